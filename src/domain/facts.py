@@ -1,0 +1,138 @@
+"""What a decision is made of: the view it reads, the facts it returns, the refusals it raises.
+
+A decision is a pure function `decide(view, …) -> Decided`. It reads streams through the view; every stream it reads becomes an
+expectation `(stream, version)` of the command, so that the ledger accepts the facts only if nothing read has changed. A view may
+not have a stream at hand: it then raises, the caller loads the stream and runs the decision again. Decisions must therefore do
+nothing but compute.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+Json: TypeAlias = Any
+"""A JSON value: None, bool, int, float, str, list or dict of them. Never mutated once it is part of an event or a state."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all domain events. Its class is mapped to a topic in `store.topics`; its fields are its JSON payload."""
+
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Aggregate(Generic[S]):
+    """One kind of stream: how its state begins and how each event moves it on."""
+
+    name: str
+    initial: S
+    evolve: Callable[[S, Any], S]
+    events: tuple[type[Event], ...]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One new event of one stream."""
+
+    stream_id: UUID
+    event: Event
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A name that only one owner in a ledger may hold at a time, e.g. ("role.key", "approver")."""
+
+    scope: str
+    name: str
+    owner: UUID
+    """The stream that holds the name."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The outcome of a decision. `result` is the JSON that the caller is answered, stored with the command for retries."""
+
+    facts: tuple[Fact, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    releases: tuple[Claim, ...] = ()
+    result: Json = None
+
+
+class View(Protocol):
+    """What a decision may know of the world."""
+
+    @property
+    def tenant_id(self) -> UUID: ...
+
+    @property
+    def now(self) -> datetime:
+        """The moment at which the command's events occur: timezone-aware UTC (backdated commands live in the past)."""
+
+    def new_id(self) -> UUID:
+        """A fresh UUIDv7."""
+
+    def read(self, aggregate: Aggregate[S], stream_id: UUID) -> S:
+        """The state of a stream as of all earlier commands; `aggregate.initial` if it has no events."""
+
+    def version(self, stream_id: UUID) -> int:
+        """The version of a stream that was read; 0 if it has no events."""
+
+    def owner(self, scope: str, name: str) -> UUID | None:
+        """The stream that holds a name (see `Claim`), or None. Not an expectation: read the stream, which is."""
+
+
+@dataclass
+class Refusal(Exception):
+    """Base of everything a decision refuses. Subclasses carry a stable `code`; the docstring is the message.
+
+    `path` names the field, parameter or header at fault as a JSON pointer, where there is one.
+    """
+
+    code: ClassVar[str] = "refused"
+    detail: str = ""
+    path: str | None = None
+    errors: tuple["FieldError", ...] = field(default=())
+
+    @property
+    def message(self) -> str:
+        return self.detail or (type(self).__doc__ or self.code).strip()
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One fault in the input: a JSON pointer (or parameter, or header), a code and a sentence."""
+
+    path: str
+    code: str
+    message: str
+
+
+class RuleViolation(Refusal):
+    """The rules do not allow this."""
+
+    code = "rule_violation"
+
+
+class PermissionDenied(Refusal):
+    """You may not do this."""
+
+    code = "permission_denied"
+
+
+class NotFound(Refusal):
+    """There is no such thing here."""
+
+    code = "not_found"
+
+
+class Invalid(Refusal):
+    """The input is not acceptable."""
+
+    code = "invalid"

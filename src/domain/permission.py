@@ -1,0 +1,67 @@
+"""The permissions that the platform knows. Each is a stream of the platform ledger, registered once by `gesta db seed`."""
+
+from dataclasses import dataclass
+from typing import assert_never
+from uuid import UUID, uuid5
+
+from domain.envelope import PLATFORM
+from domain.facts import Aggregate, Event
+
+
+@dataclass(frozen=True)
+class PermissionRegistered(Event):
+    key: str
+    resource: str
+    action: str
+    description: str
+
+
+PermissionEvent = PermissionRegistered
+
+
+@dataclass(frozen=True)
+class Permission:
+    exists: bool = False
+
+
+def evolve(state: Permission, event: PermissionEvent) -> Permission:
+    match event:
+        case PermissionRegistered():
+            return Permission(exists=True)
+        case _:
+            assert_never(event)
+
+
+PERMISSION: Aggregate[Permission] = Aggregate("permission", Permission(), evolve, (PermissionRegistered,))
+
+
+def permission_id(key: str) -> UUID:
+    """The id of a permission follows from its key, so that seeding twice is seeding once."""
+    return uuid5(PLATFORM, f"permission:{key}")
+
+
+PERMISSIONS: dict[str, str] = {
+    "tenants:read": "See the tenant and its settings",
+    "tenants:manage": "Change the tenant and its settings",
+    "workflows:read": "See workflows and their versions",
+    "workflows:write": "Draft workflow definitions",
+    "workflows:publish": "Publish and archive workflows",
+    "executions:read": "See executions and their history",
+    "executions:start": "Start executions",
+    "executions:control": "Cancel, pause, resume and signal executions",
+    "approvals:read": "See approval requests",
+    "approvals:decide": "Decide approval requests that are addressed to one",
+    "approvals:manage": "Reassign and withdraw anybody's approval requests",
+    "ai_tasks:read": "See AI tasks and what they cost",
+    "ai_tasks:control": "Cancel, retry and review AI tasks",
+    "jobs:work": "Lease and complete jobs",
+    "audit:read": "Read the audit log",
+    "users:read": "See users and members",
+    "users:manage": "Register and change users",
+    "members:manage": "Add and remove members and give them roles",
+    "roles:manage": "Create and change roles",
+    "api_keys:manage": "Create and revoke API keys",
+    "users:act_as": "Act on behalf of another member",
+    "events:backdate": "Record events with an earlier time of occurrence",
+    "events:read": "Read the event stream",
+}
