@@ -24,7 +24,7 @@ class Permission:
     exists: bool = False
 
 
-def evolve(state: Permission, event: PermissionEvent) -> Permission:
+def evolve(_state: Permission, event: PermissionEvent) -> Permission:
     match event:
         case PermissionRegistered():
             return Permission(exists=True)
