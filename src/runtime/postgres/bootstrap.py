@@ -1,0 +1,34 @@
+"""What the embedded server's superuser does, once: the login roles and the database. Nothing else ever runs as it."""
+
+import psycopg
+from psycopg import sql
+
+DATABASE = "gesta"
+LOGINS = {
+    "gesta_owner": sql.SQL("LOGIN CREATEROLE"),
+    "gesta_system": sql.SQL("LOGIN"),
+    "gesta_api": sql.SQL("LOGIN"),
+}
+
+FIND_ROLE = "SELECT 1 FROM pg_roles WHERE rolname = %s"
+FIND_DATABASE = "SELECT 1 FROM pg_database WHERE datname = %s"
+IS_LEAKPROOF = "SELECT proleakproof FROM pg_proc WHERE oid = 'pg_catalog.jsonb_contains(jsonb, jsonb)'::regprocedure"
+
+# Under forced row-level security only leakproof operators reach an index. @> tells nothing of a row but through its
+# result; only a superuser may say so, and on the embedded server we are one.
+MARK_LEAKPROOF = "ALTER FUNCTION pg_catalog.jsonb_contains(jsonb, jsonb) LEAKPROOF"
+
+
+def bootstrap(maintenance_url: str, database_url: str) -> None:
+    """Make what is missing. Both addresses are the superuser's: the database ``postgres``, and ours."""
+    with psycopg.connect(maintenance_url, autocommit=True) as connection:
+        for role, attributes in LOGINS.items():
+            if connection.execute(FIND_ROLE, [role]).fetchone() is None:
+                connection.execute(sql.SQL("CREATE ROLE {} {}").format(sql.Identifier(role), attributes))
+        if connection.execute(FIND_DATABASE, [DATABASE]).fetchone() is None:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER gesta_owner TEMPLATE template0").format(sql.Identifier(DATABASE))
+            )
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        if connection.execute(IS_LEAKPROOF).fetchone() == (False,):
+            connection.execute(MARK_LEAKPROOF)

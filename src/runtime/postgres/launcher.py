@@ -1,0 +1,258 @@
+"""Start the embedded server of a directory, or join the one that runs there."""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+
+from runtime.errors import OperatorError
+from runtime.postgres.binaries import Binaries, find_binaries
+from runtime.postgres.bootstrap import DATABASE, bootstrap
+from runtime.postgres.places import (
+    Home,
+    Running,
+    forget_foreign_pid,
+    locked,
+    make_private,
+    running_server,
+    take_lock,
+    try_lock,
+)
+
+KEEPER = str(Path(__file__).with_name("keeper.py"))
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+LEAST_FREE_BYTES = 256 * 1024 * 1024  # a new data directory with its first WAL segments takes a quarter of this
+LARGEST_LOG_BYTES = 16 * 1024 * 1024
+
+PARAMETERS = {
+    "listen_addresses": "",  # reachable through the private socket alone
+    "unix_socket_permissions": "0700",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "jit": "off",  # compiles for longer than our short queries run
+    "idle_in_transaction_session_timeout": "60s",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "cluster_name": "gesta",
+}
+
+# PostgreSQL's words in its log → what we say.
+DIAGNOSES = (
+    ("No space left on device", "the disk is full"),
+    ("Permission denied", "a permission is missing"),
+    ("cannot be run as root", "PostgreSQL refuses to run as root, and neither a user namespace nor the user nobody served"),
+    ("database files are incompatible with server", "the data directory is of another version"),
+    ("could not create shared memory", "the system has too little shared memory"),
+)
+
+
+@dataclass
+class EmbeddedServer:
+    """A running server that stays up while this object is open, and while anybody else's is."""
+
+    home: Home
+    socket_directory: Path
+    binaries: Binaries
+    _in_use: int = field(repr=False)
+
+    def url(self, role: str = "gesta_owner", dbname: str = DATABASE) -> str:
+        return socket_url(self.socket_directory, role, dbname)
+
+    def close(self) -> None:
+        """Let go. The last to do so waits until the server has shut down."""
+        if self._in_use < 0:
+            return
+        os.close(self._in_use)
+        self._in_use = -1
+        self._await_end_unless_used()
+
+    def _await_end_unless_used(self) -> None:
+        deadline = time.monotonic() + STOP_SECONDS
+        while running_server(self.home) is not None and time.monotonic() < deadline:
+            probe = os.open(self.home.path / "in-use.lock", os.O_RDWR)
+            try:
+                # Exclusive refused and shared granted: other users hold it. Shared refused: the keeper is stopping it.
+                if not try_lock(probe, fcntl.LOCK_EX) and try_lock(probe, fcntl.LOCK_SH) and running_server(self.home):
+                    return
+            finally:
+                os.close(probe)
+            time.sleep(0.02)
+
+
+def socket_url(socket_directory: Path, role: str, dbname: str) -> str:
+    return f"postgresql://{quote(role, safe='')}@/{quote(dbname, safe='')}?host={quote(str(socket_directory), safe='')}"
+
+
+@contextmanager
+def embedded(
+    home: Path, *, bin_directory: Path | None = None, parameters: Mapping[str, str] | None = None, durable: bool = True
+) -> Iterator[EmbeddedServer]:
+    """``join_or_start``, closed at the end."""
+    server = join_or_start(home, bin_directory=bin_directory, parameters=parameters, durable=durable)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def join_or_start(
+    home: Path, *, bin_directory: Path | None = None, parameters: Mapping[str, str] | None = None, durable: bool = True
+) -> EmbeddedServer:
+    """The server whose files are in ``home``, with its roles and database made.
+
+    ``parameters`` add to or replace PostgreSQL's configuration for a server started here; ``durable=False`` is for
+    tests only: it does not survive a crash of the machine. Raises OperatorError with what is in the way.
+    """
+    place = Home(home.resolve())
+    make_private(place.path)
+    binaries = find_binaries(bin_directory)
+    in_use = take_lock(place.path / "in-use.lock", fcntl.LOCK_SH, seconds=START_SECONDS)
+    try:
+        with locked(place.path / "launch.lock", fcntl.LOCK_EX, seconds=START_SECONDS):
+            _refuse_other_version(place, binaries)
+            settings = dict(PARAMETERS) | ({} if durable else {"fsync": "off", "full_page_writes": "off"})
+            running = _join(place) or _start(place, binaries, settings | dict(parameters or {}), durable=durable)
+            superuser = [socket_url(running.socket_directory, "postgres", name) for name in ("postgres", DATABASE)]
+            bootstrap(*superuser)
+    except BaseException:
+        os.close(in_use)
+        raise
+    return EmbeddedServer(place, running.socket_directory, binaries, in_use)
+
+
+def _refuse_other_version(home: Home, binaries: Binaries) -> None:
+    made_by = home.major()
+    if made_by is not None and made_by != binaries.major:
+        raise OperatorError(
+            f"{home.data} was made by PostgreSQL {made_by}, but the programs in {binaries.path} are PostgreSQL "
+            f"{binaries.major}: point GESTA_POSTGRES_BIN at version {made_by}, or dump with it and restore into a new "
+            "GESTA_DATA_DIR."
+        )
+
+
+def _join(home: Home) -> Running | None:
+    """The running server once it is ready; None when there is none, or the one there was has ended meanwhile."""
+    deadline = time.monotonic() + START_SECONDS
+    while (running := running_server(home)) is not None:
+        if running.ready and _answers(running):
+            return running
+        if time.monotonic() > deadline:
+            raise OperatorError(
+                f"The PostgreSQL of {home.data} (process {running.pid}) runs but does not answer: see {home.log}."
+            )
+        time.sleep(0.02)
+    return None
+
+
+def _start(home: Home, binaries: Binaries, parameters: Mapping[str, str], *, durable: bool) -> Running:
+    """Have a keeper start it, and wait until it answers. Only under the launch lock."""
+    sockets = home.socket_directory()
+    make_private(sockets)
+    if os.geteuid() == 0:  # root's server runs as the owner of the directory
+        owner = home.path.stat()
+        os.chown(sockets, owner.st_uid, owner.st_gid)
+    _refuse_full_disk(home)
+    forget_foreign_pid(home)
+    if home.log.exists() and home.log.stat().st_size > LARGEST_LOG_BYTES:
+        home.log.replace(home.log.with_suffix(".log.old"))
+    mark = home.log.stat().st_size if home.log.exists() else 0
+    orders = {
+        "home": str(home.path),
+        "initdb": _initdb_command(binaries, durable=durable),
+        "postgres": [binaries.program("postgres"), "-k", str(sockets), *_options(parameters)],
+    }
+    keeper_lives, keeper_end = os.pipe()
+    try:
+        subprocess.run(
+            [sys.executable, "-I", "-S", KEEPER, json.dumps(orders)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(keeper_end,),
+            start_new_session=True,  # a Ctrl-C at the terminal is the user's affair, not the server's
+            check=True,
+        )
+        os.close(keeper_end)
+        os.set_blocking(keeper_lives, False)
+        return _await_ready(home, keeper_lives, mark)
+    finally:
+        os.close(keeper_lives)
+
+
+def _await_ready(home: Home, keeper_lives: int, mark: int) -> Running:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        running = running_server(home)
+        if running is not None and running.ready and _answers(running):
+            return running
+        if _ended(keeper_lives):
+            raise OperatorError(_diagnosis(home, mark))
+        time.sleep(0.01)
+    raise OperatorError(f"PostgreSQL did not become ready within {START_SECONDS:.0f} s: see {home.log}.")
+
+
+def _ended(keeper_lives: int) -> bool:
+    """Whether the pipe whose other end only the keeper holds has come to its end."""
+    try:
+        return os.read(keeper_lives, 1) == b""
+    except BlockingIOError:
+        return False
+
+
+def _diagnosis(home: Home, mark: int) -> str:
+    with home.log.open(errors="replace") as file:
+        file.seek(mark)
+        said = [line.strip() for line in file if line.strip()]
+    for phrase, meaning in DIAGNOSES:
+        for line in said:
+            if phrase in line:
+                return f"PostgreSQL does not start: {meaning} ({line}). See {home.log}."
+    telling = [line for line in said if "FATAL" in line or "error" in line.lower()] or said or ["it said nothing"]
+    return f"PostgreSQL does not start: {telling[-1]} (see {home.log})"
+
+
+def _refuse_full_disk(home: Home) -> None:
+    if home.major() is None and shutil.disk_usage(home.path).free < LEAST_FREE_BYTES:
+        raise OperatorError(f"Less than {LEAST_FREE_BYTES >> 20} MiB are free for a new database in {home.path}.")
+
+
+def _answers(running: Running) -> bool:
+    url = socket_url(running.socket_directory, "postgres", "postgres")
+    try:
+        with psycopg.connect(url, connect_timeout=5):
+            return True
+    except psycopg.OperationalError:
+        return False
+
+
+def _options(parameters: Mapping[str, str]) -> list[str]:
+    return [part for name, value in parameters.items() for part in ("-c", f"{name}={value}")]
+
+
+def _initdb_command(binaries: Binaries, *, durable: bool) -> list[str]:
+    if binaries.major >= 17:
+        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-locale"]
+    else:
+        locale = ["--locale=C.UTF-8" if sys.platform.startswith("linux") else "--no-locale"]
+    return [
+        binaries.program("initdb"),
+        "--username=postgres",
+        "--encoding=UTF8",
+        *locale,
+        "--data-checksums",
+        "--auth-local=trust",  # whoever can enter the private directory is the owner of the data
+        "--auth-host=reject",
+        *([] if durable else ["--no-sync"]),
+    ]

@@ -1,0 +1,105 @@
+"""What every test may ask for.
+
+``database``: a fresh, migrated database of your own on a real PostgreSQL, for one test. It has the addresses of the
+three roles (``owner_url``, ``system_url``, ``api_url``) and of the superuser (``superuser_url``, for looking into the
+catalogs, never for the product's own work)::
+
+    from tests.conftest import Database
+
+    async def test_something(database: Database) -> None:
+        async with await psycopg.AsyncConnection.connect(database.system_url) as connection: ...
+
+``empty_database``: the same without the migrations. ``postgres``: the server itself, one for each pytest worker, which
+lives as long as the session. It does not sync to disk; a test about durability starts a server of its own.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from runtime import migrations
+from runtime.postgres import EmbeddedServer, embedded
+
+TEMPLATE = "gesta_template"
+NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Database:
+    """One test's database. The addresses are libpq URLs."""
+
+    name: str
+    server: EmbeddedServer
+
+    @property
+    def owner_url(self) -> str:
+        return self.server.url("gesta_owner", self.name)
+
+    @property
+    def system_url(self) -> str:
+        return self.server.url("gesta_system", self.name)
+
+    @property
+    def api_url(self) -> str:
+        return self.server.url("gesta_api", self.name)
+
+    @property
+    def superuser_url(self) -> str:
+        return self.server.url("postgres", self.name)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A server for this worker. GESTA_POSTGRES_BIN chooses another version than the wheel's."""
+    chosen = os.environ.get("GESTA_POSTGRES_BIN")
+    home = tmp_path_factory.mktemp("postgres")
+    parameters = {"synchronous_commit": "off", "autovacuum": "off", "max_wal_size": "4GB"}
+    with embedded(home, bin_directory=Path(chosen) if chosen else None, parameters=parameters, durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedServer) -> str:
+    """The name of a database with all migrations applied and nobody connected."""
+    create_database(postgres, TEMPLATE, "gesta")
+    with psycopg.connect(postgres.url("gesta_owner", TEMPLATE), autocommit=True) as connection:
+        migrations.migrate(connection, migrations.load())
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(postgres: EmbeddedServer, template: str) -> Iterator[Database]:
+    """A fresh database with all migrations applied."""
+    with temporary_database(postgres, template) as made:
+        yield made
+
+
+@pytest.fixture
+def empty_database(postgres: EmbeddedServer) -> Iterator[Database]:
+    """A fresh database as the launcher leaves it: roles, and nothing in it."""
+    with temporary_database(postgres, "gesta") as made:
+        yield made
+
+
+@contextmanager
+def temporary_database(server: EmbeddedServer, copied_from: str) -> Iterator[Database]:
+    made = Database(f"test_{next(NUMBERS)}", server)
+    create_database(server, made.name, copied_from)
+    try:
+        yield made
+    finally:
+        with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(made.name)))
+
+
+def create_database(server: EmbeddedServer, name: str, copied_from: str) -> None:
+    statement = sql.SQL("CREATE DATABASE {} OWNER gesta_owner TEMPLATE {} STRATEGY FILE_COPY")
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(copied_from)))
