@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import UUID
 
-from domain.facts import Aggregate, Event
+from domain.facts import Aggregate, Decided, Event, Fact, FieldError, Invalid, NotFound, RuleViolation, View
+from domain.role import ROLE
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,56 @@ def evolve(state: Member, event: MemberEvent) -> Member:
 
 
 MEMBER: Aggregate[Member] = Aggregate("member", Member(), evolve, (MemberAdded, MemberRolesChanged, MemberRemoved))
+
+
+class AlreadyAMember(RuleViolation):
+    """This user is a member already."""
+
+    code = "already_a_member"
+
+
+def add(view: View, user_id: UUID, role_ids: tuple[UUID, ...], platform_position: int, invited_by: UUID | None = None) -> Decided:
+    """Make a user a member. That the user exists was read in the platform ledger, at `platform_position`."""
+    if view.read(MEMBER, user_id).active:
+        raise AlreadyAMember
+    roles = _roles(view, role_ids)
+    return _answer(view, user_id, MemberAdded(user_id, roles, platform_position, invited_by), roles)
+
+
+def change_roles(view: View, user_id: UUID, role_ids: tuple[UUID, ...]) -> Decided:
+    _existing(view, user_id)
+    roles = _roles(view, role_ids)
+    return _answer(view, user_id, MemberRolesChanged(user_id, roles), roles)
+
+
+def remove(view: View, user_id: UUID, reason: str | None = None) -> Decided:
+    _existing(view, user_id)
+    return _answer(view, user_id, MemberRemoved(user_id, reason), ())
+
+
+def _existing(view: View, user_id: UUID) -> None:
+    if not view.read(MEMBER, user_id).active:
+        raise NotFound
+
+
+def _roles(view: View, role_ids: tuple[UUID, ...]) -> tuple[UUID, ...]:
+    """The role ids without repetitions; each must exist in this tenant."""
+    unique = tuple(dict.fromkeys(role_ids))
+    faults = tuple(
+        FieldError(f"/role_ids/{role_ids.index(role_id)}", "unknown", f"There is no role {role_id} here.")
+        for role_id in unique
+        if not view.read(ROLE, role_id).exists
+    )
+    if faults:
+        raise Invalid("Unknown role.", "/role_ids", faults)
+    return unique
+
+
+def _answer(view: View, user_id: UUID, event: MemberEvent, role_ids: tuple[UUID, ...]) -> Decided:
+    result = {
+        "user_id": str(user_id),
+        "status": "removed" if isinstance(event, MemberRemoved) else "active",
+        "role_ids": [str(role_id) for role_id in role_ids],
+        "version": view.version(user_id) + 1,
+    }
+    return Decided((Fact(user_id, event),), result=result)

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, replace
 from typing import assert_never
+from uuid import UUID, uuid5
 
-from domain.facts import Aggregate, Event
+from domain.facts import Aggregate, Claim, Decided, Event, Fact, NotFound, RuleViolation, View
+from domain.names import require_known, require_slug, require_text
+from domain.permission import PERMISSIONS
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,7 @@ def evolve(state: Role, event: RoleEvent) -> Role:
         case RoleCreated():
             return Role(True, event.key, event.name, event.description, frozenset(event.permissions), event.is_system)
         case RoleChanged():
-            return replace(
-                state, name=event.name, description=event.description, permissions=frozenset(event.permissions)
-            )
+            return replace(state, name=event.name, description=event.description, permissions=frozenset(event.permissions))
         case RoleDeleted():
             return Role()
         case _:
@@ -55,3 +56,95 @@ def evolve(state: Role, event: RoleEvent) -> Role:
 
 
 ROLE: Aggregate[Role] = Aggregate("role", Role(), evolve, (RoleCreated, RoleChanged, RoleDeleted))
+
+
+class RoleExists(RuleViolation):
+    """A role with this id exists already."""
+
+    code = "role_exists"
+
+
+class SystemRole(RuleViolation):
+    """Roles that come with every tenant can't be changed or deleted."""
+
+    code = "system_role"
+
+
+_READS = ("workflows:read", "executions:read", "approvals:read", "ai_tasks:read")
+
+SEEDED_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "owner": ("Owner", tuple(PERMISSIONS)),
+    "admin": ("Admin", tuple(key for key in PERMISSIONS if key not in ("users:act_as", "events:backdate"))),
+    "designer": ("Designer", (*_READS, "workflows:write", "workflows:publish", "executions:start")),
+    "operator": ("Operator", (*_READS, "executions:start", "executions:control", "ai_tasks:control", "approvals:manage")),
+    "approver": ("Approver", ("workflows:read", "executions:read", "approvals:read", "approvals:decide")),
+    "analyst": ("Analyst", (*_READS, "audit:read", "users:read", "events:read")),
+    "viewer": ("Viewer", _READS),
+}
+"""Key to name and permissions: the roles that every tenant begins with."""
+
+
+def role_id_of(tenant_id: UUID, key: str) -> UUID:
+    """The id of a seeded role follows from tenant and key, so that seeding twice is seeding once."""
+    return uuid5(tenant_id, f"role:{key}")
+
+
+def create(
+    view: View,
+    role_id: UUID,
+    key: str,
+    name: str,
+    permissions: tuple[str, ...],
+    description: str | None = None,
+    is_system: bool = False,
+) -> Decided:
+    """Create a role; its key is claimed in the tenant."""
+    require_slug(key, "/key")
+    require_text(name, "/name")
+    require_known(permissions, PERMISSIONS, "/permissions", "permission")
+    if view.read(ROLE, role_id).exists:
+        raise RoleExists
+    event = RoleCreated(key, name, tuple(dict.fromkeys(permissions)), description, is_system)
+    return _answer(view, role_id, Role(), event, claims=(Claim("role.key", key, role_id),))
+
+
+def change(view: View, role_id: UUID, name: str, permissions: tuple[str, ...], description: str | None) -> Decided:
+    state = _own(view, role_id)
+    require_text(name, "/name")
+    require_known(permissions, PERMISSIONS, "/permissions", "permission")
+    return _answer(view, role_id, state, RoleChanged(name, tuple(dict.fromkeys(permissions)), description))
+
+
+def delete(view: View, role_id: UUID) -> Decided:
+    """Delete a role. Members who had it simply lack it from then on; its key may be used again."""
+    state = _own(view, role_id)
+    return _answer(view, role_id, state, RoleDeleted(state.key), releases=(Claim("role.key", state.key, role_id),))
+
+
+def _own(view: View, role_id: UUID) -> Role:
+    state = view.read(ROLE, role_id)
+    if not state.exists:
+        raise NotFound
+    if state.is_system:
+        raise SystemRole
+    return state
+
+
+def _answer(
+    view: View,
+    role_id: UUID,
+    state: Role,
+    event: RoleEvent,
+    claims: tuple[Claim, ...] = (),
+    releases: tuple[Claim, ...] = (),
+) -> Decided:
+    after = evolve(state, event)
+    result = {
+        "id": str(role_id),
+        "key": after.key or state.key,
+        "name": after.name or state.name,
+        "description": after.description,
+        "permissions": sorted(after.permissions),
+        "version": view.version(role_id) + 1,
+    }
+    return Decided((Fact(role_id, event),), claims, releases, result)

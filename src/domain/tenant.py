@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, replace
 from typing import assert_never
+from uuid import UUID
 
-from domain.facts import Aggregate, Event, Json
+from domain.facts import Aggregate, Claim, Decided, Event, Fact, Json, NotFound, RuleViolation, View
+from domain.names import require_email, require_slug, require_text
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,81 @@ def evolve(state: Tenant, event: TenantEvent) -> Tenant:
 TENANT: Aggregate[Tenant] = Aggregate(
     "tenant", Tenant(), evolve, (TenantCreated, TenantChanged, TenantSuspended, TenantReactivated)
 )
+
+
+class TenantExists(RuleViolation):
+    """A tenant with this id exists already."""
+
+    code = "tenant_exists"
+
+
+class TenantAlready(RuleViolation):
+    """The tenant is in this state already."""
+
+    code = "tenant_already"
+
+
+CHANGEABLE = frozenset({"name", "domain", "description", "settings", "billing_email", "subscription_tier", "subscription_status"})
+
+
+def create(
+    view: View,
+    tenant_id: UUID,
+    slug: str,
+    name: str,
+    settings: Json = None,
+    domain: str | None = None,
+    description: str | None = None,
+    billing_email: str | None = None,
+) -> Decided:
+    """Create a tenant in the platform ledger; the slug is claimed there."""
+    require_slug(slug, "/slug")
+    require_text(name, "/name")
+    if billing_email is not None:
+        require_email(billing_email, "/billing_email")
+    if view.read(TENANT, tenant_id).exists:
+        raise TenantExists
+    event = TenantCreated(slug, name, settings if settings is not None else {}, domain, description, billing_email)
+    return Decided(
+        (Fact(tenant_id, event),),
+        claims=(Claim("tenant.slug", slug, tenant_id),),
+        result={"id": str(tenant_id), "slug": slug, "name": name, "version": 1},
+    )
+
+
+def change(view: View, tenant_id: UUID, changes: dict[str, Json]) -> Decided:
+    state = _existing(view, tenant_id)
+    if "name" in changes:
+        require_text(changes["name"], "/name")
+    if changes.get("billing_email") is not None:
+        require_email(changes["billing_email"], "/billing_email")
+    event = TenantChanged({name: value for name, value in changes.items() if name in CHANGEABLE})
+    return _answer(view, tenant_id, state, event)
+
+
+def suspend(view: View, tenant_id: UUID, reason: str | None = None) -> Decided:
+    state = _existing(view, tenant_id)
+    if not state.active:
+        raise TenantAlready("The tenant is suspended already.")
+    return _answer(view, tenant_id, state, TenantSuspended(reason))
+
+
+def reactivate(view: View, tenant_id: UUID, reason: str | None = None) -> Decided:
+    state = _existing(view, tenant_id)
+    if state.active:
+        raise TenantAlready("The tenant is active already.")
+    return _answer(view, tenant_id, state, TenantReactivated(reason))
+
+
+def _existing(view: View, tenant_id: UUID) -> Tenant:
+    state = view.read(TENANT, tenant_id)
+    if not state.exists:
+        raise NotFound
+    return state
+
+
+def _answer(view: View, tenant_id: UUID, state: Tenant, event: TenantEvent) -> Decided:
+    after = evolve(state, event)
+    version = view.version(tenant_id) + 1
+    result = {"id": str(tenant_id), "slug": after.slug, "name": after.name, "is_active": after.active, "version": version}
+    return Decided((Fact(tenant_id, event),), result=result)

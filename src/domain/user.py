@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, replace
 from typing import assert_never
+from uuid import UUID
 
-from domain.facts import Aggregate, Event, Json
+from domain.facts import Aggregate, Claim, Decided, Event, Fact, Json, NotFound, RuleViolation, View
+from domain.names import require_email, require_text
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,51 @@ def evolve(state: User, event: UserEvent) -> User:
 
 
 USER: Aggregate[User] = Aggregate("user", User(), evolve, (UserRegistered, UserChanged))
+
+
+class UserExists(RuleViolation):
+    """A user with this id exists already."""
+
+    code = "user_exists"
+
+
+CHANGEABLE = frozenset({"display_name", "avatar_url", "preferences", "is_active"})
+
+
+def register(
+    view: View,
+    user_id: UUID,
+    email: str,
+    display_name: str,
+    avatar_url: str | None = None,
+    preferences: Json = None,
+) -> Decided:
+    """Register a user in the platform ledger; the address, in lower case, is claimed there."""
+    require_email(email, "/email")
+    require_text(display_name, "/display_name")
+    if view.read(USER, user_id).exists:
+        raise UserExists
+    event = UserRegistered(email, display_name, avatar_url, preferences if preferences is not None else {})
+    return Decided(
+        (Fact(user_id, event),),
+        claims=(Claim("user.email", email.lower(), user_id),),
+        result={"id": str(user_id), "email": email, "display_name": display_name, "version": 1},
+    )
+
+
+def change(view: View, user_id: UUID, changes: dict[str, Json]) -> Decided:
+    state = view.read(USER, user_id)
+    if not state.exists:
+        raise NotFound
+    if "display_name" in changes:
+        require_text(changes["display_name"], "/display_name")
+    event = UserChanged({name: value for name, value in changes.items() if name in CHANGEABLE})
+    after = evolve(state, event)
+    result = {
+        "id": str(user_id),
+        "email": after.email,
+        "display_name": after.display_name,
+        "is_active": after.active,
+        "version": view.version(user_id) + 1,
+    }
+    return Decided((Fact(user_id, event),), result=result)

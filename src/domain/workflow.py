@@ -1,12 +1,14 @@
 """A workflow: a draft definition and the published versions that executions pin."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 from uuid import UUID
 
 from rpds import HashTrieMap
 
-from domain.facts import Aggregate, Event, Json
+from domain.facts import Aggregate, Claim, Decided, Event, Fact, FieldError, Invalid, Json, NotFound, RuleViolation, View
+from domain.names import require_slug, require_text
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,108 @@ def evolve(state: Workflow, event: WorkflowEvent) -> Workflow:
             assert_never(event)
 
 
-WORKFLOW: Aggregate[Workflow] = Aggregate(
-    "workflow", Workflow(), evolve, (WorkflowDrafted, WorkflowPublished, WorkflowArchived)
-)
+WORKFLOW: Aggregate[Workflow] = Aggregate("workflow", Workflow(), evolve, (WorkflowDrafted, WorkflowPublished, WorkflowArchived))
+
+
+class WorkflowExists(RuleViolation):
+    """A workflow with this id exists already."""
+
+    code = "workflow_exists"
+
+
+class WorkflowIsArchived(RuleViolation):
+    """The workflow is archived."""
+
+    code = "workflow_archived"
+
+
+class KeyIsFixed(RuleViolation):
+    """A workflow keeps the key it was created with."""
+
+    code = "key_is_fixed"
+
+
+class NothingToPublish(RuleViolation):
+    """There is no draft that differs from the published version."""
+
+    code = "nothing_to_publish"
+
+
+class DefinitionRejected(Invalid):
+    """The definition has faults; each names its node and path."""
+
+    code = "definition_rejected"
+
+
+Check = Callable[[Json], tuple[FieldError, ...]]
+"""Finds the faults of a definition that keep it from being published (the engine's lints)."""
+
+
+def draft(view: View, workflow_id: UUID, definition: Json, by: UUID | None = None) -> Decided:
+    """Create a workflow with its first draft. A draft may be unfinished, but it has a key and a name."""
+    if view.read(WORKFLOW, workflow_id).status != "absent":
+        raise WorkflowExists
+    event = _drafted(definition, by)
+    claims = (Claim("workflow.key", event.key, workflow_id),)
+    return _answer(view, workflow_id, Workflow(), event, claims)
+
+
+def redraft(view: View, workflow_id: UUID, definition: Json, by: UUID | None = None) -> Decided:
+    """Replace the draft of an existing workflow."""
+    state = _open(view, workflow_id)
+    event = _drafted(definition, by)
+    if event.key != state.key:
+        raise KeyIsFixed(path="/definition/key")
+    return _answer(view, workflow_id, state, event)
+
+
+def publish(view: View, workflow_id: UUID, check: Check, note: str | None = None, by: UUID | None = None) -> Decided:
+    """Make the draft the next version. Raises DefinitionRejected with every fault that `check` finds."""
+    state = _open(view, workflow_id)
+    if state.draft is None:
+        raise NothingToPublish
+    faults = check(state.draft)
+    if faults:
+        raise DefinitionRejected(path="/definition", errors=faults)
+    number = (state.published_version or 0) + 1
+    return _answer(view, workflow_id, state, WorkflowPublished(number, state.draft, note, by))
+
+
+def archive(view: View, workflow_id: UUID, reason: str | None = None) -> Decided:
+    """Archive a workflow: nothing new starts; running executions go on with their pinned version."""
+    return _answer(view, workflow_id, _open(view, workflow_id), WorkflowArchived(reason))
+
+
+def _open(view: View, workflow_id: UUID) -> Workflow:
+    state = view.read(WORKFLOW, workflow_id)
+    if state.status == "absent":
+        raise NotFound
+    if state.status == "archived":
+        raise WorkflowIsArchived
+    return state
+
+
+def _drafted(definition: Json, by: UUID | None) -> WorkflowDrafted:
+    if not isinstance(definition, dict):
+        raise Invalid("A definition is an object.", "/definition")
+    for name in ("key", "name"):
+        if not isinstance(definition.get(name), str):
+            raise Invalid(f"A definition has a {name}, a string.", f"/definition/{name}")
+    require_slug(definition["key"], "/definition/key")
+    require_text(definition["name"], "/definition/name")
+    description = definition.get("description")
+    if description is not None and not isinstance(description, str):
+        raise Invalid("A description is a string.", "/definition/description")
+    return WorkflowDrafted(definition["key"], definition["name"], definition, description, by)
+
+
+def _answer(view: View, workflow_id: UUID, state: Workflow, event: WorkflowEvent, claims: tuple[Claim, ...] = ()) -> Decided:
+    after = evolve(state, event)
+    result = {
+        "id": str(workflow_id),
+        "key": after.key,
+        "status": after.status,
+        "published_version": after.published_version,
+        "version": view.version(workflow_id) + 1,
+    }
+    return Decided((Fact(workflow_id, event),), claims, result=result)
