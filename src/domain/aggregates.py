@@ -1,0 +1,26 @@
+"""Every kind of stream there is. A new aggregate is one file beside this one, and one line here."""
+
+from typing import Any
+
+from domain.api_key import API_KEY
+from domain.approval import APPROVAL
+from domain.facts import Aggregate
+from domain.member import MEMBER
+from domain.permission import PERMISSION
+from domain.refusal import REFUSAL
+from domain.role import ROLE
+from domain.tenant import TENANT
+from domain.user import USER
+from domain.workflow import WORKFLOW
+
+AGGREGATES: tuple[Aggregate[Any], ...] = (
+    TENANT,
+    USER,
+    PERMISSION,
+    MEMBER,
+    ROLE,
+    API_KEY,
+    WORKFLOW,
+    APPROVAL,
+    REFUSAL,
+)

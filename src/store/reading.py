@@ -1,0 +1,166 @@
+"""Reading the ledger: in its order, by stream, and how far it reaches. One round trip each.
+
+    ledger.events (tenant_id, position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data,
+                   PRIMARY KEY (tenant_id, position), UNIQUE (tenant_id, stream_id, version))
+    ledger.heads  (tenant_id PRIMARY KEY, epoch, created_at)
+
+Whoever reads sees only what row-level security shows: `gesta_system` every ledger, `gesta_api` the tenant of its transaction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import tuple_row
+
+from domain.envelope import RecordedEvent
+from store.codec import JSON, Codec, decode_envelope
+
+LAST = 2**63 - 1
+"""No position is above this one."""
+
+SELECT_LEDGER = """
+SELECT position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data
+  FROM ledger.events
+ WHERE tenant_id = %(tenant)s AND position > %(after)s AND position <= %(up_to)s
+ ORDER BY position
+ LIMIT %(limit)s
+"""
+
+SELECT_LEDGER_BY_TOPICS = """
+SELECT position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data
+  FROM ledger.events
+ WHERE tenant_id = %(tenant)s AND position > %(after)s AND position <= %(up_to)s AND topic = ANY(%(topics)s)
+ ORDER BY position
+ LIMIT %(limit)s
+"""
+
+SELECT_STREAM = """
+SELECT position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data
+  FROM ledger.events
+ WHERE tenant_id = %(tenant)s AND stream_id = %(stream)s AND version > %(after)s
+ ORDER BY version
+ LIMIT %(limit)s
+"""
+
+SELECT_TAILS = """
+SELECT e.position, e.stream_id, e.version, e.topic, e.occurred_at, e.recorded_at, e.command_id, e.meta, e.data
+  FROM unnest(%(streams)s::uuid[], %(after)s::bigint[]) AS wanted (stream_id, after)
+  JOIN ledger.events e ON e.tenant_id = %(tenant)s AND e.stream_id = wanted.stream_id AND e.version > wanted.after
+ ORDER BY e.position
+"""
+
+SELECT_HEADS = """
+SELECT h.tenant_id, h.epoch, coalesce(last.position, 0)
+  FROM ledger.heads h
+  LEFT JOIN LATERAL (
+       SELECT position FROM ledger.events e WHERE e.tenant_id = h.tenant_id ORDER BY position DESC LIMIT 1) last ON true
+"""
+
+SELECT_HEAD = """
+SELECT h.epoch, coalesce(
+       (SELECT position FROM ledger.events e WHERE e.tenant_id = h.tenant_id ORDER BY position DESC LIMIT 1), 0)
+  FROM ledger.heads h
+ WHERE h.tenant_id = %(tenant)s
+"""
+
+SELECT_POSITION_AT = """
+SELECT position
+  FROM ledger.events
+ WHERE tenant_id = %(tenant)s AND recorded_at <= %(moment)s
+ ORDER BY position DESC
+ LIMIT 1
+"""
+
+
+class Head(NamedTuple):
+    """How far a ledger reaches: its epoch (raised by a restore or failover) and its last event's position (0: none yet)."""
+
+    epoch: int
+    position: int
+
+
+async def read_ledger(
+    conn: AsyncConnection[Any],
+    tenant_id: UUID,
+    after: int,
+    limit: int,
+    topics: Sequence[str] | None = None,
+    up_to: int | None = None,
+    codec: Codec = JSON,
+) -> list[RecordedEvent]:
+    """Events with positions in (after, up_to], in order, at most `limit`. Raises UnknownTopic and Undecodable.
+
+    `topics` are stored topics, old ones as well: see `store.topics.topics_of`.
+    """
+    wanted = {"tenant": tenant_id, "after": after, "up_to": LAST if up_to is None else up_to, "limit": limit}
+    if topics is None:
+        return decode_rows(tenant_id, await _rows(conn, SELECT_LEDGER, wanted), codec)
+    rows = await _rows(conn, SELECT_LEDGER_BY_TOPICS, {**wanted, "topics": list(topics)})
+    return decode_rows(tenant_id, rows, codec)
+
+
+async def read_stream(
+    conn: AsyncConnection[Any],
+    tenant_id: UUID,
+    stream_id: UUID,
+    after_version: int = 0,
+    limit: int | None = None,
+    codec: Codec = JSON,
+) -> list[RecordedEvent]:
+    """A stream's events above a version, in order."""
+    wanted = {"tenant": tenant_id, "stream": stream_id, "after": after_version, "limit": limit}
+    return decode_rows(tenant_id, await _rows(conn, SELECT_STREAM, wanted), codec)
+
+
+async def read_tails(
+    conn: AsyncConnection[Any], tenant_id: UUID, after: Mapping[UUID, int], codec: Codec = JSON
+) -> list[RecordedEvent]:
+    """The events of several streams, each above the version given for it, in the ledger's order."""
+    wanted = {"tenant": tenant_id, "streams": list(after), "after": list(after.values())}
+    return decode_rows(tenant_id, await _rows(conn, SELECT_TAILS, wanted), codec)
+
+
+async def heads(conn: AsyncConnection[Any]) -> dict[UUID, Head]:
+    """Every ledger's head by tenant: one index look-up for each ledger, whatever its length."""
+    return {tenant: Head(epoch, position) for tenant, epoch, position in await _rows(conn, SELECT_HEADS, {})}
+
+
+async def head(conn: AsyncConnection[Any], tenant_id: UUID) -> Head | None:
+    """None where there is no such ledger."""
+    rows = await _rows(conn, SELECT_HEAD, {"tenant": tenant_id})
+    return Head(*rows[0]) if rows else None
+
+
+async def position_at(conn: AsyncConnection[Any], tenant_id: UUID, moment: datetime) -> int:
+    """The last position recorded at or before a moment (recorded times never decrease); 0 where there is none."""
+    rows = await _rows(conn, SELECT_POSITION_AT, {"tenant": tenant_id, "moment": moment})
+    return int(rows[0][0]) if rows else 0
+
+
+async def _rows(conn: AsyncConnection[Any], sql: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
+    async with conn.cursor(binary=True, row_factory=tuple_row) as cursor:
+        await cursor.execute(sql, params)
+        return await cursor.fetchall()
+
+
+def decode_rows(tenant_id: UUID, rows: Iterable[tuple[Any, ...]], codec: Codec = JSON) -> list[RecordedEvent]:
+    """Rows as the statements above select them; times carry the connection's time zone."""
+    decode = codec.decode
+    return [
+        RecordedEvent(
+            tenant_id,
+            position,
+            stream_id,
+            version,
+            topic,
+            decode(topic, data),
+            occurred_at,
+            recorded_at,
+            command_id,
+            decode_envelope(meta),
+        )
+        for position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data in rows
+    ]

@@ -1,0 +1,47 @@
+"""How events that were stored under an older topic become events of today.
+
+A published topic never changes its meaning. When an event's class changes shape, its topic gets the next version, and the old
+topic gets one line in `CHAIN`: the function that turns its JSON object into the next topic's. Chains are followed to their end.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json, to_json
+
+Payload = dict[str, Any]
+
+
+class Upcast(NamedTuple):
+    """One link: the topic that follows, and the function from the old payload to the new one (it may alter its argument)."""
+
+    topic: str
+    change: Callable[[Payload], Payload]
+
+
+def member_added_v1(payload: Payload) -> Payload:
+    """v1 did not say on which position of the platform ledger it relied: there is nothing to wait for."""
+    return {**payload, "platform_position": 0}
+
+
+CHAIN: dict[str, Upcast] = {
+    "member.added.v1": Upcast("member.added.v2", member_added_v1),
+}
+
+
+def current_topic(topic: str) -> str:
+    """The topic at the end of the chain; the topic itself where it is not old."""
+    while topic in CHAIN:
+        topic = CHAIN[topic].topic
+    return topic
+
+
+def upcast(topic: str, data: bytes) -> bytes:
+    """Stored JSON of an old topic, as JSON of its current topic. Raises ValueError where the data are no JSON object."""
+    payload = from_json(data)
+    if not isinstance(payload, dict):
+        raise ValueError(f"an event of {topic} is not a JSON object")
+    while topic in CHAIN:
+        topic, change = CHAIN[topic]
+        payload = change(payload)
+    return to_json(payload, inf_nan_mode="constants")
