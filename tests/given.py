@@ -1,0 +1,100 @@
+"""given(facts).when(decision).then(facts): decisions tested as sentences, on a view that is nothing but a list of facts."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID
+
+from domain.facts import Aggregate, Claim, Decided, Event, Fact, Json, Refusal, RuleViolation
+
+S = TypeVar("S")
+TENANT_ID = UUID(int=0xA)
+MOMENT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+
+
+class NameTaken(RuleViolation):
+    """Another stream holds this name."""
+
+    code = "name_taken"
+
+
+@dataclass
+class FactsView:
+    """`domain.facts.View` over facts. Ids count up from the number of facts, so that the same story gives the same ids."""
+
+    facts: tuple[Fact, ...]
+    claims: tuple[Claim, ...] = ()
+    now: datetime = MOMENT
+    tenant_id: UUID = TENANT_ID
+    ids: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ids = 1000 * (len(self.facts) + 1)
+
+    def new_id(self) -> UUID:
+        self.ids += 1
+        return UUID(int=self.ids)
+
+    def read(self, aggregate: Aggregate[S], stream_id: UUID) -> S:
+        state = aggregate.initial
+        for event in self.events(stream_id):
+            assert isinstance(event, aggregate.events), f"{event} is no event of {aggregate.name}"
+            state = aggregate.evolve(state, event)
+        return state
+
+    def events(self, stream_id: UUID) -> list[Event]:
+        return [fact.event for fact in self.facts if fact.stream_id == stream_id]
+
+    def version(self, stream_id: UUID) -> int:
+        return len(self.events(stream_id))
+
+    def owner(self, scope: str, name: str) -> UUID | None:
+        return next((claim.owner for claim in self.claims if (claim.scope, claim.name) == (scope, name)), None)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened so far, and what the last decision came to."""
+
+    view: FactsView
+    decided: Decided = Decided()
+    refusal: Refusal | None = None
+
+    def when(self, decision: Callable[[FactsView], Decided]) -> "Story":
+        """Decide on what happened so far. What is decided becomes part of it; a refusal changes nothing."""
+        assert self.refusal is None, f"refused: {self.refusal!r}"
+        try:
+            decided = decision(replace(self.view))
+            claims = set(self.view.claims)
+            for claim in decided.claims:
+                if self.view.owner(claim.scope, claim.name) not in (None, claim.owner):
+                    raise NameTaken(claim.name)
+                claims.add(claim)
+        except Refusal as refusal:
+            return replace(self, decided=Decided(), refusal=refusal)
+        kept = tuple(sorted(claims - set(decided.releases), key=lambda claim: (claim.scope, claim.name)))
+        return Story(replace(self.view, facts=self.view.facts + decided.facts, claims=kept), decided)
+
+    def then(self, *events: Event) -> "Story":
+        """Exactly these events were decided, in this order."""
+        assert self.refusal is None, f"refused: {self.refusal!r}"
+        assert [fact.event for fact in self.decided.facts] == list(events)
+        return self
+
+    def then_refused(self, code: str, *paths: str) -> "Story":
+        """It was refused with this code, and the fields named are at fault; the story goes on as if nothing had been tried."""
+        assert self.refusal is not None, f"not refused: {self.decided.facts}"
+        assert self.refusal.code == code, f"{self.refusal!r}"
+        faults = {error.path for error in self.refusal.errors} | {self.refusal.path}
+        assert faults >= set(paths), f"{faults}"
+        return replace(self, refusal=None)
+
+    @property
+    def result(self) -> Json:
+        assert self.refusal is None, f"refused: {self.refusal!r}"
+        return self.decided.result
+
+
+def given(facts: Iterable[Fact] = (), claims: Iterable[Claim] = (), now: datetime = MOMENT) -> Story:
+    return Story(FactsView(tuple(facts), tuple(claims), now))
