@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from psycopg import Connection, Error, sql
-from psycopg.rows import class_row
+from psycopg import Connection, Error, OperationalError, sql
+from psycopg.rows import TupleRow, class_row
 
 from runtime.errors import OperatorError
+from runtime.roles import refuse_old_server
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "migrations"
 FILE_NAME = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.(?P<direction>up|down)\.sql")
@@ -103,7 +104,19 @@ def load(directory: Path = DIRECTORY) -> tuple[Migration, ...]:
     return tuple(found)
 
 
-def migrate(connection: Connection[tuple[object, ...]], migrations: Sequence[Migration]) -> list[Migration]:
+@contextmanager
+def owner_connection(url: str) -> Iterator[Connection[TupleRow]]:
+    """A connection as ``migrate`` wants it. Raises OperatorError when it cannot be had."""
+    try:
+        connection = Connection.connect(url, autocommit=True, application_name="gesta db", connect_timeout=10)
+    except OperationalError as error:
+        raise OperatorError(f"No connection to the database: {' '.join(str(error).split())}") from error
+    with connection:
+        refuse_old_server(connection)
+        yield connection
+
+
+def migrate(connection: Connection[TupleRow], migrations: Sequence[Migration]) -> list[Migration]:
     """Apply what is pending, oldest first. Returns what was applied now."""
     with _exclusively(connection):
         pending = migrations[_count_applied(connection, migrations) :]
@@ -114,13 +127,11 @@ def migrate(connection: Connection[tuple[object, ...]], migrations: Sequence[Mig
         return list(pending)
 
 
-def rollback(
-    connection: Connection[tuple[object, ...]], migrations: Sequence[Migration], to: int | None = None
-) -> list[Migration]:
+def rollback(connection: Connection[TupleRow], migrations: Sequence[Migration], to: int | None = None) -> list[Migration]:
     """Take back the last migration, or every one above version ``to``, newest first. Returns what was taken back."""
     with _exclusively(connection):
         count = _count_applied(connection, migrations)
-        target = count - 1 if to is None else to
+        target = max(count - 1, 0) if to is None else to
         if not 0 <= target <= count:
             raise OperatorError(f"Cannot roll back to {target}: {count} migrations are applied.")
         undone = list(reversed(migrations[target:count]))
@@ -131,7 +142,7 @@ def rollback(
         return undone
 
 
-def status(connection: Connection[tuple[object, ...]], migrations: Sequence[Migration]) -> list[Standing]:
+def status(connection: Connection[TupleRow], migrations: Sequence[Migration]) -> list[Standing]:
     """Where every migration stands. Writes nothing, waits for nobody; raises as ``migrate`` does where history differs."""
     applied = _applied(connection)
     _refuse_other_history(applied, migrations)
@@ -140,7 +151,7 @@ def status(connection: Connection[tuple[object, ...]], migrations: Sequence[Migr
 
 
 @contextmanager
-def _exclusively(connection: Connection[tuple[object, ...]]) -> Iterator[None]:
+def _exclusively(connection: Connection[TupleRow]) -> Iterator[None]:
     """Hold the session's advisory lock, as the owner, with the runner's own table in place."""
     if not connection.autocommit:
         raise ValueError("the migration runner wants a connection in autocommit: it makes its own transactions")
@@ -157,7 +168,7 @@ def _exclusively(connection: Connection[tuple[object, ...]]) -> Iterator[None]:
             connection.execute(UNLOCK, [ADVISORY_LOCK])
 
 
-def _become_owner(connection: Connection[tuple[object, ...]]) -> None:
+def _become_owner(connection: Connection[TupleRow]) -> None:
     """Everything belongs to gesta_owner, whoever runs this: a superuser's objects would carry his rights into functions."""
     row = connection.execute(WHO).fetchone()
     if row is None or row[0] == OWNER:
@@ -177,14 +188,14 @@ def _become_owner(connection: Connection[tuple[object, ...]]) -> None:
         ) from error
 
 
-def _applied(connection: Connection[tuple[object, ...]]) -> list[Applied]:
+def _applied(connection: Connection[TupleRow]) -> list[Applied]:
     if connection.execute(TABLE_EXISTS).fetchone() == (False,):
         return []
     with connection.cursor(row_factory=class_row(Applied)) as cursor:
         return cursor.execute(APPLIED).fetchall()
 
 
-def _count_applied(connection: Connection[tuple[object, ...]], migrations: Sequence[Migration]) -> int:
+def _count_applied(connection: Connection[TupleRow], migrations: Sequence[Migration]) -> int:
     applied = _applied(connection)
     _refuse_other_history(applied, migrations)
     return len(applied)
@@ -204,7 +215,7 @@ def _refuse_other_history(applied: Sequence[Applied], migrations: Sequence[Migra
 
 
 @contextmanager
-def _one_step(connection: Connection[tuple[object, ...]], migration: Migration) -> Iterator[None]:
+def _one_step(connection: Connection[TupleRow], migration: Migration) -> Iterator[None]:
     try:
         with connection.transaction():
             yield

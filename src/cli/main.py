@@ -1,0 +1,51 @@
+"""The ``gesta`` command: composes the other rooms, and says in one line what is in the way.
+
+Every sub-command imports what it needs when it runs, so that help and completion answer at once. A new group of commands
+is a module with a ``typer.Typer`` named ``app`` and a line below; a single command is a function and a line below.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+"""
+
+import sys
+
+import typer
+
+from cli import db
+from runtime.errors import OperatorError
+
+app = typer.Typer(
+    name="gesta",
+    help="An event-sourced backend for workflows in which people approve and AI agents work.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(db.app, name="db")
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("gesta"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: bool = typer.Option(False, "--version", help="Print the version and exit.", callback=show_version, is_eager=True),
+) -> None:
+    """Options before any command."""
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    try:
+        app()
+    except OperatorError as error:
+        print(f"gesta: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

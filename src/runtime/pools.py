@@ -1,0 +1,53 @@
+"""Pools of connections."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from psycopg import AsyncConnection, OperationalError
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+from runtime.errors import OperatorError
+from runtime.roles import refuse_dangerous_role, refuse_old_server
+
+Connection: TypeAlias = AsyncConnection[TupleRow]
+Pool: TypeAlias = AsyncConnectionPool[Connection]
+
+CONNECT_SECONDS = 10
+WAIT_SECONDS = 10.0  # for a connection to fall free
+
+
+@asynccontextmanager
+async def open_pool(url: str, *, name: str, size: int) -> AsyncIterator[Pool]:
+    """A pool of ``size`` connections that say ``name`` in pg_stat_activity, closed at the end.
+
+    They are in autocommit: a transaction is always written out (``async with connection.transaction()``); what is
+    executed some times is prepared. Raises OperatorError when the server is out of reach, too old, or the login is one
+    that no process may serve as.
+    """
+    async with connect(url, name=name) as first:
+        refuse_old_server(first)
+        await refuse_dangerous_role(first)
+    pool: Pool = AsyncConnectionPool(
+        url,
+        min_size=min(size, 2),
+        max_size=size,
+        timeout=WAIT_SECONDS,
+        name=name,
+        open=False,
+        kwargs={"autocommit": True, "application_name": name, "connect_timeout": CONNECT_SECONDS},
+    )
+    async with pool:
+        yield pool
+
+
+@asynccontextmanager
+async def connect(url: str, *, name: str) -> AsyncIterator[Connection]:
+    """One connection in autocommit, outside any pool. Raises OperatorError when it cannot be had."""
+    try:
+        connection = await AsyncConnection.connect(url, autocommit=True, application_name=name, connect_timeout=CONNECT_SECONDS)
+    except OperationalError as error:
+        raise OperatorError(f"No connection to the database: {' '.join(str(error).split())}") from error
+    async with connection:
+        yield connection

@@ -1,0 +1,79 @@
+"""What the environment says. Every process reads it once, here, and nowhere else."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from runtime.errors import OperatorError
+
+PREFIX = "GESTA_"
+
+
+def _parsable(url: SecretStr) -> SecretStr:
+    try:
+        conninfo_to_dict(url.get_secret_value())
+    except ProgrammingError:
+        raise ValueError("is no connection string that PostgreSQL's client library can read") from None  # may hold a password
+    return url
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_parsable)]
+
+
+class Settings(BaseSettings):
+    """The variables of the environment; those without an alias are written GESTA_<NAME>. Empty counts as unset."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True, populate_by_name=True, extra="ignore"
+    )
+
+    database_url: DatabaseUrl | None = Field(default=None, validation_alias="DATABASE_URL")  # as the owner; none at all: embedded
+    api_database_url: DatabaseUrl | None = None
+    system_database_url: DatabaseUrl | None = None
+    listen_database_url: DatabaseUrl | None = None  # direct, not through a pooler; unset: the system's
+
+    data_dir: Path = Path(".gesta")
+    postgres_bin: Path | None = None  # PostgreSQL's programs; unset: the wheel's, else the system's newest
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    pool_size: Annotated[int, Field(ge=1, le=1000)] = 8  # connections of one pool
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["auto", "plain", "json"] = "auto"  # auto: plain at a terminal, else JSON
+
+    url: str | None = None  # where a client finds the API; unset: host and port
+    api_key: SecretStr | None = None  # a client's
+
+    master_key: SecretStr | None = None
+    master_key_file: Path | None = None
+
+    ai_base_url: str | None = None
+    ai_api_key: SecretStr | None = None
+    ai_model: str | None = None
+
+    @property
+    def base_url(self) -> str:
+        return (self.url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether no server is named: then we run our own."""
+        named = (self.database_url, self.api_database_url, self.system_database_url, self.listen_database_url)
+        return not any(named)
+
+
+def load_settings() -> Settings:
+    """The settings of this process's environment. Raises OperatorError naming the first variable at fault."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise OperatorError(f"{_variable(str(first['loc'][0]))}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _variable(location: str) -> str:
+    return location if location.isupper() else f"{PREFIX}{location.upper()}"
