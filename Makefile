@@ -1,0 +1,46 @@
+# Everything a person can do here. Needs make and Python 3.11 or later; the rest it fetches into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint types bench clean lock
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(READY) ## a short tour: a platform, a workflow, approvals, tables, a replay
+	$(BIN)/python -m examples.demo
+
+run: $(READY) ## the platform, with its own PostgreSQL, until Ctrl-C
+	$(BIN)/gesta up
+
+test: $(READY) ## all tests, on a real PostgreSQL
+	$(BIN)/python -m pytest -n 2
+
+lint: $(READY) ## style, format, and which room may import which
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: $(READY) ## type checks, strict
+	$(BIN)/mypy
+
+bench: $(READY) ## how fast it appends, next to the library it builds on
+	$(BIN)/python -m bench
+
+lock: $(READY) ## resolve the dependencies anew into requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate -q -o requirements.lock
+
+clean: ## remove the virtual environment and the caches; databases stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find src tests examples bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Gesta needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
