@@ -58,7 +58,7 @@ class Story:
     """What happened so far, and what the last decision came to."""
 
     view: FactsView
-    decided: Decided = Decided()
+    decided: Decided = field(default_factory=Decided)
     refusal: Refusal | None = None
 
     def when(self, decision: Callable[[FactsView], Decided]) -> "Story":

@@ -1,10 +1,18 @@
-"""A workflow execution: its activations (one visit of one node each), the tokens between them, and how it ended."""
+"""A workflow execution: its activations (one visit of one node each), the tokens between them, and how it ended.
 
-from dataclasses import dataclass
-from typing import Literal
+The decisions about executions are the engine's; here is what happened and what state follows from it. `evolve` needs neither the
+definition nor an expression: events say which tokens were taken and which were sent on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal, assert_never
 from uuid import UUID
 
-from domain.facts import Event, Json
+from rpds import HashTrieMap, HashTrieSet
+
+from domain.facts import Aggregate, Event, Json
+from domain.tokens import Branch, Lineage, Path, Token, inside, merge_paths
 
 TriggerType = Literal["manual", "scheduled", "webhook", "event", "child", "fork"]
 
@@ -47,7 +55,10 @@ class ExecutionStarted(Event):
 
 @dataclass(frozen=True)
 class ActivationStarted(Event):
-    """A node begins a visit and takes `tokens` (several for a join, which also swallows its losers' tokens)."""
+    """A node begins a visit and takes `tokens` (several for a join, which also swallows its losers' tokens).
+
+    Losers that were held by running activations are cancelled by the events that follow.
+    """
 
     activation_id: UUID
     node_id: str
@@ -58,13 +69,17 @@ class ActivationStarted(Event):
     swallowed: tuple[int, ...] = ()
     scope: UUID | None = None
     """A join's scope: the activation that split; None for the execution, and for every other node type."""
+    child: UUID | None = None
+    """The stream that the activation opened and waits for: an approval request."""
 
 
 @dataclass(frozen=True)
 class ActivationCompleted(Event):
+    """`handle` is None and `moves` are empty where the token ends: at an end node, whose output this is."""
+
     activation_id: UUID
     node_id: str
-    handle: str
+    handle: str | None
     output: Json
     moves: tuple[Move, ...] = ()
 
@@ -135,4 +150,180 @@ ExecutionEvent = (
     | ExecutionPaused
     | ExecutionResumed
     | ExecutionSignalled
+)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A visit that has begun and not ended: it holds its tokens."""
+
+    id: UUID
+    node_id: str
+    node_type: str
+    order: int
+    """1 for the first activation of the execution, and so on."""
+    tokens: tuple[int, ...]
+    path: Path
+    lineage: Lineage
+    child: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a visit came to, as expressions see it: {"output": …}, or {"error": {type, message, attempts}}."""
+
+    order: int
+    value: Json
+
+
+Status = Literal["absent", "running", "paused", "completed", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Execution:
+    status: Status = "absent"
+    started: ExecutionStarted | None = None
+    tokens: HashTrieMap[int, Token] = field(default_factory=HashTrieMap)
+    """Tokens that no activation has taken. Between commands they wait at joins."""
+    activations: HashTrieMap[UUID, Activation] = field(default_factory=HashTrieMap)
+    """The running ones."""
+    results: HashTrieMap[UUID, Result] = field(default_factory=HashTrieMap)
+    visits: HashTrieMap[str, int] = field(default_factory=HashTrieMap)
+    ended_splits: HashTrieSet[UUID] = field(default_factory=HashTrieSet)
+    """Splits that a join further out has reached into: their remaining tokens meet in the scopes around them."""
+    steps: int = 0
+    """How many activations were started."""
+    next_token: int = 0
+    last_end: str | None = None
+    output: Json = None
+    """Of the end node that was reached last."""
+
+    @property
+    def live(self) -> bool:
+        return self.status in ("running", "paused")
+
+
+def evolve(state: Execution, event: ExecutionEvent) -> Execution:
+    match event:
+        case ExecutionStarted():
+            first = Token(0, None, event.start_node)
+            return Execution("running", event, tokens=state.tokens.insert(0, first), next_token=1)
+        case ActivationStarted():
+            return _begin(state, event)
+        case ActivationCompleted():
+            ended = _end(state, event.activation_id, {"output": event.output}, event.moves)
+            return ended if event.moves else replace(ended, last_end=event.node_id, output=event.output)
+        case ActivationFailed():
+            return _end(state, event.activation_id, {"error": problem_json(event.error)}, event.moves)
+        case ActivationCancelled():
+            return replace(state, activations=state.activations.discard(event.activation_id))
+        case ExecutionCompleted():
+            return _close(replace(state, output=event.output), "completed")
+        case ExecutionFailed():
+            return _close(state, "failed")
+        case ExecutionCancelled():
+            return _close(state, "cancelled")
+        case ExecutionPaused():
+            return replace(state, status="paused")
+        case ExecutionResumed():
+            return replace(state, status="running")
+        case ExecutionSignalled():
+            return state
+        case _:
+            assert_never(event)
+
+
+def problem_json(problem: Problem) -> Json:
+    return {"type": problem.type, "message": problem.message, "attempts": problem.attempts}
+
+
+def _begin(state: Execution, event: ActivationStarted) -> Execution:
+    taken = [state.tokens[token] for token in event.tokens]
+    gone = {*event.tokens, *event.swallowed}
+    losers = [path for tokens, path in _places(state) if gone.intersection(tokens) and tokens[0] not in event.tokens]
+    if event.swallowed or len(taken) > 1 or event.scope is not None:
+        others = [path for tokens, path in _places(state) if not gone.intersection(tokens)]
+        path = merge_paths([token.path for token in taken], event.scope, losers, others)
+        ended = {branch.split for each in (*(t.path for t in taken), *losers) for branch in inside(each, event.scope)}
+    else:
+        path, ended = taken[0].path, set()
+    order = state.steps + 1
+    activation = Activation(
+        event.activation_id,
+        event.node_id,
+        event.node_type,
+        order,
+        event.tokens,
+        path,
+        _merge_lineages(state, [token.lineage for token in taken]),
+        event.child,
+    )
+    tokens = state.tokens
+    for token_id in gone:
+        tokens = tokens.discard(token_id)
+    return replace(
+        state,
+        tokens=tokens,
+        activations=state.activations.insert(activation.id, activation),
+        visits=state.visits.insert(event.node_id, event.visit),
+        ended_splits=state.ended_splits.update(ended) if ended else state.ended_splits,
+        steps=order,
+    )
+
+
+def _places(state: Execution) -> Iterable[tuple[tuple[int, ...], Path]]:
+    """Every live place: the tokens there and their path."""
+    yield from (((token.id,), token.path) for token in state.tokens.values())
+    yield from ((activation.tokens, activation.path) for activation in state.activations.values())
+
+
+def _merge_lineages(state: Execution, lineages: list[Lineage]) -> Lineage:
+    """Where several know a node, the later activation wins."""
+    merged, *rest = lineages
+    for lineage in rest:
+        for node_id, activation_id in lineage.items():
+            known = merged.get(node_id)
+            if known is None or state.results[known].order < state.results[activation_id].order:
+                merged = merged.insert(node_id, activation_id)
+    return merged
+
+
+def _end(state: Execution, activation_id: UUID, value: Json, moves: tuple[Move, ...]) -> Execution:
+    activation = state.activations[activation_id]
+    lineage = activation.lineage.insert(activation.node_id, activation_id)
+    taken = tuple(move.edge for move in moves)
+    tokens = state.tokens
+    for move in moves:
+        path = activation.path if len(moves) == 1 else (*activation.path, Branch(activation_id, (move.edge,), taken))
+        tokens = tokens.insert(move.token, Token(move.token, move.edge, move.target, path, lineage))
+    return replace(
+        state,
+        tokens=tokens,
+        activations=state.activations.remove(activation_id),
+        results=state.results.insert(activation_id, Result(activation.order, value)),
+        next_token=state.next_token + len(moves),
+    )
+
+
+def _close(state: Execution, status: Status) -> Execution:
+    return replace(state, status=status, tokens=HashTrieMap(), activations=HashTrieMap())
+
+
+EXECUTION: Aggregate[Execution] = Aggregate(
+    "execution",
+    Execution(),
+    evolve,
+    (
+        ExecutionStarted,
+        ActivationStarted,
+        ActivationCompleted,
+        ActivationFailed,
+        ActivationCancelled,
+        ExecutionCompleted,
+        ExecutionFailed,
+        ExecutionCancelled,
+        ExecutionPaused,
+        ExecutionResumed,
+        ExecutionSignalled,
+    ),
 )
