@@ -1,11 +1,12 @@
 """An approval request: who may choose which outcome, what people decided, and how it was resolved."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, assert_never
 from uuid import UUID
 
-from domain.facts import Aggregate, Event, Json
+from domain.facts import Aggregate, Event, FieldError, Invalid, Json, NotFound, PermissionDenied, RuleViolation
 
 OutcomeKind = Literal["approve", "reject", "changes", "submit", "withdraw", "other"]
 
@@ -106,3 +107,91 @@ def evolve(state: Approval, event: ApprovalEvent) -> Approval:
 APPROVAL: Aggregate[Approval] = Aggregate(
     "approval", Approval(), evolve, (ApprovalRequested, ApprovalDecided, ApprovalResolved, ApprovalCancelled)
 )
+
+
+class NoSuchApproval(NotFound):
+    """There is no such approval request."""
+
+
+class ApprovalClosed(RuleViolation):
+    """The approval request is no longer pending."""
+
+    code = "approval_closed"
+
+
+class UnknownOutcome(Invalid):
+    """The approval request does not offer this outcome."""
+
+    code = "unknown_outcome"
+
+
+class NotEligible(PermissionDenied):
+    """You may not choose this outcome."""
+
+    code = "not_eligible"
+
+
+@dataclass(frozen=True)
+class Decider:
+    """Who decides: the person, the keys of their roles, and for whom they stand in, if for anybody."""
+
+    user_id: UUID
+    roles: Collection[str] = field(default_factory=frozenset)
+    on_behalf_of: UUID | None = None
+
+
+def offered(state: Approval, name: str) -> Outcome:
+    """The outcome of a pending request by its name."""
+    if state.status == "absent":
+        raise NoSuchApproval
+    if state.status != "pending":
+        raise ApprovalClosed(f"The approval request is {state.status}.")
+    for outcome in state.outcomes:
+        if outcome.name == name:
+            return outcome
+    names = ", ".join(outcome.name for outcome in state.outcomes)
+    detail = f"The outcome must be one of: {names}."
+    raise UnknownOutcome(detail, "/outcome", (FieldError("/outcome", "unknown_outcome", detail),))
+
+
+def acting_role(outcome: Outcome, decider: Decider, role: str | None) -> str | None:
+    """The role in which the decider may choose the outcome; None where they may as the person they are.
+
+    A role that is named must be one of theirs. Unnamed, it is the first of the outcome's roles that they have.
+    """
+    if role is not None and role not in decider.roles:
+        raise NotEligible(f"You do not have the role {role}.", "/role")
+    if decider.user_id in outcome.users or not (outcome.users or outcome.roles):
+        return role
+    roles = [key for key in outcome.roles if key in decider.roles and role in (None, key)]
+    if not roles:
+        raise NotEligible(f"You may not choose {outcome.name}.")
+    return roles[0]
+
+
+def decide(
+    state: Approval,
+    decider: Decider,
+    outcome_name: str,
+    decision_id: UUID,
+    *,
+    role: str | None = None,
+    comment: str | None = None,
+    form: Json = None,
+) -> tuple[ApprovalEvent, ...]:
+    """One person's decision, which by the rule "single" resolves the request. The form's data was validated before."""
+    outcome = offered(state, outcome_name)
+    acting = acting_role(outcome, decider, role)
+    return (
+        ApprovalDecided(
+            decision_id,
+            decider.user_id,
+            outcome.name,
+            outcome.kind,
+            role=acting,
+            on_behalf_of=decider.on_behalf_of,
+            comment=comment,
+            form=form,
+        ),
+        ApprovalResolved(outcome.name, outcome.kind, decider.user_id, form),
+    )
