@@ -1,0 +1,102 @@
+"""What the engine knows of expressions: a protocol, and how they sit in a node's configuration. Pure; names no library.
+
+A configuration string that begins with `=` is an expression; `==` begins a literal that starts with one `=`. Edges and branches
+carry theirs in `when`, without the `=`. Values are JSON: None, bool, int, float, str, list, dict with text keys; they are treated
+as immutable and may be shared between what went in and what comes out.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+JSON: TypeAlias = Any
+Schema: TypeAlias = Any  # a JSON Schema: a dict, True (anything), False (nothing) or None (not known)
+
+ROOTS = ("input", "nodes", "execution", "tenant", "event", "item", "index")
+
+
+class ExpressionError(Exception):
+    """An expression could not be evaluated. `str()` says what failed in a few words; `source` is the expression."""
+
+    code = "expression_error"
+
+    def __init__(self, message: str, source: str = "") -> None:
+        super().__init__(message)
+        self.source = source
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with an expression at publishing. Line and column count from 1; both are 0 where the whole is meant.
+
+    Codes: syntax, too_large, undeclared, unknown_field, type, not_bool.
+    """
+
+    code: str
+    message: str
+    line: int = 0
+    column: int = 0
+
+
+class Evaluator(Protocol):
+    """Evaluates and checks expressions. Every failure is an ExpressionError or a finding, never another exception."""
+
+    def evaluate(self, source: str, variables: Mapping[str, JSON]) -> JSON:
+        """The value of the expression. Raises ExpressionError."""
+        ...
+
+    def evaluate_bool(self, source: str, variables: Mapping[str, JSON]) -> bool:
+        """The value of a condition. Raises ExpressionError, also where the result is no boolean: there is no truthiness."""
+        ...
+
+    def check(self, source: str, types: Mapping[str, Schema], want: Literal["bool"] | None = None) -> tuple[Finding, ...]:
+        """Findings for a source whose variables have these schemas; a variable that is not named there is undeclared."""
+        ...
+
+
+def is_expression(value: JSON) -> bool:
+    return isinstance(value, str) and value.startswith("=") and not value.startswith("==")
+
+
+def resolve(config: JSON, evaluator: Evaluator, variables: Mapping[str, JSON]) -> JSON:
+    """The configuration with every expression replaced by its result; `==x` becomes the text `=x`. Raises ExpressionError."""
+    if isinstance(config, str):
+        if not config.startswith("="):
+            return config
+        return config[1:] if config.startswith("==") else evaluator.evaluate(config[1:], variables)
+    if isinstance(config, Mapping):
+        return {key: resolve(value, evaluator, variables) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [resolve(value, evaluator, variables) for value in config]
+    return config
+
+
+def expressions_in(config: JSON, pointer: str = "") -> Iterator[tuple[str, str]]:
+    """Every expression of a configuration as (JSON pointer, source without its `=`)."""
+    if is_expression(config):
+        yield pointer, config[1:]
+    elif isinstance(config, Mapping):
+        for key, value in config.items():
+            escaped = str(key).replace("~", "~0").replace("/", "~1")
+            yield from expressions_in(value, f"{pointer}/{escaped}")
+    elif isinstance(config, list | tuple):
+        for number, value in enumerate(config):
+            yield from expressions_in(value, f"{pointer}/{number}")
+
+
+def nodes_schema(outputs: Mapping[str, Schema]) -> Schema:
+    """The schema of `nodes` for the nodes of a definition, each with the schema of its output (None where it has none).
+
+    A `$ref` within an output's schema is meant within that schema, so each becomes a resource of its own (`$id`).
+    """
+    error = {
+        "type": "object",
+        "properties": {"type": {"type": "string"}, "message": {"type": "string"}, "attempts": {"type": "integer"}},
+    }
+
+    def node(node_id: str, output: Schema) -> Schema:
+        own = {"$id": f"node:{node_id}", **output} if isinstance(output, Mapping) else True
+        return {"type": "object", "properties": {"output": own, "error": error}, "additionalProperties": False}
+
+    known = {node_id: node(node_id, output) for node_id, output in outputs.items()}
+    return {"type": "object", "properties": known, "additionalProperties": False}
