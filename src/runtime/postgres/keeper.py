@@ -23,14 +23,15 @@ from pathlib import Path
 DEMOTION = str(Path(__file__).with_name("demotion.py"))
 PATIENCE = 15.0  # seconds in which a killed predecessor's processes must have let go of the data directory
 MAX_RESTARTS = 20  # deaths by signal that one keeper makes good
-STILL_HELD = ("still in use", "already exists", "could not lock", "Is another postmaster")
+STILL_HELD = ("still in use", "already exists")
 
 
 @dataclass(frozen=True)
 class Orders:
-    """What to run: ``home`` holds data/, in-use.lock and server.log; the other two are command lines without ``-D``."""
+    """What to run: ``home`` holds data/, in-use.lock and server.log; initdb and postgres are command lines without ``-D``."""
 
     home: str
+    sockets: str
     initdb: list[str]
     postgres: list[str]
 
@@ -50,15 +51,17 @@ class Keeper:
         if os.geteuid() != 0:
             return "self"
         owner = self.home.stat()
-        if owner.st_uid != 0:
-            return f"{owner.st_uid}:{owner.st_gid}"
-        if subprocess.run(self.demoted("namespace"), stderr=self.log, check=False).returncode == 0:
-            return "namespace"
-        nobody = pwd.getpwnam("nobody")
-        for directory, _, names in os.walk(self.home):
-            for path in (directory, *(os.path.join(directory, name) for name in names)):
-                shutil.chown(path, nobody.pw_uid, nobody.pw_gid)
-        return f"{nobody.pw_uid}:{nobody.pw_gid}"
+        uid, gid = owner.st_uid, owner.st_gid
+        if uid == 0:
+            if subprocess.run(self.demoted("namespace"), stderr=self.log, check=False).returncode == 0:
+                return "namespace"
+            nobody = pwd.getpwnam("nobody")
+            uid, gid = nobody.pw_uid, nobody.pw_gid
+            for directory, _, names in os.walk(self.home):
+                for path in (directory, *(os.path.join(directory, name) for name in names)):
+                    os.chown(path, uid, gid)
+        os.chown(self.orders.sockets, uid, gid)
+        return f"{uid}:{gid}"
 
     def demoted(self, identity: str, *command: str) -> list[str]:
         return [sys.executable, "-I", "-S", DEMOTION, identity, *command]
@@ -74,21 +77,22 @@ class Keeper:
         return code
 
     def run(self) -> int:
-        """Keep the server until it is unused or cannot be kept. Returns its exit code."""
+        """Keep the server until it is unused or cannot be kept. Returns its exit code, 0 where all is well."""
         if not self.data.exists() and (code := self.initialise()) != 0:
             return code
         threading.Thread(target=self.stop_when_unused, daemon=True).start()
         restarts, give_up = 0, time.monotonic() + PATIENCE
-        while True:
+        while not self.unused.is_set():
             mark = self.log.seek(0, os.SEEK_END)
             code = self.run_once()
-            if self.unused.is_set() or code == 0:
-                return code
+            if code == 0:
+                break
             if code < 0 and restarts < MAX_RESTARTS:
                 restarts, give_up = restarts + 1, time.monotonic() + PATIENCE
             elif not self.said_since(mark, STILL_HELD) or time.monotonic() > give_up:
                 return code
             self.unused.wait(0.1)
+        return 0
 
     def run_once(self) -> int:
         command = self.demoted(self.identity, *self.orders.postgres, "-D", str(self.data))
@@ -100,10 +104,10 @@ class Keeper:
         lock = os.open(self.home / "in-use.lock", os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         self.unused.set()
-        while self.server is None or self.server.poll() is None:
+        while True:
             if self.server is not None:
-                self.server.send_signal(signal.SIGINT)  # again, because one that is just starting may miss it
-            time.sleep(1)
+                self.server.send_signal(signal.SIGINT)  # again and again, because one that is just starting may miss it
+            time.sleep(0.2)
 
     def said_since(self, mark: int, phrases: tuple[str, ...]) -> bool:
         with open(self.home / "server.log", errors="replace") as file:

@@ -21,7 +21,7 @@ from runtime.postgres.bootstrap import DATABASE, bootstrap
 from runtime.postgres.places import (
     Home,
     Running,
-    forget_foreign_pid,
+    forget_the_dead,
     locked,
     make_private,
     running_server,
@@ -30,13 +30,14 @@ from runtime.postgres.places import (
 )
 
 KEEPER = str(Path(__file__).with_name("keeper.py"))
-START_SECONDS = 60.0
+START_SECONDS = 300.0  # recovery after a crash may have gigabytes to read
 STOP_SECONDS = 30.0
 LEAST_FREE_BYTES = 256 * 1024 * 1024  # a new data directory with its first WAL segments takes a quarter of this
 LARGEST_LOG_BYTES = 16 * 1024 * 1024
 
 PARAMETERS = {
     "listen_addresses": "",  # reachable through the private socket alone
+    "port": "5432",  # the socket's name; PGPORT must not change it
     "unix_socket_permissions": "0700",
     "max_connections": "200",
     "shared_buffers": "256MB",
@@ -47,6 +48,8 @@ PARAMETERS = {
     "log_timezone": "UTC",
     "cluster_name": "gesta",
 }
+
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 # PostgreSQL's words in its log → what we say.
 DIAGNOSES = (
@@ -92,7 +95,7 @@ class EmbeddedServer:
 
 
 def socket_url(socket_directory: Path, role: str, dbname: str) -> str:
-    return f"postgresql://{quote(role, safe='')}@/{quote(dbname, safe='')}?host={quote(str(socket_directory), safe='')}"
+    return f"postgresql://{quote(role, safe='')}@/{quote(dbname, safe='')}?host={quote(str(socket_directory), safe='')}&port=5432"
 
 
 @contextmanager
@@ -116,20 +119,32 @@ def join_or_start(
     tests only: it does not survive a crash of the machine. Raises OperatorError with what is in the way.
     """
     place = Home(home.resolve())
-    make_private(place.path)
-    binaries = find_binaries(bin_directory)
-    in_use = take_lock(place.path / "in-use.lock", fcntl.LOCK_SH, seconds=START_SECONDS)
     try:
-        with locked(place.path / "launch.lock", fcntl.LOCK_EX, seconds=START_SECONDS):
-            _refuse_other_version(place, binaries)
-            settings = dict(PARAMETERS) | ({} if durable else {"fsync": "off", "full_page_writes": "off"})
-            running = _join(place) or _start(place, binaries, settings | dict(parameters or {}), durable=durable)
-            superuser = [socket_url(running.socket_directory, "postgres", name) for name in ("postgres", DATABASE)]
-            bootstrap(*superuser)
-    except BaseException:
-        os.close(in_use)
-        raise
+        make_private(place.path, None if os.geteuid() == 0 else frozenset({os.geteuid()}))
+        binaries = find_binaries(bin_directory)
+        in_use = take_lock(place.path / "in-use.lock", fcntl.LOCK_SH, seconds=START_SECONDS)
+        try:
+            settings = PARAMETERS | ({} if durable else NOT_DURABLE) | dict(parameters or {})
+            running = _running(place, binaries, settings, durable=durable)
+        except BaseException:
+            os.close(in_use)
+            raise
+    except OSError as error:
+        raise OperatorError(f"GESTA_DATA_DIR cannot be used: {error}") from error
     return EmbeddedServer(place, running.socket_directory, binaries, in_use)
+
+
+def _running(home: Home, binaries: Binaries, parameters: Mapping[str, str], *, durable: bool) -> Running:
+    """The server, running and prepared. To be called by one who holds *in-use*, so that it stays."""
+    with locked(home.path / "launch.lock", fcntl.LOCK_EX, seconds=START_SECONDS):
+        _refuse_other_version(home, binaries)
+        running = _join(home) or _start(home, binaries, parameters, durable=durable)
+        superuser = [socket_url(running.socket_directory, "postgres", name) for name in ("postgres", DATABASE)]
+        try:
+            bootstrap(*superuser)
+        except psycopg.Error as error:
+            raise OperatorError(f"The new server's roles and database cannot be made: {error} (see {home.log})") from error
+    return running
 
 
 def _refuse_other_version(home: Home, binaries: Binaries) -> None:
@@ -159,17 +174,15 @@ def _join(home: Home) -> Running | None:
 def _start(home: Home, binaries: Binaries, parameters: Mapping[str, str], *, durable: bool) -> Running:
     """Have a keeper start it, and wait until it answers. Only under the launch lock."""
     sockets = home.socket_directory()
-    make_private(sockets)
-    if os.geteuid() == 0:  # root's server runs as the owner of the directory
-        owner = home.path.stat()
-        os.chown(sockets, owner.st_uid, owner.st_gid)
+    make_private(sockets, frozenset({os.geteuid(), home.path.stat().st_uid}))
     _refuse_full_disk(home)
-    forget_foreign_pid(home)
+    forget_the_dead(home, sockets)
     if home.log.exists() and home.log.stat().st_size > LARGEST_LOG_BYTES:
         home.log.replace(home.log.with_suffix(".log.old"))
     mark = home.log.stat().st_size if home.log.exists() else 0
     orders = {
         "home": str(home.path),
+        "sockets": str(sockets),
         "initdb": _initdb_command(binaries, durable=durable),
         "postgres": [binaries.program("postgres"), "-k", str(sockets), *_options(parameters)],
     }
@@ -177,6 +190,7 @@ def _start(home: Home, binaries: Binaries, parameters: Mapping[str, str], *, dur
     try:
         subprocess.run(
             [sys.executable, "-I", "-S", KEEPER, json.dumps(orders)],
+            env=os.environ | {"LC_ALL": "C"},  # its words are read below
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -47,23 +47,20 @@ class Home:
         return Path(tempfile.gettempdir()) / f"gesta-{digest}"
 
 
-def make_private(directory: Path) -> None:
-    """Make the directory, or accept it if it is a real directory (no link) that only its owner, us, may enter.
+def make_private(directory: Path, owners: frozenset[int] | None) -> None:
+    """Make the directory, or accept it if it is a real directory (no link) that belongs to one of these user numbers.
 
-    Root accepts any owner: it runs the server as the owner of the directory. Raises OperatorError otherwise.
+    None accepts any owner. Afterwards only the owner may enter. Raises OperatorError otherwise.
     """
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = directory.lstat()
-        if not stat.S_ISDIR(found.st_mode):
-            raise OperatorError(f"{directory} is not a directory.")
-        if found.st_uid != os.geteuid() and os.geteuid() != 0:
-            raise OperatorError(
-                f"{directory} belongs to user {found.st_uid}, not to you: run as that user or choose another GESTA_DATA_DIR."
-            )
-        directory.chmod(0o700)
-    except OSError as error:
-        raise OperatorError(f"GESTA_DATA_DIR cannot be used: {error}") from error
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise OperatorError(f"{directory} is not a directory.")
+    if owners is not None and found.st_uid not in owners:
+        raise OperatorError(
+            f"{directory} belongs to user {found.st_uid}, not to you: run as that user or choose another GESTA_DATA_DIR."
+        )
+    directory.chmod(0o700)
 
 
 @dataclass(frozen=True)
@@ -91,11 +88,14 @@ def running_server(home: Home) -> Running | None:
     return Running(pid, Path(lines[4] if len(lines) > 4 else ""), lines[7].strip() if len(lines) > 7 else "starting")
 
 
-def forget_foreign_pid(home: Home) -> None:
-    """Remove a pid file that names a live process which is not our server (numbers recur, in containers especially).
+def forget_the_dead(home: Home, sockets: Path) -> None:
+    """Remove what a dead server left and a new one could take for a live one's.
 
-    PostgreSQL would refuse to start beside it. Only to be called under the launch lock.
+    Process numbers recur, in containers especially: PostgreSQL would refuse to start beside a lock file whose number is
+    some other program's by now. Only to be called under the launch lock, and where ``running_server`` found none.
     """
+    for leftover in (sockets / f"{SOCKET_NAME}.lock", sockets / SOCKET_NAME):
+        leftover.unlink(missing_ok=True)
     path = home.data / "postmaster.pid"
     try:
         pid = int(path.read_text().split("\n", 1)[0])
@@ -138,6 +138,9 @@ def locked(path: Path, operation: int, *, seconds: float) -> Iterator[int]:
 def take_lock(path: Path, operation: int, *, seconds: float) -> int:
     """As ``locked``, but the caller closes the descriptor, and with it lets go."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    if os.geteuid() == 0:  # root leaves nothing behind that the directory's owner could not open
+        owner = path.parent.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
     deadline = time.monotonic() + seconds
     while not try_lock(descriptor, operation):
         if time.monotonic() > deadline:
