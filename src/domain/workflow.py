@@ -47,7 +47,7 @@ class Workflow:
     draft: Json = None
     """The draft as last saved; None once it is published and until it is changed again."""
     published_version: int | None = None
-    versions: HashTrieMap[int, Json] = field(default_factory=HashTrieMap)
+    versions: "HashTrieMap[int, Json]" = field(default_factory=HashTrieMap)
     """Published definitions by number."""
 
 

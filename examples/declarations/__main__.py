@@ -1,0 +1,102 @@
+"""python -m examples.declarations PATH [--limit N] [--in-flight 32]
+
+Needs a running `gesta up` (GESTA_URL, default http://127.0.0.1:8080) and the database it serves. GESTA_API_KEY is a platform key;
+without one, `gesta key create --platform` is asked for it. Exits 0 if the tables say what the log says, 1 if they differ.
+"""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx2
+import psycopg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from examples.declarations.compare import QUESTIONS, VARIANTS, Figures, differences, expected
+from examples.declarations.log import Case, read_cases
+from examples.declarations.player import Api, Stage, play, set_up
+
+SHOWN = 12  # rows of a long comparison that are printed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m examples.declarations", description=__doc__)
+    parser.add_argument("path", type=Path, metavar="PATH", help="the event log, a CSV, gzipped or not")
+    parser.add_argument("--limit", type=int, help="play only the first N cases")
+    parser.add_argument("--in-flight", type=int, default=32, help="cases played at the same time")
+    arguments = parser.parse_args()
+    cases = read_cases(arguments.path, arguments.limit)
+    console = Console()
+    stage = asyncio.run(_play(console, cases, arguments.in_flight))
+    same = _compare(console, cases, asyncio.run(_ask(stage)))
+    console.print("the tables say what the log says" if same else "[bold red]the tables and the log differ")
+    return 0 if same else 1
+
+
+async def _play(console: Console, cases: list[Case], in_flight: int) -> Stage:
+    steps = sum(len(case.steps) for case in cases)
+    console.print(f"{len(cases):,} cases, {steps:,} steps, {in_flight} cases in flight")
+    url = os.environ.get("GESTA_URL", "http://127.0.0.1:8080")
+    limits = httpx2.Limits(max_connections=in_flight + 4, max_keepalive_connections=in_flight + 4)
+    columns = (TextColumn("playing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
+        api = Api(client)
+        stage = await set_up(api, os.environ.get("GESTA_API_KEY") or _platform_key())
+        begun, before = time.monotonic(), api.commands
+        with Progress(*columns, console=console) as progress:
+            bar = progress.add_task("steps", total=steps)
+            await play(api, stage, cases, in_flight, lambda taken: progress.update(bar, advance=taken))
+        seconds, commands = time.monotonic() - begun, api.commands - before
+    console.print(f"{commands:,} commands in {seconds:.1f} s: {commands / seconds:,.0f} commands/s")
+    return stage
+
+
+def _platform_key() -> str:
+    command = [str(Path(sys.executable).with_name("gesta")), "key", "create", "--platform"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
+
+
+async def _ask(stage: Stage) -> Mapping[str, Figures]:
+    """The tables' answers, asked as `gesta_api` with the tenant set, when they have reached the ledger's position."""
+    from runtime.addresses import resolve
+    from runtime.settings import Settings
+
+    with resolve(Settings()) as addresses:
+        async with await psycopg.AsyncConnection.connect(addresses.api) as connection:
+            await connection.execute("SELECT set_config('gesta.tenant_id', %s, false)", (stage.tenant_id,))
+            return {question.title: dict(await (await connection.execute(question.sql)).fetchall()) for question in QUESTIONS}
+
+
+def _compare(console: Console, cases: list[Case], tables: Mapping[str, Figures]) -> bool:
+    same = True
+    for title, log in expected(cases).items():
+        wrong = differences(log, tables[title])
+        same = same and not wrong
+        table = Table("", "log", "tables", title=title, title_justify="left")
+        shown = wrong or sorted(((k, v, tables[title].get(k)) for k, v in log.items()), key=lambda row: -row[1])
+        for label, left, right in shown[:SHOWN]:
+            table.add_row(_short(label, title), _figure(left), _figure(right), style="red" if wrong else None)
+        if len(shown) > SHOWN:
+            rest = shown[SHOWN:]
+            table.add_row(f"… {len(rest)} more", _figure(sum(r[1] or 0 for r in rest)), _figure(sum(r[2] or 0 for r in rest)))
+        console.print(table)
+    return same
+
+
+def _short(label: str, title: str) -> str:
+    return label if title != VARIANTS.title or len(label) < 80 else label[:77] + "…"
+
+
+def _figure(value: int | float | None) -> str:
+    return "–" if value is None else f"{value:,.3f}" if isinstance(value, float) else f"{value:,}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
