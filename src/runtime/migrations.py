@@ -46,6 +46,8 @@ RECORD = "INSERT INTO gesta_meta.migrations (version, name, checksum) VALUES (%s
 FORGET = "DELETE FROM gesta_meta.migrations WHERE version = %s"
 ROLE_EXISTS = "SELECT 1 FROM pg_roles WHERE rolname = %s"
 WHO = "SELECT session_user::text, current_database()::text"
+MAY_SET_ROLE = "SELECT pg_has_role(session_user, %s, %s)"
+OWNER_MAY_CREATE = "SELECT has_database_privilege(%s, current_database(), 'CREATE')"
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,11 @@ def _become_owner(connection: Connection[TupleRow]) -> None:
     try:
         if connection.execute(ROLE_EXISTS, [OWNER]).fetchone() is None:
             connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN CREATEROLE").format(owner))
-        connection.execute(sql.SQL("GRANT {} TO {}").format(owner, sql.Identifier(installer)))
-        connection.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(sql.Identifier(database), owner))
+        membership = "SET" if connection.info.server_version >= 160_000 else "MEMBER"
+        if connection.execute(MAY_SET_ROLE, [OWNER, membership]).fetchone() == (False,):
+            connection.execute(sql.SQL("GRANT {} TO {}").format(owner, sql.Identifier(installer)))
+        if connection.execute(OWNER_MAY_CREATE, [OWNER]).fetchone() == (False,):
+            connection.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(sql.Identifier(database), owner))
         connection.execute(sql.SQL("SET ROLE {}").format(owner))
     except Error as error:
         raise OperatorError(

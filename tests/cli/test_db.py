@@ -1,0 +1,77 @@
+"""``gesta db`` on an embedded server, as a person would type it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GESTA = [sys.executable, "-m", "cli.main"]
+
+
+def gesta(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run it in this directory, with no setting but those given (and the choice of PostgreSQL that the tests run on)."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GESTA_") and name != "DATABASE_URL"}
+    chosen = {name: os.environ[name] for name in ("GESTA_POSTGRES_BIN",) if name in os.environ}
+    return subprocess.run(
+        [*GESTA, *arguments],
+        cwd=directory,
+        env=kept | chosen | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_migrations_go_up_show_their_state_and_go_down(tmp_path: Path) -> None:
+    assert "pending                    0001_roles_and_schemas" in gesta(tmp_path, "db", "status").stdout
+    assert "applied      0001_roles_and_schemas" in gesta(tmp_path, "db", "migrate").stdout
+    assert "Nothing to do" in gesta(tmp_path, "db", "migrate").stdout
+    assert "pending" not in gesta(tmp_path, "db", "status").stdout
+    down = gesta(tmp_path, "db", "rollback", "--to", "0")
+    assert down.returncode == 0
+    assert down.stdout.endswith("rolled back  0001_roles_and_schemas\n")
+    assert "Nothing to do" in gesta(tmp_path, "db", "rollback").stdout
+
+
+def test_psql_answers_as_the_role_that_was_asked_for(tmp_path: Path) -> None:
+    for role in ("owner", "system", "api"):
+        answer = gesta(tmp_path, "db", "psql", "--role", role, "-At", "-c", "SELECT current_user")
+        assert answer.stdout == f"gesta_{role}\n", answer.stderr
+    assert gesta(tmp_path, "db", "psql", "-c", "SELECT nonsense").returncode == 1
+
+
+def test_url_is_the_address_of_the_role(tmp_path: Path) -> None:
+    named = gesta(tmp_path, "db", "url", "--role", "api", GESTA_API_DATABASE_URL="postgresql://gesta_api@host/db")
+    assert named.stdout == "postgresql://gesta_api@host/db\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "complaint"),
+    [
+        (["db", "status"], {"GESTA_PORT": "x"}, 1, "gesta: GESTA_PORT: "),
+        (["db", "status"], {"DATABASE_URL": "postgresql://u@127.0.0.1:1/x"}, 1, "gesta: No connection to the database: "),
+        (["db", "status"], {"GESTA_API_DATABASE_URL": "postgresql://host/db"}, 1, "gesta: DATABASE_URL is not set: "),
+        (["db", "nonsense"], {}, 2, "No such command"),
+        (["db", "rollback", "--to", "-1"], {}, 2, "--to"),
+        (["db", "url", "--role", "root"], {}, 2, "--role"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line_and_by_the_exit_code(
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], code: int, complaint: str
+) -> None:
+    answer = gesta(tmp_path, *arguments, **environment)
+    assert answer.returncode == code
+    assert complaint in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert code == 2 or answer.stderr.count("\n") == 1
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    heavy = {"psycopg", "pydantic", "fastapi", "uvicorn", "eventsourcing", "cel_expr_python"}
+    program = "import sys; sys.argv = ['gesta', '--help']; import cli.main\ntry: cli.main.main()\nexcept SystemExit: pass\n"
+    program += f"print(sorted({heavy} & set(sys.modules)))"
+    answer = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert answer.stdout.endswith("[]\n")

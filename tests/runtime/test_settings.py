@@ -1,0 +1,64 @@
+"""The environment is read once, and a mistake in it is named by its variable."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runtime.addresses import resolve
+from runtime.errors import OperatorError
+from runtime.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("GESTA_") or name == "DATABASE_URL"]:
+        monkeypatch.delenv(name)
+
+
+def test_nothing_set_means_the_embedded_server_in_the_current_directory() -> None:
+    settings = load_settings()
+    assert settings.is_embedded
+    assert settings.data_dir == Path(".gesta")
+    assert settings.base_url == "http://127.0.0.1:8080"
+
+
+def test_empty_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+    monkeypatch.setenv("GESTA_PORT", "")
+    assert load_settings().is_embedded
+    assert load_settings().port == 8080
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GESTA_PORT", "eighty"),
+        ("GESTA_PORT", "70000"),
+        ("GESTA_POOL_SIZE", "0"),
+        ("GESTA_LOG_LEVEL", "LOUD"),
+        ("DATABASE_URL", "postgresql://u:secret word@host/db"),
+        ("GESTA_API_DATABASE_URL", "nonsense"),
+    ],
+)
+def test_a_mistake_names_its_variable_and_keeps_secrets(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(OperatorError, match=f"^{variable}: ") as caught:
+        load_settings()
+    assert "secret" not in str(caught.value)
+
+
+def test_passwords_do_not_show_in_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:secret@host/db")
+    monkeypatch.setenv("GESTA_API_KEY", "gk_secret")
+    assert "secret" not in repr(load_settings())
+
+
+def test_named_servers_are_used_and_a_missing_one_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GESTA_SYSTEM_DATABASE_URL", "postgresql://gesta_system@host/db")
+    with resolve(load_settings()) as addresses:
+        assert addresses.system == addresses.listen == "postgresql://gesta_system@host/db"
+        with pytest.raises(OperatorError, match=r"GESTA_API_DATABASE_URL is not set: .* gesta_api"):
+            _ = addresses.api
+        with pytest.raises(OperatorError, match=r"^DATABASE_URL is not set: .* gesta_owner"):
+            _ = addresses.owner
