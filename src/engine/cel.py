@@ -2,10 +2,10 @@
 
 What the adapter adds to the library, and why:
 
-- **Numbers are numbers.** JSON does not tell 100 from 100.0. Overloads for int with double are added to `+ - * %`;
+- **Numbers are numbers.** JSON does not tell 100 from 100.0. `+ - * / %` are rewritten (cel_numbers.py);
   comparisons mix anyway. Whole numbers stay whole (100 + 1 is 101). `/` divides as on paper: 7 / 2 is 3.5, 6 / 2 is 3,
-  whatever JSON said; `int(a / b)` cuts. Division by zero is an error. `%` takes the sign of its left side. For that,
-  `/` is renamed in the parsed bytes.
+  whatever JSON said; `int(a / b)` cuts. Division by zero is an error. `%` takes the sign of its left side.
+- **No function of ours is ever called by the library**: it leaks what it passes and what it gets.
 - **Whole numbers beyond 64 bits** travel as a one-key map that no operator takes, and leave exactly; arithmetic on them
   is an error.
 - **Errors are values** in this library, of type ERROR, also inside lists and maps: every value is asked for its type
@@ -31,7 +31,8 @@ from cel_expr_python import cel  # type: ignore[import-untyped]  # stubs without
 from engine.cel_check import check_paths, typed_paths, without_tests
 from engine.cel_cost import Cost, loop_costs, work
 from engine.cel_messages import findings_in, in_words
-from engine.cel_syntax import Call, Node, Select, Struct, Syntax, chain, children, read, walk
+from engine.cel_numbers import Numbers
+from engine.cel_syntax import Node, Select, Struct, Syntax, chain, children, read, walk, write
 from engine.expressions import JSON, ROOTS, ExpressionError, Finding, Schema
 
 SOURCE_LIMIT = 4096  # code points of an expression
@@ -40,7 +41,6 @@ DEPTH_LIMIT = 100  # of values, both ways
 WORK_LIMIT = 40_000_000  # units of some 25 ns
 
 _BIG_KEY = -(2**63)  # JSON's keys are texts, so no JSON object looks like this
-_DIVIDE = "_÷"  # as long in bytes as `_/_`, which it replaces
 _INT64 = range(-(2**63), 2**63)
 
 _Trie = dict[str, Any]  # key → the paths below it; None where the whole value is needed
@@ -58,7 +58,8 @@ class CelEvaluator:
     """`engine.expressions.Evaluator` by CEL. Holds its environment and an LRU cache of compiled expressions; no other state."""
 
     def __init__(self, cache_size: int = 2048) -> None:
-        self._env = cel.NewEnv(variables=dict.fromkeys(ROOTS, cel.Type.DYN), extensions=[_arithmetic()])
+        self._env = cel.NewEnv(variables=dict.fromkeys(ROOTS, cel.Type.DYN))
+        self._numbers = Numbers.parsed_by(lambda source: read(self._parse(source).serialize()).root)
         self._program: Callable[[str], _Program] = lru_cache(maxsize=cache_size)(self._compile)
 
     def evaluate(self, source: str, variables: Mapping[str, JSON]) -> JSON:
@@ -106,13 +107,12 @@ class CelEvaluator:
         return self._env.compile(source, disable_check=True)
 
     def _compile(self, source: str) -> _Program:
-        parsed = self._parse(source).serialize()
-        root = read(parsed).root
+        root = read(self._parse(source).serialize()).root
         forbidden = _forbidden(root)
         if forbidden:
             raise ExpressionError(forbidden)
         path = chain(root) if not isinstance(root, Select) or not root.test else None
-        return _Program(self._env.deserialize(_with_division(parsed, root)), path, _reads(root), loop_costs(root))
+        return _Program(self._env.deserialize(write(self._numbers.rewrite(root))), path, _reads(root), loop_costs(root))
 
 
 # --- Before: what the expression is -----------------------------------------------------------------------------------
@@ -123,14 +123,6 @@ def _forbidden(root: Node) -> str:
         if isinstance(node, Struct) and node.message:
             return f"objects have no type name: {node.message}"
     return ""
-
-
-def _with_division(parsed: bytes, root: Node) -> bytes:
-    renamed = bytearray(parsed)
-    for node in walk(root):
-        if isinstance(node, Call) and node.function == "_/_":
-            renamed[node.at] = _DIVIDE.encode()
-    return bytes(renamed)
 
 
 def _reads(root: Node) -> _Trie:
@@ -182,7 +174,7 @@ def _follow(root: str, keys: tuple[str | int, ...], variables: Mapping[str, JSON
             raise ExpressionError(f"{name} has no element {key}")
         value = value[key]
         name = f"{name}.{key}" if isinstance(key, str) else f"{name}[{key}]"
-    return value
+    return dict(value) if isinstance(value, Mapping) and not isinstance(value, dict) else value
 
 
 # --- In: from JSON to what the library takes --------------------------------------------------------------------------
@@ -311,45 +303,11 @@ def _iso8601(span: dt.timedelta) -> str:
 # --- Numbers ----------------------------------------------------------------------------------------------------------
 
 
-def _divide(a: float, b: float) -> float:
-    if b == 0:
-        raise ZeroDivisionError("divide by zero")
-    if isinstance(a, int) and isinstance(b, int) and a % b == 0:
-        if a // b not in _INT64:
-            raise OverflowError("integer overflow")
-        return a // b
-    return a / b
-
-
-def _remainder(a: float, b: float) -> float:
-    if b == 0:
-        raise ZeroDivisionError("modulus by zero")
-    return math.fmod(a, b)
-
-
-def _arithmetic() -> cel.CelExtension:
-    """What the standard functions lack, for evaluation."""
-    whole, real, dyn = cel.Type.INT, cel.Type.DOUBLE, cel.Type.DYN
-    mixed = ((whole, real), (real, whole))
-
-    def function(name: str, label: str, result: cel.Type, impl: Callable[[Any, Any], Any], *pairs: Any) -> Any:
-        overloads = [cel.Overload(f"{label}_{number}", result, list(pair), False, impl) for number, pair in enumerate(pairs)]
-        return cel.FunctionDecl(name, overloads)
-
-    return cel.CelExtension(
-        "numbers",
-        [
-            function("_+_", "add", real, lambda a, b: float(a) + float(b), *mixed),
-            function("_-_", "subtract", real, lambda a, b: float(a) - float(b), *mixed),
-            function("_*_", "multiply", real, lambda a, b: float(a) * float(b), *mixed),
-            function("_%_", "remainder", real, _remainder, *mixed, (real, real)),
-            function(_DIVIDE, "divide", dyn, _divide, *mixed, (real, real), (whole, whole)),
-        ],
-    )
-
-
 def _checked_arithmetic() -> cel.CelExtension:
-    """The same for the type checker, which is stricter than evaluation: it knows no mixed comparison, no mixed choice."""
+    """Mixed operators for the type checker, which is stricter than evaluation: it knows no mixed comparison or choice.
+
+    They are declared, never called.
+    """
     whole, real, yes, dyn = cel.Type.INT, cel.Type.DOUBLE, cel.Type.BOOL, cel.Type.DYN
     mixed = ((whole, real), (real, whole))
 

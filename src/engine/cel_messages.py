@@ -14,7 +14,6 @@ _SAID = (
     (re.compile(r"Index error: index=(-?\d+) size=(\d+)"), r"there is no element \1 in a list of \2"),
     (re.compile(r"Iteration budget exceeded"), "the expression loops too often"),
     (re.compile(r"Applying SELECT to non-message type"), "a field is read from what is no object"),
-    (re.compile(r"Python exception: \w+: (.*)"), r"\1"),
 )
 TOO_DEEP = "the expression is nested deeper than the limit of 32"
 
@@ -48,7 +47,5 @@ def findings_in(message: str, code: str) -> tuple[Finding, ...]:
 
 
 def _operator(name: str) -> str:
-    """`_+_` → +, `@in` → in, `_÷` (our own division) → /."""
-    if name == "_÷":
-        return "/"
+    """`_+_` → +, `@in` → in."""
     return name.replace("_", "").removeprefix("@") if name.startswith(("_", "@", "!", "-")) else name

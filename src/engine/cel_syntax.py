@@ -7,13 +7,17 @@ specification. Macros (`has`, `map`, `exists` …) arrive expanded: `has` as a S
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeAlias
 
 
 @dataclass(frozen=True)
 class Constant:
+    """`raw` is its own encoding, which tells 1 from 1u."""
+
     id: int
     value: bool | int | float | str | bytes | None
+    raw: bytes
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,12 @@ class Select:
 
 @dataclass(frozen=True)
 class Call:
-    """`args` begins with the receiver of a method call. `at` is where the function's name lies in the bytes."""
+    """`args` begins with the receiver where it is a method call."""
 
     id: int
     function: str
     args: tuple["Node", ...]
-    at: slice
+    method: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Struct:
 class Comprehension:
     id: int
     variables: tuple[str, ...]
+    accumulator: str
     range: "Node"
     init: "Node"
     condition: "Node"
@@ -124,6 +129,59 @@ def read(serialized: bytes) -> Syntax:
     if root is None:
         raise ValueError("a parsed expression without an expression")
     return Syntax(root, places)
+
+
+def write(root: Node) -> bytes:
+    """A serialized expression of this tree, as `read` takes it; its nodes are numbered anew and have no places."""
+    url = b"type.googleapis.com/cel.expr.ParsedExpr"
+    return _field(1, url) + _field(2, _field(2, _written(root, count(1))))
+
+
+def _written(node: Node, ids: Iterator[int]) -> bytes:
+    own = b"\x10" + _number(next(ids))
+
+    def sub(child: Node) -> bytes:
+        return _written(child, ids)
+
+    match node:
+        case Constant():
+            return own + _field(3, node.raw)
+        case Ident():
+            return own + _field(4, _field(1, node.name.encode()))
+        case Select():
+            test = b"\x18\x01" if node.test else b""
+            return own + _field(5, _field(1, sub(node.operand)) + _field(2, node.field.encode()) + test)
+        case Call():
+            numbers = [1 if node.method and not place else 3 for place in range(len(node.args))]
+            args = b"".join(_field(number, sub(arg)) for number, arg in zip(numbers, node.args, strict=True))
+            return own + _field(6, _field(2, node.function.encode()) + args)
+        case ListOf():
+            return own + _field(7, b"".join(_field(1, sub(item)) for item in node.items))
+        case Struct():
+            pairs = zip(node.parts[::2], node.parts[1::2], strict=True)
+            entries = [
+                _field(2, b"\x08" + _number(next(ids)) + _field(3, sub(key)) + _field(4, sub(value))) for key, value in pairs
+            ]
+            return own + _field(8, b"".join(entries))
+        case Comprehension():
+            texts = ((1, node.variables[0]), (3, node.accumulator), *((8, name) for name in node.variables[1:]))
+            names = b"".join(_field(number, text.encode()) for number, text in texts)
+            parts = (node.range, node.init, node.condition, node.step, node.result)
+            places = (2, 4, 5, 6, 7)
+            return own + _field(9, names + b"".join(_field(n, sub(part)) for n, part in zip(places, parts, strict=True)))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + _number(len(content)) + content
+
+
+def _number(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
 
 
 _Value: TypeAlias = int | slice
@@ -199,14 +257,14 @@ def _expr(data: bytes, within: slice) -> Node:
     last = dict(fields)
     match kind:
         case 3:
-            return Constant(node_id, _constant(data, fields))
+            return Constant(node_id, _constant(data, fields), data[body])
         case 4:
             return Ident(node_id, _text(data, last[1]))
         case 5:
             return Select(node_id, _expr(data, _span(last[1])), _text(data, last[2]), bool(last.get(3, 0)))
         case 6:
             args = tuple(_expr(data, _span(value)) for number, value in fields if number in (1, 3))
-            return Call(node_id, _text(data, last[2]), args, _span(last[2]))
+            return Call(node_id, _text(data, last[2]), args, 1 in last)
         case 7:
             return ListOf(node_id, tuple(_expr(data, _span(value)) for number, value in fields if number == 1))
         case 8:
@@ -218,7 +276,7 @@ def _expr(data: bytes, within: slice) -> Node:
         case 9:
             names = tuple(_text(data, last[number]) for number in (1, 8) if number in last)
             parts = [_expr(data, _span(last[number])) for number in (2, 4, 5, 6, 7)]
-            return Comprehension(node_id, names, *parts)
+            return Comprehension(node_id, names, _text(data, last[3]), *parts)
         case other:
             raise ValueError(f"expression kind {other}")
 

@@ -2,7 +2,7 @@
 
 A configuration string that begins with `=` is an expression; `==` begins a literal that starts with one `=`. Edges and branches
 carry theirs in `when`, without the `=`. Values are JSON: None, bool, int, float, str, list, dict with text keys; they are treated
-as immutable and may be shared between what went in and what comes out.
+as immutable and may be shared between what went in and what comes out. Variables, and objects in them, may be any Mapping.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,33 @@ JSON: TypeAlias = Any
 Schema: TypeAlias = Any  # a JSON Schema: a dict, True (anything), False (nothing) or None (not known)
 
 ROOTS = ("input", "nodes", "execution", "tenant", "event", "item", "index")
+
+# Words that CEL keeps for itself; a node that bore one as its id could not be read by `nodes.<id>`.
+RESERVED_WORDS = frozenset(
+    {
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "false",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "let",
+        "loop",
+        "namespace",
+        "null",
+        "package",
+        "return",
+        "true",
+        "var",
+        "void",
+        "while",
+    }
+)
 
 
 class ExpressionError(Exception):

@@ -1,12 +1,13 @@
 """The library must not be able to hurt the process: nulls, garbage, bombs."""
 
 import contextlib
+import gc
 import sys
 import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.cel import CelEvaluator
@@ -49,6 +50,31 @@ def test_a_null_given_to_operators_and_functions_costs_no_reference_to_none() ->
             with contextlib.suppress(ExpressionError):
                 CEL.evaluate(source, variables)
     assert sys.getrefcount(None) > before - 500
+
+
+def test_evaluation_keeps_nothing() -> None:
+    variables = {"input": {"a": 100, "b": 7.5, "list": [{"k": [1, None]}], "s": "x"}}
+    sources = (
+        "input.a * 1.1 + input.b / 3 - 5 % 2.5",
+        "input.list",
+        "[input.list]",
+        "input.s + 'y'",
+        "[input.a / 0]",
+        "input.q + 1",
+    )
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            for source in sources:
+                with contextlib.suppress(ExpressionError):
+                    CEL.evaluate(source, variables)
+
+    run(100)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    run(2_000)
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 1_000
 
 
 SIZES: dict[str, Any] = {
@@ -208,11 +234,13 @@ def must_survive(source: str) -> None:
         assert finding.code in {"syntax", "too_large", "undeclared", "unknown_field", "type", "not_bool"}
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.sampled_from(TOKENS), max_size=14).map("".join))
 def test_garbage_of_tokens_is_an_error_or_a_value(source: str) -> None:
     must_survive(source)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(max_size=40))
 def test_garbage_of_letters_is_an_error_or_a_value(source: str) -> None:
     must_survive(source)
@@ -237,6 +265,7 @@ sound = st.recursive(
 )
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(sound)
 def test_every_sentence_of_the_language_is_an_error_or_a_value(source: str) -> None:
     must_survive(source)
