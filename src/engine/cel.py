@@ -86,6 +86,7 @@ class CelEvaluator:
     def check(self, source: str, types: Mapping[str, Schema], want: Literal["bool"] | None = None) -> tuple[Finding, ...]:
         try:
             syntax = read(self._parse(source).serialize())
+            self._rewritten(syntax.root)
         except ExpressionError as error:
             code = "too_large" if "limit" in str(error) else "syntax"
             return (Finding(code, str(error)),)
@@ -112,7 +113,10 @@ class CelEvaluator:
         if forbidden:
             raise ExpressionError(forbidden)
         path = chain(root) if not isinstance(root, Select) or not root.test else None
-        return _Program(self._env.deserialize(write(self._numbers.rewrite(root))), path, _reads(root), loop_costs(root))
+        return _Program(self._rewritten(root), path, _reads(root), loop_costs(root))
+
+    def _rewritten(self, root: Node) -> cel.Expression:
+        return self._env.deserialize(write(self._numbers.rewrite(root)))
 
 
 # --- Before: what the expression is -----------------------------------------------------------------------------------

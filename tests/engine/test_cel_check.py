@@ -110,6 +110,7 @@ def test_a_sound_condition_has_no_findings(source: str) -> None:
         ("'\ud800'", "syntax"),
         ("x" * 5000, "too_large"),
         ("[" * 50 + "]" * 50, "too_large"),
+        ("input.tags.map(x, " * 3 + "(size([x]) % " * 20 + "1.5" + ")" * 23, "too_large"),
     ],
 )
 def test_an_unsound_condition_is_found(source: str, code: str) -> None:
