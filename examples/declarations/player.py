@@ -66,7 +66,7 @@ class Api:
                     raise
                 await asyncio.sleep(0.25)
                 continue
-            busy = response.status_code in (429, 503) or response.json().get("code") == "command_in_flight"
+            busy = response.status_code in (429, 503) or response.json().get("code") == "in_flight"
             if busy and asyncio.get_running_loop().time() < deadline:
                 await asyncio.sleep(float(response.headers.get("Retry-After", 0.25)))
                 continue

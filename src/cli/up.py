@@ -1,0 +1,91 @@
+"""``gesta up``: the database, migrated and seeded, and every process of the platform, kept running."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from runtime.addresses import Addresses, resolve
+from runtime.parent import VARIABLE
+from runtime.settings import load_settings
+
+log = logging.getLogger(__name__)
+
+PROCESSES = (("api", ("api",)), ("projector", ("projector",)))
+"""What runs beside the database: a name for the log, and the arguments of `gesta`. A worker joins them here."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds before a process that died is started again; doubled each time
+HEALTHY_AFTER = 30.0  # seconds of life after which the pause begins anew
+STOP_WITHIN = 20.0  # seconds a process has to drain before it is killed
+
+
+@dataclass
+class Supervised:
+    """One process, started again whenever it ends before it was asked to."""
+
+    name: str
+    arguments: Sequence[str]
+    stopping: asyncio.Event
+    process: asyncio.subprocess.Process | None = field(default=None, init=False)
+
+    async def run(self) -> None:
+        pause = FIRST_PAUSE
+        loop = asyncio.get_running_loop()
+        while not self.stopping.is_set():
+            begun = loop.time()
+            # Its standard input is ours to hold: when this process dies, however it dies, the child reads the end of it and stops.
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "cli.main", *self.arguments, stdin=asyncio.subprocess.PIPE, env=self._environment()
+            )
+            code = await self.process.wait()
+            if self.stopping.is_set():
+                return
+            pause = FIRST_PAUSE if loop.time() - begun > HEALTHY_AFTER else min(pause * 2, LONGEST_PAUSE)
+            log.error("%s ended with %s; it is started again in %.1f s", self.name, code, pause, extra={"action": "restart"})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), pause)
+
+    async def stop(self) -> None:
+        process = self.process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_WITHIN)
+        except TimeoutError:
+            log.error("%s did not stop within %.0f s; it is killed", self.name, STOP_WITHIN, extra={"action": "kill"})
+            process.kill()
+
+    @staticmethod
+    def _environment() -> dict[str, str]:
+        return {**os.environ, VARIABLE: "1"}
+
+
+def up() -> None:
+    """Run everything: the database (where none is named), migrations, seeding, the API and the projector."""
+    from runtime.log import configure_logging
+
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    with resolve(settings) as addresses:
+        asyncio.run(_serve(addresses))
+
+
+async def _serve(addresses: Addresses) -> None:
+    from cli.preparing import prepare
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await prepare(addresses)
+    supervised = [Supervised(name, arguments, stopping) for name, arguments in PROCESSES]
+    async with asyncio.TaskGroup() as group:
+        for one in supervised:
+            group.create_task(one.run())
+        await stopping.wait()
+        await asyncio.gather(*(one.stop() for one in supervised))
