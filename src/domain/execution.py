@@ -176,6 +176,8 @@ class Result:
     value: Json
 
 
+FIRST_TOKEN = 0
+
 Status = Literal["absent", "running", "paused", "completed", "failed", "cancelled"]
 
 
@@ -183,13 +185,13 @@ Status = Literal["absent", "running", "paused", "completed", "failed", "cancelle
 class Execution:
     status: Status = "absent"
     started: ExecutionStarted | None = None
-    tokens: HashTrieMap[int, Token] = field(default_factory=HashTrieMap)
+    tokens: "HashTrieMap[int, Token]" = field(default_factory=HashTrieMap)
     """Tokens that no activation has taken. Between commands they wait at joins."""
-    activations: HashTrieMap[UUID, Activation] = field(default_factory=HashTrieMap)
+    activations: "HashTrieMap[UUID, Activation]" = field(default_factory=HashTrieMap)
     """The running ones."""
-    results: HashTrieMap[UUID, Result] = field(default_factory=HashTrieMap)
-    visits: HashTrieMap[str, int] = field(default_factory=HashTrieMap)
-    ended_splits: HashTrieSet[UUID] = field(default_factory=HashTrieSet)
+    results: "HashTrieMap[UUID, Result]" = field(default_factory=HashTrieMap)
+    visits: "HashTrieMap[str, int]" = field(default_factory=HashTrieMap)
+    ended_splits: "HashTrieSet[UUID]" = field(default_factory=HashTrieSet)
     """Splits that a join further out has reached into: their remaining tokens meet in the scopes around them."""
     steps: int = 0
     """How many activations were started."""
@@ -206,8 +208,8 @@ class Execution:
 def evolve(state: Execution, event: ExecutionEvent) -> Execution:
     match event:
         case ExecutionStarted():
-            first = Token(0, None, event.start_node)
-            return Execution("running", event, tokens=state.tokens.insert(0, first), next_token=1)
+            first = Token(FIRST_TOKEN, None, event.start_node)
+            return Execution("running", event, tokens=state.tokens.insert(first.id, first), next_token=first.id + 1)
         case ActivationStarted():
             return _begin(state, event)
         case ActivationCompleted():

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from rpds import HashTrieMap
 
-Lineage: TypeAlias = HashTrieMap[str, UUID]
+Lineage: TypeAlias = "HashTrieMap[str, UUID]"
 """Node id → the activation that visited it last on the way to here."""
 
 

@@ -1,0 +1,25 @@
+"""The node types. To add one: a file that fills in a `NodeType`, and its line here (`task` and `ai_agent` come next)."""
+
+from engine.nodes.approval import APPROVAL
+from engine.nodes.condition import CONDITION
+from engine.nodes.end import END
+from engine.nodes.fail import FAIL
+from engine.nodes.join import JOIN
+from engine.nodes.kind import NodeType
+from engine.nodes.set import SET
+from engine.nodes.start import START
+
+NODE_TYPES: tuple[NodeType, ...] = (
+    START,
+    END,
+    FAIL,
+    SET,
+    CONDITION,
+    APPROVAL,
+    JOIN,
+)
+
+BY_NAME: dict[str, NodeType] = {node_type.name: node_type for node_type in NODE_TYPES}
+
+LATER: frozenset[str] = frozenset({"task", "ai_agent", "http", "foreach", "workflow", "wait", "wait_event", "emit"})
+"""Known to the definition's reference and not supported yet."""

@@ -1,0 +1,73 @@
+"""Deciding an approval request: the decision, the resolution, and everything that moves on from it, as one decision."""
+
+from uuid import UUID
+
+from domain.approval import APPROVAL, Approval, Decider, Outcome, acting_role, decide, offered
+from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
+from engine.executions import ExecutionIsPaused, answer, read_live, take_up
+from engine.plans import Engine
+from engine.schema import faults
+
+NEED_FORM = ("approve", "submit")
+"""Kinds of outcome that need the form filled in; with the others its data may be left out, but not be wrong."""
+
+
+class InvalidForm(Invalid):
+    """The form data does not fit the request's form."""
+
+    code = "invalid_form"
+
+
+def decide_approval(
+    view: View,
+    engine: Engine,
+    request_id: UUID,
+    decider: Decider,
+    *,
+    outcome: str,
+    comment: str | None = None,
+    form: Json = None,
+    role: str | None = None,
+) -> Decided:
+    """result {approval: {id, status, outcome, outcome_kind, version}, execution: {id, status, version, open}}."""
+    approval = view.read(APPROVAL, request_id)
+    chosen = offered(approval, outcome)
+    acting = acting_role(chosen, decider, role)
+    _accept_form(approval, chosen, form)
+    assert approval.execution_id is not None
+    assert approval.activation_id is not None
+    state = read_live(view, approval.execution_id)
+    if state.status == "paused":
+        raise ExecutionIsPaused
+    run = take_up(view, engine, approval.execution_id, state)
+    events = decide(approval, decider, outcome, view.new_id(), role=acting, comment=comment, form=form)
+    run.facts.extend(Fact(request_id, event) for event in events)
+    output = {
+        "outcome": chosen.name,
+        "kind": chosen.kind,
+        "user_id": str(decider.user_id),
+        "role": acting,
+        "comment": comment,
+        "form": form,
+    }
+    run.complete(approval.activation_id, chosen.name, output)
+    run.advance()
+    resolved = {
+        "id": str(request_id),
+        "status": "resolved",
+        "outcome": chosen.name,
+        "outcome_kind": chosen.kind,
+        "version": view.version(request_id) + len(events),
+    }
+    return Decided(tuple(run.facts), (), run.releases, {"approval": resolved, "execution": answer(run)})
+
+
+def _accept_form(approval: Approval, chosen: Outcome, form: Json) -> None:
+    if form is None and (approval.form is None or chosen.kind not in NEED_FORM):
+        return
+    if approval.form is None:
+        found: tuple[FieldError, ...] = (FieldError("/form", "unknown_field", "This approval request has no form."),)
+    else:
+        found = faults(approval.form, form, "/form")
+    if found:
+        raise InvalidForm("", found[0].path, found)

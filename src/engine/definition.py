@@ -1,0 +1,61 @@
+"""A workflow definition as the engine reads it, and the findings about one. Shape and meaning: docs/reference."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from domain.facts import Json
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a definition, for its author. `path` is a JSON pointer into it. Errors prevent publishing."""
+
+    severity: Literal["error", "warning"]
+    node_id: str | None
+    path: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Node:
+    id: str
+    type: str
+    config: Json
+
+
+@dataclass(frozen=True)
+class Edge:
+    """`index`: its place in the definition, by which events name it. `when`: CEL; None holds always."""
+
+    index: int
+    source: str
+    handle: str
+    target: str
+    when: str | None
+
+
+@dataclass(frozen=True)
+class Definition:
+    key: str
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    input_schema: Json = None
+    output_schema: Json = None
+    search_attributes: Mapping[str, Json] = field(default_factory=dict)
+
+
+def parse(definition: Json) -> Definition:
+    """Read a definition whose shape is sound (`engine.validate`: no findings of the shape)."""
+    return Definition(
+        definition["key"],
+        tuple(Node(node["id"], node["type"], node.get("config") or {}) for node in definition["nodes"]),
+        tuple(
+            Edge(index, edge["source"], edge.get("source_handle") or "success", edge["target"], edge.get("when"))
+            for index, edge in enumerate(definition["edges"])
+        ),
+        definition.get("input_schema"),
+        definition.get("output_schema"),
+        definition.get("search_attributes") or {},
+    )

@@ -1,0 +1,246 @@
+"""Decisions about executions: start, cancel, terminate, pause, resume, signal."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from domain.execution import (
+    EXECUTION,
+    FIRST_TOKEN,
+    Execution,
+    ExecutionPaused,
+    ExecutionResumed,
+    ExecutionSignalled,
+    ExecutionStarted,
+    TriggerType,
+    evolve,
+)
+from domain.facts import Decided, Fact, FieldError, Invalid, Json, NotFound, RuleViolation, View
+from domain.workflow import WORKFLOW, Workflow
+from engine.expressions import ExpressionError, resolve
+from engine.plan import Plan
+from engine.plans import Engine
+from engine.run import Run, base_variables, business_claim
+from engine.schema import faults
+
+
+class NoSuchWorkflow(NotFound):
+    """There is no such workflow."""
+
+
+class NoSuchExecution(NotFound):
+    """There is no such execution."""
+
+
+class NotPublished(RuleViolation):
+    """The workflow has no published version."""
+
+    code = "workflow_not_published"
+
+
+class Archived(RuleViolation):
+    """The workflow is archived."""
+
+    code = "workflow_archived"
+
+
+class UnknownVersion(Invalid):
+    """The workflow has no such version."""
+
+    code = "unknown_version"
+
+
+class InvalidInput(Invalid):
+    """The input does not fit the workflow's input schema."""
+
+    code = "invalid_input"
+
+
+class AlreadyStarted(RuleViolation):
+    """An execution with this id exists."""
+
+    code = "execution_exists"
+
+
+class ExecutionClosed(RuleViolation):
+    """The execution is over."""
+
+    code = "execution_closed"
+
+
+class ExecutionIsPaused(RuleViolation):
+    """The execution is paused."""
+
+    code = "execution_paused"
+
+
+class NotPaused(RuleViolation):
+    """The execution is not paused."""
+
+    code = "execution_not_paused"
+
+
+def start(
+    view: View,
+    engine: Engine,
+    *,
+    workflow_id: UUID,
+    input: Json,
+    execution_id: UUID | None = None,
+    version: int | None = None,
+    business_key: str | None = None,
+    priority: int = 0,
+    created_by: UUID | None = None,
+    correlation_id: UUID | None = None,
+    trigger_type: TriggerType = "manual",
+    trigger_data: Json = None,
+    parent_execution_id: UUID | None = None,
+) -> Decided:
+    """Start the published version, or an earlier one, and run until it waits or is over.
+
+    An `execution_id` is given only by callers that must know it before; result {id, status, version, open}.
+    """
+    workflow = view.read(WORKFLOW, workflow_id)
+    number = _version(workflow, version)
+    plan = engine.plan(view, workflow_id, number)
+    _accept_input(plan, input)
+    if execution_id is None:
+        execution_id = view.new_id()
+    elif view.read(EXECUTION, execution_id) != EXECUTION.initial:
+        raise AlreadyStarted
+    started = ExecutionStarted(
+        workflow_id,
+        workflow.key,
+        number,
+        plan.start,
+        input,
+        business_key,
+        priority,
+        trigger_type,
+        trigger_data,
+        parent_execution_id,
+        correlation_id,
+        created_by,
+    )
+    started = _with_attributes(view, engine, plan, execution_id, started)
+    run = Run(view, engine, plan, execution_id, evolve(EXECUTION.initial, started), [Fact(execution_id, started)])
+    claim = business_claim(execution_id, run.state)
+    run.pending.append(FIRST_TOKEN)
+    run.advance()
+    result = summary(execution_id, run.state, sum(fact.stream_id == execution_id for fact in run.facts))
+    return Decided(tuple(run.facts), () if claim is None else (claim,), run.releases, result)
+
+
+def cancel(view: View, engine: Engine, execution_id: UUID, reason: str | None = None, by: UUID | None = None) -> Decided:
+    """Cancel what is alive in it. Compensation will be part of this command and not of `terminate`."""
+    return terminate(view, engine, execution_id, reason, by)
+
+
+def terminate(view: View, engine: Engine, execution_id: UUID, reason: str | None = None, by: UUID | None = None) -> Decided:
+    """End it at once."""
+    run = take_up(view, engine, execution_id, read_live(view, execution_id))
+    run.cancel(reason, by)
+    return Decided(tuple(run.facts), (), run.releases, answer(run))
+
+
+def pause(view: View, _engine: Engine, execution_id: UUID, reason: str | None = None) -> Decided:
+    """Nothing moves while it is paused: its approval requests cannot be decided."""
+    state = read_live(view, execution_id)
+    if state.status == "paused":
+        raise ExecutionIsPaused
+    return _record(view, execution_id, state, ExecutionPaused(reason))
+
+
+def resume(view: View, _engine: Engine, execution_id: UUID, reason: str | None = None) -> Decided:
+    state = read_live(view, execution_id)
+    if state.status != "paused":
+        raise NotPaused
+    return _record(view, execution_id, state, ExecutionResumed(reason))
+
+
+def signal(view: View, _engine: Engine, execution_id: UUID, name: str, payload: Json = None) -> Decided:
+    """Record a message to the execution, running or paused."""
+    return _record(view, execution_id, read_live(view, execution_id), ExecutionSignalled(name, payload))
+
+
+def read_live(view: View, execution_id: UUID) -> Execution:
+    """An execution that is running or paused."""
+    state = view.read(EXECUTION, execution_id)
+    if state.started is None:
+        raise NoSuchExecution
+    if not state.live:
+        raise ExecutionClosed(f"The execution is {state.status}.")
+    return state
+
+
+def take_up(view: View, engine: Engine, execution_id: UUID, state: Execution) -> Run:
+    """A run that goes on from where the execution stands."""
+    assert state.started is not None
+    plan = engine.plan(view, state.started.workflow_id, state.started.workflow_version)
+    return Run(view, engine, plan, execution_id, state)
+
+
+def answer(run: Run) -> Json:
+    """The execution as a command's result names it, after the run."""
+    version = run.view.version(run.execution_id) + sum(fact.stream_id == run.execution_id for fact in run.facts)
+    return summary(run.execution_id, run.state, version)
+
+
+def summary(execution_id: UUID, state: Execution, version: int) -> Json:
+    return {"id": str(execution_id), "status": state.status, "version": version, "open": open_items(state)}
+
+
+def open_items(state: Execution) -> list[dict[str, str]]:
+    """What waits for somebody, in the order in which it was asked: {kind, id, node_id, activation_id}."""
+    waiting = sorted(state.activations.values(), key=lambda activation: activation.order)
+    return [
+        {"kind": each.node_type, "id": str(each.child), "node_id": each.node_id, "activation_id": str(each.id)}
+        for each in waiting
+        if each.child is not None
+    ]
+
+
+def _record(
+    view: View, execution_id: UUID, state: Execution, event: ExecutionPaused | ExecutionResumed | ExecutionSignalled
+) -> Decided:
+    after = evolve(state, event)
+    return Decided((Fact(execution_id, event),), result=summary(execution_id, after, view.version(execution_id) + 1))
+
+
+def _version(workflow: Workflow, wanted: int | None) -> int:
+    if workflow.status == "absent":
+        raise NoSuchWorkflow
+    if workflow.status == "archived":
+        raise Archived
+    if workflow.published_version is None:
+        raise NotPublished
+    if wanted is None:
+        return workflow.published_version
+    if wanted not in workflow.versions:
+        detail = f"The workflow has no version {wanted}."
+        raise UnknownVersion(detail, "/version", (FieldError("/version", "unknown_version", detail),))
+    return wanted
+
+
+def _accept_input(plan: Plan, value: Json) -> None:
+    schema = plan.definition.input_schema
+    found = () if schema is None else faults(schema, value, "/input")
+    if found:
+        raise InvalidInput("", found[0].path, found)
+
+
+def _with_attributes(view: View, engine: Engine, plan: Plan, execution_id: UUID, started: ExecutionStarted) -> ExecutionStarted:
+    """The search attributes, evaluated on what is known at the start. One that cannot be evaluated refuses the start."""
+    if not plan.definition.search_attributes:
+        return started
+    variables = {**base_variables(view, execution_id, started), "nodes": {}}
+    attributes: dict[str, Json] = {}
+    for name, source in plan.definition.search_attributes.items():
+        try:
+            attributes[name] = resolve(source, engine.evaluator, variables)
+        except ExpressionError as error:
+            detail = f"The search attribute {name} cannot be evaluated: {error}"
+            raise InvalidInput(detail, "/input", (FieldError("/input", error.code, detail),)) from error
+        if isinstance(attributes[name], dict | list):
+            detail = f"The search attribute {name} must be a text, a number, a boolean or null."
+            raise InvalidInput(detail, "/input", (FieldError("/input", "invalid_value", detail),))
+    return replace(started, attributes=attributes)

@@ -1,0 +1,209 @@
+"""approval {title, description?, outcomes?, rule?, form?, context?, priority?, due_in?}: asks people and waits for their answer.
+
+The token leaves by the outcome's name; output {outcome, kind, user_id, role, comment, form}.
+
+`outcomes[].by` says who may choose an outcome: `users` (ids), `roles` (keys), and `expr`, a CEL formula that yields a user id, a
+role key, or a list of them. They add up. Without `by`, everybody may who may decide approvals at all; a `by` that comes to nobody
+is the node's error `invalid_value`, for it would otherwise open the outcome to all.
+"""
+
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+from domain.approval import ApprovalCancelled, ApprovalRequested, Outcome
+from domain.execution import Activation
+from domain.facts import Fact, Json
+from engine.definition import Node
+from engine.durations import duration
+from engine.expressions import is_expression, resolve
+from engine.nodes import kind
+from engine.nodes.kind import Fault, Formula, Handles, InvalidValue, NodeType, Visit, object_schema
+from engine.schema import SchemaError, check_schema
+
+KINDS = ["approve", "reject", "changes", "submit", "withdraw", "other"]
+DEFAULT_OUTCOMES = [{"name": "approved", "kind": "approve"}, {"name": "rejected", "kind": "reject"}]
+RESERVED = ("error", "timeout")
+EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
+NAMES = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
+CONFIG = object_schema(
+    {
+        "title": {"type": "string", "minLength": 1, "maxLength": 2000},
+        "description": {"type": "string"},
+        "rule": {"type": "object", "properties": {"type": {"type": "string"}}, "required": ["type"]},
+        "outcomes": {
+            "type": "array",
+            "minItems": 1,
+            "items": object_schema(
+                {
+                    "name": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"},
+                    "kind": {"enum": KINDS},
+                    "by": object_schema({"users": NAMES, "roles": NAMES, "expr": {"type": "string", "minLength": 1}}),
+                },
+                ("name", "kind"),
+            ),
+        },
+        "form": {"type": "object"},
+        "context": True,
+        "priority": {"anyOf": [{"type": "integer"}, EXPRESSION]},
+        "due_in": {"type": "string"},
+    },
+    ("title",),
+)
+
+
+def outcomes(node: Node) -> list[Json]:
+    return node.config.get("outcomes") or DEFAULT_OUTCOMES  # type: ignore[no-any-return]  # JSON
+
+
+def handles(node: Node) -> Handles:
+    return Handles(tuple(outcome["name"] for outcome in outcomes(node)), ("error",))
+
+
+def run(visit: Visit) -> kind.Outcome:
+    plain = {key: value for key, value in visit.node.config.items() if key not in APPROVAL.raw}
+    config = resolve(plain, visit.evaluator, visit.variables)
+    request_id = visit.view.new_id()
+    due_in = config.get("due_in")
+    started = visit.execution.started
+    assert started is not None
+    requested = ApprovalRequested(
+        visit.execution_id,
+        visit.activation_id,
+        visit.node.id,
+        _text(config, "title"),
+        visit.node.config.get("rule", {"type": "single"}),
+        tuple(_outcome(visit, outcome) for outcome in outcomes(visit.node)),
+        description=_text(config, "description") if "description" in config else None,
+        form=visit.node.config.get("form"),
+        context=config.get("context"),
+        priority=_priority(config.get("priority", started.priority)),
+        requested_by=started.created_by,
+        due_at=None if due_in is None else visit.view.now + duration(due_in),
+    )
+    return kind.Waiting(request_id, (Fact(request_id, requested),))
+
+
+def _text(config: Json, field: str) -> str:
+    if not isinstance(config[field], str):
+        raise InvalidValue(f"{field} must be a text")
+    return config[field]
+
+
+def _priority(value: Json) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**31:
+        raise InvalidValue("priority must be a whole number of 32 bits")
+    return value
+
+
+def _outcome(visit: Visit, outcome: Json) -> Outcome:
+    by = outcome.get("by")
+    if by is None:
+        return Outcome(outcome["name"], outcome["kind"])
+    users = {_user_id(name) for name in _names(resolve(by.get("users", []), visit.evaluator, visit.variables))}
+    roles = set(_names(resolve(by.get("roles", []), visit.evaluator, visit.variables)))
+    if "expr" in by:
+        for name in _names(visit.evaluator.evaluate(by["expr"], visit.variables)):
+            if _is_user_id(name):
+                users.add(UUID(name))
+            else:
+                roles.add(name)
+    if not users and not roles:
+        raise InvalidValue(f"nobody may choose {outcome['name']}: its `by` names neither users nor roles")
+    return Outcome(outcome["name"], outcome["kind"], tuple(sorted(users)), tuple(sorted(roles)))
+
+
+def _names(value: Json) -> Iterable[str]:
+    """A text, or lists of texts within lists (an expression in a list may itself give a list)."""
+    if isinstance(value, str) and value:
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _names(item)
+    else:
+        raise InvalidValue("users and roles must be texts")
+
+
+def _is_user_id(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name.lower()
+    except ValueError:
+        return False
+
+
+def _user_id(name: str) -> UUID:
+    if not _is_user_id(name):
+        raise InvalidValue(f"{name!r} is not a user's id")
+    return UUID(name)
+
+
+def output(node: Node) -> Json:
+    return object_schema(
+        {
+            "outcome": {"type": "string", "enum": [outcome["name"] for outcome in outcomes(node)]},
+            "kind": {"type": "string", "enum": KINDS},
+            "user_id": {"type": "string"},
+            "role": {"type": ["string", "null"]},
+            "comment": {"type": ["string", "null"]},
+            "form": node.config.get("form", True),
+        }
+    )
+
+
+def lint(node: Node) -> Iterator[Fault]:
+    config = node.config
+    if config.get("rule", {"type": "single"}) != {"type": "single"}:
+        yield Fault("/rule", "not_supported_yet", 'Only the rule {"type": "single"} is supported yet.')
+    seen: set[str] = set()
+    for index, outcome in enumerate(outcomes(node)):
+        name, by = outcome["name"], outcome.get("by", {})
+        if name in RESERVED:
+            yield Fault(f"/outcomes/{index}/name", "reserved", f"{name} is the name of another handle.")
+        if name in seen:
+            yield Fault(f"/outcomes/{index}/name", "duplicate_handle", f"Another outcome is called {name}.")
+        seen.add(name)
+        if by == {} and "by" in outcome:
+            yield Fault(f"/outcomes/{index}/by", "empty", "It names nobody; leave it out to let everybody choose who may decide.")
+        for number, user in enumerate(by.get("users", [])):
+            if not is_expression(user) and not _is_user_id(user):
+                yield Fault(f"/outcomes/{index}/by/users/{number}", "invalid_value", f"{user!r} is not a user's id.")
+    if "form" in config:
+        try:
+            check_schema(config["form"])
+        except SchemaError as error:
+            yield Fault(f"/form{error.pointer}", "invalid_schema", str(error))
+    if "due_in" in config and not is_expression(config["due_in"]):
+        try:
+            duration(config["due_in"])
+        except InvalidValue as error:
+            yield Fault("/due_in", "invalid_value", str(error))
+
+
+def formulas(node: Node) -> Iterator[Formula]:
+    for index, outcome in enumerate(outcomes(node)):
+        by = outcome.get("by", {})
+        if "expr" in by:
+            yield Formula(f"/outcomes/{index}/by/expr", by["expr"], want=None)
+        for field in ("users", "roles"):
+            for number, name in enumerate(by.get(field, [])):
+                if is_expression(name):
+                    yield Formula(f"/outcomes/{index}/by/{field}/{number}", name[1:], want=None)
+
+
+def cancel(activation: Activation, reason: str) -> tuple[Fact, ...]:
+    assert activation.child is not None
+    return (Fact(activation.child, ApprovalCancelled(reason)),)
+
+
+APPROVAL = NodeType(
+    "approval",
+    CONFIG,
+    handles,
+    run,
+    output,
+    lint,
+    formulas,
+    raw=frozenset({"rule", "outcomes", "form"}),
+    later=frozenset({"escalation", "reminders", "assigned_to", "attachments", "by", "delegation"}),
+    waits=True,
+    cancel=cancel,
+)
