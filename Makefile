@@ -30,7 +30,7 @@ bench: $(READY) ## how fast it appends, next to the library it builds on
 	$(BIN)/python -m bench
 
 lock: $(READY) ## resolve the dependencies anew into requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra ai --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate -q -o requirements.lock
 
 clean: ## remove the virtual environment and the caches; databases stay
@@ -39,7 +39,7 @@ clean: ## remove the virtual environment and the caches; databases stay
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Gesta needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..." >&2; exit 1; }
+		{ echo "Gesta needs Python 3.11 or later, which $(PYTHON) is not. Name another: make PYTHON=python3.12 …" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -1,5 +1,6 @@
 """``gesta db``: the database's schema, and ways into it."""
 
+import signal
 import subprocess
 from enum import StrEnum
 from typing import Annotated
@@ -86,6 +87,7 @@ def psql(context: typer.Context, role: RoleOption = Role.owner) -> None:
     from runtime.settings import load_settings
 
     settings = load_settings()
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C at psql's prompt is psql's
     program = find_binaries(settings.postgres_bin).program("psql")
     with resolve(settings) as addresses:
         # Not replaced by psql: the embedded server stays up as long as this process does.

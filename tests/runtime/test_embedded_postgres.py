@@ -15,6 +15,7 @@ from runtime.errors import OperatorError
 from runtime.postgres import EmbeddedServer, embedded, join_or_start
 from runtime.postgres.binaries import find_binaries
 from runtime.postgres.demotion import NOBODY
+from runtime.postgres.diagnosis import diagnose
 from runtime.postgres.keeper import Keeper, Orders
 from runtime.postgres.places import Home, running_server
 
@@ -160,6 +161,16 @@ def test_it_comes_back_by_itself_when_the_server_is_killed(home: Path) -> None:
         assert read_rows(server) == ["committed"]
 
 
+def test_one_who_comes_while_it_is_being_started_again_waits_for_that_one(home: Path) -> None:
+    with embedded(home, bin_directory=CHOSEN_BIN) as server:
+        write_row(server, "committed")
+        os.kill(server_pid(home), signal.SIGKILL)
+        with embedded(home, bin_directory=CHOSEN_BIN) as joined:
+            assert read_rows(joined) == ["committed"]
+            assert read_rows(server) == ["committed"]
+    assert running_server(Home(home)) is None
+
+
 def test_everything_killed_at_once_is_recovered_by_the_next(home: Path, holder: Callable[[], subprocess.Popen[str]]) -> None:
     process = holder()
     with embedded(home, bin_directory=CHOSEN_BIN) as server:
@@ -211,6 +222,29 @@ def test_a_bad_parameter_is_reported_in_postgresqls_words(home: Path) -> None:
     with pytest.raises(OperatorError, match="shared_buffers"):
         join_or_start(home, bin_directory=CHOSEN_BIN, parameters={"shared_buffers": "plenty"})
     assert running_server(Home(home)) is None
+
+
+def test_too_little_disk_is_said_before_anything_is_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.postgres.launcher.LEAST_FREE_BYTES", 1 << 60)
+    with pytest.raises(OperatorError, match="MiB are free for a new database"):
+        join_or_start(home, bin_directory=CHOSEN_BIN)
+    assert not (home / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("logged", "told"),
+    [
+        ('FATAL:  could not write to file "pg_wal/x": No space left on device', "the disk is full"),
+        ('initdb: error: could not access directory "/x": Permission denied', "a permission is missing"),
+        ("FATAL:  something new", "FATAL:  something new"),
+        ("", "it said nothing"),
+    ],
+)
+def test_a_failed_start_is_told_by_the_line_that_matters(home: Path, logged: str, told: str) -> None:
+    home.mkdir()
+    Home(home).log.write_text(f"LOG:  of an earlier start\nLOG:  starting\n{logged}\n")
+    mark = len("LOG:  of an earlier start\nLOG:  starting\n")
+    assert told in diagnose(Home(home), mark)
 
 
 def test_a_directory_without_programs_is_refused_by_name(home: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import psycopg
 from runtime.errors import OperatorError
 from runtime.postgres.binaries import Binaries, find_binaries
 from runtime.postgres.bootstrap import DATABASE, bootstrap
+from runtime.postgres.diagnosis import diagnose
 from runtime.postgres.places import (
     Home,
     Running,
@@ -50,15 +51,6 @@ PARAMETERS = {
 }
 
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
-
-# PostgreSQL's words in its log → what we say.
-DIAGNOSES = (
-    ("No space left on device", "the disk is full"),
-    ("Permission denied", "a permission is missing"),
-    ("cannot be run as root", "PostgreSQL refuses to run as root, and neither a user namespace nor the user nobody served"),
-    ("database files are incompatible with server", "the data directory is of another version"),
-    ("could not create shared memory", "the system has too little shared memory"),
-)
 
 
 @dataclass
@@ -143,7 +135,7 @@ def _running(home: Home, binaries: Binaries, parameters: Mapping[str, str], *, d
         try:
             bootstrap(*superuser)
         except psycopg.Error as error:
-            raise OperatorError(f"The new server's roles and database cannot be made: {error} (see {home.log})") from error
+            raise OperatorError(f"The new server's roles and database cannot be made: {' '.join(str(error).split())}") from error
     return running
 
 
@@ -158,16 +150,16 @@ def _refuse_other_version(home: Home, binaries: Binaries) -> None:
 
 
 def _join(home: Home) -> Running | None:
-    """The running server once it is ready; None when there is none, or the one there was has ended meanwhile."""
+    """The server once it is ready; None when there is none and nobody is about to start one. Only under the launch lock."""
     deadline = time.monotonic() + START_SECONDS
-    while (running := running_server(home)) is not None:
-        if running.ready and _answers(running):
+    while (running := running_server(home)) is not None or _keeper_lives(home):
+        if running is not None and running.ready and _answers(running):
             return running
         if time.monotonic() > deadline:
             raise OperatorError(
-                f"The PostgreSQL of {home.data} (process {running.pid}) runs but does not answer: see {home.log}."
+                f"The PostgreSQL of {home.data} did not become ready within {START_SECONDS:.0f} s: see {home.log}."
             )
-        time.sleep(0.02)
+        time.sleep(0.01)
     return None
 
 
@@ -186,55 +178,31 @@ def _start(home: Home, binaries: Binaries, parameters: Mapping[str, str], *, dur
         "initdb": _initdb_command(binaries, durable=durable),
         "postgres": [binaries.program("postgres"), "-k", str(sockets), *_options(parameters)],
     }
-    keeper_lives, keeper_end = os.pipe()
-    try:
+    # Held by the keeper from now on, through the descriptor it inherits, until it ends.
+    with locked(home.path / "keeper.lock", fcntl.LOCK_EX, seconds=START_SECONDS) as lock:
         subprocess.run(
             [sys.executable, "-I", "-S", KEEPER, json.dumps(orders)],
-            env=os.environ | {"LC_ALL": "C"},  # its words are read below
+            env=os.environ | {"LC_ALL": "C"},  # its words are read in diagnosis.py
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=(keeper_end,),
+            pass_fds=(lock,),
             start_new_session=True,  # a Ctrl-C at the terminal is the user's affair, not the server's
             check=True,
         )
-        os.close(keeper_end)
-        os.set_blocking(keeper_lives, False)
-        return _await_ready(home, keeper_lives, mark)
-    finally:
-        os.close(keeper_lives)
+    running = _join(home)
+    if running is None:
+        raise OperatorError(diagnose(home, mark))
+    return running
 
 
-def _await_ready(home: Home, keeper_lives: int, mark: int) -> Running:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        running = running_server(home)
-        if running is not None and running.ready and _answers(running):
-            return running
-        if _ended(keeper_lives):
-            raise OperatorError(_diagnosis(home, mark))
-        time.sleep(0.01)
-    raise OperatorError(f"PostgreSQL did not become ready within {START_SECONDS:.0f} s: see {home.log}.")
-
-
-def _ended(keeper_lives: int) -> bool:
-    """Whether the pipe whose other end only the keeper holds has come to its end."""
+def _keeper_lives(home: Home) -> bool:
+    """Whether a keeper runs: it may be about to start the server, or to start it again. Only under the launch lock."""
+    descriptor = os.open(home.path / "keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        return os.read(keeper_lives, 1) == b""
-    except BlockingIOError:
-        return False
-
-
-def _diagnosis(home: Home, mark: int) -> str:
-    with home.log.open(errors="replace") as file:
-        file.seek(mark)
-        said = [line.strip() for line in file if line.strip()]
-    for phrase, meaning in DIAGNOSES:
-        for line in said:
-            if phrase in line:
-                return f"PostgreSQL does not start: {meaning} ({line}). See {home.log}."
-    telling = [line for line in said if "FATAL" in line or "error" in line.lower()] or said or ["it said nothing"]
-    return f"PostgreSQL does not start: {telling[-1]} (see {home.log})"
+        return not try_lock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_full_disk(home: Home) -> None:
