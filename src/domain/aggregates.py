@@ -4,6 +4,7 @@ from typing import Any
 
 from domain.api_key import API_KEY
 from domain.approval import APPROVAL
+from domain.execution import EXECUTION
 from domain.facts import Aggregate
 from domain.member import MEMBER
 from domain.permission import PERMISSION
@@ -21,6 +22,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     ROLE,
     API_KEY,
     WORKFLOW,
+    EXECUTION,
     APPROVAL,
     REFUSAL,
 )

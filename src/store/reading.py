@@ -8,7 +8,7 @@ Whoever reads sees only what row-level security shows: `gesta_system` every ledg
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -147,7 +147,7 @@ async def _rows(conn: AsyncConnection[Any], sql: str, params: dict[str, Any]) ->
 
 
 def decode_rows(tenant_id: UUID, rows: Iterable[tuple[Any, ...]], codec: Codec = JSON) -> list[RecordedEvent]:
-    """Rows as the statements above select them; times carry the connection's time zone."""
+    """Rows as the statements above select them; times become UTC, whatever the connection's time zone."""
     decode = codec.decode
     return [
         RecordedEvent(
@@ -157,8 +157,8 @@ def decode_rows(tenant_id: UUID, rows: Iterable[tuple[Any, ...]], codec: Codec =
             version,
             topic,
             decode(topic, data),
-            occurred_at,
-            recorded_at,
+            occurred_at.astimezone(UTC),
+            recorded_at.astimezone(UTC),
             command_id,
             decode_envelope(meta),
         )

@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from tests.store.make_corpus import CORPUS, sample_event
 
 from domain.aggregates import AGGREGATES
 from domain.facts import Aggregate, Event
 from store.codec import JSON
 from store.topics import CLASSES, class_of, topic_of
 from store.upcasting import CHAIN
+from tests.store.make_corpus import CORPUS, sample_event
 
 RELEASED = sorted(path.name.removesuffix(".json") for path in CORPUS.glob("*.json"))
 OWNERS: dict[type[Event], Aggregate[Any]] = {cls: aggregate for aggregate in AGGREGATES for cls in aggregate.events}
