@@ -1,0 +1,170 @@
+"""ledger.append from Python: what a command brings to the ledger, and what the ledger says to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import tuple_row
+
+from domain.facts import Claim
+from store.arrays import Bigints, Blobs, Ints, Texts, Times, Uuids
+
+APPEND = """
+SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
+  FROM ledger.append(
+       %b::uuid, %b::boolean,
+       %b::uuid[], %b::bytea[], %b::bytea[], %b::bytea[],
+       %b::int[], %b::uuid[], %b::bigint[],
+       %b::int[], %b::int[],
+       %b::int[], %b::uuid[], %b::text[], %b::timestamptz[], %b::bytea[],
+       %b::int[], %b::text[], %b::text[], %b::uuid[],
+       %b::int[], %b::text[], %b::text[], %b::uuid[])
+"""
+
+
+class NewEvent(NamedTuple):
+    """An event to be appended, encoded."""
+
+    stream_id: UUID
+    topic: str
+    occurred_at: datetime
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command as the ledger takes it: encoded, with the versions it was decided on."""
+
+    command_id: UUID
+    meta: bytes
+    events: Sequence[NewEvent] = ()
+    expectations: Sequence[tuple[UUID, int]] = ()
+    """(stream, version) of every stream that was read or is written."""
+    claims: Sequence[Claim] = ()
+    releases: Sequence[Claim] = ()
+    request_hash: bytes | None = None
+    result: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes, roughly."""
+        return sum(len(event.data) + len(self.meta) + 64 for event in self.events) + len(self.result or b"") + 64
+
+
+Verdict = Literal["appended", "done", "conflict", "refused", "busy", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command.
+
+    appended; done (its id was known: `position`, `recorded_at` and `result` are those of the first time); conflict (what it
+    was decided on no longer holds); refused (`reason`: claim:<scope>, key_reused or unknown_ledger); busy (the ledger's head
+    is held, nothing was tried); failed (`error`).
+    """
+
+    verdict: Verdict
+    reason: str | None = None
+    name: str | None = None
+    """The name that is taken, where the reason is claim:<scope>."""
+    position: int | None = None
+    recorded_at: datetime | None = None
+    result: bytes | None = None
+    epoch: int = 0
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class Columns:
+    """A batch turned on its side: one list for each parameter of ledger.append."""
+
+    command_ids: list[UUID] = field(default_factory=list)
+    hashes: list[bytes | None] = field(default_factory=list)
+    results: list[bytes | None] = field(default_factory=list)
+    metas: list[bytes] = field(default_factory=list)
+    expecting: list[int] = field(default_factory=list)
+    expected_streams: list[UUID] = field(default_factory=list)
+    expected_versions: list[int] = field(default_factory=list)
+    events_of: list[int] = field(default_factory=list)
+    events: list[NewEvent] = field(default_factory=list)
+    claiming: list[int] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    releasing: list[int] = field(default_factory=list)
+    releases: list[Claim] = field(default_factory=list)
+
+    def add(self, number: int, entry: Entry) -> None:
+        self.command_ids.append(entry.command_id)
+        self.hashes.append(entry.request_hash)
+        self.results.append(entry.result)
+        self.metas.append(entry.meta)
+        for stream_id, version in entry.expectations:
+            self.expecting.append(number)
+            self.expected_streams.append(stream_id)
+            self.expected_versions.append(version)
+        self.events_of += [number] * len(entry.events)
+        self.events += entry.events
+        if entry.claims:
+            self.claiming += [number] * len(entry.claims)
+            self.claims += entry.claims
+        if entry.releases:
+            self.releasing += [number] * len(entry.releases)
+            self.releases += entry.releases
+
+
+def parameters(tenant_id: UUID, entries: Sequence[Entry], dependencies: Sequence[tuple[int, int]], *, no_wait: bool) -> list[Any]:
+    """Of APPEND. `dependencies`: (command, earlier command on whose outcome it was decided), counted from 1."""
+    columns = Columns()
+    for number, entry in enumerate(entries, 1):
+        columns.add(number, entry)
+    events, claims, releases = columns.events, columns.claims, columns.releases
+    return [
+        tenant_id,
+        no_wait,
+        Uuids(columns.command_ids),
+        Blobs(columns.hashes),
+        Blobs(columns.results),
+        Blobs(columns.metas),
+        Ints(columns.expecting),
+        Uuids(columns.expected_streams),
+        Bigints(columns.expected_versions),
+        Ints([command for command, _ in dependencies]),
+        Ints([on for _, on in dependencies]),
+        Ints(columns.events_of),
+        Uuids([event.stream_id for event in events]),
+        Texts([event.topic for event in events]),
+        Times([event.occurred_at for event in events]),
+        Blobs([event.data for event in events]),
+        Ints(columns.claiming),
+        Texts([claim.scope for claim in claims]),
+        Texts([claim.name for claim in claims]),
+        Uuids([claim.owner for claim in claims]),
+        Ints(columns.releasing),
+        Texts([claim.scope for claim in releases]),
+        Texts([claim.name for claim in releases]),
+        Uuids([claim.owner for claim in releases]),
+    ]
+
+
+async def send_append(
+    connection: AsyncConnection[Any],
+    tenant_id: UUID,
+    entries: Sequence[Entry],
+    dependencies: Sequence[tuple[int, int]] = (),
+    *,
+    no_wait: bool = False,
+) -> AsyncCursor[tuple[Any, ...]]:
+    """Send a batch for one ledger. In a pipeline the answer comes when the cursor is read: see `read_outcomes`."""
+    cursor = connection.cursor(row_factory=tuple_row, binary=True)
+    await cursor.execute(APPEND, parameters(tenant_id, entries, dependencies, no_wait=no_wait), prepare=True)
+    return cursor
+
+
+async def read_outcomes(cursor: AsyncCursor[tuple[Any, ...]]) -> list[Outcome]:
+    """One for each command, in their order."""
+    rows = await cursor.fetchall()
+    rows.sort(key=itemgetter(0))
+    return [Outcome(*row[1:]) for row in rows]

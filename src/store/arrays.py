@@ -1,0 +1,131 @@
+"""Columns of values as PostgreSQL arrays in binary format.
+
+psycopg's own list adapter looks at every element and gives empty lists no type; a batch knows its types.
+
+Source of the format: PostgreSQL, src/backend/utils/adt/arrayfuncs.c, array_recv: number of dimensions, whether there are
+NULLs, element type, then size and lower bound of each dimension, then each element's length (-1: NULL) and bytes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from struct import Struct, pack
+from typing import Any, ClassVar
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.adapt import Buffer, Dumper
+from psycopg.pq import Format
+
+HEADER = Struct("!iiIii")
+EMPTY = Struct("!iiI")
+LENGTH = Struct("!i")
+NULL = LENGTH.pack(-1)
+UUID_LENGTH = LENGTH.pack(16)
+POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The values of one column, in one of the subclasses that know their type."""
+
+    values: Sequence[Any]
+
+
+class Uuids(Column):
+    """UUIDs."""
+
+
+class Ints(Column):
+    """int4."""
+
+
+class Bigints(Column):
+    """int8."""
+
+
+class Texts(Column):
+    """str or None."""
+
+
+class Blobs(Column):
+    """bytes or None."""
+
+
+class Times(Column):
+    """Timezone-aware datetimes."""
+
+
+class ColumnDumper(Dumper):
+    """Base of the dumpers: `oid` is the array's type, `element` its element's."""
+
+    format = Format.BINARY
+    element: ClassVar[int]
+
+    def dump(self, obj: Column) -> Buffer:
+        values = obj.values
+        if not values:
+            return EMPTY.pack(0, 0, self.element)
+        return HEADER.pack(1, 1 if None in values else 0, self.element, len(values), 1) + self.elements(values)
+
+    def elements(self, values: Sequence[Any]) -> bytes:
+        raise NotImplementedError
+
+
+class UuidsDumper(ColumnDumper):
+    oid, element = 2951, 2950
+
+    def elements(self, values: Sequence[UUID]) -> bytes:
+        return UUID_LENGTH + UUID_LENGTH.join([value.bytes for value in values])
+
+
+class IntsDumper(ColumnDumper):
+    oid, element = 1007, 23
+
+    def elements(self, values: Sequence[int]) -> bytes:
+        return pack(f"!{'ii' * len(values)}", *(part for value in values for part in (4, value)))
+
+
+class BigintsDumper(ColumnDumper):
+    oid, element = 1016, 20
+
+    def elements(self, values: Sequence[int]) -> bytes:
+        return pack("!" + "iq" * len(values), *(part for value in values for part in (8, value)))
+
+
+class BlobsDumper(ColumnDumper):
+    oid, element = 1001, 17
+
+    def elements(self, values: Sequence[bytes | None]) -> bytes:
+        return b"".join([NULL if value is None else LENGTH.pack(len(value)) + value for value in values])
+
+
+class TextsDumper(BlobsDumper):
+    oid, element = 1009, 25
+
+    def elements(self, values: Sequence[Any]) -> bytes:
+        return super().elements([None if value is None else value.encode() for value in values])
+
+
+class TimesDumper(BigintsDumper):
+    oid, element = 1185, 1184
+
+    def elements(self, values: Sequence[Any]) -> bytes:
+        return super().elements([(value - POSTGRES_EPOCH) // MICROSECOND for value in values])
+
+
+DUMPERS: tuple[tuple[type[Column], type[ColumnDumper]], ...] = (
+    (Uuids, UuidsDumper),
+    (Ints, IntsDumper),
+    (Bigints, BigintsDumper),
+    (Texts, TextsDumper),
+    (Blobs, BlobsDumper),
+    (Times, TimesDumper),
+)
+
+
+def teach_columns(connection: AsyncConnection[Any]) -> None:
+    """Let this connection send columns."""
+    for column, dumper in DUMPERS:
+        connection.adapters.register_dumper(column, dumper)

@@ -1,0 +1,78 @@
+"""What waits for one ledger in this process, and how batches are cut from it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import UUID
+
+from store.append import Outcome
+from store.ticket import Ticket
+
+DOOMED = Outcome("conflict", "dependency")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a writer takes on. Times in seconds."""
+
+    lanes: int = 4
+    waiting_lanes: int = 2
+    """Further lanes that wait for heads which others hold."""
+    batch_events: int = 2000
+    batch_bytes: int = 4 * 1024 * 1024
+    batch_ledgers: int = 64
+    queue_per_ledger: int = 5_000
+    queue: int = 20_000
+    lock_timeout: float = 5.0
+    """For a head that others hold; then LedgerBusy."""
+    give_up: float = 15.0
+    """For a database out of reach; then LedgerUnavailable."""
+
+
+class Batch(NamedTuple):
+    """Commands of one ledger that go to the database together."""
+
+    ledger: LedgerQueue
+    tickets: list[Ticket]
+
+    def dependencies(self) -> list[tuple[int, int]]:
+        """(command, earlier command of this batch that it was decided on), counted from 1."""
+        if not any(ticket.dependencies for ticket in self.tickets):
+            return []
+        numbers = {ticket: number for number, ticket in enumerate(self.tickets, 1)}
+        return [
+            (number, numbers[on]) for number, ticket in enumerate(self.tickets, 1) for on in ticket.dependencies if on in numbers
+        ]
+
+
+@dataclass(eq=False)
+class LedgerQueue:
+    """First in, first out. At most one batch of it is under way, while `active`."""
+
+    tenant_id: UUID
+    waiting: deque[Ticket] = field(default_factory=deque)
+    active: bool = False
+    busy_since: float | None = None
+    """The loop's time at which somebody else was first found to hold the head."""
+
+    def cut(self, limits: Limits) -> Batch:
+        """The next batch: at least one command, unless none is left. Commands that are already doomed are settled here."""
+        tickets: list[Ticket] = []
+        events = size = 0
+        while self.waiting:
+            ticket = self.waiting[0]
+            if ticket.doomed():
+                self.waiting.popleft().settle(DOOMED)
+                continue
+            events += len(ticket.entry.events)
+            size += ticket.entry.size
+            if tickets and (events > limits.batch_events or size > limits.batch_bytes):
+                break
+            tickets.append(self.waiting.popleft())
+        return Batch(self, tickets)
+
+    def put_back(self, tickets: list[Ticket]) -> None:
+        """Before all others, in their order."""
+        self.waiting.extendleft(reversed(tickets))

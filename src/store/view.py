@@ -1,0 +1,97 @@
+"""The view that a decision reads, and what it remembers of the reading."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar, cast
+from uuid import UUID
+
+from domain.facts import Aggregate
+from store.cache import Tip
+
+S = TypeVar("S")
+
+
+class Need(BaseException):
+    """Something is not at hand. No decision may catch it: the caller fetches it and decides again."""
+
+
+class NeedStream(Need):
+    def __init__(self, stream_id: UUID, aggregate: Aggregate[object] | None) -> None:
+        super().__init__(stream_id)
+        self.stream_id = stream_id
+        self.aggregate = aggregate
+
+
+class NeedOwner(Need):
+    def __init__(self, scope: str, name: str) -> None:
+        super().__init__(scope, name)
+        self.scope = scope
+        self.name = name
+
+
+class DecisionView:
+    """A `domain.facts.View` for one run of one decision.
+
+    `tip_of` and `owner_of` say what is at hand; `owner_of` answers (known, owner).
+    """
+
+    def __init__(
+        self,
+        tenant_id: UUID,
+        now: datetime,
+        new_id: Callable[[], UUID],
+        tip_of: Callable[[UUID], Tip | None],
+        owner_of: Callable[[str, str], tuple[bool, UUID | None]],
+    ) -> None:
+        self._tenant_id = tenant_id
+        self._now = now
+        self._new_id = new_id
+        self._tip_of = tip_of
+        self._owner_of = owner_of
+        self._fresh: set[UUID] = set()
+        self.touched: dict[UUID, Tip] = {}
+        """Every stream that was read or is written, as it was found: the command's expectations."""
+        self.names: set[tuple[str, str]] = set()
+        """The names whose owner was asked for."""
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self._tenant_id
+
+    @property
+    def now(self) -> datetime:
+        return self._now
+
+    def new_id(self) -> UUID:
+        made = self._new_id()
+        self._fresh.add(made)
+        return made
+
+    def read(self, aggregate: Aggregate[S], stream_id: UUID) -> S:
+        tip = self._touch(stream_id, cast("Aggregate[object]", aggregate))
+        if tip.version == 0 and tip.aggregate is None:
+            tip = self.touched[stream_id] = Tip(aggregate=aggregate)
+        return cast("S", tip.state_of(aggregate))
+
+    def version(self, stream_id: UUID) -> int:
+        return self._touch(stream_id, None).version
+
+    def owner(self, scope: str, name: str) -> UUID | None:
+        known, owner = self._owner_of(scope, name)
+        if not known:
+            raise NeedOwner(scope, name)
+        self.names.add((scope, name))
+        return owner
+
+    def minted(self, stream_id: UUID) -> bool:
+        """Whether the decision made this id itself: nobody else can know the stream."""
+        return stream_id in self._fresh
+
+    def _touch(self, stream_id: UUID, aggregate: Aggregate[object] | None) -> Tip:
+        tip = self.touched.get(stream_id) or self._tip_of(stream_id)
+        if tip is None and stream_id in self._fresh:
+            tip = Tip()
+        if tip is None or not tip.serves(aggregate):
+            raise NeedStream(stream_id, aggregate)
+        self.touched[stream_id] = tip
+        return tip

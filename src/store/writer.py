@@ -1,0 +1,246 @@
+"""The writer of a process: commands of all ledgers, in batches, over a few connections.
+
+A ledger's commands keep their order, and at most one batch of a ledger is under way. A lane (a connection and its task) takes
+what is ready: the batch of one ledger as one statement, batches of several ledgers as one transaction. It never waits for a
+head that somebody else holds: such a ledger goes on to a waiting lane, and where those are all taken it is tried again a
+moment later. So a held head stalls its own ledger only.
+
+A batch whose answer was lost is sent again under the same command ids, and the ledger knows what it has already done. A
+batch that the database refuses is sent again one command at a time, so that only the faulty one fails.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from uuid import UUID
+
+import psycopg
+from psycopg.errors import LockNotAvailable
+
+from store.append import Entry, Outcome, read_outcomes, send_append
+from store.errors import AppendFailed, LedgerBusy, LedgerUnavailable, StoreError
+from store.link import Link
+from store.queue import Batch, LedgerQueue, Limits
+from store.ticket import Settled, Ticket
+
+log = logging.getLogger(__name__)
+
+BUSY_PAUSE = 0.02
+ONE = Limits(batch_bytes=0)
+RECONNECT_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+
+
+class Writer:
+    """Made and used in one event loop. `url`: of a login as gesta_system. Its connections open when first needed."""
+
+    def __init__(self, url: str, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._ledgers: dict[UUID, LedgerQueue] = {}
+        self._ready: asyncio.Queue[LedgerQueue] = asyncio.Queue()
+        self._held: asyncio.Queue[LedgerQueue] = asyncio.Queue()
+        self._holding = 0  # ledgers in _held or on a waiting lane
+        self._idle_lanes = 0
+        self._unsettled = 0
+        self._all_settled = asyncio.Event()
+        self._closing = False
+        self._tasks: list[asyncio.Task[None]] = []
+        lock_timeout = self.limits.lock_timeout
+        self._lanes = [Link(url, f"gesta writer {n}", lock_timeout=lock_timeout) for n in range(self.limits.lanes)]
+        self._waiting_lanes = [
+            Link(url, f"gesta writer waiting {n}", lock_timeout=lock_timeout) for n in range(self.limits.waiting_lanes)
+        ]
+
+    @property
+    def unsettled(self) -> int:
+        """Commands submitted whose outcome is not known yet."""
+        return self._unsettled
+
+    def submit(
+        self, tenant_id: UUID, entry: Entry, dependencies: Sequence[Ticket] = (), on_settled: Settled | None = None
+    ) -> Ticket:
+        """Put a command in its ledger's queue. Does not wait. Raises LedgerBusy when too much is waiting."""
+        if self._closing:
+            raise LedgerUnavailable("this process is shutting down")
+        ledger = self._ledgers.setdefault(tenant_id, LedgerQueue(tenant_id))
+        if self._unsettled >= self.limits.queue or len(ledger.waiting) >= self.limits.queue_per_ledger:
+            raise LedgerBusy(f"{len(ledger.waiting)} commands are waiting for this ledger, {self._unsettled} in all")
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._serve(link)) for link in self._lanes]
+            self._tasks += [asyncio.create_task(self._serve_held(link)) for link in self._waiting_lanes]
+
+        def settled(ticket: Ticket) -> None:
+            self._unsettled -= 1
+            if self._unsettled == 0:
+                self._all_settled.set()
+            if on_settled is not None:
+                on_settled(ticket)
+
+        ticket = Ticket(entry, dependencies, settled)
+        self._unsettled += 1
+        self._all_settled.clear()
+        ledger.waiting.append(ticket)
+        if not ledger.active:
+            self._make_ready(ledger)
+        return ticket
+
+    async def aclose(self) -> None:
+        """Take nothing more, settle what there is, let the connections go."""
+        self._closing = True
+        if self._unsettled:
+            await self._all_settled.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for link in self._lanes + self._waiting_lanes:
+            await link.close()
+
+    # Which ledger is served when
+
+    def _make_ready(self, ledger: LedgerQueue) -> None:
+        ledger.active = True
+        self._ready.put_nowait(ledger)
+
+    async def _serve(self, link: Link) -> None:
+        while True:
+            self._idle_lanes += 1
+            try:
+                ledgers = [await self._ready.get()]
+            finally:
+                self._idle_lanes -= 1
+            share = self._ready.qsize() // (self._idle_lanes + 1)  # leave the other idle lanes theirs
+            ledgers += [self._ready.get_nowait() for _ in range(min(share, self.limits.batch_ledgers - 1))]
+            await self._carry(link, sorted(ledgers, key=lambda ledger: ledger.tenant_id), no_wait=True)
+
+    async def _serve_held(self, link: Link) -> None:
+        while True:
+            ledger = await self._held.get()
+            try:
+                await self._carry(link, [ledger], no_wait=False)
+            finally:
+                self._holding -= 1
+
+    async def _carry(self, link: Link, ledgers: list[LedgerQueue], *, no_wait: bool) -> None:
+        batches = [batch for ledger in ledgers if (batch := ledger.cut(self.limits)).tickets]
+        try:
+            await self._deliver(link, batches, no_wait=no_wait)
+        except Exception as error:
+            log.exception("A batch could not be carried", extra={"action": "append"})
+            _fail(batches, AppendFailed, error)
+        finally:
+            for ledger in ledgers:
+                self._go_on(ledger)
+
+    def _go_on(self, ledger: LedgerQueue) -> None:
+        """After a batch: what comes next for this ledger."""
+        ledger.active = False
+        if not ledger.waiting:
+            del self._ledgers[ledger.tenant_id]
+        elif ledger.busy_since is None:
+            self._make_ready(ledger)
+        elif self._holding < self.limits.waiting_lanes:
+            ledger.active = True
+            self._holding += 1
+            self._held.put_nowait(ledger)
+        else:
+            ledger.active = True
+            asyncio.get_running_loop().call_later(BUSY_PAUSE, self._ready.put_nowait, ledger)
+
+    # How batches reach the database
+
+    async def _deliver(self, link: Link, batches: list[Batch], *, no_wait: bool) -> None:
+        """Settles every command of the batches, or puts them back where the head is held."""
+        if not batches:
+            return
+        try:
+            answers = await self._send(link, batches, no_wait=no_wait)
+        except LedgerUnavailable as error:
+            _fail(batches, LedgerUnavailable, error)
+        except psycopg.Error as error:
+            await self._separate(link, batches, error, no_wait=no_wait)
+        else:
+            for batch, outcomes in zip(batches, answers, strict=True):
+                self._answer(batch, outcomes)
+
+    async def _separate(self, link: Link, batches: list[Batch], error: psycopg.Error, *, no_wait: bool) -> None:
+        """An error met these batches: find the one, and in it the command, that it is about."""
+        if len(batches) > 1:
+            for batch in batches:
+                await self._deliver(link, [batch], no_wait=no_wait)
+            return
+        ((ledger, tickets),) = batches
+        if isinstance(error, LockNotAvailable):
+            ledger.busy_since = None
+            _fail(batches, LedgerBusy, error)
+        elif len(tickets) == 1:
+            log.error("The database refuses a command: %s", error, extra={"action": "append"})
+            _fail(batches, AppendFailed, error)
+        else:
+            ledger.put_back(tickets)
+            for _ in tickets:
+                single = ledger.cut(ONE)
+                await self._deliver(link, [single] if single.tickets else [], no_wait=no_wait)
+                if ledger.busy_since is not None:
+                    return
+
+    async def _send(self, link: Link, batches: list[Batch], *, no_wait: bool) -> list[list[Outcome]]:
+        """The answers. Sends again, under the same command ids, while the connection is being lost."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + self.limits.give_up
+        attempt = 0
+        while True:
+            try:
+                return await _send_once(await link.open(), batches, no_wait=no_wait)
+            except psycopg.Error as error:
+                if not await link.lost(error):
+                    raise
+                pause = RECONNECT_PAUSES[min(attempt, len(RECONNECT_PAUSES) - 1)]
+                if loop.time() + pause > give_up:
+                    raise LedgerUnavailable(" ".join(str(error).split())) from error
+                log.warning("Connection lost, sending again: %s", error, extra={"action": "append"})
+            attempt += 1
+            for batch in batches:
+                for ticket in batch.tickets:
+                    ticket.resent = True
+            await asyncio.sleep(pause)
+
+    def _answer(self, batch: Batch, outcomes: list[Outcome]) -> None:
+        ledger, tickets = batch
+        if outcomes[0].verdict != "busy":
+            ledger.busy_since = None
+            for ticket, outcome in zip(tickets, outcomes, strict=True):
+                ticket.settle(outcome)
+            return
+        now = asyncio.get_running_loop().time()
+        ledger.busy_since = ledger.busy_since or now
+        if now - ledger.busy_since < self.limits.lock_timeout:
+            ledger.put_back(tickets)
+        else:
+            ledger.busy_since = None
+            _fail([batch], LedgerBusy, "somebody else holds this ledger")
+
+
+async def _send_once(
+    connection: psycopg.AsyncConnection[tuple[object, ...]], batches: list[Batch], *, no_wait: bool
+) -> list[list[Outcome]]:
+    if len(batches) == 1:
+        return [await read_outcomes(await _send_batch(connection, batches[0], no_wait=no_wait))]
+    async with connection.pipeline(), connection.transaction():
+        cursors = [await _send_batch(connection, batch, no_wait=no_wait) for batch in batches]
+    return [await read_outcomes(cursor) for cursor in cursors]
+
+
+async def _send_batch(
+    connection: psycopg.AsyncConnection[tuple[object, ...]], batch: Batch, *, no_wait: bool
+) -> psycopg.AsyncCursor[tuple[object, ...]]:
+    entries = [ticket.entry for ticket in batch.tickets]
+    return await send_append(connection, batch.ledger.tenant_id, entries, batch.dependencies(), no_wait=no_wait)
+
+
+def _fail(batches: Sequence[Batch], kind: type[StoreError], cause: Exception | str) -> None:
+    """Settle what is left of these batches. Each command gets an exception of its own: they are raised in different tasks."""
+    for batch in batches:
+        for ticket in batch.tickets:
+            if ticket.outcome is None and ticket not in batch.ledger.waiting:
+                error = kind(" ".join(str(cause).split()))
+                error.__cause__ = cause if isinstance(cause, Exception) else None
+                ticket.settle(Outcome("failed", error=error))
