@@ -1,0 +1,20 @@
+DROP TABLE runtime.projection_faults;
+DROP TABLE
+    projections.freshness,
+    projections.audit_logs,
+    projections.approval_decisions,
+    projections.approval_assignees,
+    projections.approval_requests,
+    projections.node_activations,
+    projections.execution_attributes,
+    projections.workflow_executions,
+    projections.workflow_versions,
+    projections.workflows,
+    projections.api_keys,
+    projections.tenant_user_roles,
+    projections.role_permissions,
+    projections.roles,
+    projections.tenant_users,
+    projections.permissions,
+    projections.users,
+    projections.tenants;

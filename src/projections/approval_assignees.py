@@ -1,0 +1,52 @@
+"""projections.approval_assignees: who may choose at least one outcome of a request, one row each."""
+
+from domain.approval import ApprovalCancelled, ApprovalRequested, ApprovalResolved
+from domain.envelope import RecordedEvent
+from projections.rows import Rows
+from projections.table import Lookup, Table
+
+NAME = "approval_assignees"
+BY_REQUEST = ("tenant_id", "request_id")
+
+
+def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> None:
+    named: dict[tuple[str, str], None] = {}
+    for outcome in event.outcomes:
+        named |= dict.fromkeys(("user", str(user)) for user in outcome.users)
+        named |= dict.fromkeys(("role", role) for role in outcome.roles)
+        if not outcome.users and not outcome.roles:
+            named["anyone", ""] = None
+    for kind, value in named:
+        rows.insert(NAME, record, {"request_id": record.stream_id, "kind": kind, "value": value, "status": "pending"})
+
+
+def resolved(rows: Rows, record: RecordedEvent, _event: ApprovalResolved) -> None:
+    _close(rows, record, "resolved")
+
+
+def cancelled(rows: Rows, record: RecordedEvent, _event: ApprovalCancelled) -> None:
+    _close(rows, record, "cancelled")
+
+
+def _close(rows: Rows, record: RecordedEvent, status: str) -> None:
+    for row in rows.where(NAME, of_request(record)):
+        key = (record.tenant_id, record.stream_id, row["kind"], row["value"])
+        rows.update(NAME, record, key, {"status": status})
+
+
+def of_request(record: RecordedEvent) -> Lookup:
+    return Lookup(BY_REQUEST, (record.tenant_id, record.stream_id))
+
+
+def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+    return () if isinstance(record.event, ApprovalRequested) else (of_request(record),)
+
+
+TABLE = Table(
+    name=NAME,
+    key=("tenant_id", "request_id", "kind", "value"),
+    own={"tenant_id": "uuid", "request_id": "uuid", "kind": "text", "value": "text", "status": "text"},
+    on={ApprovalRequested: requested, ApprovalResolved: resolved, ApprovalCancelled: cancelled},
+    touched=touched,
+    lookups=(BY_REQUEST,),
+)

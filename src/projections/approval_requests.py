@@ -1,0 +1,130 @@
+"""projections.approval_requests: what people are asked to decide, and how it was resolved."""
+
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalRequested, ApprovalResolved, Outcome
+from domain.envelope import RecordedEvent
+from domain.facts import Json
+from projections.rows import Rows
+from projections.table import Lookup, Table, stream_row
+
+NAME = "approval_requests"
+
+
+def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> None:
+    rule = event.rule if isinstance(event.rule, dict) else {}
+    row = {
+        "id": record.stream_id,
+        "execution_id": event.execution_id,
+        "activation_id": event.activation_id,
+        "node_id": event.node_id,
+        "title": event.title,
+        "description": event.description,
+        "priority": event.priority,
+        "status": "pending",
+        "outcome": None,
+        "outcome_kind": None,
+        "approval_type": str(rule.get("type", "single")),
+        "required_approvals": event.required_approvals,
+        "received_approvals": 0,
+        "received_rejections": 0,
+        "request_data": {
+            "context": event.context,
+            "form": event.form,
+            "outcomes": [outcome_json(outcome) for outcome in event.outcomes],
+            "rule": event.rule,
+        },
+        "approval_data": None,
+        "escalation_rules": None,
+        "escalation_level": 0,
+        "assigned_to": assigned_to(event.outcomes),
+        "requested_by": event.requested_by,
+        "decided_by": None,
+        "due_at": event.due_at,
+        "expires_at": None,
+        "first_response_at": None,
+        "responded_at": None,
+    }
+    rows.insert(NAME, record, row)
+
+
+def outcome_json(outcome: Outcome) -> Json:
+    by = {"users": [str(user) for user in outcome.users], "roles": list(outcome.roles)}
+    return {"name": outcome.name, "kind": outcome.kind, "by": by}
+
+
+def assigned_to(outcomes: tuple[Outcome, ...]) -> Json:
+    """Everybody whom some outcome names, in the order in which they are named."""
+    users = dict.fromkeys(str(user) for outcome in outcomes for user in outcome.users)
+    roles = dict.fromkeys(role for outcome in outcomes for role in outcome.roles)
+    return {"users": list(users), "roles": list(roles)}
+
+
+def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
+    key = (record.tenant_id, record.stream_id)
+    row = rows.get(NAME, *key)
+    changes = {
+        "received_approvals": row["received_approvals"] + (event.kind == "approve"),
+        "received_rejections": row["received_rejections"] + (event.kind == "reject"),
+        "first_response_at": row["first_response_at"] or record.occurred_at,
+    }
+    rows.update(NAME, record, key, changes)
+
+
+def resolved(rows: Rows, record: RecordedEvent, event: ApprovalResolved) -> None:
+    changes = {
+        "status": "resolved",
+        "outcome": event.outcome,
+        "outcome_kind": event.kind,
+        "approval_data": event.form,
+        "decided_by": event.decided_by,
+        "responded_at": record.occurred_at,
+    }
+    rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
+
+
+def cancelled(rows: Rows, record: RecordedEvent, _event: ApprovalCancelled) -> None:
+    rows.update(NAME, record, (record.tenant_id, record.stream_id), {"status": "cancelled"})
+
+
+def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+    return () if isinstance(record.event, ApprovalRequested) else (stream_row(record),)
+
+
+TABLE = Table(
+    name=NAME,
+    key=("tenant_id", "id"),
+    own={
+        "tenant_id": "uuid",
+        "id": "uuid",
+        "execution_id": "uuid",
+        "activation_id": "uuid",
+        "node_id": "text",
+        "title": "text",
+        "description": "text",
+        "priority": "integer",
+        "status": "text",
+        "outcome": "text",
+        "outcome_kind": "text",
+        "approval_type": "text",
+        "required_approvals": "integer",
+        "received_approvals": "integer",
+        "received_rejections": "integer",
+        "request_data": "jsonb",
+        "approval_data": "jsonb",
+        "escalation_rules": "jsonb",
+        "escalation_level": "integer",
+        "assigned_to": "jsonb",
+        "requested_by": "uuid",
+        "decided_by": "uuid",
+        "due_at": "timestamptz",
+        "expires_at": "timestamptz",
+        "first_response_at": "timestamptz",
+        "responded_at": "timestamptz",
+    },
+    on={
+        ApprovalRequested: requested,
+        ApprovalDecided: decided,
+        ApprovalResolved: resolved,
+        ApprovalCancelled: cancelled,
+    },
+    touched=touched,
+)

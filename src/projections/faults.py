@@ -1,0 +1,90 @@
+"""Events that the projector cannot apply: recorded in runtime.projection_faults, retried with growing intervals.
+
+The tenant's tables stand still before such an event; it is never skipped in silence, and the other tenants go on.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+FIRST_INTERVAL = timedelta(seconds=1)
+LONGEST_INTERVAL = timedelta(minutes=5)
+LONGEST_TEXT = 2000
+
+SELECT = """
+SELECT tenant_id, position, error, attempts, first_failed_at, failed_at, retry_at
+  FROM runtime.projection_faults
+ ORDER BY tenant_id
+"""
+
+RECORD = """
+INSERT INTO runtime.projection_faults AS known (tenant_id, position, error, attempts, first_failed_at, failed_at, retry_at)
+VALUES (%(tenant)s, %(position)s, %(error)s, %(attempts)s, %(now)s, %(now)s, %(retry_at)s)
+    ON CONFLICT (tenant_id) DO UPDATE
+   SET position = excluded.position, error = excluded.error, attempts = excluded.attempts, failed_at = excluded.failed_at,
+       retry_at = excluded.retry_at,
+       first_failed_at = CASE WHEN known.position = excluded.position THEN known.first_failed_at ELSE excluded.first_failed_at END
+"""
+
+CLEAR = "DELETE FROM runtime.projection_faults WHERE tenant_id = ANY(%(tenants)s)"
+
+RETRY = """
+UPDATE runtime.projection_faults SET retry_at = %(now)s
+ WHERE %(tenant)s::uuid IS NULL OR tenant_id = %(tenant)s RETURNING tenant_id
+"""
+
+HINT = "SELECT pg_notify('gesta_events', %(payload)s)"
+
+
+class Fault(NamedTuple):
+    """A row of runtime.projection_faults."""
+
+    tenant_id: UUID
+    position: int
+    error: str
+    attempts: int
+    first_failed_at: datetime
+    failed_at: datetime
+    retry_at: datetime
+
+
+async def faults(conn: AsyncConnection[Any]) -> dict[UUID, Fault]:
+    cursor = await conn.execute(SELECT)
+    return {row[0]: Fault(*row) for row in await cursor.fetchall()}
+
+
+async def record(
+    conn: AsyncConnection[Any], known: Fault | None, tenant_id: UUID, position: int, error: Exception, now: datetime
+) -> Fault:
+    """Write down that a tenant's event could not be applied (again), and when to try next."""
+    again = known is not None and known.position == position
+    attempts = known.attempts + 1 if known is not None and again else 1
+    first = known.first_failed_at if known is not None and again else now
+    text = f"{type(error).__name__}: {error}".replace("\x00", "\\0")[:LONGEST_TEXT]
+    retry_at = now + interval(attempts)
+    fault = Fault(tenant_id, position, text, attempts, first, now, retry_at)
+    values = {"tenant": tenant_id, "position": position, "error": text, "attempts": attempts, "now": now, "retry_at": retry_at}
+    await conn.execute(RECORD, values)
+    return fault
+
+
+def interval(attempts: int) -> timedelta:
+    """How long to wait after so many attempts: it doubles, up to five minutes."""
+    doubled: timedelta = FIRST_INTERVAL * 2 ** min(attempts - 1, 16)
+    return min(doubled, LONGEST_INTERVAL)
+
+
+async def clear(conn: AsyncConnection[Any], tenant_ids: Collection[UUID]) -> None:
+    await conn.execute(CLEAR, {"tenants": list(tenant_ids)})
+
+
+async def retry(conn: AsyncConnection[Any], now: datetime, tenant_id: UUID | None = None) -> list[UUID]:
+    """Make a tenant's fault, or every fault, due now and wake the projector. Returns the tenants that had one."""
+    cursor = await conn.execute(RETRY, {"now": now, "tenant": tenant_id})
+    woken = [row[0] for row in await cursor.fetchall()]
+    if woken:
+        await conn.execute(HINT, {"payload": ""})
+    return woken

@@ -1,0 +1,40 @@
+"""One flush: the events of some tenants become rows, and their checkpoints move on, in one transaction."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from domain.envelope import RecordedEvent
+from projections import freshness
+from projections.registry import fold, new_rows
+from projections.writing import load, write
+
+# a flush that is lost in a crash is done again: its checkpoint is lost with it
+NO_SYNC = "SET LOCAL synchronous_commit = off"
+
+
+class Batch(NamedTuple):
+    """Consecutive events of one tenant, at least one: those after position `after`."""
+
+    tenant_id: UUID
+    after: int
+    records: Sequence[RecordedEvent]
+
+
+async def flush(conn: AsyncConnection[Any], batches: Sequence[Batch]) -> None:
+    """Apply all of it or nothing.
+
+    Raises LostRace where another projector was faster; Unappliable, or whatever else, where an event cannot be applied.
+    """
+    after = {batch.tenant_id: batch.after for batch in batches}
+    records = [record for batch in batches for record in batch.records]
+    async with conn.transaction():
+        await conn.execute(NO_SYNC)
+        await freshness.lock(conn, after)
+        rows = new_rows()
+        await load(conn, rows, records)
+        fold(rows, records)
+        await write(conn, rows)
+        await freshness.advance(conn, after, {batch.tenant_id: batch.records[-1] for batch in batches})

@@ -1,0 +1,90 @@
+"""projections.freshness: how far each tenant's tables are. The checkpoint that the projector moves on with the rows."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from domain.envelope import PLATFORM, RecordedEvent
+
+POSITION = "SELECT position FROM projections.freshness WHERE tenant_id = %(tenant)s"
+
+LAGGING = """
+SELECT h.tenant_id, coalesce(f.position, 0), last.position
+  FROM ledger.heads h
+  JOIN LATERAL (
+       SELECT position FROM ledger.events e WHERE e.tenant_id = h.tenant_id ORDER BY position DESC LIMIT 1) last ON true
+  LEFT JOIN projections.freshness f ON f.tenant_id = h.tenant_id
+ WHERE (%(tenants)s::uuid[] IS NULL OR h.tenant_id = ANY(%(tenants)s::uuid[]))
+   AND last.position > coalesce(f.position, 0)
+"""
+
+BEGIN = """
+INSERT INTO projections.freshness (tenant_id, position, recorded_at, projected_at, version, created_at, updated_at)
+SELECT tenant_id, 0, NULL, clock_timestamp(), 0, clock_timestamp(), clock_timestamp()
+  FROM unnest(%(tenants)s::uuid[]) AS t (tenant_id)
+    ON CONFLICT (tenant_id) DO NOTHING
+"""
+
+LOCK = """
+SELECT tenant_id, position FROM projections.freshness WHERE tenant_id = ANY(%(tenants)s) ORDER BY tenant_id FOR UPDATE
+"""
+
+ADVANCE = """
+UPDATE projections.freshness f
+   SET position = n.position, recorded_at = n.recorded_at, projected_at = clock_timestamp(),
+       version = n.position, updated_at = n.recorded_at
+  FROM unnest(%(tenants)s::uuid[], %(old)s::bigint[], %(new)s::bigint[], %(recorded)s::timestamptz[])
+       AS n (tenant_id, old, position, recorded_at)
+ WHERE f.tenant_id = n.tenant_id AND f.position = n.old
+"""
+
+
+class LostRace(Exception):
+    """Another projector has moved a checkpoint meanwhile: read again from where it stands."""
+
+
+class Lag(NamedTuple):
+    """A tenant whose tables are behind: they show `position`, the ledger reaches to `head`."""
+
+    tenant_id: UUID
+    position: int
+    head: int
+
+
+async def position(conn: AsyncConnection[Any], tenant_id: UUID) -> int:
+    """The last position that a tenant's tables show; 0 where they show nothing yet."""
+    cursor = await conn.execute(POSITION, {"tenant": tenant_id})
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def lagging(conn: AsyncConnection[Any], tenant_ids: Collection[UUID] | None = None) -> dict[UUID, Lag]:
+    """The ledgers that the tables are behind of, all seen at one moment: of these tenants and the platform, or of all."""
+    wanted = None if tenant_ids is None else [*tenant_ids, PLATFORM]
+    cursor = await conn.execute(LAGGING, {"tenants": wanted})
+    return {row[0]: Lag(*row) for row in await cursor.fetchall()}
+
+
+async def lock(conn: AsyncConnection[Any], expected: Mapping[UUID, int]) -> None:
+    """Hold these tenants' checkpoints until the transaction ends. Raises LostRace where one stands elsewhere than expected."""
+    tenants = list(expected)
+    await conn.execute(BEGIN, {"tenants": sorted(tenants)})
+    cursor = await conn.execute(LOCK, {"tenants": tenants})
+    if dict(await cursor.fetchall()) != dict(expected):
+        raise LostRace
+
+
+async def advance(conn: AsyncConnection[Any], old: Mapping[UUID, int], last: Mapping[UUID, RecordedEvent]) -> None:
+    """Move checkpoints on to the last event of each tenant, from where they stood. Raises LostRace."""
+    tenants = list(old)
+    moved = {
+        "tenants": tenants,
+        "old": list(old.values()),
+        "new": [last[tenant].position for tenant in tenants],
+        "recorded": [last[tenant].recorded_at for tenant in tenants],
+    }
+    cursor = await conn.execute(ADVANCE, moved)
+    if cursor.rowcount != len(tenants):
+        raise LostRace

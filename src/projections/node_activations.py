@@ -1,0 +1,91 @@
+"""projections.node_activations: every visit of a node by an execution."""
+
+from domain.envelope import RecordedEvent
+from domain.execution import ActivationCancelled, ActivationCompleted, ActivationFailed, ActivationStarted
+from projections.rows import Rows
+from projections.table import Lookup, Row, Table
+
+NAME = "node_activations"
+
+
+def started(rows: Rows, record: RecordedEvent, event: ActivationStarted) -> None:
+    row = {
+        "id": event.activation_id,
+        "execution_id": record.stream_id,
+        "execution_created_at": rows.get("workflow_executions", record.tenant_id, record.stream_id)["created_at"],
+        "node_id": event.node_id,
+        "node_type": event.node_type,
+        "visit": event.visit,
+        "status": "running",
+        "handle": None,
+        "input": event.input,
+        "output": None,
+        "error": None,
+        "retry_count": 0,
+        "started_at": record.occurred_at,
+        "completed_at": None,
+    }
+    rows.insert(NAME, record, row)
+
+
+def completed(rows: Rows, record: RecordedEvent, event: ActivationCompleted) -> None:
+    _end(rows, record, event, {"status": "completed", "handle": event.handle, "output": event.output})
+
+
+def failed(rows: Rows, record: RecordedEvent, event: ActivationFailed) -> None:
+    problem = event.error
+    changes = {
+        "status": "failed",
+        "handle": event.handle,
+        "error": {"type": problem.type, "message": problem.message, "attempts": problem.attempts},
+        "retry_count": problem.attempts - 1,
+    }
+    _end(rows, record, event, changes)
+
+
+def cancelled(rows: Rows, record: RecordedEvent, event: ActivationCancelled) -> None:
+    _end(rows, record, event, {"status": "cancelled", "error": {"type": "cancelled", "message": event.reason}})
+
+
+AnyEnd = ActivationCompleted | ActivationFailed | ActivationCancelled
+
+
+def _end(rows: Rows, record: RecordedEvent, event: AnyEnd, changes: Row) -> None:
+    rows.update(NAME, record, (record.tenant_id, event.activation_id), {**changes, "completed_at": record.occurred_at})
+
+
+def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+    event = record.event
+    if isinstance(event, AnyEnd):
+        return (Lookup(("tenant_id", "id"), (record.tenant_id, event.activation_id)),)
+    return ()
+
+
+TABLE = Table(
+    name=NAME,
+    key=("tenant_id", "id"),
+    own={
+        "tenant_id": "uuid",
+        "id": "uuid",
+        "execution_id": "uuid",
+        "execution_created_at": "timestamptz",
+        "node_id": "text",
+        "node_type": "text",
+        "visit": "integer",
+        "status": "text",
+        "handle": "text",
+        "input": "jsonb",
+        "output": "jsonb",
+        "error": "jsonb",
+        "retry_count": "integer",
+        "started_at": "timestamptz",
+        "completed_at": "timestamptz",
+    },
+    on={
+        ActivationStarted: started,
+        ActivationCompleted: completed,
+        ActivationFailed: failed,
+        ActivationCancelled: cancelled,
+    },
+    touched=touched,
+)

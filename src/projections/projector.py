@@ -1,0 +1,259 @@
+"""The projector: brings every tenant's tables to the end of its ledger, and keeps them there.
+
+Idle, it waits for hints and looks by itself every ten seconds. The platform's ledger goes first: users and permissions must
+stand before a tenant's rows refer to them. What runs in parallel, by mistake or for safety, is fenced by the checkpoints;
+slots (advisory locks) only keep two projectors from doing the same work twice.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from psycopg import OperationalError
+from psycopg.errors import DeadlockDetected, ProgramLimitExceeded
+
+from domain.envelope import PLATFORM, RecordedEvent
+from domain.member import MemberAdded
+from projections import faults, freshness
+from projections.faults import Fault
+from projections.flush import Batch, flush
+from projections.freshness import Lag, LostRace
+from projections.hints import Hints, listen, notify_projected
+from projections.slots import Slots, slot_of
+from runtime.clock import Clock, SystemClock
+from runtime.errors import OperatorError
+from runtime.pools import Connection, connect
+from store.codec import JSON, Codec
+from store.reading import read_ledger
+
+logger = logging.getLogger(__name__)
+
+RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+
+
+class Progress(NamedTuple):
+    """What a round did: the tenants whose tables moved, and those that have more to do at once."""
+
+    moved: set[UUID]
+    unfinished: set[UUID]
+
+
+class Projector:
+    """One process's projector. `url`: as gesta_system; `listen_url`: the same, direct, where `url` leads through a pooler."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        listen_url: str | None = None,
+        clock: Clock | None = None,
+        codec: Codec = JSON,
+        batch: int = 1000,
+        sweep_seconds: float = 10.0,
+    ) -> None:
+        self._url = url
+        self._listen_url = listen_url or url
+        self._clock = clock or SystemClock()
+        self._codec = codec
+        self._batch = batch
+        self._sweep_seconds = sweep_seconds
+        self._waiting: set[UUID] = set()
+        """Tenants that wait for the platform's tables."""
+
+    async def catch_up(self, tenant_ids: Collection[UUID] | None = None) -> None:
+        """Project everything there is, or what these tenants have. Faults that are not due are left alone."""
+        async with connect(self._url, name="gesta projector") as conn:
+            await self._catch_up(conn, tenant_ids, None)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Project until told to stop. Comes back by itself after a lost connection."""
+        failures = 0
+        while not stop.is_set():
+            try:
+                async with self._connections() as (conn, hints):
+                    failures = 0
+                    await self._serve(conn, hints, stop)
+            except (OperationalError, OperatorError, ConnectionError) as error:
+                delay = RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)]
+                failures += 1
+                logger.warning("Lost the database: %s", error, extra={"action": "projector.reconnect", "seconds": delay})
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), delay)
+
+    @asynccontextmanager
+    async def _connections(self) -> AsyncIterator[tuple[Connection, Hints]]:
+        hints = Hints(Slots())
+        async with (
+            connect(self._url, name="gesta projector") as conn,
+            connect(self._listen_url, name="gesta projector (listening)") as listening,
+        ):
+            listener = asyncio.create_task(listen(listening, hints, conn.info.backend_pid, self._sweep_seconds))
+            try:
+                yield conn, hints
+            finally:
+                listener.cancel()
+                await asyncio.gather(listener, return_exceptions=True)
+
+    async def _serve(self, conn: Connection, hints: Hints, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            wanted = await hints.wait(stop, self._seconds_to_retry(await faults.faults(conn)))
+            if stop.is_set():
+                return
+            if wanted is not None:
+                wanted |= self._waiting
+            await self._catch_up(conn, wanted, hints.slots)
+
+    def _seconds_to_retry(self, known: dict[UUID, Fault]) -> float | None:
+        if not known:
+            return None
+        soonest = min(fault.retry_at for fault in known.values())
+        return max((soonest - self._clock.now()).total_seconds(), 0.05)
+
+    async def _catch_up(self, conn: Connection, tenant_ids: Collection[UUID] | None, slots: Slots | None) -> None:
+        """Rounds until nothing is left to do."""
+        wanted = tenant_ids
+        while wanted is None or wanted:
+            progress = await self._round(conn, wanted, slots)
+            if PLATFORM in progress.moved:
+                progress.unfinished.update(self._waiting)
+            wanted = progress.unfinished
+
+    async def _round(self, conn: Connection, tenant_ids: Collection[UUID] | None, slots: Slots | None) -> Progress:
+        known = await faults.faults(conn)
+        lags = await freshness.lagging(conn, tenant_ids)
+        standing = {tenant for tenant, fault in known.items() if fault.retry_at > self._clock.now()}
+        mine = {
+            tenant: lag for tenant, lag in lags.items() if tenant not in standing and (slots is None or slot_of(tenant) in slots)
+        }
+        flusher = Flusher(conn, known, self._clock.now())
+        try:
+            unfinished = await self._advance(conn, flusher, lags, mine, standing)
+        finally:
+            await notify_projected(conn, flusher.moved)
+        return Progress(flusher.moved, unfinished)
+
+    async def _advance(
+        self, conn: Connection, flusher: "Flusher", lags: dict[UUID, Lag], mine: dict[UUID, Lag], standing: set[UUID]
+    ) -> set[UUID]:
+        """One portion for the platform, or, where that is done, for every other tenant. Returns who has more to do."""
+        platform = mine.pop(PLATFORM, None)
+        if platform is not None:
+            await self._project(conn, flusher, [platform], platform_position=platform.head)
+        elif PLATFORM in lags and PLATFORM not in standing:
+            self._waiting.update(mine)  # another projector has the platform: its flush will wake us
+            return set()
+        reached = await freshness.position(conn, PLATFORM)
+        if platform is not None and reached < platform.head and PLATFORM not in flusher.faulty:
+            return {PLATFORM, *mine}
+        waiting = await self._project(conn, flusher, mine.values(), platform_position=reached)
+        self._waiting = (self._waiting - mine.keys()) | waiting
+        done = {tenant for tenant, lag in mine.items() if flusher.reached.get(tenant, 0) >= lag.head}
+        return mine.keys() - done - flusher.faulty - waiting
+
+    async def _project(self, conn: Connection, flusher: "Flusher", lags: Iterable[Lag], platform_position: int) -> set[UUID]:
+        """Read a portion of each tenant's events and flush them together. Returns the tenants that wait for the platform."""
+        waiting: set[UUID] = set()
+        batches: list[Batch] = []
+        size = 0
+        for lag in lags:
+            records = await self._read(conn, flusher, lag)
+            ready = records if lag.tenant_id == PLATFORM else before_waiting(records, platform_position)
+            if len(ready) < len(records):
+                waiting.add(lag.tenant_id)
+            if ready:
+                batches.append(Batch(lag.tenant_id, lag.position, ready))
+                size += len(ready)
+            if size >= self._batch:
+                await flusher.flush(batches)
+                batches, size = [], 0
+        if batches:
+            await flusher.flush(batches)
+        return waiting
+
+    async def _read(self, conn: Connection, flusher: "Flusher", lag: Lag) -> list[RecordedEvent]:
+        """The next events of a tenant, fewer if one of them cannot be decoded; where it is the first, that is a fault."""
+        limit = self._batch
+        while True:
+            try:
+                return await read_ledger(conn, lag.tenant_id, lag.position, limit, up_to=lag.head, codec=self._codec)
+            except (ValueError, LookupError) as error:
+                if limit == 1:
+                    await flusher.give_up(lag.tenant_id, lag.position + 1, error)
+                    return []
+                limit //= 2
+
+
+def before_waiting(records: Sequence[RecordedEvent], platform_position: int) -> Sequence[RecordedEvent]:
+    """The events before the first that relies on more of the platform's ledger than its tables show."""
+    for index, record in enumerate(records):
+        if isinstance(record.event, MemberAdded) and record.event.platform_position > platform_position:
+            return records[:index]
+    return records
+
+
+class Flusher:
+    """Flushes batches; where that fails, splits them until what cannot be applied is alone: one event of one tenant."""
+
+    def __init__(self, conn: Connection, known: dict[UUID, Fault], now: datetime) -> None:
+        self._conn = conn
+        self._known = known
+        self._now = now
+        self.reached: dict[UUID, int] = {}
+        self.faulty: set[UUID] = set()
+
+    @property
+    def moved(self) -> set[UUID]:
+        return set(self.reached)
+
+    async def flush(self, batches: Sequence[Batch]) -> None:
+        try:
+            await flush(self._conn, batches)
+        except (LostRace, DeadlockDetected):
+            return  # the next round reads from where the checkpoints stand then
+        except OperationalError as error:
+            if not isinstance(error, ProgramLimitExceeded):
+                raise  # the database, not the events
+            await self._split(batches, error)
+        except Exception as error:
+            await self._split(batches, error)
+        else:
+            self.reached |= {batch.tenant_id: batch.records[-1].position for batch in batches}
+            recovered = [batch.tenant_id for batch in batches if batch.tenant_id in self._known]
+            if recovered:
+                await faults.clear(self._conn, recovered)
+
+    async def _split(self, batches: Sequence[Batch], error: Exception) -> None:
+        if len(batches) > 1:
+            middle = len(batches) // 2
+            await self.flush(batches[:middle])
+            await self.flush(batches[middle:])
+            return
+        ((tenant_id, after, records),) = batches
+        if len(records) == 1:
+            await self.give_up(tenant_id, records[0].position, error)
+            return
+        middle = len(records) // 2
+        await self.flush([Batch(tenant_id, after, records[:middle])])
+        if self.reached.get(tenant_id) == records[middle - 1].position:
+            await self.flush([Batch(tenant_id, records[middle - 1].position, records[middle:])])
+
+    async def give_up(self, tenant_id: UUID, position: int, error: Exception) -> None:
+        """Leave a tenant's tables before this event, and say so."""
+        self.faulty.add(tenant_id)
+        fault = await faults.record(self._conn, self._known.get(tenant_id), tenant_id, position, error, self._now)
+        logger.critical(
+            "The tables of a tenant stand still: event %s cannot be applied: %s",
+            position,
+            fault.error,
+            extra={
+                "action": "projector.fault",
+                "tenant_id": str(tenant_id),
+                "position": position,
+                "attempts": fault.attempts,
+                "retry_at": fault.retry_at.isoformat(),
+            },
+        )

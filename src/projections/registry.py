@@ -1,0 +1,82 @@
+"""All projected tables, and what each event means to them.
+
+A new table is one module beside this one, one line in `TABLES`, and a migration.
+"""
+
+from collections.abc import Iterable
+
+from domain.envelope import RecordedEvent
+from domain.facts import Event
+from domain.refusal import CommandRefused
+from projections import (
+    api_keys,
+    approval_assignees,
+    approval_decisions,
+    approval_requests,
+    audit_logs,
+    execution_attributes,
+    node_activations,
+    permissions,
+    role_permissions,
+    roles,
+    tenant_user_roles,
+    tenant_users,
+    tenants,
+    users,
+    workflow_executions,
+    workflow_versions,
+    workflows,
+)
+from projections.rows import Rows, Unappliable
+from projections.table import Table
+
+TABLES: tuple[Table, ...] = (
+    audit_logs.TABLE,  # refers to nothing, and is applied before the others change the rows that it describes
+    tenants.TABLE,
+    users.TABLE,
+    permissions.TABLE,
+    tenant_users.TABLE,
+    roles.TABLE,
+    role_permissions.TABLE,
+    tenant_user_roles.TABLE,
+    api_keys.TABLE,
+    workflows.TABLE,
+    workflow_versions.TABLE,
+    workflow_executions.TABLE,
+    execution_attributes.TABLE,
+    node_activations.TABLE,
+    approval_requests.TABLE,
+    approval_assignees.TABLE,
+    approval_decisions.TABLE,
+)
+"""In foreign-key order: a table comes after those it refers to. Also the order in which an event is applied."""
+
+IGNORED: dict[type[Event], str] = {
+    CommandRefused: "a refusal changes nothing: it is evidence, and stands in audit_logs",
+}
+"""Events that no table but the audit log applies, and why."""
+
+
+CONCERNED: dict[type[Event], tuple[Table, ...]] = {
+    event: tuple(table for table in TABLES if event in table.on) for event in audit_logs.TABLE.on
+}
+"""The tables that an event concerns, in their order. The audit log knows every event."""
+
+
+def new_rows() -> Rows:
+    return Rows(TABLES)
+
+
+def apply(rows: Rows, record: RecordedEvent) -> None:
+    """Apply one event to all tables. Raises Unappliable, or whatever an event that breaks the rules runs into."""
+    event = record.event
+    tables = CONCERNED.get(type(event))
+    if tables is None:
+        raise Unappliable(f"no table knows {type(event).__name__}")
+    for table in tables:
+        table.on[type(event)](rows, record, event)
+
+
+def fold(rows: Rows, records: Iterable[RecordedEvent]) -> None:
+    for record in records:
+        apply(rows, record)

@@ -1,0 +1,35 @@
+"""Who projects whom: tenants hash to slots, and a slot belongs to the projector that holds its advisory lock."""
+
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+COUNT = 16
+LOCK_CLASS = 0x67736C74  # "gslt"
+
+TAKE = "SELECT slot FROM unnest(%(slots)s::int[]) AS slot WHERE pg_try_advisory_lock(%(class)s::int, slot)"
+
+
+def slot_of(tenant_id: UUID) -> int:
+    return tenant_id.int % COUNT
+
+
+class Slots:
+    """The slots that this process holds. They are freed when the connection that took them ends."""
+
+    def __init__(self) -> None:
+        self._held: set[int] = set()
+
+    def __contains__(self, slot: int) -> bool:
+        return slot in self._held
+
+    async def take(self, conn: AsyncConnection[Any]) -> bool:
+        """Take what is free. Returns whether anything was."""
+        wanted = [slot for slot in range(COUNT) if slot not in self._held]
+        if not wanted:
+            return False
+        cursor = await conn.execute(TAKE, {"slots": wanted, "class": LOCK_CLASS})
+        taken = {row[0] for row in await cursor.fetchall()}
+        self._held |= taken
+        return bool(taken)

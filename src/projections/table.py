@@ -1,0 +1,64 @@
+"""What a projected table is: its columns, its key, and what each event does to its rows.
+
+A table is described in a module of its own, which holds the functions that apply events and, at its end, the `Table`.
+Applying is pure: it reads and changes rows in memory (`projections.rows`). The projector loads what a batch touches, applies,
+and writes what changed; a replay applies the same functions to an empty memory.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from domain.envelope import RecordedEvent
+from domain.facts import Event
+
+if TYPE_CHECKING:
+    from projections.rows import Rows
+
+Row: TypeAlias = dict[str, Any]
+"""A row by column name: UUID, datetime (UTC), int, str, bool, list of str (text[]), JSON values (jsonb), None. Never mutated."""
+
+Key: TypeAlias = tuple[Any, ...]
+
+Applier: TypeAlias = "Callable[[Rows, RecordedEvent, Any], None]"
+"""Called with the rows, the recorded event and, once more with its own type, the event."""
+
+STAMP: Mapping[str, str] = {"version": "bigint", "created_at": "timestamptz", "updated_at": "timestamptz"}
+"""The columns that every table ends with."""
+
+
+class Lookup(NamedTuple):
+    """The rows in which these columns have these values: the key, or a part of it."""
+
+    columns: tuple[str, ...]
+    values: Key
+
+
+def touches_nothing(_record: RecordedEvent) -> tuple[Lookup, ...]:
+    """For tables to which events only add rows, whatever is there."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """`own` columns by PostgreSQL type, in the order of the table, without those of `STAMP`; `key`: the primary key."""
+
+    name: str
+    key: tuple[str, ...]
+    own: Mapping[str, str]
+    on: Mapping[type[Event], Applier]
+    """What applies each event. Classes that are absent do not concern this table."""
+    touched: Callable[[RecordedEvent], tuple[Lookup, ...]] = touches_nothing
+    """The rows that must be at hand before an event of `on` is applied; may leave out those that it creates."""
+    lookups: tuple[tuple[str, ...], ...] = ()
+    """Parts of the key by which rows are looked up, beside the whole key."""
+    columns: Mapping[str, str] = field(init=False)
+    """All columns by PostgreSQL type."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", {**self.own, **STAMP})
+
+
+def stream_row(record: RecordedEvent) -> Lookup:
+    """The row whose id is the event's stream."""
+    return Lookup(("tenant_id", "id"), (record.tenant_id, record.stream_id))

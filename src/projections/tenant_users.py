@@ -1,0 +1,37 @@
+"""projections.tenant_users: the memberships of a tenant. A row stays when its member goes, and serves again on return."""
+
+from domain.envelope import RecordedEvent
+from domain.member import MemberAdded, MemberRemoved, MemberRolesChanged
+from projections.rows import Rows
+from projections.table import Lookup, Table
+
+NAME = "tenant_users"
+
+
+def added(rows: Rows, record: RecordedEvent, event: MemberAdded) -> None:
+    row = {"status": "active", "invited_by": event.invited_by, "joined_at": record.occurred_at}
+    if rows.find(NAME, record.tenant_id, event.user_id) is None:
+        rows.insert(NAME, record, {"user_id": event.user_id, **row})
+    else:
+        rows.update(NAME, record, (record.tenant_id, event.user_id), row)
+
+
+def roles_changed(rows: Rows, record: RecordedEvent, event: MemberRolesChanged) -> None:
+    rows.update(NAME, record, (record.tenant_id, event.user_id), {})
+
+
+def removed(rows: Rows, record: RecordedEvent, event: MemberRemoved) -> None:
+    rows.update(NAME, record, (record.tenant_id, event.user_id), {"status": "removed"})
+
+
+def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+    return (Lookup(("tenant_id", "user_id"), (record.tenant_id, record.stream_id)),)
+
+
+TABLE = Table(
+    name=NAME,
+    key=("tenant_id", "user_id"),
+    own={"tenant_id": "uuid", "user_id": "uuid", "status": "text", "invited_by": "uuid", "joined_at": "timestamptz"},
+    on={MemberAdded: added, MemberRolesChanged: roles_changed, MemberRemoved: removed},
+    touched=touched,
+)

@@ -1,0 +1,73 @@
+"""projections.tenants: from the platform's ledger alone."""
+
+from domain.envelope import RecordedEvent
+from domain.tenant import TenantChanged, TenantCreated, TenantReactivated, TenantSuspended
+from projections.platform import platform_row, require_platform
+from projections.rows import Rows
+from projections.table import Lookup, Row, Table
+
+NAME = "tenants"
+
+
+def created(rows: Rows, record: RecordedEvent, event: TenantCreated) -> None:
+    require_platform(record)
+    rows.insert(
+        NAME,
+        record,
+        {
+            "id": record.stream_id,
+            "slug": event.slug,
+            "name": event.name,
+            "domain": event.domain,
+            "description": event.description,
+            "settings": event.settings if event.settings is not None else {},
+            "is_active": True,
+            "subscription_tier": None,
+            "subscription_status": None,
+            "billing_email": event.billing_email,
+        },
+    )
+
+
+def changed(rows: Rows, record: RecordedEvent, event: TenantChanged) -> None:
+    changes = dict(event.changes)
+    if "settings" in changes and changes["settings"] is None:
+        changes["settings"] = {}
+    _update(rows, record, changes)
+
+
+def suspended(rows: Rows, record: RecordedEvent, _event: TenantSuspended) -> None:
+    _update(rows, record, {"is_active": False})
+
+
+def reactivated(rows: Rows, record: RecordedEvent, _event: TenantReactivated) -> None:
+    _update(rows, record, {"is_active": True})
+
+
+def _update(rows: Rows, record: RecordedEvent, changes: Row) -> None:
+    require_platform(record)
+    rows.update(NAME, record, (record.stream_id,), changes)
+
+
+def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+    return () if isinstance(record.event, TenantCreated) else (platform_row(record),)
+
+
+TABLE = Table(
+    name=NAME,
+    key=("id",),
+    own={
+        "id": "uuid",
+        "slug": "text",
+        "name": "text",
+        "domain": "text",
+        "description": "text",
+        "settings": "jsonb",
+        "is_active": "boolean",
+        "subscription_tier": "text",
+        "subscription_status": "text",
+        "billing_email": "text",
+    },
+    on={TenantCreated: created, TenantChanged: changed, TenantSuspended: suspended, TenantReactivated: reactivated},
+    touched=touched,
+)

@@ -1,0 +1,193 @@
+"""projections.workflow_executions: every run of a workflow, where it is and how it ended."""
+
+from datetime import timedelta
+
+from domain.envelope import RecordedEvent
+from domain.execution import (
+    ActivationCancelled,
+    ActivationCompleted,
+    ActivationFailed,
+    ActivationStarted,
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionPaused,
+    ExecutionResumed,
+    ExecutionSignalled,
+    ExecutionStarted,
+)
+from domain.facts import Json
+from projections.rows import Rows
+from projections.table import Lookup, Row, Table, stream_row
+
+NAME = "workflow_executions"
+WAITING_TYPES = frozenset({"approval"})
+"""Node types whose visits wait for people: their time counts as waiting_ms."""
+
+
+def started(rows: Rows, record: RecordedEvent, event: ExecutionStarted) -> None:
+    row = {
+        "id": record.stream_id,
+        "workflow_id": event.workflow_id,
+        "workflow_key": event.workflow_key,
+        "workflow_version": event.workflow_version,
+        # the table workflows comes first: it has counted this one
+        "execution_number": rows.get("workflows", record.tenant_id, event.workflow_id)["execution_count"],
+        "business_key": event.business_key,
+        "status": "running",
+        "trigger_type": event.trigger_type,
+        "trigger_data": event.trigger_data,
+        "input": event.input,
+        "output": None,
+        "variables": {},
+        "current_nodes": [],
+        "error": None,
+        "error_details": None,
+        "metrics": {"total": 0, "completed": 0, "failed": 0, "skipped": 0, "waiting_ms": 0, "running_ms": None},
+        "priority": event.priority,
+        "parent_execution_id": event.parent_execution_id,
+        "correlation_id": event.correlation_id or record.envelope.correlation_id,
+        "scheduled_at": None,
+        "started_at": record.occurred_at,
+        "completed_at": None,
+        "cancelled_at": None,
+        "cancelled_by": None,
+        "created_by": event.created_by,
+    }
+    rows.insert(NAME, record, row)
+
+
+def activation_started(rows: Rows, record: RecordedEvent, event: ActivationStarted) -> None:
+    row = _row(rows, record)
+    metrics = {**row["metrics"], "total": row["metrics"]["total"] + 1}
+    _update(rows, record, {"current_nodes": [*row["current_nodes"], event.node_id], "metrics": metrics})
+
+
+def activation_completed(rows: Rows, record: RecordedEvent, event: ActivationCompleted) -> None:
+    changes = _left(rows, record, event.activation_id, event.node_id, "completed")
+    activation = rows.get("node_activations", record.tenant_id, event.activation_id)
+    if activation["node_type"] == "set" and isinstance(event.output, dict):
+        changes["variables"] = {**_row(rows, record)["variables"], **event.output}
+    _update(rows, record, changes)
+
+
+def activation_failed(rows: Rows, record: RecordedEvent, event: ActivationFailed) -> None:
+    _update(rows, record, _left(rows, record, event.activation_id, event.node_id, "failed"))
+
+
+def activation_cancelled(rows: Rows, record: RecordedEvent, event: ActivationCancelled) -> None:
+    _update(rows, record, _left(rows, record, event.activation_id, event.node_id, "skipped"))
+
+
+def completed(rows: Rows, record: RecordedEvent, event: ExecutionCompleted) -> None:
+    changes = {"status": "completed", "output": event.output, "completed_at": record.occurred_at}
+    _update(rows, record, {**changes, **_ended(rows, record)})
+
+
+def failed(rows: Rows, record: RecordedEvent, event: ExecutionFailed) -> None:
+    changes = {
+        "status": "failed",
+        "error": event.message,
+        "error_details": {"code": event.code, "message": event.message, "node_id": event.node_id},
+        "completed_at": record.occurred_at,
+    }
+    _update(rows, record, {**changes, **_ended(rows, record)})
+
+
+def cancelled(rows: Rows, record: RecordedEvent, event: ExecutionCancelled) -> None:
+    changes = {"status": "cancelled", "cancelled_at": record.occurred_at, "cancelled_by": event.cancelled_by}
+    _update(rows, record, {**changes, **_ended(rows, record)})
+
+
+def paused(rows: Rows, record: RecordedEvent, _event: ExecutionPaused) -> None:
+    _update(rows, record, {"status": "paused"})
+
+
+def resumed(rows: Rows, record: RecordedEvent, _event: ExecutionResumed) -> None:
+    _update(rows, record, {"status": "running"})
+
+
+def signalled(rows: Rows, record: RecordedEvent, _event: ExecutionSignalled) -> None:
+    _update(rows, record, {})
+
+
+def _row(rows: Rows, record: RecordedEvent) -> Row:
+    return rows.get(NAME, record.tenant_id, record.stream_id)
+
+
+def _update(rows: Rows, record: RecordedEvent, changes: Row) -> None:
+    rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
+
+
+def _left(rows: Rows, record: RecordedEvent, activation_id: object, node_id: str, counted_as: str) -> Row:
+    """The columns that change when an activation ends, one way or another."""
+    row = _row(rows, record)
+    nodes = list(row["current_nodes"])
+    nodes.remove(node_id)
+    metrics: dict[str, Json] = {**row["metrics"], counted_as: row["metrics"][counted_as] + 1}
+    activation = rows.get("node_activations", record.tenant_id, activation_id)
+    if activation["node_type"] in WAITING_TYPES:
+        metrics["waiting_ms"] += milliseconds(record.occurred_at - activation["started_at"])
+    return {"current_nodes": nodes, "metrics": metrics}
+
+
+def _ended(rows: Rows, record: RecordedEvent) -> Row:
+    row = _row(rows, record)
+    return {"metrics": {**row["metrics"], "running_ms": milliseconds(record.occurred_at - row["started_at"])}}
+
+
+def milliseconds(span: timedelta) -> int:
+    """Whole milliseconds, rounded down."""
+    return span // timedelta(milliseconds=1)
+
+
+def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+    return () if isinstance(record.event, ExecutionStarted) else (stream_row(record),)
+
+
+TABLE = Table(
+    name=NAME,
+    key=("tenant_id", "id"),
+    own={
+        "tenant_id": "uuid",
+        "id": "uuid",
+        "workflow_id": "uuid",
+        "workflow_key": "text",
+        "workflow_version": "integer",
+        "execution_number": "integer",
+        "business_key": "text",
+        "status": "text",
+        "trigger_type": "text",
+        "trigger_data": "jsonb",
+        "input": "jsonb",
+        "output": "jsonb",
+        "variables": "jsonb",
+        "current_nodes": "text[]",
+        "error": "text",
+        "error_details": "jsonb",
+        "metrics": "jsonb",
+        "priority": "integer",
+        "parent_execution_id": "uuid",
+        "correlation_id": "uuid",
+        "scheduled_at": "timestamptz",
+        "started_at": "timestamptz",
+        "completed_at": "timestamptz",
+        "cancelled_at": "timestamptz",
+        "cancelled_by": "uuid",
+        "created_by": "uuid",
+    },
+    on={
+        ExecutionStarted: started,
+        ActivationStarted: activation_started,
+        ActivationCompleted: activation_completed,
+        ActivationFailed: activation_failed,
+        ActivationCancelled: activation_cancelled,
+        ExecutionCompleted: completed,
+        ExecutionFailed: failed,
+        ExecutionCancelled: cancelled,
+        ExecutionPaused: paused,
+        ExecutionResumed: resumed,
+        ExecutionSignalled: signalled,
+    },
+    touched=touched,
+)

@@ -1,0 +1,134 @@
+"""Rows between memory and the database: one statement for each table and each kind of change, whatever the number of rows.
+
+Rows travel as one JSON array, which PostgreSQL makes rows of the table from: every column by its own type, and faster than
+as many parameters.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from psycopg import AsyncConnection, sql
+from psycopg.rows import dict_row
+from pydantic_core import to_json
+
+from domain.envelope import RecordedEvent
+from projections.registry import CONCERNED, TABLES
+from projections.rows import Rows
+from projections.table import Key, Row, Table
+
+SELECT = sql.SQL("SELECT {columns} FROM unnest({arrays}) AS wanted ({key}) JOIN projections.{table} USING ({key})")
+INSERT = sql.SQL(
+    "INSERT INTO projections.{table} ({columns}) "
+    "SELECT {columns} FROM json_populate_recordset(NULL::projections.{table}, %s::json)"
+)
+UPDATE = sql.SQL(
+    "UPDATE projections.{table} AS old SET ({columns}) = ROW({new}) "
+    "FROM json_populate_recordset(NULL::projections.{table}, %s::json) AS new WHERE {same}"
+)
+DELETE = sql.SQL("DELETE FROM projections.{table} AS old USING unnest({arrays}) AS gone ({key}) WHERE {same}")
+
+
+class Vanished(Exception):
+    """Rows that were read a moment ago, under the tenant's lock, were not there to be changed: somebody else writes here."""
+
+
+async def load(conn: AsyncConnection[Any], rows: Rows, records: Iterable[RecordedEvent]) -> None:
+    """Take from the database what these events touch: one query for each table and lookup."""
+    wanted: dict[tuple[str, tuple[str, ...]], dict[Key, None]] = {}
+    for record in records:
+        for table in CONCERNED.get(type(record.event), ()):
+            for columns, values in table.touched(record):
+                wanted.setdefault((table.name, columns), {})[values] = None
+    for table in TABLES:
+        for columns in (table.key, *table.lookups):
+            keys = wanted.get((table.name, columns))
+            if keys:
+                found = rows.of(table.name)
+                async with conn.cursor(binary=True, row_factory=dict_row) as cursor:
+                    await cursor.execute(
+                        select_statement(table.name, columns), [list(array) for array in zip(*keys, strict=True)]
+                    )
+                    async for row in cursor:
+                        found.load(row)
+
+
+async def write(conn: AsyncConnection[Any], rows: Rows) -> None:
+    """Write what changed: deletions first, children before parents; then updates and insertions, parents before children.
+
+    Updates come before insertions, so that a unique value can be given up and taken again in one batch.
+    """
+    changes = [(table, rows.of(table.name).changes()) for table in TABLES]
+    for table, changed in reversed(changes):
+        if changed.deleted:
+            arrays = [list(array) for array in zip(*changed.deleted, strict=True)]
+            await _execute(conn, delete_statement(table.name), arrays, len(changed.deleted))
+    for table, changed in changes:
+        if changed.updated:
+            await _execute(conn, update_statement(table.name), [as_json(changed.updated)], len(changed.updated))
+        if changed.inserted:
+            await _execute(conn, insert_statement(table.name), [as_json(changed.inserted)], len(changed.inserted))
+
+
+async def _execute(conn: AsyncConnection[Any], statement: sql.Composed, params: list[Any], expected: int) -> None:
+    cursor = await conn.execute(statement, params)
+    if cursor.rowcount != expected:
+        raise Vanished(f"{cursor.rowcount} of {expected} rows: {statement.as_string(conn)[:120]}")
+
+
+def as_json(rows: list[Row]) -> str:
+    return to_json(rows).decode()
+
+
+@cache
+def _of(name: str) -> Table:
+    return next(table for table in TABLES if table.name == name)
+
+
+@cache
+def select_statement(name: str, columns: tuple[str, ...]) -> sql.Composed:
+    table = _of(name)
+    return SELECT.format(
+        columns=_names(table.columns), arrays=_arrays(table, columns), key=_names(columns), table=sql.Identifier(name)
+    )
+
+
+@cache
+def insert_statement(name: str) -> sql.Composed:
+    return INSERT.format(table=sql.Identifier(name), columns=_names(_of(name).columns))
+
+
+@cache
+def update_statement(name: str) -> sql.Composed:
+    table = _of(name)
+    changeable = [column for column in table.columns if column not in table.key]
+    new = sql.SQL(", ").join(sql.Identifier("new", column) for column in changeable)
+    return UPDATE.format(table=sql.Identifier(name), columns=_names(changeable), new=new, same=_same(table.key, "new"))
+
+
+@cache
+def delete_statement(name: str) -> sql.Composed:
+    table = _of(name)
+    return DELETE.format(
+        table=sql.Identifier(name), arrays=_arrays(table, table.key), key=_names(table.key), same=_same(table.key, "gone")
+    )
+
+
+def _names(columns: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(column) for column in columns)
+
+
+def _arrays(table: Table, columns: Iterable[str]) -> sql.Composed:
+    """One array parameter for each column, of its type: %s::uuid[], %s::text[] …"""
+    return sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.Identifier(_type(table, column))) for column in columns)
+
+
+def _type(table: Table, column: str) -> str:
+    """As pg_catalog names it: an identifier, not a phrase."""
+    return {"integer": "int4", "bigint": "int8"}.get(table.columns[column], table.columns[column])
+
+
+def _same(key: Iterable[str], other: str) -> sql.Composed:
+    return sql.SQL(" AND ").join(
+        sql.SQL("{} = {}").format(sql.Identifier("old", column), sql.Identifier(other, column)) for column in key
+    )

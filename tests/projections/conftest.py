@@ -1,0 +1,28 @@
+"""What the projections' tests ask for."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from psycopg import AsyncConnection
+
+from projections.projector import Projector
+from tests.conftest import Database
+from tests.projections.story import Ledgers
+
+
+@pytest.fixture
+async def system(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
+    """A connection as gesta_system, in autocommit."""
+    async with await AsyncConnection.connect(database.system_url, autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture
+def ledgers(system: AsyncConnection[Any]) -> Ledgers:
+    return Ledgers(system)
+
+
+@pytest.fixture
+def projector(database: Database) -> Projector:
+    return Projector(database.system_url)

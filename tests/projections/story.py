@@ -1,0 +1,245 @@
+"""A small company's ledgers, written straight into the database: what the projections' tests project."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from psycopg import AsyncConnection
+
+from domain.api_key import ApiKeyCreated, ApiKeyRevoked
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalRequested, ApprovalResolved, Outcome
+from domain.envelope import PLATFORM, Envelope
+from domain.execution import (
+    ActivationCancelled,
+    ActivationCompleted,
+    ActivationFailed,
+    ActivationStarted,
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionPaused,
+    ExecutionResumed,
+    ExecutionSignalled,
+    ExecutionStarted,
+    Problem,
+)
+from domain.facts import Event
+from domain.member import MemberAdded, MemberRemoved, MemberRolesChanged
+from domain.permission import PERMISSIONS, PermissionRegistered, permission_id
+from domain.refusal import CommandRefused
+from domain.role import RoleChanged, RoleCreated, RoleDeleted
+from domain.tenant import TenantChanged, TenantCreated, TenantReactivated, TenantSuspended
+from domain.user import UserChanged, UserRegistered
+from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished
+from store.codec import JSON, encode_envelope
+from store.topics import topic_of
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+STEP = timedelta(seconds=1.5)
+SPACE = UUID("0192f0c1-0000-7000-8000-000000000000")
+
+
+def an_id(name: str) -> UUID:
+    """The same id for the same name, in every test."""
+    return uuid5(SPACE, name)
+
+
+ACME, GLOBEX = an_id("acme"), an_id("globex")
+ANN, BOB = an_id("ann"), an_id("bob")
+APPROVER, CLERK = an_id("role approver"), an_id("role clerk")
+TRAVEL = an_id("travel")
+
+Step = tuple[UUID, Event]
+"""An event and its stream."""
+
+INSERT = """
+INSERT INTO ledger.events (tenant_id, position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data)
+VALUES (%(tenant)s, (SELECT coalesce(max(position), 0) + 1 FROM ledger.events WHERE tenant_id = %(tenant)s), %(stream)s,
+        (SELECT coalesce(max(version), 0) + 1 FROM ledger.events WHERE tenant_id = %(tenant)s AND stream_id = %(stream)s),
+        %(topic)s, %(at)s, %(at)s, %(command)s, %(meta)s, %(data)s)
+"""
+
+BY_ANN = Envelope(
+    "api_key", "key-1", ANN, correlation_id=an_id("correlation"), ip="192.0.2.7", user_agent="curl/8", request_id="request-1"
+)
+
+
+class Ledgers:
+    """Writes events, one and a half seconds apart. The connection is gesta_system's."""
+
+    def __init__(self, conn: AsyncConnection[Any], start: datetime = START) -> None:
+        self.conn = conn
+        self.now = start
+
+    async def append(self, tenant_id: UUID, *steps: Step, envelope: Envelope = BY_ANN) -> None:
+        for stream, event in steps:
+            await self.append_raw(tenant_id, stream, topic_of(type(event)), JSON.encode(event), envelope)
+
+    async def append_raw(self, tenant_id: UUID, stream: UUID, topic: str, data: bytes, envelope: Envelope = BY_ANN) -> None:
+        self.now += STEP
+        await self.conn.execute("SELECT ledger.open(%s)", [tenant_id])
+        values = {
+            "tenant": tenant_id,
+            "stream": stream,
+            "topic": topic,
+            "at": self.now,
+            "command": an_id(f"command at {self.now}"),
+            "meta": encode_envelope(envelope),
+            "data": data,
+        }
+        await self.conn.execute(INSERT, values)
+
+    async def everything(self) -> None:
+        """The platform, and two tenants with the same story: every kind of event there is."""
+        await self.append(PLATFORM, *platform_story())
+        await self.append(ACME, *tenant_story("acme"))
+        await self.append(GLOBEX, *tenant_story("globex"))
+
+
+def platform_story() -> tuple[Step, ...]:
+    def registered(key: str) -> Step:
+        resource, action = key.split(":")
+        return permission_id(key), PermissionRegistered(key, resource, action, PERMISSIONS[key])
+
+    return (
+        *(registered(key) for key in PERMISSIONS),
+        (ANN, UserRegistered("ann@acme.example", "Ann", preferences={"theme": "dark"})),
+        (BOB, UserRegistered("Bob@acme.example", "Bob")),
+        (BOB, UserChanged({"display_name": "Bobby", "is_active": True})),
+        (ACME, TenantCreated("acme", "Acme", {"limits": {"executions": 100}})),
+        (GLOBEX, TenantCreated("globex", "Globex", {})),
+        (ACME, TenantChanged({"name": "Acme & Co", "subscription_tier": "gold"})),
+        (ACME, TenantSuspended("unpaid")),
+        (ACME, TenantReactivated("paid")),
+        (an_id("a refusal"), CommandRefused("tenant.create", "slug_taken", "The slug is taken.", "tenant", None, "/slug")),
+        (an_id("platform key"), ApiKeyCreated("operator", "00" * 32, ())),
+    )
+
+
+DEFINITION = {"key": "travel", "name": "Travel", "input_schema": {"type": "object"}, "nodes": [], "edges": []}
+
+
+def tenant_story(name: str) -> tuple[Step, ...]:
+    """Access, a workflow, and executions that end in every way."""
+    key = an_id(f"{name} key")
+    return (
+        (APPROVER, RoleCreated("approver", "Approver", ("approvals:read", "approvals:decide"))),
+        (CLERK, RoleCreated("clerk", "Clerk", ("executions:start",), "Starts things", is_system=True)),
+        (an_id("role temporary"), RoleCreated("temporary", "Temporary", ("audit:read",))),
+        (APPROVER, RoleChanged("Approvers", ("approvals:decide", "executions:read"), "They approve")),
+        (ANN, MemberAdded(ANN, (APPROVER,), 1)),
+        (BOB, MemberAdded(BOB, (CLERK, an_id("role temporary")), 1, ANN)),
+        (BOB, MemberRemoved(BOB, "left")),
+        (BOB, MemberAdded(BOB, (CLERK, an_id("role temporary")), 1, ANN)),
+        (ANN, MemberRolesChanged(ANN, (APPROVER, CLERK))),
+        (an_id("role temporary"), RoleDeleted("temporary")),
+        (key, ApiKeyCreated("laptop", "ab" * 32, ("executions:start",), ANN, START + timedelta(days=30))),
+        (key, ApiKeyRevoked("lost")),
+        (TRAVEL, WorkflowDrafted("travel", "Travel", {"key": "travel", "name": "Travel"}, "Trips", ANN)),
+        (TRAVEL, WorkflowPublished(1, DEFINITION, "first", ANN)),
+        (TRAVEL, WorkflowDrafted("travel", "Travelling", {**DEFINITION, "name": "Travelling"}, "Trips", ANN)),
+        (TRAVEL, WorkflowPublished(2, {**DEFINITION, "name": "Travelling"}, None, ANN)),
+        (an_id("old"), WorkflowDrafted("old", "Old", {"key": "old", "name": "Old"})),
+        (an_id("old"), WorkflowArchived("unused")),
+        *approved(f"{name} 1"),
+        *failed(f"{name} 2"),
+        *cancelled(f"{name} 3"),
+        *still_open(f"{name} 4"),
+        (
+            an_id(f"{name} refusal"),
+            CommandRefused("approval.decide", "permission_denied", "No.", "approval", str(an_id(f"{name} 4 request"))),
+        ),
+    )
+
+
+def started(execution: str, business_key: str | None = None) -> Step:
+    event = ExecutionStarted(
+        TRAVEL,
+        "travel",
+        2,
+        "start",
+        {"amount": 100.5, "whole": 100, "nothing": None, "text": "å☃ \\ \"'"},
+        business_key=business_key,
+        priority=3,
+        created_by=ANN,
+        attributes={"amount": 100.5, "country": "NO", "urgent": True, "parts": [1, {"a": None}], "none": None},
+    )
+    return an_id(execution), event
+
+
+def visit(execution: str, node: str, node_type: str, handle: str = "success", output: Any = None) -> tuple[Step, ...]:
+    activation = an_id(f"{execution} {node}")
+    return (
+        (an_id(execution), ActivationStarted(activation, node, node_type, 1, (1,), {"node": node})),
+        (an_id(execution), ActivationCompleted(activation, node, handle, output)),
+    )
+
+
+OUTCOMES = (Outcome("approve", "approve", (), ("approver",)), Outcome("reject", "reject", (BOB,), ("approver", "clerk")))
+
+
+def asked(execution: str, node: str = "review", outcomes: Sequence[Outcome] = OUTCOMES) -> tuple[Step, ...]:
+    activation = an_id(f"{execution} {node}")
+    request = ApprovalRequested(
+        an_id(execution),
+        activation,
+        node,
+        "May Ann travel?",
+        {"type": "single"},
+        tuple(outcomes),
+        context={"amount": 100.5},
+        requested_by=ANN,
+        due_at=START + timedelta(days=1),
+    )
+    return (
+        (an_id(execution), ActivationStarted(activation, node, "approval", 1, (1,))),
+        (an_id(f"{execution} request"), request),
+    )
+
+
+def approved(execution: str) -> tuple[Step, ...]:
+    request, activation = an_id(f"{execution} request"), an_id(f"{execution} review")
+    decision = ApprovalDecided(
+        an_id(f"{execution} decision"), ANN, "approve", "approve", role="approver", comment="Bon voyage", form={"sum": 1.0}
+    )
+    return (
+        started(execution, "trip-1"),
+        *visit(execution, "start", "start"),
+        *visit(execution, "prepare", "set", output={"total": 1e21, "rate": 1e-7}),
+        *visit(execution, "again", "set", output={"rate": 0.25, "big": 2**80}),
+        *asked(execution),
+        (request, decision),
+        (request, ApprovalResolved("approve", "approve", ANN, {"sum": 1.0})),
+        (an_id(execution), ActivationCompleted(activation, "review", "approve", {"outcome": "approve"})),
+        *visit(execution, "end", "end"),
+        (an_id(execution), ExecutionCompleted({"done": True})),
+    )
+
+
+def failed(execution: str) -> tuple[Step, ...]:
+    stream, activation = an_id(execution), an_id(f"{execution} call")
+    return (
+        started(execution),
+        (stream, ActivationStarted(activation, "call", "task", 1, (1,))),
+        (stream, ActivationFailed(activation, "call", Problem("timeout", "Too late.", 3))),
+        (stream, ExecutionFailed("timeout", "Too late.", "call")),
+    )
+
+
+def cancelled(execution: str) -> tuple[Step, ...]:
+    stream = an_id(execution)
+    return (
+        started(execution, "trip-1"),
+        *asked(execution),
+        (stream, ExecutionPaused("lunch")),
+        (stream, ExecutionResumed()),
+        (stream, ExecutionSignalled("nudge", {"n": 1})),
+        (an_id(f"{execution} request"), ApprovalCancelled("withdrawn")),
+        (stream, ActivationCancelled(an_id(f"{execution} review"), "review", "withdrawn")),
+        (stream, ExecutionCancelled("withdrawn", ANN)),
+    )
+
+
+def still_open(execution: str) -> tuple[Step, ...]:
+    return (started(execution, "trip-1"), *asked(execution, outcomes=(Outcome("approved", "approve"),)))
