@@ -1,0 +1,420 @@
+"""Joins: scopes, rounds, losers."""
+
+from uuid import UUID
+
+from domain.approval import APPROVAL
+from domain.execution import ActivationCancelled, ActivationStarted
+from tests.engine.drawing import EXECUTION_ID, Play, ask, drawing
+
+ALL, ANY = ("join", {"mode": "all"}), ("join", {"mode": "any"})
+OK = ask("ok:approve")
+
+
+def rounds(play: Play, join: str) -> list[ActivationStarted]:
+    events = play.view.events(EXECUTION_ID)
+    return [event for event in events if isinstance(event, ActivationStarted) and event.node_id == join]
+
+
+def cancelled(play: Play) -> list[str]:
+    return [event.node_id for event in play.view.events(EXECUTION_ID) if isinstance(event, ActivationCancelled)]
+
+
+def fan(mode: tuple[str, object], *branches: str) -> Play:
+    """start sends work to each branch; they meet in a join."""
+    return Play(
+        drawing(
+            {
+                "start": "start",
+                **dict.fromkeys(branches, OK),
+                "join": mode,
+                "after": OK,
+                "end": ("end", {"output": "=nodes.after.output.kind"}),
+            },
+            *(f"start > {branch}" for branch in branches),
+            *(f"{branch}.ok > join" for branch in branches),
+            "join > after",
+            "after.ok > end",
+        )
+    ).start()
+
+
+def test_an_all_join_waits_for_every_branch_and_goes_on_once() -> None:
+    play = fan(ALL, "a", "b", "c").choose("b", "ok").choose("a", "ok")
+    assert play.asking == ["c"]
+    play.choose("c", "ok")
+    assert play.asking == ["after"]
+    [closed] = rounds(play, "join")
+    split = next(event.activation_id for event in play.view.events(EXECUTION_ID) if isinstance(event, ActivationStarted))
+    assert (len(closed.tokens), closed.swallowed, closed.scope) == (3, (), split)
+    play.choose("after", "ok").completed("approve")
+
+
+def test_all_branches_are_visible_after_an_all_join() -> None:
+    nodes = {
+        "start": "start",
+        "a": OK,
+        "b": OK,
+        "join": ALL,
+        "end": ("end", {"output": "=[nodes.a.output.comment, nodes.b.output.comment]"}),
+    }
+    play = Play(drawing(nodes, "start > a", "start > b", "a.ok > join", "b.ok > join", "join > end")).start()
+    play.choose("b", "ok", comment="B").choose("a", "ok", comment="A").completed(["A", "B"])
+
+
+def test_an_any_join_goes_on_with_the_first_and_cancels_the_losers_requests() -> None:
+    play = fan(ANY, "a", "b", "c")
+    losers = [UUID(item["id"]) for item in play.open if item["node_id"] != "b"]
+    play.choose("b", "ok")
+    assert play.asking == ["after"]
+    assert cancelled(play) == ["a", "c"]
+    assert [play.view.read(APPROVAL, request).status for request in losers] == ["cancelled", "cancelled"]
+    assert len(rounds(play, "join")[0].swallowed) == 2
+    play.decide(losers[0], "ok").refused("approval_closed")
+    play.choose("after", "ok").completed("approve")
+
+
+def test_a_count_join_goes_on_with_as_many_different_edges() -> None:
+    play = fan(("join", {"mode": "count", "count": 2}), "a", "b", "c").choose("c", "ok")
+    assert play.asking == ["a", "b"]
+    play.choose("a", "ok")
+    assert play.asking == ["after"]
+    assert cancelled(play) == ["b"]
+
+
+def test_count_counts_different_edges_not_tokens() -> None:
+    """a answers twice, by a cycle beside the join; that is still one edge."""
+    play = Play(
+        drawing(
+            {"start": "start", "a": ask("ok:approve"), "b": OK, "join": ("join", {"mode": "count", "count": 2}), "end": "end"},
+            "start > a",
+            "start > b",
+            "a.ok > join",
+            "a.ok > a",
+            "b.ok > join",
+            "join > end",
+        )
+    ).start()
+    play.choose("a", "ok").choose("a", "ok")
+    assert rounds(play, "join") == []
+    play.choose("b", "ok")
+    assert len(rounds(play, "join")) == 1
+    assert len(rounds(play, "join")[0].swallowed) == 2, "a's second answer, and the request that a has open"
+    play.completed()
+
+
+def test_losers_are_found_wherever_they_are() -> None:
+    """b has gone on through a split of its own; its parts run in c and wait at another join."""
+    play = Play(
+        drawing(
+            {"start": "start", "a": OK, "b": OK, "c": OK, "d": OK, "both": ALL, "race": ANY, "after": OK, "end": "end"},
+            "start > a",
+            "start > b",
+            "b.ok > c",
+            "b.ok > d",
+            "c.ok > both",
+            "d.ok > both",
+            "both > race",
+            "a.ok > race",
+            "race > after",
+            "after.ok > end",
+        )
+    ).start()
+    play.choose("b", "ok").choose("c", "ok")
+    assert play.asking == ["a", "d"]
+    play.choose("a", "ok")
+    assert play.asking == ["after"]
+    assert cancelled(play) == ["d"]
+    assert len(rounds(play, "race")[0].swallowed) == 2
+    assert len(play.state.tokens) == 0
+    play.choose("after", "ok").completed()
+
+
+def test_branches_that_do_not_lead_to_the_join_are_untouched() -> None:
+    play = Play(
+        drawing(
+            {"start": "start", "a": OK, "b": OK, "side": OK, "race": ANY, "end": ("end", {})},
+            "start > a",
+            "start > b",
+            "start > side",
+            "a.ok > race",
+            "b.ok > race",
+            "race > end",
+            "side.ok > end",
+        )
+    ).start()
+    play.choose("a", "ok")
+    assert play.asking == ["side"]
+    play.choose("side", "ok").completed()
+
+
+def test_a_side_branch_of_a_losing_branch_is_untouched() -> None:
+    play = Play(
+        drawing(
+            {"start": "start", "a": OK, "b": OK, "x": OK, "note": OK, "race": ANY, "end": "end"},
+            "start > a",
+            "start > b",
+            "a.ok > x",
+            "a.ok > note",
+            "x.ok > race",
+            "b.ok > race",
+            "race > end",
+            "note.ok > end",
+        )
+    ).start()
+    play.choose("a", "ok").choose("b", "ok")
+    assert play.asking == ["note"]
+    assert cancelled(play) == ["x"]
+
+
+def test_a_loser_that_can_no_longer_reach_the_join_is_one_all_the_same() -> None:
+    play = Play(
+        drawing(
+            {"start": "start", "a": OK, "b": ask("ok:approve", "off:other"), "apart": OK, "race": ANY, "end": "end"},
+            "start > a",
+            "start > b",
+            "a.ok > race",
+            "b.ok > race",
+            "b.off > apart",
+            "apart.ok > end",
+            "race > end",
+        )
+    ).start()
+    play.choose("b", "off").choose("a", "ok").completed()
+    assert cancelled(play) == ["apart"]
+
+
+def test_a_partial_join_keeps_the_split_while_others_live() -> None:
+    """a or b first, then together with c: the merged branch and c still belong to the same split."""
+    play = Play(
+        drawing(
+            {"start": "start", "a": OK, "b": OK, "c": OK, "race": ANY, "both": ALL, "end": "end"},
+            "start > a",
+            "start > b",
+            "start > c",
+            "a.ok > race",
+            "b.ok > race",
+            "race > both",
+            "c.ok > both",
+            "both > end",
+        )
+    ).start()
+    play.choose("b", "ok")
+    assert play.asking == ["c"]
+    play.choose("c", "ok").completed()
+    assert rounds(play, "both")[0].scope == rounds(play, "race")[0].scope
+
+
+def test_an_all_join_of_some_branches_meets_the_rest_later() -> None:
+    play = Play(
+        drawing(
+            {"start": "start", "a": OK, "b": OK, "c": OK, "two": ALL, "three": ALL, "end": "end"},
+            "start > a",
+            "start > b",
+            "start > c",
+            "a.ok > two",
+            "b.ok > two",
+            "two > three",
+            "c.ok > three",
+            "three > end",
+        )
+    ).start()
+    play.choose("a", "ok").choose("b", "ok").choose("c", "ok").completed()
+
+
+def test_a_join_that_reaches_into_a_split_ends_it_for_the_rest_too() -> None:
+    """x and y part within a; x meets b; then y meets what came of it."""
+    definition = drawing(
+        {"start": "start", "a": OK, "b": OK, "x": OK, "y": OK, "first": ALL, "second": ALL, "end": "end"},
+        "start > a",
+        "start > b",
+        "a.ok > x",
+        "a.ok > y",
+        "x.ok > first",
+        "b.ok > first",
+        "first > second",
+        "y.ok > second",
+        "second > end",
+    )
+    for order in (("a", "x", "b", "y"), ("a", "y", "x", "b"), ("b", "a", "y", "x")):
+        play = Play(definition).start()
+        for node in order:
+            play.choose(node, "ok")
+        play.completed()
+
+
+def test_nested_splits_meet_in_their_own_joins() -> None:
+    play = Play(
+        drawing(
+            {"start": "start", "a": OK, "b": OK, "c": OK, "d": OK, "inner": ALL, "outer": ALL, "end": "end"},
+            "start > a",
+            "start > d",
+            "a.ok > b",
+            "a.ok > c",
+            "b.ok > inner",
+            "c.ok > inner",
+            "inner > outer",
+            "d.ok > outer",
+            "outer > end",
+        )
+    ).start()
+    play.choose("d", "ok").choose("a", "ok").choose("c", "ok").choose("b", "ok").completed()
+    assert rounds(play, "inner")[0].scope != rounds(play, "outer")[0].scope
+
+
+def test_several_instances_of_a_split_do_not_mix() -> None:
+    """work runs once for each of its two tokens; each visit splits into l and r, which meet pair by pair."""
+    play = Play(
+        drawing(
+            {
+                "start": "start",
+                "one": OK,
+                "two": OK,
+                "work": ("set", {"values": {}}),
+                "l": OK,
+                "r": OK,
+                "pair": ALL,
+                "end": ("end", {"output": "=[nodes.l.output.comment, nodes.r.output.comment]"}),
+            },
+            "start > one",
+            "start > two",
+            "one.ok > work",
+            "two.ok > work",
+            "work > l",
+            "work > r",
+            "l.ok > pair",
+            "r.ok > pair",
+            "pair > end",
+        )
+    ).start()
+    play.choose("one", "ok").choose("two", "ok")
+    assert play.asking == ["l", "r", "l", "r"]
+    first_l, first_r, second_l, second_r = (UUID(item["id"]) for item in play.open)
+    play.decide(first_l, "ok", comment="1").decide(second_r, "ok", comment="2")
+    assert rounds(play, "pair") == []
+    play.decide(second_l, "ok", comment="2")
+    assert len(rounds(play, "pair")) == 1
+    play.decide(first_r, "ok", comment="1").completed(["1", "1"])
+
+
+def test_a_queue_is_first_in_first_out() -> None:
+    """a answers three times before b does; each of b's answers takes the oldest that waits."""
+    again = ask("ok:approve", "enough:other")
+    play = Play(
+        drawing(
+            {"start": "start", "a": again, "b": again, "pair": ALL, "log": OK, "end": "end"},
+            "start > a",
+            "start > b",
+            "a.ok > pair",
+            "a.ok > a",
+            "b.ok > pair",
+            "b.ok > b",
+            "a.enough > end",
+            "b.enough > end",
+            "pair > log",
+            "log.ok > end",
+        )
+    ).start()
+    for comment in "123":
+        play.choose("a", "ok", comment=comment)
+    for _ in range(3):
+        play.choose("b", "ok")
+    a = [
+        event.activation_id
+        for event in play.view.events(EXECUTION_ID)
+        if isinstance(event, ActivationStarted) and event.node_id == "a"
+    ]
+    waiting = [each for each in play.state.activations.values() if each.node_id == "log"]
+    lineages = [each.lineage["a"] for each in sorted(waiting, key=lambda each: each.order)]
+    assert lineages == a[:3]
+
+
+def test_two_handles_of_one_node_share_a_queue() -> None:
+    play = Play(
+        drawing(
+            {"start": "start", "a": ask(), "b": ask(), "join": ALL, "end": "end"},
+            "start > a",
+            "start > b",
+            *(f"{node}.{handle} > join" for node in "ab" for handle in ("approved", "rejected")),
+            "join > end",
+        )
+    ).start()
+    play.choose("a", "approved").choose("b", "rejected").completed()
+
+
+def test_tokens_that_wait_at_joins_with_nothing_alive_are_stuck() -> None:
+    play = Play(
+        drawing(
+            {"start": "start", "a": ask(), "b": ask(), "join": ALL, "end": "end", "other": "end"},
+            "start > a",
+            "start > b",
+            "a.approved > join",
+            "a.rejected > other",
+            "b.approved > join",
+            "b.rejected > other",
+            "join > end",
+        )
+    ).start()
+    play.choose("a", "approved").choose("b", "rejected").failed("stuck", "join")
+
+
+def test_a_join_may_close_round_after_round_in_a_cycle() -> None:
+    play = Play(
+        drawing(
+            {
+                "start": "start",
+                "draft": ("set", {"values": {}}),
+                "a": OK,
+                "b": OK,
+                "both": ALL,
+                "check": ask("ok:approve", "again:changes"),
+                "end": "end",
+            },
+            "start > draft",
+            "draft > a",
+            "draft > b",
+            "a.ok > both",
+            "b.ok > both",
+            "both > check",
+            "check.again > draft",
+            "check.ok > end",
+        )
+    ).start()
+    for _ in range(3):
+        play.choose("b", "ok").choose("a", "ok").choose("check", "again")
+    play.choose("a", "ok").choose("b", "ok").choose("check", "ok").completed()
+    assert [event.visit for event in rounds(play, "both")] == [1, 2, 3, 4]
+    assert len({event.scope for event in rounds(play, "both")}) == 4
+
+
+def test_an_any_join_as_a_plain_merge_of_a_cycle_passes_every_token() -> None:
+    play = Play(
+        drawing(
+            {"start": "start", "merge": ANY, "ask": ask("ok:approve", "again:changes"), "end": "end"},
+            "start > merge",
+            "merge > ask",
+            "ask.again > merge",
+            "ask.ok > end",
+        )
+    ).start()
+    play.choose("ask", "again").choose("ask", "again").choose("ask", "ok").completed()
+    assert len(rounds(play, "merge")) == 3
+
+
+def test_in_a_join_the_later_visit_wins() -> None:
+    """Both branches pass through c, each by its own edge into the join."""
+    definition = drawing(
+        {"start": "start", "a": OK, "b": OK, "c": OK, "join": ALL, "end": ("end", {"output": "=nodes.c.output.comment"})},
+        "start > a",
+        "start > b",
+        "a.ok > c",
+        "b.ok > c",
+        "c.ok > join if has(nodes.a)",
+        "c.ok > join if has(nodes.b)",
+        "join > end",
+    )
+    for order in (("a", "b"), ("b", "a")):
+        play = Play(definition).start()
+        for node in order:
+            play.choose(node, "ok")
+        earlier, later = (UUID(item["id"]) for item in play.open)
+        play.decide(later, "ok", comment="later").decide(earlier, "ok", comment="earlier").completed("later")
