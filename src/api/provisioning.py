@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from domain import api_key, permission, role, tenant
 from domain.access import Caller, Rights, rights
 from domain.envelope import PLATFORM, Envelope
-from domain.facts import Decided, Fact, Json, NotFound, View
+from domain.facts import Claim, Decided, Fact, Json, NotFound, View
 from domain.member import MEMBER
 from domain.user import USER
 from runtime.ids import new_id
@@ -40,7 +40,7 @@ async def seed(handler: Handler) -> None:
     def missing_permissions(view: View) -> Decided:
         return Decided(
             tuple(
-                Fact(permission.permission_id(key), permission.PermissionRegistered(key, *key.split(":"), description))
+                Fact(permission.permission_id(key), permission.registered(key, description))
                 for key, description in permission.PERMISSIONS.items()
                 if not view.read(permission.PERMISSION, permission.permission_id(key)).exists
             )
@@ -77,7 +77,7 @@ async def open_tenant(handler: Handler, connection: AsyncConnection, tenant_id: 
 
     def missing_roles(view: View) -> Decided:
         facts: list[Fact] = []
-        claims = []
+        claims: list[Claim] = []
         for key, (name, permissions) in role.SEEDED_ROLES.items():
             role_id = role.role_id_of(tenant_id, key)
             if not view.read(role.ROLE, role_id).exists:

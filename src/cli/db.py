@@ -70,6 +70,21 @@ def status() -> None:
 
 
 @app.command()
+def seed() -> None:
+    """Register this version's permissions, and finish tenants whose creation was cut short."""
+    import asyncio
+
+    from cli.preparing import seed as seed_platform
+    from runtime.addresses import resolve
+    from runtime.settings import load_settings
+
+    with resolve(load_settings()) as addresses:
+        for slug in asyncio.run(seed_platform(addresses)):
+            print(f"finished     tenant {slug}")
+    print("The platform knows this version's permissions.")
+
+
+@app.command()
 def url(role: RoleOption = Role.owner) -> None:
     """Print the address of the database. The embedded one answers there while something keeps it up (``gesta up``)."""
     from runtime.addresses import resolve

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from cli import db
+from cli import db, key, tenant, up, workflow
 from runtime.errors import OperatorError
 
 app = typer.Typer(
@@ -20,7 +20,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command(name="up")(up.up)
 app.add_typer(db.app, name="db")
+app.add_typer(tenant.app, name="tenant")
+app.add_typer(key.app, name="key")
+app.add_typer(workflow.app, name="workflow")
 
 
 def show_version(wanted: bool) -> None:

@@ -37,7 +37,7 @@ class Supervised:
         loop = asyncio.get_running_loop()
         while not self.stopping.is_set():
             begun = loop.time()
-            # Its standard input is ours to hold: when this process dies, however it dies, the child reads the end of it and stops.
+            # Its standard input is ours to hold: when this process dies, however it dies, the child reads its end and stops.
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "cli.main", *self.arguments, stdin=asyncio.subprocess.PIPE, env=self._environment()
             )

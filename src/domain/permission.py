@@ -40,6 +40,12 @@ def permission_id(key: str) -> UUID:
     return uuid5(PLATFORM, f"permission:{key}")
 
 
+def registered(key: str, description: str) -> PermissionRegistered:
+    """The event that makes a permission known; its key is `resource:action`."""
+    resource, _, action = key.partition(":")
+    return PermissionRegistered(key, resource, action, description)
+
+
 PERMISSIONS: dict[str, str] = {
     "tenants:read": "See the tenant and its settings",
     "tenants:manage": "Change the tenant and its settings",

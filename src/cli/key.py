@@ -1,0 +1,53 @@
+"""``gesta key``: API keys, from the operator's side. How the first key of all is made."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="API keys.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    tenant: Annotated[str | None, typer.Option(metavar="SLUG", help="The tenant the key belongs to.")] = None,
+    platform: Annotated[bool, typer.Option("--platform", help="A key that may do everything in any tenant it names.")] = False,
+    user: Annotated[str | None, typer.Option(metavar="EMAIL", help="The member it acts for; a service without.")] = None,
+    permission: Annotated[list[str] | None, typer.Option(help="What it may do (repeat); everything where none is named.")] = None,
+    name: Annotated[str, typer.Option(help="What it is for.")] = "command line",
+) -> None:
+    """Create a key and print it. It is shown this once."""
+    if platform == (tenant is not None):
+        raise typer.BadParameter("one of --tenant SLUG and --platform is needed")
+    if platform and user:
+        raise typer.BadParameter("a platform key belongs to nobody", param_hint="--user")
+
+    from cli.preparing import opened
+    from runtime.addresses import resolve
+    from runtime.settings import load_settings
+
+    async def run() -> str:
+        from api import provisioning
+        from domain.access import Caller
+        from domain.envelope import PLATFORM
+        from domain.facts import Refusal
+        from domain.permission import PERMISSIONS
+        from runtime.errors import OperatorError
+        from store.command import Command
+
+        async with opened(addresses) as (handler, _connection):
+            ledger = PLATFORM if tenant is None else await handler.lookup(PLATFORM, "tenant.slug", tenant)
+            if ledger is None:
+                raise OperatorError(f"There is no tenant {tenant}.")
+            user_id = None if user is None else await handler.lookup(PLATFORM, "user.email", user.lower())
+            if user is not None and user_id is None:
+                raise OperatorError(f"There is no user {user}.")
+            body = {"name": name, "permissions": permission or list(PERMISSIONS), "user_id": user_id}
+            command = Command(ledger, "api_key.create", provisioning.SYSTEM, resource="api_key")
+            try:
+                return (await provisioning.create_key(handler, command, Caller(None, platform=True), body)).token
+            except Refusal as refusal:
+                raise OperatorError("; ".join([refusal.message, *(fault.message for fault in refusal.errors)])) from None
+
+    with resolve(load_settings()) as addresses:
+        print(asyncio.run(run()))

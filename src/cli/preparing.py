@@ -1,0 +1,40 @@
+"""What must be true of a database before anything serves on it, and a handler for a command of one process's life."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from api import provisioning
+from runtime import migrations
+from runtime.addresses import Addresses
+from runtime.pools import Connection, connect
+from runtime.roles import refuse_dangerous_role, refuse_old_server
+from store.handler import Handler, open_handler
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def opened(addresses: Addresses) -> AsyncIterator[tuple[Handler, Connection]]:
+    """A handler and a connection, both as gesta_system."""
+    async with connect(addresses.system, name="gesta command line") as connection:
+        refuse_old_server(connection)
+        await refuse_dangerous_role(connection)
+        async with open_handler(addresses.system) as handler:
+            yield handler, connection
+
+
+async def prepare(addresses: Addresses) -> None:
+    """Migrate and seed: what `gesta up` does before it serves. Changes nothing where all is done."""
+    known = migrations.load()
+    with migrations.owner_connection(addresses.owner) as owner:
+        for applied in migrations.migrate(owner, known):
+            log.info("Applied %s", applied, extra={"action": "migrate"})
+    await seed(addresses)
+
+
+async def seed(addresses: Addresses) -> list[str]:
+    """Register this version's permissions and finish tenants that were cut short; returns the slugs of those."""
+    async with opened(addresses) as (handler, connection):
+        await provisioning.seed(handler)
+        return await provisioning.complete(handler, connection)
