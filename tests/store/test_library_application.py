@@ -13,15 +13,15 @@ from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.domain import Aggregate as LibraryAggregate
 from eventsourcing.domain import event
 from eventsourcing.persistence import IntegrityError, NotSupportedError
-from psycopg.conninfo import conninfo_to_dict
 
 from domain import role
 from domain.facts import Aggregate, Decided, NotFound
 from domain.role import ROLE, Role, RoleChanged, RoleCreated
 from runtime.ids import new_id
-from store.mapper import LedgerMapper, folding, pending
 from store.reading import read_ledger
+from store.recorder import LedgerMapper, folding, pending
 from tests.conftest import Database
+from tests.store.library_cases import library_environment, open_ledger
 
 S = TypeVar("S")
 
@@ -85,19 +85,7 @@ class RepositoryView:
 
 @pytest.fixture
 def env(database: Database) -> dict[str, str]:
-    tenant_id = uuid4()
-    with psycopg.connect(database.system_url, autocommit=True) as connection:
-        connection.execute("SELECT ledger.open(%s)", (tenant_id,))
-    info = conninfo_to_dict(database.system_url)
-    return {
-        "PERSISTENCE_MODULE": "store.recorder:LedgerFactory",
-        "LEDGER_TENANT_ID": str(tenant_id),
-        "POSTGRES_DBNAME": str(info["dbname"]),
-        "POSTGRES_HOST": str(info["host"]),
-        "POSTGRES_PORT": str(info["port"]),
-        "POSTGRES_USER": str(info["user"]),
-        "POSTGRES_PASSWORD": "",
-    }
+    return library_environment(database, open_ledger(database))
 
 
 @pytest.fixture

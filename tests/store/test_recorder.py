@@ -4,23 +4,15 @@ from collections.abc import Iterator
 from unittest import TestCase
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError, ProgrammingError, StoredEvent
 
 from runtime.ids import new_id
 from store.recorder import LedgerAggregateRecorder, LedgerApplicationRecorder, datastore
 from tests.conftest import Database
-from tests.store.library_cases import cases
+from tests.store.library_cases import cases, open_ledger
 
 SPEED_PRINT = "prints a speed and asserts nothing: see make bench"
-
-
-def open_ledger(database: Database) -> UUID:
-    tenant_id = uuid4()
-    with psycopg.connect(database.system_url, autocommit=True) as connection:
-        connection.execute("SELECT ledger.open(%s)", (tenant_id,))
-    return tenant_id
 
 
 class OnALedger(TestCase):

@@ -1,50 +1,30 @@
-"""The `eventsourcing` library on our ledger: its Application, notification log, subscriptions and projections.
-
-A recorder is bound to one ledger. It appends through the same `ledger.append` as everybody else, so that a notification's id is
-the event's position: without gaps, in commit order. Topics and states are the library's own affair: any text, any bytes.
-
-Streams of the ledger count their versions from 1; the library's may count from 0. The envelope of such events names the streams
-it holds that are "zero_based", and their versions are one less for the library than they are in the ledger.
-"""
+"""Library events in one ledger: appended by `ledger.append`, selected from `ledger.events`."""
 
 import json
 from collections.abc import Sequence
-from threading import Event
 from typing import Any, LiteralString
 from uuid import UUID
 
 from eventsourcing.persistence import (
-    AggregateRecorder,
     ApplicationRecorder,
     IntegrityError,
     InterfaceError,
     Notification,
-    NotSupportedError,
     OperationalError,
     ProgrammingError,
     StoredEvent,
     Subscription,
-    Tracking,
 )
-from eventsourcing.postgres import (
-    PostgresApplicationRecorder,
-    PostgresDatastore,
-    PostgresFactory,
-    PostgresRecorder,
-    PostgresSubscription,
-    PostgresTrackingRecorder,
-)
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore, PostgresRecorder
 from eventsourcing.utils import retry
-from psycopg import Connection, Cursor
-from psycopg.conninfo import conninfo_to_dict
+from psycopg import Connection
 from psycopg.rows import DictRow
 
 from domain.envelope import Envelope
 from runtime.ids import new_id
 from store.codec import encode_envelope
 from store.reading import LAST
-
-CHANNEL = "gesta_events"
+from store.recorder.subscription import CHANNEL, LedgerSubscription
 
 LIBRARY = Envelope("system", actor_id="eventsourcing")
 
@@ -117,32 +97,6 @@ SELECT position, stream_id, version, topic, meta, data
 SELECT_LAST_POSITION = """
 SELECT position FROM ledger.events WHERE tenant_id = %(tenant)s ORDER BY position DESC LIMIT 1
 """
-
-INSERT_TRACKING = """
-INSERT INTO runtime.tracking (tenant_id, application_name, notification_id)
-VALUES (%(tenant)s, %(name)s, %(id)s)
-    ON CONFLICT (tenant_id, application_name) DO UPDATE SET notification_id = excluded.notification_id
- WHERE tracking.notification_id < excluded.notification_id
-RETURNING notification_id
-"""
-
-SELECT_TRACKING = """
-SELECT notification_id FROM runtime.tracking WHERE tenant_id = %(tenant)s AND application_name = %(name)s
-"""
-
-
-def datastore(url: str, *, pool_size: int = 1, max_overflow: int = 4) -> PostgresDatastore:
-    """The library's pool of connections, for a libpq URL or key/value string."""
-    info = conninfo_to_dict(url)
-    return PostgresDatastore(
-        dbname=str(info.get("dbname", "")),
-        host=str(info.get("host", "")),
-        port=str(info.get("port", "")),
-        user=str(info.get("user", "")),
-        password=str(info.get("password", "")),
-        pool_size=pool_size,
-        max_overflow=max_overflow,
-    )
 
 
 class LedgerApplicationRecorder(PostgresApplicationRecorder):
@@ -261,75 +215,6 @@ class LedgerAggregateRecorder(LedgerApplicationRecorder):
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> None:
         super().insert_events(stored_events)
-
-
-class LedgerSubscription(PostgresSubscription):
-    """Wakes at hints that name its ledger."""
-
-    _has_been_notified: Event
-
-    def _listen(self) -> None:
-        tenant = str(self._recorder.tenant_id)  # type: ignore[attr-defined]  # the recorder is a LedgerApplicationRecorder
-        try:
-            with self._recorder.datastore.get_connection() as conn:
-                conn.execute("LISTEN gesta_events")
-                self._has_been_notified.set()  # what was appended between the first look and this moment
-                while not self._has_been_stopped and not self._thread_error:
-                    # No longer than this, so that the thread sees that it is to stop. The server is not asked anything.
-                    for hint in conn.notifies(timeout=0.1, stop_after=1):
-                        if not hint.payload or tenant in hint.payload:
-                            self._has_been_notified.set()
-                conn.execute("UNLISTEN gesta_events")
-        except BaseException as error:
-            if self._thread_error is None:
-                self._thread_error = error
-            self.stop()
-
-
-class LedgerTrackingRecorder(PostgresTrackingRecorder):
-    """How far library projections of one tenant have come, by application name."""
-
-    def __init__(self, datastore: PostgresDatastore, tenant_id: UUID) -> None:
-        PostgresRecorder.__init__(self, datastore)
-        self.tenant_id = tenant_id
-
-    def create_table(self) -> None:
-        """Nothing: the migrations own all tables."""
-
-    def _insert_tracking(self, curs: Cursor[DictRow], tracking: Tracking) -> None:
-        curs.execute(
-            INSERT_TRACKING,
-            {"tenant": self.tenant_id, "name": tracking.application_name, "id": tracking.notification_id},
-            prepare=True,
-        )
-        if curs.fetchone() is None:
-            raise IntegrityError(f"{tracking.application_name} has come to {tracking.notification_id} before")
-
-    def _max_tracking_id(self, application_name: str, curs: Cursor[DictRow]) -> int | None:
-        curs.execute(SELECT_TRACKING, {"tenant": self.tenant_id, "name": application_name}, prepare=True)
-        row = curs.fetchone()
-        return None if row is None else int(row["notification_id"])
-
-
-class LedgerFactory(PostgresFactory):
-    """For the library's Application: `PERSISTENCE_MODULE=store.recorder:LedgerFactory`, the library's `POSTGRES_…` and:"""
-
-    LEDGER_TENANT_ID = "LEDGER_TENANT_ID"
-
-    @property
-    def tenant_id(self) -> UUID:
-        given = self.env.get(self.LEDGER_TENANT_ID)
-        if given is None:
-            raise OSError(f"{self.LEDGER_TENANT_ID} must name the ledger")
-        return UUID(given)
-
-    def application_recorder(self) -> ApplicationRecorder:
-        return LedgerApplicationRecorder(self.datastore, self.tenant_id)
-
-    def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
-        if purpose != "events":
-            raise NotSupportedError(f"a ledger keeps events, not {purpose}")
-        return LedgerAggregateRecorder(self.datastore, self.tenant_id)
 
 
 def first_versions(stored_events: Sequence[StoredEvent]) -> dict[UUID | str, int]:
