@@ -9,6 +9,7 @@ is refused, and so is what jsonb would refuse (NUL, lone surrogates, NaN, Infini
 that cannot be projected must never reach the ledger.
 """
 
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from math import isfinite
@@ -128,6 +129,18 @@ def _refuse(cls: type, path: str, problem: str) -> NoReturn:
     raise Unencodable(cls, path, problem)
 
 
+class Decoders(dict[str, Callable[[bytes], Event]]):
+    """From plain JSON to the event, by topic. Made when first asked for: reading a ledger is mostly this."""
+
+    def __missing__(self, topic: str) -> Callable[[bytes], Event]:
+        validate: Callable[[bytes], Event] = SHAPES[class_of(topic)].validator.validate_json
+        decode = validate if topic not in CHAIN else lambda data: validate(upcast(topic, data))
+        self[topic] = decode
+        return decode
+
+
+DECODERS = Decoders()
+
 encode_envelope = to_bytes
 
 
@@ -179,12 +192,11 @@ class Codec:
         """The event, of the class of today, that was stored under a topic. Raises UnknownTopic and Undecodable."""
         if data[:1] != b"{":
             data = self._opened(topic, data)
-        if topic in CHAIN:
-            try:
-                data = upcast(topic, data)
-            except (ValueError, KeyError, TypeError) as error:
-                raise Undecodable(f"{topic}: {error!r}") from error
-        return from_bytes(class_of(topic), data)
+        decode = DECODERS[topic]
+        try:
+            return decode(data)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Undecodable(f"{topic}: {error!r}") from error
 
     def _opened(self, topic: str, data: bytes) -> bytes:
         if data[:1] == ENCRYPTED:

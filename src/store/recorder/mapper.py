@@ -1,11 +1,7 @@
 """Our events, states and decisions in the terms of the `eventsourcing` library.
 
-class House(Application[UUID]):
-    def construct_mapper(self) -> LedgerMapper:
-        return LedgerMapper()
-
-house.save(*pending(decided, {role_id: 3}))
-house.repository.get(role_id, projector_func=folding(ROLE)).state
+An Application whose `construct_mapper` answers a LedgerMapper saves `pending(decided, versions)` and folds a stream by
+`repository.get(stream_id, projector_func=folding(ROLE)).state`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
