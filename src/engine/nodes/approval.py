@@ -37,7 +37,8 @@ CONFIG = object_schema(
                 {
                     "name": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"},
                     "kind": {"enum": KINDS},
-                    "by": object_schema({"users": NAMES, "roles": NAMES, "expr": {"type": "string", "minLength": 1}}),
+                    "by": object_schema({"users": NAMES, "roles": NAMES, "expr": {"type": "string", "minLength": 1}})
+                    | {"minProperties": 1},
                 },
                 ("name", "kind"),
             ),
@@ -161,8 +162,6 @@ def lint(node: Node) -> Iterator[Fault]:
         if name in seen:
             yield Fault(f"/outcomes/{index}/name", "duplicate_handle", f"Another outcome is called {name}.")
         seen.add(name)
-        if by == {} and "by" in outcome:
-            yield Fault(f"/outcomes/{index}/by", "empty", "It names nobody; leave it out to let everybody choose who may decide.")
         for number, user in enumerate(by.get("users", [])):
             if not is_expression(user) and not _is_user_id(user):
                 yield Fault(f"/outcomes/{index}/by/users/{number}", "invalid_value", f"{user!r} is not a user's id.")
@@ -203,7 +202,7 @@ APPROVAL = NodeType(
     lint,
     formulas,
     raw=frozenset({"rule", "outcomes", "form"}),
-    later=frozenset({"escalation", "reminders", "assigned_to", "attachments", "by", "delegation"}),
+    later=frozenset({"escalation", "reminders", "assigned_to", "attachments", "delegation", "interrupts"}),
     waits=True,
     cancel=cancel,
 )

@@ -15,12 +15,19 @@ def run(visit: Visit) -> Outcome:
 
 def output(node: Node) -> object:
     """The names are known, and the types of what is no expression: an unknown field is an error at publishing."""
-    properties = {name: True if _dynamic(value) else {"const": value} for name, value in node.config["values"].items()}
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+    return object_schema({name: _schema(value) for name, value in node.config["values"].items()})
 
 
-def _dynamic(value: object) -> bool:
-    return is_expression(value) or isinstance(value, dict | list | str)
+def _schema(value: object) -> object:
+    match value:
+        case bool():
+            return {"type": "boolean"}
+        case int() | float():
+            return {"type": "number"}
+        case str() if not is_expression(value):
+            return {"type": "string"}
+        case _:
+            return True
 
 
 SET = NodeType("set", object_schema({"values": {"type": "object"}}, ("values",)), handles, run, output)

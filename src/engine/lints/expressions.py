@@ -1,0 +1,54 @@
+"""Every expression of a definition, checked against the input schema and the outputs of the nodes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from domain.facts import Json
+from engine.definition import Definition, Finding
+from engine.expressions import Evaluator, expressions_in, nodes_schema
+from engine.lints.nodes import Sound
+from engine.nodes.kind import object_schema
+
+EXECUTION = object_schema(
+    {
+        "id": {"type": "string"},
+        "workflow_id": {"type": "string"},
+        "workflow_key": {"type": "string"},
+        "workflow_version": {"type": "integer"},
+        "business_key": {"type": ["string", "null"]},
+        "priority": {"type": "integer"},
+        "trigger_type": {"type": "string"},
+        "created_by": {"type": ["string", "null"]},
+    }
+)
+TENANT = object_schema({"id": {"type": "string"}})
+
+
+def expressions(definition: Definition, sound: Sequence[Sound], evaluator: Evaluator) -> Iterator[Finding]:
+    outputs = {node.id: None for node in definition.nodes} | {each.node.id: each.type.output(each.node) for each in sound}
+    known = {"input": definition.input_schema, "execution": EXECUTION, "tenant": TENANT}
+    types = {**known, "nodes": nodes_schema(outputs)}
+    for each in sound:
+        for path, source, want in _of_node(each):
+            yield from _check(evaluator, types, source, want, each.node.id, f"{each.path}/config{path}")
+    for edge in definition.edges:
+        if edge.when is not None:
+            yield from _check(evaluator, types, edge.when, "bool", edge.source, f"/edges/{edge.index}/when")
+    for path, source in expressions_in(definition.search_attributes, "/search_attributes"):
+        yield from _check(evaluator, known, source, None, None, path)
+
+
+def _of_node(each: Sound) -> Iterator[tuple[str, str, Literal["bool"] | None]]:
+    resolved = {name: value for name, value in each.node.config.items() if name not in each.type.raw}
+    for path, source in expressions_in(resolved):
+        yield path, source, None
+    for formula in each.type.formulas(each.node):
+        yield formula.path, formula.source, formula.want
+
+
+def _check(
+    evaluator: Evaluator, types: Mapping[str, Json], source: str, want: Literal["bool"] | None, node_id: str | None, path: str
+) -> Iterator[Finding]:
+    for found in evaluator.check(source, types, want):
+        place = f" (line {found.line}, column {found.column})" if found.line else ""
+        yield Finding("error", node_id, path, found.code, f"{found.message}{place}")

@@ -1,0 +1,78 @@
+"""Each node by itself: its id, its type, its configuration."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.definition import Definition, Finding, Node
+from engine.nodes import BY_NAME, LATER
+from engine.nodes.kind import NodeType
+from engine.schema import faults
+
+# fmt: off
+CEL_WORDS = frozenset({
+    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "namespace",
+    "null", "package", "return", "true", "var", "void", "while",
+})
+# fmt: on
+"""Reserved words of CEL: `nodes.in.output` could not be written."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A node whose configuration was found sound, so that its hooks may be asked. `path`: its JSON pointer."""
+
+    path: str
+    node: Node
+    type: NodeType
+
+
+def nodes(definition: Definition) -> tuple[list[Finding], list[Sound]]:
+    findings: list[Finding] = []
+    sound: list[Sound] = []
+    seen: set[str] = set()
+    for index, node in enumerate(definition.nodes):
+        path = f"/nodes/{index}"
+        if node.id in seen:
+            findings.append(Finding("error", node.id, f"{path}/id", "duplicate_id", f"Another node is called {node.id}."))
+        if node.id in CEL_WORDS:
+            findings.append(
+                Finding("error", node.id, f"{path}/id", "reserved", f"{node.id} is a word of the expression language.")
+            )
+        seen.add(node.id)
+        node_type = BY_NAME.get(node.type)
+        if node_type is None:
+            findings.append(_unknown_type(node, path))
+            continue
+        found = list(_config(node, node_type, f"{path}/config"))
+        findings.extend(found)
+        if not any(finding.severity == "error" for finding in found):
+            sound.append(Sound(path, node, node_type))
+    findings.extend(_starts(definition))
+    return findings, sound
+
+
+def _unknown_type(node: Node, path: str) -> Finding:
+    if node.type in LATER:
+        return Finding("error", node.id, f"{path}/type", "not_supported_yet", f"Nodes of type {node.type} are not supported yet.")
+    return Finding("error", node.id, f"{path}/type", "unknown_node_type", f"There is no node type {node.type}.")
+
+
+def _config(node: Node, node_type: NodeType, path: str) -> Iterator[Finding]:
+    found = faults(node_type.config, node.config)
+    for fault in found:
+        name = fault.path.rpartition("/")[2]
+        if fault.code == "unknown_field" and name in node_type.later:
+            yield Finding("error", node.id, path + fault.path, "not_supported_yet", f"{name} is not supported yet.")
+        else:
+            yield Finding("error", node.id, path + fault.path, fault.code, fault.message)
+    if not found:
+        for own in node_type.lint(node):
+            yield Finding(own.severity, node.id, path + own.path, own.code, own.message)
+
+
+def _starts(definition: Definition) -> Iterator[Finding]:
+    starts = [(index, node) for index, node in enumerate(definition.nodes) if node.type == "start"]
+    if not starts:
+        yield Finding("error", None, "/nodes", "missing_start", "A definition has one start node.")
+    for index, node in starts[1:]:
+        yield Finding("error", node.id, f"/nodes/{index}/type", "duplicate_start", "A definition has only one start node.")

@@ -1,0 +1,92 @@
+"""The shape of a definition: fields, types, limits. What follows may rely on it."""
+
+from collections.abc import Iterator
+
+from domain.facts import Json
+from engine.definition import Finding
+from engine.nodes.kind import object_schema
+from engine.schema import SchemaError, check_schema, faults
+
+NODES_LIMIT, EDGES_LIMIT = 500, 2_000
+CEL_LIMIT = 4_096
+
+_NODE = object_schema(
+    {
+        "id": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"},
+        "type": {"type": "string", "minLength": 1},
+        "name": {"type": "string", "maxLength": 200},
+        "position": object_schema({"x": {"type": "number"}, "y": {"type": "number"}}, ("x", "y")),
+        "config": {"type": "object"},
+        "ui": True,
+    },
+    ("id", "type"),
+)
+_EDGE = object_schema(
+    {
+        "id": {"type": "string", "minLength": 1, "maxLength": 200},
+        "source": {"type": "string"},
+        "source_handle": {"type": "string", "minLength": 1},
+        "target": {"type": "string"},
+        "when": {"type": "string", "minLength": 1, "maxLength": CEL_LIMIT},
+        "ui": True,
+    },
+    ("source", "target"),
+)
+DEFINITION = object_schema(
+    {
+        "key": {"type": "string", "pattern": "^[a-z][a-z0-9-]*$", "maxLength": 63},
+        "name": {"type": "string", "minLength": 1, "maxLength": 200},
+        "description": {"type": "string", "maxLength": 10_000},
+        "input_schema": {"type": ["object", "boolean"]},
+        "output_schema": {"type": ["object", "boolean"]},
+        "search_attributes": {
+            "type": "object",
+            "maxProperties": 50,
+            "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,62}$"},
+        },
+        "triggers": {"type": "array", "items": {"type": "object", "required": ["type"]}},
+        "nodes": {"type": "array", "minItems": 1, "maxItems": NODES_LIMIT, "items": _NODE},
+        "edges": {"type": "array", "maxItems": EDGES_LIMIT, "items": _EDGE},
+        "ui": True,
+    },
+    ("key", "name", "nodes", "edges"),
+)
+LATER = frozenset({"timeout", "retry", "compensate"})
+"""Fields of nodes, or of the definition, that the reference knows and that are not supported yet."""
+
+
+def shape(definition: Json) -> Iterator[Finding]:
+    for fault in faults(DEFINITION, definition):
+        later = fault.code == "unknown_field" and fault.path.rpartition("/")[2] in LATER and not fault.path.startswith("/edges")
+        code, message = ("not_supported_yet", "This is not supported yet.") if later else (fault.code, fault.message)
+        yield Finding("error", node_at(definition, fault.path), fault.path, code, message)
+
+
+def node_at(definition: Json, path: str) -> str | None:
+    """The id of the node that a pointer leads into; of an edge, its source."""
+    parts = path.split("/")
+    if len(parts) < 3 or parts[1] not in ("nodes", "edges") or not parts[2].isdigit():
+        return None
+    item = definition[parts[1]][int(parts[2])]
+    found = item.get("id" if parts[1] == "nodes" else "source") if isinstance(item, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def schemas(definition: Json) -> Iterator[Finding]:
+    for field in ("input_schema", "output_schema"):
+        try:
+            check_schema(definition.get(field, True))
+        except SchemaError as error:
+            yield Finding("error", None, f"/{field}{error.pointer}", "invalid_schema", str(error))
+
+
+def triggers(definition: Json) -> Iterator[Finding]:
+    for index, trigger in enumerate(definition.get("triggers", [])):
+        if trigger["type"] in ("schedule", "webhook", "event"):
+            message = f"Triggers of type {trigger['type']} are not supported yet."
+            yield Finding("error", None, f"/triggers/{index}/type", "not_supported_yet", message)
+        elif trigger["type"] != "manual":
+            yield Finding("error", None, f"/triggers/{index}/type", "unknown_trigger", "There is no such type of trigger.")
+        else:
+            for field in trigger.keys() - {"type"}:
+                yield Finding("error", None, f"/triggers/{index}/{field}", "unknown_field", "A manual trigger has no such field.")

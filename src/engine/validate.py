@@ -1,0 +1,42 @@
+"""Everything that is said about a definition before it is published. Errors prevent it; warnings do not."""
+
+from collections.abc import Iterator
+
+from domain.facts import Json
+from engine.definition import Definition, Finding, parse
+from engine.expressions import Evaluator
+from engine.lints.expressions import expressions
+from engine.lints.nodes import Sound, nodes
+from engine.lints.shape import schemas, shape, triggers
+from engine.lints.wiring import edges, handles, joins, reachable, spins
+
+
+def validate(definition: Json, evaluator: Evaluator) -> list[Finding]:
+    """Findings in the order of looking; none of severity "error": it can be published and run.
+
+    What cannot be judged because of an earlier error is not judged: an author mends the shape first.
+    """
+    found = list(shape(definition))
+    if found:
+        return found
+    parsed = parse(definition)
+    found = [*schemas(definition), *triggers(definition)]
+    of_nodes, sound = nodes(parsed)
+    found += of_nodes
+    found += edges(parsed, sound)
+    found += handles(parsed, sound)
+    if not errors(found):
+        found += _of_the_whole(parsed, sound)
+    if not errors(of_nodes) and not any(finding.code == "invalid_schema" for finding in found):
+        found += expressions(parsed, sound, evaluator)
+    return found
+
+
+def errors(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.severity == "error"]
+
+
+def _of_the_whole(definition: Definition, sound: list[Sound]) -> Iterator[Finding]:
+    yield from reachable(definition, sound)
+    yield from joins(definition, sound)
+    yield from spins(definition, sound)
