@@ -13,7 +13,7 @@ from struct import Struct, pack
 from typing import Any, ClassVar
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg.abc import AdaptContext
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
 
@@ -125,7 +125,7 @@ DUMPERS: tuple[tuple[type[Column], type[ColumnDumper]], ...] = (
 )
 
 
-def teach_columns(connection: AsyncConnection[Any]) -> None:
+def teach_columns(connection: AdaptContext) -> None:
     """Let this connection send columns."""
     for column, dumper in DUMPERS:
         connection.adapters.register_dumper(column, dumper)

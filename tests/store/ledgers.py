@@ -1,0 +1,79 @@
+"""Given a ledger, when a batch is appended, then …: what the tests of append share."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+
+from domain.facts import Claim
+from store.append import APPEND, Entry, NewEvent, Outcome, parameters
+from store.arrays import teach_columns
+
+MOMENT = datetime(2024, 2, 29, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(url, autocommit=True, options="-c timezone=UTC -c lock_timeout=10000") as connection:
+        teach_columns(connection)
+        yield connection
+
+
+def open_ledger(connection: psycopg.Connection[Any], tenant_id: UUID | None = None) -> UUID:
+    tenant_id = tenant_id or uuid4()
+    connection.execute("SELECT ledger.open(%s)", (tenant_id,))
+    return tenant_id
+
+
+def event(stream_id: UUID, data: bytes = b"{}", topic: str = "test.happened.v1") -> NewEvent:
+    return NewEvent(stream_id, topic, MOMENT, data)
+
+
+def entry(
+    *streams: UUID,
+    expect: Sequence[tuple[UUID, int]] = (),
+    command_id: UUID | None = None,
+    request_hash: bytes | None = None,
+    result: bytes | None = None,
+    claims: Sequence[Claim] = (),
+    releases: Sequence[Claim] = (),
+) -> Entry:
+    """A command that writes one event to each of `streams`, in order."""
+    events = [event(stream_id) for stream_id in streams]
+    return Entry(command_id or uuid4(), b'{"actor_type":"system"}', events, expect, claims, releases, request_hash, result)
+
+
+def append(
+    connection: psycopg.Connection[Any],
+    tenant_id: UUID,
+    *entries: Entry,
+    dependencies: Sequence[tuple[int, int]] = (),
+    no_wait: bool = False,
+) -> list[Outcome]:
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(APPEND, parameters(tenant_id, entries, dependencies, no_wait=no_wait), prepare=True)
+        rows = sorted(cursor.fetchall(), key=lambda row: row[0])
+    assert [row[0] for row in rows] == list(range(1, len(entries) + 1))
+    return [Outcome(*row[1:]) for row in rows]
+
+
+def verdicts(outcomes: Sequence[Outcome]) -> list[str]:
+    return [outcome.verdict for outcome in outcomes]
+
+
+def positions(connection: psycopg.Connection[Any], tenant_id: UUID) -> list[int]:
+    rows = connection.execute("SELECT position FROM ledger.events WHERE tenant_id = %s ORDER BY position", (tenant_id,))
+    return [row[0] for row in rows]
+
+
+def versions(connection: psycopg.Connection[Any], tenant_id: UUID, stream_id: UUID) -> list[int]:
+    statement = "SELECT version FROM ledger.events WHERE tenant_id = %s AND stream_id = %s ORDER BY position"
+    return [row[0] for row in connection.execute(statement, (tenant_id, stream_id))]
+
+
+def claims(connection: psycopg.Connection[Any], tenant_id: UUID) -> dict[tuple[str, str], UUID]:
+    rows = connection.execute("SELECT scope, name, owner FROM runtime.claims WHERE tenant_id = %s", (tenant_id,))
+    return {(scope, name): owner for scope, name, owner in rows}
