@@ -1,0 +1,88 @@
+"""The HTTP application: what it opens, what it serves, how it answers errors."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from psycopg import OperationalError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import openapi, problems
+from api.asgi import Edge
+from api.metrics import Metrics
+from api.problems import Problem
+from api.reads import Reads
+from api.routes import ROUTES
+from api.services import Services
+from api.session import Sessions
+from api.strict_json import Unreadable
+from api.waiter import open_waiter
+from domain.facts import Refusal
+from engine.cel import CelEvaluator
+from engine.engine import Engine
+from runtime.addresses import Addresses
+from runtime.clock import Clock, SystemClock
+from runtime.pools import open_pool
+from store.errors import LedgerBusy, LedgerUnavailable
+from store.handler import open_handler
+
+SYSTEM_CONNECTIONS = 2
+EXPECTED = (Problem, Refusal, Unreadable, RequestValidationError, HTTPException, LedgerBusy, LedgerUnavailable, OperationalError)
+"""Errors that have a problem document of their own; all others are 500, without internals."""
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, metrics: Metrics) -> AsyncIterator[Services]:
+    """Everything the routes work with. Raises OperatorError where the database is out of reach or a login is dangerous."""
+    async with (
+        open_pool(addresses.api, name="gesta api", size=pool_size) as reading,
+        open_pool(addresses.system, name="gesta api (system)", size=SYSTEM_CONNECTIONS) as system,
+        open_handler(addresses.system, clock=clock) as handler,
+        open_waiter(system, addresses.listen, "gesta api (listening)") as waiter,
+    ):
+        yield Services(
+            clock=clock,
+            engine=Engine(CelEvaluator()),
+            handler=handler,
+            system_pool=system,
+            reads=Reads(reading, waiter),
+            sessions=Sessions(handler, clock),
+            waiter=waiter,
+            metrics=metrics,
+        )
+
+
+def create_app(addresses: Addresses, *, pool_size: int = 8, clock: Clock | None = None) -> FastAPI:
+    """The application. Its lifespan opens the database and closes it; `app.state.services` exists in between."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = open_services(addresses, pool_size=pool_size, clock=clock or SystemClock(), metrics=metrics)
+        async with services as app.state.services:
+            yield
+
+    app = FastAPI(title="Gesta", version=version("gesta"), lifespan=lifespan, redoc_url=None, openapi_url=None, docs_url=None)
+    for routes in ROUTES:
+        app.include_router(routes)
+    openapi.serve(app)
+    for error in EXPECTED:
+        app.add_exception_handler(error, _answer_problem)
+    app.add_middleware(Edge, metrics=metrics)
+    return app
+
+
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    problem = problems.from_exception(error)
+    if problem is None:
+        raise error
+    if problem.status == 503:
+        logger.warning("Unavailable: %s", error, extra={"action": "http_request", "request_id": request.scope["request_id"]})
+    return problems.answer(request, problem)

@@ -1,0 +1,68 @@
+"""Around every request: an id that the answer repeats, a measurement, and a last net for what nobody caught."""
+
+import logging
+import time
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import answers, headers, problems
+from api.metrics import Metrics
+from api.problems import Problem
+
+logger = logging.getLogger(__name__)
+
+INTERNAL = Problem(500, "internal_error", "Something went wrong here. The request id finds it in the logs.")
+NO_ROUTE = "(none)"
+
+
+class Edge:
+    """The outermost ASGI layer. Puts `request_id` into the scope."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = headers.request_id(_header(scope, b"x-request-id"))
+        scope["request_id"] = request_id
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        began = time.perf_counter()
+        self._metrics.in_progress += 1
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:
+            logger.exception("Unhandled error", extra={"action": "http_request", "request_id": request_id, "path": scope["path"]})
+            if status:
+                raise  # the answer has begun: the server must break the connection
+            await _send_internal_error(send_with_id, request_id)
+        finally:
+            self._metrics.in_progress -= 1
+            self._metrics.observe(scope["method"], _route(scope), status, time.perf_counter() - began)
+
+
+async def _send_internal_error(send: Send, request_id: str) -> None:
+    body = answers.to_json(INTERNAL.document(request_id))
+    head = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": INTERNAL.status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def _route(scope: Scope) -> str:
+    path = getattr(scope.get("route"), "path", None)
+    return path if isinstance(path, str) else NO_ROUTE

@@ -1,0 +1,216 @@
+"""One authenticated request: how a route gives a command, and how it asks a question."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid5
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import answers, headers
+from api.listing import Listing
+from api.positions import Position
+from api.problems import Problem, not_found
+from api.reads import Question, Read, Row, freshness_headers
+from api.services import Services
+from api.session import Session
+from domain import access
+from domain.access import Rights
+from domain.envelope import PLATFORM, ActorType, Envelope
+from domain.facts import Decided, Json, View
+from store.command import Command, Done
+
+Decide = Callable[[View, Rights], Decided]
+"""A decision for somebody with these rights."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a command is about: for If-Match and for the record of a refusal."""
+
+    resource: str
+    id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    request: Request
+    services: Services
+    session: Session
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self.session.tenant_id
+
+    def require(self, permission: str) -> None:
+        """For reads. Raises PermissionDenied."""
+        self.session.require(permission)
+
+    # Commands
+
+    async def command(
+        self,
+        name: str,
+        permission: str,
+        decide: Decide,
+        about: About,
+        *,
+        status: int = 200,
+        location: str | None = None,
+        versioned: str | None = None,
+    ) -> Response:
+        """Decide in the tenant's ledger and answer the result.
+
+        `location`: a path with {field}s of the result. `versioned`: the part of the result whose version is the ETag.
+        """
+        done = await self.decide(name, permission, decide, about)
+        return self.answer(done, self.tenant_id, status=status, location=location, versioned=versioned)
+
+    async def decide(self, name: str, permission: str, decide: Decide, about: About, key_suffix: str = "") -> Done:
+        """A command in the tenant's ledger; the caller's rights are read, and so expected, by the decision itself.
+
+        `key_suffix` tells the commands of one request apart, where its Idempotency-Key stands for several.
+        """
+        caller = self.session.caller
+        occurred_at = headers.occurred_at(self.request)
+
+        def checked(view: View) -> Decided:
+            who = access.rights(view, caller)
+            who.require(permission)
+            if occurred_at is not None:
+                who.require("events:backdate")
+            return decide(view, who)
+
+        return await self.services.handler.handle(self.to_command(self.tenant_id, name, about, key_suffix), checked)
+
+    async def platform_command(
+        self,
+        name: str,
+        decide: Callable[[View], Decided],
+        about: About,
+        *,
+        status: int = 200,
+        location: str | None = None,
+    ) -> Response:
+        """Decide in the platform's ledger, for somebody whose right to it was checked (`authorize`, `require_platform`)."""
+        done = await self.services.handler.handle(self.to_command(PLATFORM, name, about), decide)
+        return self.answer(done, PLATFORM, status=status, location=location)
+
+    async def authorize(
+        self, name: str, permission: str, about: About, further: Callable[[View, Rights], None] = lambda _view, _who: None
+    ) -> None:
+        """Ask the tenant's ledger, finally, whether the caller may; a refusal is recorded there. Appends nothing else.
+
+        For what is then decided in the platform's ledger. `further` raises what else speaks against it.
+        """
+        caller = self.session.caller
+
+        def check(view: View) -> Decided:
+            who = access.rights(view, caller)
+            who.require(permission)
+            further(view, who)
+            return Decided()
+
+        command = Command(self.tenant_id, name, self.envelope(), resource=about.resource, resource_id=_text(about.id))
+        await self.services.handler.handle(command, check)
+
+    def to_command(self, tenant_id: UUID, name: str, about: About, key_suffix: str = "") -> Command:
+        """This request as a command for a ledger: with its envelope, its Idempotency-Key, its If-Match and its time."""
+        key = headers.idempotency_key(self.request)
+        version = headers.if_match(self.request)
+        if version is not None and about.id is None:
+            raise Problem.at("If-Match", "not_applicable", "If-Match is for resources that exist.")
+        return Command(
+            tenant_id,
+            name,
+            self.envelope(),
+            command_id=None if key is None else uuid5(self.session.key_id, key + key_suffix),
+            request_hash=None if key is None else self._request_hash(),
+            occurred_at=headers.occurred_at(self.request),
+            expect={} if version is None or about.id is None else {about.id: version},
+            resource=about.resource,
+            resource_id=_text(about.id),
+        )
+
+    def envelope(self) -> Envelope:
+        session, request = self.session, self.request
+        on_behalf_of = session.caller.on_behalf_of
+        actor: ActorType = "api_key" if session.key_user_id is None else "user"
+        return Envelope(
+            actor_type=actor,
+            actor_id=str(session.key_id),
+            user_id=session.key_user_id or on_behalf_of,
+            on_behalf_of=on_behalf_of,
+            correlation_id=headers.uuid(request, "Gesta-Correlation-Id"),
+            ip=None if request.client is None else request.client.host,
+            user_agent=headers.user_agent(request),
+            request_id=request.scope["request_id"],
+        )
+
+    def _request_hash(self) -> bytes:
+        request = self.request
+        digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode())
+        digest.update(getattr(request, "_body", b""))
+        return digest.digest()
+
+    def answer(
+        self,
+        done: Done,
+        tenant_id: UUID,
+        *,
+        status: int = 200,
+        location: str | None = None,
+        versioned: str | None = None,
+        unstored: Mapping[str, Json] | None = None,
+    ) -> Response:
+        """A command's result, with what says where it stands. `unstored`: added to the answer of the first time only."""
+        result = done.result
+        head: dict[str, str] = {}
+        if done.position:
+            head["Gesta-Position"] = str(Position(tenant_id, done.epoch, done.position))
+        if done.replayed:
+            head["Idempotency-Replayed"] = "true"
+        if isinstance(result, dict):
+            part = result if versioned is None else result[versioned]
+            head["ETag"] = answers.etag(part["version"])
+            if location is not None:
+                head["Location"] = location.format_map(result)
+            if unstored is not None and not done.replayed:
+                result = {**result, **unstored}
+        return answers.answer(result, status, head)
+
+    # Questions
+
+    async def rows(
+        self, questions: Sequence[Question], *, platform: bool = False, as_platform: bool = False
+    ) -> tuple[list[list[Row]], dict[str, str]]:
+        """The rows of each question, and the headers that say how fresh they are.
+
+        `platform`: the answer depends on the platform's ledger as well. `as_platform`: it is the platform's alone.
+        """
+        tenant_id = PLATFORM if as_platform else self.tenant_id
+        also = (PLATFORM,) if platform and tenant_id != PLATFORM else ()
+        answer = await self.services.reads.ask(Read.of(self.request, tenant_id, also), questions)
+        return answer.rows, freshness_headers(answer.freshness)
+
+    async def one(
+        self, statement: str, params: Mapping[str, Any], *, platform: bool = False, as_platform: bool = False
+    ) -> Response:
+        """The one row of a question, or 404."""
+        question = Question(statement, {"tenant_id": self.tenant_id, **params})
+        (rows,), head = await self.rows([question], platform=platform, as_platform=as_platform)
+        if not rows:
+            raise not_found()
+        return answers.answer(rows[0], 200, {**head, "ETag": answers.etag(rows[0]["version"])})
+
+    async def page(self, listing: Listing, *, platform: bool = False, as_platform: bool = False, **fixed: Any) -> Response:
+        """One page of a list, as the query asks for it. `fixed`: parameters that the route itself sets."""
+        wanted = listing.parse(self.request.query_params, self.tenant_id, fixed)
+        (rows,), head = await self.rows([wanted.question()], platform=platform, as_platform=as_platform)
+        return answers.answer(wanted.page(rows), 200, head)
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)

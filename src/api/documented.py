@@ -1,0 +1,110 @@
+"""How a route is described in OpenAPI: its parameters, what it answers, and the problem document for everything else."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from api.listing import Listing
+from api.routing import Calling
+from domain.facts import Json
+
+__all__ = ["Calling", "documented", "paged"]
+
+PROBLEM: dict[str, Any] = {"$ref": "#/components/schemas/Problem"}
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "errors", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "Stable; made for programs."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["path", "code", "message"],
+                "properties": {
+                    "path": {"type": "string", "description": "JSON pointer, query parameter or header at fault."},
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+        "request_id": {"type": "string"},
+    },
+    "example": {
+        "type": "https://gesta.invalid/problems/invalid",
+        "title": "Unprocessable Entity",
+        "status": 422,
+        "detail": "The request is not acceptable.",
+        "code": "invalid",
+        "errors": [{"path": "/input/amount", "code": "required", "message": "This is required."}],
+        "request_id": "0198c0de-0000-7000-8000-000000000000",
+    },
+}
+ALWAYS = {400: "Malformed", 401: "No valid API key", 403: "Not permitted", 422: "Not acceptable", 503: "Busy or unavailable"}
+COMMANDS = {
+    404: "Not found",
+    409: "In conflict with the rules or with another command",
+    412: "Changed since it was read",
+    413: "Body too large",
+    415: "Not JSON",
+}
+
+
+def _problems(statuses: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {"description": words, "content": {"application/problem+json": {"schema": PROBLEM}}}
+        for status, words in statuses.items()
+    }
+
+
+def _header(name: str, schema: dict[str, Any], words: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "schema": schema, "description": words}
+
+
+UUID_SCHEMA = {"type": "string", "format": "uuid"}
+COMMON = [
+    _header("Gesta-Tenant", {"type": "string"}, "For a platform key: the tenant's id or slug."),
+    _header("Gesta-On-Behalf-Of", UUID_SCHEMA, "The member on whose behalf this is; needs users:act_as."),
+]
+COMMAND = [
+    _header(
+        "Idempotency-Key", {"type": "string", "maxLength": 255}, "A repeated request with this key is answered, not done again."
+    ),
+    _header("If-Match", {"type": "string"}, "The ETag that was seen last; 412 if it has changed."),
+    _header("Gesta-Occurred-At", {"type": "string", "format": "date-time"}, "When it happened; needs events:backdate."),
+    _header("Gesta-Correlation-Id", UUID_SCHEMA, "Kept with every event."),
+]
+
+
+def documented(
+    summary: str,
+    answer: str,
+    *,
+    parameters: list[dict[str, Any]] | None = None,
+    creates: bool = False,
+    example: Any = None,
+) -> dict[str, Any]:
+    """The keyword arguments of a route. With `parameters` (even none) it is a question, without a command."""
+    is_command = parameters is None
+    headers = [*COMMON, *COMMAND] if is_command else COMMON
+    content = {"application/json": {"schema": {"type": "object"}, **({} if example is None else {"example": example})}}
+    status = 201 if creates else 200
+    return {
+        "summary": summary,
+        "response_class": Response,
+        "responses": {
+            status: {"description": answer, "content": content},
+            **_problems({**ALWAYS, **(COMMANDS if is_command else {404: "Not found"})}),
+        },
+        "openapi_extra": {"parameters": [*headers, *(parameters or ())]},
+    }
+
+
+def paged(summary: str, listing: Listing) -> dict[str, Any]:
+    """A route that lists."""
+    example: Json = {"items": [], "next_cursor": None}
+    return documented(summary, "One page", parameters=listing.parameters, example=example)

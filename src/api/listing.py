@@ -1,0 +1,276 @@
+"""Lists: which filters and orders there are, and one page of them by keyset.
+
+A list is a value: its statement, its filters, its orders. From it come the SQL (composed from these fixed parts, never
+from what a client sent), the check of the query, and the description in OpenAPI. A page begins after the last row of the
+one before; its cursor holds that row's sort keys and is bound to list, tenant, filters and order.
+"""
+
+import hashlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg import sql
+from starlette.datastructures import QueryParams
+
+from api import answers, headers
+from api.problems import Problem
+from api.reads import Question, Row
+from domain.facts import Json
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+DIGEST_BYTES = 12
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type of value in a query: how its text is read (ValueError says what it must be) and described."""
+
+    read: Callable[[str], Any]
+    schema: Json
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ValueError("a UUID") from None
+
+
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("true or false")
+    return text == "true"
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError("not empty")
+    return text
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise ValueError("a whole number")
+    return int(text)
+
+
+TEXT = Kind(_text, {"type": "string", "minLength": 1})
+UUID_ = Kind(_uuid, {"type": "string", "format": "uuid"})
+TIME = Kind(headers.moment, {"type": "string", "format": "date-time"})
+BOOLEAN = Kind(_boolean, {"type": "boolean"})
+WHOLE = Kind(_whole, {"type": "integer", "minimum": 0})
+
+
+def choice(*values: str) -> Kind:
+    def read(text: str) -> str:
+        if text not in values:
+            raise ValueError(f"one of {', '.join(values)}")
+        return text
+
+    return Kind(read, {"type": "string", "enum": list(values)})
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition on %(<its name>)s. A mapping where the value chooses the condition rather than being compared."""
+
+    kind: Kind
+    clause: sql.SQL | Mapping[Any, sql.SQL]
+    description: str
+    driving: sql.SQL | None = None
+    """The condition where the rows come from the source that was chosen for this filter."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows come from: a SELECT with its WHERE begun, and the columns that order them, with the kinds of these.
+
+    The columns are expressions in the statement; the rows have them under `names`.
+    """
+
+    select: sql.SQL
+    columns: tuple[sql.Identifier, ...]
+    names: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    drives: str | None = None
+    """The filter, or prefix of filters, for which rows come from here."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A way to sort: its source, and others where a filter is served by another index."""
+
+    source: Source
+    descending: bool
+    instead: tuple[Source, ...] = ()
+    """The first whose filter is given wins. What the order means is the same."""
+
+    def source_for(self, filters: Mapping[str, Any]) -> Source:
+        for source in self.instead:
+            assert source.drives is not None
+            if any(name == source.drives or (source.drives.endswith(".") and name.startswith(source.drives)) for name in filters):
+                return source
+        return self.source
+
+
+@dataclass(frozen=True)
+class Listing:
+    """`orders`: the first one is the default."""
+
+    name: str
+    orders: Mapping[str, Order]
+    filters: Mapping[str, Filter] = field(default_factory=dict)
+    prefixed: Mapping[str, Filter] = field(default_factory=dict)
+    """Filters named `<prefix><anything>`, the prefix ending in a dot; in their conditions {name} and {value} are filled in."""
+    only_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Filters that go with certain orders, the first being their default, and these orders go with them."""
+
+    @property
+    def parameters(self) -> list[dict[str, Any]]:
+        """For OpenAPI, and therefore also what the route accepts."""
+        named = [(name, wanted.kind.schema, wanted.description) for name, wanted in self.filters.items()]
+        named += [(f"{prefix}*", wanted.kind.schema, wanted.description) for prefix, wanted in self.prefixed.items()]
+        named += [
+            ("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "How many at most."),
+            ("cursor", {"type": "string"}, "`next_cursor` of the page before."),
+            ("order", {"type": "string", "enum": list(self.orders), "default": next(iter(self.orders))}, "How they are sorted."),
+        ]
+        return [_parameter(*one) for one in (*named, *FRESHNESS_PARAMETERS)]
+
+    def parse(self, query: QueryParams, tenant_id: UUID, fixed: Mapping[str, Any]) -> "Wanted":
+        """What is asked for. Raises Problem naming the parameter at fault."""
+        limit = read_parameter("limit", WHOLE, query.get("limit", str(DEFAULT_LIMIT)))
+        if not 1 <= limit <= MAX_LIMIT:
+            raise Problem.at("limit", "range", f"limit is between 1 and {MAX_LIMIT}.")
+        orders = self._orders_for(query)
+        order = query.get("order", orders[0])
+        if order not in orders:
+            raise Problem.at("order", "unknown_value", f"order is one of {', '.join(orders)}.")
+        filters = {name: read_parameter(name, self.filters[name].kind, query[name]) for name in self.filters if name in query}
+        for prefix, wanted in self.prefixed.items():
+            for name in [name for name in query if name.startswith(prefix)]:
+                filters[name] = read_parameter(name, wanted.kind, query[name])
+        return Wanted(self, tenant_id, limit, order, filters, fixed).after(query.get("cursor"))
+
+    def _orders_for(self, query: QueryParams) -> Sequence[str]:
+        for name, orders in self.only_with.items():
+            if name in query:
+                return orders
+        bound = {order for orders in self.only_with.values() for order in orders}
+        return [order for order in self.orders if order not in bound]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One page of a list, as a client asked for it."""
+
+    listing: Listing
+    tenant_id: UUID
+    limit: int
+    order: str
+    filters: Mapping[str, Any]
+    fixed: Mapping[str, Any]
+    last: tuple[Any, ...] | None = None
+    """Sort keys of the last row of the page before."""
+
+    @property
+    def source(self) -> Source:
+        return self.listing.orders[self.order].source_for(self.filters)
+
+    def question(self) -> Question:
+        """The statement asks for one row more than the page has: it says whether there is another page."""
+        order = self.listing.orders[self.order]
+        source = self.source
+        params: dict[str, Any] = {"tenant_id": self.tenant_id, "limit": self.limit + 1, **self.fixed}
+        parts: list[sql.Composable] = [source.select]
+        undriven = source.drives
+        for name, value in self.filters.items():
+            drives = undriven is not None and name.startswith(undriven)
+            parts.append(self._condition(name, value, params, drives=drives))
+            undriven = None if drives else undriven
+        if self.last is not None:
+            places = [f"last_{number}" for number, _ in enumerate(self.last)]
+            params.update(zip(places, self.last, strict=True))
+            comparison = BEFORE if order.descending else AFTER
+            parts.append(comparison.format(_comma(source.columns), _comma([sql.Placeholder(place) for place in places])))
+        direction = DESCENDING if order.descending else ASCENDING
+        parts.append(ORDER_LIMIT.format(_comma([direction.format(column) for column in source.columns])))
+        return Question(sql.SQL("\n").join(parts), params)
+
+    def _condition(self, name: str, value: Any, params: dict[str, Any], *, drives: bool) -> sql.Composable:
+        wanted = self.listing.filters.get(name)
+        if wanted is not None:
+            params[name] = value
+            clause = wanted.driving if drives and wanted.driving is not None else wanted.clause
+            return clause if isinstance(clause, sql.SQL) else clause[value]
+        prefix, wanted = next((p, w) for p, w in self.listing.prefixed.items() if name.startswith(p))
+        clause = wanted.driving if drives and wanted.driving is not None else wanted.clause
+        assert isinstance(clause, sql.SQL)
+        number = len(params)
+        params[f"name_{number}"] = name.removeprefix(prefix)
+        params[f"value_{number}"] = value
+        return clause.format(name=sql.Placeholder(f"name_{number}"), value=sql.Placeholder(f"value_{number}"))
+
+    def page(self, rows: Sequence[Row]) -> Json:
+        items = rows[: self.limit]
+        return {"items": items, "next_cursor": self._cursor(items[-1]) if len(rows) > self.limit else None}
+
+    def _cursor(self, row: Row) -> str:
+        keys = answers.to_json([row[name] for name in self.source.names])
+        return urlsafe_b64encode(self._digest(keys) + keys).rstrip(b"=").decode()
+
+    def after(self, cursor: str | None) -> "Wanted":
+        """The page that a cursor of this very list leads to. Raises Problem for any other text."""
+        if cursor is None:
+            return self
+        try:
+            packed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        except ValueError:
+            packed = b""
+        keys = packed[DIGEST_BYTES:]
+        if not keys or packed[:DIGEST_BYTES] != self._digest(keys):
+            raise Problem.at("cursor", "cursor", "cursor is not one of this list with these filters and this order.")
+        last = tuple(kind.read(str(value)) for kind, value in zip(self.source.kinds, orjson.loads(keys), strict=True))
+        return Wanted(self.listing, self.tenant_id, self.limit, self.order, self.filters, self.fixed, last)
+
+    def _digest(self, keys: bytes) -> bytes:
+        """Binds a cursor to its list. No secret: a forged one would show its forger nothing that a filter would not."""
+        bound = [self.listing.name, str(self.tenant_id), self.order, sorted((k, str(v)) for k, v in self.filters.items())]
+        return hashlib.blake2b(orjson.dumps(bound) + keys, digest_size=DIGEST_BYTES).digest()
+
+
+BEFORE = sql.SQL("   AND ({}) < ({})")
+AFTER = sql.SQL("   AND ({}) > ({})")
+DESCENDING = sql.SQL("{} DESC")
+ASCENDING = sql.SQL("{}")
+ORDER_LIMIT = sql.SQL(" ORDER BY {}\n LIMIT %(limit)s")
+
+FRESHNESS_PARAMETERS: tuple[tuple[str, Json, str], ...] = (
+    ("at_least", {"type": "string"}, "A `Gesta-Position`: wait until the tables have reached it."),
+    ("consistency", {"type": "string", "enum": ["eventual"]}, "Do not wait for the tables to catch up."),
+)
+FRESHNESS = [
+    {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+    for name, schema, description in FRESHNESS_PARAMETERS
+]
+
+
+def _parameter(name: str, schema: Json, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+
+
+def _comma(parts: Sequence[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)
+
+
+def read_parameter(name: str, kind: Kind, text: str) -> Any:
+    """The value of a query parameter. Raises Problem naming it."""
+    try:
+        return kind.read(text)
+    except ValueError as error:
+        raise Problem.at(name, "value", f"{name} is {error}.") from None

@@ -1,0 +1,138 @@
+"""Who there is and what they may do: tenants, users, members, roles, permissions, API keys."""
+
+from psycopg import sql
+
+from api.listing import TEXT, Filter, Listing, Source
+from api.queries.common import by_creation, two_ways
+
+TENANT = """
+SELECT t.id, t.slug, t.name, t.domain, t.description, t.settings, t.is_active, t.subscription_tier, t.subscription_status,
+       t.billing_email, t.version, t.created_at, t.updated_at
+  FROM projections.tenants t
+ WHERE t.id = %(tenant_id)s
+"""
+
+TENANT_BY_ID = """
+SELECT t.id, t.slug, t.name, t.domain, t.description, t.settings, t.is_active, t.subscription_tier, t.subscription_status,
+       t.billing_email, t.version, t.created_at, t.updated_at
+  FROM projections.tenants t
+ WHERE t.id = %(id)s
+"""
+
+SELECT_TENANTS = sql.SQL("""
+SELECT t.id, t.slug, t.name, t.domain, t.description, t.settings, t.is_active, t.subscription_tier, t.subscription_status,
+       t.billing_email, t.version, t.created_at, t.updated_at
+  FROM projections.tenants t
+ WHERE true
+""")
+
+TENANTS = Listing(
+    "tenants",
+    two_ways("created_at", by_creation(SELECT_TENANTS, "t.created_at", "t.id")),
+    filters={"slug": Filter(TEXT, sql.SQL("   AND t.slug = %(slug)s"), "With this slug.")},
+)
+
+USER = """
+SELECT u.id, u.email, u.display_name, u.avatar_url, u.preferences, u.is_active, u.last_login_at,
+       u.version, u.created_at, u.updated_at
+  FROM projections.users u
+ WHERE u.id = %(id)s
+"""
+
+SELECT_USERS = sql.SQL("""
+SELECT u.id, u.email, u.display_name, u.avatar_url, u.preferences, u.is_active, u.last_login_at,
+       u.version, u.created_at, u.updated_at
+  FROM projections.users u
+ WHERE true
+""")
+
+# A tenant's users are found from its members: the index of all users would lead through everybody else's.
+SELECT_OWN_USERS = sql.SQL("""
+SELECT u.id, u.email, u.display_name, u.avatar_url, u.preferences, u.is_active, u.last_login_at,
+       u.version, m.created_at, u.updated_at
+  FROM projections.tenant_users m
+  JOIN projections.users u ON u.id = m.user_id
+ WHERE m.tenant_id = %(tenant_id)s
+""")
+
+# The address leads to its user by the platform's claim on it (`email_owner`), since lower(email) reaches no index here.
+USERS = Listing(
+    "users",
+    two_ways("created_at", by_creation(SELECT_USERS, "u.created_at", "u.id")),
+    filters={"email": Filter(TEXT, sql.SQL("   AND u.id = %(email_owner)s"), "With this address.")},
+)
+OWN_USERS = Listing(
+    "own-users",
+    two_ways("created_at", by_creation(SELECT_OWN_USERS, "m.created_at", "m.user_id")),
+    filters={"email": Filter(TEXT, sql.SQL("   AND m.user_id = %(email_owner)s"), "With this address.")},
+)
+
+MEMBER = """
+SELECT m.user_id, m.status, m.invited_by, m.joined_at, m.version, m.created_at, m.updated_at, u.email, u.display_name,
+       ARRAY(SELECT x.role_id FROM projections.tenant_user_roles x
+              WHERE x.tenant_id = %(tenant_id)s AND x.user_id = m.user_id ORDER BY x.role_id) AS role_ids
+  FROM projections.tenant_users m
+  JOIN projections.users u ON u.id = m.user_id
+ WHERE m.tenant_id = %(tenant_id)s AND m.user_id = %(id)s
+"""
+
+SELECT_MEMBERS = sql.SQL("""
+SELECT m.user_id, m.status, m.invited_by, m.joined_at, m.version, m.created_at, m.updated_at, u.email, u.display_name,
+       ARRAY(SELECT x.role_id FROM projections.tenant_user_roles x
+              WHERE x.tenant_id = %(tenant_id)s AND x.user_id = m.user_id ORDER BY x.role_id) AS role_ids
+  FROM projections.tenant_users m
+  JOIN projections.users u ON u.id = m.user_id
+ WHERE m.tenant_id = %(tenant_id)s
+""")
+
+MEMBERS = Listing("members", two_ways("created_at", by_creation(SELECT_MEMBERS, "m.created_at", "m.user_id", id_name="user_id")))
+
+ROLE = """
+SELECT r.id, r.key, r.name, r.description, r.is_system, r.version, r.created_at, r.updated_at,
+       ARRAY(SELECT p.key FROM projections.role_permissions x JOIN projections.permissions p ON p.id = x.permission_id
+              WHERE x.tenant_id = %(tenant_id)s AND x.role_id = r.id ORDER BY p.key) AS permissions
+  FROM projections.roles r
+ WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
+"""
+
+SELECT_ROLES = sql.SQL("""
+SELECT r.id, r.key, r.name, r.description, r.is_system, r.version, r.created_at, r.updated_at,
+       ARRAY(SELECT p.key FROM projections.role_permissions x JOIN projections.permissions p ON p.id = x.permission_id
+              WHERE x.tenant_id = %(tenant_id)s AND x.role_id = r.id ORDER BY p.key) AS permissions
+  FROM projections.roles r
+ WHERE r.tenant_id = %(tenant_id)s
+""")
+
+ROLES = Listing(
+    "roles",
+    {
+        **two_ways("key", Source(SELECT_ROLES, (sql.Identifier("r", "key"),), ("key",), (TEXT,)), newest_first=False),
+        **two_ways("created_at", by_creation(SELECT_ROLES, "r.created_at", "r.id")),
+    },
+    filters={"key": Filter(TEXT, sql.SQL("   AND r.key = %(key)s"), "With this key.")},
+)
+
+SELECT_PERMISSIONS = sql.SQL("""
+SELECT p.id, p.key, p.resource, p.action, p.description, p.version, p.created_at, p.updated_at
+  FROM projections.permissions p
+ WHERE true
+""")
+
+PERMISSIONS = Listing(
+    "permissions",
+    two_ways("key", Source(SELECT_PERMISSIONS, (sql.Identifier("p", "key"),), ("key",), (TEXT,)), newest_first=False),
+)
+
+SELECT_API_KEYS = sql.SQL("""
+SELECT k.id, k.name, k.user_id, k.permissions, k.expires_at, k.revoked_at, k.created_by, k.version, k.created_at, k.updated_at
+  FROM projections.api_keys k
+ WHERE k.tenant_id = %(tenant_id)s
+""")
+
+API_KEY = """
+SELECT k.id, k.name, k.user_id, k.permissions, k.expires_at, k.revoked_at, k.created_by, k.version, k.created_at, k.updated_at
+  FROM projections.api_keys k
+ WHERE k.tenant_id = %(tenant_id)s AND k.id = %(id)s
+"""
+
+API_KEYS = Listing("api-keys", two_ways("created_at", by_creation(SELECT_API_KEYS, "k.created_at", "k.id")))

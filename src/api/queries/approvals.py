@@ -1,0 +1,77 @@
+"""projections.approval_requests, as one and as a list; who may decide them is in approval_assignees."""
+
+from psycopg import sql
+
+from api.listing import TEXT, TIME, UUID_, Filter, Listing, Source, choice
+from api.queries.common import by_creation, two_ways
+
+APPROVAL = """
+SELECT r.id, r.execution_id, r.activation_id, r.node_id, r.title, r.description, r.priority, r.status, r.outcome, r.outcome_kind,
+       r.approval_type, r.required_approvals, r.received_approvals, r.received_rejections, r.request_data, r.approval_data,
+       r.escalation_rules, r.escalation_level, r.assigned_to, r.requested_by, r.decided_by, r.due_at, r.expires_at,
+       r.first_response_at, r.responded_at, r.version, r.created_at, r.updated_at,
+       coalesce((SELECT jsonb_agg(jsonb_build_object(
+                            'id', d.id, 'step', d.step, 'user_id', d.user_id, 'on_behalf_of', d.on_behalf_of, 'role', d.role,
+                            'outcome', d.outcome, 'kind', d.kind, 'comment', d.comment, 'form_data', d.form_data,
+                            'decided_at', d.decided_at, 'revoked_at', d.revoked_at) ORDER BY d.version, d.id)
+                   FROM projections.approval_decisions d
+                  WHERE d.tenant_id = %(tenant_id)s AND d.request_id = r.id), '[]') AS decisions
+  FROM projections.approval_requests r
+ WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
+"""
+
+SELECT = sql.SQL("""
+SELECT r.id, r.execution_id, r.activation_id, r.node_id, r.title, r.description, r.priority, r.status, r.outcome, r.outcome_kind,
+       r.approval_type, r.required_approvals, r.received_approvals, r.received_rejections, r.request_data, r.approval_data,
+       r.escalation_rules, r.escalation_level, r.assigned_to, r.requested_by, r.decided_by, r.due_at, r.expires_at,
+       r.first_response_at, r.responded_at, r.version, r.created_at, r.updated_at
+  FROM projections.approval_requests r
+ WHERE r.tenant_id = %(tenant_id)s
+""")
+
+# Requests that name a role, found from the role. (tenant, request, kind, value) is the key: each request comes once.
+SELECT_BY_ROLE = sql.SQL("""
+SELECT r.id, r.execution_id, r.activation_id, r.node_id, r.title, r.description, r.priority, r.status, r.outcome, r.outcome_kind,
+       r.approval_type, r.required_approvals, r.received_approvals, r.received_rejections, r.request_data, r.approval_data,
+       r.escalation_rules, r.escalation_level, r.assigned_to, r.requested_by, r.decided_by, r.due_at, r.expires_at,
+       r.first_response_at, r.responded_at, r.version, r.created_at, r.updated_at
+  FROM projections.approval_assignees a
+  JOIN projections.approval_requests r ON r.tenant_id = %(tenant_id)s AND r.id = a.request_id
+ WHERE a.tenant_id = %(tenant_id)s AND a.kind = 'role'
+""")
+
+STATUSES = ("pending", "resolved", "cancelled", "expired")
+
+BY_DUE = Source(SELECT, (sql.Identifier("r", "due_at"), sql.Identifier("r", "id")), ("due_at", "id"), (TIME, UUID_), "overdue")
+
+APPROVALS = Listing(
+    "approvals",
+    {
+        **two_ways(
+            "created_at",
+            by_creation(SELECT, "r.created_at", "r.id"),
+            (by_creation(SELECT_BY_ROLE, "a.created_at", "a.request_id", drives="role"),),
+        ),
+        **two_ways("due_at", BY_DUE, newest_first=False),
+    },
+    filters={
+        "status": Filter(choice(*STATUSES), sql.SQL("   AND r.status = %(status)s"), "How it stands."),
+        "execution_id": Filter(UUID_, sql.SQL("   AND r.execution_id = %(execution_id)s"), "Of this execution."),
+        "role": Filter(TEXT, sql.SQL("   AND a.value = %(role)s"), "Addressed to this role, by key."),
+        "mine": Filter(
+            choice("true"),
+            sql.SQL("""   AND r.status = 'pending' AND EXISTS (
+       SELECT FROM projections.approval_assignees m
+        WHERE m.tenant_id = %(tenant_id)s AND m.request_id = r.id
+          AND (m.kind = 'anyone' OR (m.kind = 'user' AND m.value = %(my_id)s)
+               OR (m.kind = 'role' AND m.value = ANY(%(my_roles)s))))"""),
+            "Open, and addressed to the caller, a role of the caller, or anyone.",
+        ),
+        "overdue": Filter(
+            choice("true"),
+            sql.SQL("   AND r.status = 'pending' AND r.due_at < %(now)s"),
+            "Open, and due before now; sorted by due_at.",
+        ),
+    },
+    only_with={"overdue": ("due_at", "-due_at")},
+)

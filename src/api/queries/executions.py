@@ -1,0 +1,88 @@
+"""projections.workflow_executions, as one and as a list. Each filter leads to the rows in order, by an index of its own."""
+
+from psycopg import sql
+
+from api.listing import TEXT, TIME, Filter, Listing, choice
+from api.queries.common import by_creation, two_ways
+
+EXECUTION = """
+SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
+       e.trigger_type, e.trigger_data, e.input, e.output, e.variables, e.current_nodes, e.error, e.error_details, e.metrics,
+       e.priority, e.parent_execution_id, e.correlation_id, e.scheduled_at, e.started_at, e.completed_at, e.cancelled_at,
+       e.cancelled_by, e.created_by, e.version, e.created_at, e.updated_at,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('kind', 'approval', 'id', r.id, 'node_id', r.node_id,
+                                                     'activation_id', r.activation_id) ORDER BY r.created_at, r.id)
+                   FROM projections.approval_requests r
+                  WHERE r.tenant_id = %(tenant_id)s AND r.execution_id = e.id AND r.status = 'pending'), '[]') AS open,
+       coalesce((SELECT jsonb_object_agg(a.name, a.value)
+                   FROM projections.execution_attributes a
+                  WHERE a.tenant_id = %(tenant_id)s AND a.execution_id = e.id), '{}') AS attributes
+  FROM projections.workflow_executions e
+ WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s
+"""
+
+SELECT = sql.SQL("""
+SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
+       e.trigger_type, e.trigger_data, e.input, e.output, e.variables, e.current_nodes, e.error, e.error_details, e.metrics,
+       e.priority, e.parent_execution_id, e.correlation_id, e.scheduled_at, e.started_at, e.completed_at, e.cancelled_at,
+       e.cancelled_by, e.created_by, e.version, e.created_at, e.updated_at
+  FROM projections.workflow_executions e
+ WHERE e.tenant_id = %(tenant_id)s
+""")
+
+# Executions that have come to a node and wait there, found from its open visits. Of several visits the first one counts.
+SELECT_AT_NODE = sql.SQL("""
+SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
+       e.trigger_type, e.trigger_data, e.input, e.output, e.variables, e.current_nodes, e.error, e.error_details, e.metrics,
+       e.priority, e.parent_execution_id, e.correlation_id, e.scheduled_at, e.started_at, e.completed_at, e.cancelled_at,
+       e.cancelled_by, e.created_by, e.version, e.created_at, e.updated_at
+  FROM projections.node_activations n
+  JOIN projections.workflow_executions e ON e.tenant_id = %(tenant_id)s AND e.id = n.execution_id
+ WHERE n.tenant_id = %(tenant_id)s AND n.status = 'running'
+   AND NOT EXISTS (SELECT FROM projections.node_activations other
+                    WHERE other.tenant_id = %(tenant_id)s AND other.node_id = n.node_id AND other.status = 'running'
+                      AND other.execution_created_at = n.execution_created_at AND other.execution_id = n.execution_id
+                      AND other.id < n.id)
+""")
+
+# Executions with a search attribute, found from its values.
+SELECT_WITH_ATTRIBUTE = sql.SQL("""
+SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
+       e.trigger_type, e.trigger_data, e.input, e.output, e.variables, e.current_nodes, e.error, e.error_details, e.metrics,
+       e.priority, e.parent_execution_id, e.correlation_id, e.scheduled_at, e.started_at, e.completed_at, e.cancelled_at,
+       e.cancelled_by, e.created_by, e.version, e.created_at, e.updated_at
+  FROM projections.execution_attributes first_attribute
+  JOIN projections.workflow_executions e ON e.tenant_id = %(tenant_id)s AND e.id = first_attribute.execution_id
+ WHERE first_attribute.tenant_id = %(tenant_id)s
+""")
+
+STATUSES = ("running", "paused", "completed", "failed", "cancelled")
+
+EXECUTIONS = Listing(
+    "executions",
+    two_ways(
+        "created_at",
+        by_creation(SELECT, "e.created_at", "e.id"),
+        (
+            by_creation(SELECT_AT_NODE, "n.execution_created_at", "n.execution_id", drives="node_id"),
+            by_creation(SELECT_WITH_ATTRIBUTE, "first_attribute.created_at", "first_attribute.execution_id", drives="attr."),
+        ),
+    ),
+    filters={
+        "status": Filter(choice(*STATUSES), sql.SQL("   AND e.status = %(status)s"), "How it stands."),
+        "workflow_key": Filter(TEXT, sql.SQL("   AND e.workflow_key = %(workflow_key)s"), "Of this workflow."),
+        "business_key": Filter(TEXT, sql.SQL("   AND e.business_key = %(business_key)s"), "With this business key."),
+        "node_id": Filter(TEXT, sql.SQL("   AND n.node_id = %(node_id)s"), "Waiting at this node."),
+        "created_from": Filter(TIME, sql.SQL("   AND e.created_at >= %(created_from)s"), "Recorded at or after."),
+        "created_to": Filter(TIME, sql.SQL("   AND e.created_at < %(created_to)s"), "Recorded before."),
+    },
+    prefixed={
+        "attr.": Filter(
+            TEXT,
+            sql.SQL("""   AND EXISTS (SELECT FROM projections.execution_attributes a
+                WHERE a.tenant_id = %(tenant_id)s AND a.execution_id = e.id AND a.name = {name} AND a.value = {value})"""),
+            "With this search attribute, by name.",
+            driving=sql.SQL("   AND first_attribute.name = {name} AND first_attribute.value = {value}"),
+        )
+    },
+)

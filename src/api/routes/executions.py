@@ -1,0 +1,179 @@
+"""Executions: start them, watch them, steer them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Body as Default
+from pydantic import ConfigDict, Field
+from starlette.responses import Response
+
+from api import answers
+from api.call import About
+from api.documented import Calling, documented, paged
+from api.listing import FRESHNESS
+from api.models import NO_REASON, Body, Name, Object, Priority, Reason
+from api.problems import Problem, from_exception
+from api.queries import executions as queries
+from api.routing import query, router
+from domain.access import Rights
+from domain.facts import Decided, Invalid, Json, View
+from engine import engine as workflows
+from engine.engine import Engine
+
+routes = router("executions")
+
+MAX_WAIT = 60
+MAX_BULK = 1_000
+BULK_IN_FLIGHT = 32
+BusinessKey = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Start(Body):
+    workflow_key: Name
+    version: Annotated[int, Field(ge=1)] | None = None
+    business_key: BusinessKey | None = None
+    input: Object = Field(default_factory=dict)
+    priority: Priority = 0
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"workflow_key": "expense", "business_key": "E-1042", "input": {"amount": 240}}]}
+    )
+
+
+class BulkItem(Body):
+    business_key: BusinessKey | None = None
+    input: Object = Field(default_factory=dict)
+
+
+class Bulk(Body):
+    workflow_key: Name
+    items: Annotated[list[BulkItem], Field(min_length=1, max_length=MAX_BULK)]
+
+
+class Signal(Body):
+    name: Name
+    payload: Any = None
+
+
+def _start(engine: Engine, body: Start) -> Callable[[View, Rights], Decided]:
+    def decide(view: View, who: Rights) -> Decided:
+        workflow_id = view.owner("workflow.key", body.workflow_key)
+        if workflow_id is None:
+            raise Invalid("There is no such workflow.", "/workflow_key")
+        return workflows.start(
+            view,
+            engine,
+            workflow_id=workflow_id,
+            input=body.input,
+            version=body.version,
+            business_key=body.business_key,
+            priority=body.priority,
+            created_by=who.user_id,
+        )
+
+    return decide
+
+
+@routes.post("/executions", status_code=201, **documented("Start an execution", "Execution started", creates=True))
+async def start(call: Calling, body: Start) -> Response:
+    decide = _start(call.services.engine, body)
+    return await call.command(
+        "execution.start", "executions:start", decide, About("execution"), status=201, location="/v1/executions/{id}"
+    )
+
+
+@routes.post("/executions/bulk", **documented("Start many executions", "One result per item, in their order"))
+async def bulk(call: Calling, body: Bulk) -> Response:
+    """A refused item does not stop the others. A result has a `status` and, if refused, a `problem`."""
+    free = asyncio.Semaphore(BULK_IN_FLIGHT)
+
+    async def one(number: int, item: BulkItem) -> Json:
+        wanted = Start(workflow_key=body.workflow_key, business_key=item.business_key, input=item.input)
+        async with free:
+            try:
+                done = await call.decide(
+                    "execution.start",
+                    "executions:start",
+                    _start(call.services.engine, wanted),
+                    About("execution"),
+                    key_suffix=f"/{number}",
+                )
+            except Exception as error:
+                problem = from_exception(error)
+                if problem is None:
+                    raise
+                return {"status": problem.status, "problem": problem.document(call.request.scope["request_id"])}
+        return {"status": 201, "execution": done.result}
+
+    results = await asyncio.gather(*(one(number, item) for number, item in enumerate(body.items)))
+    return answers.answer({"items": results})
+
+
+@routes.get("/executions", **paged("List executions", queries.EXECUTIONS))
+async def list_executions(call: Calling) -> Response:
+    call.require("executions:read")
+    return await call.page(queries.EXECUTIONS)
+
+
+WAIT = query(
+    "wait",
+    {"type": "integer", "minimum": 0, "maximum": MAX_WAIT},
+    "Seconds to wait for the execution to end before answering how it stands.",
+)
+
+
+@routes.get("/executions/{id}", **documented("Get an execution", "The execution", parameters=[WAIT, *FRESHNESS]))
+async def get(call: Calling, id: UUID) -> Response:
+    call.require("executions:read")
+    seconds = _seconds(call.request.query_params.get("wait"))
+    response = await call.one(queries.EXECUTION, {"id": id})
+    if seconds:
+        await call.services.waiter.ended(call.tenant_id, id, seconds)
+        response = await call.one(queries.EXECUTION, {"id": id})
+    return response
+
+
+def _seconds(text: str | None) -> int:
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdigit() and int(text[:9]) <= MAX_WAIT):
+        raise Problem.at("wait", "range", f"wait is a whole number of seconds from 0 to {MAX_WAIT}.")
+    return int(text)
+
+
+@routes.post("/executions/{id}/cancel", **documented("Cancel an execution", "How it stands"))
+async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    return await _steer(call, id, "cancel", lambda view, who: workflows.cancel(view, _of(call), id, body.reason, who.user_id))
+
+
+@routes.post("/executions/{id}/terminate", **documented("End an execution at once, without compensation", "How it stands"))
+async def terminate(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    return await _steer(
+        call, id, "terminate", lambda view, who: workflows.terminate(view, _of(call), id, body.reason, who.user_id)
+    )
+
+
+@routes.post("/executions/{id}/pause", **documented("Pause an execution", "How it stands"))
+async def pause(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    return await _steer(call, id, "pause", lambda view, _who: workflows.pause(view, _of(call), id, body.reason))
+
+
+@routes.post("/executions/{id}/resume", **documented("Resume a paused execution", "How it stands"))
+async def resume(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    return await _steer(call, id, "resume", lambda view, _who: workflows.resume(view, _of(call), id, body.reason))
+
+
+@routes.post("/executions/{id}/signal", **documented("Send a signal to an execution", "How it stands"))
+async def signal(call: Calling, id: UUID, body: Signal) -> Response:
+    return await _steer(call, id, "signal", lambda view, _who: workflows.signal(view, _of(call), id, body.name, body.payload))
+
+
+def _of(call: Calling) -> Engine:
+    return call.services.engine
+
+
+async def _steer(call: Calling, execution_id: UUID, verb: str, decide: Callable[[View, Rights], Decided]) -> Response:
+    about = About("execution", execution_id)
+    return await call.command(f"execution.{verb}", "executions:control", decide, about)

@@ -1,0 +1,70 @@
+"""Is this process alive, can it serve, what has it counted. Nobody needs a key for these."""
+
+import asyncio
+
+import psycopg
+from fastapi import APIRouter
+from psycopg_pool import PoolTimeout
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import answers
+from api.metrics import MEDIA_TYPE
+from api.routing import OpenRoute
+from api.services import Services
+
+routes = APIRouter(route_class=OpenRoute, tags=["operations"])
+
+CHECK_SECONDS = 2.0
+
+# Ledgers whose tables are behind. A tenant's last position is one index look-up.
+SELECT_LAG = """
+SELECT count(*) FILTER (WHERE last.position > coalesce(f.position, 0)),
+       coalesce(sum(last.position - coalesce(f.position, 0)), 0)::bigint,
+       (SELECT count(*) FROM runtime.projection_faults)
+  FROM ledger.heads h
+  JOIN LATERAL (SELECT e.position FROM ledger.events e
+                 WHERE e.tenant_id = h.tenant_id ORDER BY e.position DESC LIMIT 1) last ON true
+  LEFT JOIN projections.freshness f ON f.tenant_id = h.tenant_id
+"""
+
+
+@routes.get("/healthz", summary="Is the process alive", response_class=Response)
+async def healthz() -> Response:
+    return answers.answer({"status": "ok"})
+
+
+@routes.get("/readyz", summary="Can it serve", response_class=Response)
+async def readyz(request: Request) -> Response:
+    """503 where the database is out of reach or its schema is not this version's. Lag and faults are told, not judged."""
+    services: Services = request.app.state.services
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            behind, events, faults = await _lag(services)
+    except (psycopg.Error, PoolTimeout, TimeoutError) as error:
+        problem = {"status": "unavailable", "database": type(error).__name__}
+        return answers.answer(problem, 503)
+    projections = {"ledgers_behind": behind, "events_behind": events, "ledgers_stopped": faults}
+    return answers.answer({"status": "ok", "database": "ok", "projections": projections})
+
+
+@routes.get("/metrics", summary="What this process has counted, for Prometheus", response_class=Response)
+async def metrics(request: Request) -> Response:
+    services: Services = request.app.state.services
+    gauges: dict[str, float] = {}
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            behind, events, faults = await _lag(services)
+        gauges |= {"gesta_ledgers_behind": behind, "gesta_events_behind": events, "gesta_ledgers_stopped": faults}
+    except (psycopg.Error, PoolTimeout, TimeoutError):
+        gauges["gesta_database_up"] = 0
+    else:
+        gauges["gesta_database_up"] = 1
+    return Response(services.metrics.render(gauges), media_type=MEDIA_TYPE)
+
+
+async def _lag(services: Services) -> tuple[int, int, int]:
+    async with services.system_pool.connection() as connection:
+        row = await (await connection.execute(SELECT_LAG)).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2]

@@ -1,0 +1,77 @@
+"""What happened: the audit log, the events, and one execution's history."""
+
+from uuid import UUID
+
+from starlette.responses import Response
+
+from api import answers
+from api.documented import Calling, documented, paged
+from api.listing import DEFAULT_LIMIT, MAX_LIMIT, WHOLE, read_parameter
+from api.problems import Problem, not_found
+from api.queries.audit import AUDIT_LOGS
+from api.queries.ledger import event_item, history_item
+from api.routing import query, router
+from domain.execution import ExecutionStarted
+from store.reading import read_ledger, read_stream
+from store.topics import UnknownTopic, class_of, topics_of
+
+routes = router("events")
+
+LIMIT = query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "How many at most.")
+AFTER = query("after", {"type": "integer", "minimum": 0, "default": 0}, "Only events above this position.")
+TOPICS_WANTED = query("topics", {"type": "string"}, "Only these topics, separated by commas.")
+CURSOR = query("cursor", {"type": "string"}, "`next_cursor` of the page before.")
+
+
+@routes.get("/audit-logs", **paged("List the audit log", AUDIT_LOGS))
+async def list_audit_logs(call: Calling) -> Response:
+    call.require("audit:read")
+    return await call.page(AUDIT_LOGS)
+
+
+@routes.get("/events", **documented("Read the events", "Events by position", parameters=[AFTER, TOPICS_WANTED, LIMIT, CURSOR]))
+async def list_events(call: Calling) -> Response:
+    """In the order of the ledger. `next_cursor` is None at its end; go on later with `after` = the last position seen."""
+    call.require("events:read")
+    given = call.request.query_params
+    limit = _limit(call)
+    start = "cursor" if "cursor" in given else "after"
+    after = read_parameter(start, WHOLE, given.get(start, "0"))
+    topics = _topics(given.get("topics"))
+    async with call.services.reads.as_tenant(call.tenant_id) as connection:
+        found = await read_ledger(connection, call.tenant_id, after, limit + 1, topics)
+    cursor = str(found[limit - 1].position) if len(found) > limit else None
+    return answers.answer({"items": [event_item(record) for record in found[:limit]], "next_cursor": cursor})
+
+
+@routes.get("/executions/{id}/history", **documented("Read an execution's history", "Its steps", parameters=[LIMIT, CURSOR]))
+async def history(call: Calling, id: UUID) -> Response:
+    """In the order in which it happened, read from the ledger: never stale."""
+    call.require("executions:read")
+    limit = _limit(call)
+    after = read_parameter("cursor", WHOLE, call.request.query_params.get("cursor", "0"))
+    async with call.services.reads.as_tenant(call.tenant_id) as connection:
+        first = await read_stream(connection, call.tenant_id, id, 0, 1)
+        if not first or not isinstance(first[0].event, ExecutionStarted):
+            raise not_found()
+        found = await read_stream(connection, call.tenant_id, id, after, limit + 1)
+    items = [history_item(record) for record in found[:limit]]
+    cursor = str(found[limit - 1].version) if len(found) > limit else None
+    return answers.answer({"items": items, "next_cursor": cursor})
+
+
+def _limit(call: Calling) -> int:
+    limit: int = read_parameter("limit", WHOLE, call.request.query_params.get("limit", str(DEFAULT_LIMIT)))
+    if not 1 <= limit <= MAX_LIMIT:
+        raise Problem.at("limit", "range", f"limit is between 1 and {MAX_LIMIT}.")
+    return limit
+
+
+def _topics(text: str | None) -> list[str] | None:
+    """The stored topics of the events that are wanted: a newer or older version of a topic is the same kind of event."""
+    if text is None:
+        return None
+    try:
+        return list(topics_of(*(class_of(topic) for topic in text.split(","))))
+    except UnknownTopic as error:
+        raise Problem.at("topics", "unknown_value", f"There is no topic {error.topic!r}.") from None

@@ -1,0 +1,140 @@
+"""Users, who belong to the platform, and members, who are users in a tenant."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+from starlette.responses import Response
+
+from api import provisioning
+from api.call import About
+from api.documented import Calling, documented, paged
+from api.listing import FRESHNESS
+from api.models import Body, Id, Name, Object
+from api.queries import access as queries
+from api.routing import router
+from domain import member, user
+from domain.access import Rights
+from domain.envelope import PLATFORM
+from domain.facts import Decided, Invalid, NotFound, View
+from domain.member import MEMBER
+
+routes = router("people")
+
+RoleIds = Annotated[list[Id], Field(max_length=100)]
+
+
+class NewUser(Body):
+    email: Name
+    display_name: Name
+    avatar_url: Name | None = None
+    preferences: Object = Field(default_factory=dict)
+
+
+class UserChange(Body):
+    display_name: Name = ""
+    avatar_url: Name | None = None
+    preferences: Object = Field(default_factory=dict)
+    is_active: bool = True
+
+
+class NewMember(Body):
+    user_id: Id
+    role_ids: RoleIds
+
+
+class MemberChange(Body):
+    role_ids: RoleIds
+
+
+@routes.post("/users", status_code=201, **documented("Register a user", "Registered", creates=True))
+async def register(call: Calling, body: NewUser) -> Response:
+    about = About("user")
+    await call.authorize("user.register", "users:manage", about)
+    return await call.platform_command(
+        "user.register",
+        lambda view: user.register(view, view.new_id(), body.email, body.display_name, body.avatar_url, body.preferences),
+        about,
+        status=201,
+        location="/v1/users/{id}",
+    )
+
+
+@routes.get("/users", **paged("List users", queries.OWN_USERS))
+async def list_users(call: Calling) -> Response:
+    """A tenant sees those who are or were its members; the platform, outside any tenant, sees all."""
+    call.require("users:read")
+    listing = queries.USERS if call.tenant_id == PLATFORM else queries.OWN_USERS
+    email = call.request.query_params.get("email")
+    owner = None if email is None else await call.services.handler.lookup(PLATFORM, "user.email", email.lower())
+    return await call.page(listing, platform=True, email_owner=owner)
+
+
+@routes.get("/users/{id}", **documented("Get a user", "The user", parameters=FRESHNESS))
+async def get_user(call: Calling, id: UUID) -> Response:
+    call.require("users:read")
+    return await call.one(queries.USER, {"id": id}, platform=True)
+
+
+@routes.patch("/users/{id}", **documented("Change a user", "How the user stands"))
+async def change_user(call: Calling, id: UUID, body: UserChange) -> Response:
+    def of_ours(view: View, who: Rights) -> None:
+        if not who.platform and not view.read(MEMBER, id).active:
+            raise NotFound
+
+    about = About("user", id)
+    await call.authorize("user.change", "users:manage", about, of_ours)
+    return await call.platform_command("user.change", lambda view: user.change(view, id, body.given()), about)
+
+
+@routes.post("/members", status_code=201, **documented("Make a user a member", "The member", creates=True))
+async def add(call: Calling, body: NewMember) -> Response:
+    position = await _known_since(call, body.user_id)
+
+    def decide(view: View, who: Rights) -> Decided:
+        if position is None:
+            raise Invalid("There is no such user.", "/user_id")
+        return member.add(view, body.user_id, tuple(body.role_ids), position, who.user_id)
+
+    return await call.command(
+        "member.add", "members:manage", decide, About("member"), status=201, location="/v1/members/{user_id}"
+    )
+
+
+async def _known_since(call: Calling, user_id: UUID) -> int | None:
+    """The platform's position at which a user is known to exist; None for a user who does not."""
+    services = call.services
+    async with services.system_pool.connection() as connection:
+        try:
+            return await provisioning.known_user(services.handler, connection, user_id)
+        except NotFound:
+            return None
+
+
+@routes.get("/members", **paged("List members", queries.MEMBERS))
+async def list_members(call: Calling) -> Response:
+    call.require("users:read")
+    return await call.page(queries.MEMBERS, platform=True)
+
+
+@routes.get("/members/{user_id}", **documented("Get a member", "The member", parameters=FRESHNESS))
+async def get_member(call: Calling, user_id: UUID) -> Response:
+    call.require("users:read")
+    return await call.one(queries.MEMBER, {"id": user_id}, platform=True)
+
+
+@routes.patch("/members/{user_id}", **documented("Give a member other roles", "The member"))
+async def change_roles(call: Calling, user_id: UUID, body: MemberChange) -> Response:
+    return await call.command(
+        "member.change_roles",
+        "members:manage",
+        lambda view, _who: member.change_roles(view, user_id, tuple(body.role_ids)),
+        About("member", user_id),
+    )
+
+
+@routes.delete("/members/{user_id}", **documented("Remove a member", "The member"))
+async def remove(call: Calling, user_id: UUID) -> Response:
+    return await call.command(
+        "member.remove", "members:manage", lambda view, _who: member.remove(view, user_id), About("member", user_id)
+    )

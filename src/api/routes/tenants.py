@@ -1,0 +1,105 @@
+"""Tenants, for the platform; the tenant one is in; and who one is."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Body as Default
+from pydantic import Field
+from starlette.responses import Response
+
+from api import answers, provisioning
+from api.call import About
+from api.documented import Calling, documented, paged
+from api.listing import FRESHNESS
+from api.models import NO_REASON, Body, Name, Object, Reason, Text
+from api.problems import not_found
+from api.queries import access as queries
+from api.routing import router
+from domain import tenant
+from domain.envelope import PLATFORM
+
+routes = router("tenants")
+
+
+class NewTenant(Body):
+    slug: Name
+    name: Name
+    settings: Object = Field(default_factory=dict)
+    domain: Name | None = None
+    description: Text | None = None
+    billing_email: Name | None = None
+
+
+class TenantChange(Body):
+    name: Name = ""
+    settings: Object = Field(default_factory=dict)
+    domain: Name | None = None
+    description: Text | None = None
+    billing_email: Name | None = None
+
+
+@routes.post("/tenants", status_code=201, **documented("Create a tenant", "Created, with its seeded roles", creates=True))
+async def create(call: Calling, body: NewTenant) -> Response:
+    call.session.require_platform()
+    services = call.services
+    command = call.to_command(PLATFORM, "tenant.create", About("tenant"))
+    async with services.system_pool.connection() as connection:
+        done = await provisioning.create_tenant(services.handler, connection, command, body.model_dump())
+    return call.answer(done, PLATFORM, status=201, location="/v1/tenants/{id}")
+
+
+@routes.get("/tenants", **paged("List tenants", queries.TENANTS))
+async def list_tenants(call: Calling) -> Response:
+    call.session.require_platform()
+    return await call.page(queries.TENANTS, as_platform=True)
+
+
+@routes.get("/tenants/{id}", **documented("Get a tenant", "The tenant", parameters=FRESHNESS))
+async def get_one(call: Calling, id: UUID) -> Response:
+    call.session.require_platform()
+    return await call.one(queries.TENANT_BY_ID, {"id": id}, as_platform=True)
+
+
+@routes.post("/tenants/{id}/suspend", **documented("Suspend a tenant: its keys are refused", "How the tenant stands"))
+async def suspend(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    call.session.require_platform()
+    return await call.platform_command("tenant.suspend", lambda view: tenant.suspend(view, id, body.reason), About("tenant", id))
+
+
+@routes.post("/tenants/{id}/reactivate", **documented("Let a suspended tenant go on", "How the tenant stands"))
+async def reactivate(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    call.session.require_platform()
+    return await call.platform_command(
+        "tenant.reactivate", lambda view: tenant.reactivate(view, id, body.reason), About("tenant", id)
+    )
+
+
+@routes.get("/tenant", **documented("Get the tenant that the key belongs to", "The tenant", parameters=FRESHNESS))
+async def get(call: Calling) -> Response:
+    call.require("tenants:read")
+    return await call.one(queries.TENANT, {}, platform=True)
+
+
+@routes.patch("/tenant", **documented("Change the tenant", "How the tenant stands"))
+async def change(call: Calling, body: TenantChange) -> Response:
+    if call.tenant_id == PLATFORM:
+        raise not_found()
+    about = About("tenant", call.tenant_id)
+    await call.authorize("tenant.change", "tenants:manage", about)
+    return await call.platform_command("tenant.change", lambda view: tenant.change(view, call.tenant_id, body.given()), about)
+
+
+@routes.get("/me", **documented("Who am I, and what may I do", "The key, its user, its rights", parameters=[]))
+async def me(call: Calling) -> Response:
+    session = call.session
+    return answers.answer(
+        {
+            "tenant_id": session.tenant_id,
+            "user_id": session.rights.user_id,
+            "on_behalf_of": session.caller.on_behalf_of,
+            "api_key": {"id": session.key_id, "name": session.key_name},
+            "platform": session.rights.platform,
+            "roles": sorted(session.rights.roles),
+            "permissions": sorted(session.rights.permissions),
+        }
+    )

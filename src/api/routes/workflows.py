@@ -1,0 +1,127 @@
+"""Workflows: drafts, publishing, versions."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Body as Default
+from starlette.responses import Response
+
+from api import answers
+from api.call import About
+from api.documented import Calling, documented, paged
+from api.listing import FRESHNESS
+from api.models import NO_REASON, Body, Object, Reason, Text
+from api.problems import not_found
+from api.queries import workflows as queries
+from api.reads import Question
+from api.routing import router
+from domain import workflow
+from domain.facts import FieldError, Json
+from domain.workflow import Check
+from engine.expressions import Evaluator
+from engine.validate import validate
+
+routes = router("workflows")
+
+
+class Definition(Body):
+    definition: Object
+
+
+class Publish(Body):
+    note: Text | None = None
+
+
+NO_NOTE = Publish()
+
+
+def check(evaluator: Evaluator) -> Check:
+    """The lints whose findings keep a definition from being published."""
+
+    def faults(definition: Json) -> tuple[FieldError, ...]:
+        return tuple(
+            FieldError(f"/definition{finding.path}", finding.code, finding.message)
+            for finding in validate(definition, evaluator)
+            if finding.severity == "error"
+        )
+
+    return faults
+
+
+@routes.post("/workflows/validate", **documented("Look for faults in a definition", "What was found, errors and warnings"))
+async def lint(call: Calling, body: Definition) -> Response:
+    call.require("workflows:read")
+    findings = validate(body.definition, call.services.engine.evaluator)
+    return answers.answer({"findings": findings})
+
+
+@routes.post("/workflows", status_code=201, **documented("Create a workflow with its first draft", "Created", creates=True))
+async def draft(call: Calling, body: Definition) -> Response:
+    return await call.command(
+        "workflow.draft",
+        "workflows:write",
+        lambda view, who: workflow.draft(view, view.new_id(), body.definition, who.user_id),
+        About("workflow"),
+        status=201,
+        location="/v1/workflows/{id}",
+    )
+
+
+@routes.put("/workflows/{id}/draft", **documented("Replace the draft", "How the workflow stands"))
+async def redraft(call: Calling, id: UUID, body: Definition) -> Response:
+    return await call.command(
+        "workflow.draft",
+        "workflows:write",
+        lambda view, who: workflow.redraft(view, id, body.definition, who.user_id),
+        About("workflow", id),
+    )
+
+
+@routes.post("/workflows/{id}/publish", **documented("Make the draft the next version", "How the workflow stands"))
+async def publish(call: Calling, id: UUID, body: Annotated[Publish, Default()] = NO_NOTE) -> Response:
+    faults = check(call.services.engine.evaluator)
+    return await call.command(
+        "workflow.publish",
+        "workflows:publish",
+        lambda view, who: workflow.publish(view, id, faults, body.note, who.user_id),
+        About("workflow", id),
+    )
+
+
+@routes.post("/workflows/{id}/archive", **documented("Archive a workflow", "How the workflow stands"))
+async def archive(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    return await call.command(
+        "workflow.archive",
+        "workflows:publish",
+        lambda view, _who: workflow.archive(view, id, body.reason),
+        About("workflow", id),
+    )
+
+
+@routes.get("/workflows", **paged("List workflows", queries.WORKFLOWS))
+async def list_workflows(call: Calling) -> Response:
+    call.require("workflows:read")
+    return await call.page(queries.WORKFLOWS)
+
+
+@routes.get("/workflows/{id}", **documented("Get a workflow", "The workflow", parameters=FRESHNESS))
+async def get(call: Calling, id: UUID) -> Response:
+    call.require("workflows:read")
+    return await call.one(queries.WORKFLOW, {"id": id})
+
+
+@routes.get("/workflows/{id}/versions", **paged("List the published versions", queries.WORKFLOW_VERSIONS))
+async def list_versions(call: Calling, id: UUID) -> Response:
+    call.require("workflows:read")
+    (found,), _ = await call.rows([Question(queries.WORKFLOW, {"tenant_id": call.tenant_id, "id": id})])
+    if not found:
+        raise not_found()
+    return await call.page(queries.WORKFLOW_VERSIONS, id=id)
+
+
+@routes.get("/workflows/{id}/versions/{number}", **documented("Get a published version", "The version", parameters=FRESHNESS))
+async def get_version(call: Calling, id: UUID, number: int) -> Response:
+    call.require("workflows:read")
+    if not 0 < number < 2**31:
+        raise not_found()
+    return await call.one(queries.WORKFLOW_VERSION, {"id": id, "number": number})

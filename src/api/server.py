@@ -1,0 +1,59 @@
+"""Running the application with uvicorn on uvloop, and stopping it without breaking what it is at."""
+
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from runtime.errors import OperatorError
+
+DRAIN_SECONDS = 15
+BACKLOG = 1024
+
+
+class Server(uvicorn.Server):
+    """A server that lets those who wait for something go first, so that stopping does not wait for them."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app = self.config.app
+        if isinstance(app, FastAPI) and hasattr(app.state, "services"):
+            app.state.services.waiter.release()
+        await super().shutdown(sockets)
+
+
+def new_server(app: FastAPI) -> Server:
+    """Logs are the process's own; there is no access log: metrics count requests."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        backlog=BACKLOG,
+    )
+    return Server(config)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening address. Raises OperatorError where it is taken or not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise OperatorError(f"Cannot listen on {host}:{port}: {error.strerror}. Set GESTA_HOST or GESTA_PORT.") from error
+    return sock
+
+
+async def serve(app: FastAPI, sockets: list[socket.socket]) -> None:
+    """Until a signal asks to stop. Raises OperatorError where the application could not start."""
+    server = new_server(app)
+    await server.serve(sockets)
+    if not server.started:
+        raise OperatorError("The API did not start; the reason stands above.")

@@ -1,0 +1,26 @@
+"""What the routes work with: made once for a process, handed to every request."""
+
+from dataclasses import dataclass
+
+from api.metrics import Metrics
+from api.reads import Reads
+from api.session import Sessions
+from api.waiter import Waiter
+from engine.engine import Engine
+from runtime.clock import Clock
+from runtime.pools import Pool
+from store.handler import Handler
+
+
+@dataclass(frozen=True)
+class Services:
+    """`reads` asks as gesta_api, one tenant a transaction; `handler` decides and appends as gesta_system, as is `system_pool`."""
+
+    clock: Clock
+    engine: Engine
+    handler: Handler
+    system_pool: Pool
+    reads: Reads
+    sessions: Sessions
+    waiter: Waiter
+    metrics: Metrics

@@ -1,0 +1,169 @@
+"""One waiter for all requests of a process that wait for the tables: fed by hints, silent when nobody waits.
+
+The projector says `gesta_projected` after each flush. A hint wakes a round: one query for everybody who waits. A hint can be
+lost, so a rare round runs without one, but only while somebody waits.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from runtime.errors import OperatorError
+from runtime.pools import Pool, connect
+
+CHANNEL = "gesta_projected"
+SWEEP_SECONDS = 0.25
+RECONNECT_SECONDS = 1.0
+
+LISTEN = f"LISTEN {CHANNEL}"
+SELECT_PROGRESS = """
+SELECT wanted.tenant_id, coalesce(f.position, 0), fault.tenant_id IS NOT NULL
+  FROM unnest(%(tenants)s::uuid[]) AS wanted (tenant_id)
+  LEFT JOIN projections.freshness f ON f.tenant_id = wanted.tenant_id
+  LEFT JOIN runtime.projection_faults fault ON fault.tenant_id = wanted.tenant_id
+"""
+SELECT_ENDED = """
+SELECT e.tenant_id, e.id
+  FROM unnest(%(tenants)s::uuid[], %(ids)s::uuid[]) AS wanted (tenant_id, id)
+  JOIN projections.workflow_executions e ON e.tenant_id = wanted.tenant_id AND e.id = wanted.id
+ WHERE e.status IN ('completed', 'failed', 'cancelled')
+"""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Reached:
+    tenant_id: UUID
+    position: int
+
+
+@dataclass(frozen=True)
+class _Ended:
+    tenant_id: UUID
+    execution_id: UUID
+
+
+@dataclass
+class _Waiting:
+    """Who waits, by what for. Several requests may wait for the same."""
+
+    futures: dict[Hashable, set[asyncio.Future[None]]] = field(default_factory=dict)
+
+    def of(self, kind: type) -> list[Any]:
+        return [wish for wish in self.futures if isinstance(wish, kind)]
+
+    def grant(self, wish: Hashable) -> None:
+        for future in self.futures.get(wish, ()):
+            if not future.done():
+                future.set_result(None)
+
+
+class Waiter:
+    """Make one with `open_waiter`."""
+
+    def __init__(self, pool: Pool, listen_url: str, name: str) -> None:
+        self._pool = pool
+        self._listen_url = listen_url
+        self._name = name
+        self._waiting = _Waiting()
+        self._wake = asyncio.Event()
+        self._closing = False
+
+    async def reached(self, tenant_id: UUID, position: int, seconds: float) -> None:
+        """Until a tenant's tables have reached a position, its projection stands still, or the time is over."""
+        await self._wait(_Reached(tenant_id, position), seconds)
+
+    async def ended(self, tenant_id: UUID, execution_id: UUID, seconds: float) -> None:
+        """Until an execution has ended, as the tables say, or the time is over."""
+        await self._wait(_Ended(tenant_id, execution_id), seconds)
+
+    def release(self) -> None:
+        """Let everybody go, now and from now on: the process is about to stop."""
+        self._closing = True
+        for wish in list(self._waiting.futures):
+            self._waiting.grant(wish)
+
+    async def _wait(self, wish: Hashable, seconds: float) -> None:
+        if self._closing:
+            return
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.futures.setdefault(wish, set()).add(future)
+        self._wake.set()  # what was flushed since the caller looked has had its hint already
+        try:
+            await asyncio.wait([future], timeout=seconds)
+        finally:
+            others = self._waiting.futures[wish]
+            others.discard(future)
+            if not others:
+                del self._waiting.futures[wish]
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._rounds())
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with connect(self._listen_url, name=self._name) as connection:
+                    await connection.execute(LISTEN)
+                    async for hint in connection.notifies():
+                        self._hear(hint.payload)
+            except (psycopg.OperationalError, OperatorError) as error:
+                logger.warning("No hints for now: %s", error, extra={"action": "listen"})
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    def _hear(self, payload: str) -> None:
+        """The payload lists tenants; an empty one stands for many."""
+        if any(not payload or str(wish.tenant_id) in payload for wish in self._waiting.of(_Reached) + self._waiting.of(_Ended)):
+            self._wake.set()
+
+    async def _rounds(self) -> None:
+        while True:
+            with suppress(TimeoutError):  # then it is time for a sweep
+                await asyncio.wait_for(self._wake.wait(), SWEEP_SECONDS if self._waiting.futures else None)
+            self._wake.clear()
+            try:
+                await self._round()
+            except psycopg.OperationalError as error:
+                logger.warning("Nobody could be woken: %s", error, extra={"action": "wait_for_tables"})
+                await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _round(self) -> None:
+        positions, ends = self._waiting.of(_Reached), self._waiting.of(_Ended)
+        if not positions and not ends:
+            return
+        async with self._pool.connection() as connection:
+            if positions:
+                cursor = await connection.execute(SELECT_PROGRESS, {"tenants": list({wish.tenant_id for wish in positions})})
+                progress = {tenant: (position, stopped) for tenant, position, stopped in await cursor.fetchall()}
+                for wish in positions:
+                    position, stopped = progress[wish.tenant_id]
+                    if stopped or position >= wish.position:
+                        self._waiting.grant(wish)
+            if ends:
+                wanted = {"tenants": [wish.tenant_id for wish in ends], "ids": [wish.execution_id for wish in ends]}
+                cursor = await connection.execute(SELECT_ENDED, wanted)
+                for tenant_id, execution_id in await cursor.fetchall():
+                    self._waiting.grant(_Ended(tenant_id, execution_id))
+
+
+@asynccontextmanager
+async def open_waiter(pool: Pool, listen_url: str, name: str) -> AsyncIterator[Waiter]:
+    """A waiter that serves for as long as this is open. `pool` looks as gesta_system; `listen_url` is a direct connection."""
+    waiter = Waiter(pool, listen_url, name)
+    task = asyncio.create_task(waiter.run())
+    try:
+        yield waiter
+    finally:
+        waiter.release()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,21 @@
+"""``gesta api``: the HTTP server, one process. More processes behind a proxy share nothing but the database."""
+
+import asyncio
+
+
+def api() -> None:
+    """Serve the HTTP API until told to stop."""
+    from runtime.addresses import resolve
+    from runtime.log import configure_logging
+    from runtime.parent import stop_with_parent
+    from runtime.settings import load_settings
+
+    stop_with_parent()
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    with resolve(settings) as addresses:
+        from api.app import create_app
+        from api.server import bind, serve
+
+        sockets = [bind(settings.host, settings.port)]
+        asyncio.run(serve(create_app(addresses, pool_size=settings.pool_size), sockets))
