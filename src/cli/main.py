@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from cli import db, key, tenant, up, workflow
+from cli import api, db, key, tenant, up, workflow
 from runtime.errors import OperatorError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command(name="up")(up.up)
+app.command(name="api")(api.api)
 app.add_typer(db.app, name="db")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(key.app, name="key")
