@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from cli import api, db, key, tenant, up, workflow
+from cli import api, db, events, key, projector, replay, tenant, up, verify, workflow
 from runtime.errors import OperatorError
 
 app = typer.Typer(
@@ -22,10 +22,15 @@ app = typer.Typer(
 )
 app.command(name="up")(up.up)
 app.command(name="api")(api.api)
+app.command(name="projector")(projector.projector)
+app.command(name="replay")(replay.replay)
+app.command(name="verify")(verify.verify)
 app.add_typer(db.app, name="db")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(key.app, name="key")
 app.add_typer(workflow.app, name="workflow")
+app.add_typer(events.app, name="events")
+app.add_typer(projector.app, name="projections")
 
 
 def show_version(wanted: bool) -> None:
