@@ -5,7 +5,8 @@ of the same name agree between events and a fold meets the activation that it st
 """
 
 from dataclasses import fields, is_dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -26,7 +27,14 @@ ANY_JSON = {
     "nothing": None,
 }
 
-SIMPLE: dict[Any, Any] = {int: 1, bool: True, datetime: datetime(2026, 1, 31, 23, 59, 59, 123456, UTC)}
+SIMPLE: dict[Any, Any] = {
+    int: 1,
+    float: 0.25,
+    bool: True,
+    Decimal: Decimal("12.3400"),
+    datetime: datetime(2026, 1, 31, 23, 59, 59, 123456, UTC),
+    timedelta: timedelta(seconds=90),
+}
 
 
 def sample(name: str, kind: Any) -> Any:
