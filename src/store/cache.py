@@ -103,6 +103,14 @@ class Lines:
     def find(self, tenant_id: UUID, stream_id: UUID) -> Line | None:
         return self._lines.get((tenant_id, stream_id))
 
+    def keep(self, tenant_id: UUID, stream_id: UUID, line: Line) -> Line:
+        """Bring a line back that was dropped meanwhile. The one that took its place, if any, is the better one."""
+        key = (tenant_id, stream_id)
+        kept = self._lines.setdefault(key, line)
+        self._lines.move_to_end(key)
+        self._trim()
+        return kept
+
     def line(self, tenant_id: UUID, stream_id: UUID) -> Line:
         """The line, made if it is not there, and now the most recently used."""
         key = (tenant_id, stream_id)

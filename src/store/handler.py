@@ -175,9 +175,12 @@ class Handler:
         """On the tips of this process. Nothing is awaited after the run that succeeds: the caller appends on those very tips."""
         tenant_id = command.tenant_id
         owners: dict[tuple[str, str], UUID | None] = {}
+        loaded: dict[UUID, Line] = {}  # so that what was loaded is not dropped before the next run
 
         def tip_of(stream_id: UUID) -> Tip | None:
             line = self._lines.find(tenant_id, stream_id)
+            if line is None and stream_id in loaded:
+                line = self._lines.keep(tenant_id, stream_id, loaded[stream_id])
             return line.tip if line else None
 
         def owner_of(scope: str, name: str) -> tuple[bool, UUID | None]:
@@ -190,7 +193,7 @@ class Handler:
             try:
                 return self._run(command, decide, tip_of, owner_of)
             except NeedStream as need:
-                await self._load(tenant_id, need.stream_id, need.aggregate)
+                loaded[need.stream_id] = await self._load(tenant_id, need.stream_id, need.aggregate)
             except NeedOwner as need:
                 owner = owners[need.scope, need.name] = await self._loader.owner(tenant_id, need.scope, need.name)
                 if owner is not None:
@@ -323,17 +326,18 @@ class Handler:
 
     # Reading
 
-    async def _load(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> None:
+    async def _load(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> Line:
         """Have a line's tip read from the ledger, after everything under way on it is settled."""
         line = self._lines.line(tenant_id, stream_id)
         while line.pending:
             await line.pending[-1].settled()
         if line.tip is not None and line.tip.serves(aggregate):
-            return
+            return line
         generation = line.generation
         tip = await self._read_from(line.base, tenant_id, stream_id, aggregate)
         if line.generation == generation and not line.pending and (line.tip is None or not line.tip.serves(aggregate)):
             line.adopt(tip)
+        return line
 
     async def _read(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> Tip:
         """What the ledger holds of a stream now. The line learns of it, if nothing is under way there."""

@@ -28,6 +28,7 @@ class Hints:
         self._channel = channel
         self._touched: set[UUID] = set()
         self._something = asyncio.Event()
+        self._closing = False
         self._task: asyncio.Task[None] | None = None
 
     def touch(self, tenant_id: UUID) -> None:
@@ -39,18 +40,19 @@ class Hints:
 
     async def aclose(self) -> None:
         """Sends what is still to be said."""
+        self._closing = True
+        self._something.set()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            await self._send()
+            await self._task
         await self._link.close()
 
     async def _serve(self) -> None:
-        while True:
+        while not self._closing:
             await self._something.wait()
             self._something.clear()
             await self._send()
             await asyncio.sleep(PAUSE)
+        await self._send()
 
     async def _send(self) -> None:
         touched, self._touched = self._touched, set()

@@ -1,0 +1,404 @@
+"""The handler: decide on the state at hand, append, answer; and what is refused, and how."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from domain.facts import Claim, Decided, Fact, Invalid, NotFound, PermissionDenied, View
+from domain.role import ROLE, Role, RoleChanged, RoleCreated, RoleDeleted
+from runtime.ids import new_id
+from store.codec import Unencodable
+from store.command import Done
+from store.errors import (
+    ClaimTaken,
+    CommandInFlight,
+    Contended,
+    KeyReused,
+    OccurredBeforeLast,
+    OccurredInFuture,
+    UnknownLedger,
+    VersionMismatch,
+)
+from store.handler import Tuning, open_handler
+from tests.conftest import Database
+from tests.store.handling import (
+    NOON,
+    Process,
+    RoleExists,
+    command,
+    count_up,
+    create,
+    held_head,
+    rename,
+    running,
+    stored,
+)
+from tests.store.ledgers import append, claims, connected, open_ledger, positions, versions
+
+REFUSALS = """
+SELECT convert_from(data, 'UTF8')::jsonb, stream_id = command_id, version FROM ledger.events
+ WHERE tenant_id = %s AND topic = 'command.refused.v1' ORDER BY position
+"""
+
+
+@pytest.fixture
+def ledger(database: Database) -> Iterator[psycopg.Connection[Any]]:
+    with connected(database.system_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def tenant(ledger: psycopg.Connection[Any]) -> UUID:
+    return open_ledger(ledger)
+
+
+@pytest.fixture
+async def process(database: Database) -> AsyncIterator[Process]:
+    async with running(database.system_url) as process:
+        yield process
+
+
+def refusals(ledger: psycopg.Connection[Any], tenant: UUID) -> list[str]:
+    return [data["code"] for data, *_ in ledger.execute(REFUSALS, (tenant,))]
+
+
+async def test_a_command_is_decided_appended_and_answered(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID
+) -> None:
+    role_id = uuid4()
+    done = await process.handler.handle(command(tenant), create(role_id))
+    assert done == Done(1, 1, {"id": str(role_id)}, replayed=False)
+    assert await process.handler.handle(command(tenant), rename(role_id, "other")) == Done(2, 1, "other")
+    state, version = await process.handler.read(tenant, ROLE, role_id)
+    assert (state.name, version) == ("other", 2)
+    assert versions(ledger, tenant, role_id) == [1, 2]
+
+
+async def test_a_handler_of_its_own_connections(database: Database, tenant: UUID) -> None:
+    async with open_handler(database.system_url) as handler:
+        assert (await handler.handle(command(tenant), create(uuid4()))).position == 1
+
+
+async def test_a_stream_is_folded_from_the_ledger(process: Process, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
+    role_id = uuid4()
+    append(ledger, tenant, stored(role_id, RoleCreated("k", "first", ()), RoleChanged("second", ("a:b",))))
+    assert await process.handler.read(tenant, ROLE, role_id) == (Role(True, "k", "second", None, frozenset({"a:b"})), 2)
+    assert await process.handler.read(tenant, ROLE, uuid4()) == (Role(), 0)
+
+
+async def test_a_stream_written_without_being_read_is_expected_all_the_same(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID
+) -> None:
+    role_id = uuid4()
+    append(ledger, tenant, stored(role_id, RoleCreated("k", "n", ())))
+
+    def blindly(view: View) -> Decided:
+        fresh = view.new_id()
+        return Decided((Fact(role_id, RoleChanged("blind", ())), Fact(fresh, RoleCreated("new", "n", ()))), result=str(fresh))
+
+    done = await process.handler.handle(command(tenant), blindly)
+    assert versions(ledger, tenant, role_id) == [1, 2]
+    assert (await process.handler.read(tenant, ROLE, role_id))[0].name == "blind"
+    assert (await process.handler.handle(command(tenant), rename(UUID(done.result), "renamed"))).position == 4
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("refusal", [RoleExists, PermissionDenied])
+async def test_what_rules_and_permissions_refuse_is_recorded(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID, refusal: type[Exception]
+) -> None:
+    def refuse(_view: View) -> Decided:
+        raise refusal
+
+    with pytest.raises(refusal):
+        await process.handler.handle(command(tenant, "role.delete", resource="role", resource_id="r1"), refuse)
+    ((data, own_stream, version),) = ledger.execute(REFUSALS, (tenant,)).fetchall()
+    assert (data["command"], data["resource"], data["resource_id"]) == ("role.delete", "role", "r1")
+    assert data["message"]
+    assert (own_stream, version) == (True, 1)
+
+
+@pytest.mark.parametrize("refusal", [NotFound, Invalid])
+async def test_what_is_absent_or_malformed_is_not_recorded(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID, refusal: type[Exception]
+) -> None:
+    def refuse(_view: View) -> Decided:
+        raise refusal
+
+    with pytest.raises(refusal):
+        await process.handler.handle(command(tenant), refuse)
+    assert positions(ledger, tenant) == []
+
+
+async def test_refusals_are_recorded_at_a_bounded_rate(database: Database, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
+    other = open_ledger(ledger)
+
+    def refuse(_view: View) -> Decided:
+        raise PermissionDenied
+
+    async with running(database.system_url, tuning=Tuning(refusals_rate=1, refusals_burst=2)) as process:
+
+        async def be_refused(where: UUID, times: int) -> None:
+            for _ in range(times):
+                with pytest.raises(PermissionDenied):
+                    await process.handler.handle(command(where), refuse)
+
+        await be_refused(tenant, 5)
+        assert len(refusals(ledger, tenant)) == 2
+        await be_refused(other, 1)
+        assert len(refusals(ledger, other)) == 1
+        process.clock.advance(seconds=1)
+        await be_refused(tenant, 5)
+        assert len(refusals(ledger, tenant)) == 3
+
+
+async def test_a_refused_request_may_be_repeated_with_its_key(process: Process, tenant: UUID) -> None:
+    role_id, key = uuid4(), uuid4()
+    await process.handler.handle(command(tenant), create(role_id))
+    with pytest.raises(RoleExists):
+        await process.handler.handle(command(tenant, command_id=key, request_hash=b"h"), create(role_id))
+    done = await process.handler.handle(command(tenant, command_id=key, request_hash=b"h"), create(uuid4()))
+    assert not done.replayed
+
+
+async def test_an_unknown_ledger_is_not_found(process: Process) -> None:
+    with pytest.raises(UnknownLedger):
+        await process.handler.handle(command(uuid4()), create(uuid4()))
+    with pytest.raises(UnknownLedger):
+        await process.handler.handle(command(uuid4(), command_id=uuid4(), request_hash=b"h"), create(uuid4()))
+    with pytest.raises(UnknownLedger):
+        await process.handler.handle(command(uuid4()), lambda _: Decided())
+
+
+async def test_facts_that_cannot_be_stored_fail_alone(process: Process, tenant: UUID) -> None:
+    role_id = uuid4()
+    await process.handler.handle(command(tenant), create(role_id))
+    with pytest.raises(Unencodable):
+        await process.handler.handle(command(tenant), rename(role_id, "nul\x00"))
+    assert (await process.handler.handle(command(tenant), rename(role_id, "fine"))).position == 2
+
+
+# Nothing to append
+
+
+async def test_a_decision_without_facts_appends_nothing(process: Process, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
+    done = await process.handler.handle(command(tenant), lambda _: Decided(result={"unchanged": True}))
+    assert done == Done(None, 1, {"unchanged": True})
+    assert positions(ledger, tenant) == []
+
+
+async def test_a_decision_without_facts_is_remembered_under_its_key(process: Process, tenant: UUID) -> None:
+    given = command(tenant, command_id=uuid4(), request_hash=b"h")
+    first = await process.handler.handle(given, lambda _: Decided(result=[1, 2]))
+    again = await process.handler.handle(given, lambda _: Decided(result="something else"))
+    assert first == Done(None, 1, [1, 2])
+    assert again == Done(None, 1, [1, 2], replayed=True)
+
+
+# Idempotency keys
+
+
+async def test_a_key_is_answered_with_what_was_answered_first(process: Process, tenant: UUID) -> None:
+    given = command(tenant, command_id=uuid4(), request_hash=b"h")
+    first = await process.handler.handle(given, create(uuid4()))
+    assert await process.handler.handle(given, create(uuid4())) == Done(1, 1, first.result, replayed=True)
+
+
+async def test_a_key_with_another_request_is_refused(process: Process, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
+    key = uuid4()
+    await process.handler.handle(command(tenant, command_id=key, request_hash=b"one"), create(uuid4()))
+    with pytest.raises(KeyReused):
+        await process.handler.handle(command(tenant, command_id=key, request_hash=b"two"), create(uuid4()))
+    assert positions(ledger, tenant) == [1]
+
+
+async def test_a_key_whose_request_is_being_worked_on_is_refused(process: Process, database: Database, tenant: UUID) -> None:
+    given, role_id = command(tenant, command_id=uuid4(), request_hash=b"h"), uuid4()
+    with held_head(database.system_url, tenant):
+        first = asyncio.create_task(process.handler.handle(given, create(role_id)))
+        await process.until(lambda: process.writer.unsettled == 1)
+        with pytest.raises(CommandInFlight):
+            await process.handler.handle(given, create(role_id))
+    assert (await first).position == 1
+    assert (await process.handler.handle(given, create(role_id))).replayed
+
+
+async def test_a_key_used_at_the_same_time_in_two_processes_is_done_once(
+    database: Database, ledger: psycopg.Connection[Any], tenant: UUID
+) -> None:
+    given = command(tenant, command_id=uuid4(), request_hash=b"h")
+    async with running(database.system_url) as one, running(database.system_url) as two:
+        with held_head(database.system_url, tenant):
+            calls = [asyncio.create_task(p.handler.handle(given, create(new_id()))) for p in (one, two)]
+            await one.until(lambda: one.writer.unsettled + two.writer.unsettled == 2)
+        first, second = await asyncio.gather(*calls)
+    assert first.result == second.result
+    assert first.replayed != second.replayed
+    assert positions(ledger, tenant) == [1]
+
+
+# If-Match
+
+
+async def test_a_command_for_another_version_is_refused(process: Process, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
+    role_id = uuid4()
+    await process.handler.handle(command(tenant), create(role_id))
+    append(ledger, tenant, stored(role_id, RoleChanged("by another process", ())))
+    with pytest.raises(VersionMismatch):
+        await process.handler.handle(command(tenant, expect={role_id: 1}), rename(role_id, "x"))
+    assert (await process.handler.handle(command(tenant, expect={role_id: 2}), rename(role_id, "x"))).position == 3
+    assert refusals(ledger, tenant) == []
+
+
+# Names
+
+
+def claiming(name: str, owner: UUID) -> Any:
+    def decide(_view: View) -> Decided:
+        return Decided((Fact(owner, RoleCreated(name, "n", ())),), claims=(Claim("role.key", name, owner),))
+
+    return decide
+
+
+async def test_a_name_that_is_taken_is_refused_and_recorded(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID
+) -> None:
+    first, second = uuid4(), uuid4()
+    await process.handler.handle(command(tenant), claiming("approver", first))
+    with pytest.raises(ClaimTaken) as refused:
+        await process.handler.handle(command(tenant), claiming("approver", second))
+    assert (refused.value.scope, refused.value.name) == ("role.key", "approver")
+    assert refusals(ledger, tenant) == ["name_taken"]
+    assert claims(ledger, tenant) == {("role.key", "approver"): first}
+    assert await process.handler.lookup(tenant, "role.key", "approver") == first
+    assert await process.handler.lookup(tenant, "role.key", "free") is None
+    assert (await process.handler.handle(command(tenant), claiming("other", second))).position == 3
+
+
+async def test_a_remembered_owner_is_looked_up_again_before_a_refusal(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID
+) -> None:
+    role_id = uuid4()
+    held = Claim("role.key", "approver", role_id)
+    await process.handler.handle(command(tenant), claiming("approver", role_id))
+    append(ledger, tenant, stored(role_id, RoleDeleted("approver"), releases=[held]))
+
+    def unless_taken(view: View) -> Decided:
+        if view.owner("role.key", "approver"):
+            raise RoleExists
+        fresh = view.new_id()
+        return Decided((Fact(fresh, RoleCreated("approver", "n", ())),), claims=(Claim("role.key", "approver", fresh),))
+
+    assert (await process.handler.handle(command(tenant), unless_taken)).position == 3
+    with pytest.raises(RoleExists):
+        await process.handler.handle(command(tenant), unless_taken)
+
+
+# Time
+
+
+async def test_time_does_not_run_backwards_in_a_stream(process: Process, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
+    role_id = uuid4()
+    await process.handler.handle(command(tenant), create(role_id))
+    process.clock.advance(hours=-1)
+    await process.handler.handle(command(tenant), rename(role_id, "x"))
+    await process.handler.handle(command(tenant), create(uuid4()))
+    times = ledger.execute("SELECT occurred_at FROM ledger.events WHERE tenant_id = %s ORDER BY position", (tenant,))
+    assert [time for (time,) in times] == [NOON, NOON, NOON - timedelta(hours=1)]
+
+
+async def test_a_command_may_be_backdated_but_not_before_its_streams_last_event(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID
+) -> None:
+    role_id = uuid4()
+    when = NOON - timedelta(days=10)
+    seen = set()
+
+    def look(view: View) -> Decided:
+        seen.add(view.now)
+        return create(role_id)(view)
+
+    await process.handler.handle(command(tenant, occurred_at=when), look)
+    await process.handler.handle(command(tenant, occurred_at=when), rename(role_id, "the same moment"))
+    with pytest.raises(OccurredBeforeLast) as refused:
+        await process.handler.handle(command(tenant, occurred_at=when - timedelta(microseconds=1)), rename(role_id, "x"))
+    assert refused.value.path == "Gesta-Occurred-At"
+    assert seen == {when}
+    times = ledger.execute("SELECT occurred_at FROM ledger.events WHERE tenant_id = %s", (tenant,)).fetchall()
+    assert times == [(when,), (when,)]
+
+
+async def test_nothing_has_occurred_in_the_future(process: Process, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
+    with pytest.raises(OccurredInFuture):
+        await process.handler.handle(command(tenant, occurred_at=NOON + timedelta(microseconds=1)), create(uuid4()))
+    assert positions(ledger, tenant) == []
+
+
+# Others
+
+
+async def test_a_command_decided_on_an_outdated_state_is_decided_again(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID
+) -> None:
+    role_id = uuid4()
+    await process.handler.handle(command(tenant), count_up(role_id))
+    append(ledger, tenant, stored(role_id, RoleChanged("10", ())))
+    assert (await process.handler.handle(command(tenant), count_up(role_id))).result == 11
+
+
+async def test_a_refusal_from_an_outdated_state_is_not_final(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID
+) -> None:
+    role_id = uuid4()
+    await process.handler.handle(command(tenant), create(role_id))
+    append(ledger, tenant, stored(role_id, RoleDeleted("key")))
+    assert (await process.handler.handle(command(tenant), create(role_id))).position == 3
+    assert refusals(ledger, tenant) == []
+
+
+async def test_nothing_to_do_from_an_outdated_state_is_not_final(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID
+) -> None:
+    role_id = uuid4()
+    await process.handler.handle(command(tenant), create(role_id))
+    append(ledger, tenant, stored(role_id, RoleDeleted("key")))
+
+    def ensure(view: View) -> Decided:
+        return Decided() if view.read(ROLE, role_id).exists else create(role_id)(view)
+
+    assert (await process.handler.handle(command(tenant), ensure)).position == 3
+
+
+async def test_a_command_that_never_gets_its_turn_is_contended(
+    database: Database, ledger: psycopg.Connection[Any], tenant: UUID
+) -> None:
+    role_id, decisions = uuid4(), []
+
+    def always_late(view: View) -> Decided:
+        decided = count_up(role_id)(view)
+        decisions.append(view.version(role_id))
+        append(ledger, tenant, stored(role_id, RoleChanged("0", ())))
+        return decided
+
+    async with running(database.system_url, tuning=Tuning(attempts=5)) as process:
+        with pytest.raises(Contended):
+            await process.handler.handle(command(tenant), always_late)
+    assert decisions == [0, 1, 2, 3, 4]
+
+
+async def test_a_ledger_taken_back_by_a_restore_is_read_afresh(process: Process, database: Database, tenant: UUID) -> None:
+    role_id = uuid4()
+    for _ in range(3):
+        await process.handler.handle(command(tenant), count_up(role_id))
+    with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
+        superuser.execute("SET session_replication_role = replica")
+        superuser.execute("DELETE FROM ledger.events WHERE tenant_id = %s AND position > 1", (tenant,))
+    done = await process.handler.handle(command(tenant), count_up(role_id))
+    assert (done.position, done.result) == (2, 2)
