@@ -418,3 +418,91 @@ def test_in_a_join_the_later_visit_wins() -> None:
             play.choose(node, "ok")
         earlier, later = (UUID(item["id"]) for item in play.open)
         play.decide(later, "ok", comment="later").decide(earlier, "ok", comment="earlier").completed("later")
+
+
+def test_a_round_does_not_touch_another_instance_of_its_split() -> None:
+    play = Play(
+        drawing(
+            {
+                "start": "start",
+                "one": OK,
+                "two": OK,
+                "work": ("set", {"values": {}}),
+                "l": OK,
+                "r": OK,
+                "race": ANY,
+                "after": OK,
+                "end": "end",
+            },
+            "start > one",
+            "start > two",
+            "one.ok > work",
+            "two.ok > work",
+            "work > l",
+            "work > r",
+            "l.ok > race",
+            "r.ok > race",
+            "race > after",
+            "after.ok > end",
+        )
+    ).start()
+    play.choose("one", "ok").choose("two", "ok").choose("l", "ok")
+    assert play.asking == ["l", "r", "after"]
+
+
+def test_a_join_ends_its_split_where_no_other_lives() -> None:
+    for mode in (ALL, ANY):
+        play = fan(mode, "a", "b").choose("a", "ok")
+        if mode == ALL:
+            play.choose("b", "ok")
+        [after] = play.state.activations.values()
+        assert (after.node_id, after.path) == ("after", ())
+
+
+def test_a_partial_join_merges_its_branches_those_of_the_losers_too() -> None:
+    play = Play(
+        drawing(
+            {"start": "start", "a": OK, "b": OK, "side": OK, "race": ANY, "after": OK, "end": "end"},
+            "start > a",
+            "start > b",
+            "start > side",
+            "a.ok > race",
+            "b.ok > race",
+            "race > after",
+            "side.ok > end",
+            "after.ok > end",
+        )
+    ).start()
+    play.choose("a", "ok")
+    after = next(each for each in play.state.activations.values() if each.node_id == "after")
+    [branch] = after.path
+    assert (branch.edges, branch.taken) == ((0, 1), (0, 1, 2))
+
+
+def test_an_edge_straight_from_the_split_into_the_join_is_a_branch() -> None:
+    nodes = {"start": "start", "a": OK, "join": ALL, "end": "end"}
+    play = Play(drawing(nodes, "start > a", "start > join", "a.ok > join", "join > end")).start()
+    play.choose("a", "ok").completed()
+    first = next(event for event in play.view.events(EXECUTION_ID) if isinstance(event, ActivationStarted))
+    assert rounds(play, "join")[0].scope == first.activation_id
+
+
+def test_a_join_that_swallows_a_part_of_a_split_ends_it_for_the_rest_too() -> None:
+    """b wins over x; y, which x's split left behind, then meets what came of b."""
+    play = Play(
+        drawing(
+            {"start": "start", "a": OK, "b": OK, "x": OK, "y": OK, "race": ANY, "second": ALL, "end": "end"},
+            "start > a",
+            "start > b",
+            "a.ok > x",
+            "a.ok > y",
+            "x.ok > race",
+            "b.ok > race",
+            "race > second",
+            "y.ok > second",
+            "second > end",
+        )
+    ).start()
+    play.choose("a", "ok").choose("b", "ok")
+    assert play.asking == ["y"]
+    play.choose("y", "ok").completed()
