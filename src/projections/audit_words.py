@@ -42,7 +42,8 @@ def sentence(rows: Rows, record: RecordedEvent) -> str:
         case ActivationStarted():
             return f"{_execution(rows, record)} entered {event.node_id}."
         case ActivationCompleted():
-            return f"{_execution(rows, record)} left {event.node_id} by {event.handle}."
+            by = f" by {event.handle}" if event.handle is not None else ""
+            return f"{_execution(rows, record)} left {event.node_id}{by}."
         case ActivationFailed():
             return f"{_execution(rows, record)} failed at {event.node_id}: {event.error.message}"
         case ActivationCancelled():

@@ -1,15 +1,44 @@
 """What each event does to the rows, seen in the database."""
 
+from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 from psycopg import AsyncConnection, sql
 from psycopg.rows import dict_row
 
+from domain.envelope import PLATFORM, Envelope
+from domain.permission import permission_id
+from domain.refusal import CommandRefused
+from projections.audit_logs import event_id
 from projections.projector import Projector
-from tests.projections.story import ACME, Ledgers
+from tests.projections.story import (
+    ACME,
+    ANN,
+    APPROVER,
+    BOB,
+    BY_ANN,
+    CLERK,
+    DEFINITION,
+    START,
+    STEP,
+    TRAVEL,
+    Ledgers,
+    an_id,
+    platform_story,
+    tenant_story,
+)
 
-SELECT = sql.SQL("SELECT * FROM projections.{} {} ORDER BY version, created_at")
+pytestmark = pytest.mark.usefixtures("told")
+
+SELECT = sql.SQL("SELECT * FROM projections.{} {} ORDER BY created_at, version")
+EVERYTHING_SHOWN = """
+SELECT bool_and(f.position = (SELECT max(position) FROM ledger.events e WHERE e.tenant_id = f.tenant_id)), count(*)
+  FROM projections.freshness f
+"""
+
+Rows = list[dict[str, Any]]
 
 
 @pytest.fixture
@@ -19,15 +48,212 @@ async def told(ledgers: Ledgers, projector: Projector) -> None:
     await projector.catch_up()
 
 
-async def rows(conn: AsyncConnection[Any], table: str, of_acme: bool = True) -> list[dict[str, Any]]:
-    where = sql.SQL("WHERE tenant_id = {}").format(str(ACME)) if of_acme else sql.SQL("")
+async def rows(conn: AsyncConnection[Any], table: str, **having: Any) -> Rows:
+    """A table's rows, Acme's where it has a tenant, that have these values."""
+    mine = [] if table in ("tenants", "users", "permissions") else [("tenant_id", ACME)]
+    wanted = [*mine, *having.items()]
+    where = sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in wanted)
     async with conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(SELECT.format(sql.Identifier(table), where))
+        await cursor.execute(SELECT.format(sql.Identifier(table), sql.SQL("WHERE {}").format(where) if wanted else sql.SQL("")))
         return await cursor.fetchall()
 
 
-async def test_all_ledgers_are_projected_to_their_end(told: None, system: AsyncConnection[Any]) -> None:
+async def row(conn: AsyncConnection[Any], table: str, **having: Any) -> dict[str, Any]:
+    (only,) = await rows(conn, table, **having)
+    return only
+
+
+def part(of: dict[str, Any], *columns: str) -> tuple[Any, ...]:
+    return tuple(of[column] for column in columns)
+
+
+async def test_all_ledgers_are_projected_to_their_end(system: AsyncConnection[Any]) -> None:
+    assert await (await system.execute(EVERYTHING_SHOWN)).fetchone() == (True, 3)
+
+
+async def test_a_tenant_s_changes_and_suspensions(system: AsyncConnection[Any]) -> None:
+    acme = await row(system, "tenants", slug="acme")
+    assert part(acme, "id", "name", "subscription_tier", "is_active", "version") == (ACME, "Acme & Co", "gold", True, 4)
+    assert acme["settings"] == {"limits": {"executions": 100}}
+    assert acme["updated_at"] - acme["created_at"] == 4 * STEP, "recorded times; Globex was created in between"
+
+
+async def test_a_user_s_changes(system: AsyncConnection[Any]) -> None:
+    bob = await row(system, "users", id=BOB)
+    assert part(bob, "email", "display_name", "preferences", "version") == ("Bob@acme.example", "Bobby", {}, 2)
+
+
+async def test_members_come_go_and_return(system: AsyncConnection[Any]) -> None:
+    bob = await row(system, "tenant_users", user_id=BOB)
+    assert part(bob, "status", "invited_by", "version") == ("active", ANN, 3)
+    assert bob["joined_at"] == bob["updated_at"] > bob["created_at"]
+
+
+async def test_members_have_the_roles_given_last_and_none_that_was_deleted(system: AsyncConnection[Any]) -> None:
+    given = [part(each, "user_id", "role_id") for each in await rows(system, "tenant_user_roles")]
+    assert set(given) == {(ANN, APPROVER), (ANN, CLERK), (BOB, CLERK)}
+    assert {each["key"] for each in await rows(system, "roles")} == {"approver", "clerk"}
+
+
+async def test_a_role_gives_the_permissions_it_was_changed_to(system: AsyncConnection[Any]) -> None:
+    gives = {each["permission_id"] for each in await rows(system, "role_permissions", role_id=APPROVER)}
+    assert gives == {permission_id("approvals:decide"), permission_id("executions:read")}
+
+
+async def test_an_api_key_shows_no_secret(system: AsyncConnection[Any]) -> None:
+    key = await row(system, "api_keys")
+    assert part(key, "name", "user_id", "permissions", "created_by") == ("laptop", ANN, ["executions:start"], ANN)
+    assert key["revoked_at"] == key["updated_at"]
+    audited = await row(system, "audit_logs", action="api_key.created")
+    assert audited["payload"]["secret_hash"] == "[redacted]"
+
+
+async def test_a_workflow_shows_what_was_published_last_and_keeps_every_version(system: AsyncConnection[Any]) -> None:
+    travel = await row(system, "workflows", key="travel")
+    expected = ("active", "Travelling", None, 2, {"type": "object"}, 4)
+    assert part(travel, "status", "name", "draft", "published_version", "input_schema", "execution_count") == expected
+    assert travel["version"] == 4, "counting executions is no event of the workflow"
+    versions = await rows(system, "workflow_versions")
+    assert [part(each, "workflow_id", "number", "note", "published_by") for each in versions] == [
+        (TRAVEL, 1, "first", ANN),
+        (TRAVEL, 2, None, ANN),
+    ]
+    assert versions[0]["definition"] == DEFINITION
+    assert (await row(system, "workflows", key="old"))["status"] == "archived"
+
+
+async def test_an_execution_that_completed(system: AsyncConnection[Any]) -> None:
+    done = await row(system, "workflow_executions", id=an_id("acme 1"))
+    assert part(done, "status", "execution_number", "business_key", "priority") == ("completed", 1, "trip-1", 3)
+    assert done["output"] == {"done": True}
+    assert done["variables"] == {"total": 1e21, "rate": 0.25, "big": 2**80}, "of two set nodes; the later value of a name holds"
+    assert done["current_nodes"] == []
+    assert done["metrics"] == {
+        "total": 5,
+        "completed": 5,
+        "failed": 0,
+        "skipped": 0,
+        "waiting_ms": 6000,  # the approval was left four events after it was entered
+        "running_ms": 21000,
+    }
+    assert done["completed_at"] - done["started_at"] == 14 * STEP == timedelta(seconds=21)
+    assert done["correlation_id"] == BY_ANN.correlation_id
+    assert done["version"] == 12
+
+
+async def test_an_execution_that_failed(system: AsyncConnection[Any]) -> None:
+    lost = await row(system, "workflow_executions", id=an_id("acme 2"))
+    assert part(lost, "status", "execution_number", "error") == ("failed", 2, "Too late.")
+    assert lost["error_details"] == {"code": "timeout", "message": "Too late.", "node_id": "call"}
+    assert lost["metrics"]["failed"] == 1
+    call = await row(system, "node_activations", execution_id=lost["id"])
+    assert part(call, "status", "retry_count", "handle") == ("failed", 2, None)
+    assert call["error"] == {"type": "timeout", "message": "Too late.", "attempts": 3}
+
+
+async def test_an_execution_that_was_cancelled(system: AsyncConnection[Any]) -> None:
+    gone = await row(system, "workflow_executions", id=an_id("acme 3"))
+    assert part(gone, "status", "cancelled_by", "completed_at", "current_nodes") == ("cancelled", ANN, None, [])
+    assert gone["cancelled_at"] == gone["updated_at"]
+    assert gone["metrics"]["skipped"] == 1
+    review = await row(system, "node_activations", execution_id=gone["id"])
+    assert part(review, "status", "error") == ("cancelled", {"type": "cancelled", "message": "withdrawn"})
+    request = await row(system, "approval_requests", execution_id=gone["id"])
+    assert part(request, "status", "outcome", "responded_at") == ("cancelled", None, None)
+
+
+async def test_an_execution_that_is_open_stands_at_its_node(system: AsyncConnection[Any]) -> None:
+    open_one = await row(system, "workflow_executions", status="running")
+    assert part(open_one, "id", "current_nodes") == (an_id("acme 4"), ["review"])
+    review = await row(system, "node_activations", status="running")
+    assert review["execution_created_at"] == open_one["created_at"]
+
+
+async def test_attributes_are_rows_by_kind(system: AsyncConnection[Any]) -> None:
+    found = await rows(system, "execution_attributes", execution_id=an_id("acme 1"))
+    assert {each["name"]: part(each, "kind", "value") for each in found} == {
+        "amount": ("number", "100.5"),
+        "country": ("text", "NO"),
+        "urgent": ("boolean", "true"),
+        "parts": ("json", '[1,{"a":null}]'),
+        "none": ("null", "null"),
+    }
+
+
+async def test_a_request_that_was_approved(system: AsyncConnection[Any]) -> None:
+    request = await row(system, "approval_requests", id=an_id("acme 1 request"))
+    assert part(request, "status", "outcome", "outcome_kind", "decided_by") == ("resolved", "approve", "approve", ANN)
+    assert part(request, "approval_type", "received_approvals", "received_rejections") == ("single", 1, 0)
+    assert request["assigned_to"] == {"users": [str(BOB)], "roles": ["approver", "clerk"]}
+    assert request["responded_at"] - request["first_response_at"] == STEP
+    assert request["due_at"] == START + timedelta(days=1)
+    decision = await row(system, "approval_decisions", request_id=request["id"])
+    assert part(decision, "user_id", "role", "outcome", "comment") == (ANN, "approver", "approve", "Bon voyage")
+    assert decision["form_data"] == request["approval_data"] == {"sum": 1.0}
+
+
+async def test_requests_are_found_by_role_person_and_status(system: AsyncConnection[Any]) -> None:
+    closed = await rows(system, "approval_assignees", request_id=an_id("acme 1 request"))
+    assert {part(each, "kind", "value", "status") for each in closed} == {
+        ("role", "approver", "resolved"),
+        ("role", "clerk", "resolved"),
+        ("user", str(BOB), "resolved"),
+    }
+    open_one = await row(system, "approval_assignees", status="pending")
+    assert part(open_one, "kind", "value") == ("anyone", ""), "an outcome that names nobody is everybody's"
+
+
+async def test_the_audit_log_has_every_event_and_what_it_says(system: AsyncConnection[Any]) -> None:
+    log = await rows(system, "audit_logs")
+    assert [each["position"] for each in log] == list(range(1, len(tenant_story("acme")) + 1))
+    assert all(each["event_id"] == event_id(ACME, each["position"]) for each in log)
+    decided = await row(system, "audit_logs", action="approval.decided")
+    assert decided["description"] == "A member decided as approver, approve: May Ann travel?"
+    assert part(decided, "resource", "resource_id", "resource_version") == ("approval", an_id("acme 1 request"), 2)
+    assert part(decided, "category", "severity", "outcome") == ("approval", "info", "accepted")
+    assert part(decided, "user_id", "actor_type", "actor_id") == (ANN, "api_key", "key-1")
+    assert part(decided, "ip_address", "user_agent") == (ip_address("192.0.2.7"), "curl/8")
+    assert decided["metadata"] == {"request": {"id": "request-1"}}
+    left = await rows(system, "audit_logs", action="activation.completed")
+    assert {each["resource"] for each in left} == {"execution"}
+    assert left[0]["description"] == "Execution 1 of travel left start by success."
+
+
+async def test_a_refusal_is_evidence(system: AsyncConnection[Any]) -> None:
+    refused = await row(system, "audit_logs", outcome="refused")
+    assert part(refused, "action", "severity", "category") == ("approval.decide", "warning", "approval")
+    assert part(refused, "resource", "resource_id", "resource_version") == ("approval", an_id("acme 4 request"), None)
+    assert refused["metadata"]["refusal"]["code"] == "permission_denied"
+
+
+async def test_the_audit_log_tells_before_from_after(system: AsyncConnection[Any]) -> None:
     cursor = await system.execute(
-        "SELECT f.position = (SELECT max(position) FROM ledger.events e WHERE e.tenant_id = f.tenant_id) FROM projections.freshness f"
+        "SELECT metadata FROM projections.audit_logs WHERE tenant_id = %s AND action = 'tenant.changed'", [PLATFORM]
     )
-    assert await cursor.fetchall() == [(True,)] * 3
+    ((metadata,),) = await cursor.fetchall()
+    assert metadata["before"] == {"name": "Acme", "subscription_tier": None}
+    assert metadata["after"] == {"name": "Acme & Co", "subscription_tier": "gold"}
+    assert metadata["changes"] == ["name", "subscription_tier"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("not an address", None), ("fe80::1%eth0", "fe80::1"), ("::ffff:192.0.2.1", "::ffff:c000:201"), (None, None)],
+)
+async def test_an_address_that_is_none_is_left_out(
+    given: str | None, kept: str | None, ledgers: Ledgers, projector: Projector, system: AsyncConnection[Any]
+) -> None:
+    refusal = (an_id("again"), CommandRefused("x", "y", "z", "nothing we know", "no id"))
+    await ledgers.append(ACME, refusal, envelope=Envelope("system", ip=given))
+    await projector.catch_up()
+    cursor = await system.execute(
+        "SELECT ip_address, resource_id, category FROM projections.audit_logs "
+        "WHERE tenant_id = %s ORDER BY position DESC LIMIT 1",
+        [ACME],
+    )
+    assert await cursor.fetchone() == (None if kept is None else ip_address(kept), None, "system")
+
+
+async def test_the_platform_s_own_log(system: AsyncConnection[Any]) -> None:
+    cursor = await system.execute("SELECT count(*) FROM projections.audit_logs WHERE tenant_id = %s", [PLATFORM])
+    assert await cursor.fetchone() == (len(platform_story()),)

@@ -1,0 +1,86 @@
+"""``gesta projector``: the process that keeps the tables current. ``gesta projections``: what it is doing."""
+
+import asyncio
+import signal
+from typing import Annotated
+
+import typer
+
+from cli.ledgers import TenantOption
+
+app = typer.Typer(help="The projected tables: how current they are, and what holds them up.", no_args_is_help=True)
+
+
+def projector(
+    batch: Annotated[int, typer.Option(help="Events of one flush.", min=1, max=10_000)] = 1000,
+) -> None:
+    """Keep the tables current until told to stop."""
+    from runtime.addresses import resolve
+    from runtime.log import configure_logging
+    from runtime.parent import stop_with_parent
+    from runtime.settings import load_settings
+
+    stop_with_parent()
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    with resolve(settings) as addresses:
+        asyncio.run(_run(addresses.system, addresses.listen, batch))
+
+
+async def _run(url: str, listen_url: str, batch: int) -> None:
+    from projections.projector import Projector
+    from runtime.pools import connect
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with connect(url, name="gesta projector") as conn:  # says at once, in one line, what is wrong with the address
+        await conn.execute("SELECT 1")
+    await Projector(url, listen_url=listen_url, batch=batch).run(stop)
+
+
+@app.command()
+def status() -> None:
+    """Show how far every tenant's tables are, and what keeps them from going on."""
+    from cli.ledgers import ledgers
+    from projections.faults import faults
+    from projections.freshness import lagging, position
+    from runtime.addresses import resolve
+    from runtime.pools import connect
+    from runtime.settings import load_settings
+
+    async def show(url: str) -> None:
+        async with connect(url, name="gesta projections") as conn:
+            known, behind = await faults(conn), await lagging(conn)
+            for ledger in await ledgers(conn, None):
+                lag, fault = behind.get(ledger.tenant_id), known.get(ledger.tenant_id)
+                at = await position(conn, ledger.tenant_id)
+                state = f"behind by {lag.head - lag.position}" if lag else "current"
+                print(f"{ledger.name:<30} {at:>10}  {state}")
+                if fault:
+                    print(f"{'':<30} {fault.position:>10}  cannot be applied ({fault.attempts} attempts): {fault.error}")
+
+    with resolve(load_settings()) as addresses:
+        asyncio.run(show(addresses.system))
+
+
+@app.command()
+def retry(tenant: TenantOption = None) -> None:
+    """Try again, now, what could not be applied."""
+    from cli.ledgers import ledgers
+    from projections import faults
+    from runtime.addresses import resolve
+    from runtime.clock import SystemClock
+    from runtime.pools import connect
+    from runtime.settings import load_settings
+
+    async def wake(url: str) -> None:
+        async with connect(url, name="gesta projections") as conn:
+            chosen = await ledgers(conn, tenant)
+            one = chosen[0].tenant_id if tenant is not None else None
+            woken = await faults.retry(conn, SystemClock().now(), one)
+        print(f"{len(woken)} to be tried again." if woken else "Nothing is held up.")
+
+    with resolve(load_settings()) as addresses:
+        asyncio.run(wake(addresses.system))

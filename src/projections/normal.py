@@ -1,0 +1,72 @@
+"""The normal form in which a replay compares values: one text for one value, and another for every other.
+
+Made from the folded value on one side and from what the database holds on the other, without the projector's way of writing.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+Normal = str | None
+
+
+def normal(kind: str, value: Any) -> Normal:
+    """A column's value as text; None for null. `kind` is the column's PostgreSQL type."""
+    if value is None:
+        return None
+    match kind:
+        case "jsonb" | "text[]":
+            return json_text(value)
+        case "numeric":
+            return number_text(value)
+        case "timestamptz":
+            return moment_text(value)
+        case _:
+            return str(value)
+
+
+def moment_text(moment: date) -> str:
+    """UTC, to the microsecond."""
+    if not isinstance(moment, datetime):
+        raise TypeError(f"{moment!r} is not a moment")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def number_text(number: int | float | Decimal) -> str:
+    """Every digit, without exponent, as numeric has it: 1 and 1.0 differ, 1e2 and 100 do not."""
+    exact = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+    return format(exact.copy_abs() if exact.is_zero() else exact, "f")
+
+
+def json_text(value: Any) -> str:
+    """JSON with sorted keys. Dataclasses are objects, tuples arrays; ids and moments are what they are in an event's JSON."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() | float() | Decimal():
+            return number_text(value)
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case UUID():
+            return json.dumps(str(value))
+        case datetime():
+            return json.dumps(value.astimezone(UTC).isoformat().replace("+00:00", "Z"))
+        case Mapping():
+            return "{" + ",".join(f"{json_text(key)}:{json_text(value[key])}" for key in sorted(value)) + "}"
+        case list() | tuple():
+            return "[" + ",".join(json_text(item) for item in value) + "]"
+        case _ if is_dataclass(value):
+            return json_text({f.name: getattr(value, f.name) for f in fields(value)})
+        case _:
+            raise TypeError(f"{value!r} is not JSON")
+
+
+def exact_json(text: str | bytes) -> Any:
+    """JSON as the database wrote it, without losing a digit."""
+    return json.loads(text, parse_float=Decimal)

@@ -1,0 +1,143 @@
+"""What must hold of a ledger, event by event: told from the events alone, by code that shares nothing with deciders or folds.
+
+Executions end once; people decide only what is open to them; names are held by who claimed them last.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalRequested, ApprovalResolved, Outcome
+from domain.envelope import RecordedEvent
+from domain.execution import ExecutionCancelled, ExecutionCompleted, ExecutionFailed, ExecutionStarted
+from domain.member import MemberAdded, MemberRemoved, MemberRolesChanged
+from domain.role import RoleCreated, RoleDeleted
+from domain.tenant import TenantCreated
+from domain.user import UserRegistered
+from domain.workflow import WorkflowDrafted
+
+TERMINAL = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
+CLOSING = (ApprovalResolved, ApprovalCancelled)
+
+Name = tuple[str, str]
+"""A claim's scope and name."""
+
+
+@dataclass
+class Rules:
+    """Sees a ledger's events in order, and keeps what it finds broken."""
+
+    broken: list[str] = field(default_factory=list)
+    claims: dict[Name, UUID] = field(default_factory=dict)
+    """Who holds which name after the events seen so far."""
+    _position: int = 0
+    _versions: dict[UUID, int] = field(default_factory=dict)
+    _occurred: dict[UUID, datetime] = field(default_factory=dict)
+    _last: RecordedEvent | None = None
+    _ended: set[UUID] = field(default_factory=set)
+    _business_keys: dict[UUID, Name] = field(default_factory=dict)
+    _offers: dict[UUID, tuple[Outcome, ...]] = field(default_factory=dict)
+    _decided_by: dict[UUID, set[UUID]] = field(default_factory=dict)
+    _closed: set[UUID] = field(default_factory=set)
+    _roles: dict[UUID, str] = field(default_factory=dict)
+    _members: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
+
+    def see(self, record: RecordedEvent) -> None:
+        self._see_order(record)
+        self._see_executions(record)
+        self._see_access(record)
+        self._see_approvals(record)
+
+    def _say(self, record: RecordedEvent, what: str) -> None:
+        self.broken.append(f"event {record.position} ({record.topic} of {record.stream_id}): {what}")
+
+    def _see_order(self, record: RecordedEvent) -> None:
+        if record.position != self._position + 1:
+            self._say(record, f"follows position {self._position}")
+        self._position = record.position
+        known = self._versions.get(record.stream_id, 0)
+        if record.version != known + 1:
+            self._say(record, f"has version {record.version} after {known}")
+        self._versions[record.stream_id] = record.version
+        if self._last is not None and record.recorded_at < self._last.recorded_at:
+            self._say(record, "was recorded before its predecessor")
+        if record.occurred_at < self._occurred.get(record.stream_id, record.occurred_at):
+            self._say(record, "occurred before its predecessor")
+        self._occurred[record.stream_id] = record.occurred_at
+        self._last = record
+
+    def _see_executions(self, record: RecordedEvent) -> None:
+        event, stream = record.event, record.stream_id
+        if stream in self._ended:
+            self._say(record, "came after the execution had ended")
+        if isinstance(event, ExecutionStarted) and event.business_key is not None:
+            name = (f"execution.business_key:{event.workflow_id}", event.business_key)
+            self._claim(record, *name)
+            self._business_keys[stream] = name
+        elif isinstance(event, TERMINAL):
+            self._ended.add(stream)
+            held = self._business_keys.pop(stream, None)
+            if held is not None:
+                self.claims.pop(held, None)
+
+    def _see_access(self, record: RecordedEvent) -> None:
+        event, stream = record.event, record.stream_id
+        match event:
+            case RoleCreated():
+                self._roles[stream] = event.key
+                self._claim(record, "role.key", event.key)
+            case RoleDeleted():
+                self._roles.pop(stream, None)
+                self.claims.pop(("role.key", event.key), None)
+            case MemberAdded() | MemberRolesChanged():
+                self._members[event.user_id] = event.role_ids
+            case MemberRemoved():
+                self._members.pop(event.user_id, None)
+            case WorkflowDrafted():
+                self._claim(record, "workflow.key", event.key)
+            case TenantCreated():
+                self._claim(record, "tenant.slug", event.slug)
+            case UserRegistered():
+                self._claim(record, "user.email", event.email.lower())
+            case _:
+                pass
+
+    def _claim(self, record: RecordedEvent, scope: str, name: str) -> None:
+        holder = self.claims.setdefault((scope, name), record.stream_id)
+        if holder != record.stream_id:
+            self._say(record, f"took the name {name} ({scope}), which {holder} holds")
+
+    def _see_approvals(self, record: RecordedEvent) -> None:
+        event, stream = record.event, record.stream_id
+        if stream in self._closed:
+            self._say(record, "came after the request had closed")
+        if isinstance(event, ApprovalRequested):
+            self._offers[stream] = event.outcomes
+        elif isinstance(event, ApprovalDecided):
+            self._see_decision(record, event)
+        elif isinstance(event, CLOSING):
+            self._closed.add(stream)
+            if isinstance(event, ApprovalResolved) and event.decided_by not in self._decided_by.get(stream, set()):
+                self._say(record, "was resolved by somebody who had not decided")
+
+    def _see_decision(self, record: RecordedEvent, event: ApprovalDecided) -> None:
+        decided = self._decided_by.setdefault(record.stream_id, set())
+        if event.user_id in decided:
+            self._say(record, "is the same person's second decision")
+        decided.add(event.user_id)
+        offered = [outcome for outcome in self._offers.get(record.stream_id, ()) if outcome.name == event.outcome]
+        roles = self._members.get(event.user_id)
+        if not offered:
+            self._say(record, f"chose {event.outcome}, which was not offered")
+        elif roles is None:
+            self._say(record, "was made by somebody who is not a member")
+        elif not self._may_choose(offered[0], event, {self._roles[role] for role in roles if role in self._roles}):
+            self._say(record, f"chose {event.outcome} without the right to")
+
+    @staticmethod
+    def _may_choose(outcome: Outcome, event: ApprovalDecided, roles: set[str]) -> bool:
+        if event.role is not None and event.role not in roles:
+            return False
+        if not outcome.users and not outcome.roles:
+            return True
+        return event.user_id in outcome.users or event.role in outcome.roles

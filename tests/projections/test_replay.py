@@ -1,0 +1,150 @@
+"""A replay finds whatever somebody did to a table behind the ledger's back."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from psycopg import AsyncConnection, sql
+
+from domain.envelope import PLATFORM
+from projections.projector import Projector
+from projections.registry import TABLES
+from projections.replay import Comparison, replay
+from projections.table import Table
+from tests.conftest import Database
+from tests.projections.story import ACME, GLOBEX, Ledgers
+
+BY_NAME = {table.name: table for table in TABLES}
+
+
+@pytest.fixture
+async def told(ledgers: Ledgers, projector: Projector) -> None:
+    await ledgers.everything()
+    await projector.catch_up()
+
+
+@pytest.fixture
+async def vandal(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
+    """A superuser who has put constraints and triggers out of action."""
+    async with await AsyncConnection.connect(database.superuser_url, autocommit=True) as conn:
+        await conn.execute("SET session_replication_role = replica")
+        yield conn
+
+
+def owner_of(table: Table) -> Any:
+    return ACME if "tenant_id" in table.own else PLATFORM
+
+
+def where_owned(table: Table) -> sql.Composable:
+    if "tenant_id" not in table.own:
+        return sql.SQL("")
+    return sql.SQL("WHERE tenant_id = {}").format(str(ACME))
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize("tenant_id", [PLATFORM, ACME, GLOBEX])
+async def test_untouched_tables_equal_a_replay_in_every_column(system: AsyncConnection[Any], tenant_id: Any) -> None:
+    found = await replay(system, tenant_id)
+    assert found.differences == []
+    expected = {table.name for table in TABLES if "tenant_id" in table.own or tenant_id == PLATFORM}
+    assert set(found.rows) == expected
+
+
+@pytest.mark.usefixtures("told")
+async def test_the_story_fills_every_table(system: AsyncConnection[Any]) -> None:
+    rows = {**(await replay(system, PLATFORM)).rows, **(await replay(system, ACME)).rows}
+    assert [table.name for table in TABLES if rows[table.name] == 0] == []
+
+
+ALTERED = {
+    "uuid": sql.SQL("'00000000-0000-7000-8000-00000000beef'::uuid"),
+    "text": sql.SQL("coalesce({column}, '') || '?'"),
+    "text[]": sql.SQL("coalesce({column}, '{{}}') || 'x'::text"),
+    "jsonb": sql.SQL("jsonb_build_array({column})"),
+    "integer": sql.SQL("coalesce({column}, 0) + 1"),
+    "bigint": sql.SQL("coalesce({column}, 0) + 1"),
+    "numeric": sql.SQL("coalesce({column}, 0) + 0.00000000000000000001"),
+    "boolean": sql.SQL("NOT {column}"),
+    "timestamptz": sql.SQL("coalesce({column}, 'epoch') + interval '1 microsecond'"),
+    "inet": sql.SQL("'192.0.2.8'::inet"),
+}
+UPDATE = sql.SQL(
+    "UPDATE projections.{table} SET {column} = {value} WHERE ctid = (SELECT min(ctid) FROM projections.{table} {where})"
+)
+DELETE = sql.SQL("DELETE FROM projections.{table} WHERE ctid = (SELECT min(ctid) FROM projections.{table} {where})")
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize("name", BY_NAME)
+async def test_an_altered_cell_is_found_in_each_column(
+    name: str, vandal: AsyncConnection[Any], system: AsyncConnection[Any]
+) -> None:
+    """One column after the other, each put back by rolling back."""
+    table = BY_NAME[name]
+    await loosen(vandal, table)
+    for column, kind in table.own.items():
+        if column in table.key:
+            continue
+        parts = {"table": sql.Identifier(name), "column": sql.Identifier(column), "where": where_owned(table)}
+        before = await snapshot_of(vandal, table)
+        cursor = await vandal.execute(UPDATE.format(value=ALTERED[kind].format(column=sql.Identifier(column)), **parts))
+        assert cursor.rowcount == 1
+        found = await replay(system, owner_of(table))
+        assert [(each.table, each.kind, each.column) for each in found.differences] == [(name, "differs", column)]
+        await put_back(vandal, table, before)
+    assert (await replay(system, owner_of(table))).equal
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize("name", BY_NAME)
+async def test_a_missing_row_is_found(name: str, vandal: AsyncConnection[Any], system: AsyncConnection[Any]) -> None:
+    table = BY_NAME[name]
+    await vandal.execute(DELETE.format(table=sql.Identifier(name), where=where_owned(table)))
+    assert kinds(await replay(system, owner_of(table))) == [(name, "missing")]
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize("name", BY_NAME)
+async def test_an_extra_row_is_found(name: str, vandal: AsyncConnection[Any], system: AsyncConnection[Any]) -> None:
+    table = BY_NAME[name]
+    await loosen(vandal, table)
+    column = table.key[-1]
+    value: sql.Composable = ALTERED[table.columns[column]].format(column=sql.Identifier(column))
+    if table.columns[column] in ("bigint", "integer"):
+        value = sql.SQL("1000000")
+    copied = sql.SQL(", ").join(value if each == column else sql.Identifier(each) for each in table.columns)
+    names = sql.SQL(", ").join(sql.Identifier(each) for each in table.columns)
+    insert = sql.SQL("INSERT INTO projections.{table} ({names}) SELECT {copied} FROM projections.{table} {where} LIMIT 1")
+    await vandal.execute(insert.format(table=sql.Identifier(name), names=names, copied=copied, where=where_owned(table)))
+    assert kinds(await replay(system, owner_of(table))) == [(name, "extra")]
+
+
+def kinds(found: Comparison) -> list[tuple[str, str]]:
+    return [(each.table, each.kind) for each in found.differences]
+
+
+async def loosen(vandal: AsyncConnection[Any], table: Table) -> None:
+    """Take the table's checks, unique constraints (but the key) and NOT NULLs away."""
+    await vandal.execute(
+        """DO $$ DECLARE c record; BEGIN
+        FOR c IN SELECT conname FROM pg_constraint WHERE conrelid = 'projections.TABLE'::regclass AND contype IN ('c', 'u') LOOP
+            EXECUTE format('ALTER TABLE projections.TABLE DROP CONSTRAINT %I', c.conname);
+        END LOOP;
+        FOR c IN SELECT i.indexrelid::regclass AS name FROM pg_index i WHERE i.indrelid = 'projections.TABLE'::regclass
+                    AND i.indisunique AND NOT i.indisprimary LOOP
+            EXECUTE format('DROP INDEX %s', c.name);
+        END LOOP; END $$""".replace("TABLE'", f"{table.name}'").replace("projections.TABLE", f"projections.{table.name}")
+    )
+
+
+async def snapshot_of(vandal: AsyncConnection[Any], table: Table) -> str:
+    await vandal.execute(sql.SQL("CREATE TEMP TABLE before AS TABLE projections.{}").format(sql.Identifier(table.name)))
+    return "before"
+
+
+async def put_back(vandal: AsyncConnection[Any], table: Table, before: str) -> None:
+    async with vandal.transaction():
+        await vandal.execute(sql.SQL("DELETE FROM projections.{}").format(sql.Identifier(table.name)))
+        restore = sql.SQL("INSERT INTO projections.{} TABLE {}")
+        await vandal.execute(restore.format(sql.Identifier(table.name), sql.Identifier(before)))
+        await vandal.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(before)))
