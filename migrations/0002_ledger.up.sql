@@ -115,7 +115,7 @@ CREATE FUNCTION ledger.judge(
     OUT outcomes text[], OUT reasons text[], OUT names text[], OUT accepted boolean[],
     OUT dropped_scopes text[], OUT dropped_names text[], OUT dropped_owners uuid[],
     OUT kept_scopes text[], OUT kept_names text[], OUT kept_owners uuid[]
-) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+) LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     known    jsonb;  -- command id → its request hash, of commands that were appended before or earlier in this batch
@@ -206,7 +206,9 @@ CREATE FUNCTION ledger.append(
     claim_cmds int[], claim_scopes text[], claim_names text[], claim_owners uuid[],
     release_cmds int[], release_scopes text[], release_names text[], release_owners uuid[]
 ) RETURNS TABLE (cmd int, outcome text, reason text, taken text, pos bigint, recorded timestamptz, result bytea, epoch int)
-LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE
+-- Planned once, and by index even while the tables are small: small batches would be planned afresh each time, at twice the cost.
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     how_many  int := cardinality(command_ids);
