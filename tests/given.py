@@ -66,15 +66,14 @@ class Story:
         assert self.refusal is None, f"refused: {self.refusal!r}"
         try:
             decided = decision(replace(self.view))
-            claims = set(self.view.claims)
+            kept = set(self.view.claims) - set(decided.releases)
             for claim in decided.claims:
-                if self.view.owner(claim.scope, claim.name) not in (None, claim.owner):
+                if any((held.scope, held.name) == (claim.scope, claim.name) and held.owner != claim.owner for held in kept):
                     raise NameTaken(claim.name)
-                claims.add(claim)
         except Refusal as refusal:
             return replace(self, decided=Decided(), refusal=refusal)
-        kept = tuple(sorted(claims - set(decided.releases), key=lambda claim: (claim.scope, claim.name)))
-        return Story(replace(self.view, facts=self.view.facts + decided.facts, claims=kept), decided)
+        claims = tuple(sorted(kept | set(decided.claims), key=lambda claim: (claim.scope, claim.name)))
+        return Story(replace(self.view, facts=self.view.facts + decided.facts, claims=claims), decided)
 
     def then(self, *events: Event) -> "Story":
         """Exactly these events were decided, in this order."""

@@ -14,7 +14,7 @@ from domain.execution import (
     TriggerType,
     evolve,
 )
-from domain.facts import Decided, Fact, FieldError, Invalid, Json, NotFound, RuleViolation, View
+from domain.facts import Claim, Decided, Fact, FieldError, Invalid, Json, NotFound, RuleViolation, View
 from domain.workflow import WORKFLOW, Workflow
 from engine.expressions import ExpressionError, resolve
 from engine.plan import Plan
@@ -59,6 +59,12 @@ class AlreadyStarted(RuleViolation):
     """An execution with this id exists."""
 
     code = "execution_exists"
+
+
+class BusinessKeyTaken(RuleViolation):
+    """Another execution of the workflow that is not over has this business key."""
+
+    code = "name_taken"
 
 
 class ExecutionClosed(RuleViolation):
@@ -123,11 +129,10 @@ def start(
     )
     started = _with_attributes(view, engine, plan, execution_id, started)
     run = Run(view, engine, plan, execution_id, evolve(EXECUTION.initial, started), [Fact(execution_id, started)])
-    claim = business_claim(execution_id, run.state)
     run.pending.append(FIRST_TOKEN)
     run.advance()
     result = summary(execution_id, run.state, sum(fact.stream_id == execution_id for fact in run.facts))
-    return Decided(tuple(run.facts), () if claim is None else (claim,), run.releases, result)
+    return Decided(tuple(run.facts), _claims(view, execution_id, run.state), result=result)
 
 
 def cancel(view: View, engine: Engine, execution_id: UUID, reason: str | None = None, by: UUID | None = None) -> Decided:
@@ -219,6 +224,18 @@ def _version(workflow: Workflow, wanted: int | None) -> int:
         detail = f"The workflow has no version {wanted}."
         raise UnknownVersion(detail, "/version", (FieldError("/version", "unknown_version", detail),))
     return wanted
+
+
+def _claims(view: View, execution_id: UUID, state: Execution) -> tuple[Claim, ...]:
+    """The business key, held while it runs. One that is over already holds nothing, but may not take another's name either."""
+    claim = business_claim(execution_id, state)
+    if claim is None:
+        return ()
+    if state.live:
+        return (claim,)
+    if view.owner(claim.scope, claim.name) is not None:
+        raise BusinessKeyTaken(path="/business_key")
+    return ()
 
 
 def _accept_input(plan: Plan, value: Json) -> None:

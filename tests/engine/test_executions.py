@@ -14,7 +14,7 @@ from domain.execution import (
     ExecutionSignalled,
     ExecutionStarted,
 )
-from domain.facts import Claim, Decided, Fact
+from domain.facts import Claim, Decided, Fact, View
 from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished
 from engine.engine import Engine, cancel, pause, resume, signal, start, terminate
 from tests.engine.drawing import ANN, EVALUATOR, EXECUTION_ID, WORKFLOW_ID, Play, ask, drawing
@@ -79,6 +79,18 @@ def test_a_business_key_is_held_until_the_execution_is_over() -> None:
     play.choose("ask", "ok")
     assert play.story.decided.releases == (claim,)
     assert not play.view.claims
+
+
+def test_an_execution_that_is_over_at_once_holds_no_business_key_and_takes_no_others() -> None:
+    facts = (DRAFTED, PUBLISHED, Fact(WORKFLOW_ID, WorkflowPublished(2, INSTANT)))
+    engine = Engine(EVALUATOR)
+
+    def started(version: int) -> Callable[[View], Decided]:
+        return lambda view: start(view, engine, workflow_id=WORKFLOW_ID, input=None, version=version, business_key="k")
+
+    free = given(facts).when(started(2)).when(started(2))
+    assert not free.view.claims
+    free.when(started(1)).when(started(2)).then_refused("name_taken", "/business_key")
 
 
 def test_search_attributes_are_evaluated_at_the_start() -> None:
