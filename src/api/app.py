@@ -25,6 +25,7 @@ from api.waiter import open_waiter
 from domain.facts import Refusal
 from engine.cel import CelEvaluator
 from engine.engine import Engine
+from runtime import migrations
 from runtime.addresses import Addresses
 from runtime.clock import Clock, SystemClock
 from runtime.pools import open_pool
@@ -56,6 +57,7 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
             sessions=Sessions(handler, clock),
             waiter=waiter,
             metrics=metrics,
+            migrations=tuple((one.version, one.checksum) for one in migrations.load()),
         )
 
 

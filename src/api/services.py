@@ -24,3 +24,5 @@ class Services:
     sessions: Sessions
     waiter: Waiter
     metrics: Metrics
+    migrations: tuple[tuple[int, str], ...]
+    """Those that this version was written for: number and checksum."""

@@ -45,7 +45,7 @@ class Client:
         return await self.http.request(method, f"/v1{path}", headers=sent, **options)
 
     async def get(self, path: str, **params: Any) -> httpx2.Response:
-        return await self.call("GET", path, params=params)
+        return await self.call("GET", path, **({"params": params} if params else {}))
 
     async def post(self, path: str, body: Any = None, **headers: str) -> httpx2.Response:
         return await self.call("POST", path, body, headers={name.replace("_", "-"): value for name, value in headers.items()})

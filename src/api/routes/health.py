@@ -17,6 +17,8 @@ routes = APIRouter(route_class=OpenRoute, tags=["operations"])
 
 CHECK_SECONDS = 2.0
 
+SELECT_APPLIED = "SELECT version, checksum FROM gesta_meta.migrations ORDER BY version"
+
 # Ledgers whose tables are behind. A tenant's last position is one index look-up.
 SELECT_LAG = """
 SELECT count(*) FILTER (WHERE last.position > coalesce(f.position, 0)),
@@ -41,9 +43,11 @@ async def readyz(request: Request) -> Response:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             behind, events, faults = await _lag(services)
+            applied = await _applied(services)
     except (psycopg.Error, PoolTimeout, TimeoutError) as error:
-        problem = {"status": "unavailable", "database": type(error).__name__}
-        return answers.answer(problem, 503)
+        return answers.answer({"status": "unavailable", "database": type(error).__name__}, 503)
+    if applied != services.migrations:
+        return answers.answer({"status": "unavailable", "database": "ok", "migrations": "not those of this version"}, 503)
     projections = {"ledgers_behind": behind, "events_behind": events, "ledgers_stopped": faults}
     return answers.answer({"status": "ok", "database": "ok", "projections": projections})
 
@@ -61,6 +65,12 @@ async def metrics(request: Request) -> Response:
     else:
         gauges["gesta_database_up"] = 1
     return Response(services.metrics.render(gauges), media_type=MEDIA_TYPE)
+
+
+async def _applied(services: Services) -> tuple[tuple[int, str], ...]:
+    async with services.system_pool.connection() as connection:
+        rows = await (await connection.execute(SELECT_APPLIED)).fetchall()
+    return tuple((version, checksum) for version, checksum in rows)
 
 
 async def _lag(services: Services) -> tuple[int, int, int]:
