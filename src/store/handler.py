@@ -268,7 +268,7 @@ class Handler:
             decided.claims,
             decided.releases,
             command.request_hash,
-            to_json(decided.result) if command.request_hash is not None and decided.result is not None else None,
+            to_json(decided.result) if command.command_id is not None and decided.result is not None else None,
         )
         lines = [self._lines.find(tenant_id, stream_id) for stream_id in view.touched]
         dependencies = {line.pending[-1] for line in lines if line and line.pending} if chained else ()
@@ -311,7 +311,8 @@ class Handler:
             case "appended", _:
                 return Done(outcome.position, outcome.epoch, cast("Decided", decision.decided).result)
             case "done", _:
-                result = _from_bytes(outcome.result) if command.request_hash else cast("Decided", decision.decided).result
+                ours = command.command_id is None  # nobody else has this id: done is our own commit, its answer lost
+                result = cast("Decided", decision.decided).result if ours else _from_bytes(outcome.result)
                 return Done(outcome.position, outcome.epoch, result, replayed=not ticket.resent)
             case "refused", "key_reused":
                 raise KeyReused(path="Idempotency-Key")

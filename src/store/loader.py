@@ -143,22 +143,22 @@ class Loader:
             asked, self._asked = self._asked, {}
             try:
                 await self._answer(link, asked)
-            except psycopg.Error as error:
+            except LedgerUnavailable as error:
+                _fail(asked, error)
+            except Exception:
                 # One question may be at fault (a name that text cannot hold): each for itself.
                 for question, answer in asked.items():
                     if not answer.done():
-                        await self._answer_alone(link, question, answer, error)
+                        await self._answer_alone(link, question, answer)
             except BaseException as error:
                 _fail(asked, error)
-                if not isinstance(error, Exception):
-                    raise
+                raise
 
-    async def _answer_alone(self, link: Link, question: Question, answer: asyncio.Future[Any], error: Exception) -> None:
+    async def _answer_alone(self, link: Link, question: Question, answer: asyncio.Future[Any]) -> None:
         try:
             await self._answer(link, {question: answer})
-        except (psycopg.Error, LedgerUnavailable) as own:
-            own.__cause__ = error
-            answer.set_exception(own)
+        except Exception as error:
+            answer.set_exception(error)
 
     async def _answer(self, link: Link, asked: dict[Question, asyncio.Future[Any]]) -> None:
         tails = [question for question in asked if isinstance(question, AskTail)]

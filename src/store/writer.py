@@ -155,13 +155,13 @@ class Writer:
             answers = await self._send(link, batches, no_wait=no_wait)
         except LedgerUnavailable as error:
             _fail(batches, LedgerUnavailable, error)
-        except psycopg.Error as error:
+        except Exception as error:  # the database's, or a value that cannot even be sent
             await self._separate(link, batches, error, no_wait=no_wait)
         else:
             for batch, outcomes in zip(batches, answers, strict=True):
                 self._answer(batch, outcomes)
 
-    async def _separate(self, link: Link, batches: list[Batch], error: psycopg.Error, *, no_wait: bool) -> None:
+    async def _separate(self, link: Link, batches: list[Batch], error: Exception, *, no_wait: bool) -> None:
         """An error met these batches: find the one, and in it the command, that it is about."""
         if len(batches) > 1:
             for batch in batches:

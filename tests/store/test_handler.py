@@ -244,6 +244,21 @@ async def test_a_key_used_at_the_same_time_in_two_processes_is_done_once(
     assert positions(ledger, tenant) == [1]
 
 
+async def test_a_command_with_a_given_id_is_done_once(process: Process, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
+    given = command(tenant, command_id=uuid4())
+    first = await process.handler.handle(given, create(uuid4()))
+    again = await process.handler.handle(given, create(uuid4()))
+    assert again == Done(1, 1, first.result, replayed=True)
+    assert positions(ledger, tenant) == [1]
+
+
+async def test_a_question_that_cannot_be_asked_disturbs_no_other(process: Process, tenant: UUID) -> None:
+    names = ["good", "b\x00d", "b\ud800d", "fine"]
+    lookups = [process.handler.lookup(tenant, "s", name) for name in names]
+    answers = await asyncio.gather(*lookups, return_exceptions=True)
+    assert [isinstance(answer, Exception) for answer in answers] == [False, True, True, False]
+
+
 # If-Match
 
 

@@ -124,9 +124,10 @@ async def test_a_poisonous_command_fails_alone(writer: Writer, ledger: psycopg.C
     assert versions(ledger, one, a) == [1, 2]
 
 
-async def test_a_name_that_text_cannot_hold_fails_alone(writer: Writer, ledger: psycopg.Connection[Any]) -> None:
+@pytest.mark.parametrize("name", ["b\x00d", "b\ud800d"])
+async def test_a_name_that_text_cannot_hold_fails_alone(writer: Writer, ledger: psycopg.Connection[Any], name: str) -> None:
     tenant, a = open_ledger(ledger), uuid4()
-    tickets = [writer.submit(tenant, entry(a, claims=[Claim("s", name, a)])) for name in ("good", "b\x00d", "fine")]
+    tickets = [writer.submit(tenant, entry(a, claims=[Claim("s", name, a)])) for name in ("good", name, "fine")]
     assert await verdicts(*tickets) == ["appended", "failed", "appended"]
     assert set(claims(ledger, tenant)) == {("s", "good"), ("s", "fine")}
 
