@@ -4,42 +4,42 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
 from domain.aggregates import AGGREGATES
-from domain.facts import Aggregate, Decided, Refusal, View
+from domain.facts import Aggregate
 from runtime.clock import Clock, SystemClock
 from runtime.ids import new_id as new_uuid7
 from store.append import Entry, NewEvent, Outcome
-from store.cache import Kinds, Line, Lines, Owners, Tip
+from store.cache import Line, Tip
 from store.codec import JSON, Codec, encode_envelope
 from store.command import Command, Done
+from store.deciding import Decide, Decision, run
 from store.errors import (
     AppendFailed,
     ClaimTaken,
     CommandInFlight,
     Contended,
     KeyReused,
-    OccurredBeforeLast,
     OccurredInFuture,
     UnknownLedger,
-    VersionMismatch,
 )
 from store.evidence import Evidence
 from store.hints import Hints
 from store.loader import KnownCommand, Loader, Past
 from store.queue import Limits
+from store.states import States
 from store.ticket import Ticket
 from store.topics import topic_of
-from store.view import DecisionView, NeedOwner, NeedStream
+from store.view import NeedOwner, NeedStream
 from store.writer import Writer
 
 S = TypeVar("S")
-Decide: TypeAlias = Callable[[View], Decided]
+
+__all__ = ["Decide", "Handler", "Tuning", "open_handler"]
 
 
 @dataclass(frozen=True)
@@ -51,20 +51,6 @@ class Tuning:
     attempts: int = 32
     refusals_rate: float = 10.0
     refusals_burst: int = 100
-
-
-class Decision(NamedTuple):
-    """One run of a decision: what it read, and what it came to."""
-
-    view: DecisionView
-    decided: Decided | None
-    refusal: Refusal | None
-
-    @property
-    def appends(self) -> bool:
-        """Whether there is anything to append."""
-        decided = self.decided
-        return decided is not None and bool(decided.facts or decided.claims or decided.releases)
 
 
 class Written(NamedTuple):
@@ -97,9 +83,8 @@ class Handler:
         self._clock = clock or SystemClock()
         self._new_id = new_id
         self._codec = codec
-        self._kinds: Kinds = {event: aggregate for aggregate in aggregates for event in aggregate.events}
-        self._lines = Lines(tuning.cached_streams)
-        self._owners = Owners(tuning.cached_owners)
+        kinds = {event: aggregate for aggregate in aggregates for event in aggregate.events}
+        self._states = States(loader, kinds, streams=tuning.cached_streams, owners=tuning.cached_owners)
         self._attempts = tuning.attempts
         self._in_flight: set[tuple[UUID, UUID]] = set()
         self._evidence = Evidence(
@@ -141,7 +126,7 @@ class Handler:
 
     async def read(self, tenant_id: UUID, aggregate: Aggregate[S], stream_id: UUID) -> tuple[S, int]:
         """A stream's committed state and version, as of now."""
-        tip = await self._read(tenant_id, stream_id, aggregate)
+        tip = await self._states.read(tenant_id, stream_id, aggregate)
         return cast("S", tip.state_of(aggregate)), tip.version
 
     async def lookup(self, tenant_id: UUID, scope: str, name: str) -> UUID | None:
@@ -164,7 +149,7 @@ class Handler:
                     continue
                 if command.request_hash is None:
                     known = await self._known(command.tenant_id, command_id)
-                    return Done(None, known.epoch, decision.decided.result if decision.decided else None)
+                    return Done(None, known.epoch, decision.decided.result)
             ticket = self._submit(command, command_id, decision, chained=not final)
             outcome = await ticket.settled()
             if outcome.verdict != "conflict":
@@ -173,93 +158,59 @@ class Handler:
 
     async def _decide(self, command: Command, decide: Decide) -> Decision:
         """On the tips of this process. Nothing is awaited after the run that succeeds: the caller appends on those very tips."""
-        tenant_id = command.tenant_id
-        owners: dict[tuple[str, str], UUID | None] = {}
+        tenant_id, states = command.tenant_id, self._states
         loaded: dict[UUID, Line] = {}  # so that what was loaded is not dropped before the next run
+        owners: dict[tuple[str, str], UUID | None] = {}
 
         def tip_of(stream_id: UUID) -> Tip | None:
-            line = self._lines.find(tenant_id, stream_id)
+            line = states.lines.find(tenant_id, stream_id)
             if line is None and stream_id in loaded:
-                line = self._lines.keep(tenant_id, stream_id, loaded[stream_id])
+                line = states.lines.keep(tenant_id, stream_id, loaded[stream_id])
             return line.tip if line else None
 
         def owner_of(scope: str, name: str) -> tuple[bool, UUID | None]:
             if (scope, name) in owners:
                 return True, owners[scope, name]
-            cached = self._owners.find(tenant_id, scope, name)
+            cached = states.owners.find(tenant_id, scope, name)
             return cached is not None, cached
 
         while True:
             try:
-                return self._run(command, decide, tip_of, owner_of)
+                return run(command, decide, self._clock, self._new_id, tip_of, owner_of)
             except NeedStream as need:
-                loaded[need.stream_id] = await self._load(tenant_id, need.stream_id, need.aggregate)
+                loaded[need.stream_id] = await states.load(tenant_id, need.stream_id, need.aggregate)
             except NeedOwner as need:
-                owner = owners[need.scope, need.name] = await self._loader.owner(tenant_id, need.scope, need.name)
-                if owner is not None:
-                    self._owners.put(tenant_id, need.scope, need.name, owner)
+                owners[need.scope, need.name] = await states.look_up(tenant_id, need.scope, need.name)
 
     async def _decide_on_committed(self, command: Command, decide: Decide, earlier: Decision) -> Decision:
         """On what the ledger holds after the predecessors that are under way; `earlier` says which streams to begin with."""
-        tenant_id = command.tenant_id
+        tenant_id, states = command.tenant_id, self._states
         tips: dict[UUID, Tip] = {}
         owners: dict[tuple[str, str], UUID | None] = {}
 
         async def fetch(stream_id: UUID, aggregate: Aggregate[Any] | None) -> None:
-            line = self._lines.find(tenant_id, stream_id)
-            if line and line.pending:
-                await line.pending[-1].settled()
-            tips[stream_id] = await self._read(tenant_id, stream_id, aggregate)
+            tips[stream_id] = await states.read_after_pending(tenant_id, stream_id, aggregate)
 
         known = [(stream, tip) for stream, tip in earlier.view.touched.items() if not earlier.view.minted(stream)]
         await asyncio.gather(*[fetch(stream, tip.aggregate) for stream, tip in known])
         while True:
             try:
-                return self._run(command, decide, tips.get, lambda *name: (name in owners, owners.get(name)))
+                return run(command, decide, self._clock, self._new_id, tips.get, lambda *name: (name in owners, owners.get(name)))
             except NeedStream as need:
                 await fetch(need.stream_id, need.aggregate)
             except NeedOwner as need:
-                owner = owners[need.scope, need.name] = await self._loader.owner(tenant_id, need.scope, need.name)
-                if owner is None:
-                    self._owners.forget(tenant_id, need.scope, need.name)
-                else:
-                    self._owners.put(tenant_id, need.scope, need.name, owner)
-
-    def _run(
-        self,
-        command: Command,
-        decide: Decide,
-        tip_of: Callable[[UUID], Tip | None],
-        owner_of: Callable[[str, str], tuple[bool, UUID | None]],
-    ) -> Decision:
-        """One decision, from beginning to end. Raises Need."""
-        now = command.occurred_at or self._clock.now()
-        while True:
-            view = DecisionView(command.tenant_id, now, self._new_id, tip_of, owner_of)
-            try:
-                for stream_id, version in command.expect.items():
-                    if view.version(stream_id) != version:
-                        raise VersionMismatch(path="If-Match")
-                decided = decide(view)
-                last = _last_occurred(view, decided)
-                if last is not None and last > now and command.occurred_at is not None:
-                    raise OccurredBeforeLast(path="Gesta-Occurred-At")
-            except Refusal as refusal:
-                return Decision(view, None, refusal)
-            if last is None or last <= now:
-                return Decision(view, decided, None)
-            now = last  # the clock is behind the stream: time does not run backwards there
+                owners[need.scope, need.name] = await states.look_up(tenant_id, need.scope, need.name)
 
     def _submit(self, command: Command, command_id: UUID, decision: Decision, *, chained: bool) -> Ticket:
         """Encode and enqueue. `chained`: decided on this process's tips, and so dependent on the commands that they stand for."""
-        view, decided = decision.view, cast("Decided", decision.decided)
+        view, decided = decision.view, decision.decided
         tenant_id = command.tenant_id
         left = dict(view.touched)
         events = []
         for fact in decided.facts:
             events.append(NewEvent(fact.stream_id, topic_of(type(fact.event)), view.now, self._codec.encode(fact.event)))
             tip = left[fact.stream_id]
-            left[fact.stream_id] = tip.after((Past(tip.version + 1, view.now, fact.event),), self._kinds)
+            left[fact.stream_id] = tip.after((Past(tip.version + 1, view.now, fact.event),), self._states.kinds)
         entry = Entry(
             command_id,
             encode_envelope(command.envelope),
@@ -270,10 +221,10 @@ class Handler:
             command.request_hash,
             to_json(decided.result) if command.command_id is not None and decided.result is not None else None,
         )
-        lines = [self._lines.find(tenant_id, stream_id) for stream_id in view.touched]
+        lines = [self._states.lines.find(tenant_id, stream_id) for stream_id in view.touched]
         dependencies = {line.pending[-1] for line in lines if line and line.pending} if chained else ()
         written = [
-            Written(line := self._lines.line(tenant_id, stream_id), left[stream_id], line.generation)
+            Written(line := self._states.lines.line(tenant_id, stream_id), left[stream_id], line.generation)
             for stream_id in {fact.stream_id for fact in decided.facts}
         ]
         ticket = self._writer.submit(
@@ -290,29 +241,29 @@ class Handler:
         for one in written:
             one.line.settle(ticket, one.tip, one.generation, appended=appended)
         if appended:
-            decided = cast("Decided", decision.decided)
+            decided = decision.decided
             for claim in decided.releases:
-                self._owners.forget(tenant_id, claim.scope, claim.name)
+                self._states.owners.forget(tenant_id, claim.scope, claim.name)
             for claim in decided.claims:
-                self._owners.put(tenant_id, claim.scope, claim.name, claim.owner)
+                self._states.owners.put(tenant_id, claim.scope, claim.name, claim.owner)
             if decided.facts:
                 self._hint(tenant_id)
             return
         for scope, name in decision.view.names:
-            self._owners.forget(tenant_id, scope, name)
+            self._states.owners.forget(tenant_id, scope, name)
         if outcome.reason == "version":  # which stream it was is not said: none that was read is to be trusted
             for stream_id, tip in decision.view.touched.items():
-                line = self._lines.find(tenant_id, stream_id)
+                line = self._states.lines.find(tenant_id, stream_id)
                 if line and line.tip is tip:
                     line.discard()
 
     async def _done(self, command: Command, decision: Decision, ticket: Ticket, outcome: Outcome) -> Done:
         match outcome.verdict, outcome.reason or "":
             case "appended", _:
-                return Done(outcome.position, outcome.epoch, cast("Decided", decision.decided).result)
+                return Done(outcome.position, outcome.epoch, decision.decided.result)
             case "done", _:
                 ours = command.command_id is None  # nobody else has this id: done is our own commit, its answer lost
-                result = cast("Decided", decision.decided).result if ours else _from_bytes(outcome.result)
+                result = decision.decided.result if ours else _from_bytes(outcome.result)
                 return Done(outcome.position, outcome.epoch, result, replayed=not ticket.resent)
             case "refused", "key_reused":
                 raise KeyReused(path="Idempotency-Key")
@@ -324,38 +275,6 @@ class Handler:
                 raise taken
             case _:
                 raise outcome.error or AppendFailed(outcome.verdict)
-
-    # Reading
-
-    async def _load(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> Line:
-        """Have a line's tip read from the ledger, after everything under way on it is settled."""
-        line = self._lines.line(tenant_id, stream_id)
-        while line.pending:
-            await line.pending[-1].settled()
-        if line.tip is not None and line.tip.serves(aggregate):
-            return line
-        generation = line.generation
-        tip = await self._read_from(line.base, tenant_id, stream_id, aggregate)
-        if line.generation == generation and not line.pending and (line.tip is None or not line.tip.serves(aggregate)):
-            line.adopt(tip)
-        return line
-
-    async def _read(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> Tip:
-        """What the ledger holds of a stream now. The line learns of it, if nothing is under way there."""
-        line = self._lines.line(tenant_id, stream_id)
-        tip = await self._read_from(line.base, tenant_id, stream_id, aggregate)
-        if not line.pending and (line.tip is None or line.tip.version < tip.version):
-            line.discard()
-            line.adopt(tip)
-        return tip
-
-    async def _read_from(self, base: Tip | None, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> Tip:
-        if base is not None and base.version > 0 and base.serves(aggregate):
-            pasts = await self._loader.tail(tenant_id, stream_id, base.version)
-            if pasts is not None:
-                return base.after(pasts, self._kinds)
-        pasts = await self._loader.tail(tenant_id, stream_id)
-        return Tip(aggregate=aggregate).after(pasts or (), self._kinds)
 
     async def _known(self, tenant_id: UUID, command_id: UUID) -> KnownCommand:
         known = await self._loader.command(tenant_id, command_id)
@@ -386,14 +305,6 @@ async def open_handler(
         await writer.aclose()
         await loader.aclose()
         await hints.aclose()
-
-
-def _last_occurred(view: DecisionView, decided: Decided) -> datetime | None:
-    """The latest event of the streams that the decision writes."""
-    for fact in decided.facts:
-        view.version(fact.stream_id)  # written without having been read: an expectation all the same
-    times = [view.touched[fact.stream_id].occurred_at for fact in decided.facts]
-    return max((moment for moment in times if moment is not None), default=None)
 
 
 def _from_bytes(result: bytes | None) -> Any:

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from domain.facts import Aggregate
 from store.cache import Tip
 
 S = TypeVar("S")
+TipOf: TypeAlias = Callable[[UUID], Tip | None]
+"""The tip of a stream, or None where it is not at hand."""
+OwnerOf: TypeAlias = Callable[[str, str], tuple[bool, UUID | None]]
+"""Whether the owner of a name is at hand, and the owner."""
 
 
 class Need(BaseException):
@@ -30,18 +34,15 @@ class NeedOwner(Need):
 
 
 class DecisionView:
-    """A `domain.facts.View` for one run of one decision.
-
-    `tip_of` and `owner_of` say what is at hand; `owner_of` answers (known, owner).
-    """
+    """A `domain.facts.View` for one run of one decision."""
 
     def __init__(
         self,
         tenant_id: UUID,
         now: datetime,
         new_id: Callable[[], UUID],
-        tip_of: Callable[[UUID], Tip | None],
-        owner_of: Callable[[str, str], tuple[bool, UUID | None]],
+        tip_of: TipOf,
+        owner_of: OwnerOf,
     ) -> None:
         self._tenant_id = tenant_id
         self._now = now
