@@ -1,0 +1,369 @@
+"""An AI task: one piece of work for a model, the attempts at it, what each of them used and cost, and how it ended.
+
+An attempt is on record before the provider is called, and the provider is called once for it. Who finds an attempt without an
+end cannot know what became of the call, so it is recorded as failed (`lease_lost`) before another one starts. An attempt whose
+task is cancelled meanwhile still ends on record: what it used was used.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Literal, assert_never
+from uuid import UUID
+
+from domain.facts import Aggregate, Decided, Event, Fact, Invalid, Json, NotFound, RuleViolation, View
+from domain.retry import Failure, RetryPolicy, retry_in
+
+MAX_MODEL_NAME = 200
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the model is told beside the words. None: the provider's default."""
+
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one attempt. Those read from and written to a cache are part of the input; `details`: as the provider says."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    details: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Over all attempts. `cost` adds up what is known, in one currency; `unpriced` counts the attempts that are not in it."""
+
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: Decimal | None = None
+    currency: str | None = None
+    unpriced: int = 0
+
+
+@dataclass(frozen=True)
+class AiTaskRequested(Event):
+    """Opened by an ai_agent node's activation. `model` names the provider too: `openai:gpt-4o`, `offline/echo`.
+
+    `prompt`, `context` and `input` are sent as they stand here; `output_schema` is the JSON Schema that the output must fit
+    (None: the output is the model's text). `cost_estimate` is in `currency`.
+    """
+
+    execution_id: UUID
+    activation_id: UUID
+    node_id: str
+    task_name: str
+    model: str
+    prompt: str
+    configuration: Configuration
+    retry: RetryPolicy
+    agent_type: str | None = None
+    provider: str | None = None
+    system_prompt: str | None = None
+    context: Json = None
+    input: Json = None
+    output_schema: Json = None
+    priority: int = 0
+    requested_by: UUID | None = None
+    cost_estimate: Decimal | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True)
+class AiTaskAttemptStarted(Event):
+    """On record before the provider is called. `number` counts from 1; `provider` and `model` are those that will be asked."""
+
+    attempt_id: UUID
+    number: int
+    provider: str
+    model: str
+    worker_id: str
+
+
+@dataclass(frozen=True)
+class AiTaskAttemptSucceeded(Event):
+    """`model`: the one that answered, by its own name. `usage` and `cost` are None where they are not known."""
+
+    attempt_id: UUID
+    number: int
+    output: Json
+    latency_ms: int
+    provider: str
+    model: str
+    usage: Usage | None = None
+    cost: Decimal | None = None
+    currency: str | None = None
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class AiTaskAttemptFailed(Event):
+    """A failed call may have cost money too. `retry_at`: when the next attempt is due; None: there is none."""
+
+    attempt_id: UUID
+    number: int
+    error: Failure
+    latency_ms: int | None = None
+    usage: Usage | None = None
+    cost: Decimal | None = None
+    currency: str | None = None
+    finish_reason: str | None = None
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class AiTaskCompleted(Event):
+    output: Json
+    totals: Totals
+
+
+@dataclass(frozen=True)
+class AiTaskFailed(Event):
+    """`error` is the last attempt's."""
+
+    error: Failure
+    totals: Totals
+
+
+@dataclass(frozen=True)
+class AiTaskCancelled(Event):
+    reason: str | None = None
+
+
+AiTaskEvent = (
+    AiTaskRequested
+    | AiTaskAttemptStarted
+    | AiTaskAttemptSucceeded
+    | AiTaskAttemptFailed
+    | AiTaskCompleted
+    | AiTaskFailed
+    | AiTaskCancelled
+)
+
+
+@dataclass(frozen=True)
+class AiTask:
+    """`attempt_id`: the attempt that runs. `totals`: of the attempts that ended; `number`: of those that started."""
+
+    status: Literal["absent", "pending", "running", "completed", "failed", "cancelled"] = "absent"
+    requested: AiTaskRequested | None = None
+    attempt_id: UUID | None = None
+    number: int = 0
+    totals: Totals = Totals()
+
+    @property
+    def closed(self) -> bool:
+        return self.status in ("completed", "failed", "cancelled")
+
+
+def evolve(state: AiTask, event: AiTaskEvent) -> AiTask:
+    match event:
+        case AiTaskRequested():
+            return AiTask("pending", event)
+        case AiTaskAttemptStarted():
+            return replace(state, status="running", attempt_id=event.attempt_id, number=event.number)
+        case AiTaskAttemptSucceeded() | AiTaskAttemptFailed():
+            status = "pending" if state.status == "running" else state.status
+            return replace(state, status=status, attempt_id=None, totals=add(state.totals, event))
+        case AiTaskCompleted():
+            return replace(state, status="completed")
+        case AiTaskFailed():
+            return replace(state, status="failed")
+        case AiTaskCancelled():
+            return replace(state, status="cancelled")
+        case _:
+            assert_never(event)
+
+
+AI_TASK: Aggregate[AiTask] = Aggregate(
+    "ai_task",
+    AiTask(),
+    evolve,
+    (
+        AiTaskRequested,
+        AiTaskAttemptStarted,
+        AiTaskAttemptSucceeded,
+        AiTaskAttemptFailed,
+        AiTaskCompleted,
+        AiTaskFailed,
+        AiTaskCancelled,
+    ),
+)
+
+
+class NoSuchAiTask(NotFound):
+    """There is no such AI task."""
+
+
+class AiTaskExists(RuleViolation):
+    """An AI task with this id exists already."""
+
+    code = "ai_task_exists"
+
+
+class AiTaskClosed(RuleViolation):
+    """The AI task is over."""
+
+    code = "ai_task_closed"
+
+
+class AttemptRunning(RuleViolation):
+    """An attempt is running. It must end, or be recorded as failed, before another one starts."""
+
+    code = "attempt_running"
+
+
+class AttemptOver(RuleViolation):
+    """This attempt is not the one that runs: its end is on record."""
+
+    code = "attempt_over"
+
+
+def add(totals: Totals, attempt: AiTaskAttemptSucceeded | AiTaskAttemptFailed) -> Totals:
+    """The totals with one more attempt. A cost in another currency than the first known one counts as unpriced."""
+    usage = attempt.usage or Usage()
+    priced = attempt.cost is not None and totals.currency in (None, attempt.currency)
+    return Totals(
+        totals.attempts + 1,
+        totals.input_tokens + usage.input_tokens,
+        totals.output_tokens + usage.output_tokens,
+        (totals.cost or Decimal(0)) + (attempt.cost or Decimal(0)) if priced else totals.cost,
+        attempt.currency if priced else totals.currency,
+        totals.unpriced + (not priced),
+    )
+
+
+def request(view: View, task_id: UUID, requested: AiTaskRequested) -> Decided:
+    """Open a task. The node that asks for it puts these facts beside its own; a job to do it goes with the same append."""
+    if view.read(AI_TASK, task_id).status != "absent":
+        raise AiTaskExists
+    if not requested.model.strip() or len(requested.model) > MAX_MODEL_NAME:
+        raise Invalid(f"A model's name has 1 to {MAX_MODEL_NAME} characters.", "/model")
+    if not requested.prompt.strip():
+        raise Invalid("A prompt says something.", "/prompt")
+    if requested.retry.max_attempts < 1:
+        raise Invalid("There is at least one attempt.", "/retry/max_attempts")
+    return _decided(view, task_id, requested)
+
+
+def start_attempt(view: View, task_id: UUID, attempt_id: UUID, *, provider: str, model: str, worker_id: str) -> Decided:
+    """Record that the provider is about to be called. Refused while an attempt runs, even if it is this one.
+
+    result: `_answer`, with `attempt_id` and `number`.
+    """
+    state = _existing(view, task_id)
+    if state.closed:
+        raise AiTaskClosed(f"The AI task is {state.status}.")
+    if state.attempt_id is not None:
+        raise AttemptRunning
+    return _decided(view, task_id, AiTaskAttemptStarted(attempt_id, state.number + 1, provider, model, worker_id))
+
+
+def succeed(
+    view: View,
+    task_id: UUID,
+    attempt_id: UUID,
+    output: Json,
+    *,
+    latency_ms: int,
+    provider: str,
+    model: str,
+    usage: Usage | None = None,
+    cost: Decimal | None = None,
+    currency: str | None = None,
+    finish_reason: str | None = None,
+) -> Decided:
+    """The attempt's answer, whose output was validated before, completes the task, unless that was cancelled meanwhile."""
+    state = _running(view, task_id, attempt_id)
+    succeeded = AiTaskAttemptSucceeded(
+        attempt_id, state.number, output, latency_ms, provider, model, usage, cost, currency, finish_reason
+    )
+    if state.closed:
+        return _decided(view, task_id, succeeded)
+    return _decided(view, task_id, succeeded, AiTaskCompleted(output, add(state.totals, succeeded)))
+
+
+def fail_attempt(
+    view: View,
+    task_id: UUID,
+    attempt_id: UUID,
+    error: Failure,
+    *,
+    jitter: float,
+    retry_after: timedelta | None = None,
+    latency_ms: int | None = None,
+    usage: Usage | None = None,
+    cost: Decimal | None = None,
+    currency: str | None = None,
+    finish_reason: str | None = None,
+) -> Decided:
+    """The attempt failed: by the task's policy another one is due at `retry_at`, or the task fails with it.
+
+    `jitter`: a random number from 0 to 1. A worker that is gone is `domain.retry.LEASE_LOST`.
+    """
+    state = _running(view, task_id, attempt_id)
+    assert state.requested is not None
+    delay = None if state.closed else retry_in(state.requested.retry, state.number, error, jitter, retry_after)
+    failed = AiTaskAttemptFailed(
+        attempt_id,
+        state.number,
+        error,
+        latency_ms,
+        usage,
+        cost,
+        currency,
+        finish_reason,
+        None if delay is None else view.now + delay,
+    )
+    if state.closed or delay is not None:
+        return _decided(view, task_id, failed)
+    return _decided(view, task_id, failed, AiTaskFailed(error, add(state.totals, failed)))
+
+
+def cancel(view: View, task_id: UUID, reason: str | None = None) -> Decided:
+    """Nothing more is attempted. An attempt that runs may still report its end."""
+    state = _existing(view, task_id)
+    if state.closed:
+        raise AiTaskClosed(f"The AI task is {state.status}.")
+    return _decided(view, task_id, AiTaskCancelled(reason))
+
+
+def _existing(view: View, task_id: UUID) -> AiTask:
+    state = view.read(AI_TASK, task_id)
+    if state.status == "absent":
+        raise NoSuchAiTask
+    return state
+
+
+def _running(view: View, task_id: UUID, attempt_id: UUID) -> AiTask:
+    state = _existing(view, task_id)
+    if state.attempt_id != attempt_id:
+        raise AttemptOver
+    return state
+
+
+def _decided(view: View, task_id: UUID, *events: AiTaskEvent) -> Decided:
+    """result {id, status, version, attempt_id, number, retry_at}; `retry_at` RFC 3339 where another attempt is due."""
+    state = view.read(AI_TASK, task_id)
+    for event in events:
+        state = evolve(state, event)
+    last = events[-1]
+    retry_at = last.retry_at if isinstance(last, AiTaskAttemptFailed) else None
+    result = {
+        "id": str(task_id),
+        "status": state.status,
+        "version": view.version(task_id) + len(events),
+        "attempt_id": None if state.attempt_id is None else str(state.attempt_id),
+        "number": state.number,
+        "retry_at": None if retry_at is None else retry_at.isoformat().replace("+00:00", "Z"),
+    }
+    return Decided(tuple(Fact(task_id, event) for event in events), result=result)

@@ -1,0 +1,95 @@
+"""A model's text as an output: parsed strictly, checked against the schema. What the ledger could not hold never gets there."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import NoReturn
+
+from domain.facts import Json
+from engine.schema import SchemaError, check_schema, faults
+from worker.ai.provider import Account, AiCall, AiError
+
+MAX_CHARACTERS = 1 << 20
+MAX_DEPTH = 64
+MAX_DIGITS = 64
+NAMED_FAULTS = 5
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def check_call(call: AiCall) -> None:
+    """Before anything is sent: a schema that cannot be checked would only be found out when the answer is paid for."""
+    if call.output_schema is None:
+        return
+    try:
+        check_schema(call.output_schema)
+    except SchemaError as error:
+        raise AiError("bad_request", f"The output schema cannot be used: {error}") from None
+
+
+def read_output(text: str, schema: Json, account: Account) -> Json:
+    """The output that a model's text stands for: itself without a schema, else the JSON in it. Raises AiError invalid_output."""
+    if len(text) > MAX_CHARACTERS:
+        _invalid(f"The answer is longer than {MAX_CHARACTERS} characters.", account)
+    if schema is None:
+        if UNSTORABLE.search(text):
+            _invalid("The answer holds a NUL or half of a surrogate pair.", account)
+        return text
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant)
+        _check(value, MAX_DEPTH)
+    except json.JSONDecodeError as error:
+        _invalid(f"The answer is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.", account)
+    except ValueError as error:
+        _invalid(f"The answer is JSON that is not accepted: {error}.", account)
+    except RecursionError:
+        _invalid("The answer is nested too deeply.", account)
+    found = faults(schema, value)
+    if found:
+        named = "; ".join(f"{fault.path or '/'}: {fault.message}" for fault in found[:NAMED_FAULTS])
+        _invalid(f"The answer does not fit the output schema. {named}", account)
+    return value
+
+
+def _invalid(message: str, account: Account) -> NoReturn:
+    raise AiError("invalid_output", message, account=account) from None
+
+
+def _object(pairs: list[tuple[str, Json]]) -> Mapping[str, Json]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return made
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number has more than {MAX_DIGITS} digits")
+    return int(digits)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is out of range")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _check(value: Json, depth: int) -> None:
+    match value:
+        case str() if UNSTORABLE.search(value):
+            raise ValueError("a text holds a NUL or half of a surrogate pair")
+        case dict() | list():
+            if depth == 0:
+                raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+            for item in value:
+                _check(item, depth - 1)
+            if isinstance(value, dict):
+                for item in value.values():
+                    _check(item, depth - 1)
+        case _:
+            return

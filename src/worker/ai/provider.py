@@ -1,0 +1,119 @@
+"""What it is to call a model once. Neither the retries nor the record of the attempt are a provider's business."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from domain.ai_task import AiTaskRequested, Configuration, Usage
+from domain.facts import Json
+from domain.retry import Failure
+
+DEFAULT_TIMEOUT = timedelta(minutes=2)
+
+AiErrorType = Literal["rate_limit", "timeout", "invalid_output", "refused", "auth", "unavailable", "bad_request"]
+"""timeout: no answer in time. invalid_output: an answer that does not fit. refused: by the model or a filter. auth: the key.
+unavailable: the provider failed, or could not be reached or read. bad_request: asking again the same way is pointless."""
+
+RETRYABLE: frozenset[AiErrorType] = frozenset({"rate_limit", "timeout", "invalid_output", "unavailable"})
+
+
+@dataclass(frozen=True)
+class AiCall:
+    """One call. `model` as in a definition, e.g. "openai:gpt-4o". `output_schema`: JSON Schema of the output; None: text."""
+
+    model: str
+    prompt: str
+    system_prompt: str | None = None
+    input: Json = None
+    context: Json = None
+    output_schema: Json = None
+    configuration: Configuration = field(default_factory=Configuration)
+    timeout: timedelta = DEFAULT_TIMEOUT
+    """From the first byte of the request to the last of the answer."""
+
+    @classmethod
+    def of(cls, task: AiTaskRequested, model: str, timeout: timedelta = DEFAULT_TIMEOUT) -> "AiCall":
+        """The call that a task asks for. `model`: `registry.Named.full`, because a task may leave it to the settings."""
+        return cls(
+            model, task.prompt, task.system_prompt, task.input, task.context, task.output_schema, task.configuration, timeout
+        )
+
+    @property
+    def text(self) -> str:
+        """What the user's message says: the prompt, then context and input as JSON, each under its name."""
+        parts = [self.prompt]
+        for name, value in (("Context", self.context), ("Input", self.input)):
+            if value is not None:
+                parts.append(f"{name} (JSON):\n{json.dumps(value, ensure_ascii=False)}")
+        return "\n\n".join(parts)
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a call cost. `amount` has at most ten digits after the point; `currency` as ISO 4217 names it."""
+
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """What is known of a call, answered or failed: what it used, cost and took, and who answered. None: not known."""
+
+    latency_ms: int
+    usage: Usage | None = None
+    price: Price | None = None
+    provider: str | None = None
+    model: str | None = None
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class AiAnswer:
+    """An output that fits the schema. It can be stored: no NUL, no lone surrogate, no number that jsonb refuses."""
+
+    output: Json
+    provider: str
+    model: str
+    account: Account
+
+
+class AiError(Exception):
+    """A call that gave no output. The message holds no key, and at most some hundred characters of what the provider said."""
+
+    def __init__(
+        self,
+        type: AiErrorType,
+        message: str,
+        *,
+        retryable: bool | None = None,
+        retry_after: timedelta | None = None,
+        account: Account | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.type = type
+        self.message = message
+        self.retryable = type in RETRYABLE if retryable is None else retryable
+        self.retry_after = retry_after
+        """How long the provider asked to wait."""
+        self.account = account
+        """What the failed call used; None where no provider was called."""
+
+    @property
+    def failure(self) -> Failure:
+        """As the AI task records it."""
+        return Failure(self.type, self.message, self.retryable)
+
+
+class Provider(Protocol):
+    """Calls models. One for a process, used by many tasks at once; a cancelled call leaves nothing behind."""
+
+    async def call(self, call: AiCall) -> AiAnswer:
+        """Exactly one request. Raises AiError."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections. Not to be called while a call is under way."""
+        ...
