@@ -52,6 +52,17 @@ def test_an_event_is_stored_as_it_was_given(ledger: psycopg.Connection[Any], ten
     assert {row[2:] for row in stored} == {(MOMENT, outcome.recorded_at, command_id, b'{"actor_type":"user"}')}
 
 
+def test_events_stand_in_the_order_of_their_commands_and_within_them(ledger: psycopg.Connection[Any], tenant: UUID) -> None:
+    streams = [uuid4() for _ in range(12)]
+    stale = entry(streams[0], expect=[(streams[0], 5)])
+
+    append(ledger, tenant, entry(*streams[:4]), entry(*streams[4:6]))
+    append(ledger, tenant, entry(*streams[6:9]), stale, entry(*streams[9:]))
+
+    rows = ledger.execute("SELECT stream_id FROM ledger.events WHERE tenant_id = %s ORDER BY position", (tenant,))
+    assert [stream_id for (stream_id,) in rows] == streams
+
+
 def test_each_ledger_counts_for_itself(ledger: psycopg.Connection[Any], tenant: UUID) -> None:
     other, a = open_ledger(ledger), uuid4()
 
