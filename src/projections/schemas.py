@@ -6,7 +6,7 @@ from psycopg.errors import DuplicateSchema, InvalidSchemaName, ReservedName
 from projections.registry import TABLES
 from projections.rows import Rows
 from projections.table import Table
-from projections.writing import as_json
+from projections.writing import as_json, portions
 from runtime.errors import OperatorError
 
 CREATE_SCHEMA = sql.SQL("CREATE SCHEMA {schema}")
@@ -14,7 +14,6 @@ CREATE_TABLE = sql.SQL("CREATE TABLE {schema}.{table} (LIKE projections.{table} 
 FILL = sql.SQL(
     "INSERT INTO {schema}.{table} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{schema}.{table}, %s::json)"
 )
-PORTION = 1000
 
 
 async def materialise(owner_url: str, schema: str, rows: Rows) -> None:
@@ -28,8 +27,8 @@ async def materialise(owner_url: str, schema: str, rows: Rows) -> None:
             names = _names(schema, table)
             await conn.execute(CREATE_TABLE.format(**names))
             folded = list(rows.of(table.name).current.values())
-            for start in range(0, len(folded), PORTION):
-                await conn.execute(FILL.format(**names), [as_json(folded[start : start + PORTION])])
+            for some in portions(folded):
+                await conn.execute(FILL.format(**names), [as_json(some)])
 
 
 def _names(schema: str, table: Table) -> dict[str, sql.Composable]:

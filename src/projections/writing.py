@@ -4,7 +4,7 @@ Rows travel as one JSON array, which PostgreSQL makes rows of the table from: ev
 as many parameters.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -27,6 +27,9 @@ UPDATE = sql.SQL(
     "FROM json_populate_recordset(NULL::projections.{table}, %s::json) AS new WHERE {same}"
 )
 DELETE = sql.SQL("DELETE FROM projections.{table} AS old USING unnest({arrays}) AS gone ({key}) WHERE {same}")
+
+PORTION = 200
+"""Rows in one statement."""
 
 
 class Vanished(Exception):
@@ -64,16 +67,21 @@ async def write(conn: AsyncConnection[Any], rows: Rows) -> None:
             arrays = [list(array) for array in zip(*changed.deleted, strict=True)]
             await _execute(conn, delete_statement(table.name), arrays, len(changed.deleted))
     for table, changed in changes:
-        if changed.updated:
-            await _execute(conn, update_statement(table.name), [as_json(changed.updated)], len(changed.updated))
-        if changed.inserted:
-            await _execute(conn, insert_statement(table.name), [as_json(changed.inserted)], len(changed.inserted))
+        for some in portions(changed.updated):
+            await _execute(conn, update_statement(table.name), [as_json(some)], len(some))
+        for some in portions(changed.inserted):
+            await _execute(conn, insert_statement(table.name), [as_json(some)], len(some))
 
 
 async def _execute(conn: AsyncConnection[Any], statement: sql.Composed, params: list[Any], expected: int) -> None:
     cursor = await conn.execute(statement, params)
     if cursor.rowcount != expected:
         raise Vanished(f"{cursor.rowcount} of {expected} rows: {statement.as_string(conn)[:120]}")
+
+
+def portions(rows: list[Row]) -> Iterator[list[Row]]:
+    """Few enough rows for one parameter: it ends at 1 GiB, and a row may hold some megabytes of JSON."""
+    return (rows[start : start + PORTION] for start in range(0, len(rows), PORTION))
 
 
 def as_json(rows: list[Row]) -> str:

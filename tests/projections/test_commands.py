@@ -1,0 +1,139 @@
+"""`gesta replay`, `verify`, `events`, `projections` and `projector`, as a person would type them."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from psycopg import AsyncConnection
+
+from domain.envelope import PLATFORM
+from domain.execution import ExecutionCompleted
+from projections import freshness
+from projections.projector import Projector
+from tests.conftest import Database
+from tests.projections.story import ACME, APPROVER, START, Ledgers, an_id, platform_story, tenant_story
+
+GESTA = [sys.executable, "-m", "cli.main"]
+
+
+def environment(database: Database) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GESTA_") and name != "DATABASE_URL"}
+    return {**kept, "DATABASE_URL": database.owner_url, "GESTA_SYSTEM_DATABASE_URL": database.system_url}
+
+
+def gesta(database: Database, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*GESTA, *arguments],
+        env=environment(database),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+async def told(ledgers: Ledgers, projector: Projector) -> None:
+    await ledgers.everything()
+    await projector.catch_up()
+
+
+@pytest.mark.usefixtures("told")
+async def test_replay_says_equal_or_names_the_cell(database: Database, system: AsyncConnection[Any]) -> None:
+    equal = gesta(database, "replay")
+    assert equal.returncode == 0, equal.stderr
+    assert [line.split(":")[0] for line in equal.stdout.splitlines()] == ["platform", "globex", "acme"]
+    await system.execute("UPDATE projections.roles SET name = 'Kings' WHERE id = %s AND tenant_id = %s", [APPROVER, ACME])
+    differs = gesta(database, "replay", "--tenant", "acme")
+    assert differs.returncode == 1
+    assert f"roles ({ACME}, {APPROVER}): name is Kings, replayed Approvers" in differs.stdout
+
+
+@pytest.mark.usefixtures("told")
+async def test_replay_goes_back_to_a_position_or_a_time(database: Database) -> None:
+    early = gesta(database, "replay", "--tenant", "acme", "--position", "3")
+    assert early.returncode == 0
+    assert early.stdout.splitlines()[0] == "acme as of position 3:"
+    assert next(line.split() for line in early.stdout.splitlines() if "roles" in line) == ["roles", "3"]
+    before = gesta(database, "replay", "--tenant", "acme", "--as-of", START.isoformat())
+    assert before.stdout.startswith("acme as of position 0:")
+    made = gesta(database, "replay", "--tenant", "acme", "--position", "5", "--into", "then")
+    assert made.returncode == 0, made.stderr
+    async with await AsyncConnection.connect(database.superuser_url) as conn:
+        cursor = await conn.execute('SELECT key FROM "then".roles ORDER BY key')
+        assert await cursor.fetchall() == [("approver",), ("clerk",), ("temporary",)]
+    again = gesta(database, "replay", "--tenant", "acme", "--position", "5", "--into", "then")
+    assert again.returncode == 1
+    assert again.stderr.startswith("gesta: No schema then: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["replay", "--position", "3"],
+        ["replay", "--tenant", "nobody"],
+        ["replay", "--tenant", "platform", "--as-of", "yesterday"],
+        ["replay", "--tenant", "platform", "--as-of", "2026-01-01", "--position", "1"],
+        ["verify", "--tenant", "nobody"],
+    ],
+)
+def test_wrong_usage(arguments: list[str], database: Database) -> None:
+    assert gesta(database, *arguments).returncode == 2
+
+
+async def test_verify_says_what_is_broken(database: Database, ledgers: Ledgers, projector: Projector) -> None:
+    sound = gesta(database, "verify")
+    assert (sound.returncode, sound.stdout) == (0, "platform: 0 events: holds\n")
+    await ledgers.append(PLATFORM, *platform_story())
+    await projector.catch_up()
+    broken = gesta(database, "verify", "--tenant", "platform", "--json")
+    assert broken.returncode == 1
+    (platform,) = json.loads(broken.stdout)["tenants"]
+    assert {check for check, found in platform["broken"].items() if found} == {"claims"}, "nothing was claimed by append"
+    assert "user.email “ann@acme.example” is held by None" in gesta(database, "verify").stdout
+
+
+@pytest.mark.usefixtures("told")
+def test_events_are_shown_without_their_secrets(database: Database) -> None:
+    shown = gesta(database, "events", "show", "--tenant", "acme", "--stream", str(an_id("acme key")))
+    created, revoked = map(json.loads, shown.stdout.splitlines())
+    assert (created["topic"], revoked["version"]) == ("api_key.created.v1", 2)
+    assert "secret_hash" not in created["data"]
+    assert len(gesta(database, "events", "show", "--after", "30").stdout.splitlines()) == sum(
+        max(len(story) - 30, 0) for story in (platform_story(), tenant_story("acme"), tenant_story("globex"))
+    )
+
+
+async def test_what_holds_a_tenant_up_is_shown_and_tried_again(
+    database: Database, ledgers: Ledgers, projector: Projector
+) -> None:
+    assert gesta(database, "projections", "retry").stdout == "Nothing is held up.\n"
+    await ledgers.append(ACME, (an_id("x"), ExecutionCompleted(None)))
+    await projector.catch_up()
+    status = gesta(database, "projections", "status").stdout
+    assert "behind by 1" in status
+    assert "cannot be applied (1 attempts): Unappliable: workflow_executions has no row" in status
+    assert gesta(database, "projections", "retry", "--tenant", str(ACME)).stdout == "1 to be tried again.\n"
+
+
+async def test_the_process_projects_and_stops_when_told(
+    database: Database, ledgers: Ledgers, system: AsyncConnection[Any]
+) -> None:
+    await ledgers.append(PLATFORM, *platform_story())
+    await system.execute("LISTEN gesta_projected")
+    process = await asyncio.create_subprocess_exec(*GESTA, "projector", env=environment(database), stdin=subprocess.DEVNULL)
+    try:
+        notes = [note async for note in system.notifies(timeout=60, stop_after=1)]
+        assert [note.payload for note in notes] == [str(PLATFORM)]
+        assert await freshness.position(system, PLATFORM) == len(platform_story())
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
