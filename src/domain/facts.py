@@ -8,8 +8,8 @@ nothing but compute.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 Json: TypeAlias = Any
@@ -53,13 +53,69 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Job:
+    """Work for a worker, handed out to one at a time from the moment its command is committed (plus `delay`)."""
+
+    id: UUID
+    type: str
+    input: Json = None
+    execution_id: UUID | None = None
+    activation_id: UUID | None = None
+    task_id: UUID | None = None
+    """The stream of the AI task that it is an attempt of, if any."""
+    max_attempts: int = 1
+    """In total. The decisions that end an attempt go by it; the ledger only counts the leases."""
+    delay: timedelta = timedelta(0)
+    priority: int = 0
+    """Of the ready jobs of a tenant and type the highest goes first."""
+
+
+@dataclass(frozen=True)
+class Fence:
+    """Only who holds the lease of a job may append this; and what then becomes of the job.
+
+    The ledger checks under its lock that the job is leased, by this fencing token, and that the lease has not run out;
+    otherwise the whole command is refused.
+    """
+
+    job_id: UUID
+    fence: int
+    then: Literal["done", "retry", "dead", "keep"]
+    """done: it goes. retry: ready again after `delay`. dead: stays with its `error` until it is retried. keep: leased on."""
+    delay: timedelta = timedelta(0)
+    error: Json = None
+    lapsed: bool = False
+    """Checks the opposite, for who takes the job from a worker that was not heard of: the lease of this token has run out."""
+
+
+@dataclass(frozen=True)
+class Timer:
+    """A moment to come back at. It fires once, at `due_at` by the database's clock or soon after."""
+
+    id: UUID
+    due_at: datetime
+    kind: str
+    execution_id: UUID | None = None
+    activation_id: UUID | None = None
+
+
+@dataclass(frozen=True)
 class Decided:
-    """The outcome of a decision. `result` is the JSON that the caller is answered, stored with the command for retries."""
+    """The outcome of a decision. `result` is the JSON that the caller is answered, stored with the command for retries.
+
+    Jobs and timers are rows beside the ledger, written in the same transaction as the facts or not at all. Those that are
+    dropped may be gone already.
+    """
 
     facts: tuple[Fact, ...] = ()
     claims: tuple[Claim, ...] = ()
     releases: tuple[Claim, ...] = ()
     result: Json = None
+    jobs: tuple[Job, ...] = ()
+    fences: tuple[Fence, ...] = ()
+    dropped_jobs: tuple[UUID, ...] = ()
+    timers: tuple[Timer, ...] = ()
+    dropped_timers: tuple[UUID, ...] = ()
 
 
 class View(Protocol):
