@@ -108,6 +108,9 @@ async def test_a_refusal_from_a_state_that_never_came_true_is_not_final(
         await process.until(lambda: process.writer.unsettled == 1)
         refused_so_far = asyncio.create_task(process.handler.handle(command(tenant), second))
         await process.until(lambda: bool(looked))
+        for _ in range(5):
+            await process.handler.read(tenant, ROLE, role_id)
+        assert looked == [True]  # it waits for its predecessor, and asks nobody before that is settled
         append(other, tenant, stored(role_id, RoleCreated("k", "n", ()), RoleDeleted("k")))
     with pytest.raises(NotFound):
         await doomed
