@@ -1,0 +1,46 @@
+"""python -m bench [NAME …] [--quick]: exit code 0 unless something was lost or wrong; a missed mark is reported, not an error."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from bench import append, hot_stream, http, project, read, replay
+from bench.figures import Lost, Result
+from bench.sizes import FULL, QUICK, Sizes
+from bench.stage import Stage, machine, stage
+
+BENCHES: dict[str, Callable[[Stage, Sizes], Result]] = {
+    "append": append.bench,
+    "hot_stream": hot_stream.bench,
+    "project": project.bench,
+    "read": read.bench,
+    "replay": replay.bench,
+    "http": http.bench,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="How fast it is, beside a peer or a limit in the same run."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all, if none is named: {', '.join(BENCHES)}")
+    parser.add_argument("--quick", action="store_true", help="less work and fewer rounds: for a look, not for a claim")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.names if name not in BENCHES]
+    if unknown:
+        parser.error(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+    lost = 0
+    with stage() as on:
+        print(machine(on))
+        for name in options.names or BENCHES:
+            print(f"\n{name}", flush=True)
+            try:
+                print(BENCHES[name](on, QUICK if options.quick else FULL), flush=True)
+            except* Lost as group:  # bare, or one of a task group
+                lost += 1
+                print(f"LOST: {[str(error) for error in group.exceptions]}", flush=True)
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

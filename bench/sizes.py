@@ -1,0 +1,37 @@
+"""How much work a round is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    rounds: int = 5
+    saves: int = 6_000
+    """Ours with many callers."""
+    saves_one_caller: int = 1_000
+    library_saves: int = 1_000
+    hot_commands: int = 6_000
+    executions: int = 1_000
+    """Played for projecting and replaying: some 14 events each."""
+    library_events: int = 2_500
+    """Projected by the library."""
+    log_saves: int = 6_000
+    """In the log that is read."""
+    requests: int = 2_000
+    """Executions started over HTTP, and as many decisions."""
+    callers: int = 128
+    clients: int = 32
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    rounds=3,
+    saves=3_000,
+    saves_one_caller=300,
+    library_saves=400,
+    hot_commands=3_000,
+    executions=400,
+    library_events=1_000,
+    log_saves=2_000,
+    requests=600,
+)
