@@ -242,13 +242,9 @@ def problem_json(problem: Problem) -> Json:
 def _begin(state: Execution, event: ActivationStarted) -> Execution:
     taken = [state.tokens[token] for token in event.tokens]
     gone = {*event.tokens, *event.swallowed}
-    losers = [path for tokens, path in _places(state) if gone.intersection(tokens) and tokens[0] not in event.tokens]
-    if event.swallowed or len(taken) > 1 or event.scope is not None:
-        others = [path for tokens, path in _places(state) if not gone.intersection(tokens)]
-        path = merge_paths([token.path for token in taken], event.scope, losers, others)
-        ended = {branch.split for each in (*(t.path for t in taken), *losers) for branch in inside(each, event.scope)}
-    else:
-        path, ended = taken[0].path, set()
+    path, ended = taken[0].path, frozenset[UUID]()
+    if len(gone) > 1 or event.scope is not None:
+        path, ended = _meet(state, event, [token.path for token in taken])
     order = state.steps + 1
     activation = Activation(
         event.activation_id,
@@ -271,6 +267,19 @@ def _begin(state: Execution, event: ActivationStarted) -> Execution:
         ended_splits=state.ended_splits.update(ended) if ended else state.ended_splits,
         steps=order,
     )
+
+
+def _meet(state: Execution, event: ActivationStarted, paths: list[Path]) -> tuple[Path, frozenset[UUID]]:
+    """The path of a join's token, and the splits within its scope that the round has reached into."""
+    taken, swallowed = set(event.tokens), set(event.swallowed)
+    losers, others = [], []
+    for held, path in _places(state):
+        if not swallowed.isdisjoint(held):
+            losers.append(path)
+        elif taken.isdisjoint(held):
+            others.append(path)
+    ended = frozenset(branch.split for path in (*paths, *losers) for branch in inside(path, event.scope))
+    return merge_paths(paths, event.scope, losers, others), ended
 
 
 def _places(state: Execution) -> Iterable[tuple[tuple[int, ...], Path]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.execution import Activation, Execution
-from domain.tokens import Path, Token, branch_in
+from domain.tokens import Branch, Path, Token, branch_in
 from engine.nodes.kind import Gather
 from engine.plan import Plan
 
@@ -28,10 +28,11 @@ class Round:
 
 def close_round(plan: Plan, state: Execution, token: Token, gather: Gather) -> Round | None:
     """The round that this token's arrival closes, if it does."""
-    join, scope = token.target, scope_of(plan, state, token)
+    scopes = Scopes(plan, state, token.target)
+    join, scope = token.target, scopes.of(token.path)
     first: dict[int, int] = {}
     for waiting in sorted(state.tokens.values(), key=lambda each: each.id):
-        if waiting.target == join and waiting.edge is not None and scope_of(plan, state, waiting) == scope:
+        if waiting.target == join and waiting.edge is not None and scopes.of(waiting.path) == scope:
             first.setdefault(plan.queue_of[waiting.edge], waiting.id)
     if len(first) < gather.need:
         return None
@@ -44,11 +45,22 @@ def close_round(plan: Plan, state: Execution, token: Token, gather: Gather) -> R
     return Round(taken, tuple(sorted(lost)), tuple(sorted(cancelled, key=lambda each: each.order)), scope)
 
 
-def scope_of(plan: Plan, state: Execution, token: Token) -> UUID | None:
-    for branch in reversed(token.path):
-        if branch.split not in state.ended_splits and plan.covers(branch.taken, token.target):
-            return branch.split
-    return None
+class Scopes:
+    """The scopes of the tokens that wait at one join. Many tokens share few splits, so what is found is kept."""
+
+    def __init__(self, plan: Plan, state: Execution, join: str) -> None:
+        self._plan, self._state, self._join = plan, state, join
+        self._is_scope: dict[UUID, bool] = {}
+
+    def of(self, path: Path) -> UUID | None:
+        return next((branch.split for branch in reversed(path) if self._known(branch)), None)
+
+    def _known(self, branch: Branch) -> bool:
+        found = self._is_scope.get(branch.split)
+        if found is None:
+            found = branch.split not in self._state.ended_splits and self._plan.covers(branch.taken, self._join)
+            self._is_scope[branch.split] = found
+        return found
 
 
 def _loses(plan: Plan, path: Path, scope: UUID | None, join: str) -> bool:

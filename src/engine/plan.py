@@ -1,7 +1,7 @@
 """A definition compiled for running: what leaves each handle, how joins queue their tokens, what leads where."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.definition import Definition, Edge, Node
 from engine.graph import Reach
@@ -23,6 +23,7 @@ class Plan:
     queue_of: Mapping[int, int]
     """By edge into a join: its queue."""
     reach: Reach
+    _reached: dict[tuple[int, str], int] = field(default_factory=dict, repr=False, compare=False)
 
     def edge_reaches(self, edge: int, node_id: str) -> bool:
         return self.reach.reaches(self.definition.edges[edge].target, node_id)
@@ -33,15 +34,22 @@ class Plan:
 
     def covers(self, branches: tuple[int, ...], join: str) -> bool:
         """Whether branches together reach every queue of a join."""
-        edges = self.definition.edges
-        return all(
-            any(
-                branch == incoming or self.edge_reaches(branch, edges[incoming].source)
-                for incoming in queue
-                for branch in branches
-            )
-            for queue in self.queues[join]
-        )
+        reached = 0
+        for branch in branches:
+            reached |= self._queues_reached(branch, join)
+        return reached + 1 == 1 << len(self.queues[join])
+
+    def _queues_reached(self, branch: int, join: str) -> int:
+        """The queues of a join that a branch reaches, as bits."""
+        known = self._reached.get((branch, join))
+        if known is not None:
+            return known
+        reached = 0
+        for number, queue in enumerate(self.queues[join]):
+            if any(branch == edge or self.edge_reaches(branch, self.definition.edges[edge].source) for edge in queue):
+                reached |= 1 << number
+        self._reached[branch, join] = reached
+        return reached
 
 
 def compile_plan(definition: Definition) -> Plan:
