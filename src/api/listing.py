@@ -99,6 +99,8 @@ class Source:
     kinds: tuple[Kind, ...]
     drives: str | None = None
     """The filter, or prefix of filters, for which rows come from here."""
+    alone: bool = False
+    """Rows are cut to a page inside, at {after}, {order} and the limit: only where no other filter is given."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ class Order:
     def source_for(self, filters: Mapping[str, Any]) -> Source:
         for source in self.instead:
             assert source.drives is not None
+            if source.alone and len(filters) > 1:
+                continue
             if any(name == source.drives or (source.drives.endswith(".") and name.startswith(source.drives)) for name in filters):
                 return source
         return self.source
@@ -147,7 +151,7 @@ class Listing:
         limit = read_parameter("limit", WHOLE, query.get("limit", str(DEFAULT_LIMIT)))
         if not 1 <= limit <= MAX_LIMIT:
             raise Problem.at("limit", "range", f"limit is between 1 and {MAX_LIMIT}.")
-        orders = self._orders_for(query)
+        orders = self.orders_for(query)
         order = query.get("order", orders[0])
         if order not in orders:
             raise Problem.at("order", "unknown_value", f"order is one of {', '.join(orders)}.")
@@ -157,7 +161,8 @@ class Listing:
                 filters[name] = read_parameter(name, wanted.kind, query[name])
         return Wanted(self, tenant_id, limit, order, filters, fixed).after(query.get("cursor"))
 
-    def _orders_for(self, query: QueryParams) -> Sequence[str]:
+    def orders_for(self, query: QueryParams) -> Sequence[str]:
+        """The orders that go with these filters, the default first."""
         for name, orders in self.only_with.items():
             if name in query:
                 return orders
@@ -187,19 +192,21 @@ class Wanted:
         order = self.listing.orders[self.order]
         source = self.source
         params: dict[str, Any] = {"tenant_id": self.tenant_id, "limit": self.limit + 1, **self.fixed}
-        parts: list[sql.Composable] = [source.select]
+        direction = DESCENDING if order.descending else ASCENDING
+        sorting = _comma([direction.format(column) for column in source.columns])
+        after: sql.Composable = sql.SQL("")
+        if self.last is not None:
+            places = [f"last_{number}" for number, _ in enumerate(self.last)]
+            params.update(zip(places, self.last, strict=True))
+            comparison = BEFORE if order.descending else AFTER
+            after = comparison.format(_comma(source.columns), _comma([sql.Placeholder(place) for place in places]))
+        parts: list[sql.Composable] = [source.select.format(after=after, order=sorting) if source.alone else source.select]
         undriven = source.drives
         for name, value in self.filters.items():
             drives = undriven is not None and name.startswith(undriven)
             parts.append(self._condition(name, value, params, drives=drives))
             undriven = None if drives else undriven
-        if self.last is not None:
-            places = [f"last_{number}" for number, _ in enumerate(self.last)]
-            params.update(zip(places, self.last, strict=True))
-            comparison = BEFORE if order.descending else AFTER
-            parts.append(comparison.format(_comma(source.columns), _comma([sql.Placeholder(place) for place in places])))
-        direction = DESCENDING if order.descending else ASCENDING
-        parts.append(ORDER_LIMIT.format(_comma([direction.format(column) for column in source.columns])))
+        parts += [after, ORDER_LIMIT.format(sorting)]
         return Question(sql.SQL("\n").join(parts), params)
 
     def _condition(self, name: str, value: Any, params: dict[str, Any], *, drives: bool) -> sql.Composable:

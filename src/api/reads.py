@@ -23,7 +23,11 @@ WAIT_SECONDS = 2.0
 
 Row: TypeAlias = dict[str, Any]
 
-SET_TENANT = "SELECT set_config('gesta.tenant_id', %(tenant_id)s, true), set_config('TimeZone', 'UTC', true)"
+# For this transaction: the tenant that is seen, times in UTC, and plans made for the values at hand (a page's length among them).
+SET_TENANT = """
+SELECT set_config('gesta.tenant_id', %(tenant_id)s, true), set_config('TimeZone', 'UTC', true),
+       set_config('plan_cache_mode', 'force_custom_plan', true)
+"""
 SELECT_FRESHNESS = """
 SELECT h.epoch,
        coalesce((SELECT e.position FROM ledger.events e WHERE e.tenant_id = %(tenant_id)s

@@ -68,20 +68,18 @@ OWN_USERS = Listing(
 )
 
 MEMBER = """
-SELECT m.user_id, m.status, m.invited_by, m.joined_at, m.version, m.created_at, m.updated_at, u.email, u.display_name,
+SELECT m.user_id, m.status, m.invited_by, m.joined_at, m.version, m.created_at, m.updated_at,
        ARRAY(SELECT x.role_id FROM projections.tenant_user_roles x
               WHERE x.tenant_id = %(tenant_id)s AND x.user_id = m.user_id ORDER BY x.role_id) AS role_ids
   FROM projections.tenant_users m
-  JOIN projections.users u ON u.id = m.user_id
  WHERE m.tenant_id = %(tenant_id)s AND m.user_id = %(id)s
 """
 
 SELECT_MEMBERS = sql.SQL("""
-SELECT m.user_id, m.status, m.invited_by, m.joined_at, m.version, m.created_at, m.updated_at, u.email, u.display_name,
+SELECT m.user_id, m.status, m.invited_by, m.joined_at, m.version, m.created_at, m.updated_at,
        ARRAY(SELECT x.role_id FROM projections.tenant_user_roles x
               WHERE x.tenant_id = %(tenant_id)s AND x.user_id = m.user_id ORDER BY x.role_id) AS role_ids
   FROM projections.tenant_users m
-  JOIN projections.users u ON u.id = m.user_id
  WHERE m.tenant_id = %(tenant_id)s
 """)
 

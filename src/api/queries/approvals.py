@@ -1,5 +1,7 @@
 """projections.approval_requests, as one and as a list; who may decide them is in approval_assignees."""
 
+from dataclasses import replace
+
 from psycopg import sql
 
 from api.listing import TEXT, TIME, UUID_, Filter, Listing, Source, choice
@@ -40,6 +42,27 @@ SELECT r.id, r.execution_id, r.activation_id, r.node_id, r.title, r.description,
  WHERE a.tenant_id = %(tenant_id)s AND a.kind = 'role'
 """)
 
+# Open requests that name the caller, a role of the caller, or anyone: a page's worth for each of these, put together.
+SELECT_MINE = sql.SQL("""
+SELECT r.id, r.execution_id, r.activation_id, r.node_id, r.title, r.description, r.priority, r.status, r.outcome, r.outcome_kind,
+       r.approval_type, r.required_approvals, r.received_approvals, r.received_rejections, r.request_data, r.approval_data,
+       r.escalation_rules, r.escalation_level, r.assigned_to, r.requested_by, r.decided_by, r.due_at, r.expires_at,
+       r.first_response_at, r.responded_at, r.version, r.created_at, r.updated_at
+  FROM (SELECT DISTINCT mine.created_at, mine.request_id
+          FROM unnest(%(my_kinds)s::text[], %(my_values)s::text[]) AS me (kind, value)
+         CROSS JOIN LATERAL (
+               SELECT mine.created_at, mine.request_id
+                 FROM projections.approval_assignees mine
+                WHERE mine.tenant_id = %(tenant_id)s AND mine.kind = me.kind AND mine.value = me.value AND mine.status = 'pending'
+                {after}
+                ORDER BY {order}
+                LIMIT %(limit)s) mine
+         ORDER BY {order}
+         LIMIT %(limit)s) mine
+  JOIN projections.approval_requests r ON r.tenant_id = %(tenant_id)s AND r.id = mine.request_id
+ WHERE true
+""")
+
 STATUSES = ("pending", "resolved", "cancelled", "expired")
 
 BY_DUE = Source(SELECT, (sql.Identifier("r", "due_at"), sql.Identifier("r", "id")), ("due_at", "id"), (TIME, UUID_), "overdue")
@@ -50,7 +73,10 @@ APPROVALS = Listing(
         **two_ways(
             "created_at",
             by_creation(SELECT, "r.created_at", "r.id"),
-            (by_creation(SELECT_BY_ROLE, "a.created_at", "a.request_id", drives="role"),),
+            (
+                by_creation(SELECT_BY_ROLE, "a.created_at", "a.request_id", drives="role"),
+                replace(by_creation(SELECT_MINE, "mine.created_at", "mine.request_id", drives="mine"), alone=True),
+            ),
         ),
         **two_ways("due_at", BY_DUE, newest_first=False),
     },
@@ -63,9 +89,10 @@ APPROVALS = Listing(
             sql.SQL("""   AND r.status = 'pending' AND EXISTS (
        SELECT FROM projections.approval_assignees m
         WHERE m.tenant_id = %(tenant_id)s AND m.request_id = r.id
-          AND (m.kind = 'anyone' OR (m.kind = 'user' AND m.value = %(my_id)s)
-               OR (m.kind = 'role' AND m.value = ANY(%(my_roles)s))))"""),
+          AND (m.kind, m.value) IN (
+              SELECT me.kind, me.value FROM unnest(%(my_kinds)s::text[], %(my_values)s::text[]) AS me (kind, value)))"""),
             "Open, and addressed to the caller, a role of the caller, or anyone.",
+            driving=sql.SQL(""),
         ),
         "overdue": Filter(
             choice("true"),

@@ -30,19 +30,16 @@ SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_numb
  WHERE e.tenant_id = %(tenant_id)s
 """)
 
-# Executions that have come to a node and wait there, found from its open visits. Of several visits the first one counts.
+# Executions that have come to a node and wait there, found from its open visits. Several visits are one execution.
 SELECT_AT_NODE = sql.SQL("""
-SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
+SELECT DISTINCT ON (n.execution_created_at, n.execution_id)
+       e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
        e.trigger_type, e.trigger_data, e.input, e.output, e.variables, e.current_nodes, e.error, e.error_details, e.metrics,
        e.priority, e.parent_execution_id, e.correlation_id, e.scheduled_at, e.started_at, e.completed_at, e.cancelled_at,
        e.cancelled_by, e.created_by, e.version, e.created_at, e.updated_at
   FROM projections.node_activations n
   JOIN projections.workflow_executions e ON e.tenant_id = %(tenant_id)s AND e.id = n.execution_id
  WHERE n.tenant_id = %(tenant_id)s AND n.status = 'running'
-   AND NOT EXISTS (SELECT FROM projections.node_activations other
-                    WHERE other.tenant_id = %(tenant_id)s AND other.node_id = n.node_id AND other.status = 'running'
-                      AND other.execution_created_at = n.execution_created_at AND other.execution_id = n.execution_id
-                      AND other.id < n.id)
 """)
 
 # Executions with a search attribute, found from its values.

@@ -60,8 +60,11 @@ async def decide(call: Calling, id: UUID, body: Decision) -> Response:
 async def list_approvals(call: Calling) -> Response:
     call.require("approvals:read")
     rights = call.session.rights
-    my_id = None if rights.user_id is None else str(rights.user_id)
-    return await call.page(queries.APPROVALS, now=call.services.clock.now(), my_id=my_id, my_roles=sorted(rights.roles))
+    me = [("anyone", ""), *(("role", role) for role in sorted(rights.roles))]
+    if rights.user_id is not None:
+        me.append(("user", str(rights.user_id)))
+    kinds, values = [kind for kind, _ in me], [value for _, value in me]
+    return await call.page(queries.APPROVALS, now=call.services.clock.now(), my_kinds=kinds, my_values=values)
 
 
 @routes.get("/approvals/{id}", **documented("Get an approval request", "The request and its decisions", parameters=FRESHNESS))

@@ -1,0 +1,154 @@
+"""Every list, with each filter and in each order, first and last page, is read by an index, as gesta_api under its policies."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+from starlette.datastructures import QueryParams
+
+from api.listing import DEFAULT_LIMIT, Listing, Wanted
+from api.queries import access, approvals, audit, executions, workflows
+from api.reads import SET_TENANT, Question
+from domain.envelope import PLATFORM
+from tests.api.volume import BIG, fill, made
+from tests.conftest import Database
+
+EXPLAIN = sql.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {}")
+PAGE = DEFAULT_LIMIT + 1
+MOST_READ = 3 * PAGE
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+EARLY, MIDDLE, LATE = "2026-01-01T12:00:00Z", "2026-01-05T00:00:00Z", "2026-01-09T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A list, who asks, what the route adds, and values for its filters."""
+
+    listing: Listing
+    values: dict[str, tuple[str, ...]]
+    tenant_id: UUID = BIG
+    fixed: dict[str, Any] | None = None
+
+
+CASES = (
+    Case(
+        executions.EXECUTIONS,
+        {
+            "status": executions.STATUSES,
+            "workflow_key": ("flow-00002", "absent"),
+            "business_key": ("again", "B-1", "absent"),
+            "node_id": ("review", "start", "absent"),
+            "created_from": (EARLY, MIDDLE, LATE),
+            "created_to": (EARLY, MIDDLE, LATE),
+            "attr.region": ("north", "absent"),
+        },
+    ),
+    Case(
+        approvals.APPROVALS,
+        {
+            "status": approvals.STATUSES,
+            "execution_id": (str(made(7, 100)), str(made(7, 10**7))),
+            "role": ("approver", "rare", "absent"),
+            "mine": ("true",),
+            "overdue": ("true",),
+        },
+        fixed={"now": NOW, "my_kinds": ["anyone", "role", "role"], "my_values": ["", "approver", "rare"]},
+    ),
+    Case(approvals.APPROVALS, {"mine": ("true",)}, fixed={"my_kinds": ["role", "user"], "my_values": ["rare", str(made(2, 1))]}),
+    Case(
+        audit.AUDIT_LOGS,
+        {
+            "resource": ("execution", "absent"),
+            "resource_id": (str(made(11, 7)), str(made(11, 10**7))),
+            "user_id": (str(made(2, 7)), str(made(2, 10**7))),
+            "action": ("approval.decided", "absent"),
+            "category": ("workflow", "ai"),
+            "severity": ("warning", "critical"),
+            "correlation_id": (str(made(12, 7)),),
+            "from": (EARLY, MIDDLE, LATE),
+            "to": (EARLY, MIDDLE, LATE),
+        },
+    ),
+    Case(workflows.WORKFLOWS, {"status": ("active", "archived"), "key": ("flow-00002", "absent")}),
+    Case(workflows.WORKFLOW_VERSIONS, {}, fixed={"id": made(6, 2)}),
+    Case(access.TENANTS, {"slug": ("tenant-7", "absent")}, PLATFORM),
+    Case(access.USERS, {"email": ("somebody",)}, PLATFORM, {"email_owner": made(2, 7)}),
+    Case(access.OWN_USERS, {"email": ("somebody",)}, fixed={"email_owner": made(2, 8)}),
+    Case(access.MEMBERS, {}),
+    Case(access.ROLES, {"key": ("role-00002",)}),
+    Case(access.PERMISSIONS, {}),
+    Case(access.API_KEYS, {}),
+)
+
+
+def wanted(case: Case) -> Iterator[Wanted]:
+    """The first page of the list with no filter and with each one, in each order that goes with it."""
+    values = [{}, *({name: value} for name, values in case.values.items() for value in values)]
+    for filters in values:
+        for order in case.listing.orders:
+            if order in case.listing.orders_for(QueryParams(filters)):
+                query = QueryParams({**filters, "order": order})
+                yield case.listing.parse(query, case.tenant_id, case.fixed or {})
+
+
+def last_page(connection: psycopg.Connection[Any], first: Wanted) -> Wanted:
+    """Where the page before the last one ends: the row before a page's worth of rows, seen from the other end."""
+    other = first.order.removeprefix("-") if first.order.startswith("-") else f"-{first.order}"
+    question = replace(first, order=other).question()
+    rows = connection.cursor(row_factory=dict_row).execute(question.statement, question.params).fetchall()
+    return first if len(rows) < PAGE else replace(first, last=tuple(rows[-1][name] for name in first.source.names))
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def objections(connection: psycopg.Connection[Any], question: Question) -> Iterator[str]:
+    row = connection.execute(EXPLAIN.format(sql.SQL("{}").format(question.statement)), question.params).fetchone()
+    assert row is not None
+    read = 0
+    for node in nodes(row[0][0]["Plan"]):
+        kind, loops = node["Node Type"], node["Actual Loops"]
+        rows = node["Actual Rows"] * loops
+        if "Relation Name" in node:
+            removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+            read += rows + removed * loops
+            if kind == "Seq Scan":
+                yield f"Seq Scan on {node['Relation Name']}"
+        if "Sort" in kind and rows > MOST_READ:
+            yield f"{kind} of {rows} rows"
+    if read > MOST_READ:
+        yield f"{read:.0f} rows read"
+
+
+def test_every_list_is_read_by_an_index(database: Database) -> None:
+    fill(database)
+    found = []
+    pages = 0
+    with psycopg.connect(database.api_url) as connection:
+        for case in CASES:
+            for first in wanted(case):
+                with connection.transaction():
+                    connection.execute(SET_TENANT, {"tenant_id": str(case.tenant_id)})
+                    for name, page in (("first", first), ("last", last_page(connection, first))):
+                        pages += 1
+                        told = [*objections(connection, page.question())]
+                        if told:
+                            found.append(f"{case.listing.name} {dict(first.filters)} {first.order} {name}: {', '.join(told)}")
+    assert not found, "\n".join(found)
+    assert pages > 150
+
+
+def test_every_filter_is_walked() -> None:
+    """A filter without a value here would go unnoticed."""
+    for listing in {case.listing.name: case.listing for case in CASES}.values():
+        values = {name for case in CASES if case.listing is listing for name in case.values}
+        assert values == {*listing.filters, *(f"{prefix}region" for prefix in listing.prefixed)}

@@ -1,0 +1,137 @@
+"""A tenant with a hundred thousand executions among fifty tenants, made by set-based SQL: what query plans are judged on.
+
+The rows are not folded from a ledger, but they have its shapes. Ids rise with time.
+The superuser makes them, since neither policies nor foreign keys need to be checked half a million times here.
+"""
+
+from uuid import UUID
+
+import psycopg
+
+from tests.conftest import Database
+
+BIG = UUID(int=0x7E57_0000_0000_0000_0000_0000_0000_0001)
+
+
+def made(kind: int, number: int) -> UUID:
+    """The id of a row; see the function of the same name below."""
+    return UUID(f"{number:08x}-0000-7000-8000-{kind:012x}")
+
+
+# tenant(n): the n-th of fifty, the first of them BIG. made(n): a uuid of kind k and number n that rises with n.
+FUNCTIONS = """
+CREATE FUNCTION pg_temp.tenant(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+    $$ SELECT ('7e570000-0000-0000-0000-' || lpad(to_hex(CASE WHEN n % 21 = 0 THEN 2 + n / 21 % 49 ELSE 1 END), 12,
+       '0'))::uuid $$;
+CREATE FUNCTION pg_temp.made(k int, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+    $$ SELECT (lpad(to_hex(n), 8, '0') || '-0000-7000-8000-' || lpad(to_hex(k), 12, '0'))::uuid $$;
+CREATE FUNCTION pg_temp.moment(n bigint) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS
+    $$ SELECT timestamptz '2026-01-01 00:00:00Z' + n * interval '7 seconds' $$;
+"""
+
+ROWS = """
+INSERT INTO projections.tenants (id, slug, name, settings, is_active, version, created_at, updated_at)
+SELECT pg_temp.made(1, n), 'tenant-' || n, 'T', '{}', true, 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.users (id, email, display_name, preferences, is_active, version, created_at, updated_at)
+SELECT pg_temp.made(2, n), n || '@example.com', 'U', '{}', true, 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.permissions (id, key, resource, action, description, version, created_at, updated_at)
+SELECT pg_temp.made(3, n), 'p:' || lpad(n::text, 5, '0'), 'p', n::text, 'P', 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.tenant_users (tenant_id, user_id, status, joined_at, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(2, n), 'active', pg_temp.moment(n), 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.roles (tenant_id, id, key, name, is_system, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(4, n), 'role-' || lpad(n::text, 5, '0'), 'R', false, 1, pg_temp.moment(n),
+       pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.role_permissions (tenant_id, role_id, permission_id, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(4, n), pg_temp.made(3, n), 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.tenant_user_roles (tenant_id, user_id, role_id, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(2, n), pg_temp.made(4, n), 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.api_keys (tenant_id, id, name, permissions, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(5, n), 'K', '{}', 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.workflows (tenant_id, id, key, name, status, published_version, execution_count, version,
+       created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(6, n), 'flow-' || lpad(n::text, 5, '0'), 'W',
+       (ARRAY['active', 'draft', 'archived'])[1 + n % 3], 1, 0, 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.workflow_versions (tenant_id, workflow_id, number, definition, published_at, version, created_at,
+       updated_at)
+SELECT w.tenant_id, w.id, v, '{}', w.created_at, v, w.created_at, w.created_at
+  FROM projections.workflows w CROSS JOIN LATERAL generate_series(1, CASE WHEN w.key = 'flow-00002' THEN 500 ELSE 1 END) v;
+
+INSERT INTO projections.workflow_executions (tenant_id, id, workflow_id, workflow_key, workflow_version, execution_number,
+       business_key,
+       status, trigger_type, variables, current_nodes, metrics, priority, started_at, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(7, n), w.id, w.key, 1, n, CASE WHEN (n / 50) % 5 = 0 THEN 'again' ELSE 'B-' || n END,
+       (ARRAY['completed', 'running', 'failed', 'cancelled', 'paused'])[1 + (n / 50) % 5], 'manual', '{}', '{review}', '{}', 0,
+       pg_temp.moment(n), 3, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 105000) n
+  JOIN projections.workflows w ON w.tenant_id = pg_temp.tenant(n)
+   AND w.id = pg_temp.made(6, CASE WHEN n % 21 = 0 THEN 21 * ((n / 21 - 1) % 49 + 1) ELSE 1 + n % 4 END);
+
+INSERT INTO projections.execution_attributes (tenant_id, execution_id, name, kind, value, version, created_at, updated_at)
+SELECT e.tenant_id, e.id, 'region', 'text', (ARRAY['north', 'south', 'east'])[1 + e.execution_number % 3], 1, e.created_at,
+       e.created_at
+  FROM projections.workflow_executions e;
+
+INSERT INTO projections.node_activations (tenant_id, id, execution_id, execution_created_at, node_id, node_type, visit, status,
+       retry_count, started_at, version, created_at, updated_at)
+SELECT e.tenant_id, pg_temp.made(8 + k, e.execution_number), e.id, e.created_at, (ARRAY['start', 'review'])[1 + k],
+       (ARRAY['start', 'approval'])[1 + k], 1, CASE WHEN k = 1 AND e.status IN ('running',
+       'paused') THEN 'running' ELSE 'completed' END,
+       0, e.created_at, 2 + k, e.created_at, e.created_at
+  FROM projections.workflow_executions e CROSS JOIN generate_series(0, 1) k;
+
+INSERT INTO projections.approval_requests (tenant_id, id, execution_id, activation_id, node_id, title, priority, status,
+       approval_type,
+       required_approvals, received_approvals, received_rejections, request_data, escalation_level, assigned_to, due_at,
+       version,
+       created_at, updated_at)
+SELECT e.tenant_id, pg_temp.made(10, e.execution_number), e.id, pg_temp.made(9, e.execution_number), 'review', 'R', 0,
+       CASE WHEN e.status IN ('running',
+       'paused') THEN 'pending' WHEN e.status = 'cancelled' THEN 'cancelled' ELSE 'resolved' END,
+       'single', 1, 0, 0, '{}', 0, '{}', e.created_at + interval '1 day', 1, e.created_at, e.created_at
+  FROM projections.workflow_executions e;
+
+INSERT INTO projections.approval_assignees (tenant_id, request_id, kind, value, status, version, created_at, updated_at)
+SELECT r.tenant_id, r.id, 'role', role, r.status, 1, r.created_at, r.created_at
+  FROM projections.approval_requests r
+  CROSS JOIN unnest(CASE WHEN r.due_at < '2026-01-04' THEN ARRAY['approver', 'rare'] ELSE ARRAY['approver'] END) role;
+
+INSERT INTO projections.audit_logs (tenant_id, position, event_id, user_id, actor_type, action, outcome, resource,
+       resource_id, description,
+       category, severity, metadata, payload, tags, command_id, correlation_id, occurred_at, recorded_at, version,
+       created_at, updated_at)
+SELECT e.tenant_id, row_number() OVER (PARTITION BY e.tenant_id ORDER BY e.created_at), e.id, pg_temp.made(2,
+       1 + e.execution_number % 20),
+       'user', (ARRAY['execution.started', 'approval.decided'])[1 + e.execution_number % 2], 'accepted',
+       (ARRAY['execution', 'approval'])[1 + e.execution_number % 2], pg_temp.made(11, e.execution_number % 500), 'D',
+       (ARRAY['workflow', 'approval'])[1 + e.execution_number % 2], (ARRAY['info', 'warning'])[1 + e.execution_number % 2],
+       '{}', '{}', '{}', e.id, pg_temp.made(12, e.execution_number % 300), e.created_at, e.created_at, 1, e.created_at,
+       e.created_at
+  FROM projections.workflow_executions e;
+"""
+
+
+def fill(database: Database) -> None:
+    """Make the rows and have the planner know them."""
+    with psycopg.connect(database.superuser_url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(FUNCTIONS)
+        connection.execute(ROWS)
+        connection.execute("VACUUM ANALYZE")
