@@ -30,13 +30,15 @@ def projector(
 async def _run(url: str, listen_url: str, batch: int) -> None:
     from projections.projector import Projector
     from runtime.pools import connect
+    from runtime.roles import refuse_dangerous_role, refuse_old_server
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with connect(url, name="gesta projector") as conn:  # says at once, in one line, what is wrong with the address
-        await conn.execute("SELECT 1")
+        refuse_old_server(conn)
+        await refuse_dangerous_role(conn)
     await Projector(url, listen_url=listen_url, batch=batch).run(stop)
 
 

@@ -73,8 +73,9 @@ class Ledgers:
         self.now = start
 
     async def append(self, tenant_id: UUID, *steps: Step, envelope: Envelope = BY_ANN) -> None:
-        for stream, event in steps:
-            await self.append_raw(tenant_id, stream, topic_of(type(event)), JSON.encode(event), envelope)
+        async with self.conn.transaction(), self.conn.pipeline():
+            for stream, event in steps:
+                await self.append_raw(tenant_id, stream, topic_of(type(event)), JSON.encode(event), envelope)
 
     async def append_raw(self, tenant_id: UUID, stream: UUID, topic: str, data: bytes, envelope: Envelope = BY_ANN) -> None:
         self.now += STEP

@@ -137,3 +137,18 @@ async def test_the_process_projects_and_stops_when_told(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+@pytest.mark.parametrize("url", ["owner_url", "superuser_url"])
+def test_the_process_refuses_to_run_as_somebody_mightier(url: str, database: Database) -> None:
+    refused = subprocess.run(
+        [*GESTA, "projector"],
+        env={**environment(database), "GESTA_SYSTEM_DATABASE_URL": getattr(database, url)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("gesta: ")
