@@ -1,7 +1,5 @@
 """``gesta api``: the HTTP server, one process. More processes behind a proxy share nothing but the database."""
 
-import asyncio
-
 
 def api() -> None:
     """Serve the HTTP API until told to stop."""
@@ -14,8 +12,10 @@ def api() -> None:
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     with resolve(settings) as addresses:
+        import uvloop
+
         from api.app import create_app
         from api.server import bind, serve
 
         sockets = [bind(settings.host, settings.port)]
-        asyncio.run(serve(create_app(addresses, pool_size=settings.pool_size), sockets))
+        uvloop.run(serve(create_app(addresses, pool_size=settings.pool_size), sockets))
