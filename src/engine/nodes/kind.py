@@ -9,6 +9,7 @@ from domain.execution import Activation, Execution, Problem
 from domain.facts import Fact, Json, View
 from engine.definition import Node
 from engine.expressions import Evaluator
+from engine.invalid import InvalidValue as InvalidValue
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,6 @@ class Waiting:
 
 
 Outcome: TypeAlias = Done | Ended | Failed | Waiting
-
-
-class InvalidValue(Exception):
-    """A configured expression gave a value that the node cannot use: the node's error `invalid_value`."""
 
 
 @dataclass(frozen=True)
