@@ -53,7 +53,7 @@ CONFIG = object_schema(
 
 
 def outcomes(node: Node) -> list[Json]:
-    return node.config.get("outcomes") or DEFAULT_OUTCOMES  # type: ignore[no-any-return]  # JSON
+    return node.config.get("outcomes") or DEFAULT_OUTCOMES
 
 
 def handles(node: Node) -> Handles:
@@ -85,9 +85,10 @@ def run(visit: Visit) -> kind.Outcome:
 
 
 def _text(config: Json, field: str) -> str:
-    if not isinstance(config[field], str):
+    text = config[field]
+    if not isinstance(text, str):
         raise InvalidValue(f"{field} must be a text")
-    return config[field]
+    return text
 
 
 def _priority(value: Json) -> int:
