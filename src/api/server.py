@@ -1,6 +1,10 @@
 """Running the application with uvicorn on uvloop, and stopping it without breaking what it is at."""
 
+import asyncio
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,7 +16,21 @@ BACKLOG = 1024
 
 
 class Server(uvicorn.Server):
-    """A server that lets those who wait for something go first, so that stopping does not wait for them."""
+    """A server that lets those who wait for something go first, so that stopping does not wait for them.
+
+    Asked to stop by a signal, it returns: its caller has things to close as well. (uvicorn would raise the signal again.)
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app = self.config.app

@@ -144,7 +144,7 @@ async def serving(database: Database) -> AsyncIterator[httpx2.AsyncClient]:
     """The API on a port of its own, and a client for it."""
     sock = bind("127.0.0.1", 0)
     server = new_server(create_app(addresses_of(database), pool_size=4))
-    serving = asyncio.create_task(server._serve([sock]))
+    serving = asyncio.create_task(server.serve([sock]))
     while not server.started:
         assert not serving.done(), "the server did not start"
         await asyncio.sleep(0.005)
