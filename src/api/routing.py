@@ -83,7 +83,7 @@ def router(tag: str) -> APIRouter:
     return APIRouter(prefix="/v1", route_class=KeyRoute, tags=[tag])
 
 
-def _call(request: Request) -> Call:
+async def _call(request: Request) -> Call:  # async, or every request would go through a thread
     call: Call = request.state.call
     return call
 
