@@ -34,17 +34,20 @@ class Tip:
 
     def serves(self, aggregate: Aggregate[Any] | None) -> bool:
         """Whether this aggregate's state can be had from it."""
-        return self.version == 0 or aggregate is None or (self.aggregate is not None and self.aggregate.name == aggregate.name)
+        return self.version == 0 or aggregate is None or self.aggregate is not None
 
     def state_of(self, aggregate: Aggregate[Any]) -> Any:
-        return aggregate.initial if self.version == 0 else self.state
+        """The state, or the initial one where there are no events of this aggregate: an id may name something else altogether."""
+        if self.version > 0 and self.aggregate is not None and self.aggregate.name == aggregate.name:
+            return self.state
+        return aggregate.initial
 
     def after(self, pasts: Iterable[Past], kinds: Kinds) -> Tip:
         """Moved on by events, in order."""
         version, state, occurred_at, aggregate = self.version, self.state, self.occurred_at, self.aggregate
         for past in pasts:
             if version == 0:
-                aggregate = aggregate or kinds.get(type(past.event))
+                aggregate = kinds.get(type(past.event)) or aggregate
                 state = aggregate.initial if aggregate else None
             if aggregate is not None:
                 state = aggregate.evolve(state, past.event)

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from domain.facts import Claim, Decided, Fact, Invalid, NotFound, PermissionDenied, View
+from domain.facts import Aggregate, Claim, Decided, Fact, Invalid, NotFound, PermissionDenied, View
+from domain.member import MEMBER
 from domain.role import ROLE, Role, RoleChanged, RoleCreated, RoleDeleted
 from runtime.ids import new_id
 from store.codec import Unencodable
@@ -89,6 +90,23 @@ async def test_a_stream_is_folded_from_the_ledger(process: Process, ledger: psyc
     append(ledger, tenant, stored(role_id, RoleCreated("k", "first", ()), RoleChanged("second", ("a:b",))))
     assert await process.handler.read(tenant, ROLE, role_id) == (Role(True, "k", "second", None, frozenset({"a:b"})), 2)
     assert await process.handler.read(tenant, ROLE, uuid4()) == (Role(), 0)
+
+
+@pytest.mark.parametrize("loaded_as", [ROLE, MEMBER], ids=["its own kind first", "the wrong kind first"])
+async def test_the_id_of_something_else_names_nothing(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID, loaded_as: Aggregate[Any]
+) -> None:
+    role_id = uuid4()
+    append(ledger, tenant, stored(role_id, RoleCreated("k", "first", ()), RoleChanged("second", ())))
+    await process.handler.read(tenant, loaded_as, role_id)
+
+    def as_a_member(view: View) -> Decided:
+        assert view.read(MEMBER, role_id) == MEMBER.initial
+        raise NotFound
+
+    with pytest.raises(NotFound):
+        await process.handler.handle(command(tenant), as_a_member)
+    assert (await process.handler.read(tenant, ROLE, role_id))[0].name == "second"
 
 
 async def test_a_stream_written_without_being_read_is_expected_all_the_same(
