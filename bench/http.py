@@ -21,7 +21,7 @@ from bench.figures import Contender, Lost, Ratio, Result, in_turn
 from bench.played import DEFINITION, ROLE
 from bench.sizes import Sizes
 from bench.stage import Stage, run
-from examples.demo.server import Server
+from examples.server import Server
 
 SLUG = "bench"
 PERMISSIONS = ("executions:start", "executions:read", "approvals:read", "approvals:decide")

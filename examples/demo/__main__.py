@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 from rich.console import Console
 
-from examples.demo.server import Server
+from examples.server import Server
 
 DEFINITION = json.loads((Path(__file__).parent / "expense.json").read_text())
 PEOPLE = {

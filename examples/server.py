@@ -1,4 +1,4 @@
-"""A server for the demo: `gesta up` in a process group of its own, on a free port, with data in a folder of its own."""
+"""A server for the examples: `gesta up` in a process group of its own, on a free port, with data in a folder of its own."""
 
 import os
 import signal
