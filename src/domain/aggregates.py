@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from domain.ai_task import AI_TASK
 from domain.api_key import API_KEY
 from domain.approval import APPROVAL
 from domain.execution import EXECUTION
@@ -24,5 +25,6 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     WORKFLOW,
     EXECUTION,
     APPROVAL,
+    AI_TASK,
     REFUSAL,
 )

@@ -38,6 +38,8 @@ class ApprovalRequested(Event):
     priority: int = 0
     requested_by: UUID | None = None
     due_at: datetime | None = None
+    expires_at: datetime | None = None
+    """The node's timeout, as it stood when the request was opened."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,17 @@ class ApprovalCancelled(Event):
     reason: str | None = None
 
 
-ApprovalEvent = ApprovalRequested | ApprovalDecided | ApprovalResolved | ApprovalCancelled
+@dataclass(frozen=True)
+class ApprovalExpired(Event):
+    """Nobody decided before the node's timeout."""
+
+
+ApprovalEvent = ApprovalRequested | ApprovalDecided | ApprovalResolved | ApprovalCancelled | ApprovalExpired
 
 
 @dataclass(frozen=True)
 class Approval:
-    status: Literal["absent", "pending", "resolved", "cancelled"] = "absent"
+    status: Literal["absent", "pending", "resolved", "cancelled", "expired"] = "absent"
     execution_id: UUID | None = None
     activation_id: UUID | None = None
     node_id: str = ""
@@ -100,12 +107,14 @@ def evolve(state: Approval, event: ApprovalEvent) -> Approval:
             return replace(state, status="resolved")
         case ApprovalCancelled():
             return replace(state, status="cancelled")
+        case ApprovalExpired():
+            return replace(state, status="expired")
         case _:
             assert_never(event)
 
 
 APPROVAL: Aggregate[Approval] = Aggregate(
-    "approval", Approval(), evolve, (ApprovalRequested, ApprovalDecided, ApprovalResolved, ApprovalCancelled)
+    "approval", Approval(), evolve, (ApprovalRequested, ApprovalDecided, ApprovalResolved, ApprovalCancelled, ApprovalExpired)
 )
 
 

@@ -6,6 +6,7 @@ definition nor an expression: events say which tokens were taken and which were 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal, assert_never
 from uuid import UUID
 
@@ -70,7 +71,20 @@ class ActivationStarted(Event):
     scope: UUID | None = None
     """A join's scope: the activation that split; None for the execution, and for every other node type."""
     child: UUID | None = None
-    """The stream that the activation opened and waits for: an approval request."""
+    """The stream that the activation opened and waits for: an approval request, an AI task."""
+    timeout_at: datetime | None = None
+    """When the visit is over in any case. A pause moves it."""
+
+
+@dataclass(frozen=True)
+class ActivationRetried(Event):
+    """Attempt number `attempt` (from 1) failed, and another one follows after `delay_ms` milliseconds."""
+
+    activation_id: UUID
+    node_id: str
+    error: Problem
+    attempt: int
+    delay_ms: int
 
 
 @dataclass(frozen=True)
@@ -124,12 +138,28 @@ class ExecutionCancelled(Event):
 
 @dataclass(frozen=True)
 class ExecutionPaused(Event):
+    """`at`: the moment, by which the time that is left until a timeout is known."""
+
     reason: str | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class ExecutionResumed(Event):
     reason: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ExecutionHeld(Event):
+    """Tokens that were sent on and have not arrived, oldest first: all there are, also those held before.
+
+    They go on with the next command that may move the execution: `job_id` is the job that sees to it where a command has done
+    its share of steps; None where the execution is paused (or nothing is held any more).
+    """
+
+    tokens: tuple[int, ...]
+    job_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +171,7 @@ class ExecutionSignalled(Event):
 ExecutionEvent = (
     ExecutionStarted
     | ActivationStarted
+    | ActivationRetried
     | ActivationCompleted
     | ActivationFailed
     | ActivationCancelled
@@ -149,6 +180,7 @@ ExecutionEvent = (
     | ExecutionCancelled
     | ExecutionPaused
     | ExecutionResumed
+    | ExecutionHeld
     | ExecutionSignalled
 )
 
@@ -166,6 +198,14 @@ class Activation:
     path: Path
     lineage: Lineage
     child: UUID | None = None
+    timeout_at: datetime | None = None
+    retries: int = 0
+    """How many attempts have failed and were followed by another one."""
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt that runs or is due, from 1."""
+        return self.retries + 1
 
 
 @dataclass(frozen=True)
@@ -199,6 +239,11 @@ class Execution:
     last_end: str | None = None
     output: Json = None
     """Of the end node that was reached last."""
+    held: tuple[int, ...] = ()
+    """Tokens that have not arrived, oldest first; some of them may stand at joins by now."""
+    continuation: UUID | None = None
+    """The job that takes up what is held."""
+    paused_at: datetime | None = None
 
     @property
     def live(self) -> bool:
@@ -212,6 +257,10 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
             return Execution("running", event, tokens=state.tokens.insert(first.id, first), next_token=first.id + 1)
         case ActivationStarted():
             return _begin(state, event)
+        case ActivationRetried():
+            activation = state.activations[event.activation_id]
+            retried = replace(activation, retries=activation.retries + 1)
+            return replace(state, activations=state.activations.insert(activation.id, retried))
         case ActivationCompleted():
             ended = _end(state, event.activation_id, {"output": event.output}, event.moves)
             return ended if event.moves else replace(ended, last_end=event.node_id, output=event.output)
@@ -226,13 +275,26 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
         case ExecutionCancelled():
             return _close(state, "cancelled")
         case ExecutionPaused():
-            return replace(state, status="paused")
+            return replace(state, status="paused", paused_at=event.at, continuation=None)
         case ExecutionResumed():
-            return replace(state, status="running")
+            return _resume(state, event)
+        case ExecutionHeld():
+            return replace(state, held=event.tokens, continuation=event.job_id)
         case ExecutionSignalled():
             return state
         case _:
             assert_never(event)
+
+
+def _resume(state: Execution, event: ExecutionResumed) -> Execution:
+    """Timeouts keep what was left of them."""
+    activations = state.activations
+    if state.paused_at is not None and event.at is not None:
+        for activation in activations.values():
+            if activation.timeout_at is not None:
+                later = replace(activation, timeout_at=activation.timeout_at + (event.at - state.paused_at))
+                activations = activations.insert(activation.id, later)
+    return replace(state, status="running", paused_at=None, activations=activations)
 
 
 def problem_json(problem: Problem) -> Json:
@@ -255,10 +317,12 @@ def _begin(state: Execution, event: ActivationStarted) -> Execution:
         path,
         _merge_lineages(state, [token.lineage for token in taken]),
         event.child,
+        event.timeout_at,
     )
     tokens = state.tokens
     for token_id in gone:
         tokens = tokens.discard(token_id)
+    held = state.held and tuple(token for token in state.held if token not in gone)
     return replace(
         state,
         tokens=tokens,
@@ -266,6 +330,8 @@ def _begin(state: Execution, event: ActivationStarted) -> Execution:
         visits=state.visits.insert(event.node_id, event.visit),
         ended_splits=state.ended_splits.update(ended) if ended else state.ended_splits,
         steps=order,
+        held=held,
+        continuation=state.continuation if held else None,
     )
 
 
@@ -317,7 +383,9 @@ def _end(state: Execution, activation_id: UUID, value: Json, moves: tuple[Move, 
 
 
 def _close(state: Execution, status: Status) -> Execution:
-    return replace(state, status=status, tokens=HashTrieMap(), activations=HashTrieMap())
+    return replace(
+        state, status=status, tokens=HashTrieMap(), activations=HashTrieMap(), held=(), continuation=None, paused_at=None
+    )
 
 
 EXECUTION: Aggregate[Execution] = Aggregate(
@@ -327,6 +395,7 @@ EXECUTION: Aggregate[Execution] = Aggregate(
     (
         ExecutionStarted,
         ActivationStarted,
+        ActivationRetried,
         ActivationCompleted,
         ActivationFailed,
         ActivationCancelled,
@@ -335,6 +404,7 @@ EXECUTION: Aggregate[Execution] = Aggregate(
         ExecutionCancelled,
         ExecutionPaused,
         ExecutionResumed,
+        ExecutionHeld,
         ExecutionSignalled,
     ),
 )

@@ -1,6 +1,6 @@
 """projections.approval_assignees: who may choose at least one outcome of a request, one row each."""
 
-from domain.approval import ApprovalCancelled, ApprovalRequested, ApprovalResolved
+from domain.approval import ApprovalCancelled, ApprovalExpired, ApprovalRequested, ApprovalResolved
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
 from projections.table import Lookup, Table
@@ -28,6 +28,10 @@ def cancelled(rows: Rows, record: RecordedEvent, _event: ApprovalCancelled) -> N
     _close(rows, record, "cancelled")
 
 
+def expired(rows: Rows, record: RecordedEvent, _event: ApprovalExpired) -> None:
+    _close(rows, record, "expired")
+
+
 def _close(rows: Rows, record: RecordedEvent, status: str) -> None:
     for row in rows.where(NAME, of_request(record)):
         key = (record.tenant_id, record.stream_id, row["kind"], row["value"])
@@ -46,7 +50,7 @@ TABLE = Table(
     name=NAME,
     key=("tenant_id", "request_id", "kind", "value"),
     own={"tenant_id": "uuid", "request_id": "uuid", "kind": "text", "value": "text", "status": "text"},
-    on={ApprovalRequested: requested, ApprovalResolved: resolved, ApprovalCancelled: cancelled},
+    on={ApprovalRequested: requested, ApprovalResolved: resolved, ApprovalCancelled: cancelled, ApprovalExpired: expired},
     touched=touched,
     lookups=(BY_REQUEST,),
 )

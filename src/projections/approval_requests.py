@@ -1,6 +1,6 @@
 """projections.approval_requests: what people are asked to decide, and how it was resolved."""
 
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalRequested, ApprovalResolved, Outcome
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
 from domain.envelope import RecordedEvent
 from domain.facts import Json
 from projections.rows import Rows
@@ -39,7 +39,7 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
         "requested_by": event.requested_by,
         "decided_by": None,
         "due_at": event.due_at,
-        "expires_at": None,
+        "expires_at": event.expires_at,
         "first_response_at": None,
         "responded_at": None,
     }
@@ -85,6 +85,10 @@ def cancelled(rows: Rows, record: RecordedEvent, _event: ApprovalCancelled) -> N
     rows.update(NAME, record, (record.tenant_id, record.stream_id), {"status": "cancelled"})
 
 
+def expired(rows: Rows, record: RecordedEvent, _event: ApprovalExpired) -> None:
+    rows.update(NAME, record, (record.tenant_id, record.stream_id), {"status": "expired"})
+
+
 def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
     return () if isinstance(record.event, ApprovalRequested) else (stream_row(record),)
 
@@ -125,6 +129,7 @@ TABLE = Table(
         ApprovalDecided: decided,
         ApprovalResolved: resolved,
         ApprovalCancelled: cancelled,
+        ApprovalExpired: expired,
     },
     touched=touched,
 )

@@ -4,17 +4,28 @@ from functools import lru_cache
 from ipaddress import ip_address
 from uuid import UUID, uuid5
 
+from domain.ai_task import (
+    AiTaskAttemptFailed,
+    AiTaskAttemptStarted,
+    AiTaskAttemptSucceeded,
+    AiTaskCancelled,
+    AiTaskCompleted,
+    AiTaskFailed,
+    AiTaskRequested,
+)
 from domain.api_key import ApiKeyCreated, ApiKeyRevoked
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalRequested, ApprovalResolved
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved
 from domain.envelope import RecordedEvent
 from domain.execution import (
     ActivationCancelled,
     ActivationCompleted,
     ActivationFailed,
+    ActivationRetried,
     ActivationStarted,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionHeld,
     ExecutionPaused,
     ExecutionResumed,
     ExecutionSignalled,
@@ -52,15 +63,29 @@ RESOURCES: dict[type[Event], str] = {
             ExecutionCancelled,
             ExecutionPaused,
             ExecutionResumed,
+            ExecutionHeld,
             ExecutionSignalled,
             ActivationStarted,
+            ActivationRetried,
             ActivationCompleted,
             ActivationFailed,
             ActivationCancelled,
         ),
         "execution",
     ),
-    **dict.fromkeys((ApprovalRequested, ApprovalDecided, ApprovalResolved, ApprovalCancelled), "approval"),
+    **dict.fromkeys((ApprovalRequested, ApprovalDecided, ApprovalResolved, ApprovalCancelled, ApprovalExpired), "approval"),
+    **dict.fromkeys(
+        (
+            AiTaskRequested,
+            AiTaskAttemptStarted,
+            AiTaskAttemptSucceeded,
+            AiTaskAttemptFailed,
+            AiTaskCompleted,
+            AiTaskFailed,
+            AiTaskCancelled,
+        ),
+        "ai_task",
+    ),
 }
 """The kind of thing whose stream holds an event. An activation belongs to its execution."""
 
@@ -74,12 +99,19 @@ CATEGORIES = {
     "workflow": "workflow",
     "execution": "workflow",
     "approval": "approval",
+    "ai_task": "ai",
 }
 
 SEVERITIES: dict[type[Event], str] = {
     ActivationStarted: "debug",
     ActivationCompleted: "debug",
     ActivationFailed: "warning",
+    ActivationRetried: "warning",
+    ExecutionHeld: "debug",
+    ApprovalExpired: "warning",
+    AiTaskAttemptStarted: "debug",
+    AiTaskAttemptFailed: "warning",
+    AiTaskFailed: "warning",
     ExecutionFailed: "error",
     TenantSuspended: "warning",
     MemberRemoved: "warning",

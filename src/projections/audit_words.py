@@ -5,17 +5,28 @@ The rows are those before the event: a tenant's old name, an approval's title, a
 
 from typing import Any
 
+from domain.ai_task import (
+    AiTaskAttemptFailed,
+    AiTaskAttemptStarted,
+    AiTaskAttemptSucceeded,
+    AiTaskCancelled,
+    AiTaskCompleted,
+    AiTaskFailed,
+    AiTaskRequested,
+)
 from domain.api_key import ApiKeyCreated, ApiKeyRevoked
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalRequested, ApprovalResolved
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved
 from domain.envelope import RecordedEvent
 from domain.execution import (
     ActivationCancelled,
     ActivationCompleted,
     ActivationFailed,
+    ActivationRetried,
     ActivationStarted,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionHeld,
     ExecutionPaused,
     ExecutionResumed,
     ExecutionSignalled,
@@ -41,6 +52,9 @@ def sentence(rows: Rows, record: RecordedEvent) -> str:
             return f"An execution of {event.workflow_key} (version {event.workflow_version}) was started."
         case ActivationStarted():
             return f"{_execution(rows, record)} entered {event.node_id}."
+        case ActivationRetried():
+            said = f"{event.error.type}, {event.error.message}"
+            return f"{_execution(rows, record)} tries {event.node_id} again: attempt {event.attempt} failed ({said})."
         case ActivationCompleted():
             by = f" by {event.handle}" if event.handle is not None else ""
             return f"{_execution(rows, record)} left {event.node_id}{by}."
@@ -58,6 +72,8 @@ def sentence(rows: Rows, record: RecordedEvent) -> str:
             return f"{_execution(rows, record)} was paused{_because(event.reason)}."
         case ExecutionResumed():
             return f"{_execution(rows, record)} was resumed{_because(event.reason)}."
+        case ExecutionHeld():
+            return f"{_execution(rows, record)} holds {_plural(len(event.tokens), 'token')} back until it goes on."
         case ExecutionSignalled():
             return f"{_execution(rows, record)} got the signal {event.name}."
         case ApprovalRequested():
@@ -69,10 +85,33 @@ def sentence(rows: Rows, record: RecordedEvent) -> str:
             return f"The request was resolved, {event.outcome}: {_title(rows, record)}"
         case ApprovalCancelled():
             return f"The request was cancelled{_because(event.reason)}: {_title(rows, record)}"
+        case ApprovalExpired():
+            return f"Nobody decided in time: {_title(rows, record)}"
         case CommandRefused():
             return f"{event.command} was refused ({event.code}): {event.message}"
         case _:
-            return _sentence_of_access(rows, record)
+            return _sentence_of_ai(event) or _sentence_of_access(rows, record)
+
+
+def _sentence_of_ai(event: Any) -> str | None:
+    match event:
+        case AiTaskRequested():
+            return f"The AI task {event.task_name} was requested of {event.model}."
+        case AiTaskAttemptStarted():
+            return f"Attempt {event.number} of the AI task was started, by {event.model} of {event.provider}."
+        case AiTaskAttemptSucceeded():
+            return f"Attempt {event.number} of the AI task succeeded after {event.latency_ms} ms, by {event.model}."
+        case AiTaskAttemptFailed():
+            again = "" if event.retry_at is None else " Another one follows."
+            return f"Attempt {event.number} of the AI task failed ({event.error.type}): {event.error.message}{again}"
+        case AiTaskCompleted():
+            return f"The AI task completed, with {_plural(event.totals.attempts, 'attempt')}."
+        case AiTaskFailed():
+            return f"The AI task failed ({event.error.type}): {event.error.message}"
+        case AiTaskCancelled():
+            return f"The AI task was cancelled{_because(event.reason)}."
+        case _:
+            return None
 
 
 def _sentence_of_access(rows: Rows, record: RecordedEvent) -> str:
@@ -145,8 +184,8 @@ def _difference(rows: Rows, record: RecordedEvent) -> dict[str, Json]:
         case ExecutionPaused() | ExecutionResumed() | ExecutionCancelled() | ExecutionCompleted() | ExecutionFailed():
             after = {"status": ENDS[type(event)]}
             return _before_after(rows.find("workflow_executions", record.tenant_id, record.stream_id), after)
-        case ApprovalResolved() | ApprovalCancelled():
-            after = {"status": "resolved" if isinstance(event, ApprovalResolved) else "cancelled"}
+        case ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
+            after = {"status": ENDS[type(event)]}
             return _before_after(rows.find("approval_requests", record.tenant_id, record.stream_id), after)
         case CommandRefused():
             return {"refusal": {"code": event.code, "message": event.message, "path": event.path}}
@@ -160,6 +199,9 @@ ENDS: dict[type[Any], str] = {
     ExecutionCancelled: "cancelled",
     ExecutionCompleted: "completed",
     ExecutionFailed: "failed",
+    ApprovalResolved: "resolved",
+    ApprovalCancelled: "cancelled",
+    ApprovalExpired: "expired",
 }
 
 
@@ -175,11 +217,11 @@ def tags(rows: Rows, record: RecordedEvent) -> list[str]:
     match event:
         case ExecutionStarted() | WorkflowDrafted():
             return [event.workflow_key if isinstance(event, ExecutionStarted) else event.key]
-        case ActivationStarted() | ActivationCompleted() | ActivationFailed() | ActivationCancelled():
+        case ActivationStarted() | ActivationRetried() | ActivationCompleted() | ActivationFailed() | ActivationCancelled():
             return [_of(rows, "workflow_executions", "workflow_key", record.tenant_id, record.stream_id), event.node_id]
-        case ApprovalRequested():
+        case ApprovalRequested() | AiTaskRequested():
             return [event.node_id]
-        case ApprovalDecided() | ApprovalResolved() | ApprovalCancelled():
+        case ApprovalDecided() | ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
             return [_of(rows, "approval_requests", "node_id", record.tenant_id, record.stream_id)]
         case _:
             return []

@@ -1,7 +1,7 @@
 """projections.node_activations: every visit of a node by an execution."""
 
 from domain.envelope import RecordedEvent
-from domain.execution import ActivationCancelled, ActivationCompleted, ActivationFailed, ActivationStarted
+from domain.execution import ActivationCancelled, ActivationCompleted, ActivationFailed, ActivationRetried, ActivationStarted
 from projections.rows import Rows
 from projections.table import Lookup, Row, Table
 
@@ -26,6 +26,10 @@ def started(rows: Rows, record: RecordedEvent, event: ActivationStarted) -> None
         "completed_at": None,
     }
     rows.insert(NAME, record, row)
+
+
+def retried(rows: Rows, record: RecordedEvent, event: ActivationRetried) -> None:
+    rows.update(NAME, record, (record.tenant_id, event.activation_id), {"retry_count": event.attempt})
 
 
 def completed(rows: Rows, record: RecordedEvent, event: ActivationCompleted) -> None:
@@ -56,7 +60,7 @@ def _end(rows: Rows, record: RecordedEvent, event: AnyEnd, changes: Row) -> None
 
 def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
     event = record.event
-    if isinstance(event, AnyEnd):
+    if isinstance(event, AnyEnd | ActivationRetried):
         return (Lookup(("tenant_id", "id"), (record.tenant_id, event.activation_id)),)
     return ()
 
@@ -83,6 +87,7 @@ TABLE = Table(
     },
     on={
         ActivationStarted: started,
+        ActivationRetried: retried,
         ActivationCompleted: completed,
         ActivationFailed: failed,
         ActivationCancelled: cancelled,

@@ -5,6 +5,15 @@ A new table is one module beside this one, one line in `TABLES`, and a migration
 
 from collections.abc import Iterable
 
+from domain.ai_task import (
+    AiTaskAttemptFailed,
+    AiTaskAttemptStarted,
+    AiTaskAttemptSucceeded,
+    AiTaskCancelled,
+    AiTaskCompleted,
+    AiTaskFailed,
+    AiTaskRequested,
+)
 from domain.envelope import RecordedEvent
 from domain.facts import Event
 from domain.refusal import CommandRefused
@@ -51,8 +60,16 @@ TABLES: tuple[Table, ...] = (
 )
 """In foreign-key order: a table comes after those it refers to. Also the order in which an event is applied."""
 
+AI_TASKS = "what an AI task came to stands in its execution's activation, every attempt in audit_logs"
 IGNORED: dict[type[Event], str] = {
     CommandRefused: "a refusal changes nothing: it is evidence, and stands in audit_logs",
+    AiTaskRequested: AI_TASKS,
+    AiTaskAttemptStarted: AI_TASKS,
+    AiTaskAttemptSucceeded: AI_TASKS,
+    AiTaskAttemptFailed: AI_TASKS,
+    AiTaskCompleted: AI_TASKS,
+    AiTaskFailed: AI_TASKS,
+    AiTaskCancelled: AI_TASKS,
 }
 """Events that no table but the audit log applies, and why."""
 

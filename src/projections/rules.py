@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalRequested, ApprovalResolved, Outcome
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
 from domain.envelope import RecordedEvent
 from domain.execution import ExecutionCancelled, ExecutionCompleted, ExecutionFailed, ExecutionStarted
 from domain.member import MemberAdded, MemberRemoved, MemberRolesChanged
@@ -17,7 +17,7 @@ from domain.user import UserRegistered
 from domain.workflow import WorkflowDrafted
 
 TERMINAL = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
-CLOSING = (ApprovalResolved, ApprovalCancelled)
+CLOSING = (ApprovalResolved, ApprovalCancelled, ApprovalExpired)
 
 Name = tuple[str, str]
 """A claim's scope and name."""

@@ -7,10 +7,12 @@ from domain.execution import (
     ActivationCancelled,
     ActivationCompleted,
     ActivationFailed,
+    ActivationRetried,
     ActivationStarted,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionHeld,
     ExecutionPaused,
     ExecutionResumed,
     ExecutionSignalled,
@@ -107,7 +109,8 @@ def resumed(rows: Rows, record: RecordedEvent, _event: ExecutionResumed) -> None
     _update(rows, record, {"status": "running"})
 
 
-def signalled(rows: Rows, record: RecordedEvent, _event: ExecutionSignalled) -> None:
+def noted(rows: Rows, record: RecordedEvent, _event: ExecutionHeld | ExecutionSignalled | ActivationRetried) -> None:
+    """Nothing but its version changes."""
     _update(rows, record, {})
 
 
@@ -179,6 +182,7 @@ TABLE = Table(
     on={
         ExecutionStarted: started,
         ActivationStarted: activation_started,
+        ActivationRetried: noted,
         ActivationCompleted: activation_completed,
         ActivationFailed: activation_failed,
         ActivationCancelled: activation_cancelled,
@@ -187,7 +191,8 @@ TABLE = Table(
         ExecutionCancelled: cancelled,
         ExecutionPaused: paused,
         ExecutionResumed: resumed,
-        ExecutionSignalled: signalled,
+        ExecutionHeld: noted,
+        ExecutionSignalled: noted,
     },
     touched=touched,
 )

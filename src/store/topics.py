@@ -5,16 +5,27 @@ A topic that was ever released stays known: replaced ones live on in `store.upca
 
 from types import MappingProxyType
 
+from domain.ai_task import (
+    AiTaskAttemptFailed,
+    AiTaskAttemptStarted,
+    AiTaskAttemptSucceeded,
+    AiTaskCancelled,
+    AiTaskCompleted,
+    AiTaskFailed,
+    AiTaskRequested,
+)
 from domain.api_key import ApiKeyCreated, ApiKeyRevoked
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalRequested, ApprovalResolved
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved
 from domain.execution import (
     ActivationCancelled,
     ActivationCompleted,
     ActivationFailed,
+    ActivationRetried,
     ActivationStarted,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionHeld,
     ExecutionPaused,
     ExecutionResumed,
     ExecutionSignalled,
@@ -55,8 +66,10 @@ TOPICS: dict[type[Event], str] = {
     ExecutionCancelled: "execution.cancelled.v1",
     ExecutionPaused: "execution.paused.v1",
     ExecutionResumed: "execution.resumed.v1",
+    ExecutionHeld: "execution.held.v1",
     ExecutionSignalled: "execution.signalled.v1",
     ActivationStarted: "activation.started.v1",
+    ActivationRetried: "activation.retried.v1",
     ActivationCompleted: "activation.completed.v1",
     ActivationFailed: "activation.failed.v1",
     ActivationCancelled: "activation.cancelled.v1",
@@ -64,6 +77,14 @@ TOPICS: dict[type[Event], str] = {
     ApprovalDecided: "approval.decided.v1",
     ApprovalResolved: "approval.resolved.v1",
     ApprovalCancelled: "approval.cancelled.v1",
+    ApprovalExpired: "approval.expired.v1",
+    AiTaskRequested: "ai_task.requested.v1",
+    AiTaskAttemptStarted: "ai_task.attempt_started.v1",
+    AiTaskAttemptSucceeded: "ai_task.attempt_succeeded.v1",
+    AiTaskAttemptFailed: "ai_task.attempt_failed.v1",
+    AiTaskCompleted: "ai_task.completed.v1",
+    AiTaskFailed: "ai_task.failed.v1",
+    AiTaskCancelled: "ai_task.cancelled.v1",
     CommandRefused: "command.refused.v1",
 }
 
