@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, Literal, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import tuple_row
 
-from domain.facts import Claim
-from store.arrays import Bigints, Blobs, Ints, Texts, Times, Uuids
+from domain.facts import Claim, Fence, Job, Timer
+from store.arrays import MICROSECOND, Bigints, Blobs, Bools, Ints, Texts, Times, Uuids
 
 APPEND = """
 SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
@@ -22,7 +22,12 @@ SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
        %b::int[], %b::int[],
        %b::int[], %b::uuid[], %b::text[], %b::timestamptz[], %b::bytea[],
        %b::int[], %b::text[], %b::text[], %b::uuid[],
-       %b::int[], %b::text[], %b::text[], %b::uuid[])
+       %b::int[], %b::text[], %b::text[], %b::uuid[],
+       %b::int[], %b::uuid[], %b::bigint[], %b::boolean[], %b::text[], %b::bigint[], %b::bytea[],
+       %b::int[], %b::uuid[], %b::text[], %b::bytea[], %b::uuid[], %b::uuid[], %b::uuid[], %b::int[], %b::bigint[], %b::int[],
+       %b::int[], %b::uuid[],
+       %b::int[], %b::uuid[], %b::timestamptz[], %b::text[], %b::uuid[], %b::uuid[],
+       %b::int[], %b::uuid[])
 """
 
 
@@ -48,11 +53,20 @@ class Entry:
     releases: Sequence[Claim] = ()
     request_hash: bytes | None = None
     result: bytes | None = None
+    jobs: Sequence[tuple[Job, bytes | None]] = ()
+    """Each with its input, encoded."""
+    fences: Sequence[tuple[Fence, bytes | None]] = ()
+    """Each with its error, encoded."""
+    dropped_jobs: Sequence[UUID] = ()
+    timers: Sequence[Timer] = ()
+    dropped_timers: Sequence[UUID] = ()
 
     @property
     def size(self) -> int:
         """Bytes, roughly."""
-        return sum(len(event.data) + len(self.meta) + 64 for event in self.events) + len(self.result or b"") + 64
+        events = sum(len(event.data) + len(self.meta) + 64 for event in self.events)
+        beside = sum(len(encoded or b"") + 128 for _, encoded in (*self.jobs, *self.fences))
+        return events + beside + len(self.result or b"") + 64
 
 
 Verdict = Literal["appended", "done", "conflict", "refused", "busy", "failed"]
@@ -63,8 +77,8 @@ class Outcome:
     """What became of a command.
 
     appended; done (its id was known: `position`, `recorded_at` and `result` are those of the first time); conflict (what it
-    was decided on no longer holds); refused (`reason`: claim:<scope>, key_reused or unknown_ledger); busy (the ledger's head
-    is held, nothing was tried); failed (`error`).
+    was decided on no longer holds); refused (`reason`: claim:<scope>, fence, key_reused or unknown_ledger); busy (the ledger's
+    head is held, nothing was tried); failed (`error`).
     """
 
     verdict: Verdict
@@ -76,6 +90,22 @@ class Outcome:
     result: bytes | None = None
     epoch: int = 0
     error: Exception | None = None
+
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Side(Generic[T]):
+    """The side rows of one kind, each with the number of its command."""
+
+    commands: list[int] = field(default_factory=list)
+    rows: list[T] = field(default_factory=list)
+
+    def add(self, number: int, rows: Sequence[T]) -> None:
+        if rows:
+            self.commands += [number] * len(rows)
+            self.rows += rows
 
 
 @dataclass(slots=True)
@@ -91,10 +121,13 @@ class Columns:
     expected_versions: list[int] = field(default_factory=list)
     events_of: list[int] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
-    claiming: list[int] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
-    releasing: list[int] = field(default_factory=list)
-    releases: list[Claim] = field(default_factory=list)
+    claims: Side[Claim] = field(default_factory=Side)
+    releases: Side[Claim] = field(default_factory=Side)
+    fences: Side[tuple[Fence, bytes | None]] = field(default_factory=Side)
+    jobs: Side[tuple[Job, bytes | None]] = field(default_factory=Side)
+    dropped_jobs: Side[UUID] = field(default_factory=Side)
+    timers: Side[Timer] = field(default_factory=Side)
+    dropped_timers: Side[UUID] = field(default_factory=Side)
 
     def add(self, number: int, entry: Entry) -> None:
         self.command_ids.append(entry.command_id)
@@ -107,12 +140,13 @@ class Columns:
             self.expected_versions.append(version)
         self.events_of += [number] * len(entry.events)
         self.events += entry.events
-        if entry.claims:
-            self.claiming += [number] * len(entry.claims)
-            self.claims += entry.claims
-        if entry.releases:
-            self.releasing += [number] * len(entry.releases)
-            self.releases += entry.releases
+        self.claims.add(number, entry.claims)
+        self.releases.add(number, entry.releases)
+        self.fences.add(number, entry.fences)
+        self.jobs.add(number, entry.jobs)
+        self.dropped_jobs.add(number, entry.dropped_jobs)
+        self.timers.add(number, entry.timers)
+        self.dropped_timers.add(number, entry.dropped_timers)
 
 
 def parameters(tenant_id: UUID, entries: Sequence[Entry], dependencies: Sequence[tuple[int, int]], *, no_wait: bool) -> list[Any]:
@@ -120,7 +154,7 @@ def parameters(tenant_id: UUID, entries: Sequence[Entry], dependencies: Sequence
     columns = Columns()
     for number, entry in enumerate(entries, 1):
         columns.add(number, entry)
-    events, claims, releases = columns.events, columns.claims, columns.releases
+    events = columns.events
     return [
         tenant_id,
         no_wait,
@@ -138,14 +172,66 @@ def parameters(tenant_id: UUID, entries: Sequence[Entry], dependencies: Sequence
         Texts([event.topic for event in events]),
         Times([event.occurred_at for event in events]),
         Blobs([event.data for event in events]),
-        Ints(columns.claiming),
-        Texts([claim.scope for claim in claims]),
-        Texts([claim.name for claim in claims]),
-        Uuids([claim.owner for claim in claims]),
-        Ints(columns.releasing),
-        Texts([claim.scope for claim in releases]),
-        Texts([claim.name for claim in releases]),
-        Uuids([claim.owner for claim in releases]),
+        *_claims(columns.claims),
+        *_claims(columns.releases),
+        *_fences(columns.fences),
+        *_jobs(columns.jobs),
+        Ints(columns.dropped_jobs.commands),
+        Uuids(columns.dropped_jobs.rows),
+        *_timers(columns.timers),
+        Ints(columns.dropped_timers.commands),
+        Uuids(columns.dropped_timers.rows),
+    ]
+
+
+def _claims(side: Side[Claim]) -> list[Any]:
+    rows = side.rows
+    return [
+        Ints(side.commands),
+        Texts([claim.scope for claim in rows]),
+        Texts([claim.name for claim in rows]),
+        Uuids([claim.owner for claim in rows]),
+    ]
+
+
+def _fences(side: Side[tuple[Fence, bytes | None]]) -> list[Any]:
+    fences = [fence for fence, _ in side.rows]
+    return [
+        Ints(side.commands),
+        Uuids([fence.job_id for fence in fences]),
+        Bigints([fence.fence for fence in fences]),
+        Bools([fence.lapsed for fence in fences]),
+        Texts([fence.then for fence in fences]),
+        Bigints([fence.delay // MICROSECOND for fence in fences]),
+        Blobs([error for _, error in side.rows]),
+    ]
+
+
+def _jobs(side: Side[tuple[Job, bytes | None]]) -> list[Any]:
+    jobs = [job for job, _ in side.rows]
+    return [
+        Ints(side.commands),
+        Uuids([job.id for job in jobs]),
+        Texts([job.type for job in jobs]),
+        Blobs([encoded for _, encoded in side.rows]),
+        Uuids([job.execution_id for job in jobs]),
+        Uuids([job.activation_id for job in jobs]),
+        Uuids([job.task_id for job in jobs]),
+        Ints([job.max_attempts for job in jobs]),
+        Bigints([job.delay // MICROSECOND for job in jobs]),
+        Ints([job.priority for job in jobs]),
+    ]
+
+
+def _timers(side: Side[Timer]) -> list[Any]:
+    timers = side.rows
+    return [
+        Ints(side.commands),
+        Uuids([timer.id for timer in timers]),
+        Times([timer.due_at for timer in timers]),
+        Texts([timer.kind for timer in timers]),
+        Uuids([timer.execution_id for timer in timers]),
+        Uuids([timer.activation_id for timer in timers]),
     ]
 
 

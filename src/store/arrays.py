@@ -34,7 +34,11 @@ class Column:
 
 
 class Uuids(Column):
-    """UUIDs."""
+    """UUID or None."""
+
+
+class Bools(Column):
+    """bool."""
 
 
 class Ints(Column):
@@ -76,8 +80,15 @@ class ColumnDumper(Dumper):
 class UuidsDumper(ColumnDumper):
     oid, element = 2951, 2950
 
-    def elements(self, values: Sequence[UUID]) -> bytes:
-        return UUID_LENGTH + UUID_LENGTH.join([value.bytes for value in values])
+    def elements(self, values: Sequence[UUID | None]) -> bytes:
+        return b"".join([NULL if value is None else UUID_LENGTH + value.bytes for value in values])
+
+
+class BoolsDumper(ColumnDumper):
+    oid, element = 1000, 16
+
+    def elements(self, values: Sequence[bool]) -> bytes:
+        return pack(f"!{'i?' * len(values)}", *(part for value in values for part in (1, value)))
 
 
 class IntsDumper(ColumnDumper):
@@ -117,6 +128,7 @@ class TimesDumper(BigintsDumper):
 
 DUMPERS: tuple[tuple[type[Column], type[ColumnDumper]], ...] = (
     (Uuids, UuidsDumper),
+    (Bools, BoolsDumper),
     (Ints, IntsDumper),
     (Bigints, BigintsDumper),
     (Texts, TextsDumper),

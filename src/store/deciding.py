@@ -24,7 +24,10 @@ class Decision(NamedTuple):
     @property
     def appends(self) -> bool:
         """Whether there is anything to append."""
-        return bool(self.decided.facts or self.decided.claims or self.decided.releases)
+        decided = self.decided
+        names = decided.claims or decided.releases
+        work = decided.jobs or decided.fences or decided.dropped_jobs or decided.timers or decided.dropped_timers
+        return bool(decided.facts or names or work)
 
 
 def run(command: Command, decide: Decide, clock: Clock, new_id: Callable[[], UUID], tip_of: TipOf, owner_of: OwnerOf) -> Decision:

@@ -30,6 +30,12 @@ class Contended(Refusal):
     code = "contended"
 
 
+class LeaseLost(Refusal):
+    """The lease of this job is no longer yours: it ran out, or the job is over."""
+
+    code = "lease_lost"
+
+
 class UnknownLedger(NotFound):
     """There is no such tenant."""
 

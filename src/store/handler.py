@@ -24,11 +24,12 @@ from store.errors import (
     CommandInFlight,
     Contended,
     KeyReused,
+    LeaseLost,
     OccurredInFuture,
     UnknownLedger,
 )
 from store.evidence import Evidence
-from store.hints import Hints
+from store.hints import EVENTS, Hints, hint_work
 from store.loader import KnownCommand, Loader, Past
 from store.queue import Limits
 from store.states import States
@@ -101,7 +102,7 @@ class Handler:
         """Decide until the ledger accepts it.
 
         Raises what the decision refuses (recorded in the ledger, where the rules or permissions refused), ClaimTaken,
-        VersionMismatch, KeyReused, CommandInFlight, Contended, UnknownLedger, OccurredInFuture, OccurredBeforeLast;
+        VersionMismatch, LeaseLost, KeyReused, CommandInFlight, Contended, UnknownLedger, OccurredInFuture, OccurredBeforeLast;
         Unencodable for facts that cannot be stored; LedgerBusy, LedgerUnavailable, AppendFailed.
         """
         if command.occurred_at is not None and command.occurred_at > self._clock.now():
@@ -220,6 +221,11 @@ class Handler:
             decided.releases,
             command.request_hash,
             to_json(decided.result) if command.command_id is not None and decided.result is not None else None,
+            [(job, _to_bytes(job.input)) for job in decided.jobs],
+            [(fence, _to_bytes(fence.error)) for fence in decided.fences],
+            decided.dropped_jobs,
+            decided.timers,
+            decided.dropped_timers,
         )
         lines = [self._states.lines.find(tenant_id, stream_id) for stream_id in view.touched]
         dependencies = {line.pending[-1] for line in lines if line and line.pending} if chained else ()
@@ -248,6 +254,8 @@ class Handler:
                 self._states.owners.put(tenant_id, claim.scope, claim.name, claim.owner)
             if decided.facts:
                 self._hint(tenant_id)
+            if self._hints is not None:
+                hint_work(self._hints, tenant_id, decided)
             return
         for scope, name in decision.view.names:
             self._states.owners.forget(tenant_id, scope, name)
@@ -269,6 +277,8 @@ class Handler:
                 raise KeyReused(path="Idempotency-Key")
             case "refused", "unknown_ledger":
                 raise UnknownLedger
+            case "refused", "fence":
+                raise LeaseLost
             case "refused", reason:
                 taken = ClaimTaken(scope=reason.removeprefix("claim:"), name=outcome.name or "")
                 await self._evidence.record(command, taken)
@@ -284,7 +294,7 @@ class Handler:
 
     def _hint(self, tenant_id: UUID) -> None:
         if self._hints is not None:
-            self._hints.touch(tenant_id)
+            self._hints.touch(EVENTS, str(tenant_id))
 
 
 @asynccontextmanager
@@ -309,3 +319,7 @@ async def open_handler(
 
 def _from_bytes(result: bytes | None) -> Any:
     return None if result is None else from_json(result)
+
+
+def _to_bytes(value: Any) -> bytes | None:
+    return None if value is None else to_json(value)

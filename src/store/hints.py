@@ -1,6 +1,12 @@
 """Telling listeners that there is something new: after commits, at most once in ten milliseconds, on a connection of its own.
 
 A hint that is lost does no harm: listeners sweep from time to time. So nobody waits for one, and a failure is only logged.
+
+    gesta_events  tenant ids: their ledgers have grown
+    gesta_jobs    tenant:type of jobs that can be leased now or later; without a type: jobs that were handed back
+    gesta_timers  moments, RFC 3339: when new timers are due
+
+A payload is names with commas between them. An empty one says: look everywhere.
 """
 
 import asyncio
@@ -9,31 +15,33 @@ from uuid import UUID
 
 import psycopg
 
+from domain.facts import Decided
 from store.link import Link
 
 log = logging.getLogger(__name__)
 
-CHANNEL = "gesta_events"
+EVENTS = "gesta_events"
+JOBS = "gesta_jobs"
+TIMERS = "gesta_timers"
 NOTIFY = "SELECT pg_notify(%s, %s)"
 PAUSE = 0.01
-MOST_NAMED = 200
-"""A payload has less than 8,000 bytes; with more tenants than this it is empty, which means: look everywhere."""
+MOST_BYTES = 7_900
+"""A payload has less than 8,000 bytes."""
 
 
 class Hints:
     """Made and used in one event loop. Idle while nothing is committed."""
 
-    def __init__(self, url: str, channel: str = CHANNEL) -> None:
+    def __init__(self, url: str) -> None:
         self._link = Link(url, "gesta hints")
-        self._channel = channel
-        self._touched: set[UUID] = set()
+        self._touched: dict[str, set[str]] = {}
         self._something = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
 
-    def touch(self, tenant_id: UUID) -> None:
-        """This ledger has grown."""
-        self._touched.add(tenant_id)
+    def touch(self, channel: str, name: str) -> None:
+        """There is something new under this name."""
+        self._touched.setdefault(channel, set()).add(name)
         if self._task is None:
             self._task = asyncio.create_task(self._serve())
         self._something.set()
@@ -55,13 +63,27 @@ class Hints:
         await self._send()
 
     async def _send(self) -> None:
-        touched, self._touched = self._touched, set()
-        if not touched:
-            return
-        payload = ",".join(map(str, touched)) if len(touched) <= MOST_NAMED else ""
+        touched, self._touched = self._touched, {}
         try:
-            connection = await self._link.open()
-            await connection.execute(NOTIFY, (self._channel, payload))
+            for channel, names in touched.items():
+                connection = await self._link.open()
+                await connection.execute(NOTIFY, (channel, payload(names)))
         except psycopg.Error as error:
             await self._link.lost(error)
             log.warning("A hint was lost: %s", error, extra={"action": "hint"})
+
+
+def payload(names: set[str]) -> str:
+    """The names, or nothing where they are too many."""
+    joined = ",".join(names)
+    return joined if len(joined.encode()) <= MOST_BYTES else ""
+
+
+def hint_work(hints: Hints, tenant_id: UUID, decided: Decided) -> None:
+    """Say what work a command left to do."""
+    for job in decided.jobs:
+        hints.touch(JOBS, f"{tenant_id}:{job.type}")
+    if any(fence.then == "retry" for fence in decided.fences):
+        hints.touch(JOBS, f"{tenant_id}:")
+    for timer in decided.timers:
+        hints.touch(TIMERS, timer.due_at.isoformat())

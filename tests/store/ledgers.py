@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
+from pydantic_core import to_json
 
-from domain.facts import Claim
+from domain.facts import Claim, Fence, Job, Timer
 from store.append import APPEND, Entry, NewEvent, Outcome, parameters
 from store.arrays import teach_columns
 
@@ -40,10 +41,28 @@ def entry(
     result: bytes | None = None,
     claims: Sequence[Claim] = (),
     releases: Sequence[Claim] = (),
+    jobs: Sequence[Job] = (),
+    fences: Sequence[Fence] = (),
+    dropped_jobs: Sequence[UUID] = (),
+    timers: Sequence[Timer] = (),
+    dropped_timers: Sequence[UUID] = (),
 ) -> Entry:
     """A command that writes one event to each of `streams`, in order."""
-    events = [event(stream_id) for stream_id in streams]
-    return Entry(command_id or uuid4(), b'{"actor_type":"system"}', events, expect, claims, releases, request_hash, result)
+    return Entry(
+        command_id or uuid4(),
+        b'{"actor_type":"system"}',
+        [event(stream_id) for stream_id in streams],
+        expect,
+        claims,
+        releases,
+        request_hash,
+        result,
+        [(job, None if job.input is None else to_json(job.input)) for job in jobs],
+        [(fence, None if fence.error is None else to_json(fence.error)) for fence in fences],
+        dropped_jobs,
+        timers,
+        dropped_timers,
+    )
 
 
 def append(

@@ -1,13 +1,14 @@
 """Random batches against a model of append's rules in Python: the set-based path and the ordered one say the same as it does."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from domain.facts import Claim
+from domain.facts import Claim, Fence, Job
 from store.append import Entry, Outcome
 from tests.conftest import Database
 from tests.store.ledgers import append, claims, connected, entry, open_ledger, positions, versions
@@ -15,6 +16,21 @@ from tests.store.ledgers import append, claims, connected, entry, open_ledger, p
 STREAMS = [UUID(int=n) for n in range(1, 5)]
 KEYS = [UUID(int=n) for n in range(100, 104)]
 NAMES = ["x", "y"]
+JOBS = [UUID(int=n) for n in range(200, 204)]
+LEASE = "SELECT FROM runtime.lease_jobs('{t}', 100, 60, 'w', %s, %s)"
+LAPSE = "UPDATE runtime.jobs SET lease_until = clock_timestamp() WHERE tenant_id = %s AND id = %s AND state = 'leased'"
+SELECT_JOBS = """
+SELECT id, state, fence, coalesce(lease_until > clock_timestamp(), false) FROM runtime.jobs WHERE tenant_id = %s
+"""
+
+
+@dataclass(frozen=True)
+class LeasedOrNot:
+    """A job as the ledger sees it."""
+
+    state: str = "ready"
+    fence: int = 0
+    lasts: bool = False
 
 
 @dataclass
@@ -24,7 +40,31 @@ class Model:
     versions: dict[UUID, int] = field(default_factory=dict)
     known: dict[UUID, tuple[bytes | None, int | None]] = field(default_factory=dict)
     held: dict[tuple[str, str], UUID] = field(default_factory=dict)
+    jobs: dict[UUID, LeasedOrNot] = field(default_factory=dict)
     position: int = 0
+
+    def lease_all(self) -> None:
+        for job_id, job in self.jobs.items():
+            if job.state == "ready":
+                self.jobs[job_id] = LeasedOrNot("leased", job.fence + 1, True)
+
+    def lapse(self, job_id: UUID) -> None:
+        job = self.jobs.get(job_id, LeasedOrNot())
+        if job.state == "leased":
+            self.jobs[job_id] = replace(job, lasts=False)
+
+    def follow(self, one: Entry) -> None:
+        """What an accepted command does to the jobs."""
+        for fence, _ in one.fences:
+            if fence.then == "done":
+                del self.jobs[fence.job_id]
+            elif fence.then != "keep":
+                state = "ready" if fence.then == "retry" else "dead"
+                self.jobs[fence.job_id] = LeasedOrNot(state, self.jobs[fence.job_id].fence)
+        for job, _ in one.jobs:
+            self.jobs[job.id] = LeasedOrNot()
+        for job_id in one.dropped_jobs:
+            self.jobs.pop(job_id, None)
 
     def append(self, entries: Sequence[Entry], dependencies: Sequence[tuple[int, int]]) -> list[tuple[str, int | None]]:
         answers: list[tuple[str, int | None]] = []
@@ -39,6 +79,8 @@ class Model:
             return ("done", position) if request_hash == one.request_hash else ("refused", None)
         if not dependencies_hold or any(self.versions.get(stream, 0) != version for stream, version in one.expectations):
             return "conflict", None
+        if any(self.jobs.get(fence.job_id) != LeasedOrNot("leased", fence.fence, not fence.lapsed) for fence, _ in one.fences):
+            return "refused", None
         held = dict(self.held)
         for claim in one.releases:
             if held.get((claim.scope, claim.name)) == claim.owner:
@@ -47,6 +89,7 @@ class Model:
             if held.setdefault((claim.scope, claim.name), claim.owner) != claim.owner:
                 return "refused", None
         self.held = held
+        self.follow(one)
         for new in one.events:
             self.versions[new.stream_id] = self.versions.get(new.stream_id, 0) + 1
         self.position += len(one.events)
@@ -55,20 +98,47 @@ class Model:
         return "appended", position
 
 
+def fenced(job_ids: Sequence[UUID]) -> st.SearchStrategy[list[Fence]]:
+    """Often one or two, and often by the token of the first lease."""
+    if not job_ids:
+        return st.just([])
+    thens = st.sampled_from(["done", "retry", "dead", "keep"])
+    one = st.builds(
+        Fence, st.sampled_from(job_ids), st.sampled_from([1, 1, 1, 2]), thens, lapsed=st.sampled_from([False] * 3 + [True])
+    )
+    return st.lists(one, max_size=2, unique_by=lambda fence: fence.job_id)
+
+
+def dropped(job_ids: Sequence[UUID]) -> st.SearchStrategy[list[UUID]]:
+    """Rarely one. (Ids are new: nobody drops a job before it is made.)"""
+    return st.lists(st.sampled_from([*job_ids, *[None] * 20]), max_size=1).map(lambda ids: [one for one in ids if one])
+
+
+class Step(NamedTuple):
+    """A batch: its commands, what they depend on, and jobs whose lease runs out just before it. After it, all jobs are leased."""
+
+    entries: list[Entry]
+    dependencies: list[tuple[int, int]]
+    lapsing: list[UUID]
+
+
 claim = st.builds(Claim, st.just("s"), st.sampled_from(NAMES), st.sampled_from(STREAMS))
 
 
 @st.composite
-def batches(draw: st.DrawFn) -> list[tuple[list[Entry], list[tuple[int, int]]]]:
-    """Some batches for one ledger. Expectations are mostly what they would meet if nothing were rejected."""
+def batches(draw: st.DrawFn) -> list[Step]:
+    """Some batches for one ledger. Expectations and fences are mostly what they would meet if nothing were rejected."""
     guess: dict[UUID, int] = {}
-    made = []
+    unmade, made_jobs = list(JOBS), list[UUID]()
+    made: list[Step] = []
     for _ in range(draw(st.integers(1, 4))):
         entries: list[Entry] = []
         for _ in range(draw(st.integers(1, 6))):
             read = draw(st.lists(st.sampled_from(STREAMS), max_size=2, unique=True))
             written = draw(st.lists(st.sampled_from(STREAMS), max_size=3))
             off = draw(st.sampled_from([0] * 12 + [1, -1]))
+            new_jobs = [Job(unmade.pop(), "t")] if draw(st.booleans()) and unmade else []
+            made_jobs += [job.id for job in new_jobs]
             entries.append(
                 entry(
                     *written,
@@ -77,14 +147,18 @@ def batches(draw: st.DrawFn) -> list[tuple[list[Entry], list[tuple[int, int]]]]:
                     request_hash=draw(st.sampled_from([None, None, b"1", b"2"])),
                     claims=draw(st.one_of(st.just([]), st.just([]), st.lists(claim, max_size=2))),
                     releases=draw(st.one_of(st.just([]), st.just([]), st.lists(claim, max_size=2))),
+                    jobs=new_jobs,
+                    fences=draw(fenced(made_jobs)),
+                    dropped_jobs=draw(dropped(made_jobs)),
                 )
             )
             if not off:
                 for stream in written:
                     guess[stream] = guess.get(stream, 0) + 1
         count = len(entries)
-        pairs = st.tuples(st.integers(1, count), st.integers(1, count)).filter(lambda pair: pair[0] > pair[1])
-        made.append((entries, draw(st.lists(pairs, max_size=2)) if count > 1 else []))
+        pairs = st.integers(2, max(count, 2)).flatmap(lambda later: st.tuples(st.just(later), st.integers(1, later - 1)))
+        lapsing = draw(st.lists(st.sampled_from(JOBS), max_size=1))
+        made.append(Step(entries, draw(st.lists(pairs, max_size=2)) if count > 1 else [], lapsing))
     return made
 
 
@@ -94,14 +168,23 @@ def answered(outcomes: Sequence[Outcome]) -> list[tuple[str, int | None]]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(script=batches())
-def test_append_follows_the_model(database: Database, script: list[tuple[list[Entry], list[tuple[int, int]]]]) -> None:
+def test_append_follows_the_model(database: Database, script: list[Step]) -> None:
     model = Model()
     with connected(database.system_url) as connection:
         tenant = open_ledger(connection, uuid4())
-        for entries, dependencies in script:
+        for entries, dependencies, lapsing in script:
+            for job_id in lapsing:
+                connection.execute(LAPSE, (tenant, job_id))
+                model.lapse(job_id)
             expected = model.append(entries, dependencies)
             assert answered(append(connection, tenant, *entries, dependencies=dependencies)) == expected
             event("all appended" if {verdict for verdict, _ in expected} == {"appended"} else "judged in order")
+            if any(one.fences and verdict == "appended" for one, (verdict, _) in zip(entries, expected, strict=True)):
+                event("a fence held")
+            rows = connection.execute(SELECT_JOBS, (tenant,))
+            assert {job_id: LeasedOrNot(*rest) for job_id, *rest in rows} == model.jobs
+            connection.execute(LEASE, (tenant, tenant))
+            model.lease_all()
         assert positions(connection, tenant) == list(range(1, model.position + 1))
         assert claims(connection, tenant) == model.held
         for stream in STREAMS:

@@ -6,7 +6,6 @@ from typing import Any
 from unittest import TestCase
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 from eventsourcing.application import Application
 from eventsourcing.persistence import IntegrityError, Tracking
@@ -19,31 +18,11 @@ from store.recorder import LedgerEvent, LedgerMapper, LedgerTrackingRecorder, da
 from tests.conftest import Database
 from tests.store.library_cases import cases, library_environment, open_ledger
 
-TRACKING = """
-CREATE TABLE runtime.tracking (
-    tenant_id        uuid   NOT NULL,
-    application_name text   NOT NULL,
-    notification_id  bigint NOT NULL,
-    PRIMARY KEY (tenant_id, application_name)
-);
-GRANT SELECT, INSERT, UPDATE ON runtime.tracking TO gesta_system;
-ALTER TABLE runtime.tracking ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-CREATE POLICY every_tenant ON runtime.tracking TO gesta_system USING (true) WITH CHECK (true);
-"""
-
-
-@pytest.fixture
-def tracked(database: Database) -> Database:
-    """A database with the table."""
-    with psycopg.connect(database.owner_url, autocommit=True) as connection:
-        connection.execute(TRACKING)
-    return database
-
 
 class TestTrackingRecorder(cases.TrackingRecorderTestCase, TestCase):
     @pytest.fixture(autouse=True)
-    def ledger(self, tracked: Database) -> Iterator[None]:
-        with datastore(tracked.system_url) as self.datastore:
+    def ledger(self, database: Database) -> Iterator[None]:
+        with datastore(database.system_url) as self.datastore:
             other = LedgerTrackingRecorder(self.datastore, uuid4())
             other.insert_tracking(Tracking("upstream1", 1000))  # another tenant's; nobody may be held up by it
             yield
@@ -52,9 +31,9 @@ class TestTrackingRecorder(cases.TrackingRecorderTestCase, TestCase):
         return LedgerTrackingRecorder(self.datastore, uuid4())
 
 
-def test_two_that_process_the_same_notification_do_not_both_record_it(tracked: Database) -> None:
+def test_two_that_process_the_same_notification_do_not_both_record_it(database: Database) -> None:
     tenant_id = uuid4()
-    with datastore(tracked.system_url) as one, datastore(tracked.system_url) as other:
+    with datastore(database.system_url) as one, datastore(database.system_url) as other:
         LedgerTrackingRecorder(one, tenant_id).insert_tracking(Tracking("upstream", 1))
         with pytest.raises(IntegrityError):
             LedgerTrackingRecorder(other, tenant_id).insert_tracking(Tracking("upstream", 1))
@@ -86,8 +65,8 @@ class RoleNames(Projection[Names]):
         self.view.note(domain_event.event.name, tracking)
 
 
-def test_a_projection_of_the_library_follows_our_ledger_and_goes_on_where_it_stopped(tracked: Database) -> None:
-    env, stream = library_environment(tracked, open_ledger(tracked)), uuid4()
+def test_a_projection_of_the_library_follows_our_ledger_and_goes_on_where_it_stopped(database: Database) -> None:
+    env, stream = library_environment(database, open_ledger(database)), uuid4()
     facts: list[Event] = [RoleChanged("a", ()), RoleDeleted("x"), RoleChanged("b", ()), RoleChanged("c", ())]
     events = [LedgerEvent(stream, version, event) for version, event in enumerate(facts, 1)]
 

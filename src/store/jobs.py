@@ -1,0 +1,319 @@
+"""Jobs and timers as workers see them: leasing, keeping and giving back leases, what is due, what was given up.
+
+All moments are the database's, so that the clocks of workers do not matter. What ends a job's attempt is none of this: that
+is a command, with a fence (`domain.facts.Fence`). Connections are in autocommit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row, tuple_row
+from pydantic_core import from_json
+
+from domain.facts import Json, NotFound, Timer
+
+Connection: TypeAlias = AsyncConnection[Any]
+
+NOBODY = UUID(int=0)
+"""The cursor that begins with the first tenant."""
+
+LEASE = """
+SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, execution_id, activation_id, task_id
+  FROM runtime.lease_jobs(%b::text[], %b::int, %b::double precision, %b::text, %b::uuid, %b::uuid)
+"""
+
+# As strict as a fence: a lease that has run out is not brought back to life.
+HEARTBEAT = """
+UPDATE runtime.jobs j
+   SET lease_until = clock_timestamp() + coalesce(%b::double precision, j.lease_seconds) * interval '1 second',
+       lease_seconds = coalesce(%b::double precision, j.lease_seconds)
+  FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) AS asked (tenant_id, id, fence)
+ WHERE j.tenant_id = asked.tenant_id AND j.id = asked.id AND j.state = 'leased' AND j.fence = asked.fence
+   AND j.lease_until > clock_timestamp()
+RETURNING j.tenant_id, j.id, j.fence, j.lease_until
+"""
+
+# Nothing was begun: the lease does not count as an attempt.
+GIVE_BACK = """
+UPDATE runtime.jobs j
+   SET state = 'ready', attempt = j.attempt - 1, lease_until = NULL, lease_seconds = NULL, worker_id = NULL,
+       updated_at = clock_timestamp()
+  FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) AS given (tenant_id, id, fence)
+ WHERE j.tenant_id = given.tenant_id AND j.id = given.id AND j.state = 'leased' AND j.fence = given.fence
+RETURNING j.tenant_id, j.type
+"""
+
+# Something may have been begun: whoever looks for lapsed leases finds it at once, and counts it as an attempt.
+SURRENDER = """
+UPDATE runtime.jobs j
+   SET lease_until = clock_timestamp(), updated_at = clock_timestamp()
+  FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) AS given (tenant_id, id, fence)
+ WHERE j.tenant_id = given.tenant_id AND j.id = given.id AND j.state = 'leased' AND j.fence = given.fence
+   AND j.lease_until > clock_timestamp()
+"""
+
+SELECT_LEASED = """
+SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, execution_id, activation_id, task_id
+  FROM runtime.jobs
+ WHERE tenant_id = %s AND id = %s AND state = 'leased'
+"""
+
+SELECT_LAPSED = """
+SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, execution_id, activation_id, task_id
+  FROM runtime.jobs
+ WHERE state = 'leased' AND lease_until <= clock_timestamp()
+ ORDER BY lease_until
+ LIMIT %s
+"""
+
+SELECT_DUE_TIMERS = """
+SELECT tenant_id, id, due_at, kind, execution_id, activation_id
+  FROM runtime.timers
+ WHERE due_at <= clock_timestamp()
+ ORDER BY due_at
+ LIMIT %s
+"""
+
+# Seconds until something has to be done, by the database's clock: zero or less when it is due.
+SECONDS_TO_JOB = """
+SELECT extract(epoch FROM min(next.run_at) - clock_timestamp())::float8
+  FROM unnest(%s::text[]) AS wanted (type)
+ CROSS JOIN LATERAL (
+       SELECT run_at FROM runtime.jobs
+        WHERE state = 'waiting' AND type = wanted.type AND (%s::uuid IS NULL OR tenant_id = %s)
+        ORDER BY run_at LIMIT 1) next
+"""
+SECONDS_TO_LAPSE = """
+SELECT extract(epoch FROM min(lease_until) - clock_timestamp())::float8 FROM runtime.jobs WHERE state = 'leased'
+"""
+SECONDS_TO_TIMER = "SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM runtime.timers"
+
+SELECT_DEAD = """
+SELECT tenant_id, id, type, attempt, max_attempts, execution_id, activation_id, task_id, input, error, created_at, updated_at
+  FROM runtime.jobs
+ WHERE tenant_id = %s AND state = 'dead' AND (%s::timestamptz IS NULL OR (updated_at, id) > (%s, %s))
+ ORDER BY updated_at, id
+ LIMIT %s
+"""
+
+RETRY_DEAD = """
+UPDATE runtime.jobs
+   SET state = 'ready', attempt = 0, run_at = clock_timestamp(), updated_at = clock_timestamp()
+ WHERE tenant_id = %s AND id = %s AND state = 'dead'
+RETURNING type
+"""
+
+COUNT = "SELECT type, state, count(*) FROM runtime.jobs GROUP BY type, state"
+
+DELETE_OLD_COMMANDS = """
+DELETE FROM runtime.commands
+ WHERE (tenant_id, command_id) IN (
+       SELECT tenant_id, command_id FROM runtime.commands
+        WHERE created_at < clock_timestamp() - %s::interval
+        ORDER BY created_at LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
+
+NOTIFY_JOBS = "SELECT pg_notify('gesta_jobs', %s)"
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedJob:
+    """A job that was handed out. `attempt` counts its leases, this one included."""
+
+    tenant_id: UUID
+    id: UUID
+    fence: int
+    """The fencing token: what is done for this lease shows it."""
+    type: str
+    input: Json
+    attempt: int
+    max_attempts: int
+    lease_until: datetime
+    execution_id: UUID | None
+    activation_id: UUID | None
+    task_id: UUID | None
+
+    @property
+    def lease(self) -> "Lease":
+        return Lease(self.tenant_id, self.id, self.fence)
+
+
+class Lease(NamedTuple):
+    """Which lease: of which job, by which fencing token."""
+
+    tenant_id: UUID
+    job_id: UUID
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadJob:
+    """A job that was given up, with the error of its last attempt."""
+
+    tenant_id: UUID
+    id: UUID
+    type: str
+    attempt: int
+    max_attempts: int
+    execution_id: UUID | None
+    activation_id: UUID | None
+    task_id: UUID | None
+    input: Json
+    error: Json
+    created_at: datetime
+    updated_at: datetime
+
+
+class DueTimer(NamedTuple):
+    """A timer whose moment has come."""
+
+    tenant_id: UUID
+    timer: Timer
+
+
+class NoSuchDeadJob(NotFound):
+    """There is no such job among those that were given up."""
+
+
+# Leases
+
+
+async def lease(
+    conn: Connection,
+    types: Sequence[str],
+    most: int,
+    lease_seconds: float,
+    worker_id: str,
+    *,
+    tenant_id: UUID | None = None,
+    after_tenant: UUID = NOBODY,
+) -> list[LeasedJob]:
+    """At most so many ready jobs. Of all tenants in turn, beginning after `after_tenant`, or of one. Each goes to one worker."""
+    async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
+        await cursor.execute(LEASE, (list(types), most, lease_seconds, worker_id, tenant_id, after_tenant), prepare=True)
+        return [_leased(row) for row in await cursor.fetchall()]
+
+
+async def heartbeat(conn: Connection, one: Lease, seconds: float | None = None) -> datetime | None:
+    """Prolong a lease from now on, by what it was leased for or by `seconds`. None: it is lost. Returns until when it lasts."""
+    return (await heartbeats(conn, [one], seconds)).get(one)
+
+
+async def heartbeats(conn: Connection, leases: Sequence[Lease], seconds: float | None = None) -> dict[Lease, datetime]:
+    """Prolong many. Those that are not in the answer are lost."""
+    async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
+        await cursor.execute(HEARTBEAT, (seconds, seconds, *_columns(leases)), prepare=True)
+        return {Lease(*row[:3]): row[3] for row in await cursor.fetchall()}
+
+
+async def give_back(conn: Connection, leases: Sequence[Lease]) -> None:
+    """Leave jobs that were not begun to others. Leases that are lost are passed over."""
+    async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
+        await cursor.execute(GIVE_BACK, _columns(leases))
+        names = {f"{tenant_id}:{type}" for tenant_id, type in await cursor.fetchall()}
+    for name in names:
+        await conn.execute(NOTIFY_JOBS, (name,))
+
+
+async def surrender(conn: Connection, leases: Sequence[Lease]) -> None:
+    """Let leases of jobs that were begun run out now. Leases that are lost are passed over."""
+    await conn.execute(SURRENDER, _columns(leases), binary=True)
+
+
+async def leased(conn: Connection, tenant_id: UUID, job_id: UUID) -> LeasedJob | None:
+    """A job that is out on lease, run out or not."""
+    async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
+        await cursor.execute(SELECT_LEASED, (tenant_id, job_id))
+        row = await cursor.fetchone()
+        return None if row is None else _leased(row)
+
+
+async def lapsed(conn: Connection, limit: int) -> list[LeasedJob]:
+    """Jobs whose lease has run out, of all tenants, the longest ago first."""
+    async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
+        await cursor.execute(SELECT_LAPSED, (limit,), prepare=True)
+        return [_leased(row) for row in await cursor.fetchall()]
+
+
+# When to look again
+
+
+async def seconds_to_job(conn: Connection, types: Sequence[str], tenant_id: UUID | None = None) -> float | None:
+    """Until the next job that waits for its moment is ready. None: none waits."""
+    return await _seconds(conn, SECONDS_TO_JOB, list(types), tenant_id, tenant_id)
+
+
+async def seconds_to_lapse(conn: Connection) -> float | None:
+    """Until the next lease runs out. None: nothing is leased."""
+    return await _seconds(conn, SECONDS_TO_LAPSE)
+
+
+async def seconds_to_timer(conn: Connection) -> float | None:
+    """Until the next timer is due. None: none is set."""
+    return await _seconds(conn, SECONDS_TO_TIMER)
+
+
+async def due_timers(conn: Connection, limit: int) -> list[DueTimer]:
+    """Timers that are due, of all tenants, the longest ago first. One is gone when the command that it fires drops it."""
+    async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
+        await cursor.execute(SELECT_DUE_TIMERS, (limit,), prepare=True)
+        return [DueTimer(row[0], Timer(*row[1:])) for row in await cursor.fetchall()]
+
+
+# What was given up, and housekeeping
+
+
+async def dead(conn: Connection, tenant_id: UUID, limit: int, after: tuple[datetime, UUID] | None = None) -> list[DeadJob]:
+    """The jobs of a tenant that were given up, in that order, after (`updated_at`, `id`)."""
+    since, last = after or (None, None)
+    async with conn.cursor(row_factory=class_row(DeadJob)) as cursor:
+        await cursor.execute(SELECT_DEAD, (tenant_id, since, since, last, limit))
+        return [replace(job, input=_json(job.input), error=_json(job.error)) for job in await cursor.fetchall()]
+
+
+async def retry_dead(conn: Connection, tenant_id: UUID, job_id: UUID) -> None:
+    """Make a job that was given up ready again, with all its attempts. Raises NoSuchDeadJob."""
+    async with conn.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(RETRY_DEAD, (tenant_id, job_id))
+        row = await cursor.fetchone()
+    if row is None:
+        raise NoSuchDeadJob
+    await conn.execute(NOTIFY_JOBS, (f"{tenant_id}:{row[0]}",))
+
+
+async def counts(conn: Connection) -> dict[tuple[str, str], int]:
+    """How many jobs there are, by type and state. Reads them all: for metrics, not for every request."""
+    async with conn.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(COUNT)
+        return {(type, state): count for type, state, count in await cursor.fetchall()}
+
+
+async def delete_old_commands(conn: Connection, older_than: timedelta, most: int) -> int:
+    """Forget commands whose repetition need not be recognised any more. Returns how many."""
+    async with conn.cursor() as cursor:
+        await cursor.execute(DELETE_OLD_COMMANDS, (older_than, most))
+        return cursor.rowcount
+
+
+def _columns(leases: Sequence[Lease]) -> tuple[list[UUID], list[UUID], list[int]]:
+    return [one.tenant_id for one in leases], [one.job_id for one in leases], [one.fence for one in leases]
+
+
+def _leased(row: tuple[Any, ...]) -> LeasedJob:
+    tenant_id, job_id, fence, type, data, *rest = row
+    return LeasedJob(tenant_id, job_id, fence, type, _json(data), *rest)
+
+
+def _json(data: bytes | None) -> Json:
+    return None if data is None else from_json(data)
+
+
+async def _seconds(conn: Connection, statement: str, *given: Any) -> float | None:
+    async with conn.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(statement, given, prepare=True)
+        row = await cursor.fetchone()
+    return None if row is None else row[0]
