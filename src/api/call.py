@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -17,7 +17,7 @@ from api.reads import Question, Read, Row, freshness_headers
 from api.services import Services
 from api.session import Session
 from domain import access
-from domain.access import Rights
+from domain.access import Caller, Rights
 from domain.envelope import PLATFORM, ActorType, Envelope
 from domain.facts import Decided, Json, View
 from store.command import Command, Done
@@ -73,7 +73,7 @@ class Call:
 
         `key_suffix` tells the commands of one request apart, where its Idempotency-Key stands for several.
         """
-        caller = self.session.caller
+        caller = self._caller()
         occurred_at = headers.occurred_at(self.request)
 
         def checked(view: View) -> Decided:
@@ -105,7 +105,7 @@ class Call:
 
         For what is then decided in the platform's ledger. `further` raises what else speaks against it.
         """
-        caller = self.session.caller
+        caller = self._caller()
 
         def check(view: View) -> Decided:
             who = access.rights(view, caller)
@@ -148,6 +148,10 @@ class Call:
             user_agent=headers.user_agent(request),
             request_id=request.scope["request_id"],
         )
+
+    def _caller(self) -> Caller:
+        """Who asks, and when by the clock: a backdated command needs a key that is valid now."""
+        return replace(self.session.caller, asked_at=self.services.clock.now())
 
     def _request_hash(self) -> bytes:
         request = self.request

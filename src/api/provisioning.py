@@ -132,7 +132,7 @@ async def create_key(handler: Handler, command: Command, caller: Caller, body: d
             body["name"],
             tuple(body["permissions"]),
             api_key.hash_secret(secret),
-            None if maker.platform else maker.permissions,
+            maker.granted,
             user_id,
             body.get("expires_at"),
         )

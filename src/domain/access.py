@@ -5,6 +5,7 @@ withdrawn a moment ago is never used.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from domain.api_key import API_KEY
@@ -27,11 +28,18 @@ class NotAMember(PermissionDenied):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a tenant's key, or the platform (its own key was checked where it was presented)."""
+    """Who asks: a tenant's key, or the platform (its own key was checked where it was presented).
+
+    `asked_at`: when, by the clock. A backdated command lives in the past; the key it came with has to be valid today.
+    """
 
     key_id: UUID | None
     platform: bool = False
     on_behalf_of: UUID | None = None
+    asked_at: datetime | None = None
+
+    def expired(self, expires_at: datetime | None, now: datetime) -> bool:
+        return expires_at is not None and expires_at <= (self.asked_at or now)
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,11 @@ class Rights:
     permissions: frozenset[str]
     roles: frozenset[str] = frozenset()
     platform: bool = False
+
+    @property
+    def granted(self) -> frozenset[str] | None:
+        """What one may give away: no more than one has; the platform everything (None)."""
+        return None if self.platform else self.permissions
 
     def allows(self, permission: str) -> bool:
         return self.platform or permission in self.permissions
@@ -60,7 +73,7 @@ def rights(view: View, caller: Caller) -> Rights:
         own = Rights(None, frozenset(), platform=True)
     else:
         key = view.read(API_KEY, caller.key_id)
-        if not key.exists or key.revoked or (key.expires_at is not None and key.expires_at <= view.now):
+        if not key.exists or key.revoked or caller.expired(key.expires_at, view.now):
             raise KeyNotValid
         own = Rights(None, key.permissions)
         if key.user_id is not None:

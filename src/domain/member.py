@@ -60,17 +60,28 @@ class AlreadyAMember(RuleViolation):
     code = "already_a_member"
 
 
-def add(view: View, user_id: UUID, role_ids: tuple[UUID, ...], platform_position: int, invited_by: UUID | None = None) -> Decided:
-    """Make a user a member. That the user exists was read in the platform ledger, at `platform_position`."""
+def add(
+    view: View,
+    user_id: UUID,
+    role_ids: tuple[UUID, ...],
+    platform_position: int,
+    invited_by: UUID | None = None,
+    granted: frozenset[str] | None = None,
+) -> Decided:
+    """Make a user a member. That the user exists was read in the platform ledger, at `platform_position`.
+
+    `granted`: the permissions that whoever adds them may give away (None: everything).
+    """
     if view.read(MEMBER, user_id).active:
         raise AlreadyAMember
-    roles = _roles(view, role_ids)
+    roles = _roles(view, role_ids, granted)
     return _answer(view, user_id, MemberAdded(user_id, roles, platform_position, invited_by), roles)
 
 
-def change_roles(view: View, user_id: UUID, role_ids: tuple[UUID, ...]) -> Decided:
-    _existing(view, user_id)
-    roles = _roles(view, role_ids)
+def change_roles(view: View, user_id: UUID, role_ids: tuple[UUID, ...], granted: frozenset[str] | None = None) -> Decided:
+    """Give a member other roles. Those that are new carry no more than `granted` (None: everything)."""
+    kept = _existing(view, user_id).role_ids
+    roles = _roles(view, role_ids, granted, kept)
     return _answer(view, user_id, MemberRolesChanged(user_id, roles), roles)
 
 
@@ -79,21 +90,29 @@ def remove(view: View, user_id: UUID, reason: str | None = None) -> Decided:
     return _answer(view, user_id, MemberRemoved(user_id, reason), ())
 
 
-def _existing(view: View, user_id: UUID) -> None:
-    if not view.read(MEMBER, user_id).active:
+def _existing(view: View, user_id: UUID) -> Member:
+    state = view.read(MEMBER, user_id)
+    if not state.active:
         raise NotFound
+    return state
 
 
-def _roles(view: View, role_ids: tuple[UUID, ...]) -> tuple[UUID, ...]:
-    """The role ids without repetitions; each must exist in this tenant."""
+def _roles(
+    view: View, role_ids: tuple[UUID, ...], granted: frozenset[str] | None, kept: tuple[UUID, ...] = ()
+) -> tuple[UUID, ...]:
+    """The role ids without repetitions. Each must exist in this tenant and, unless kept, carry only what may be given away."""
     unique = tuple(dict.fromkeys(role_ids))
-    faults = tuple(
-        FieldError(f"/role_ids/{role_ids.index(role_id)}", "unknown", f"There is no role {role_id} here.")
-        for role_id in unique
-        if not view.read(ROLE, role_id).exists
-    )
+    faults = []
+    for role_id in unique:
+        path = f"/role_ids/{role_ids.index(role_id)}"
+        state = view.read(ROLE, role_id)
+        if not state.exists:
+            faults.append(FieldError(path, "unknown", f"There is no role {role_id} here."))
+        elif granted is not None and role_id not in kept and not state.permissions <= granted:
+            more = ", ".join(sorted(state.permissions - granted))
+            faults.append(FieldError(path, "not_yours", f"The role {state.key} carries more than you may give: {more}."))
     if faults:
-        raise Invalid("Unknown role.", "/role_ids", faults)
+        raise Invalid("These roles cannot be given.", "/role_ids", tuple(faults))
     return unique
 
 

@@ -97,21 +97,30 @@ def create(
     permissions: tuple[str, ...],
     description: str | None = None,
     is_system: bool = False,
+    granted: frozenset[str] | None = None,
 ) -> Decided:
-    """Create a role; its key is claimed in the tenant."""
+    """Create a role; its key is claimed in the tenant. `granted`: what its maker may give away (None: everything)."""
     require_slug(key, "/key")
     require_text(name, "/name")
-    require_known(permissions, PERMISSIONS, "/permissions", "permission")
+    _require_granted(permissions, granted)
     if view.read(ROLE, role_id).exists:
         raise RoleExists
     event = RoleCreated(key, name, tuple(dict.fromkeys(permissions)), description, is_system)
     return _answer(view, role_id, Role(), event, claims=(Claim("role.key", key, role_id),))
 
 
-def change(view: View, role_id: UUID, name: str, permissions: tuple[str, ...], description: str | None) -> Decided:
+def change(
+    view: View,
+    role_id: UUID,
+    name: str,
+    permissions: tuple[str, ...],
+    description: str | None,
+    granted: frozenset[str] | None = None,
+) -> Decided:
+    """Change a role. What is new in its permissions is its changer's to give away (`granted`; None: everything)."""
     state = _own(view, role_id)
     require_text(name, "/name")
-    require_known(permissions, PERMISSIONS, "/permissions", "permission")
+    _require_granted(permissions, None if granted is None else granted | state.permissions)
     return _answer(view, role_id, state, RoleChanged(name, tuple(dict.fromkeys(permissions)), description))
 
 
@@ -119,6 +128,12 @@ def delete(view: View, role_id: UUID) -> Decided:
     """Delete a role. Members who had it simply lack it from then on; its key may be used again."""
     state = _own(view, role_id)
     return _answer(view, role_id, state, RoleDeleted(state.key), releases=(Claim("role.key", state.key, role_id),))
+
+
+def _require_granted(permissions: tuple[str, ...], granted: frozenset[str] | None) -> None:
+    require_known(permissions, PERMISSIONS, "/permissions", "permission")
+    if granted is not None:
+        require_known(permissions, granted, "/permissions", "permission of yours named")
 
 
 def _own(view: View, role_id: UUID) -> Role:

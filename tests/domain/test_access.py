@@ -72,6 +72,13 @@ def test_a_key_works_until_the_moment_it_expires() -> None:
     assert rights(until, Caller(KEY)).allows("audit:read")
 
 
+def test_a_backdated_command_needs_a_key_that_is_valid_today() -> None:
+    past = replace(view(key("audit:read", expires_at=MOMENT)), now=MOMENT - timedelta(days=30))
+    with pytest.raises(KeyNotValid):
+        rights(past, Caller(KEY, asked_at=MOMENT))
+    assert rights(past, Caller(KEY, asked_at=MOMENT - timedelta(seconds=1))).allows("audit:read")
+
+
 def test_the_key_of_a_person_who_left_opens_nothing() -> None:
     with pytest.raises(NotAMember):
         rights(view(key("audit:read", user_id=ADA), Fact(ADA, MemberRemoved(ADA))), Caller(KEY))

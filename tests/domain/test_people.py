@@ -34,6 +34,14 @@ def test_an_address_of_the_wrong_form_is_refused(email: str) -> None:
     given().when(lambda view: user.register(view, ADA, email, "Ada")).then_refused("invalid", "/email")
 
 
+def test_a_tenant_does_not_learn_whether_an_address_was_known() -> None:
+    story = given().when(lambda view: user.register_or_find(view, ADA, "Ada@example.org", "Ada"))
+    story.then(UserRegistered("Ada@example.org", "Ada", None, {}))
+    again = story.when(lambda view: user.register_or_find(view, CLERK, "ada@example.org", "Somebody")).then()
+    assert again.result == {"id": str(ADA), "email": "ada@example.org"}
+    assert story.result.keys() == again.result.keys()
+
+
 def test_a_user_is_changed_but_never_the_address() -> None:
     story = given([REGISTERED]).when(lambda view: user.change(view, ADA, {"is_active": False, "email": "x@y"}))
     story.then(UserChanged({"is_active": False}))
@@ -79,6 +87,25 @@ def test_a_role_is_changed_and_deleted_and_its_key_is_free_again() -> None:
     assert gone.decided.releases == (Claim("role.key", "clerk", CLERK),)
     assert not gone.view.read(ROLE, CLERK).exists
     gone.when(lambda view: role.delete(view, CLERK)).then_refused("not_found")
+
+
+def test_nobody_puts_more_into_a_role_than_they_may_give() -> None:
+    mine = frozenset({"executions:read"})
+    create = given().when(lambda view: role.create(view, CLERK, "c", "C", ("audit:read",), granted=mine))
+    create.then_refused("invalid", "/permissions/0")
+    change = given([CLERK_ROLE]).when(lambda view: role.change(view, CLERK, "C", ("executions:read", "audit:read"), None, mine))
+    change.then_refused("invalid", "/permissions/1")
+    rich = Fact(CLERK, RoleCreated("clerk", "Clerk", ("audit:read",)))
+    kept = given([rich]).when(lambda view: role.change(view, CLERK, "Renamed", ("audit:read",), None, mine))
+    kept.then(RoleChanged("Renamed", ("audit:read",), None))
+
+
+def test_nobody_appoints_somebody_to_more_than_they_may_give() -> None:
+    mine = frozenset({"executions:read"})
+    given([BOSS_ROLE]).when(lambda view: member.add(view, ADA, (BOSS,), 5, None, mine)).then_refused("invalid", "/role_ids/0")
+    given([CLERK_ROLE]).when(lambda view: member.add(view, ADA, (CLERK,), 5, None, mine)).then(MemberAdded(ADA, (CLERK,), 5))
+    boss = given([CLERK_ROLE, BOSS_ROLE, Fact(ADA, MemberAdded(ADA, (BOSS,), 5))])
+    boss.when(lambda view: member.change_roles(view, ADA, (BOSS, CLERK), mine)).then(MemberRolesChanged(ADA, (BOSS, CLERK)))
 
 
 def test_a_role_that_comes_with_the_tenant_stays_as_it_is() -> None:

@@ -16,7 +16,7 @@ from api.routing import router
 from domain import member, user
 from domain.access import Rights
 from domain.envelope import PLATFORM
-from domain.facts import Decided, Invalid, NotFound, View
+from domain.facts import Decided, Invalid, NotFound, PermissionDenied, View
 from domain.member import MEMBER
 
 routes = router("people")
@@ -49,15 +49,16 @@ class MemberChange(Body):
 
 @routes.post("/users", status_code=201, **documented("Register a user", "Registered", creates=True))
 async def register(call: Calling, body: NewUser) -> Response:
+    """A tenant is answered with the user of this address, whether or not somebody had registered them before."""
     about = About("user")
     await call.authorize("user.register", "users:manage", about)
-    return await call.platform_command(
-        "user.register",
-        lambda view: user.register(view, view.new_id(), body.email, body.display_name, body.avatar_url, body.preferences),
-        about,
-        status=201,
-        location="/v1/users/{id}",
-    )
+
+    def decide(view: View) -> Decided:
+        if call.session.caller.platform:
+            return user.register(view, view.new_id(), body.email, body.display_name, body.avatar_url, body.preferences)
+        return user.register_or_find(view, view.new_id(), body.email, body.display_name)
+
+    return await call.platform_command("user.register", decide, about, status=201, location="/v1/users/{id}")
 
 
 @routes.get("/users", **paged("List users", queries.OWN_USERS))
@@ -79,8 +80,14 @@ async def get_user(call: Calling, id: UUID) -> Response:
 @routes.patch("/users/{id}", **documented("Change a user", "How the user stands"))
 async def change_user(call: Calling, id: UUID, body: UserChange) -> Response:
     def of_ours(view: View, who: Rights) -> None:
-        if not who.platform and not view.read(MEMBER, id).active:
+        if who.platform:
+            return
+        if not view.read(MEMBER, id).active:
             raise NotFound
+        if "is_active" in body.given():
+            raise PermissionDenied(
+                "A user may be a member elsewhere, too: only the platform deactivates users. Remove the member."
+            )
 
     about = About("user", id)
     await call.authorize("user.change", "users:manage", about, of_ours)
@@ -94,7 +101,7 @@ async def add(call: Calling, body: NewMember) -> Response:
     def decide(view: View, who: Rights) -> Decided:
         if position is None:
             raise Invalid("There is no such user.", "/user_id")
-        return member.add(view, body.user_id, tuple(body.role_ids), position, who.user_id)
+        return member.add(view, body.user_id, tuple(body.role_ids), position, who.user_id, who.granted)
 
     return await call.command(
         "member.add", "members:manage", decide, About("member"), status=201, location="/v1/members/{user_id}"
@@ -128,7 +135,7 @@ async def change_roles(call: Calling, user_id: UUID, body: MemberChange) -> Resp
     return await call.command(
         "member.change_roles",
         "members:manage",
-        lambda view, _who: member.change_roles(view, user_id, tuple(body.role_ids)),
+        lambda view, who: member.change_roles(view, user_id, tuple(body.role_ids), who.granted),
         About("member", user_id),
     )
 

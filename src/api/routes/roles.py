@@ -48,7 +48,9 @@ async def create(call: Calling, body: NewRole) -> Response:
     return await call.command(
         "role.create",
         "roles:manage",
-        lambda view, _who: role.create(view, view.new_id(), body.key, body.name, tuple(body.permissions), body.description),
+        lambda view, who: role.create(
+            view, view.new_id(), body.key, body.name, tuple(body.permissions), body.description, granted=who.granted
+        ),
         About("role"),
         status=201,
         location="/v1/roles/{id}",
@@ -71,12 +73,11 @@ async def get(call: Calling, id: UUID) -> Response:
 async def change(call: Calling, id: UUID, body: RoleChange) -> Response:
     given = body.given()
 
-    def decide(view: View, _who: Rights) -> Decided:
+    def decide(view: View, who: Rights) -> Decided:
         state = view.read(ROLE, id)
         permissions = given.get("permissions", sorted(state.permissions))
-        return role.change(
-            view, id, given.get("name", state.name), tuple(permissions), given.get("description", state.description)
-        )
+        description = given.get("description", state.description)
+        return role.change(view, id, given.get("name", state.name), tuple(permissions), description, who.granted)
 
     return await call.command("role.change", "roles:manage", decide, About("role", id))
 
