@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any, Self
 
 import orjson
@@ -43,18 +44,18 @@ async def requests_a_second(
     port: int, key: str, clients: int, count: int, request: Callable[[Client, int], Awaitable[None]]
 ) -> float:
     """`request` is called with 0, 1, … count - 1, by that many clients at once."""
-    opened = [await Client.connect(port, key) for _ in range(clients)]
     numbers = iter(range(count))
 
     async def work(client: Client) -> None:
         for number in numbers:
             await request(client, number)
 
-    begun = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
+    async with AsyncExitStack() as stack:
+        opened = [await Client.connect(port, key) for _ in range(clients)]
         for client in opened:
-            group.create_task(work(client))
-    seconds = time.perf_counter() - begun
-    for client in opened:
-        await client.close()
-    return count / seconds
+            stack.push_async_callback(client.close)
+        begun = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for client in opened:
+                group.create_task(work(client))
+        return count / (time.perf_counter() - begun)

@@ -122,8 +122,8 @@ def saves_a_second(application: Executions, threads: int, count: int) -> float:
 def a_log(application: Executions, saves: int) -> int:
     """That many further saves, many in one transaction; returns the last notification's id before them."""
     before = application.recorder.max_notification_id() or 0
-    for _ in range(saves // 100):
-        application.save(*[an_execution() for _ in range(100)])
+    for first in range(0, saves, 100):
+        application.save(*[an_execution() for _ in range(min(100, saves - first))])
     return before
 
 

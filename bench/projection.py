@@ -24,7 +24,7 @@ TABLE = SQL(
 STARTED = "INSERT INTO public.projected (id, workflow_id, status) VALUES (%s, %s, 'running')"
 BEGUN = "UPDATE public.projected SET status = %s WHERE id = %s"
 COMPLETED = "UPDATE public.projected SET results = results || %s::jsonb WHERE id = %s"
-PATIENCE = 300.0
+PATIENCE = 60.0
 
 
 class View(PostgresTrackingRecorder):
