@@ -395,7 +395,7 @@ BEGIN
         SELECT tenant, x.id, x.hash, x.ending, x.answer, recorded_time
             FROM unnest(command_ids, request_hashes, ends, results) WITH ORDINALITY x (id, hash, ending, answer, c) WHERE accepted[x.c];
 
-    -- Side rows. What is dropped comes last: a later command of the batch may drop what an earlier one made or handed back.
+    -- Side rows. Within a command what is dropped goes first; what an earlier command made, a later one may drop.
     IF cardinality(fence_cmds) > 0 THEN
         DELETE FROM runtime.jobs j USING unnest(fence_cmds, fence_jobs, fence_thens) f (c, job, what)
             WHERE j.tenant_id = tenant AND j.id = f.job AND f.what = 'done' AND accepted[f.c];
@@ -406,6 +406,10 @@ BEGIN
             FROM unnest(fence_cmds, fence_jobs, fence_thens, fence_delays, fence_errors) f (c, job, what, delay, error)
             WHERE j.tenant_id = tenant AND j.id = f.job AND f.what IN ('retry', 'dead') AND accepted[f.c];
     END IF;
+    IF cardinality(dropped_job_cmds) > 0 THEN
+        DELETE FROM runtime.jobs j USING unnest(dropped_job_cmds, dropped_jobs) x (c, id)
+            WHERE j.tenant_id = tenant AND j.id = x.id AND accepted[x.c];
+    END IF;
     IF cardinality(job_cmds) > 0 THEN
         INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, max_attempts, execution_id, activation_id, task_id, input,
                                   created_at, updated_at)
@@ -414,22 +418,20 @@ BEGIN
                 FROM unnest(job_cmds, job_ids, job_types, job_inputs, job_executions, job_activations, job_tasks, job_max_attempts, job_delays,
                             job_priorities) x (c, id, type, input, execution, activation, task, max_attempts, delay, priority)
                 CROSS JOIN (SELECT clock_timestamp() AS now) now
-                WHERE accepted[x.c];
+                WHERE accepted[x.c] AND NOT EXISTS (
+                    SELECT FROM unnest(dropped_job_cmds, dropped_jobs) d (c, id) WHERE d.id = x.id AND d.c > x.c AND accepted[d.c]);
     END IF;
-    IF cardinality(dropped_job_cmds) > 0 THEN
-        DELETE FROM runtime.jobs j USING unnest(dropped_job_cmds, dropped_jobs) x (c, id)
-            WHERE j.tenant_id = tenant AND j.id = x.id AND accepted[x.c];
+    IF cardinality(dropped_timer_cmds) > 0 THEN
+        DELETE FROM runtime.timers t USING unnest(dropped_timer_cmds, dropped_timers) x (c, id)
+            WHERE t.tenant_id = tenant AND t.id = x.id AND accepted[x.c];
     END IF;
     IF cardinality(timer_cmds) > 0 THEN
         INSERT INTO runtime.timers (tenant_id, id, due_at, kind, execution_id, activation_id)
             SELECT tenant, x.id, x.due, x.kind, x.execution, x.activation
                 FROM unnest(timer_cmds, timer_ids, timer_times, timer_kinds, timer_executions, timer_activations)
                     x (c, id, due, kind, execution, activation)
-                WHERE accepted[x.c];
-    END IF;
-    IF cardinality(dropped_timer_cmds) > 0 THEN
-        DELETE FROM runtime.timers t USING unnest(dropped_timer_cmds, dropped_timers) x (c, id)
-            WHERE t.tenant_id = tenant AND t.id = x.id AND accepted[x.c];
+                WHERE accepted[x.c] AND NOT EXISTS (
+                    SELECT FROM unnest(dropped_timer_cmds, dropped_timers) d (c, id) WHERE d.id = x.id AND d.c > x.c AND accepted[d.c]);
     END IF;
     IF usual THEN
         IF cardinality(release_cmds) > 0 THEN

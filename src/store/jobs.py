@@ -109,12 +109,14 @@ RETURNING type
 
 COUNT = "SELECT type, state, count(*) FROM runtime.jobs GROUP BY type, state"
 
+# By one process at a time (the number is arbitrary, and stands for this statement).
 DELETE_OLD_COMMANDS = """
 DELETE FROM runtime.commands
- WHERE (tenant_id, command_id) IN (
+ WHERE (SELECT pg_try_advisory_xact_lock(7264981532))
+   AND (tenant_id, command_id) IN (
        SELECT tenant_id, command_id FROM runtime.commands
         WHERE created_at < clock_timestamp() - %s::interval
-        ORDER BY created_at LIMIT %s FOR UPDATE SKIP LOCKED)
+        ORDER BY created_at LIMIT %s)
 """
 
 NOTIFY_JOBS = "SELECT pg_notify('gesta_jobs', %s)"

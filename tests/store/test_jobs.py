@@ -1,0 +1,383 @@
+"""Jobs: made with their events or not at all, handed to one worker at a time, in turn across tenants."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+
+from domain.facts import Fence, Job, Timer
+from store import jobs
+from store.append import Entry, Outcome, read_outcomes, send_append
+from store.arrays import teach_columns
+from store.jobs import Lease, LeasedJob
+from tests.conftest import Database
+from tests.store.ledgers import append, connected, entry, open_ledger, verdicts
+
+BACKLOG = """
+INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, max_attempts, created_at, updated_at)
+SELECT %s, gen_random_uuid(), 'resize', 'ready', now(), 0, 1, now(), now() FROM generate_series(1, %s)
+"""
+LAPSE = "UPDATE runtime.jobs SET lease_until = clock_timestamp() WHERE id = %s"
+DUE_NOW = "UPDATE runtime.jobs SET run_at = clock_timestamp() WHERE id = %s"
+STATE = "SELECT state, attempt, fence FROM runtime.jobs WHERE id = %s"
+
+
+@pytest.fixture
+async def conn(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
+    async with await AsyncConnection.connect(database.system_url, autocommit=True, options="-c timezone=UTC") as connection:
+        teach_columns(connection)
+        yield connection
+
+
+@pytest.fixture
+def tenant(database: Database) -> UUID:
+    with connected(database.system_url) as connection:
+        return open_ledger(connection)
+
+
+async def commit(conn: AsyncConnection[Any], tenant_id: UUID, *entries: Entry) -> list[Outcome]:
+    return await read_outcomes(await send_append(conn, tenant_id, entries))
+
+
+async def lease_one(conn: AsyncConnection[Any], *, seconds: float = 60, **given: Any) -> LeasedJob:
+    (job,) = await jobs.lease(conn, ["resize"], 1, seconds, "worker", **given)
+    return job
+
+
+async def made(conn: AsyncConnection[Any], tenant_id: UUID, **given: Any) -> Job:
+    job = Job(uuid4(), "resize", **given)
+    assert verdicts(await commit(conn, tenant_id, entry(uuid4(), jobs=[job]))) == ["appended"]
+    return job
+
+
+async def state_of(conn: AsyncConnection[Any], job_id: UUID) -> tuple[Any, ...] | None:
+    return await (await conn.execute(STATE, (job_id,))).fetchone()
+
+
+def fenced(job: LeasedJob, then: Any = "done", **given: Any) -> Entry:
+    return entry(uuid4(), fences=[Fence(job.id, job.fence, then, **given)])
+
+
+# Made
+
+
+async def test_a_job_is_leased_as_it_was_given(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    job = Job(uuid4(), "resize", {"input": {"width": 7, "unit": "ø"}}, uuid4(), uuid4(), uuid4(), max_attempts=3)
+    await commit(conn, tenant, entry(uuid4(), jobs=[job]))
+    leased = await lease_one(conn)
+    assert (leased.tenant_id, leased.id, leased.type, leased.input) == (tenant, job.id, job.type, job.input)
+    assert (leased.execution_id, leased.activation_id, leased.task_id) == (job.execution_id, job.activation_id, job.task_id)
+    assert (leased.fence, leased.attempt, leased.max_attempts) == (1, 1, 3)
+    assert await jobs.leased(conn, tenant, job.id) == leased
+
+
+async def test_a_rejected_command_makes_no_job_and_sets_no_timer(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    stream = uuid4()
+    timer = Timer(uuid4(), datetime(2024, 1, 1, tzinfo=UTC), "timeout")
+    stale = entry(stream, expect=[(stream, 7)], jobs=[Job(uuid4(), "resize")], timers=[timer])
+    good = entry(uuid4(), jobs=[Job(uuid4(), "resize")])
+    assert verdicts(await commit(conn, tenant, stale, good)) == ["conflict", "appended"]
+    assert [job.id for job in await jobs.lease(conn, ["resize"], 9, 60, "worker")] == [good.jobs[0][0].id]
+    assert await jobs.due_timers(conn, 9) == []
+
+
+async def test_a_command_sent_again_makes_its_job_once(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    command = entry(uuid4(), jobs=[Job(uuid4(), "resize")])
+    assert verdicts([*await commit(conn, tenant, command), *await commit(conn, tenant, command)]) == ["appended", "done"]
+    assert len(await jobs.lease(conn, ["resize"], 9, 60, "worker")) == 1
+
+
+async def test_a_dropped_job_is_not_leased(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    job = await made(conn, tenant)
+    await commit(conn, tenant, entry(uuid4(), dropped_jobs=[job.id, uuid4()]))
+    assert await jobs.lease(conn, ["resize"], 9, 60, "worker") == []
+
+
+async def test_a_job_made_and_dropped_in_one_batch_is_gone(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    job = Job(uuid4(), "resize")
+    await commit(conn, tenant, entry(uuid4(), jobs=[job]), entry(uuid4(), dropped_jobs=[job.id]))
+    assert await state_of(conn, job.id) is None
+
+
+async def test_what_is_dropped_and_made_again_is_there(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    """A pause stops a timer, going on sets it again; the two may come in one batch, or in one command."""
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    timer, again = Timer(uuid4(), moment, "timeout"), timedelta(days=1)
+    await commit(conn, tenant, entry(uuid4(), timers=[timer]))
+    await commit(
+        conn, tenant, entry(uuid4(), dropped_timers=[timer.id]), entry(uuid4(), timers=[replace(timer, due_at=moment + again)])
+    )
+    assert [one.timer.due_at for one in await jobs.due_timers(conn, 9)] == [moment + again]
+    await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id], timers=[timer]))
+    assert [one.timer.due_at for one in await jobs.due_timers(conn, 9)] == [moment]
+
+
+# Fences
+
+
+async def test_who_holds_the_lease_completes_the_job_once(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await made(conn, tenant)
+    job = await lease_one(conn)
+    assert verdicts(await commit(conn, tenant, fenced(job))) == ["appended"]
+    (second,) = await commit(conn, tenant, fenced(job))
+    assert (second.verdict, second.reason) == ("refused", "fence")
+
+
+async def test_two_completions_in_one_batch_go_to_the_first(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await made(conn, tenant)
+    job = await lease_one(conn)
+    assert verdicts(await commit(conn, tenant, fenced(job), fenced(job))) == ["appended", "refused"]
+
+
+async def test_a_lease_that_ran_out_is_refused_before_anybody_noticed(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await made(conn, tenant)
+    job = await lease_one(conn)
+    await conn.execute(LAPSE, (job.id,))
+    (late,) = await commit(conn, tenant, fenced(job))
+    assert (late.verdict, late.reason) == ("refused", "fence")
+    assert await jobs.heartbeat(conn, job.lease) is None
+
+
+async def test_a_worker_past_its_lease_is_refused_while_the_next_one_works(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await made(conn, tenant)
+    job = await lease_one(conn)
+    await conn.execute(LAPSE, (job.id,))
+    assert verdicts(await commit(conn, tenant, fenced(job, "retry", lapsed=True))) == ["appended"]
+    again = await lease_one(conn)
+    assert (again.id, again.fence, again.attempt) == (job.id, 2, 2)
+    assert verdicts(await commit(conn, tenant, fenced(job))) == ["refused"]
+    assert verdicts(await commit(conn, tenant, fenced(again))) == ["appended"]
+
+
+async def test_a_lease_that_lasts_cannot_be_called_lapsed(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await made(conn, tenant)
+    job = await lease_one(conn)
+    assert verdicts(await commit(conn, tenant, fenced(job, "retry", lapsed=True))) == ["refused"]
+    assert await jobs.lapsed(conn, 9) == []
+
+
+async def test_a_fence_that_keeps_changes_nothing(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await made(conn, tenant)
+    job = await lease_one(conn)
+    assert verdicts(await commit(conn, tenant, fenced(job, "keep"), fenced(job, "keep"), fenced(job))) == ["appended"] * 3
+
+
+async def test_a_refused_fence_writes_nothing_of_its_command(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await made(conn, tenant)
+    job = await lease_one(conn)
+    stale = entry(uuid4(), fences=[Fence(job.id, 9, "done")], jobs=[Job(uuid4(), "resize")], dropped_jobs=[job.id])
+    (outcome, good) = await commit(conn, tenant, stale, entry(uuid4()))
+    assert (outcome.verdict, outcome.position, good.position) == ("refused", None, 2)
+    assert await jobs.lease(conn, ["resize"], 9, 60, "worker") == []
+    assert await state_of(conn, job.id) == ("leased", 1, 1)
+
+
+async def test_a_fence_of_another_tenants_job_does_not_hold(conn: AsyncConnection[Any], tenant: UUID, database: Database) -> None:
+    await made(conn, tenant)
+    job = await lease_one(conn)
+    with connected(database.system_url) as connection:
+        assert verdicts(append(connection, open_ledger(connection), fenced(job))) == ["refused"]
+
+
+async def test_a_heartbeat_at_the_last_moment_holds_off_the_lapse(
+    conn: AsyncConnection[Any], tenant: UUID, database: Database
+) -> None:
+    """Append waits for the heartbeat's row, and judges by what that left."""
+    await made(conn, tenant)
+    job = await lease_one(conn)
+    await conn.execute(LAPSE, (job.id,))
+    with connected(database.system_url) as other:
+        with other.transaction():
+            other.execute(
+                "UPDATE runtime.jobs SET lease_until = clock_timestamp() + interval '1 minute' WHERE id = %s", (job.id,)
+            )
+            lapse = asyncio.create_task(commit(conn, tenant, fenced(job, "retry", lapsed=True)))
+            await until_waiting(database, conn.info.backend_pid)
+        assert verdicts(await lapse) == ["refused"]
+
+
+async def until_waiting(database: Database, backend: int) -> None:
+    """Until this backend waits for a lock."""
+    async with asyncio.timeout(30), await AsyncConnection.connect(database.superuser_url, autocommit=True) as looking:
+        statement = "SELECT cardinality(pg_blocking_pids(%s))"
+        while not (await (await looking.execute(statement, (backend,))).fetchone() or (0,))[0]:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.01)
+
+
+# Leases
+
+
+async def test_workers_never_share_a_job(conn: AsyncConnection[Any], tenant: UUID, database: Database) -> None:
+    await conn.execute(BACKLOG, (tenant, 300))
+
+    async def work() -> list[UUID]:
+        taken: list[UUID] = []
+        async with await AsyncConnection.connect(database.system_url, autocommit=True) as own:
+            while len(taken) < 300 and (
+                await (await own.execute("SELECT count(*) FROM runtime.jobs WHERE state = 'ready'")).fetchone()
+            ) != (0,):
+                taken += [job.id for job in await jobs.lease(own, ["resize"], 3, 60, "worker")]
+        return taken
+
+    taken = await asyncio.gather(*(work() for _ in range(6)))
+    everything = [job_id for one in taken for job_id in one]
+    assert len(everything) == len(set(everything)) == 300
+
+
+async def test_a_long_queue_of_one_tenant_does_not_hold_up_anothers_first_job(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await conn.execute(BACKLOG, (tenant, 20_000))
+    others = {uuid4() for _ in range(3)}
+    for other in others:
+        await conn.execute(BACKLOG, (other, 1))
+    first = await jobs.lease(conn, ["resize"], 10, 60, "worker")
+    assert len(first) == 10
+    assert {job.tenant_id for job in first} == {tenant, *others}
+
+
+async def test_where_there_is_room_for_one_the_tenants_take_turns(conn: AsyncConnection[Any]) -> None:
+    tenants = sorted(uuid4() for _ in range(3))
+    for one in tenants:
+        await conn.execute(BACKLOG, (one, 50))
+    served, cursor = [], jobs.NOBODY
+    for _ in range(6):
+        cursor = (await lease_one(conn, after_tenant=cursor)).tenant_id
+        served.append(cursor)
+    assert served == tenants * 2
+
+
+async def test_of_several_types_each_has_its_turn(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await conn.execute(BACKLOG, (tenant, 100))
+    await commit(conn, tenant, entry(uuid4(), jobs=[Job(uuid4(), "other"), Job(uuid4(), "foreign")]))
+    assert {job.type for job in await jobs.lease(conn, ["resize", "other"], 4, 60, "worker")} == {"resize", "other"}
+
+
+async def test_a_tenants_worker_is_given_its_own_jobs_only(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await conn.execute(BACKLOG, (tenant, 1))
+    await conn.execute(BACKLOG, (uuid4(), 5))
+    assert [job.tenant_id for job in await jobs.lease(conn, ["resize"], 9, 60, "worker", tenant_id=tenant)] == [tenant]
+
+
+async def test_the_highest_priority_goes_first_and_then_the_oldest(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    made_jobs = [await made(conn, tenant, priority=priority) for priority in (0, 5, 5, 9)]
+    wanted = [made_jobs[n].id for n in (3, 1, 2, 0)]
+    assert [(await lease_one(conn)).id for _ in wanted] == wanted
+
+
+async def test_a_heartbeat_prolongs_the_lease(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await made(conn, tenant)
+    job = await lease_one(conn, seconds=10)
+    prolonged = await jobs.heartbeat(conn, job.lease, 500)
+    assert prolonged is not None
+    assert prolonged - job.lease_until > timedelta(seconds=450)
+    again = await jobs.heartbeat(conn, job.lease)
+    assert again is not None
+    assert again >= prolonged
+    assert (await jobs.heartbeats(conn, [job.lease, Lease(tenant, job.id, 2), Lease(uuid4(), job.id, 1)])).keys() == {job.lease}
+    assert await jobs.heartbeat(conn, Lease(tenant, job.id, 2)) is None
+
+
+async def test_what_was_not_begun_is_given_back_and_does_not_count(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await made(conn, tenant)
+    job = await lease_one(conn)
+    await jobs.give_back(conn, [job.lease])
+    again = await lease_one(conn)
+    assert (again.id, again.attempt, again.fence) == (job.id, 1, 2)
+    await jobs.give_back(conn, [job.lease])  # no longer his
+    assert await state_of(conn, job.id) == ("leased", 1, 2)
+
+
+async def test_a_surrendered_lease_has_lapsed(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await made(conn, tenant)
+    job = await lease_one(conn)
+    await jobs.surrender(conn, [job.lease])
+    assert [one.lease for one in await jobs.lapsed(conn, 9)] == [job.lease]
+    assert (await jobs.seconds_to_lapse(conn) or 0) <= 0
+
+
+# Later, and never
+
+
+async def test_a_retry_waits_for_its_delay(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await made(conn, tenant, max_attempts=3)
+    job = await lease_one(conn)
+    await commit(conn, tenant, fenced(job, "retry", delay=timedelta(minutes=1), error={"type": "busy"}))
+    assert await jobs.lease(conn, ["resize"], 1, 60, "worker") == []
+    assert 50 < (await jobs.seconds_to_job(conn, ["resize"]) or 0) <= 60
+    assert await jobs.seconds_to_job(conn, ["other"]) is None
+    assert await jobs.seconds_to_job(conn, ["resize"], uuid4()) is None
+    await conn.execute(DUE_NOW, (job.id,))
+    again = await lease_one(conn)
+    assert (again.id, again.attempt, again.fence) == (job.id, 2, 2)
+
+
+async def test_a_delayed_job_waits(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    job = await made(conn, tenant, delay=timedelta(hours=1))
+    assert await jobs.lease(conn, ["resize"], 1, 60, "worker") == []
+    assert await state_of(conn, job.id) == ("waiting", 0, 0)
+
+
+async def test_a_job_given_up_is_listed_with_its_error_and_can_be_retried(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await made(conn, tenant, input={"n": 1})
+    job = await lease_one(conn)
+    await commit(conn, tenant, fenced(job, "dead", error={"type": "broken", "message": "no"}))
+    assert await jobs.lease(conn, ["resize"], 1, 60, "worker") == []
+    (dead,) = await jobs.dead(conn, tenant, 9)
+    assert (dead.id, dead.input, dead.error, dead.attempt) == (job.id, {"n": 1}, {"type": "broken", "message": "no"}, 1)
+    assert await jobs.dead(conn, tenant, 9, after=(dead.updated_at, dead.id)) == []
+    assert await jobs.dead(conn, uuid4(), 9) == []
+    with pytest.raises(jobs.NoSuchDeadJob):
+        await jobs.retry_dead(conn, uuid4(), job.id)
+    await jobs.retry_dead(conn, tenant, job.id)
+    again = await lease_one(conn)
+    assert (again.id, again.attempt, again.fence) == (job.id, 1, 2)
+    with pytest.raises(jobs.NoSuchDeadJob):
+        await jobs.retry_dead(conn, tenant, job.id)
+
+
+async def test_jobs_are_counted_by_type_and_state(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await conn.execute(BACKLOG, (tenant, 3))
+    await lease_one(conn)
+    assert await jobs.counts(conn) == {("resize", "ready"): 2, ("resize", "leased"): 1}
+
+
+async def test_timers_come_due_in_order_until_they_are_dropped(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    past, future = datetime(2024, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(hours=1)
+    timers = [Timer(uuid4(), past + timedelta(days=days), "timeout", uuid4(), uuid4()) for days in (1, 0)]
+    later = Timer(uuid4(), future, "timeout")
+    await commit(conn, tenant, entry(uuid4(), timers=[*timers, later]))
+    assert [(one.tenant_id, one.timer) for one in await jobs.due_timers(conn, 9)] == [(tenant, timers[1]), (tenant, timers[0])]
+    await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id for timer in timers]))
+    assert await jobs.due_timers(conn, 9) == []
+    assert 3500 < (await jobs.seconds_to_timer(conn) or 0) <= 3600
+    await commit(conn, tenant, entry(uuid4(), dropped_timers=[later.id]))
+    assert await jobs.seconds_to_timer(conn) is None
+
+
+async def test_old_commands_are_forgotten_in_portions(conn: AsyncConnection[Any], tenant: UUID, database: Database) -> None:
+    old = [entry(uuid4()) for _ in range(3)]
+    await commit(conn, tenant, *old)
+    with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
+        superuser.execute("UPDATE runtime.commands SET created_at = created_at - interval '25 hours'")
+    young = entry(uuid4())
+    await commit(conn, tenant, young)
+    portions = [await jobs.delete_old_commands(conn, timedelta(hours=24), 2) for _ in range(3)]
+    assert portions == [2, 1, 0]
+    assert verdicts(await commit(conn, tenant, young)) == ["done"]
+
+
+async def test_the_api_role_sees_its_tenants_jobs_and_changes_none(
+    conn: AsyncConnection[Any], tenant: UUID, database: Database
+) -> None:
+    await conn.execute(BACKLOG, (tenant, 2))
+    await conn.execute(BACKLOG, (uuid4(), 2))
+    with psycopg.connect(database.api_url) as reader:
+        reader.execute("SELECT set_config('gesta.tenant_id', %s, true)", (str(tenant),))
+        assert reader.execute("SELECT DISTINCT tenant_id FROM runtime.jobs").fetchall() == [(tenant,)]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("DELETE FROM runtime.jobs")
