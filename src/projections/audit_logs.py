@@ -111,7 +111,7 @@ SEVERITIES: dict[type[Event], str] = {
     ApprovalExpired: "warning",
     AiTaskAttemptStarted: "debug",
     AiTaskAttemptFailed: "warning",
-    AiTaskFailed: "warning",
+    AiTaskFailed: "error",
     ExecutionFailed: "error",
     TenantSuspended: "warning",
     MemberRemoved: "warning",

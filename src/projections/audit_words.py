@@ -90,26 +90,27 @@ def sentence(rows: Rows, record: RecordedEvent) -> str:
         case CommandRefused():
             return f"{event.command} was refused ({event.code}): {event.message}"
         case _:
-            return _sentence_of_ai(event) or _sentence_of_access(rows, record)
+            return _sentence_of_ai(rows, record) or _sentence_of_access(rows, record)
 
 
-def _sentence_of_ai(event: Any) -> str | None:
+def _sentence_of_ai(rows: Rows, record: RecordedEvent) -> str | None:
+    event: Any = record.event
     match event:
         case AiTaskRequested():
-            return f"The AI task {event.task_name} was requested of {event.model}."
+            return f"An AI task was requested of {event.model}: {event.task_name}"
         case AiTaskAttemptStarted():
-            return f"Attempt {event.number} of the AI task was started, by {event.model} of {event.provider}."
+            return f"Attempt {event.number} was started, {_model(event)}: {_task(rows, record)}"
         case AiTaskAttemptSucceeded():
-            return f"Attempt {event.number} of the AI task succeeded after {event.latency_ms} ms, by {event.model}."
+            return f"Attempt {event.number} succeeded after {event.latency_ms} ms, {_model(event)}: {_task(rows, record)}"
         case AiTaskAttemptFailed():
-            again = "" if event.retry_at is None else " Another one follows."
-            return f"Attempt {event.number} of the AI task failed ({event.error.type}): {event.error.message}{again}"
+            again = "" if event.retry_at is None else ", another one follows"
+            return f"Attempt {event.number} failed ({_said(event)}){again}: {_task(rows, record)}"
         case AiTaskCompleted():
-            return f"The AI task completed, with {_plural(event.totals.attempts, 'attempt')}."
+            return f"The AI task was completed, with {_plural(event.totals.attempts, 'attempt')}: {_task(rows, record)}"
         case AiTaskFailed():
-            return f"The AI task failed ({event.error.type}): {event.error.message}"
+            return f"The AI task failed ({_said(event)}): {_task(rows, record)}"
         case AiTaskCancelled():
-            return f"The AI task was cancelled{_because(event.reason)}."
+            return f"The AI task was cancelled{_because(event.reason)}: {_task(rows, record)}"
         case _:
             return None
 
@@ -187,6 +188,9 @@ def _difference(rows: Rows, record: RecordedEvent) -> dict[str, Json]:
         case ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
             after = {"status": ENDS[type(event)]}
             return _before_after(rows.find("approval_requests", record.tenant_id, record.stream_id), after)
+        case AiTaskCompleted() | AiTaskFailed() | AiTaskCancelled():
+            after = {"status": ENDS[type(event)]}
+            return _before_after(rows.find("ai_agent_tasks", record.tenant_id, record.stream_id), after)
         case CommandRefused():
             return {"refusal": {"code": event.code, "message": event.message, "path": event.path}}
         case _:
@@ -202,6 +206,9 @@ ENDS: dict[type[Any], str] = {
     ApprovalResolved: "resolved",
     ApprovalCancelled: "cancelled",
     ApprovalExpired: "expired",
+    AiTaskCompleted: "completed",
+    AiTaskFailed: "failed",
+    AiTaskCancelled: "cancelled",
 }
 
 
@@ -223,8 +230,28 @@ def tags(rows: Rows, record: RecordedEvent) -> list[str]:
             return [event.node_id]
         case ApprovalDecided() | ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
             return [_of(rows, "approval_requests", "node_id", record.tenant_id, record.stream_id)]
+        case AiTaskAttemptStarted() | AiTaskAttemptSucceeded() | AiTaskAttemptFailed():
+            return _tags_of_ai(rows, record)
+        case AiTaskCompleted() | AiTaskFailed() | AiTaskCancelled():
+            return _tags_of_ai(rows, record)
         case _:
             return []
+
+
+def _tags_of_ai(rows: Rows, record: RecordedEvent) -> list[str]:
+    return [_of(rows, "ai_agent_tasks", "node_id", record.tenant_id, record.stream_id)]
+
+
+def _task(rows: Rows, record: RecordedEvent) -> str:
+    return _of(rows, "ai_agent_tasks", "task_name", record.tenant_id, record.stream_id)
+
+
+def _model(event: AiTaskAttemptStarted | AiTaskAttemptSucceeded) -> str:
+    return f"by {event.model} of {event.provider}"
+
+
+def _said(event: AiTaskAttemptFailed | AiTaskFailed) -> str:
+    return f"{event.error.type}, {event.error.message}"
 
 
 def _execution(rows: Rows, record: RecordedEvent) -> str:

@@ -6,7 +6,7 @@ Made from the folded value on one side and from what the database holds on the o
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -21,12 +21,16 @@ def normal(kind: str, value: Any) -> Normal:
     match kind:
         case "jsonb" | "text[]":
             return json_text(value)
-        case "numeric":
+        case "numeric" | "numeric(20,10)":
             return number_text(value)
         case "timestamptz":
             return moment_text(value)
         case _:
             return str(value)
+
+
+class Number(Decimal):
+    """A JSON number, exactly as it was written. In an event a Decimal is a text: JSON numbers are int and float there."""
 
 
 def moment_text(moment: date) -> str:
@@ -43,16 +47,21 @@ def number_text(number: int | float | Decimal) -> str:
 
 
 def json_text(value: Any) -> str:
-    """JSON with sorted keys. Dataclasses are objects, tuples arrays; ids and moments are what they are in an event's JSON."""
+    """JSON with sorted keys. Dataclasses are objects, tuples arrays; ids, moments, spans and amounts are what they are in an
+    event's JSON."""
     match value:
         case None:
             return "null"
         case bool():
             return "true" if value else "false"
-        case int() | float() | Decimal():
+        case int() | float() | Number():
             return number_text(value)
         case str():
             return json.dumps(value, ensure_ascii=False)
+        case Decimal():
+            return json.dumps(str(value))
+        case timedelta():
+            return json.dumps(span_text(value))
         case UUID():
             return json.dumps(str(value))
         case datetime():
@@ -67,6 +76,22 @@ def json_text(value: Any) -> str:
             raise TypeError(f"{value!r} is not JSON")
 
 
+def span_text(span: timedelta) -> str:
+    """ISO 8601, as events have it: a year is 365 days, zero is PT0S."""
+    sign, span = ("-", -span) if span < timedelta(0) else ("", span)
+    years, days = divmod(span.days, 365)
+    minutes, seconds = divmod(span.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{span.microseconds:06}".rstrip("0") if span.microseconds else ""
+    date_part = _part(years, "Y") + _part(days, "D")
+    time_part = _part(hours, "H") + _part(minutes, "M") + (f"{seconds}{fraction}S" if seconds or fraction else "")
+    return f"{sign}P{date_part}" + (f"T{time_part}" if time_part else "" if date_part else "T0S")
+
+
+def _part(count: int, unit: str) -> str:
+    return f"{count}{unit}" if count else ""
+
+
 def exact_json(text: str | bytes) -> Any:
     """JSON as the database wrote it, without losing a digit."""
-    return json.loads(text, parse_float=Decimal)
+    return json.loads(text, parse_float=Number)

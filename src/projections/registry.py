@@ -5,19 +5,12 @@ A new table is one module beside this one, one line in `TABLES`, and a migration
 
 from collections.abc import Iterable
 
-from domain.ai_task import (
-    AiTaskAttemptFailed,
-    AiTaskAttemptStarted,
-    AiTaskAttemptSucceeded,
-    AiTaskCancelled,
-    AiTaskCompleted,
-    AiTaskFailed,
-    AiTaskRequested,
-)
 from domain.envelope import RecordedEvent
 from domain.facts import Event
 from domain.refusal import CommandRefused
 from projections import (
+    ai_agent_attempts,
+    ai_agent_tasks,
     api_keys,
     approval_assignees,
     approval_decisions,
@@ -57,19 +50,13 @@ TABLES: tuple[Table, ...] = (
     approval_requests.TABLE,
     approval_assignees.TABLE,
     approval_decisions.TABLE,
+    ai_agent_tasks.TABLE,
+    ai_agent_attempts.TABLE,
 )
 """In foreign-key order: a table comes after those it refers to. Also the order in which an event is applied."""
 
-AI_TASKS = "what an AI task came to stands in its execution's activation, every attempt in audit_logs"
 IGNORED: dict[type[Event], str] = {
     CommandRefused: "a refusal changes nothing: it is evidence, and stands in audit_logs",
-    AiTaskRequested: AI_TASKS,
-    AiTaskAttemptStarted: AI_TASKS,
-    AiTaskAttemptSucceeded: AI_TASKS,
-    AiTaskAttemptFailed: AI_TASKS,
-    AiTaskCompleted: AI_TASKS,
-    AiTaskFailed: AI_TASKS,
-    AiTaskCancelled: AI_TASKS,
 }
 """Events that no table but the audit log applies, and why."""
 

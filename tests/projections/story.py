@@ -1,23 +1,39 @@
 """A small company's ledgers, written straight into the database: what the projections' tests project."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
 from psycopg import AsyncConnection
 
+from domain.ai_task import (
+    AiTaskAttemptFailed,
+    AiTaskAttemptStarted,
+    AiTaskAttemptSucceeded,
+    AiTaskCancelled,
+    AiTaskCompleted,
+    AiTaskFailed,
+    AiTaskRequested,
+    Configuration,
+    Totals,
+    Usage,
+)
 from domain.api_key import ApiKeyCreated, ApiKeyRevoked
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalRequested, ApprovalResolved, Outcome
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
 from domain.envelope import PLATFORM, Envelope
 from domain.execution import (
     ActivationCancelled,
     ActivationCompleted,
     ActivationFailed,
+    ActivationRetried,
     ActivationStarted,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionHeld,
     ExecutionPaused,
     ExecutionResumed,
     ExecutionSignalled,
@@ -28,6 +44,7 @@ from domain.facts import Event
 from domain.member import MemberAdded, MemberRemoved, MemberRolesChanged
 from domain.permission import PERMISSIONS, PermissionRegistered, permission_id
 from domain.refusal import CommandRefused
+from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.role import RoleChanged, RoleCreated, RoleDeleted
 from domain.tenant import TenantChanged, TenantCreated, TenantReactivated, TenantSuspended
 from domain.user import UserChanged, UserRegistered
@@ -147,6 +164,10 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *failed(f"{name} 2"),
         *cancelled(f"{name} 3"),
         *still_open(f"{name} 4"),
+        *classified(f"{name} 5"),
+        *given_up(f"{name} 6"),
+        *abandoned(f"{name} 7"),
+        *expired(f"{name} 8"),
         (
             an_id(f"{name} refusal"),
             CommandRefused("approval.decide", "permission_denied", "No.", "approval", str(an_id(f"{name} 4 request"))),
@@ -244,3 +265,126 @@ def cancelled(execution: str) -> tuple[Step, ...]:
 
 def still_open(execution: str) -> tuple[Step, ...]:
     return (started(execution, "trip-1"), *asked(execution, outcomes=(Outcome("approved", "approve"),)))
+
+
+def entrusted(execution: str, **asked_for: Any) -> tuple[Step, ...]:
+    """An ai_agent node is entered, and opens a task."""
+    activation = an_id(f"{execution} classify")
+    retry = RetryPolicy(3, timedelta(seconds=1.5), max_interval=timedelta(minutes=1), non_retryable=("auth",))
+    settings = Configuration(max_output_tokens=200, temperature=0.25)
+    request = AiTaskRequested(
+        an_id(execution),
+        activation,
+        "classify",
+        "Classify the claim",
+        "openai:gpt-4o",
+        "Which kind?",
+        settings,
+        retry,
+        **asked_for,
+    )
+    return (
+        (an_id(execution), ActivationStarted(activation, "classify", "ai_agent", 1, (1,), child=an_id(f"{execution} task"))),
+        (an_id(f"{execution} task"), request),
+    )
+
+
+def attempt(execution: str, number: int) -> Step:
+    started = AiTaskAttemptStarted(an_id(f"{execution} attempt {number}"), number, "openai", "gpt-4o", "worker-1")
+    return an_id(f"{execution} task"), started
+
+
+def classified(execution: str) -> tuple[Step, ...]:
+    """The first attempt runs into a limit, the second one is answered."""
+    stream, task = an_id(execution), an_id(f"{execution} task")
+    limited = AiTaskAttemptFailed(
+        an_id(f"{execution} attempt 1"), 1, Failure("rate_limit", "Too many."), 120, retry_at=START + timedelta(days=2)
+    )
+    answered = AiTaskAttemptSucceeded(
+        an_id(f"{execution} attempt 2"),
+        2,
+        {"kind": "travel", "certainty": 0.75},
+        2500,
+        "openai",
+        "gpt-4o-2024-08-06",
+        Usage(1200, 30, 1024, 0, {"audio_tokens": 0}),
+        Decimal("0.0033000001"),
+        "USD",
+        "stop",
+    )
+    totals = Totals(2, 1200, 30, Decimal("0.0033000001"), "USD", 1)
+    return (
+        started(execution),
+        *entrusted(
+            execution,
+            agent_type="classifier",
+            system_prompt="You classify.",
+            context={"company": "Acme"},
+            input={"amount": 100.5},
+            output_schema={"type": "object"},
+            priority=2,
+            requested_by=ANN,
+            cost_estimate=Decimal("0.01"),
+            currency="USD",
+        ),
+        attempt(execution, 1),
+        (task, limited),
+        attempt(execution, 2),
+        (task, answered),
+        (task, AiTaskCompleted(answered.output, totals)),
+        (stream, ActivationCompleted(an_id(f"{execution} classify"), "classify", "success", answered.output)),
+        (stream, ExecutionHeld((2,), an_id("a continuation"))),
+        (stream, ExecutionCompleted(None)),
+    )
+
+
+def given_up(execution: str) -> tuple[Step, ...]:
+    """A worker fails twice; a model's answer is of no use, and was paid for."""
+    stream, call, task = an_id(execution), an_id(f"{execution} call"), an_id(f"{execution} task")
+    invalid = Failure("invalid_output", "It is not JSON.", retryable=False)
+    failure = AiTaskAttemptFailed(an_id(f"{execution} attempt 1"), 1, invalid, 900, Usage(10, 5), Decimal("0.2"), "EUR", "length")
+    return (
+        started(execution),
+        (stream, ActivationStarted(call, "call", "task", 1, (1,))),
+        (stream, ActivationRetried(call, "call", Problem("lease_lost", "Not heard of.", 1), 1, 1000)),
+        (stream, ActivationFailed(call, "call", Problem("timeout", "Too late.", 2), "error")),
+        *entrusted(execution, cost_estimate=Decimal("0.01"), currency="USD"),
+        attempt(execution, 1),
+        (task, failure),
+        (task, AiTaskFailed(invalid, Totals(1, 10, 5, Decimal("0.2"), "EUR"))),
+        (stream, ActivationFailed(an_id(f"{execution} classify"), "classify", Problem(invalid.type, invalid.message))),
+        (stream, ExecutionFailed(invalid.type, invalid.message, "classify")),
+    )
+
+
+def abandoned(execution: str) -> tuple[Step, ...]:
+    """Cancelled while an attempt runs, which is heard of later; one before it was lost with its worker."""
+    stream, task = an_id(execution), an_id(f"{execution} task")
+    late = AiTaskAttemptSucceeded(
+        an_id(f"{execution} attempt 2"), 2, "travel", 60_000, "openai", "gpt-4o", Usage(7, 1), Decimal("1E-7"), "USD"
+    )
+    return (
+        started(execution),
+        *entrusted(execution),
+        attempt(execution, 1),
+        (task, AiTaskAttemptFailed(an_id(f"{execution} attempt 1"), 1, LEASE_LOST, retry_at=START + timedelta(days=2))),
+        attempt(execution, 2),
+        (stream, ActivationCancelled(an_id(f"{execution} classify"), "classify", "withdrawn")),
+        (stream, ExecutionCancelled("withdrawn", ANN)),
+        (task, AiTaskCancelled("withdrawn")),
+        (task, late),
+    )
+
+
+def expired(execution: str) -> tuple[Step, ...]:
+    entered, (request, event) = asked(execution)
+    review = an_id(f"{execution} review")
+    assert isinstance(event, ApprovalRequested)
+    return (
+        started(execution),
+        entered,
+        (request, replace(event, expires_at=START + timedelta(days=1))),
+        (request, ApprovalExpired()),
+        (an_id(execution), ActivationCompleted(review, "review", "timeout", None)),
+        (an_id(execution), ExecutionCompleted(None)),
+    )

@@ -1,6 +1,7 @@
 """What each event does to the rows, seen in the database."""
 
 from datetime import timedelta
+from decimal import Decimal
 from ipaddress import ip_address
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 from psycopg import AsyncConnection, sql
 from psycopg.rows import dict_row
 
+from domain.ai_task import AiTaskAttemptFailed
 from domain.envelope import PLATFORM, Envelope
 from domain.permission import permission_id
 from domain.refusal import CommandRefused
+from domain.retry import Failure
 from projections.audit_logs import event_id
 from projections.projector import Projector
 from tests.projections.story import (
@@ -25,8 +28,12 @@ from tests.projections.story import (
     STEP,
     TRAVEL,
     Ledgers,
+    Step,
     an_id,
+    attempt,
+    entrusted,
     platform_story,
+    started,
     tenant_story,
 )
 
@@ -110,7 +117,7 @@ async def test_an_api_key_shows_no_secret(system: AsyncConnection[Any]) -> None:
 
 async def test_a_workflow_shows_what_was_published_last_and_keeps_every_version(system: AsyncConnection[Any]) -> None:
     travel = await row(system, "workflows", key="travel")
-    expected = ("active", "Travelling", None, 2, {"type": "object"}, 4)
+    expected = ("active", "Travelling", None, 2, {"type": "object"}, 8)
     assert part(travel, "status", "name", "draft", "published_version", "input_schema", "execution_count") == expected
     assert travel["version"] == 4, "counting executions is no event of the workflow"
     versions = await rows(system, "workflow_versions")
@@ -257,3 +264,125 @@ async def test_an_address_that_is_none_is_left_out(
 async def test_the_platform_s_own_log(system: AsyncConnection[Any]) -> None:
     cursor = await system.execute("SELECT count(*) FROM projections.audit_logs WHERE tenant_id = %s", [PLATFORM])
     assert await cursor.fetchone() == (len(platform_story()),)
+
+
+async def test_an_ai_task_that_was_answered_at_the_second_attempt(system: AsyncConnection[Any]) -> None:
+    task = await row(system, "ai_agent_tasks", id=an_id("acme 5 task"))
+    assert part(task, "status", "retry_count", "model", "provider") == ("completed", 1, "openai:gpt-4o", "openai")
+    assert part(task, "task_name", "agent_type", "system_prompt") == ("Classify the claim", "classifier", "You classify.")
+    assert part(task, "execution_id", "activation_id") == (an_id("acme 5"), an_id("acme 5 classify"))
+    assert task["output"] == {"kind": "travel", "certainty": 0.75}
+    assert task["configuration"] == {
+        "max_output_tokens": 200,
+        "temperature": 0.25,
+        "top_p": None,
+        "seed": None,
+        "output_schema": {"type": "object"},
+        "retry": {
+            "max_attempts": 3,
+            "initial_interval": "PT1.5S",
+            "backoff": 2.0,
+            "max_interval": "PT1M",
+            "jitter": 0.2,
+            "non_retryable": ["auth"],
+        },
+    }
+    assert task["usage"] == {
+        "attempts": 2,
+        "input_tokens": 1200,
+        "output_tokens": 30,
+        "cache_read_tokens": 1024,
+        "cache_write_tokens": 0,
+        "unpriced": 1,
+    }
+    assert part(task, "input_tokens", "output_tokens", "latency_ms") == (1200, 30, 2500)
+    assert part(task, "cost_estimate", "actual_cost", "currency") == (Decimal("0.01"), Decimal("0.0033000001"), "USD")
+    assert task["completed_at"] - task["started_at"] == 4 * STEP
+    first, second = await rows(system, "ai_agent_attempts", task_id=task["id"])
+    assert part(first, "number", "status", "error", "cost", "input_tokens") == (1, "failed", "Too many.", None, None)
+    assert first["error_details"] == {"type": "rate_limit", "message": "Too many.", "retryable": True}
+    assert first["retry_at"] == START + timedelta(days=2)
+    assert part(second, "number", "status", "model", "worker_id") == (2, "succeeded", "gpt-4o-2024-08-06", "worker-1")
+    assert part(second, "cost", "currency", "finish_reason") == (Decimal("0.0033000001"), "USD", "stop")
+    assert second["usage"]["details"] == {"audio_tokens": 0}
+
+
+async def test_an_ai_task_that_failed_cost_what_it_cost(system: AsyncConnection[Any]) -> None:
+    task = await row(system, "ai_agent_tasks", id=an_id("acme 6 task"))
+    assert part(task, "status", "error", "output", "retry_count") == ("failed", "It is not JSON.", None, 0)
+    assert task["error_details"] == {"type": "invalid_output", "message": "It is not JSON.", "retryable": False}
+    assert part(task, "actual_cost", "currency", "cost_estimate") == (Decimal("0.2"), "EUR", None), "dollars are not euros"
+
+
+async def test_an_ai_task_that_was_cancelled_is_still_charged_for(system: AsyncConnection[Any]) -> None:
+    task = await row(system, "ai_agent_tasks", id=an_id("acme 7 task"))
+    assert part(task, "status", "output", "actual_cost", "currency") == ("cancelled", None, Decimal("1E-7"), "USD")
+    assert part(task, "input_tokens", "output_tokens", "latency_ms") == (7, 1, 60_000)
+    assert task["completed_at"] == task["updated_at"] - STEP
+    lost, late = await rows(system, "ai_agent_attempts", task_id=task["id"])
+    assert part(lost, "status", "error_details") == (
+        "failed",
+        {"type": "lease_lost", "message": "The worker was not heard of before its lease ended.", "retryable": True},
+    )
+    assert late["status"] == "succeeded"
+
+
+async def test_what_is_in_another_currency_does_not_add_up(
+    ledgers: Ledgers, projector: Projector, system: AsyncConnection[Any]
+) -> None:
+    task = an_id("acme 9 task")
+    failure = Failure("timeout", "Too late.")
+    costs = [(Decimal("0.1"), "USD"), (Decimal("0.5"), "EUR"), (None, None), (Decimal("0.25"), "USD")]
+    steps: list[Step] = [started("acme 9"), *entrusted("acme 9")]
+    for number, (cost, currency) in enumerate(costs, 1):
+        failed = AiTaskAttemptFailed(an_id(f"acme 9 attempt {number}"), number, failure, cost=cost, currency=currency)
+        steps += [attempt("acme 9", number), (task, failed)]
+    await ledgers.append(ACME, *steps)
+    await projector.catch_up()
+    found = await row(system, "ai_agent_tasks", id=task)
+    assert part(found, "actual_cost", "currency", "status") == (Decimal("0.35"), "USD", "pending")
+    assert part(found["usage"], "attempts", "unpriced") == (4, 2)
+    assert part(found, "input_tokens", "output_tokens") == (None, None), "unknown stays unknown"
+
+
+async def test_the_audit_log_tells_of_ai_tasks(system: AsyncConnection[Any]) -> None:
+    log = await rows(system, "audit_logs", resource_id=an_id("acme 5 task"))
+    assert [each["description"] for each in log] == [
+        "An AI task was requested of openai:gpt-4o: Classify the claim",
+        "Attempt 1 was started, by gpt-4o of openai: Classify the claim",
+        "Attempt 1 failed (rate_limit, Too many.), another one follows: Classify the claim",
+        "Attempt 2 was started, by gpt-4o of openai: Classify the claim",
+        "Attempt 2 succeeded after 2500 ms, by gpt-4o-2024-08-06 of openai: Classify the claim",
+        "The AI task was completed, with 2 attempts: Classify the claim",
+    ]
+    assert {part(each, "category", "resource") for each in log} == {("ai", "ai_task")}
+    assert [each["severity"] for each in log] == ["info", "debug", "warning", "debug", "info", "info"]
+    assert all(each["tags"] == ["classify"] for each in log)
+    assert log[0]["payload"]["retry"]["max_interval"] == "PT1M"
+    assert log[4]["payload"]["cost"] == "0.0033000001"
+    assert log[-1]["metadata"]["before"] == {"status": "pending"}
+    failed = await row(system, "audit_logs", action="ai_task.failed")
+    assert part(failed, "severity", "description") == (
+        "error",
+        "The AI task failed (invalid_output, It is not JSON.): Classify the claim",
+    )
+    cancelled = await row(system, "audit_logs", action="ai_task.cancelled")
+    assert cancelled["description"] == "The AI task was cancelled (withdrawn): Classify the claim"
+
+
+async def test_retries_are_counted_and_the_execution_keeps_its_version(system: AsyncConnection[Any]) -> None:
+    call = await row(system, "node_activations", id=an_id("acme 6 call"))
+    assert part(call, "status", "retry_count", "handle") == ("failed", 1, "error")
+    retried = await row(system, "audit_logs", action="activation.retried")
+    expected = "Execution 6 of travel tries call again: attempt 1 failed (lease_lost, Not heard of.)."
+    assert part(retried, "description", "severity") == (expected, "warning")
+    held = await row(system, "audit_logs", action="execution.held")
+    assert part(held, "description", "severity") == ("Execution 5 of travel holds 1 token back until it goes on.", "debug")
+    assert (await row(system, "workflow_executions", id=an_id("acme 6")))["version"] == 7
+
+
+async def test_a_request_that_expired(system: AsyncConnection[Any]) -> None:
+    request = await row(system, "approval_requests", status="expired")
+    assert part(request, "id", "expires_at") == (an_id("acme 8 request"), START + timedelta(days=1))
+    assignees = await rows(system, "approval_assignees", request_id=request["id"])
+    assert {each["status"] for each in assignees} == {"expired"}

@@ -71,7 +71,7 @@ def decision(outcome: str = "approved", user: Any = ANN, role: str | None = None
         ([decision(), decision(number=2)], "second decision"),
         ([(OPEN, ApprovalResolved("approved", "approve", ANN))], "somebody who had not decided"),
         ([decision(role="emperor")], "without the right to"),
-        ([started("acme 5", "trip-1")], "which"),
+        ([started("acme 9", "trip-1")], "which"),
     ],
 )
 async def test_a_broken_rule_is_found(steps: list[Step], complaint: str, ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
@@ -82,8 +82,8 @@ async def test_a_broken_rule_is_found(steps: list[Step], complaint: str, ledgers
 @pytest.mark.usefixtures("told")
 async def test_a_decision_needs_a_role_of_its_outcome(ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
     only_approvers = (Outcome("approve", "approve", (), ("approver",)),)
-    request = an_id("acme 5 request")
-    await ledgers.append(ACME, started("acme 5"), *asked("acme 5", outcomes=only_approvers))
+    request = an_id("acme 9 request")
+    await ledgers.append(ACME, started("acme 9"), *asked("acme 9", outcomes=only_approvers))
     bobs = ApprovalDecided(an_id("bob's"), BOB, "approve", "approve", role="clerk")
     await ledgers.append(ACME, (request, bobs))
     (sentence,) = (await broken(system))["ledger"]
