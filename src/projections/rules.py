@@ -1,6 +1,7 @@
 """What must hold of a ledger, event by event: told from the events alone, by code that shares nothing with deciders or folds.
 
-Executions end once; people decide only what is open to them; names are held by who claimed them last.
+Executions end once; people decide only what is open to them; names are held by who claimed them last; AI tasks
+(`projections.ai_rules`) are attempted once at a time.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from domain.role import RoleCreated, RoleDeleted
 from domain.tenant import TenantCreated
 from domain.user import UserRegistered
 from domain.workflow import WorkflowDrafted
+from projections.ai_rules import AiRules
 
 TERMINAL = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
 CLOSING = (ApprovalResolved, ApprovalCancelled, ApprovalExpired)
@@ -41,12 +43,15 @@ class Rules:
     _closed: set[UUID] = field(default_factory=set)
     _roles: dict[UUID, str] = field(default_factory=dict)
     _members: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
+    _ai: AiRules = field(default_factory=AiRules)
 
     def see(self, record: RecordedEvent) -> None:
         self._see_order(record)
         self._see_executions(record)
         self._see_access(record)
         self._see_approvals(record)
+        for what in self._ai.see(record):
+            self._say(record, what)
 
     def _say(self, record: RecordedEvent, what: str) -> None:
         self.broken.append(f"event {record.position} ({record.topic} of {record.stream_id}): {what}")

@@ -49,6 +49,24 @@ SELECT a.id FROM projections.node_activations a
 """
 
 
+OPEN_AI_IN_ENDED = """
+SELECT t.id FROM projections.ai_agent_tasks t
+  JOIN projections.workflow_executions e ON e.tenant_id = t.tenant_id AND e.id = t.execution_id
+ WHERE t.tenant_id = %(tenant)s AND t.status IN ('pending', 'running') AND e.status IN ('completed', 'failed', 'cancelled')
+"""
+
+# tasks whose attempts are not numbered 1, 2, 3 … up to their retries, or do not cost together what the task cost
+AI_SUMS = """
+SELECT t.id, count(a.id), t.actual_cost, sum(a.cost) FILTER (WHERE a.currency IS NOT DISTINCT FROM t.currency)
+  FROM projections.ai_agent_tasks t
+  LEFT JOIN projections.ai_agent_attempts a ON a.tenant_id = t.tenant_id AND a.task_id = t.id
+ WHERE t.tenant_id = %(tenant)s
+ GROUP BY t.tenant_id, t.id
+HAVING count(a.id) <> coalesce(max(a.number), 0) OR greatest(count(a.id) - 1, 0) <> t.retry_count
+    OR t.actual_cost IS DISTINCT FROM sum(a.cost) FILTER (WHERE a.currency IS NOT DISTINCT FROM t.currency)
+"""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What was checked of a tenant, and what was found broken: sentences by check."""
@@ -87,6 +105,7 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
             "commands": await _commands(conn, tenant_id),
             "claims": await _claims(conn, tenant_id, rules),
             "activations": await _activations(conn, tenant_id),
+            "ai_tasks": await _ai_tasks(conn, tenant_id),
         }
     return Verdict(tenant_id, last, position, comparison, broken)
 
@@ -128,3 +147,13 @@ async def _claims(conn: AsyncConnection[Any], tenant_id: UUID, rules: Rules) -> 
 async def _activations(conn: AsyncConnection[Any], tenant_id: UUID) -> list[str]:
     cursor = await conn.execute(OPEN_IN_ENDED, {"tenant": tenant_id})
     return [f"The activation {row[0]} runs in an execution that has ended." for row in await cursor.fetchall()]
+
+
+async def _ai_tasks(conn: AsyncConnection[Any], tenant_id: UUID) -> list[str]:
+    cursor = await conn.execute(OPEN_AI_IN_ENDED, {"tenant": tenant_id})
+    found = [f"The AI task {row[0]} is open in an execution that has ended." for row in await cursor.fetchall()]
+    cursor = await conn.execute(AI_SUMS, {"tenant": tenant_id})
+    return found + [
+        f"The AI task {task} cost {cost}; its {attempts} attempts come to {together}, or are not numbered without gaps."
+        for task, attempts, cost, together in await cursor.fetchall()
+    ]

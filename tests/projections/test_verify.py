@@ -1,18 +1,34 @@
 """Verify finds what a ledger, or anything beside it, must never be."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
 
+from domain.ai_task import AiTaskAttemptFailed, AiTaskCancelled, AiTaskCompleted, AiTaskFailed, Totals, Usage
 from domain.approval import ApprovalDecided, ApprovalResolved, Outcome
 from domain.envelope import PLATFORM
 from domain.execution import ExecutionCompleted, ExecutionPaused
 from domain.member import MemberRemoved
+from domain.retry import Failure
 from projections.projector import Projector
 from projections.verify import Verdict, verify
 from tests.conftest import Database
-from tests.projections.story import ACME, ANN, BOB, Ledgers, Step, an_id, asked, platform_story, started, tenant_story
+from tests.projections.story import (
+    ACME,
+    ANN,
+    BOB,
+    Ledgers,
+    Step,
+    an_id,
+    asked,
+    attempt,
+    entrusted,
+    platform_story,
+    started,
+    tenant_story,
+)
 
 CLAIMED = """
 INSERT INTO runtime.claims (tenant_id, scope, name, owner) VALUES
@@ -79,6 +95,63 @@ async def test_a_broken_rule_is_found(steps: list[Step], complaint: str, ledgers
     assert any(complaint in sentence for sentence in (await broken(system))["ledger"])
 
 
+TASK = an_id("acme 9 task")
+FAILURE = Failure("timeout", "Too late.")
+
+
+def ended(number: int = 1, **account: Any) -> Step:
+    return TASK, AiTaskAttemptFailed(an_id(f"acme 9 attempt {number}"), number, FAILURE, **account)
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    ("steps", "complaint"),
+    [
+        ([attempt("acme 9", 2)], "is attempt 2 after 0"),
+        ([attempt("acme 9", 1), attempt("acme 9", 2)], "while another attempt ran"),
+        ([attempt("acme 9", 1), ended(2)], "ends an attempt that does not run"),
+        ([attempt("acme 9", 1), ended(), ended()], "ends an attempt that does not run"),
+        ([(TASK, AiTaskCancelled()), attempt("acme 9", 1)], "after the task was over"),
+        ([(TASK, AiTaskCancelled()), (TASK, AiTaskCancelled())], "after the task was over"),
+        ([attempt("acme 9", 1), (TASK, AiTaskCompleted(1, Totals()))], "while an attempt ran"),
+        ([attempt("acme 9", 1), ended(), (TASK, AiTaskFailed(FAILURE, Totals(1)))], "its attempts come to"),
+        (
+            [
+                attempt("acme 9", 1),
+                ended(cost=Decimal("0.5"), currency="USD"),
+                (TASK, AiTaskFailed(FAILURE, Totals(1, 0, 0, Decimal("0.4"), "USD"))),
+            ],
+            "its attempts come to",
+        ),
+        ([(an_id("never requested"), AiTaskCancelled())], "never requested"),
+        ([entrusted("acme 9")[1]], "requested before"),
+    ],
+)
+async def test_a_broken_rule_of_ai_tasks_is_found(
+    steps: list[Step], complaint: str, ledgers: Ledgers, system: AsyncConnection[Any]
+) -> None:
+    await ledgers.append(ACME, started("acme 9"), *entrusted("acme 9"), *steps)
+    assert any(complaint in sentence for sentence in (await broken(system))["ledger"])
+
+
+@pytest.mark.usefixtures("told")
+async def test_sums_in_one_currency_that_add_up_break_no_rule(ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
+    totals = Totals(3, 1, 2, Decimal("0.75"), "USD", 1)
+    await ledgers.append(
+        ACME,
+        started("acme 9"),
+        *entrusted("acme 9"),
+        attempt("acme 9", 1),
+        ended(1, cost=Decimal("0.5"), currency="USD", usage=Usage(1, 2)),
+        attempt("acme 9", 2),
+        ended(2, cost=Decimal("0.5"), currency="EUR"),
+        attempt("acme 9", 3),
+        ended(3, cost=Decimal("0.25"), currency="USD"),
+        (TASK, AiTaskFailed(FAILURE, totals)),
+    )
+    assert await broken(system) == {}
+
+
 @pytest.mark.usefixtures("told")
 async def test_a_decision_needs_a_role_of_its_outcome(ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
     only_approvers = (Outcome("approve", "approve", (), ("approver",)),)
@@ -110,6 +183,10 @@ async def test_a_decision_needs_a_role_of_its_outcome(ledgers: Ledgers, system: 
         ("DELETE FROM projections.audit_logs WHERE tenant_id = %(t)s AND position = 7", "audit_logs"),
         ("UPDATE projections.freshness SET position = position + 1 WHERE tenant_id = %(t)s", "freshness"),
         ("UPDATE projections.node_activations SET status = 'running' WHERE tenant_id = %(t)s AND node_id = 'end'", "activations"),
+        ("UPDATE projections.ai_agent_tasks SET status = 'running' WHERE tenant_id = %(t)s", "ai_tasks"),
+        ("UPDATE projections.ai_agent_tasks SET actual_cost = 1, currency = 'USD' WHERE tenant_id = %(t)s", "ai_tasks"),
+        ("UPDATE projections.ai_agent_attempts SET number = number + 1 WHERE tenant_id = %(t)s AND number = 2", "ai_tasks"),
+        ("DELETE FROM projections.ai_agent_attempts WHERE tenant_id = %(t)s AND number = 2", "ai_tasks"),
         ("UPDATE projections.users SET display_name = 'x'", None),
     ],
 )
