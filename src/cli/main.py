@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from cli import api, db, events, key, projector, replay, tenant, up, verify, workflow
+from cli import api, db, events, key, projector, replay, tenant, up, verify, worker, workflow
 from runtime.errors import OperatorError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command(name="up")(up.up)
 app.command(name="api")(api.api)
 app.command(name="projector")(projector.projector)
+app.command(name="worker")(worker.worker)
 app.command(name="replay")(replay.replay)
 app.command(name="verify")(verify.verify)
 app.add_typer(db.app, name="db")

@@ -15,8 +15,8 @@ from runtime.settings import load_settings
 
 log = logging.getLogger(__name__)
 
-PROCESSES = (("api", ("api",)), ("projector", ("projector",)))
-"""What runs beside the database: a name for the log, and the arguments of `gesta`. A worker joins them here."""
+PROCESSES = (("api", ("api",)), ("projector", ("projector",)), ("worker", ("worker",)))
+"""What runs beside the database: a name for the log, and the arguments of `gesta`."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds before a process that died is started again; doubled each time
 HEALTHY_AFTER = 30.0  # seconds of life after which the pause begins anew
@@ -66,7 +66,7 @@ class Supervised:
 
 
 def up() -> None:
-    """Run everything: the database (where none is named), migrations, seeding, the API and the projector."""
+    """Run everything: the database (where none is named), migrations, seeding, the API, the projector and a worker."""
     from runtime.log import configure_logging
 
     settings = load_settings()

@@ -306,9 +306,13 @@ async def open_handler(
     codec: Codec = JSON,
     limits: Limits | None = None,
     tuning: Tuning | None = None,
+    heard: Callable[[str, str], None] | None = None,
 ) -> AsyncIterator[Handler]:
-    """A handler with connections of its own (`url`: a login as gesta_system). At the end what was submitted is settled."""
-    writer, loader, hints = Writer(url, limits), Loader(url, codec), Hints(url)
+    """A handler with connections of its own (`url`: a login as gesta_system). At the end what was submitted is settled.
+
+    `heard`: what this process hints at to others, told to itself (see `store.hints`).
+    """
+    writer, loader, hints = Writer(url, limits), Loader(url, codec), Hints(url, heard)
     try:
         yield Handler(writer, loader, hints, clock=clock, new_id=new_id, codec=codec, tuning=tuning)
     finally:

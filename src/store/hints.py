@@ -11,6 +11,7 @@ A payload is names with commas between them. An empty one says: look everywhere.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from uuid import UUID
 
 import psycopg
@@ -30,9 +31,13 @@ MOST_BYTES = 7_900
 
 
 class Hints:
-    """Made and used in one event loop. Idle while nothing is committed."""
+    """Made and used in one event loop. Idle while nothing is committed.
 
-    def __init__(self, url: str) -> None:
+    `heard`: who in this very process is told at once, by (channel, name).
+    """
+
+    def __init__(self, url: str, heard: Callable[[str, str], None] | None = None) -> None:
+        self._heard = heard
         self._link = Link(url, "gesta hints")
         self._touched: dict[str, set[str]] = {}
         self._something = asyncio.Event()
@@ -41,6 +46,8 @@ class Hints:
 
     def touch(self, channel: str, name: str) -> None:
         """There is something new under this name."""
+        if self._heard is not None:
+            self._heard(channel, name)
         self._touched.setdefault(channel, set()).add(name)
         if self._task is None:
             self._task = asyncio.create_task(self._serve())

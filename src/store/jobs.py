@@ -73,7 +73,7 @@ SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, ex
 SELECT_DUE_TIMERS = """
 SELECT tenant_id, id, due_at, kind, execution_id, activation_id
   FROM runtime.timers
- WHERE due_at <= clock_timestamp()
+ WHERE due_at <= clock_timestamp() AND kind = ANY (%s)
  ORDER BY due_at
  LIMIT %s
 """
@@ -90,7 +90,9 @@ SELECT extract(epoch FROM min(next.run_at) - clock_timestamp())::float8
 SECONDS_TO_LAPSE = """
 SELECT extract(epoch FROM min(lease_until) - clock_timestamp())::float8 FROM runtime.jobs WHERE state = 'leased'
 """
-SECONDS_TO_TIMER = "SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM runtime.timers"
+SECONDS_TO_TIMER = """
+SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM runtime.timers WHERE kind = ANY (%s)
+"""
 
 SELECT_DEAD = """
 SELECT tenant_id, id, type, attempt, max_attempts, execution_id, activation_id, task_id, input, error, created_at, updated_at
@@ -254,15 +256,15 @@ async def seconds_to_lapse(conn: Connection) -> float | None:
     return await _seconds(conn, SECONDS_TO_LAPSE)
 
 
-async def seconds_to_timer(conn: Connection) -> float | None:
-    """Until the next timer is due. None: none is set."""
-    return await _seconds(conn, SECONDS_TO_TIMER)
+async def seconds_to_timer(conn: Connection, kinds: Sequence[str]) -> float | None:
+    """Until the next timer of these kinds is due. None: none is set."""
+    return await _seconds(conn, SECONDS_TO_TIMER, list(kinds))
 
 
-async def due_timers(conn: Connection, limit: int) -> list[DueTimer]:
+async def due_timers(conn: Connection, kinds: Sequence[str], limit: int) -> list[DueTimer]:
     """Timers that are due, of all tenants, the longest ago first. One is gone when the command that it fires drops it."""
     async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
-        await cursor.execute(SELECT_DUE_TIMERS, (limit,), prepare=True)
+        await cursor.execute(SELECT_DUE_TIMERS, (list(kinds), limit), prepare=True)
         return [DueTimer(row[0], Timer(*row[1:])) for row in await cursor.fetchall()]
 
 

@@ -84,7 +84,7 @@ async def test_a_rejected_command_makes_no_job_and_sets_no_timer(conn: AsyncConn
     good = entry(uuid4(), jobs=[Job(uuid4(), "resize")])
     assert verdicts(await commit(conn, tenant, stale, good)) == ["conflict", "appended"]
     assert [job.id for job in await jobs.lease(conn, ["resize"], 9, 60, "worker")] == [good.jobs[0][0].id]
-    assert await jobs.due_timers(conn, 9) == []
+    assert await jobs.due_timers(conn, ["timeout"], 9) == []
 
 
 async def test_a_command_sent_again_makes_its_job_once(conn: AsyncConnection[Any], tenant: UUID) -> None:
@@ -113,9 +113,9 @@ async def test_what_is_dropped_and_made_again_is_there(conn: AsyncConnection[Any
     await commit(
         conn, tenant, entry(uuid4(), dropped_timers=[timer.id]), entry(uuid4(), timers=[replace(timer, due_at=moment + again)])
     )
-    assert [one.timer.due_at for one in await jobs.due_timers(conn, 9)] == [moment + again]
+    assert [one.timer.due_at for one in await jobs.due_timers(conn, ["timeout"], 9)] == [moment + again]
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id], timers=[timer]))
-    assert [one.timer.due_at for one in await jobs.due_timers(conn, 9)] == [moment]
+    assert [one.timer.due_at for one in await jobs.due_timers(conn, ["timeout"], 9)] == [moment]
 
 
 # Fences
@@ -351,12 +351,12 @@ async def test_timers_come_due_in_order_until_they_are_dropped(conn: AsyncConnec
     timers = [Timer(uuid4(), past + timedelta(days=days), "timeout", uuid4(), uuid4()) for days in (1, 0)]
     later = Timer(uuid4(), future, "timeout")
     await commit(conn, tenant, entry(uuid4(), timers=[*timers, later]))
-    assert [(one.tenant_id, one.timer) for one in await jobs.due_timers(conn, 9)] == [(tenant, timers[1]), (tenant, timers[0])]
+    assert [(one.tenant_id, one.timer) for one in await jobs.due_timers(conn, ["timeout"], 9)] == [(tenant, timers[1]), (tenant, timers[0])]
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id for timer in timers]))
-    assert await jobs.due_timers(conn, 9) == []
-    assert 3500 < (await jobs.seconds_to_timer(conn) or 0) <= 3600
+    assert await jobs.due_timers(conn, ["timeout"], 9) == []
+    assert 3500 < (await jobs.seconds_to_timer(conn, ["timeout"]) or 0) <= 3600
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[later.id]))
-    assert await jobs.seconds_to_timer(conn) is None
+    assert await jobs.seconds_to_timer(conn, ["timeout"]) is None
 
 
 async def test_old_commands_are_forgotten_in_portions(conn: AsyncConnection[Any], tenant: UUID, database: Database) -> None:

@@ -1,0 +1,48 @@
+"""``gesta worker``: the process that does AI tasks, fires timers, and takes work from workers that are gone."""
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from worker.leases import Leasing
+
+
+def worker(
+    concurrency: Annotated[int, typer.Option(help="Jobs at a time.", min=1, max=10_000)] = 200,
+    lease_seconds: Annotated[float, typer.Option(help="A job is taken from a worker not heard of for so long.", min=1)] = 30.0,
+    drain_seconds: Annotated[float, typer.Option(help="How long jobs may go on when told to stop.", min=0)] = 15.0,
+) -> None:
+    """Do the platform's own work until told to stop."""
+    from runtime.addresses import resolve
+    from runtime.log import configure_logging
+    from runtime.parent import stop_with_parent
+    from runtime.settings import load_settings
+    from worker.leases import Leasing
+
+    stop_with_parent()
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    with resolve(settings) as addresses:
+        asyncio.run(_run(addresses.system, addresses.listen, Leasing(concurrency, lease_seconds, drain_seconds)))
+
+
+async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
+    from engine.cel import CelEvaluator
+    from engine.plans import Engine
+    from runtime.settings import load_settings
+    from worker.ai.registry import Providers
+    from worker.worker import open_worker
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    providers = Providers(load_settings())
+    try:
+        async with open_worker(url, Engine(CelEvaluator()), providers, listen_url=listen_url, leasing=leasing) as (worker, _):
+            await worker.run(stop)
+    finally:
+        await providers.aclose()

@@ -1,0 +1,106 @@
+"""Hearing of work: one connection for a process, on which the hints of all processes arrive.
+
+A hint only says that it is worth looking. Hints can be lost, so whoever waits also looks from time to time.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from psycopg import Error
+
+from store.hints import JOBS, TIMERS
+from store.link import Link
+
+log = logging.getLogger(__name__)
+
+LISTEN = ("LISTEN gesta_jobs", "LISTEN gesta_timers")
+RECONNECT_SECONDS = 1.0
+SWEEP_SECONDS = 10.0
+"""How long to wait at most before looking without a hint."""
+
+
+@dataclass(eq=False)
+class Interest:
+    """In jobs of some types, of one tenant or (None) of all; no types: in timers."""
+
+    types: Collection[str]
+    tenant_id: UUID | None = None
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def matches(self, channel: str, name: str) -> bool:
+        if channel != JOBS or not self.types:
+            return channel == TIMERS and not self.types
+        tenant, _, type = name.partition(":")
+        return self.tenant_id in (None, UUID(tenant)) and (not type or type in self.types)
+
+
+class Wakeups:
+    """Made and used in one event loop. `url`: a direct connection, not through a pooler."""
+
+    def __init__(self, url: str) -> None:
+        self._link = Link(url, "gesta wakeups")
+        self._interests: set[Interest] = set()
+
+    @contextmanager
+    def jobs(self, types: Collection[str], tenant_id: UUID | None = None) -> Iterator[asyncio.Event]:
+        """An event that is set when there may be such jobs. Clear it before looking."""
+        with self._interested(Interest(frozenset(types), tenant_id)) as event:
+            yield event
+
+    @contextmanager
+    def timers(self) -> Iterator[asyncio.Event]:
+        """An event that is set when timers were set."""
+        with self._interested(Interest(())) as event:
+            yield event
+
+    def hear(self, channel: str, name: str) -> None:
+        """A name of a hint (see `store.hints`); this process's own need not go through the database."""
+        for interest in self._interests:
+            if not interest.event.is_set() and interest.matches(channel, name):
+                interest.event.set()
+
+    async def run(self) -> None:
+        """Listen until cancelled. A lost connection is opened again, and everybody looks."""
+        while True:
+            try:
+                await self._listen()
+            except Error as error:
+                await self._link.close()
+                log.warning("No hints for now: %s", error, extra={"action": "listen"})
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def aclose(self) -> None:
+        await self._link.close()
+
+    async def _listen(self) -> None:
+        connection = await self._link.open()
+        for statement in LISTEN:
+            await connection.execute(statement)
+        self._wake_all()  # what was hinted at before nobody has heard
+        async for hint in connection.notifies():
+            if not hint.payload:
+                self._wake_all()
+            for name in filter(None, hint.payload.split(",")):
+                self.hear(hint.channel, name)
+
+    def _wake_all(self) -> None:
+        for interest in self._interests:
+            interest.event.set()
+
+    @contextmanager
+    def _interested(self, interest: Interest) -> Iterator[asyncio.Event]:
+        self._interests.add(interest)
+        try:
+            yield interest.event
+        finally:
+            self._interests.discard(interest)
+
+
+async def wait(event: asyncio.Event, seconds: float | None) -> None:
+    """Until the event is set or something is due in so many seconds (None: nothing is), and not longer than a sweep."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), SWEEP_SECONDS if seconds is None else min(max(seconds, 0), SWEEP_SECONDS))

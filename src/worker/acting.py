@@ -1,0 +1,32 @@
+"""What every part of a worker acts with: the handler and the engine, and the name it acts under."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from domain.envelope import Envelope
+from domain.facts import Decided, View
+from engine.plans import Engine
+from runtime.pools import Pool
+from store.command import Command, Done
+from store.handler import Handler
+from store.wakeups import Wakeups
+
+
+@dataclass(frozen=True)
+class Acting:
+    """`pool`: for leases and timers. Connections go back before anything is called or decided."""
+
+    handler: Handler
+    engine: Engine
+    pool: Pool
+    wakeups: Wakeups
+    worker_id: str
+
+    async def do(
+        self, tenant_id: UUID, name: str, decide: Callable[[View], Decided], *, command_id: UUID | None = None, **about: Any
+    ) -> Done:
+        """One command. Raises what `Handler.handle` does."""
+        who = Envelope("worker", self.worker_id)
+        return await self.handler.handle(Command(tenant_id, name, who, command_id, **about), decide)

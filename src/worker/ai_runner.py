@@ -1,0 +1,155 @@
+"""Attempts at AI tasks: on record before the provider is called, called once, and its end on record after it.
+
+Nothing of the database is held during the call. Who dies in between leaves an attempt without an end; when the lease has run
+out that is recorded as lost, and the next attempt is another one, with a call of its own.
+"""
+
+import logging
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from domain.ai_task import AI_TASK, AiTaskClosed, AiTaskRequested
+from domain.facts import Decided, Fence, View
+from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
+from runtime.errors import OperatorError
+from runtime.failpoints import failpoint
+from runtime.ids import new_id
+from store.jobs import LeasedJob
+from worker.acting import Acting
+from worker.ai.provider import Account, AiAnswer, AiCall, AiError, Provider
+from worker.leases import Runner
+
+log = logging.getLogger(__name__)
+
+NOT_SET_UP = timedelta(seconds=30)
+"""The pause where this process cannot call the provider: the operator has to do something, or another worker can."""
+UNKNOWN = "unknown"
+"""The provider of a model that none calls."""
+
+
+class Named(Protocol):
+    """A model, as attempts record it; see `worker.ai.registry`."""
+
+    @property
+    def full(self) -> str: ...
+    @property
+    def provider(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+
+
+class ProvidersOf(Protocol):
+    """Who calls which model: `worker.ai.registry.Providers`."""
+
+    def name(self, model: str) -> Any: ...
+    async def provider(self, named: Any) -> Provider: ...
+
+
+def ai_runner(acting: Acting, providers: ProvidersOf) -> Runner:
+    """It is not stopped when its lease is lost: what an attempt used is recorded even where its task was cancelled."""
+    return Runner(lambda job: Attempt(acting, providers, job).run(), abandons=False)
+
+
+class Attempt:
+    """One attempt at one AI task."""
+
+    def __init__(self, acting: Acting, providers: ProvidersOf, job: LeasedJob) -> None:
+        self._acting = acting
+        self._providers = providers
+        self._job = job
+        self._attempt_id = new_id()
+
+    async def run(self) -> None:
+        requested = await self._requested()
+        try:
+            named = self._providers.name(requested.model)
+            provider = await self._providers.provider(named)
+        except OperatorError as error:
+            await self._hand_back(str(error))
+            return
+        except AiError as error:
+            await self._start(UNKNOWN, requested.model)
+            await self._failed(error)
+            return
+        await self._start(named.provider, named.model)
+        failpoint("worker.attempt_started")
+        try:
+            answer = await provider.call(AiCall.of(requested, named.full))
+        except AiError as error:
+            failpoint("worker.attempt_called")
+            await self._failed(error)
+        else:
+            failpoint("worker.attempt_called")
+            await self._succeeded(answer)
+        failpoint("worker.attempt_ended")
+
+    async def _requested(self) -> AiTaskRequested:
+        job = self._job
+        assert job.task_id is not None, "a job of an AI task names it"
+        task, _ = await self._acting.handler.read(job.tenant_id, AI_TASK, job.task_id)
+        if task.requested is None or task.closed:
+            raise AiTaskClosed
+        return task.requested
+
+    async def _start(self, provider: str, model: str) -> None:
+        worker_id = self._acting.worker_id
+        await self._do(
+            "ai_task.start_attempt",
+            lambda view: start_attempt(
+                view, self._acting.engine, self._job, self._attempt_id, provider=provider, model=model, worker_id=worker_id
+            ),
+        )
+
+    async def _succeeded(self, answer: AiAnswer) -> None:
+        jitter, told = random.random(), _told(answer.account)
+        told |= {"latency_ms": answer.account.latency_ms, "provider": answer.provider, "model": answer.model}
+        await self._do(
+            "ai_task.succeed_attempt",
+            lambda view: succeed_attempt(
+                view, self._acting.engine, self._job, self._attempt_id, answer.output, jitter=jitter, **told
+            ),
+        )
+
+    async def _failed(self, error: AiError) -> None:
+        jitter, told = random.random(), _told(error.account)
+        await self._do(
+            "ai_task.fail_attempt",
+            lambda view: fail_attempt(
+                view,
+                self._acting.engine,
+                self._job,
+                self._attempt_id,
+                error.failure,
+                jitter=jitter,
+                retry_after=error.retry_after,
+                **told,
+            ),
+        )
+
+    async def _hand_back(self, reason: str) -> None:
+        """Nothing was called, and no attempt is on record."""
+        log.error("An AI task waits for this worker to be set up: %s", reason, extra={"action": "ai_task"})
+        error = {"type": "not_set_up", "message": reason}
+        fence = Fence(self._job.id, self._job.fence, "retry", NOT_SET_UP, error)
+        await self._do("job.hand_back", lambda _: Decided(fences=(fence,)))
+
+    async def _do(self, name: str, decide: Callable[[View], Decided]) -> None:
+        task_id: UUID | None = self._job.task_id
+        await self._acting.do(self._job.tenant_id, name, decide, resource="ai_task", resource_id=str(task_id))
+
+
+def _told(account: Account | None) -> dict[str, Any]:
+    """What is known of a call, as the decisions take it."""
+    if account is None:
+        return {}
+    price = account.price
+    return {
+        "latency_ms": account.latency_ms,
+        "usage": account.usage,
+        "cost": None if price is None else price.amount,
+        "currency": None if price is None else price.currency,
+        "finish_reason": account.finish_reason,
+    }

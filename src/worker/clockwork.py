@@ -1,0 +1,118 @@
+"""What a worker does when its time has come: timers, leases that ran out, and housekeeping.
+
+All workers do it. What two of them do at once counts once: the id of each command is derived from what it is about.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from domain.facts import Decided, Refusal, RuleViolation, View
+from engine.lapses import lapse_job
+from engine.timers import expire
+from engine.work import TIMEOUT
+from store import jobs
+from store.errors import LeaseLost, StoreError
+from store.jobs import DueTimer, LeasedJob
+from store.wakeups import wait
+from worker.acting import Acting
+
+log = logging.getLogger(__name__)
+
+PORTION = 100
+PAUSE_SECONDS = 1.0
+KINDS = (TIMEOUT,)
+"""Of timers; those of other kinds are left to a release that knows them."""
+COMMANDS_KEPT = timedelta(hours=24)
+COMMANDS_PORTION = 1_000
+HOUSEKEEPING_SECONDS = 60.0
+
+Turn = Callable[[Acting], Awaitable[float | None]]
+"""Does what is due. Returns in how many seconds something will be; None: nothing is."""
+
+
+async def fire_timers(acting: Acting) -> float | None:
+    """Timers that are due."""
+    async with acting.pool.connection() as connection:
+        due = await jobs.due_timers(connection, KINDS, PORTION)
+        if not due:
+            return await jobs.seconds_to_timer(connection, KINDS)
+    return await _all([_fire(acting, one) for one in due])
+
+
+async def lapse_leases(acting: Acting) -> float | None:
+    """Leases that ran out: a worker was not heard of."""
+    async with acting.pool.connection() as connection:
+        lapsed = await jobs.lapsed(connection, PORTION)
+        if not lapsed:
+            return await jobs.seconds_to_lapse(connection)
+    return await _all([_lapse(acting, job) for job in lapsed])
+
+
+async def forget_commands(acting: Acting) -> float | None:
+    """Commands that nobody will repeat any more."""
+    async with acting.pool.connection() as connection:
+        count = await jobs.delete_old_commands(connection, COMMANDS_KEPT, COMMANDS_PORTION)
+    return 0 if count == COMMANDS_PORTION else HOUSEKEEPING_SECONDS
+
+
+async def turn_by_turn(acting: Acting, turn: Turn, woken: asyncio.Event, stop: asyncio.Event) -> None:
+    """Turns until told to stop: when something is due, when woken, and from time to time."""
+    while not stop.is_set():
+        woken.clear()
+        try:
+            due = await turn(acting)
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            log.warning("The database is out of reach: %s", error, extra={"action": turn.__name__})
+            due = PAUSE_SECONDS
+        await wait(woken, due)
+
+
+async def _all(commands: list[Awaitable[bool]]) -> float:
+    """Seconds until the next turn: none, unless something has to be tried again."""
+    return 0 if all(await asyncio.gather(*commands)) else PAUSE_SECONDS
+
+
+async def _fire(acting: Acting, due: DueTimer) -> bool:
+    def decide(view: View) -> Decided:
+        return expire(view, acting.engine, due.timer)
+
+    # Its moment is part of the command's id: a timer may be set again, for another moment, after a pause.
+    command_id = uuid5(due.timer.id, f"fired {due.timer.due_at.isoformat()}")
+    return await _once(acting, due.tenant_id, "timer.fire", decide, command_id)
+
+
+async def _lapse(acting: Acting, job: LeasedJob) -> bool:
+    jitter = random.random()  # a decision may run more than once, and is to come to the same
+
+    def decide(view: View) -> Decided:
+        return lapse_job(view, acting.engine, job, jitter=jitter)
+
+    return await _once(acting, job.tenant_id, "job.lapse", decide, uuid5(job.id, f"lapsed {job.fence}"))
+
+
+async def _once(acting: Acting, tenant_id: UUID, name: str, decide: Callable[[View], Decided], command_id: UUID) -> bool:
+    """Whether it is done, by this process or another. Not being the first is no refusal to put on record."""
+
+    def quietly(view: View) -> Decided:
+        try:
+            return replace(decide(view), result=None)
+        except RuleViolation as refusal:
+            log.warning("Nothing comes of it: %s", refusal, extra={"action": name, "tenant_id": str(tenant_id)})
+            return Decided()
+
+    try:
+        await acting.do(tenant_id, name, quietly, command_id=command_id)
+    except LeaseLost:
+        return True
+    except (Refusal, StoreError) as error:
+        log.warning("It is tried again: %s", error, extra={"action": name, "tenant_id": str(tenant_id)})
+        return False
+    return True

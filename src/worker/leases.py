@@ -1,0 +1,196 @@
+"""Leasing jobs and running them: so many at a time, each under a lease that is kept alive while it runs.
+
+No connection is held while a job runs. What a runner does to the world's record it does by commands that show the fence of
+the lease; so a job that goes on after its lease is lost changes nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import psycopg
+from psycopg_pool import PoolTimeout
+from pydantic_core import PydanticSerializationError
+
+from domain.facts import Decided, Fence, Refusal
+from store import jobs
+from store.errors import Contended, LeaseLost, StoreError
+from store.jobs import Lease, LeasedJob
+from store.wakeups import wait
+from worker.acting import Acting
+
+log = logging.getLogger(__name__)
+
+FAULTS = 5
+"""How often a job whose runner breaks is tried before it is given up and kept to be looked at."""
+PAUSE_SECONDS = 1.0
+"""After the database was out of reach."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What does jobs of one type. It ends each by a command with its fence.
+
+    `abandons`: it is stopped when its lease is lost; otherwise it goes on, because what it finds out is worth recording.
+    """
+
+    run: Callable[[LeasedJob], Awaitable[None]]
+    abandons: bool = True
+
+
+@dataclass(frozen=True)
+class Leasing:
+    """Times in seconds. A job whose worker is not heard of for `lease` is taken from it; `drain`: how long jobs may go on at
+    the end before their leases are given up."""
+
+    concurrency: int = 100
+    lease: float = 30.0
+    drain: float = 15.0
+
+
+class Leases:
+    """The jobs of one process."""
+
+    def __init__(self, acting: Acting, runners: Mapping[str, Runner], leasing: Leasing) -> None:
+        self._acting = acting
+        self._runners = runners
+        self._leasing = leasing
+        self._running: dict[Lease, tuple[LeasedJob, asyncio.Task[None]]] = {}
+        self._some_running = asyncio.Event()
+        self._after_tenant = jobs.NOBODY
+
+    @property
+    def running(self) -> int:
+        """Jobs under way."""
+        return len(self._running)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Lease and run until told to stop; then let what runs come to its end."""
+        heartbeat = asyncio.create_task(self._keep_alive())
+        try:
+            with self._acting.wakeups.jobs(self._runners) as woken:
+                self._woken = woken
+                stopping = asyncio.create_task(self._wake_at(stop))
+                while not stop.is_set():
+                    woken.clear()
+                    await self._fill(stop)
+                stopping.cancel()
+            await self._drain()
+        finally:
+            heartbeat.cancel()
+            await asyncio.gather(heartbeat, return_exceptions=True)
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._woken.set()
+
+    async def _fill(self, stop: asyncio.Event) -> None:
+        """Lease as much as there is room for, and wait until it is worth looking again."""
+        room = self._leasing.concurrency - len(self._running)
+        due = None
+        if room:
+            try:
+                due = await self._lease(room, stop)
+            except (psycopg.OperationalError, PoolTimeout) as error:
+                log.warning("No jobs for now: %s", error, extra={"action": "lease"})
+                due = PAUSE_SECONDS
+        await wait(self._woken, due)
+
+    async def _lease(self, room: int, stop: asyncio.Event) -> float | None:
+        types, leasing = list(self._runners), self._leasing
+        async with self._acting.pool.connection() as connection:
+            leased = await jobs.lease(
+                connection, types, room, leasing.lease, self._acting.worker_id, after_tenant=self._after_tenant
+            )
+            if stop.is_set():
+                await jobs.give_back(connection, [job.lease for job in leased])
+                return 0
+            due = None if len(leased) == room else await jobs.seconds_to_job(connection, types)
+        for job in leased:
+            task = asyncio.create_task(self._run(job), name=f"{job.type} {job.id}")
+            self._running[job.lease] = job, task
+            task.add_done_callback(partial(self._ended, job))
+        if leased:
+            self._after_tenant = leased[-1].tenant_id
+            self._some_running.set()
+        return due
+
+    def _ended(self, job: LeasedJob, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("A job is left to its lease", exc_info=error, extra={"action": "job", "job_id": str(job.id)})
+        del self._running[job.lease]
+        if not self._running:
+            self._some_running.clear()
+        self._woken.set()
+
+    # One job
+
+    async def _run(self, job: LeasedJob) -> None:
+        details = {"action": "job", "tenant_id": str(job.tenant_id), "job_id": str(job.id), "type": job.type}
+        try:
+            await self._runners[job.type].run(job)
+        except LeaseLost:
+            log.info("A job was lost to its lease or to its execution's end", extra=details)
+        except (Contended, StoreError, psycopg.OperationalError, PoolTimeout) as error:
+            log.warning("A job is left to its lease: %s", error, extra=details)
+        except Refusal as refusal:
+            log.warning("What a job came to is refused: %s", refusal, extra=details)
+            await self._give_up(job, refusal.code, refusal.message, None)
+        except Exception as error:
+            log.exception("A job's runner broke", extra=details)
+            pause = timedelta(seconds=2**job.attempt)
+            await self._give_up(job, type(error).__name__, str(error), pause if job.attempt < FAULTS else None)
+
+    async def _give_up(self, job: LeasedJob, kind: str, message: str, pause: timedelta | None) -> None:
+        """No command of its own ended the job: another try after a pause, or dead (None)."""
+        error = {"type": kind, "message": message.encode(errors="replace").decode()}
+        then = Fence(job.id, job.fence, "dead" if pause is None else "retry", pause or timedelta(0), error)
+        try:
+            await self._acting.do(job.tenant_id, "job.give_up", lambda _: Decided(fences=(then,)))
+        except LeaseLost:
+            log.info("The job is over already", extra={"action": "job", "job_id": str(job.id)})
+        except (Refusal, StoreError, PydanticSerializationError) as error:
+            log.warning("The job is left to its lease: %s", error, extra={"action": "job", "job_id": str(job.id)})
+
+    # While they run, and at the end
+
+    async def _keep_alive(self) -> None:
+        """Prolong all leases, three times in the length of one."""
+        while True:
+            await self._some_running.wait()
+            await asyncio.sleep(self._leasing.lease / 3)
+            await self.beat()
+
+    async def beat(self) -> None:
+        """One heartbeat for every job that runs. Where a lease is lost, the job is stopped."""
+        before = list(self._running)
+        if not before:
+            return
+        try:
+            async with self._acting.pool.connection() as connection:
+                kept = await jobs.heartbeats(connection, before)
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            log.warning("No heartbeat: %s", error, extra={"action": "heartbeat"})
+            return
+        for lease in set(before) - kept.keys():
+            job, task = self._running.get(lease, (None, None))
+            if job is not None and task is not None and self._runners[job.type].abandons:
+                task.cancel()
+
+    async def _drain(self) -> None:
+        tasks = {task for _, task in self._running.values()}
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=self._leasing.drain)
+        if not late:
+            return
+        leases = list(self._running)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        log.warning("%d jobs did not end in time; others may take them up", len(late), extra={"action": "drain"})
+        async with self._acting.pool.connection() as connection:
+            await jobs.surrender(connection, leases)

@@ -1,0 +1,57 @@
+"""Task handlers in the worker's own process: a type of job, and the function that does it."""
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from domain.facts import Decided, Json, View
+from domain.retry import Failure
+from engine.jobs import complete_job, continue_run, fail_job
+from runtime.failpoints import failpoint
+from store.jobs import LeasedJob
+from worker.acting import Acting
+from worker.leases import Runner
+
+Task: TypeAlias = Callable[[LeasedJob], Awaitable[Json]]
+"""Takes the job (`input` is what the node gives) and returns the output. Raises TaskFailed, or anything else: a fault."""
+
+
+class TaskFailed(Exception):
+    """The task could not be done. Another attempt may follow, by the node's policy, where it is `retryable`."""
+
+    def __init__(self, type: str, message: str, *, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.failure = Failure(type, message, retryable)
+
+
+def task_runner(acting: Acting, task: Task) -> Runner:
+    """Runs a function for a job, and reports what came of it."""
+
+    async def run(job: LeasedJob) -> None:
+        try:
+            output = await task(job)
+        except TaskFailed as failed:
+            failure = failed.failure
+        except Exception as error:
+            failure = Failure(type(error).__name__, str(error))
+        else:
+            failpoint("worker.task_done")
+            await acting.do(job.tenant_id, "job.complete", lambda view: complete_job(view, acting.engine, job, output))
+            failpoint("worker.task_reported")
+            return
+        jitter = random.random()
+        await acting.do(job.tenant_id, "job.fail", lambda view: fail_job(view, acting.engine, job, failure, jitter=jitter))
+
+    return Runner(run)
+
+
+def continue_runner(acting: Acting) -> Runner:
+    """Takes up executions where a command had done its share of steps."""
+
+    async def run(job: LeasedJob) -> None:
+        def decide(view: View) -> Decided:
+            return continue_run(view, acting.engine, job)
+
+        await acting.do(job.tenant_id, "execution.continue", decide)
+
+    return Runner(run)
