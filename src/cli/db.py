@@ -3,6 +3,7 @@
 import signal
 import subprocess
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,6 +68,75 @@ def status() -> None:
     for standing in standings:
         since = standing.applied_at.isoformat(" ", "seconds") if standing.applied_at else "pending"
         print(f"{since:<27}{standing.migration}")
+
+
+ExceptOption = Annotated[
+    list[str] | None, typer.Option("--except", metavar="SCHEMA", help="Leave a schema out (a replay's, say); may be repeated.")
+]
+
+
+@app.command()
+def check(
+    but_not: ExceptOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare the database's schema with what the migrations make. Exit code 0: equal, 1: it has drifted."""
+    import json
+    from dataclasses import asdict
+
+    from runtime import migrations
+    from runtime.drift import both_sides
+    from runtime.settings import load_settings
+
+    sides = both_sides(load_settings(), migrations.load(), but_not or ())
+    drifts = sides.drifts()
+    if as_json:
+        print(json.dumps({"equal": not drifts, "drifts": [asdict(drift) for drift in drifts]}, indent=2))
+    else:
+        for drift in drifts:
+            print(drift)
+        print(f"{len(drifts)} differences." if drifts else f"Equal: {len(sides.expected)} facts are what the migrations say.")
+    raise typer.Exit(1 if drifts else 0)
+
+
+@app.command()
+def generate(
+    name: Annotated[str, typer.Argument(help="What the migration is called: lower case, digits and underscores.")] = "drafted",
+    directory: Annotated[
+        Path | None, typer.Option("--to", help="Where to write it; default: beside the others.", file_okay=False, exists=True)
+    ] = None,
+    but_not: ExceptOption = None,
+) -> None:
+    """Draft the next migration from what was changed in the database by hand. Exit code 1: there is more to write yourself."""
+    import re
+
+    from runtime import migrations
+    from runtime.drift import both_sides, draft
+    from runtime.errors import OperatorError
+    from runtime.settings import load_settings
+
+    if re.fullmatch(r"[a-z0-9_]+", name) is None:
+        raise typer.BadParameter("lower case letters, digits and underscores", param_hint="NAME")
+    known = migrations.load()
+    sides = both_sides(load_settings(), known, but_not or ())
+    if sides.pending:
+        raise OperatorError(f"Migration {sides.pending[0]} is pending: apply it (gesta db migrate) before drafting the next.")
+    up, down = draft(sides.expected, sides.found), draft(sides.found, sides.expected)
+    if not (up.statements or up.undrafted):
+        print("Nothing to draft: the database is what the migrations say.")
+        return
+    for direction, half in (("up", up), ("down", down)):
+        path = (directory or migrations.DIRECTORY) / f"{len(known) + 1:04}_{name}.{direction}.sql"
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(half.text)
+        except OSError as error:
+            raise OperatorError(f"{path} cannot be written: {error.strerror}.") from error
+        print(f"drafted      {path}")
+    undrafted = sorted({*up.undrafted, *down.undrafted})
+    for kind, what in undrafted:
+        print(f"NOT drafted  {kind} {what}")
+    raise typer.Exit(1 if undrafted else 0)
 
 
 @app.command()

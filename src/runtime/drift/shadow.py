@@ -1,0 +1,112 @@
+"""Both sides of a comparison: the live database, and a database made from the migrations and dropped afterwards."""
+
+import secrets
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import Connection, sql
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import TupleRow
+
+from runtime import migrations
+from runtime.drift.catalog import Catalog, read_catalog, schemas_of
+from runtime.drift.compare import Drift, compare, role_drifts
+from runtime.errors import OperatorError
+from runtime.migrations import Migration
+from runtime.postgres import embedded
+from runtime.postgres.binaries import find_binaries
+from runtime.settings import Settings
+
+PREFIX = "gesta_shadow_"
+# Whatever a template was given stays out; any locale will do, and this one fits every encoding.
+CREATE = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
+DROP = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+MAY_CREATE = "SELECT rolcreatedb OR rolsuper, rolname::text FROM pg_roles WHERE rolname = session_user"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What the migrations say and what is there, both at the last migration that the live database knows."""
+
+    expected: Catalog
+    found: Catalog
+    pending: Sequence[Migration]
+    roles: Sequence[Drift]
+
+    def drifts(self) -> list[Drift]:
+        behind = [Drift("migration", str(migration), "applied", "pending") for migration in self.pending]
+        return [*behind, *self.roles, *compare(self.expected, self.found)]
+
+
+def both_sides(settings: Settings, known: Sequence[Migration], but_not: Collection[str] = ()) -> Sides:
+    """Read the live database and a shadow of it. ``but_not``: schemas to leave out.
+
+    Raises OperatorError where the live database is out of reach, knows other migrations, or no shadow can be made.
+    """
+    with _live(settings) as (live, maintenance):
+        standings = migrations.status(live, known)
+        applied = [standing.migration for standing in standings if standing.applied_at is not None]
+        with _shadow(live, maintenance, settings.postgres_bin) as shadow:
+            if applied:
+                migrations.migrate(shadow, applied)
+            expected = read_catalog(shadow, but_not=but_not)
+        found = read_catalog(live, schemas_of(expected), but_not)
+        return Sides(expected, found, known[len(applied) :], role_drifts(live))
+
+
+@contextmanager
+def _live(settings: Settings) -> Iterator[tuple[Connection[TupleRow], str]]:
+    """The database as its owner, and the address at which a database can perhaps be made."""
+    with ExitStack() as stack:
+        if settings.is_embedded:
+            server = stack.enter_context(embedded(settings.data_dir / "postgres", bin_directory=settings.postgres_bin))
+            # Our own server's superuser makes the shadow; it is migrated as gesta_owner, like every database.
+            live, maintenance = server.url("gesta_owner"), server.url("postgres")
+        elif settings.database_url is None:
+            raise OperatorError("DATABASE_URL is not set: it is the connection string of a login as gesta_owner.")
+        else:
+            live = maintenance = settings.database_url.get_secret_value()
+        yield stack.enter_context(migrations.owner_connection(live)), maintenance
+
+
+@contextmanager
+def _shadow(live: Connection[TupleRow], maintenance: str, programs: Path | None) -> Iterator[Connection[TupleRow]]:
+    """An empty database: on the same server where that is allowed, else on one of our own of the same major version."""
+    with migrations.owner_connection(maintenance) as maker:
+        row = maker.execute(MAY_CREATE).fetchone()
+        assert row is not None
+        if row[0]:
+            with _beside(maker, maintenance) as shadow:
+                yield shadow
+            return
+    major = live.info.server_version // 10_000
+    found = find_binaries(programs).major
+    if found != major:
+        raise OperatorError(
+            f"{row[1]} may not create databases, so the shadow needs a server here, and PostgreSQL {found} deparses otherwise "
+            f"than the live {major}: ALTER ROLE {row[1]} CREATEDB, or point GESTA_POSTGRES_BIN at PostgreSQL {major}'s programs."
+        )
+    with (
+        tempfile.TemporaryDirectory(prefix=PREFIX) as directory,
+        embedded(Path(directory), bin_directory=programs, durable=False) as server,
+        migrations.owner_connection(server.url("gesta_owner")) as shadow,
+    ):
+        yield shadow
+
+
+@contextmanager
+def _beside(maker: Connection[TupleRow], address: str) -> Iterator[Connection[TupleRow]]:
+    name = f"{PREFIX}{secrets.token_hex(4)}"
+    try:
+        maker.execute(CREATE.format(sql.Identifier(name)))
+    except psycopg.Error as error:
+        raise OperatorError(f"No shadow database: {error.diag.message_primary or error}") from error
+    try:
+        with migrations.owner_connection(make_conninfo(address, dbname=name)) as shadow:
+            yield shadow
+    finally:
+        maker.execute(DROP.format(sql.Identifier(name)))
