@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runtime.errors import OperatorError
-from runtime.settings import load_settings
 
 if TYPE_CHECKING:
     import httpx2
@@ -24,6 +23,8 @@ def apply_definition(
 ) -> None:
     """Make the definition in FILE the workflow's draft; the workflow is created where there is none of its key."""
     import httpx2
+
+    from runtime.settings import load_settings
 
     try:
         definition = json.loads(file.read_text())
