@@ -8,10 +8,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from runtime.addresses import Addresses, resolve
 from runtime.parent import VARIABLE
-from runtime.settings import load_settings
+
+if TYPE_CHECKING:
+    from runtime.addresses import Addresses
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +69,9 @@ class Supervised:
 
 def up() -> None:
     """Run everything: the database (where none is named), migrations, seeding, the API, the projector and a worker."""
+    from runtime.addresses import resolve
     from runtime.log import configure_logging
+    from runtime.settings import load_settings
 
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
@@ -75,7 +79,7 @@ def up() -> None:
         asyncio.run(_serve(addresses))
 
 
-async def _serve(addresses: Addresses) -> None:
+async def _serve(addresses: "Addresses") -> None:
     from cli.preparing import prepare
 
     stopping = asyncio.Event()
