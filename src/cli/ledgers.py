@@ -1,10 +1,12 @@
 """Which ledgers a command is about: `--tenant SLUG`, or all of them."""
 
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from uuid import UUID
 
 import typer
-from psycopg import AsyncConnection
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
 
 TenantOption = Annotated[str | None, typer.Option("--tenant", help="The tenant's slug or id, or “platform”; default: all.")]
 
@@ -22,7 +24,7 @@ class Ledger(NamedTuple):
     name: str
 
 
-async def ledgers(conn: AsyncConnection[Any], tenant: str | None) -> list[Ledger]:
+async def ledgers(conn: "AsyncConnection[Any]", tenant: str | None) -> list[Ledger]:
     """The ledgers meant, the platform's first. A wrong name is wrong usage."""
     cursor = await conn.execute(LEDGERS)
     known = [Ledger(*row) for row in await cursor.fetchall()]
