@@ -48,6 +48,7 @@ def status() -> None:
     from cli.ledgers import ledgers
     from projections.faults import faults
     from projections.freshness import lagging, position
+    from projections.skips import skips
     from runtime.addresses import resolve
     from runtime.pools import connect
     from runtime.settings import load_settings
@@ -60,6 +61,8 @@ def status() -> None:
                 at = await position(conn, ledger.tenant_id)
                 state = f"behind by {lag.head - lag.position}" if lag else "current"
                 print(f"{ledger.name:<30} {at:>10}  {state}")
+                for one in await skips(conn, ledger.tenant_id):
+                    print(f"{'':<30} {one.position:>10}  skipped: {one.reason} ({one.error})")
                 if fault:
                     print(f"{'':<30} {fault.position:>10}  cannot be applied ({fault.attempts} attempts): {fault.error}")
 
@@ -86,3 +89,32 @@ def retry(tenant: TenantOption = None) -> None:
 
     with resolve(load_settings()) as addresses:
         asyncio.run(wake(addresses.system))
+
+
+@app.command()
+def skip(
+    tenant: Annotated[str, typer.Option("--tenant", help="The tenant's slug or id, or “platform”.")],
+    position: Annotated[int, typer.Option("--position", help="The event that cannot be applied.", min=1)],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept for good, and shown by replay and verify.")],
+) -> None:
+    """Leave an event that cannot be applied out of the tables, and go on behind it. Nothing else can be skipped.
+
+    The event stays in the ledger. The tables do not show it, nor does the audit log; what relied on it may be held up next.
+    """
+    from cli.ledgers import ledgers
+    from projections import skips
+    from runtime.addresses import resolve
+    from runtime.pools import connect
+    from runtime.settings import load_settings
+
+    if not reason.strip():
+        raise typer.BadParameter("Say why.", param_hint="--reason")
+
+    async def leave_out(url: str) -> None:
+        async with connect(url, name="gesta projections") as conn:
+            (ledger,) = await ledgers(conn, tenant)
+            await skips.skip(conn, ledger.tenant_id, position, reason.strip())
+            print(f"{ledger.name}: event {position} is skipped.")
+
+    with resolve(load_settings()) as addresses:
+        asyncio.run(leave_out(addresses.system))

@@ -68,6 +68,8 @@ async def _replay(
                 found = await compared(conn, ledger.tenant_id)
                 verdict = "equal" if found.equal else found.unfoldable or f"{found.count} differences"
                 print(f"{ledger.name}: {found.position} events, {sum(found.rows.values())} rows, {verdict}")
+                for skip in found.skipped:
+                    print(f"  {skip}")
                 for difference in found.differences[:SHOWN]:
                     print(f"  {difference}")
                 equal = equal and found.equal

@@ -51,6 +51,7 @@ def _as_json(verdicts: "dict[str, Verdict]") -> list[dict[str, Any]]:
             "position": verdict.position,
             "rows": verdict.comparison.rows,
             "broken": verdict.broken,
+            "skipped": [{**skip._asdict(), "skipped_at": skip.skipped_at.isoformat()} for skip in verdict.comparison.skipped],
         }
         for name, verdict in verdicts.items()
     ]
@@ -61,6 +62,8 @@ def _print(verdicts: "dict[str, Verdict]") -> None:
         behind = verdict.events - verdict.position
         lag = f", tables behind by {behind}" if behind else ""
         print(f"{name}: {verdict.events} events{lag}: {'holds' if verdict.holds else 'BROKEN'}")
+        for skip in verdict.comparison.skipped:
+            print(f"  {skip}")
         for check, sentences in verdict.broken.items():
             for sentence in sentences[:SHOWN]:
                 print(f"  {check}: {sentence}")

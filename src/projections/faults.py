@@ -1,6 +1,7 @@
 """Events that the projector cannot apply: recorded in runtime.projection_faults, retried with growing intervals.
 
-The tenant's tables stand still before such an event; it is never skipped in silence, and the other tenants go on.
+The tenant's tables stand still before such an event, until it can be applied or somebody skips it (`projections.skips`); the
+other tenants go on.
 """
 
 from collections.abc import Collection
@@ -86,5 +87,10 @@ async def retry(conn: AsyncConnection[Any], now: datetime, tenant_id: UUID | Non
     cursor = await conn.execute(RETRY, {"now": now, "tenant": tenant_id})
     woken = [row[0] for row in await cursor.fetchall()]
     if woken:
-        await conn.execute(HINT, {"payload": ""})
+        await hint(conn)
     return woken
+
+
+async def hint(conn: AsyncConnection[Any]) -> None:
+    """Have the projector look at everything."""
+    await conn.execute(HINT, {"payload": ""})

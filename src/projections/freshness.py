@@ -1,12 +1,13 @@
 """projections.freshness: how far each tenant's tables are. The checkpoint that the projector moves on with the rows."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from domain.envelope import PLATFORM, RecordedEvent
+from domain.envelope import PLATFORM
 
 POSITION = "SELECT position FROM projections.freshness WHERE tenant_id = %(tenant)s"
 
@@ -45,6 +46,15 @@ class LostRace(Exception):
     """Another projector has moved a checkpoint meanwhile: read again from where it stands."""
 
 
+class Place(Protocol):
+    """Where a checkpoint can stand: a recorded event is such a place."""
+
+    @property
+    def position(self) -> int: ...
+    @property
+    def recorded_at(self) -> datetime: ...
+
+
 class Lag(NamedTuple):
     """A tenant whose tables are behind: they show `position`, the ledger reaches to `head`."""
 
@@ -76,7 +86,7 @@ async def lock(conn: AsyncConnection[Any], expected: Mapping[UUID, int]) -> None
         raise LostRace
 
 
-async def advance(conn: AsyncConnection[Any], old: Mapping[UUID, int], last: Mapping[UUID, RecordedEvent]) -> None:
+async def advance(conn: AsyncConnection[Any], old: Mapping[UUID, int], last: Mapping[UUID, Place]) -> None:
     """Move checkpoints on to the last event of each tenant, from where they stood. Raises LostRace."""
     tenants = list(old)
     moved = {

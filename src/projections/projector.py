@@ -23,6 +23,7 @@ from projections.faults import Fault
 from projections.flush import Batch, flush
 from projections.freshness import Lag, LostRace
 from projections.hints import Hints, listen, notify_projected
+from projections.portions import BYTES, SMALL, Size, Span, measure
 from projections.slots import Slots, slot_of
 from runtime.clock import Clock, SystemClock
 from runtime.errors import OperatorError
@@ -43,7 +44,10 @@ class Progress(NamedTuple):
 
 
 class Projector:
-    """One process's projector. `url`: as gesta_system; `listen_url`: the same, direct, where `url` leads through a pooler."""
+    """One process's projector. `url`: as gesta_system; `listen_url`: the same, direct, where `url` leads through a pooler.
+
+    A flush takes some `batch` events, and `batch_bytes` of them as they are stored, or a single larger one.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class Projector:
         clock: Clock | None = None,
         codec: Codec = JSON,
         batch: int = 1000,
+        batch_bytes: int = BYTES,
         sweep_seconds: float = 10.0,
     ) -> None:
         self._url = url
@@ -60,6 +65,7 @@ class Projector:
         self._clock = clock or SystemClock()
         self._codec = codec
         self._batch = batch
+        self._bytes = batch_bytes
         self._sweep_seconds = sweep_seconds
         self._waiting: set[UUID] = set()
         """Tenants that wait for the platform's tables."""
@@ -158,25 +164,37 @@ class Projector:
         """Read a portion of each tenant's events and flush them together. Returns the tenants that wait for the platform."""
         waiting: set[UUID] = set()
         batches: list[Batch] = []
-        size = 0
-        for lag in lags:
-            records = await self._read(conn, flusher, lag)
+        events = weight = 0
+        chosen = list(lags)
+        sizes = await self._sizes(conn, chosen)
+        for lag in chosen:
+            size = sizes.get(lag.tenant_id, Size(self._batch, 0))
+            if batches and weight + size.bytes > self._bytes:
+                await flusher.flush(batches)
+                batches, events, weight = [], 0, 0
+            records = await self._read(conn, flusher, lag, size.events)
             ready = records if lag.tenant_id == PLATFORM else before_waiting(records, platform_position)
             if len(ready) < len(records):
                 waiting.add(lag.tenant_id)
             if ready:
                 batches.append(Batch(lag.tenant_id, lag.position, ready))
-                size += len(ready)
-            if size >= self._batch:
+                events += len(ready)
+                weight += size.bytes
+            if events >= self._batch:
                 await flusher.flush(batches)
-                batches, size = [], 0
+                batches, events, weight = [], 0, 0
         if batches:
             await flusher.flush(batches)
         return waiting
 
-    async def _read(self, conn: Connection, flusher: "Flusher", lag: Lag) -> list[RecordedEvent]:
+    async def _sizes(self, conn: Connection, lags: Sequence[Lag]) -> dict[UUID, Size]:
+        """How much to read of each tenant, where there is more than a little to read in all."""
+        if sum(lag.head - lag.position for lag in lags) <= SMALL:
+            return {}
+        return await measure(conn, [Span(*lag) for lag in lags], self._batch, self._bytes)
+
+    async def _read(self, conn: Connection, flusher: "Flusher", lag: Lag, limit: int) -> list[RecordedEvent]:
         """The next events of a tenant, fewer if one of them cannot be decoded; where it is the first, that is a fault."""
-        limit = self._batch
         while True:
             try:
                 return await read_ledger(conn, lag.tenant_id, lag.position, limit, up_to=lag.head, codec=self._codec)

@@ -17,8 +17,10 @@ from domain.envelope import PLATFORM, RecordedEvent
 from projections import freshness
 from projections.audit_logs import TABLE as AUDIT_LOGS
 from projections.normal import exact_json, normal
+from projections.portions import Span, measure
 from projections.registry import TABLES, apply, fold, new_rows
 from projections.rows import Rows, TableRows
+from projections.skips import Skip, skips
 from projections.table import Key, Row, Table
 from store.reading import read_ledger
 
@@ -62,6 +64,8 @@ class Comparison:
     """Live rows by table."""
     differences: list[Difference] = field(default_factory=list)
     count: int = 0
+    skipped: list[Skip] = field(default_factory=list)
+    """Events that were left out of the tables, and of this fold, on purpose."""
     unfoldable: str | None = None
     """Why the ledger cannot be folded up to the position; nothing after that was compared."""
 
@@ -96,11 +100,12 @@ async def replay(conn: AsyncConnection[Any], tenant_id: UUID, up_to: int | None 
 
 async def compare(conn: AsyncConnection[Any], tenant_id: UUID, position: int) -> Comparison:
     """As `replay`, within the caller's snapshot. Raises UnknownTopic and Undecodable."""
-    found = Comparison(tenant_id, position)
+    left_out = [skip for skip in await skips(conn, tenant_id) if skip.position <= position]
+    found = Comparison(tenant_id, position, skipped=left_out)
     rows = new_rows()
     audited = 0
     found.rows[AUDIT_LOGS.name] = 0
-    async for records in portions(conn, tenant_id, position):
+    async for records in portions(conn, tenant_id, position, [skip.position for skip in left_out]):
         found.unfoldable = fold_all(rows, records)
         if found.unfoldable is not None:
             return found
@@ -127,22 +132,27 @@ def fold_all(rows: Rows, records: Iterable[RecordedEvent]) -> str | None:
 
 
 async def rebuild(conn: AsyncConnection[Any], tenant_id: UUID, up_to: int) -> Rows:
-    """All rows of a tenant as they were at a position."""
+    """All rows of a tenant as they were at a position, without the events that are skipped by now."""
     rows = new_rows()
-    async for records in portions(conn, tenant_id, up_to):
+    async for records in portions(conn, tenant_id, up_to, [skip.position for skip in await skips(conn, tenant_id)]):
         fold(rows, records)
     return rows
 
 
-async def portions(conn: AsyncConnection[Any], tenant_id: UUID, up_to: int) -> AsyncIterator[list[RecordedEvent]]:
-    """A ledger's events in order, a thousand at a time."""
+async def portions(
+    conn: AsyncConnection[Any], tenant_id: UUID, up_to: int, without: Iterable[int] = ()
+) -> AsyncIterator[list[RecordedEvent]]:
+    """A ledger's events in order, in portions of limited size; those at the positions of `without` are not even read."""
     after = 0
-    while after < up_to:
-        records = await read_ledger(conn, tenant_id, after, PORTION, up_to=up_to)
-        if not records:
-            return
-        yield records
-        after = records[-1].position
+    for end in (*(position - 1 for position in sorted(without) if position <= up_to), up_to):
+        while after < end:
+            within = (await measure(conn, [Span(tenant_id, after, end)], PORTION)).get(tenant_id)
+            if within is None:
+                break
+            records = await read_ledger(conn, tenant_id, after, within.events, up_to=end)
+            yield records
+            after = records[-1].position
+        after = end + 1
 
 
 async def _compare_audit(conn: AsyncConnection[Any], rows: Rows, found: Comparison, after: int, up_to: int) -> None:

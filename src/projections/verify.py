@@ -14,6 +14,7 @@ from domain.refusal import CommandRefused
 from projections import freshness
 from projections.replay import Comparison, compare, portions, snapshot
 from projections.rules import Rules
+from projections.skips import skips
 from store.codec import Undecodable
 from store.reading import head
 from store.topics import UnknownTopic, topics_of
@@ -96,12 +97,13 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
             comparison = await compare(conn, tenant_id, min(position, last))
         except (UnknownTopic, Undecodable) as error:
             comparison = Comparison(tenant_id, min(position, last), unfoldable=str(error))
+        skipped = sum(skip.position <= position for skip in await skips(conn, tenant_id))
         unfoldable = [] if comparison.unfoldable is None else [comparison.unfoldable]
         broken = {
             "ledger": ledger,
             "tables": unfoldable + [str(difference) for difference in comparison.differences],
             "freshness": [] if position <= last else [f"The tables stand at {position}, the ledger ends at {last}."],
-            "audit_logs": await _audit(conn, tenant_id, position),
+            "audit_logs": await _audit(conn, tenant_id, position, skipped),
             "commands": await _commands(conn, tenant_id),
             "claims": await _claims(conn, tenant_id, rules),
             "activations": await _activations(conn, tenant_id),
@@ -121,10 +123,12 @@ async def _walk(conn: AsyncConnection[Any], tenant_id: UUID, last: int, rules: R
     return rules.broken
 
 
-async def _audit(conn: AsyncConnection[Any], tenant_id: UUID, position: int) -> list[str]:
+async def _audit(conn: AsyncConnection[Any], tenant_id: UUID, position: int, skipped: int) -> list[str]:
     cursor = await conn.execute(AUDIT, {"tenant": tenant_id, "position": position})
     rows, within = await cursor.fetchone() or (0, 0)
-    return [] if rows == within == position else [f"{rows} rows, {within} of them within the {position} events projected."]
+    if rows == within == position - skipped:
+        return []
+    return [f"{rows} rows, {within} of them within the {position} events projected, {skipped} of which were skipped."]
 
 
 async def _commands(conn: AsyncConnection[Any], tenant_id: UUID) -> list[str]:
