@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
 
-from domain.facts import Aggregate, Claim, Decided, Event, Fact, Json, Refusal, RuleViolation
+from domain.facts import Aggregate, Claim, Decided, Event, Fact, Fence, Job, Json, Refusal, RuleViolation, Timer
 
 S = TypeVar("S")
 TENANT_ID = UUID(int=0xA)
@@ -17,6 +17,12 @@ class NameTaken(RuleViolation):
     """Another stream holds this name."""
 
     code = "name_taken"
+
+
+class LeaseLost(RuleViolation):
+    """The job is not there any more."""
+
+    code = "lease_lost"
 
 
 @dataclass
@@ -60,6 +66,8 @@ class Story:
     view: FactsView
     decided: Decided = field(default_factory=Decided)
     refusal: Refusal | None = None
+    jobs: dict[UUID, Job] = field(default_factory=dict)
+    timers: dict[UUID, Timer] = field(default_factory=dict)
 
     def when(self, decision: Callable[[FactsView], Decided]) -> "Story":
         """Decide on what happened so far. What is decided becomes part of it; a refusal changes nothing."""
@@ -67,13 +75,30 @@ class Story:
         try:
             decided = decision(replace(self.view))
             kept = set(self.view.claims) - set(decided.releases)
+            self._check(decided.fences)
             for claim in decided.claims:
                 if any((held.scope, held.name) == (claim.scope, claim.name) and held.owner != claim.owner for held in kept):
                     raise NameTaken(claim.name)
         except Refusal as refusal:
             return replace(self, decided=Decided(), refusal=refusal)
         claims = tuple(sorted(kept | set(decided.claims), key=lambda claim: (claim.scope, claim.name)))
-        return Story(replace(self.view, facts=self.view.facts + decided.facts, claims=claims), decided)
+        view = replace(self.view, facts=self.view.facts + decided.facts, claims=claims)
+        return Story(view, decided, jobs=self._jobs_after(decided), timers=self._timers_after(decided))
+
+    def _check(self, fences: tuple[Fence, ...]) -> None:
+        if any(fence.job_id not in self.jobs for fence in fences):
+            raise LeaseLost
+
+    def _jobs_after(self, decided: Decided) -> dict[UUID, Job]:
+        gone = {*decided.dropped_jobs, *(fence.job_id for fence in decided.fences if fence.then == "done")}
+        kept = {job_id: job for job_id, job in self.jobs.items() if job_id not in gone}
+        assert not kept.keys() & {job.id for job in decided.jobs}, "a job is given once"
+        return kept | {job.id: job for job in decided.jobs}
+
+    def _timers_after(self, decided: Decided) -> dict[UUID, Timer]:
+        kept = {timer_id: timer for timer_id, timer in self.timers.items() if timer_id not in decided.dropped_timers}
+        assert not kept.keys() & {timer.id for timer in decided.timers}, "a timer is set once"
+        return kept | {timer.id: timer for timer in decided.timers}
 
     def then(self, *events: Event) -> "Story":
         """Exactly these events were decided, in this order."""

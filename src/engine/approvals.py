@@ -59,7 +59,7 @@ def decide_approval(
         "outcome_kind": chosen.kind,
         "version": view.version(request_id) + len(events),
     }
-    return Decided(tuple(run.facts), (), run.releases, {"approval": resolved, "execution": answer(run)})
+    return run.decided({"approval": resolved, "execution": answer(run)})
 
 
 def _accept_form(approval: Approval, chosen: Outcome, form: Json) -> None:

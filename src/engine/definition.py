@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 from domain.facts import Json
+from domain.retry import RetryPolicy
+from engine.policies import read_retry, read_timeout
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,10 @@ class Node:
     id: str
     type: str
     config: Json
+    name: str | None = None
+    retry: RetryPolicy | None = None
+    """None: one attempt."""
+    timeout: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ def parse(definition: Json) -> Definition:
     """Read a definition whose shape is sound (`engine.validate`: no findings of the shape)."""
     return Definition(
         definition["key"],
-        tuple(Node(node["id"], node["type"], node.get("config") or {}) for node in definition["nodes"]),
+        tuple(_node(node) for node in definition["nodes"]),
         tuple(
             Edge(index, edge["source"], edge.get("source_handle") or "success", edge["target"], edge.get("when"))
             for index, edge in enumerate(definition["edges"])
@@ -59,3 +66,7 @@ def parse(definition: Json) -> Definition:
         definition.get("output_schema"),
         definition.get("search_attributes") or {},
     )
+
+
+def _node(node: Json) -> Node:
+    return Node(node["id"], node["type"], node.get("config") or {}, node.get("name"), read_retry(node), read_timeout(node))

@@ -1,16 +1,24 @@
-"""What the rooms above use of the engine. Publishing's side of it is `engine.validate`."""
+"""What the rooms above use of the engine. AI tasks' side of it is `engine.ai_tasks`, publishing's is `engine.validate`."""
 
 from domain.approval import Decider
 from engine.approvals import decide_approval
 from engine.executions import cancel, open_items, pause, resume, signal, start, terminate
+from engine.jobs import complete_job, continue_run, fail_job
+from engine.lapses import lapse_job
 from engine.plans import Engine, Limits
+from engine.timers import expire
 
 __all__ = [
     "Decider",
     "Engine",
     "Limits",
     "cancel",
+    "complete_job",
+    "continue_run",
     "decide_approval",
+    "expire",
+    "fail_job",
+    "lapse_job",
     "open_items",
     "pause",
     "resume",

@@ -1,4 +1,4 @@
-"""Decisions about executions: start, cancel, terminate, pause, resume, signal."""
+"""Decisions about executions: start, cancel, terminate, pause, resume, signal, continue."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -17,10 +17,12 @@ from domain.execution import (
 from domain.facts import Claim, Decided, Fact, FieldError, Invalid, Json, NotFound, RuleViolation, View
 from domain.workflow import WORKFLOW, Workflow
 from engine.expressions import ExpressionError, resolve
+from engine.nodes import BY_NAME
 from engine.plan import Plan
 from engine.plans import Engine
 from engine.run import Run, base_variables, business_claim
 from engine.schema import faults
+from engine.work import timeouts
 
 
 class NoSuchWorkflow(NotFound):
@@ -132,7 +134,7 @@ def start(
     run.pending.append(FIRST_TOKEN)
     run.advance()
     result = summary(execution_id, run.state, sum(fact.stream_id == execution_id for fact in run.facts))
-    return Decided(tuple(run.facts), _claims(view, execution_id, run.state), result=result)
+    return run.decided(result, _claims(view, execution_id, run.state))
 
 
 def cancel(view: View, engine: Engine, execution_id: UUID, reason: str | None = None, by: UUID | None = None) -> Decided:
@@ -144,22 +146,29 @@ def terminate(view: View, engine: Engine, execution_id: UUID, reason: str | None
     """End it at once."""
     run = take_up(view, engine, execution_id, read_live(view, execution_id))
     run.cancel(reason, by)
-    return Decided(tuple(run.facts), (), run.releases, answer(run))
+    return run.decided(answer(run))
 
 
 def pause(view: View, _engine: Engine, execution_id: UUID, reason: str | None = None) -> Decided:
-    """Nothing moves while it is paused: its approval requests cannot be decided."""
+    """No token moves while it is paused, and timeouts keep what was left of them: its approval requests cannot be decided.
+
+    Work that was handed out goes on: what comes of it is recorded, and what follows from it waits.
+    """
     state = read_live(view, execution_id)
     if state.status == "paused":
         raise ExecutionIsPaused
-    return _record(view, execution_id, state, ExecutionPaused(reason))
+    paused = _record(view, execution_id, state, ExecutionPaused(reason, view.now))
+    continuation = () if state.continuation is None else (state.continuation,)
+    return replace(paused, dropped_jobs=continuation, dropped_timers=timeouts(state.activations.values()))
 
 
-def resume(view: View, _engine: Engine, execution_id: UUID, reason: str | None = None) -> Decided:
+def resume(view: View, engine: Engine, execution_id: UUID, reason: str | None = None) -> Decided:
     state = read_live(view, execution_id)
     if state.status != "paused":
         raise NotPaused
-    return _record(view, execution_id, state, ExecutionResumed(reason))
+    run = take_up(view, engine, execution_id, state)
+    run.resume(ExecutionResumed(reason, view.now))
+    return run.decided(answer(run))
 
 
 def signal(view: View, _engine: Engine, execution_id: UUID, name: str, payload: Json = None) -> Decided:
@@ -195,18 +204,23 @@ def summary(execution_id: UUID, state: Execution, version: int) -> Json:
 
 
 def open_items(state: Execution) -> list[dict[str, str]]:
-    """What waits for somebody, in the order in which it was asked: {kind, id, node_id, activation_id}."""
+    """What waits for the world, in the order in which it was asked: {kind, id, node_id, activation_id}.
+
+    kind approval and ai_task: `id` is the request's, the AI task's; kind task: the job's, which is the activation's.
+    """
     waiting = sorted(state.activations.values(), key=lambda activation: activation.order)
     return [
-        {"kind": each.node_type, "id": str(each.child), "node_id": each.node_id, "activation_id": str(each.id)}
+        {
+            "kind": BY_NAME[each.node_type].opens,
+            "id": str(each.child or each.id),
+            "node_id": each.node_id,
+            "activation_id": str(each.id),
+        }
         for each in waiting
-        if each.child is not None
     ]
 
 
-def _record(
-    view: View, execution_id: UUID, state: Execution, event: ExecutionPaused | ExecutionResumed | ExecutionSignalled
-) -> Decided:
+def _record(view: View, execution_id: UUID, state: Execution, event: ExecutionPaused | ExecutionSignalled) -> Decided:
     after = evolve(state, event)
     return Decided((Fact(execution_id, event),), result=summary(execution_id, after, view.version(execution_id) + 1))
 

@@ -14,8 +14,10 @@ from engine.plan import Plan, compile_plan
 @dataclass(frozen=True)
 class Limits:
     steps_per_command: int = 1_000
-    """Activations started by one command."""
+    """Activations started by one command. Where more would follow, a job goes on from there."""
     steps_per_execution: int = 10_000
+    output_bytes: int = 1 << 20
+    """Of a worker's output, as JSON."""
     plans: int = 1_000
     """How many plans are kept compiled."""
 

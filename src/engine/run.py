@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from uuid import UUID
 
 from domain.execution import (
@@ -10,12 +11,15 @@ from domain.execution import (
     ActivationCancelled,
     ActivationCompleted,
     ActivationFailed,
+    ActivationRetried,
     ActivationStarted,
     Execution,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionEvent,
     ExecutionFailed,
+    ExecutionHeld,
+    ExecutionResumed,
     ExecutionStarted,
     Move,
     Problem,
@@ -23,14 +27,16 @@ from domain.execution import (
     evolve,
     problem_json,
 )
-from domain.facts import Claim, Fact, Json, View
+from domain.facts import Claim, Decided, Fact, Fence, Job, Json, View
 from domain.tokens import Lineage, Token
+from engine.definition import Node
 from engine.expressions import ExpressionError
 from engine.joins import Round, close_round
 from engine.nodes.kind import Done, Ended, Failed, InvalidValue, NodeType, Outcome, Visit, Waiting
 from engine.plan import Plan
 from engine.plans import Engine
 from engine.schema import faults
+from engine.work import CONTINUE, TIMEOUT, Work
 
 
 class Nodes(Mapping[str, Json]):
@@ -51,7 +57,7 @@ class Nodes(Mapping[str, Json]):
 
 @dataclass
 class Run:
-    """A decision in the making. `pending`: tokens that were sent on and have not arrived yet."""
+    """A decision in the making. `pending`: tokens that were sent on and have not arrived yet, those held from before included."""
 
     view: View
     engine: Engine
@@ -59,26 +65,42 @@ class Run:
     execution_id: UUID
     state: Execution
     facts: list[Fact] = field(default_factory=list)
-    pending: deque[int] = field(default_factory=deque)
+    pending: deque[int] = field(init=False)
+    work: Work = field(default_factory=Work)
     steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.pending = deque(self.state.held)
+        self._continuation = self.state.continuation
 
     # --- What happens to activations ----------------------------------------------------------------------------------
 
     def advance(self) -> None:
         """Let every token arrive, then see whether the execution is over.
 
-        Tokens that a command leaves pending are in the state: once there are jobs, a `continue` job can take them up from
-        there instead of `step_limit` when `steps_per_command` is reached.
+        Tokens do not arrive while it is paused, nor beyond a command's share of steps: those are held.
         """
-        while self.pending and self.state.live:
-            token = self.state.tokens.get(self.pending.popleft())
-            if token is None:
-                continue  # a join has taken it meanwhile
-            taken = self._taken_by(token)
-            if taken is not None and self._within_limits(token.target):
-                self._visit(token.target, taken)
-        if self.state.live and not self.state.activations:
+        while self.pending and self.state.status == "running":
+            token = self.state.tokens.get(self.pending[0])
+            taken = None if token is None else self._taken_by(token)
+            if token is not None and taken is not None:
+                if self.steps >= self.engine.limits.steps_per_command:
+                    break
+                self.steps += 1
+                if self.state.steps < self.engine.limits.steps_per_execution:
+                    self._visit(token.target, taken)
+                else:
+                    self._stop_before(token.target)
+            self.pending.popleft()
+        self._hold()
+        if self.state.live and not self.state.activations and not self.state.held:
             self._settle()
+
+    def resume(self, resumed: ExecutionResumed) -> None:
+        self._record(resumed)
+        for activation in self.state.activations.values():
+            self.work.set_timeout(self.execution_id, activation)
+        self.advance()
 
     def complete(self, activation_id: UUID, handle: str, output: Json) -> None:
         activation = self.state.activations[activation_id]
@@ -108,6 +130,19 @@ class Run:
         self._record(ActivationFailed(activation_id, activation.node_id, problem, handle, moves))
         self.pending.extend(move.token for move in moves)
 
+    def retry(self, activation_id: UUID, problem: Problem, delay: timedelta) -> None:
+        """An attempt failed, and another one will follow."""
+        activation = self.state.activations[activation_id]
+        milliseconds = delay // timedelta(milliseconds=1)
+        self._record(ActivationRetried(activation_id, activation.node_id, problem, activation.attempt, milliseconds))
+
+    def time_out(self, activation_id: UUID) -> None:
+        """The visit has taken too long: whatever it waits for is given up."""
+        activation = self.state.activations[activation_id]
+        self.facts.extend(self.plan.types[activation.node_id].expire(activation))
+        message = f"{activation.node_id} was not done in time."
+        self.fail(activation_id, Problem(TIMEOUT, message, activation.attempt), TIMEOUT)
+
     def cancel(self, reason: str | None, by: UUID | None) -> None:
         self._cancel_activations(tuple(self.state.activations.values()), "execution_cancelled")
         self._record(ExecutionCancelled(reason, by))
@@ -118,36 +153,31 @@ class Run:
             return Round((token.id,))
         return close_round(self.plan, self.state, token, gather(node, len(self.plan.queues[node.id])))
 
-    def _within_limits(self, node_id: str) -> bool:
-        limits = self.engine.limits
-        if self.steps < limits.steps_per_command and self.state.steps < limits.steps_per_execution:
-            self.steps += 1
-            return True
-        self._fail_execution("step_limit", f"Too many steps: the execution was stopped before {node_id}.", node_id)
-        return False
-
     def _visit(self, node_id: str, taken: Round) -> None:
-        activation_id, node_type = self.view.new_id(), self.plan.types[node_id]
-        lineage = self.state.tokens[taken.tokens[0]].lineage
-        outcome = self._outcome(activation_id, node_id, node_type, lineage)
-        child = outcome.child if isinstance(outcome, Waiting) else None
-        visit = self.state.visits.get(node_id, 0) + 1
+        node_type, node = self.plan.types[node_id], self.plan.nodes[node_id]
+        visit = self._seen(node, self.state.tokens[taken.tokens[0]].lineage)
+        activation_id, outcome = visit.activation_id, self._outcome(node_type, visit)
         self._record(
             ActivationStarted(
                 activation_id,
                 node_id,
                 node_type.name,
-                visit,
+                self.state.visits.get(node_id, 0) + 1,
                 taken.tokens,
+                outcome.input if isinstance(outcome, Waiting) else None,
                 swallowed=taken.swallowed,
                 scope=taken.scope,
-                child=child,
+                child=outcome.child if isinstance(outcome, Waiting) else None,
+                timeout_at=visit.timeout_at if isinstance(outcome, Waiting) else None,
             )
         )
         self._cancel_activations(taken.cancelled, f"{node_id}_closed")
         match outcome:
             case Waiting():
                 self.facts.extend(outcome.facts)
+                if outcome.job is not None:
+                    self.work.give(outcome.job)
+                self.work.set_timeout(self.execution_id, self.state.activations[activation_id])
             case Done():
                 self.complete(activation_id, outcome.handle, outcome.output)
             case Ended():
@@ -157,10 +187,15 @@ class Run:
             case Failed():
                 self._fail_unhandled(self.state.activations[activation_id], outcome.problem)
 
-    def _outcome(self, activation_id: UUID, node_id: str, node_type: NodeType, lineage: Lineage) -> Outcome:
+    def _seen(self, node: Node, lineage: Lineage) -> Visit:
         variables = self._variables(Nodes(self.state.results, lineage))
-        node = self.plan.nodes[node_id]
-        visit = Visit(self.view, self.engine.evaluator, node, self.execution_id, self.state, activation_id, variables)
+        timeout_at = None if node.timeout is None else self.view.now + node.timeout
+        return Visit(
+            self.view, self.engine.evaluator, node, self.execution_id, self.state, self.view.new_id(), variables, timeout_at
+        )
+
+    @staticmethod
+    def _outcome(node_type: NodeType, visit: Visit) -> Outcome:
         try:
             return node_type.run(visit)
         except ExpressionError as error:
@@ -185,6 +220,17 @@ class Run:
         assert self.state.started is not None
         return {**base_variables(self.view, self.execution_id, self.state.started), "nodes": nodes}
 
+    def _hold(self) -> None:
+        """Record which tokens have not arrived, and the job that takes them up, where that has changed."""
+        if not self.pending and not self.state.held:
+            return
+        held = tuple(token for token in self.pending if token in self.state.tokens)
+        job_id = None
+        if held and self.state.status == "running":
+            job_id = self._continuation or self.view.new_id()
+        if (held, job_id) != (self.state.held, self.state.continuation):
+            self._record(ExecutionHeld(held, job_id))
+
     # --- How it ends --------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
@@ -201,8 +247,11 @@ class Run:
         else:
             self._record(ExecutionCompleted(output))
 
+    def _stop_before(self, node_id: str) -> None:
+        self._fail_execution("step_limit", f"Too many steps: the execution was stopped before {node_id}.", node_id)
+
     def _fail_unhandled(self, activation: Activation, problem: Problem) -> None:
-        self._record(ActivationFailed(activation.id, activation.node_id, problem))
+        self._record(ActivationFailed(activation.id, activation.node_id, replace(problem, attempts=activation.attempt)))
         self._fail_execution(problem.type, problem.message, activation.node_id)
 
     def _fail_execution(self, code: str, message: str, node_id: str | None) -> None:
@@ -215,11 +264,45 @@ class Run:
             self.facts.extend(self.plan.types[activation.node_id].cancel(activation, reason))
 
     def _record(self, event: ExecutionEvent) -> None:
+        if isinstance(event, ActivationCompleted | ActivationFailed | ActivationCancelled):
+            self._take_back_work(self.state.activations[event.activation_id])
         self.facts.append(Fact(self.execution_id, event))
         self.state = evolve(self.state, event)
 
+    def _take_back_work(self, activation: Activation) -> None:
+        self.work.stop_timeout(activation)
+        if self.plan.types[activation.node_id].works:
+            self.work.take_back(activation.id)
+
+    # --- What it comes to ---------------------------------------------------------------------------------------------
+
+    def decided(self, result: Json, claims: tuple[Claim, ...] | None = None, fence: Fence | None = None) -> Decided:
+        """Everything that was decided. `claims`: given at the start, when there is nothing yet that the end would release.
+
+        `fence`: by which the job that led here is held; it says what becomes of that job.
+        """
+        before, after = self._continuation, self.state.continuation
+        if after != before:
+            if before is not None:
+                self.work.take_back(before)
+            if after is not None:
+                assert self.state.started is not None
+                self.work.give(Job(after, CONTINUE, None, self.execution_id, priority=self.state.started.priority))
+        fenced = None if fence is None else fence.job_id
+        return Decided(
+            tuple(self.facts),
+            claims or (),
+            self._releases if claims is None else (),
+            result,
+            tuple(self.work.jobs.values()),
+            () if fence is None else (fence,),
+            tuple(job_id for job_id in self.work.dropped_jobs if job_id != fenced),
+            tuple(self.work.timers.values()),
+            tuple(self.work.dropped_timers),
+        )
+
     @property
-    def releases(self) -> tuple[Claim, ...]:
+    def _releases(self) -> tuple[Claim, ...]:
         """The names that the execution holds no longer, once it is over."""
         claim = None if self.state.live else business_claim(self.execution_id, self.state)
         return () if claim is None else (claim,)

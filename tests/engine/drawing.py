@@ -1,6 +1,8 @@
 """Definitions in a few words, and the usual beginnings of a story about an execution."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,11 +27,11 @@ EVALUATOR = CelEvaluator()
 
 
 def drawing(nodes: dict[str, Any], *edges: str, **more: Json) -> Json:
-    """nodes: id → type or (type, config); edges: "a > b", "a.handle > b", "a > b if <CEL>"."""
+    """nodes: id → type, (type, config) or (type, config, other fields); edges: "a > b", "a.handle > b", "a > b if <CEL>"."""
     drawn = [
         {"id": node_id, "type": kind, "config": {}}
         if isinstance(kind, str)
-        else {"id": node_id, "type": kind[0], "config": kind[1]}
+        else {"id": node_id, "type": kind[0], "config": kind[1]} | (kind[2] if len(kind) > 2 else {})
         for node_id, kind in nodes.items()
     ]
     return {
@@ -98,6 +100,11 @@ class Play:
 
     def refused(self, code: str, *paths: str) -> "Play":
         self.story = self.story.then_refused(code, *paths)
+        return self
+
+    def later(self, span: timedelta) -> "Play":
+        """Time passes."""
+        self.story = replace(self.story, view=replace(self.view, now=self.view.now + span))
         return self
 
     @property

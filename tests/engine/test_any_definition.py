@@ -1,27 +1,32 @@
-"""What holds for every definition, however it is drawn and whatever people decide."""
+"""What holds for every definition, however it is drawn, whatever people decide, and however work goes wrong."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain.ai_task import AI_TASK, AiTaskRequested
 from domain.approval import APPROVAL, ApprovalRequested
 from domain.execution import (
     EXECUTION,
     ActivationCancelled,
     ActivationCompleted,
     ActivationFailed,
+    ActivationRetried,
     ActivationStarted,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFailed,
 )
 from domain.facts import Event, Json
-from engine.engine import Limits, cancel, open_items
+from domain.retry import Failure
+from engine.engine import Limits, cancel, open_items, pause, resume
 from engine.validate import validate
-from tests.engine.drawing import EVALUATOR, EXECUTION_ID, Play, ask, drawing
+from tests.engine.drawing import EVALUATOR, EXECUTION_ID, ask, drawing
+from tests.engine.working import Workplace, agent, check_work, task
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 TERMINAL = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
@@ -30,7 +35,7 @@ LIMITS = Limits(steps_per_command=60, steps_per_execution=150)
 # --- Definitions in which every split meets in a join -----------------------------------------------------------------
 
 BLOCKS = st.recursive(
-    st.sampled_from([("ask",), ("either",), ("set",)]),
+    st.sampled_from([("ask",), ("either",), ("set",), ("task",), ("agent",)]),
     lambda block: st.one_of(
         st.tuples(st.just("then"), st.lists(block, min_size=2, max_size=3)),
         st.tuples(st.just("choice"), st.lists(block, min_size=2, max_size=2), st.booleans()),
@@ -64,6 +69,10 @@ class Drawer:
                 return [f"{name}.approved", f"{name}.rejected"]
             case ("set",):
                 return [self.node(("set", {"values": {}}), entries)]
+            case ("task" | "agent",):
+                node = task if spec[0] == "task" else agent
+                name = self.node(node(timeout="PT1H", retry={"max_attempts": 2}), entries)
+                return [name, f"{name}.error", f"{name}.timeout"]
             case ("then", blocks):
                 for each in blocks:
                     entries = self.block(each, entries)
@@ -103,9 +112,8 @@ def test_where_every_split_meets_in_a_join_every_execution_completes(spec: Any, 
     definition = structured(spec)
     assert [finding for finding in validate(definition, EVALUATOR) if finding.severity == "error"] == []
     play = played(definition, data, Limits())
-    while play.end is None:  # from here on nobody sends anything back
-        item = play.open[0]
-        play.decide(UUID(item["id"]), outcomes_of(play, UUID(item["id"]))[0])
+    while play.end is None:  # from here on nobody sends anything back, and nothing goes wrong
+        choose(play, 0, 0)
     assert play.end == ExecutionCompleted(None)
     check_events(play)
 
@@ -114,6 +122,9 @@ def test_where_every_split_meets_in_a_join_every_execution_completes(spec: Any, 
 
 KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "ask": (ask("ok:approve", "no:reject"), ("ok", "no")),
+    "limited": ((*ask("ok:approve"), {"timeout": "P1D"}), ("ok", "timeout")),
+    "task": (task(timeout="PT1H", retry={"max_attempts": 2}), ("success", "error", "timeout")),
+    "agent": (agent(timeout="PT1H", retry={"max_attempts": 2}), ("success", "error", "timeout")),
     "set": (("set", {"values": {"x": "=input.x"}}), ("success", "error")),
     "broken": (("set", {"values": {"x": "=input.nope"}}), ("success", "error")),
     "if": (("condition", {"branches": [{"handle": "yes", "when": "input.x > 1"}], "default": "no"}), ("yes", "no")),
@@ -123,7 +134,7 @@ KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "fail": (("fail", {"code": "no", "message": "no"}), ()),
     "end": ("end", ()),
 }
-USUAL = ["ask", "ask", "ask", "set", "if", "all", "any", "two", "broken", "end", "end"]
+USUAL = ["task", "task", "agent", "limited", "ask", "ask", "ask", "set", "if", "all", "any", "two", "broken", "end", "end"]
 
 
 @st.composite
@@ -136,7 +147,7 @@ def graphs(draw: st.DrawFn) -> Json:
         *((name, handle) for name, kind in zip(names, kinds, strict=True) for handle in KINDS[kind][1]),
     ]
     for source, handle in handles:
-        if handle != "error" or draw(st.booleans()):
+        if handle not in ("error", "timeout") or draw(st.booleans()):
             for target in draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True)):
                 when = draw(st.sampled_from(["", "", "", " if input.x < 3", " if has(nodes.ask0)"]))
                 edges.append(f"{source}.{handle} > {target}{when}")
@@ -154,7 +165,10 @@ def test_every_execution_ends_once_or_waits_for_somebody(definition: Json, data:
         play.step(lambda view: cancel(view, play.engine, EXECUTION_ID))
         check_events(play)
     requests = [fact.stream_id for fact in play.view.facts if isinstance(fact.event, ApprovalRequested)]
-    assert all(play.view.read(APPROVAL, request).status in ("resolved", "cancelled") for request in requests)
+    assert all(play.view.read(APPROVAL, request).status in ("resolved", "cancelled", "expired") for request in requests)
+    tasks = [fact.stream_id for fact in play.view.facts if isinstance(fact.event, AiTaskRequested)]
+    assert all(play.view.read(AI_TASK, each).closed for each in tasks)
+    assert (play.story.jobs, play.story.timers) == ({}, {})
 
 
 @SETTINGS
@@ -162,7 +176,8 @@ def test_every_execution_ends_once_or_waits_for_somebody(definition: Json, data:
 def test_the_same_decisions_lead_to_the_same_facts(definition: Json, data: st.DataObject) -> None:
     choices: list[tuple[int, int]] = []
     first = played(definition, data, LIMITS, choices)
-    again = Play(definition, LIMITS).start({"x": 2})
+    again = Workplace(definition, LIMITS)
+    again.start({"x": 2})
     for number, outcome in choices:
         choose(again, number, outcome)
     assert again.view.facts == first.view.facts
@@ -171,39 +186,76 @@ def test_the_same_decisions_lead_to_the_same_facts(definition: Json, data: st.Da
 # --- Playing and checking ---------------------------------------------------------------------------------------------
 
 
-def played(definition: Json, data: st.DataObject, limits: Limits, choices: list[tuple[int, int]] | None = None) -> Play:
-    play = Play(definition, limits).start({"x": 2})
+def played(definition: Json, data: st.DataObject, limits: Limits, choices: list[tuple[int, int]] | None = None) -> Workplace:
+    play = Workplace(definition, limits)
+    play.start({"x": 2})
+    check_work(play)
     for _ in range(data.draw(st.integers(0, 12), "decisions")):
         if play.end is not None:
             break
-        choice = data.draw(st.tuples(st.integers(0, 9), st.integers(0, 3)), "choice")
+        choice = data.draw(st.tuples(st.integers(0, 9), st.integers(0, 4)), "choice")
         choose(play, *choice)
         if choices is not None:
             choices.append(choice)
         check_state(play)
+        check_work(play)
     return play
 
 
-def choose(play: Play, number: int, outcome: int) -> None:
-    request_id = UUID(play.open[number % len(play.open)]["id"])
-    names = outcomes_of(play, request_id)
-    play.decide(request_id, names[outcome % len(names)])
+def choose(play: Workplace, number: int, how: int) -> None:
+    """Something happens to one of the things that are open: 0 it goes well, 1 to 3 in other ways, 4 well but in a pause."""
+    item = (play.open or [{"kind": "continue", "id": ""}])[number % max(1, len(play.open))]
+    visit = None if item["kind"] == "continue" else UUID(item["activation_id"])
+    if play.state.continuation is not None and (visit is None or number % 2):
+        play.go_on()
+    elif how == 3 and visit in play.story.timers:
+        play.expire_timer(play.story.timers[visit])
+    elif item["kind"] == "approval":
+        names = outcomes_of(play, UUID(item["id"]))
+        play.decide(UUID(item["id"]), names[how % len(names)])
+    elif how == 4:
+        play.step(lambda view: pause(view, play.engine, EXECUTION_ID, "lunch"))
+        check_work(play)
+        work(play, item, 0)
+        check_work(play)
+        if play.end is None:
+            play.later(timedelta(hours=1)).step(lambda view: resume(view, play.engine, EXECUTION_ID))
+    else:
+        work(play, item, how)
 
 
-def outcomes_of(play: Play, request_id: UUID) -> list[str]:
+def work(play: Workplace, item: dict[str, str], how: int) -> None:
+    job = play.held_by(UUID(item["activation_id"]))
+    if item["kind"] == "ai_task":
+        attempt_id = play.attempt_by(job)
+        if how == 0:
+            play.report(job, attempt_id, "words")
+        elif how == 1:
+            play.report_failure(job, attempt_id, Failure("unavailable", "No answer."))
+        else:
+            play.lapse_held(job)
+    elif how == 0:
+        play.complete_held(job, {"done": True})
+    elif how == 1:
+        play.fail_held(job, Failure("broken", "No disk."))
+    else:
+        play.lapse_held(job)
+
+
+def outcomes_of(play: Workplace, request_id: UUID) -> list[str]:
     return [outcome.name for outcome in play.view.read(APPROVAL, request_id).outcomes]
 
 
-def check_state(play: Play) -> None:
+def check_state(play: Workplace) -> None:
     """The state as it was decided upon is the fold of what was recorded."""
-    execution = play.story.result["execution"]
+    execution = play.story.result.get("execution", play.story.result)  # of a command on the execution itself: the result
     assert execution["open"] == open_items(play.state)
     assert execution["status"] == play.state.status
     assert execution["version"] == play.view.version(EXECUTION_ID)
-    assert play.open or play.end is not None, "it waits for somebody or is over"
+    assert play.open or play.state.continuation or play.end is not None, "it waits for somebody or is over"
 
 
-def check_events(play: Play) -> None:
+def check_events(play: Workplace) -> None:
     events = play.view.events(EXECUTION_ID)
     assert all(isinstance(event, EXECUTION.events) for event in events)
     ends = [place for place, event in enumerate(events, 1) if isinstance(event, TERMINAL)]
@@ -221,6 +273,13 @@ def check_activations(events: list[Event], over: bool) -> None:
     assert len(set(ended)) == len(ended)
     assert set(ended) <= set(started)
     assert not over or set(ended) == set(started)
+    attempts: dict[UUID, int] = {}
+    for event in events:
+        if isinstance(event, ActivationRetried):
+            assert event.attempt == attempts.get(event.activation_id, 0) + 1
+            attempts[event.activation_id] = event.attempt
+        elif isinstance(event, ActivationFailed) and event.error.type != "timeout":
+            assert event.error.attempts == attempts.get(event.activation_id, 0) + 1
 
 
 def check_tokens(events: list[Event], completed: bool) -> None:

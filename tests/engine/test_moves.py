@@ -220,11 +220,11 @@ def test_work_that_is_sent_back_is_visited_again_and_its_latest_output_counts() 
     assert visits == [1, 2, 3]
 
 
-def test_a_cycle_of_instant_nodes_hits_the_step_limit() -> None:
+def test_a_cycle_of_instant_nodes_hits_the_limit_of_the_execution() -> None:
     definition = drawing(
         {"start": "start", "set": ("set", {"values": {}}), "end": "end"}, "start > set", "set > set", "set > end if false"
     )
-    play = Play(definition, Limits(steps_per_command=50)).start()
+    play = Play(definition, Limits(steps_per_execution=50)).start()
     play.failed("step_limit", "set")
     assert len(play.visited) == 50
 

@@ -43,7 +43,7 @@ def nodes(definition: Definition) -> tuple[list[Finding], list[Sound]]:
         if node_type is None:
             findings.append(_unknown_type(node, path))
             continue
-        found = list(_config(node, node_type, f"{path}/config"))
+        found = [*_config(node, node_type, f"{path}/config"), *_policies(node, node_type, path)]
         findings.extend(found)
         if not any(finding.severity == "error" for finding in found):
             sound.append(Sound(path, node, node_type))
@@ -68,6 +68,14 @@ def _config(node: Node, node_type: NodeType, path: str) -> Iterator[Finding]:
     if not found:
         for own in node_type.lint(node):
             yield Finding(own.severity, node.id, path + own.path, own.code, own.message)
+
+
+def _policies(node: Node, node_type: NodeType, path: str) -> Iterator[Finding]:
+    if node.retry is not None and not node_type.works:
+        message = f"Nothing is tried again by nodes of type {node.type}."
+        yield Finding("error", node.id, f"{path}/retry", "unknown_field", message)
+    if node.timeout is not None and not node_type.waits:
+        yield Finding("error", node.id, f"{path}/timeout", "unknown_field", f"Nodes of type {node.type} do not wait.")
 
 
 def _starts(definition: Definition) -> Iterator[Finding]:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from domain.facts import Json
 from engine.definition import Finding
 from engine.nodes.kind import object_schema
+from engine.policies import RETRY
+from engine.policies import faults as policy_faults
 from engine.schema import SchemaError, check_schema, faults
 
 NODES_LIMIT, EDGES_LIMIT = 500, 2_000
@@ -17,6 +19,8 @@ _NODE = object_schema(
         "name": {"type": "string", "maxLength": 200},
         "position": object_schema({"x": {"type": "number"}, "y": {"type": "number"}}, ("x", "y")),
         "config": {"type": "object"},
+        "retry": RETRY,
+        "timeout": {"type": "string"},
         "ui": True,
     },
     ("id", "type"),
@@ -56,10 +60,15 @@ LATER = frozenset({"timeout", "retry", "compensate"})
 
 
 def shape(definition: Json) -> Iterator[Finding]:
-    for fault in faults(DEFINITION, definition):
+    found = list(faults(DEFINITION, definition))
+    for fault in found:
         later = fault.code == "unknown_field" and fault.path.rpartition("/")[2] in LATER and not fault.path.startswith("/edges")
         code, message = ("not_supported_yet", "This is not supported yet.") if later else (fault.code, fault.message)
         yield Finding("error", node_at(definition, fault.path), fault.path, code, message)
+    if not found:
+        for index, node in enumerate(definition["nodes"]):
+            for pointer, said in policy_faults(node):
+                yield Finding("error", node["id"], f"/nodes/{index}{pointer}", "invalid_value", said)
 
 
 def node_at(definition: Json, path: str) -> str | None:

@@ -13,6 +13,7 @@ from engine.plan import queues_of
 def edges(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
     ids = {node.id for node in definition.nodes}
     offered = {each.node.id: each.type.handles(each.node) for each in sound}
+    endless = {each.node.id for each in sound if "timeout" in offered[each.node.id].errors and each.node.timeout is None}
     for edge in definition.edges:
         path = f"/edges/{edge.index}"
         for field, node_id in (("source", edge.source), ("target", edge.target)):
@@ -24,6 +25,9 @@ def edges(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
                 f"{edge.source} has no handle {edge.handle}; it has: {', '.join((*handles.needed, *handles.errors)) or 'none'}."
             )
             yield Finding("error", edge.source, f"{path}/source_handle", "unknown_handle", message)
+        elif edge.handle == "timeout" and edge.source in endless:
+            message = f"{edge.source} has no timeout: no token leaves by this edge."
+            yield Finding("warning", edge.source, f"{path}/source_handle", "unused_handle", message)
 
 
 def handles(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
@@ -35,13 +39,15 @@ def handles(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]
                 message = f"No edge leaves {each.node.id} by {handle}: tokens would end in no_route."
                 yield Finding("error", each.node.id, each.path, "unconnected_handle", message)
         for handle in offered.errors:
-            if (each.node.id, handle) not in drawn and _may_fail(each):
+            if (each.node.id, handle) not in drawn and _may_happen(each, handle):
                 message = f"No edge leaves {each.node.id} by {handle}: an error there fails the execution."
                 yield Finding("warning", each.node.id, each.path, "unconnected_handle", message)
 
 
-def _may_fail(each: Sound) -> bool:
-    return any(expressions_in(each.node.config)) or any(each.type.formulas(each.node))
+def _may_happen(each: Sound, handle: str) -> bool:
+    if handle == "timeout":
+        return each.node.timeout is not None
+    return each.type.works or any(expressions_in(each.node.config)) or any(each.type.formulas(each.node))
 
 
 def reachable(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
-"""The node types. To add one: a file that fills in a `NodeType`, and its line here (`task` and `ai_agent` come next)."""
+"""The node types. To add one: a file that fills in a `NodeType`, and its line here."""
 
+from engine.nodes.ai_agent import AI_AGENT
 from engine.nodes.approval import APPROVAL
 from engine.nodes.condition import CONDITION
 from engine.nodes.end import END
@@ -8,6 +9,7 @@ from engine.nodes.join import JOIN
 from engine.nodes.kind import NodeType
 from engine.nodes.set import SET
 from engine.nodes.start import START
+from engine.nodes.task import TASK
 
 NODE_TYPES: tuple[NodeType, ...] = (
     START,
@@ -16,10 +18,12 @@ NODE_TYPES: tuple[NodeType, ...] = (
     SET,
     CONDITION,
     APPROVAL,
+    TASK,
+    AI_AGENT,
     JOIN,
 )
 
 BY_NAME: dict[str, NodeType] = {node_type.name: node_type for node_type in NODE_TYPES}
 
-LATER: frozenset[str] = frozenset({"task", "ai_agent", "http", "foreach", "workflow", "wait", "wait_event", "emit"})
+LATER: frozenset[str] = frozenset({"http", "foreach", "workflow", "wait", "wait_event", "emit"})
 """Known to the definition's reference and not supported yet."""

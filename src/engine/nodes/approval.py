@@ -1,6 +1,7 @@
 """approval {title, description?, outcomes?, rule?, form?, context?, priority?, due_in?}: asks people and waits for their answer.
 
-The token leaves by the outcome's name; output {outcome, kind, user_id, role, comment, form}.
+The token leaves by the outcome's name; output {outcome, kind, user_id, role, comment, form}. At the node's timeout it leaves by
+`timeout`, and the request is expired.
 
 `outcomes[].by` says who may choose an outcome: `users` (ids), `roles` (keys), and `expr`, a CEL formula that yields a user id, a
 role key, or a list of them. They add up. Without `by`, everybody may who may decide approvals at all; a `by` that comes to nobody
@@ -10,7 +11,7 @@ is the node's error `invalid_value`, for it would otherwise open the outcome to 
 from collections.abc import Iterable, Iterator
 from uuid import UUID
 
-from domain.approval import ApprovalCancelled, ApprovalRequested, Outcome
+from domain.approval import ApprovalCancelled, ApprovalExpired, ApprovalRequested, Outcome
 from domain.execution import Activation
 from domain.facts import Fact, Json
 from engine.definition import Node
@@ -57,7 +58,7 @@ def outcomes(node: Node) -> list[Json]:
 
 
 def handles(node: Node) -> Handles:
-    return Handles(tuple(outcome["name"] for outcome in outcomes(node)), ("error",))
+    return Handles(tuple(outcome["name"] for outcome in outcomes(node)), ("error", "timeout"))
 
 
 def run(visit: Visit) -> kind.Outcome:
@@ -80,6 +81,7 @@ def run(visit: Visit) -> kind.Outcome:
         priority=_priority(config.get("priority", started.priority)),
         requested_by=started.created_by,
         due_at=None if due_in is None else visit.view.now + duration(due_in),
+        expires_at=visit.timeout_at,
     )
     return kind.Waiting(request_id, (Fact(request_id, requested),))
 
@@ -194,6 +196,11 @@ def cancel(activation: Activation, reason: str) -> tuple[Fact, ...]:
     return (Fact(activation.child, ApprovalCancelled(reason)),)
 
 
+def expire(activation: Activation) -> tuple[Fact, ...]:
+    assert activation.child is not None
+    return (Fact(activation.child, ApprovalExpired()),)
+
+
 APPROVAL = NodeType(
     "approval",
     CONFIG,
@@ -206,4 +213,6 @@ APPROVAL = NodeType(
     later=frozenset({"escalation", "reminders", "assigned_to", "attachments", "delegation", "interrupts"}),
     waits=True,
     cancel=cancel,
+    opens="approval",
+    expire=expire,
 )

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
 from domain.execution import Activation, Execution, Problem
-from domain.facts import Fact, Json, View
+from domain.facts import Fact, Job, Json, View
 from engine.definition import Node
 from engine.expressions import Evaluator
 from engine.invalid import InvalidValue as InvalidValue
@@ -23,6 +24,7 @@ class Visit:
     execution: Execution
     activation_id: UUID
     variables: Mapping[str, Json]
+    timeout_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,15 @@ class Failed:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The activation has opened a stream, by these facts, and waits for what becomes of it."""
+    """The activation waits: for what becomes of the stream that it has opened by these facts, for a job to be done, for both.
 
-    child: UUID
-    facts: tuple[Fact, ...]
+    Its job bears the activation's id. `input`: what is handed out, where no fact says it.
+    """
+
+    child: UUID | None = None
+    facts: tuple[Fact, ...] = ()
+    job: Job | None = None
+    input: Json = None
 
 
 Outcome: TypeAlias = Done | Ended | Failed | Waiting
@@ -110,6 +117,10 @@ def nothing_to_cancel(_activation: Activation, _reason: str) -> tuple[Fact, ...]
     return ()
 
 
+def nothing_to_expire(_activation: Activation) -> tuple[Fact, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class NodeType:
     """The hooks of a node type. Only `name`, `config`, `handles` and `run` are its own business always.
@@ -132,9 +143,15 @@ class NodeType:
     later: frozenset[str] = frozenset()
     """Fields of the configuration that are not supported yet: refused, never ignored."""
     waits: bool = False
-    """Whether a visit waits for the world, so that a cycle through it cannot spin."""
+    """Whether a visit waits for the world, so that it may have a timeout, and a cycle through it cannot spin."""
+    works: bool = False
+    """Whether a visit has a job, which may be tried again."""
+    opens: str = ""
+    """The kind of item that stands open while a visit waits."""
     cancel: Callable[[Activation, str], tuple[Fact, ...]] = nothing_to_cancel
     """What becomes of the stream that a cancelled activation has opened."""
+    expire: Callable[[Activation], tuple[Fact, ...]] = nothing_to_expire
+    """What becomes of it at the node's timeout."""
     gather: Callable[[Node, int], Gather] | None = None
     """Given the number of its queues, what a round takes; None: the node runs once for each token."""
 

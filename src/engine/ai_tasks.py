@@ -1,0 +1,161 @@
+"""What a worker reports of the attempts at an AI task; and what moves on from it, as one decision each.
+
+An attempt is on record before the provider is called. One that ends after its task was cancelled is recorded all the same, and
+moves nothing: its job is gone by then, so no fence is asked for.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from domain import ai_task
+from domain.ai_task import AI_TASK, AiTask, AiTaskAttemptFailed, Usage
+from domain.execution import EXECUTION
+from domain.facts import Decided, Fence, Json, View
+from domain.retry import LEASE_LOST, Failure
+from engine.jobs import HeldJob, discarded, end_attempt, held_run, job_json, reported, visit_of
+from engine.outputs import recordable, unacceptable
+from engine.plans import Engine
+
+
+def start_attempt(
+    view: View, _engine: Engine, job: HeldJob, attempt_id: UUID, *, provider: str, model: str, worker_id: str
+) -> Decided:
+    """The provider is about to be called; the job stays leased. result {task: as `domain.ai_task`}."""
+    decided = ai_task.start_attempt(view, _task_id(job), attempt_id, provider=provider, model=model, worker_id=worker_id)
+    return replace(decided, fences=(Fence(job.id, job.fence, "keep"),), result={"task": decided.result})
+
+
+def succeed_attempt(
+    view: View,
+    engine: Engine,
+    job: HeldJob,
+    attempt_id: UUID,
+    output: Json,
+    *,
+    jitter: float,
+    latency_ms: int,
+    provider: str,
+    model: str,
+    usage: Usage | None = None,
+    cost: Decimal | None = None,
+    currency: str | None = None,
+    finish_reason: str | None = None,
+) -> Decided:
+    """The model has answered: the task is completed, and its execution moves on.
+
+    An output that cannot be taken is a failed attempt of type `invalid_output`, which may be tried again; hence `jitter`.
+    result {task: as `domain.ai_task`, job, execution: as `engine.jobs`, None where the task was cancelled meanwhile}.
+    """
+    task = view.read(AI_TASK, _task_id(job))
+    refused = unacceptable(output, _schema(task), engine.limits.output_bytes)
+    if refused is not None:
+        return fail_attempt(
+            view,
+            engine,
+            job,
+            attempt_id,
+            Failure("invalid_output", refused),
+            jitter=jitter,
+            latency_ms=latency_ms,
+            usage=usage,
+            cost=cost,
+            currency=currency,
+            finish_reason=finish_reason,
+        )
+    ended = ai_task.succeed(
+        view,
+        _task_id(job),
+        attempt_id,
+        output,
+        latency_ms=latency_ms,
+        provider=provider,
+        model=model,
+        usage=usage,
+        cost=cost,
+        currency=currency,
+        finish_reason=finish_reason,
+    )
+    if task.closed:
+        return _late(ended)
+    run, activation = held_run(view, engine, job)
+    run.facts.extend(ended.facts)
+    run.complete(activation.id, "success", output)
+    run.advance()
+    return _with_task(reported(run, job, activation), ended)
+
+
+def fail_attempt(
+    view: View,
+    engine: Engine,
+    job: HeldJob,
+    attempt_id: UUID,
+    error: Failure,
+    *,
+    jitter: float,
+    retry_after: timedelta | None = None,
+    latency_ms: int | None = None,
+    usage: Usage | None = None,
+    cost: Decimal | None = None,
+    currency: str | None = None,
+    finish_reason: str | None = None,
+    lapsed: bool = False,
+) -> Decided:
+    """The attempt failed: by the task's policy another one is due, or the task fails and the error leaves the node.
+
+    result as `succeed_attempt`.
+    """
+    task, error = view.read(AI_TASK, _task_id(job)), recordable(error)
+    ended = ai_task.fail_attempt(
+        view,
+        _task_id(job),
+        attempt_id,
+        error,
+        jitter=jitter,
+        retry_after=retry_after,
+        latency_ms=latency_ms,
+        usage=usage,
+        cost=cost,
+        currency=currency,
+        finish_reason=finish_reason,
+    )
+    if task.closed:
+        return _late(ended)
+    run, activation = held_run(view, engine, job)
+    run.facts.extend(ended.facts)
+    retry_at = next(fact.event.retry_at for fact in ended.facts if isinstance(fact.event, AiTaskAttemptFailed))
+    delay = None if retry_at is None else retry_at - view.now
+    return _with_task(end_attempt(run, job, activation, error, delay, lapsed=lapsed), ended)
+
+
+def lapse_ai(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
+    """The worker was not heard of. What became of its call is not known; where none was on record, none was made.
+
+    A lease that ends before the provider is about to be called uses up no attempt.
+    """
+    task = view.read(AI_TASK, _task_id(job))
+    if task.attempt_id is not None and not task.closed:
+        return fail_attempt(view, engine, job, task.attempt_id, LEASE_LOST, jitter=jitter, lapsed=True)
+    assert job.execution_id is not None
+    if task.closed or visit_of(view.read(EXECUTION, job.execution_id), job) is None:
+        return discarded(job, lapsed=True)
+    again = Fence(job.id, job.fence, "retry", lapsed=True)
+    return Decided(fences=(again,), result={"job": job_json(job, task.number, timedelta(0)), "execution": None})
+
+
+def _task_id(job: HeldJob) -> UUID:
+    assert job.task_id is not None, "a job of an AI task names it"
+    return job.task_id
+
+
+def _schema(task: AiTask) -> Json:
+    return None if task.requested is None else task.requested.output_schema
+
+
+def _late(ended: Decided) -> Decided:
+    return replace(ended, result={"task": ended.result, "job": None, "execution": None})
+
+
+def _with_task(decided: Decided, ended: Decided) -> Decided:
+    return replace(decided, result={"task": ended.result, **decided.result})

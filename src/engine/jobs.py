@@ -1,0 +1,169 @@
+"""What workers report of the jobs that they hold: done, failed, not heard of; and what moves on from it, as one decision each.
+
+Every report carries the fence by which the job is held; the ledger refuses it where the lease is another's by now.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+from domain.execution import EXECUTION, Activation, Execution, Problem
+from domain.facts import Decided, Fence, Json, RuleViolation, View
+from domain.retry import LEASE_LOST, Failure, RetryPolicy, retry_in
+from engine.executions import answer, take_up
+from engine.outputs import recordable, unacceptable
+from engine.plans import Engine
+from engine.run import Run
+
+
+class HeldJob(Protocol):
+    """A job as its worker holds it: what `store.jobs` leases, for one."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def fence(self) -> int: ...
+    @property
+    def execution_id(self) -> UUID | None: ...
+    @property
+    def activation_id(self) -> UUID | None: ...
+    @property
+    def task_id(self) -> UUID | None: ...
+
+
+@dataclass(frozen=True)
+class JobRef:
+    """A `HeldJob`, put together by hand."""
+
+    id: UUID
+    fence: int
+    execution_id: UUID | None = None
+    activation_id: UUID | None = None
+    task_id: UUID | None = None
+
+
+class ActivationClosed(RuleViolation):
+    """What the job was for is over: its result is not wanted any more."""
+
+    code = "activation_closed"
+
+
+class NotATask(RuleViolation):
+    """This is not a job of a task node."""
+
+    code = "not_a_task"
+
+
+def complete_job(view: View, engine: Engine, job: HeldJob, output: Json) -> Decided:
+    """The task is done. An output that does not fit is the error `invalid_output`, which is not tried again.
+
+    result {job: {id, state, attempt, delay_ms}, execution: {id, status, version, open}}.
+    """
+    run, activation = _of_task(view, engine, job)
+    schema = run.plan.nodes[activation.node_id].config.get("output_schema")
+    refused = unacceptable(output, schema, engine.limits.output_bytes)
+    if refused is None:
+        run.complete(activation.id, "success", output)
+        run.advance()
+        return reported(run, job, activation)
+    failure = Failure("invalid_output", refused, retryable=False)
+    return end_attempt(run, job, activation, failure, None)
+
+
+def fail_job(view: View, engine: Engine, job: HeldJob, error: Failure, *, jitter: float) -> Decided:
+    """The attempt failed: by the node's policy another one follows, or the error leaves the node. `jitter`: random, from 0 to 1.
+
+    result as `complete_job`; `delay_ms` is set where another attempt follows.
+    """
+    run, activation = _of_task(view, engine, job)
+    return _fail(run, job, activation, recordable(error), jitter)
+
+
+def lapse_task(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
+    """The worker was not heard of: an attempt that failed with `lease_lost`."""
+    run, activation = _of_task(view, engine, job)
+    return _fail(run, job, activation, LEASE_LOST, jitter, lapsed=True)
+
+
+def continue_run(view: View, engine: Engine, job: HeldJob) -> Decided:
+    """Take up the tokens that a command has left. One who comes too late finds nothing to do; result as `complete_job`."""
+    assert job.execution_id is not None
+    state = view.read(EXECUTION, job.execution_id)
+    if state.continuation != job.id:
+        return discarded(job)
+    run = take_up(view, engine, job.execution_id, state)
+    run.advance()
+    again = timedelta(0) if run.state.continuation == job.id else None
+    return reported(run, job, None, again)
+
+
+def held_run(view: View, engine: Engine, job: HeldJob) -> tuple[Run, Activation]:
+    """A run from where the execution stands, and the visit that the job is for."""
+    state = EXECUTION.initial if job.execution_id is None else view.read(EXECUTION, job.execution_id)
+    activation = visit_of(state, job)
+    if activation is None or job.execution_id is None:
+        raise ActivationClosed
+    return take_up(view, engine, job.execution_id, state), activation
+
+
+def visit_of(state: Execution, job: HeldJob) -> Activation | None:
+    return None if job.activation_id is None else state.activations.get(job.activation_id)
+
+
+def retry_delay(run: Run, activation: Activation, failure: Failure, jitter: float) -> timedelta | None:
+    policy = run.plan.nodes[activation.node_id].retry or RetryPolicy()
+    return retry_in(policy, activation.attempt, failure, jitter)
+
+
+def end_attempt(
+    run: Run, job: HeldJob, activation: Activation, failure: Failure, delay: timedelta | None, *, lapsed: bool = False
+) -> Decided:
+    """Go on from an attempt that failed: to the next one after `delay`, or out of the node."""
+    problem = Problem(failure.type, failure.message, activation.attempt)
+    if delay is None:
+        run.fail(activation.id, problem)
+        run.advance()
+    else:
+        run.retry(activation.id, problem, delay)
+    return reported(run, job, activation, delay, lapsed=lapsed)
+
+
+def reported(
+    run: Run, job: HeldJob, activation: Activation | None, delay: timedelta | None = None, *, lapsed: bool = False
+) -> Decided:
+    """What was decided on a report. `delay`: until the job is handed out again; None: it is done with."""
+    attempt = None if activation is None else activation.attempt
+    result = {"job": job_json(job, attempt, delay), "execution": answer(run)}
+    return run.decided(result, fence=fence(job, delay, lapsed=lapsed))
+
+
+def discarded(job: HeldJob, *, lapsed: bool = False) -> Decided:
+    """Nothing is left to do for a job."""
+    return Decided(fences=(fence(job, None, lapsed=lapsed),), result={"job": job_json(job, None, None), "execution": None})
+
+
+def fence(job: HeldJob, delay: timedelta | None, *, lapsed: bool = False) -> Fence:
+    if delay is None:
+        return Fence(job.id, job.fence, "done", lapsed=lapsed)
+    return Fence(job.id, job.fence, "retry", delay, lapsed=lapsed)
+
+
+def job_json(job: HeldJob, attempt: int | None, delay: timedelta | None) -> Json:
+    return {
+        "id": str(job.id),
+        "state": "done" if delay is None else "ready",
+        "attempt": attempt,
+        "delay_ms": None if delay is None else delay // timedelta(milliseconds=1),
+    }
+
+
+def _of_task(view: View, engine: Engine, job: HeldJob) -> tuple[Run, Activation]:
+    run, activation = held_run(view, engine, job)
+    if activation.node_type != "task":
+        raise NotATask
+    return run, activation
+
+
+def _fail(run: Run, job: HeldJob, activation: Activation, failure: Failure, jitter: float, *, lapsed: bool = False) -> Decided:
+    return end_attempt(run, job, activation, failure, retry_delay(run, activation, failure, jitter), lapsed=lapsed)

@@ -1,0 +1,154 @@
+"""ai_agent {model, prompt, system?, input?, context?, output_schema?, …}: asks a model, and waits for its output.
+
+Its output is the model's text, or with `output_schema` the JSON that fits it. `retry` says how often it is tried, `timeout` how
+long the visit may take in all.
+"""
+
+from collections.abc import Iterator
+
+from domain.ai_task import AiTaskCancelled, AiTaskRequested, Configuration, request
+from domain.execution import Activation
+from domain.facts import Fact, Invalid, Job, Json
+from domain.retry import RetryPolicy
+from engine.definition import Node
+from engine.expressions import resolve
+from engine.invalid import InvalidValue
+from engine.nodes import kind
+from engine.nodes.kind import Fault, Handles, NodeType, Visit, Waiting, object_schema
+from engine.nodes.task import schema_faults
+
+JOB = "gesta.ai"
+"""The type of the jobs that are attempts at AI tasks."""
+EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
+TEXT = {"type": "string", "minLength": 1}
+
+
+def _or_expression(schema: Json) -> Json:
+    return {"anyOf": [schema, EXPRESSION]}
+
+
+CONFIG = object_schema(
+    {
+        "model": TEXT,
+        "prompt": TEXT,
+        "system": {"type": "string"},
+        "input": True,
+        "context": True,
+        "output_schema": {"type": ["object", "boolean"]},
+        "agent_type": {"type": "string", "minLength": 1, "maxLength": 100},
+        "max_output_tokens": _or_expression({"type": "integer", "minimum": 1, "maximum": 2**31 - 1}),
+        "temperature": _or_expression({"type": "number", "minimum": 0}),
+        "top_p": _or_expression({"type": "number", "minimum": 0, "maximum": 1}),
+        "seed": _or_expression({"type": "integer"}),
+    },
+    ("model", "prompt"),
+)
+
+
+def handles(_node: Node) -> Handles:
+    return Handles(("success",), ("error", "timeout"))
+
+
+def run(visit: Visit) -> kind.Outcome:
+    task_id, node = visit.view.new_id(), visit.node
+    plain = {name: value for name, value in node.config.items() if name not in AI_AGENT.raw}
+    config = resolve(plain, visit.evaluator, visit.variables)
+    started = visit.execution.started
+    assert started is not None
+    retry = node.retry or RetryPolicy()
+    requested = AiTaskRequested(
+        visit.execution_id,
+        visit.activation_id,
+        node.id,
+        node.name or node.id,
+        _text(config, "model"),
+        _text(config, "prompt"),
+        _configuration(config),
+        retry,
+        agent_type=_text(config, "agent_type") if "agent_type" in config else None,
+        system_prompt=_text(config, "system") if "system" in config else None,
+        context=config.get("context"),
+        input=config.get("input"),
+        output_schema=node.config.get("output_schema"),
+        priority=started.priority,
+        requested_by=started.created_by,
+    )
+    job = Job(
+        visit.activation_id,
+        JOB,
+        None,
+        visit.execution_id,
+        visit.activation_id,
+        task_id,
+        max_attempts=retry.max_attempts,
+        priority=started.priority,
+    )
+    try:
+        return Waiting(task_id, request(visit.view, task_id, requested).facts, job)
+    except Invalid as refused:
+        raise InvalidValue(refused.message) from refused
+
+
+def _text(config: Json, field: str) -> str:
+    text = config[field]
+    if not isinstance(text, str):
+        raise InvalidValue(f"{field} must be a text")
+    return text
+
+
+def _configuration(config: Json) -> Configuration:
+    return Configuration(
+        _whole(config, "max_output_tokens", 1, 2**31),
+        _number(config, "temperature", 100),
+        _number(config, "top_p", 1),
+        _whole(config, "seed", -(2**63), 2**63),
+    )
+
+
+def _whole(config: Json, field: str, least: int, below: int) -> int | None:
+    value = config.get(field)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not least <= value < below):
+        raise InvalidValue(f"{field} must be a whole number from {least}")
+    return value
+
+
+def _number(config: Json, field: str, most: float) -> float | None:
+    value = config.get(field)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
+        raise InvalidValue(f"{field} must be a number from 0 to {most}")
+    return float(value)
+
+
+def output(node: Node) -> Json:
+    return node.config.get("output_schema", {"type": "string"})
+
+
+def lint(node: Node) -> Iterator[Fault]:
+    yield from schema_faults(node)
+
+
+def cancel(activation: Activation, reason: str) -> tuple[Fact, ...]:
+    assert activation.child is not None
+    return (Fact(activation.child, AiTaskCancelled(reason)),)
+
+
+def expire(activation: Activation) -> tuple[Fact, ...]:
+    return cancel(activation, "timeout")
+
+
+AI_AGENT = NodeType(
+    "ai_agent",
+    CONFIG,
+    handles,
+    run,
+    output,
+    lint,
+    raw=frozenset({"output_schema"}),
+    waits=True,
+    works=True,
+    opens="ai_task",
+    cancel=cancel,
+    expire=expire,
+)

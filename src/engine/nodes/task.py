@@ -1,0 +1,86 @@
+"""task {job_type, input?, output_schema?}: hands a job to external workers and waits for its output.
+
+`retry` says how often it is tried, `timeout` how long the visit may take in all.
+"""
+
+import re
+from collections.abc import Iterator
+
+from domain.facts import Job, Json
+from engine.definition import Node
+from engine.expressions import is_expression, resolve
+from engine.invalid import InvalidValue
+from engine.nodes import kind
+from engine.nodes.kind import Fault, Handles, NodeType, Visit, Waiting, object_schema
+from engine.schema import SchemaError, check_schema
+
+OWN = "gesta."
+"""Types of jobs that begin like this are Gesta's own."""
+JOB_TYPE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,99}")
+CONFIG = object_schema(
+    {
+        "job_type": {"type": "string", "minLength": 1},
+        "input": True,
+        "output_schema": {"type": ["object", "boolean"]},
+    },
+    ("job_type",),
+)
+
+
+def handles(_node: Node) -> Handles:
+    return Handles(("success",), ("error", "timeout"))
+
+
+def run(visit: Visit) -> kind.Outcome:
+    config = {name: value for name, value in visit.node.config.items() if name not in TASK.raw}
+    config = resolve(config, visit.evaluator, visit.variables)
+    started = visit.execution.started
+    assert started is not None
+    job = Job(
+        visit.activation_id,
+        job_type(config["job_type"]),
+        config.get("input"),
+        visit.execution_id,
+        visit.activation_id,
+        max_attempts=1 if visit.node.retry is None else visit.node.retry.max_attempts,
+        priority=started.priority,
+    )
+    return Waiting(job=job, input=job.input)
+
+
+def job_type(value: Json) -> str:
+    if not isinstance(value, str) or not JOB_TYPE.fullmatch(value):
+        raise InvalidValue(f"{value!r} is no type of job: letters, digits and _ . : / -, at most 100")
+    if value.startswith(OWN):
+        raise InvalidValue(f"Types of jobs that begin with {OWN} are Gesta's own")
+    return value
+
+
+def output(node: Node) -> Json:
+    return node.config.get("output_schema")
+
+
+def lint(node: Node) -> Iterator[Fault]:
+    if not is_expression(node.config["job_type"]):
+        try:
+            job_type(resolve_literal(node.config["job_type"]))
+        except InvalidValue as error:
+            yield Fault("/job_type", "invalid_value", str(error))
+    yield from schema_faults(node)
+
+
+def resolve_literal(text: str) -> str:
+    """`==x` stands for `=x`."""
+    return text.removeprefix("=")
+
+
+def schema_faults(node: Node) -> Iterator[Fault]:
+    try:
+        check_schema(node.config.get("output_schema", True))
+    except SchemaError as error:
+        yield Fault(f"/output_schema{error.pointer}", "invalid_schema", str(error))
+
+
+TASK = NodeType(
+    "task", CONFIG, handles, run, output, lint, raw=frozenset({"output_schema"}), waits=True, works=True, opens="task"
+)

@@ -1,0 +1,135 @@
+"""A story's workers: jobs taken up, done and failed, and timers that are due."""
+
+from typing import Any
+from uuid import UUID
+
+from domain.ai_task import AI_TASK
+from domain.execution import EXECUTION, Activation
+from domain.facts import Job, Json, Timer
+from domain.retry import Failure
+from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
+from engine.jobs import JobRef, complete_job, continue_run, fail_job
+from engine.lapses import lapse_job
+from engine.nodes import BY_NAME
+from engine.timers import expire
+from tests.engine.drawing import EXECUTION_ID, Play
+
+
+def task(job_type: str = "resize", **more: Json) -> tuple[str, Json, Json]:
+    """A task node; `retry` and `timeout` are fields of the node, everything else is its configuration."""
+    return _node("task", {"job_type": job_type}, more)
+
+
+def agent(**more: Json) -> tuple[str, Json, Json]:
+    return _node("ai_agent", {"model": "offline/echo", "prompt": "Say it"}, more)
+
+
+def _node(kind: str, config: Json, more: Json) -> tuple[str, Json, Json]:
+    fields = {name: more.pop(name) for name in ("retry", "timeout", "name") if name in more}
+    return kind, {**config, **more}, fields
+
+
+class Workplace(Play):
+    """A play in which work is done. A node is named where exactly one of its visits waits."""
+
+    def held(self, node_id: str) -> JobRef:
+        """The job of a node, as a worker holds it."""
+        return self.held_by(self.visit(node_id).id)
+
+    def visit(self, node_id: str) -> Activation:
+        [found] = [each for each in self.state.activations.values() if each.node_id == node_id]
+        return found
+
+    def held_by(self, activation_id: UUID) -> JobRef:
+        job = self.story.jobs[activation_id]
+        return JobRef(job.id, 1, job.execution_id, job.activation_id, job.task_id)
+
+    def complete(self, node_id: str, output: Json = None) -> "Workplace":
+        return self.complete_held(self.held(node_id), output)
+
+    def complete_held(self, job: JobRef, output: Json) -> "Workplace":
+        self.step(lambda view: complete_job(view, self.engine, job, output))
+        return self
+
+    def fail(self, node_id: str, type: str = "broken", message: str = "It broke.", retryable: bool = True) -> "Workplace":
+        return self.fail_held(self.held(node_id), Failure(type, message, retryable))
+
+    def fail_held(self, job: JobRef, failure: Failure) -> "Workplace":
+        self.step(lambda view: fail_job(view, self.engine, job, failure, jitter=0.5))
+        return self
+
+    def lapse(self, node_id: str) -> "Workplace":
+        return self.lapse_held(self.held(node_id))
+
+    def lapse_held(self, job: JobRef) -> "Workplace":
+        self.step(lambda view: lapse_job(view, self.engine, job, jitter=0.5))
+        return self
+
+    def expire(self, node_id: str) -> "Workplace":
+        return self.expire_timer(self.story.timers[self.visit(node_id).id])
+
+    def expire_timer(self, timer: Timer) -> "Workplace":
+        self.step(lambda view: expire(view, self.engine, timer))
+        return self
+
+    def go_on(self) -> "Workplace":
+        """Do the job that takes up what a command has left."""
+        job_id = self.state.continuation
+        assert job_id is not None
+        job = JobRef(job_id, 1, EXECUTION_ID)
+        self.step(lambda view: continue_run(view, self.engine, job))
+        return self
+
+    # --- AI tasks -----------------------------------------------------------------------------------------------------
+
+    def task_id(self, node_id: str) -> UUID:
+        found = self.visit(node_id).child
+        assert found is not None
+        return found
+
+    def attempt(self, node_id: str) -> UUID:
+        """Record that an attempt starts; its id."""
+        return self.attempt_by(self.held(node_id))
+
+    def attempt_by(self, job: JobRef) -> UUID:
+        attempt_id = self.view.new_id()
+        self.step(lambda view: start_attempt(view, self.engine, job, attempt_id, provider="offline", model="echo", worker_id="w"))
+        return attempt_id
+
+    def answer(self, node_id: str, output: Json, **more: Any) -> "Workplace":
+        """Attempt, and succeed."""
+        job, attempt_id = self.held(node_id), self.attempt(node_id)
+        return self.report(job, attempt_id, output, **more)
+
+    def report(self, job: JobRef, attempt_id: UUID, output: Json, **more: Any) -> "Workplace":
+        given: dict[str, Any] = {"jitter": 0.5, "latency_ms": 7, "provider": "offline", "model": "echo", **more}
+        self.step(lambda view: succeed_attempt(view, self.engine, job, attempt_id, output, **given))
+        return self
+
+    def err(self, node_id: str, failure: Failure, **more: Any) -> "Workplace":
+        """Attempt, and fail."""
+        job, attempt_id = self.held(node_id), self.attempt(node_id)
+        return self.report_failure(job, attempt_id, failure, **more)
+
+    def report_failure(self, job: JobRef, attempt_id: UUID, failure: Failure, **more: Any) -> "Workplace":
+        self.step(lambda view: fail_attempt(view, self.engine, job, attempt_id, failure, jitter=0.5, **more))
+        return self
+
+
+def check_work(play: Play) -> None:
+    """Jobs and timers are exactly those that something waits for, whatever happened."""
+    state = play.view.read(EXECUTION, EXECUTION_ID)
+    working = {each.id for each in state.activations.values() if BY_NAME[each.node_type].works}
+    continuing = set() if state.continuation is None else {state.continuation}
+    assert play.story.jobs.keys() == working | continuing
+    assert bool(continuing) == bool(state.held and state.status == "running")
+    due = {each.id: each.timeout_at for each in state.activations.values() if each.timeout_at is not None}
+    timers = {timer.id: timer.due_at for timer in play.story.timers.values()}
+    assert timers == ({} if state.status == "paused" else due)
+    for job in play.story.jobs.values():
+        assert is_open(play, job)
+
+
+def is_open(play: Play, job: Job) -> bool:
+    """An AI task is open while its job is there."""
+    return job.task_id is None or not play.view.read(AI_TASK, job.task_id).closed
