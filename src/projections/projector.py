@@ -146,6 +146,8 @@ class Projector:
         self, conn: Connection, flusher: "Flusher", lags: dict[UUID, Lag], mine: dict[UUID, Lag], standing: set[UUID]
     ) -> set[UUID]:
         """One portion for the platform, or, where that is done, for every other tenant. Returns who has more to do."""
+        if not mine:
+            return set()
         platform = mine.pop(PLATFORM, None)
         if platform is not None:
             await self._project(conn, flusher, [platform], platform_position=platform.head)
