@@ -20,8 +20,9 @@ from engine.expressions import ExpressionError, resolve
 from engine.nodes import BY_NAME
 from engine.plan import Plan
 from engine.plans import Engine
-from engine.run import Run, base_variables, business_claim
+from engine.run import Run, business_claim
 from engine.schema import faults
+from engine.variables import base_variables
 from engine.work import timeouts
 
 

@@ -1,7 +1,6 @@
 """Moving an execution on, within one decision: every fact is applied as it is recorded, until nothing moves any more."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
@@ -20,7 +19,6 @@ from domain.execution import (
     ExecutionFailed,
     ExecutionHeld,
     ExecutionResumed,
-    ExecutionStarted,
     Move,
     Problem,
     Result,
@@ -36,23 +34,8 @@ from engine.nodes.kind import Done, Ended, Failed, InvalidValue, NodeType, Outco
 from engine.plan import Plan
 from engine.plans import Engine
 from engine.schema import faults
+from engine.variables import Nodes, base_variables, problem_of
 from engine.work import CONTINUE, TIMEOUT, Work
-
-
-class Nodes(Mapping[str, Json]):
-    """`nodes` as expressions see it: what each node's last visit in a lineage came to. Built as it is read."""
-
-    def __init__(self, results: Mapping[UUID, Result], lineage: Lineage) -> None:
-        self._results, self._lineage = results, lineage
-
-    def __getitem__(self, node_id: str) -> Json:
-        return self._results[self._lineage[node_id]].value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._lineage))
-
-    def __len__(self) -> int:
-        return len(self._lineage)
 
 
 @dataclass
@@ -107,7 +90,7 @@ class Run:
         try:
             moves = self._moves(activation, handle, {"output": output})
         except ExpressionError as error:
-            self._fail_unhandled(activation, _problem(error))
+            self._fail_unhandled(activation, problem_of(error))
             return
         if not moves:
             message = f"No edge leaves {activation.node_id} by {handle} whose condition holds."
@@ -122,7 +105,7 @@ class Run:
         try:
             moves = self._moves(activation, handle, {"error": problem_json(problem)})
         except ExpressionError as error:
-            self._fail_unhandled(activation, _problem(error))
+            self._fail_unhandled(activation, problem_of(error))
             return
         if not moves:
             self._fail_unhandled(activation, problem)
@@ -199,7 +182,7 @@ class Run:
         try:
             return node_type.run(visit)
         except ExpressionError as error:
-            return Failed(_problem(error))
+            return Failed(problem_of(error))
         except InvalidValue as error:
             return Failed(Problem("invalid_value", str(error)))
 
@@ -314,23 +297,3 @@ def business_claim(execution_id: UUID, state: Execution) -> Claim | None:
     if started is None or started.business_key is None:
         return None
     return Claim(f"execution.business_key:{started.workflow_id}", started.business_key, execution_id)
-
-
-def base_variables(view: View, execution_id: UUID, started: ExecutionStarted) -> dict[str, Json]:
-    """`input`, `execution`, `tenant`, and `event` where an event started the execution."""
-    execution = {
-        "id": str(execution_id),
-        "workflow_id": str(started.workflow_id),
-        "workflow_key": started.workflow_key,
-        "workflow_version": started.workflow_version,
-        "business_key": started.business_key,
-        "priority": started.priority,
-        "trigger_type": started.trigger_type,
-        "created_by": None if started.created_by is None else str(started.created_by),
-    }
-    variables = {"input": started.input, "execution": execution, "tenant": {"id": str(view.tenant_id)}}
-    return variables if started.trigger_type != "event" else {**variables, "event": started.trigger_data}
-
-
-def _problem(error: ExpressionError) -> Problem:
-    return Problem(error.code, f"{error} in {error.source}" if error.source else str(error))

@@ -93,6 +93,15 @@ def test_an_attempt_that_succeeds_after_others_failed_is_a_success() -> None:
     working(task(retry={"max_attempts": 3})).fail("work").fail("work").complete("work", 1).completed(1)
 
 
+def test_an_output_with_nowhere_to_go_is_an_error_of_all_the_attempts() -> None:
+    nodes = {"start": "start", "work": task(retry={"max_attempts": 2}), "end": "end"}
+    place = Workplace(drawing(nodes, "start > work", "work > end if nodes.work.output > 1"))
+    place.start()
+    place.fail("work").complete("work", 1).failed("no_route", "work")
+    [failed] = [fact.event for fact in place.story.decided.facts if isinstance(fact.event, ActivationFailed)]
+    assert failed.error.attempts == 2
+
+
 def test_some_errors_are_not_tried_again() -> None:
     final = task(retry={"max_attempts": 3, "non_retryable": ["refused"]})
     working(final).fail("work", "refused", "No.").completed(after_error("refused", "No."))

@@ -1,0 +1,45 @@
+"""What expressions see of an execution, and how one that fails is told."""
+
+from collections.abc import Iterator, Mapping
+from uuid import UUID
+
+from domain.execution import ExecutionStarted, Problem, Result
+from domain.facts import Json, View
+from domain.tokens import Lineage
+from engine.expressions import ExpressionError
+
+
+class Nodes(Mapping[str, Json]):
+    """`nodes` as expressions see it: what each node's last visit in a lineage came to. Built as it is read."""
+
+    def __init__(self, results: Mapping[UUID, Result], lineage: Lineage) -> None:
+        self._results, self._lineage = results, lineage
+
+    def __getitem__(self, node_id: str) -> Json:
+        return self._results[self._lineage[node_id]].value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._lineage))
+
+    def __len__(self) -> int:
+        return len(self._lineage)
+
+
+def base_variables(view: View, execution_id: UUID, started: ExecutionStarted) -> dict[str, Json]:
+    """`input`, `execution`, `tenant`, and `event` where an event started the execution."""
+    execution = {
+        "id": str(execution_id),
+        "workflow_id": str(started.workflow_id),
+        "workflow_key": started.workflow_key,
+        "workflow_version": started.workflow_version,
+        "business_key": started.business_key,
+        "priority": started.priority,
+        "trigger_type": started.trigger_type,
+        "created_by": None if started.created_by is None else str(started.created_by),
+    }
+    variables = {"input": started.input, "execution": execution, "tenant": {"id": str(view.tenant_id)}}
+    return variables if started.trigger_type != "event" else {**variables, "event": started.trigger_data}
+
+
+def problem_of(error: ExpressionError) -> Problem:
+    return Problem(error.code, f"{error} in {error.source}" if error.source else str(error))
