@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from cli import api, db, events, key, projector, replay, tenant, up, verify, worker, workflow
+from cli import api, db, doctor, events, key, projector, replay, tenant, up, verify, worker, workflow
 from runtime.errors import OperatorError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command(name="projector")(projector.projector)
 app.command(name="worker")(worker.worker)
 app.command(name="replay")(replay.replay)
 app.command(name="verify")(verify.verify)
+app.command(name="doctor")(doctor.doctor)
 app.add_typer(db.app, name="db")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(key.app, name="key")

@@ -1,0 +1,1 @@
+"""What `gesta doctor` looks at: the surroundings of the processes, and the database."""

@@ -1,0 +1,85 @@
+"""``gesta doctor``: what is in the way, on one page."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cli.checkups.finding import Finding
+    from runtime.settings import Settings
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Look at everything that Gesta stands on, and say what to do. Exit code 0: nothing fails."""
+    import json
+    from dataclasses import asdict
+
+    findings = []
+    for finding in _examine():
+        findings.append(finding)
+        if not as_json:
+            print(finding, flush=True)
+    failed = sum(finding.state == "fail" for finding in findings)
+    warned = sum(finding.state == "warn" for finding in findings)
+    if as_json:
+        print(json.dumps({"well": not failed, "findings": [asdict(finding) for finding in findings]}, indent=2))
+    else:
+        print(f"\n{failed} failed, {warned} to look at." if failed or warned else "\nAll is well.")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _examine() -> "Iterator[Finding]":
+    import psycopg
+
+    from cli.checkups import surroundings
+    from cli.checkups.finding import fail, ok
+    from runtime.errors import OperatorError
+    from runtime.settings import load_settings
+
+    try:
+        settings = load_settings()
+    except OperatorError as error:
+        yield fail("settings", str(error), "nothing starts before this is put right; see docs/how-to/run.md")
+        return
+    yield from surroundings.examine(settings)
+    if settings.is_embedded and not (settings.data_dir / "postgres" / "data").exists():
+        yield ok("database", "none yet; gesta up makes it")
+        return
+    try:
+        yield from _database(settings)
+    except (OperatorError, psycopg.Error) as error:
+        yield fail(
+            "database", " ".join(str(error).split()), "see the message; the server's own words are in server.log beside its data"
+        )
+
+
+def _database(settings: "Settings") -> "Iterator[Finding]":
+    import asyncio
+
+    from cli.checkups import database
+    from runtime.addresses import Addresses, resolve
+
+    async def collect(addresses: Addresses) -> "list[Finding]":
+        return [finding async for finding in database.examine(addresses)]
+
+    with resolve(settings) as addresses:
+        findings = asyncio.run(collect(addresses))
+        yield from findings
+        if any(finding.what == "migrations" and finding.state == "ok" for finding in findings):
+            yield _drift(settings)
+
+
+def _drift(settings: "Settings") -> "Finding":
+    from cli.checkups.finding import fail, ok, warn
+    from runtime import migrations
+    from runtime.drift import both_sides
+    from runtime.errors import OperatorError
+
+    try:
+        drifts = both_sides(settings, migrations.load()).drifts()
+    except OperatorError as error:
+        return warn("drift", f"not looked at: {error}", "gesta db check, with the owner's DATABASE_URL")
+    if drifts:
+        return fail("drift", f"{len(drifts)} differences from the migrations; the first: {drifts[0]}", "gesta db check")
+    return ok("drift", "the schema is what the migrations say")
