@@ -42,7 +42,7 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
         loop.add_signal_handler(number, stop.set)
     providers = Providers(load_settings())
     try:
-        async with open_worker(url, Engine(CelEvaluator()), providers, listen_url=listen_url, leasing=leasing) as (worker, _):
+        async with open_worker(url, Engine(CelEvaluator()), providers, listen_url=listen_url, leasing=leasing) as worker:
             await worker.run(stop)
     finally:
         await providers.aclose()

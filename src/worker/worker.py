@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from engine.nodes.ai_agent import JOB as AI
 from engine.plans import Engine
 from engine.work import CONTINUE
+from runtime.clock import Clock
 from runtime.ids import new_id
 from runtime.pools import open_pool
-from store.handler import Handler, open_handler
+from store.handler import open_handler
 from store.wakeups import Wakeups
 from worker.acting import Acting
 from worker.ai_runner import ProvidersOf, ai_runner
@@ -26,14 +27,14 @@ class Worker:
     """One process's worker. `tasks`: handlers of this process by type of job, beside Gesta's own types."""
 
     def __init__(self, acting: Acting, providers: ProvidersOf, tasks: Mapping[str, Task], leasing: Leasing) -> None:
-        self._acting = acting
+        self.acting = acting
         runners: dict[str, Runner] = {AI: ai_runner(acting, providers), CONTINUE: continue_runner(acting)}
         runners |= {type: task_runner(acting, task) for type, task in tasks.items()}
         self.leases = Leases(acting, runners, leasing)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, and until what runs then has come to its end."""
-        acting = self._acting
+        acting = self.acting
         with acting.wakeups.timers() as timers_set:
             listening = asyncio.create_task(acting.wakeups.run())
             try:
@@ -61,16 +62,17 @@ async def open_worker(
     tasks: Mapping[str, Task] | None = None,
     leasing: Leasing | None = None,
     worker_id: str | None = None,
-) -> AsyncIterator[tuple[Worker, Handler]]:
-    """A worker with connections of its own (`url`: as gesta_system; `listen_url`: the same, direct), and its handler."""
+    clock: Clock | None = None,
+) -> AsyncIterator[Worker]:
+    """A worker with connections of its own. `url`: as gesta_system; `listen_url`: the same, direct, where `url` is a pooler's."""
     wakeups = Wakeups(listen_url or url)
     try:
         async with (
             open_pool(url, name="gesta worker", size=CONNECTIONS) as pool,
-            open_handler(url, heard=wakeups.hear) as handler,
+            open_handler(url, clock=clock, heard=wakeups.hear) as handler,
         ):
             acting = Acting(handler, engine, pool, wakeups, worker_id or name_of_process())
-            yield Worker(acting, providers, tasks or {}, leasing or Leasing()), handler
+            yield Worker(acting, providers, tasks or {}, leasing or Leasing())
     finally:
         await wakeups.aclose()
 

@@ -1,0 +1,38 @@
+"""A worker as a process of its own, to be killed: `python -m tests.worker.process URL FILE`.
+
+It does tasks of type "step", and calls a model that writes a line to FILE for each call. Says "ready" when it begins.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from domain.facts import Json
+from store.jobs import LeasedJob
+from tests.worker.house import ENGINE, ScriptedProvider
+from worker.ai.provider import AiCall
+from worker.worker import open_worker
+
+
+async def run(url: str, file: Path) -> None:
+    counted = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    async def count(call: AiCall) -> None:
+        os.write(counted, f"{call.prompt}\n".encode())
+
+    async def step(_job: LeasedJob) -> Json:
+        os.write(counted, b"step\n")
+        return "done"
+
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with open_worker(url, ENGINE, ScriptedProvider(before=count), tasks={"step": step}) as worker:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await worker.run(stop)
+
+
+if __name__ == "__main__":
+    asyncio.run(run(sys.argv[1], Path(sys.argv[2])))

@@ -1,0 +1,121 @@
+"""Timers and lapses: once, however many workers look."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from domain.facts import Json
+from store.jobs import LeasedJob
+from tests.conftest import Database
+from tests.worker.house import LONG_RETRY, RETRY, House, at_work, house, steps, worker_of
+from worker.clockwork import fire_timers, forget_commands, lapse_leases
+
+NOT_EARLY = """
+SELECT ended.recorded_at >= begun.occurred_at + interval '5 minutes'
+  FROM ledger.events begun, ledger.events ended
+ WHERE begun.topic = 'execution.started.v1' AND ended.topic = 'execution.failed.v1'
+"""
+
+
+class LongAgo:
+    """A clock by which timeouts were due long ago, by the database's."""
+
+    def now(self) -> datetime:
+        return datetime(2024, 2, 29, 12, tzinfo=UTC)
+
+
+class Moments:
+    """A clock that is behind by an hour less a timeout."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) - timedelta(minutes=5) + timedelta(seconds=0.5)
+
+
+def timed(**fields: Json) -> Json:
+    return steps(timeout="PT5M", **fields)
+
+
+async def timers(home: House) -> int:
+    ((count,),) = home.sql("SELECT count(*) FROM runtime.timers")
+    return int(count)
+
+
+async def test_a_timer_fires_once_with_two_workers(database: Database) -> None:
+    async with house(database, LongAgo()) as home, worker_of(database) as one, worker_of(database) as other:
+        executions = [await home.start(timed(retry=RETRY)) for _ in range(5)]
+        assert await timers(home) == 5
+        await asyncio.gather(*(fire_timers(worker.acting) for worker in (one, other, one, other)))
+        assert {(await home.state(execution)).status for execution in executions} == {"failed"}
+        assert len(await home.topics("execution.failed")) == 5
+        assert await home.topics("command.refused") == []
+        assert await timers(home) == 0
+        assert home.jobs() == []
+
+
+async def test_a_timer_that_is_not_due_is_waited_for(database: Database) -> None:
+    async with house(database) as home, worker_of(database) as worker:
+        execution = await home.start(timed())
+        due = await fire_timers(worker.acting)
+        assert due is not None
+        assert 290 < due <= 300
+        assert (await home.state(execution)).status == "running"
+
+
+async def test_a_worker_fires_timers_at_their_moment(database: Database) -> None:
+    """It waits: the timer is set while it works, and due half a second later."""
+    async with house(database, Moments()) as home, worker_of(database) as worker, at_work(worker):
+        execution = await home.start(timed())
+        assert (await home.ended(execution)).status == "failed"
+        assert home.sql(NOT_EARLY) == [(True,)]
+
+
+async def test_what_was_done_in_time_leaves_no_timer(database: Database) -> None:
+    async def done(_job: LeasedJob) -> Json:
+        return 1
+
+    async with house(database) as home, worker_of(database, {"step": done}) as worker, at_work(worker):
+        execution = await home.start(timed())
+        assert (await home.ended(execution)).status == "completed"
+        assert await timers(home) == 0
+
+
+async def test_timers_of_kinds_that_are_not_known_wait_for_a_release_that_knows_them(database: Database) -> None:
+    async with house(database, LongAgo()) as home, worker_of(database) as worker:
+        await home.start(timed())
+        home.sql("UPDATE runtime.timers SET kind = 'of tomorrow'")
+        assert await fire_timers(worker.acting) is None
+        assert await timers(home) == 1
+
+
+async def test_a_lease_lapses_once_with_two_workers(database: Database) -> None:
+    async with house(database) as home, worker_of(database) as one, worker_of(database) as other:
+        await home.start(steps(retry=LONG_RETRY))
+        home.sql("SELECT FROM runtime.lease_jobs('{step}', 9, 60, 'gone', NULL, '00000000-0000-0000-0000-000000000000')")
+        assert (await lapse_leases(one.acting) or 0) > 50
+        home.lapse_all()
+        await asyncio.gather(*(lapse_leases(worker.acting) for worker in (one, other, one)))
+        assert await home.topics("activation.retried") == ["activation.retried.v1"]
+        assert await home.topics("command.refused") == []
+        assert home.jobs() == [("step", "waiting", 1)]
+        assert await lapse_leases(one.acting) is None
+
+
+async def test_the_last_lapse_fails_the_task(database: Database) -> None:
+    async with house(database) as home, worker_of(database) as worker:
+        execution = await home.start(steps())
+        home.sql("SELECT FROM runtime.lease_jobs('{step}', 9, 60, 'gone', NULL, '00000000-0000-0000-0000-000000000000')")
+        home.lapse_all()
+        assert await lapse_leases(worker.acting) == 0
+        state = await home.state(execution)
+        assert state.status == "failed"
+        assert home.jobs() == []
+
+
+async def test_commands_of_yesterday_are_forgotten(database: Database) -> None:
+    async with house(database) as home, worker_of(database) as worker:
+        await home.start(steps())
+        ((before,),) = home.sql("SELECT count(*) FROM runtime.commands")
+        assert await forget_commands(worker.acting) == 60.0
+        assert home.sql("SELECT count(*) FROM runtime.commands") == [(before,)]
+        home.sql("UPDATE runtime.commands SET created_at = created_at - interval '2 days'")
+        await forget_commands(worker.acting)
+        assert home.sql("SELECT count(*) FROM runtime.commands") == [(0,)]

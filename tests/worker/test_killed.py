@@ -1,0 +1,92 @@
+"""Workers that are killed at each boundary of a job's and an attempt's life: each execution ends once."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime.failpoints import VARIABLE
+from tests.conftest import Database
+from tests.worker.house import PATIENCE, RETRY, asking, house, steps
+
+
+async def started(database: Database, file: Path, failpoint: str | None = None) -> asyncio.subprocess.Process:
+    environment = {**os.environ, VARIABLE: failpoint} if failpoint else dict(os.environ)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.worker.process",
+        database.system_url,
+        str(file),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert await asyncio.wait_for(process.stdout.readline(), PATIENCE) == b"ready\n"
+    return process
+
+
+async def stopped(process: asyncio.subprocess.Process) -> int:
+    process.terminate()
+    await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert process.returncode is not None
+    return process.returncode
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "uncalled"),
+    [("worker.attempt_started", 1), ("worker.attempt_called", 0), ("worker.attempt_ended", 0)],
+)
+async def test_an_ai_task_survives_its_worker(database: Database, tmp_path: Path, failpoint: str, uncalled: int) -> None:
+    """`uncalled`: attempts on record for which no call was made. More calls than attempts there never are."""
+    calls = tmp_path / "calls"
+    async with house(database) as home:
+        execution = await home.start(asking(retry=RETRY))
+        first = await started(database, calls, failpoint)
+        assert await asyncio.wait_for(first.wait(), PATIENCE) == -signal.SIGKILL
+        home.lapse_all()
+        second = await started(database, calls)
+        assert (await home.ended(execution)).status == "completed"
+        assert await stopped(second) == 0
+        attempts = await home.topics("ai_task.attempt_started")
+        assert len(calls.read_text().splitlines()) == len(attempts) - uncalled
+        assert len(await home.topics("execution.completed")) == len(await home.topics("ai_task.completed")) == 1
+        assert home.jobs() == []
+
+
+@pytest.mark.parametrize(("failpoint", "times"), [("worker.task_done", 2), ("worker.task_reported", 1)])
+async def test_a_task_survives_its_worker(database: Database, tmp_path: Path, failpoint: str, times: int) -> None:
+    done = tmp_path / "done"
+    async with house(database) as home:
+        execution = await home.start(steps(retry=RETRY))
+        first = await started(database, done, failpoint)
+        assert await asyncio.wait_for(first.wait(), PATIENCE) == -signal.SIGKILL
+        home.lapse_all()
+        second = await started(database, done)
+        assert (await home.ended(execution)).status == "completed"
+        assert await stopped(second) == 0
+        assert len(done.read_text().splitlines()) == times
+        assert len(await home.topics("execution.completed")) == 1
+        assert home.jobs() == []
+
+
+async def test_gesta_worker_stops_when_it_is_told_to(database: Database) -> None:
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database.owner_url,
+        "GESTA_SYSTEM_DATABASE_URL": database.system_url,
+        "GESTA_API_DATABASE_URL": database.api_url,
+        "GESTA_LOG_FORMAT": "json",
+    }
+    async with house(database) as home:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "cli.main", "worker", env=environment, stderr=asyncio.subprocess.PIPE
+        )
+        execution = await home.start(asking(model="offline/echo"))
+        assert (await home.ended(execution)).status == "completed"
+        process.terminate()
+        _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
+        assert process.returncode == 0, errors.decode()
