@@ -1,6 +1,8 @@
-"""``gesta events``: the ledger itself, as it was written."""
+"""``gesta events``: the ledger itself, as it was written; and, folded, what it made of a thing event by event."""
 
 import asyncio
+import os
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +21,7 @@ app = typer.Typer(help="The events of the ledgers.", no_args_is_help=True)
 
 StreamOption = Annotated[UUID | None, typer.Option("--stream", help="Only the events of this thing (its id).")]
 AfterOption = Annotated[int, typer.Option("--after", help="Only events after this position.", min=0)]
+FoldOption = Annotated[bool, typer.Option("--fold", help="Show what each event changed in the state; needs --stream.")]
 
 PORTION = 500
 LATEST = 20
@@ -27,13 +30,18 @@ SECRETS = frozenset({"secret_hash"})
 
 
 @app.command()
-def show(tenant: TenantOption = None, stream: StreamOption = None, after: AfterOption = 0) -> None:
-    """Print events in their order, one JSON object a line."""
+def show(tenant: TenantOption = None, stream: StreamOption = None, after: AfterOption = 0, fold: FoldOption = False) -> None:
+    """Print events in their order, one JSON object a line; or, with --fold, what each of them changed.
+
+    Folded, + is what came into the state, - what is gone, ~ what is another: before → after.
+    """
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
+    if fold and stream is None:
+        raise typer.BadParameter("A state is that of one thing: name it.", param_hint="--stream")
     with resolve(load_settings()) as addresses:
-        asyncio.run(_show(addresses.system, tenant, stream, after))
+        asyncio.run(_show(addresses.system, tenant, stream, after, fold))
 
 
 @app.command()
@@ -50,13 +58,21 @@ def tail(
         asyncio.run(_tail(addresses.system, addresses.listen, tenant, stream, after))
 
 
-async def _show(url: str, tenant: str | None, stream: UUID | None, after: int) -> None:
+async def _show(url: str, tenant: str | None, stream: UUID | None, after: int, fold: bool) -> None:
     from cli.ledgers import ledgers
     from runtime.pools import connect
+    from store.reading import read_stream
 
     async with connect(url, name="gesta events") as conn:
         for ledger in await ledgers(conn, tenant):
-            await _print_after(conn, ledger.tenant_id, stream, after)
+            if stream is None:
+                await _print_after(conn, ledger.tenant_id, None, after)
+                continue
+            records = await read_stream(conn, ledger.tenant_id, stream)
+            if fold:
+                _print_folded(records, after)
+            else:
+                _print([record for record in records if record.position > after])
 
 
 async def _tail(url: str, listen_url: str, tenant: str | None, stream: UUID | None, after: int | None) -> None:
@@ -66,12 +82,12 @@ async def _tail(url: str, listen_url: str, tenant: str | None, stream: UUID | No
 
     async with connect(url, name="gesta events") as conn, connect(listen_url, name="gesta events (listening)") as listening:
         await listening.execute("LISTEN gesta_events")
-        chosen = await ledgers(conn, tenant)
         tops = await heads(conn)
-        seen = {one.tenant_id: max(tops[one.tenant_id].position - LATEST, 0) if after is None else after for one in chosen}
+        seen = {of: max(top.position - LATEST, 0) if after is None else after for of, top in tops.items()}
         while True:
-            for tenant_id, position in seen.items():
-                seen[tenant_id] = await _print_after(conn, tenant_id, stream, position)
+            for ledger in await ledgers(conn, tenant):  # one that was opened meanwhile is followed from its beginning
+                position = seen.get(ledger.tenant_id, 0)
+                seen[ledger.tenant_id] = await _print_after(conn, ledger.tenant_id, stream, position)
             async for _ in listening.notifies(timeout=LOOK_AGAIN_SECONDS, stop_after=1):
                 pass
 
@@ -81,11 +97,24 @@ async def _print_after(conn: "Connection", tenant_id: UUID, stream: UUID | None,
     from store.reading import read_ledger
 
     while records := await read_ledger(conn, tenant_id, after, PORTION):
-        for record in records:
-            if stream is None or record.stream_id == stream:
-                print(line(record), flush=True)
+        _print([record for record in records if stream is None or record.stream_id == stream])
         after = records[-1].position
     return after
+
+
+def _print(records: "list[RecordedEvent]") -> None:
+    for record in records:
+        print(line(record), flush=True)
+
+
+def _print_folded(records: "list[RecordedEvent]", after: int) -> None:
+    """The stream is folded from its beginning, and shown from behind a position."""
+    from cli.folding import lines, steps
+
+    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    for step in steps(records):
+        if step.record.position > after:
+            print("\n".join(lines(step, colours=colours)), flush=True)
 
 
 def line(record: "RecordedEvent") -> str:

@@ -13,10 +13,11 @@ from psycopg import AsyncConnection
 
 from domain.envelope import PLATFORM
 from domain.execution import ExecutionCompleted
+from domain.role import RoleCreated
 from projections import freshness
 from projections.projector import Projector
 from tests.conftest import Database
-from tests.projections.story import ACME, APPROVER, START, Ledgers, an_id, platform_story, tenant_story
+from tests.projections.story import ACME, APPROVER, GLOBEX, START, Ledgers, an_id, platform_story, tenant_story
 
 GESTA = [sys.executable, "-m", "cli.main"]
 
@@ -80,6 +81,10 @@ async def test_replay_goes_back_to_a_position_or_a_time(database: Database) -> N
         ["replay", "--tenant", "platform", "--as-of", "yesterday"],
         ["replay", "--tenant", "platform", "--as-of", "2026-01-01", "--position", "1"],
         ["verify", "--tenant", "nobody"],
+        ["events", "show", "--tenant", "platform", "--fold"],
+        ["projections", "skip", "--tenant", "platform", "--position", "0", "--reason", "x"],
+        ["projections", "skip", "--tenant", "platform", "--position", "1", "--reason", " "],
+        ["projections", "skip", "--position", "1", "--reason", "x"],
     ],
 )
 def test_wrong_usage(arguments: list[str], database: Database) -> None:
@@ -107,6 +112,75 @@ def test_events_are_shown_without_their_secrets(database: Database) -> None:
     assert len(gesta(database, "events", "show", "--after", "30").stdout.splitlines()) == sum(
         max(len(story) - 30, 0) for story in (platform_story(), tenant_story("acme"), tenant_story("globex"))
     )
+
+
+@pytest.mark.usefixtures("told")
+def test_a_stream_is_shown_folded(database: Database) -> None:
+    task = str(an_id("acme 5 task"))
+    shown = gesta(database, "events", "show", "--stream", task, "--fold").stdout.splitlines()
+    heads = [line.split()[2] for line in shown if not line.startswith(" ")]
+    assert heads[0] == "ai_task.requested.v1"
+    assert heads[-1] == "ai_task.completed.v1"
+    assert shown[1] == '    ~ status: "absent" → "pending"'
+    assert shown[-1] == '    ~ status: "pending" → "completed"'
+    position = next(line.split()[0] for line in shown if "attempt_succeeded" in line)
+    later = gesta(database, "events", "show", "--tenant", "acme", "--stream", task, "--fold", "--after", position)
+    assert later.stdout.splitlines() == shown[-2:], "folded from the beginning, shown from there"
+
+
+async def lines_of(process: asyncio.subprocess.Process, count: int) -> list[dict[str, Any]]:
+    assert process.stdout is not None
+    return [json.loads(await asyncio.wait_for(process.stdout.readline(), 30)) for _ in range(count)]
+
+
+@pytest.mark.usefixtures("told")
+async def test_tail_shows_the_latest_and_then_each_new_one_until_it_is_interrupted(database: Database, ledgers: Ledgers) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *GESTA,
+        *("events", "tail", "--tenant", "acme"),
+        env=environment(database),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        latest = await lines_of(process, 20)
+        last = len(tenant_story("acme"))
+        assert [each["position"] for each in latest] == [*range(last - 19, last + 1)]
+        await ledgers.append(GLOBEX, (an_id("r"), RoleCreated("elsewhere", "E", ())))
+        await ledgers.append(ACME, (an_id("r"), RoleCreated("fresh", "F", ())))
+        await ledgers.conn.execute("SELECT pg_notify('gesta_events', '')")
+        (new,) = await lines_of(process, 1)
+        assert (new["position"], new["data"]["key"]) == (last + 1, "fresh")
+        process.send_signal(signal.SIGINT)
+        rest, complaints = await asyncio.wait_for(process.communicate(), 20)
+        assert (process.returncode, rest, complaints) == (0, b"", b"")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_an_event_that_cannot_be_applied_is_skipped_on_record(
+    database: Database, ledgers: Ledgers, projector: Projector
+) -> None:
+    await ledgers.append(ACME, (an_id("x"), ExecutionCompleted(None)), (an_id("r"), RoleCreated("r", "R", ())))
+    await projector.catch_up()
+    acme = ("--tenant", str(ACME))
+    refused = gesta(database, "projections", "skip", *acme, "--position", "2", "--reason", "to be rid of it")
+    assert refused.returncode == 1
+    assert refused.stderr == "gesta: Event 2 cannot be skipped: event 1 holds it up.\n"
+    skipped = gesta(database, "projections", "skip", *acme, "--position", "1", "--reason", "a bug of ours")
+    assert (skipped.returncode, skipped.stdout) == (0, f"{ACME}: event 1 is skipped.\n")
+    await projector.catch_up()
+    assert (
+        "skipped: a bug of ours (Unappliable: workflow_executions has no row" in gesta(database, "projections", "status").stdout
+    )
+    replayed = gesta(database, "replay", *acme)
+    assert replayed.returncode == 0
+    assert "event 1 was skipped at" in replayed.stdout
+    verified = json.loads(gesta(database, "verify", *acme, "--json").stdout)
+    assert [each["reason"] for each in verified["tenants"][0]["skipped"]] == ["a bug of ours"]
 
 
 async def test_what_holds_a_tenant_up_is_shown_and_tried_again(
