@@ -12,8 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import openapi, problems
+from api import event_feed, job_desk, openapi, problems
+from api import waiter as tables
 from api.asgi import Edge
+from api.event_feed import EventFeed
+from api.job_desk import JobDesk
+from api.listener import Listener, listening
 from api.metrics import Metrics
 from api.problems import Problem
 from api.reads import Reads
@@ -32,7 +36,7 @@ from runtime.pools import open_pool
 from store.errors import LedgerBusy, LedgerUnavailable
 from store.handler import open_handler
 
-SYSTEM_CONNECTIONS = 2
+SYSTEM_CONNECTIONS = 4
 EXPECTED = (Problem, Refusal, Unreadable, RequestValidationError, HTTPException, LedgerBusy, LedgerUnavailable, OperationalError)
 """Errors that have a problem document of their own; all others are 500, without internals."""
 
@@ -45,20 +49,25 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
     async with (
         open_pool(addresses.api, name="gesta api", size=pool_size) as reading,
         open_pool(addresses.system, name="gesta api (system)", size=SYSTEM_CONNECTIONS) as system,
-        open_handler(addresses.system, clock=clock) as handler,
-        open_waiter(system, addresses.listen, "gesta api (listening)") as waiter,
+        open_waiter(system) as waiter,
     ):
-        yield Services(
-            clock=clock,
-            engine=Engine(CelEvaluator()),
-            handler=handler,
-            system_pool=system,
-            reads=Reads(reading, waiter),
-            sessions=Sessions(handler, clock),
-            waiter=waiter,
-            metrics=metrics,
-            migrations=tuple((one.version, one.checksum) for one in migrations.load()),
-        )
+        desk, feed = JobDesk(system), EventFeed()
+        hearing = {tables.CHANNEL: waiter.hear, job_desk.CHANNEL: desk.hear, event_feed.CHANNEL: feed.hear}
+        listener = Listener(addresses.listen, "gesta api (listening)", hearing)
+        async with open_handler(addresses.system, clock=clock, heard=listener.hear) as handler, listening(listener):
+            yield Services(
+                clock=clock,
+                engine=Engine(CelEvaluator()),
+                handler=handler,
+                system_pool=system,
+                reads=Reads(reading, waiter),
+                sessions=Sessions(handler, clock),
+                waiter=waiter,
+                desk=desk,
+                feed=feed,
+                metrics=metrics,
+                migrations=tuple((one.version, one.checksum) for one in migrations.load()),
+            )
 
 
 def create_app(addresses: Addresses, *, pool_size: int = 8, clock: Clock | None = None) -> FastAPI:

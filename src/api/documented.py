@@ -86,12 +86,21 @@ def documented(
     *,
     parameters: list[dict[str, Any]] | None = None,
     creates: bool = False,
+    unrecorded: bool = False,
+    also: dict[str, Any] | None = None,
     example: Any = None,
 ) -> dict[str, Any]:
-    """The keyword arguments of a route. With `parameters` (even none) it is a question, without a command."""
+    """The keyword arguments of a route. With `parameters` (even none) it is a question, without a command.
+
+    `unrecorded`: it changes something beside the ledger, and so takes no command's headers.
+    `also`: what else it may answer, by media type.
+    """
     is_command = parameters is None
-    headers = [*COMMON, *COMMAND] if is_command else COMMON
-    content = {"application/json": {"schema": {"type": "object"}, **({} if example is None else {"example": example})}}
+    headers = [*COMMON, *COMMAND] if is_command and not unrecorded else COMMON
+    content = {
+        "application/json": {"schema": {"type": "object"}, **({} if example is None else {"example": example})},
+        **(also or {}),
+    }
     status = 201 if creates else 200
     return {
         "summary": summary,

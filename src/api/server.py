@@ -35,7 +35,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app = self.config.app
         if isinstance(app, FastAPI) and hasattr(app.state, "services"):
-            app.state.services.waiter.release()
+            app.state.services.release()
         await super().shutdown(sockets)
 
 

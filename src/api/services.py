@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from api.event_feed import EventFeed
+from api.job_desk import JobDesk
 from api.metrics import Metrics
 from api.reads import Reads
 from api.session import Sessions
@@ -23,6 +25,14 @@ class Services:
     reads: Reads
     sessions: Sessions
     waiter: Waiter
+    desk: JobDesk
+    feed: EventFeed
     metrics: Metrics
     migrations: tuple[tuple[int, str], ...]
     """Those that this version was written for: number and checksum."""
+
+    def release(self) -> None:
+        """Let everybody who waits for something go: the process is about to stop."""
+        self.waiter.release()
+        self.desk.release()
+        self.feed.release()

@@ -14,14 +14,11 @@ from uuid import UUID
 
 import psycopg
 
-from runtime.errors import OperatorError
-from runtime.pools import Pool, connect
+from runtime.pools import Pool
 
 CHANNEL = "gesta_projected"
 SWEEP_SECONDS = 0.25
-RECONNECT_SECONDS = 1.0
 
-LISTEN = f"LISTEN {CHANNEL}"
 SELECT_PROGRESS = """
 SELECT wanted.tenant_id, coalesce(f.position, 0), fault.tenant_id IS NOT NULL
   FROM unnest(%(tenants)s::uuid[]) AS wanted (tenant_id)
@@ -68,10 +65,8 @@ class _Waiting:
 class Waiter:
     """Make one with `open_waiter`."""
 
-    def __init__(self, pool: Pool, listen_url: str, name: str) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._listen_url = listen_url
-        self._name = name
         self._waiting = _Waiting()
         self._wake = asyncio.Event()
         self._closing = False
@@ -104,29 +99,13 @@ class Waiter:
             if not others:
                 del self._waiting.futures[wish]
 
-    async def run(self) -> None:
-        """Serve until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen())
-            tasks.create_task(self._rounds())
-
-    async def _listen(self) -> None:
-        while True:
-            try:
-                async with connect(self._listen_url, name=self._name) as connection:
-                    await connection.execute(LISTEN)
-                    async for hint in connection.notifies():
-                        self._hear(hint.payload)
-            except (psycopg.OperationalError, OperatorError) as error:
-                logger.warning("No hints for now: %s", error, extra={"action": "listen"})
-            await asyncio.sleep(RECONNECT_SECONDS)
-
-    def _hear(self, payload: str) -> None:
-        """The payload lists tenants; an empty one stands for many."""
+    def hear(self, payload: str) -> None:
+        """Hints on `CHANNEL`. The payload lists tenants; an empty one stands for many."""
         if any(not payload or str(wish.tenant_id) in payload for wish in self._waiting.of(_Reached) + self._waiting.of(_Ended)):
             self._wake.set()
 
-    async def _rounds(self) -> None:
+    async def run(self) -> None:
+        """Serve until cancelled."""
         while True:
             with suppress(TimeoutError):  # then it is time for a sweep
                 await asyncio.wait_for(self._wake.wait(), SWEEP_SECONDS if self._waiting.futures else None)
@@ -157,9 +136,9 @@ class Waiter:
 
 
 @asynccontextmanager
-async def open_waiter(pool: Pool, listen_url: str, name: str) -> AsyncIterator[Waiter]:
-    """A waiter that serves for as long as this is open. `pool` looks as gesta_system; `listen_url` is a direct connection."""
-    waiter = Waiter(pool, listen_url, name)
+async def open_waiter(pool: Pool) -> AsyncIterator[Waiter]:
+    """A waiter that serves for as long as this is open. `pool` looks as gesta_system; what it hears, others must tell it."""
+    waiter = Waiter(pool)
     task = asyncio.create_task(waiter.run())
     try:
         yield waiter

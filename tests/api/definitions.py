@@ -39,3 +39,50 @@ INSTANT: dict[str, Any] = {
     "nodes": [{"id": "start", "type": "start", "config": {}}, {"id": "end", "type": "end", "config": {"output": {"ok": True}}}],
     "edges": [{"source": "start", "target": "end"}],
 }
+
+TASK: dict[str, Any] = {
+    "key": "resize",
+    "name": "Resize",
+    "triggers": [{"type": "manual"}],
+    "nodes": [
+        {"id": "start", "type": "start", "config": {}},
+        {
+            "id": "resize",
+            "type": "task",
+            "config": {"job_type": "resize-image", "input": {"url": "=input.url"}},
+            "retry": {"max_attempts": 3, "initial_interval": "PT0.01S", "jitter": 0},
+        },
+        {"id": "end", "type": "end", "config": {"output": {"resized": "=nodes.resize.output"}}},
+    ],
+    "edges": [{"source": "start", "target": "resize"}, {"source": "resize", "target": "end"}],
+}
+
+
+def task(job_type: str, key: str, **fields: Any) -> dict[str, Any]:
+    """A workflow of one task, whose node has these fields as well."""
+    start, node, end = TASK["nodes"]
+    made = {**node, **fields, "config": {**node["config"], "job_type": job_type, **fields.get("config", {})}}
+    return {**TASK, "key": key, "nodes": [start, made, end]}
+
+
+AI_TASK: dict[str, Any] = {
+    "key": "classify",
+    "name": "Classify",
+    "triggers": [{"type": "manual"}],
+    "nodes": [
+        {"id": "start", "type": "start", "config": {}},
+        {
+            "id": "classify",
+            "type": "ai_agent",
+            "config": {"model": "offline/echo", "prompt": "=input.claim", "system": "You sort claims."},
+            "retry": {"max_attempts": 3, "initial_interval": "PT1H", "jitter": 0},
+        },
+        {"id": "end", "type": "end", "config": {"output": {"said": "=nodes.classify.output"}}},
+        {"id": "by_hand", "type": "end", "config": {"output": {"error": "=nodes.classify.error.type"}}},
+    ],
+    "edges": [
+        {"source": "start", "target": "classify"},
+        {"source": "classify", "target": "end"},
+        {"source": "classify", "source_handle": "error", "target": "by_hand"},
+    ],
+}

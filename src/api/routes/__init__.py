@@ -5,11 +5,13 @@ They are tried in this order: what is asked for most comes first.
 
 from fastapi import APIRouter
 
-from api.routes import approvals, executions, health, ledger, people, roles, tenants, workflows
+from api.routes import ai_tasks, approvals, executions, health, jobs, ledger, people, roles, tenants, workflows
 
 ROUTES: tuple[APIRouter, ...] = (
+    jobs.routes,
     executions.routes,
     approvals.routes,
+    ai_tasks.routes,
     workflows.routes,
     ledger.routes,
     people.routes,

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from api import answers
+from api import answers, following, headers
 from api.documented import Calling, documented, paged
 from api.listing import DEFAULT_LIMIT, MAX_LIMIT, WHOLE, read_parameter
 from api.problems import Problem, not_found
@@ -20,6 +20,13 @@ routes = router("events")
 LIMIT = query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "How many at most.")
 AFTER = query("after", {"type": "integer", "minimum": 0, "default": 0}, "Only events above this position.")
 TOPICS_WANTED = query("topics", {"type": "string"}, "Only these topics, separated by commas.")
+LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "integer", "minimum": 0},
+    "description": "For server-sent events: the position seen last. Goes before `after`.",
+}
 CURSOR = query("cursor", {"type": "string"}, "`next_cursor` of the page before.")
 
 
@@ -29,11 +36,24 @@ async def list_audit_logs(call: Calling) -> Response:
     return await call.page(AUDIT_LOGS)
 
 
-@routes.get("/events", **documented("Read the events", "Events by position", parameters=[AFTER, TOPICS_WANTED, LIMIT, CURSOR]))
+@routes.get(
+    "/events",
+    **documented(
+        "Read the events",
+        "Events by position",
+        parameters=[AFTER, TOPICS_WANTED, LIMIT, CURSOR, LAST_EVENT_ID],
+        also={following.MEDIA_TYPE: {"schema": {"type": "string"}}},
+    ),
+)
 async def list_events(call: Calling) -> Response:
-    """In the order of the ledger. `next_cursor` is None at its end; go on later with `after` = the last position seen."""
+    """In the order of the ledger. `next_cursor` is None at its end; go on later with `after` = the last position seen.
+
+    With `Accept: text/event-stream` the answer goes on as the ledger grows, from after `Last-Event-ID` or `after`.
+    """
     call.require("events:read")
     given = call.request.query_params
+    if following.MEDIA_TYPE in call.request.headers.get("accept", ""):
+        return _follow(call)
     limit = _limit(call)
     start = "cursor" if "cursor" in given else "after"
     after = read_parameter(start, WHOLE, given.get(start, "0"))
@@ -42,6 +62,16 @@ async def list_events(call: Calling) -> Response:
         found = await read_ledger(connection, call.tenant_id, after, limit + 1, topics)
     cursor = str(found[limit - 1].position) if len(found) > limit else None
     return answers.answer({"items": [event_item(record) for record in found[:limit]], "next_cursor": cursor})
+
+
+def _follow(call: Calling) -> Response:
+    given = call.request.query_params
+    for name in ("limit", "cursor"):
+        if name in given:
+            raise Problem.at(name, "not_applicable", f"{name} is for pages; this answer has no end.")
+    last = headers.once(call.request, "Last-Event-ID")
+    name, text = ("after", given.get("after", "0")) if last is None else ("Last-Event-ID", last)
+    return following.follow(call, read_parameter(name, WHOLE, text), _topics(given.get("topics")))
 
 
 @routes.get("/executions/{id}/history", **documented("Read an execution's history", "Its steps", parameters=[LIMIT, CURSOR]))

@@ -1,0 +1,141 @@
+"""Where workers wait for jobs: woken by hints and by the next due moment, not by looking again and again.
+
+Whoever waits holds no connection. A hint wakes one of those whom it concerns; one who leaves while there may be more wakes the
+next. So a burst of jobs is taken by as many look-ups as it needs, and a single job does not wake a hundred workers.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from runtime.pools import Pool
+from store import jobs
+from store.hints import JOBS
+from store.jobs import LeasedJob
+
+CHANNEL = JOBS
+LEAST_PAUSE = 0.001
+"""Seconds, so that a job whose moment is now is not looked for twice in it."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a worker asks for. `seconds` of a lease."""
+
+    tenant_id: UUID
+    types: tuple[str, ...]
+    most: int
+    seconds: float
+    worker_id: str
+
+
+@dataclass(eq=False)
+class _Place:
+    """One who waits. `woken`: there may be something. `due`: it was told of a moment that others do not know of."""
+
+    wish: Wish
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    due: bool = False
+
+    def wake(self, _why: object = None) -> None:
+        self.woken.set()
+
+
+class JobDesk:
+    """One for a process. `pool`: as gesta_system, in autocommit."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._places: dict[UUID, list[_Place]] = {}
+        self._closing = False
+
+    async def lease(self, wish: Wish, wait_seconds: float, gone: asyncio.Future[None]) -> list[LeasedJob]:
+        """Jobs, as soon as there are any; none when the time is over or the process stops.
+
+        `gone`: done when whoever asks does not listen any more. Nothing is leased then, or it is given back.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_seconds
+        with self._place(wish) as place:
+            gone.add_done_callback(place.wake)
+            while not gone.done():
+                place.woken.clear()
+                found, due = await self._take(wish, look_ahead=loop.time() < until)
+                if gone.done():
+                    await self._give_back(found)
+                    break
+                if len(found) == wish.most:
+                    place.woken.set()  # for the next one: there may be more
+                left = until - loop.time()
+                if found or self._closing or left <= 0:
+                    return found
+                place.due = due is not None
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(place.woken.wait(), left if due is None else min(left, max(due, LEAST_PAUSE)))
+        return []
+
+    def hear(self, payload: str) -> None:
+        """Hints on `CHANNEL`: tenant:type of jobs, a tenant's alone for all its types; an empty one stands for many."""
+        if not payload:
+            for places in self._places.values():
+                _wake_each_type(places)
+            return
+        for name in payload.split(","):
+            tenant, _, type = name.partition(":")
+            with suppress(ValueError):
+                places = self._places.get(UUID(tenant), [])
+                _wake_one(places, type) if type else _wake_each_type(places)
+
+    def release(self) -> None:
+        """Let everybody go, now and from now on: the process is about to stop."""
+        self._closing = True
+        for places in self._places.values():
+            for place in places:
+                place.wake()
+
+    async def _take(self, wish: Wish, *, look_ahead: bool) -> tuple[list[LeasedJob], float | None]:
+        """What there is; where there is nothing, the seconds until there will be."""
+        async with self._pool.connection() as connection:
+            found = await jobs.lease(connection, wish.types, wish.most, wish.seconds, wish.worker_id, tenant_id=wish.tenant_id)
+            if found or not look_ahead:
+                return found, None
+            return found, await jobs.seconds_to_job(connection, wish.types, wish.tenant_id)
+
+    async def _give_back(self, found: Sequence[LeasedJob]) -> None:
+        if found:
+            async with self._pool.connection() as connection:
+                await jobs.give_back(connection, [job.lease for job in found])
+
+    @contextmanager
+    def _place(self, wish: Wish) -> Iterator[_Place]:
+        place = _Place(wish)
+        self._places.setdefault(wish.tenant_id, []).append(place)
+        try:
+            yield place
+        finally:
+            places = self._places[wish.tenant_id]
+            places.remove(place)
+            if not places:
+                del self._places[wish.tenant_id]
+            elif place.woken.is_set() or place.due:
+                for type in wish.types:
+                    _wake_one(places, type)
+
+
+def _wake_one(places: Sequence[_Place], type: str) -> None:
+    """The one who has waited longest for this type, of those who are not awake already."""
+    for place in places:
+        if type in place.wish.types and not place.woken.is_set():
+            place.wake()
+            return
+
+
+def _wake_each_type(places: Sequence[_Place]) -> None:
+    """As few as are needed so that each type is looked for."""
+    looked_for: set[str] = set()
+    for place in places:
+        if not looked_for.issuperset(place.wish.types):
+            looked_for.update(place.wish.types)
+            place.wake()

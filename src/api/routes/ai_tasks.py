@@ -1,0 +1,59 @@
+"""AI tasks: what models were asked, what they answered, used and cost; and a hand on those that are not over."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Body as Default
+from starlette.responses import Response
+
+from api import answers
+from api.call import About
+from api.documented import Calling, documented, paged
+from api.listing import FRESHNESS
+from api.models import NO_REASON, Reason
+from api.queries import ai_tasks as queries
+from api.routing import router
+from domain.facts import View
+from engine import steering
+from store import jobs
+
+routes = router("AI tasks")
+
+
+@routes.get("/ai-tasks", **paged("List AI tasks", queries.AI_TASKS))
+async def list_ai_tasks(call: Calling) -> Response:
+    call.require("ai_tasks:read")
+    return await call.page(queries.AI_TASKS)
+
+
+@routes.get("/ai-tasks/{id}", **documented("Get an AI task", "The task and its attempts", parameters=FRESHNESS))
+async def get(call: Calling, id: UUID) -> Response:
+    call.require("ai_tasks:read")
+    return await call.one(queries.AI_TASK, {"id": id})
+
+
+@routes.post("/ai-tasks/{id}/cancel", **documented("Cancel an AI task", "The task and its execution"))
+async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    """Its node fails with the error `cancelled`. An attempt that is under way may still report what it used."""
+    engine = call.services.engine
+    return await call.command(
+        "ai_task.cancel",
+        "ai_tasks:control",
+        lambda view, _who: steering.cancel_ai_task(view, engine, id, body.reason),
+        About("ai_task", id),
+        versioned="ai_task",
+    )
+
+
+@routes.post("/ai-tasks/{id}/retry", **documented("Try an AI task again now", "How it stands", unrecorded=True))
+async def retry(call: Calling, id: UUID) -> Response:
+    """Does not wait for the moment of the next attempt. A task that is over stays over: its execution has moved on."""
+    waiting: list[UUID] = []
+
+    def further(view: View) -> None:
+        waiting[:] = [steering.waiting_attempt(view, id)]
+
+    await call.authorize("ai_task.retry", "ai_tasks:control", About("ai_task", id), lambda view, _who: further(view))
+    async with call.services.system_pool.connection() as connection:
+        await jobs.hasten(connection, call.tenant_id, waiting[0])
+    return answers.answer({"id": id, "status": "pending"})

@@ -1,0 +1,191 @@
+"""Jobs: external workers lease them, keep them alive, and report what became of them; operators look at those given up."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import answers
+from api.call import About
+from api.documented import Calling, documented, paged
+from api.job_desk import Wish
+from api.models import Body, Name
+from api.problems import Problem
+from api.queries.jobs import DEAD_JOBS
+from api.routing import router
+from domain.access import Rights
+from domain.facts import Decided, Json, View
+from domain.retry import Failure
+from engine import jobs as work
+from engine.nodes.task import OWN
+from runtime.pools import Connection
+from store import jobs
+from store.errors import LeaseLost
+from store.jobs import Lease, LeasedJob
+
+routes = router("jobs")
+
+MAX_JOBS, MAX_TYPES, MAX_WAIT, MAX_LEASE = 100, 100, 60, 24 * 3600
+USUAL_LEASE = 60
+
+Fencing = Annotated[int, Field(ge=1, le=2**63 - 1, description="The fencing token of the lease.")]
+LeaseSeconds = Annotated[float, Field(ge=1, le=MAX_LEASE)]
+
+
+class Ask(Body):
+    types: Annotated[list[Name], Field(min_length=1, max_length=MAX_TYPES)]
+    worker_id: Name
+    max: Annotated[int, Field(ge=1, le=MAX_JOBS)] = 1
+    wait_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT)] = 0
+    lease_seconds: LeaseSeconds = USUAL_LEASE
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"types": ["resize-image"], "worker_id": "worker-1", "max": 10, "wait_seconds": 30}]}
+    )
+
+
+class Held(Body):
+    fence: Fencing
+
+
+class Beat(Held):
+    lease_seconds: LeaseSeconds | None = None
+
+
+class Complete(Held):
+    output: Any = None
+
+
+class Error(Body):
+    type: Name
+    message: Annotated[str, Field(max_length=100_000)] = ""
+    retryable: bool = True
+
+
+class Fail(Held):
+    error: Error
+
+
+@routes.post("/jobs/lease", **documented("Lease jobs", "The jobs; none when the time is over", unrecorded=True))
+async def lease(call: Calling, body: Ask) -> Response:
+    """Waits for the first job, up to `wait_seconds`. A job that nobody reports on comes back when its lease runs out."""
+    call.require("jobs:work")
+    for number, type in enumerate(body.types):
+        if type.startswith(OWN):
+            raise Problem.at(f"/types/{number}", "reserved", f"Types of jobs that begin with {OWN} are Gesta's own.")
+    wish = Wish(call.tenant_id, tuple(dict.fromkeys(body.types)), body.max, body.lease_seconds, body.worker_id)
+    async with _leaving(call.request) as gone:
+        found = await call.services.desk.lease(wish, body.wait_seconds, gone)
+    return answers.answer({"items": [_item(job) for job in found]})
+
+
+@routes.post("/jobs/{id}/heartbeat", **documented("Keep a job", "Until when it is leased", unrecorded=True))
+async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
+    """From now on for as long again as it was leased for, or for `lease_seconds`."""
+    call.require("jobs:work")
+    async with call.services.system_pool.connection() as connection:
+        job = await _held(connection, call, id, body.fence)
+        until = None if job is None else await jobs.heartbeat(connection, job.lease, body.lease_seconds)
+    if until is None:
+        raise LeaseLost
+    return answers.answer({"id": id, "lease_until": until})
+
+
+@routes.post("/jobs/{id}/release", **documented("Give back a job that was not begun", "It is ready again", unrecorded=True))
+async def release(call: Calling, id: UUID, body: Held) -> Response:
+    """Others may lease it at once, and it does not count as an attempt."""
+    call.require("jobs:work")
+    async with call.services.system_pool.connection() as connection:
+        job = await _held(connection, call, id, body.fence)
+        if job is None:
+            raise LeaseLost
+        await jobs.give_back(connection, [job.lease])
+    return answers.answer({"id": id, "state": "ready"})
+
+
+@routes.post("/jobs/{id}/complete", **documented("Complete a job", "The job and its execution"))
+async def complete(call: Calling, id: UUID, body: Complete) -> Response:
+    engine = call.services.engine
+    return await _report(call, "complete", id, body, lambda view, job: work.complete_job(view, engine, job, body.output))
+
+
+@routes.post("/jobs/{id}/fail", **documented("Report that a job failed", "The job and its execution"))
+async def fail(call: Calling, id: UUID, body: Fail) -> Response:
+    """Whether it is tried again is for its node's `retry` to say; an error that is not `retryable` never is."""
+    failure = Failure(body.error.type, body.error.message, body.error.retryable)
+    engine, jitter = call.services.engine, random.random()
+    return await _report(call, "fail", id, body, lambda view, job: work.fail_job(view, engine, job, failure, jitter=jitter))
+
+
+@routes.get("/jobs", **paged("List the jobs that were given up", DEAD_JOBS))
+async def list_jobs(call: Calling) -> Response:
+    call.require("executions:read")
+    return await call.page(DEAD_JOBS)
+
+
+@routes.post("/jobs/{id}/retry", **documented("Retry a job that was given up", "It is ready again", unrecorded=True))
+async def retry(call: Calling, id: UUID) -> Response:
+    """With all its attempts."""
+    await call.authorize("job.retry", "executions:control", About("job", id))
+    async with call.services.system_pool.connection() as connection:
+        await jobs.retry_dead(connection, call.tenant_id, id)
+    return answers.answer({"id": id, "state": "ready"})
+
+
+async def _report(call: Calling, verb: str, id: UUID, body: Held, decide: Callable[[View, LeasedJob], Decided]) -> Response:
+    """A worker's report, as a command. A repeated one is known by its key, although its job is gone."""
+    async with call.services.system_pool.connection() as connection:
+        job = await _held(connection, call, id, body.fence)
+
+    def checked(view: View, _who: Rights) -> Decided:
+        if job is None:
+            raise LeaseLost
+        return decide(view, job)
+
+    return await call.command(f"job.{verb}", "jobs:work", checked, About("job", id), versioned="execution")
+
+
+async def _held(connection: Connection, call: Calling, id: UUID, fence: int) -> LeasedJob | None:
+    """A job that an external worker holds by this token, run out or not. What is Gesta's own is nobody's to touch."""
+    job = await jobs.leased(connection, call.tenant_id, id)
+    if job is None or job.lease != Lease(call.tenant_id, id, fence) or job.type.startswith(OWN):
+        return None
+    return job
+
+
+def _item(job: LeasedJob) -> Json:
+    return {
+        "id": job.id,
+        "fence": job.fence,
+        "type": job.type,
+        "input": job.input,
+        "attempt": job.attempt,
+        "max_attempts": job.max_attempts,
+        "lease_until": job.lease_until,
+        "execution_id": job.execution_id,
+        "activation_id": job.activation_id,
+    }
+
+
+@asynccontextmanager
+async def _leaving(request: Request) -> AsyncIterator[asyncio.Future[None]]:
+    """Done when the client has gone. The request's body must have been read."""
+    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set_result(None)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield gone
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
