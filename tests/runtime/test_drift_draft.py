@@ -129,3 +129,11 @@ def test_a_table_is_drafted_as_one_would_write_it(database: Database) -> None:
         "CREATE TABLE runtime.notes (\n    id uuid NOT NULL,\n    title text DEFAULT 'none'::text NOT NULL\n)",
         "ALTER TABLE runtime.notes ADD CONSTRAINT notes_pkey PRIMARY KEY (id)",
     )
+
+
+def test_the_example_of_the_handbook_is_a_migration(database: Database) -> None:
+    page = (migrations.DIRECTORY.parent / "docs" / "how-to" / "add-a-table.md").read_text("utf-8")
+    code = "\n".join(line for line in page.splitlines() if line.startswith(" " * 8))
+    with migrations.owner_connection(database.owner_url) as connection, connection.transaction():
+        connection.execute(code.encode())
+        assert connection.execute("SELECT relforcerowsecurity FROM pg_class WHERE relname = 'notes'").fetchone() == (True,)

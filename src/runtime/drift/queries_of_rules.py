@@ -9,10 +9,10 @@ WITH f AS (
                 ELSE pg_get_functiondef(p.oid) END AS body
       FROM pg_proc p WHERE p.pronamespace = ANY (%(scope)s) AND p.oid <> ALL (%(skipped)s)
 )
-SELECT 'function', name, signature, CASE WHEN prokind <> 'a' THEN rtrim(body) END, NULL, format('DROP ROUTINE %%s', name),
+SELECT 'function', name, signature, CASE WHEN prokind <> 'a' THEN rtrim(body, E' \n') END, NULL, format('DROP ROUTINE %%s', name),
        format('pg_proc/%%s/0', oid), format('pg_namespace/%%s/0', pronamespace), oid::int8 FROM f
 UNION ALL
-SELECT 'function body', name, body, CASE WHEN prokind <> 'a' THEN rtrim(body) END, NULL, NULL, NULL, format('pg_proc/%%s/0', oid), oid::int8 FROM f
+SELECT 'function body', name, body, CASE WHEN prokind <> 'a' THEN rtrim(body, E' \n') END, NULL, NULL, NULL, format('pg_proc/%%s/0', oid), oid::int8 FROM f
 """
 
 # Not-null constraints, which newer servers list here as well, are facts of their columns.
