@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import psycopg
+from psycopg_pool import PoolTimeout
+
 from domain.envelope import Envelope
 from domain.facts import Decided, View
 from engine.plans import Engine
@@ -12,6 +15,9 @@ from runtime.pools import Pool
 from store.command import Command, Done
 from store.handler import Handler
 from store.wakeups import Wakeups
+
+OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+"""What the database's absence looks like from a pool. It is waited out."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid5
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
-from domain.facts import Decided, Refusal, RuleViolation, View
+from domain.facts import Decided, Fence, Refusal, RuleViolation, View
 from engine.lapses import lapse_job
 from engine.timers import expire
 from engine.work import TIMEOUT
@@ -22,7 +19,7 @@ from store import jobs
 from store.errors import LeaseLost, StoreError
 from store.jobs import DueTimer, LeasedJob
 from store.wakeups import wait
-from worker.acting import Acting
+from worker.acting import OUT_OF_REACH, Acting
 
 log = logging.getLogger(__name__)
 
@@ -69,15 +66,15 @@ async def turn_by_turn(acting: Acting, turn: Turn, woken: asyncio.Event, stop: a
         woken.clear()
         try:
             due = await turn(acting)
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except OUT_OF_REACH as error:
             log.warning("The database is out of reach: %s", error, extra={"action": turn.__name__})
             due = PAUSE_SECONDS
         await wait(woken, due)
 
 
 async def _all(commands: list[Awaitable[bool]]) -> float:
-    """Seconds until the next turn: none, unless something has to be tried again."""
-    return 0 if all(await asyncio.gather(*commands)) else PAUSE_SECONDS
+    """Seconds until the next turn: none, unless nothing came of any."""
+    return 0 if any(await asyncio.gather(*commands)) else PAUSE_SECONDS
 
 
 async def _fire(acting: Acting, due: DueTimer) -> bool:
@@ -86,7 +83,8 @@ async def _fire(acting: Acting, due: DueTimer) -> bool:
 
     # Its moment is part of the command's id: a timer may be set again, for another moment, after a pause.
     command_id = uuid5(due.timer.id, f"fired {due.timer.due_at.isoformat()}")
-    return await _once(acting, due.tenant_id, "timer.fire", decide, command_id)
+    dropped = Decided(dropped_timers=(due.timer.id,))
+    return await _once(acting, due.tenant_id, "timer.fire", decide, command_id, lambda _: dropped)
 
 
 async def _lapse(acting: Acting, job: LeasedJob) -> bool:
@@ -95,24 +93,39 @@ async def _lapse(acting: Acting, job: LeasedJob) -> bool:
     def decide(view: View) -> Decided:
         return lapse_job(view, acting.engine, job, jitter=jitter)
 
-    return await _once(acting, job.tenant_id, "job.lapse", decide, uuid5(job.id, f"lapsed {job.fence}"))
+    def dead(refusal: RuleViolation) -> Decided:
+        error = {"type": refusal.code, "message": refusal.message}
+        return Decided(fences=(Fence(job.id, job.fence, "dead", error=error, lapsed=True),))
+
+    return await _once(acting, job.tenant_id, "job.lapse", decide, uuid5(job.id, f"lapsed {job.fence}"), dead)
 
 
-async def _once(acting: Acting, tenant_id: UUID, name: str, decide: Callable[[View], Decided], command_id: UUID) -> bool:
-    """Whether it is done, by this process or another. Not being the first is no refusal to put on record."""
+async def _once(
+    acting: Acting,
+    tenant_id: UUID,
+    name: str,
+    decide: Callable[[View], Decided],
+    command_id: UUID,
+    otherwise: Callable[[RuleViolation], Decided],
+) -> bool:
+    """Whether something came of it, by this process or another.
+
+    `otherwise`: what is done where the rules refuse it, so that it is not found again. Nobody asked: it is no refusal to record.
+    """
+    details = {"action": name, "tenant_id": str(tenant_id)}
 
     def quietly(view: View) -> Decided:
         try:
             return replace(decide(view), result=None)
         except RuleViolation as refusal:
-            log.warning("Nothing comes of it: %s", refusal, extra={"action": name, "tenant_id": str(tenant_id)})
-            return Decided()
+            log.warning("It comes to nothing: %s", refusal, extra=details)
+            return otherwise(refusal)
 
     try:
-        await acting.do(tenant_id, name, quietly, command_id=command_id)
+        done = await acting.do(tenant_id, name, quietly, command_id=command_id)
     except LeaseLost:
         return True
     except (Refusal, StoreError) as error:
-        log.warning("It is tried again: %s", error, extra={"action": name, "tenant_id": str(tenant_id)})
+        log.warning("It is tried again: %s", error, extra=details)
         return False
-    return True
+    return done.position is not None

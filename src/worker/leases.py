@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-import psycopg
-from psycopg_pool import PoolTimeout
 from pydantic_core import PydanticSerializationError
 
 from domain.facts import Decided, Fence, Refusal
@@ -20,7 +18,7 @@ from store import jobs
 from store.errors import Contended, LeaseLost, StoreError
 from store.jobs import Lease, LeasedJob
 from store.wakeups import wait
-from worker.acting import Acting
+from worker.acting import OUT_OF_REACH, Acting
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +92,7 @@ class Leases:
         if room:
             try:
                 due = await self._lease(room, stop)
-            except (psycopg.OperationalError, PoolTimeout) as error:
+            except OUT_OF_REACH as error:
                 log.warning("No jobs for now: %s", error, extra={"action": "lease"})
                 due = PAUSE_SECONDS
         await wait(self._woken, due)
@@ -108,15 +106,16 @@ class Leases:
             if stop.is_set():
                 await jobs.give_back(connection, [job.lease for job in leased])
                 return 0
-            due = None if len(leased) == room else await jobs.seconds_to_job(connection, types)
+            self._begin(leased)
+            return None if len(leased) == room else await jobs.seconds_to_job(connection, types)
+
+    def _begin(self, leased: list[LeasedJob]) -> None:
         for job in leased:
             task = asyncio.create_task(self._run(job), name=f"{job.type} {job.id}")
             self._running[job.lease] = job, task
             task.add_done_callback(partial(self._ended, job))
-        if leased:
-            self._after_tenant = leased[-1].tenant_id
+            self._after_tenant = job.tenant_id
             self._some_running.set()
-        return due
 
     def _ended(self, job: LeasedJob, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -134,7 +133,7 @@ class Leases:
             await self._runners[job.type].run(job)
         except LeaseLost:
             log.info("A job was lost to its lease or to its execution's end", extra=details)
-        except (Contended, StoreError, psycopg.OperationalError, PoolTimeout) as error:
+        except (Contended, StoreError, *OUT_OF_REACH) as error:
             log.warning("A job is left to its lease: %s", error, extra=details)
         except Refusal as refusal:
             log.warning("What a job came to is refused: %s", refusal, extra=details)
@@ -172,7 +171,7 @@ class Leases:
         try:
             async with self._acting.pool.connection() as connection:
                 kept = await jobs.heartbeats(connection, before)
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except OUT_OF_REACH as error:
             log.warning("No heartbeat: %s", error, extra={"action": "heartbeat"})
             return
         for lease in set(before) - kept.keys():

@@ -14,6 +14,11 @@ from worker.leases import Leasing
 from worker.tasks import TaskFailed
 
 
+END_CONNECTIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'gesta_system'
+"""
+
+
 async def echo(job: LeasedJob) -> Json:
     return job.input
 
@@ -183,6 +188,19 @@ async def test_what_does_not_end_in_time_is_left_to_others_at_once(database: Dat
         assert gate.cancelled == 1
         async with worker_of(database, {"step": quick}) as other, at_work(other):
             assert (await home.ended(execution)).status == "completed"
+
+
+async def test_work_goes_on_when_all_connections_were_lost(database: Database) -> None:
+    gate = Gate()
+    async with house(database) as home, worker_of(database, {"step": gate}) as worker, at_work(worker):
+        execution = await home.start(steps(2))
+        await gate.entered.wait()
+        home.sql(END_CONNECTIONS)
+        gate.open.set()
+        assert (await home.ended(execution)).status == "completed"
+        again = await home.start(steps(2))
+        assert (await home.ended(again)).status == "completed"
+        assert gate.times == 4
 
 
 async def test_no_more_jobs_run_than_there_is_room_for(database: Database) -> None:
