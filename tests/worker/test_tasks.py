@@ -13,7 +13,6 @@ from tests.worker.house import LONG_RETRY, PATIENCE, RETRY, SHORT, at_work, hous
 from worker.leases import Leasing
 from worker.tasks import TaskFailed
 
-
 END_CONNECTIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'gesta_system'
 """
