@@ -10,7 +10,7 @@ import psycopg
 from pydantic_core import to_json
 
 from domain.facts import Claim, Fence, Job, Timer
-from store.append import APPEND, Entry, NewEvent, Outcome, parameters
+from store.append import Entry, NewEvent, Outcome, statement
 from store.arrays import teach_columns
 
 MOMENT = datetime(2024, 2, 29, 12, 0, 0, 123456, tzinfo=UTC)
@@ -73,7 +73,7 @@ def append(
     no_wait: bool = False,
 ) -> list[Outcome]:
     with connection.cursor(binary=True) as cursor:
-        cursor.execute(APPEND, parameters(tenant_id, entries, dependencies, no_wait=no_wait), prepare=True)
+        cursor.execute(*statement(tenant_id, entries, dependencies, no_wait=no_wait), prepare=True)
         rows = sorted(cursor.fetchall(), key=lambda row: row[0])
     assert [row[0] for row in rows] == list(range(1, len(entries) + 1))
     return [Outcome(*row[1:]) for row in rows]
