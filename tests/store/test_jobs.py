@@ -351,7 +351,10 @@ async def test_timers_come_due_in_order_until_they_are_dropped(conn: AsyncConnec
     timers = [Timer(uuid4(), past + timedelta(days=days), "timeout", uuid4(), uuid4()) for days in (1, 0)]
     later = Timer(uuid4(), future, "timeout")
     await commit(conn, tenant, entry(uuid4(), timers=[*timers, later]))
-    assert [(one.tenant_id, one.timer) for one in await jobs.due_timers(conn, ["timeout"], 9)] == [(tenant, timers[1]), (tenant, timers[0])]
+    assert [(one.tenant_id, one.timer) for one in await jobs.due_timers(conn, ["timeout"], 9)] == [
+        (tenant, timers[1]),
+        (tenant, timers[0]),
+    ]
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id for timer in timers]))
     assert await jobs.due_timers(conn, ["timeout"], 9) == []
     assert 3500 < (await jobs.seconds_to_timer(conn, ["timeout"]) or 0) <= 3600
