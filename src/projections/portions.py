@@ -3,11 +3,13 @@
 A single event is always a portion, however large it is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
+from psycopg.rows import tuple_row
 
 BYTES = 8 << 20
 """Of events as they are stored, in one portion. Decoded, folded and written as rows they take some ten times as much."""
@@ -28,6 +30,19 @@ SELECT wanted.tenant_id, portion.events, portion.bytes
                 LIMIT %(events)s) counted
         WHERE number = 1 OR bytes <= %(bytes)s) portion
  WHERE portion.events > 0
+"""
+
+# as store.reading selects a single ledger's
+READ = """
+SELECT wanted.tenant_id, e.position, e.stream_id, e.version, e.topic, e.occurred_at, e.recorded_at, e.command_id, e.meta, e.data
+  FROM unnest(%(tenants)s::uuid[], %(after)s::bigint[], %(up_to)s::bigint[], %(events)s::bigint[])
+       AS wanted (tenant_id, after, up_to, events)
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM ledger.events e
+        WHERE e.tenant_id = wanted.tenant_id AND e.position > wanted.after AND e.position <= wanted.up_to
+        ORDER BY e.position
+        LIMIT wanted.events) e
 """
 
 
@@ -60,3 +75,43 @@ async def measure(conn: AsyncConnection[Any], spans: Iterable[Span], events: int
     }
     cursor = await conn.execute(MEASURE, named)
     return {tenant: Size(int(count), int(size)) for tenant, count, size in await cursor.fetchall()}
+
+
+Load = list[tuple[Span, Size]]
+"""What is read, folded and written together."""
+
+
+def loads(spans: Iterable[Span], sizes: Mapping[UUID, Size], events: int, most: int = BYTES) -> Iterator[Load]:
+    """Share spans out into loads of some `events` (the last span of a load may go beyond) and at most so many bytes."""
+    load: Load = []
+    count = weight = 0
+    for span in spans:
+        size = sizes.get(span.tenant_id)
+        if size is None:
+            continue
+        if load and (count >= events or weight + size.bytes > most):
+            yield load
+            load, count, weight = [], 0, 0
+        load.append((span, size))
+        count += size.events
+        weight += size.bytes
+    if load:
+        yield load
+
+
+async def read(conn: AsyncConnection[Any], load: Sequence[tuple[Span, Size]]) -> dict[UUID, list[tuple[Any, ...]]]:
+    """The stored events of a load by tenant, in their order, as `store.reading.decode_rows` takes them."""
+    named = {
+        "tenants": [span.tenant_id for span, _ in load],
+        "after": [span.after for span, _ in load],
+        "up_to": [span.up_to for span, _ in load],
+        "events": [size.events for _, size in load],
+    }
+    found: dict[UUID, list[tuple[Any, ...]]] = {span.tenant_id: [] for span, _ in load}
+    async with conn.cursor(binary=True, row_factory=tuple_row) as cursor:
+        await cursor.execute(READ, named)
+        async for tenant, *row in cursor:
+            found[tenant].append(tuple(row))
+    for rows in found.values():
+        rows.sort(key=itemgetter(0))
+    return found

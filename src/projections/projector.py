@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import OperationalError
@@ -23,13 +23,13 @@ from projections.faults import Fault
 from projections.flush import Batch, flush
 from projections.freshness import Lag, LostRace
 from projections.hints import Hints, listen, notify_projected
-from projections.portions import BYTES, SMALL, Size, Span, measure
+from projections.portions import BYTES, SMALL, Size, Span, loads, measure, read
 from projections.slots import Slots, slot_of
 from runtime.clock import Clock, SystemClock
 from runtime.errors import OperatorError
 from runtime.pools import Connection, connect
 from store.codec import JSON, Codec
-from store.reading import read_ledger
+from store.reading import decode_rows
 
 logger = logging.getLogger(__name__)
 
@@ -163,48 +163,39 @@ class Projector:
         return mine.keys() - done - flusher.faulty - waiting
 
     async def _project(self, conn: Connection, flusher: "Flusher", lags: Iterable[Lag], platform_position: int) -> set[UUID]:
-        """Read a portion of each tenant's events and flush them together. Returns the tenants that wait for the platform."""
+        """Read a portion of each tenant's events and flush many together. Returns the tenants that wait for the platform."""
         waiting: set[UUID] = set()
-        batches: list[Batch] = []
-        events = weight = 0
-        chosen = list(lags)
-        sizes = await self._sizes(conn, chosen)
-        for lag in chosen:
-            size = sizes.get(lag.tenant_id, Size(self._batch, 0))
-            if batches and weight + size.bytes > self._bytes:
+        spans = [Span(*lag) for lag in lags]
+        for load in loads(spans, await self._sizes(conn, spans), self._batch, self._bytes):
+            stored = await read(conn, load)
+            batches: list[Batch] = []
+            for span, _ in load:
+                records = await self._decode(flusher, span, stored[span.tenant_id])
+                ready = records if span.tenant_id == PLATFORM else before_waiting(records, platform_position)
+                if len(ready) < len(records):
+                    waiting.add(span.tenant_id)
+                if ready:
+                    batches.append(Batch(span.tenant_id, span.after, ready))
+            if batches:
                 await flusher.flush(batches)
-                batches, events, weight = [], 0, 0
-            records = await self._read(conn, flusher, lag, size.events)
-            ready = records if lag.tenant_id == PLATFORM else before_waiting(records, platform_position)
-            if len(ready) < len(records):
-                waiting.add(lag.tenant_id)
-            if ready:
-                batches.append(Batch(lag.tenant_id, lag.position, ready))
-                events += len(ready)
-                weight += size.bytes
-            if events >= self._batch:
-                await flusher.flush(batches)
-                batches, events, weight = [], 0, 0
-        if batches:
-            await flusher.flush(batches)
         return waiting
 
-    async def _sizes(self, conn: Connection, lags: Sequence[Lag]) -> dict[UUID, Size]:
-        """How much to read of each tenant, where there is more than a little to read in all."""
-        if sum(lag.head - lag.position for lag in lags) <= SMALL:
-            return {}
-        return await measure(conn, [Span(*lag) for lag in lags], self._batch, self._bytes)
+    async def _sizes(self, conn: Connection, spans: Sequence[Span]) -> dict[UUID, Size]:
+        """How much to read of each tenant; where there is little to read in all, it is not weighed."""
+        if sum(span.up_to - span.after for span in spans) <= SMALL:
+            return {span.tenant_id: Size(span.up_to - span.after, 0) for span in spans}
+        return await measure(conn, spans, self._batch, self._bytes)
 
-    async def _read(self, conn: Connection, flusher: "Flusher", lag: Lag, limit: int) -> list[RecordedEvent]:
-        """The next events of a tenant, fewer if one of them cannot be decoded; where it is the first, that is a fault."""
+    async def _decode(self, flusher: "Flusher", span: Span, stored: list[tuple[Any, ...]]) -> list[RecordedEvent]:
+        """The tenant's events, fewer if one of them cannot be decoded; where it is the first, that is a fault."""
         while True:
             try:
-                return await read_ledger(conn, lag.tenant_id, lag.position, limit, up_to=lag.head, codec=self._codec)
+                return decode_rows(span.tenant_id, stored, self._codec)
             except (ValueError, LookupError) as error:
-                if limit == 1:
-                    await flusher.give_up(lag.tenant_id, lag.position + 1, error)
+                if len(stored) == 1:
+                    await flusher.give_up(span.tenant_id, span.after + 1, error)
                     return []
-                limit //= 2
+                stored = stored[: len(stored) // 2]
 
 
 def before_waiting(records: Sequence[RecordedEvent], platform_position: int) -> Sequence[RecordedEvent]:

@@ -7,9 +7,10 @@ from psycopg import AsyncConnection
 from domain.envelope import PLATFORM
 from domain.role import RoleCreated
 from projections import freshness
-from projections.portions import BYTES, Size, Span, measure
+from projections.portions import BYTES, Size, Span, loads, measure, read
 from projections.projector import Projector
 from projections.replay import portions, replay
+from store.reading import decode_rows, read_ledger
 from tests.conftest import Database
 from tests.projections.story import ACME, GLOBEX, Ledgers, an_id, platform_story
 
@@ -61,3 +62,21 @@ async def test_a_replay_reads_in_portions_too(ledgers: Ledgers, system: AsyncCon
     assert lengths == [48, 49], "from one event that is left out to the next"
     positions = [record.position async for records in portions(system, ACME, 99, [50, 100]) for record in records]
     assert positions == [*range(1, 50), *range(51, 100)]
+
+
+def test_loads_hold_some_events_and_no_more_than_so_many_bytes() -> None:
+    spans = [Span(an_id(f"tenant {number}"), 0, 9) for number in range(6)]
+    weights = [(3, 10), (3, 10), (1, 80), (2, 200), (4, 5)]
+    sizes = {span.tenant_id: Size(*weight) for span, weight in zip(spans, weights, strict=False)}
+    shared = [[size.events for _, size in load] for load in loads(spans, sizes, 6, 100)]
+    assert shared == [[3, 3], [1], [2], [4]], "by events, by bytes, too heavy for company; the last tenant has nothing"
+    assert [*loads([], {}, 6, 100)] == []
+
+
+async def test_the_events_of_many_tenants_are_read_at_once_each_in_order(ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
+    await large_events(ledgers, 4)
+    found = await read(
+        system, [(Span(ACME, 1, 4), Size(2, 0)), (Span(GLOBEX, 0, 3), Size(9, 0)), (Span(PLATFORM, 0, 0), Size(9, 0))]
+    )
+    assert {tenant: [row[0] for row in rows] for tenant, rows in found.items()} == {ACME: [2, 3], GLOBEX: [1, 2, 3], PLATFORM: []}
+    assert decode_rows(ACME, found[ACME]) == await read_ledger(system, ACME, 1, 2)
