@@ -1,0 +1,30 @@
+"""The normal form in which a replay compares: what the ledger's JSON says, and what the database made of it, in one text."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import from_json, to_json
+
+from projections.normal import exact_json, json_text, normal, span_text
+
+
+@given(st.timedeltas() | st.timedeltas(timedelta(days=-2), timedelta(days=2)))
+def test_spans_are_written_as_events_have_them(span: timedelta) -> None:
+    assert span_text(span) == from_json(to_json(span))
+
+
+def test_an_amount_in_an_event_is_a_text_and_not_a_number() -> None:
+    folded = json_text({"cost": Decimal("12.3400")})
+    assert folded == json_text(exact_json('{"cost": "12.3400"}'))
+    assert folded != json_text(exact_json('{"cost": 12.3400}'))
+
+
+def test_numbers_of_the_database_keep_every_digit() -> None:
+    assert json_text(exact_json("[0.25, 1e2, 1.10]")) == "[0.25,100,1.10]"
+    assert json_text(exact_json("0.1")) == json_text(0.1)
+
+
+def test_amounts_in_columns_are_compared_with_the_digits_the_column_has() -> None:
+    assert normal("numeric(20,10)", Decimal("1E-7").quantize(Decimal("1E-10"))) == "0.0000001000"
