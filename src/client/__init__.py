@@ -1,0 +1,59 @@
+"""A client of Gesta's API, and the worker that does its tasks. Needs httpx2, and nothing of the server.
+
+    from client import Client
+
+    gesta = Client("http://127.0.0.1:8080", "gk_…")
+    started = gesta.start("expense", {"amount": 240}, business_key="E-1042")
+    gesta.decide(started.open[0].id, "approved", comment="Within budget.")
+    print(gesta.wait(started.id).output)
+
+`AsyncClient` has the same methods, to be awaited. `Worker` runs functions as the work of `task` nodes.
+"""
+
+from client.clients import AsyncClient, Client
+from client.errors import (
+    AnswerLost,
+    ApiError,
+    Conflict,
+    GestaError,
+    Invalid,
+    LeaseLost,
+    NotFound,
+    PermissionDenied,
+    StillRunning,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    VersionMismatch,
+)
+from client.models import Approval, Decided, Execution, Fault, Job, OpenItem, Page, Stands, Workflow
+from client.worker import NonRetryable, Worker
+
+__all__ = [
+    "AnswerLost",
+    "ApiError",
+    "Approval",
+    "AsyncClient",
+    "Client",
+    "Conflict",
+    "Decided",
+    "Execution",
+    "Fault",
+    "GestaError",
+    "Invalid",
+    "Job",
+    "LeaseLost",
+    "NonRetryable",
+    "NotFound",
+    "OpenItem",
+    "Page",
+    "PermissionDenied",
+    "Stands",
+    "StillRunning",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unavailable",
+    "VersionMismatch",
+    "Worker",
+    "Workflow",
+]

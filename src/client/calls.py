@@ -1,0 +1,208 @@
+"""What can be asked of Gesta: each call once, as a flow. `Client` and `AsyncClient` have them as methods."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from client.errors import StillRunning
+from client.models import Approval, Decided, Execution, Job, Json, Page, Stands, Workflow
+from client.protocol import PATIENCE_SECONDS, Flow, command, get, order
+
+LONGEST_WAIT = 30
+"""Seconds that one request waits for an execution's end. A longer wait is several requests."""
+
+
+# Executions
+
+
+def start(
+    workflow_key: str,
+    input: Mapping[str, Any] | None = None,
+    *,
+    business_key: str | None = None,
+    version: int | None = None,
+    priority: int = 0,
+    idempotency_key: str | None = None,
+) -> Flow[Stands]:
+    """Start an execution of a published workflow. Raises Conflict where one with this business key runs."""
+    body = {
+        "workflow_key": workflow_key,
+        "input": dict(input or {}),
+        "business_key": business_key,
+        "version": version,
+        "priority": priority,
+    }
+    return Stands.of((yield from command("/executions", body, idempotency_key=idempotency_key)))
+
+
+def execution(id: str) -> Flow[Execution]:
+    """An execution, as of all that was done before the call. Raises NotFound."""
+    return Execution.of((yield from get(f"/executions/{_part(id)}")))
+
+
+def wait(id: str, seconds: float = 60.0) -> Flow[Execution]:
+    """The execution once it has ended. Raises StillRunning where it has not in so many seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        left = max(0, min(LONGEST_WAIT, round(until - time.monotonic())))
+        found = Execution.of((yield from get(f"/executions/{_part(id)}", {"wait": left}, left)))
+        if found.ended:
+            return found
+        if time.monotonic() >= until or left == 0:
+            raise StillRunning(found)
+
+
+def executions(
+    *,
+    status: str | None = None,
+    workflow_key: str | None = None,
+    business_key: str | None = None,
+    node_id: str | None = None,
+    attributes: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Flow[Page[Execution]]:
+    """A page of executions, the newest first. `attributes`: search attributes by name."""
+    params = {
+        "status": status,
+        "workflow_key": workflow_key,
+        "business_key": business_key,
+        "node_id": node_id,
+        "limit": limit,
+        "cursor": cursor,
+        **{f"attr.{name}": value for name, value in (attributes or {}).items()},
+    }
+    return Page.of((yield from get("/executions", params)), Execution.of)
+
+
+def history(id: str, *, limit: int | None = None, cursor: str | None = None) -> Flow[Page[Mapping[str, Any]]]:
+    """What happened in an execution, in order: {topic, position, occurred_at, recorded_at, actor, data, …}."""
+    return Page.of((yield from get(f"/executions/{_part(id)}/history", {"limit": limit, "cursor": cursor})), dict)
+
+
+def cancel(id: str, reason: str | None = None, *, idempotency_key: str | None = None) -> Flow[Stands]:
+    """Cancel an execution and what is open in it."""
+    return Stands.of((yield from command(f"/executions/{_part(id)}/cancel", {"reason": reason}, idempotency_key=idempotency_key)))
+
+
+# Approvals
+
+
+def approval(id: str) -> Flow[Approval]:
+    """An approval request; its decisions are in `data`."""
+    return Approval.of((yield from get(f"/approvals/{_part(id)}")))
+
+
+def approvals(
+    *,
+    status: str | None = None,
+    mine: bool = False,
+    role: str | None = None,
+    execution_id: str | None = None,
+    overdue: bool = False,
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Flow[Page[Approval]]:
+    """A page of approval requests. `mine`: open, and addressed to the caller."""
+    params = {
+        "status": status,
+        "mine": mine or None,
+        "role": role,
+        "execution_id": execution_id,
+        "overdue": overdue or None,
+        "limit": limit,
+        "cursor": cursor,
+    }
+    return Page.of((yield from get("/approvals", params)), Approval.of)
+
+
+def decide(
+    approval_id: str,
+    outcome: str,
+    *,
+    comment: str | None = None,
+    form: Json = None,
+    role: str | None = None,
+    if_match: int | None = None,
+    idempotency_key: str | None = None,
+) -> Flow[Decided]:
+    """Decide an approval request. `execution.open` of the result says what the execution waits for next."""
+    body = {"outcome": outcome, "comment": comment, "form": form, "role": role}
+    path = f"/approvals/{_part(approval_id)}/decide"
+    return Decided.of((yield from command(path, body, idempotency_key=idempotency_key, if_match=if_match)))
+
+
+# Workflows
+
+
+def apply(definition: Mapping[str, Any], *, publish: bool = False, note: str | None = None) -> Flow[Workflow]:
+    """Make this the draft of the workflow with its key, which is created where there is none; and publish it, if wanted.
+
+    What is published already just as it is here stays as it is.
+    """
+    found = (yield from get("/workflows", {"key": definition.get("key")}))["items"] if definition.get("key") else []
+    if not found:
+        workflow = yield from command("/workflows", {"definition": definition})
+    else:
+        known = yield from get(f"/workflows/{_part(found[0]['id'])}")
+        if known["definition"] == definition and known["draft"] is None:
+            return Workflow.of(known)
+        workflow = yield from command(f"/workflows/{_part(known['id'])}/draft", {"definition": definition}, method="PUT")
+    if publish:
+        workflow = yield from command(f"/workflows/{_part(workflow['id'])}/publish", {"note": note})
+    return Workflow.of(workflow)
+
+
+def publish(workflow_id: str, note: str | None = None, *, idempotency_key: str | None = None) -> Flow[Workflow]:
+    """Make the draft the next version."""
+    return Workflow.of(
+        (yield from command(f"/workflows/{_part(workflow_id)}/publish", {"note": note}, idempotency_key=idempotency_key))
+    )
+
+
+# Jobs
+
+
+def lease(
+    types: Sequence[str], *, worker_id: str, most: int = 1, wait_seconds: float = 0.0, lease_seconds: float = 60.0
+) -> Flow[tuple[Job, ...]]:
+    """At most so many jobs of these types, of one tenant; waits up to a minute for the first.
+
+    Where the answer is lost, the jobs come back when the lease runs out.
+    """
+    body = {
+        "types": list(types),
+        "worker_id": worker_id,
+        "max": most,
+        "wait_seconds": wait_seconds,
+        "lease_seconds": lease_seconds,
+    }
+    answer = yield from order("/jobs/lease", body, wait=wait_seconds, patience=0.0)
+    return tuple(Job.of(one) for one in answer["items"])
+
+
+def heartbeat(job: Job) -> Flow[None]:
+    """Keep a job for as long again as it was leased for. Raises LeaseLost."""
+    yield from order(f"/jobs/{_part(job.id)}/heartbeat", {"fence": job.fence}, patience=0.0)
+
+
+def complete(job: Job, output: Json = None, *, patience: float = PATIENCE_SECONDS) -> Flow[None]:
+    """The work is done: the execution goes on with its output. Raises LeaseLost."""
+    yield from command(f"/jobs/{_part(job.id)}/complete", {"fence": job.fence, "output": output}, patience=patience)
+
+
+def fail(job: Job, type: str, message: str, *, retryable: bool = True, patience: float = PATIENCE_SECONDS) -> Flow[None]:
+    """The attempt failed. Whether there is another one is the node's `retry` to say. Raises LeaseLost."""
+    error = {"type": type, "message": message, "retryable": retryable}
+    yield from command(f"/jobs/{_part(job.id)}/fail", {"fence": job.fence, "error": error}, patience=patience)
+
+
+def release(job: Job) -> Flow[None]:
+    """Leave a job that was not begun to others: it does not count as an attempt. Nothing happens where the lease is lost."""
+    yield from order(f"/jobs/{_part(job.id)}/release", {"fence": job.fence}, patience=1.0)
+
+
+def _part(id: str) -> str:
+    """An id as one part of a path, whatever it holds."""
+    return quote(str(id), safe="")

@@ -1,0 +1,182 @@
+"""What the API answers, as values. Each keeps the whole answer in `data`; the fields that programs use have a type."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+
+Json: TypeAlias = Any
+"""A JSON value: None, bool, int, float, str, list or dict of them."""
+
+T = TypeVar("T")
+
+ENDED = frozenset({"completed", "failed", "cancelled"})
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of a request: a JSON pointer, query parameter or header, a code and a sentence."""
+
+    path: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class OpenItem:
+    """What an execution waits for. `kind`: approval, task or ai_task; `id`: of the approval request, the job, the AI task."""
+
+    kind: str
+    id: str
+    node_id: str
+    activation_id: str
+
+
+@dataclass(frozen=True)
+class Stands:
+    """How an execution stands right after a command. `open`: what it waits for now."""
+
+    id: str
+    status: str
+    version: int
+    open: tuple[OpenItem, ...]
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Stands":
+        return cls(data["id"], data["status"], data["version"], _open_items(data))
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution as the tables show it. `error` is a code, `error_details` {code, message, node_id}."""
+
+    id: str
+    status: str
+    version: int
+    workflow_key: str
+    workflow_version: int
+    business_key: str | None
+    input: Json
+    output: Json
+    error: str | None
+    error_details: Json
+    open: tuple[OpenItem, ...]
+    """Empty in lists."""
+    data: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Execution":
+        return cls(
+            data["id"],
+            data["status"],
+            data["version"],
+            data["workflow_key"],
+            data["workflow_version"],
+            data["business_key"],
+            data["input"],
+            data["output"],
+            data["error"],
+            data["error_details"],
+            _open_items(data),
+            data,
+        )
+
+
+@dataclass(frozen=True)
+class Approval:
+    """An approval request as the tables show it."""
+
+    id: str
+    status: str
+    version: int
+    execution_id: str
+    node_id: str
+    title: str
+    outcome: str | None
+    data: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Approval":
+        return cls(
+            data["id"],
+            data["status"],
+            data["version"],
+            data["execution_id"],
+            data["node_id"],
+            data["title"],
+            data["outcome"],
+            data,
+        )
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a decision led to: the request's `outcome`, and how its execution stands."""
+
+    approval_id: str
+    status: str
+    outcome: str | None
+    execution: Stands
+    data: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Decided":
+        approval = data["approval"]
+        return cls(approval["id"], approval["status"], approval["outcome"], Stands.of(data["execution"]), data)
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A workflow after a command on it. `published_version`: None where none is published yet."""
+
+    id: str
+    key: str
+    status: str
+    version: int
+    published_version: int | None
+    data: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Workflow":
+        return cls(data["id"], data["key"], data["status"], data["version"], data["published_version"], data)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that was leased. `fence` is the token that its report must show; `attempt` counts from 1."""
+
+    id: str
+    fence: int
+    type: str
+    input: Json
+    attempt: int
+    lease_until: datetime
+    """By the database's clock."""
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Job":
+        until = datetime.fromisoformat(data["lease_until"])
+        return cls(data["id"], data["fence"], data["type"], data["input"], data["attempt"], until)
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """A part of a list. Ask again with `cursor=page.next_cursor` for what follows; None: that was all."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any], item: Callable[[Mapping[str, Any]], T]) -> "Page[T]":
+        return cls(tuple(item(one) for one in data["items"]), data["next_cursor"])
+
+
+def _open_items(data: Mapping[str, Any]) -> tuple[OpenItem, ...]:
+    return tuple(OpenItem(one["kind"], one["id"], one["node_id"], one["activation_id"]) for one in data.get("open", ()))

@@ -1,0 +1,323 @@
+"""A worker: runs functions as the work of `task` nodes, until it is told to stop.
+
+    worker = Worker(Client("http://127.0.0.1:8080", "gk_…"))
+
+    @worker.task("resize-image")
+    def resize(input):
+        return {"url": shrink(input["url"])}
+
+    worker.run()
+
+What the function is given is the node's `input`; what it returns is its output; what it raises is a failed attempt.
+"""
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import logging
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from client.clients import AsyncClient, Client
+from client.errors import GestaError, Invalid, LeaseLost, PermissionDenied, Unauthorized
+from client.models import Job, Json
+from client.protocol import FIRST_PAUSE, LONGEST_PAUSE, encode
+
+WAIT_SECONDS = 30.0
+"""How long one request waits for jobs."""
+BEATS_PER_LEASE = 3
+STOPPED = "worker_stopped"
+NOT_JSON = "invalid_output"
+
+F = TypeVar("F", bound=Callable[..., Any])
+Handler: TypeAlias = Callable[..., Any]
+
+logger = logging.getLogger("gesta.worker")
+
+
+class NonRetryable(Exception):
+    """Raise this, or a subclass, for a failure that another attempt would not mend. `type`: what the node's error is called."""
+
+    def __init__(self, message: str = "", *, type: str | None = None) -> None:
+        super().__init__(message)
+        self.type = type or self.__class__.__name__
+
+
+@dataclass(eq=False)
+class _Held:
+    """A job that this worker holds. `lost`: its lease is known to be another's, so there is nothing to report."""
+
+    job: Job
+    until: float
+    """When the lease runs out unless it is heard of, by the local clock."""
+    lost: bool = False
+    begun: bool = False
+
+
+class Worker:
+    """Leases jobs of the types that it has functions for, `concurrency` at a time. Plain functions run in threads.
+
+    `lease_seconds`: after how long without a sign of life its jobs are given to others; signs are sent three times as often.
+    `grace_seconds`: how long jobs may go on when it is asked to stop.
+    """
+
+    def __init__(
+        self,
+        client: Client | AsyncClient,
+        concurrency: int = 10,
+        *,
+        lease_seconds: float = 60.0,
+        grace_seconds: float = 30.0,
+        worker_id: str | None = None,
+    ) -> None:
+        if concurrency < 1:
+            raise ValueError("a worker does at least one job at a time")
+        self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        self._options = client.options
+        self._concurrency = concurrency
+        self._lease_seconds = lease_seconds
+        self._grace_seconds = grace_seconds
+        self._handlers: dict[str, Handler] = {}
+        self._stopping = asyncio.Event()
+
+    def task(self, type: str) -> Callable[[F], F]:
+        """Register a function, async or plain, for a type of job. It takes the input, or the input and the `Job`."""
+
+        def register(function: F) -> F:
+            if type in self._handlers:
+                raise ValueError(f"{type} has a function already")
+            self._handlers[type] = _handler(function)
+            return function
+
+        return register
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT. Raises Unauthorized or PermissionDenied where the key may not work."""
+        asyncio.run(self._until_signalled())
+
+    def stop(self) -> None:
+        """Lease no more, let what is under way come to its end, and return. To be called in the worker's event loop."""
+        self._stopping.set()
+
+    async def serve(self) -> None:
+        """Work until `stop`, in an event loop of yours."""
+        if not self._handlers:
+            raise ValueError("a worker without functions has nothing to do")
+        options = self._options
+        client = AsyncClient(options.url, options.api_key, options.tenant, connections=2 * self._concurrency + 2)
+        async with client:
+            threads = ThreadPoolExecutor(self._concurrency, "gesta-task")
+            try:
+                await _Shift(self, client, threads).work()
+            finally:
+                threads.shutdown(wait=False, cancel_futures=True)  # a function that does not end in time is not waited for
+
+    async def _until_signalled(self) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.ExitStack() as undo:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.stop)
+                undo.callback(loop.remove_signal_handler, number)
+            await self.serve()
+
+
+class _Shift:
+    """From the beginning to the end of one `serve`."""
+
+    def __init__(self, worker: Worker, client: AsyncClient, threads: ThreadPoolExecutor) -> None:
+        self._client = client
+        self._threads = threads
+        self._handlers = dict(worker._handlers)
+        self._concurrency = worker._concurrency
+        self._lease_seconds = worker._lease_seconds
+        self._grace_seconds = worker._grace_seconds
+        self._worker_id = worker.worker_id
+        self._stopping = worker._stopping
+        self._running: dict[asyncio.Task[None], _Held] = {}
+
+    async def work(self) -> None:
+        leasing = asyncio.create_task(self._lease_on())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([leasing, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            leasing.cancel()  # the server gives back what it leases to somebody who has hung up
+            await asyncio.gather(leasing, stopping, return_exceptions=True)
+            await self._drain()
+        if not leasing.cancelled() and (error := leasing.exception()):
+            raise error
+
+    async def _lease_on(self) -> None:
+        failures = 0
+        while True:
+            while len(self._running) >= self._concurrency:
+                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            asked = time.monotonic()
+            try:
+                jobs = await self._client.lease(
+                    list(self._handlers),
+                    worker_id=self._worker_id,
+                    most=min(self._concurrency - len(self._running), 100),
+                    wait_seconds=WAIT_SECONDS,
+                    lease_seconds=self._lease_seconds,
+                )
+            except (Unauthorized, PermissionDenied, Invalid):
+                raise  # it will not get better
+            except GestaError as error:
+                logger.warning("No jobs for now: %s", error, extra={"action": "lease"})
+                await asyncio.sleep(min(FIRST_PAUSE * 2.0 ** min(failures, 20), LONGEST_PAUSE))
+                failures += 1
+                continue
+            failures = 0
+            now = time.monotonic()
+            for job in jobs:
+                # The lease began before the answer came: a second ago at most, or since the question was asked.
+                self._begin(_Held(job, now - min(now - asked, 1.0) + self._lease_seconds))
+
+    def _begin(self, held: _Held) -> None:
+        task = asyncio.create_task(self._do(held))
+        self._running[task] = held
+        task.add_done_callback(lambda done: self._running.pop(done, None))
+
+    async def _drain(self) -> None:
+        """Let what is under way end; what does not in time is reported as failed, so that others may try again."""
+        if not self._running:
+            return
+        _, late = await asyncio.wait(set(self._running), timeout=self._grace_seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _do(self, held: _Held) -> None:
+        job = held.job
+        handling = asyncio.create_task(self._handle(held))
+        beating = asyncio.create_task(self._beat(held, handling))
+        try:
+            report = await handling
+        except asyncio.CancelledError:
+            handling.cancel()
+            await asyncio.gather(handling, return_exceptions=True)
+            if held.lost:
+                logger.warning("The lease of %s was lost; its work was stopped", job.id, extra=_about(job))
+                return
+            await self._stopped(held)
+            raise
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+        await self._send(report, job)
+
+    async def _handle(self, held: _Held) -> "_Report":
+        """Run the function; whatever comes of it is something to report."""
+        job, handler = held.job, self._handlers[held.job.type]
+        held.begun = True
+        try:
+            output = await handler(self._threads, job)
+        except NonRetryable as error:
+            return _Report(error=(error.type, str(error), False))
+        except Exception as error:
+            logger.exception("%s failed", job.type, extra=_about(job))
+            return _Report(error=(type(error).__name__, str(error), True))
+        try:
+            encode(output)
+        except (TypeError, ValueError) as error:
+            return _Report(error=(NOT_JSON, f"{job.type} returned what is not JSON: {error}", False))
+        return _Report(output=output)
+
+    async def _beat(self, held: _Held, handling: "asyncio.Task[_Report]") -> None:
+        """Keep the lease; once it is lost, stop the work."""
+        pause = self._lease_seconds / BEATS_PER_LEASE
+        while True:
+            await asyncio.sleep(pause)
+            asked = time.monotonic()
+            try:
+                await self._client.heartbeat(held.job)
+                held.until = asked + self._lease_seconds
+                pause = self._lease_seconds / BEATS_PER_LEASE
+                continue
+            except LeaseLost:
+                held.lost = True
+            except GestaError as error:
+                logger.warning("No heartbeat for %s: %s", held.job.id, error, extra=_about(held.job))
+                held.lost = time.monotonic() >= held.until
+                pause = self._lease_seconds / BEATS_PER_LEASE / 4
+            if held.lost:
+                handling.cancel()
+                return
+
+    async def _send(self, report: "_Report", job: Job) -> None:
+        try:
+            try:
+                await self._report(report, job)
+            except Invalid as error:  # the output is more, or other, than the server takes
+                if report.error is not None:
+                    raise
+                await self._report(_Report(error=(NOT_JSON, str(error), False)), job)
+        except LeaseLost:
+            logger.warning("The lease of %s was lost before its end was reported", job.id, extra=_about(job))
+        except GestaError as error:
+            logger.error("The end of %s was not reported: %s", job.id, error, extra=_about(job))
+
+    async def _report(self, report: "_Report", job: Job) -> None:
+        if report.error is None:
+            await self._client.complete(job, report.output, patience=self._lease_seconds)
+        else:
+            type, message, retryable = report.error
+            await self._client.fail(job, type, message, retryable=retryable, patience=self._lease_seconds)
+
+    async def _stopped(self, held: _Held) -> None:
+        """The worker stops before the work is done."""
+        job = held.job
+        try:
+            if held.begun:
+                await self._client.fail(job, STOPPED, f"The worker {self._worker_id} stopped.", patience=1.0)
+            else:
+                await self._client.release(job)
+        except GestaError as error:
+            logger.warning("%s could not be handed back: %s", job.id, error, extra=_about(job))
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What comes of a job. `error`: type, message, retryable."""
+
+    output: Json = None
+    error: tuple[str, str, bool] | None = None
+
+
+def _handler(function: Callable[..., Any]) -> Handler:
+    """An async function of a thread pool and a job, that has the work done and returns its output."""
+    wants_job = len(inspect.signature(function).parameters) > 1
+
+    def arguments(job: Job) -> tuple[Any, ...]:
+        return (job.input, job) if wants_job else (job.input,)
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def awaited(_threads: ThreadPoolExecutor, job: Job) -> Json:
+            return await function(*arguments(job))
+
+        return awaited
+
+    @functools.wraps(function)
+    async def threaded(threads: ThreadPoolExecutor, job: Job) -> Json:
+        return await asyncio.get_running_loop().run_in_executor(threads, function, *arguments(job))
+
+    return threaded
+
+
+def _about(job: Job) -> dict[str, Any]:
+    return {"action": "job", "job_id": job.id, "job_type": job.type, "attempt": job.attempt}
+
+
+__all__ = ["NonRetryable", "Worker"]

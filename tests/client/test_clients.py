@@ -1,0 +1,102 @@
+"""The clients against a running server: start, wait, decide; lists; definitions; and lost answers."""
+
+import asyncio
+
+import pytest
+
+from client import AsyncClient, Client, Conflict, Invalid, NotFound, PermissionDenied, StillRunning, Unauthorized
+from client.protocol import Lost, Reply, Request
+from tests.api.conftest import Gesta, Tenant
+from tests.api.definitions import INSTANT
+from tests.client.conftest import url_of
+
+
+async def test_start_decide_and_wait(boss: AsyncClient) -> None:
+    started = await boss.start("purchase", {"amount": 12.5}, business_key="P-1")
+    decided = await boss.decide(started.open[0].id, "approved", comment="Fine.")
+    assert (decided.outcome, decided.execution.status) == ("approved", "completed")
+    ended = await boss.wait(started.id)
+    assert (ended.status, ended.output, ended.business_key) == ("completed", {"paid": 12.5}, "P-1")
+    assert (await boss.approval(decided.approval_id)).data["decisions"][0]["comment"] == "Fine."
+
+
+async def test_the_blocking_client_does_the_same(gesta: Gesta, acme: Tenant) -> None:
+    member = await acme.member("owner", "approver")
+
+    def play() -> tuple[str, str | None]:
+        with Client(url_of(gesta), member.client.token) as client:
+            started = client.start("purchase", {"amount": 1})
+            client.decide(started.open[0].id, "rejected")
+            ended = client.wait(started.id)
+            return ended.status, ended.error_details["code"]
+
+    assert await asyncio.to_thread(play) == ("failed", "refused")
+
+
+async def test_waiting_ends_when_its_time_is_over(boss: AsyncClient) -> None:
+    started = await boss.start("purchase", {"amount": 1})
+    with pytest.raises(StillRunning) as still:
+        await boss.wait(started.id, seconds=0)
+    assert [item.node_id for item in still.value.execution.open] == ["review"]
+
+
+async def test_lists_come_in_pages(boss: AsyncClient) -> None:
+    ids = [(await boss.start("purchase", {"amount": amount})).id for amount in (1, 2, 3)]
+    first = await boss.executions(status="running", limit=2)
+    rest = await boss.executions(status="running", limit=2, cursor=first.next_cursor)
+    assert [execution.id for execution in (*first, *rest)] == ids[::-1]
+    assert rest.next_cursor is None
+    assert [one.id for one in await boss.executions(attributes={"amount": "2"})] == [ids[1]]
+    assert {approval.execution_id for approval in await boss.approvals(mine=True)} == set(ids)
+    await boss.cancel(ids[0], "Not now.")
+    assert (await boss.execution(ids[0])).status == "cancelled"
+    assert (await boss.history(ids[0])).items[-1]["topic"] == "execution.cancelled.v1"
+
+
+async def test_a_definition_is_applied_once(boss: AsyncClient) -> None:
+    drafted = await boss.apply(INSTANT)
+    assert (drafted.status, drafted.published_version) == ("draft", None)
+    assert (await boss.publish(drafted.id, "first")).published_version == 1
+    assert (await boss.apply(INSTANT, publish=True)).published_version == 1
+    changed = await boss.apply({**INSTANT, "name": "Faster"}, publish=True)
+    assert (changed.id, changed.published_version) == (drafted.id, 2)
+
+
+async def test_refusals_are_typed(gesta: Gesta, acme: Tenant, boss: AsyncClient) -> None:
+    with pytest.raises(Invalid) as invalid:
+        await boss.start("purchase", {"amount": "much"})
+    assert invalid.value.errors[0].path == "/input/amount"
+    await boss.start("purchase", {"amount": 1}, business_key="P-1")
+    with pytest.raises(Conflict):
+        await boss.start("purchase", {"amount": 1}, business_key="P-1")
+    with pytest.raises(NotFound):
+        await boss.execution("0198c0de-0000-7000-8000-000000000000")
+    reader = await acme.service("executions:read")
+    async with AsyncClient(url_of(gesta), reader.token) as client:
+        with pytest.raises(PermissionDenied):
+            await client.start("purchase", {"amount": 1})
+    async with AsyncClient(url_of(gesta), "gk_nobody") as client:
+        with pytest.raises(Unauthorized):
+            await client.executions()
+
+
+async def test_a_platform_key_names_its_tenant(gesta: Gesta, acme: Tenant) -> None:
+    async with AsyncClient(url_of(gesta), gesta.platform.token, tenant=acme.slug) as client:
+        assert (await client.start("purchase", {"amount": 1})).status == "running"
+
+
+async def test_a_start_whose_answer_is_lost_is_one_start(boss: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = boss._send
+    lost: list[Reply | Lost] = []
+
+    async def forgetful(request: Request) -> Reply | Lost:
+        reply = await send(request)
+        if request.method == "POST" and not lost:
+            lost.append(reply)
+            return Lost(ConnectionResetError("The answer did not arrive."))
+        return reply
+
+    monkeypatch.setattr(boss, "_send", forgetful)
+    started = await boss.start("purchase", {"amount": 1}, business_key="P-1")
+    assert lost
+    assert [one.id for one in await boss.executions()] == [started.id]

@@ -1,0 +1,135 @@
+"""When a call is tried again, and when it is not: without a server, a socket or a clock that matters."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from client import calls
+from client.errors import (
+    AnswerLost,
+    ApiError,
+    Conflict,
+    Invalid,
+    LeaseLost,
+    NotFound,
+    PermissionDenied,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    VersionMismatch,
+    from_answer,
+)
+from client.models import Job
+from client.protocol import Flow, Lost, Pause, Reply, Request
+
+STANDS = Reply(201, b'{"id": "e", "status": "running", "version": 1, "open": []}')
+BUSY = Reply(503, b'{"code": "unavailable", "detail": "Later."}')
+LOST = Lost(ConnectionResetError("reset"))
+IN_FLIGHT = Reply(409, b'{"code": "in_flight", "detail": "Being worked on."}')
+
+
+def play(flow: Flow[Any], answers: Sequence[Reply | Lost]) -> tuple[Any, list[Request], list[float]]:
+    """What comes of a flow that is answered so; the requests that it made, and how long it would have waited."""
+    requests: list[Request] = []
+    pauses: list[float] = []
+    left = list(answers)
+    answer: Reply | Lost | None = None
+    while True:
+        try:
+            step = flow.send(answer)
+        except StopIteration as end:
+            assert not left
+            return end.value, requests, pauses
+        if isinstance(step, Pause):
+            pauses.append(step.seconds)
+            answer = None
+        else:
+            requests.append(step)
+            answer = left.pop(0)
+
+
+def test_a_command_is_repeated_under_its_own_key() -> None:
+    stands, requests, pauses = play(calls.start("buy", {"amount": 1}), [LOST, BUSY, IN_FLIGHT, STANDS])
+    assert (stands.id, stands.open) == ("e", ())
+    assert len({request.headers["Idempotency-Key"] for request in requests}) == 1
+    assert len(pauses) == 3
+    assert json.loads(requests[0].body or b"")["input"] == {"amount": 1}
+
+
+def test_every_call_has_a_key_of_its_own_unless_it_is_given_one() -> None:
+    keys = [play(calls.start("buy"), [STANDS])[1][0].headers["Idempotency-Key"] for _ in range(2)]
+    assert keys[0] != keys[1]
+    assert play(calls.start("buy", idempotency_key="mine"), [STANDS])[1][0].headers["Idempotency-Key"] == "mine"
+
+
+def test_a_pause_is_at_least_as_long_as_the_server_asks() -> None:
+    _, _, pauses = play(calls.start("buy"), [Reply(429, b"", 3.0), BUSY, STANDS])
+    assert pauses[0] == 3.0
+    assert 0.05 <= pauses[1] <= 0.2 + 0.2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 422, 500])
+def test_an_answer_that_stands_is_not_asked_for_again(status: int) -> None:
+    with pytest.raises(ApiError) as refused:
+        play(calls.start("buy"), [Reply(status, b'{"code": "in_flight"}')])
+    assert refused.value.status == status
+
+
+def test_patience_ends() -> None:
+    with pytest.raises(Unavailable):
+        play(calls.start("buy"), [Reply(503, b"", 31.0)])
+    job = Job.of({"id": "j", "fence": 1, "type": "t", "input": None, "attempt": 1, "lease_until": "2026-01-01T00:00:00Z"})
+    with pytest.raises(AnswerLost) as lost:
+        play(calls.heartbeat(job), [LOST])
+    assert isinstance(lost.value.__cause__, ConnectionResetError)
+
+
+def test_if_match_is_the_version_as_a_tag() -> None:
+    decided = {"approval": {"id": "a", "status": "resolved", "outcome": "approved"}, "execution": json.loads(STANDS.content)}
+    _, (request,), _ = play(calls.decide("a/b", "approved", if_match=3), [Reply(200, json.dumps(decided).encode())])
+    assert request.headers["If-Match"] == '"3"'
+    assert request.path == "/approvals/a%2Fb/decide"
+
+
+def test_parameters_that_are_not_given_are_not_sent() -> None:
+    page = Reply(200, b'{"items": [], "next_cursor": null}')
+    _, (request,), _ = play(calls.approvals(mine=True, limit=3), [page])
+    assert request.params == {"mine": "true", "limit": "3"}
+    _, (request,), _ = play(calls.executions(attributes={"region": "north"}), [page])
+    assert request.params == {"attr.region": "north"}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (401, "unauthorized", Unauthorized),
+        (403, "permission_denied", PermissionDenied),
+        (404, "not_found", NotFound),
+        (409, "rule_violation", Conflict),
+        (409, "lease_lost", LeaseLost),
+        (412, "version_mismatch", VersionMismatch),
+        (413, "too_large", Invalid),
+        (422, "invalid", Invalid),
+        (429, "too_many", TooManyRequests),
+        (503, "unavailable", Unavailable),
+        (418, "teapot", ApiError),
+    ],
+)
+def test_every_problem_has_its_exception(status: int, code: str, kind: type[ApiError]) -> None:
+    problem = {
+        "code": code,
+        "detail": "So it is.",
+        "errors": [{"path": "/a", "code": "x", "message": "Wrong."}],
+        "request_id": "r",
+    }
+    error = from_answer(status, json.dumps(problem).encode())
+    assert type(error) is kind
+    assert (error.code, error.detail, error.request_id, error.errors[0].path) == (code, "So it is.", "r", "/a")
+    assert "/a: Wrong." in str(error)
+
+
+def test_an_answer_that_is_no_problem_document_is_an_error_all_the_same() -> None:
+    assert type(from_answer(502, b"<html>Bad Gateway</html>")) is Unavailable
+    assert from_answer(502, b"[]").code == "http_error"
