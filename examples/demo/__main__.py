@@ -1,54 +1,31 @@
-"""python -m examples.demo: an expense claim in a company of a few people, from the empty folder to the replay that matches."""
+"""python -m examples.demo: an expense claim in a company of a few people, from the empty folder to the replay that matches.
+
+A model classifies the claim, a worker of another process converts the currency, people decide. A worker is killed in the
+middle of its job, then everything at once; nothing is lost. At the end: what an analyst queries, the audit trail, and the proof.
+"""
 
 import json
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx2
 from rich.console import Console
 
+from client import ApiError, Client, Stands
 from examples.server import Server
 
 DEFINITION = json.loads((Path(__file__).parent / "expense.json").read_text())
-PEOPLE = {
-    "Ada": ("employee", ("executions:start",)),
-    "Max": ("manager", ()),
-    "Fay": ("finance", ()),
-    "Lee": ("legal", ()),
-}
-SHARED = ("executions:read", "approvals:read", "approvals:decide", "workflows:read")
-
-
-class Refused(Exception):
-    """A request that was refused: its status and problem document."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        super().__init__(f"{status} {problem['code']}: {problem['detail']}")
-
-
-class Client:
-    """One person's way to the API."""
-
-    def __init__(self, url: str, key: str, tenant: str | None = None) -> None:
-        headers = {"Authorization": f"Bearer {key}"} | ({"Gesta-Tenant": tenant} if tenant else {})
-        self._http = httpx2.Client(base_url=url + "/v1", headers=headers, timeout=30)
-
-    def get(self, path: str, **params: Any) -> Any:
-        return self._answer(self._http.get(path, params=params))
-
-    def post(self, path: str, body: Any, **headers: str) -> Any:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self._answer(self._http.post(path, json=body, headers=named))
-
-    @staticmethod
-    def _answer(response: httpx2.Response) -> Any:
-        if response.status_code >= 400:
-            raise Refused(response.status_code, response.json())
-        return response.json()
+PEOPLE = {"Ada": "employee", "Max": "manager", "Fay": "finance", "Lee": "legal"}
+SHARED = ("executions:read", "executions:start", "approvals:read", "approvals:decide")
+FALSIFIED = """UPDATE projections.workflow_executions SET output = '{"paid": true, "eur": 9999.0, "account": "travel"}'
+ WHERE business_key = 'EXP-3';"""
+PUT_RIGHT = """UPDATE projections.workflow_executions SET output = '{"paid": true, "eur": 3780.0, "account": "travel"}'
+ WHERE business_key = 'EXP-3';"""
+PATIENCE = 30.0  # seconds that something which happens by itself may take
 
 
 class Demo:
@@ -58,161 +35,237 @@ class Demo:
         self.begun = time.monotonic()
         self.people: dict[str, Client] = {}
         self.tenant_id = ""
+        self.worker_key = ""
+        self.workers: list[subprocess.Popen[str]] = []
+
+    # Telling
 
     def title(self, text: str) -> None:
         self.console.print(f"\n[bold]{text}[/bold]", highlight=False)
 
     def say(self, text: str) -> None:
-        self.console.print(f"{time.monotonic() - self.begun:7.2f} s  {text}", highlight=False, soft_wrap=True)
+        self.console.print(f"{time.monotonic() - self.begun:7.2f} s  {text}", highlight=False, soft_wrap=True, markup=False)
 
-    def rows(self, role: str, statement: str) -> None:
+    def show(self, text: str) -> None:
+        self.console.print(text.rstrip(), highlight=False, soft_wrap=True, markup=False)
+
+    def rows(self, statement: str) -> None:
         """What an analyst sees: as `gesta_api`, whose rows are the tenant's and nobody else's."""
-        self.console.print(f"[dim]{statement.strip()}[/dim]", highlight=False, soft_wrap=True)
-        setting = f"SET gesta.tenant_id = '{self.tenant_id}';"
-        self.console.print(self.server.psql(f"{setting} {statement}", role), highlight=False, soft_wrap=True)
+        self.show(statement)
+        self.show(self.server.psql(f"SET gesta.tenant_id = '{self.tenant_id}'; {statement}", "api"))
 
     def run(self) -> None:
         self.title("1. An empty folder, one command")
-        self.say(f"gesta up: PostgreSQL, API and projector are ready after {self.server.start():.1f} s")
+        self.say(f"gesta up: PostgreSQL, API, projector and worker are ready after {self.server.start():.1f} s")
         self.company()
         self.publish()
         self.claims()
+        self.killed_worker()
         self.crash()
         self.analyst()
         self.proof()
 
+    def stop(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+        self.server.stop()
+
+    # The story
+
     def company(self) -> None:
-        self.title("2. A company: a tenant, four roles, four people, a key for each")
+        self.title("2. A company: a tenant, four roles, four people, a key for each, and one for a worker")
         platform_key = self.server.gesta("key", "create", "--platform").stdout.split()[-1]
-        tenant = Client(self.server.url, platform_key).post("/tenants", {"slug": "acme", "name": "Acme"})
-        self.tenant_id = tenant["id"]
-        admin = Client(self.server.url, platform_key, "acme")
-        for name, (role_key, extra) in PEOPLE.items():
-            permissions = [*SHARED, *extra]
-            role = admin.post("/roles", {"key": role_key, "name": role_key.title(), "permissions": permissions})
-            user = admin.post("/users", {"email": f"{name.lower()}@acme.example", "display_name": name})
-            admin.post("/members", {"user_id": user["id"], "role_ids": [role["id"]]})
-            key = admin.post("/api-keys", {"name": f"{name}'s laptop", "user_id": user["id"], "permissions": permissions})
+        self.admin = Admin(self.server.url, platform_key)
+        self.tenant_id = self.admin.post("/tenants", {"slug": "acme", "name": "Acme"}, inside=False)["id"]
+        for name, role_key in PEOPLE.items():
+            role = self.admin.post("/roles", {"key": role_key, "name": role_key.title(), "permissions": SHARED})
+            user = self.admin.post("/users", {"email": f"{name.lower()}@acme.example", "display_name": name})
+            self.admin.post("/members", {"user_id": user["id"], "role_ids": [role["id"]]})
+            key = self.admin.post("/api-keys", {"name": f"{name}'s laptop", "user_id": user["id"], "permissions": SHARED})
             self.people[name] = Client(self.server.url, key["token"])
             self.say(f"{name} is {role_key}")
-        self.people["admin"] = admin
+        self.worker_key = self.admin.post("/api-keys", {"name": "converter", "permissions": ["jobs:work"]})["token"]
 
     def publish(self) -> None:
         self.title("3. A workflow: what a visual builder would draw")
-        admin = self.people["admin"]
         broken = {**DEFINITION, "edges": DEFINITION["edges"][:-1]}
-        findings = admin.post("/workflows/validate", {"definition": broken})["findings"]
+        findings = self.admin.post("/workflows/validate", {"definition": broken})["findings"]
         for finding in (finding for finding in findings if finding["severity"] == "error"):
             self.say(f"with an edge missing it says: {finding['node_id']}: {finding['message']}")
-        workflow = admin.post("/workflows", {"definition": DEFINITION})
-        published = admin.post(f"/workflows/{workflow['id']}/publish", {"note": "first version"})
+        workflow = self.admin.post("/workflows", {"definition": DEFINITION})
+        published = self.admin.post(f"/workflows/{workflow['id']}/publish", {"note": "first version"})
         nodes, edges = len(DEFINITION["nodes"]), len(DEFINITION["edges"])
         self.say(f"published {published['key']} version {published['published_version']}: {nodes} nodes, {edges} edges")
-
-    def start(self, business_key: str, amount: float, purpose: str) -> Any:
-        body = {"workflow_key": "expense", "business_key": business_key, "input": {"amount": amount, "purpose": purpose}}
-        started = self.people["Ada"].post("/executions", body, Idempotency_Key=business_key)
-        self.say(f"Ada claims {amount:,.2f} EUR for {purpose!r} ({business_key}); open: {self.open(started)}")
-        return started
-
-    def decide(self, name: str, execution: Any, node: str, outcome: str, **more: Any) -> Any:
-        request = next(item for item in execution["open"] if item["node_id"] == node)
-        answer = self.people[name].post(f"/approvals/{request['id']}/decide", {"outcome": outcome, **more})
-        after = answer["execution"]
-        where = f"open: {self.open(after)}" if after["open"] else f"the execution is {after['status']}"
-        self.say(f"{name} on {node}: {outcome}; {where}")
-        return after
-
-    @staticmethod
-    def open(execution: Any) -> str:
-        return ", ".join(item["node_id"] for item in execution["open"]) or "nothing"
+        self.say("the model is offline/echo, which needs no network; another is one word in the definition")
 
     def claims(self) -> None:
-        self.title("4. A small claim, and one that is sent back")
-        small = self.start("EXP-1", 84.5, "train to Lyon")
+        self.title("4. A small claim: classified by a model, converted by a worker, decided by a person")
+        self.hire()
+        small = self.claim("EXP-1", 84.5, "CHF", "train travel to Lyon")
         try:
             self.decide("Fay", small, "manager", "approved")
-        except Refused as refused:
-            self.say(f"Fay tries to approve it: {refused}")
+        except ApiError as refused:
+            self.say(f"Fay tries to approve it: {refused.status} {refused.code}: {refused.detail}")
         self.decide("Max", small, "manager", "approved")
-        again = self.start("EXP-2", 130, "lunch")
-        again = self.decide("Max", again, "manager", "changes", comment="With whom?")
-        again = self.decide("Ada", again, "rework", "resubmitted", form={"purpose": "lunch with the auditors"})
+        self.title("5. One that is sent back, corrected and classified again")
+        again = self.claim("EXP-2", 130, "EUR", "four persons")
+        self.decide("Max", again, "manager", "changes", comment="What was it?")
+        self.decide("Ada", again, "rework", "resubmitted", form={"purpose": "meals with the auditors, four persons"})
         self.decide("Max", again, "manager", "approved")
-        self.title("5. The same request sent twice does one thing")
-        self.start("EXP-2", 130, "lunch")
+        repeated = self.start("EXP-2", 130, "EUR", "four persons")
+        self.say(f"the start of EXP-2 is sent once more: the same execution, {repeated.id == again}")
+
+    def killed_worker(self) -> None:
+        self.title("6. A worker is killed in the middle of its job")
+        self.dismiss()
+        stalled = self.hire("--stall")
+        self.claim_id = self.start("EXP-3", 4200, "USD", "travel to the trade fair").id
+        assert stalled.stdout is not None
+        stalled.stdout.readline()
+        stalled.kill()
+        stalled.wait()
+        self.say("a worker has taken the conversion of EXP-3, and is killed before it answers")
+        self.hire()
+        title = self.pending(self.claim_id, "manager")
+        retries = next(item for item in self.history(self.claim_id) if item["topic"] == "activation.retried.v1")
+        self.say(f"its lease lapsed ({retries['data']['error']['type']}), another worker did it: the manager reads {title!r}")
 
     def crash(self) -> None:
-        self.title("6. A large claim: finance and legal side by side, and a crash between them")
-        large = self.start("EXP-3", 4200, "trade fair")
-        large = self.decide("Max", large, "manager", "approved")
-        large = self.decide("Fay", large, "finance", "approved")
+        self.title("7. A large claim: finance and legal side by side, and everything killed between them")
+        self.decide("Max", self.claim_id, "manager", "approved")
+        self.decide("Fay", self.claim_id, "finance", "approved")
         self.server.kill()
-        self.say("kill -9: API, projector and database are gone, all at once")
+        self.say("kill -9: API, projector, worker and database are gone, all at once")
         self.say(f"gesta up: ready again after {self.server.start():.1f} s; what was answered is there")
-        found = self.people["Lee"].get("/executions", business_key="EXP-3")["items"][0]
-        waiting = self.people["Lee"].get("/approvals", execution_id=found["id"], status="pending")["items"]
-        self.say(f"EXP-3 is {found['status']}, waiting for: {', '.join(request['node_id'] for request in waiting)}")
-        self.decide("Lee", {"open": waiting}, "legal", "approved")
+        waiting = self.people["Lee"].approvals(execution_id=self.claim_id, status="pending")
+        self.say(f"EXP-3 waits for: {', '.join(request.node_id for request in waiting.items)}")
+        self.decide("Lee", self.claim_id, "legal", "approved")
+        ended = self.people["Ada"].wait(self.claim_id)
+        self.say(f"EXP-3 is {ended.status}: {json.dumps(ended.output)}")
 
     def analyst(self) -> None:
-        self.title("7. What an analyst queries: tables, projected from the events")
+        self.title("8. What an analyst queries: tables, projected from the events")
         self.rows(
-            "api",
-            "SELECT business_key, status, input->>'amount' AS amount, output, metrics->>'completed' AS visits"
-            " FROM projections.workflow_executions ORDER BY business_key;",
+            "SELECT business_key, status, input->>'amount' AS amount, input->>'currency' AS currency, output"
+            " FROM projections.workflow_executions ORDER BY business_key;"
         )
         self.rows(
-            "api",
             "SELECT r.title, d.role, d.outcome, u.display_name, d.comment FROM projections.approval_decisions d"
             " JOIN projections.approval_requests r ON (r.tenant_id, r.id) = (d.tenant_id, d.request_id)"
-            " JOIN projections.users u ON u.id = d.user_id ORDER BY d.created_at;",
+            " JOIN projections.users u ON u.id = d.user_id ORDER BY d.created_at;"
         )
-        self.title("8. The audit trail: the events themselves; who, from where, and what was refused")
         self.rows(
-            "api",
-            "SELECT a.position AS pos, a.action, a.outcome, u.display_name AS who, host(a.ip_address) AS ip, a.description"
-            " FROM projections.audit_logs a LEFT JOIN projections.users u ON u.id = a.user_id"
-            " WHERE a.action LIKE 'approval.%' AND (a.outcome = 'refused' OR a.position > 66) ORDER BY a.position;",
+            "SELECT model, status, count(*) AS tasks, sum(input_tokens) AS tokens_in, sum(output_tokens) AS tokens_out,"
+            " sum(actual_cost) AS cost, currency FROM projections.ai_agent_tasks GROUP BY model, status, currency;"
+        )
+        self.title("9. The audit trail: the events themselves; who, from where, what came of it, and what was refused")
+        self.rows(
+            "SELECT a.position AS pos, a.action, a.outcome, coalesce(u.display_name, a.actor_type) AS who,"
+            " host(a.ip_address) AS ip, a.description FROM projections.audit_logs a"
+            " LEFT JOIN projections.users u ON u.id = a.user_id WHERE a.outcome = 'refused' OR a.action LIKE 'ai_task.%'"
+            " OR a.action IN ('activation.retried', 'approval.resolved', 'execution.completed') ORDER BY a.position;"
         )
 
     def proof(self) -> None:
-        self.title("9. Replay: the tables equal a fresh fold of the ledger")
+        self.title("10. Replay: the tables equal a fresh fold of the ledger")
         self.replay(0)
-        self.say("now somebody alters one cell by hand, as the owner of the database")
-        set_output = "UPDATE projections.workflow_executions SET output = {} WHERE business_key = 'EXP-3' AND tenant_id = '{}';"
-        without_guard = "ALTER TABLE projections.workflow_executions NO FORCE ROW LEVEL SECURITY; {} ALTER TABLE projections."
-        without_guard += "workflow_executions FORCE ROW LEVEL SECURITY;"
-        raised = """'{"paid": true, "amount": 9999}'"""
-        self.server.psql(without_guard.format(set_output.format(raised, self.tenant_id)), "owner")
+        self.say("now somebody with the owner's password alters one cell")
+        self.alter(FALSIFIED)
         self.replay(1)
-        honest = """'{"paid": true, "amount": 4200}'"""
-        self.server.psql(without_guard.format(set_output.format(honest, self.tenant_id)), "owner")
+        self.alter(PUT_RIGHT)
         verified = self.server.gesta("verify", "--tenant", "acme")
         self.say(f"put right; gesta verify: exit {verified.returncode}")
-        self.console.print(verified.stdout.rstrip(), highlight=False, soft_wrap=True)
+        self.show(verified.stdout)
         if verified.returncode != 0:
             raise RuntimeError(verified.stderr)
+
+    # Its parts
+
+    def hire(self, *options: str) -> subprocess.Popen[str]:
+        """Start an external worker: a process of its own that knows the API's address and its key."""
+        command = [sys.executable, "-m", "examples.demo.converter", self.server.url, self.worker_key, *options]
+        with self.server.log.open("ab") as log:
+            self.workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True))
+        return self.workers[-1]
+
+    def dismiss(self) -> None:
+        """Ask the last worker to stop: it finishes what it holds and leases no more."""
+        self.workers[-1].terminate()
+        self.workers[-1].wait()
+
+    def start(self, business_key: str, amount: float, currency: str, purpose: str) -> Stands:
+        claim = {"amount": amount, "currency": currency, "purpose": purpose}
+        return self.people["Ada"].start("expense", claim, business_key=business_key, idempotency_key=business_key)
+
+    def claim(self, business_key: str, amount: float, currency: str, purpose: str) -> str:
+        started = self.start(business_key, amount, currency, purpose)
+        self.say(f"Ada claims {amount:,.2f} {currency} for {purpose!r} ({business_key}); open: {self.open(started)}")
+        self.say(f"the manager reads: {self.pending(started.id, 'manager')!r}")
+        return started.id
+
+    def decide(self, name: str, execution_id: str, node: str, outcome: str, **more: Any) -> None:
+        self.pending(execution_id, node)
+        requests = self.people[name].approvals(execution_id=execution_id, status="pending")
+        request = next(request for request in requests.items if request.node_id == node)
+        after = self.people[name].decide(request.id, outcome, **more).execution
+        where = f"open: {self.open(after)}" if after.open else f"the execution is {after.status}"
+        self.say(f"{name} on {node}: {outcome}; {where}")
+
+    def pending(self, execution_id: str, node: str) -> str:
+        """Wait until a request of this node is open; its title."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            for request in self.people["Max"].approvals(execution_id=execution_id, status="pending").items:
+                if request.node_id == node:
+                    return request.title
+            time.sleep(0.05)
+        raise RuntimeError(f"{node} of {execution_id} did not open within {PATIENCE:.0f} s")
+
+    def history(self, execution_id: str) -> tuple[Any, ...]:
+        return tuple(self.people["Max"].history(execution_id, limit=200).items)
+
+    @staticmethod
+    def open(execution: Stands) -> str:
+        return ", ".join(f"{item.node_id} ({item.kind})" for item in execution.open) or "nothing"
+
+    def alter(self, statement: str) -> None:
+        """As the owner of the tables, who is held by row-level security too, and has to lift it first."""
+        off, on = (f"ALTER TABLE projections.workflow_executions {mode} ROW LEVEL SECURITY;" for mode in ("NO FORCE", "FORCE"))
+        self.server.psql(f"{off} {statement} {on}", "owner")
 
     def replay(self, wanted: int) -> None:
         replayed = self.server.gesta("replay", "--tenant", "acme")
         self.say(f"gesta replay: exit {replayed.returncode}")
-        self.console.print(replayed.stdout.rstrip(), highlight=False, soft_wrap=True)
+        self.show(replayed.stdout)
         if replayed.returncode != wanted:
             raise RuntimeError(f"expected exit {wanted}: {replayed.stderr}")
+
+
+class Admin:
+    """What a platform's administrator asks of the API, which the client for workflows has no words for."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._http = httpx2.Client(base_url=url + "/v1", headers={"Authorization": f"Bearer {key}"}, timeout=30)
+
+    def post(self, path: str, body: dict[str, Any], *, inside: bool = True) -> Any:
+        response = self._http.post(path, json=body, headers={"Gesta-Tenant": "acme"} if inside else {})
+        if response.status_code >= 400:
+            raise RuntimeError(f"{path}: {response.status_code} {response.text}")
+        return response.json()
 
 
 def main() -> int:
     console = Console()
     with tempfile.TemporaryDirectory(prefix="gesta-demo-") as folder:
-        server = Server(Path(folder))
+        demo = Demo(Server(Path(folder)), console)
         try:
-            Demo(server, console).run()
+            demo.run()
         finally:
-            server.stop()
-    console.print(
-        "\nThat was it. `make run` serves on http://127.0.0.1:8080: see /docs, or play examples/declarations.", highlight=False
-    )
+            demo.stop()
+    console.print("\nThat was all of it, and it is gone again. `make run` serves; then open:", highlight=False)
+    console.print("  http://127.0.0.1:8080/docs     the API, to try", highlight=False)
+    console.print("  http://127.0.0.1:8080/readyz   how the platform is", highlight=False)
     return 0
 
 
