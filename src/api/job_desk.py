@@ -5,7 +5,7 @@ next. So a burst of jobs is taken by as many look-ups as it needs, and a single 
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -51,30 +51,40 @@ class JobDesk:
         self._places: dict[UUID, list[_Place]] = {}
         self._closing = False
 
-    async def lease(self, wish: Wish, wait_seconds: float, gone: asyncio.Future[None]) -> list[LeasedJob]:
+    async def lease(
+        self, wish: Wish, wait_seconds: float, gone: asyncio.Future[None], check: Callable[[], Awaitable[None]]
+    ) -> list[LeasedJob]:
         """Jobs, as soon as there are any; none when the time is over or the process stops.
 
         `gone`: done when whoever asks does not listen any more. Nothing is leased then, or it is given back.
+        `check`: asked before every look; raises what speaks against it by now.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_seconds
         with self._place(wish) as place:
             gone.add_done_callback(place.wake)
             while not gone.done():
+                await check()
                 place.woken.clear()
                 found, due = await self._take(wish, look_ahead=loop.time() < until)
                 if gone.done():
                     await self._give_back(found)
                     break
                 if len(found) == wish.most:
-                    place.woken.set()  # for the next one: there may be more
-                left = until - loop.time()
-                if found or self._closing or left <= 0:
+                    place.wake()  # for the next one: there may be more
+                if found or not await self._wait(place, until - loop.time(), due):
                     return found
-                place.due = due is not None
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(place.woken.wait(), left if due is None else min(left, max(due, LEAST_PAUSE)))
         return []
+
+    async def _wait(self, place: _Place, seconds: float, due: float | None) -> bool:
+        """Until there may be something: True. False when the time is over, or the process stops."""
+        place.due = due is not None
+        is_soon = due is not None and due < seconds
+        try:
+            await asyncio.wait_for(place.woken.wait(), max(due or 0.0, LEAST_PAUSE) if is_soon else max(seconds, 0.0))
+        except TimeoutError:
+            return is_soon
+        return not self._closing
 
     def hear(self, payload: str) -> None:
         """Hints on `CHANNEL`: tenant:type of jobs, a tenant's alone for all its types; an empty one stands for many."""

@@ -12,7 +12,7 @@ from runtime.pools import Pool, open_pool
 from store.jobs import LeasedJob
 from tests.api.conftest import Client, Gesta, Tenant, platform_key, projecting, serving
 from tests.api.definitions import TASK
-from tests.api.working import lease, leased, report, start
+from tests.api.working import lease, leased, report, run_sql, start
 from tests.conftest import Database
 
 # pg_stat_database knows of what a connection did when it has ended
@@ -84,6 +84,16 @@ async def test_a_worker_that_hung_up_is_leased_nothing(gesta: Gesta, acme: Tenan
     assert (await leased(worker))["attempt"] == 1
 
 
+async def test_a_worker_whose_key_is_revoked_while_it_waits_is_leased_nothing(gesta: Gesta, acme: Tenant) -> None:
+    key = (await acme.admin.post("/api-keys", {"name": "k", "permissions": ["jobs:work"], "user_id": None})).json()
+    waiting = asyncio.create_task(lease(Client(gesta.http, key["token"]), wait_seconds=60))
+    await in_progress(gesta, 1)
+    assert (await acme.admin.call("DELETE", f"/api-keys/{key['id']}")).status_code == 200
+    while not waiting.done():  # what was proven is believed for a second
+        await run_sql(gesta.database, f"SELECT pg_notify('gesta_jobs', '{acme.id}:resize-image')")
+    assert (await waiting).status_code == 401
+
+
 async def test_what_was_leased_for_a_worker_that_hung_up_meanwhile_is_given_back(
     gesta: Gesta, acme: Tenant, worker: Client
 ) -> None:
@@ -98,7 +108,7 @@ async def test_what_was_leased_for_a_worker_that_hung_up_meanwhile_is_given_back
             return found
 
     async with open_pool(gesta.database.system_url, name="test", size=1) as pool:
-        assert await Slow(pool).lease(wish(acme.id), 10, gone) == []
+        assert await Slow(pool).lease(wish(acme.id), 10, gone, unasked) == []
     assert (await leased(worker))["attempt"] == 1
 
 
@@ -110,14 +120,14 @@ async def test_a_job_whose_moment_comes_finds_who_waits_although_another_knew_of
     assert failed.json()["job"]["delay_ms"] == 10
     async with open_pool(gesta.database.system_url, name="test", size=2) as pool:
         desk, stays = JobDesk(pool), asyncio.get_running_loop().create_future()
-        assert [job.attempt for job in await asyncio.wait_for(desk.lease(wish(acme.id), 60, stays), 10)] == [2]
+        assert [job.attempt for job in await asyncio.wait_for(desk.lease(wish(acme.id), 60, stays, unasked), 10)] == [2]
 
 
 async def test_a_hint_wakes_one_and_a_full_hand_wakes_the_next(gesta: Gesta, acme: Tenant) -> None:
     async with open_pool(gesta.database.system_url, name="test", size=2) as pool:
         desk = Counting(pool)
         stays = asyncio.get_running_loop().create_future()
-        waiting = [asyncio.create_task(desk.lease(wish(acme.id), 60, stays)) for _ in range(5)]
+        waiting = [asyncio.create_task(desk.lease(wish(acme.id), 60, stays, unasked)) for _ in range(5)]
         await desk.looked(5)
         for _ in range(2):
             await start(acme)
@@ -152,6 +162,10 @@ class Counting(JobDesk):
         async with self._look:
             await self._look.wait_for(lambda: self._looks >= times)
         assert self._looks == times
+
+
+async def unasked() -> None:
+    """Nothing speaks against it."""
 
 
 def wish(tenant_id: UUID) -> Wish:

@@ -75,13 +75,12 @@ class Fail(Held):
 @routes.post("/jobs/lease", **documented("Lease jobs", "The jobs; none when the time is over", unrecorded=True))
 async def lease(call: Calling, body: Ask) -> Response:
     """Waits for the first job, up to `wait_seconds`. A job that nobody reports on comes back when its lease runs out."""
-    call.require("jobs:work")
     for number, type in enumerate(body.types):
         if type.startswith(OWN):
             raise Problem.at(f"/types/{number}", "reserved", f"Types of jobs that begin with {OWN} are Gesta's own.")
     wish = Wish(call.tenant_id, tuple(dict.fromkeys(body.types)), body.max, body.lease_seconds, body.worker_id)
     async with _leaving(call.request) as gone:
-        found = await call.services.desk.lease(wish, body.wait_seconds, gone)
+        found = await call.services.desk.lease(wish, body.wait_seconds, gone, lambda: _may_work(call))
     return answers.answer({"items": [_item(job) for job in found]})
 
 
@@ -157,6 +156,12 @@ async def _held(connection: Connection, call: Calling, id: UUID, fence: int) -> 
     if job is None or job.lease != Lease(call.tenant_id, id, fence) or job.type.startswith(OWN):
         return None
     return job
+
+
+async def _may_work(call: Calling) -> None:
+    """Asked again after each wait: a key may have been revoked meanwhile."""
+    session = await call.services.sessions.authenticate(call.request)
+    session.require("jobs:work")
 
 
 def _item(job: LeasedJob) -> Json:
