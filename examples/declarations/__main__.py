@@ -1,4 +1,4 @@
-"""python -m examples.declarations PATH [--limit N] [--in-flight 32]
+"""python -m examples.declarations PATH [--limit N] [--in-flight 32] [--payments-by-worker]
 
 Needs a running `gesta up` (GESTA_URL, default http://127.0.0.1:8080) and the database it serves. GESTA_API_KEY is a platform key;
 without one, `gesta key create --platform` is asked for it. Exits 0 if the tables say what the log says, 1 if they differ.
@@ -10,7 +10,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx2
@@ -19,9 +20,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from examples.declarations.compare import QUESTIONS, VARIANTS, Figures, differences, expected
+from client import AsyncClient
+from examples.declarations import by_worker as payments
+from examples.declarations.compare import QUESTIONS, VARIANTS, Figures, Question, differences, expected
 from examples.declarations.log import Case, read_cases
-from examples.declarations.player import Api, Stage, play, set_up
+from examples.declarations.player import Api, Script, Stage, play, set_up
 
 SHOWN = 12  # rows of a long comparison that are printed
 
@@ -31,24 +34,31 @@ def main() -> int:
     parser.add_argument("path", type=Path, metavar="PATH", help="the event log, a CSV, gzipped or not")
     parser.add_argument("--limit", type=int, help="play only the first N cases")
     parser.add_argument("--in-flight", type=int, default=32, help="cases played at the same time")
+    parser.add_argument("--payments-by-worker", action="store_true", help="payments are tasks, done by a worker in this process")
     arguments = parser.parse_args()
     cases = read_cases(arguments.path, arguments.limit)
     console = Console()
-    stage = asyncio.run(_play(console, cases, arguments.in_flight))
-    same = _compare(console, cases, asyncio.run(_ask(stage)))
+    by_worker = arguments.payments_by_worker
+    stage = asyncio.run(_play(console, cases, arguments.in_flight, by_worker=by_worker))
+    questions = payments.questions(QUESTIONS) if by_worker else QUESTIONS
+    log = payments.expected_by_worker(cases) if by_worker else expected(cases)
+    same = _compare(console, log, asyncio.run(_ask(stage, questions)))
     console.print("the tables say what the log says" if same else "[bold red]the tables and the log differ")
     return 0 if same else 1
 
 
-async def _play(console: Console, cases: list[Case], in_flight: int) -> Stage:
-    steps = sum(len(case.steps) for case in cases)
+async def _play(console: Console, cases: list[Case], in_flight: int, *, by_worker: bool) -> Stage:
+    script = payments.SCRIPT if by_worker else Script()
+    steps = sum(len(script.decisions(case)) for case in cases)
     console.print(f"{len(cases):,} cases, {steps:,} steps, {in_flight} cases in flight")
     url = os.environ.get("GESTA_URL", "http://127.0.0.1:8080")
     limits = httpx2.Limits(max_connections=in_flight + 4, max_keepalive_connections=in_flight + 4)
     columns = (TextColumn("playing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
-        api = Api(client)
-        stage = await set_up(api, os.environ.get("GESTA_API_KEY") or _platform_key())
+    async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=30) as http, AsyncExitStack() as stack:
+        api = Api(http)
+        stage = await set_up(api, os.environ.get("GESTA_API_KEY") or _platform_key(), script)
+        if by_worker:
+            await stack.enter_async_context(_payment_system(AsyncClient(url, stage.keys["payments"]), api, stage, cases))
         begun, before = time.monotonic(), api.commands
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task("steps", total=steps)
@@ -58,12 +68,25 @@ async def _play(console: Console, cases: list[Case], in_flight: int) -> Stage:
     return stage
 
 
+@asynccontextmanager
+async def _payment_system(client: AsyncClient, api: Api, stage: Stage, cases: list[Case]) -> AsyncIterator[None]:
+    """A worker for as long as the log is played, and until nothing is left for it to do."""
+    worker = payments.worker(client, cases)
+    serving = asyncio.create_task(worker.serve())
+    yield
+    asked = {"workflow_key": stage.script.definition["key"], "node_id": "paying", "limit": 1}
+    while (await api.call("GET", "/executions", stage.keys["employee"], params=asked))["items"]:  # noqa: ASYNC110  what the tables say is asked
+        await asyncio.sleep(0.2)
+    worker.stop()
+    await serving
+
+
 def _platform_key() -> str:
     command = [str(Path(sys.executable).with_name("gesta")), "key", "create", "--platform"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
 
 
-async def _ask(stage: Stage) -> Mapping[str, Figures]:
+async def _ask(stage: Stage, questions: tuple[Question, ...]) -> Mapping[str, Figures]:
     """The tables' answers, asked as `gesta_api` with the tenant set, when they have reached the ledger's position."""
     from runtime.addresses import resolve
     from runtime.settings import Settings
@@ -71,12 +94,12 @@ async def _ask(stage: Stage) -> Mapping[str, Figures]:
     with resolve(Settings()) as addresses:
         async with await psycopg.AsyncConnection.connect(addresses.api) as connection:
             await connection.execute("SELECT set_config('gesta.tenant_id', %s, false)", (stage.tenant_id,))
-            return {question.title: dict(await (await connection.execute(question.sql)).fetchall()) for question in QUESTIONS}
+            return {question.title: dict(await (await connection.execute(question.sql)).fetchall()) for question in questions}
 
 
-def _compare(console: Console, cases: list[Case], tables: Mapping[str, Figures]) -> bool:
+def _compare(console: Console, expectations: Mapping[str, Figures], tables: Mapping[str, Figures]) -> bool:
     same = True
-    for title, log in expected(cases).items():
+    for title, log in expectations.items():
         wrong = differences(log, tables[title])
         same = same and not wrong
         table = Table("", "log", "tables", title=title, title_justify="left")

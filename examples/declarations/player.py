@@ -7,8 +7,8 @@ was lost is not taken twice.
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,27 @@ import httpx2
 from examples.declarations.log import Case, Step
 
 DEFINITION: dict[str, Any] = json.loads((Path(__file__).parent / "definition.json").read_text())
-SLUG = "declarations"
 ROLE_KEYS = ("employee", "administration", "budget-owner", "pre-approver", "supervisor", "missing", "payments")
-PERMISSIONS = ("executions:read", "approvals:read", "approvals:decide", "events:backdate")
-OFFERS: dict[str, set[tuple[str, str]]] = {
-    node["id"]: {(role, outcome["name"]) for outcome in node["config"]["outcomes"] for role in outcome["by"]["roles"]}
-    for node in DEFINITION["nodes"]
-    if node["type"] == "approval"
-}
-"""Which (role, outcome) each approval node offers: how a step of the log finds its request among the open ones."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """What is played: in which tenant, by which definition, and which steps of a case are decisions in it."""
+
+    slug: str = "declarations"
+    definition: Mapping[str, Any] = field(default_factory=lambda: DEFINITION)
+    decisions: Callable[[Case], Sequence[Step]] = lambda case: case.steps
+    permissions: tuple[str, ...] = ("executions:read", "approvals:read", "approvals:decide", "events:backdate")
+
+    def offers(self, node_id: str, step: Step) -> bool:
+        """Whether a request of this node offers a step: how a step of the log finds its request among the open ones."""
+        return any(
+            outcome["name"] == step.outcome and step.role in outcome["by"]["roles"]
+            for node in self.definition["nodes"]
+            if node["id"] == node_id and node["type"] == "approval"
+            for outcome in node["config"]["outcomes"]
+        )
+
 
 PATIENCE = 60.0  # seconds during which a server that does not answer is asked again
 
@@ -79,19 +91,20 @@ class Api:
 
 @dataclass(frozen=True)
 class Stage:
-    """The tenant, ready to play: its id, its operator's key and each role's key."""
+    """The tenant, ready to play: what is played, the tenant's id, and each role's key."""
 
+    script: Script
     tenant_id: str
     keys: Mapping[str, str]
 
 
-async def set_up(api: Api, platform_key: str) -> Stage:
+async def set_up(api: Api, platform_key: str, script: Script = Script()) -> Stage:
     """Create tenant, roles, members, keys and the published workflow; what is there already is used."""
     try:
-        await api.call("POST", "/tenants", platform_key, {"slug": SLUG, "name": "Declarations"})
+        await api.call("POST", "/tenants", platform_key, {"slug": script.slug, "name": "Declarations"})
     except Refused as refused:
         _unless_there(refused)
-    inside = {"Gesta-Tenant": SLUG}
+    inside = {"Gesta-Tenant": script.slug}
 
     async def get(path: str, **params: str) -> Any:
         return await api.call("GET", path, platform_key, headers=inside, params=params)
@@ -105,19 +118,19 @@ async def set_up(api: Api, platform_key: str) -> Stage:
         role = roles.get(role_key)
         extra = ("executions:start",) if role_key == "employee" else ()
         if role is None:
-            role = await post("/roles", {"key": role_key, "name": role_key.title(), "permissions": [*PERMISSIONS, *extra]})
-        user = await _user(api, platform_key, f"{role_key}@{SLUG}.example", role_key.title())
+            role = await post("/roles", {"key": role_key, "name": role_key.title(), "permissions": [*script.permissions, *extra]})
+        user = await _user(api, platform_key, f"{role_key}@declarations.example", role_key.title())
         try:
             await post("/members", {"user_id": user["id"], "role_ids": [role["id"]]})
         except Refused as refused:
             _unless_there(refused)
-        created = await post("/api-keys", {"name": role_key, "user_id": user["id"], "permissions": [*PERMISSIONS, *extra]})
+        created = await post("/api-keys", {"name": role_key, "user_id": user["id"], "permissions": [*script.permissions, *extra]})
         keys[role_key] = created["token"]
-    workflows = (await get("/workflows", key=DEFINITION["key"]))["items"]
-    workflow = workflows[0] if workflows else await post("/workflows", {"definition": DEFINITION})
+    workflows = (await get("/workflows", key=script.definition["key"]))["items"]
+    workflow = workflows[0] if workflows else await post("/workflows", {"definition": script.definition})
     if workflow["published_version"] is None:
         await post(f"/workflows/{workflow['id']}/publish", {"note": "first"})
-    return Stage((await get("/tenant"))["id"], keys)
+    return Stage(script, (await get("/tenant"))["id"], keys)
 
 
 async def _user(api: Api, platform_key: str, email: str, name: str) -> Any:
@@ -151,7 +164,7 @@ async def play_case(api: Api, stage: Stage, case: Case, progress: Callable[[int]
     progress(done)
     if opened is None:
         opened = await _start(api, stage, case)
-    for number, step in enumerate(case.steps[done:], done + 1):
+    for number, step in enumerate(stage.script.decisions(case)[done:], done + 1):
         opened = await _decide(api, stage, case, number, step, opened)
         progress(1)
 
@@ -159,7 +172,9 @@ async def play_case(api: Api, stage: Stage, case: Case, progress: Callable[[int]
 async def _place(api: Api, stage: Stage, case: Case) -> tuple[int, list[Any] | None]:
     """How many steps of a case are taken, and its open requests; (0, None) if it has not begun."""
     key = stage.keys["employee"]
-    found = await api.call("GET", "/executions", key, params={"business_key": case.id, "workflow_key": DEFINITION["key"]})
+    found = await api.call(
+        "GET", "/executions", key, params={"business_key": case.id, "workflow_key": stage.script.definition["key"]}
+    )
     if not found["items"]:
         return 0, None
     execution = found["items"][0]
@@ -173,7 +188,7 @@ async def _place(api: Api, stage: Stage, case: Case) -> tuple[int, list[Any] | N
 
 
 async def _start(api: Api, stage: Stage, case: Case) -> list[Any]:
-    body = {"workflow_key": DEFINITION["key"], "business_key": case.id, "input": {"amount": case.amount}}
+    body = {"workflow_key": stage.script.definition["key"], "business_key": case.id, "input": {"amount": case.amount}}
     headers = {"Idempotency-Key": case.id, "Gesta-Occurred-At": _utc(case.steps[0].at)}
     started = await api.call("POST", "/executions", stage.keys["employee"], body, headers)
     return list(started["open"])
@@ -181,7 +196,7 @@ async def _start(api: Api, stage: Stage, case: Case) -> list[Any]:
 
 async def _decide(api: Api, stage: Stage, case: Case, number: int, step: Step, opened: list[Any]) -> list[Any]:
     """Take one step on the open request that offers it. Where none does, the first is asked, and refuses."""
-    offering = [item for item in opened if (step.role, step.outcome) in OFFERS[item["node_id"]]]
+    offering = [item for item in opened if stage.script.offers(item["node_id"], step)]
     request = (offering or opened)[0]
     headers = {"Idempotency-Key": f"{case.id}/{number}", "Gesta-Occurred-At": _utc(step.at)}
     path = f"/approvals/{request['id']}/decide"
