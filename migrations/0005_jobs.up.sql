@@ -46,7 +46,8 @@ COMMENT ON COLUMN runtime.jobs.updated_at IS 'When its state last changed.';
 CREATE INDEX jobs_ready ON runtime.jobs (type, tenant_id, priority DESC, run_at, id) WHERE state = 'ready';
 CREATE INDEX jobs_waiting ON runtime.jobs (type, run_at) WHERE state = 'waiting';
 CREATE INDEX jobs_leased ON runtime.jobs (lease_until) WHERE state = 'leased';
-CREATE INDEX jobs_dead ON runtime.jobs (tenant_id, updated_at) WHERE state = 'dead';
+CREATE INDEX jobs_dead ON runtime.jobs (tenant_id, updated_at, id) WHERE state = 'dead';
+CREATE INDEX jobs_dead_by_type ON runtime.jobs (tenant_id, type, updated_at, id) WHERE state = 'dead';
 
 CREATE TABLE runtime.timers (
     tenant_id     uuid        NOT NULL,

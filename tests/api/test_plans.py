@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from starlette.datastructures import QueryParams
 
 from api.listing import DEFAULT_LIMIT, Listing, Wanted
-from api.queries import access, approvals, audit, executions, workflows
+from api.queries import access, ai_tasks, approvals, audit, executions, jobs, workflows
 from api.reads import SET_TENANT, Question
 from domain.envelope import PLATFORM
 from tests.api.volume import BIG, fill, made
@@ -75,6 +75,15 @@ CASES = (
             "to": (EARLY, MIDDLE, LATE),
         },
     ),
+    Case(
+        ai_tasks.AI_TASKS,
+        {
+            "status": ai_tasks.STATUSES,
+            "model": ("usual", "rare", "absent"),
+            "execution_id": (str(made(7, 100)), str(made(7, 10**7))),
+        },
+    ),
+    Case(jobs.DEAD_JOBS, {"state": ("dead",), "type": ("usual", "rare", "absent")}),
     Case(workflows.WORKFLOWS, {"status": ("active", "archived"), "key": ("flow-00002", "absent")}),
     Case(workflows.WORKFLOW_VERSIONS, {}, fixed={"id": made(6, 2)}),
     Case(access.TENANTS, {"slug": ("tenant-7", "absent")}, PLATFORM),

@@ -125,6 +125,20 @@ SELECT e.tenant_id, row_number() OVER (PARTITION BY e.tenant_id ORDER BY e.creat
        '{}', '{}', '{}', e.id, pg_temp.made(12, e.execution_number % 300), e.created_at, e.created_at, 1, e.created_at,
        e.created_at
   FROM projections.workflow_executions e;
+
+INSERT INTO projections.ai_agent_tasks (tenant_id, id, execution_id, activation_id, node_id, task_name, model, status, priority,
+       prompt, configuration, usage, retry_count, version, created_at, updated_at)
+SELECT e.tenant_id, pg_temp.made(13, e.execution_number), e.id, pg_temp.made(9, e.execution_number), 'classify', 'C',
+       CASE WHEN e.execution_number % 1000 = 1 THEN 'rare' ELSE 'usual' END,
+       CASE WHEN e.status IN ('running', 'paused') THEN 'pending' ELSE e.status END, 0, 'P', '{}', '{}', 0, 1, e.created_at,
+       e.created_at
+  FROM projections.workflow_executions e;
+
+INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, attempt, max_attempts, input, error, created_at,
+       updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(14, n), CASE WHEN n % 1000 = 1 THEN 'rare' ELSE 'usual' END,
+       (ARRAY['dead', 'ready'])[1 + n % 2], pg_temp.moment(n), 0, 1, 1, 'null', 'null', pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 30000) n;
 """
 
 
