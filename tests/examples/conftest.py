@@ -1,0 +1,5 @@
+"""The running Gesta of the API's tests."""
+
+from tests.api.conftest import gesta
+
+__all__ = ["gesta"]

@@ -1,0 +1,137 @@
+"""The player of the declarations, on a small log of our own making."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from client import AsyncClient
+from engine.cel import CelEvaluator
+from engine.validate import validate
+from examples.declarations import by_worker
+from examples.declarations.compare import QUESTIONS, STATES, Figures, Question, differences, expected
+from examples.declarations.log import Case, Step, read_cases
+from examples.declarations.player import DEFINITION, Api, Refused, Script, Stage, play, play_case, set_up
+from tests.api.conftest import Gesta
+
+SAMPLE = Path(__file__).parent / "sample.csv"
+CASES = read_cases(SAMPLE)
+
+
+def nothing(_taken: int) -> None:
+    """Nobody watches."""
+
+
+async def stage_of(gesta: Gesta, script: Script | None = None) -> tuple[Api, Stage]:
+    api = Api(gesta.http)
+    return api, await set_up(api, gesta.platform.token, script or Script())
+
+
+async def asked(gesta: Gesta, stage: Stage, questions: tuple[Question, ...]) -> Mapping[str, Figures]:
+    await gesta.projector.catch_up()
+    async with await psycopg.AsyncConnection.connect(gesta.database.api_url) as connection:
+        await connection.execute("SELECT set_config('gesta.tenant_id', %s, false)", (stage.tenant_id,))
+        return {question.title: dict(await (await connection.execute(question.sql)).fetchall()) for question in questions}
+
+
+def assert_same(log: Mapping[str, Figures], tables: Mapping[str, Figures]) -> None:
+    assert log.keys() == tables.keys()
+    assert {title: differences(log[title], tables[title]) for title in log} == {title: [] for title in log}
+
+
+async def test_the_tables_say_what_the_log_says(gesta: Gesta) -> None:
+    api, stage = await stage_of(gesta)
+    await play(api, stage, CASES, 3, nothing)
+    assert api.commands >= len(CASES) + sum(len(case.steps) for case in CASES)
+    tables = await asked(gesta, stage, QUESTIONS)
+    assert_same(expected(CASES), tables)
+    assert tables[STATES.title] == {"paid": 2, "saved": 1, "withdrawn": 1, "returned": 1, "paid and withdrawn": 1}
+
+
+async def test_a_player_that_begins_again_finds_its_place(gesta: Gesta) -> None:
+    api, stage = await stage_of(gesta)
+    half = [replace(case, steps=case.steps[: len(case.steps) // 2]) for case in CASES if len(case.steps) > 1]
+    await play(api, stage, half, 2, nothing)
+    before = api.commands
+    again = (await stage_of(gesta))[1]
+    assert again.tenant_id == stage.tenant_id
+    await play(api, again, CASES, 2, nothing)
+    whole, taken = (sum(len(case.steps) for case in cases) for cases in (CASES, half))
+    assert api.commands - before == whole - taken + 1  # only "saved" had not begun
+    assert_same(expected(CASES), await asked(gesta, again, QUESTIONS))
+
+
+async def test_a_figure_that_differs_is_found(gesta: Gesta) -> None:
+    api, stage = await stage_of(gesta)
+    await play(api, stage, CASES[1:], 2, nothing)
+    tables = await asked(gesta, stage, QUESTIONS)
+    assert all(
+        differences(log, tables[title]) for title, log in expected(CASES).items() if title != "open node of the unfinished"
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "status", "code"),
+    [
+        (Step("payments", "payment_handled", CASES[0].steps[-1].at), 422, "unknown_outcome"),
+        (Step("budget-owner", "approved", CASES[0].steps[-1].at), 403, "not_eligible"),
+        (Step("employee", "final_approved", CASES[0].steps[-1].at), 403, "not_eligible"),
+    ],
+    ids=["paid before it is approved", "the budget owner before the administration", "the employee for the supervisor"],
+)
+async def test_a_step_out_of_order_or_by_another_role_is_refused(gesta: Gesta, step: Step, status: int, code: str) -> None:
+    api, stage = await stage_of(gesta)
+    with pytest.raises(Refused) as refused:
+        await play_case(api, stage, Case("wrong", 1.0, (CASES[0].steps[0], step)), nothing)
+    assert (refused.value.status, refused.value.problem["code"]) == (status, code)
+    assert_same(
+        expected([Case("wrong", 1.0, CASES[0].steps[:1])]),
+        {
+            **(tables := await asked(gesta, stage, QUESTIONS)),
+            "open node of the unfinished": {"submitted": tables["open node of the unfinished"].get("review", 0)},
+            "final states": {"submitted": tables["final states"].get("review", 0)},
+            "median hours from first submission to last final approval": {},
+        },
+    )
+
+
+async def test_payments_are_the_work_of_a_worker(gesta: Gesta) -> None:
+    api, stage = await stage_of(gesta, by_worker.SCRIPT)
+    async with AsyncClient(str(gesta.http.base_url), stage.keys["payments"]) as client:
+        worker = by_worker.worker(client, CASES)
+        serving = asyncio.create_task(worker.serve())
+        await play(api, stage, CASES, 3, nothing)
+        for case_id in ("paid", "returned", "both"):
+            await until_paid(api, stage, case_id)
+        worker.stop()
+        await serving
+    tables = await asked(gesta, stage, by_worker.questions(QUESTIONS))
+    assert_same(by_worker.expected_by_worker(CASES), tables)
+    assert tables[by_worker.PAYMENTS.title] == {"completed": 2, "failed": 1}
+
+
+async def until_paid(api: Api, stage: Stage, case_id: str) -> None:
+    asked_for = {"business_key": case_id, "workflow_key": "declaration", "node_id": "paying"}
+    async with asyncio.timeout(30):
+        while (await api.call("GET", "/executions", stage.keys["employee"], params=asked_for))["items"]:
+            pass  # asking takes a while in itself
+
+
+def test_the_definitions_have_no_faults() -> None:
+    evaluator = CelEvaluator()
+    demo = json.loads((Path(__file__).parents[2] / "examples/demo/expense.json").read_text())
+    definitions: list[dict[str, Any]] = [DEFINITION, dict(by_worker.SCRIPT.definition), demo]
+    for definition in definitions:
+        assert [finding for finding in validate(definition, evaluator) if finding.severity == "error"] == []
+
+
+def test_a_line_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(SAMPLE.read_text().replace("Declaration SAVED", "Declaration LOST"))
+    with pytest.raises(ValueError, match=r"case saved, step 1.*LOST"):
+        read_cases(path)
