@@ -13,9 +13,10 @@ from uuid import UUID
 from runtime.pools import Pool
 from store import jobs
 from store.hints import JOBS
-from store.jobs import LeasedJob
+from store.jobs import Lease, LeasedJob
 
 CHANNEL = JOBS
+MOST_REMEMBERED = 10_000
 LEAST_PAUSE = 0.001
 """Seconds, so that a job whose moment is now is not looked for twice in it."""
 
@@ -49,7 +50,16 @@ class JobDesk:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._places: dict[UUID, list[_Place]] = {}
+        self._handed_out: dict[Lease, LeasedJob] = {}
         self._closing = False
+
+    def handed_out(self, lease: Lease) -> LeasedJob | None:
+        """A job that this process leased by this token, as it was then. The ledger knows whether the lease still holds."""
+        return self._handed_out.get(lease)
+
+    def forget(self, lease: Lease) -> None:
+        """It is over."""
+        self._handed_out.pop(lease, None)
 
     async def lease(
         self, wish: Wish, wait_seconds: float, gone: asyncio.Future[None], check: Callable[[], Awaitable[None]]
@@ -72,9 +82,15 @@ class JobDesk:
                     break
                 if len(found) == wish.most:
                     place.wake()  # for the next one: there may be more
+                self._remember(found)
                 if found or not await self._wait(place, until - loop.time(), due):
                     return found
         return []
+
+    def _remember(self, found: Sequence[LeasedJob]) -> None:
+        self._handed_out.update((job.lease, job) for job in found)
+        while len(self._handed_out) > MOST_REMEMBERED:
+            del self._handed_out[next(iter(self._handed_out))]  # the oldest: its report will have it read
 
     async def _wait(self, place: _Place, seconds: float, due: float | None) -> bool:
         """Until there may be something: True. False when the time is over, or the process stops."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Client, Gesta, Tenant
+from tests.api.conftest import Client, Gesta, Tenant, serving
 from tests.api.definitions import AI_TASK, TASK, task
 from tests.api.working import BURY, LAPSE, execution, lease, leased, report, run_sql, start, take_lapsed
 
@@ -40,6 +40,17 @@ async def test_an_execution_says_which_job_it_waits_for(acme: Tenant, worker: Cl
     (opened,) = (await execution(acme, started))["open"]
     job = await leased(worker)
     assert opened == {"kind": "task", "id": job["id"], "node_id": "resize", "activation_id": job["activation_id"]}
+
+
+async def test_another_process_than_the_one_that_leased_it_takes_a_report(gesta: Gesta, acme: Tenant, worker: Client) -> None:
+    started = await start(acme)
+    job = await leased(worker)
+    async with serving(gesta.database) as other:
+        elsewhere = Client(other, worker.token)
+        assert (await report(elsewhere, job, "heartbeat")).status_code == 200
+        assert (await report(elsewhere, job, "complete", {"output": 1})).status_code == 200
+    assert (await report(worker, job, "complete", {"output": 2})).json()["code"] == "lease_lost"
+    assert (await execution(acme, started))["output"] == {"resized": 1}
 
 
 async def test_a_failed_attempt_is_followed_by_another_until_the_last(acme: Tenant, worker: Client) -> None:

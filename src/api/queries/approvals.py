@@ -83,7 +83,14 @@ APPROVALS = Listing(
     filters={
         "status": Filter(choice(*STATUSES), sql.SQL("   AND r.status = %(status)s"), "How it stands."),
         "execution_id": Filter(UUID_, sql.SQL("   AND r.execution_id = %(execution_id)s"), "Of this execution."),
-        "role": Filter(TEXT, sql.SQL("   AND a.value = %(role)s"), "Addressed to this role, by key."),
+        "role": Filter(
+            TEXT,
+            sql.SQL("""   AND EXISTS (
+       SELECT FROM projections.approval_assignees a
+        WHERE a.tenant_id = %(tenant_id)s AND a.request_id = r.id AND a.kind = 'role' AND a.value = %(role)s)"""),
+            "Addressed to this role, by key.",
+            driving=sql.SQL("   AND a.value = %(role)s"),
+        ),
         "mine": Filter(
             choice("true"),
             sql.SQL("""   AND r.status = 'pending' AND EXISTS (

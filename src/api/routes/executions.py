@@ -88,6 +88,7 @@ async def start(call: Calling, body: Start) -> Response:
 async def bulk(call: Calling, body: Bulk) -> Response:
     """A refused item does not stop the others. A result has a `status` and, if refused, a `problem`."""
     free = asyncio.Semaphore(BULK_IN_FLIGHT)
+    call.to_command(call.tenant_id, "execution.start", About("execution"))  # a wrong header is no item's fault
 
     async def one(number: int, item: BulkItem) -> Json:
         wanted = Start(workflow_key=body.workflow_key, business_key=item.business_key, input=item.input)

@@ -24,7 +24,6 @@ from domain.facts import Decided, Json, View
 from domain.retry import Failure
 from engine import jobs as work
 from engine.nodes.task import OWN
-from runtime.pools import Connection
 from store import jobs
 from store.errors import LeaseLost
 from store.jobs import Lease, LeasedJob
@@ -88,9 +87,11 @@ async def lease(call: Calling, body: Ask) -> Response:
 async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
     """From now on for as long again as it was leased for, or for `lease_seconds`."""
     call.require("jobs:work")
+    job = await _held(call, id, body.fence)
+    if job is None:
+        raise LeaseLost
     async with call.services.system_pool.connection() as connection:
-        job = await _held(connection, call, id, body.fence)
-        until = None if job is None else await jobs.heartbeat(connection, job.lease, body.lease_seconds)
+        until = await jobs.heartbeat(connection, job.lease, body.lease_seconds)
     if until is None:
         raise LeaseLost
     return answers.answer({"id": id, "lease_until": until})
@@ -100,10 +101,11 @@ async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
 async def release(call: Calling, id: UUID, body: Held) -> Response:
     """Others may lease it at once, and it does not count as an attempt."""
     call.require("jobs:work")
+    call.services.desk.forget(Lease(call.tenant_id, id, body.fence))
+    job = await _held(call, id, body.fence)
+    if job is None:
+        raise LeaseLost
     async with call.services.system_pool.connection() as connection:
-        job = await _held(connection, call, id, body.fence)
-        if job is None:
-            raise LeaseLost
         await jobs.give_back(connection, [job.lease])
     return answers.answer({"id": id, "state": "ready"})
 
@@ -139,21 +141,29 @@ async def retry(call: Calling, id: UUID) -> Response:
 
 async def _report(call: Calling, verb: str, id: UUID, body: Held, decide: Callable[[View, LeasedJob], Decided]) -> Response:
     """A worker's report, as a command. A repeated one is known by its key, although its job is gone."""
-    async with call.services.system_pool.connection() as connection:
-        job = await _held(connection, call, id, body.fence)
+    job = await _held(call, id, body.fence)
 
     def checked(view: View, _who: Rights) -> Decided:
         if job is None:
             raise LeaseLost
-        return decide(view, job)
+        try:
+            return decide(view, job)
+        except work.ActivationClosed:  # and so the job is gone
+            raise LeaseLost from None
 
-    return await call.command(f"job.{verb}", "jobs:work", checked, About("job", id), versioned="execution")
+    response = await call.command(f"job.{verb}", "jobs:work", checked, About("job", id), versioned="execution")
+    call.services.desk.forget(Lease(call.tenant_id, id, body.fence))
+    return response
 
 
-async def _held(connection: Connection, call: Calling, id: UUID, fence: int) -> LeasedJob | None:
-    """A job that an external worker holds by this token, run out or not. What is Gesta's own is nobody's to touch."""
-    job = await jobs.leased(connection, call.tenant_id, id)
-    if job is None or job.lease != Lease(call.tenant_id, id, fence) or job.type.startswith(OWN):
+async def _held(call: Calling, id: UUID, fence: int) -> LeasedJob | None:
+    """A job that an external worker holds, or held, by this token. What is Gesta's own is nobody's to touch."""
+    lease = Lease(call.tenant_id, id, fence)
+    job = call.services.desk.handed_out(lease)
+    if job is None:
+        async with call.services.system_pool.connection() as connection:
+            job = await jobs.leased(connection, call.tenant_id, id)
+    if job is None or job.lease != lease or job.type.startswith(OWN):
         return None
     return job
 

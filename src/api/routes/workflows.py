@@ -48,7 +48,10 @@ def check(evaluator: Evaluator) -> Check:
     return faults
 
 
-@routes.post("/workflows/validate", **documented("Look for faults in a definition", "What was found, errors and warnings"))
+@routes.post(
+    "/workflows/validate",
+    **documented("Look for faults in a definition", "What was found, errors and warnings", unrecorded=True),
+)
 async def lint(call: Calling, body: Definition) -> Response:
     call.require("workflows:read")
     findings = validate(body.definition, call.services.engine.evaluator)
