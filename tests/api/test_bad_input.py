@@ -201,7 +201,7 @@ async def test_what_is_absent_and_what_is_foreign_answer_alike(gesta: Gesta) -> 
 async def test_routes_and_methods_that_do_not_exist(gesta: Gesta) -> None:
     acme = await gesta.tenant()
     assert fault(await acme.admin.get("/nothing")) == (404, None)
-    assert fault(await acme.admin.get("/jobs")) == (404, None)
+    assert fault(await acme.admin.get("/schedules")) == (404, None)
     wrong = await acme.admin.call("DELETE", "/executions")
     assert fault(wrong) == (405, None)
     assert "Allow" in wrong.headers
