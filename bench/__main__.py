@@ -8,6 +8,7 @@ from bench import append, hot_stream, http, project, read, replay
 from bench.figures import Lost, Result
 from bench.sizes import FULL, QUICK, Sizes
 from bench.stage import Stage, machine, stage
+from runtime import process
 
 BENCHES: dict[str, Callable[[Stage, Sizes], Result]] = {
     "append": append.bench,
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}")
     lost = 0
+    process.tune()  # as `gesta` does
     with stage() as on:
         print(machine(on))
         for name in options.names or BENCHES:

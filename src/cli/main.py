@@ -6,12 +6,12 @@ is a module with a ``typer.Typer`` named ``app`` and a line below; a single comm
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 """
 
-import gc
 import sys
 
 import typer
 
 from cli import api, db, doctor, events, key, projector, replay, tenant, up, verify, worker, workflow
+from runtime import process
 from runtime.errors import OperatorError
 
 app = typer.Typer(
@@ -53,8 +53,7 @@ def options(
 
 def main() -> None:
     """Run the command line of this process."""
-    # Folding makes many small objects and no cycles: looking for those every 700 objects took half of a bulk read's time.
-    gc.set_threshold(50_000, 20, 50)
+    process.tune()
     try:
         app()
     except OperatorError as error:

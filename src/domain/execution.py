@@ -5,13 +5,14 @@ definition nor an expression: events say which tokens were taken and which were 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, assert_never
 from uuid import UUID
 
 from rpds import HashTrieMap, HashTrieSet
 
+from domain.changes import changed
 from domain.facts import Aggregate, Event, Json
 from domain.tokens import Branch, Lineage, Path, Token, inside, merge_paths
 
@@ -259,27 +260,27 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
             return _begin(state, event)
         case ActivationRetried():
             activation = state.activations[event.activation_id]
-            retried = replace(activation, retries=activation.retries + 1)
-            return replace(state, activations=state.activations.insert(activation.id, retried))
+            retried = changed(activation, retries=activation.retries + 1)
+            return changed(state, activations=state.activations.insert(activation.id, retried))
         case ActivationCompleted():
             ended = _end(state, event.activation_id, {"output": event.output}, event.moves)
-            return ended if event.moves else replace(ended, last_end=event.node_id, output=event.output)
+            return ended if event.moves else changed(ended, last_end=event.node_id, output=event.output)
         case ActivationFailed():
             return _end(state, event.activation_id, {"error": problem_json(event.error)}, event.moves)
         case ActivationCancelled():
-            return replace(state, activations=state.activations.discard(event.activation_id))
+            return changed(state, activations=state.activations.discard(event.activation_id))
         case ExecutionCompleted():
-            return _close(replace(state, output=event.output), "completed")
+            return _close(changed(state, output=event.output), "completed")
         case ExecutionFailed():
             return _close(state, "failed")
         case ExecutionCancelled():
             return _close(state, "cancelled")
         case ExecutionPaused():
-            return replace(state, status="paused", paused_at=event.at, continuation=None)
+            return changed(state, status="paused", paused_at=event.at, continuation=None)
         case ExecutionResumed():
             return _resume(state, event)
         case ExecutionHeld():
-            return replace(state, held=event.tokens, continuation=event.job_id)
+            return changed(state, held=event.tokens, continuation=event.job_id)
         case ExecutionSignalled():
             return state
         case _:
@@ -292,9 +293,9 @@ def _resume(state: Execution, event: ExecutionResumed) -> Execution:
     if state.paused_at is not None and event.at is not None:
         for activation in activations.values():
             if activation.timeout_at is not None:
-                later = replace(activation, timeout_at=activation.timeout_at + (event.at - state.paused_at))
+                later = changed(activation, timeout_at=activation.timeout_at + (event.at - state.paused_at))
                 activations = activations.insert(activation.id, later)
-    return replace(state, status="running", paused_at=None, activations=activations)
+    return changed(state, status="running", paused_at=None, activations=activations)
 
 
 def problem_json(problem: Problem) -> Json:
@@ -323,7 +324,7 @@ def _begin(state: Execution, event: ActivationStarted) -> Execution:
     for token_id in gone:
         tokens = tokens.discard(token_id)
     held = state.held and tuple(token for token in state.held if token not in gone)
-    return replace(
+    return changed(
         state,
         tokens=tokens,
         activations=state.activations.insert(activation.id, activation),
@@ -373,7 +374,7 @@ def _end(state: Execution, activation_id: UUID, value: Json, moves: tuple[Move, 
     for move in moves:
         path = activation.path if len(moves) == 1 else (*activation.path, Branch(activation_id, (move.edge,), taken))
         tokens = tokens.insert(move.token, Token(move.token, move.edge, move.target, path, lineage))
-    return replace(
+    return changed(
         state,
         tokens=tokens,
         activations=state.activations.remove(activation_id),
@@ -383,7 +384,7 @@ def _end(state: Execution, activation_id: UUID, value: Json, moves: tuple[Move, 
 
 
 def _close(state: Execution, status: Status) -> Execution:
-    return replace(
+    return changed(
         state, status=status, tokens=HashTrieMap(), activations=HashTrieMap(), held=(), continuation=None, paused_at=None
     )
 

@@ -52,7 +52,8 @@ def run(command: Command, decide: Decide, clock: Clock, new_id: Callable[[], UUI
 
 def _last_occurred(view: DecisionView, decided: Decided) -> datetime | None:
     """The latest event of the streams that the decision writes."""
-    for fact in decided.facts:
-        view.version(fact.stream_id)  # written without having been read: an expectation all the same
-    times = [view.touched[fact.stream_id].occurred_at for fact in decided.facts]
+    written = {fact.stream_id for fact in decided.facts}
+    for stream_id in written:
+        view.version(stream_id)  # written without having been read: an expectation all the same
+    times = [view.touched[stream_id].occurred_at for stream_id in written]
     return max((moment for moment in times if moment is not None), default=None)

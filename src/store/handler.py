@@ -205,13 +205,14 @@ class Handler:
     def _submit(self, command: Command, command_id: UUID, decision: Decision, *, chained: bool) -> Ticket:
         """Encode and enqueue. `chained`: decided on this process's tips, and so dependent on the commands that they stand for."""
         view, decided = decision.view, decision.decided
-        tenant_id = command.tenant_id
-        left = dict(view.touched)
-        events = []
+        tenant_id, now = command.tenant_id, view.now
+        events: list[NewEvent] = []
+        pasts: dict[UUID, list[Past]] = {}
         for fact in decided.facts:
-            events.append(NewEvent(fact.stream_id, topic_of(type(fact.event)), view.now, self._codec.encode(fact.event)))
-            tip = left[fact.stream_id]
-            left[fact.stream_id] = tip.after((Past(tip.version + 1, view.now, fact.event),), self._states.kinds)
+            events.append(NewEvent(fact.stream_id, topic_of(type(fact.event)), now, self._codec.encode(fact.event)))
+            past = pasts.setdefault(fact.stream_id, [])
+            past.append(Past(view.touched[fact.stream_id].version + len(past) + 1, now, fact.event))
+        left = {stream_id: view.touched[stream_id].after(past, self._states.kinds) for stream_id, past in pasts.items()}
         entry = Entry(
             command_id,
             encode_envelope(command.envelope),
@@ -230,8 +231,8 @@ class Handler:
         lines = [self._states.lines.find(tenant_id, stream_id) for stream_id in view.touched]
         dependencies = {line.pending[-1] for line in lines if line and line.pending} if chained else ()
         written = [
-            Written(line := self._states.lines.line(tenant_id, stream_id), left[stream_id], line.generation)
-            for stream_id in {fact.stream_id for fact in decided.facts}
+            Written(line := self._states.lines.line(tenant_id, stream_id), tip, line.generation)
+            for stream_id, tip in left.items()
         ]
         ticket = self._writer.submit(
             tenant_id, entry, tuple(dependencies), lambda ticket: self._settled(command, decision, written, ticket)

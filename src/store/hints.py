@@ -38,7 +38,7 @@ class Hints:
 
     def __init__(self, url: str, heard: Callable[[str, str], None] | None = None) -> None:
         self._heard = heard
-        self._link = Link(url, "gesta hints")
+        self._link = Link(url, "gesta hints", durable=False)
         self._touched: dict[str, set[str]] = {}
         self._something = asyncio.Event()
         self._closing = False

@@ -11,12 +11,17 @@ LOSS_NOTICED_SECONDS = 10
 
 
 class Link:
-    """Owned by one task at a time. Times come in UTC; waiting for a lock ends in an error after `lock_timeout` seconds."""
+    """Owned by one task at a time. Times come in UTC; waiting for a lock ends in an error after `lock_timeout` seconds.
 
-    def __init__(self, url: str, name: str, *, lock_timeout: float = 5.0) -> None:
+    `durable` as False: commits do not wait for the disk, for what may be lost.
+    """
+
+    def __init__(self, url: str, name: str, *, lock_timeout: float = 5.0, durable: bool = True) -> None:
         self._url = url
         self._name = name
         self._options = f"-c timezone=UTC -c lock_timeout={int(lock_timeout * 1000)}"
+        if not durable:
+            self._options += " -c synchronous_commit=off"
         self._connection: AsyncConnection[TupleRow] | None = None
 
     async def open(self) -> AsyncConnection[TupleRow]:

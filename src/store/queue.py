@@ -22,6 +22,9 @@ class Limits:
     """Further lanes that wait for heads which others hold."""
     batch_events: int = 2000
     batch_bytes: int = 4 * 1024 * 1024
+    split_from: int = 64
+    """Of more commands than this a batch takes half (but no fewer): the others wait for the next one, which is then ready as
+    soon as the ledger has answered, while those who were answered decide what comes after it."""
     batch_ledgers: int = 64
     queue_per_ledger: int = 5_000
     queue: int = 20_000
@@ -61,7 +64,8 @@ class LedgerQueue:
         """The next batch: at least one command, unless none is left. Commands that are already doomed are settled here."""
         tickets: list[Ticket] = []
         events = size = 0
-        while self.waiting:
+        share = max(limits.split_from, (len(self.waiting) + 1) // 2)
+        while self.waiting and len(tickets) < share:
             ticket = self.waiting[0]
             if ticket.doomed():
                 self.waiting.popleft().settle(DOOMED)

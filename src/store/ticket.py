@@ -16,7 +16,7 @@ class Ticket:
     `dependencies`: earlier commands of the same ledger on whose outcome, not yet known, it was decided.
     """
 
-    __slots__ = ("_future", "_on_settled", "dependencies", "entry", "outcome", "resent")
+    __slots__ = ("_on_settled", "_waiters", "dependencies", "entry", "outcome", "resent")
 
     def __init__(self, entry: Entry, dependencies: Sequence[Ticket] = (), on_settled: Settled | None = None) -> None:
         self.entry = entry
@@ -25,11 +25,15 @@ class Ticket:
         self.resent = False
         """Whether it was sent again after its answer was lost."""
         self._on_settled = on_settled
-        self._future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiters: list[asyncio.Future[Outcome]] = []
 
     async def settled(self) -> Outcome:
         """Waits for the outcome. Any number may wait; one that is cancelled disturbs nobody."""
-        return await asyncio.shield(self._future) if self.outcome is None else self.outcome
+        if self.outcome is not None:
+            return self.outcome
+        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return await waiter
 
     def settle(self, outcome: Outcome) -> None:
         """First the bookkeeping, then whoever waits."""
@@ -39,8 +43,10 @@ class Ticket:
             if self._on_settled is not None:
                 self._on_settled(self)
         finally:
-            if not self._future.done():
-                self._future.set_result(outcome)
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(outcome)
 
     def doomed(self) -> bool:
         """Whether something that it was decided on is known not to have been appended."""
