@@ -1,0 +1,83 @@
+"""gesta workflow apply, tenant create, key create: an operator's first minutes."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.api.conftest import Gesta, gesta
+from tests.api.definitions import APPROVAL
+
+__all__ = ["gesta"]
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(gesta: Gesta, tmp_path: Path) -> Command:
+    """`gesta WORDS`, as somebody whose environment names the database, the API and a key."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GESTA_", "DATABASE_URL"))}
+    environment = {
+        **kept,
+        "DATABASE_URL": gesta.database.owner_url,
+        "GESTA_SYSTEM_DATABASE_URL": gesta.database.system_url,
+        "GESTA_API_DATABASE_URL": gesta.database.api_url,
+        "GESTA_URL": str(gesta.http.base_url),
+    }
+
+    def run(*words: str, key: str | None = None) -> subprocess.CompletedProcess[str]:
+        env = environment | ({"GESTA_API_KEY": key} if key else {})
+        gesta_command = [sys.executable, "-m", "cli.main", *words]
+        return subprocess.run(gesta_command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+
+    return run
+
+
+async def elsewhere(command: Command, *words: str, key: str | None = None) -> subprocess.CompletedProcess[str]:
+    """In a thread: the server that it talks to runs in this event loop."""
+    return await asyncio.to_thread(command, *words, key=key)
+
+
+async def test_a_tenant_a_key_and_a_workflow(command: Command, tmp_path: Path) -> None:
+    made = await elsewhere(command, "tenant", "create", "acme")
+    assert (made.returncode, made.stderr) == (0, "")
+    again = await elsewhere(command, "tenant", "create", "acme")
+    assert again.returncode == 1
+    assert made.stdout.strip() in again.stderr
+    key = (await elsewhere(command, "key", "create", "--tenant", "acme")).stdout.strip()
+    file = tmp_path / "definition.json"
+    file.write_text(json.dumps(APPROVAL))
+    drafted = await elsewhere(command, "workflow", "apply", str(file), key=key)
+    assert "no version is published" in drafted.stdout, drafted.stderr
+    published = await elsewhere(command, "workflow", "apply", str(file), "--publish", key=key)
+    assert "version 1 is published" in published.stdout, published.stderr
+    same = await elsewhere(command, "workflow", "apply", str(file), "--publish", key=key)
+    assert "version 1 is published" in same.stdout
+    file.write_text(json.dumps({**APPROVAL, "name": "Another name"}))
+    platform = (await elsewhere(command, "key", "create", "--platform")).stdout.strip()
+    second = await elsewhere(command, "workflow", "apply", str(file), "--publish", "--tenant", "acme", key=platform)
+    assert "version 2 is published" in second.stdout, second.stderr
+
+
+async def test_what_is_wrong_is_said_in_a_line_or_a_line_each(gesta: Gesta, command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "definition.json"
+    file.write_text("{")
+    assert (await elsewhere(command, "workflow", "apply", str(file), key="gk_x")).returncode == 1
+    file.write_text(json.dumps(APPROVAL))
+    assert "GESTA_API_KEY" in (await elsewhere(command, "workflow", "apply", str(file))).stderr
+    assert "401" in (await elsewhere(command, "workflow", "apply", str(file), key="gk_x")).stderr
+    tenant = await gesta.tenant()
+    key = (await tenant.service("workflows:write", "workflows:publish", "workflows:read")).token
+    file.write_text(json.dumps({**APPROVAL, "edges": []}))
+    rejected = await elsewhere(command, "workflow", "apply", str(file), "--publish", key=key)
+    assert rejected.returncode == 1
+    assert "/definition" in rejected.stderr
+    assert "Traceback" not in rejected.stderr
+    for words in (("key", "create"), ("key", "create", "--tenant", "a", "--platform"), ("workflow", "apply", "missing.json")):
+        assert (await elsewhere(command, *words)).returncode == 2
+    assert "nobody" in (await elsewhere(command, "key", "create", "--tenant", "nobody")).stderr
