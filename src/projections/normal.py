@@ -3,15 +3,31 @@
 Made from the folded value on one side and from what the database holds on the other, without the projector's way of writing.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from json import JSONDecoder
+from json.encoder import encode_basestring as text_text
 from typing import Any
 from uuid import UUID
 
 Normal = str | None
+
+PLAIN = frozenset({type(None), str, bool, int, UUID, datetime})
+"""Types whose equal values have the same normal form: not float and Decimal, in which 1, 1.0 and -0.0 are among the equals."""
+
+
+def surely_same(live: Any, folded: Any) -> bool:
+    """Whether the normal forms are equal, as far as that can be seen without making them: of equal types, all the way down."""
+    kind = type(live)
+    if kind is not type(folded):
+        return False
+    if kind is dict:
+        return live.keys() == folded.keys() and all(surely_same(live[key], folded[key]) for key in live)
+    if kind is list:
+        return len(live) == len(folded) and all(map(surely_same, live, folded))
+    return kind in PLAIN and bool(live == folded)
 
 
 def normal(kind: str, value: Any) -> Normal:
@@ -31,6 +47,9 @@ def normal(kind: str, value: Any) -> Normal:
 
 class Number(Decimal):
     """A JSON number, exactly as it was written. In an event a Decimal is a text: JSON numbers are int and float there."""
+
+
+DECODER = JSONDecoder(parse_float=Number)
 
 
 def moment_text(moment: date) -> str:
@@ -57,15 +76,15 @@ def json_text(value: Any) -> str:
         case int() | float() | Number():
             return number_text(value)
         case str():
-            return json.dumps(value, ensure_ascii=False)
+            return text_text(value)
         case Decimal():
-            return json.dumps(str(value))
+            return text_text(str(value))
         case timedelta():
-            return json.dumps(span_text(value))
+            return text_text(span_text(value))
         case UUID():
-            return json.dumps(str(value))
+            return text_text(str(value))
         case datetime():
-            return json.dumps(value.astimezone(UTC).isoformat().replace("+00:00", "Z"))
+            return text_text(value.astimezone(UTC).isoformat().replace("+00:00", "Z"))
         case Mapping():
             return "{" + ",".join(f"{json_text(key)}:{json_text(value[key])}" for key in sorted(value)) + "}"
         case list() | tuple():
@@ -94,4 +113,4 @@ def _part(count: int, unit: str) -> str:
 
 def exact_json(text: str | bytes) -> Any:
     """JSON as the database wrote it, without losing a digit."""
-    return json.loads(text, parse_float=Number)
+    return DECODER.decode(text if isinstance(text, str) else text.decode())

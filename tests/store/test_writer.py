@@ -79,6 +79,17 @@ async def test_batches_are_cut_by_events_and_by_bytes(database: Database, ledger
     await writer.aclose()
 
 
+async def test_a_deep_queue_goes_in_halves_and_a_short_one_at_once(database: Database, ledger: psycopg.Connection[Any]) -> None:
+    tenant = open_ledger(ledger)
+    writer = Writer(database.system_url, Limits(split_from=4))
+    assert set(await verdicts(*[writer.submit(tenant, entry(uuid4())) for _ in range(20)])) == {"appended"}
+    batches = ledger.execute(
+        "SELECT count(*) FROM ledger.events WHERE tenant_id = %s GROUP BY recorded_at ORDER BY recorded_at", (tenant,)
+    ).fetchall()
+    assert batches == [(10,), (5,), (4,), (1,)]
+    await writer.aclose()
+
+
 async def test_a_dependency_within_a_batch_is_passed_on(writer: Writer, ledger: psycopg.Connection[Any]) -> None:
     tenant, a = open_ledger(ledger), uuid4()
     append(ledger, tenant, entry(a))
