@@ -1,15 +1,16 @@
-"""Answers as JSON: times with `Z`, money and other exact numbers as strings, whole numbers of any size."""
+"""Answers as JSON: times with `Z`, spans of time as PT5M, money and other exact numbers as strings, whole numbers of any size."""
 
 import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import orjson
+from pydantic_core import to_jsonable_python
 from starlette.responses import Response
 
 from domain.facts import Json
@@ -31,6 +32,8 @@ def _plain(value: Any) -> Json:
             return str(value)
         case ipaddress.IPv4Interface() | ipaddress.IPv6Interface():
             return str(value.ip)
+        case timedelta():
+            return to_jsonable_python(value)  # ISO 8601, as the ledger has it
         case datetime():
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case _ if is_dataclass(value) and not isinstance(value, type):

@@ -65,6 +65,11 @@ def _header(name: str, schema: dict[str, Any], words: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "schema": schema, "description": words}
 
 
+def _told(schema: dict[str, Any], words: str) -> dict[str, Any]:
+    """A header of an answer."""
+    return {"schema": schema, "description": words}
+
+
 UUID_SCHEMA = {"type": "string", "format": "uuid"}
 COMMON = [
     _header("Gesta-Tenant", {"type": "string"}, "For a platform key: the tenant's id or slug."),
@@ -78,6 +83,15 @@ COMMAND = [
     _header("Gesta-Occurred-At", {"type": "string", "format": "date-time"}, "When it happened; needs events:backdate."),
     _header("Gesta-Correlation-Id", UUID_SCHEMA, "Kept with every event."),
 ]
+
+
+STALE = {"Gesta-Stale": _told({"type": "string", "pattern": "^[0-9]+$"}, "How many events the tables are behind, if they are.")}
+COMMANDED = {
+    "ETag": _told({"type": "string", "pattern": '^"[0-9]+"$'}, "The version now; for If-Match."),
+    "Gesta-Position": _told({"type": "string", "minLength": 1}, "Where it stands in the ledger; for `at_least`."),
+    "Idempotency-Replayed": _told({"type": "string", "enum": ["true"]}, "It had been done before, by this Idempotency-Key."),
+}
+CREATED = {"Location": {**_told({"type": "string", "pattern": "^/v1/"}, "Where it is."), "required": True}}
 
 
 def documented(
@@ -102,11 +116,12 @@ def documented(
         **(also or {}),
     }
     status = 201 if creates else 200
+    told = {} if unrecorded else {**COMMANDED, **(CREATED if creates else {})} if is_command else STALE
     return {
         "summary": summary,
         "response_class": Response,
         "responses": {
-            status: {"description": answer, "content": content},
+            status: {"description": answer, "headers": told, "content": content},
             **_problems({**ALWAYS, **(COMMANDS if is_command else {404: "Not found"})}),
         },
         "openapi_extra": {"parameters": [*headers, *(parameters or ())]},

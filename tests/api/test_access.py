@@ -141,6 +141,20 @@ async def test_a_tenant_sees_its_own_users_only(gesta: Gesta) -> None:
     assert {row["id"] for row in everybody} == {ours.user_id, theirs.user_id}
 
 
+async def test_a_tenant_registers_a_user_and_is_not_told_more_than_the_id(gesta: Gesta) -> None:
+    acme, other = await gesta.tenant(), await gesta.tenant("other")
+    owner = (await acme.member("owner")).client
+    made = await owner.post("/users", {"email": "new@acme.example", "display_name": "New"})
+    assert made.status_code == 201, made.text
+    assert set(made.json()) == {"id", "email"}
+    assert "ETag" not in made.headers
+    known = (await other.member("owner")).email
+    found = await owner.post("/users", {"email": known, "display_name": "New"})
+    assert (found.status_code, set(found.json())) == (201, {"id", "email"})
+    added = await owner.post("/members", {"user_id": made.json()["id"], "role_ids": []})
+    assert added.status_code == 201, added.text
+
+
 async def test_members_and_roles_are_managed(gesta: Gesta) -> None:
     acme = await gesta.tenant()
     role = await acme.admin.post("/roles", {"key": "clerk", "name": "Clerk", "permissions": ["executions:read"]})

@@ -145,6 +145,8 @@ async def test_headers_that_cannot_be_read(gesta: Gesta) -> None:
     ]:
         response = await acme.admin.call("POST", "/executions", body, headers={name: value})
         assert fault(response) == (422, name), (name, value)
+    seen = await acme.admin.call("GET", "/events", headers={"Last-Event-ID": "-1"})
+    assert fault(seen) == (422, "Last-Event-ID")
     assert await gesta.events() == before
 
 

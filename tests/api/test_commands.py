@@ -111,6 +111,8 @@ async def test_bulk_answers_for_every_item(gesta: Gesta) -> None:
     again = (await acme.admin.post("/executions/bulk", body, Idempotency_Key="all")).json()["items"]
     assert [one["execution"]["id"] for one in again[:5]] == [one["execution"]["id"] for one in answer[:5]]
     assert len((await acme.admin.get("/executions")).json()["items"]) == 5
+    refused = await acme.admin.post("/executions/bulk", body, Idempotency_Key="x" * 256)
+    assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "Idempotency-Key")
 
 
 async def test_backdating_needs_its_permission_and_shows_in_the_tables(gesta: Gesta) -> None:

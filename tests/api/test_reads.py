@@ -8,7 +8,7 @@ import psycopg
 
 from api.positions import Position
 from tests.api.conftest import Client, Gesta, Tenant, platform_key, serving
-from tests.api.definitions import APPROVAL, INSTANT
+from tests.api.definitions import AI_TASK, APPROVAL, INSTANT
 from tests.conftest import Database
 
 
@@ -77,6 +77,8 @@ async def test_approvals_are_found_by_those_who_may_decide_them(gesta: Gesta) ->
     assert len(await everything(viewer.client, "/approvals", role="approver", status="pending", limit="2")) == 4
     assert len(await everything(viewer.client, "/approvals", execution_id=mine[0]["execution_id"])) == 1
     assert await everything(viewer.client, "/approvals", overdue="true") == []
+    assert await everything(viewer.client, "/approvals", overdue="true", role="approver") == []
+    assert len(await everything(viewer.client, "/approvals", role="approver", mine="true")) == 0
 
 
 async def test_a_cursor_belongs_to_its_list_its_filters_and_its_order(gesta: Gesta) -> None:
@@ -173,6 +175,17 @@ async def test_events_are_read_in_order_and_after_a_position(gesta: Gesta) -> No
     started = (await acme.admin.get("/events", topics="execution.started.v1,workflow.published.v1")).json()["items"]
     assert {item["topic"] for item in started} == {"execution.started.v1", "workflow.published.v1"}
     assert len(started) == 4
+
+
+async def test_events_with_spans_of_time_are_read_as_they_were_written(gesta: Gesta) -> None:
+    acme = await gesta.tenant()
+    await acme.publish(AI_TASK)
+    started = await acme.admin.post("/executions", {"workflow_key": "classify", "input": {"claim": "Taxi"}})
+    assert started.status_code == 201, started.text
+    answer = await acme.admin.get("/events", topics="ai_task.requested.v1")
+    assert answer.status_code == 200, answer.text
+    (requested,) = answer.json()["items"]
+    assert requested["data"]["retry"]["initial_interval"] == "PT1H"
 
 
 async def test_a_history_is_that_of_an_execution_only(gesta: Gesta) -> None:

@@ -1,6 +1,7 @@
 """Is this process alive, can it serve, what has it counted. Nobody needs a key for these."""
 
 import asyncio
+from typing import Any
 
 import psycopg
 from fastapi import APIRouter
@@ -16,6 +17,8 @@ from api.services import Services
 routes = APIRouter(route_class=OpenRoute, tags=["operations"])
 
 CHECK_SECONDS = 2.0
+
+NOT_READY: dict[str, Any] = {"description": "Not now", "content": {"application/json": {"schema": {"type": "object"}}}}
 
 SELECT_APPLIED = "SELECT version, checksum FROM gesta_meta.migrations ORDER BY version"
 
@@ -36,7 +39,7 @@ async def healthz() -> Response:
     return answers.answer({"status": "ok"})
 
 
-@routes.get("/readyz", summary="Can it serve", response_class=Response)
+@routes.get("/readyz", summary="Can it serve", response_class=Response, responses={503: NOT_READY})
 async def readyz(request: Request) -> Response:
     """503 where the database is out of reach or its schema is not this version's. Lag and faults are told, not judged."""
     services: Services = request.app.state.services

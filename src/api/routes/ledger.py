@@ -52,8 +52,9 @@ async def list_events(call: Calling) -> Response:
     """
     call.require("events:read")
     given = call.request.query_params
+    last_seen = _last_seen(call)
     if following.MEDIA_TYPE in call.request.headers.get("accept", ""):
-        return _follow(call)
+        return _follow(call, last_seen)
     limit = _limit(call)
     start = "cursor" if "cursor" in given else "after"
     after = read_parameter(start, WHOLE, given.get(start, "0"))
@@ -64,14 +65,18 @@ async def list_events(call: Calling) -> Response:
     return answers.answer({"items": [event_item(record) for record in found[:limit]], "next_cursor": cursor})
 
 
-def _follow(call: Calling) -> Response:
+def _last_seen(call: Calling) -> int | None:
+    text = headers.once(call.request, "Last-Event-ID")
+    return None if text is None else read_parameter("Last-Event-ID", WHOLE, text)
+
+
+def _follow(call: Calling, last_seen: int | None) -> Response:
     given = call.request.query_params
     for name in ("limit", "cursor"):
         if name in given:
             raise Problem.at(name, "not_applicable", f"{name} is for pages; this answer has no end.")
-    last = headers.once(call.request, "Last-Event-ID")
-    name, text = ("after", given.get("after", "0")) if last is None else ("Last-Event-ID", last)
-    return following.follow(call, read_parameter(name, WHOLE, text), _topics(given.get("topics")))
+    after = read_parameter("after", WHOLE, given.get("after", "0")) if last_seen is None else last_seen
+    return following.follow(call, after, _topics(given.get("topics")))
 
 
 @routes.get("/executions/{id}/history", **documented("Read an execution's history", "Its steps", parameters=[LIMIT, CURSOR]))
