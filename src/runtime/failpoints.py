@@ -1,26 +1,52 @@
 """Places at which a test may end a process as `kill -9` does: between two steps that must survive it.
 
 GESTA_FAILPOINT=name ends the process when it comes to the failpoint of that name, name:3 when it comes there for the third
-time. Unset, a failpoint does nothing.
+time. GESTA_FAILPOINTS=directory is for platforms of several processes that are started again: a file in it with a failpoint's
+name arms that failpoint once, for whichever process comes there first. It says who ends: nothing stands for that process
+itself, else the path of a file that begins with a process's number, such as PostgreSQL's postmaster.pid.
+
+Unset, a failpoint does nothing.
 """
 
 import os
 import signal
 from collections import Counter
+from pathlib import Path
 
 VARIABLE = "GESTA_FAILPOINT"
+DIRECTORY = "GESTA_FAILPOINTS"
 
 _passed: Counter[str] = Counter()
 
 
 def failpoint(name: str) -> None:
     """Does not return where the environment names it. Names are dotted: room.what_was_just_done."""
-    armed = os.environ.get(VARIABLE)
-    if armed is None:
-        return
-    wanted, _, count = armed.partition(":")
-    if wanted == name:
-        _passed[name] += 1
-        if _passed[name] == int(count or 1):
-            os.kill(os.getpid(), signal.SIGKILL)
-            signal.pause()  # the signal is on its way
+    armed, directory = os.environ.get(VARIABLE), os.environ.get(DIRECTORY)
+    if armed is not None:
+        wanted, _, count = armed.partition(":")
+        if wanted == name:
+            _passed[name] += 1
+            if _passed[name] == int(count or 1):
+                _kill(os.getpid())
+    if directory is not None:
+        victim = _disarm(Path(directory, name))
+        if victim is not None:
+            _kill(int(Path(victim).read_text().split()[0]) if victim else os.getpid())
+
+
+def _disarm(file: Path) -> str | None:
+    """What the file says, for the one process that takes it away; None where it is not armed."""
+    fired = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        file.rename(fired)
+    except FileNotFoundError:
+        return None
+    victim = fired.read_text().strip()
+    fired.unlink()
+    return victim
+
+
+def _kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    if pid == os.getpid():
+        signal.pause()  # the signal is on its way

@@ -14,6 +14,7 @@ from functools import partial
 from pydantic_core import PydanticSerializationError
 
 from domain.facts import Decided, Fence, Refusal
+from runtime.failpoints import failpoint
 from store import jobs
 from store.errors import Contended, LeaseLost, StoreError
 from store.jobs import Lease, LeasedJob
@@ -110,6 +111,8 @@ class Leases:
             return None if len(leased) == room else await jobs.seconds_to_job(connection, types)
 
     def _begin(self, leased: list[LeasedJob]) -> None:
+        if leased:
+            failpoint("worker.job_leased")
         for job in leased:
             task = asyncio.create_task(self._run(job), name=f"{job.type} {job.id}")
             self._running[job.lease] = job, task

@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from runtime.failpoints import VARIABLE, failpoint
+from runtime.failpoints import DIRECTORY, VARIABLE, failpoint
 
 PASSES = (
     "from runtime.failpoints import failpoint\nfor name in ('a', 'b', 'a', 'a'):\n    failpoint(name); print(name, flush=True)"
@@ -36,4 +37,24 @@ def test_a_process_ends_where_it_was_told_to(armed: str, code: int, before: list
 
 def test_nothing_happens_where_nothing_is_armed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
+    failpoint("a")
+
+
+def test_a_file_ends_the_first_process_that_comes_there_and_no_other(tmp_path: Path) -> None:
+    def passes() -> int:
+        process = subprocess.run([sys.executable, "-c", PASSES], env={**os.environ, DIRECTORY: str(tmp_path)}, check=False)
+        return process.returncode
+
+    (tmp_path / "b").touch()
+    assert (passes(), passes()) == (-signal.SIGKILL, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_may_name_another_process_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = subprocess.Popen(["sleep", "60"])
+    (tmp_path / "pid").write_text(f"{other.pid}\nand more\n")
+    (tmp_path / "a").write_text(str(tmp_path / "pid"))
+    monkeypatch.setenv(DIRECTORY, str(tmp_path))
+    failpoint("a")
+    assert other.wait(60) == -signal.SIGKILL
     failpoint("a")

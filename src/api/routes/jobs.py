@@ -24,6 +24,7 @@ from domain.facts import Decided, Json, View
 from domain.retry import Failure
 from engine import jobs as work
 from engine.nodes.task import OWN
+from runtime.failpoints import failpoint
 from store import jobs
 from store.errors import LeaseLost
 from store.jobs import Lease, LeasedJob
@@ -80,6 +81,8 @@ async def lease(call: Calling, body: Ask) -> Response:
     wish = Wish(call.tenant_id, tuple(dict.fromkeys(body.types)), body.max, body.lease_seconds, body.worker_id)
     async with _leaving(call.request) as gone:
         found = await call.services.desk.lease(wish, body.wait_seconds, gone, lambda: _may_work(call))
+    if found:
+        failpoint("api.job_leased")
     return answers.answer({"items": [_item(job) for job in found]})
 
 
@@ -151,7 +154,9 @@ async def _report(call: Calling, verb: str, id: UUID, body: Held, decide: Callab
         except work.ActivationClosed:  # and so the job is gone
             raise LeaseLost from None
 
+    failpoint("api.report_received")
     response = await call.command(f"job.{verb}", "jobs:work", checked, About("job", id), versioned="execution")
+    failpoint("api.report_appended")
     call.services.desk.forget(Lease(call.tenant_id, id, body.fence))
     return response
 

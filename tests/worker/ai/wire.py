@@ -9,7 +9,7 @@ Answers are given in turn, the last one again and again.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +42,8 @@ class Wire:
     """Set when a client hung up on a silent answer."""
     connections: int = 0
     most_connections: int = 0
+    before_answer: Callable[[], None] | None = None
+    """Called when a request has come whole, before anything is sent."""
 
 
 def answer(body: Any, status: int = 200, content_type: str = "application/json", **headers: str) -> Answer:
@@ -124,6 +126,8 @@ async def _converse(wire: Wire, answers: tuple[Answer, ...], reader: asyncio.Str
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         wire.asked.append(Asked(head[0].split()[1], headers, json.loads(body)))
         wire.arrived.set()
+        if wire.before_answer is not None:
+            wire.before_answer()
         given = answers[min(len(wire.asked), len(answers)) - 1]
         if given.silent:
             await reader.read(1)

@@ -1,0 +1,103 @@
+"""Worker, API and PostgreSQL are killed at each boundary of a job's and an AI attempt's life; each execution ends once."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.faults.platform import PATIENCE, Platform, platform
+from tests.worker.ai.wire import Wire, answer, completion, serve
+
+WORKERS = ("worker.job_leased", "worker.attempt_started", "worker.attempt_called", "worker.attempt_ended")
+APIS = ("api.job_leased", "api.report_received", "api.report_appended")
+OPEN_WORK = "SELECT count(*) FROM runtime.jobs"
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def wire() -> AsyncIterator[Wire]:
+    async with serve(answer(completion("done"))) as wire:
+        yield wire
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory, wire: Wire) -> AsyncIterator[Platform]:
+    async with platform(tmp_path_factory.mktemp("platform"), wire.url) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def gesta(shared: Platform, wire: Wire) -> Platform:
+    """The platform that all tests here share, with nothing counted yet."""
+    wire.asked.clear()
+    wire.before_answer = None
+    shared.forget_deaths()
+    return shared
+
+
+async def assert_ended_once(gesta: Platform, wire: Wire, id: str, uncalled: int = 0) -> list[dict[str, Any]]:
+    """`uncalled`: attempts on record whose worker died before it called. More calls than attempts there never are."""
+    assert (await gesta.until_ended(id)).status == "completed"
+    topics = await gesta.topics(id)
+    ends = [topic for topic in topics if topic.split(".")[0] == "execution" and topic != "execution.started.v1"]
+    assert ends == ["execution.completed.v1"]
+    assert topics[-1] == "execution.completed.v1"
+    attempts = await gesta.attempts(id)
+    assert len(wire.asked) == len(attempts) - uncalled
+    assert [attempt["status"] for attempt in attempts].count("succeeded") == 1
+    assert {attempt["status"] for attempt in attempts} <= {"succeeded", "failed"}
+    assert gesta.sql(OPEN_WORK).split() == ["0"]
+    gesta.gesta("verify")
+    return attempts
+
+
+async def test_the_worker_dies_at_each_boundary_of_an_attempt(gesta: Platform, wire: Wire) -> None:
+    gesta.arm(*WORKERS)
+    started = await gesta.client.start("both", {"n": 1})
+    await assert_ended_once(gesta, wire, started.id, uncalled=1)
+    assert (gesta.armed, gesta.worker.deaths) == ([], len(WORKERS))
+
+
+async def test_the_api_dies_at_each_boundary_of_a_job(gesta: Platform, wire: Wire) -> None:
+    gesta.arm(*APIS)
+    started = await gesta.client.start("both", {"n": 1})
+    await assert_ended_once(gesta, wire, started.id)
+    assert (gesta.armed, gesta.api.deaths) == ([], len(APIS))
+
+
+async def test_postgresql_dies_at_each_boundary_of_both(gesta: Platform, wire: Wire) -> None:
+    gesta.arm(*WORKERS, *APIS, victim=gesta.postmaster)
+    started = await gesta.client.start("both", {"n": 1})
+    await assert_ended_once(gesta, wire, started.id)
+    assert gesta.armed == []
+    assert (gesta.api.deaths, gesta.projector.deaths, gesta.worker.deaths) == (0, 0, 0)
+
+
+async def test_a_worker_stopped_past_its_lease_is_refused_by_its_fence(gesta: Platform, wire: Wire) -> None:
+    """It is stopped with the provider's answer on its way; another does the task; then the first goes on with its answer."""
+    first = gesta.worker.pid
+
+    def stop_the_first() -> None:
+        if len(wire.asked) == 1:
+            os.kill(first, signal.SIGSTOP)
+
+    wire.before_answer = stop_the_first
+    started = await gesta.client.start("both", {"n": 1})
+    async with asyncio.timeout(PATIENCE):
+        while not wire.asked:
+            await wire.arrived.wait()
+            wire.arrived.clear()
+    async with gesta.another_worker():
+        attempts = await assert_ended_once(gesta, wire, started.id)
+        written = gesta.log.stat().st_size
+        os.kill(first, signal.SIGCONT)
+        await gesta.until_logged("A job was lost to its lease", written)
+    assert [(attempt["error_details"] or {}).get("type") for attempt in attempts] == ["lease_lost", None]
+    assert await gesta.attempts(started.id) == attempts
+    assert gesta.worker.deaths == 0
