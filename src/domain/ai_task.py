@@ -76,6 +76,7 @@ class AiTaskRequested(Event):
     requested_by: UUID | None = None
     cost_estimate: Decimal | None = None
     currency: str | None = None
+    correlation_id: UUID | None = None
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,8 @@ class Decided:
     dropped_jobs: tuple[UUID, ...] = ()
     timers: tuple[Timer, ...] = ()
     dropped_timers: tuple[UUID, ...] = ()
+    correlation_id: UUID | None = None
+    """What the events belong to across systems, for commands whose envelope does not say: that of their execution."""
 
 
 class View(Protocol):

@@ -24,7 +24,12 @@ def start_attempt(
 ) -> Decided:
     """The provider is about to be called; the job stays leased. result {task: as `domain.ai_task`}."""
     decided = ai_task.start_attempt(view, _task_id(job), attempt_id, provider=provider, model=model, worker_id=worker_id)
-    return replace(decided, fences=(Fence(job.id, job.fence, "keep"),), result={"task": decided.result})
+    return replace(
+        decided,
+        fences=(Fence(job.id, job.fence, "keep"),),
+        result={"task": decided.result},
+        correlation_id=_correlation(view.read(AI_TASK, _task_id(job))),
+    )
 
 
 def succeed_attempt(
@@ -78,7 +83,7 @@ def succeed_attempt(
         finish_reason=finish_reason,
     )
     if task.closed:
-        return _late(ended)
+        return _late(task, ended)
     run, activation = held_run(view, engine, job)
     run.facts.extend(ended.facts)
     run.complete(activation.id, "success", output)
@@ -121,7 +126,7 @@ def fail_attempt(
         finish_reason=finish_reason,
     )
     if task.closed:
-        return _late(ended)
+        return _late(task, ended)
     run, activation = held_run(view, engine, job)
     run.facts.extend(ended.facts)
     retry_at = next(fact.event.retry_at for fact in ended.facts if isinstance(fact.event, AiTaskAttemptFailed))
@@ -153,8 +158,13 @@ def _schema(task: AiTask) -> Json:
     return None if task.requested is None else task.requested.output_schema
 
 
-def _late(ended: Decided) -> Decided:
-    return replace(ended, result={"task": ended.result, "job": None, "execution": None})
+def _correlation(task: AiTask) -> UUID | None:
+    return None if task.requested is None else task.requested.correlation_id
+
+
+def _late(task: AiTask, ended: Decided) -> Decided:
+    result = {"task": ended.result, "job": None, "execution": None}
+    return replace(ended, result=result, correlation_id=_correlation(task))
 
 
 def _with_task(decided: Decided, ended: Decided) -> Decided:

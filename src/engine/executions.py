@@ -223,7 +223,9 @@ def open_items(state: Execution) -> list[dict[str, str]]:
 
 def _record(view: View, execution_id: UUID, state: Execution, event: ExecutionPaused | ExecutionSignalled) -> Decided:
     after = evolve(state, event)
-    return Decided((Fact(execution_id, event),), result=summary(execution_id, after, view.version(execution_id) + 1))
+    correlation_id = None if state.started is None else state.started.correlation_id
+    result = summary(execution_id, after, view.version(execution_id) + 1)
+    return Decided((Fact(execution_id, event),), result=result, correlation_id=correlation_id)
 
 
 def _version(workflow: Workflow, wanted: int | None) -> int:

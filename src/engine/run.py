@@ -282,6 +282,7 @@ class Run:
             tuple(job_id for job_id in self.work.dropped_jobs if job_id != fenced),
             tuple(self.work.timers.values()),
             tuple(self.work.dropped_timers),
+            None if self.state.started is None else self.state.started.correlation_id,
         )
 
     @property

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
 from domain.aggregates import AGGREGATES
+from domain.envelope import Envelope
 from domain.facts import Aggregate
 from runtime.clock import Clock, SystemClock
 from runtime.ids import new_id as new_uuid7
@@ -215,7 +216,7 @@ class Handler:
         left = {stream_id: view.touched[stream_id].after(past, self._states.kinds) for stream_id, past in pasts.items()}
         entry = Entry(
             command_id,
-            encode_envelope(command.envelope),
+            encode_envelope(_correlated(command.envelope, decided.correlation_id)),
             events,
             [(stream_id, tip.version) for stream_id, tip in view.touched.items()],
             decided.claims,
@@ -320,6 +321,13 @@ async def open_handler(
         await writer.aclose()
         await loader.aclose()
         await hints.aclose()
+
+
+def _correlated(envelope: Envelope, correlation_id: UUID | None) -> Envelope:
+    """The caller's own word on what belongs together goes before the decision's."""
+    if correlation_id is None or envelope.correlation_id is not None:
+        return envelope
+    return replace(envelope, correlation_id=correlation_id)
 
 
 def _from_bytes(result: bytes | None) -> Any:

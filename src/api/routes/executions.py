@@ -57,7 +57,7 @@ class Signal(Body):
     payload: Any = None
 
 
-def _start(engine: Engine, body: Start) -> Callable[[View, Rights], Decided]:
+def _start(engine: Engine, body: Start, correlation_id: UUID | None) -> Callable[[View, Rights], Decided]:
     def decide(view: View, who: Rights) -> Decided:
         workflow_id = view.owner("workflow.key", body.workflow_key)
         if workflow_id is None:
@@ -71,6 +71,7 @@ def _start(engine: Engine, body: Start) -> Callable[[View, Rights], Decided]:
             business_key=body.business_key,
             priority=body.priority,
             created_by=who.user_id,
+            correlation_id=correlation_id,
         )
 
     return decide
@@ -78,7 +79,7 @@ def _start(engine: Engine, body: Start) -> Callable[[View, Rights], Decided]:
 
 @routes.post("/executions", status_code=201, **documented("Start an execution", "Execution started", creates=True))
 async def start(call: Calling, body: Start) -> Response:
-    decide = _start(call.services.engine, body)
+    decide = _start(call.services.engine, body, call.envelope().correlation_id)
     return await call.command(
         "execution.start", "executions:start", decide, About("execution"), status=201, location="/v1/executions/{id}"
     )
@@ -97,7 +98,7 @@ async def bulk(call: Calling, body: Bulk) -> Response:
                 done = await call.decide(
                     "execution.start",
                     "executions:start",
-                    _start(call.services.engine, wanted),
+                    _start(call.services.engine, wanted, call.envelope().correlation_id),
                     About("execution"),
                     key_suffix=f"/{number}",
                 )

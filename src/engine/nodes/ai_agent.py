@@ -72,6 +72,7 @@ def run(visit: Visit) -> kind.Outcome:
         output_schema=node.config.get("output_schema"),
         priority=started.priority,
         requested_by=started.created_by,
+        correlation_id=started.correlation_id,
     )
     job = Job(
         visit.activation_id,
