@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
+from engine.weight import Overweight, weight
+
 JSON: TypeAlias = Any
 Schema: TypeAlias = Any  # a JSON Schema: a dict, True (anything), False (nothing) or None (not known)
 
@@ -86,15 +88,27 @@ def is_expression(value: JSON) -> bool:
 
 
 def resolve(config: JSON, evaluator: Evaluator, variables: Mapping[str, JSON]) -> JSON:
-    """The configuration with every expression replaced by its result; `==x` becomes the text `=x`. Raises ExpressionError."""
+    """The configuration with every expression replaced by its result; `==x` becomes the text `=x`.
+
+    Raises ExpressionError, also where all of it together is larger or deeper than an event may hold (`engine.weight`).
+    """
+    resolved = _resolve(config, evaluator, variables)
+    try:
+        weight(resolved)
+    except Overweight as error:
+        raise ExpressionError(str(error)) from None
+    return resolved
+
+
+def _resolve(config: JSON, evaluator: Evaluator, variables: Mapping[str, JSON]) -> JSON:
     if isinstance(config, str):
         if not config.startswith("="):
             return config
         return config[1:] if config.startswith("==") else evaluator.evaluate(config[1:], variables)
     if isinstance(config, Mapping):
-        return {key: resolve(value, evaluator, variables) for key, value in config.items()}
+        return {key: _resolve(value, evaluator, variables) for key, value in config.items()}
     if isinstance(config, list | tuple):
-        return [resolve(value, evaluator, variables) for value in config]
+        return [_resolve(value, evaluator, variables) for value in config]
     return config
 
 

@@ -15,6 +15,8 @@ from engine.plan import Plan, compile_plan
 class Limits:
     steps_per_command: int = 1_000
     """Activations started by one command. Where more would follow, a job goes on from there."""
+    weight_per_command: int = 8 << 20
+    """Of what the nodes visited in one command made (`engine.weight`). Where that is reached, too, a job goes on."""
     steps_per_execution: int = 10_000
     output_bytes: int = 1 << 20
     """Of a worker's output, as JSON."""

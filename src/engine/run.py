@@ -35,6 +35,7 @@ from engine.plan import Plan
 from engine.plans import Engine
 from engine.schema import faults
 from engine.variables import Nodes, base_variables, problem_of
+from engine.weight import Overweight, weight
 from engine.work import CONTINUE, TIMEOUT, Work
 
 
@@ -51,6 +52,7 @@ class Run:
     pending: deque[int] = field(init=False)
     work: Work = field(default_factory=Work)
     steps: int = 0
+    weight: int = 0
 
     def __post_init__(self) -> None:
         self.pending = deque(self.state.held)
@@ -61,13 +63,13 @@ class Run:
     def advance(self) -> None:
         """Let every token arrive, then see whether the execution is over.
 
-        Tokens do not arrive while it is paused, nor beyond a command's share of steps: those are held.
+        Tokens do not arrive while it is paused, nor beyond a command's share of steps and of bytes: those are held.
         """
         while self.pending and self.state.status == "running":
             token = self.state.tokens.get(self.pending[0])
             taken = None if token is None else self._taken_by(token)
             if token is not None and taken is not None:
-                if self.steps >= self.engine.limits.steps_per_command:
+                if self.steps >= self.engine.limits.steps_per_command or self.weight >= self.engine.limits.weight_per_command:
                     break
                 self.steps += 1
                 if self.state.steps < self.engine.limits.steps_per_execution:
@@ -177,14 +179,15 @@ class Run:
             self.view, self.engine.evaluator, node, self.execution_id, self.state, self.view.new_id(), variables, timeout_at
         )
 
-    @staticmethod
-    def _outcome(node_type: NodeType, visit: Visit) -> Outcome:
+    def _outcome(self, node_type: NodeType, visit: Visit) -> Outcome:
         try:
-            return node_type.run(visit)
+            outcome = node_type.run(visit)
+            self.weight += weight_of(outcome)
         except ExpressionError as error:
             return Failed(problem_of(error))
-        except InvalidValue as error:
+        except (InvalidValue, Overweight) as error:
             return Failed(Problem("invalid_value", str(error)))
+        return outcome
 
     # --- Where tokens go ----------------------------------------------------------------------------------------------
 
@@ -290,6 +293,17 @@ class Run:
         """The names that the execution holds no longer, once it is over."""
         claim = None if self.state.live else business_claim(self.execution_id, self.state)
         return () if claim is None else (claim,)
+
+
+def weight_of(outcome: Outcome) -> int:
+    """Of what a visit made. Raises Overweight."""
+    match outcome:
+        case Done() | Ended():
+            return weight(outcome.output)
+        case Waiting():
+            return weight(outcome.input) + sum(weight(fact.event) for fact in outcome.facts)
+        case Failed():
+            return 0
 
 
 def business_claim(execution_id: UUID, state: Execution) -> Claim | None:

@@ -180,3 +180,12 @@ def test_who_decides_for_another_is_recorded_with_both() -> None:
 def test_an_absent_request_cannot_be_decided() -> None:
     engine = Engine(EVALUATOR)
     given().when(lambda view: decide_approval(view, engine, UUID(int=1), Decider(ANN), outcome="ok")).then_refused("not_found")
+
+
+def test_a_name_that_no_role_can_have_is_the_nodes_error() -> None:
+    """Longer ones would not fit into the index by which requests are found."""
+    outcomes = [{"name": "ok", "kind": "approve", "by": {"roles": ["=input.who"]}}]
+    assert asked(outcomes=outcomes, input={"who": "b" * 63}).asking == ["ask"]
+    play = asked(outcomes=outcomes, input={"who": "b" * 64})
+    assert play.end is not None
+    assert getattr(play.end, "output", {})["type"] == "invalid_value"

@@ -25,6 +25,9 @@ KINDS = ["approve", "reject", "changes", "submit", "withdraw", "other"]
 DEFAULT_OUTCOMES = [{"name": "approved", "kind": "approve"}, {"name": "rejected", "kind": "reject"}]
 RESERVED = ("error", "timeout")
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
+LONGEST_ROLE = 63
+"""Characters of a role's key: a longer name is nobody's, and the tables could not be searched by it."""
+TOO_LONG = f"the key of a role has at most {LONGEST_ROLE} characters"
 NAMES = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
 CONFIG = object_schema(
     {
@@ -34,6 +37,7 @@ CONFIG = object_schema(
         "outcomes": {
             "type": "array",
             "minItems": 1,
+            "maxItems": 100,
             "items": object_schema(
                 {
                     "name": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"},
@@ -111,6 +115,9 @@ def _outcome(visit: Visit, outcome: Json) -> Outcome:
                 users.add(UUID(name))
             else:
                 roles.add(name)
+    for name in roles:
+        if len(name) > LONGEST_ROLE:
+            raise InvalidValue(TOO_LONG)
     if not users and not roles:
         raise InvalidValue(f"nobody may choose {outcome['name']}: its `by` names neither users nor roles")
     return Outcome(outcome["name"], outcome["kind"], tuple(sorted(users)), tuple(sorted(roles)))
@@ -168,6 +175,9 @@ def lint(node: Node) -> Iterator[Fault]:
         for number, user in enumerate(by.get("users", [])):
             if not is_expression(user) and not _is_user_id(user):
                 yield Fault(f"/outcomes/{index}/by/users/{number}", "invalid_value", f"{user!r} is not a user's id.")
+        for number, role in enumerate(by.get("roles", [])):
+            if not is_expression(role) and len(role) > LONGEST_ROLE:
+                yield Fault(f"/outcomes/{index}/by/roles/{number}", "invalid_value", TOO_LONG)
     if "form" in config:
         try:
             check_schema(config["form"])
