@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Literal, assert_never
 from uuid import UUID
 
+from domain.ai_account import believed_name, believed_price, believed_usage
+from domain.ai_usage import Usage as Usage
 from domain.facts import Aggregate, Decided, Event, Fact, Invalid, Json, NotFound, RuleViolation, View
 from domain.retry import Failure, RetryPolicy, retry_in
 
@@ -25,17 +27,6 @@ class Configuration:
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens of one attempt. Those read from and written to a cache are part of the input; `details`: as the provider says."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    details: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -283,10 +274,21 @@ def succeed(
     currency: str | None = None,
     finish_reason: str | None = None,
 ) -> Decided:
-    """The attempt's answer, whose output was validated before, completes the task, unless that was cancelled meanwhile."""
+    """The attempt's answer, whose output was validated before, completes the task, unless that was cancelled meanwhile.
+
+    What the provider says of itself is not validated: see `domain.ai_account`.
+    """
     state = _running(view, task_id, attempt_id)
     succeeded = AiTaskAttemptSucceeded(
-        attempt_id, state.number, output, latency_ms, provider, model, usage, cost, currency, finish_reason
+        attempt_id,
+        state.number,
+        output,
+        latency_ms,
+        believed_name(provider),
+        believed_name(model),
+        believed_usage(usage),
+        *believed_price(cost, currency),
+        believed_name(finish_reason),
     )
     if state.closed:
         return _decided(view, task_id, succeeded)
@@ -319,10 +321,9 @@ def fail_attempt(
         state.number,
         error,
         latency_ms,
-        usage,
-        cost,
-        currency,
-        finish_reason,
+        believed_usage(usage),
+        *believed_price(cost, currency),
+        believed_name(finish_reason),
         None if delay is None else view.now + delay,
     )
     if state.closed or delay is not None:

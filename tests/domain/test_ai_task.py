@@ -113,6 +113,25 @@ def test_an_answer_completes_the_task_and_adds_up_its_cost() -> None:
     assert story.view.read(AI_TASK, TASK).totals == totals
 
 
+def test_an_attempt_ends_on_record_whatever_the_provider_says_of_it() -> None:
+    def end(view: View) -> Decided:
+        return ai_task.succeed(
+            view, TASK, FIRST, OUTPUT, latency_ms=1, provider="openai", model="gpt\0", usage=Usage(10**40), cost=Decimal("1e30"),
+            currency="USD", finish_reason="\ud800",
+        )  # fmt: skip
+
+    def failed(view: View) -> Decided:
+        return ai_task.fail_attempt(
+            view, TASK, FIRST, WRONG_KEY, jitter=0.5, usage=Usage(-1), cost=Decimal("NaN"), currency="USD", finish_reason="\0"
+        )
+
+    unpriced = Totals(1, unpriced=1)
+    ended = AiTaskAttemptSucceeded(FIRST, 1, OUTPUT, 1, "openai", "gpt\ufffd", finish_reason="\ufffd")
+    given(facts(REQUESTED, STARTED)).when(end).then(ended, AiTaskCompleted(OUTPUT, unpriced))
+    gone = AiTaskAttemptFailed(FIRST, 1, WRONG_KEY, finish_reason="\ufffd")
+    given(facts(REQUESTED, STARTED)).when(failed).then(gone, AiTaskFailed(WRONG_KEY, unpriced))
+
+
 def test_a_failure_that_may_be_retried_makes_another_attempt_due() -> None:
     story = given(facts(REQUESTED, STARTED)).when(fail).then(FAILED)
     assert story.result["status"] == "pending"
