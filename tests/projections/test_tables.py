@@ -14,6 +14,7 @@ from domain.envelope import PLATFORM, Envelope
 from domain.permission import permission_id
 from domain.refusal import CommandRefused
 from domain.retry import Failure
+from domain.user import UserRegistered
 from projections.audit_logs import event_id
 from projections.projector import Projector
 from tests.projections.story import (
@@ -386,3 +387,14 @@ async def test_a_request_that_expired(system: AsyncConnection[Any]) -> None:
     assert part(request, "id", "expires_at") == (an_id("acme 8 request"), START + timedelta(days=1))
     assignees = await rows(system, "approval_assignees", request_id=request["id"])
     assert {each["status"] for each in assignees} == {"expired"}
+
+
+async def test_addresses_that_only_the_database_holds_to_be_equal_are_two(
+    system: AsyncConnection[Any], ledgers: Ledgers, projector: Projector
+) -> None:
+    """Its lower() makes i of U+0130, alone; ours makes two characters. What the ledger accepted must be projected."""
+    addresses = [f"{letter}lker@acme.example" for letter in ("\u0130", "i", "\u0131")]
+    for number, address in enumerate(addresses):
+        await ledgers.append(PLATFORM, (an_id(f"user {number}"), UserRegistered(address, "Ilker")))
+    await projector.catch_up()
+    assert addresses == [each["email"] for each in await rows(system, "users", display_name="Ilker")]
