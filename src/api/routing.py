@@ -99,7 +99,7 @@ def _check_query(request: Request, known: set[str], prefixes: tuple[str, ...]) -
             raise Problem.at(name, "unknown_parameter", f"There is no parameter {name} here.")
         if name in seen:
             raise Problem.at(name, "duplicate", f"The parameter {name} may be given once.")
-        if "\0" in value:
+        if "\0" in name or "\0" in value:
             raise Problem.at(name, "nul", f"The parameter {name} cannot hold the character NUL.")
         seen.add(name)
 

@@ -118,6 +118,7 @@ async def test_parameters_that_are_unknown_wrong_or_given_twice(gesta: Gesta) ->
         ("/executions?created_from=yesterday", "created_from"),
         ("/executions?created_from=2026-02-30T00:00:00Z", "created_from"),
         ("/executions?business_key=%00", "business_key"),
+        ("/executions?attr.%00=1", "attr.\0"),
         ("/executions?at_least=here", "at_least"),
         ("/executions?consistency=strong", "consistency"),
         ("/approvals?execution_id=1", "execution_id"),
