@@ -102,14 +102,16 @@ def _with_body(method: str, path: str, body: Json, headers: dict[str, str], seco
 
 def _exchange(request: Request, patience: float) -> Flow[Json]:
     """Send until there is an answer that stands. Raises ApiError, AnswerLost."""
-    until = time.monotonic() + patience
+    until: float | None = None  # patience begins with the first failure: a request may wait for long before that
     for attempt in range(1_000_000):
         reply = yield request
         assert reply is not None
         if isinstance(reply, Reply) and reply.status < 400:
             return json.loads(reply.content) if reply.content else None
         pause = _pause(reply, attempt)
-        if pause is None or time.monotonic() + pause > until:
+        now = time.monotonic()
+        until = now + patience if until is None else until
+        if pause is None or now + pause > until:
             break
         yield Pause(pause)
     else:

@@ -29,9 +29,18 @@ def failpoint(name: str) -> None:
             if _passed[name] == int(count or 1):
                 _kill(os.getpid())
     if directory is not None:
-        victim = _disarm(Path(directory, name))
-        if victim is not None:
-            _kill(int(Path(victim).read_text().split()[0]) if victim else os.getpid())
+        _come_to(Path(directory, name))
+
+
+def _come_to(file: Path) -> None:
+    victim = _disarm(file)
+    if victim == "":
+        _kill(os.getpid())
+    elif victim is not None:
+        try:
+            _kill(int(Path(victim).read_text().split()[0]))
+        except (FileNotFoundError, ProcessLookupError, IndexError):
+            file.write_text(victim)  # it is not running just now: armed again, for the next one who comes here
 
 
 def _disarm(file: Path) -> str | None:

@@ -71,13 +71,23 @@ class Hints:
 
     async def _send(self) -> None:
         touched, self._touched = self._touched, {}
-        try:
-            for channel, names in touched.items():
+        for channel, names in touched.items():
+            try:
+                await self._tell(channel, payload(names))
+            except psycopg.Error as error:
+                log.warning("A hint was lost: %s", error, extra={"action": "hint"})
+
+    async def _tell(self, channel: str, names: str) -> None:
+        """A connection that was lost while there was nothing to say is noticed now, and is no reason to lose a hint."""
+        for last in (False, True):
+            try:
                 connection = await self._link.open()
-                await connection.execute(NOTIFY, (channel, payload(names)))
-        except psycopg.Error as error:
-            await self._link.lost(error)
-            log.warning("A hint was lost: %s", error, extra={"action": "hint"})
+                await connection.execute(NOTIFY, (channel, names))
+                return
+            except psycopg.Error as error:
+                await self._link.lost(error)
+                if last:
+                    raise
 
 
 def payload(names: set[str]) -> str:

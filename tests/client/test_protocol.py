@@ -86,6 +86,20 @@ def test_patience_ends() -> None:
     assert isinstance(lost.value.__cause__, ConnectionResetError)
 
 
+def test_patience_begins_with_the_first_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that waited for long before the connection broke is asked again all the same."""
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    flow = calls.start("buy")
+    assert isinstance(next(flow), Request)
+    now += 90
+    assert isinstance(flow.send(BUSY), Pause)
+    assert isinstance(flow.send(None), Request)
+    now += 31
+    with pytest.raises(Unavailable):
+        flow.send(BUSY)
+
+
 def test_if_match_is_the_version_as_a_tag() -> None:
     decided = {"approval": {"id": "a", "status": "resolved", "outcome": "approved"}, "execution": json.loads(STANDS.content)}
     _, (request,), _ = play(calls.decide("a/b", "approved", if_match=3), [Reply(200, json.dumps(decided).encode())])

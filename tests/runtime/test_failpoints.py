@@ -58,3 +58,10 @@ def test_a_file_may_name_another_process_to_end(tmp_path: Path, monkeypatch: pyt
     failpoint("a")
     assert other.wait(60) == -signal.SIGKILL
     failpoint("a")
+
+
+def test_a_victim_that_does_not_run_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_text(str(tmp_path / "pid"))
+    monkeypatch.setenv(DIRECTORY, str(tmp_path))
+    failpoint("a")
+    assert (tmp_path / "a").read_text() == str(tmp_path / "pid")
