@@ -1,0 +1,325 @@
+"""A running Gesta for made-up requests: served from a thread, full of things that can be found, with a sense of aim.
+
+Requests that are made up from a schema alone end at the first id that nobody knows. `World.aim` puts what exists in the place
+of some of what was made up, and leaves the part alone that a request was made wrong in. What it does follows from the request
+itself, so that a run can be repeated.
+"""
+
+import asyncio
+import copy
+import itertools
+import threading
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, TypeAlias, TypeVar
+
+import psycopg
+import schemathesis
+from schemathesis.checks import CheckContext
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi.checks import negative_data_rejection
+
+from domain.permission import PERMISSIONS
+from tests.api.conftest import Client, Gesta, Member, Tenant, platform_key, projecting, serving
+from tests.api.definitions import AI_TASK, APPROVAL, INSTANT, TASK
+from tests.conftest import Database
+
+T = TypeVar("T")
+Case: TypeAlias = schemathesis.Case[Any]
+Check: TypeAlias = Callable[[CheckContext, schemathesis.Response, Case], bool | None]
+
+SECONDS = 30
+BURY = """
+UPDATE runtime.jobs SET state = 'dead', lease_until = NULL, error = convert_to('{"type": "broken"}', 'UTF8') WHERE id = %s
+"""
+UNKNOWN_HEADER = "x-schemathesis-unknown-property"
+TWO_TOPICS = "execution.started.v1,approval.requested.v1"
+HEADERS = (
+    "Idempotency-Key",
+    "If-Match",
+    "Gesta-Occurred-At",
+    "Gesta-Correlation-Id",
+    "Last-Event-ID",
+)
+
+
+@dataclass
+class World:
+    """`answers`: how often each operation was answered with which status."""
+
+    gesta: Gesta
+    tenant: Tenant
+    owner: Member
+    loop: asyncio.AbstractEventLoop
+    url: str
+    answers: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    position: str | None = None
+    fences: dict[str, int] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    known: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    # Calls, from the thread of the tests
+
+    def try_out(self, case: Case) -> None:
+        """Aim, call, and hold the answer against the document."""
+        made_up = (case.operation.label, case.path_parameters, case.query, case.headers, case.body)
+        random = Random(zlib.crc32(repr(made_up).encode()))
+        # A header that nobody knows must do no harm; schemathesis forgets that where a number is declared beside it.
+        unchecked: list[Check] = [negative_data_rejection] if UNKNOWN_HEADER in case.headers else []
+        headers = self.aim(case, random)
+        response = case.call_and_validate(base_url=self.url, headers=headers, timeout=SECONDS, excluded_checks=unchecked)
+        self.answers[case.operation.label][response.status_code] += 1
+        for position in response.headers.get("gesta-position", ()):
+            self.position = position
+
+    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(SECONDS)
+
+    # Aim
+
+    def aim(self, case: Case, random: Random) -> dict[str, str]:
+        """Changes the case; its authorization."""
+        made_wrong = _made_wrong(case)
+        kind = case.path.removeprefix("/v1/").partition("/")[0]
+        by_platform = random.random() < (0.9 if kind == "tenants" else 0.1 if kind == "approvals" else 0.4)
+        if ParameterLocation.PATH not in made_wrong and case.path_parameters and random.random() < 0.9:
+            case.path_parameters = {
+                name: 1 if name == "number" else self.something(kind, case, random) for name in case.path_parameters
+            }
+        if ParameterLocation.QUERY not in made_wrong and case.query:
+            case.query = self._query(dict(case.query), random)
+        if ParameterLocation.BODY not in made_wrong and isinstance(case.body, dict):
+            case.body = self._body(dict(case.body), kind, case, random)
+        if ParameterLocation.HEADER not in made_wrong:
+            for name in HEADERS:
+                if name in case.headers and random.random() < 0.8:
+                    del case.headers[name]
+        if ParameterLocation.HEADER not in made_wrong or _probed(case) not in (None, "Gesta-On-Behalf-Of"):
+            self._on_behalf(case, random)
+        if _probed(case) != "Gesta-Tenant":
+            case.headers.pop("Gesta-Tenant", None)
+            if by_platform and kind != "tenants":
+                case.headers["Gesta-Tenant"] = self.tenant.slug
+        token = self.gesta.platform.token if by_platform else self.owner.client.token
+        return {"Authorization": f"Bearer {token}"}
+
+    def _on_behalf(self, case: Case, random: Random) -> None:
+        if case.headers.pop("Gesta-On-Behalf-Of", None) is not None and random.random() < 0.3:
+            case.headers["Gesta-On-Behalf-Of"] = self.owner.user_id
+
+    def something(self, kind: str, case: Case, random: Random) -> str:
+        """The id of one that exists: any for a question, often a fresh one for a command."""
+        wanted, make_ready = ALSO_READY.get((kind, case.path.rpartition("/")[2]), (kind, World._nothing))
+        have = self.known[wanted]
+        fresh = not have or (case.method != "GET" and random.random() < (0.1 if _made_wrong(case) else 0.8))
+        if fresh:
+            have.append(self.wait_for(self._make(wanted)))
+        found = have[-1] if fresh else random.choice(have[-3:])
+        self.wait_for(make_ready(self, found))
+        return found
+
+    def _query(self, query: dict[str, Any], random: Random) -> dict[str, Any]:
+        if "execution_id" in query:
+            query["execution_id"] = self._one("executions")
+        if "topics" in query and random.random() < 0.8:
+            query["topics"] = TWO_TOPICS
+        if "at_least" in query and self.position is not None:
+            query["at_least"] = self.position
+        for name in ("cursor", "at_least"):
+            if random.random() < 0.8:
+                query.pop(name, None)
+        if "wait" in query:
+            query["wait"] = 0  # most executions here never end: the time would only pass
+        return query
+
+    def _body(self, body: dict[str, Any], kind: str, case: Case, random: Random) -> dict[str, Any]:
+        def instead(name: str, make: Callable[[], Any], share: float = 0.85) -> None:
+            if name in body and random.random() < share:
+                body[name] = make()
+
+        instead("wait_seconds", lambda: 0, 1.0)  # for jobs that do not come
+        instead("types", lambda: ["resize-image"])
+        instead("fence", lambda: self.fences.get(str((case.path_parameters or {}).get("id")), 1))
+        instead("workflow_key", lambda: random.choice(["purchase", "instant", "resize"]))
+        instead("version", lambda: None)
+        instead("input", lambda: {"amount": random.randrange(1000)})
+        instead("items", lambda: [{**item, "input": {"amount": 1}} for item in body["items"][:5]], 1.0)  # not a thousand
+        instead("error", lambda: {**body["error"], "type": "Broken"} if isinstance(body["error"], dict) else body["error"])
+        instead("outcome", lambda: random.choice(["approved", "rejected"]))
+        instead("role", lambda: random.choice([None, "approver"]))
+        instead("user_id", lambda: self.wait_for(self._make("strangers")) if kind == "members" else self.owner.user_id)
+        instead("role_ids", lambda: [self._one("roles")])
+        instead("permissions", lambda: random.sample(list(PERMISSIONS), 3))
+        instead("definition", lambda: self._definition(body["definition"], case, random))
+        instead("slug", lambda: f"tenant-{next(self.numbers)}")
+        instead("email", lambda: f"{next(self.numbers)}@example.com")
+        if kind == "roles":
+            instead("key", lambda: f"role-{next(self.numbers)}")
+        instead("expires_at", lambda: "2999-01-01T00:00:00Z")
+        return body
+
+    def _definition(self, made_up: Any, case: Case, random: Random) -> Any:
+        """A good one, or one in which something made up, or something of another place, stands in the place of something."""
+        good = {**copy.deepcopy(random.choice([APPROVAL, TASK, AI_TASK])), "key": self._key(case)}
+        if random.random() < 0.5:
+            return good
+        *_, place = itertools.accumulate(range(random.randrange(1, 5)), lambda at, _: _inside(at, random), initial=good)
+        return good if place is good else _replaced(good, place, random.choice([made_up, good["nodes"], "=1 +", 7, None]))
+
+    def _key(self, case: Case) -> str:
+        """Of the workflow that the request is about, or a new one."""
+        id = str((case.path_parameters or {}).get("id"))
+        return self.keys.get(id) or f"made-{next(self.numbers)}"
+
+    def _one(self, kind: str) -> str:
+        if not self.known[kind]:
+            self.known[kind].append(self.wait_for(self._make(kind)))
+        return self.known[kind][-1]
+
+    # Things, made in the thread of the server
+
+    async def _make(self, kind: str) -> str:
+        match kind:
+            case "executions":
+                return str((await self._start("purchase"))["id"])
+            case "approvals":
+                return str((await self._start("purchase"))["open"][0]["id"])
+            case "ai-tasks":
+                return str((await self._start("classify"))["open"][0]["id"])
+            case "jobs":
+                await self._start("resize")  # there may be older ones, which are as good
+                body = {"types": ["resize-image"], "worker_id": "w", "lease_seconds": 600}
+                (job,) = (await self.tenant.admin.post("/jobs/lease", body)).json()["items"]
+                self.fences[job["id"]] = job["fence"]
+                return str(job["id"])
+            case "workflows" | "drafts":
+                key = f"workflow-{next(self.numbers)}"
+                made = await self._posted(self.tenant.admin, "/workflows", {"definition": {**INSTANT, "key": key}})
+                self.keys[made] = key
+                if kind == "workflows":
+                    await self.tenant.admin.post(f"/workflows/{made}/publish")
+                return made
+            case "strangers":
+                body = {"email": f"{next(self.numbers)}@else.example", "display_name": "Somebody"}
+                return await self._posted(self.gesta.platform, "/users", body)
+            case "members" | "users":
+                return (await self.tenant.member("viewer")).user_id
+            case "roles":
+                body = {"key": f"made-{next(self.numbers)}", "name": "Made", "permissions": ["tenants:read"]}
+                return await self._posted(self.tenant.admin, "/roles", body)
+            case "api-keys":
+                return await self._posted(self.tenant.admin, "/api-keys", {"name": "made", "permissions": []})
+            case "tenants":
+                return str((await self.gesta.tenant(f"other-{next(self.numbers)}")).id)
+            case _:
+                raise LookupError(f"how is one of {kind} made?")
+
+    async def _start(self, key: str) -> dict[str, Any]:
+        started = await self.tenant.admin.post(
+            "/executions", {"workflow_key": key, "input": {"amount": 1, "url": "a", "claim": "b"}}
+        )
+        assert started.status_code == 201, started.text
+        return dict(started.json())
+
+    async def _posted(self, client: Client, path: str, body: Any) -> str:
+        made = await client.post(path, body)
+        assert made.status_code == 201, made.text
+        return str(made.json()["id"])
+
+    # What must have happened before a command can do what it is for
+
+    async def _bury(self, job_id: str) -> None:
+        async with await psycopg.AsyncConnection.connect(self.gesta.database.system_url, autocommit=True) as connection:
+            await connection.execute(BURY, [job_id])
+
+    async def _pause(self, execution_id: str) -> None:
+        await self.tenant.admin.post(f"/executions/{execution_id}/pause")
+
+    async def _suspend(self, tenant_id: str) -> None:
+        await self.gesta.platform.post(f"/tenants/{tenant_id}/suspend")
+
+    async def _nothing(self, _id: str) -> None:
+        pass
+
+
+ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[Any, Any, None]]]] = {
+    ("jobs", "retry"): ("jobs", World._bury),
+    ("executions", "resume"): ("executions", World._pause),
+    ("tenants", "reactivate"): ("tenants", World._suspend),
+    ("workflows", "publish"): ("drafts", World._nothing),
+}
+"""By the first and the last word of a path: what it is about, and how that is made ready."""
+
+
+def _made_wrong(case: Case) -> set[ParameterLocation]:
+    meta = case.meta
+    return set() if meta is None else {place for place, info in meta.components.items() if info.mode.is_negative}
+
+
+def _probed(case: Case) -> str | None:
+    return None if case.meta is None else case.meta.phase.data.parameter
+
+
+def _inside(value: Any, random: Random) -> Any:
+    match value:
+        case dict() if value:
+            return random.choice(list(value.values()))
+        case list() if value:
+            return random.choice(value)
+        case _:
+            return value
+
+
+def _replaced(value: Any, place: Any, by: Any) -> Any:
+    if value is place:
+        return by
+    match value:
+        case dict():
+            return {key: _replaced(item, place, by) for key, item in value.items()}
+        case list():
+            return [_replaced(item, place, by) for item in value]
+        case _:
+            return value
+
+
+@contextmanager
+def running(database: Database) -> Iterator[World]:
+    """A server and a projector in a thread of their own, and what is in their tables to begin with."""
+    made: Future[tuple[World, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        token = await platform_key(database)
+        async with projecting(database) as projector, serving(database) as http:
+            gesta = Gesta(http, database, Client(http, token), projector)
+            tenant = await gesta.tenant()
+            for definition in (APPROVAL, INSTANT, TASK, AI_TASK):
+                await tenant.publish(definition)
+            owner = await tenant.member("owner", "approver")
+            made.set_result((World(gesta, tenant, owner, asyncio.get_running_loop(), str(http.base_url).rstrip("/")), stop))
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            if made.done():
+                raise
+            made.set_exception(error)
+
+    thread = threading.Thread(target=run, name="gesta")
+    thread.start()
+    try:
+        world, stop = made.result(SECONDS)
+        try:
+            yield world
+        finally:
+            world.loop.call_soon_threadsafe(stop.set)
+    finally:
+        thread.join(SECONDS)

@@ -1,0 +1,78 @@
+"""Made-up requests to every operation, good and bad: no error of the server's, and no answer that its document does not know."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+
+from runtime.postgres import EmbeddedServer
+from tests.api.fuzzing import Case, World, running
+from tests.conftest import temporary_database
+
+GROUPS = ("jobs", "executions", "approvals", "AI tasks", "workflows", "events", "people", "access", "tenants", "operations")
+"""The tags of the document: a test each, so that they can run side by side. (/events is asked for JSON: its stream has no end, and tests of its own.)"""
+
+CONFIG = SchemathesisConfig.from_dict(
+    {
+        "seed": 1,
+        "generation": {
+            "deterministic": True,
+            "database": "none",
+            "no-shrink": True,
+            "max-examples": 10,
+            "with-security-parameters": False,
+        },
+        # The document has no links to follow from one answer to the next request; `World.aim` knows what goes with what.
+        "phases": {"coverage": {"unexpected-methods": ["delete", "trace"]}, "stateful": {"enabled": False}},
+        "checks": {
+            # Which of two well-formed requests is right is for the rules to say: 404, 409 and 422 are fine answers.
+            "positive_data_acceptance": {"enabled": False},
+            "negative_data_rejection": {"expected-statuses": ["4xx"]},
+        },
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def world(postgres: EmbeddedServer, template: str) -> Iterator[World]:
+    with temporary_database(postgres, template) as database, running(database) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def document(world: World) -> dict[str, Any]:
+    return dict(world.wait_for(world.gesta.http.get("/openapi.json")).json())
+
+
+@pytest.fixture(params=GROUPS)
+def group(request: pytest.FixtureRequest, document: dict[str, Any], world: World) -> Iterator[schemathesis.BaseSchema]:
+    """The operations of a tag; in the end, each must have done what it is for at least once."""
+    request.node._nodeid = request.node.nodeid  # schemathesis 4.32 reads what pytest 9.2 has no more
+    schema = schemathesis.openapi.from_dict({**document, "paths": dict(_tagged(document, request.param))}, config=CONFIG)
+    yield schema
+    labels = [f"{method.upper()} {path}" for path, item in schema.raw_schema["paths"].items() for method in item]
+    answers = {label: world.answers[label] for label in labels}
+    missed = {label: statuses for label, statuses in answers.items() if not any(200 <= status < 300 for status in statuses)}
+    assert not missed, "these were never answered with success"
+
+
+def _tagged(document: dict[str, Any], tag: str) -> Iterator[tuple[str, Any]]:
+    for path, item in document["paths"].items():
+        wanted = {method: operation for method, operation in item.items() if tag in operation["tags"]}
+        if wanted:
+            yield path, wanted
+
+
+operations = schemathesis.pytest.from_fixture("group")
+
+
+@operations.parametrize()
+def test_every_answer_is_as_documented(case: Case, world: World) -> None:
+    world.try_out(case)
+
+
+def test_every_operation_belongs_to_a_group(document: dict[str, Any]) -> None:
+    tags = {tag for item in document["paths"].values() for operation in item.values() for tag in operation.get("tags", ["none"])}
+    assert tags == set(GROUPS)
