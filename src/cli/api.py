@@ -16,6 +16,11 @@ def api() -> None:
 
         from api.app import create_app
         from api.server import bind, serve
+        from runtime.pools import check_logins
+
+        async def checked() -> None:
+            await check_logins(addresses.system, addresses.api, addresses.listen)
+            await serve(create_app(addresses, pool_size=settings.pool_size), sockets)
 
         sockets = [bind(settings.host, settings.port)]
-        uvloop.run(serve(create_app(addresses, pool_size=settings.pool_size), sockets))
+        uvloop.run(checked())

@@ -29,16 +29,13 @@ def projector(
 
 async def _run(url: str, listen_url: str, batch: int) -> None:
     from projections.projector import Projector
-    from runtime.pools import connect
-    from runtime.roles import refuse_dangerous_role, refuse_old_server
+    from runtime.pools import check_logins
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with connect(url, name="gesta projector") as conn:  # says at once, in one line, what is wrong with the address
-        refuse_old_server(conn)
-        await refuse_dangerous_role(conn)
+    await check_logins(url, listen_url)
     await Projector(url, listen_url=listen_url, batch=batch).run(stop)
 
 

@@ -32,6 +32,7 @@ def worker(
 async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     from engine.cel import CelEvaluator
     from engine.plans import Engine
+    from runtime.pools import check_logins
     from runtime.settings import load_settings
     from worker.ai.registry import Providers
     from worker.worker import open_worker
@@ -40,6 +41,7 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    await check_logins(url, listen_url)
     providers = Providers(load_settings())
     try:
         async with open_worker(url, Engine(CelEvaluator()), providers, listen_url=listen_url, leasing=leasing) as worker:

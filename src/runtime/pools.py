@@ -42,6 +42,14 @@ async def open_pool(url: str, *, name: str, size: int) -> AsyncIterator[Pool]:
         yield pool
 
 
+async def check_logins(*urls: str) -> None:
+    """Before a process serves: raises OperatorError, in one line, as `open_pool` does, for the first address at fault."""
+    for url in dict.fromkeys(urls):
+        async with connect(url, name="gesta") as connection:
+            refuse_old_server(connection)
+            await refuse_dangerous_role(connection)
+
+
 @asynccontextmanager
 async def connect(url: str, *, name: str) -> AsyncIterator[Connection]:
     """One connection in autocommit, outside any pool. Raises OperatorError when it cannot be had."""
