@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import append, hot_stream, http, project, read, replay
+from bench import append, hot_stream, http, project, read, replay, steps
 from bench.figures import Lost, Result
 from bench.sizes import FULL, QUICK, Sizes
 from bench.stage import Stage, machine, stage
@@ -17,6 +17,7 @@ BENCHES: dict[str, Callable[[Stage, Sizes], Result]] = {
     "read": read.bench,
     "replay": replay.bench,
     "http": http.bench,
+    "steps": steps.bench,
 }
 
 

@@ -25,8 +25,14 @@ class Client:
 
     async def post(self, path: str, body: Any) -> Any:
         """The answer's JSON. Raises Lost where it is no success."""
-        sent = orjson.dumps(body)
-        head = f"POST {path} HTTP/1.1\r\n{self._headers}Content-Length: {len(sent)}\r\n\r\n"
+        return await self._ask("POST", path, orjson.dumps(body))
+
+    async def get(self, path: str) -> Any:
+        """The same."""
+        return await self._ask("GET", path, b"")
+
+    async def _ask(self, method: str, path: str, sent: bytes) -> Any:
+        head = f"{method} {path} HTTP/1.1\r\n{self._headers}Content-Length: {len(sent)}\r\n\r\n"
         self._writer.write(head.encode() + sent)
         answer = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         length = int(answer.partition("\r\ncontent-length:")[2].partition("\r\n")[0])

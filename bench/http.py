@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -49,9 +49,17 @@ class Api:
         role = self._post("/roles", {"key": ROLE, "name": "Signer", "permissions": PERMISSIONS})
         user = self._post("/users", {"email": "ada@bench.example", "display_name": "Ada"}, tenant=None)
         self._post("/members", {"user_id": user["id"], "role_ids": [role["id"]]})
-        self.key = self._post("/api-keys", {"name": "bench", "user_id": user["id"], "permissions": PERMISSIONS})["token"]
-        workflow = self._post("/workflows", {"definition": DEFINITION})
+        self.key = self.token(PERMISSIONS, user["id"])
+        self.publish(DEFINITION)
+
+    def publish(self, definition: Any) -> None:
+        workflow = self._post("/workflows", {"definition": definition})
         self._post(f"/workflows/{workflow['id']}/publish", {"note": "bench"})
+
+    def token(self, permissions: Sequence[str], user_id: str | None = None) -> str:
+        """A new key: of a user, or of a service."""
+        key = self._post("/api-keys", {"name": "bench", "user_id": user_id, "permissions": list(permissions)})
+        return str(key["token"])
 
     def _post(self, path: str, body: Any, tenant: str | None = SLUG) -> Any:
         headers = {"Authorization": f"Bearer {self.platform_key}"} | ({"Gesta-Tenant": tenant} if tenant else {})

@@ -19,6 +19,12 @@ class Sizes:
     """In the log that is read."""
     requests: int = 2_000
     """Executions started over HTTP, and as many decisions."""
+    workflows: int = 2_000
+    """Of three steps."""
+    workflows_one_caller: int = 200
+    peer_workflows: int = 320
+    ai_calls: int = 600
+    ai_in_flight: int = 200
     callers: int = 128
     clients: int = 32
 
@@ -34,4 +40,8 @@ QUICK = Sizes(
     library_events=1_000,
     log_saves=2_000,
     requests=600,
+    workflows=600,
+    workflows_one_caller=60,
+    peer_workflows=128,
+    ai_calls=400,
 )

@@ -1,0 +1,83 @@
+"""DBOS Transact, in an environment of its own: made once, in the user's cache directory."""
+
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from bench.stage import Stage
+
+PACKAGE = "dbos"
+PROGRAM = Path(__file__).with_name("dbos_steps.py")
+DATABASE = "bench_dbos"
+INSTALL_SECONDS = 180
+SCHEME = "postgresql://"
+
+
+class NotThere(Exception):
+    """Why the peer cannot be measured here."""
+
+
+def python() -> Path:
+    """A Python that has the package. Raises NotThere."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = cache / "gesta-bench" / f"dbos-{sys.version_info.major}.{sys.version_info.minor}"
+    program = home / "bin" / "python"
+    if not _has_it(program):
+        try:
+            venv.create(home, with_pip=True, clear=True)
+            install = [str(program), "-m", "pip", "install", "--quiet", PACKAGE]
+            subprocess.run(install, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+        except (OSError, subprocess.SubprocessError) as error:
+            said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+            raise NotThere(f"{PACKAGE} could not be installed: {said[-1] if said else error}") from error
+    return program
+
+
+def _has_it(program: Path) -> bool:
+    asked = [str(program), "-c", "import importlib.metadata as m; m.version('dbos')"]
+    return program.exists() and subprocess.run(asked, check=False, capture_output=True).returncode == 0
+
+
+class Peer:
+    """The program, running."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._input: IO[str] = process.stdin
+        self._output: IO[str] = process.stdout
+        self._answer()  # ready
+
+    def workflows(self, threads: int, count: int) -> tuple[float, float]:
+        """(workflows a second, median seconds of one)."""
+        self._input.write(f"{threads} {count}\n")
+        self._input.flush()
+        seconds, median = map(float, self._answer().split())
+        return count // threads * threads / seconds, median
+
+    def _answer(self) -> str:
+        line = self._output.readline()
+        if not line:
+            raise RuntimeError("DBOS ended: see above")
+        return line
+
+
+@contextmanager
+def peer(on: Stage) -> Iterator[Peer]:
+    """On the same server, in a database of its own. Raises NotThere."""
+    url = on.superuser(DATABASE)
+    with subprocess.Popen([python(), "-P", PROGRAM, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Peer(process)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()

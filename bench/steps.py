@@ -1,0 +1,97 @@
+"""Workflows a second of three durable steps: by a handler in the worker's process and by a worker of the SDK over HTTP, beside
+DBOS Transact. Each workflow is started by a caller who waits for its end."""
+
+from collections import defaultdict
+from contextlib import ExitStack
+from functools import partial
+from statistics import median
+
+from bench import dbos_peer
+from bench.figures import Contender, Ratio, Result, best, in_turn
+from bench.ledgers import open_ledgers
+from bench.sdk_steps import SdkShop, sdk_shop
+from bench.sizes import Sizes
+from bench.stage import Stage, run
+from bench.tasks import STEP, at_work, three_steps
+from domain.facts import Json
+from runtime.settings import load_settings
+from store.jobs import LeasedJob
+from worker.ai.registry import Providers
+from worker.leases import Leasing
+
+MARK = 5.0
+IN_FLIGHT = (1, 32, 128)
+THREADS = (1, 8, 32)
+WARM = 20
+
+
+async def step(job: LeasedJob) -> Json:
+    return job.input
+
+
+class Steps:
+    """Contenders that also note how long each workflow took."""
+
+    def __init__(self, on: Stage) -> None:
+        self._on = on
+        self.medians: dict[str, list[float]] = defaultdict(list)
+        """Seconds, by contender and round."""
+
+    def in_process(self, name: str, in_flight: int, count: int) -> float:
+        (ledger,) = open_ledgers(self._on, 1)
+
+        async def work() -> float:
+            url, providers = self._on.addresses.system, Providers(load_settings())
+            async with at_work(url, ledger, three_steps(), providers, {STEP: step}, Leasing(max(in_flight, 16))) as shop:
+                await shop.executions(WARM, min(in_flight, WARM))
+                rate, seconds = await shop.executions(count, in_flight)
+            self.medians[name].append(median(seconds))
+            return rate
+
+        return run(work())
+
+    def peer(self, name: str, peer: dbos_peer.Peer, threads: int, count: int) -> float:
+        rate, seconds = peer.workflows(threads, count)
+        self.medians[name].append(seconds)
+        return rate
+
+    def sdk(self, name: str, shop: SdkShop, in_flight: int, count: int) -> float:
+        rate, seconds = run(shop.executions(count, in_flight))
+        self.medians[name].append(median(seconds))
+        return rate
+
+    def latencies(self) -> str:
+        told = (f"{name} {median(each) * 1000:,.1f}" for name, each in self.medians.items())
+        return f"median milliseconds of a workflow: {'; '.join(told)}"
+
+
+def bench(on: Stage, sizes: Sizes) -> Result:
+    steps, notes = Steps(on), []
+    with ExitStack() as stack:
+        counts = {in_flight: sizes.workflows if in_flight > 1 else sizes.workflows_one_caller for in_flight in IN_FLIGHT}
+        ours = [
+            Contender(name := f"in process, {in_flight} in flight", partial(steps.in_process, name, in_flight, count))
+            for in_flight, count in counts.items()
+        ]
+        shop = stack.enter_context(sdk_shop(sizes.clients))
+        sdk = [
+            Contender(name := f"SDK over HTTP, {n} in flight", partial(steps.sdk, name, shop, n, counts[n]))
+            for n in IN_FLIGHT[:2]
+        ]
+        theirs = []
+        try:
+            peer = stack.enter_context(dbos_peer.peer(on))
+        except dbos_peer.NotThere as error:
+            notes.append(f"DBOS Transact is not measured: {error}")
+        else:
+            theirs = [
+                Contender(name := f"DBOS, {n} threads", partial(steps.peer, name, peer, n, sizes.peer_workflows)) for n in THREADS
+            ]
+        rates = in_turn([*ours, *sdk, *theirs], sizes.rounds)
+    in_process, over_http = best(rates[: len(ours)]), best(rates[len(ours) : len(ours) + len(sdk)])
+    if theirs:
+        peer_rates = best(rates[len(ours) + len(sdk) :])
+        ratios = [Ratio(in_process, peer_rates, MARK), Ratio(over_http, peer_rates, MARK)]
+    else:
+        ratios = [Ratio(over_http, in_process)]
+    return Result("workflows of three steps a second", rates, ratios, [*notes, steps.latencies()])

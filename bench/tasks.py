@@ -1,0 +1,127 @@
+"""A worker of ours in the bench's own process, and callers who start executions and wait for their ends."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+from bench.ledgers import ENVELOPE
+from bench.played import no_faults
+from domain import workflow
+from domain.facts import Decided, Json, View
+from engine.cel import CelEvaluator
+from engine.engine import Engine, start
+from runtime.ids import new_id
+from store.command import Command, Done
+from worker.acting import Acting
+from worker.ai_runner import ProvidersOf
+from worker.leases import Leasing
+from worker.tasks import Task
+from worker.worker import Worker, open_worker
+
+STEPS = 3
+STEP = "step"
+ENDED = ("completed", "failed", "cancelled")
+
+
+def line_of(*nodes: Json) -> Json:
+    """A definition: these nodes one after another."""
+    ids = ["start", *(node["id"] for node in nodes), "end"]
+    return {
+        "key": f"line-{new_id().hex}",
+        "name": "One after another",
+        "triggers": [{"type": "manual"}],
+        "nodes": [{"id": "start", "type": "start", "config": {}}, *nodes, {"id": "end", "type": "end", "config": {}}],
+        "edges": [{"source": one, "target": following} for one, following in pairwise(ids)],
+    }
+
+
+def three_steps() -> Json:
+    return line_of(
+        *({"id": f"t{n}", "type": "task", "config": {"job_type": STEP, "input": "=input"}} for n in range(STEPS)),
+    )
+
+
+@dataclass(frozen=True)
+class Watched(Acting):
+    """Tells when an execution has ended, as the ledger has just acknowledged it."""
+
+    ends: Callable[[UUID, str], None]
+
+    async def do(
+        self, tenant_id: UUID, name: str, decide: Callable[[View], Decided], *, command_id: UUID | None = None, **about: Any
+    ) -> Done:
+        done = await super().do(tenant_id, name, decide, command_id=command_id, **about)
+        execution = done.result.get("execution") if isinstance(done.result, dict) else None
+        if execution is not None and execution["status"] in ENDED:
+            self.ends(UUID(execution["id"]), execution["status"])
+        return done
+
+
+class Workshop:
+    """A worker at work on one ledger, with one definition."""
+
+    def __init__(self, acting: Acting, ledger: UUID) -> None:
+        self._engine = acting.engine
+        self._handler = acting.handler
+        self._ledger = ledger
+        self._workflow = new_id()
+        self._waiting: dict[UUID, asyncio.Future[str]] = {}
+        self.acting = Watched(**vars(acting), ends=self._ended)
+
+    def _ended(self, execution_id: UUID, status: str) -> None:
+        if (waiting := self._waiting.pop(execution_id, None)) is not None:
+            waiting.set_result(status)
+
+    async def publish(self, definition: Json) -> None:
+        for name, decide in (
+            ("workflow.draft", lambda view: workflow.draft(view, self._workflow, definition)),
+            ("workflow.publish", lambda view: workflow.publish(view, self._workflow, no_faults(self._engine))),
+        ):
+            await self._handler.handle(Command(self._ledger, name, ENVELOPE), decide)
+
+    async def execution(self, input: Json) -> float:
+        """Start one and wait for its end: seconds. Raises RuntimeError where it did not complete."""
+        execution_id = new_id()
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiting[execution_id] = ended
+        begun = time.perf_counter()
+        await self._handler.handle(
+            Command(self._ledger, "execution.start", ENVELOPE),
+            lambda view: start(view, self._engine, execution_id=execution_id, workflow_id=self._workflow, input=input),
+        )
+        if (status := await ended) != "completed":
+            raise RuntimeError(f"an execution {status}")
+        return time.perf_counter() - begun
+
+    async def executions(self, count: int, in_flight: int) -> tuple[float, list[float]]:
+        """So many, so many at a time: how many a second, and the seconds of each."""
+        numbers = iter(range(count))
+
+        async def caller() -> list[float]:
+            return [await self.execution({"amount": number}) for number in numbers]
+
+        begun = time.perf_counter()
+        each = await asyncio.gather(*[caller() for _ in range(in_flight)])
+        return count / (time.perf_counter() - begun), [seconds for one in each for seconds in one]
+
+
+@asynccontextmanager
+async def at_work(
+    url: str, ledger: UUID, definition: Json, providers: ProvidersOf, tasks: Mapping[str, Task], leasing: Leasing
+) -> AsyncIterator[Workshop]:
+    """`url`: of a login as gesta_system."""
+    async with open_worker(url, Engine(CelEvaluator()), providers) as made:
+        shop = Workshop(made.acting, ledger)
+        await shop.publish(definition)
+        worker, stop = Worker(shop.acting, providers, tasks, leasing), asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(worker.run(stop))
+            try:
+                yield shop
+            finally:
+                stop.set()
