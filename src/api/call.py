@@ -207,7 +207,7 @@ class Call:
         question = Question(statement, {"tenant_id": self.tenant_id, **params})
         (rows,), head = await self.rows([question], platform=platform, as_platform=as_platform)
         if not rows:
-            raise not_found()
+            raise not_found(head)
         return answers.answer(rows[0], 200, {**head, "ETag": answers.etag(rows[0]["version"])})
 
     async def page(self, listing: Listing, *, platform: bool = False, as_platform: bool = False, **fixed: Any) -> Response:

@@ -66,8 +66,10 @@ class Problem(Exception):
         return cls(status, code, message, (FieldError(path, code, message),))
 
 
-def not_found() -> Problem:
-    return Problem(404, NotFound.code, "There is no such thing here.")
+def not_found(freshness: Mapping[str, str] | None = None) -> Problem:
+    """`freshness`: the headers that say how stale the tables are in which it was not found. Then it may be there in a moment."""
+    headers = {**freshness, "Retry-After": "1"} if freshness else {}
+    return Problem(404, NotFound.code, "There is no such thing here.", headers=headers)
 
 
 def unauthorized(detail: str) -> Problem:

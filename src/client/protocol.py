@@ -125,7 +125,8 @@ def _pause(reply: Reply | Lost, attempt: int) -> float | None:
     if isinstance(reply, Reply):
         # In flight: our own earlier request, whose answer was lost on the way, is still being worked on.
         in_flight = reply.status == 409 and attempt > 0 and from_answer(reply.status, reply.content).code == IN_FLIGHT
-        if reply.status not in REPEATED and not in_flight:
+        not_there_yet = reply.status == 404 and reply.retry_after is not None  # the tables that were asked are behind
+        if reply.status not in REPEATED and not in_flight and not not_there_yet:
             return None
         asked = reply.retry_after or 0.0
     usual = min(FIRST_PAUSE * 2.0 ** min(attempt, 20), LONGEST_PAUSE)

@@ -114,6 +114,9 @@ async def test_a_read_says_how_stale_it_is_and_waits_only_if_it_may(database: Da
         assert time.monotonic() - began < 1
         assert (eventual.status_code, eventual.json()["items"]) == (200, [])
         assert int(eventual.headers["Gesta-Stale"]) > 0
+        not_yet = await acme.get(f"/roles/{made.json()['id']}", consistency="eventual")
+        assert (not_yet.status_code, not_yet.headers["Retry-After"]) == (404, "1")
+        assert int(not_yet.headers["Gesta-Stale"]) > 0
         behind = await acme.get("/workflows", at_least=made.headers["Gesta-Position"])
         assert behind.status_code == 200
         assert int(behind.headers["Gesta-Stale"]) == 8  # seven seeded roles and this one

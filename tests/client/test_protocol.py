@@ -77,6 +77,11 @@ def test_an_answer_that_stands_is_not_asked_for_again(status: int) -> None:
     assert refused.value.status == status
 
 
+def test_what_may_only_not_be_there_yet_is_asked_for_again() -> None:
+    _, _, pauses = play(calls.start("buy"), [Reply(404, b"", 1.0), STANDS])
+    assert pauses == [1.0]
+
+
 def test_patience_ends() -> None:
     with pytest.raises(Unavailable):
         play(calls.start("buy"), [Reply(503, b"", 31.0)])
