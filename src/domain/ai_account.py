@@ -4,7 +4,6 @@ be true is taken as not known rather than refused."""
 import re
 from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import TypeVar
 
 from domain.ai_usage import Usage
 
@@ -16,8 +15,6 @@ MOST_DETAILS = 50
 LONGEST = 200  # characters of a name
 CURRENCY = re.compile(r"[A-Z]{3}")
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-
-T = TypeVar("T", str, str | None)
 
 
 def believed_price(cost: Decimal | None, currency: str | None) -> tuple[Decimal | None, str | None]:
@@ -42,9 +39,9 @@ def believed_usage(usage: Usage | None) -> Usage | None:
     return replace(usage, details=dict(kept[:MOST_DETAILS]))
 
 
-def believed_name(name: T) -> T:
+def believed_name(name: str) -> str:
     """A name that can be stored: NUL and halves of surrogate pairs are replaced, and it is cut to 200 characters."""
-    return name if name is None else UNSTORABLE.sub("\ufffd", name[:LONGEST])
+    return UNSTORABLE.sub("\ufffd", name[:LONGEST])
 
 
 def _is_count(value: object) -> bool:

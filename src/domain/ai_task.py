@@ -288,7 +288,7 @@ def succeed(
         believed_name(model),
         believed_usage(usage),
         *believed_price(cost, currency),
-        believed_name(finish_reason),
+        None if finish_reason is None else believed_name(finish_reason),
     )
     if state.closed:
         return _decided(view, task_id, succeeded)
@@ -323,7 +323,7 @@ def fail_attempt(
         latency_ms,
         believed_usage(usage),
         *believed_price(cost, currency),
-        believed_name(finish_reason),
+        None if finish_reason is None else believed_name(finish_reason),
         None if delay is None else view.now + delay,
     )
     if state.closed or delay is not None:

@@ -48,4 +48,3 @@ def test_details_that_are_no_counts_are_left_out() -> None:
 def test_names_can_be_stored() -> None:
     assert believed_name("gpt\0-4\ud800") == "gpt\ufffd-4\ufffd"
     assert believed_name("x" * 300) == "x" * 200
-    assert believed_name(None) is None
