@@ -1,5 +1,6 @@
 """Pools of connections."""
 
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias
@@ -36,10 +37,22 @@ async def open_pool(url: str, *, name: str, size: int) -> AsyncIterator[Pool]:
         timeout=WAIT_SECONDS,
         name=name,
         open=False,
+        check=refuse_closed,
         kwargs={"autocommit": True, "application_name": name, "connect_timeout": CONNECT_SECONDS},
     )
     async with pool:
         yield pool
+
+
+async def refuse_closed(connection: Connection) -> None:
+    """Raises OperationalError, so that the pool takes another one, for a connection that the server has closed meanwhile.
+
+    Asks the server only where it has said something unasked, which its end is: usually this costs no trip.
+    """
+    said = select.poll()
+    said.register(connection.fileno(), select.POLLIN)
+    if said.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 async def check_logins(*urls: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psycopg
 import pytest
 
 from runtime.errors import OperatorError
@@ -40,3 +41,28 @@ async def test_the_tenant_is_gone_after_its_transaction(database: Database) -> N
             assert await cursor.fetchone() == (tenant,)
         cursor = await connection.execute("SELECT runtime.current_tenant()")
         assert await cursor.fetchone() == (None,)
+
+
+async def test_connections_that_the_server_has_closed_are_not_handed_out(database: Database) -> None:
+    """As after its restart: whoever asks next shall not be the one to find out."""
+    async with open_pool(database.system_url, name="test", size=4) as pool:
+        async with pool.connection() as one, pool.connection() as other:
+            closed = {one.info.backend_pid, other.info.backend_pid}
+        with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
+            for pid in closed:
+                assert superuser.execute("SELECT pg_terminate_backend(%s, 10000)", [pid]).fetchone() == (True,)
+        for _ in closed:
+            async with pool.connection() as connection:
+                cursor = await connection.execute("SELECT pg_backend_pid()")
+                assert await cursor.fetchone() not in {(pid,) for pid in closed}
+
+
+async def test_a_connection_that_has_heard_something_is_still_good(database: Database) -> None:
+    async with open_pool(database.system_url, name="test", size=1) as pool:
+        async with pool.connection() as connection:
+            await connection.execute("LISTEN somebody")
+            before = connection.info.backend_pid
+        with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
+            superuser.execute("NOTIFY somebody")
+        async with pool.connection() as connection:
+            assert connection.info.backend_pid == before
