@@ -28,7 +28,9 @@ def to_json(value: Any) -> bytes:
 
 def _plain(value: Any) -> Json:
     match value:
-        case Decimal() | UUID() | ipaddress.IPv4Address() | ipaddress.IPv6Address():
+        case Decimal():
+            return f"{value:f}"  # never 0E-10
+        case UUID() | ipaddress.IPv4Address() | ipaddress.IPv6Address():
             return str(value)
         case ipaddress.IPv4Interface() | ipaddress.IPv6Interface():
             return str(value.ip)

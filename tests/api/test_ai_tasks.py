@@ -85,7 +85,10 @@ async def test_a_cancelled_ai_task_is_its_nodes_error(acme: Tenant) -> None:
         assert (again.status_code, again.json()["code"]) == (409, "ai_task_closed"), verb
 
 
-async def test_an_ai_task_that_waits_for_its_next_attempt_is_tried_at_once(gesta: Gesta, acme: Tenant) -> None:
+async def test_an_ai_task_that_waits_for_its_next_attempt_is_tried_at_once(
+    gesta: Gesta, acme: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "api.call")
     started, task_id = await begin(acme)
     provider = ScriptedProvider([AiError("rate_limit", "Slowly."), "travel"])
     async with worker_of(gesta.database, provider=provider) as worker, at_work(worker):
@@ -93,6 +96,7 @@ async def test_an_ai_task_that_waits_for_its_next_attempt_is_tried_at_once(gesta
             assert (await one(acme.admin, task_id))["status"] in ("pending", "running")
         retried = await acme.admin.post(f"/ai-tasks/{task_id}/retry")
         assert retried.status_code == 200, retried.text
+        assert "ai_task.retry" in {vars(record).get("action") for record in caplog.records}
         assert (await ended(acme, started))["output"] == {"said": "travel"}
     assert [attempt["status"] for attempt in (await one(acme.admin, task_id))["attempts"]] == ["failed", "succeeded"]
 

@@ -237,7 +237,18 @@ async def test_a_report_that_makes_no_sense_is_refused(acme: Tenant, worker: Cli
         assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, path)
 
 
-async def test_a_job_that_was_given_up_is_listed_and_retried(gesta: Gesta, acme: Tenant, worker: Client) -> None:
+def noted(caplog: pytest.LogCaptureFixture, action: str) -> dict[str, Any]:
+    """The one record of what leaves no event; it says who and from where."""
+    (record,) = (vars(record) for record in caplog.records if vars(record).get("action") == action)
+    assert record["actor_id"]
+    assert record["ip"] == "127.0.0.1"
+    return record
+
+
+async def test_a_job_that_was_given_up_is_listed_and_retried(
+    gesta: Gesta, acme: Tenant, worker: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "api.call")
     await start(acme)
     job = await leased(worker)
     assert (await acme.admin.get("/jobs", state="dead")).json()["items"] == []
@@ -248,5 +259,6 @@ async def test_a_job_that_was_given_up_is_listed_and_retried(gesta: Gesta, acme:
     waiting = asyncio.create_task(leased(worker, wait_seconds=60))
     retried = await acme.admin.post(f"/jobs/{job['id']}/retry")
     assert (retried.status_code, retried.json()["state"]) == (200, "ready")
+    assert noted(caplog, "job.retry")["resource_id"] == job["id"]
     assert (await asyncio.wait_for(waiting, 10))["attempt"] == 1
     assert (await acme.admin.post(f"/jobs/{job['id']}/retry")).status_code == 404

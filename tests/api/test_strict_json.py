@@ -1,10 +1,12 @@
 """What is read as JSON, and what is refused, with the path at fault."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from api.answers import to_json
 from api.strict_json import Unreadable, parse
 
 DEEP = b"[" * 65 + b"]" * 65
@@ -61,3 +63,7 @@ def test_is_read_as_it_was_written(value: Any) -> None:
 def test_64_levels_and_64_digits_are_accepted() -> None:
     parse(b"[" * 64 + b"]" * 64)
     assert parse(b"9" * 64) == 10**64 - 1
+
+
+def test_money_that_is_nothing_is_written_out() -> None:
+    assert to_json({"cost": Decimal("0E-10")}) == b'{"cost":"0.0000000000"}'

@@ -139,6 +139,7 @@ async def retry(call: Calling, id: UUID) -> Response:
     await call.authorize("job.retry", "executions:control", About("job", id))
     async with call.services.system_pool.connection() as connection:
         await jobs.retry_dead(connection, call.tenant_id, id)
+    call.note("job.retry", About("job", id))
     return answers.answer({"id": id, "state": "ready"})
 
 
