@@ -162,9 +162,10 @@ class Demo:
         self.title("9. The audit trail: the events themselves; who, from where, what came of it, and what was refused")
         self.rows(
             "SELECT a.position AS pos, a.action, a.outcome, coalesce(u.display_name, a.actor_type) AS who,"
-            " host(a.ip_address) AS ip, a.description FROM projections.audit_logs a"
+            " host(a.ip_address) AS ip, a.description, coalesce(a.reason, a.payload->>'comment', a.payload->>'reason') AS why"
+            " FROM projections.audit_logs a"
             " LEFT JOIN projections.users u ON u.id = a.user_id WHERE a.outcome = 'refused' OR a.action LIKE 'ai_task.%'"
-            " OR a.action IN ('activation.retried', 'approval.resolved', 'execution.completed') ORDER BY a.position;"
+            " OR a.action IN ('activation.retried', 'approval.decided', 'execution.completed') ORDER BY a.position;"
         )
 
     def proof(self) -> None:
