@@ -1,0 +1,68 @@
+"""Between tenants, in every table there is: the ledger's, the runtime's and the projected ones, new ones included."""
+
+from typing import Any
+
+from psycopg import AsyncConnection, sql
+
+from projections.projector import Projector
+from tests.conftest import Database
+from tests.projections.story import ACME, GLOBEX, Ledgers, an_id
+
+TABLES = """
+SELECT n.nspname, c.relname, c.relrowsecurity AND c.relforcerowsecurity, has_table_privilege('gesta_api', c.oid, 'SELECT'),
+       EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id'),
+       (SELECT array_agg(r) FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) r
+         WHERE has_table_privilege('gesta_api', c.oid, r))
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname IN ('ledger', 'runtime', 'projections') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+"""
+CALLABLE = """
+SELECT p.oid::regproc::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE n.nspname IN ('ledger', 'runtime', 'projections') AND has_function_privilege('gesta_api', p.oid, 'EXECUTE')
+"""
+A_JOB = """
+INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, max_attempts, created_at, updated_at)
+VALUES (%s, %s, 'resize', 'ready', now(), 0, 1, now(), now())
+"""
+OF_THE_PLATFORM = {"tenants", "users", "permissions"}
+
+
+async def catalog(database: Database) -> list[tuple[Any, ...]]:
+    async with await AsyncConnection.connect(database.superuser_url) as superuser:
+        return await (await superuser.execute(TABLES)).fetchall()
+
+
+async def test_row_level_security_is_forced_everywhere_and_the_api_changes_nothing(database: Database) -> None:
+    tables = await catalog(database)
+    assert {schema for schema, *_ in tables} == {"ledger", "runtime", "projections"}
+    assert [name for _, name, forced, *_ in tables if not forced] == []
+    assert [(name, rights) for _, name, *_, rights in tables if rights] == []
+
+
+async def test_the_api_may_call_nothing_but_what_tells_its_tenant(database: Database) -> None:
+    async with await AsyncConnection.connect(database.superuser_url) as superuser:
+        assert await (await superuser.execute(CALLABLE)).fetchall() == [("runtime.current_tenant",)]
+
+
+async def test_with_one_tenant_set_nothing_of_another_is_seen_in_any_table(
+    database: Database, ledgers: Ledgers, system: AsyncConnection[Any], projector: Projector
+) -> None:
+    await ledgers.everything()
+    await projector.catch_up()
+    for tenant in (ACME, GLOBEX):
+        await system.execute(A_JOB, [tenant, an_id(f"job of {tenant}")])
+    told = sql.SQL("SELECT DISTINCT tenant_id FROM {} WHERE tenant_id IN (%s, %s)")
+    readable = [row for row in await catalog(database) if row[3]]
+    async with (
+        await AsyncConnection.connect(database.api_url) as api,
+        await AsyncConnection.connect(database.superuser_url) as superuser,
+    ):
+        await api.execute("SELECT set_config('gesta.tenant_id', %s, true)", [str(ACME)])
+        for schema, name, _, _, has_tenant, _ in readable:
+            if not has_tenant:
+                assert name in OF_THE_PLATFORM, name  # tested by name in test_catalog
+                continue
+            table = told.format(sql.Identifier(schema, name))
+            there = await (await superuser.execute(table, [ACME, GLOBEX])).fetchall()
+            assert {row[0] for row in there} == {ACME, GLOBEX}, f"nothing is shown by {schema}.{name}"
+            assert await (await api.execute(table, [ACME, GLOBEX])).fetchall() == [(ACME,)], name
