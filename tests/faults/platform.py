@@ -104,10 +104,10 @@ class Platform:
     def log(self) -> Path:
         return self.directory / "log"
 
-    async def until_logged(self, words: str, after: int) -> None:
-        """Look until some process has logged it, in what follows so many bytes."""
+    async def until_logged(self, after: int, *words: str) -> None:
+        """Look until some process has logged one of these, in what follows so many bytes."""
         async with asyncio.timeout(PATIENCE):
-            while words not in self.log.read_bytes()[after:].decode():  # noqa: ASYNC110 - other processes set no event here
+            while not any(each.encode() in self.log.read_bytes()[after:] for each in words):  # noqa: ASYNC110 - it sets no event
                 await asyncio.sleep(0.05)
 
     def forget_deaths(self) -> None:

@@ -14,6 +14,8 @@ from tests.worker.ai.wire import Wire, answer, completion, serve
 
 WORKERS = ("worker.job_leased", "worker.attempt_started", "worker.attempt_called", "worker.attempt_ended")
 APIS = ("api.job_leased", "api.report_received", "api.report_appended")
+REFUSED = ("A job was lost to its lease", "The job is over already")
+"""What a worker says whose report the ledger refuses; which of them depends on how much it has read since."""
 OPEN_WORK = "SELECT count(*) FROM runtime.jobs"
 
 
@@ -72,9 +74,14 @@ async def test_the_api_dies_at_each_boundary_of_a_job(gesta: Platform, wire: Wir
 
 
 async def test_postgresql_dies_at_each_boundary_of_both(gesta: Platform, wire: Wire) -> None:
+    """Again until all of them were come to: who comes to one while it is still dead from another kills nobody."""
     gesta.arm(*WORKERS, *APIS, victim=gesta.postmaster)
-    started = await gesta.client.start("both", {"n": 1})
-    await assert_ended_once(gesta, wire, started.id)
+    for _ in WORKERS + APIS:
+        wire.asked.clear()
+        started = await gesta.client.start("both", {"n": 1})
+        await assert_ended_once(gesta, wire, started.id)
+        if not gesta.armed:
+            break
     assert gesta.armed == []
     assert (gesta.api.deaths, gesta.projector.deaths, gesta.worker.deaths) == (0, 0, 0)
 
@@ -95,9 +102,10 @@ async def test_a_worker_stopped_past_its_lease_is_refused_by_its_fence(gesta: Pl
             wire.arrived.clear()
     async with gesta.another_worker():
         attempts = await assert_ended_once(gesta, wire, started.id)
-        written = gesta.log.stat().st_size
+        topics, written = await gesta.topics(started.id), gesta.log.stat().st_size
         os.kill(first, signal.SIGCONT)
-        await gesta.until_logged("A job was lost to its lease", written)
+        await gesta.until_logged(written, *REFUSED)
+    assert await gesta.topics(started.id) == topics
     assert [(attempt["error_details"] or {}).get("type") for attempt in attempts] == ["lease_lost", None]
     assert await gesta.attempts(started.id) == attempts
     assert gesta.worker.deaths == 0
