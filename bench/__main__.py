@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import append, hot_stream, http, project, read, replay, steps
+from bench import ai_overhead, append, hot_stream, http, project, read, replay, steps
 from bench.figures import Lost, Result
 from bench.sizes import FULL, QUICK, Sizes
 from bench.stage import Stage, machine, stage
@@ -18,6 +18,7 @@ BENCHES: dict[str, Callable[[Stage, Sizes], Result]] = {
     "replay": replay.bench,
     "http": http.bench,
     "steps": steps.bench,
+    "ai_overhead": ai_overhead.bench,
 }
 
 

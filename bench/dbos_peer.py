@@ -22,16 +22,18 @@ class NotThere(Exception):
     """Why the peer cannot be measured here."""
 
 
-def python() -> Path:
-    """A Python that has the package. Raises NotThere."""
+def python(*, install: bool) -> Path:
+    """A Python that has the package, fetched if it is not there and may be. Raises NotThere."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = cache / "gesta-bench" / f"dbos-{sys.version_info.major}.{sys.version_info.minor}"
     program = home / "bin" / "python"
     if not _has_it(program):
+        if not install:
+            raise NotThere(f"{PACKAGE} is not installed")
         try:
             venv.create(home, with_pip=True, clear=True)
-            install = [str(program), "-m", "pip", "install", "--quiet", PACKAGE]
-            subprocess.run(install, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+            command = [str(program), "-m", "pip", "install", "--quiet", PACKAGE]
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
         except (OSError, subprocess.SubprocessError) as error:
             said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
             raise NotThere(f"{PACKAGE} could not be installed: {said[-1] if said else error}") from error
@@ -68,10 +70,12 @@ class Peer:
 
 
 @contextmanager
-def peer(on: Stage) -> Iterator[Peer]:
+def peer(on: Stage, *, install: bool) -> Iterator[Peer]:
     """On the same server, in a database of its own. Raises NotThere."""
     url = on.superuser(DATABASE)
-    with subprocess.Popen([python(), "-P", PROGRAM, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [python(install=install), "-P", PROGRAM, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield Peer(process)
         finally:

@@ -26,7 +26,7 @@ from examples.server import Server
 SLUG = "bench"
 PERMISSIONS = ("executions:start", "executions:read", "approvals:read", "approvals:decide")
 PATIENCE = 30.0
-WARM = 200
+WARM = 50
 
 
 @dataclass

@@ -25,6 +25,10 @@ class Sizes:
     peer_workflows: int = 320
     ai_calls: int = 600
     ai_in_flight: int = 200
+    ai_delay: float = 2.0
+    """Seconds: a short answer of a real model."""
+    peer_is_installed: bool = True
+    """Whether a peer that is not there may be fetched."""
     callers: int = 128
     clients: int = 32
 

@@ -18,6 +18,7 @@ from runtime.settings import load_settings
 from store.jobs import LeasedJob
 from worker.ai.registry import Providers
 from worker.leases import Leasing
+from worker.worker import Worker
 
 MARK = 5.0
 IN_FLIGHT = (1, 32, 128)
@@ -42,7 +43,10 @@ class Steps:
 
         async def work() -> float:
             url, providers = self._on.addresses.system, Providers(load_settings())
-            async with at_work(url, ledger, three_steps(), providers, {STEP: step}, Leasing(max(in_flight, 16))) as shop:
+            leasing = Leasing(max(in_flight, 16))
+            async with at_work(
+                url, ledger, three_steps(), providers, lambda acting: Worker(acting, providers, {STEP: step}, leasing)
+            ) as shop:
                 await shop.executions(WARM, min(in_flight, WARM))
                 rate, seconds = await shop.executions(count, in_flight)
             self.medians[name].append(median(seconds))
@@ -80,7 +84,7 @@ def bench(on: Stage, sizes: Sizes) -> Result:
         ]
         theirs = []
         try:
-            peer = stack.enter_context(dbos_peer.peer(on))
+            peer = stack.enter_context(dbos_peer.peer(on, install=sizes.peer_is_installed))
         except dbos_peer.NotThere as error:
             notes.append(f"DBOS Transact is not measured: {error}")
         else:

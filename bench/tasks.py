@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,8 +19,6 @@ from runtime.ids import new_id
 from store.command import Command, Done
 from worker.acting import Acting
 from worker.ai_runner import ProvidersOf
-from worker.leases import Leasing
-from worker.tasks import Task
 from worker.worker import Worker, open_worker
 
 STEPS = 3
@@ -98,27 +96,28 @@ class Workshop:
             raise RuntimeError(f"an execution {status}")
         return time.perf_counter() - begun
 
-    async def executions(self, count: int, in_flight: int) -> tuple[float, list[float]]:
-        """So many, so many at a time: how many a second, and the seconds of each."""
+    async def executions(self, count: int, in_flight: int, over: float = 0.0) -> tuple[float, list[float]]:
+        """So many, so many at a time: how many a second, and the seconds of each. `over`: seconds in which the callers begin."""
         numbers = iter(range(count))
 
-        async def caller() -> list[float]:
+        async def caller(pause: float) -> list[float]:
+            await asyncio.sleep(pause)
             return [await self.execution({"amount": number}) for number in numbers]
 
         begun = time.perf_counter()
-        each = await asyncio.gather(*[caller() for _ in range(in_flight)])
+        each = await asyncio.gather(*[caller(over * n / in_flight) for n in range(in_flight)])
         return count / (time.perf_counter() - begun), [seconds for one in each for seconds in one]
 
 
 @asynccontextmanager
 async def at_work(
-    url: str, ledger: UUID, definition: Json, providers: ProvidersOf, tasks: Mapping[str, Task], leasing: Leasing
+    url: str, ledger: UUID, definition: Json, providers: ProvidersOf, make: Callable[[Acting], Worker]
 ) -> AsyncIterator[Workshop]:
-    """`url`: of a login as gesta_system."""
-    async with open_worker(url, Engine(CelEvaluator()), providers) as made:
-        shop = Workshop(made.acting, ledger)
+    """`url`: of a login as gesta_system. `make`: the worker, which acts by what it is given."""
+    async with open_worker(url, Engine(CelEvaluator()), providers) as opened:
+        shop = Workshop(opened.acting, ledger)
         await shop.publish(definition)
-        worker, stop = Worker(shop.acting, providers, tasks, leasing), asyncio.Event()
+        worker, stop = make(shop.acting), asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(worker.run(stop))
             try:

@@ -26,7 +26,9 @@ def worker(
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     with resolve(settings) as addresses:
-        asyncio.run(_run(addresses.system, addresses.listen, Leasing(concurrency, lease_seconds, drain_seconds)))
+        import uvloop
+
+        uvloop.run(_run(addresses.system, addresses.listen, Leasing(concurrency, lease_seconds, drain_seconds)))
 
 
 async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
