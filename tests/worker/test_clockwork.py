@@ -116,6 +116,9 @@ async def test_commands_of_yesterday_are_forgotten(database: Database) -> None:
         ((before,),) = home.sql("SELECT count(*) FROM runtime.commands")
         assert await forget_commands(worker.acting) == 60.0
         assert home.sql("SELECT count(*) FROM runtime.commands") == [(before,)]
-        home.sql("UPDATE runtime.commands SET created_at = created_at - interval '2 days'")
+        home.sql("UPDATE runtime.commands SET created_at = created_at - interval '23 hours 50 minutes'")
+        await forget_commands(worker.acting)
+        assert home.sql("SELECT count(*) FROM runtime.commands") == [(before,)], "keys are kept for 24 hours"
+        home.sql("UPDATE runtime.commands SET created_at = created_at - interval '20 minutes'")
         await forget_commands(worker.acting)
         assert home.sql("SELECT count(*) FROM runtime.commands") == [(0,)]
