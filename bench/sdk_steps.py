@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 from bench.client import Client
 from bench.figures import Lost
-from bench.http import Api, our_api
+from bench.http import Api
 from bench.tasks import STEP, three_steps
 from client import AsyncClient, Worker
 
@@ -39,7 +38,7 @@ class SdkShop:
             clients = [await Client.connect(self._api.port, self._api.key) for _ in range(in_flight)]
             for client in clients:
                 stack.push_async_callback(client.close)
-            await self._through(clients, WARM)
+            await self._through(clients, min(WARM, count))
             begun = time.perf_counter()
             seconds = await self._through(clients, count)
             rate = count / (time.perf_counter() - begun)
@@ -62,9 +61,3 @@ class SdkShop:
         if ended["status"] != "completed":
             raise Lost(f"an execution of three steps is {ended['status']}")
         return time.perf_counter() - begun
-
-
-@contextmanager
-def sdk_shop(clients: int) -> Iterator[SdkShop]:
-    with our_api(clients) as api:
-        yield SdkShop(api)

@@ -4,9 +4,9 @@ import asyncio
 import os
 import platform
 import tempfile
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +32,16 @@ DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 class Stage:
     server: EmbeddedServer
     addresses: Addresses
+    props: ExitStack
+    """What benches share from when it is first needed; it goes with the stage."""
+    shared: dict[str, Any] = field(default_factory=dict)
+
+    def share(self, name: str, make: Callable[[], AbstractContextManager[T]]) -> T:
+        """The one of that name, made if it is not there."""
+        if name not in self.shared:
+            self.shared[name] = self.props.enter_context(make())
+        found: T = self.shared[name]
+        return found
 
     def superuser(self, dbname: str) -> str:
         return self.server.url("postgres", dbname)
@@ -53,7 +63,8 @@ def stage() -> Iterator[Stage]:
                 if found != (wanted,):
                     raise RuntimeError(f"{name} is {found}, not {wanted}: these would not be figures of a durable server")
         run(prepare(addresses))
-        yield Stage(server, addresses)
+        with ExitStack() as props:
+            yield Stage(server, addresses, props)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

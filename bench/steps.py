@@ -8,8 +8,9 @@ from statistics import median
 
 from bench import dbos_peer
 from bench.figures import Contender, Ratio, Result, best, in_turn
+from bench.http import our_api
 from bench.ledgers import open_ledgers
-from bench.sdk_steps import SdkShop, sdk_shop
+from bench.sdk_steps import SdkShop
 from bench.sizes import Sizes
 from bench.stage import Stage, run
 from bench.tasks import STEP, at_work, three_steps
@@ -47,7 +48,7 @@ class Steps:
             async with at_work(
                 url, ledger, three_steps(), providers, lambda acting: Worker(acting, providers, {STEP: step}, leasing)
             ) as shop:
-                await shop.executions(WARM, min(in_flight, WARM))
+                await shop.executions(min(WARM, count), min(in_flight, WARM))
                 rate, seconds = await shop.executions(count, in_flight)
             self.medians[name].append(median(seconds))
             return rate
@@ -77,7 +78,7 @@ def bench(on: Stage, sizes: Sizes) -> Result:
             Contender(name := f"in process, {in_flight} in flight", partial(steps.in_process, name, in_flight, count))
             for in_flight, count in counts.items()
         ]
-        shop = stack.enter_context(sdk_shop(sizes.clients))
+        shop = SdkShop(our_api(on, sizes.clients))
         sdk = [
             Contender(name := f"SDK over HTTP, {n} in flight", partial(steps.sdk, name, shop, n, counts[n]))
             for n in IN_FLIGHT[:2]
