@@ -1,0 +1,99 @@
+"""The whole story, told once as rows: each column that an event sets, or no longer sets, is seen here.
+
+What the rows mean is tested by name in test_tables. After a change that is meant, and read in the diff::
+
+    GESTA_WRITE_EXPECTED=1 python -m pytest tests/projections/test_every_column.py
+"""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from psycopg import AsyncConnection, sql
+
+from domain.approval import ApprovalDecided, ApprovalRequested
+from domain.envelope import PLATFORM
+from domain.execution import ExecutionStarted
+from domain.tenant import TenantChanged, TenantCreated
+from domain.user import UserRegistered
+from projections.projector import Projector
+from projections.registry import TABLES
+from tests.projections.story import ACME, ANN, BOB, BY_ANN, Ledgers, an_id, asked, started
+
+EXPECTED = Path(__file__).with_name("every_column.jsonl")
+OF_THE_PLATFORM = {"tenants", "users", "permissions"}
+ALL = sql.SQL("SELECT to_jsonb(t) FROM projections.{} t")
+OURS = sql.SQL("SELECT to_jsonb(t) FROM projections.{} t WHERE tenant_id = {}")
+
+
+NEVER_FILLED = {
+    "approval_decisions.revoked_at",
+    "approval_requests.escalation_rules",
+    "users.last_login_at",
+    "workflow_executions.scheduled_at",
+}
+"""By no event that there is."""
+
+
+async def everything(ledgers: Ledgers) -> None:
+    """The story, and what it leaves out: fields that are seldom set."""
+    await ledgers.everything()
+    initech = TenantCreated("initech", "Initech", {}, "initech.example", "Software", "bills@initech.example")
+    await ledgers.append(
+        PLATFORM,
+        (an_id("initech"), initech),
+        (an_id("initech"), TenantChanged({"subscription_status": "trial"})),
+        (an_id("eve"), UserRegistered("eve@initech.example", "Eve", "https://initech.example/eve.png")),
+    )
+    stream, start = started("a child")
+    assert isinstance(start, ExecutionStarted)
+    entered, (request, event) = asked("a child")
+    assert isinstance(event, ApprovalRequested)
+    parent = an_id("acme 1")
+    decision = ApprovalDecided(an_id("for Bob"), ANN, "approve", "approve", on_behalf_of=BOB)
+    by = replace(BY_ANN, on_behalf_of=BOB, causation_id=an_id("a cause"), reason="Bob is away")
+    await ledgers.append(
+        ACME,
+        (stream, replace(start, trigger_type="child", trigger_data={"node": "call"}, parent_execution_id=parent)),
+        entered,
+        (request, replace(event, description="Three days", priority=7)),
+        (request, decision),
+        envelope=by,
+    )
+
+
+async def rows(conn: AsyncConnection[Any], name: str) -> list[dict[str, Any]]:
+    table = sql.Identifier(name)
+    statement = ALL.format(table) if name in OF_THE_PLATFORM else OURS.format(table, ACME)
+    return [row[0] for row in await (await conn.execute(statement)).fetchall()]
+
+
+async def test_every_column_of_every_row_is_as_it_was(
+    ledgers: Ledgers, system: AsyncConnection[Any], projector: Projector
+) -> None:
+    await everything(ledgers)
+    await projector.catch_up()
+    await system.execute("SET TIME ZONE 'UTC'")
+    told = []
+    for table in TABLES:
+        found = await rows(system, table.name)
+        lines = [json.dumps({"table": table.name, **row}, sort_keys=True, ensure_ascii=False) for row in found]
+        assert lines, f"{table.name} is empty: nothing is shown"
+        told += sorted(lines)
+    if "GESTA_WRITE_EXPECTED" in os.environ:
+        EXPECTED.write_text("\n".join(told) + "\n")
+    expected = EXPECTED.read_text().splitlines()
+    assert [json.loads(line) for line in told] == [json.loads(line) for line in expected]
+
+
+async def test_the_story_fills_every_column(ledgers: Ledgers, system: AsyncConnection[Any], projector: Projector) -> None:
+    """Else a line that sets it could go, and nobody would see."""
+    await everything(ledgers)
+    await projector.catch_up()
+    empty = set()
+    for table in TABLES:
+        found = await rows(system, table.name)
+        empty |= {f"{table.name}.{column}" for column in table.columns if all(row[column] is None for row in found)}
+    assert empty == NEVER_FILLED
