@@ -2,11 +2,18 @@
 
 from typing import Any
 
+import pytest
 from psycopg import AsyncConnection, sql
 
+from domain.envelope import PLATFORM
+from domain.facts import Event
+from domain.permission import PermissionRegistered
+from domain.tenant import TenantChanged, TenantCreated, TenantSuspended
+from domain.user import UserChanged, UserRegistered
+from projections.faults import faults
 from projections.projector import Projector
 from tests.conftest import Database
-from tests.projections.story import ACME, GLOBEX, Ledgers, an_id
+from tests.projections.story import ACME, ANN, GLOBEX, Ledgers, an_id
 
 TABLES = """
 SELECT n.nspname, c.relname, c.relrowsecurity AND c.relforcerowsecurity, has_table_privilege('gesta_api', c.oid, 'SELECT'),
@@ -23,6 +30,9 @@ SELECT p.oid::regproc::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pron
 A_JOB = """
 INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, max_attempts, created_at, updated_at)
 VALUES (%s, %s, 'resize', 'ready', now(), 0, 1, now(), now())
+"""
+NAMES = """
+SELECT (SELECT array_agg(name || is_active) FROM projections.tenants), (SELECT array_agg(display_name) FROM projections.users)
 """
 OF_THE_PLATFORM = {"tenants", "users", "permissions"}
 
@@ -66,3 +76,31 @@ async def test_with_one_tenant_set_nothing_of_another_is_seen_in_any_table(
             there = await (await superuser.execute(table, [ACME, GLOBEX])).fetchall()
             assert {row[0] for row in there} == {ACME, GLOBEX}, f"nothing is shown by {schema}.{name}"
             assert await (await api.execute(table, [ACME, GLOBEX])).fetchall() == [(ACME,)], name
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        TenantCreated("ours", "Ours", {}),
+        TenantChanged({"name": "Ours"}),
+        TenantSuspended(),
+        UserRegistered("new@globex.example", "New"),
+        UserChanged({"display_name": "Ours"}),
+        PermissionRegistered("all:all", "all", "all", "Everything"),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+async def test_a_tenants_ledger_changes_nothing_of_the_platforms(
+    event: Event, database: Database, ledgers: Ledgers, system: AsyncConnection[Any], projector: Projector
+) -> None:
+    """It stops at such an event, which no command makes; the others go on."""
+    await ledgers.append(
+        PLATFORM, (GLOBEX, TenantCreated("globex", "Globex", {})), (ANN, UserRegistered("ann@acme.example", "Ann"))
+    )
+    stream = (
+        ANN if isinstance(event, UserChanged) else GLOBEX if isinstance(event, TenantChanged | TenantSuspended) else an_id("new")
+    )
+    await ledgers.append(ACME, (stream, event))
+    await projector.catch_up()
+    assert list(await faults(system)) == [ACME]
+    assert await (await system.execute(NAMES)).fetchone() == (["Globextrue"], ["Ann"])
