@@ -91,7 +91,7 @@ async def test_with_one_tenant_set_nothing_of_another_is_seen_in_any_table(
     ids=lambda event: type(event).__name__,
 )
 async def test_a_tenants_ledger_changes_nothing_of_the_platforms(
-    event: Event, database: Database, ledgers: Ledgers, system: AsyncConnection[Any], projector: Projector
+    event: Event, ledgers: Ledgers, system: AsyncConnection[Any], projector: Projector
 ) -> None:
     """It stops at such an event, which no command makes; the others go on."""
     await ledgers.append(
