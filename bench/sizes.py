@@ -25,8 +25,8 @@ class Sizes:
     peer_workflows: int = 320
     ai_calls: int = 600
     ai_in_flight: int = 200
-    ai_delay: float = 2.0
-    """Seconds: a short answer of a real model."""
+    ai_delays: tuple[float, ...] = (2.0, 5.0)
+    """Seconds that the model takes: a short answer, and a usual one."""
     peer_is_installed: bool = True
     """Whether a peer that is not there may be fetched."""
     callers: int = 128
