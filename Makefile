@@ -16,7 +16,7 @@ run: $(READY) ## the platform, with its own PostgreSQL, until Ctrl-C
 	$(BIN)/gesta up
 
 test: $(READY) ## all tests, on a real PostgreSQL
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 lint: $(READY) ## style, format, and which room may import which
 	$(BIN)/ruff check

@@ -15,6 +15,7 @@ lives as long as the session. It does not sync to disk; a test about durability 
 
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +28,17 @@ from psycopg import sql
 from runtime import migrations
 from runtime.postgres import EmbeddedServer, embedded
 
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
+"""Bytes. The servers and databases of a whole run take about a quarter of it."""
 TEMPLATE = "gesta_template"
 NUMBERS = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Temporary directories lie in memory where there is room: a database is cloned there in a tenth of the time."""
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
     """A server for this worker. GESTA_POSTGRES_BIN chooses another version than the wheel's."""
     chosen = os.environ.get("GESTA_POSTGRES_BIN")
     home = tmp_path_factory.mktemp("postgres")
-    parameters = {"synchronous_commit": "off", "autovacuum": "off", "max_wal_size": "4GB"}
+    parameters = {"synchronous_commit": "off", "autovacuum": "off", "max_wal_size": "512MB"}
     with embedded(home, bin_directory=Path(chosen) if chosen else None, parameters=parameters, durable=False) as server:
         yield server
 
