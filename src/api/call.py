@@ -1,10 +1,12 @@
 """One authenticated request: how a route gives a command, and how it asks a question."""
 
+import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
 from starlette.requests import Request
@@ -13,7 +15,7 @@ from starlette.responses import Response
 from api import answers, headers
 from api.listing import Listing
 from api.positions import Position
-from api.problems import Problem, not_found
+from api.problems import Problem, from_exception, not_found
 from api.reads import Question, Read, Row, freshness_headers
 from api.services import Services
 from api.session import Session
@@ -25,6 +27,10 @@ from store.command import Command, Done
 
 log = logging.getLogger(__name__)
 
+MOST_AT_ONCE = 32
+"""Commands of one request that are under way together: the others of the ledger are to have their turn."""
+
+T = TypeVar("T")
 Decide = Callable[[View, Rights], Decided]
 """A decision for somebody with these rights."""
 
@@ -88,6 +94,29 @@ class Call:
 
         return await self.services.handler.handle(self.to_command(self.tenant_id, name, about, key_suffix), checked)
 
+    async def each(
+        self, items: Sequence[T], about: str, command: Callable[[T, str], Awaitable[Done]], told: Callable[[Done], Json]
+    ) -> Response:
+        """Many commands in one request: one result per item, in their order. What refuses one does not stop the others.
+
+        `command` is given an item and its key suffix; `told`: what is said of one that was done.
+        """
+        self.to_command(self.tenant_id, about, About(about))  # a wrong header is no item's fault
+        free = asyncio.Semaphore(MOST_AT_ONCE)
+
+        async def one(number: int, item: T) -> Json:
+            async with free:
+                try:
+                    return told(await command(item, f"/{number}"))
+                except Exception as error:
+                    problem = from_exception(error)
+                    if problem is None:
+                        raise
+                    return {"status": problem.status, "problem": problem.document(self.request.scope["request_id"])}
+
+        results = await asyncio.gather(*(one(number, item) for number, item in enumerate(items)))
+        return answers.answer({"items": results})
+
     async def platform_command(
         self,
         name: str,
@@ -137,7 +166,7 @@ class Call:
             name,
             self.envelope(),
             command_id=None if key is None else uuid5(self.session.key_id, key + key_suffix),
-            request_hash=None if key is None else self._request_hash(),
+            request_hash=None if key is None else self._request_hash,
             occurred_at=headers.occurred_at(self.request),
             expect={} if version is None or about.id is None else {about.id: version},
             resource=about.resource,
@@ -163,6 +192,7 @@ class Call:
         """Who asks, and when by the clock: a backdated command needs a key that is valid now."""
         return replace(self.session.caller, asked_at=self.services.clock.now())
 
+    @cached_property
     def _request_hash(self) -> bytes:
         request = self.request
         digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode())

@@ -1,6 +1,5 @@
 """Executions: start them, watch them, steer them."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,24 +8,23 @@ from fastapi import Body as Default
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from api import answers
 from api.call import About
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Name, Object, Priority, Reason
-from api.problems import Problem, from_exception
+from api.problems import Problem
 from api.queries import executions as queries
 from api.routing import query, router
 from domain.access import Rights
-from domain.facts import Decided, Invalid, Json, View
+from domain.facts import Decided, Invalid, View
 from engine import engine as workflows
 from engine.engine import Engine
+from store.command import Done
 
 routes = router("executions")
 
 MAX_WAIT = 60
 MAX_BULK = 1_000
-BULK_IN_FLIGHT = 32
 BusinessKey = Annotated[str, Field(min_length=1, max_length=255)]
 
 
@@ -88,29 +86,14 @@ async def start(call: Calling, body: Start) -> Response:
 @routes.post("/executions/bulk", **documented("Start many executions", "One result per item, in their order"))
 async def bulk(call: Calling, body: Bulk) -> Response:
     """A refused item does not stop the others. A result has a `status` and, if refused, a `problem`."""
-    free = asyncio.Semaphore(BULK_IN_FLIGHT)
-    call.to_command(call.tenant_id, "execution.start", About("execution"))  # a wrong header is no item's fault
+    correlation_id = call.envelope().correlation_id
 
-    async def one(number: int, item: BulkItem) -> Json:
+    async def one(item: BulkItem, key_suffix: str) -> Done:
         wanted = Start(workflow_key=body.workflow_key, business_key=item.business_key, input=item.input)
-        async with free:
-            try:
-                done = await call.decide(
-                    "execution.start",
-                    "executions:start",
-                    _start(call.services.engine, wanted, call.envelope().correlation_id),
-                    About("execution"),
-                    key_suffix=f"/{number}",
-                )
-            except Exception as error:
-                problem = from_exception(error)
-                if problem is None:
-                    raise
-                return {"status": problem.status, "problem": problem.document(call.request.scope["request_id"])}
-        return {"status": 201, "execution": done.result}
+        decide = _start(call.services.engine, wanted, correlation_id)
+        return await call.decide("execution.start", "executions:start", decide, About("execution"), key_suffix)
 
-    results = await asyncio.gather(*(one(number, item) for number, item in enumerate(body.items)))
-    return answers.answer({"items": results})
+    return await call.each(body.items, "execution", one, lambda done: {"status": 201, "execution": done.result})
 
 
 @routes.get("/executions", **paged("List executions", queries.EXECUTIONS))

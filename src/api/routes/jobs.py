@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from api import answers
 from api.call import About
 from api.documented import Calling, documented, paged
 from api.job_desk import Wish
-from api.models import Body, Name
+from api.models import Body, Id, Name
 from api.problems import Problem
 from api.queries.jobs import DEAD_JOBS
 from api.routing import router
@@ -26,6 +26,7 @@ from engine import jobs as work
 from engine.nodes.task import OWN
 from runtime.failpoints import failpoint
 from store import jobs
+from store.command import Done
 from store.errors import LeaseLost
 from store.jobs import Lease, LeasedJob
 
@@ -72,6 +73,31 @@ class Fail(Held):
     error: Error
 
 
+class Report(Held):
+    """What became of one job: its `output`, or the `error` of the attempt."""
+
+    id: Id
+    output: Any = None
+    error: Error | None = None
+
+
+class Reports(Body):
+    reports: Annotated[list[Report], Field(min_length=1, max_length=MAX_JOBS)]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "reports": [
+                        {"id": "0198c0de-0000-7000-8000-000000000001", "fence": 1, "output": {"url": "b.png"}},
+                        {"id": "0198c0de-0000-7000-8000-000000000002", "fence": 1, "error": {"type": "Timeout"}},
+                    ]
+                }
+            ]
+        }
+    )
+
+
 @routes.post("/jobs/lease", **documented("Lease jobs", "The jobs; none when the time is over", unrecorded=True))
 async def lease(call: Calling, body: Ask) -> Response:
     """Waits for the first job, up to `wait_seconds`. A job that nobody reports on comes back when its lease runs out."""
@@ -115,16 +141,28 @@ async def release(call: Calling, id: UUID, body: Held) -> Response:
 
 @routes.post("/jobs/{id}/complete", **documented("Complete a job", "The job and its execution"))
 async def complete(call: Calling, id: UUID, body: Complete) -> Response:
-    engine = call.services.engine
-    return await _report(call, "complete", id, body, lambda view, job: work.complete_job(view, engine, job, body.output))
+    done = await _report(call, id, body.fence, body.output)
+    return call.answer(done, call.tenant_id, versioned="execution")
 
 
 @routes.post("/jobs/{id}/fail", **documented("Report that a job failed", "The job and its execution"))
 async def fail(call: Calling, id: UUID, body: Fail) -> Response:
     """Whether it is tried again is for its node's `retry` to say; an error that is not `retryable` never is."""
-    failure = Failure(body.error.type, body.error.message, body.error.retryable)
-    engine, jitter = call.services.engine, random.random()
-    return await _report(call, "fail", id, body, lambda view, job: work.fail_job(view, engine, job, failure, jitter=jitter))
+    done = await _report(call, id, body.fence, error=body.error)
+    return call.answer(done, call.tenant_id, versioned="execution")
+
+
+@routes.post("/jobs/report", **documented("Report on many jobs", "One result per report, in their order"))
+async def report(call: Calling, body: Reports) -> Response:
+    """A refused report does not stop the others. A result has a `status`, and `job` and `execution`; if refused, a `problem`."""
+    for number, each in enumerate(body.reports):
+        if each.error is not None and "output" in each.model_fields_set:
+            raise Problem.at(f"/reports/{number}/output", "excluded", "A report has an output or an error, not both.")
+
+    async def one(each: Report, key_suffix: str) -> Done:
+        return await _report(call, each.id, each.fence, each.output, each.error, key_suffix)
+
+    return await call.each(body.reports, "job", one, lambda done: {"status": 200, **done.result})
 
 
 @routes.get("/jobs", **paged("List the jobs that were given up", DEAD_JOBS))
@@ -143,23 +181,29 @@ async def retry(call: Calling, id: UUID) -> Response:
     return answers.answer({"id": id, "state": "ready"})
 
 
-async def _report(call: Calling, verb: str, id: UUID, body: Held, decide: Callable[[View, LeasedJob], Decided]) -> Response:
+async def _report(
+    call: Calling, id: UUID, fence: int, output: Json = None, error: Error | None = None, key_suffix: str = ""
+) -> Done:
     """A worker's report, as a command. A repeated one is known by its key, although its job is gone."""
-    job = await _held(call, id, body.fence)
+    engine, jitter = call.services.engine, random.random()
+    job = await _held(call, id, fence)
 
-    def checked(view: View, _who: Rights) -> Decided:
+    def decide(view: View, _who: Rights) -> Decided:
         if job is None:
             raise LeaseLost
         try:
-            return decide(view, job)
+            if error is None:
+                return work.complete_job(view, engine, job, output)
+            return work.fail_job(view, engine, job, Failure(error.type, error.message, error.retryable), jitter=jitter)
         except work.ActivationClosed:  # and so the job is gone
             raise LeaseLost from None
 
     failpoint("api.report_received")
-    response = await call.command(f"job.{verb}", "jobs:work", checked, About("job", id), versioned="execution")
+    name = "job.complete" if error is None else "job.fail"
+    done = await call.decide(name, "jobs:work", decide, About("job", id), key_suffix)
     failpoint("api.report_appended")
-    call.services.desk.forget(Lease(call.tenant_id, id, body.fence))
-    return response
+    call.services.desk.forget(Lease(call.tenant_id, id, fence))
+    return done
 
 
 async def _held(call: Calling, id: UUID, fence: int) -> LeasedJob | None:
