@@ -14,6 +14,7 @@ from runtime.pools import Pool
 from store import jobs
 from store.hints import JOBS
 from store.jobs import Lease, LeasedJob
+from store.lapse_hints import LapseHints
 
 CHANNEL = JOBS
 MOST_REMEMBERED = 10_000
@@ -51,6 +52,7 @@ class JobDesk:
         self._pool = pool
         self._places: dict[UUID, list[_Place]] = {}
         self._handed_out: dict[Lease, LeasedJob] = {}
+        self._lapse_hints = LapseHints()
         self._closing = False
 
     def handed_out(self, lease: Lease) -> LeasedJob | None:
@@ -125,6 +127,8 @@ class JobDesk:
         """What there is; where there is nothing, the seconds until there will be."""
         async with self._pool.connection() as connection:
             found = await jobs.lease(connection, wish.types, wish.most, wish.seconds, wish.worker_id, tenant_id=wish.tenant_id)
+            if found:
+                await self._lapse_hints.leased(connection, wish.seconds)
             if found or not look_ahead:
                 return found, None
             return found, await jobs.seconds_to_job(connection, wish.types, wish.tenant_id)

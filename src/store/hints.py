@@ -5,6 +5,7 @@ A hint that is lost does no harm: listeners sweep from time to time. So nobody w
     gesta_events  tenant ids: their ledgers have grown
     gesta_jobs    tenant:type of jobs that can be leased now or later; without a type: jobs that were handed back
     gesta_timers  moments, RFC 3339: when new timers are due
+    gesta_leases  in how many seconds from now leases end that nobody may know of yet
 
 A payload is names with commas between them. An empty one says: look everywhere.
 """
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 EVENTS = "gesta_events"
 JOBS = "gesta_jobs"
 TIMERS = "gesta_timers"
+LEASES = "gesta_leases"
 NOTIFY = "SELECT pg_notify(%s, %s)"
 PAUSE = 0.01
 MOST_BYTES = 7_900

@@ -29,12 +29,23 @@ SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, ex
 # As strict as a fence: a lease that has run out is not brought back to life.
 HEARTBEAT = """
 UPDATE runtime.jobs j
-   SET lease_until = clock_timestamp() + coalesce(%b::double precision, j.lease_seconds) * interval '1 second',
-       lease_seconds = coalesce(%b::double precision, j.lease_seconds)
+   SET lease_until = clock_timestamp() + j.lease_seconds * interval '1 second'
   FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) AS asked (tenant_id, id, fence)
  WHERE j.tenant_id = asked.tenant_id AND j.id = asked.id AND j.state = 'leased' AND j.fence = asked.fence
    AND j.lease_until > clock_timestamp()
-RETURNING j.tenant_id, j.id, j.fence, j.lease_until
+RETURNING j.tenant_id, j.id, j.fence, j.lease_until, false
+"""
+
+# For another length, and whether the lease ends sooner by it.
+HEARTBEAT_FOR = """
+UPDATE runtime.jobs j
+   SET lease_until = clock_timestamp() + given.seconds * interval '1 second', lease_seconds = given.seconds
+  FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) AS asked (tenant_id, id, fence)
+  JOIN runtime.jobs before USING (tenant_id, id)
+ CROSS JOIN (VALUES (%b::double precision)) AS given (seconds)
+ WHERE j.tenant_id = asked.tenant_id AND j.id = asked.id AND j.state = 'leased' AND j.fence = asked.fence
+   AND j.lease_until > clock_timestamp()
+RETURNING j.tenant_id, j.id, j.fence, j.lease_until, j.lease_until < before.lease_until
 """
 
 # Nothing was begun: the lease does not count as an attempt.
@@ -129,6 +140,7 @@ DELETE FROM runtime.commands
 """
 
 NOTIFY_JOBS = "SELECT pg_notify('gesta_jobs', %s)"
+NOTIFY_LEASES = "SELECT pg_notify('gesta_leases', %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +229,14 @@ async def heartbeat(conn: Connection, one: Lease, seconds: float | None = None) 
 async def heartbeats(conn: Connection, leases: Sequence[Lease], seconds: float | None = None) -> dict[Lease, datetime]:
     """Prolong many. Those that are not in the answer are lost."""
     async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
-        await cursor.execute(HEARTBEAT, (seconds, seconds, *_columns(leases)), prepare=True)
-        return {Lease(*row[:3]): row[3] for row in await cursor.fetchall()}
+        if seconds is None:
+            await cursor.execute(HEARTBEAT, _columns(leases), prepare=True)
+        else:
+            await cursor.execute(HEARTBEAT_FOR, (*_columns(leases), seconds), prepare=True)
+        kept = await cursor.fetchall()
+    if seconds is not None and any(shortened for *_, shortened in kept):
+        await hint_lapse(conn, seconds)
+    return {Lease(*row[:3]): row[3] for row in kept}
 
 
 async def give_back(conn: Connection, leases: Sequence[Lease]) -> None:
@@ -233,6 +251,12 @@ async def give_back(conn: Connection, leases: Sequence[Lease]) -> None:
 async def surrender(conn: Connection, leases: Sequence[Lease]) -> None:
     """Let leases of jobs that were begun run out now. Leases that are lost are passed over."""
     await conn.execute(SURRENDER, _columns(leases), binary=True)
+    await hint_lapse(conn, 0)
+
+
+async def hint_lapse(conn: Connection, seconds: float) -> None:
+    """Say that a lease may run out in so many seconds from now. On this connection, so that it outlives who says it."""
+    await conn.execute(NOTIFY_LEASES, (f"{seconds:.3f}",))
 
 
 async def leased(conn: Connection, tenant_id: UUID, job_id: UUID) -> LeasedJob | None:

@@ -12,12 +12,12 @@ from uuid import UUID
 
 from psycopg import Error
 
-from store.hints import JOBS, TIMERS
+from store.hints import JOBS, LEASES, TIMERS
 from store.link import Link
 
 log = logging.getLogger(__name__)
 
-LISTEN = ("LISTEN gesta_jobs", "LISTEN gesta_timers")
+LISTEN = ("LISTEN gesta_jobs", "LISTEN gesta_timers", "LISTEN gesta_leases")
 RECONNECT_SECONDS = 1.0
 SWEEP_SECONDS = 10.0
 """How long to wait at most before looking without a hint."""
@@ -25,15 +25,20 @@ SWEEP_SECONDS = 10.0
 
 @dataclass(eq=False)
 class Interest:
-    """In jobs of some types, of one tenant or (None) of all; no types: in timers."""
+    """In what is said on a channel; of jobs, in those of some types, of one tenant or (None) of all."""
 
-    types: Collection[str]
+    channel: str
+    types: Collection[str] = ()
     tenant_id: UUID | None = None
     event: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def matches(self, channel: str, name: str) -> bool:
-        if channel != JOBS or not self.types:
-            return channel == TIMERS and not self.types
+    def hear(self, name: str) -> None:
+        if self.channel == LEASES:  # before the lease ends there is nothing to be found
+            asyncio.get_running_loop().call_later(float(name), self.event.set)
+        elif not self.event.is_set() and (self.channel != JOBS or self._wants(name)):
+            self.event.set()
+
+    def _wants(self, name: str) -> bool:
         tenant, _, type = name.partition(":")
         return self.tenant_id in (None, UUID(tenant)) and (not type or type in self.types)
 
@@ -48,20 +53,26 @@ class Wakeups:
     @contextmanager
     def jobs(self, types: Collection[str], tenant_id: UUID | None = None) -> Iterator[asyncio.Event]:
         """An event that is set when there may be such jobs. Clear it before looking."""
-        with self._interested(Interest(frozenset(types), tenant_id)) as event:
+        with self._interested(Interest(JOBS, frozenset(types), tenant_id)) as event:
             yield event
 
     @contextmanager
     def timers(self) -> Iterator[asyncio.Event]:
         """An event that is set when timers were set."""
-        with self._interested(Interest(())) as event:
+        with self._interested(Interest(TIMERS)) as event:
+            yield event
+
+    @contextmanager
+    def lapses(self) -> Iterator[asyncio.Event]:
+        """An event that is set when a lease may have run out that was not there at the last look."""
+        with self._interested(Interest(LEASES)) as event:
             yield event
 
     def hear(self, channel: str, name: str) -> None:
         """A name of a hint (see `store.hints`); this process's own need not go through the database."""
         for interest in self._interests:
-            if not interest.event.is_set() and interest.matches(channel, name):
-                interest.event.set()
+            if interest.channel == channel:
+                interest.hear(name)
 
     async def run(self) -> None:
         """Listen until cancelled. A lost connection is opened again, and everybody looks."""

@@ -18,6 +18,7 @@ from runtime.failpoints import failpoint
 from store import jobs
 from store.errors import Contended, LeaseLost, StoreError
 from store.jobs import Lease, LeasedJob
+from store.lapse_hints import LapseHints
 from store.wakeups import wait
 from worker.acting import OUT_OF_REACH, Acting
 
@@ -60,6 +61,7 @@ class Leases:
         self._running: dict[Lease, tuple[LeasedJob, asyncio.Task[None]]] = {}
         self._some_running = asyncio.Event()
         self._after_tenant = jobs.NOBODY
+        self._lapse_hints = LapseHints()
 
     @property
     def running(self) -> int:
@@ -107,6 +109,8 @@ class Leases:
             if stop.is_set():
                 await jobs.give_back(connection, [job.lease for job in leased])
                 return 0
+            if leased:
+                await self._lapse_hints.leased(connection, leasing.lease)
             self._begin(leased)
             return None if len(leased) == room else await jobs.seconds_to_job(connection, types)
 

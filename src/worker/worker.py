@@ -35,13 +35,13 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, and until what runs then has come to its end."""
         acting = self.acting
-        with acting.wakeups.timers() as timers_set:
+        with acting.wakeups.timers() as timers_set, acting.wakeups.lapses() as lapsing:
             listening = asyncio.create_task(acting.wakeups.run())
             try:
                 async with asyncio.TaskGroup() as group:
                     for turn, woken in (
                         (fire_timers, timers_set),
-                        (lapse_leases, asyncio.Event()),
+                        (lapse_leases, lapsing),
                         (forget_commands, asyncio.Event()),
                     ):
                         group.create_task(turn_by_turn(acting, turn, woken, stop))
