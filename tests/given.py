@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
+from domain.aggregates import AGGREGATES
 from domain.facts import Aggregate, Claim, Decided, Event, Fact, Fence, Job, Json, Refusal, RuleViolation, Timer
 
 S = TypeVar("S")
 TENANT_ID = UUID(int=0xA)
 MOMENT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+KINDS: dict[type[Event], Aggregate[Any]] = {event: aggregate for aggregate in AGGREGATES for event in aggregate.events}
 
 
 class NameTaken(RuleViolation):
@@ -49,6 +51,10 @@ class FactsView:
             state = aggregate.evolve(state, event)
         return state
 
+    def fold(self, stream_id: UUID) -> object:
+        """The state of a stream that has events, whatever it is of."""
+        return self.read(KINDS[type(self.events(stream_id)[0])], stream_id)
+
     def events(self, stream_id: UUID) -> list[Event]:
         return [fact.event for fact in self.facts if fact.stream_id == stream_id]
 
@@ -83,6 +89,8 @@ class Story:
             return replace(self, decided=Decided(), refusal=refusal)
         claims = tuple(sorted(kept | set(decided.claims), key=lambda claim: (claim.scope, claim.name)))
         view = replace(self.view, facts=self.view.facts + decided.facts, claims=claims)
+        for stream_id, state in decided.left.items():
+            assert state == view.fold(stream_id), "a decision's word on the state it leaves is what its facts come to"
         return Story(view, decided, jobs=self._jobs_after(decided), timers=self._timers_after(decided))
 
     def _check(self, fences: tuple[Fence, ...]) -> None:

@@ -6,7 +6,7 @@ not have a stream at hand: it then raises, the caller loads the stream and runs 
 nothing but compute.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
@@ -118,6 +118,9 @@ class Decided:
     dropped_timers: tuple[UUID, ...] = ()
     correlation_id: UUID | None = None
     """What the events belong to across systems, for commands whose envelope does not say: that of their execution."""
+    left: Mapping[UUID, Any] = field(default_factory=dict)
+    """The states in which these facts leave their streams, where the decision has evolved them itself; the others are folded
+    when the facts are appended."""
 
 
 class View(Protocol):

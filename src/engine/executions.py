@@ -225,7 +225,7 @@ def _record(view: View, execution_id: UUID, state: Execution, event: ExecutionPa
     after = evolve(state, event)
     correlation_id = None if state.started is None else state.started.correlation_id
     result = summary(execution_id, after, view.version(execution_id) + 1)
-    return Decided((Fact(execution_id, event),), result=result, correlation_id=correlation_id)
+    return Decided((Fact(execution_id, event),), result=result, correlation_id=correlation_id, left={execution_id: after})
 
 
 def _version(workflow: Workflow, wanted: int | None) -> int:

@@ -286,6 +286,7 @@ class Run:
             tuple(self.work.timers.values()),
             tuple(self.work.dropped_timers),
             None if self.state.started is None else self.state.started.correlation_id,
+            {self.execution_id: self.state},
         )
 
     @property

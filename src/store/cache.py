@@ -8,7 +8,7 @@ whoever comes next reads the stream's tail and goes on from there, and what was 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -53,6 +53,13 @@ class Tip:
                 state = aggregate.evolve(state, past.event)
             version, occurred_at = past.version, past.occurred_at
         return Tip(version, state, occurred_at, aggregate)
+
+    def left_in(self, state: Any, pasts: Sequence[Past], kinds: Kinds) -> Tip:
+        """The same, by a decision's word on what the fold comes to. On a stream of something else its word does not count."""
+        aggregate = kinds.get(type(pasts[0].event))
+        if aggregate is None or (self.version > 0 and self.aggregate is not aggregate):
+            return self.after(pasts, kinds)
+        return Tip(pasts[-1].version, state, pasts[-1].occurred_at, aggregate)
 
 
 @dataclass(slots=True, eq=False)

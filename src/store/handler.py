@@ -213,7 +213,7 @@ class Handler:
             events.append(NewEvent(fact.stream_id, topic_of(type(fact.event)), now, self._codec.encode(fact.event)))
             past = pasts.setdefault(fact.stream_id, [])
             past.append(Past(view.touched[fact.stream_id].version + len(past) + 1, now, fact.event))
-        left = {stream_id: view.touched[stream_id].after(past, self._states.kinds) for stream_id, past in pasts.items()}
+        left = {stream_id: self._tip_left(decision, stream_id, past) for stream_id, past in pasts.items()}
         entry = Entry(
             command_id,
             encode_envelope(_correlated(command.envelope, decided.correlation_id)),
@@ -241,6 +241,10 @@ class Handler:
         for one in written:
             one.line.chain(ticket, one.tip)
         return ticket
+
+    def _tip_left(self, decision: Decision, stream_id: UUID, pasts: list[Past]) -> Tip:
+        tip, left, kinds = decision.view.touched[stream_id], decision.decided.left, self._states.kinds
+        return tip.left_in(left[stream_id], pasts, kinds) if stream_id in left else tip.after(pasts, kinds)
 
     def _settled(self, command: Command, decision: Decision, written: list[Written], ticket: Ticket) -> None:
         """The writer has an answer, whether or not the caller still waits for it: the cache follows the ledger."""

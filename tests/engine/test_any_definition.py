@@ -251,6 +251,7 @@ def check_state(play: Workplace) -> None:
     execution = play.story.result.get("execution", play.story.result)  # of a command on the execution itself: the result
     assert execution["open"] == open_items(play.state)
     assert execution["status"] == play.state.status
+    assert play.story.decided.left == {EXECUTION_ID: play.state}
     assert execution["version"] == play.view.version(EXECUTION_ID)
     assert play.open or play.state.continuation or play.end is not None, "it waits for somebody or is over"
 

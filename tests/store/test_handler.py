@@ -10,9 +10,10 @@ import psycopg
 import pytest
 
 from domain.facts import Aggregate, Claim, Decided, Fact, Invalid, NotFound, PermissionDenied, View
-from domain.member import MEMBER
+from domain.member import MEMBER, Member, MemberAdded
 from domain.role import ROLE, Role, RoleChanged, RoleCreated, RoleDeleted
 from runtime.ids import new_id
+from store.cache import Tip
 from store.codec import Unencodable
 from store.command import Done
 from store.errors import (
@@ -25,8 +26,9 @@ from store.errors import (
     UnknownLedger,
     VersionMismatch,
 )
-from store.handler import Tuning, open_handler
-from tests.conftest import Database
+from store.handler import Decide, Tuning, open_handler
+from store.loader import Past
+from tests.conftest import Database, LeftIn
 from tests.store.handling import (
     NOON,
     Process,
@@ -123,6 +125,31 @@ async def test_a_stream_written_without_being_read_is_expected_all_the_same(
     assert versions(ledger, tenant, role_id) == [1, 2]
     assert (await process.handler.read(tenant, ROLE, role_id))[0].name == "blind"
     assert (await process.handler.handle(command(tenant), rename(UUID(done.result), "renamed"))).position == 4
+
+
+# States that decisions have folded themselves
+
+
+def create_left(role_id: UUID, left: Role) -> Decide:
+    return lambda _: Decided((Fact(role_id, RoleCreated("key", "Name", ())),), left={role_id: left})
+
+
+async def test_a_state_that_the_decision_has_folded_is_not_folded_again(process: Process, tenant: UUID) -> None:
+    role_id, left = uuid4(), Role(True, "key", "Name", None, frozenset())
+    await process.handler.handle(command(tenant), create_left(role_id, left))
+    state, version = await process.handler.read(tenant, ROLE, role_id)
+    assert (state is left, version) == (True, 1)
+
+
+async def test_a_decision_that_is_wrong_about_the_state_it_leaves_fails_its_test(process: Process, tenant: UUID) -> None:
+    with pytest.raises(AssertionError, match="a decision is wrong"):
+        await process.handler.handle(command(tenant), create_left(uuid4(), Role(True, "key", "Another", None, frozenset())))
+
+
+def test_a_state_left_on_a_stream_of_something_else_is_not_taken(no_state_is_taken_on_trust: LeftIn) -> None:
+    role, pasts = Tip(1, Role(True), NOON, ROLE), [Past(2, NOON, MemberAdded(uuid4(), (), 1))]
+    with pytest.raises(AssertionError):  # as where nothing is said of the state: such events do not go on from a role
+        no_state_is_taken_on_trust(role, Member(active=True), pasts, {MemberAdded: MEMBER})
 
 
 # Refusals
