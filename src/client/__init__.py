@@ -26,7 +26,7 @@ from client.errors import (
     Unavailable,
     VersionMismatch,
 )
-from client.models import Approval, Decided, Execution, Fault, Job, OpenItem, Page, Stands, Workflow
+from client.models import Approval, Decided, Execution, Failure, Fault, Job, OpenItem, Page, Report, Stands, Workflow
 from client.worker import NonRetryable, Worker
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Conflict",
     "Decided",
     "Execution",
+    "Failure",
     "Fault",
     "GestaError",
     "Invalid",
@@ -48,6 +49,7 @@ __all__ = [
     "OpenItem",
     "Page",
     "PermissionDenied",
+    "Report",
     "Stands",
     "StillRunning",
     "TooManyRequests",

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
-from client.errors import StillRunning
-from client.models import Approval, Decided, Execution, Job, Json, Page, Stands, Workflow
-from client.protocol import PATIENCE_SECONDS, Flow, command, get, order
+from client.errors import ApiError, StillRunning, from_problem
+from client.models import Approval, Decided, Execution, Job, Json, Page, Report, Stands, Workflow
+from client.protocol import IN_FLIGHT, PATIENCE_SECONDS, REPEATED, Flow, Pause, command, get, order, usual_pause
 
 LONGEST_WAIT = 30
 """Seconds that one request waits for an execution's end. A longer wait is several requests."""
@@ -196,6 +198,33 @@ def fail(job: Job, type: str, message: str, *, retryable: bool = True, patience:
     """The attempt failed. Whether there is another one is the node's `retry` to say. Raises LeaseLost."""
     error = {"type": type, "message": message, "retryable": retryable}
     yield from command(f"/jobs/{_part(job.id)}/fail", {"fence": job.fence, "error": error}, patience=patience)
+
+
+def report(reports: Sequence[Report], *, patience: float = PATIENCE_SECONDS) -> Flow[tuple[ApiError | None, ...]]:
+    """What became of at most a hundred jobs, in one request. For each, in their order: None, or why it was refused.
+
+    A refused report does not stop the others. Those that could not be taken just then are repeated, by sending all of them
+    again: under their key, what was done is known.
+    """
+    body, key = {"reports": [_report(one) for one in reports]}, uuid4().hex
+    until, attempt = time.monotonic() + patience, 0
+    while True:
+        items = (yield from command("/jobs/report", body, idempotency_key=key, patience=patience))["items"]
+        refused = tuple(None if item["status"] < 400 else from_problem(item["status"], item["problem"]) for item in items)
+        pause = usual_pause(attempt)
+        if not any(map(_will_pass, refused)) or time.monotonic() + pause > until:
+            return refused
+        yield Pause(pause)
+        attempt += 1
+
+
+def _will_pass(error: ApiError | None) -> bool:
+    return error is not None and (error.status in REPEATED or error.code == IN_FLIGHT)
+
+
+def _report(one: Report) -> Json:
+    told = {"id": one.job.id, "fence": one.job.fence}
+    return {**told, "output": one.output} if one.failure is None else {**told, "error": asdict(one.failure)}
 
 
 def release(job: Job) -> Flow[None]:

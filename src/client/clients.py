@@ -105,6 +105,7 @@ class Client:
     complete = _blocking(calls.complete)
     fail = _blocking(calls.fail)
     release = _blocking(calls.release)
+    report = _blocking(calls.report)
 
 
 class AsyncClient:
@@ -159,6 +160,7 @@ class AsyncClient:
     complete = _awaited(calls.complete)
     fail = _awaited(calls.fail)
     release = _awaited(calls.release)
+    report = _awaited(calls.report)
 
 
 def _arguments(request: Request) -> dict[str, Any]:

@@ -100,7 +100,11 @@ KINDS = (Unauthorized, PermissionDenied, NotFound, Conflict, VersionMismatch, In
 
 def from_answer(status: int, content: bytes) -> ApiError:
     """The error that an answer's problem document tells of; from what is none, what can be had."""
-    problem = _problem(content)
+    return from_problem(status, _problem(content))
+
+
+def from_problem(status: int, problem: Mapping[str, Any]) -> ApiError:
+    """The same of a document that is read already."""
     code = str(problem.get("code") or "http_error")
     kind = next((kind for kind in KINDS if status in kind.statuses), ApiError)
     if status == 409 and code == "lease_lost":

@@ -164,6 +164,24 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """Why an attempt failed. `type`: what the node's error is called. `retryable`: whether another attempt might mend it."""
+
+    type: str
+    message: str
+    retryable: bool = True
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a job: its output, or the failure of this attempt."""
+
+    job: Job
+    output: Json = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
 class Page(Generic[T]):
     """A part of a list. Ask again with `cursor=page.next_cursor` for what follows; None: that was all."""
 

@@ -129,8 +129,12 @@ def _pause(reply: Reply | Lost, attempt: int) -> float | None:
         if reply.status not in REPEATED and not in_flight and not not_there_yet:
             return None
         asked = reply.retry_after or 0.0
-    usual = min(FIRST_PAUSE * 2.0 ** min(attempt, 20), LONGEST_PAUSE)
-    return max(asked, usual * random.uniform(0.5, 1.0))
+    return max(asked, usual_pause(attempt))
+
+
+def usual_pause(attempt: int) -> float:
+    """Before trying again what `attempt` (from 0) did not achieve: longer each time, and never quite as others do."""
+    return min(FIRST_PAUSE * 2.0 ** min(attempt, 20), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
 
 
 def _error(reply: Reply | Lost) -> Exception:
@@ -149,4 +153,4 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-__all__ = ["ApiError", "Flow", "Lost", "Pause", "Reply", "Request", "Step", "command", "encode", "get", "order"]
+__all__ = ["ApiError", "Flow", "Lost", "Pause", "Reply", "Request", "Step", "command", "encode", "get", "order", "usual_pause"]

@@ -28,12 +28,15 @@ from typing import Any, TypeAlias, TypeVar
 
 from client.clients import AsyncClient, Client
 from client.errors import GestaError, Invalid, LeaseLost, PermissionDenied, Unauthorized
-from client.models import Job, Json
-from client.protocol import FIRST_PAUSE, LONGEST_PAUSE, encode
+from client.models import Failure, Job, Json, Report
+from client.protocol import encode, usual_pause
+from client.reporting import Reporting
 
 WAIT_SECONDS = 30.0
 """How long one request waits for jobs."""
 BEATS_PER_LEASE = 3
+MOST_TOLD = 10_000
+"""Characters of an exception's message that are reported."""
 STOPPED = "worker_stopped"
 NOT_JSON = "invalid_output"
 
@@ -134,6 +137,7 @@ class _Shift:
 
     def __init__(self, worker: Worker, client: AsyncClient, threads: ThreadPoolExecutor) -> None:
         self._client = client
+        self._reporting = Reporting(functools.partial(client.report, patience=worker._lease_seconds))
         self._threads = threads
         self._handlers = dict(worker._handlers)
         self._concurrency = worker._concurrency
@@ -153,6 +157,7 @@ class _Shift:
             leasing.cancel()  # the server gives back what it leases to somebody who has hung up
             await asyncio.gather(leasing, stopping, return_exceptions=True)
             await self._drain()
+            await self._reporting.aclose()
         if not leasing.cancelled() and (error := leasing.exception()):
             raise error
 
@@ -174,7 +179,7 @@ class _Shift:
                 raise  # it will not get better
             except GestaError as error:
                 logger.warning("No jobs for now: %s", error, extra={"action": "lease"})
-                await asyncio.sleep(min(FIRST_PAUSE * 2.0 ** min(failures, 20), LONGEST_PAUSE))
+                await asyncio.sleep(usual_pause(failures))
                 failures += 1
                 continue
             failures = 0
@@ -214,26 +219,22 @@ class _Shift:
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
-        await self._send(report, job)
+        await self._send(report)
 
-    async def _handle(self, held: _Held) -> "_Report":
+    async def _handle(self, held: _Held) -> Report:
         """Run the function; whatever comes of it is something to report."""
         job, handler = held.job, self._handlers[held.job.type]
         held.begun = True
         try:
             output = await handler(self._threads, job)
         except NonRetryable as error:
-            return _Report(error=(error.type, str(error), False))
+            return Report(job, failure=Failure(error.type, _told(error), retryable=False))
         except Exception as error:
             logger.exception("%s failed", job.type, extra=_about(job))
-            return _Report(error=(type(error).__name__, str(error), True))
-        try:
-            encode(output)
-        except (TypeError, ValueError) as error:
-            return _Report(error=(NOT_JSON, f"{job.type} returned what is not JSON: {error}", False))
-        return _Report(output=output)
+            return Report(job, failure=Failure(type(error).__name__, _told(error)))
+        return Report(job, output)
 
-    async def _beat(self, held: _Held, handling: "asyncio.Task[_Report]") -> None:
+    async def _beat(self, held: _Held, handling: asyncio.Task[Report]) -> None:
         """Keep the lease; once it is lost, stop the work."""
         pause = self._lease_seconds / BEATS_PER_LEASE
         while True:
@@ -254,25 +255,20 @@ class _Shift:
                 handling.cancel()
                 return
 
-    async def _send(self, report: "_Report", job: Job) -> None:
+    async def _send(self, report: Report) -> None:
+        job = report.job
         try:
             try:
-                await self._report(report, job)
-            except Invalid as error:  # the output is more, or other, than the server takes
-                if report.error is not None:
+                await self._reporting.report(report, len(encode(report.output)))
+            except (Invalid, TypeError, ValueError) as error:  # the output is no JSON, or more or other than the server takes
+                if report.failure is not None:
                     raise
-                await self._report(_Report(error=(NOT_JSON, str(error), False)), job)
+                why = f"{job.type} returned what is not JSON: {error}" if not isinstance(error, Invalid) else str(error)
+                await self._reporting.report(Report(job, failure=Failure(NOT_JSON, why, retryable=False)))
         except LeaseLost:
             logger.warning("The lease of %s was lost before its end was reported", job.id, extra=_about(job))
         except GestaError as error:
             logger.error("The end of %s was not reported: %s", job.id, error, extra=_about(job))
-
-    async def _report(self, report: "_Report", job: Job) -> None:
-        if report.error is None:
-            await self._client.complete(job, report.output, patience=self._lease_seconds)
-        else:
-            type, message, retryable = report.error
-            await self._client.fail(job, type, message, retryable=retryable, patience=self._lease_seconds)
 
     async def _stopped(self, held: _Held) -> None:
         """The worker stops before the work is done."""
@@ -284,14 +280,6 @@ class _Shift:
                 await self._client.release(job)
         except GestaError as error:
             logger.warning("%s could not be handed back: %s", job.id, error, extra=_about(job))
-
-
-@dataclass(frozen=True)
-class _Report:
-    """What comes of a job. `error`: type, message, retryable."""
-
-    output: Json = None
-    error: tuple[str, str, bool] | None = None
 
 
 def _handler(function: Callable[..., Any]) -> Handler:
@@ -314,6 +302,11 @@ def _handler(function: Callable[..., Any]) -> Handler:
         return await asyncio.get_running_loop().run_in_executor(threads, function, *arguments(job))
 
     return threaded
+
+
+def _told(error: Exception) -> str:
+    """What an exception says, as a text that JSON and the server take."""
+    return str(error)[:MOST_TOLD].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def _about(job: Job) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from client.errors import (
     VersionMismatch,
     from_answer,
 )
-from client.models import Job
+from client.models import Failure, Job, Report
 from client.protocol import Flow, Lost, Pause, Reply, Request
 
 STANDS = Reply(201, b'{"id": "e", "status": "running", "version": 1, "open": []}')
@@ -152,3 +152,43 @@ def test_every_problem_has_its_exception(status: int, code: str, kind: type[ApiE
 def test_an_answer_that_is_no_problem_document_is_an_error_all_the_same() -> None:
     assert type(from_answer(502, b"<html>Bad Gateway</html>")) is Unavailable
     assert from_answer(502, b"[]").code == "http_error"
+
+
+JOB = Job.of(
+    {
+        "id": "0198c0de-0000-7000-8000-000000000001",
+        "fence": 3,
+        "type": "resize",
+        "input": None,
+        "attempt": 1,
+        "lease_until": "2026-01-01T00:00:00Z",
+    }
+)
+ITEM_DONE = {"status": 200, "job": {}, "execution": None}
+
+
+def item(status: int, code: str) -> dict[str, Any]:
+    return {"status": status, "problem": {"code": code, "detail": "No."}}
+
+
+def results(*items: Any) -> Reply:
+    return Reply(200, json.dumps({"items": items}).encode())
+
+
+def test_reports_that_could_not_be_taken_just_then_are_sent_again_under_one_key() -> None:
+    reports = [Report(JOB, {"n": 1}), Report(JOB, failure=Failure("Broken", "It broke.")), Report(JOB)]
+    first = results(item(503, "unavailable"), ITEM_DONE, item(409, "lease_lost"))
+    second = results(ITEM_DONE, ITEM_DONE, item(409, "lease_lost"))
+    refused, requests, pauses = play(calls.report(reports), [LOST, first, results(*[item(409, "in_flight")] * 3), second])
+    assert refused[:2] == (None, None)
+    assert isinstance(refused[2], LeaseLost)
+    assert len({(request.headers["Idempotency-Key"], request.body) for request in requests}) == 1
+    assert len(pauses) == 3
+    told = json.loads(requests[0].body or b"")["reports"]
+    assert told[0] == {"id": JOB.id, "fence": JOB.fence, "output": {"n": 1}}
+    assert told[1] == {"id": JOB.id, "fence": JOB.fence, "error": {"type": "Broken", "message": "It broke.", "retryable": True}}
+
+
+def test_a_report_that_cannot_be_taken_for_long_is_refused_in_its_place() -> None:
+    (refused,), _, _ = play(calls.report([Report(JOB)], patience=0.0), [results(item(503, "unavailable"))])
+    assert isinstance(refused, Unavailable)
