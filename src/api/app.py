@@ -80,9 +80,16 @@ def create_app(addresses: Addresses, *, pool_size: int = 8, clock: Clock | None 
         async with services as app.state.services:
             yield
 
-    app = FastAPI(title="Gesta", version=version("gesta"), lifespan=lifespan, redoc_url=None, openapi_url=None, docs_url=None)
-    for routes in ROUTES:
-        app.include_router(routes)
+    app = FastAPI(
+        title="Gesta",
+        version=version("gesta"),
+        lifespan=lifespan,
+        redoc_url=None,
+        openapi_url=None,
+        docs_url=None,
+        routes=[route for resource in ROUTES for route in resource.routes],  # included routers would be searched twice a request
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # there is none, and it is asked for on every request
+    )
     openapi.serve(app)
     for error in EXPECTED:
         app.add_exception_handler(error, _answer_problem)
