@@ -163,7 +163,7 @@ async def test_bodies_too_large_or_of_another_type(gesta: Gesta) -> None:
 
     sent = await acme.admin.call("POST", "/executions", headers={"Content-Type": "application/json"}, content=chunks())
     assert sent.status_code == 413
-    for content_type in ("text/plain", "application/x-www-form-urlencoded", "application/xml"):
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "application/xml", "application/a/b+json"):
         assert (await raw(acme.admin, "/executions", b"{}", content_type)).status_code == 415
     assert await gesta.events() == before
 
