@@ -15,6 +15,8 @@ def projector(
     batch: Annotated[int, typer.Option(help="Events of one flush.", min=1, max=10_000)] = 1000,
 ) -> None:
     """Keep the tables current until told to stop."""
+    import uvloop
+
     from runtime.addresses import resolve
     from runtime.log import configure_logging
     from runtime.parent import stop_with_parent
@@ -24,7 +26,7 @@ def projector(
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     with resolve(settings) as addresses:
-        asyncio.run(_run(addresses.system, addresses.listen, batch))
+        uvloop.run(_run(addresses.system, addresses.listen, batch))
 
 
 async def _run(url: str, listen_url: str, batch: int) -> None:

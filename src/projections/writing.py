@@ -1,4 +1,5 @@
 """Rows between memory and the database: one statement for each table and each kind of change, whatever the number of rows.
+What does not depend on each other's answers goes in one trip.
 
 Rows travel as one JSON array, which PostgreSQL makes rows of the table from: every column by its own type, and faster than
 as many parameters.
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, AsyncCursor, sql
 from psycopg.rows import dict_row
 from pydantic_core import to_json
 
@@ -43,17 +44,19 @@ async def load(conn: AsyncConnection[Any], rows: Rows, records: Iterable[Recorde
         for table in CONCERNED.get(type(record.event), ()):
             for columns, values in table.touched(record):
                 wanted.setdefault((table.name, columns), {})[values] = None
-    for table in TABLES:
-        for columns in (table.key, *table.lookups):
-            keys = wanted.get((table.name, columns))
-            if keys:
-                found = rows.of(table.name)
-                async with conn.cursor(binary=True, row_factory=dict_row) as cursor:
-                    await cursor.execute(
-                        select_statement(table.name, columns), [list(array) for array in zip(*keys, strict=True)]
-                    )
-                    async for row in cursor:
-                        found.load(row)
+    asked: list[tuple[Table, AsyncCursor[Row]]] = []
+    async with conn.pipeline():
+        for table in TABLES:
+            for columns in (table.key, *table.lookups):
+                keys = wanted.get((table.name, columns))
+                if keys:
+                    arrays = [list(array) for array in zip(*keys, strict=True)]
+                    cursor = conn.cursor(binary=True, row_factory=dict_row)
+                    asked.append((table, await cursor.execute(select_statement(table.name, columns), arrays)))
+    for table, cursor in asked:
+        found = rows.of(table.name)
+        for row in await cursor.fetchall():
+            found.load(row)
 
 
 async def write(conn: AsyncConnection[Any], rows: Rows) -> None:
@@ -62,21 +65,24 @@ async def write(conn: AsyncConnection[Any], rows: Rows) -> None:
     Updates come before insertions, so that a unique value can be given up and taken again in one batch.
     """
     changes = [(table, rows.of(table.name).changes()) for table in TABLES]
-    for table, changed in reversed(changes):
-        if changed.deleted:
-            arrays = [list(array) for array in zip(*changed.deleted, strict=True)]
-            await _execute(conn, delete_statement(table.name), arrays, len(changed.deleted))
-    for table, changed in changes:
-        for some in portions(changed.updated):
-            await _execute(conn, update_statement(table.name), [as_json(some)], len(some))
-        for some in portions(changed.inserted):
-            await _execute(conn, insert_statement(table.name), [as_json(some)], len(some))
+    sent: list[tuple[sql.Composed, int, AsyncCursor[Any]]] = []
 
+    async def send(statement: sql.Composed, params: list[Any], expected: int) -> None:
+        sent.append((statement, expected, await conn.execute(statement, params)))
 
-async def _execute(conn: AsyncConnection[Any], statement: sql.Composed, params: list[Any], expected: int) -> None:
-    cursor = await conn.execute(statement, params)
-    if cursor.rowcount != expected:
-        raise Vanished(f"{cursor.rowcount} of {expected} rows: {statement.as_string(conn)[:120]}")
+    async with conn.pipeline():
+        for table, changed in reversed(changes):
+            if changed.deleted:
+                arrays = [list(array) for array in zip(*changed.deleted, strict=True)]
+                await send(delete_statement(table.name), arrays, len(changed.deleted))
+        for table, changed in changes:
+            for some in portions(changed.updated):
+                await send(update_statement(table.name), [as_json(some)], len(some))
+            for some in portions(changed.inserted):
+                await send(insert_statement(table.name), [as_json(some)], len(some))
+    for statement, expected, cursor in sent:
+        if cursor.rowcount != expected:
+            raise Vanished(f"{cursor.rowcount} of {expected} rows: {statement.as_string(conn)[:120]}")
 
 
 def portions(rows: list[Row]) -> Iterator[list[Row]]:
