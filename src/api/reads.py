@@ -137,12 +137,14 @@ class Reads:
     async def _once(self, tenant_id: UUID, questions: Sequence[Question], target: int | None = None) -> Answer:
         """Ask everything in one trip. Freshness is looked at first: the rows are at least as fresh as it says.
 
+        A pipeline is a transaction as it is: what SET_TENANT set ends with it. Were it not, no row of anybody would be seen.
         `target`: what was waited for; what happened since does not make the answer stale.
         """
-        async with self._pool.connection() as connection, connection.pipeline(), connection.transaction():
-            await connection.execute(SET_TENANT, {"tenant_id": str(tenant_id)})
-            freshness = await _cursor(connection, Question(SELECT_FRESHNESS, {"tenant_id": tenant_id}))
-            cursors = [await _cursor(connection, question) for question in questions]
+        async with self._pool.connection() as connection:
+            async with connection.pipeline():
+                await connection.execute(SET_TENANT, {"tenant_id": str(tenant_id)})
+                freshness = await _cursor(connection, Question(SELECT_FRESHNESS, {"tenant_id": tenant_id}))
+                cursors = [await _cursor(connection, question) for question in questions]
             found = await freshness.fetchone()
             rows = [await cursor.fetchall() for cursor in cursors]
         if found is None:

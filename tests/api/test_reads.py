@@ -7,6 +7,10 @@ from typing import Any
 import psycopg
 
 from api.positions import Position
+from api.reads import Question, Read, Reads
+from api.waiter import open_waiter
+from domain.envelope import PLATFORM
+from runtime.pools import open_pool
 from tests.api.conftest import Client, Gesta, Tenant, platform_key, serving
 from tests.api.definitions import AI_TASK, APPROVAL, INSTANT
 from tests.conftest import Database
@@ -126,6 +130,16 @@ async def test_a_read_says_how_stale_it_is_and_waits_only_if_it_may(database: Da
         stopped = await acme.get("/workflows")
         assert time.monotonic() - began < 1
         assert stopped.headers["Gesta-Stale"] == "8"
+
+
+async def test_a_read_leaves_nothing_of_its_tenant_on_the_connection(database: Database) -> None:
+    async with open_pool(database.api_url, name="test", size=1) as pool, open_waiter(pool) as waiter:
+        seen = Question("SELECT current_setting('gesta.tenant_id') AS tenant", {})
+        answer = await Reads(pool, waiter).ask(Read(PLATFORM, eventual=True), [seen])
+        assert answer.rows == [[{"tenant": str(PLATFORM)}]]
+        async with pool.connection() as connection:
+            after = await (await connection.execute("SELECT current_setting('gesta.tenant_id')")).fetchone()
+            assert after == ("",)
 
 
 STOP = """
