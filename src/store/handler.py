@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 
 from domain.aggregates import AGGREGATES
 from domain.envelope import Envelope
-from domain.facts import Aggregate
+from domain.facts import Aggregate, Refusal
 from runtime.clock import Clock, SystemClock
 from runtime.ids import new_id as new_uuid7
 from store.append import Entry, NewEvent, Outcome
@@ -26,6 +26,7 @@ from store.errors import (
     Contended,
     KeyReused,
     LeaseLost,
+    LedgerUnavailable,
     OccurredInFuture,
     UnknownLedger,
 )
@@ -117,11 +118,6 @@ class Handler:
             raise CommandInFlight(path="Idempotency-Key")
         self._in_flight.add(key)
         try:
-            known = await self._known(command.tenant_id, command.command_id)
-            if known.known:
-                if known.request_hash != command.request_hash:
-                    raise KeyReused(path="Idempotency-Key")
-                return Done(known.position, known.epoch, _from_bytes(known.result), replayed=True)
             return await self._handle(command, command.command_id, decide)
         finally:
             self._in_flight.discard(key)
@@ -138,6 +134,22 @@ class Handler:
     # Deciding and appending
 
     async def _handle(self, command: Command, command_id: UUID, decide: Decide) -> Done:
+        """A key is not looked up before the command is decided: nearly all are new, and the ledger knows the others when they
+        are appended. Only what comes to no append is looked up, before it is refused: its first time may have been accepted."""
+        try:
+            return await self._append(command, command_id, decide)
+        except (KeyReused, LedgerUnavailable):
+            raise
+        except Exception as error:
+            if command.request_hash is not None:
+                known = await self._known(command.tenant_id, command_id)
+                if known.known:
+                    return _earlier(command, known)
+            if isinstance(error, Refusal):
+                await self._evidence.record(command, error)
+            raise
+
+    async def _append(self, command: Command, command_id: UUID, decide: Decide) -> Done:
         for _ in range(self._attempts):
             decision = await self._decide(command, decide)
             final = False
@@ -145,7 +157,6 @@ class Handler:
                 # Reached from what may be outdated, or never come true: final only if what is committed says the same.
                 decision, final = await self._decide_on_committed(command, decide, decision), True
                 if decision.refusal is not None:
-                    await self._evidence.record(command, decision.refusal)
                     raise decision.refusal
                 if decision.appends:
                     continue
@@ -278,7 +289,9 @@ class Handler:
             case "done", _:
                 ours = command.command_id is None  # nobody else has this id: done is our own commit, its answer lost
                 result = decision.decided.result if ours else _from_bytes(outcome.result)
-                return Done(outcome.position, outcome.epoch, result, replayed=not ticket.resent)
+                # Sent again, and what was stored is what was to be stored: the first time was this one.
+                just_now = ticket.resent and outcome.result == ticket.entry.result
+                return Done(outcome.position, outcome.epoch, result, replayed=not just_now)
             case "refused", "key_reused":
                 raise KeyReused(path="Idempotency-Key")
             case "refused", "unknown_ledger":
@@ -286,9 +299,7 @@ class Handler:
             case "refused", "fence":
                 raise LeaseLost
             case "refused", reason:
-                taken = ClaimTaken(scope=reason.removeprefix("claim:"), name=outcome.name or "")
-                await self._evidence.record(command, taken)
-                raise taken
+                raise ClaimTaken(scope=reason.removeprefix("claim:"), name=outcome.name or "")
             case _:
                 raise outcome.error or AppendFailed(outcome.verdict)
 
@@ -332,6 +343,13 @@ def _correlated(envelope: Envelope, correlation_id: UUID | None) -> Envelope:
     if correlation_id is None or envelope.correlation_id is not None:
         return envelope
     return replace(envelope, correlation_id=correlation_id)
+
+
+def _earlier(command: Command, known: KnownCommand) -> Done:
+    """What a repetition is answered."""
+    if known.request_hash != command.request_hash:
+        raise KeyReused(path="Idempotency-Key")
+    return Done(known.position, known.epoch, _from_bytes(known.result), replayed=True)
 
 
 def _from_bytes(result: bytes | None) -> Any:
