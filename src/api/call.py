@@ -16,7 +16,7 @@ from api import answers, headers
 from api.listing import Listing
 from api.positions import Position
 from api.problems import Problem, from_exception, not_found
-from api.reads import Question, Read, Row, freshness_headers
+from api.reads import Answer, Question, Read, Row, freshness_headers
 from api.services import Services
 from api.session import Session
 from domain import access
@@ -229,32 +229,51 @@ class Call:
     # Questions
 
     async def rows(
-        self, questions: Sequence[Question], *, platform: bool = False, as_platform: bool = False
-    ) -> tuple[list[list[Row]], dict[str, str]]:
-        """The rows of each question, and the headers that say how fresh they are.
+        self, questions: Sequence[Question], *, platform: bool = False, as_platform: bool = False, since: Answer | None = None
+    ) -> Answer:
+        """The rows of each question.
 
         `platform`: the answer depends on the platform's ledger as well. `as_platform`: it is the platform's alone.
+        `since`: an answer from which the caller has waited on.
         """
         tenant_id = PLATFORM if as_platform else self.tenant_id
         also = (PLATFORM,) if platform and tenant_id != PLATFORM else ()
-        answer = await self.services.reads.ask(Read.of(self.request, tenant_id, also), questions)
-        return answer.rows, freshness_headers(answer.freshness)
+        return await self.services.reads.ask(Read.of(self.request, tenant_id, also), questions, since)
+
+    async def row(
+        self,
+        statement: str,
+        params: Mapping[str, Any],
+        *,
+        platform: bool = False,
+        as_platform: bool = False,
+        since: Answer | None = None,
+    ) -> tuple[Row, Answer]:
+        """The one row of a question, or 404."""
+        question = Question(statement, {"tenant_id": self.tenant_id, **params})
+        answer = await self.rows([question], platform=platform, as_platform=as_platform, since=since)
+        (rows,) = answer.rows
+        if not rows:
+            raise not_found(freshness_headers(answer.freshness))
+        return rows[0], answer
 
     async def one(
         self, statement: str, params: Mapping[str, Any], *, platform: bool = False, as_platform: bool = False
     ) -> Response:
-        """The one row of a question, or 404."""
-        question = Question(statement, {"tenant_id": self.tenant_id, **params})
-        (rows,), head = await self.rows([question], platform=platform, as_platform=as_platform)
-        if not rows:
-            raise not_found(head)
-        return answers.answer(rows[0], 200, {**head, "ETag": answers.etag(rows[0]["version"])})
+        """The one row of a question as the answer, or 404."""
+        return shown(*await self.row(statement, params, platform=platform, as_platform=as_platform))
 
     async def page(self, listing: Listing, *, platform: bool = False, as_platform: bool = False, **fixed: Any) -> Response:
         """One page of a list, as the query asks for it. `fixed`: parameters that the route itself sets."""
         wanted = listing.parse(self.request.query_params, self.tenant_id, fixed)
-        (rows,), head = await self.rows([wanted.question()], platform=platform, as_platform=as_platform)
-        return answers.answer(wanted.page(rows), 200, head)
+        answer = await self.rows([wanted.question()], platform=platform, as_platform=as_platform)
+        (rows,) = answer.rows
+        return answers.answer(wanted.page(rows), 200, freshness_headers(answer.freshness))
+
+
+def shown(row: Row, answer: Answer) -> Response:
+    """A resource, with its version and how fresh that is."""
+    return answers.answer(row, 200, {**freshness_headers(answer.freshness), "ETag": answers.etag(row["version"])})
 
 
 def _text(value: UUID | None) -> str | None:

@@ -75,9 +75,9 @@ class Waiter:
         """Until a tenant's tables have reached a position, its projection stands still, or the time is over."""
         await self._wait(_Reached(tenant_id, position), seconds)
 
-    async def ended(self, tenant_id: UUID, execution_id: UUID, seconds: float) -> None:
-        """Until an execution has ended, as the tables say, or the time is over."""
-        await self._wait(_Ended(tenant_id, execution_id), seconds)
+    async def ended(self, tenant_id: UUID, execution_id: UUID, seconds: float) -> bool:
+        """Until an execution has ended, as the tables say (or nobody may wait any more): True. False when the time is over."""
+        return await self._wait(_Ended(tenant_id, execution_id), seconds)
 
     def release(self) -> None:
         """Let everybody go, now and from now on: the process is about to stop."""
@@ -85,14 +85,15 @@ class Waiter:
         for wish in list(self._waiting.futures):
             self._waiting.grant(wish)
 
-    async def _wait(self, wish: Hashable, seconds: float) -> None:
+    async def _wait(self, wish: Hashable, seconds: float) -> bool:
         if self._closing:
-            return
+            return True
         future = asyncio.get_running_loop().create_future()
         self._waiting.futures.setdefault(wish, set()).add(future)
         self._wake.set()  # what was flushed since the caller looked has had its hint already
         try:
-            await asyncio.wait([future], timeout=seconds)
+            done, _ = await asyncio.wait([future], timeout=seconds)
+            return bool(done)
         finally:
             others = self._waiting.futures[wish]
             others.discard(future)

@@ -63,7 +63,8 @@ SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_numb
  WHERE first_attribute.tenant_id = %(tenant_id)s
 """)
 
-STATUSES = ("running", "paused", "completed", "failed", "cancelled")
+ENDED = ("completed", "failed", "cancelled")
+STATUSES = ("running", "paused", *ENDED)
 
 EXECUTIONS = Listing(
     "executions",

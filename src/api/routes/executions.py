@@ -8,7 +8,7 @@ from fastapi import Body as Default
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from api.call import About
+from api.call import About, shown
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Name, Object, Priority, Reason
@@ -113,11 +113,11 @@ WAIT = query(
 async def get(call: Calling, id: UUID) -> Response:
     call.require("executions:read")
     seconds = _seconds(call.request.query_params.get("wait"))
-    response = await call.one(queries.EXECUTION, {"id": id})
-    if seconds:
-        await call.services.waiter.ended(call.tenant_id, id, seconds)
-        response = await call.one(queries.EXECUTION, {"id": id})
-    return response
+    row, answer = await call.row(queries.EXECUTION, {"id": id})
+    if seconds and row["status"] not in queries.ENDED:
+        ended = await call.services.waiter.ended(call.tenant_id, id, seconds)
+        row, answer = await call.row(queries.EXECUTION, {"id": id}, since=answer if ended else None)
+    return shown(row, answer)
 
 
 def _seconds(text: str | None) -> int:
