@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from cli.ledgers import TenantOption
 
@@ -129,6 +129,6 @@ def line(record: "RecordedEvent") -> str:
         "recorded_at": record.recorded_at,
         "command_id": record.command_id,
         "envelope": {name: value for name, value in asdict(record.envelope).items() if value is not None},
-        "data": {name: value for name, value in asdict(record.event).items() if name not in SECRETS},
+        "data": {name: value for name, value in from_json(record.payload).items() if name not in SECRETS},
     }
     return to_json(shown).decode()

@@ -44,3 +44,5 @@ class RecordedEvent:
     recorded_at: datetime
     command_id: UUID
     envelope: Envelope
+    payload: bytes
+    """The event as it was written: a JSON object under that topic, whatever the class of today makes of it."""

@@ -4,6 +4,8 @@ from functools import lru_cache
 from ipaddress import ip_address
 from uuid import UUID, uuid5
 
+from pydantic_core import from_json
+
 from domain.ai_task import (
     AiTaskAttemptFailed,
     AiTaskAttemptStarted,
@@ -162,7 +164,7 @@ def _insert(rows: Rows, record: RecordedEvent, about: dict[str, Json]) -> None:
         "ip_address": as_address(envelope.ip),
         "user_agent": envelope.user_agent,
         "metadata": metadata(rows, record),
-        "payload": payload(record.event),
+        "payload": payload(record),
         "tags": tags(rows, record),
         "command_id": record.command_id,
         "correlation_id": envelope.correlation_id,
@@ -178,9 +180,9 @@ def event_id(tenant_id: UUID, position: int) -> UUID:
     return uuid5(tenant_id, str(position))
 
 
-def payload(event: Event) -> dict[str, Json]:
-    """The event's fields, nested dataclasses and all, as they are; secrets are not."""
-    return {name: REDACTED if name in SECRETS else value for name, value in vars(event).items()}
+def payload(record: RecordedEvent) -> dict[str, Json]:
+    """The event as it was written, so that a later release does not change what the log says of it; without its secrets."""
+    return {name: REDACTED if name in SECRETS else value for name, value in from_json(record.payload).items()}
 
 
 @lru_cache(maxsize=4096)

@@ -190,15 +190,17 @@ class Codec:
 
     def decode(self, topic: str, data: bytes) -> Event:
         """The event, of the class of today, that was stored under a topic. Raises UnknownTopic and Undecodable."""
-        if data[:1] != b"{":
-            data = self._opened(topic, data)
+        data = self.opened(topic, data)
         decode = DECODERS[topic]
         try:
             return decode(data)
         except (ValueError, KeyError, TypeError) as error:
             raise Undecodable(f"{topic}: {error!r}") from error
 
-    def _opened(self, topic: str, data: bytes) -> bytes:
+    def opened(self, topic: str, data: bytes) -> bytes:
+        """The JSON that was stored: neither encrypted nor compressed. Raises Undecodable."""
+        if data[:1] == b"{":
+            return data
         if data[:1] == ENCRYPTED:
             if self._cipher is None:
                 raise Undecodable(f"{topic}: the event is encrypted and no cipher is configured")

@@ -148,7 +148,7 @@ async def _rows(conn: AsyncConnection[Any], sql: str, params: dict[str, Any]) ->
 
 def decode_rows(tenant_id: UUID, rows: Iterable[tuple[Any, ...]], codec: Codec = JSON) -> list[RecordedEvent]:
     """Rows as the statements above select them; times become UTC, whatever the connection's time zone."""
-    decode = codec.decode
+    decode, opened = codec.decode, codec.opened
     return [
         RecordedEvent(
             tenant_id,
@@ -156,11 +156,12 @@ def decode_rows(tenant_id: UUID, rows: Iterable[tuple[Any, ...]], codec: Codec =
             stream_id,
             version,
             topic,
-            decode(topic, data),
+            decode(topic, json := opened(topic, data)),
             occurred_at.astimezone(UTC),
             recorded_at.astimezone(UTC),
             command_id,
             decode_envelope(meta),
+            json,
         )
         for position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data in rows
     ]

@@ -11,6 +11,7 @@ from domain.envelope import RecordedEvent
 from domain.execution import ActivationCompleted, ActivationStarted, ExecutionPaused, Move
 from domain.facts import Event
 from runtime.errors import OperatorError
+from store.codec import JSON
 from store.topics import TOPICS, topic_of
 from tests.projections.story import ACME, BY_ANN, START, an_id, attempt, classified, started
 
@@ -19,7 +20,9 @@ STREAM = an_id("a stream")
 
 def recorded(events: Sequence[Event]) -> list[RecordedEvent]:
     return [
-        RecordedEvent(ACME, 7 + number, STREAM, number, topic_of(type(event)), event, START, START, an_id("c"), BY_ANN)
+        RecordedEvent(
+            ACME, 7 + number, STREAM, number, topic_of(type(event)), event, START, START, an_id("c"), BY_ANN, JSON.encode(event)
+        )
         for number, event in enumerate(events, 1)
     ]
 

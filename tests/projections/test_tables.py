@@ -227,6 +227,18 @@ async def test_the_audit_log_has_every_event_and_what_it_says(system: AsyncConne
     assert left[0]["description"] == "Execution 1 of travel left start by success."
 
 
+async def test_the_audit_log_says_what_was_written_whatever_has_become_of_its_class(
+    ledgers: Ledgers, projector: Projector, system: AsyncConnection[Any]
+) -> None:
+    """So a release that adds a field to an event, or a version to a topic, leaves what a replay compares as it is."""
+    eve = an_id("eve")
+    await ledgers.append(PLATFORM, (eve, UserRegistered("eve@acme.example", "Eve")))
+    await ledgers.append_raw(ACME, eve, "member.added.v1", b'{"user_id":"%s","role_ids":[]}' % str(eve).encode())
+    await projector.catch_up()
+    added = await row(system, "audit_logs", action="member.added", resource_id=eve)
+    assert added["payload"] == {"user_id": str(eve), "role_ids": []}
+
+
 async def test_a_refusal_is_evidence(system: AsyncConnection[Any]) -> None:
     refused = await row(system, "audit_logs", outcome="refused")
     assert part(refused, "action", "severity", "category") == ("approval.decide", "warning", "approval")

@@ -19,13 +19,13 @@ def event_item(record: RecordedEvent) -> dict[str, Any]:
         "actor": actor(record),
         "correlation_id": record.envelope.correlation_id,
         "causation_id": record.envelope.causation_id,
-        "data": payload(record.event),
+        "data": payload(record),
     }
 
 
 def history_item(record: RecordedEvent) -> dict[str, Any]:
     """One step of an execution's history."""
-    data = payload(record.event)
+    data = payload(record)
     about: dict[str, Any] = {name: data.pop(name) for name in ("node_id", "activation_id") if name in data}
     return {
         "topic": record.topic,
