@@ -173,6 +173,10 @@ class Call:
             resource_id=_text(about.id),
         )
 
+    @property
+    def correlation_id(self) -> UUID | None:
+        return headers.uuid(self.request, "Gesta-Correlation-Id")
+
     def envelope(self) -> Envelope:
         session, request = self.session, self.request
         on_behalf_of = session.caller.on_behalf_of
@@ -182,7 +186,7 @@ class Call:
             actor_id=str(session.key_id),
             user_id=session.key_user_id or on_behalf_of,
             on_behalf_of=on_behalf_of,
-            correlation_id=headers.uuid(request, "Gesta-Correlation-Id"),
+            correlation_id=self.correlation_id,
             ip=None if request.client is None else request.client.host,
             user_agent=headers.user_agent(request),
             request_id=request.scope["request_id"],

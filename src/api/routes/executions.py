@@ -77,7 +77,7 @@ def _start(engine: Engine, body: Start, correlation_id: UUID | None) -> Callable
 
 @routes.post("/executions", status_code=201, **documented("Start an execution", "Execution started", creates=True))
 async def start(call: Calling, body: Start) -> Response:
-    decide = _start(call.services.engine, body, call.envelope().correlation_id)
+    decide = _start(call.services.engine, body, call.correlation_id)
     return await call.command(
         "execution.start", "executions:start", decide, About("execution"), status=201, location="/v1/executions/{id}"
     )
@@ -86,7 +86,7 @@ async def start(call: Calling, body: Start) -> Response:
 @routes.post("/executions/bulk", **documented("Start many executions", "One result per item, in their order"))
 async def bulk(call: Calling, body: Bulk) -> Response:
     """A refused item does not stop the others. A result has a `status` and, if refused, a `problem`."""
-    correlation_id = call.envelope().correlation_id
+    correlation_id = call.correlation_id
 
     async def one(item: BulkItem, key_suffix: str) -> Done:
         wanted = Start(workflow_key=body.workflow_key, business_key=item.business_key, input=item.input)
