@@ -7,39 +7,41 @@ from operator import itemgetter
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
-from psycopg import AsyncConnection, AsyncCursor
+from psycopg import AsyncConnection, AsyncCursor, AsyncRawCursor
 from psycopg.rows import tuple_row
 
 from domain.facts import Claim, Fence, Job, Timer
 from store.arrays import MICROSECOND, Bigints, Blobs, Bools, Ints, Texts, Times, Uuids
 
 # A batch that leaves no work is sent without the parameters for it: as many again, which cost a quarter of a small append.
+# Numbered as PostgreSQL has it: statements of more than 50 parameters psycopg would translate anew each time.
 APPEND = """
 SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
   FROM ledger.append(
-       %b::uuid, %b::boolean,
-       %b::uuid[], %b::bytea[], %b::bytea[], %b::bytea[],
-       %b::int[], %b::uuid[], %b::bigint[],
-       %b::int[], %b::int[],
-       %b::int[], %b::uuid[], %b::text[], %b::timestamptz[], %b::bytea[],
-       %b::int[], %b::text[], %b::text[], %b::uuid[],
-       %b::int[], %b::text[], %b::text[], %b::uuid[])
+       $1::uuid, $2::boolean,
+       $3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[],
+       $7::int[], $8::uuid[], $9::bigint[],
+       $10::int[], $11::int[],
+       $12::int[], $13::uuid[], $14::text[], $15::timestamptz[], $16::bytea[],
+       $17::int[], $18::text[], $19::text[], $20::uuid[],
+       $21::int[], $22::text[], $23::text[], $24::uuid[])
 """
 APPEND_WITH_WORK = """
 SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
   FROM ledger.append(
-       %b::uuid, %b::boolean,
-       %b::uuid[], %b::bytea[], %b::bytea[], %b::bytea[],
-       %b::int[], %b::uuid[], %b::bigint[],
-       %b::int[], %b::int[],
-       %b::int[], %b::uuid[], %b::text[], %b::timestamptz[], %b::bytea[],
-       %b::int[], %b::text[], %b::text[], %b::uuid[],
-       %b::int[], %b::text[], %b::text[], %b::uuid[],
-       %b::int[], %b::uuid[], %b::bigint[], %b::boolean[], %b::text[], %b::bigint[], %b::bytea[],
-       %b::int[], %b::uuid[], %b::text[], %b::bytea[], %b::uuid[], %b::uuid[], %b::uuid[], %b::int[], %b::bigint[], %b::int[],
-       %b::int[], %b::uuid[],
-       %b::int[], %b::uuid[], %b::timestamptz[], %b::text[], %b::uuid[], %b::uuid[],
-       %b::int[], %b::uuid[])
+       $1::uuid, $2::boolean,
+       $3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[],
+       $7::int[], $8::uuid[], $9::bigint[],
+       $10::int[], $11::int[],
+       $12::int[], $13::uuid[], $14::text[], $15::timestamptz[], $16::bytea[],
+       $17::int[], $18::text[], $19::text[], $20::uuid[],
+       $21::int[], $22::text[], $23::text[], $24::uuid[],
+       $25::int[], $26::uuid[], $27::bigint[], $28::boolean[], $29::text[], $30::bigint[], $31::bytea[],
+       $32::int[], $33::uuid[], $34::text[], $35::bytea[],
+       $36::uuid[], $37::uuid[], $38::uuid[], $39::int[], $40::bigint[], $41::int[],
+       $42::int[], $43::uuid[],
+       $44::int[], $45::uuid[], $46::timestamptz[], $47::text[], $48::uuid[], $49::uuid[],
+       $50::int[], $51::uuid[])
 """
 
 
@@ -274,8 +276,8 @@ async def send_append(
     no_wait: bool = False,
 ) -> AsyncCursor[tuple[Any, ...]]:
     """Send a batch for one ledger. In a pipeline the answer comes when the cursor is read: see `read_outcomes`."""
-    cursor = connection.cursor(row_factory=tuple_row, binary=True)
-    await cursor.execute(*statement(tenant_id, entries, dependencies, no_wait=no_wait), prepare=True)
+    cursor = AsyncRawCursor(connection, row_factory=tuple_row)
+    await cursor.execute(*statement(tenant_id, entries, dependencies, no_wait=no_wait), prepare=True, binary=True)
     return cursor
 
 

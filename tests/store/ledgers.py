@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
+from psycopg import RawCursor
 from pydantic_core import to_json
 
 from domain.facts import Claim, Fence, Job, Timer
@@ -72,8 +73,8 @@ def append(
     dependencies: Sequence[tuple[int, int]] = (),
     no_wait: bool = False,
 ) -> list[Outcome]:
-    with connection.cursor(binary=True) as cursor:
-        cursor.execute(*statement(tenant_id, entries, dependencies, no_wait=no_wait), prepare=True)
+    with RawCursor(connection) as cursor:
+        cursor.execute(*statement(tenant_id, entries, dependencies, no_wait=no_wait), prepare=True, binary=True)
         rows = sorted(cursor.fetchall(), key=lambda row: row[0])
     assert [row[0] for row in rows] == list(range(1, len(entries) + 1))
     return [Outcome(*row[1:]) for row in rows]
