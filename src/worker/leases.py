@@ -28,6 +28,8 @@ FAULTS = 5
 """How often a job whose runner breaks is tried before it is given up and kept to be looked at."""
 PAUSE_SECONDS = 1.0
 """After the database was out of reach."""
+SOON_SECONDS = 0.05
+"""After jobs were found: where there is work, more of it comes before it is worth asking when the next job is due."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Leases:
         self._leasing = leasing
         self._running: dict[Lease, tuple[LeasedJob, asyncio.Task[None]]] = {}
         self._some_running = asyncio.Event()
+        self._full = False
+        """Whether there was room for no more at the last look: there may be more to lease."""
         self._after_tenant = jobs.NOBODY
         self._lapse_hints = LapseHints()
 
@@ -91,7 +95,7 @@ class Leases:
     async def _fill(self, stop: asyncio.Event) -> None:
         """Lease as much as there is room for, and wait until it is worth looking again."""
         room = self._leasing.concurrency - len(self._running)
-        due = None
+        self._full, due = not room, None
         if room:
             try:
                 due = await self._lease(room, stop)
@@ -112,7 +116,10 @@ class Leases:
             if leased:
                 await self._lapse_hints.leased(connection, leasing.lease)
             self._begin(leased)
-            return None if len(leased) == room else await jobs.seconds_to_job(connection, types)
+            self._full = len(leased) == room
+            if self._full or self._woken.is_set():
+                return None  # it is looked again before anything else
+            return SOON_SECONDS if leased else await jobs.seconds_to_job(connection, types)
 
     def _begin(self, leased: list[LeasedJob]) -> None:
         if leased:
@@ -130,7 +137,8 @@ class Leases:
         del self._running[job.lease]
         if not self._running:
             self._some_running.clear()
-        self._woken.set()
+        if self._full:
+            self._woken.set()
 
     # One job
 

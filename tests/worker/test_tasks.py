@@ -222,6 +222,17 @@ async def test_no_more_jobs_run_than_there_is_room_for(database: Database) -> No
         assert 1 <= most <= 3
 
 
+async def test_a_worker_without_room_looks_again_when_a_job_ends(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other jobs were hinted at before there was room for them, and nobody hints at them again."""
+    monkeypatch.setattr(wakeups, "SWEEP_SECONDS", 3600.0)
+    gate, leasing = Gate(), Leasing(concurrency=1)
+    async with house(database) as home, worker_of(database, {"step": gate}, leasing=leasing) as worker, at_work(worker):
+        executions = [await home.start(steps()) for _ in range(3)]
+        await gate.entered.wait()
+        gate.open.set()
+        assert {(await home.ended(execution)).status for execution in executions} == {"completed"}
+
+
 async def test_a_job_whose_end_is_refused_is_kept_to_be_looked_at(database: Database) -> None:
     """Nothing in the engine comes to this; a job that nobody ends would otherwise be tried for ever."""
     async with house(database) as home, worker_of(database) as worker:
