@@ -127,6 +127,13 @@ class Handler:
         tip = await self._states.read(tenant_id, stream_id, aggregate)
         return cast("S", tip.state_of(aggregate)), tip.version
 
+    async def recall(self, tenant_id: UUID, aggregate: Aggregate[S], stream_id: UUID) -> S:
+        """A stream's state as this process last knew it: for what never changes once it is there. Read where it was not there."""
+        tip = (await self._states.load(tenant_id, stream_id, aggregate)).tip
+        if tip is None or tip.version == 0:
+            tip = await self._states.read(tenant_id, stream_id, aggregate)
+        return cast("S", tip.state_of(aggregate))
+
     async def lookup(self, tenant_id: UUID, scope: str, name: str) -> UUID | None:
         """The stream that holds a name, as of now."""
         return await self._loader.owner(tenant_id, scope, name)

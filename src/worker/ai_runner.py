@@ -89,7 +89,7 @@ class Attempt:
     async def _requested(self) -> AiTaskRequested:
         job = self._job
         assert job.task_id is not None, "a job of an AI task names it"
-        task, _ = await self._acting.handler.read(job.tenant_id, AI_TASK, job.task_id)
+        task = await self._acting.handler.recall(job.tenant_id, AI_TASK, job.task_id)
         if task.requested is None or task.closed:
             raise AiTaskClosed
         return task.requested

@@ -94,6 +94,19 @@ async def test_a_stream_is_folded_from_the_ledger(process: Process, ledger: psyc
     assert await process.handler.read(tenant, ROLE, uuid4()) == (Role(), 0)
 
 
+async def test_what_a_process_knows_is_recalled_and_what_it_does_not_is_read(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID
+) -> None:
+    role_id = uuid4()
+    assert await process.handler.recall(tenant, ROLE, role_id) == Role()
+    append(ledger, tenant, stored(role_id, RoleCreated("k", "first", ())))
+    assert (await process.handler.recall(tenant, ROLE, role_id)).name == "first"
+    append(ledger, tenant, stored(role_id, RoleChanged("second", ())))
+    assert (await process.handler.recall(tenant, ROLE, role_id)).name == "first"
+    assert (await process.handler.read(tenant, ROLE, role_id))[0].name == "second"
+    assert (await process.handler.recall(tenant, ROLE, role_id)).name == "second"
+
+
 @pytest.mark.parametrize("loaded_as", [ROLE, MEMBER], ids=["its own kind first", "the wrong kind first"])
 async def test_the_id_of_something_else_names_nothing(
     process: Process, ledger: psycopg.Connection[Any], tenant: UUID, loaded_as: Aggregate[Any]
