@@ -1,34 +1,43 @@
 """What a call costs, by the price list that comes with genai-prices. It is a list price: no discounts, nothing fetched."""
 
 from decimal import Decimal
+from functools import lru_cache
+from typing import TypeAlias
 
-from genai_prices import calc_price
-from genai_prices.types import AbstractUsage
+from genai_prices.data_snapshot import get_snapshot
+from genai_prices.types import AbstractUsage, ModelInfo, Provider
 
 from worker.ai.provider import Price
 
 CURRENCY = "USD"  # all prices of the list
 SMALLEST = Decimal("1e-10")  # what the tables keep
 
+Entry: TypeAlias = tuple[ModelInfo, Provider]
+"""Of the list. It knows the prices of a model at all times and in all amounts."""
+
 
 def price(usage: AbstractUsage, models: tuple[str, ...], *, url: str, vendor: str) -> Price | None:
     """The price by the endpoint's own list, else by the vendor's, of the first model name that is in it; None: not known."""
-    for model in models:
-        for amount in (_by_url(usage, model, url), _by_vendor(usage, model, vendor)):
-            if amount is not None:
-                return Price(amount if amount == amount.quantize(SMALLEST) else amount.quantize(SMALLEST), CURRENCY)
+    for name in models:
+        for model, provider in _entries(name, url, vendor):
+            try:
+                amount = model.calc_price(usage, provider).total_price
+            except LookupError:
+                continue
+            return Price(amount if amount == amount.quantize(SMALLEST) else amount.quantize(SMALLEST), CURRENCY)
     return None
 
 
-def _by_url(usage: AbstractUsage, model: str, url: str) -> Decimal | None:
-    try:
-        return calc_price(usage, model, provider_api_url=url).total_price
-    except LookupError:
-        return None
+@lru_cache(1024)
+def _entries(model: str, url: str, vendor: str) -> tuple[Entry, ...]:
+    """Where to look, in that order. Kept, as the list remembers what it found but not what it searched in vain."""
+    found = (_entry(model, provider_url=url), _entry(model, provider_id=vendor))
+    return tuple(entry for entry in found if entry is not None)
 
 
-def _by_vendor(usage: AbstractUsage, model: str, vendor: str) -> Decimal | None:
+def _entry(model: str, *, provider_id: str | None = None, provider_url: str | None = None) -> Entry | None:
     try:
-        return calc_price(usage, model, provider_id=vendor).total_price
+        provider, info = get_snapshot().find_provider_model(model, None, provider_id, provider_url)
     except LookupError:
         return None
+    return info, provider

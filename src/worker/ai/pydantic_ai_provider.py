@@ -1,29 +1,23 @@
 """Any endpoint that speaks OpenAI's chat completions, through pydantic-ai. Needs the extra `ai`; see `worker.ai.registry`.
 
-One call is one request: the SDK's retries are off, because retrying is the workflow's and on record. All calls share one
-client with a bounded number of connections. Structured output is asked for by JSON Schema, and checked here again.
+One call is one request: the SDK's retries are off, because retrying is the workflow's and on record. All calls share a
+bounded number of connections. Structured output is asked for by JSON Schema, and checked here again.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
-from functools import lru_cache
 
-import httpx2
-from openai import AsyncOpenAI
 from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import AgentRunError, UserError
 from pydantic_ai.messages import ModelRequest, ModelRequestPart, ModelResponse, SystemPromptPart, UserPromptPart
 from pydantic_ai.models import ModelRequestParameters
-from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.output import OutputObjectDefinition
-from pydantic_ai.providers import Provider as Vendor
-from pydantic_ai.providers.openai import OpenAIProvider
-from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.settings import ModelSettings
 
 from domain.ai_task import Usage
 from domain.facts import Json
+from worker.ai.clients import OPENAI, Clients
 from worker.ai.output import check_call, read_output
 from worker.ai.pricing import price
 from worker.ai.provider import Account, AiAnswer, AiCall, AiError
@@ -31,10 +25,7 @@ from worker.ai.pydantic_ai_errors import as_ai_error, presentable
 
 PREFIX = "openai:"
 VENDOR = "openai"
-OPENAI = "https://api.openai.com/v1"
-NO_KEY = "none"  # what is sent to an endpoint that needs no key; the SDK insists on one
 MAX_CONNECTIONS = 256
-MAX_IDLE_CONNECTIONS = 32
 WRAPPED = "value"
 
 
@@ -49,21 +40,7 @@ class PydanticAiProvider:
         max_connections: int = MAX_CONNECTIONS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        limits = httpx2.Limits(max_connections=max_connections, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
-        self._client = AsyncOpenAI(
-            api_key=api_key or NO_KEY,
-            base_url=base_url or OPENAI,
-            max_retries=0,
-            # A redirect would be a second request, and might take the prompt elsewhere.
-            http_client=httpx2.AsyncClient(limits=limits, follow_redirects=False),
-        )
-        self._client.organization = self._client.project = None  # the SDK takes them from the environment
-        vendor: Vendor[AsyncOpenAI] = (
-            OpenAIProvider(openai_client=self._client)
-            if base_url is None
-            else OpenAICompatibleProvider("openai-compatible", openai_client=self._client)
-        )
-        self._model = lru_cache(64)(lambda name: OpenAIChatModel(name, provider=vendor))
+        self._clients = Clients(base_url, api_key, max_connections)
         self._url = base_url or OPENAI
         self._secret = api_key
         self._monotonic = monotonic
@@ -85,13 +62,14 @@ class PydanticAiProvider:
         seconds = call.timeout.total_seconds()
         try:
             async with asyncio.timeout(seconds):
-                return await model_request(
-                    self._model(name),
-                    [_message(call)],
-                    model_settings=_settings(call),
-                    model_request_parameters=_wanted(call),
-                    instrument=False,
-                )
+                with self._clients.model(name) as model:
+                    return await model_request(
+                        model,
+                        [_message(call)],
+                        model_settings=_settings(call),
+                        model_request_parameters=_wanted(call),
+                        instrument=False,
+                    )
         except TimeoutError:
             return AiError("timeout", f"There was no answer within {seconds:g} seconds.")
         except AgentRunError as error:
@@ -100,7 +78,7 @@ class PydanticAiProvider:
             return AiError("bad_request", presentable(str(error), self._secret))
 
     async def aclose(self) -> None:
-        await self._client.close()
+        await self._clients.aclose()
 
     def _answer(self, call: AiCall, name: str, response: ModelResponse, took: int) -> AiAnswer:
         """The output in a response. Raises AiError, with what the response used."""

@@ -4,8 +4,9 @@ import asyncio
 import json
 import logging
 import traceback
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ import pytest
 from domain.ai_task import Configuration, Usage
 from domain.retry import RETRY_AFTER_LIMIT
 from tests.worker.ai.wire import CUT, HANG_UP, MODEL, SILENCE, Answer, Wire, answer, completion, error, serve
+from worker.ai.clients import CONNECTIONS, Clients
 from worker.ai.provider import AiCall, AiError, Price
 from worker.ai.pydantic_ai_provider import PydanticAiProvider
 
@@ -280,11 +282,22 @@ async def test_a_cancelled_call_hangs_up_and_is_cancelled() -> None:
         await asyncio.wait_for(wire.gone.wait(), 10)
 
 
-async def test_many_calls_share_a_bounded_number_of_connections() -> None:
-    async with provider(answer(completion(FITS)), max_connections=3) as (made, wire):
-        answered = await asyncio.gather(*(made.call(CALL) for _ in range(20)))
-    assert len(wire.asked) == len(answered) == 20
-    assert wire.most_connections <= 3
+@pytest.mark.parametrize("most", [3, CONNECTIONS + 3], ids=["of one client", "of two clients"])
+async def test_many_calls_share_a_bounded_number_of_connections(most: int) -> None:
+    calls = 2 * most
+    async with provider(answer(completion(FITS)), max_connections=most) as (made, wire):
+        answered = await asyncio.gather(*(made.call(CALL) for _ in range(calls)))
+    assert len(wire.asked) == len(answered) == calls
+    assert wire.most_connections <= most
+
+
+async def test_each_call_goes_to_the_client_with_the_most_connections_to_spare() -> None:
+    clients = Clients(None, KEY, CONNECTIONS + 3)
+    for _ in range(2):
+        with ExitStack() as calls:
+            models = Counter(id(calls.enter_context(clients.model("gpt-4o"))) for _ in range(CONNECTIONS + 3))
+        assert sorted(models.values()) == [3, CONNECTIONS]
+    await clients.aclose()
 
 
 async def test_a_failed_call_leaves_the_next_one_alone() -> None:
