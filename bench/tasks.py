@@ -68,12 +68,15 @@ class Workshop:
         self._handler = acting.handler
         self._ledger = ledger
         self._workflow = new_id()
-        self._waiting: dict[UUID, asyncio.Future[str]] = {}
+        self._ends: dict[UUID, asyncio.Future[str]] = {}
         self.acting = Watched(**vars(acting), ends=self._ended)
 
     def _ended(self, execution_id: UUID, status: str) -> None:
-        if (waiting := self._waiting.pop(execution_id, None)) is not None:
-            waiting.set_result(status)
+        self._end(execution_id).set_result(status)
+
+    def _end(self, execution_id: UUID) -> asyncio.Future[str]:
+        """Whoever comes first, who waits or who tells, makes it."""
+        return self._ends.setdefault(execution_id, asyncio.get_running_loop().create_future())
 
     async def publish(self, definition: Json) -> None:
         for name, decide in (
@@ -84,15 +87,15 @@ class Workshop:
 
     async def execution(self, input: Json) -> float:
         """Start one and wait for its end: seconds. Raises RuntimeError where it did not complete."""
-        execution_id = new_id()
-        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._waiting[execution_id] = ended
         begun = time.perf_counter()
-        await self._handler.handle(
+        started = await self._handler.handle(
             Command(self._ledger, "execution.start", ENVELOPE),
-            lambda view: start(view, self._engine, execution_id=execution_id, workflow_id=self._workflow, input=input),
+            lambda view: start(view, self._engine, workflow_id=self._workflow, input=input),
         )
-        if (status := await ended) != "completed":
+        execution_id = UUID(started.result["id"])
+        status = await self._end(execution_id)
+        del self._ends[execution_id]
+        if status != "completed":
             raise RuntimeError(f"an execution {status}")
         return time.perf_counter() - begun
 
