@@ -24,7 +24,7 @@ CONFIG = SchemathesisConfig.from_dict(
             "deterministic": True,
             "database": "none",
             "no-shrink": True,
-            "max-examples": 10,
+            "max-examples": 6,
             "with-security-parameters": False,
         },
         # The document has no links to follow from one answer to the next request; `World.aim` knows what goes with what.
