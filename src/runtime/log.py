@@ -13,6 +13,9 @@ import orjson
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "action", "color_message"}
 
+CHATTY = ("httpx", "httpx2")
+"""Libraries that say each request at INFO: a line for each call of a model is nothing to act on. DEBUG has them."""
+
 
 class ActionFilter(logging.Filter):
     """Gives every record an ``action``."""
@@ -65,3 +68,5 @@ def configure_logging(level: str, style: Literal["auto", "plain", "json"] = "aut
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for chatty in CHATTY:
+        logging.getLogger(chatty).setLevel(max(root.level, logging.WARNING) if root.level > logging.DEBUG else root.level)

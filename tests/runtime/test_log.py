@@ -44,3 +44,11 @@ def test_a_plain_line_is_for_people(stream: io.StringIO) -> None:
     logging.getLogger("store").debug("not shown")
     logging.getLogger("store").info("Appended", extra={"action": "append", "tenant": "acme"})
     assert stream.getvalue().split(" ", 1)[1] == "INFO append: Appended tenant=acme\n"
+
+
+@pytest.mark.parametrize(("level", "told"), [("INFO", ["Slow."]), ("DEBUG", ["200 OK", "Slow."])])
+def test_a_line_for_each_request_is_for_those_who_look_for_faults(stream: io.StringIO, level: str, told: list[str]) -> None:
+    configure_logging(level, "json", stream)
+    logging.getLogger("httpx2").info("200 OK")
+    logging.getLogger("httpx2").warning("Slow.")
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == told
