@@ -233,16 +233,16 @@ class Call:
     # Questions
 
     async def rows(
-        self, questions: Sequence[Question], *, platform: bool = False, as_platform: bool = False, since: Answer | None = None
+        self, questions: Sequence[Question], *, platform: bool = False, as_platform: bool = False, reached: int | None = None
     ) -> Answer:
         """The rows of each question.
 
         `platform`: the answer depends on the platform's ledger as well. `as_platform`: it is the platform's alone.
-        `since`: an answer from which the caller has waited on.
+        `reached`: the position in the tenant's ledger that the caller has waited for.
         """
         tenant_id = PLATFORM if as_platform else self.tenant_id
         also = (PLATFORM,) if platform and tenant_id != PLATFORM else ()
-        return await self.services.reads.ask(Read.of(self.request, tenant_id, also), questions, since)
+        return await self.services.reads.ask(Read.of(self.request, tenant_id, also), questions, reached)
 
     async def row(
         self,
@@ -251,11 +251,11 @@ class Call:
         *,
         platform: bool = False,
         as_platform: bool = False,
-        since: Answer | None = None,
+        reached: int | None = None,
     ) -> tuple[Row, Answer]:
         """The one row of a question, or 404."""
-        question = Question(statement, {"tenant_id": self.tenant_id, **params})
-        answer = await self.rows([question], platform=platform, as_platform=as_platform, since=since)
+        question = Question(statement, {"tenant_id": self.tenant_id, **params}, by_key=True)
+        answer = await self.rows([question], platform=platform, as_platform=as_platform, reached=reached)
         (rows,) = answer.rows
         if not rows:
             raise not_found(freshness_headers(answer.freshness))

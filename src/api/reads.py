@@ -23,11 +23,13 @@ WAIT_SECONDS = 2.0
 
 Row: TypeAlias = dict[str, Any]
 
-# For this transaction: the tenant that is seen, times in UTC, and plans made for the values at hand (a page's length among them).
+# For this transaction: the tenant that is seen, times in UTC, and when plans are made.
 SET_TENANT = """
 SELECT set_config('gesta.tenant_id', %(tenant_id)s, true), set_config('TimeZone', 'UTC', true),
-       set_config('plan_cache_mode', 'force_custom_plan', true)
+       set_config('plan_cache_mode', %(plans)s, true)
 """
+PLANNED_ONCE, PLANNED_EACH_TIME = "force_generic_plan", "force_custom_plan"
+PLAN_EACH_TIME = f"SELECT set_config('plan_cache_mode', '{PLANNED_EACH_TIME}', true)"
 SELECT_FRESHNESS = """
 SELECT h.epoch,
        coalesce((SELECT e.position FROM ledger.events e WHERE e.tenant_id = %(tenant_id)s
@@ -40,10 +42,15 @@ SELECT h.epoch,
 
 @dataclass(frozen=True)
 class Question:
-    """A statement and its parameters, `tenant_id` among them."""
+    """A statement and its parameters, `tenant_id` among them.
+
+    `by_key`: the way to its rows is the same whatever the values, so it is planned once in a connection: planning costs several
+    times what finding a row does. A page of a list is planned for the values at hand, its length among them.
+    """
 
     statement: sql.Composed | str
     params: dict[str, Any]
+    by_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,10 +116,10 @@ class Reads:
         self._pool = pool
         self._waiter = waiter
 
-    async def ask(self, read: Read, questions: Sequence[Question], since: Answer | None = None) -> Answer:
-        """`since`: an earlier answer to the same, for who has waited on from there: as fresh as that one was to be is enough."""
-        if since is not None:
-            return await self._once(read.tenant_id, questions, since.freshness.head)
+    async def ask(self, read: Read, questions: Sequence[Question], reached: int | None = None) -> Answer:
+        """`reached`: a position that the caller has waited for: the tables hold all that is to be seen, whatever came since."""
+        if reached is not None:
+            return await self._once(read.tenant_id, questions, reached)
         others = [await self._wait_for(read, tenant_id) for tenant_id in read.also]
         answer = await self._once(read.tenant_id, questions)
         target = read.target(read.tenant_id, answer.freshness)
@@ -125,7 +132,7 @@ class Reads:
     async def as_tenant(self, tenant_id: UUID) -> AsyncIterator[Connection]:
         """A transaction in which only this tenant can be seen: for reading the ledger itself, which is never stale."""
         async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(SET_TENANT, {"tenant_id": str(tenant_id)})
+            await connection.execute(SET_TENANT, {"tenant_id": str(tenant_id), "plans": PLANNED_EACH_TIME})
             yield connection
 
     async def _wait_for(self, read: Read, tenant_id: UUID) -> Freshness:
@@ -145,8 +152,10 @@ class Reads:
         """
         async with self._pool.connection() as connection:
             async with connection.pipeline():
-                await connection.execute(SET_TENANT, {"tenant_id": str(tenant_id)})
+                await connection.execute(SET_TENANT, {"tenant_id": str(tenant_id), "plans": PLANNED_ONCE})
                 freshness = await _cursor(connection, Question(SELECT_FRESHNESS, {"tenant_id": tenant_id}))
+                if not all(question.by_key for question in questions):
+                    await connection.execute(PLAN_EACH_TIME)
                 cursors = [await _cursor(connection, question) for question in questions]
             found = await freshness.fetchone()
             rows = [await cursor.fetchall() for cursor in cursors]

@@ -25,6 +25,7 @@ from projections.freshness import Lag, LostRace
 from projections.hints import Hints, listen, notify_projected
 from projections.portions import BYTES, SMALL, Size, Span, loads, measure, read
 from projections.slots import Slots, slot_of
+from runtime import plans
 from runtime.clock import Clock, SystemClock
 from runtime.errors import OperatorError
 from runtime.pools import Connection, connect
@@ -135,6 +136,7 @@ class Projector:
             wanted = progress.unfinished
 
     async def _round(self, conn: Connection, tenant_ids: Collection[UUID] | None, slots: Slots | None) -> Progress:
+        await plans.renew(conn)
         known = await faults.faults(conn)
         lags = await freshness.lagging(conn, tenant_ids)
         standing = {tenant for tenant, fault in known.items() if fault.retry_at > self._clock.now()}

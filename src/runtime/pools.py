@@ -9,6 +9,7 @@ from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
+from runtime import plans
 from runtime.errors import OperatorError
 from runtime.roles import refuse_dangerous_role, refuse_old_server
 
@@ -37,11 +38,17 @@ async def open_pool(url: str, *, name: str, size: int) -> AsyncIterator[Pool]:
         timeout=WAIT_SECONDS,
         name=name,
         open=False,
-        check=refuse_closed,
+        check=make_ready,
         kwargs={"autocommit": True, "application_name": name, "connect_timeout": CONNECT_SECONDS},
     )
     async with pool:
         yield pool
+
+
+async def make_ready(connection: Connection) -> None:
+    """Before a connection is handed out. Raises OperationalError for one that is not to be."""
+    await refuse_closed(connection)
+    await plans.renew(connection)
 
 
 async def refuse_closed(connection: Connection) -> None:

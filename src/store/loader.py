@@ -17,6 +17,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
 from domain.facts import Event
+from runtime import plans
 from store.arrays import Bigints, Texts, Uuids
 from store.codec import JSON, Codec
 from store.errors import LedgerUnavailable
@@ -186,7 +187,9 @@ class Loader:
         attempt = 0
         while True:
             try:
-                return await _fetch(await link.open(), query, parameters)
+                connection = await link.open()
+                await plans.renew(connection)
+                return await _fetch(connection, query, parameters)
             except psycopg.Error as error:
                 if not await link.lost(error):
                     raise

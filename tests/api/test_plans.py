@@ -13,7 +13,7 @@ from starlette.datastructures import QueryParams
 
 from api.listing import DEFAULT_LIMIT, Listing, Wanted
 from api.queries import access, ai_tasks, approvals, audit, executions, jobs, workflows
-from api.reads import SET_TENANT, Question
+from api.reads import PLANNED_EACH_TIME, SET_TENANT, Question
 from domain.envelope import PLATFORM
 from tests.api.volume import BIG, fill, made
 from tests.conftest import Database
@@ -146,7 +146,7 @@ def test_every_list_is_read_by_an_index(database: Database) -> None:
         for case in CASES:
             for first in wanted(case):
                 with connection.transaction():
-                    connection.execute(SET_TENANT, {"tenant_id": str(case.tenant_id)})
+                    connection.execute(SET_TENANT, {"tenant_id": str(case.tenant_id), "plans": PLANNED_EACH_TIME})
                     for name, page in (("first", first), ("last", last_page(connection, first))):
                         pages += 1
                         told = [*objections(connection, page.question())]

@@ -16,6 +16,7 @@ from api.problems import Problem
 from api.queries import executions as queries
 from api.routing import query, router
 from domain.access import Rights
+from domain.execution import EXECUTION
 from domain.facts import Decided, Invalid, View
 from engine import engine as workflows
 from engine.engine import Engine
@@ -112,12 +113,17 @@ WAIT = query(
 @routes.get("/executions/{id}", **documented("Get an execution", "The execution", parameters=[WAIT, *FRESHNESS]))
 async def get(call: Calling, id: UUID) -> Response:
     call.require("executions:read")
-    seconds = _seconds(call.request.query_params.get("wait"))
-    row, answer = await call.row(queries.EXECUTION, {"id": id})
-    if seconds and row["status"] not in queries.ENDED:
-        ended = await call.services.waiter.ended(call.tenant_id, id, seconds)
-        row, answer = await call.row(queries.EXECUTION, {"id": id}, since=answer if ended else None)
-    return shown(row, answer)
+    asked = call.request.query_params
+    seconds, head = _seconds(asked.get("wait")), 0
+    # Most callers wait for what this process has just started: that it is there need not be asked first.
+    known = call.services.handler.at_hand(call.tenant_id, EXECUTION, id) if seconds and asked.keys() == {"wait"} else None
+    if known is None or not known.live:
+        row, answer = await call.row(queries.EXECUTION, {"id": id})
+        if not seconds or row["status"] in queries.ENDED:
+            return shown(row, answer)
+        head = answer.freshness.head
+    ended = await call.services.waiter.ended(call.tenant_id, id, seconds)
+    return shown(*await call.row(queries.EXECUTION, {"id": id}, reached=head if ended else None))
 
 
 def _seconds(text: str | None) -> int:

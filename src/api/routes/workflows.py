@@ -116,7 +116,7 @@ async def get(call: Calling, id: UUID) -> Response:
 @routes.get("/workflows/{id}/versions", **paged("List the published versions", queries.WORKFLOW_VERSIONS))
 async def list_versions(call: Calling, id: UUID) -> Response:
     call.require("workflows:read")
-    answer = await call.rows([Question(queries.WORKFLOW, {"tenant_id": call.tenant_id, "id": id})])
+    answer = await call.rows([Question(queries.WORKFLOW, {"tenant_id": call.tenant_id, "id": id}, by_key=True)])
     if not any(answer.rows):
         raise not_found()
     return await call.page(queries.WORKFLOW_VERSIONS, id=id)
