@@ -7,9 +7,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from domain.envelope import RecordedEvent
-from projections import freshness
+from projections import freshness, writing
 from projections.registry import fold, new_rows
-from projections.writing import load, write
 
 # A flush that is lost in a crash is done again: its checkpoint is lost with it. Every statement here reaches its rows by their
 # keys; plans that are kept from when the tables were small, or that trust old statistics, must not scan them when they are not.
@@ -33,12 +32,20 @@ async def flush(conn: AsyncConnection[Any], batches: Sequence[Batch]) -> None:
     Raises LostRace where another projector was faster; Unappliable, or whatever else, where an event cannot be applied.
     """
     after = {batch.tenant_id: batch.after for batch in batches}
+    last = {batch.tenant_id: batch.records[-1] for batch in batches}
     records = [record for batch in batches for record in batch.records]
-    async with conn.transaction():
-        await conn.execute(SETTINGS)
-        await freshness.lock(conn, after)
-        rows = new_rows()
-        await load(conn, rows, records)
+    rows = new_rows()
+    # Three trips: what is there, what is to be there, and the commit. The outer pipeline takes BEGIN and COMMIT along.
+    async with conn.pipeline(), conn.transaction():
+        async with conn.pipeline():
+            await conn.execute(SETTINGS)
+            locked = await freshness.send_lock(conn, after)
+            asked = await writing.ask(conn, records)
+        await freshness.check_lock(locked, after)
+        await writing.take(rows, asked)
         fold(rows, records)
-        await write(conn, rows)
-        await freshness.advance(conn, after, {batch.tenant_id: batch.records[-1] for batch in batches})
+        async with conn.pipeline():
+            sent = await writing.send(conn, rows)
+            moved = await freshness.send_advance(conn, after, last)
+        writing.check(conn, sent)
+        freshness.check_advance(moved, after)

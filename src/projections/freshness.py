@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 
 from domain.envelope import PLATFORM
 
@@ -79,22 +79,39 @@ async def lagging(conn: AsyncConnection[Any], tenant_ids: Collection[UUID] | Non
 
 async def lock(conn: AsyncConnection[Any], expected: Mapping[UUID, int]) -> None:
     """Hold these tenants' checkpoints until the transaction ends. Raises LostRace where one stands elsewhere than expected."""
-    tenants = list(expected)
-    await conn.execute(BEGIN, {"tenants": sorted(tenants)})
-    cursor = await conn.execute(LOCK, {"tenants": tenants})
-    if dict(await cursor.fetchall()) != dict(expected):
-        raise LostRace
+    await check_lock(await send_lock(conn, expected), expected)
 
 
 async def advance(conn: AsyncConnection[Any], old: Mapping[UUID, int], last: Mapping[UUID, Place]) -> None:
     """Move checkpoints on to the last event of each tenant, from where they stood. Raises LostRace."""
-    tenants = list(old)
+    check_advance(await send_advance(conn, old, last), old)
+
+
+# The same in two halves, for a pipeline: what is sent in it is answered when it ends.
+
+
+async def send_lock(conn: AsyncConnection[Any], expected: Mapping[UUID, int]) -> AsyncCursor[Any]:
+    new = sorted(tenant for tenant, position in expected.items() if position == 0)
+    if new:
+        await conn.execute(BEGIN, {"tenants": new})
+    return await conn.execute(LOCK, {"tenants": list(expected)})
+
+
+async def check_lock(cursor: AsyncCursor[Any], expected: Mapping[UUID, int]) -> None:
+    if dict(await cursor.fetchall()) != dict(expected):
+        raise LostRace
+
+
+async def send_advance(conn: AsyncConnection[Any], old: Mapping[UUID, int], last: Mapping[UUID, Place]) -> AsyncCursor[Any]:
     moved = {
-        "tenants": tenants,
+        "tenants": list(old),
         "old": list(old.values()),
-        "new": [last[tenant].position for tenant in tenants],
-        "recorded": [last[tenant].recorded_at for tenant in tenants],
+        "new": [last[tenant].position for tenant in old],
+        "recorded": [last[tenant].recorded_at for tenant in old],
     }
-    cursor = await conn.execute(ADVANCE, moved)
-    if cursor.rowcount != len(tenants):
+    return await conn.execute(ADVANCE, moved)
+
+
+def check_advance(cursor: AsyncCursor[Any], old: Mapping[UUID, int]) -> None:
+    if cursor.rowcount != len(old):
         raise LostRace

@@ -24,6 +24,7 @@ from projections.flush import Batch, flush
 from projections.freshness import Lag, LostRace
 from projections.hints import Hints, listen, notify_projected
 from projections.portions import BYTES, SMALL, Size, Span, loads, measure, read
+from projections.situation import Situation, look
 from projections.slots import Slots, slot_of
 from runtime import plans
 from runtime.clock import Clock, SystemClock
@@ -41,10 +42,11 @@ RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 
 class Progress(NamedTuple):
-    """What a round did: the tenants whose tables moved, and those that have more to do at once."""
+    """What a round did: the tenants whose tables moved, those that have more to do at once, and what cannot be applied."""
 
     moved: set[UUID]
     unfinished: set[UUID]
+    known: dict[UUID, Fault]
 
 
 class Projector:
@@ -110,14 +112,15 @@ class Projector:
 
     async def _serve(self, conn: Connection, hints: Hints, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
+        known = await faults.faults(conn)
         while not stop.is_set():
-            wanted = await hints.wait(stop, self._seconds_to_retry(await faults.faults(conn)))
+            wanted = await hints.wait(stop, self._seconds_to_retry(known))
             if stop.is_set():
                 return
             if wanted is not None:
                 wanted |= self._waiting
             begun = loop.time()
-            await self._catch_up(conn, wanted, hints.slots)
+            known = await self._catch_up(conn, wanted, hints.slots)
             await asyncio.sleep(min(loop.time() - begun, REST_SECONDS))
 
     def _seconds_to_retry(self, known: dict[UUID, Fault]) -> float | None:
@@ -126,43 +129,49 @@ class Projector:
         soonest = min(fault.retry_at for fault in known.values())
         return max((soonest - self._clock.now()).total_seconds(), 0.05)
 
-    async def _catch_up(self, conn: Connection, tenant_ids: Collection[UUID] | None, slots: Slots | None) -> None:
-        """Rounds until nothing is left to do."""
+    async def _catch_up(self, conn: Connection, tenant_ids: Collection[UUID] | None, slots: Slots | None) -> dict[UUID, Fault]:
+        """At least one round, and more until nothing is left to do. Returns what cannot be applied."""
         wanted = tenant_ids
-        while wanted is None or wanted:
+        while True:
             progress = await self._round(conn, wanted, slots)
             if PLATFORM in progress.moved:
                 progress.unfinished.update(self._waiting)
+            if not progress.unfinished:
+                return progress.known
             wanted = progress.unfinished
 
     async def _round(self, conn: Connection, tenant_ids: Collection[UUID] | None, slots: Slots | None) -> Progress:
         await plans.renew(conn)
-        known = await faults.faults(conn)
-        lags = await freshness.lagging(conn, tenant_ids)
+        seen = await look(conn, tenant_ids)
+        known = seen.faults
         standing = {tenant for tenant, fault in known.items() if fault.retry_at > self._clock.now()}
         mine = {
-            tenant: lag for tenant, lag in lags.items() if tenant not in standing and (slots is None or slot_of(tenant) in slots)
+            tenant: lag
+            for tenant, lag in seen.lags.items()
+            if tenant not in standing and (slots is None or slot_of(tenant) in slots)
         }
         flusher = Flusher(conn, known, self._clock.now())
         try:
-            unfinished = await self._advance(conn, flusher, lags, mine, standing)
+            unfinished = await self._advance(conn, flusher, seen, mine, standing)
         finally:
             await notify_projected(conn, flusher.moved)
-        return Progress(flusher.moved, unfinished)
+        if known or flusher.faulty:
+            known = await faults.faults(conn)
+        return Progress(flusher.moved, unfinished, known)
 
     async def _advance(
-        self, conn: Connection, flusher: "Flusher", lags: dict[UUID, Lag], mine: dict[UUID, Lag], standing: set[UUID]
+        self, conn: Connection, flusher: "Flusher", seen: Situation, mine: dict[UUID, Lag], standing: set[UUID]
     ) -> set[UUID]:
         """One portion for the platform, or, where that is done, for every other tenant. Returns who has more to do."""
         if not mine:
             return set()
-        platform = mine.pop(PLATFORM, None)
+        platform, reached = mine.pop(PLATFORM, None), seen.reached
         if platform is not None:
             await self._project(conn, flusher, [platform], platform_position=platform.head)
-        elif PLATFORM in lags and PLATFORM not in standing:
+            reached = await freshness.position(conn, PLATFORM)
+        elif PLATFORM in seen.lags and PLATFORM not in standing:
             self._waiting.update(mine)  # another projector has the platform: its flush will wake us
             return set()
-        reached = await freshness.position(conn, PLATFORM)
         if platform is not None and reached < platform.head and PLATFORM not in flusher.faulty:
             return {PLATFORM, *mine}
         waiting = await self._project(conn, flusher, mine.values(), platform_position=reached)

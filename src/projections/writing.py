@@ -7,7 +7,7 @@ as many parameters.
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection, AsyncCursor, sql
 from psycopg.rows import dict_row
@@ -37,49 +37,72 @@ class Vanished(Exception):
     """Rows that were read a moment ago, under the tenant's lock, were not there to be changed: somebody else writes here."""
 
 
-async def load(conn: AsyncConnection[Any], rows: Rows, records: Iterable[RecordedEvent]) -> None:
-    """Take from the database what these events touch: one query for each table and lookup."""
+class Asked(NamedTuple):
+    """Rows that were asked for in a pipeline; they come when it ends."""
+
+    table: str
+    cursor: AsyncCursor[Row]
+
+
+class Sent(NamedTuple):
+    """Changes that were sent in a pipeline, and how many rows they are to change."""
+
+    statement: sql.Composed
+    expected: int
+    cursor: AsyncCursor[Any]
+
+
+async def ask(conn: AsyncConnection[Any], records: Iterable[RecordedEvent]) -> list[Asked]:
+    """Ask the database for what these events touch: one query for each table and lookup."""
     wanted: dict[tuple[str, tuple[str, ...]], dict[Key, None]] = {}
     for record in records:
         for table in CONCERNED.get(type(record.event), ()):
             for columns, values in table.touched(record):
                 wanted.setdefault((table.name, columns), {})[values] = None
-    asked: list[tuple[Table, AsyncCursor[Row]]] = []
-    async with conn.pipeline():
-        for table in TABLES:
-            for columns in (table.key, *table.lookups):
-                keys = wanted.get((table.name, columns))
-                if keys:
-                    arrays = [list(array) for array in zip(*keys, strict=True)]
-                    cursor = conn.cursor(binary=True, row_factory=dict_row)
-                    asked.append((table, await cursor.execute(select_statement(table.name, columns), arrays)))
+    asked = []
+    for table in TABLES:
+        for columns in (table.key, *table.lookups):
+            keys = wanted.get((table.name, columns))
+            if keys:
+                arrays = [list(array) for array in zip(*keys, strict=True)]
+                cursor = conn.cursor(binary=True, row_factory=dict_row)
+                asked.append(Asked(table.name, await cursor.execute(select_statement(table.name, columns), arrays)))
+    return asked
+
+
+async def take(rows: Rows, asked: Iterable[Asked]) -> None:
+    """What was asked for, once the pipeline has ended."""
     for table, cursor in asked:
-        found = rows.of(table.name)
+        found = rows.of(table)
         for row in await cursor.fetchall():
             found.load(row)
 
 
-async def write(conn: AsyncConnection[Any], rows: Rows) -> None:
-    """Write what changed: deletions first, children before parents; then updates and insertions, parents before children.
+async def send(conn: AsyncConnection[Any], rows: Rows) -> list[Sent]:
+    """Send what changed: deletions first, children before parents; then updates and insertions, parents before children.
 
     Updates come before insertions, so that a unique value can be given up and taken again in one batch.
     """
     changes = [(table, rows.of(table.name).changes()) for table in TABLES]
-    sent: list[tuple[sql.Composed, int, AsyncCursor[Any]]] = []
+    sent: list[Sent] = []
 
-    async def send(statement: sql.Composed, params: list[Any], expected: int) -> None:
-        sent.append((statement, expected, await conn.execute(statement, params)))
+    async def execute(statement: sql.Composed, params: list[Any], expected: int) -> None:
+        sent.append(Sent(statement, expected, await conn.execute(statement, params)))
 
-    async with conn.pipeline():
-        for table, changed in reversed(changes):
-            if changed.deleted:
-                arrays = [list(array) for array in zip(*changed.deleted, strict=True)]
-                await send(delete_statement(table.name), arrays, len(changed.deleted))
-        for table, changed in changes:
-            for some in portions(changed.updated):
-                await send(update_statement(table.name), [as_json(some)], len(some))
-            for some in portions(changed.inserted):
-                await send(insert_statement(table.name), [as_json(some)], len(some))
+    for table, changed in reversed(changes):
+        if changed.deleted:
+            arrays = [list(array) for array in zip(*changed.deleted, strict=True)]
+            await execute(delete_statement(table.name), arrays, len(changed.deleted))
+    for table, changed in changes:
+        for some in portions(changed.updated):
+            await execute(update_statement(table.name), [as_json(some)], len(some))
+        for some in portions(changed.inserted):
+            await execute(insert_statement(table.name), [as_json(some)], len(some))
+    return sent
+
+
+def check(conn: AsyncConnection[Any], sent: Iterable[Sent]) -> None:
+    """Once the pipeline has ended. Raises Vanished."""
     for statement, expected, cursor in sent:
         if cursor.rowcount != expected:
             raise Vanished(f"{cursor.rowcount} of {expected} rows: {statement.as_string(conn)[:120]}")

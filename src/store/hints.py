@@ -26,7 +26,7 @@ EVENTS = "gesta_events"
 JOBS = "gesta_jobs"
 TIMERS = "gesta_timers"
 LEASES = "gesta_leases"
-NOTIFY = "SELECT pg_notify(%s, %s)"
+NOTIFY = "SELECT pg_notify(channel, names) FROM unnest(%s::text[], %s::text[]) AS hint (channel, names)"
 PAUSE = 0.01
 MOST_BYTES = 7_900
 """A payload has less than 8,000 bytes."""
@@ -72,19 +72,20 @@ class Hints:
         await self._send()
 
     async def _send(self) -> None:
+        """All channels at once: every commit wakes those who listen, whichever it is for."""
         touched, self._touched = self._touched, {}
-        for channel, names in touched.items():
+        if touched:
             try:
-                await self._tell(channel, payload(names))
+                await self._tell(list(touched), [payload(names) for names in touched.values()])
             except psycopg.Error as error:
-                log.warning("A hint was lost: %s", error, extra={"action": "hint"})
+                log.warning("Hints were lost: %s", error, extra={"action": "hint"})
 
-    async def _tell(self, channel: str, names: str) -> None:
+    async def _tell(self, channels: list[str], names: list[str]) -> None:
         """A connection that was lost while there was nothing to say is noticed now, and is no reason to lose a hint."""
         for last in (False, True):
             try:
                 connection = await self._link.open()
-                await connection.execute(NOTIFY, (channel, names))
+                await connection.execute(NOTIFY, (channels, names))
                 return
             except psycopg.Error as error:
                 await self._link.lost(error)
