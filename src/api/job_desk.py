@@ -1,13 +1,15 @@
 """Where workers wait for jobs: woken by hints and by the next due moment, not by looking again and again.
 
 Whoever waits holds no connection. A hint wakes one of those whom it concerns; one who leaves while there may be more wakes the
-next. So a burst of jobs is taken by as many look-ups as it needs, and a single job does not wake a hundred workers.
+next. So a burst of jobs is taken by as many look-ups as it needs, and a single job does not wake a hundred workers. Who asks
+a moment after a look that took all there was need not look again before there is a hint.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from math import inf
 from uuid import UUID
 
 from runtime.pools import Pool
@@ -20,6 +22,9 @@ CHANNEL = JOBS
 MOST_REMEMBERED = 10_000
 LEAST_PAUSE = 0.001
 """Seconds, so that a job whose moment is now is not looked for twice in it."""
+EMPTY_SECONDS, TAKEN_SECONDS = 1.0, 0.05
+"""How long it holds, without a hint, that there is nothing: after a look that found nothing, when it is also known what is due
+next, and after one that took all there was. A hint that was lost costs no more than this."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,20 @@ class _Place:
         self.woken.set()
 
 
+@dataclass(eq=False)
+class _Nothing:
+    """What is known of a tenant's jobs of some types: there are none until a moment of the loop's clock, unless a hint comes."""
+
+    until: float = -inf
+
+
 class JobDesk:
     """One for a process. `pool`: as gesta_system, in autocommit."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._places: dict[UUID, list[_Place]] = {}
+        self._nothing: dict[UUID, dict[tuple[str, ...], _Nothing]] = {}
         self._handed_out: dict[Lease, LeasedJob] = {}
         self._lapse_hints = LapseHints()
         self._closing = False
@@ -78,7 +91,11 @@ class JobDesk:
             while not gone.done():
                 await check()
                 place.woken.clear()
-                found, due = await self._take(wish, look_ahead=loop.time() < until)
+                due = self._quiet(wish) if loop.time() < until else None
+                if due is None:
+                    found, due = await self._take(wish, look_ahead=loop.time() < until)
+                else:
+                    found = []
                 if gone.done():
                     await self._give_back(found)
                     break
@@ -107,12 +124,14 @@ class JobDesk:
     def hear(self, payload: str) -> None:
         """Hints on `CHANNEL`: tenant:type of jobs, a tenant's alone for all its types; an empty one stands for many."""
         if not payload:
+            self._nothing.clear()
             for places in self._places.values():
                 _wake_each_type(places)
             return
         for name in payload.split(","):
             tenant, _, type = name.partition(":")
             with suppress(ValueError):
+                self._expect(UUID(tenant), type)
                 places = self._places.get(UUID(tenant), [])
                 _wake_one(places, type) if type else _wake_each_type(places)
 
@@ -125,13 +144,42 @@ class JobDesk:
 
     async def _take(self, wish: Wish, *, look_ahead: bool) -> tuple[list[LeasedJob], float | None]:
         """What there is; where there is nothing, the seconds until there will be."""
+        now = asyncio.get_running_loop().time
+        nothing = self._looking(wish)
         async with self._pool.connection() as connection:
             found = await jobs.lease(connection, wish.types, wish.most, wish.seconds, wish.worker_id, tenant_id=wish.tenant_id)
             if found:
                 await self._lapse_hints.leased(connection, wish.seconds)
+                if len(found) < wish.most:
+                    nothing.until = now() + TAKEN_SECONDS
             if found or not look_ahead:
                 return found, None
-            return found, await jobs.seconds_to_job(connection, wish.types, wish.tenant_id)
+            due = await jobs.seconds_to_job(connection, wish.types, wish.tenant_id)
+            nothing.until = now() + (EMPTY_SECONDS if due is None else min(due, EMPTY_SECONDS))
+            return found, due
+
+    def _looking(self, wish: Wish) -> _Nothing:
+        """To be told what the look finds; a hint that comes meanwhile takes it out of sight."""
+        nothing = _Nothing()
+        if len(self._nothing) > MOST_REMEMBERED:
+            self._nothing.clear()
+        of_tenant = self._nothing.setdefault(wish.tenant_id, {})
+        if len(of_tenant) > MOST_REMEMBERED:
+            of_tenant.clear()
+        of_tenant[wish.types] = nothing
+        return nothing
+
+    def _quiet(self, wish: Wish) -> float | None:
+        """For how many seconds there is nothing to be found, as far as is known."""
+        nothing = self._nothing.get(wish.tenant_id, {}).get(wish.types)
+        seconds = -inf if nothing is None else nothing.until - asyncio.get_running_loop().time()
+        return seconds if seconds > 0 else None
+
+    def _expect(self, tenant_id: UUID, type: str) -> None:
+        """There may be something now: of a type, or (empty) of any."""
+        of_tenant = self._nothing.get(tenant_id, {})
+        for types in [types for types in of_tenant if not type or type in types]:
+            del of_tenant[types]
 
     async def _give_back(self, found: Sequence[LeasedJob]) -> None:
         if found:

@@ -1,6 +1,7 @@
 """Waiting for jobs costs nothing: no query while nothing happens, and no job for somebody who has gone."""
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import httpx2
@@ -143,25 +144,71 @@ async def test_a_hint_wakes_one_and_a_full_hand_wakes_the_next(gesta: Gesta, acm
     assert sorted(map(len, found)) == [0, 0, 0, 1, 1]
 
 
+async def test_who_asks_a_moment_after_a_look_does_not_look_again_before_there_is_a_hint(gesta: Gesta, acme: Tenant) -> None:
+    async with open_pool(gesta.database.system_url, name="test", size=1) as pool:
+        desk = Counting(pool)
+        stays = asyncio.get_running_loop().create_future()
+        assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
+        assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
+        await desk.looked(1)
+        await start(acme)
+        desk.hear(f"{acme.id}:other")
+        assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
+        await desk.looked(1)
+        desk.hear(f"{acme.id}:resize-image")
+        assert len(await desk.lease(wish(acme.id), 60, stays, unasked)) == 1
+        await desk.looked(2)
+
+
+async def test_who_does_not_wait_is_answered_from_what_is_there(gesta: Gesta, acme: Tenant) -> None:
+    async with open_pool(gesta.database.system_url, name="test", size=1) as pool:
+        desk, stays = JobDesk(pool), asyncio.get_running_loop().create_future()
+        assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
+        await start(acme)
+        assert len(await desk.lease(wish(acme.id), 0, stays, unasked)) == 1
+
+
+async def test_a_hint_that_is_lost_costs_a_moment(gesta: Gesta, acme: Tenant) -> None:
+    async with open_pool(gesta.database.system_url, name="test", size=1) as pool:
+        desk, stays = JobDesk(pool), asyncio.get_running_loop().create_future()
+        assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
+        await start(acme)
+        assert len(await asyncio.wait_for(desk.lease(wish(acme.id), 60, stays, unasked), 30)) == 1
+
+
+async def test_a_hint_that_comes_during_a_look_is_not_forgotten(gesta: Gesta, acme: Tenant) -> None:
+    class Hinted(Counting):
+        def _looking(self, wish: Wish) -> Any:
+            nothing = super()._looking(wish)
+            self.hear(f"{acme.id}:resize-image")
+            return nothing
+
+    async with open_pool(gesta.database.system_url, name="test", size=1) as pool:
+        desk, stays = Hinted(pool), asyncio.get_running_loop().create_future()
+        for _ in range(2):
+            assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
+        assert desk.looks >= 2
+
+
 class Counting(JobDesk):
     """Counts how often it has looked."""
 
     def __init__(self, pool: Pool) -> None:
         super().__init__(pool)
-        self._looks = 0
+        self.looks = 0
         self._look = asyncio.Condition()
 
     async def _take(self, wish: Wish, *, look_ahead: bool) -> tuple[list[LeasedJob], float | None]:
         found = await super()._take(wish, look_ahead=look_ahead)
         async with self._look:
-            self._looks += 1
+            self.looks += 1
             self._look.notify_all()
         return found
 
     async def looked(self, times: int) -> None:
         async with self._look:
-            await self._look.wait_for(lambda: self._looks >= times)
-        assert self._looks == times
+            await self._look.wait_for(lambda: self.looks >= times)
+        assert self.looks == times
 
 
 async def unasked() -> None:
