@@ -6,13 +6,15 @@ import sys
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from bench.stage import Stage
 
 PACKAGE = "dbos"
-PROGRAM = Path(__file__).with_name("dbos_steps.py")
+WORKER = Path(__file__).with_name("dbos_steps.py")
+CALLERS = Path(__file__).with_name("dbos_callers.py")
 DATABASE = "bench_dbos"
 INSTALL_SECONDS = 180
 SCHEME = "postgresql://"
@@ -45,8 +47,8 @@ def _has_it(program: Path) -> bool:
     return program.exists() and subprocess.run(asked, check=False, capture_output=True).returncode == 0
 
 
-class Peer:
-    """The program, running."""
+class Program:
+    """One of them, running."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdin is not None
@@ -69,15 +71,27 @@ class Peer:
         return line
 
 
+@dataclass(frozen=True)
+class Peer:
+    """`direct`: workflows called in the process that runs them. `queued`: enqueued by another process, which waits for them."""
+
+    direct: Program
+    queued: Program
+
+
 @contextmanager
 def peer(on: Stage, *, install: bool) -> Iterator[Peer]:
     """On the same server, in a database of its own. Raises NotThere."""
-    url = on.superuser(DATABASE)
-    with subprocess.Popen(
-        [python(install=install), "-P", PROGRAM, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    program, url = python(install=install), on.superuser(DATABASE)
+    with _running(program, WORKER, url) as direct, _running(program, CALLERS, url) as queued:
+        yield Peer(direct, queued)
+
+
+@contextmanager
+def _running(python: Path, program: Path, url: str) -> Iterator[Program]:
+    with subprocess.Popen([python, "-P", program, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield Peer(process)
+            yield Program(process)
         finally:
             assert process.stdin is not None
             process.stdin.close()

@@ -1,7 +1,7 @@
 """The peer's side of `steps`, run by a Python that has DBOS Transact: dbos_steps.py URL.
 
-For each line on its input, "<threads> <workflows>", it runs that many workflows of three steps, each called directly and waited
-for, and answers "<seconds> <median seconds of a workflow>". Imports nothing of ours.
+Workflows of three steps. For each line on its input, "<threads> <workflows>", it calls that many directly, waits for each, and
+answers "<seconds> <median seconds of a workflow>". It also works off a queue, for `dbos_callers`. Imports nothing of ours.
 """
 
 import sys
@@ -13,6 +13,9 @@ from typing import Any
 
 from dbos import DBOS  # type: ignore[import-not-found]
 
+QUEUE = "bench"
+POLL_SECONDS = 0.1
+
 DBOS(config={"name": "bench", "system_database_url": sys.argv[1], "log_level": "ERROR", "run_admin_server": False})
 
 
@@ -21,7 +24,7 @@ def step(number: int) -> Any:
     return {"amount": number}
 
 
-@DBOS.workflow()  # type: ignore[untyped-decorator]
+@DBOS.workflow(name="three_steps")  # type: ignore[untyped-decorator]
 def three_steps(given: Any) -> Any:
     for _ in range(3):
         step(given["amount"])
@@ -49,6 +52,7 @@ def measure(threads: int, count: int) -> tuple[float, float]:
 
 
 DBOS.launch()
+DBOS.register_queue(QUEUE, polling_interval_sec=POLL_SECONDS)
 three_steps({"amount": 0})
 print("ready", flush=True)
 for line in sys.stdin:

@@ -1,9 +1,10 @@
 """Workflows a second of three durable steps: by a handler in the worker's process and by a worker of the SDK over HTTP, beside
-DBOS Transact. Each workflow is started by a caller who waits for its end."""
+DBOS Transact, called directly and through its queue. Each workflow is started by a caller who waits for its end."""
 
 from collections import defaultdict
 from contextlib import ExitStack
 from functools import partial
+from itertools import islice
 from statistics import median
 
 from bench import dbos_peer
@@ -24,6 +25,7 @@ from worker.worker import Worker
 MARK = 5.0
 IN_FLIGHT = (1, 32, 128)
 THREADS = (1, 8, 32)
+QUEUED = (32, 128)
 WARM = 20
 
 
@@ -55,7 +57,7 @@ class Steps:
 
         return run(work())
 
-    def peer(self, name: str, peer: dbos_peer.Peer, threads: int, count: int) -> float:
+    def peer(self, name: str, peer: dbos_peer.Program, threads: int, count: int) -> float:
         rate, seconds = peer.workflows(threads, count)
         self.medians[name].append(seconds)
         return rate
@@ -82,20 +84,26 @@ def bench(on: Stage, sizes: Sizes) -> Result:
         sdk = [
             Contender(name := f"SDK over HTTP, {n} in flight", partial(steps.sdk, name, shop, n, counts[n])) for n in IN_FLIGHT
         ]
-        theirs = []
+        direct, queued = [], []
         try:
             peer = stack.enter_context(dbos_peer.peer(on, install=sizes.peer_is_installed))
         except dbos_peer.NotThere as error:
             notes.append(f"DBOS Transact is not measured: {error}")
         else:
-            theirs = [
-                Contender(name := f"DBOS, {n} threads", partial(steps.peer, name, peer, n, sizes.peer_workflows)) for n in THREADS
+            direct = [
+                Contender(name := f"DBOS, {n} threads", partial(steps.peer, name, peer.direct, n, sizes.peer_workflows))
+                for n in THREADS
             ]
-        rates = in_turn([*ours, *sdk, *theirs], sizes.rounds)
-    in_process, over_http = best(rates[: len(ours)]), best(rates[len(ours) : len(ours) + len(sdk)])
-    if theirs:
-        peer_rates = best(rates[len(ours) + len(sdk) :])
-        ratios = [Ratio(in_process, peer_rates, MARK), Ratio(over_http, peer_rates, MARK)]
+            queued = [
+                Contender(name := f"DBOS queue, {n} callers", partial(steps.peer, name, peer.queued, n, sizes.peer_workflows))
+                for n in QUEUED
+            ]
+        rates = in_turn([*ours, *sdk, *direct, *queued], sizes.rounds)
+    each = iter(rates)
+    in_process, over_http = best(list(islice(each, len(ours)))), best(list(islice(each, len(sdk))))
+    if direct:
+        called, enqueued = best(list(islice(each, len(direct)))), best(list(each))
+        ratios = [Ratio(in_process, called, MARK), Ratio(over_http, called, MARK), Ratio(over_http, enqueued, MARK)]
     else:
         ratios = [Ratio(over_http, in_process)]
     return Result("workflows of three steps a second", rates, ratios, [*notes, steps.latencies()])
