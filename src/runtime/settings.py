@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     ai_base_url: str | None = None
     ai_api_key: SecretStr | None = None
     ai_model: str | None = None
+    ai_timeout: Annotated[float, Field(ge=1, le=3600)] = 120.0  # seconds for the whole answer to one call of a model
 
     @property
     def base_url(self) -> str:

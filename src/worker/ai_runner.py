@@ -39,6 +39,8 @@ class Named(Protocol):
     def provider(self) -> str: ...
     @property
     def model(self) -> str: ...
+    @property
+    def timeout(self) -> timedelta: ...
 
 
 class ProvidersOf(Protocol):
@@ -77,7 +79,7 @@ class Attempt:
         await self._start(named.provider, named.model)
         failpoint("worker.attempt_started")
         try:
-            answer = await provider.call(AiCall.of(requested, named.full))
+            answer = await provider.call(AiCall.of(requested, named.full, named.timeout))
         except AiError as error:
             failpoint("worker.attempt_called")
             await self._failed(error)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
@@ -40,6 +41,7 @@ class FakeModel:
 
     full: str
     provider: str = "scripted"
+    timeout: timedelta = timedelta(seconds=77)
 
     @property
     def model(self) -> str:

@@ -10,8 +10,6 @@ from domain.ai_task import AiTaskRequested, Configuration, Usage
 from domain.facts import Json
 from domain.retry import Failure
 
-DEFAULT_TIMEOUT = timedelta(minutes=2)
-
 AiErrorType = Literal["rate_limit", "timeout", "invalid_output", "refused", "auth", "unavailable", "bad_request"]
 """timeout: no answer in time. invalid_output: an answer that does not fit. refused: by the model or a filter. auth: the key.
 unavailable: the provider failed, or could not be reached or read. bad_request: asking again the same way is pointless."""
@@ -30,11 +28,11 @@ class AiCall:
     context: Json = None
     output_schema: Json = None
     configuration: Configuration = field(default_factory=Configuration)
-    timeout: timedelta = DEFAULT_TIMEOUT
+    timeout: timedelta = timedelta(minutes=2)
     """From the first byte of the request to the last of the answer."""
 
     @classmethod
-    def of(cls, task: AiTaskRequested, model: str, timeout: timedelta = DEFAULT_TIMEOUT) -> "AiCall":
+    def of(cls, task: AiTaskRequested, model: str, timeout: timedelta) -> "AiCall":
         """The call that a task asks for. `model`: `registry.Named.full`, because a task may leave it to the settings."""
         return cls(
             model, task.prompt, task.system_prompt, task.input, task.context, task.output_schema, task.configuration, timeout

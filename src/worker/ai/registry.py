@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from runtime.errors import OperatorError
 from runtime.settings import Settings
@@ -50,6 +51,8 @@ class Named:
     full: str
     """For `AiCall.model`."""
     kind: Kind
+    timeout: timedelta
+    """Of one call."""
 
     @property
     def provider(self) -> str:
@@ -77,7 +80,7 @@ class Providers:
             model = self._settings.ai_model
         for kind in self._kinds:
             if model.startswith(kind.prefix) and model != kind.prefix:
-                return Named(model, kind)
+                return Named(model, kind, timedelta(seconds=self._settings.ai_timeout))
         known = ", ".join(f"{kind.prefix}…" for kind in self._kinds)
         raise AiError("bad_request", f"No provider calls the model {model!r}; names begin with one of: {known}")
 

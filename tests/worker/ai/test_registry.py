@@ -3,6 +3,7 @@
 import builtins
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ def test_a_model_may_be_left_to_the_settings() -> None:
     assert Providers(BARE.model_copy(update={"ai_model": "offline/echo"})).name("default").full == "offline/echo"
     with pytest.raises(AiError, match="GESTA_AI_MODEL"):
         Providers(BARE).name("default")
+
+
+def test_the_settings_say_how_long_an_answer_may_take() -> None:
+    assert Providers(BARE).name("openai:gpt-4o").timeout == timedelta(minutes=2)
+    assert Providers(BARE.model_copy(update={"ai_timeout": 600.0})).name("openai:o3").timeout == timedelta(minutes=10)
 
 
 async def test_a_provider_is_made_once_and_calls() -> None:
