@@ -1,8 +1,8 @@
-"""What is believed of a provider's account of a call. An attempt's end is recorded whatever the provider says, so what cannot
-be true is taken as not known rather than refused."""
+"""A provider's account of a call, and what is believed of it. An attempt's end is recorded whatever the provider says, so what
+cannot be true is taken as not known rather than refused."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from domain.ai_usage import Usage
@@ -15,6 +15,23 @@ MOST_DETAILS = 50
 LONGEST = 200  # characters of a name
 CURRENCY = re.compile(r"[A-Z]{3}")
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a call, answered or failed, used and cost, and why it ended. None: not known."""
+
+    usage: Usage | None = None
+    cost: Decimal | None = None
+    currency: str | None = None
+    finish_reason: str | None = None
+
+    def believed(self) -> "Account":
+        reason = None if self.finish_reason is None else believed_name(self.finish_reason)
+        return Account(believed_usage(self.usage), *believed_price(self.cost, self.currency), reason)
+
+
+NOT_KNOWN = Account()
 
 
 def believed_price(cost: Decimal | None, currency: str | None) -> tuple[Decimal | None, str | None]:

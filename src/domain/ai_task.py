@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Literal, assert_never
 from uuid import UUID
 
-from domain.ai_account import believed_name, believed_price, believed_usage
+from domain.ai_account import NOT_KNOWN, Account, believed_name
 from domain.ai_usage import Usage as Usage
 from domain.facts import Aggregate, Decided, Event, Fact, Invalid, Json, NotFound, RuleViolation, View
 from domain.retry import Failure, RetryPolicy, retry_in
@@ -269,10 +269,7 @@ def succeed(
     latency_ms: int,
     provider: str,
     model: str,
-    usage: Usage | None = None,
-    cost: Decimal | None = None,
-    currency: str | None = None,
-    finish_reason: str | None = None,
+    account: Account = NOT_KNOWN,
 ) -> Decided:
     """The attempt's answer, whose output was validated before, completes the task, unless that was cancelled meanwhile.
 
@@ -286,9 +283,7 @@ def succeed(
         latency_ms,
         believed_name(provider),
         believed_name(model),
-        believed_usage(usage),
-        *believed_price(cost, currency),
-        None if finish_reason is None else believed_name(finish_reason),
+        *_known(account),
     )
     if state.closed:
         return _decided(view, task_id, succeeded)
@@ -304,10 +299,7 @@ def fail_attempt(
     jitter: float,
     retry_after: timedelta | None = None,
     latency_ms: int | None = None,
-    usage: Usage | None = None,
-    cost: Decimal | None = None,
-    currency: str | None = None,
-    finish_reason: str | None = None,
+    account: Account = NOT_KNOWN,
 ) -> Decided:
     """The attempt failed: by the task's policy another one is due at `retry_at`, or the task fails with it.
 
@@ -321,9 +313,7 @@ def fail_attempt(
         state.number,
         error,
         latency_ms,
-        believed_usage(usage),
-        *believed_price(cost, currency),
-        None if finish_reason is None else believed_name(finish_reason),
+        *_known(account),
         None if delay is None else view.now + delay,
     )
     if state.closed or delay is not None:
@@ -351,6 +341,12 @@ def _running(view: View, task_id: UUID, attempt_id: UUID) -> AiTask:
     if state.attempt_id != attempt_id:
         raise AttemptOver
     return state
+
+
+def _known(account: Account) -> tuple[Usage | None, Decimal | None, str | None, str | None]:
+    """As the events of an attempt's end have it: usage, cost, currency, finish_reason."""
+    believed = account.believed()
+    return believed.usage, believed.cost, believed.currency, believed.finish_reason
 
 
 def _decided(view: View, task_id: UUID, *events: AiTaskEvent) -> Decided:

@@ -6,11 +6,11 @@ moves nothing: its job is gone by then, so no fence is asked for.
 
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from uuid import UUID
 
 from domain import ai_task
-from domain.ai_task import AI_TASK, AiTask, AiTaskAttemptFailed, Usage
+from domain.ai_account import NOT_KNOWN, Account
+from domain.ai_task import AI_TASK, AiTask, AiTaskAttemptFailed
 from domain.execution import EXECUTION
 from domain.facts import Decided, Fence, Json, View
 from domain.retry import LEASE_LOST, Failure
@@ -43,10 +43,7 @@ def succeed_attempt(
     latency_ms: int,
     provider: str,
     model: str,
-    usage: Usage | None = None,
-    cost: Decimal | None = None,
-    currency: str | None = None,
-    finish_reason: str | None = None,
+    account: Account = NOT_KNOWN,
 ) -> Decided:
     """The model has answered: the task is completed, and its execution moves on.
 
@@ -64,23 +61,10 @@ def succeed_attempt(
             Failure("invalid_output", refused),
             jitter=jitter,
             latency_ms=latency_ms,
-            usage=usage,
-            cost=cost,
-            currency=currency,
-            finish_reason=finish_reason,
+            account=account,
         )
     ended = ai_task.succeed(
-        view,
-        _task_id(job),
-        attempt_id,
-        output,
-        latency_ms=latency_ms,
-        provider=provider,
-        model=model,
-        usage=usage,
-        cost=cost,
-        currency=currency,
-        finish_reason=finish_reason,
+        view, _task_id(job), attempt_id, output, latency_ms=latency_ms, provider=provider, model=model, account=account
     )
     if task.closed:
         return _late(task, ended)
@@ -101,10 +85,7 @@ def fail_attempt(
     jitter: float,
     retry_after: timedelta | None = None,
     latency_ms: int | None = None,
-    usage: Usage | None = None,
-    cost: Decimal | None = None,
-    currency: str | None = None,
-    finish_reason: str | None = None,
+    account: Account = NOT_KNOWN,
     lapsed: bool = False,
 ) -> Decided:
     """The attempt failed: by the task's policy another one is due, or the task fails and the error leaves the node.
@@ -113,17 +94,7 @@ def fail_attempt(
     """
     task, error = view.read(AI_TASK, _task_id(job)), recordable(error)
     ended = ai_task.fail_attempt(
-        view,
-        _task_id(job),
-        attempt_id,
-        error,
-        jitter=jitter,
-        retry_after=retry_after,
-        latency_ms=latency_ms,
-        usage=usage,
-        cost=cost,
-        currency=currency,
-        finish_reason=finish_reason,
+        view, _task_id(job), attempt_id, error, jitter=jitter, retry_after=retry_after, latency_ms=latency_ms, account=account
     )
     if task.closed:
         return _late(task, ended)

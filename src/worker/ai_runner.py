@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from domain.ai_account import NOT_KNOWN
 from domain.ai_task import AI_TASK, AiTaskClosed, AiTaskRequested
 from domain.facts import Decided, Fence, View
 from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
@@ -19,7 +20,7 @@ from runtime.failpoints import failpoint
 from runtime.ids import new_id
 from store.jobs import LeasedJob
 from worker.acting import Acting
-from worker.ai.provider import Account, AiAnswer, AiCall, AiError, Provider
+from worker.ai.provider import AiAnswer, AiCall, AiError, Provider
 from worker.leases import Runner
 
 log = logging.getLogger(__name__)
@@ -106,17 +107,25 @@ class Attempt:
         )
 
     async def _succeeded(self, answer: AiAnswer) -> None:
-        jitter, told = random.random(), _told(answer.account)
-        told |= {"latency_ms": answer.account.latency_ms, "provider": answer.provider, "model": answer.model}
+        jitter = random.random()
         await self._do(
             "ai_task.succeed_attempt",
             lambda view: succeed_attempt(
-                view, self._acting.engine, self._job, self._attempt_id, answer.output, jitter=jitter, **told
+                view,
+                self._acting.engine,
+                self._job,
+                self._attempt_id,
+                answer.output,
+                jitter=jitter,
+                latency_ms=answer.account.latency_ms,
+                provider=answer.provider,
+                model=answer.model,
+                account=answer.account.recorded(),
             ),
         )
 
     async def _failed(self, error: AiError) -> None:
-        jitter, told = random.random(), _told(error.account)
+        jitter, account = random.random(), error.account
         await self._do(
             "ai_task.fail_attempt",
             lambda view: fail_attempt(
@@ -127,7 +136,8 @@ class Attempt:
                 error.failure,
                 jitter=jitter,
                 retry_after=error.retry_after,
-                **told,
+                latency_ms=None if account is None else account.latency_ms,
+                account=NOT_KNOWN if account is None else account.recorded(),
             ),
         )
 
@@ -141,17 +151,3 @@ class Attempt:
     async def _do(self, name: str, decide: Callable[[View], Decided]) -> None:
         task_id: UUID | None = self._job.task_id
         await self._acting.do(self._job.tenant_id, name, decide, resource="ai_task", resource_id=str(task_id))
-
-
-def _told(account: Account | None) -> dict[str, Any]:
-    """What is known of a call, as the decisions take it."""
-    if account is None:
-        return {}
-    price = account.price
-    return {
-        "latency_ms": account.latency_ms,
-        "usage": account.usage,
-        "cost": None if price is None else price.amount,
-        "currency": None if price is None else price.currency,
-        "finish_reason": account.finish_reason,
-    }

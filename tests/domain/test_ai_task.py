@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from domain import ai_task
+from domain.ai_account import Account
 from domain.ai_task import (
     AI_TASK,
     AiTaskAttemptFailed,
@@ -64,10 +65,7 @@ def succeed(view: View, attempt_id: UUID = FIRST) -> Decided:
         latency_ms=850,
         provider="openai",
         model="gpt-4o-mini-2024-07-18",
-        usage=USAGE,
-        cost=CENT,
-        currency="USD",
-        finish_reason="stop",
+        account=Account(USAGE, CENT, "USD", "stop"),
     )
 
 
@@ -115,15 +113,12 @@ def test_an_answer_completes_the_task_and_adds_up_its_cost() -> None:
 
 def test_an_attempt_ends_on_record_whatever_the_provider_says_of_it() -> None:
     def end(view: View) -> Decided:
-        return ai_task.succeed(
-            view, TASK, FIRST, OUTPUT, latency_ms=1, provider="openai", model="gpt\0", usage=Usage(10**40), cost=Decimal("1e30"),
-            currency="USD", finish_reason="\ud800",
-        )  # fmt: skip
+        account = Account(Usage(10**40), Decimal("1e30"), "USD", "\ud800")
+        return ai_task.succeed(view, TASK, FIRST, OUTPUT, latency_ms=1, provider="openai", model="gpt\0", account=account)
 
     def failed(view: View) -> Decided:
-        return ai_task.fail_attempt(
-            view, TASK, FIRST, WRONG_KEY, jitter=0.5, usage=Usage(-1), cost=Decimal("NaN"), currency="USD", finish_reason="\0"
-        )
+        account = Account(Usage(-1), Decimal("NaN"), "USD", "\0")
+        return ai_task.fail_attempt(view, TASK, FIRST, WRONG_KEY, jitter=0.5, account=account)
 
     unpriced = Totals(1, unpriced=1)
     ended = AiTaskAttemptSucceeded(FIRST, 1, OUTPUT, 1, "openai", "gpt\ufffd", finish_reason="\ufffd")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from domain import ai_account
 from domain.ai_task import AiTaskRequested, Configuration, Usage
 from domain.facts import Json
 from domain.retry import Failure
@@ -66,6 +67,16 @@ class Account:
     provider: str | None = None
     model: str | None = None
     finish_reason: str | None = None
+
+    def recorded(self) -> ai_account.Account:
+        """As the attempt's end has it on record; the rest stands beside it there."""
+        price = self.price
+        return ai_account.Account(
+            self.usage,
+            None if price is None else price.amount,
+            None if price is None else price.currency,
+            self.finish_reason,
+        )
 
 
 @dataclass(frozen=True)
