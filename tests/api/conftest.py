@@ -25,6 +25,7 @@ from projections.projector import Projector
 from runtime.addresses import Addresses
 from store.command import Command
 from store.handler import open_handler
+from tests.api.definitions import TASK
 from tests.conftest import Database
 
 COUNT_EVENTS = "SELECT count(*) FROM ledger.events"
@@ -173,3 +174,16 @@ async def gesta(database: Database) -> AsyncIterator[Gesta]:
     token = await platform_key(database)
     async with projecting(database) as projector, serving(database) as http:
         yield Gesta(http, database, Client(http, token), projector)
+
+
+@pytest.fixture
+async def acme(gesta: Gesta) -> Tenant:
+    """A tenant with a workflow that has work for a worker."""
+    made = await gesta.tenant()
+    await made.publish(TASK)
+    return made
+
+
+@pytest.fixture
+async def worker(acme: Tenant) -> Client:
+    return await acme.service("jobs:work")

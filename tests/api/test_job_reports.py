@@ -7,20 +7,7 @@ import httpx2
 import pytest
 
 from tests.api.conftest import Client, Gesta, Tenant
-from tests.api.definitions import TASK
 from tests.api.working import execution, lease, start
-
-
-@pytest.fixture
-async def acme(gesta: Gesta) -> Tenant:
-    made = await gesta.tenant()
-    await made.publish(TASK)
-    return made
-
-
-@pytest.fixture
-async def worker(acme: Tenant) -> Client:
-    return await acme.service("jobs:work")
 
 
 async def leased(acme: Tenant, worker: Client, count: int) -> list[dict[str, Any]]:

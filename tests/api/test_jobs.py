@@ -6,20 +6,8 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Client, Gesta, Tenant, serving
-from tests.api.definitions import AI_TASK, TASK, task
+from tests.api.definitions import AI_TASK, task
 from tests.api.working import BURY, LAPSE, execution, lease, leased, report, run_sql, start, take_lapsed
-
-
-@pytest.fixture
-async def acme(gesta: Gesta) -> Tenant:
-    made = await gesta.tenant()
-    await made.publish(TASK)
-    return made
-
-
-@pytest.fixture
-async def worker(acme: Tenant) -> Client:
-    return await acme.service("jobs:work")
 
 
 async def test_a_worker_leases_a_job_and_completes_it(acme: Tenant, worker: Client) -> None:

@@ -12,7 +12,6 @@ from api.job_desk import JobDesk, Wish
 from runtime.pools import Pool, open_pool
 from store.jobs import LeasedJob
 from tests.api.conftest import Client, Gesta, Tenant, platform_key, projecting, serving
-from tests.api.definitions import TASK
 from tests.api.working import lease, leased, report, run_sql, start
 from tests.conftest import Database
 
@@ -54,18 +53,6 @@ async def test_who_waits_longer_asks_the_database_no_more(database: Database) ->
     briefly, longer = await made_by(database, token, 0.1), await made_by(database, token, 2.1)
     assert briefly > 0, "nothing was counted"
     assert longer == briefly
-
-
-@pytest.fixture
-async def acme(gesta: Gesta) -> Tenant:
-    made = await gesta.tenant()
-    await made.publish(TASK)
-    return made
-
-
-@pytest.fixture
-async def worker(acme: Tenant) -> Client:
-    return await acme.service("jobs:work")
 
 
 async def in_progress(gesta: Gesta, count: int) -> None:

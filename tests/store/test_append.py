@@ -1,6 +1,5 @@
 """ledger.append: what each command of a batch is answered, and what then stands in the ledger."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,19 +10,7 @@ import pytest
 from domain.envelope import PLATFORM
 from domain.facts import Claim
 from store.append import Entry
-from tests.conftest import Database
-from tests.store.ledgers import MOMENT, append, claims, connected, entry, event, open_ledger, positions, verdicts, versions
-
-
-@pytest.fixture
-def ledger(database: Database) -> Iterator[psycopg.Connection[Any]]:
-    with connected(database.system_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def tenant(ledger: psycopg.Connection[Any]) -> UUID:
-    return open_ledger(ledger)
+from tests.store.ledgers import MOMENT, append, claims, entry, event, open_ledger, positions, verdicts, versions
 
 
 def test_positions_and_versions_count_from_one_without_gaps(ledger: psycopg.Connection[Any], tenant: UUID) -> None:

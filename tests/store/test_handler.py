@@ -1,7 +1,6 @@
 """The handler: decide on the state at hand, append, answer; and what is refused, and how."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -41,29 +40,12 @@ from tests.store.handling import (
     running,
     stored,
 )
-from tests.store.ledgers import append, claims, connected, open_ledger, positions, versions
+from tests.store.ledgers import append, claims, open_ledger, positions, versions
 
 REFUSALS = """
 SELECT convert_from(data, 'UTF8')::jsonb, stream_id = command_id, version FROM ledger.events
  WHERE tenant_id = %s AND topic = 'command.refused.v1' ORDER BY position
 """
-
-
-@pytest.fixture
-def ledger(database: Database) -> Iterator[psycopg.Connection[Any]]:
-    with connected(database.system_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def tenant(ledger: psycopg.Connection[Any]) -> UUID:
-    return open_ledger(ledger)
-
-
-@pytest.fixture
-async def process(database: Database) -> AsyncIterator[Process]:
-    async with running(database.system_url) as process:
-        yield process
 
 
 def refusals(ledger: psycopg.Connection[Any], tenant: UUID) -> list[str]:

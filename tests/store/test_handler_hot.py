@@ -1,7 +1,6 @@
 """Many commands on one stream: each is decided on its predecessor's outcome, before that is known to be committed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,25 +24,8 @@ from tests.store.handling import (
     running,
     stored,
 )
-from tests.store.ledgers import append, connected, open_ledger, positions, versions
+from tests.store.ledgers import append, open_ledger, positions, versions
 from tests.store.proxy import proxied
-
-
-@pytest.fixture
-def ledger(database: Database) -> Iterator[psycopg.Connection[Any]]:
-    with connected(database.system_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def tenant(ledger: psycopg.Connection[Any]) -> UUID:
-    return open_ledger(ledger)
-
-
-@pytest.fixture
-async def process(database: Database) -> AsyncIterator[Process]:
-    async with running(database.system_url) as process:
-        yield process
 
 
 async def test_callers_on_one_stream_lose_nothing(process: Process, ledger: psycopg.Connection[Any], tenant: UUID) -> None:

@@ -1,7 +1,7 @@
 """Repetitions by Idempotency-Key: decided before they are known as such, and answered as if they had not been decided at all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,36 +16,12 @@ from store.errors import KeyReused, LeaseLost, UnknownLedger
 from store.queue import Limits
 from tests.conftest import Database
 from tests.store.handling import Process, RoleExists, command, count_up, create, held_head, rename, running
-from tests.store.ledgers import connected, open_ledger, positions, versions
+from tests.store.ledgers import positions, versions
 from tests.store.proxy import proxied
 from tests.store.test_handler import refusals
 
 FIRST = Done(1, 1, "first")
 REPLAYED = Done(1, 1, "first", replayed=True)
-
-
-@pytest.fixture
-def ledger(database: Database) -> Iterator[psycopg.Connection[Any]]:
-    with connected(database.system_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def tenant(ledger: psycopg.Connection[Any]) -> UUID:
-    return open_ledger(ledger)
-
-
-@pytest.fixture
-async def process(database: Database) -> AsyncIterator[Process]:
-    async with running(database.system_url) as process:
-        yield process
-
-
-@pytest.fixture
-async def other(database: Database) -> AsyncIterator[Process]:
-    """Another process at the same ledger, which has never heard of what the first one did."""
-    async with running(database.system_url) as other:
-        yield other
 
 
 def keyed(tenant: UUID, request_hash: bytes = b"h", **given: Any) -> Command:

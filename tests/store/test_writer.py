@@ -1,7 +1,7 @@
 """The writer: batches, order, and what goes wrong on the way to the database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -19,12 +19,6 @@ from tests.store.ledgers import append, claims, connected, entry, event, open_le
 from tests.store.proxy import Proxy, proxied
 
 PATIENCE = 60.0
-
-
-@pytest.fixture
-def ledger(database: Database) -> Iterator[psycopg.Connection[Any]]:
-    with connected(database.system_url) as connection:
-        yield connection
 
 
 @pytest.fixture
