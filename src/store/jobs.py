@@ -4,7 +4,7 @@ All moments are the database's, so that the clocks of workers do not matter. Wha
 is a command, with a fence (`domain.facts.Fence`). Connections are in autocommit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
@@ -23,7 +23,8 @@ NOBODY = UUID(int=0)
 
 LEASE = """
 SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, execution_id, activation_id, task_id
-  FROM runtime.lease_jobs(%b::text[], %b::int, %b::double precision, %b::text, %b::uuid, %b::uuid)
+  FROM runtime.lease_jobs(%b::text[], %b::int, %b::double precision, %b::text, %b::uuid, %b::uuid,
+                          %b::int, %b::uuid[])
 """
 
 # As strict as a fence: a lease that has run out is not brought back to life.
@@ -214,10 +215,16 @@ async def lease(
     *,
     tenant_id: UUID | None = None,
     after_tenant: UUID = NOBODY,
+    reserved: int = 0,
+    held_by: Collection[UUID] = (),
 ) -> list[LeasedJob]:
-    """At most so many ready jobs. Of all tenants in turn, beginning after `after_tenant`, or of one. Each goes to one worker."""
+    """At most so many ready jobs. Of all tenants in turn, beginning after `after_tenant`, or of one. Each goes to one worker.
+
+    The last `reserved` of them go to tenants that are given nothing else and are not in `held_by`, to each one of a type.
+    """
     async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
-        await cursor.execute(LEASE, (list(types), most, lease_seconds, worker_id, tenant_id, after_tenant), prepare=True)
+        turns = (tenant_id, after_tenant, reserved, list(held_by))
+        await cursor.execute(LEASE, (list(types), most, lease_seconds, worker_id, *turns), prepare=True)
         return [_leased(row) for row in await cursor.fetchall()]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ SELECT %s, gen_random_uuid(), 'resize', 'ready', now(), 0, 1, now(), now() FROM 
 """
 LAPSE = "UPDATE runtime.jobs SET lease_until = clock_timestamp() WHERE id = %s"
 DUE_NOW = "UPDATE runtime.jobs SET run_at = clock_timestamp() WHERE id = %s"
+READ_SO_FAR = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'runtime.jobs'::regclass"
 STATE = "SELECT state, attempt, fence FROM runtime.jobs WHERE id = %s"
 
 
@@ -252,6 +254,66 @@ async def test_where_there_is_room_for_one_the_tenants_take_turns(conn: AsyncCon
         cursor = (await lease_one(conn, after_tenant=cursor)).tenant_id
         served.append(cursor)
     assert served == tenants * 2
+
+
+async def test_where_the_shares_do_not_come_out_even_nobody_goes_away_empty(conn: AsyncConnection[Any]) -> None:
+    tenants = [uuid4() for _ in range(3)]
+    for one in tenants:
+        await conn.execute(BACKLOG, (one, 50))
+    shares = Counter(job.tenant_id for job in await jobs.lease(conn, ["resize"], 4, 60, "worker"))
+    assert sorted(shares.values()) == [1, 1, 2]
+
+
+async def test_what_is_reserved_goes_to_tenants_that_hold_nothing_one_each(conn: AsyncConnection[Any]) -> None:
+    """The one in the middle holds a job; its queue is stepped over, and those on both sides of it are found."""
+    first, holder, last = sorted(uuid4() for _ in range(3))
+    for one in (first, holder, last):
+        await conn.execute(BACKLOG, (one, 50))
+    leased = await jobs.lease(conn, ["resize"], 9, 60, "worker", reserved=9, held_by=[holder])
+    assert sorted(job.tenant_id for job in leased) == [first, last]
+    assert await jobs.lease(conn, ["resize"], 9, 60, "worker", reserved=9, held_by=[first, holder, last]) == []
+
+
+async def test_what_is_reserved_goes_by_turns_as_well(conn: AsyncConnection[Any]) -> None:
+    tenants = sorted(uuid4() for _ in range(5))
+    for one in tenants:
+        await conn.execute(BACKLOG, (one, 50))
+    held_by = {tenants[2]}
+    for after, following in ((0, 1), (1, 3), (2, 3), (3, 4), (4, 0)):
+        job = await lease_one(conn, after_tenant=tenants[after], reserved=1, held_by=held_by)
+        assert job.tenant_id == tenants[following]
+
+
+async def test_who_is_given_a_job_is_given_nothing_of_what_is_reserved(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await conn.execute(BACKLOG, (tenant, 50))
+    assert len(await jobs.lease(conn, ["resize"], 9, 60, "worker", reserved=2)) == 7
+    await conn.execute(BACKLOG, (uuid4(), 50))
+    both = Counter(job.tenant_id for job in await jobs.lease(conn, ["resize"], 9, 60, "worker", reserved=2))
+    assert sum(both.values()) == 7
+    late = {uuid4(), uuid4(), uuid4()}
+    for one in late:
+        await conn.execute(BACKLOG, (one, 50))
+    given = [job.tenant_id for job in await jobs.lease(conn, ["resize"], 2, 60, "worker", reserved=2, held_by=both.keys())]
+    assert len(given) == len(set(given)) == 2
+    assert set(given) < late
+
+
+async def test_what_is_reserved_is_one_of_each_type(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await conn.execute(BACKLOG, (tenant, 3))
+    await commit(conn, tenant, entry(uuid4(), jobs=[Job(uuid4(), "other"), Job(uuid4(), "other")]))
+    leased = await jobs.lease(conn, ["resize", "other"], 9, 60, "worker", reserved=9)
+    assert sorted(job.type for job in leased) == ["other", "resize"]
+
+
+async def test_a_long_queue_that_is_left_out_is_not_read(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    await conn.execute(BACKLOG, (tenant, 5_000))
+    newcomer = uuid4()
+    await conn.execute(BACKLOG, (newcomer, 1))
+    async with conn.transaction():
+        leased = await jobs.lease(conn, ["resize"], 5, 60, "worker", reserved=5, held_by=[tenant])
+        (read,) = await (await conn.execute(READ_SO_FAR)).fetchone() or (0,)
+    assert [job.tenant_id for job in leased] == [newcomer]
+    assert 1 <= read < 50
 
 
 async def test_of_several_types_each_has_its_turn(conn: AsyncConnection[Any], tenant: UUID) -> None:
