@@ -111,8 +111,9 @@ class Overhead:
             providers, jobs = Timed(real), list[float]()
 
             def worker(acting: Acting) -> Worker:
-                made = Worker(acting, providers, {}, Leasing(in_flight))
-                made.leases = Leases(acting, {AI: timed(ai_runner(acting, providers), jobs)}, Leasing(in_flight))
+                leasing = Leasing(2 * in_flight)  # one tenant's part of it is enough for all
+                made = Worker(acting, providers, {}, leasing)
+                made.leases = Leases(acting, {AI: timed(ai_runner(acting, providers), jobs)}, leasing)
                 return made
 
             async with at_work(on.addresses.system, ledger, line_of(AGENT), providers, worker) as shop:

@@ -46,7 +46,7 @@ class Steps:
 
         async def work() -> float:
             url, providers = self._on.addresses.system, Providers(load_settings())
-            leasing = Leasing(max(in_flight, 16))
+            leasing = Leasing(max(2 * in_flight, 16))  # one tenant's part of it is enough for all
             async with at_work(
                 url, ledger, three_steps(), providers, lambda acting: Worker(acting, providers, {STEP: step}, leasing)
             ) as shop:

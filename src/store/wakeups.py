@@ -5,7 +5,7 @@ A hint only says that it is worth looking. Hints can be lost, so whoever waits a
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -23,13 +23,17 @@ SWEEP_SECONDS = 10.0
 """How long to wait at most before looking without a hint."""
 
 
+def _nobody(_tenant_id: UUID) -> bool:
+    return False
+
+
 @dataclass(eq=False)
 class Interest:
-    """In what is said on a channel; of jobs, in those of some types, of one tenant or (None) of all."""
+    """In what is said on a channel; of jobs, in those of some types, but for tenants that are passed over now."""
 
     channel: str
     types: Collection[str] = ()
-    tenant_id: UUID | None = None
+    passes_over: Callable[[UUID], bool] = _nobody
     event: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hear(self, name: str) -> None:
@@ -40,7 +44,7 @@ class Interest:
 
     def _wants(self, name: str) -> bool:
         tenant, _, type = name.partition(":")
-        return self.tenant_id in (None, UUID(tenant)) and (not type or type in self.types)
+        return (not type or type in self.types) and not self.passes_over(UUID(tenant))
 
 
 class Wakeups:
@@ -51,9 +55,9 @@ class Wakeups:
         self._interests: set[Interest] = set()
 
     @contextmanager
-    def jobs(self, types: Collection[str], tenant_id: UUID | None = None) -> Iterator[asyncio.Event]:
-        """An event that is set when there may be such jobs. Clear it before looking."""
-        with self._interested(Interest(JOBS, frozenset(types), tenant_id)) as event:
+    def jobs(self, types: Collection[str], passes_over: Callable[[UUID], bool] = _nobody) -> Iterator[asyncio.Event]:
+        """An event that is set when there may be such jobs. Clear it before looking. `passes_over`: whose are not wanted now."""
+        with self._interested(Interest(JOBS, frozenset(types), passes_over)) as event:
             yield event
 
     @contextmanager

@@ -2,6 +2,8 @@
 
 No connection is held while a job runs. What a runner does to the world's record it does by commands that show the fence of
 the lease; so a job that goes on after its lease is lost changes nothing.
+
+One tenant's long jobs do not take all the room: the last of it is given to tenants that hold none (`Leasing`).
 """
 
 import asyncio
@@ -10,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 from pydantic_core import PydanticSerializationError
 
@@ -46,11 +49,21 @@ class Runner:
 @dataclass(frozen=True)
 class Leasing:
     """Times in seconds. A job whose worker is not heard of for `lease` is taken from it; `drain`: how long jobs may go on at
-    the end before their leases are given up."""
+    the end before their leases are given up.
+
+    `concurrency`: jobs at a time, of all tenants together. Once no more than the `reserve` of them is free, only tenants that
+    hold none here are given jobs, one of each type. So a tenant alone has `concurrency - reserve` at a time, and with as many
+    as it likes behind them, another's first job still finds room at once: so many others' as the reserve is large.
+    """
 
     concurrency: int = 100
     lease: float = 30.0
     drain: float = 15.0
+
+    @property
+    def reserve(self) -> int:
+        """An eighth, and at least one where there is more than one."""
+        return max(self.concurrency // 8, 1) if self.concurrency > 1 else 0
 
 
 class Leases:
@@ -63,7 +76,8 @@ class Leases:
         self._running: dict[Lease, tuple[LeasedJob, asyncio.Task[None]]] = {}
         self._some_running = asyncio.Event()
         self._full = False
-        """Whether there was room for no more at the last look: there may be more to lease."""
+        """Whether at the last look there was no more room for tenants that hold jobs here: they may have more to lease."""
+        self._ended_so_far = 0
         self._after_tenant = jobs.NOBODY
         self._lapse_hints = LapseHints()
 
@@ -76,7 +90,7 @@ class Leases:
         """Lease and run until told to stop; then let what runs come to its end."""
         heartbeat = asyncio.create_task(self._keep_alive())
         try:
-            with self._acting.wakeups.jobs(self._runners) as woken:
+            with self._acting.wakeups.jobs(self._runners, self._has_its_part) as woken:
                 self._woken = woken
                 stopping = asyncio.create_task(self._wake_at(stop))
                 while not stop.is_set():
@@ -94,21 +108,30 @@ class Leases:
 
     async def _fill(self, stop: asyncio.Event) -> None:
         """Lease as much as there is room for, and wait until it is worth looking again."""
-        room = self._leasing.concurrency - len(self._running)
-        self._full, due = not room, None
-        if room:
+        free = self._leasing.concurrency - len(self._running)
+        self._full, due = not free, None
+        if free:
             try:
-                due = await self._lease(room, stop)
+                due = await self._lease(free, stop)
             except OUT_OF_REACH as error:
                 log.warning("No jobs for now: %s", error, extra={"action": "lease"})
                 due = PAUSE_SECONDS
         await wait(self._woken, due)
 
-    async def _lease(self, room: int, stop: asyncio.Event) -> float | None:
-        types, leasing = list(self._runners), self._leasing
+    async def _lease(self, free: int, stop: asyncio.Event) -> float | None:
+        """In how many seconds it is worth looking again, if nothing happens before. None: not before something does."""
+        types, leasing, reserved = list(self._runners), self._leasing, min(self._leasing.reserve, free)
+        holders, ended_before = {lease.tenant_id for lease in self._running}, self._ended_so_far
         async with self._acting.pool.connection() as connection:
             leased = await jobs.lease(
-                connection, types, room, leasing.lease, self._acting.worker_id, after_tenant=self._after_tenant
+                connection,
+                types,
+                free,
+                leasing.lease,
+                self._acting.worker_id,
+                after_tenant=self._after_tenant,
+                reserved=reserved,
+                held_by=holders,
             )
             if stop.is_set():
                 await jobs.give_back(connection, [job.lease for job in leased])
@@ -116,10 +139,16 @@ class Leases:
             if leased:
                 await self._lapse_hints.leased(connection, leasing.lease)
             self._begin(leased)
-            self._full = len(leased) == room
-            if self._full or self._woken.is_set():
-                return None  # it is looked again before anything else
+            self._full = len(leased) >= free - reserved
+            if self._full and self._ended_so_far > ended_before:
+                self._woken.set()  # what ended meanwhile could not know that it was waited for
+            if len(leased) == free or self._woken.is_set():
+                return None  # there is no room, or it is looked again before anything else
             return SOON_SECONDS if leased else await jobs.seconds_to_job(connection, types)
+
+    def _has_its_part(self, tenant_id: UUID) -> bool:
+        """Whether it is given no more before a job ends."""
+        return self._full and any(lease.tenant_id == tenant_id for lease in self._running)
 
     def _begin(self, leased: list[LeasedJob]) -> None:
         if leased:
@@ -135,6 +164,7 @@ class Leases:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("A job is left to its lease", exc_info=error, extra={"action": "job", "job_id": str(job.id)})
         del self._running[job.lease]
+        self._ended_so_far += 1
         if not self._running:
             self._some_running.clear()
         if self._full:

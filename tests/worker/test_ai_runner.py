@@ -113,7 +113,7 @@ async def test_two_hundred_calls_are_under_way_at_once(database: Database) -> No
             await together.wait()
 
     provider = ScriptedProvider(before=meet)
-    leasing = Leasing(concurrency=200)
+    leasing = Leasing(concurrency=256)
     async with house(database) as home, worker_of(database, provider=provider, leasing=leasing) as worker, at_work(worker):
         executions = await asyncio.gather(*(home.start(asking()) for _ in range(200)))
         for execution in executions:
