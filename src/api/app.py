@@ -35,6 +35,7 @@ from runtime.clock import Clock, SystemClock
 from runtime.pools import open_pool
 from store.errors import LedgerBusy, LedgerUnavailable
 from store.handler import open_handler
+from store.hints import look_everywhere
 
 SYSTEM_CONNECTIONS = 4
 EXPECTED = (Problem, Refusal, Unreadable, RequestValidationError, HTTPException, LedgerBusy, LedgerUnavailable, OperationalError)
@@ -51,6 +52,8 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
         open_pool(addresses.system, name="gesta api (system)", size=SYSTEM_CONNECTIONS) as system,
         open_waiter(system) as waiter,
     ):
+        async with system.connection() as connection:
+            await look_everywhere(connection)  # a predecessor that was killed could not say what it had written
         desk, feed = JobDesk(system), EventFeed()
         hearing = {tables.CHANNEL: waiter.hear, job_desk.CHANNEL: desk.hear, event_feed.CHANNEL: feed.hear}
         listener = Listener(addresses.listen, "gesta api (listening)", hearing)

@@ -13,6 +13,7 @@ A payload is names with commas between them. An empty one says: look everywhere.
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -97,6 +98,15 @@ def payload(names: set[str]) -> str:
     """The names, or nothing where they are too many."""
     joined = ",".join(names)
     return joined if len(joined.encode()) <= MOST_BYTES else ""
+
+
+async def look_everywhere(conn: psycopg.AsyncConnection[Any]) -> None:
+    """Say what somebody may have left unsaid who died between a commit and its hint."""
+    try:
+        channels = [EVENTS, JOBS, TIMERS]
+        await conn.execute(NOTIFY, (channels, [""] * len(channels)))
+    except psycopg.Error as error:
+        log.warning("A hint was lost: %s", error, extra={"action": "hint"})
 
 
 def hint_work(hints: Hints, tenant_id: UUID, decided: Decided) -> None:

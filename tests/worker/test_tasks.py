@@ -8,6 +8,7 @@ from domain.facts import Decided, Job, Json
 from runtime.ids import new_id
 from store import wakeups
 from store.jobs import LeasedJob
+from store.wakeups import Wakeups
 from tests.conftest import Database
 from tests.worker.house import LONG_RETRY, PATIENCE, RETRY, SHORT, at_work, house, steps, worker_of
 from worker.leases import Leasing
@@ -59,6 +60,20 @@ async def test_a_waiting_worker_is_woken_by_a_hint_and_does_not_poll(database: D
         await home.ended(first)  # from here on it waits
         second = await home.start(steps())
         assert (await home.ended(second)).status == "completed"
+
+
+async def test_a_starting_worker_looks_by_itself(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not hear anything here."""
+
+    async def deaf(_self: Wakeups) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(wakeups, "SWEEP_SECONDS", 3600.0)
+    monkeypatch.setattr(Wakeups, "run", deaf)
+    async with house(database) as home, worker_of(database, {"step": echo}) as worker:
+        execution = await home.start(steps())
+        async with at_work(worker):
+            assert (await home.ended(execution)).status == "completed"
 
 
 async def test_an_idle_worker_asks_less_than_once_a_second(database: Database) -> None:

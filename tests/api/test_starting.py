@@ -1,0 +1,20 @@
+"""What a starting API says to the other processes."""
+
+import asyncio
+
+from psycopg import AsyncConnection
+
+from store.hints import EVENTS, JOBS, TIMERS
+from tests.api.conftest import platform_key, serving
+from tests.conftest import Database
+
+
+async def test_a_starting_api_says_what_a_killed_one_could_not(database: Database) -> None:
+    """Between a commit and its hint is a moment in which to be killed: what was written then waits for a sweep, or for this."""
+    await platform_key(database)
+    async with asyncio.timeout(60), await AsyncConnection.connect(database.system_url, autocommit=True) as listener:
+        for channel in (EVENTS, JOBS, TIMERS):
+            await listener.execute(f"LISTEN {channel}")
+        async with serving(database):
+            said = [hint async for hint in listener.notifies(stop_after=3)]
+    assert [(hint.channel, hint.payload) for hint in said] == [(EVENTS, ""), (JOBS, ""), (TIMERS, "")]
