@@ -3,12 +3,11 @@
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import answers
+from api import answers, reference_page
 from api.documented import PROBLEM_SCHEMA
 
 DESCRIPTION = """Workflows in which people approve, kept as a ledger of what happened.
@@ -23,11 +22,8 @@ def serve(app: FastAPI) -> None:
     async def document(_request: Request) -> Response:
         return answers.answer(describe(app))
 
-    async def docs(_request: Request) -> Response:
-        return get_swagger_ui_html(openapi_url="/openapi.json", title="Gesta")
-
     app.add_route("/openapi.json", document, include_in_schema=False)
-    app.add_route("/docs", docs, include_in_schema=False)
+    reference_page.serve(app)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

@@ -28,7 +28,6 @@ async def test_a_server_without_its_schema_is_not_ready(gesta: Gesta) -> None:
 
 async def test_every_operation_describes_its_errors_and_asks_for_a_key(gesta: Gesta) -> None:
     described = (await gesta.http.get("/openapi.json")).json()
-    assert (await gesta.http.get("/docs")).status_code == 200
     for path, operations in described["paths"].items():
         if not path.startswith("/v1/"):
             continue
