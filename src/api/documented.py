@@ -6,44 +6,11 @@ from starlette.responses import Response
 
 from api.listing import Listing
 from api.routing import Calling
-from domain.facts import Json
+from api.shapes.problem import PROBLEM
+from api.shapes.shape import Shape, page, ref
 
-__all__ = ["Calling", "documented", "paged"]
+__all__ = ["Calling", "documented", "in_json", "paged"]
 
-PROBLEM: dict[str, Any] = {"$ref": "#/components/schemas/Problem"}
-PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "errors", "request_id"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string", "description": "Stable; made for programs."},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["path", "code", "message"],
-                "properties": {
-                    "path": {"type": "string", "description": "JSON pointer, query parameter or header at fault."},
-                    "code": {"type": "string"},
-                    "message": {"type": "string"},
-                },
-            },
-        },
-        "request_id": {"type": "string"},
-    },
-    "example": {
-        "type": "https://gesta.invalid/problems/invalid",
-        "title": "Unprocessable Entity",
-        "status": 422,
-        "detail": "The request is not acceptable.",
-        "code": "invalid",
-        "errors": [{"path": "/input/amount", "code": "required", "message": "This is required."}],
-        "request_id": "0198c0de-0000-7000-8000-000000000000",
-    },
-}
 ALWAYS = {400: "Malformed", 401: "No valid API key", 403: "Not permitted", 422: "Not acceptable", 503: "Busy or unavailable"}
 COMMANDS = {
     404: "Not found",
@@ -56,7 +23,7 @@ COMMANDS = {
 
 def _problems(statuses: dict[int, str]) -> dict[int | str, dict[str, Any]]:
     return {
-        status: {"description": words, "content": {"application/problem+json": {"schema": PROBLEM}}}
+        status: {"description": words, "content": {"application/problem+json": {"schema": ref(PROBLEM)}}}
         for status, words in statuses.items()
     }
 
@@ -97,12 +64,12 @@ CREATED = {"Location": {**_told({"type": "string", "pattern": "^/v1/"}, "Where i
 def documented(
     summary: str,
     answer: str,
+    shape: Shape,
     *,
     parameters: list[dict[str, Any]] | None = None,
     creates: bool = False,
     unrecorded: bool = False,
     also: dict[str, Any] | None = None,
-    example: Any = None,
 ) -> dict[str, Any]:
     """The keyword arguments of a route. With `parameters` (even none) it is a question, without a command.
 
@@ -111,10 +78,7 @@ def documented(
     """
     is_command = parameters is None
     headers = [*COMMON, *COMMAND] if is_command and not unrecorded else COMMON
-    content = {
-        "application/json": {"schema": {"type": "object"}, **({} if example is None else {"example": example})},
-        **(also or {}),
-    }
+    content = {**in_json(shape), **(also or {})}
     status = 201 if creates else 200
     told = {} if unrecorded else {**COMMANDED, **(CREATED if creates else {})} if is_command else STALE
     return {
@@ -128,7 +92,11 @@ def documented(
     }
 
 
-def paged(summary: str, listing: Listing) -> dict[str, Any]:
+def paged(summary: str, listing: Listing, item: Shape) -> dict[str, Any]:
     """A route that lists."""
-    example: Json = {"items": [], "next_cursor": None}
-    return documented(summary, "One page", parameters=listing.parameters, example=example)
+    return documented(summary, "One page", page(item), parameters=listing.parameters)
+
+
+def in_json(shape: Shape) -> dict[str, Any]:
+    """What an answer holds, by media type."""
+    return {"application/json": {"schema": ref(shape)}}

@@ -4,16 +4,31 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers, reference_page
-from api.documented import PROBLEM_SCHEMA
+from api.shapes.shape import referred_to
 
 DESCRIPTION = """Workflows in which people approve, kept as a ledger of what happened.
 
 Every change answers with its `ETag` and its `Gesta-Position`. Reads wait until the tables have caught up with the ledger.
 Errors are problem documents (RFC 9457)."""
+
+GROUPS = {
+    "workflows": "What is to happen, as nodes and edges: drafted, looked over for faults, published.",
+    "executions": "Runs of a workflow: started, watched, steered.",
+    "approvals": "What people are asked, and their decisions.",
+    "AI tasks": "What models are asked, what they answered, used and cost.",
+    "jobs": "Work for workers of your own: leased, kept alive, reported on.",
+    "events": "What happened: the ledger, the audit log, the history of an execution.",
+    "people": "Users, who belong to the platform, and members, who are users in a tenant.",
+    "access": "Roles, permissions and API keys.",
+    "tenants": "The organisations that share an installation, and who one is.",
+    "operations": "For who runs it; no key is needed.",
+}
+"""The tags of the routes, in the order in which a reader wants them."""
 
 
 def serve(app: FastAPI) -> None:
@@ -29,12 +44,13 @@ def serve(app: FastAPI) -> None:
 def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document, made once."""
     if app.openapi_schema is None:
-        found = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
+        tags = [{"name": name, "description": words} for name, words in GROUPS.items()]
+        found = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=tags)
         components = found.setdefault("components", {})
         schemas = components.setdefault("schemas", {})
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
-        schemas["Problem"] = PROBLEM_SCHEMA
+        schemas.update(_shapes(app, taken=frozenset(schemas)))
         components["securitySchemes"] = {"api_key": {"type": "http", "scheme": "bearer", "bearerFormat": "gk_…"}}
         for path, operations in found["paths"].items():
             if path.startswith("/v1/"):
@@ -42,3 +58,14 @@ def describe(app: FastAPI) -> dict[str, Any]:
                     operation["security"] = [{"api_key": []}]
         app.openapi_schema = found
     return app.openapi_schema
+
+
+def _shapes(app: FastAPI, taken: frozenset[str]) -> dict[str, Any]:
+    """What the answers of the routes refer to, by name. `taken`: the names of what they are sent."""
+    answers_of_routes = [route.responses for route in app.routes if isinstance(route, APIRoute)]
+    found: dict[str, Any] = {}
+    for shape in referred_to(answers_of_routes):
+        schema = found.setdefault(shape.name, shape.schema)
+        if shape.name in taken or schema != shape.schema:
+            raise ValueError(f"two schemas are called {shape.name}")
+    return dict(sorted(found.items()))

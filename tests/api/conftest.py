@@ -26,6 +26,7 @@ from runtime.addresses import Addresses
 from store.command import Command
 from store.handler import open_handler
 from tests.api.definitions import TASK
+from tests.api.documented import document
 from tests.conftest import Database
 
 COUNT_EVENTS = "SELECT count(*) FROM ledger.events"
@@ -142,7 +143,7 @@ async def platform_key(database: Database) -> str:
 
 @asynccontextmanager
 async def serving(database: Database) -> AsyncIterator[httpx2.AsyncClient]:
-    """The API on a port of its own, and a client for it."""
+    """The API on a port of its own, and a client for it that accepts no answer that is not as documented."""
     sock = bind("127.0.0.1", 0)
     server = new_server(create_app(addresses_of(database), pool_size=4))
     serving = asyncio.create_task(server.serve([sock]))
@@ -151,7 +152,8 @@ async def serving(database: Database) -> AsyncIterator[httpx2.AsyncClient]:
         await asyncio.sleep(0.005)
     host, port = sock.getsockname()
     try:
-        async with httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=30) as http:
+        hooks = {"response": [document().hold]}
+        async with httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=30, event_hooks=hooks) as http:
             yield http
     finally:
         server.should_exit = True

@@ -13,6 +13,7 @@ from api.listing import FRESHNESS
 from api.models import NO_REASON, Reason
 from api.queries import ai_tasks as queries
 from api.routing import router
+from api.shapes import resources, results
 from domain.facts import View
 from engine import steering
 from store import jobs
@@ -20,19 +21,21 @@ from store import jobs
 routes = router("AI tasks")
 
 
-@routes.get("/ai-tasks", **paged("List AI tasks", queries.AI_TASKS))
+@routes.get("/ai-tasks", **paged("List AI tasks", queries.AI_TASKS, resources.AI_TASK_SUMMARY))
 async def list_ai_tasks(call: Calling) -> Response:
     call.require("ai_tasks:read")
     return await call.page(queries.AI_TASKS)
 
 
-@routes.get("/ai-tasks/{id}", **documented("Get an AI task", "The task and its attempts", parameters=FRESHNESS))
+@routes.get(
+    "/ai-tasks/{id}", **documented("Get an AI task", "The task and its attempts", resources.AI_TASK, parameters=FRESHNESS)
+)
 async def get(call: Calling, id: UUID) -> Response:
     call.require("ai_tasks:read")
     return await call.one(queries.AI_TASK, {"id": id})
 
 
-@routes.post("/ai-tasks/{id}/cancel", **documented("Cancel an AI task", "The task and its execution"))
+@routes.post("/ai-tasks/{id}/cancel", **documented("Cancel an AI task", "The task and its execution", results.CANCELLED_AI_TASK))
 async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     """Its node fails with the error `cancelled`. An attempt that is under way may still report what it used."""
     engine = call.services.engine
@@ -45,7 +48,9 @@ async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
     )
 
 
-@routes.post("/ai-tasks/{id}/retry", **documented("Try an AI task again now", "How it stands", unrecorded=True))
+@routes.post(
+    "/ai-tasks/{id}/retry", **documented("Try an AI task again now", "How it stands", results.HASTENED_AI_TASK, unrecorded=True)
+)
 async def retry(call: Calling, id: UUID) -> Response:
     """Does not wait for the moment of the next attempt. A task that is over stays over: its execution has moved on."""
     waiting: list[UUID] = []

@@ -12,6 +12,7 @@ from api.listing import FRESHNESS
 from api.models import Body, Name, Text
 from api.queries import approvals as queries
 from api.routing import router
+from api.shapes import resources, results
 from domain.access import Rights
 from domain.facts import Decided, PermissionDenied, View
 from engine import engine as workflows
@@ -35,7 +36,9 @@ class NobodyDecides(PermissionDenied):
     code = "nobody_decides"
 
 
-@routes.post("/approvals/{id}/decide", **documented("Decide an approval request", "The request and its execution"))
+@routes.post(
+    "/approvals/{id}/decide", **documented("Decide an approval request", "The request and its execution", results.DECIDED)
+)
 async def decide(call: Calling, id: UUID, body: Decision) -> Response:
     engine = call.services.engine
 
@@ -56,7 +59,7 @@ async def decide(call: Calling, id: UUID, body: Decision) -> Response:
     return await call.command("approval.decide", "approvals:decide", choose, About("approval", id), versioned="approval")
 
 
-@routes.get("/approvals", **paged("List approval requests", queries.APPROVALS))
+@routes.get("/approvals", **paged("List approval requests", queries.APPROVALS, resources.APPROVAL_SUMMARY))
 async def list_approvals(call: Calling) -> Response:
     call.require("approvals:read")
     rights = call.session.rights
@@ -67,7 +70,10 @@ async def list_approvals(call: Calling) -> Response:
     return await call.page(queries.APPROVALS, now=call.services.clock.now(), my_kinds=kinds, my_values=values)
 
 
-@routes.get("/approvals/{id}", **documented("Get an approval request", "The request and its decisions", parameters=FRESHNESS))
+@routes.get(
+    "/approvals/{id}",
+    **documented("Get an approval request", "The request and its decisions", resources.APPROVAL, parameters=FRESHNESS),
+)
 async def get(call: Calling, id: UUID) -> Response:
     call.require("approvals:read")
     return await call.one(queries.APPROVAL, {"id": id})

@@ -15,6 +15,7 @@ from api.models import NO_REASON, Body, Name, Object, Priority, Reason
 from api.problems import Problem
 from api.queries import executions as queries
 from api.routing import query, router
+from api.shapes import resources, results, work
 from domain.access import Rights
 from domain.execution import EXECUTION
 from domain.facts import Decided, Invalid, View
@@ -76,7 +77,11 @@ def _start(engine: Engine, body: Start, correlation_id: UUID | None) -> Callable
     return decide
 
 
-@routes.post("/executions", status_code=201, **documented("Start an execution", "Execution started", creates=True))
+@routes.post(
+    "/executions",
+    status_code=201,
+    **documented("Start an execution", "Execution started", results.EXECUTION_RESULT, creates=True),
+)
 async def start(call: Calling, body: Start) -> Response:
     decide = _start(call.services.engine, body, call.correlation_id)
     return await call.command(
@@ -84,7 +89,7 @@ async def start(call: Calling, body: Start) -> Response:
     )
 
 
-@routes.post("/executions/bulk", **documented("Start many executions", "One result per item, in their order"))
+@routes.post("/executions/bulk", **documented("Start many executions", "One result per item, in their order", work.BULK_RESULTS))
 async def bulk(call: Calling, body: Bulk) -> Response:
     """A refused item does not stop the others. A result has a `status` and, if refused, a `problem`."""
     correlation_id = call.correlation_id
@@ -97,7 +102,7 @@ async def bulk(call: Calling, body: Bulk) -> Response:
     return await call.each(body.items, "execution", one, lambda done: {"status": 201, "execution": done.result})
 
 
-@routes.get("/executions", **paged("List executions", queries.EXECUTIONS))
+@routes.get("/executions", **paged("List executions", queries.EXECUTIONS, resources.EXECUTION_SUMMARY))
 async def list_executions(call: Calling) -> Response:
     call.require("executions:read")
     return await call.page(queries.EXECUTIONS)
@@ -110,7 +115,9 @@ WAIT = query(
 )
 
 
-@routes.get("/executions/{id}", **documented("Get an execution", "The execution", parameters=[WAIT, *FRESHNESS]))
+@routes.get(
+    "/executions/{id}", **documented("Get an execution", "The execution", resources.EXECUTION, parameters=[WAIT, *FRESHNESS])
+)
 async def get(call: Calling, id: UUID) -> Response:
     call.require("executions:read")
     asked = call.request.query_params
@@ -134,29 +141,32 @@ def _seconds(text: str | None) -> int:
     return int(text)
 
 
-@routes.post("/executions/{id}/cancel", **documented("Cancel an execution", "How it stands"))
+@routes.post("/executions/{id}/cancel", **documented("Cancel an execution", "How it stands", results.EXECUTION_RESULT))
 async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await _steer(call, id, "cancel", lambda view, who: workflows.cancel(view, _of(call), id, body.reason, who.user_id))
 
 
-@routes.post("/executions/{id}/terminate", **documented("End an execution at once, without compensation", "How it stands"))
+@routes.post(
+    "/executions/{id}/terminate",
+    **documented("End an execution at once, without compensation", "How it stands", results.EXECUTION_RESULT),
+)
 async def terminate(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await _steer(
         call, id, "terminate", lambda view, who: workflows.terminate(view, _of(call), id, body.reason, who.user_id)
     )
 
 
-@routes.post("/executions/{id}/pause", **documented("Pause an execution", "How it stands"))
+@routes.post("/executions/{id}/pause", **documented("Pause an execution", "How it stands", results.EXECUTION_RESULT))
 async def pause(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await _steer(call, id, "pause", lambda view, _who: workflows.pause(view, _of(call), id, body.reason))
 
 
-@routes.post("/executions/{id}/resume", **documented("Resume a paused execution", "How it stands"))
+@routes.post("/executions/{id}/resume", **documented("Resume a paused execution", "How it stands", results.EXECUTION_RESULT))
 async def resume(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await _steer(call, id, "resume", lambda view, _who: workflows.resume(view, _of(call), id, body.reason))
 
 
-@routes.post("/executions/{id}/signal", **documented("Send a signal to an execution", "How it stands"))
+@routes.post("/executions/{id}/signal", **documented("Send a signal to an execution", "How it stands", results.EXECUTION_RESULT))
 async def signal(call: Calling, id: UUID, body: Signal) -> Response:
     return await _steer(call, id, "signal", lambda view, _who: workflows.signal(view, _of(call), id, body.name, body.payload))
 

@@ -10,15 +10,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers
+from api.documented import in_json
 from api.metrics import MEDIA_TYPE
 from api.routing import OpenRoute
 from api.services import Services
+from api.shapes import standing
+from api.shapes.shape import TEXT
 
 routes = APIRouter(route_class=OpenRoute, tags=["operations"])
 
 CHECK_SECONDS = 2.0
 
-NOT_READY: dict[str, Any] = {"description": "Not now", "content": {"application/json": {"schema": {"type": "object"}}}}
+ALIVE: dict[int | str, dict[str, Any]] = {200: {"description": "It is", "content": in_json(standing.ALIVE)}}
+READINESS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "It can", "content": in_json(standing.READY)},
+    503: {"description": "Not now", "content": in_json(standing.NOT_READY)},
+}
+COUNTED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Counters and gauges", "content": {"text/plain": {"schema": TEXT}}}
+}
 
 SELECT_APPLIED = "SELECT version, checksum FROM gesta_meta.migrations ORDER BY version"
 
@@ -34,12 +44,12 @@ SELECT count(*) FILTER (WHERE last.position > coalesce(f.position, 0)),
 """
 
 
-@routes.get("/healthz", summary="Is the process alive", response_class=Response)
+@routes.get("/healthz", summary="Is the process alive", response_class=Response, responses=ALIVE)
 async def healthz() -> Response:
     return answers.answer({"status": "ok"})
 
 
-@routes.get("/readyz", summary="Can it serve", response_class=Response, responses={503: NOT_READY})
+@routes.get("/readyz", summary="Can it serve", response_class=Response, responses=READINESS)
 async def readyz(request: Request) -> Response:
     """503 where the database is out of reach or its schema is not this version's. Lag and faults are told, not judged."""
     services: Services = request.app.state.services
@@ -55,7 +65,7 @@ async def readyz(request: Request) -> Response:
     return answers.answer({"status": "ok", "database": "ok", "projections": projections})
 
 
-@routes.get("/metrics", summary="What this process has counted, for Prometheus", response_class=Response)
+@routes.get("/metrics", summary="What this process has counted, for Prometheus", response_class=Response, responses=COUNTED)
 async def metrics(request: Request) -> Response:
     services: Services = request.app.state.services
     gauges: dict[str, float] = {}

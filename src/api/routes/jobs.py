@@ -19,6 +19,8 @@ from api.models import Body, Id, Name
 from api.problems import Problem
 from api.queries.jobs import DEAD_JOBS
 from api.routing import router
+from api.shapes import work as shapes
+from api.shapes.resources import DEAD_JOB
 from domain.access import Rights
 from domain.facts import Decided, Json, View
 from domain.retry import Failure
@@ -98,7 +100,9 @@ class Reports(Body):
     )
 
 
-@routes.post("/jobs/lease", **documented("Lease jobs", "The jobs; none when the time is over", unrecorded=True))
+@routes.post(
+    "/jobs/lease", **documented("Lease jobs", "The jobs; none when the time is over", shapes.LEASED_JOBS, unrecorded=True)
+)
 async def lease(call: Calling, body: Ask) -> Response:
     """Waits for the first job, up to `wait_seconds`. A job that nobody reports on comes back when its lease runs out."""
     for number, type in enumerate(body.types):
@@ -112,7 +116,7 @@ async def lease(call: Calling, body: Ask) -> Response:
     return answers.answer({"items": [_item(job) for job in found]})
 
 
-@routes.post("/jobs/{id}/heartbeat", **documented("Keep a job", "Until when it is leased", unrecorded=True))
+@routes.post("/jobs/{id}/heartbeat", **documented("Keep a job", "Until when it is leased", shapes.HEARTBEAT, unrecorded=True))
 async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
     """From now on for as long again as it was leased for, or for `lease_seconds`."""
     call.require("jobs:work")
@@ -126,7 +130,10 @@ async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
     return answers.answer({"id": id, "lease_until": until})
 
 
-@routes.post("/jobs/{id}/release", **documented("Give back a job that was not begun", "It is ready again", unrecorded=True))
+@routes.post(
+    "/jobs/{id}/release",
+    **documented("Give back a job that was not begun", "It is ready again", shapes.READY_JOB, unrecorded=True),
+)
 async def release(call: Calling, id: UUID, body: Held) -> Response:
     """Others may lease it at once, and it does not count as an attempt."""
     call.require("jobs:work")
@@ -139,20 +146,20 @@ async def release(call: Calling, id: UUID, body: Held) -> Response:
     return answers.answer({"id": id, "state": "ready"})
 
 
-@routes.post("/jobs/{id}/complete", **documented("Complete a job", "The job and its execution"))
+@routes.post("/jobs/{id}/complete", **documented("Complete a job", "The job and its execution", shapes.REPORTED_JOB))
 async def complete(call: Calling, id: UUID, body: Complete) -> Response:
     done = await _report(call, id, body.fence, body.output)
     return call.answer(done, call.tenant_id, versioned="execution")
 
 
-@routes.post("/jobs/{id}/fail", **documented("Report that a job failed", "The job and its execution"))
+@routes.post("/jobs/{id}/fail", **documented("Report that a job failed", "The job and its execution", shapes.REPORTED_JOB))
 async def fail(call: Calling, id: UUID, body: Fail) -> Response:
     """Whether it is tried again is for its node's `retry` to say; an error that is not `retryable` never is."""
     done = await _report(call, id, body.fence, error=body.error)
     return call.answer(done, call.tenant_id, versioned="execution")
 
 
-@routes.post("/jobs/report", **documented("Report on many jobs", "One result per report, in their order"))
+@routes.post("/jobs/report", **documented("Report on many jobs", "One result per report, in their order", shapes.REPORT_RESULTS))
 async def report(call: Calling, body: Reports) -> Response:
     """A refused report does not stop the others. A result has a `status`, and `job` and `execution`; if refused, a `problem`."""
     for number, each in enumerate(body.reports):
@@ -165,13 +172,15 @@ async def report(call: Calling, body: Reports) -> Response:
     return await call.each(body.reports, "job", one, lambda done: {"status": 200, **done.result})
 
 
-@routes.get("/jobs", **paged("List the jobs that were given up", DEAD_JOBS))
+@routes.get("/jobs", **paged("List the jobs that were given up", DEAD_JOBS, DEAD_JOB))
 async def list_jobs(call: Calling) -> Response:
     call.require("executions:read")
     return await call.page(DEAD_JOBS)
 
 
-@routes.post("/jobs/{id}/retry", **documented("Retry a job that was given up", "It is ready again", unrecorded=True))
+@routes.post(
+    "/jobs/{id}/retry", **documented("Retry a job that was given up", "It is ready again", shapes.READY_JOB, unrecorded=True)
+)
 async def retry(call: Calling, id: UUID) -> Response:
     """With all its attempts."""
     await call.authorize("job.retry", "executions:control", About("job", id))

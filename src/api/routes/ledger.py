@@ -11,6 +11,8 @@ from api.problems import Problem, not_found
 from api.queries.audit import AUDIT_LOGS
 from api.queries.ledger import event_item, history_item
 from api.routing import query, router
+from api.shapes import events, resources
+from api.shapes.shape import page
 from domain.execution import ExecutionStarted
 from store.reading import read_ledger, read_stream
 from store.topics import UnknownTopic, class_of, topics_of
@@ -30,7 +32,7 @@ LAST_EVENT_ID = {
 CURSOR = query("cursor", {"type": "string"}, "`next_cursor` of the page before.")
 
 
-@routes.get("/audit-logs", **paged("List the audit log", AUDIT_LOGS))
+@routes.get("/audit-logs", **paged("List the audit log", AUDIT_LOGS, resources.AUDIT_LOG))
 async def list_audit_logs(call: Calling) -> Response:
     call.require("audit:read")
     return await call.page(AUDIT_LOGS)
@@ -41,6 +43,7 @@ async def list_audit_logs(call: Calling) -> Response:
     **documented(
         "Read the events",
         "Events by position",
+        page(events.EVENT),
         parameters=[AFTER, TOPICS_WANTED, LIMIT, CURSOR, LAST_EVENT_ID],
         also={following.MEDIA_TYPE: {"schema": {"type": "string"}}},
     ),
@@ -79,7 +82,10 @@ def _follow(call: Calling, last_seen: int | None) -> Response:
     return following.follow(call, after, _topics(given.get("topics")))
 
 
-@routes.get("/executions/{id}/history", **documented("Read an execution's history", "Its steps", parameters=[LIMIT, CURSOR]))
+@routes.get(
+    "/executions/{id}/history",
+    **documented("Read an execution's history", "Its steps", page(events.STEP), parameters=[LIMIT, CURSOR]),
+)
 async def history(call: Calling, id: UUID) -> Response:
     """In the order in which it happened, read from the ledger: never stale."""
     call.require("executions:read")

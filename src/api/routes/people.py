@@ -13,6 +13,7 @@ from api.listing import FRESHNESS
 from api.models import Body, Id, Name, Object
 from api.queries import access as queries
 from api.routing import router
+from api.shapes import resources, results
 from domain import member, user
 from domain.access import Rights
 from domain.envelope import PLATFORM
@@ -47,7 +48,7 @@ class MemberChange(Body):
     role_ids: RoleIds
 
 
-@routes.post("/users", status_code=201, **documented("Register a user", "Registered", creates=True))
+@routes.post("/users", status_code=201, **documented("Register a user", "Registered", results.REGISTERED_USER, creates=True))
 async def register(call: Calling, body: NewUser) -> Response:
     """A tenant is answered with the user of this address, whether or not somebody had registered them before."""
     about = About("user")
@@ -61,7 +62,7 @@ async def register(call: Calling, body: NewUser) -> Response:
     return await call.platform_command("user.register", decide, about, status=201, location="/v1/users/{id}")
 
 
-@routes.get("/users", **paged("List users", queries.OWN_USERS))
+@routes.get("/users", **paged("List users", queries.OWN_USERS, resources.USER))
 async def list_users(call: Calling) -> Response:
     """A tenant sees those who are or were its members; the platform, outside any tenant, sees all."""
     call.require("users:read")
@@ -71,13 +72,13 @@ async def list_users(call: Calling) -> Response:
     return await call.page(listing, platform=True, email_owner=owner)
 
 
-@routes.get("/users/{id}", **documented("Get a user", "The user", parameters=FRESHNESS))
+@routes.get("/users/{id}", **documented("Get a user", "The user", resources.USER, parameters=FRESHNESS))
 async def get_user(call: Calling, id: UUID) -> Response:
     call.require("users:read")
     return await call.one(queries.USER, {"id": id}, platform=True)
 
 
-@routes.patch("/users/{id}", **documented("Change a user", "How the user stands"))
+@routes.patch("/users/{id}", **documented("Change a user", "How the user stands", results.USER_RESULT))
 async def change_user(call: Calling, id: UUID, body: UserChange) -> Response:
     def of_ours(view: View, who: Rights) -> None:
         if who.platform:
@@ -94,7 +95,7 @@ async def change_user(call: Calling, id: UUID, body: UserChange) -> Response:
     return await call.platform_command("user.change", lambda view: user.change(view, id, body.given()), about)
 
 
-@routes.post("/members", status_code=201, **documented("Make a user a member", "The member", creates=True))
+@routes.post("/members", status_code=201, **documented("Make a user a member", "The member", results.MEMBER_RESULT, creates=True))
 async def add(call: Calling, body: NewMember) -> Response:
     position = await _known_since(call, body.user_id)
 
@@ -118,19 +119,19 @@ async def _known_since(call: Calling, user_id: UUID) -> int | None:
             return None
 
 
-@routes.get("/members", **paged("List members", queries.MEMBERS))
+@routes.get("/members", **paged("List members", queries.MEMBERS, resources.MEMBER))
 async def list_members(call: Calling) -> Response:
     call.require("users:read")
     return await call.page(queries.MEMBERS, platform=True)
 
 
-@routes.get("/members/{user_id}", **documented("Get a member", "The member", parameters=FRESHNESS))
+@routes.get("/members/{user_id}", **documented("Get a member", "The member", resources.MEMBER, parameters=FRESHNESS))
 async def get_member(call: Calling, user_id: UUID) -> Response:
     call.require("users:read")
     return await call.one(queries.MEMBER, {"id": user_id}, platform=True)
 
 
-@routes.patch("/members/{user_id}", **documented("Give a member other roles", "The member"))
+@routes.patch("/members/{user_id}", **documented("Give a member other roles", "The member", results.MEMBER_RESULT))
 async def change_roles(call: Calling, user_id: UUID, body: MemberChange) -> Response:
     return await call.command(
         "member.change_roles",
@@ -140,7 +141,7 @@ async def change_roles(call: Calling, user_id: UUID, body: MemberChange) -> Resp
     )
 
 
-@routes.delete("/members/{user_id}", **documented("Remove a member", "The member"))
+@routes.delete("/members/{user_id}", **documented("Remove a member", "The member", results.MEMBER_RESULT))
 async def remove(call: Calling, user_id: UUID) -> Response:
     return await call.command(
         "member.remove", "members:manage", lambda view, _who: member.remove(view, user_id), About("member", user_id)

@@ -13,6 +13,7 @@ from api.listing import FRESHNESS
 from api.models import Body, Id, Name, Text, Time
 from api.queries import access as queries
 from api.routing import router
+from api.shapes import resources, results
 from domain import api_key, role
 from domain.access import Rights
 from domain.facts import Decided, Invalid, NotFound, View
@@ -43,7 +44,7 @@ class NewKey(Body):
     expires_at: Time | None = None
 
 
-@routes.post("/roles", status_code=201, **documented("Create a role", "Created", creates=True))
+@routes.post("/roles", status_code=201, **documented("Create a role", "Created", results.ROLE_RESULT, creates=True))
 async def create(call: Calling, body: NewRole) -> Response:
     return await call.command(
         "role.create",
@@ -57,19 +58,19 @@ async def create(call: Calling, body: NewRole) -> Response:
     )
 
 
-@routes.get("/roles", **paged("List roles", queries.ROLES))
+@routes.get("/roles", **paged("List roles", queries.ROLES, resources.ROLE))
 async def list_roles(call: Calling) -> Response:
     call.require("users:read")
     return await call.page(queries.ROLES, platform=True)
 
 
-@routes.get("/roles/{id}", **documented("Get a role", "The role", parameters=FRESHNESS))
+@routes.get("/roles/{id}", **documented("Get a role", "The role", resources.ROLE, parameters=FRESHNESS))
 async def get(call: Calling, id: UUID) -> Response:
     call.require("users:read")
     return await call.one(queries.ROLE, {"id": id}, platform=True)
 
 
-@routes.patch("/roles/{id}", **documented("Change a role", "How the role stands"))
+@routes.patch("/roles/{id}", **documented("Change a role", "How the role stands", results.ROLE_RESULT))
 async def change(call: Calling, id: UUID, body: RoleChange) -> Response:
     given = body.given()
 
@@ -82,19 +83,21 @@ async def change(call: Calling, id: UUID, body: RoleChange) -> Response:
     return await call.command("role.change", "roles:manage", decide, About("role", id))
 
 
-@routes.delete("/roles/{id}", **documented("Delete a role", "The role as it was"))
+@routes.delete("/roles/{id}", **documented("Delete a role", "The role as it was", results.ROLE_RESULT))
 async def delete(call: Calling, id: UUID) -> Response:
     return await call.command("role.delete", "roles:manage", lambda view, _who: role.delete(view, id), About("role", id))
 
 
-@routes.get("/permissions", **paged("List permissions", queries.PERMISSIONS))
+@routes.get("/permissions", **paged("List permissions", queries.PERMISSIONS, resources.PERMISSION))
 async def list_permissions(call: Calling) -> Response:
     call.require("users:read")
     return await call.page(queries.PERMISSIONS, platform=True)
 
 
 @routes.post(
-    "/api-keys", status_code=201, **documented("Create an API key", "The key; its token is shown this once", creates=True)
+    "/api-keys",
+    status_code=201,
+    **documented("Create an API key", "The key; its token is shown this once", results.CREATED_API_KEY, creates=True),
 )
 async def create_key(call: Calling, body: NewKey) -> Response:
     command = call.to_command(call.tenant_id, "api_key.create", About("api_key"))
@@ -107,19 +110,21 @@ async def create_key(call: Calling, body: NewKey) -> Response:
     return call.answer(made.done, call.tenant_id, status=201, location="/v1/api-keys/{id}", unstored={"token": made.token})
 
 
-@routes.get("/api-keys", **paged("List API keys", queries.API_KEYS))
+@routes.get("/api-keys", **paged("List API keys", queries.API_KEYS, resources.API_KEY))
 async def list_keys(call: Calling) -> Response:
     call.require("api_keys:manage")
     return await call.page(queries.API_KEYS)
 
 
-@routes.get("/api-keys/{id}", **documented("Get an API key, without its token", "The key", parameters=FRESHNESS))
+@routes.get(
+    "/api-keys/{id}", **documented("Get an API key, without its token", "The key", resources.API_KEY, parameters=FRESHNESS)
+)
 async def get_key(call: Calling, id: UUID) -> Response:
     call.require("api_keys:manage")
     return await call.one(queries.API_KEY, {"id": id})
 
 
-@routes.delete("/api-keys/{id}", **documented("Revoke an API key", "The key"))
+@routes.delete("/api-keys/{id}", **documented("Revoke an API key", "The key", results.REVOKED_API_KEY))
 async def revoke(call: Calling, id: UUID) -> Response:
     return await call.command(
         "api_key.revoke", "api_keys:manage", lambda view, _who: api_key.revoke(view, id), About("api_key", id)

@@ -15,6 +15,7 @@ from api.models import NO_REASON, Body, Name, Object, Reason, Text
 from api.problems import not_found
 from api.queries import access as queries
 from api.routing import router
+from api.shapes import resources, results, standing
 from domain import tenant
 from domain.envelope import PLATFORM
 
@@ -38,7 +39,11 @@ class TenantChange(Body):
     billing_email: Name | None = None
 
 
-@routes.post("/tenants", status_code=201, **documented("Create a tenant", "Created, with its seeded roles", creates=True))
+@routes.post(
+    "/tenants",
+    status_code=201,
+    **documented("Create a tenant", "Created, with its seeded roles", results.CREATED_TENANT, creates=True),
+)
 async def create(call: Calling, body: NewTenant) -> Response:
     call.session.require_platform()
     services = call.services
@@ -48,25 +53,30 @@ async def create(call: Calling, body: NewTenant) -> Response:
     return call.answer(done, PLATFORM, status=201, location="/v1/tenants/{id}")
 
 
-@routes.get("/tenants", **paged("List tenants", queries.TENANTS))
+@routes.get("/tenants", **paged("List tenants", queries.TENANTS, resources.TENANT))
 async def list_tenants(call: Calling) -> Response:
     call.session.require_platform()
     return await call.page(queries.TENANTS, as_platform=True)
 
 
-@routes.get("/tenants/{id}", **documented("Get a tenant", "The tenant", parameters=FRESHNESS))
+@routes.get("/tenants/{id}", **documented("Get a tenant", "The tenant", resources.TENANT, parameters=FRESHNESS))
 async def get_one(call: Calling, id: UUID) -> Response:
     call.session.require_platform()
     return await call.one(queries.TENANT_BY_ID, {"id": id}, as_platform=True)
 
 
-@routes.post("/tenants/{id}/suspend", **documented("Suspend a tenant: its keys are refused", "How the tenant stands"))
+@routes.post(
+    "/tenants/{id}/suspend",
+    **documented("Suspend a tenant: its keys are refused", "How the tenant stands", results.TENANT_RESULT),
+)
 async def suspend(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     call.session.require_platform()
     return await call.platform_command("tenant.suspend", lambda view: tenant.suspend(view, id, body.reason), About("tenant", id))
 
 
-@routes.post("/tenants/{id}/reactivate", **documented("Let a suspended tenant go on", "How the tenant stands"))
+@routes.post(
+    "/tenants/{id}/reactivate", **documented("Let a suspended tenant go on", "How the tenant stands", results.TENANT_RESULT)
+)
 async def reactivate(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     call.session.require_platform()
     return await call.platform_command(
@@ -74,13 +84,15 @@ async def reactivate(call: Calling, id: UUID, body: Annotated[Reason, Default()]
     )
 
 
-@routes.get("/tenant", **documented("Get the tenant that the key belongs to", "The tenant", parameters=FRESHNESS))
+@routes.get(
+    "/tenant", **documented("Get the tenant that the key belongs to", "The tenant", resources.TENANT, parameters=FRESHNESS)
+)
 async def get(call: Calling) -> Response:
     call.require("tenants:read")
     return await call.one(queries.TENANT, {}, platform=True)
 
 
-@routes.patch("/tenant", **documented("Change the tenant", "How the tenant stands"))
+@routes.patch("/tenant", **documented("Change the tenant", "How the tenant stands", results.TENANT_RESULT))
 async def change(call: Calling, body: TenantChange) -> Response:
     if call.tenant_id == PLATFORM:
         raise not_found()
@@ -89,7 +101,7 @@ async def change(call: Calling, body: TenantChange) -> Response:
     return await call.platform_command("tenant.change", lambda view: tenant.change(view, call.tenant_id, body.given()), about)
 
 
-@routes.get("/me", **documented("Who am I, and what may I do", "The key, its user, its rights", parameters=[]))
+@routes.get("/me", **documented("Who am I, and what may I do", "The key, its user, its rights", standing.ME, parameters=[]))
 async def me(call: Calling) -> Response:
     session = call.session
     return answers.answer(

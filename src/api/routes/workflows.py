@@ -15,6 +15,7 @@ from api.problems import not_found
 from api.queries import workflows as queries
 from api.reads import Question
 from api.routing import router
+from api.shapes import resources, results, standing
 from domain import workflow
 from domain.facts import FieldError, Json
 from domain.workflow import Check
@@ -50,7 +51,7 @@ def check(evaluator: Evaluator) -> Check:
 
 @routes.post(
     "/workflows/validate",
-    **documented("Look for faults in a definition", "What was found, errors and warnings", unrecorded=True),
+    **documented("Look for faults in a definition", "What was found, errors and warnings", standing.FINDINGS, unrecorded=True),
 )
 async def lint(call: Calling, body: Definition) -> Response:
     call.require("workflows:read")
@@ -58,7 +59,11 @@ async def lint(call: Calling, body: Definition) -> Response:
     return answers.answer({"findings": findings})
 
 
-@routes.post("/workflows", status_code=201, **documented("Create a workflow with its first draft", "Created", creates=True))
+@routes.post(
+    "/workflows",
+    status_code=201,
+    **documented("Create a workflow with its first draft", "Created", results.WORKFLOW_RESULT, creates=True),
+)
 async def draft(call: Calling, body: Definition) -> Response:
     return await call.command(
         "workflow.draft",
@@ -70,7 +75,7 @@ async def draft(call: Calling, body: Definition) -> Response:
     )
 
 
-@routes.put("/workflows/{id}/draft", **documented("Replace the draft", "How the workflow stands"))
+@routes.put("/workflows/{id}/draft", **documented("Replace the draft", "How the workflow stands", results.WORKFLOW_RESULT))
 async def redraft(call: Calling, id: UUID, body: Definition) -> Response:
     return await call.command(
         "workflow.draft",
@@ -80,7 +85,9 @@ async def redraft(call: Calling, id: UUID, body: Definition) -> Response:
     )
 
 
-@routes.post("/workflows/{id}/publish", **documented("Make the draft the next version", "How the workflow stands"))
+@routes.post(
+    "/workflows/{id}/publish", **documented("Make the draft the next version", "How the workflow stands", results.WORKFLOW_RESULT)
+)
 async def publish(call: Calling, id: UUID, body: Annotated[Publish, Default()] = NO_NOTE) -> Response:
     faults = check(call.services.engine.evaluator)
     return await call.command(
@@ -91,7 +98,7 @@ async def publish(call: Calling, id: UUID, body: Annotated[Publish, Default()] =
     )
 
 
-@routes.post("/workflows/{id}/archive", **documented("Archive a workflow", "How the workflow stands"))
+@routes.post("/workflows/{id}/archive", **documented("Archive a workflow", "How the workflow stands", results.WORKFLOW_RESULT))
 async def archive(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await call.command(
         "workflow.archive",
@@ -101,19 +108,22 @@ async def archive(call: Calling, id: UUID, body: Annotated[Reason, Default()] = 
     )
 
 
-@routes.get("/workflows", **paged("List workflows", queries.WORKFLOWS))
+@routes.get("/workflows", **paged("List workflows", queries.WORKFLOWS, resources.WORKFLOW_SUMMARY))
 async def list_workflows(call: Calling) -> Response:
     call.require("workflows:read")
     return await call.page(queries.WORKFLOWS)
 
 
-@routes.get("/workflows/{id}", **documented("Get a workflow", "The workflow", parameters=FRESHNESS))
+@routes.get("/workflows/{id}", **documented("Get a workflow", "The workflow", resources.WORKFLOW, parameters=FRESHNESS))
 async def get(call: Calling, id: UUID) -> Response:
     call.require("workflows:read")
     return await call.one(queries.WORKFLOW, {"id": id})
 
 
-@routes.get("/workflows/{id}/versions", **paged("List the published versions", queries.WORKFLOW_VERSIONS))
+@routes.get(
+    "/workflows/{id}/versions",
+    **paged("List the published versions", queries.WORKFLOW_VERSIONS, resources.WORKFLOW_VERSION_SUMMARY),
+)
 async def list_versions(call: Calling, id: UUID) -> Response:
     call.require("workflows:read")
     answer = await call.rows([Question(queries.WORKFLOW, {"tenant_id": call.tenant_id, "id": id}, by_key=True)])
@@ -122,7 +132,10 @@ async def list_versions(call: Calling, id: UUID) -> Response:
     return await call.page(queries.WORKFLOW_VERSIONS, id=id)
 
 
-@routes.get("/workflows/{id}/versions/{number}", **documented("Get a published version", "The version", parameters=FRESHNESS))
+@routes.get(
+    "/workflows/{id}/versions/{number}",
+    **documented("Get a published version", "The version", resources.WORKFLOW_VERSION, parameters=FRESHNESS),
+)
 async def get_version(call: Calling, id: UUID, number: int) -> Response:
     call.require("workflows:read")
     if not 0 < number < 2**31:

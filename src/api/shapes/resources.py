@@ -1,0 +1,93 @@
+"""Resources as they are read: the columns of their tables, and what is put beside them.
+
+Lists leave out what is long, and what is looked up for each row: an item of a list is a shape of its own, a summary.
+"""
+
+from api.shapes.columns import fields, row
+from api.shapes.shape import TEXT, TEXTS, UUID, UUIDS, Shape, many, one_of, said
+
+TENANT = Shape("Tenant", "An organisation that shares this installation.", row("tenants", without=()))
+USER = Shape("User", "Who acts, in one tenant or in many.", row("users", without=()))
+MEMBER = Shape(
+    "Member", "A user in a tenant.", {**row("tenant_users"), "role_ids": said(UUIDS, "The roles that the member has.")}
+)
+ROLE = Shape(
+    "Role", "A named set of permissions.", {**row("roles"), "permissions": said(TEXTS, "Keys of the permissions that it gives.")}
+)
+PERMISSION = Shape("Permission", "What can be permitted.", row("permissions", without=()))
+API_KEY = Shape("ApiKey", "What a client presents; its token is not told again.", row("api_keys"))
+
+WORKFLOW = Shape("Workflow", "A draft, and the definition published last.", row("workflows"))
+WORKFLOW_SUMMARY = Shape(
+    "WorkflowSummary",
+    "A workflow without its definitions.",
+    row("workflows", without=("tenant_id", "draft", "definition", "input_schema")),
+)
+WORKFLOW_VERSION = Shape(
+    "WorkflowVersion", "What was published under a number.", row("workflow_versions", without=("tenant_id", "workflow_id"))
+)
+WORKFLOW_VERSION_SUMMARY = Shape(
+    "WorkflowVersionSummary",
+    "A published version without its definition.",
+    row("workflow_versions", without=("tenant_id", "workflow_id", "definition")),
+)
+
+OPEN_ITEM = Shape(
+    "OpenItem",
+    "What an execution waits for. `id`: of the approval request, of the AI task, or of the task's job.",
+    {"kind": one_of("approval", "task", "ai_task"), "id": UUID, "node_id": TEXT, "activation_id": UUID},
+)
+OPEN = said(many(OPEN_ITEM), "What it waits for now.")
+EXECUTION_SUMMARY = Shape("ExecutionSummary", "A run of a workflow, in a list.", row("workflow_executions"))
+EXECUTION = Shape(
+    "Execution",
+    "A run of a workflow.",
+    {
+        **row("workflow_executions"),
+        "open": OPEN,
+        "attributes": {"type": "object", "additionalProperties": TEXT, "description": "Its search attributes, by name."},
+    },
+)
+
+APPROVAL_DECISION = Shape(
+    "ApprovalDecision",
+    "What one person decided.",
+    row("approval_decisions", without=("tenant_id", "request_id", "version", "created_at", "updated_at")),
+)
+APPROVAL_SUMMARY = Shape("ApprovalSummary", "What people are, or were, asked to decide, in a list.", row("approval_requests"))
+APPROVAL = Shape(
+    "Approval",
+    "What people are, or were, asked to decide.",
+    {**row("approval_requests"), "decisions": said(many(APPROVAL_DECISION), "In the order in which they were made.")},
+)
+
+AI_ATTEMPT = Shape(
+    "AiAttempt",
+    "One call of a model.",
+    row("ai_agent_attempts", without=("tenant_id", "task_id", "version", "created_at", "updated_at")),
+)
+AI_TASK_SUMMARY = Shape(
+    "AiTaskSummary",
+    "What a model is asked, without what was said at length.",
+    row(
+        "ai_agent_tasks",
+        without=("tenant_id", "prompt", "system_prompt", "context", "input", "output", "configuration"),
+    ),
+)
+AI_TASK = Shape(
+    "AiTask",
+    "What a model is asked, what it answered, used and cost.",
+    {**row("ai_agent_tasks"), "attempts": said(many(AI_ATTEMPT), "In their order.")},
+)
+
+AUDIT_LOG = Shape("AuditLog", "One event of the ledger, as the audit log tells it.", row("audit_logs"))
+
+DEAD_JOB = Shape(
+    "DeadJob",
+    "A job that was given up.",
+    fields(
+        "jobs",
+        *("id", "type", "state", "attempt", "max_attempts", "priority", "execution_id", "activation_id", "task_id"),
+        *("input", "error", "created_at", "updated_at"),
+    ),
+)

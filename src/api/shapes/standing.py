@@ -1,0 +1,53 @@
+"""How things stand: with the process, with the caller, with a definition that is being written."""
+
+from api.shapes.shape import BIG, BOOLEAN, TEXT, TEXTS, UUID, Shape, many, one_of, or_null, ref, said
+
+ALIVE = Shape("Alive", "The process answers.", {"status": one_of("ok")})
+LAG = Shape(
+    "Lag",
+    "How far the tables are behind their ledgers.",
+    {
+        "ledgers_behind": said(BIG, "Ledgers whose tables are behind."),
+        "events_behind": said(BIG, "By how many events, summed."),
+        "ledgers_stopped": said(BIG, "Ledgers whose tables stand still before an event that cannot be applied."),
+    },
+)
+READY = Shape("Ready", "It can serve.", {"status": one_of("ok"), "database": one_of("ok"), "projections": ref(LAG)})
+NOT_READY = Shape(
+    "NotReady",
+    "It cannot serve now.",
+    {
+        "status": one_of("unavailable"),
+        "database": said(TEXT, "ok, or what was wrong with it."),
+        "migrations": said(TEXT, "What is wrong with the schema."),
+    },
+    optional=frozenset({"migrations"}),
+)
+
+KEY = Shape("Key", "The API key itself.", {"id": UUID, "name": TEXT})
+ME = Shape(
+    "Me",
+    "Who calls, and what they may do.",
+    {
+        "tenant_id": said(UUID, "The tenant in which the key speaks."),
+        "user_id": said(or_null(UUID), "The person who acts; null: a service."),
+        "on_behalf_of": said(or_null(UUID), "For whom."),
+        "api_key": ref(KEY),
+        "platform": said(BOOLEAN, "True for the platform's keys, which may do everything."),
+        "roles": said(TEXTS, "Keys of the roles."),
+        "permissions": said(TEXTS, "Keys of the permissions that hold."),
+    },
+)
+
+FINDING = Shape(
+    "Finding",
+    "Something about a definition. Errors prevent publishing.",
+    {
+        "severity": one_of("error", "warning"),
+        "node_id": or_null(TEXT),
+        "path": said(TEXT, "JSON pointer into the definition."),
+        "code": TEXT,
+        "message": TEXT,
+    },
+)
+FINDINGS = Shape("Findings", "What was found in a definition; nothing: it can be published.", {"findings": many(FINDING)})

@@ -1,0 +1,157 @@
+"""What the document says of answers is what is answered: every shape is met in a story, and whatever else it is refused.
+
+Every answer to the client of these tests, and of all others of the API, is held against the document (`tests.api.documented`).
+"""
+
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+
+from domain.ai_task import Usage
+from tests.api.conftest import Client, Gesta, Tenant
+from tests.api.definitions import AI_TASK, APPROVAL, TASK
+from tests.api.documented import Undocumented, document
+from tests.api.working import BURY, execution, leased, report, run_sql, start
+from tests.worker.house import ScriptedProvider, at_work, worker_of
+from worker.ai.provider import Account, AiError
+
+OTHER_SCHEMA = "UPDATE gesta_meta.migrations SET version = version + 100 WHERE version = 1"
+
+
+async def people(gesta: Gesta, acme: Tenant) -> None:
+    """Tenants, users, members, roles, keys, and who one is."""
+    somebody = await acme.member("viewer")
+    at = acme.admin
+    await at.call("PATCH", f"/users/{somebody.user_id}", {"display_name": "Somebody else"})
+    role = await at.post("/roles", {"key": "clerk", "name": "Clerk", "permissions": ["executions:read"]})
+    await at.call("PATCH", f"/roles/{role.json()['id']}", {"description": "Looks."})
+    await at.call("PATCH", f"/members/{somebody.user_id}", {"role_ids": [role.json()["id"]]})
+    await at.call("PATCH", "/tenant", {"description": "Anvils."})
+    await gesta.platform.post(f"/tenants/{acme.id}/suspend")
+    await gesta.platform.post(f"/tenants/{acme.id}/reactivate")
+    key = (await at.post("/api-keys", {"name": "old", "permissions": [], "expires_at": "2999-01-01T00:00:00Z"})).json()["id"]
+    await at.call("DELETE", f"/api-keys/{key}")
+    await somebody.client.get("/me")
+    for path in ("/tenant", f"/users/{somebody.user_id}", f"/members/{somebody.user_id}", f"/api-keys/{key}"):
+        await at.get(path)
+    for path in ("/users", "/members", "/roles", "/permissions", "/api-keys", f"/roles/{role.json()['id']}"):
+        await at.get(path)
+    for path in ("/tenants", f"/tenants/{acme.id}", "/users"):
+        await gesta.platform.get(path)
+    await at.call("DELETE", f"/members/{somebody.user_id}")
+
+
+async def approvals(acme: Tenant) -> None:
+    workflow, approver = await acme.publish(APPROVAL), await acme.member("approver")
+    for outcome in ("approved", "rejected"):
+        body = {"workflow_key": "purchase", "business_key": outcome, "input": {"amount": 12.5}}
+        started = (await acme.admin.post("/executions", body)).json()
+        (opened,) = started["open"]
+        await acme.admin.get("/approvals")
+        await acme.admin.get(f"/executions/{started['id']}")
+        await approver.client.post(f"/approvals/{opened['id']}/decide", {"outcome": outcome, "comment": "So be it."})
+        for path in ("/executions", f"/executions/{started['id']}", f"/approvals/{opened['id']}"):
+            await acme.admin.get(path)
+        await acme.admin.get(f"/executions/{started['id']}/history")
+    for path in ("/workflows", f"/workflows/{workflow}", f"/workflows/{workflow}/versions", f"/workflows/{workflow}/versions/1"):
+        await acme.admin.get(path)
+    await acme.admin.post("/workflows/validate", {"definition": {**APPROVAL, "edges": []}})
+    items = [{"business_key": key, "input": {"amount": 1}} for key in ("one", "one")]
+    await acme.admin.post("/executions/bulk", {"workflow_key": "purchase", "items": items})
+
+
+async def work(gesta: Gesta, acme: Tenant) -> None:
+    await acme.publish(TASK)
+    worker = acme.admin
+    for _ in range(4):
+        await start(acme)
+    job = await leased(worker)
+    await report(worker, job, "heartbeat")
+    await report(worker, job, "release")
+    await report(worker, await leased(worker), "complete", {"output": {"url": "b.png"}})
+    await report(worker, await leased(worker), "fail", {"error": {"type": "Timeout"}})
+    job = await leased(worker)
+    reports = [{"id": job["id"], "fence": fence, "output": None} for fence in (job["fence"], job["fence"] + 1)]
+    await worker.post("/jobs/report", {"reports": reports})
+    job = await leased(worker)
+    await run_sql(gesta.database, BURY)
+    await worker.get("/jobs", state="dead")
+    await worker.post(f"/jobs/{job['id']}/retry")
+
+
+async def ai_tasks(gesta: Gesta, acme: Tenant) -> None:
+    """One that is tried twice, one that fails, one that is cancelled."""
+    await acme.publish(AI_TASK)
+    account = Account(7, Usage(30, 4, details={"audio_tokens": 0}))
+    script = [AiError("rate_limit", "Slowly.", account=account), "travel", AiError("refused", "No.")]
+    provider = ScriptedProvider(script, account=account)
+    async with worker_of(gesta.database, provider=provider) as worker, at_work(worker):
+        first = await start(acme, "classify", claim="Taxi")
+        (task,) = (await execution(acme, first))["open"]
+        while not any(one["status"] == "failed" for one in (await at(acme.admin, f"/ai-tasks/{task['id']}"))["attempts"]):
+            pass
+        await acme.admin.post(f"/ai-tasks/{task['id']}/retry")
+        await acme.admin.get(f"/executions/{first}", wait=30)
+        await acme.admin.get(f"/executions/{await start(acme, 'classify', claim='Taxi')}", wait=30)
+    third = await start(acme, "classify", claim="Taxi")
+    (task,) = (await execution(acme, third))["open"]
+    await acme.admin.post(f"/ai-tasks/{task['id']}/cancel")
+    for one in (await at(acme.admin, "/ai-tasks"))["items"]:
+        await acme.admin.get(f"/ai-tasks/{one['id']}")
+
+
+async def at(client: Client, path: str) -> Any:
+    return (await client.get(path)).json()
+
+
+async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
+    document().met.clear()
+    acme = await gesta.tenant()
+    await people(gesta, acme)
+    await approvals(acme)
+    await work(gesta, acme)
+    await ai_tasks(gesta, acme)
+    await acme.admin.get("/audit-logs", limit=200)
+    await acme.admin.get("/events", limit=200)
+    await acme.admin.get("/events", colour="red")
+    await gesta.http.get("/healthz")
+    await gesta.http.get("/readyz")
+    async with await psycopg.AsyncConnection.connect(gesta.database.owner_url, autocommit=True) as connection:
+        await connection.execute(OTHER_SCHEMA)
+    await gesta.http.get("/readyz")
+    assert document().of_answers() - document().met == set()
+
+
+@pytest.mark.parametrize(
+    ("answered", "why"),
+    [
+        ({"status": "ok", "since": "noon"}, "since"),
+        ({}, "status"),
+        ({"status": None}, "null"),
+        ({"status": "fine"}, "fine"),
+    ],
+    ids=["one field more", "one field less", "null", "another word"],
+)
+async def test_what_is_not_as_documented_is_refused(answered: Any, why: str) -> None:
+    response = httpx2.Response(200, json=answered, request=httpx2.Request("GET", "http://gesta/healthz"))
+    with pytest.raises(Undocumented, match=why):
+        await document().hold(response)
+
+
+async def test_a_status_that_is_not_documented_is_refused() -> None:
+    response = httpx2.Response(202, json={"status": "ok"}, request=httpx2.Request("GET", "http://gesta/healthz"))
+    with pytest.raises(Undocumented, match="may not answer 202"):
+        await document().hold(response)
+
+
+def test_every_answer_in_json_has_a_shape_with_a_name() -> None:
+    described = document().described
+    for path, item in described["paths"].items():
+        for method, operation in item.items():
+            for status, answer in operation["responses"].items():
+                content = answer.get("content", {})
+                assert content, (method, path, status)
+                for media_type in content.keys() & {"application/json", "application/problem+json"}:
+                    assert set(content[media_type]["schema"]) == {"$ref"}, (method, path, status)
