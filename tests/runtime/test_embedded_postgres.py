@@ -1,9 +1,11 @@
 """The embedded server lives as long as its users, comes back after any death, and says what is in its way."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -276,13 +278,18 @@ def run_as_nobody(home: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def nobodys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of the user nobody, who may walk down to it."""
-    directory = tmp_path_factory.mktemp("nobodys")
+def nobodys() -> Iterator[Path]:
+    """A directory of the user nobody, who may walk down to it.
+
+    Not among pytest's own: each session of pytest that starts shuts the directory above all of them to everybody else.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="nobodys-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     os.chown(directory, NOBODY, NOBODY)
     for parent in (directory, *directory.parents[:-2]):
         parent.chmod(parent.stat().st_mode | 0o011)
-    return directory
+    yield directory
+    await_condition(lambda: all(running_server(Home(home)) is None for home in directory.iterdir()))
+    shutil.rmtree(directory)
 
 
 @needs_root
