@@ -1,7 +1,7 @@
 """Callers of the peer's queue, in a process of their own: dbos_callers.py URL. The worker is `dbos_steps`.
 
 For each line on its input, "<threads> <workflows>", it enqueues that many, each by a caller who waits for its end, and answers
-"<seconds> <median seconds of a workflow>". Imports nothing of ours.
+"<how many> <seconds> <median seconds of a workflow>". Imports nothing of ours.
 """
 
 import sys
@@ -31,5 +31,5 @@ for line in sys.stdin:
     with ThreadPoolExecutor(threads) as pool:
         begun = time.perf_counter()
         seconds = list(pool.map(call, range(count)))
-    print(time.perf_counter() - begun, median(seconds), flush=True)
+    print(count, time.perf_counter() - begun, median(seconds), flush=True)
 client.destroy()

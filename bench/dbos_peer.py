@@ -61,8 +61,8 @@ class Program:
         """(workflows a second, median seconds of one)."""
         self._input.write(f"{threads} {count}\n")
         self._input.flush()
-        seconds, median = map(float, self._answer().split())
-        return count // threads * threads / seconds, median
+        done, seconds, median = map(float, self._answer().split())
+        return done / seconds, median
 
     def _answer(self) -> str:
         line = self._output.readline()

@@ -1,7 +1,7 @@
 """The peer's side of `steps`, run by a Python that has DBOS Transact: dbos_steps.py URL.
 
 Workflows of three steps. For each line on its input, "<threads> <workflows>", it calls that many directly, waits for each, and
-answers "<seconds> <median seconds of a workflow>". It also works off a queue, for `dbos_callers`. Imports nothing of ours.
+answers "<how many> <seconds> <median seconds of a workflow>". It also works off a queue, for `dbos_callers`. Imports nothing of ours.
 """
 
 import sys
@@ -38,7 +38,7 @@ def work(numbers: Iterable[int], seconds: list[float]) -> None:
         seconds.append(time.perf_counter() - begun)
 
 
-def measure(threads: int, count: int) -> tuple[float, float]:
+def measure(threads: int, count: int) -> tuple[int, float, float]:
     seconds: list[float] = []
     workers = [threading.Thread(target=work, args=(range(count // threads), seconds)) for _ in range(threads)]
     begun = time.perf_counter()
@@ -48,7 +48,7 @@ def measure(threads: int, count: int) -> tuple[float, float]:
         worker.join()
     if len(seconds) != count // threads * threads:
         raise SystemExit("a workflow failed")
-    return time.perf_counter() - begun, median(seconds)
+    return len(seconds), time.perf_counter() - begun, median(seconds)
 
 
 DBOS.launch()
