@@ -1,7 +1,8 @@
 """The peer's side of `steps`, run by a Python that has DBOS Transact: dbos_steps.py URL.
 
 Workflows of three steps. For each line on its input, "<threads> <workflows>", it calls that many directly, waits for each, and
-answers "<how many> <seconds> <median seconds of a workflow>". It also works off a queue, for `dbos_callers`. Imports nothing of ours.
+answers "<how many> <seconds> <median seconds of a workflow>". It also works off a queue, for `dbos_callers`.
+Imports nothing of ours.
 """
 
 import sys
