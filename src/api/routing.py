@@ -95,7 +95,15 @@ class KeyRoute(APIRoute):
 
 def router(tag: str) -> APIRouter:
     """Routes of one resource, all for callers with a key."""
-    return APIRouter(prefix="/v1", route_class=KeyRoute, tags=[tag])
+    return APIRouter(prefix="/v1", route_class=KeyRoute, tags=[tag], generate_unique_id_function=operation_id)
+
+
+def operation_id(route: APIRoute) -> str:
+    """What generated clients call it: `executions_start`, `roles_list`. The resource of its path, and what is done with it."""
+    resource = route.path.removeprefix("/v1").split("/")[1].replace("-", "_")
+    verb, _, rest = route.name.partition("_")
+    is_of_resource = resource.endswith(rest) or resource.removesuffix("s").endswith(rest) or rest == "one"
+    return resource if verb == resource else f"{resource}_{verb if is_of_resource else route.name}"
 
 
 def _call() -> Call:

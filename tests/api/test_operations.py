@@ -1,5 +1,7 @@
 """What operators look at, and what the API says of itself."""
 
+import re
+
 import psycopg
 
 from api.app import create_app
@@ -36,6 +38,17 @@ async def test_every_operation_describes_its_errors_and_asks_for_a_key(gesta: Ge
             for status in ("401", "403", "422", "503"):
                 content = operation["responses"][status]["content"]["application/problem+json"]
                 assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_every_operation_has_a_name_for_generated_clients(database: Database) -> None:
+    paths = describe(create_app(addresses_of(database)))["paths"]
+    names = {(method, path): told["operationId"] for path, methods in paths.items() for method, told in methods.items()}
+    assert len(set(names.values())) == len(names) > 60
+    assert [name for name in names.values() if not re.fullmatch("[a-z]+(_[a-z]+)*", name)] == []
+    assert names["post", "/v1/executions"] == "executions_start"
+    assert names["get", "/v1/ai-tasks/{id}"] == "ai_tasks_get"
+    assert names["get", "/v1/workflows/{id}/versions"] == "workflows_list_versions"
+    assert names["get", "/healthz"] == "healthz"
 
 
 def test_the_description_is_made_without_a_database(database: Database) -> None:

@@ -12,12 +12,12 @@ from starlette.responses import Response
 from api import answers
 from api.documented import in_json
 from api.metrics import MEDIA_TYPE
-from api.routing import OpenRoute
+from api.routing import OpenRoute, operation_id
 from api.services import Services
 from api.shapes import standing
 from api.shapes.shape import TEXT
 
-routes = APIRouter(route_class=OpenRoute, tags=["operations"])
+routes = APIRouter(route_class=OpenRoute, tags=["operations"], generate_unique_id_function=operation_id)
 
 CHECK_SECONDS = 2.0
 
