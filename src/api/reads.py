@@ -29,7 +29,7 @@ SELECT set_config('gesta.tenant_id', %(tenant_id)s, true), set_config('TimeZone'
        set_config('plan_cache_mode', %(plans)s, true)
 """
 PLANNED_ONCE, PLANNED_EACH_TIME = "force_generic_plan", "force_custom_plan"
-PLAN_EACH_TIME = f"SELECT set_config('plan_cache_mode', '{PLANNED_EACH_TIME}', true)"
+SET_PLANS = "SELECT set_config('plan_cache_mode', %(plans)s, true)"
 SELECT_FRESHNESS = """
 SELECT h.epoch,
        coalesce((SELECT e.position FROM ledger.events e WHERE e.tenant_id = %(tenant_id)s
@@ -155,7 +155,7 @@ class Reads:
                 await connection.execute(SET_TENANT, {"tenant_id": str(tenant_id), "plans": PLANNED_ONCE})
                 freshness = await _cursor(connection, Question(SELECT_FRESHNESS, {"tenant_id": tenant_id}))
                 if not all(question.by_key for question in questions):
-                    await connection.execute(PLAN_EACH_TIME)
+                    await connection.execute(SET_PLANS, {"plans": PLANNED_EACH_TIME})
                 cursors = [await _cursor(connection, question) for question in questions]
             found = await freshness.fetchone()
             rows = [await cursor.fetchall() for cursor in cursors]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 
 FIRST_INTERVAL = timedelta(seconds=1)
 LONGEST_INTERVAL = timedelta(minutes=5)
@@ -53,7 +53,11 @@ class Fault(NamedTuple):
 
 
 async def faults(conn: AsyncConnection[Any]) -> dict[UUID, Fault]:
-    cursor = await conn.execute(SELECT)
+    return await read_faults(await conn.execute(SELECT))
+
+
+async def read_faults(cursor: AsyncCursor[Any]) -> dict[UUID, Fault]:
+    """What `SELECT` found, also in a pipeline once that has ended."""
     return {row[0]: Fault(*row) for row in await cursor.fetchall()}
 
 

@@ -65,16 +65,12 @@ class Lag(NamedTuple):
 
 async def position(conn: AsyncConnection[Any], tenant_id: UUID) -> int:
     """The last position that a tenant's tables show; 0 where they show nothing yet."""
-    cursor = await conn.execute(POSITION, {"tenant": tenant_id})
-    row = await cursor.fetchone()
-    return int(row[0]) if row else 0
+    return await read_position(await send_position(conn, tenant_id))
 
 
 async def lagging(conn: AsyncConnection[Any], tenant_ids: Collection[UUID] | None = None) -> dict[UUID, Lag]:
     """The ledgers that the tables are behind of, all seen at one moment: of these tenants and the platform, or of all."""
-    wanted = None if tenant_ids is None else [*tenant_ids, PLATFORM]
-    cursor = await conn.execute(LAGGING, {"tenants": wanted})
-    return {row[0]: Lag(*row) for row in await cursor.fetchall()}
+    return await read_lags(await send_lagging(conn, tenant_ids))
 
 
 async def lock(conn: AsyncConnection[Any], expected: Mapping[UUID, int]) -> None:
@@ -88,6 +84,24 @@ async def advance(conn: AsyncConnection[Any], old: Mapping[UUID, int], last: Map
 
 
 # The same in two halves, for a pipeline: what is sent in it is answered when it ends.
+
+
+async def send_lagging(conn: AsyncConnection[Any], tenant_ids: Collection[UUID] | None) -> AsyncCursor[Any]:
+    wanted = None if tenant_ids is None else [*tenant_ids, PLATFORM]
+    return await conn.execute(LAGGING, {"tenants": wanted})
+
+
+async def read_lags(cursor: AsyncCursor[Any]) -> dict[UUID, Lag]:
+    return {row[0]: Lag(*row) for row in await cursor.fetchall()}
+
+
+async def send_position(conn: AsyncConnection[Any], tenant_id: UUID) -> AsyncCursor[Any]:
+    return await conn.execute(POSITION, {"tenant": tenant_id})
+
+
+async def read_position(cursor: AsyncCursor[Any]) -> int:
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 async def send_lock(conn: AsyncConnection[Any], expected: Mapping[UUID, int]) -> AsyncCursor[Any]:

@@ -22,14 +22,8 @@ class Situation(NamedTuple):
 
 async def look(conn: AsyncConnection[Any], tenant_ids: Collection[UUID] | None) -> Situation:
     """`tenant_ids`: of which ledgers, None for all; the platform is among them in any case."""
-    wanted = None if tenant_ids is None else [*tenant_ids, PLATFORM]
     async with conn.pipeline():
         known = await conn.execute(faults.SELECT)
-        lagging = await conn.execute(freshness.LAGGING, {"tenants": wanted})
-        position = await conn.execute(freshness.POSITION, {"tenant": PLATFORM})
-    row = await position.fetchone()
-    return Situation(
-        {row[0]: Fault(*row) for row in await known.fetchall()},
-        {row[0]: Lag(*row) for row in await lagging.fetchall()},
-        int(row[0]) if row else 0,
-    )
+        lagging = await freshness.send_lagging(conn, tenant_ids)
+        position = await freshness.send_position(conn, PLATFORM)
+    return Situation(await faults.read_faults(known), await freshness.read_lags(lagging), await freshness.read_position(position))
