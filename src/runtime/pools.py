@@ -9,14 +9,13 @@ from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-from runtime import plans
+from runtime import connecting, plans
 from runtime.errors import OperatorError
 from runtime.roles import refuse_dangerous_role, refuse_old_server
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
 
-CONNECT_SECONDS = 10
 WAIT_SECONDS = 10.0  # for a connection to fall free
 
 
@@ -39,7 +38,7 @@ async def open_pool(url: str, *, name: str, size: int) -> AsyncIterator[Pool]:
         name=name,
         open=False,
         check=make_ready,
-        kwargs={"autocommit": True, "application_name": name, "connect_timeout": CONNECT_SECONDS},
+        kwargs={"autocommit": True, **connecting.parameters(name)},
     )
     async with pool:
         yield pool
@@ -74,7 +73,7 @@ async def check_logins(*urls: str) -> None:
 async def connect(url: str, *, name: str) -> AsyncIterator[Connection]:
     """One connection in autocommit, outside any pool. Raises OperatorError when it cannot be had."""
     try:
-        connection = await AsyncConnection.connect(url, autocommit=True, application_name=name, connect_timeout=CONNECT_SECONDS)
+        connection = await AsyncConnection.connect(url, autocommit=True, **connecting.parameters(name))
     except OperationalError as error:
         raise OperatorError(f"No connection to the database: {' '.join(str(error).split())}") from error
     async with connection:

@@ -4,10 +4,8 @@ from psycopg import AsyncConnection, Error, OperationalError
 from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import TupleRow
 
+from runtime import connecting
 from store.arrays import teach_columns
-
-CONNECT_SECONDS = 5
-LOSS_NOTICED_SECONDS = 10
 
 
 class Link:
@@ -30,11 +28,8 @@ class Link:
             self._connection = await AsyncConnection.connect(
                 self._url,
                 autocommit=True,
-                application_name=self._name,
-                connect_timeout=CONNECT_SECONDS,
                 options=self._options,
-                keepalives_idle=LOSS_NOTICED_SECONDS,
-                tcp_user_timeout=LOSS_NOTICED_SECONDS * 1000,
+                **connecting.parameters(self._name),
             )
             teach_columns(self._connection)
         return self._connection

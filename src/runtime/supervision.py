@@ -1,0 +1,114 @@
+"""Background tasks that are kept running: what ends one unexpectedly is logged, counted, and the task begun again.
+
+    task = supervise("hints", self._serve)     # in place of asyncio.create_task(self._serve())
+    …
+    await stop(task)
+
+The function given is called again after each unexpected end, so what it needs to remember it keeps elsewhere. It is done when
+it returns, and ends when its task is cancelled. A failure is logged once, with its traceback, for as long as the same keeps
+coming; the pauses between attempts double. A task that fails time and again is named by `failing`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from runtime import counters
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
+"""Seconds before a task that failed is begun again; doubled each time."""
+HEALTHY_AFTER = 20.0
+"""Seconds of life after which a task counts as recovered, and its pause begins anew. More than the longest pause."""
+LASTING_AFTER = 10.0
+"""Seconds of failing, without as long a time of health between, after which it is for others to know."""
+METRIC = "gesta_background_failures_total"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Failing:
+    """A task that fails. `since`: the event loop's time of the first of these failures."""
+
+    task: str
+    since: float
+    error: str
+    failures: int = 1
+
+
+_failing: dict[asyncio.Task[None], Failing] = {}
+"""Those that have failed and are not known to be healthy again."""
+
+
+def supervise(name: str, run: Callable[[], Awaitable[object]], *, expected: tuple[type[Exception], ...] = ()) -> asyncio.Task[None]:
+    """A task that runs this until it returns or is cancelled. `expected`: errors that are no fault of ours (a database out of
+    reach): they are logged in a line. `name`: one of few; it is a label of the metric."""
+    return asyncio.create_task(_keep_running(name, run, expected), name=name)
+
+
+async def stop(*tasks: asyncio.Task[None] | None) -> None:
+    """Cancel, and wait until they have ended."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+def failing(for_seconds: float = LASTING_AFTER) -> list[Failing]:
+    """The tasks of this process that have been failing for so long."""
+    now = asyncio.get_running_loop().time()
+    return [one for task, one in _failing.items() if not task.done() and now - one.since >= for_seconds]
+
+
+async def _keep_running(name: str, run: Callable[[], Awaitable[object]], expected: tuple[type[Exception], ...]) -> None:
+    here, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert here is not None
+    pause = FIRST_PAUSE
+    try:
+        while True:
+            recovery = loop.call_later(HEALTHY_AFTER, _recovered, here)
+            try:
+                await run()
+            except asyncio.CancelledError as error:
+                if here.cancelling():
+                    raise
+                failure: BaseException = error  # somebody else's: what was awaited was cancelled
+            except Exception as error:
+                failure = error
+            else:
+                return
+            finally:
+                recovery.cancel()
+            if here not in _failing:
+                pause = FIRST_PAUSE
+            _failed(here, name, failure, loop.time(), expected, pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+    finally:
+        _failing.pop(here, None)
+
+
+def _failed(
+    task: asyncio.Task[None], name: str, error: BaseException, now: float, expected: tuple[type[Exception], ...], pause: float
+) -> None:
+    counters.count(METRIC, task=name)
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    known = _failing.get(task)
+    if known is None:
+        _failing[task] = Failing(name, now, words)
+    else:
+        known.failures += 1
+        if known.error == words:
+            return  # it was logged
+        known.error = words
+    about = {"action": "background", "task": name, "pause": pause}
+    if isinstance(error, expected):
+        log.warning("%s is begun again: %s", name, words, extra=about)
+    else:
+        log.error("%s failed and is begun again: %s", name, words, exc_info=error, extra=about)
+
+
+def _recovered(task: asyncio.Task[None]) -> None:
+    if (known := _failing.pop(task, None)) is not None:
+        log.info("%s is well again after %d failures", known.task, known.failures, extra={"action": "background"})
