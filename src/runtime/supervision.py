@@ -21,7 +21,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 HEALTHY_AFTER = 20.0
 """Seconds of life after which a task counts as recovered, and its pause begins anew. More than the longest pause."""
 LASTING_AFTER = 10.0
-"""Seconds of failing, without as long a time of health between, after which it is for others to know."""
+"""Seconds between the first failure and the latest after which it is for others to know."""
 METRIC = "gesta_background_failures_total"
 
 log = logging.getLogger(__name__)
@@ -29,11 +29,12 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Failing:
-    """A task that fails. `since`: the event loop's time of the first of these failures."""
+    """A task that fails. `since` and `latest`: when it first did and when it last did, by the event loop's clock."""
 
     task: str
-    since: float
     error: str
+    since: float
+    latest: float
     failures: int = 1
 
 
@@ -41,9 +42,13 @@ _failing: dict[asyncio.Task[None], Failing] = {}
 """Those that have failed and are not known to be healthy again."""
 
 
-def supervise(name: str, run: Callable[[], Awaitable[object]], *, expected: tuple[type[Exception], ...] = ()) -> asyncio.Task[None]:
-    """A task that runs this until it returns or is cancelled. `expected`: errors that are no fault of ours (a database out of
-    reach): they are logged in a line. `name`: one of few; it is a label of the metric."""
+Run = Callable[[], Awaitable[object]]
+Expected = tuple[type[Exception], ...]
+"""Errors that are no fault of ours, such as those of a database out of reach: they are logged in one line."""
+
+
+def supervise(name: str, run: Run, *, expected: Expected = ()) -> asyncio.Task[None]:
+    """A task that runs this until it returns or is cancelled. `name`: one of few, because it is a label of the metric."""
     return asyncio.create_task(_keep_running(name, run, expected), name=name)
 
 
@@ -56,12 +61,11 @@ async def stop(*tasks: asyncio.Task[None] | None) -> None:
 
 
 def failing(for_seconds: float = LASTING_AFTER) -> list[Failing]:
-    """The tasks of this process that have been failing for so long."""
-    now = asyncio.get_running_loop().time()
-    return [one for task, one in _failing.items() if not task.done() and now - one.since >= for_seconds]
+    """The tasks of this process that have been failing for so long, and were not well since."""
+    return [one for one in _failing.values() if one.latest - one.since >= for_seconds]
 
 
-async def _keep_running(name: str, run: Callable[[], Awaitable[object]], expected: tuple[type[Exception], ...]) -> None:
+async def _keep_running(name: str, run: Run, expected: Expected) -> None:
     here, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert here is not None
     pause = FIRST_PAUSE
@@ -89,16 +93,15 @@ async def _keep_running(name: str, run: Callable[[], Awaitable[object]], expecte
         _failing.pop(here, None)
 
 
-def _failed(
-    task: asyncio.Task[None], name: str, error: BaseException, now: float, expected: tuple[type[Exception], ...], pause: float
-) -> None:
+def _failed(task: asyncio.Task[None], name: str, error: BaseException, now: float, expected: Expected, pause: float) -> None:
     counters.count(METRIC, task=name)
     words = " ".join(f"{type(error).__name__}: {error}".split())
     known = _failing.get(task)
     if known is None:
-        _failing[task] = Failing(name, now, words)
+        _failing[task] = Failing(name, words, now, now)
     else:
         known.failures += 1
+        known.latest = now
         if known.error == words:
             return  # it was logged
         known.error = words
