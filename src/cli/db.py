@@ -178,3 +178,34 @@ def psql(context: typer.Context, role: RoleOption = Role.owner) -> None:
         # Not replaced by psql: the embedded server stays up as long as this process does.
         ended = subprocess.run([program, *context.args, "--dbname", getattr(addresses, role)], check=False)
     raise typer.Exit(min(ended.returncode, 1))
+
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The file.", dir_okay=False)]
+
+
+@app.command()
+def backup(file: FileArgument) -> None:
+    """Write the whole database to a new file, as of one moment, while everything goes on."""
+    from runtime import backups
+    from runtime.addresses import resolve
+    from runtime.postgres.binaries import find_binaries
+    from runtime.settings import load_settings
+
+    settings = load_settings()
+    with resolve(settings) as addresses:
+        made = backups.backup(addresses.owner, find_binaries(settings.postgres_bin), file)
+    print(f"Backed up {made.events} events of {made.ledgers} ledgers: {file}, {made.size} bytes.")
+
+
+@app.command()
+def restore(file: FileArgument) -> None:
+    """Fill an empty database from a backup, all of it or nothing. Positions that clients hold from before are told apart."""
+    from runtime import backups
+    from runtime.addresses import resolve
+    from runtime.postgres.binaries import find_binaries
+    from runtime.settings import load_settings
+
+    settings = load_settings()
+    with resolve(settings) as addresses:
+        made = backups.restore(addresses.owner, find_binaries(settings.postgres_bin), file)
+    print(f"Restored {made.events} events of {made.ledgers} ledgers. gesta db migrate, gesta verify and gesta doctor come next.")

@@ -159,7 +159,7 @@ def _exclusively(connection: Connection[TupleRow]) -> Iterator[None]:
         raise ValueError("the migration runner wants a connection in autocommit: it makes its own transactions")
     connection.execute(LOCK, [ADVISORY_LOCK])
     try:
-        _become_owner(connection)
+        become_owner(connection)
         if connection.execute(TABLE_EXISTS).fetchone() == (False,):
             with connection.transaction():
                 connection.execute(CREATE_TABLE)
@@ -170,7 +170,7 @@ def _exclusively(connection: Connection[TupleRow]) -> Iterator[None]:
             connection.execute(UNLOCK, [ADVISORY_LOCK])
 
 
-def _become_owner(connection: Connection[TupleRow]) -> None:
+def become_owner(connection: Connection[TupleRow]) -> None:
     """Everything belongs to gesta_owner, whoever runs this: a superuser's objects would carry his rights into functions."""
     row = connection.execute(WHO).fetchone()
     if row is None or row[0] == OWNER:

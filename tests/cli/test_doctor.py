@@ -164,3 +164,16 @@ def test_a_full_disk_fails_before_postgresql_does(tmp_path: Path, monkeypatch: p
     for free, state in ((1 << 20, "fail"), (1 << 30, "warn"), (1 << 40, "ok")):
         monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: type("Usage", (), {"free": free}))
         assert surroundings.disk(tmp_path / "not" / "yet").state == state
+
+
+def test_a_database_whose_ledgers_are_gone_fails(tmp_path: Path, database: Database) -> None:
+    """What a restore of a dump without rows leaves, and one of the tables alone."""
+    with psycopg.connect(database.superuser_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO runtime.commands (tenant_id, command_id, created_at) VALUES (%s, %s, now())", [PLATFORM] * 2
+        )
+        assert doctor(tmp_path, **addresses(database))[1]["ledgers"].words == f"1 ledgers are gone; {PLATFORM} has no events"
+        connection.execute("DELETE FROM runtime.commands")
+        connection.execute("DELETE FROM ledger.heads")
+    code, told = doctor(tmp_path, **addresses(database))
+    assert (code, told["ledgers"].words) == (1, f"1 ledgers are gone; {PLATFORM} has no ledger")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import psycopg
 
 from cli.checkups.finding import Finding, fail, ok, warn
+from domain.envelope import PLATFORM
 from projections.faults import faults
 from projections.freshness import lagging
 from runtime import migrations
@@ -26,6 +27,20 @@ SELECT c.oid::regclass::text FROM pg_class c
    AND c.relkind IN ('r', 'p') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
    AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped)
  ORDER BY 1
+"""
+# What a dump without its rows leaves behind, or a restore of a part: things that came from events, and no events.
+WITHOUT_EVENTS = """
+WITH known AS (
+    SELECT %s::uuid AS tenant_id, false AS used
+    UNION ALL SELECT tenant_id, true FROM projections.freshness WHERE position > 0
+    UNION ALL SELECT DISTINCT tenant_id, true FROM runtime.commands
+    UNION ALL SELECT id, true FROM projections.tenants
+)
+SELECT k.tenant_id::text, bool_or(h.tenant_id IS NOT NULL)
+  FROM known k
+  LEFT JOIN ledger.heads h ON h.tenant_id = k.tenant_id
+ WHERE h.tenant_id IS NULL OR k.used AND NOT EXISTS (SELECT FROM ledger.events e WHERE e.tenant_id = k.tenant_id)
+ GROUP BY k.tenant_id ORDER BY k.tenant_id
 """
 CLOCK = "SELECT clock_timestamp()"
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND waitstart < clock_timestamp() - %s::interval"
@@ -72,6 +87,7 @@ async def examine(addresses: Addresses) -> AsyncIterator[Finding]:
         yield schema
         if schema.state == "ok":
             yield await protected(system)
+            yield await recorded(system)
             yield await behind(system)
             yield await stopped(system)
 
@@ -160,6 +176,16 @@ async def protected(connection: Connection) -> Finding:
             "row-level security", f"not forced on {', '.join(open_tables)}", "ALTER TABLE … ENABLE, FORCE ROW LEVEL SECURITY"
         )
     return ok("row-level security", "forced on every table of tenants")
+
+
+async def recorded(connection: Connection) -> Finding:
+    """Whether everything that came from a ledger has one."""
+    lost = await (await connection.execute(WITHOUT_EVENTS, [PLATFORM])).fetchall()
+    if lost:
+        tenant, has_head = lost[0]
+        words = f"{len(lost)} ledgers are gone; {tenant} has {'no events' if has_head else 'no ledger'}"
+        return fail("ledgers", words, "restore a backup made by gesta db backup; see docs/how-to/back-up.md")
+    return ok("ledgers", "every tenant has its events")
 
 
 async def behind(connection: Connection) -> Finding:
