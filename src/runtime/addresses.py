@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
 from runtime.errors import OperatorError
@@ -51,30 +50,15 @@ def resolve(settings: Settings) -> Iterator[Addresses]:
     else:
         yield Addresses(
             _reveal(settings.database_url),
-            in_utc(_reveal(settings.system_database_url)),
-            in_utc(_reveal(settings.api_database_url)),
-            in_utc(_reveal(settings.listen_database_url)),
+            _reveal(settings.system_database_url),
+            _reveal(settings.api_database_url),
+            _reveal(settings.listen_database_url),
         )
 
 
 def embedded_addresses(server: EmbeddedServer) -> Addresses:
     system = server.url("gesta_system")
     return Addresses(server.url("gesta_owner"), system, server.url("gesta_api"), system)
-
-
-def in_utc(address: str | None) -> str | None:
-    """The address, for sessions whose times are UTC whatever the server's own zone is, as those of the embedded server are.
-
-    In another zone a time at either end of the calendar has no place in Python's, and all others would be told in that zone.
-    """
-    if address is None:
-        return None
-    options = conninfo_to_dict(address).get("options")
-    if options:
-        return make_conninfo(address, options=f"{options} -c TimeZone=UTC")
-    if "://" not in address:
-        return make_conninfo(address, options="-c TimeZone=UTC")
-    return f"{address}{'&' if '?' in address else '?'}options=-c%20TimeZone%3DUTC"
 
 
 def _reveal(secret: SecretStr | None) -> str | None:

@@ -1,10 +1,18 @@
-"""How connections to the database are opened, so that one that is gone is noticed, and one that is stuck can be ended."""
+"""How connections to the database are opened, so that one that is gone is noticed, and one that is stuck can be ended.
+
+A connection may lead through a pooler that gives it another server for every transaction. So nothing is set for a session but
+the time zone, which poolers keep for each client, and statements are prepared only where the pooler keeps track of them.
+"""
 
 import os
 import socket
 from typing import Any
 
-from psycopg import AsyncConnection
+import psycopg
+from psycopg import AsyncConnection, sql
+from psycopg.errors import DuplicatePreparedStatement
+from psycopg.rows import TupleRow
+from psycopg_pool import PoolTimeout
 
 CONNECT_SECONDS = 5
 LOSS_NOTICED_SECONDS = 12
@@ -20,10 +28,61 @@ KEEPALIVES: dict[str, int] = {
     "tcp_user_timeout": (LOSS_NOTICED_SECONDS - 2) * 1000,
 }
 
+# A pooler tells its clients a process number that is no server's.
+SET_UP = "SELECT pg_backend_pid(), set_config('TimeZone', 'UTC', false)"
+PROBE = "SELECT 1 AS gesta_probe"
+PROBE_NAME = "SELECT name FROM pg_prepared_statements WHERE statement = %s AND starts_with(name, '_pg3_')"
+GONE = ("08", "57P0", "25006", "26000", "42P05")
+"""How SQLSTATEs begin that say: of no use any more. The connection failed, the server ends, it may not write (a failover), or a
+pooler has lost or mixed up prepared statements."""
+
 
 def parameters(name: str) -> dict[str, Any]:
     """Connection parameters beside the address. `name`: what pg_stat_activity shows."""
     return {"application_name": name, "connect_timeout": CONNECT_SECONDS, **KEEPALIVES}
+
+
+async def open_connection(url: str, *, name: str) -> AsyncConnection[TupleRow]:
+    """In autocommit, and set up. Raises psycopg.OperationalError where there is none to be had."""
+    connection = await AsyncConnection.connect(url, autocommit=True, **parameters(name))
+    try:
+        await set_up(connection)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def set_up(connection: AsyncConnection[Any]) -> None:
+    """A new connection: its times are UTC, whatever the zone of the server, as a time at either end of the calendar has no place
+    in Python's in another one. Behind a pooler it prepares statements only where that is safe."""
+    row = await (await connection.execute(SET_UP)).fetchone()
+    assert row is not None
+    if row[0] != connection.info.backend_pid and not await _prepares(connection):
+        connection.prepare_threshold = None  # nothing is prepared, not even where a statement asks for it
+
+
+async def _prepares(connection: AsyncConnection[Any]) -> bool:
+    """Whether the pooler keeps track of prepared statements: then it gives them names of its own. In one transaction, which is
+    on one server."""
+    try:
+        async with connection.transaction():
+            await connection.execute(PROBE, prepare=True)
+            as_we_named_it = await (await connection.execute(PROBE_NAME, [PROBE])).fetchone()
+            if as_we_named_it is not None:
+                await connection.execute(sql.SQL("DEALLOCATE {}").format(sql.Identifier(as_we_named_it[0])))
+    except DuplicatePreparedStatement:
+        return False  # what somebody else left on this server
+    return as_we_named_it is None
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether an error says that the connection it happened on is gone, or of no use any more: another one may do."""
+    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+        return not isinstance(error, PoolTimeout)
+    if isinstance(error, psycopg.Error) and error.sqlstate is not None:
+        return error.sqlstate.startswith(GONE)
+    return isinstance(error, psycopg.InterfaceError)
 
 
 def cut(connection: AsyncConnection[Any]) -> None:

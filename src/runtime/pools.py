@@ -1,10 +1,13 @@
 """Pools of connections."""
 
 import select
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
+import psycopg
 from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
@@ -14,9 +17,80 @@ from runtime.errors import OperatorError
 from runtime.roles import refuse_dangerous_role, refuse_old_server
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
-Pool: TypeAlias = AsyncConnectionPool[Connection]
+T = TypeVar("T")
 
-WAIT_SECONDS = 10.0  # for a connection to fall free
+WAIT_SECONDS = 10.0  # for a connection to fall free, or to be had at all
+RETRY_SECONDS = 0.75
+"""Between attempts to connect, while somebody waits for it; who comes later begins a new one at once."""
+
+
+class Pool(AsyncConnectionPool[Connection]):
+    """Make one with `open_pool`. The library's pool, but quick to get over the loss of its connections.
+
+    Where one turns out to be gone, those that lie idle are as good as gone too: they are thrown away together, instead of being
+    found out one by one, with growing pauses.
+    """
+
+    def __init__(self, url: str, *, name: str, size: int) -> None:
+        self._generation = 0
+        self._generations: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
+        super().__init__(
+            url,
+            min_size=min(size, 2),
+            max_size=size,
+            timeout=WAIT_SECONDS,
+            name=name,
+            open=False,
+            configure=self._set_up,
+            kwargs={"autocommit": True, **connecting.parameters(name)},
+            reconnect_timeout=RETRY_SECONDS,
+            reconnect_failed=_try_again,
+        )
+
+    async def read(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
+        """What `ask` finds. It is asked once more, on a new connection, where the first is lost meanwhile: so it only reads, or
+        does what may be done twice."""
+        async with self.connection() as connection:
+            try:
+                return await ask(connection)
+            except psycopg.Error as error:
+                if not connecting.is_gone(error):
+                    raise
+                await connection.close()
+        async with self.connection() as connection:
+            return await ask(connection)
+
+    async def getconn(self, timeout: float | None = None) -> Connection:  # noqa: ASYNC109  the library's name
+        """A connection that is not known to be lost."""
+        until = time.monotonic() + (self.timeout if timeout is None else timeout)
+        while True:
+            connection = await super().getconn(until - time.monotonic())
+            try:
+                await make_ready(connection)
+                return connection
+            except psycopg.Error:
+                await connection.close()
+                await self.putconn(connection)
+            except BaseException:
+                await self.putconn(connection)
+                raise
+
+    async def putconn(self, connection: Connection) -> None:
+        """Back from whoever used it. Where it was lost, all that are as old are thrown away."""
+        if connection.closed and self._generations.get(connection) == self._generation:
+            self._generation += 1
+            await self.drain()
+        await super().putconn(connection)
+
+    async def _set_up(self, connection: Connection) -> None:
+        await connecting.set_up(connection)
+        self._generations[connection] = self._generation
+
+
+async def _try_again(pool: AsyncConnectionPool[Any]) -> None:
+    """An attempt to connect was given up. Whoever waits would wait in vain, were there no other; checking begins one."""
+    if pool.get_stats().get("requests_waiting"):
+        await pool.check()
 
 
 @asynccontextmanager
@@ -30,17 +104,7 @@ async def open_pool(url: str, *, name: str, size: int) -> AsyncIterator[Pool]:
     async with connect(url, name=name) as first:
         refuse_old_server(first)
         await refuse_dangerous_role(first)
-    pool: Pool = AsyncConnectionPool(
-        url,
-        min_size=min(size, 2),
-        max_size=size,
-        timeout=WAIT_SECONDS,
-        name=name,
-        open=False,
-        check=make_ready,
-        kwargs={"autocommit": True, **connecting.parameters(name)},
-    )
-    async with pool:
+    async with Pool(url, name=name, size=size) as pool:
         yield pool
 
 
@@ -51,7 +115,7 @@ async def make_ready(connection: Connection) -> None:
 
 
 async def refuse_closed(connection: Connection) -> None:
-    """Raises OperationalError, so that the pool takes another one, for a connection that the server has closed meanwhile.
+    """Raises OperationalError for a connection that the server has closed meanwhile.
 
     Asks the server only where it has said something unasked, which its end is: usually this costs no trip.
     """
@@ -73,7 +137,7 @@ async def check_logins(*urls: str) -> None:
 async def connect(url: str, *, name: str) -> AsyncIterator[Connection]:
     """One connection in autocommit, outside any pool. Raises OperatorError when it cannot be had."""
     try:
-        connection = await AsyncConnection.connect(url, autocommit=True, **connecting.parameters(name))
+        connection = await connecting.open_connection(url, name=name)
     except OperationalError as error:
         raise OperatorError(f"No connection to the database: {' '.join(str(error).split())}") from error
     async with connection:

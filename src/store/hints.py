@@ -27,7 +27,11 @@ EVENTS = "gesta_events"
 JOBS = "gesta_jobs"
 TIMERS = "gesta_timers"
 LEASES = "gesta_leases"
-NOTIFY = "SELECT pg_notify(channel, names) FROM unnest(%s::text[], %s::text[]) AS hint (channel, names)"
+# Its commit does not wait for the disk: a hint may be lost.
+NOTIFY = """
+SELECT set_config('synchronous_commit', 'off', true), pg_notify(channel, names)
+  FROM unnest(%s::text[], %s::text[]) AS hint (channel, names)
+"""
 PAUSE = 0.01
 MOST_BYTES = 7_900
 """A payload has less than 8,000 bytes."""
@@ -41,7 +45,7 @@ class Hints:
 
     def __init__(self, url: str, heard: Callable[[str, str], None] | None = None) -> None:
         self._heard = heard
-        self._link = Link(url, "gesta hints", durable=False)
+        self._link = Link(url, "gesta hints")
         self._touched: dict[str, set[str]] = {}
         self._something = asyncio.Event()
         self._closing = False

@@ -1,7 +1,6 @@
 """A connection of our own: opened when first needed, opened again after a loss."""
 
-from psycopg import AsyncConnection, Error, OperationalError
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg import AsyncConnection, Error
 from psycopg.rows import TupleRow
 
 from runtime import connecting
@@ -9,36 +8,24 @@ from store.arrays import teach_columns
 
 
 class Link:
-    """Owned by one task at a time. Times come in UTC; waiting for a lock ends in an error after `lock_timeout` seconds.
+    """Owned by one task at a time. Times come in UTC. It may lead through a pooler: what is set lasts for a transaction only."""
 
-    `durable` as False: commits do not wait for the disk, for what may be lost.
-    """
-
-    def __init__(self, url: str, name: str, *, lock_timeout: float = 5.0, durable: bool = True) -> None:
+    def __init__(self, url: str, name: str) -> None:
         self._url = url
         self._name = name
-        self._options = f"-c timezone=UTC -c lock_timeout={int(lock_timeout * 1000)}"
-        if not durable:
-            self._options += " -c synchronous_commit=off"
         self._connection: AsyncConnection[TupleRow] | None = None
 
     async def open(self) -> AsyncConnection[TupleRow]:
         """The connection, in autocommit. Raises OperationalError where there is none to be had."""
         if self._connection is None:
-            self._connection = await AsyncConnection.connect(
-                self._url,
-                autocommit=True,
-                options=self._options,
-                **connecting.parameters(self._name),
-            )
+            self._connection = await connecting.open_connection(self._url, name=self._name)
             teach_columns(self._connection)
         return self._connection
 
     async def lost(self, error: Error) -> bool:
-        """Whether this error means that the connection is gone, or leads to a server that may not write (a failover)."""
+        """Whether this error means that the connection is gone, or of no use any more (see `runtime.connecting.is_gone`)."""
         connection = self._connection
-        gone = connection is None or connection.closed or isinstance(error, ReadOnlySqlTransaction)
-        if gone or (isinstance(error, OperationalError) and error.sqlstate is None):
+        if connection is None or connection.closed or connecting.is_gone(error):
             await self.close()
             return True
         return False

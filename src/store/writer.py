@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 BUSY_PAUSE = 0.02
 ONE = Limits(batch_bytes=0)
+SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
 RECONNECT_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
@@ -44,11 +45,8 @@ class Writer:
         self._all_settled = asyncio.Event()
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
-        lock_timeout = self.limits.lock_timeout
-        self._lanes = [Link(url, f"gesta writer {n}", lock_timeout=lock_timeout) for n in range(self.limits.lanes)]
-        self._waiting_lanes = [
-            Link(url, f"gesta writer waiting {n}", lock_timeout=lock_timeout) for n in range(self.limits.waiting_lanes)
-        ]
+        self._lanes = [Link(url, f"gesta writer {n}") for n in range(self.limits.lanes)]
+        self._waiting_lanes = [Link(url, f"gesta writer waiting {n}") for n in range(self.limits.waiting_lanes)]
 
     @property
     def unsettled(self) -> int:
@@ -189,7 +187,8 @@ class Writer:
         attempt = 0
         while True:
             try:
-                return await _send_once(await link.open(), batches, no_wait=no_wait)
+                wait_for_lock = None if no_wait else self.limits.lock_timeout
+                return await _send_once(await link.open(), batches, wait_for_lock)
             except psycopg.Error as error:
                 if not await link.lost(error):
                     raise
@@ -220,12 +219,15 @@ class Writer:
 
 
 async def _send_once(
-    connection: psycopg.AsyncConnection[tuple[object, ...]], batches: list[Batch], *, no_wait: bool
+    connection: psycopg.AsyncConnection[tuple[object, ...]], batches: list[Batch], wait_for_lock: float | None
 ) -> list[list[Outcome]]:
-    if len(batches) == 1:
-        return [await read_outcomes(await _send_batch(connection, batches[0], no_wait=no_wait))]
+    """`wait_for_lock`: for so many seconds at most; None: not at all."""
+    if len(batches) == 1 and wait_for_lock is None:
+        return [await read_outcomes(await _send_batch(connection, batches[0], no_wait=True))]
     async with connection.pipeline(), connection.transaction():
-        cursors = [await _send_batch(connection, batch, no_wait=no_wait) for batch in batches]
+        if wait_for_lock is not None:
+            await connection.execute(SET_LOCK_TIMEOUT, [f"{int(wait_for_lock * 1000)}ms"])
+        cursors = [await _send_batch(connection, batch, no_wait=wait_for_lock is None) for batch in batches]
     return [await read_outcomes(cursor) for cursor in cursors]
 
 

@@ -1,12 +1,14 @@
 """Pools say who they are, keep their promise of autocommit, and are closed at the end."""
 
 import asyncio
+import time
+from contextlib import AsyncExitStack
 
 import psycopg
 import pytest
 
 from runtime.errors import OperatorError
-from runtime.pools import connect, open_pool
+from runtime.pools import Connection, connect, open_pool
 from tests.conftest import Database
 
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
@@ -66,3 +68,53 @@ async def test_a_connection_that_has_heard_something_is_still_good(database: Dat
             superuser.execute("NOTIFY somebody")
         async with pool.connection() as connection:
             assert connection.info.backend_pid == before
+
+
+async def test_connections_that_were_cut_cost_no_pause_however_many(database: Database) -> None:
+    """The first one found out tells of the others: they are not tried one after the other, with growing pauses."""
+    async with open_pool(database.system_url, name="test", size=6) as pool:
+        async with AsyncExitStack() as stack:
+            used = [await stack.enter_async_context(pool.connection()) for _ in range(6)]
+            closed = [connection.info.backend_pid for connection in used]
+        end(database, closed)
+        begun = time.monotonic()
+        assert await pool.read(backend) not in closed
+        assert time.monotonic() - begun < 1.0
+
+
+async def test_what_is_read_while_the_connection_ends_is_read_again(database: Database) -> None:
+    async with open_pool(database.system_url, name="test", size=2) as pool:
+        seen = []
+
+        async def ask(connection: Connection) -> int:
+            seen.append(connection.info.backend_pid)
+            if len(seen) == 1:
+                end(database, seen)
+            return await backend(connection)
+
+        assert await pool.read(ask) == seen[1] != seen[0]
+
+
+async def test_an_error_of_the_question_is_not_asked_again(database: Database) -> None:
+    async with open_pool(database.system_url, name="test", size=1) as pool:
+        asked = []
+
+        async def ask(connection: Connection) -> None:
+            asked.append(connection)
+            await connection.execute("SELECT 1 / 0")
+
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await pool.read(ask)
+        assert len(asked) == 1
+
+
+async def backend(connection: Connection) -> int:
+    row = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def end(database: Database, pids: list[int]) -> None:
+    with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
+        for pid in pids:
+            assert superuser.execute("SELECT pg_terminate_backend(%s, 10000)", [pid]).fetchone() == (True,)

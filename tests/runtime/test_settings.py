@@ -57,7 +57,7 @@ def test_passwords_do_not_show_in_what_is_printed(monkeypatch: pytest.MonkeyPatc
 def test_named_servers_are_used_and_a_missing_one_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GESTA_SYSTEM_DATABASE_URL", "postgresql://gesta_system@host/db")
     with resolve(load_settings()) as addresses:
-        assert addresses.system == addresses.listen == "postgresql://gesta_system@host/db?options=-c%20TimeZone%3DUTC"
+        assert addresses.system == addresses.listen == "postgresql://gesta_system@host/db"
         with pytest.raises(OperatorError, match=r"GESTA_API_DATABASE_URL is not set: .* gesta_api"):
             _ = addresses.api
         with pytest.raises(OperatorError, match=r"^DATABASE_URL is not set: .* gesta_owner"):
