@@ -101,7 +101,7 @@ def test_a_server_out_of_reach_and_an_address_that_is_missing_are_named_by_role(
 
 
 def test_events_that_are_not_projected_and_those_that_cannot_be_are_told(tmp_path: Path, database: Database) -> None:
-    with psycopg.connect(database.system_url, autocommit=True) as connection:
+    with psycopg.connect(database.superuser_url, autocommit=True) as connection:
         connection.execute(EVENT, [PLATFORM])
         assert doctor(tmp_path, **addresses(database))[1]["tables"].words.startswith("1 events of 1 ledgers")
         connection.execute(FAULT, [uuid4()])

@@ -19,8 +19,9 @@ async def system(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
 
 
 @pytest.fixture
-def ledgers(system: AsyncConnection[Any]) -> Ledgers:
-    return Ledgers(system)
+async def ledgers(database: Database) -> AsyncIterator[Ledgers]:
+    async with await AsyncConnection.connect(database.superuser_url, autocommit=True) as conn:
+        yield Ledgers(conn)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ async def made_by(database: Database, rounds: int) -> int:
 
 
 async def test_an_idle_projector_asks_less_than_once_a_second(database: Database) -> None:
-    async with await AsyncConnection.connect(database.system_url, autocommit=True) as conn:
+    async with await AsyncConnection.connect(database.superuser_url, autocommit=True) as conn:
         await Ledgers(conn).everything()
     await Projector(database.system_url).catch_up()
     few, many = await made_by(database, 10), await made_by(database, 110)

@@ -45,13 +45,13 @@ PLANTED = [
     ),
     (
         "GRANT UPDATE ON ledger.events TO gesta_system",
-        [("grant", "ledger.events to gesta_system", "INSERT, SELECT", "INSERT, SELECT, UPDATE")],
+        [("grant", "ledger.events to gesta_system", "SELECT", "SELECT, UPDATE")],
     ),
     ("GRANT SELECT ON runtime.commands TO PUBLIC", [("grant", "runtime.commands to PUBLIC", None, "SELECT")]),
     ("REVOKE SELECT ON projections.roles FROM gesta_api", [("grant", "projections.roles to gesta_api", "SELECT", None)]),
     (
-        "REVOKE UPDATE (epoch) ON ledger.heads FROM gesta_system",
-        [("grant", "ledger.heads (epoch) to gesta_system", "UPDATE", None)],
+        "GRANT UPDATE (epoch) ON ledger.heads TO gesta_system",
+        [("grant", "ledger.heads (epoch) to gesta_system", None, "UPDATE")],
     ),
     (
         "GRANT EXECUTE ON FUNCTION ledger.open(uuid) TO gesta_api",
@@ -75,7 +75,7 @@ PLANTED = [
     ),
     (
         "ALTER TABLE ledger.events DISABLE TRIGGER append_only",
-        [("trigger state", "append_only on ledger.events", None, "disabled")],
+        [("trigger state", "append_only on ledger.events", "always", "disabled")],
     ),
     (
         "DROP TRIGGER append_only ON ledger.events;"
@@ -83,6 +83,7 @@ PLANTED = [
         [
             ("comment", "TRIGGER append_only on ledger.events", "append-only", None),
             ("trigger", "append_only on ledger.events", "UPDATE OR TRUNCATE", "BEFORE DELETE ON"),
+            ("trigger state", "append_only on ledger.events", "always", None),
         ],
     ),
     (

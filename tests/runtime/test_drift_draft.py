@@ -49,7 +49,7 @@ BY_HAND = {
         GRANT UPDATE ON ledger.events TO gesta_system;
         REVOKE SELECT ON projections.roles FROM gesta_api;
         GRANT SELECT ON projections.users TO gesta_api WITH GRANT OPTION;
-        REVOKE UPDATE (epoch) ON ledger.heads FROM gesta_system;
+        GRANT UPDATE (epoch) ON ledger.heads TO gesta_system;
         GRANT EXECUTE ON FUNCTION ledger.open(uuid) TO gesta_api;
         ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
         ALTER DEFAULT PRIVILEGES IN SCHEMA ledger GRANT DELETE ON TABLES TO gesta_system;

@@ -10,7 +10,8 @@ import pytest
 from domain.envelope import PLATFORM
 from domain.facts import Claim
 from store.append import Entry
-from tests.store.ledgers import MOMENT, append, claims, entry, event, open_ledger, positions, verdicts, versions
+from tests.conftest import Database
+from tests.store.ledgers import MOMENT, append, claims, connected, entry, event, open_ledger, positions, verdicts, versions
 
 
 def test_positions_and_versions_count_from_one_without_gaps(ledger: psycopg.Connection[Any], tenant: UUID) -> None:
@@ -308,19 +309,21 @@ def test_a_rejected_command_neither_claims_nor_releases(ledger: psycopg.Connecti
 # Time
 
 
-def test_recorded_time_never_decreases(ledger: psycopg.Connection[Any], tenant: UUID) -> None:
+def test_recorded_time_never_decreases(database: Database, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
     (first,) = append(ledger, tenant, entry(uuid4()))
     assert first.recorded_at is not None
     ahead = first.recorded_at + timedelta(days=1)  # as after a clock was set back
-    ledger.execute(
-        "INSERT INTO ledger.events VALUES (%s, 2, %s, 1, 't', now(), %s, %s, '', '')", (tenant, uuid4(), ahead, uuid4())
-    )
+    with connected(database.superuser_url) as superuser:
+        superuser.execute(
+            "INSERT INTO ledger.events VALUES (%s, 2, %s, 1, 't', now(), %s, %s, '', '')", (tenant, uuid4(), ahead, uuid4())
+        )
     (second,) = append(ledger, tenant, entry(uuid4()))
     assert second.recorded_at == ahead
     assert second.position == 3
 
 
-def test_the_epoch_of_the_ledger_is_answered(ledger: psycopg.Connection[Any], tenant: UUID) -> None:
-    ledger.execute("UPDATE ledger.heads SET epoch = 4 WHERE tenant_id = %s", (tenant,))
+def test_the_epoch_of_the_ledger_is_answered(database: Database, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
+    with connected(database.superuser_url) as superuser:
+        superuser.execute("UPDATE ledger.heads SET epoch = 4 WHERE tenant_id = %s", (tenant,))
     known = entry(uuid4())
     assert [append(ledger, tenant, known)[0].epoch, append(ledger, tenant, known)[0].epoch] == [4, 4]

@@ -28,6 +28,61 @@ def test_nobody_changes_what_happened(database: Database, who: str, statement: s
         assert system.execute("SELECT count(*), max(length(data)) FROM ledger.events").fetchone() == (1, 2)
 
 
+BESIDE_APPEND = (
+    "INSERT INTO ledger.events SELECT tenant_id, position + 100, stream_id, version + 100, topic, occurred_at, recorded_at, command_id, "
+    "meta, data FROM ledger.events",
+    "INSERT INTO runtime.commands VALUES (gen_random_uuid(), gen_random_uuid(), NULL, NULL, NULL, now())",
+    "INSERT INTO runtime.claims VALUES (gen_random_uuid(), 's', 'n', gen_random_uuid())",
+    "DELETE FROM runtime.claims",
+    "UPDATE ledger.heads SET epoch = epoch + 1",
+    "DELETE FROM ledger.heads",
+)
+
+
+@pytest.mark.parametrize("statement", BESIDE_APPEND)
+def test_the_product_role_writes_by_append_only(database: Database, statement: str) -> None:
+    with connected(database.system_url) as system:
+        append(system, open_ledger(system), entry(uuid4()))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            system.execute(statement)
+
+
+def test_append_works_with_its_owners_rights_on_a_pinned_path(database: Database) -> None:
+    """A later migration that makes the function anew must say so again."""
+    with connected(database.system_url) as system:
+        definer, settings = system.execute(
+            "SELECT prosecdef, proconfig FROM pg_proc WHERE oid = 'ledger.append'::regproc"
+        ).fetchone() or (False, [])
+    assert definer
+    assert "search_path=pg_catalog, pg_temp" in settings
+
+
+def test_a_search_path_of_the_callers_changes_nothing_in_append(database: Database) -> None:
+    with connected(database.system_url) as system:
+        tenant = open_ledger(system)
+        system.execute("CREATE TEMP TABLE heads (tenant_id uuid, epoch int)")
+        system.execute("SET search_path = pg_temp, ledger, runtime")
+        assert verdicts(append(system, tenant, entry(uuid4()))) == ["appended"]
+
+
+def test_replication_mode_does_not_disarm_the_append_only_trigger(database: Database) -> None:
+    with connected(database.system_url) as system, connected(database.superuser_url) as superuser:
+        append(system, open_ledger(system), entry(uuid4()))
+        superuser.execute("SET session_replication_role = replica")
+        for statement in (*CHANGES, "UPDATE ledger.heads SET epoch = 0"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                superuser.execute(statement)
+
+
+def test_a_raised_epoch_is_written_down(database: Database) -> None:
+    with connected(database.system_url) as system, connected(database.superuser_url) as superuser:
+        tenant = open_ledger(system)
+        superuser.execute("UPDATE ledger.heads SET epoch = epoch + 2 WHERE tenant_id = %s", (tenant,))
+        assert system.execute("SELECT epoch, raised_by FROM ledger.epochs WHERE tenant_id = %s", (tenant,)).fetchall() == [
+            (3, "postgres")
+        ]
+
+
 def test_the_product_role_changes_no_command_that_was_answered(database: Database) -> None:
     with connected(database.system_url) as system, pytest.raises(psycopg.errors.InsufficientPrivilege):
         system.execute("UPDATE runtime.commands SET result = ''")

@@ -28,7 +28,7 @@ A, B = UUID(int=0xA), UUID(int=0xB)
 
 @pytest.fixture
 async def conn(database: Database) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(database.superuser_url, autocommit=True) as connection:
         await connection.execute("SET TIME ZONE 'Asia/Kathmandu'")  # nobody's times may depend on it
         yield connection
 
