@@ -83,7 +83,7 @@ BY_ANN = Envelope(
 
 
 class Ledgers:
-    """Writes events, one and a half seconds apart. The connection is a superuser's: nobody else may insert events but by ledger.append."""
+    """Writes events, one and a half seconds apart. The connection is a superuser's: others insert by append only."""
 
     def __init__(self, conn: AsyncConnection[Any], start: datetime = START) -> None:
         self.conn = conn

@@ -29,8 +29,8 @@ def test_nobody_changes_what_happened(database: Database, who: str, statement: s
 
 
 BESIDE_APPEND = (
-    "INSERT INTO ledger.events SELECT tenant_id, position + 100, stream_id, version + 100, topic, occurred_at, recorded_at, command_id, "
-    "meta, data FROM ledger.events",
+    "INSERT INTO ledger.events SELECT tenant_id, position + 100, stream_id, version + 100, topic, occurred_at, recorded_at, "
+    "command_id, meta, data FROM ledger.events",
     "INSERT INTO runtime.commands VALUES (gen_random_uuid(), gen_random_uuid(), NULL, NULL, NULL, now())",
     "INSERT INTO runtime.claims VALUES (gen_random_uuid(), 's', 'n', gen_random_uuid())",
     "DELETE FROM runtime.claims",

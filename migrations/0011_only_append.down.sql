@@ -14,5 +14,6 @@ BEGIN
     END LOOP;
 END
 $$;
+DROP FUNCTION runtime.appending();
 ALTER FUNCTION ledger.append RESET search_path;
 ALTER FUNCTION ledger.append SECURITY INVOKER;

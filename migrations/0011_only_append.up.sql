@@ -3,16 +3,21 @@
 ALTER FUNCTION ledger.append SECURITY DEFINER;
 ALTER FUNCTION ledger.append SET search_path = pg_catalog, pg_temp;
 
--- Row-level security binds the owner too. These rows are open to it only within append: the login counts, not the role of the moment, and
--- whoever is gesta_owner, or may become it, sees as little as before.
+-- Row-level security binds the owner too. These rows are open to it only where it works for a login that may append, and sees all of
+-- them anyway: the login counts, not the role of the moment. For gesta_api no function of the owner's can be made to read, and whoever is
+-- gesta_owner, or may become it, sees as little as before.
+CREATE FUNCTION runtime.appending() RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN pg_has_role(session_user, 'gesta_system', 'MEMBER') AND NOT pg_has_role(session_user, 'gesta_owner', 'MEMBER');
+COMMENT ON FUNCTION runtime.appending() IS
+    'Whether this session''s login may append: gesta_system or a member of it, and not the owner. Policies for append ask it.';
 DO $$
 DECLARE
     t text;
 BEGIN
     FOREACH t IN ARRAY ARRAY['ledger.heads', 'ledger.events', 'runtime.commands', 'runtime.claims', 'runtime.jobs', 'runtime.timers'] LOOP
-        EXECUTE format('CREATE POLICY by_append ON %s TO gesta_owner '
-            'USING (NOT pg_has_role(session_user, ''gesta_owner'', ''MEMBER'')) '
-            'WITH CHECK (NOT pg_has_role(session_user, ''gesta_owner'', ''MEMBER''))', t);
+        EXECUTE format('CREATE POLICY by_append ON %s TO gesta_owner USING ((SELECT runtime.appending())) '
+            'WITH CHECK ((SELECT runtime.appending()))', t);
     END LOOP;
 END
 $$;
@@ -38,7 +43,8 @@ COMMENT ON COLUMN ledger.epochs.raised_at IS 'When.';
 COMMENT ON COLUMN ledger.epochs.raised_by IS 'By which login.';
 ALTER TABLE ledger.epochs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY every_tenant ON ledger.epochs FOR SELECT TO gesta_system USING (true);
-CREATE POLICY owner ON ledger.epochs TO gesta_owner USING (true) WITH CHECK (true);
+CREATE POLICY backup ON ledger.epochs FOR SELECT TO gesta_owner USING ((SELECT runtime.backing_up()));
+CREATE POLICY noted ON ledger.epochs FOR INSERT TO gesta_owner WITH CHECK (true);
 GRANT SELECT ON ledger.epochs TO gesta_system;
 -- Epochs that were raised before this was written down. (Row-level security binds the owner, who migrates.)
 ALTER TABLE ledger.heads NO FORCE ROW LEVEL SECURITY;
