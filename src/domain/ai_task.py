@@ -13,8 +13,9 @@ from uuid import UUID
 
 from domain.ai_account import NOT_KNOWN, Account, believed_name
 from domain.ai_usage import Usage as Usage
-from domain.facts import Aggregate, Decided, Event, Fact, Invalid, Json, NotFound, RuleViolation, View
+from domain.facts import Aggregate, Decided, Event, EventType, Fact, Invalid, Json, NotFound, RuleViolation, Subject, View
 from domain.retry import Failure, RetryPolicy, retry_in
+from domain.wording import because, plural
 
 MAX_MODEL_NAME = 200
 
@@ -176,19 +177,75 @@ def evolve(state: AiTask, event: AiTaskEvent) -> AiTask:
             assert_never(event)
 
 
+def _of_node(_event: AiTaskEvent, task: Subject) -> tuple[str, ...]:
+    return (task.tag,)
+
+
 AI_TASK: Aggregate[AiTask] = Aggregate(
     "ai_task",
     AiTask(),
     evolve,
     (
-        AiTaskRequested,
-        AiTaskAttemptStarted,
-        AiTaskAttemptSucceeded,
-        AiTaskAttemptFailed,
-        AiTaskCompleted,
-        AiTaskFailed,
-        AiTaskCancelled,
+        EventType(
+            AiTaskRequested,
+            "ai_task.requested.v1",
+            lambda e, _: f"An AI task was requested of {e.model}: {e.task_name}",
+            tags=lambda e, _: (e.node_id,),
+            note="`cost_estimate` in `currency`; null where nobody knows the price.",
+        ),
+        EventType(
+            AiTaskAttemptStarted,
+            "ai_task.attempt_started.v1",
+            lambda e, task: f"Attempt {e.number} was started, by {e.model} of {e.provider}: {task.name}",
+            severity="debug",
+            tags=_of_node,
+            note="On record before the provider is called, which happens once for it.",
+        ),
+        EventType(
+            AiTaskAttemptSucceeded,
+            "ai_task.attempt_succeeded.v1",
+            lambda e, task: f"Attempt {e.number} succeeded after {e.latency_ms} ms, by {e.model} of {e.provider}: {task.name}",
+            tags=_of_node,
+            note="`usage` and `cost` are null where they are not known. `cost` is exact, as text.",
+        ),
+        EventType(
+            AiTaskAttemptFailed,
+            "ai_task.attempt_failed.v1",
+            lambda e, task: (
+                f"Attempt {e.number} failed ({e.error.type}, {e.error.message})"
+                f"{'' if e.retry_at is None else ', another one follows'}: {task.name}"
+            ),
+            severity="warning",
+            tags=_of_node,
+            note="It may have cost, too. `retry_at`: when the next one is due; null: there is none.",
+        ),
+        EventType(
+            AiTaskCompleted,
+            "ai_task.completed.v1",
+            lambda e, task: f"The AI task was completed, with {plural(e.totals.attempts, 'attempt')}: {task.name}",
+            changes=lambda _: {"status": "completed"},
+            tags=_of_node,
+            note="`totals` over all attempts.",
+        ),
+        EventType(
+            AiTaskFailed,
+            "ai_task.failed.v1",
+            lambda e, task: f"The AI task failed ({e.error.type}, {e.error.message}): {task.name}",
+            severity="error",
+            changes=lambda _: {"status": "failed"},
+            tags=_of_node,
+            note="`error`: the last attempt's.",
+        ),
+        EventType(
+            AiTaskCancelled,
+            "ai_task.cancelled.v1",
+            lambda e, task: f"The AI task was cancelled{because(e.reason)}: {task.name}",
+            changes=lambda _: {"status": "cancelled"},
+            tags=_of_node,
+            note="An attempt that is under way still ends on record.",
+        ),
     ),
+    "ai",
 )
 
 

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import NamedTuple, assert_never
 from uuid import UUID
 
-from domain.facts import Aggregate, Decided, Event, Fact, Invalid, NotFound, RuleViolation, View
+from domain.facts import Aggregate, Decided, Event, EventType, Fact, Invalid, NotFound, RuleViolation, View
 from domain.names import require_known, require_text
 from domain.permission import PERMISSIONS
+from domain.wording import because
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,26 @@ def evolve(state: ApiKey, event: ApiKeyEvent) -> ApiKey:
             assert_never(event)
 
 
-API_KEY: Aggregate[ApiKey] = Aggregate("api_key", ApiKey(), evolve, (ApiKeyCreated, ApiKeyRevoked))
+API_KEY: Aggregate[ApiKey] = Aggregate(
+    "api_key",
+    ApiKey(),
+    evolve,
+    (
+        EventType(
+            ApiKeyCreated,
+            "api_key.created.v1",
+            lambda e, _: f"The API key “{e.name}” was created.",
+            note="`user_id` null: a service's key. The audit log shows no `secret_hash`.",
+        ),
+        EventType(
+            ApiKeyRevoked,
+            "api_key.revoked.v1",
+            lambda e, key: f"The API key “{key.name}” was revoked{because(e.reason)}.",
+            severity="warning",
+        ),
+    ),
+    "access",
+)
 
 
 SECRET_BYTES = 32

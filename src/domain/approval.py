@@ -6,7 +6,19 @@ from datetime import datetime
 from typing import Literal, assert_never
 from uuid import UUID
 
-from domain.facts import Aggregate, Event, FieldError, Invalid, Json, NotFound, PermissionDenied, RuleViolation
+from domain.facts import (
+    Aggregate,
+    Event,
+    EventType,
+    FieldError,
+    Invalid,
+    Json,
+    NotFound,
+    PermissionDenied,
+    RuleViolation,
+    Subject,
+)
+from domain.wording import because
 
 OutcomeKind = Literal["approve", "reject", "changes", "submit", "withdraw", "other"]
 
@@ -113,8 +125,54 @@ def evolve(state: Approval, event: ApprovalEvent) -> Approval:
             assert_never(event)
 
 
+def _of_node(_event: ApprovalEvent, request: Subject) -> tuple[str, ...]:
+    return (request.tag,)
+
+
 APPROVAL: Aggregate[Approval] = Aggregate(
-    "approval", Approval(), evolve, (ApprovalRequested, ApprovalDecided, ApprovalResolved, ApprovalCancelled, ApprovalExpired)
+    "approval",
+    Approval(),
+    evolve,
+    (
+        EventType(
+            ApprovalRequested,
+            "approval.requested.v1",
+            lambda e, _: f"A decision was asked for: {e.title}",
+            tags=lambda e, _: (e.node_id,),
+        ),
+        EventType(
+            ApprovalDecided,
+            "approval.decided.v1",
+            lambda e, request: f"A member decided{f' as {e.role}' if e.role else ''}, {e.outcome}: {request.name}",
+            tags=_of_node,
+            note="One person's decision.",
+        ),
+        EventType(
+            ApprovalResolved,
+            "approval.resolved.v1",
+            lambda e, request: f"The request was resolved, {e.outcome}: {request.name}",
+            changes=lambda _: {"status": "resolved"},
+            tags=_of_node,
+            note="The request's outcome.",
+        ),
+        EventType(
+            ApprovalCancelled,
+            "approval.cancelled.v1",
+            lambda e, request: f"The request was cancelled{because(e.reason)}: {request.name}",
+            changes=lambda _: {"status": "cancelled"},
+            tags=_of_node,
+        ),
+        EventType(
+            ApprovalExpired,
+            "approval.expired.v1",
+            lambda _, request: f"Nobody decided in time: {request.name}",
+            severity="warning",
+            changes=lambda _: {"status": "expired"},
+            tags=_of_node,
+            note="The node's `timeout`.",
+        ),
+    ),
+    "approval",
 )
 
 

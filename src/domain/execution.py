@@ -7,14 +7,15 @@ definition nor an expression: events say which tokens were taken and which were 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 from uuid import UUID
 
 from rpds import HashTrieMap, HashTrieSet
 
 from domain.changes import changed
-from domain.facts import Aggregate, Event, Json
+from domain.facts import Aggregate, Event, EventType, Json, Subject
 from domain.tokens import Branch, Lineage, Path, Token, inside, merge_paths
+from domain.wording import because, plural
 
 TriggerType = Literal["manual", "scheduled", "webhook", "event", "child", "fork"]
 
@@ -389,23 +390,105 @@ def _close(state: Execution, status: Status) -> Execution:
     )
 
 
+def _at_node(event: Any, execution: Subject) -> tuple[str, ...]:
+    return (execution.tag, event.node_id)
+
+
 EXECUTION: Aggregate[Execution] = Aggregate(
     "execution",
     Execution(),
     evolve,
     (
-        ExecutionStarted,
-        ActivationStarted,
-        ActivationRetried,
-        ActivationCompleted,
-        ActivationFailed,
-        ActivationCancelled,
-        ExecutionCompleted,
-        ExecutionFailed,
-        ExecutionCancelled,
-        ExecutionPaused,
-        ExecutionResumed,
-        ExecutionHeld,
-        ExecutionSignalled,
+        EventType(
+            ExecutionStarted,
+            "execution.started.v1",
+            lambda e, _: f"An execution of {e.workflow_key} (version {e.workflow_version}) was started.",
+            tags=lambda e, _: (e.workflow_key,),
+        ),
+        EventType(
+            ExecutionCompleted,
+            "execution.completed.v1",
+            lambda _, execution: f"{execution.name} completed.",
+            changes=lambda _: {"status": "completed"},
+        ),
+        EventType(
+            ExecutionFailed,
+            "execution.failed.v1",
+            lambda e, execution: f"{execution.name} failed: {e.message}",
+            severity="error",
+            changes=lambda _: {"status": "failed"},
+            note="`code`: a fail node's, an error's type, or one of `no_route`, `stuck`, `step_limit`, `expression_error`.",
+        ),
+        EventType(
+            ExecutionCancelled,
+            "execution.cancelled.v1",
+            lambda e, execution: f"{execution.name} was cancelled{because(e.reason)}.",
+            changes=lambda _: {"status": "cancelled"},
+        ),
+        EventType(
+            ExecutionPaused,
+            "execution.paused.v1",
+            lambda e, execution: f"{execution.name} was paused{because(e.reason)}.",
+            changes=lambda _: {"status": "paused"},
+        ),
+        EventType(
+            ExecutionResumed,
+            "execution.resumed.v1",
+            lambda e, execution: f"{execution.name} was resumed{because(e.reason)}.",
+            changes=lambda _: {"status": "running"},
+        ),
+        EventType(
+            ExecutionHeld,
+            "execution.held.v1",
+            lambda e, execution: f"{execution.name} holds {plural(len(e.tokens), 'token')} back until it goes on.",
+            severity="debug",
+            note="A command has done its share of steps; the job goes on from here.",
+        ),
+        EventType(
+            ExecutionSignalled,
+            "execution.signalled.v1",
+            lambda e, execution: f"{execution.name} got the signal {e.name}.",
+        ),
+        EventType(
+            ActivationStarted,
+            "activation.started.v1",
+            lambda e, execution: f"{execution.name} entered {e.node_id}.",
+            severity="debug",
+            tags=_at_node,
+            note="A node begins a visit and takes `tokens`. `timeout_at`: when its time is up.",
+        ),
+        EventType(
+            ActivationRetried,
+            "activation.retried.v1",
+            lambda e, execution: (
+                f"{execution.name} tries {e.node_id} again: attempt {e.attempt} failed ({e.error.type}, {e.error.message})."
+            ),
+            severity="warning",
+            tags=_at_node,
+            note="An attempt failed, and another follows after `delay_ms`. The visit is the same.",
+        ),
+        EventType(
+            ActivationCompleted,
+            "activation.completed.v1",
+            lambda e, execution: f"{execution.name} left {e.node_id}{'' if e.handle is None else f' by {e.handle}'}.",
+            severity="debug",
+            tags=_at_node,
+            note="`moves`: which token went along which edge.",
+        ),
+        EventType(
+            ActivationFailed,
+            "activation.failed.v1",
+            lambda e, execution: f"{execution.name} failed at {e.node_id}: {e.error.message}",
+            severity="warning",
+            tags=_at_node,
+            note="`handle`: the one that the error left by; null where nothing handles it.",
+        ),
+        EventType(
+            ActivationCancelled,
+            "activation.cancelled.v1",
+            lambda e, execution: f"{execution.name} gave up {e.node_id}: {e.reason}",
+            tags=_at_node,
+        ),
     ),
+    "workflow",
 )

@@ -22,16 +22,62 @@ class Event:
 
 
 S = TypeVar("S")
+E = TypeVar("E", bound=Event)
+
+Category: TypeAlias = Literal["workflow", "approval", "ai", "access", "tenant", "system"]
+Severity: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
+
+
+class Subject(Protocol):
+    """The thing that an event happened to, as it was before the event."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: a role's key, an approval's title, `Execution 4 of travel`."""
+
+    @property
+    def tag(self) -> str:
+        """A word to find its events by: the workflow's key of an execution, the node of an approval or AI task."""
+
+
+def no_tags(_event: Any, _subject: Subject) -> tuple[str, ...]:
+    return ()
+
+
+def nothing_changed(_event: Any) -> Mapping[str, Json]:
+    return {}
+
+
+@dataclass(frozen=True)
+class EventType(Generic[E]):
+    """All that is known of one kind of event: its name in the database, and what the audit log and the reference say of it.
+
+    The topic is for good. `sentence`: what happened, for people; `note`: a line for the reference.
+    """
+
+    event: type[E]
+    topic: str
+    sentence: Callable[[E, Subject], str]
+    severity: Severity = "info"
+    changes: Callable[[E], Mapping[str, Json]] = nothing_changed
+    """Columns of the thing's row and what they become: the audit log sets what they were beside it."""
+    tags: Callable[[E, Subject], tuple[str, ...]] = no_tags
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Aggregate(Generic[S]):
-    """One kind of stream: how its state begins and how each event moves it on."""
+    """One kind of stream: how its state begins, how each event moves it on, and the catalogue of its events."""
 
     name: str
     initial: S
     evolve: Callable[[S, Any], S]
-    events: tuple[type[Event], ...]
+    catalogue: tuple[EventType[Any], ...]
+    category: Category
+
+    @property
+    def events(self) -> tuple[type[Event], ...]:
+        return tuple(each.event for each in self.catalogue)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import UUID
 
-from domain.facts import Aggregate, Decided, Event, Fact, FieldError, Invalid, NotFound, RuleViolation, View
+from domain.facts import Aggregate, Decided, Event, EventType, Fact, FieldError, Invalid, NotFound, RuleViolation, View
 from domain.role import ROLE
+from domain.wording import because, plural
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,28 @@ def evolve(state: Member, event: MemberEvent) -> Member:
             assert_never(event)
 
 
-MEMBER: Aggregate[Member] = Aggregate("member", Member(), evolve, (MemberAdded, MemberRolesChanged, MemberRemoved))
+MEMBER: Aggregate[Member] = Aggregate(
+    "member",
+    Member(),
+    evolve,
+    (
+        EventType(
+            MemberAdded,
+            "member.added.v2",
+            lambda e, _: f"A member was added, with {plural(len(e.role_ids), 'role')}.",
+            note="`platform_position`: where the platform's ledger knew the user. Its v1 had none and stays readable.",
+        ),
+        EventType(
+            MemberRolesChanged,
+            "member.roles_changed.v1",
+            lambda e, _: f"A member was given {plural(len(e.role_ids), 'role')}.",
+        ),
+        EventType(
+            MemberRemoved, "member.removed.v1", lambda e, _: f"A member was removed{because(e.reason)}.", severity="warning"
+        ),
+    ),
+    "access",
+)
 
 
 class AlreadyAMember(RuleViolation):

@@ -5,7 +5,7 @@ from typing import assert_never
 from uuid import UUID, uuid5
 
 from domain.envelope import PLATFORM
-from domain.facts import Aggregate, Event
+from domain.facts import Aggregate, Event, EventType
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,20 @@ def evolve(_state: Permission, event: PermissionEvent) -> Permission:
             assert_never(event)
 
 
-PERMISSION: Aggregate[Permission] = Aggregate("permission", Permission(), evolve, (PermissionRegistered,))
+PERMISSION: Aggregate[Permission] = Aggregate(
+    "permission",
+    Permission(),
+    evolve,
+    (
+        EventType(
+            PermissionRegistered,
+            "permission.registered.v1",
+            lambda e, _: f"The permission {e.key} was registered.",
+            note="In the platform's ledger, by `gesta db seed`.",
+        ),
+    ),
+    "system",
+)
 
 
 def permission_id(key: str) -> UUID:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.facts import Aggregate, Event
+from domain.facts import Aggregate, Event, EventType
 
 
 @dataclass(frozen=True)
@@ -21,4 +21,18 @@ def evolve(_state: None, _event: CommandRefused) -> None:
     return None
 
 
-REFUSAL: Aggregate[None] = Aggregate("refusal", None, evolve, (CommandRefused,))
+REFUSAL: Aggregate[None] = Aggregate(
+    "refusal",
+    None,
+    evolve,
+    (
+        EventType(
+            CommandRefused,
+            "command.refused.v1",
+            lambda e, _: f"{e.command} was refused ({e.code}): {e.message}",
+            severity="warning",
+            note="What the rules or permissions refused, with the command's name and why.",
+        ),
+    ),
+    "system",
+)

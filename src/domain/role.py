@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import UUID, uuid5
 
-from domain.facts import Aggregate, Claim, Decided, Event, Fact, NotFound, RuleViolation, View
+from domain.facts import Aggregate, Claim, Decided, Event, EventType, Fact, NotFound, RuleViolation, View
 from domain.names import require_known, require_slug, require_text
 from domain.permission import PERMISSIONS
+from domain.wording import plural
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,26 @@ def evolve(state: Role, event: RoleEvent) -> Role:
             assert_never(event)
 
 
-ROLE: Aggregate[Role] = Aggregate("role", Role(), evolve, (RoleCreated, RoleChanged, RoleDeleted))
+ROLE: Aggregate[Role] = Aggregate(
+    "role",
+    Role(),
+    evolve,
+    (
+        EventType(
+            RoleCreated,
+            "role.created.v1",
+            lambda e, _: f"The role {e.key} was created, with {plural(len(e.permissions), 'permission')}.",
+        ),
+        EventType(
+            RoleChanged,
+            "role.changed.v1",
+            lambda e, role: f"The role {role.name} was changed, to {plural(len(e.permissions), 'permission')}.",
+            changes=lambda e: {"name": e.name, "description": e.description},
+        ),
+        EventType(RoleDeleted, "role.deleted.v1", lambda e, _: f"The role {e.key} was deleted.", severity="warning"),
+    ),
+    "access",
+)
 
 
 class RoleExists(RuleViolation):

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import UUID
 
-from domain.facts import Aggregate, Claim, Decided, Event, Fact, Json, NotFound, RuleViolation, View
+from domain.facts import Aggregate, Claim, Decided, Event, EventType, Fact, Json, NotFound, RuleViolation, View
 from domain.names import require_email, require_slug, require_text
+from domain.wording import because, listed
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,39 @@ def evolve(state: Tenant, event: TenantEvent) -> Tenant:
 
 
 TENANT: Aggregate[Tenant] = Aggregate(
-    "tenant", Tenant(), evolve, (TenantCreated, TenantChanged, TenantSuspended, TenantReactivated)
+    "tenant",
+    Tenant(),
+    evolve,
+    (
+        EventType(
+            TenantCreated,
+            "tenant.created.v1",
+            lambda e, _: f"The tenant {e.slug} was created.",
+            note="In the platform's ledger, as all of the tenant's own events.",
+        ),
+        EventType(
+            TenantChanged,
+            "tenant.changed.v1",
+            lambda e, tenant: f"The tenant {tenant.name} was changed: {listed(e.changes)}.",
+            changes=lambda e: e.changes,
+            note="`changes`: new values by column.",
+        ),
+        EventType(
+            TenantSuspended,
+            "tenant.suspended.v1",
+            lambda e, tenant: f"The tenant {tenant.name} was suspended{because(e.reason)}.",
+            severity="warning",
+            changes=lambda _: {"is_active": False},
+            note="Its keys get 403 until it is reactivated.",
+        ),
+        EventType(
+            TenantReactivated,
+            "tenant.reactivated.v1",
+            lambda e, tenant: f"The tenant {tenant.name} was reactivated{because(e.reason)}.",
+            changes=lambda _: {"is_active": True},
+        ),
+    ),
+    "tenant",
 )
 
 

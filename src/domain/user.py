@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import UUID
 
-from domain.facts import Aggregate, Claim, Decided, Event, Fact, Json, NotFound, RuleViolation, View
+from domain.facts import Aggregate, Claim, Decided, Event, EventType, Fact, Json, NotFound, RuleViolation, View
 from domain.names import require_email, require_text
+from domain.wording import listed
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,27 @@ def evolve(state: User, event: UserEvent) -> User:
             assert_never(event)
 
 
-USER: Aggregate[User] = Aggregate("user", User(), evolve, (UserRegistered, UserChanged))
+USER: Aggregate[User] = Aggregate(
+    "user",
+    User(),
+    evolve,
+    (
+        EventType(
+            UserRegistered,
+            "user.registered.v1",
+            lambda e, _: f"The user {e.email} was registered.",
+            note="In the platform's ledger.",
+        ),
+        EventType(
+            UserChanged,
+            "user.changed.v1",
+            lambda e, user: f"The user {user.name} was changed: {listed(e.changes)}.",
+            changes=lambda e: e.changes,
+            note="`changes`: new values by column.",
+        ),
+    ),
+    "access",
+)
 
 
 class UserExists(RuleViolation):

@@ -7,8 +7,22 @@ from uuid import UUID
 
 from rpds import HashTrieMap
 
-from domain.facts import Aggregate, Claim, Decided, Event, Fact, FieldError, Invalid, Json, NotFound, RuleViolation, View
+from domain.facts import (
+    Aggregate,
+    Claim,
+    Decided,
+    Event,
+    EventType,
+    Fact,
+    FieldError,
+    Invalid,
+    Json,
+    NotFound,
+    RuleViolation,
+    View,
+)
 from domain.names import require_slug, require_text
+from domain.wording import because
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,32 @@ def evolve(state: Workflow, event: WorkflowEvent) -> Workflow:
             assert_never(event)
 
 
-WORKFLOW: Aggregate[Workflow] = Aggregate("workflow", Workflow(), evolve, (WorkflowDrafted, WorkflowPublished, WorkflowArchived))
+WORKFLOW: Aggregate[Workflow] = Aggregate(
+    "workflow",
+    Workflow(),
+    evolve,
+    (
+        EventType(
+            WorkflowDrafted,
+            "workflow.drafted.v1",
+            lambda e, _: f"A draft of the workflow {e.key} was saved.",
+            tags=lambda e, _: (e.key,),
+            note="The first one creates the workflow.",
+        ),
+        EventType(
+            WorkflowPublished,
+            "workflow.published.v1",
+            lambda e, workflow: f"Version {e.number} of the workflow {workflow.name} was published.",
+            note="`number` counts 1, 2, 3…; the definition stands in full.",
+        ),
+        EventType(
+            WorkflowArchived,
+            "workflow.archived.v1",
+            lambda e, workflow: f"The workflow {workflow.name} was archived{because(e.reason)}.",
+        ),
+    ),
+    "workflow",
+)
 
 
 class WorkflowExists(RuleViolation):

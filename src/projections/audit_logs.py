@@ -2,46 +2,16 @@
 
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Any
 from uuid import UUID, uuid5
 
 from pydantic_core import from_json
 
-from domain.ai_task import (
-    AiTaskAttemptFailed,
-    AiTaskAttemptStarted,
-    AiTaskAttemptSucceeded,
-    AiTaskCancelled,
-    AiTaskCompleted,
-    AiTaskFailed,
-    AiTaskRequested,
-)
-from domain.api_key import ApiKeyCreated, ApiKeyRevoked
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved
+from domain.aggregates import AGGREGATES
 from domain.envelope import RecordedEvent
-from domain.execution import (
-    ActivationCancelled,
-    ActivationCompleted,
-    ActivationFailed,
-    ActivationRetried,
-    ActivationStarted,
-    ExecutionCancelled,
-    ExecutionCompleted,
-    ExecutionFailed,
-    ExecutionHeld,
-    ExecutionPaused,
-    ExecutionResumed,
-    ExecutionSignalled,
-    ExecutionStarted,
-)
-from domain.facts import Event, Json
-from domain.member import MemberAdded, MemberRemoved, MemberRolesChanged
-from domain.permission import PermissionRegistered
-from domain.refusal import CommandRefused
-from domain.role import RoleChanged, RoleCreated, RoleDeleted
-from domain.tenant import TenantChanged, TenantCreated, TenantReactivated, TenantSuspended
-from domain.user import UserChanged, UserRegistered
-from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished
-from projections.audit_words import metadata, sentence, tags
+from domain.facts import Aggregate, Event, EventType, Json
+from domain.refusal import REFUSAL, CommandRefused
+from projections.audit_subjects import RowSubject
 from projections.rows import Rows
 from projections.table import Table
 
@@ -49,108 +19,53 @@ NAME = "audit_logs"
 SECRETS = frozenset({"secret_hash"})
 REDACTED = "[redacted]"
 
-RESOURCES: dict[type[Event], str] = {
-    **dict.fromkeys((TenantCreated, TenantChanged, TenantSuspended, TenantReactivated), "tenant"),
-    **dict.fromkeys((UserRegistered, UserChanged), "user"),
-    PermissionRegistered: "permission",
-    **dict.fromkeys((MemberAdded, MemberRolesChanged, MemberRemoved), "member"),
-    **dict.fromkeys((RoleCreated, RoleChanged, RoleDeleted), "role"),
-    **dict.fromkeys((ApiKeyCreated, ApiKeyRevoked), "api_key"),
-    **dict.fromkeys((WorkflowDrafted, WorkflowPublished, WorkflowArchived), "workflow"),
-    **dict.fromkeys(
-        (
-            ExecutionStarted,
-            ExecutionCompleted,
-            ExecutionFailed,
-            ExecutionCancelled,
-            ExecutionPaused,
-            ExecutionResumed,
-            ExecutionHeld,
-            ExecutionSignalled,
-            ActivationStarted,
-            ActivationRetried,
-            ActivationCompleted,
-            ActivationFailed,
-            ActivationCancelled,
-        ),
-        "execution",
-    ),
-    **dict.fromkeys((ApprovalRequested, ApprovalDecided, ApprovalResolved, ApprovalCancelled, ApprovalExpired), "approval"),
-    **dict.fromkeys(
-        (
-            AiTaskRequested,
-            AiTaskAttemptStarted,
-            AiTaskAttemptSucceeded,
-            AiTaskAttemptFailed,
-            AiTaskCompleted,
-            AiTaskFailed,
-            AiTaskCancelled,
-        ),
-        "ai_task",
-    ),
-}
-"""The kind of thing whose stream holds an event. An activation belongs to its execution."""
+CATEGORIES: dict[str, str] = {aggregate.name: aggregate.category for aggregate in AGGREGATES}
+"""By resource, which is the name of the aggregate whose stream holds an event: an activation belongs to its execution."""
 
-CATEGORIES = {
-    "tenant": "tenant",
-    "user": "access",
-    "permission": "system",
-    "member": "access",
-    "role": "access",
-    "api_key": "access",
-    "workflow": "workflow",
-    "execution": "workflow",
-    "approval": "approval",
-    "ai_task": "ai",
+CATALOGUE: dict[type[Event], tuple[Aggregate[Any], EventType[Any]]] = {
+    each.event: (aggregate, each) for aggregate in AGGREGATES for each in aggregate.catalogue
 }
-
-SEVERITIES: dict[type[Event], str] = {
-    ActivationStarted: "debug",
-    ActivationCompleted: "debug",
-    ActivationFailed: "warning",
-    ActivationRetried: "warning",
-    ExecutionHeld: "debug",
-    ApprovalExpired: "warning",
-    AiTaskAttemptStarted: "debug",
-    AiTaskAttemptFailed: "warning",
-    AiTaskFailed: "error",
-    ExecutionFailed: "error",
-    TenantSuspended: "warning",
-    MemberRemoved: "warning",
-    ApiKeyRevoked: "warning",
-    RoleDeleted: "warning",
-    CommandRefused: "warning",
-}
-"""Everything else is info."""
 
 
 def happened(rows: Rows, record: RecordedEvent, event: Event) -> None:
-    resource = RESOURCES[type(event)]
+    aggregate, known = CATALOGUE[type(event)]
+    subject = RowSubject(rows, record, aggregate.name)
+    changes = known.changes(event)
     about = {
         "action": record.topic.rsplit(".", 1)[0],
         "outcome": "accepted",
-        "resource": resource,
+        "resource": aggregate.name,
         "resource_id": record.stream_id,
         "resource_version": record.version,
-        "category": CATEGORIES[resource],
+        "category": aggregate.category,
+        "description": known.sentence(event, subject),
+        "severity": known.severity,
+        "tags": list(known.tags(event, subject)),
     }
-    _insert(rows, record, about)
+    _insert(rows, record, about, subject.before_after(changes) if changes else {})
 
 
 def refused(rows: Rows, record: RecordedEvent, event: CommandRefused) -> None:
-    about = {
+    _, known = CATALOGUE[CommandRefused]
+    about: dict[str, Json] = {
         "action": event.command,
         "outcome": "refused",
         "resource": event.resource,
         "resource_id": as_uuid(event.resource_id),
         "resource_version": None,
-        "category": CATEGORIES.get(event.resource or "", "system"),
+        "category": CATEGORIES.get(event.resource or "", REFUSAL.category),
+        "description": known.sentence(event, RowSubject(rows, record, REFUSAL.name)),
+        "severity": known.severity,
+        "tags": [],
     }
-    _insert(rows, record, about)
+    _insert(rows, record, about, {"refusal": {"code": event.code, "message": event.message, "path": event.path}})
 
 
-def _insert(rows: Rows, record: RecordedEvent, about: dict[str, Json]) -> None:
+def _insert(rows: Rows, record: RecordedEvent, about: dict[str, Json], metadata: dict[str, Json]) -> None:
+    """`metadata`: {before, after, changes} of what was changed, or {refusal}; {request} joins it where there was one."""
     envelope = record.envelope
+    if envelope.request_id is not None:
+        metadata = {**metadata, "request": {"id": envelope.request_id}}
     row = {
         "position": record.position,
         "event_id": event_id(record.tenant_id, record.position),
@@ -159,13 +74,10 @@ def _insert(rows: Rows, record: RecordedEvent, about: dict[str, Json]) -> None:
         "actor_id": envelope.actor_id,
         "on_behalf_of": envelope.on_behalf_of,
         **about,
-        "description": sentence(rows, record),
-        "severity": SEVERITIES.get(type(record.event), "info"),
         "ip_address": as_address(envelope.ip),
         "user_agent": envelope.user_agent,
-        "metadata": metadata(rows, record),
+        "metadata": metadata,
         "payload": payload(record),
-        "tags": tags(rows, record),
         "command_id": record.command_id,
         "correlation_id": envelope.correlation_id,
         "causation_id": envelope.causation_id,
@@ -236,5 +148,5 @@ TABLE = Table(
         "occurred_at": "timestamptz",
         "recorded_at": "timestamptz",
     },
-    on={**dict.fromkeys(RESOURCES, happened), CommandRefused: refused},
+    on={**dict.fromkeys(CATALOGUE, happened), CommandRefused: refused},
 )

@@ -1,0 +1,70 @@
+"""The things that events happen to, as the audit log knows them: by their rows as they were before the event."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from domain.envelope import RecordedEvent
+from domain.facts import Json
+from projections.rows import Rows
+from projections.table import Row
+
+
+class Source(NamedTuple):
+    """Where a kind of thing has its rows. `tag`: the column with the word that its events are found by."""
+
+    table: str
+    name: str
+    tag: str | None = None
+    of_tenant: bool = True
+    """Whether the tenant's id leads the table's key."""
+
+
+SOURCES: Mapping[str, Source] = {
+    "tenant": Source("tenants", "slug", of_tenant=False),
+    "user": Source("users", "email", of_tenant=False),
+    "role": Source("roles", "key"),
+    "api_key": Source("api_keys", "name"),
+    "workflow": Source("workflows", "key"),
+    "execution": Source("workflow_executions", "execution_number", "workflow_key"),
+    "approval": Source("approval_requests", "title", "node_id"),
+    "ai_task": Source("ai_agent_tasks", "task_name", "node_id"),
+}
+"""By resource. Events of the others name all that there is to say."""
+
+
+class RowSubject:
+    """A `domain.facts.Subject` from the rows. Raises where its row is not there: the event cannot have happened to it."""
+
+    def __init__(self, rows: Rows, record: RecordedEvent, resource: str) -> None:
+        self._rows = rows
+        self._record = record
+        self._resource = resource
+
+    @property
+    def name(self) -> str:
+        row = self._row()
+        if self._resource == "execution":
+            return f"Execution {row['execution_number']} of {row['workflow_key']}"
+        return str(row[SOURCES[self._resource].name])
+
+    @property
+    def tag(self) -> str:
+        column = SOURCES[self._resource].tag
+        assert column is not None
+        return str(self._row()[column])
+
+    def before_after(self, after: Mapping[str, Json]) -> dict[str, Json]:
+        """{before, after, changes}: columns as they were, as they become, and the names of those that differ."""
+        source = SOURCES[self._resource]
+        row = self._rows.find(source.table, *self._key(source))
+        before = {name: row.get(name) for name in after} if row is not None else {}
+        changed = sorted(name for name, value in after.items() if before.get(name) != value)
+        return {"before": before, "after": dict(after), "changes": changed}
+
+    def _row(self) -> Row:
+        source = SOURCES[self._resource]
+        return self._rows.get(source.table, *self._key(source))
+
+    def _key(self, source: Source) -> tuple[object, ...]:
+        stream_id = self._record.stream_id
+        return (self._record.tenant_id, stream_id) if source.of_tenant else (stream_id,)
