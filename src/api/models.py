@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from api import headers
+from api.problems import MOST_ERRORS, UNKNOWN_FIELDS
 
 
 def _id(value: Any) -> UUID:
@@ -39,6 +41,18 @@ class Body(BaseModel):
     """The base of all bodies."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_unknown(cls, value: Any) -> Any:
+        """One fault for very many unknown fields (`problems.from_validation` tells some): one for each would take a second."""
+        known = cls.model_fields
+        if not isinstance(value, dict) or len(value) <= len(known) + MOST_ERRORS:
+            return value
+        unknown = [name for name in value if name not in known]
+        raise PydanticCustomError(
+            UNKNOWN_FIELDS, "There are {count} unknown fields.", {"names": unknown[:MOST_ERRORS], "count": len(unknown)}
+        )
 
     def given(self) -> dict[str, Any]:
         """The fields that the client sent, for partial changes."""

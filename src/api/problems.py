@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import answers, strict_json
-from api.strict_json import Unreadable
+from api import answers
+from api.strict_json import Unreadable, child
 from domain import access
 from domain.facts import FieldError, Invalid, Json, NotFound, PermissionDenied, Refusal, RuleViolation
 from store import errors as store_errors
@@ -24,6 +24,9 @@ from store import errors as store_errors
 MEDIA_TYPE = "application/problem+json"
 TYPE = "https://gesta.invalid/problems/"
 """Types are names, not addresses: RFC 9457 wants a URI, and `.invalid` promises that nobody will follow it."""
+
+MOST_ERRORS = 50
+"""Told in one answer: a body may hold a hundred thousand of them."""
 
 STATUS_OF: Mapping[type[Refusal], int] = {
     access.KeyNotValid: 401,
@@ -48,15 +51,20 @@ class Problem(Exception):
     detail: str
     errors: tuple[FieldError, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    more_errors: int = 0
+    """Beside `errors`."""
 
     def document(self, request_id: str) -> Json:
+        """The first faults are told, and how many more there are."""
+        told, more = self.errors[:MOST_ERRORS], max(0, len(self.errors) - MOST_ERRORS) + self.more_errors
         return {
             "type": TYPE + self.code,
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
-            "errors": [{"path": e.path, "code": e.code, "message": e.message} for e in self.errors],
+            "errors": [{"path": e.path, "code": e.code, "message": e.message} for e in told],
+            **({"more_errors": more} if more > 0 else {}),
             "request_id": request_id,
         }
 
@@ -101,6 +109,8 @@ def from_http(error: HTTPException) -> Problem:
     return Problem(error.status_code, code, f"{phrase}.", headers=error.headers or {})
 
 
+UNKNOWN_FIELDS = "unknown_fields"
+"""The type of a fault that stands for many: `names` are some of them, `count` is how many there are."""
 CODES = {"extra_forbidden": "unknown_field", "missing": "required"}
 MESSAGES = {"extra_forbidden": "There is no such field.", "missing": "This is required."}
 
@@ -108,17 +118,22 @@ MESSAGES = {"extra_forbidden": "There is no such field.", "missing": "This is re
 def from_validation(error: RequestValidationError) -> Problem:
     """What the strict models refuse. A path that is no id is a resource that does not exist."""
     found = error.errors()
-    if any(fault["loc"][0] == "path" for fault in found):
+    if any(fault["loc"][0] == "path" for fault in found[:1]):
         return not_found()
-    errors = tuple(
-        FieldError(
-            _pointer(fault["loc"]),
-            CODES.get(fault["type"], fault["type"]),
-            MESSAGES.get(fault["type"], fault["msg"].removeprefix("Value error, ")),
-        )
-        for fault in found
-    )
-    return Problem(422, "invalid", "The request is not acceptable.", errors)
+    errors: list[FieldError] = []
+    more = 0
+    for fault in found:
+        if fault["type"] == UNKNOWN_FIELDS:
+            names = fault["ctx"]["names"]
+            errors += [_fault(child(_pointer(fault["loc"]), name), "extra_forbidden", "") for name in names]
+            more += fault["ctx"]["count"] - len(names)
+        else:
+            errors.append(_fault(_pointer(fault["loc"]), fault["type"], fault["msg"]))
+    return Problem(422, "invalid", "The request is not acceptable.", tuple(errors), more_errors=more)
+
+
+def _fault(path: str, kind: str, message: str) -> FieldError:
+    return FieldError(path, CODES.get(kind, kind), MESSAGES.get(kind, message.removeprefix("Value error, ")))
 
 
 def _pointer(location: tuple[str | int, ...]) -> str:
@@ -127,7 +142,7 @@ def _pointer(location: tuple[str | int, ...]) -> str:
         return str(steps[0]) if steps else str(where)
     path = ""
     for step in steps:
-        path = strict_json.child(path, step)
+        path = child(path, step)
     return path
 
 

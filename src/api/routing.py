@@ -37,7 +37,13 @@ class StrictRequest(Request):
         return self._json
 
     async def _read(self) -> bytes:
-        """A body that is too large is read on for a while, unkept: a client that still sends would not see the answer."""
+        """A body that is too large is read on for a while, unkept: a client that still sends would not see the answer.
+
+        One that is said to be larger than that, or that waits to be asked for, is refused before it comes.
+        """
+        announced = int(self.headers.get("content-length", 0))
+        if announced > MAX_DRAINED or (announced > MAX_BODY and "expect" in self.headers):
+            raise _too_large()
         chunks: list[bytes] = []
         size = 0
         async for chunk in self.stream():

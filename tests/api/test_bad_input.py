@@ -1,5 +1,6 @@
 """Bad input gets the right status, names the field, and leaves nothing behind."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -39,7 +40,8 @@ async def test_bodies_that_are_no_strict_json(gesta: Gesta) -> None:
         (b'{"workflow_key": "purchase", "input": {"amount": NaN}}', (400, "/input/amount")),
         (b'{"workflow_key": "purchase", "input": {"amount": "\\u0000"}}', (422, "/input/amount")),
         (b'{"workflow_key": "purchase", "workflow_key": "x", "input": {}}', (422, "/workflow_key")),
-        (b'{"workflow_key": "purchase", "input": {"a": ' + b"[" * 70 + b"]" * 70 + b"}}", (422, "")),
+        (b'{"workflow_key": "purchase", "input": {"a": ' + b"[" * 70 + b"]" * 70 + b"}}", (422, "/input/a" + "/0" * 62)),
+        (b'{"workflow_key": "purchase", "input": {"amount": 12345678901234567.89}}', (422, "/input/amount")),
         (b'{"workflow_key": "purchase", "input": {"a": "\\ud800"}}', (422, "/input/a")),
         (b"[]", (422, "")),
         (b"", (422, "")),
@@ -47,6 +49,32 @@ async def test_bodies_that_are_no_strict_json(gesta: Gesta) -> None:
     for body, expected in cases:
         assert fault(await raw(acme.admin, "/executions", body)) == expected, body
     assert await gesta.events() == before
+
+
+async def test_of_very_many_faults_some_are_told_and_the_rest_counted(gesta: Gesta) -> None:
+    acme = await prepared(gesta)
+    many = {f"field {number}": 1 for number in range(50_000)}
+    for body, place in ((many, ""), ({"workflow_key": "purchase", "items": [{}, many]}, "/items/1")):
+        refused = await acme.admin.post("/executions/bulk" if place else "/executions", body)
+        problem = refused.json()
+        assert fault(refused) == (422, f"{place}/field 0")
+        assert (len(problem["errors"]), problem["more_errors"]) == (50, 49_950)
+        assert len(refused.content) < 20_000
+    few = (await acme.admin.post("/executions", {f"field {number}": 1 for number in range(52)})).json()
+    assert (len(few["errors"]), few["more_errors"]) == (50, 3), "the missing key is one"
+
+
+async def test_a_body_that_is_said_to_be_huge_is_refused_before_it_comes(gesta: Gesta) -> None:
+    acme = await prepared(gesta)
+    for length, more in (("17000000", ""), ("999999999999", ""), ("1100000", "Expect: 100-continue\r\n")):
+        reader, writer = await asyncio.open_connection(acme.admin.http.base_url.host, acme.admin.http.base_url.port)
+        head = f"POST /v1/executions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {acme.admin.token}\r\n"
+        tenant = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in acme.admin.headers.items())
+        writer.write(f"{head}{tenant}{more}Content-Length: {length}\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 413 "), answer
+        writer.close()
 
 
 async def test_fields_that_are_unknown_missing_or_of_another_type(gesta: Gesta) -> None:

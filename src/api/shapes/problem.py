@@ -20,9 +20,11 @@ PROBLEM = Shape(
         "status": INTEGER,
         "detail": said(TEXT, "What is the matter, for people."),
         "code": said(TEXT, "Stable; made for programs."),
-        "errors": said(many(FAULT), "What is at fault, where that can be named."),
+        "errors": said(many(FAULT), "What is at fault, where that can be named; 50 at most."),
+        "more_errors": said(INTEGER, "How many more faults there are; only where there are."),
         "request_id": said(TEXT, "The logs know the request by it."),
     },
+    optional=frozenset({"more_errors"}),
     example={
         "type": "https://gesta.invalid/problems/invalid",
         "title": "Unprocessable Entity",
