@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from cli import api, db, doctor, events, key, projector, replay, tenant, up, verify, worker, workflow
+from cli import api, db, doctor, events, jobs, key, projector, replay, tenant, up, verify, worker, workflow
 from runtime import process
 from runtime.errors import OperatorError
 
@@ -34,6 +34,7 @@ app.add_typer(key.app, name="key")
 app.add_typer(workflow.app, name="workflow")
 app.add_typer(events.app, name="events")
 app.add_typer(projector.app, name="projections")
+app.add_typer(jobs.app, name="jobs")
 
 
 def show_version(wanted: bool) -> None:

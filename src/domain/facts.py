@@ -192,6 +192,10 @@ class View(Protocol):
         """The stream that holds a name (see `Claim`), or None. Not an expectation: read the stream, which is."""
 
 
+class NotForThisRelease(Exception):
+    """A newer release wrote it: a process of that release can go on with it, and this one later, once it is replaced."""
+
+
 @dataclass
 class Refusal(Exception):
     """Base of everything a decision refuses. Subclasses carry a stable `code`; the docstring is the message.

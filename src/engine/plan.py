@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from domain.facts import NotForThisRelease
 from engine.definition import Definition, Edge, Node
 from engine.graph import Reach
 from engine.nodes import BY_NAME
@@ -52,8 +53,15 @@ class Plan:
         return reached
 
 
+class UnknownNodeType(NotForThisRelease):
+    """A published definition has a node of a type that does not exist: it was published by a newer release."""
+
+
 def compile_plan(definition: Definition) -> Plan:
-    """Raises KeyError for a node type that does not exist: a published definition has none."""
+    """Raises UnknownNodeType."""
+    unknown = sorted({node.type for node in definition.nodes if node.type not in BY_NAME})
+    if unknown:
+        raise UnknownNodeType(", ".join(unknown))
     types = {node.id: BY_NAME[node.type] for node in definition.nodes}
     leaving: dict[tuple[str, str], list[Edge]] = {}
     for edge in definition.edges:

@@ -5,7 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.execution import EXECUTION
-from domain.facts import Decided, View
+from domain.facts import Decided, NotForThisRelease, View
 from engine.executions import answer, take_up
 from engine.plans import Engine
 from engine.work import TIMEOUT
@@ -26,7 +26,7 @@ class DueTimer(Protocol):
     def activation_id(self) -> UUID | None: ...
 
 
-class UnknownTimer(Exception):
+class UnknownTimer(NotForThisRelease):
     """There is no such kind of timer: it was set by a newer release."""
 
 

@@ -1,4 +1,4 @@
-"""Jobs and timers as workers see them: leasing, keeping and giving back leases, what is due, what was given up.
+"""Jobs as workers see them: leasing, keeping and giving back leases, what was given up. Timers and expired leases: `store.due`.
 
 All moments are the database's, so that the clocks of workers do not matter. What ends a job's attempt is none of this: that
 is a command, with a fence (`domain.facts.Fence`). Connections are in autocommit.
@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row, tuple_row
 from pydantic_core import from_json
 
-from domain.facts import Json, NotFound, Timer
+from domain.facts import Json, NotFound
 
 Connection: TypeAlias = AsyncConnection[Any]
 
@@ -74,23 +74,7 @@ SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, ex
  WHERE tenant_id = %s AND id = %s AND state = 'leased'
 """
 
-SELECT_LAPSED = """
-SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, execution_id, activation_id, task_id
-  FROM runtime.jobs
- WHERE state = 'leased' AND lease_until <= clock_timestamp()
- ORDER BY lease_until
- LIMIT %s
-"""
-
-SELECT_DUE_TIMERS = """
-SELECT tenant_id, id, due_at, kind, execution_id, activation_id
-  FROM runtime.timers
- WHERE due_at <= clock_timestamp() AND kind = ANY (%s)
- ORDER BY due_at
- LIMIT %s
-"""
-
-# Seconds until something has to be done, by the database's clock: zero or less when it is due.
+# Seconds until the next one is ready, by the database's clock: zero or less when it is.
 SECONDS_TO_JOB = """
 SELECT extract(epoch FROM min(next.run_at) - clock_timestamp())::float8
   FROM unnest(%s::text[]) AS wanted (type)
@@ -99,13 +83,6 @@ SELECT extract(epoch FROM min(next.run_at) - clock_timestamp())::float8
         WHERE state = 'waiting' AND type = wanted.type AND (%s::uuid IS NULL OR tenant_id = %s)
         ORDER BY run_at LIMIT 1) next
 """
-SECONDS_TO_LAPSE = """
-SELECT extract(epoch FROM min(lease_until) - clock_timestamp())::float8 FROM runtime.jobs WHERE state = 'leased'
-"""
-SECONDS_TO_TIMER = """
-SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM runtime.timers WHERE kind = ANY (%s)
-"""
-
 SELECT_DEAD = """
 SELECT tenant_id, id, type, attempt, max_attempts, execution_id, activation_id, task_id, input, error, created_at, updated_at
   FROM runtime.jobs
@@ -116,7 +93,7 @@ SELECT tenant_id, id, type, attempt, max_attempts, execution_id, activation_id, 
 
 RETRY_DEAD = """
 UPDATE runtime.jobs
-   SET state = 'ready', attempt = 0, run_at = clock_timestamp(), updated_at = clock_timestamp()
+   SET state = 'ready', attempt = 0, failures = 0, run_at = clock_timestamp(), updated_at = clock_timestamp()
  WHERE tenant_id = %s AND id = %s AND state = 'dead'
 RETURNING type
 """
@@ -190,13 +167,6 @@ class DeadJob:
     error: Json
     created_at: datetime
     updated_at: datetime
-
-
-class DueTimer(NamedTuple):
-    """A timer whose moment has come."""
-
-    tenant_id: UUID
-    timer: Timer
 
 
 class NoSuchDeadJob(NotFound):
@@ -274,36 +244,12 @@ async def leased(conn: Connection, tenant_id: UUID, job_id: UUID) -> LeasedJob |
         return None if row is None else _leased(row)
 
 
-async def lapsed(conn: Connection, limit: int) -> list[LeasedJob]:
-    """Jobs whose lease has run out, of all tenants, the longest ago first."""
-    async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
-        await cursor.execute(SELECT_LAPSED, (limit,), prepare=True)
-        return [_leased(row) for row in await cursor.fetchall()]
-
-
 # When to look again
 
 
 async def seconds_to_job(conn: Connection, types: Sequence[str], tenant_id: UUID | None = None) -> float | None:
     """Until the next job that waits for its moment is ready. None: none waits."""
     return await _seconds(conn, SECONDS_TO_JOB, list(types), tenant_id, tenant_id)
-
-
-async def seconds_to_lapse(conn: Connection) -> float | None:
-    """Until the next lease runs out. None: nothing is leased."""
-    return await _seconds(conn, SECONDS_TO_LAPSE)
-
-
-async def seconds_to_timer(conn: Connection, kinds: Sequence[str]) -> float | None:
-    """Until the next timer of these kinds is due. None: none is set."""
-    return await _seconds(conn, SECONDS_TO_TIMER, list(kinds))
-
-
-async def due_timers(conn: Connection, kinds: Sequence[str], limit: int) -> list[DueTimer]:
-    """Timers that are due, of all tenants, the longest ago first. One is gone when the command that it fires drops it."""
-    async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
-        await cursor.execute(SELECT_DUE_TIMERS, (list(kinds), limit), prepare=True)
-        return [DueTimer(row[0], Timer(*row[1:])) for row in await cursor.fetchall()]
 
 
 # What was given up, and housekeeping

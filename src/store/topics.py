@@ -6,7 +6,7 @@ A topic that was ever released stays known: replaced ones live on in `store.upca
 from types import MappingProxyType
 
 from domain.aggregates import AGGREGATES
-from domain.facts import Event
+from domain.facts import Event, NotForThisRelease
 from store.upcasting import CHAIN, current_topic
 
 TOPICS: dict[type[Event], str] = {each.event: each.topic for aggregate in AGGREGATES for each in aggregate.catalogue}
@@ -14,7 +14,7 @@ TOPICS: dict[type[Event], str] = {each.event: each.topic for aggregate in AGGREG
 CLASSES: MappingProxyType[str, type[Event]] = MappingProxyType({topic: cls for cls, topic in TOPICS.items()})
 
 
-class UnknownTopic(LookupError):
+class UnknownTopic(NotForThisRelease, LookupError):
     """No event class is known by this topic: it was written by a newer release, or not by Gesta."""
 
     def __init__(self, topic: str) -> None:

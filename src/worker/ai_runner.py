@@ -13,15 +13,16 @@ from uuid import UUID
 
 from domain.ai_account import NOT_KNOWN
 from domain.ai_task import AI_TASK, AiTaskClosed, AiTaskRequested
-from domain.facts import Decided, Fence, View
+from domain.facts import Decided, Fence, Refusal, View
 from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
 from runtime.errors import OperatorError
 from runtime.failpoints import failpoint
 from runtime.ids import new_id
+from store.errors import StoreError
 from store.jobs import LeasedJob
-from worker.acting import Acting
+from worker.acting import OUT_OF_REACH, Acting
 from worker.ai.provider import AiAnswer, AiCall, AiError, Provider
-from worker.leases import Runner
+from worker.leases import LeftToLease, Runner
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,14 @@ class Attempt:
             return
         await self._start(named.provider, named.model)
         failpoint("worker.attempt_started")
+        try:
+            await self._call(provider, requested, named)
+        except (Refusal, StoreError, *OUT_OF_REACH):
+            raise
+        except Exception as error:  # the attempt is on record, and must end there before there is another one
+            raise LeftToLease from error
+
+    async def _call(self, provider: Provider, requested: AiTaskRequested, named: Named) -> None:
         try:
             answer = await provider.call(AiCall.of(requested, named.full, named.timeout))
         except AiError as error:

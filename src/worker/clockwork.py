@@ -1,6 +1,7 @@
 """What a worker does when its time has come: timers, leases that ran out, and housekeeping.
 
-All workers do it. What two of them do at once counts once: the id of each command is derived from what it is about.
+All workers do it. What two of them do at once counts once: the id of each command is derived from what it is about. One that
+fails is recorded and put off by itself (`store.failures`); the others go on.
 """
 
 import asyncio
@@ -11,13 +12,16 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid5
 
-from domain.facts import Decided, Fence, Refusal, RuleViolation, View
+from domain.facts import Decided, Fence, RuleViolation, View
 from engine.lapses import lapse_job
 from engine.timers import expire
 from engine.work import TIMEOUT
-from store import jobs
-from store.errors import LeaseLost, StoreError
-from store.jobs import DueTimer, LeasedJob
+from runtime import counters
+from store import due as work
+from store import failures, jobs
+from store.due import DueTimer, ExpiredLease
+from store.errors import LeaseLost, LedgerBusy, LedgerUnavailable
+from store.jobs import Connection
 from store.wakeups import wait
 from worker.acting import OUT_OF_REACH, Acting
 
@@ -31,6 +35,10 @@ COMMANDS_KEPT = timedelta(hours=24)
 COMMANDS_PORTION = 1_000
 HOUSEKEEPING_SECONDS = 60.0
 
+METRIC = "gesta_work_failures_total"
+TRANSIENT = (LedgerBusy, LedgerUnavailable, *OUT_OF_REACH)
+"""Nothing that a single timer or lease is to blame for."""
+
 Turn = Callable[[Acting], Awaitable[float | None]]
 """Does what is due. Returns in how many seconds something will be; None: nothing is."""
 
@@ -38,19 +46,19 @@ Turn = Callable[[Acting], Awaitable[float | None]]
 async def fire_timers(acting: Acting) -> float | None:
     """Timers that are due."""
     async with acting.pool.connection() as connection:
-        due = await jobs.due_timers(connection, KINDS, PORTION)
+        due = await work.due_timers(connection, KINDS, PORTION)
         if not due:
-            return await jobs.seconds_to_timer(connection, KINDS)
+            return await work.seconds_to_timer(connection, KINDS)
     return await _all([_fire(acting, one) for one in due])
 
 
 async def lapse_leases(acting: Acting) -> float | None:
     """Leases that ran out: a worker was not heard of."""
     async with acting.pool.connection() as connection:
-        lapsed = await jobs.lapsed(connection, PORTION)
-        if not lapsed:
-            return await jobs.seconds_to_lapse(connection)
-    return await _all([_lapse(acting, job) for job in lapsed])
+        expired = await work.expired_leases(connection, PORTION)
+        if not expired:
+            return await work.seconds_to_expiry(connection)
+    return await _all([_lapse(acting, job) for job in expired])
 
 
 async def forget_commands(acting: Acting) -> float | None:
@@ -84,10 +92,14 @@ async def _fire(acting: Acting, due: DueTimer) -> bool:
     # Its moment is part of the command's id: a timer may be set again, for another moment, after a pause.
     command_id = uuid5(due.timer.id, f"fired {due.timer.due_at.isoformat()}")
     dropped = Decided(dropped_timers=(due.timer.id,))
-    return await _once(acting, due.tenant_id, "timer.fire", decide, command_id, lambda _: dropped)
+
+    def failed(connection: Connection, error: Exception) -> Awaitable[int | None]:
+        return failures.timer_failed(connection, due, error)
+
+    return await _once(acting, due.tenant_id, "timer.fire", decide, command_id, lambda _: dropped, failed)
 
 
-async def _lapse(acting: Acting, job: LeasedJob) -> bool:
+async def _lapse(acting: Acting, job: ExpiredLease) -> bool:
     jitter = random.random()  # a decision may run more than once, and is to come to the same
 
     def decide(view: View) -> Decided:
@@ -97,7 +109,10 @@ async def _lapse(acting: Acting, job: LeasedJob) -> bool:
         error = {"type": refusal.code, "message": refusal.message}
         return Decided(fences=(Fence(job.id, job.fence, "dead", error=error, lapsed=True),))
 
-    return await _once(acting, job.tenant_id, "job.lapse", decide, uuid5(job.id, f"lapsed {job.fence}"), dead)
+    def failed(connection: Connection, error: Exception) -> Awaitable[int | None]:
+        return failures.lease_failed(connection, job.lease, error)
+
+    return await _once(acting, job.tenant_id, "job.lapse", decide, uuid5(job.id, f"lapsed {job.fence}"), dead, failed)
 
 
 async def _once(
@@ -107,10 +122,12 @@ async def _once(
     decide: Callable[[View], Decided],
     command_id: UUID,
     otherwise: Callable[[RuleViolation], Decided],
+    failed: Callable[[Connection, Exception], Awaitable[int | None]],
 ) -> bool:
     """Whether something came of it, by this process or another.
 
     `otherwise`: what is done where the rules refuse it, so that it is not found again. Nobody asked: it is no refusal to record.
+    `failed`: records whatever else is in the way, and puts it off.
     """
     details = {"action": name, "tenant_id": str(tenant_id)}
 
@@ -125,7 +142,26 @@ async def _once(
         done = await acting.do(tenant_id, name, quietly, command_id=command_id)
     except LeaseLost:
         return True
-    except (Refusal, StoreError) as error:
+    except TRANSIENT as error:
         log.warning("It is tried again: %s", error, extra=details)
         return False
+    except Exception as error:
+        await _record(acting, error, failed, details)
+        return True
     return done.position is not None
+
+
+async def _record(
+    acting: Acting, error: Exception, failed: Callable[[Connection, Exception], Awaitable[int | None]], details: dict[str, str]
+) -> None:
+    """Logged in full the first time; after that it is to be seen among the work that fails (`gesta jobs`)."""
+    counters.count(METRIC, action=details["action"])
+    try:
+        async with acting.pool.connection() as connection:
+            count = await failed(connection, error)
+    except OUT_OF_REACH:
+        count = 1  # it is found again, and fails again
+    if count == 1:
+        log.error("It failed, and is put off: %s", error, exc_info=error, extra=details)
+    elif count is not None:
+        log.warning("It failed for the %d. time, and is put off: %s", count, error, extra=details)

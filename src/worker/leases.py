@@ -16,9 +16,9 @@ from uuid import UUID
 
 from pydantic_core import PydanticSerializationError
 
-from domain.facts import Decided, Fence, Refusal
+from domain.facts import Decided, Fence, NotForThisRelease, Refusal
 from runtime.failpoints import failpoint
-from store import jobs
+from store import failures, jobs
 from store.errors import Contended, LeaseLost, StoreError
 from store.jobs import Lease, LeasedJob
 from store.lapse_hints import LapseHints
@@ -33,6 +33,10 @@ PAUSE_SECONDS = 1.0
 """After the database was out of reach."""
 SOON_SECONDS = 0.05
 """After jobs were found: where there is work, more of it comes before it is worth asking when the next job is due."""
+
+
+class LeftToLease(Exception):
+    """What was begun for a job cannot be ended by this process: its lease is to expire, so that this is on record."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,12 @@ class Leases:
             log.info("A job was lost to its lease or to its execution's end", extra=details)
         except (Contended, StoreError, *OUT_OF_REACH) as error:
             log.warning("A job is left to its lease: %s", error, extra=details)
+        except NotForThisRelease as error:
+            await self._hand_back(job, error)
+        except LeftToLease as error:
+            log.error("A job's lease is given up", exc_info=error, extra=details)
+            async with self._acting.pool.connection() as connection:
+                await jobs.surrender(connection, [job.lease])
         except Refusal as refusal:
             log.warning("What a job came to is refused: %s", refusal, extra=details)
             await self._give_up(job, refusal.code, refusal.message, None)
@@ -187,6 +197,14 @@ class Leases:
             log.exception("A job's runner broke", extra=details)
             pause = timedelta(seconds=2**job.attempt)
             await self._give_up(job, type(error).__name__, str(error), pause if job.attempt < FAULTS else None)
+
+    async def _hand_back(self, job: LeasedJob, error: NotForThisRelease) -> None:
+        """A process of a newer release may take it; it uses up no attempt."""
+        async with self._acting.pool.connection() as connection:
+            count = await failures.hand_back(connection, job.lease, error)
+        if count is not None:
+            details = {"action": "job", "tenant_id": str(job.tenant_id), "job_id": str(job.id), "type": job.type}
+            log.warning("A job is not for this release, and is handed back: %s", error, extra=details)
 
     async def _give_up(self, job: LeasedJob, kind: str, message: str, pause: timedelta | None) -> None:
         """No command of its own ended the job: another try after a pause, or dead (None)."""

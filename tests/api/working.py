@@ -12,8 +12,8 @@ from engine.cel import CelEvaluator
 from engine.engine import Engine
 from engine.lapses import lapse_job
 from store.command import Command
+from store.due import ExpiredLease, expired_leases
 from store.handler import open_handler
-from store.jobs import LeasedJob, lapsed
 from tests.api.conftest import Client, Tenant
 from tests.conftest import Database
 
@@ -60,12 +60,12 @@ async def run_sql(database: Database, statement: str) -> Any:
 async def take_lapsed(database: Database) -> None:
     """What `gesta worker` does about leases that have run out."""
 
-    def lapse(job: LeasedJob) -> Callable[[View], Decided]:
+    def lapse(job: ExpiredLease) -> Callable[[View], Decided]:
         return lambda view: lapse_job(view, ENGINE, job, jitter=0.5)
 
     async with (
         open_handler(database.system_url) as handler,
         await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as connection,
     ):
-        for job in await lapsed(connection, 10):
+        for job in await expired_leases(connection, 10):
             await handler.handle(Command(job.tenant_id, "job.lapse", Envelope("worker", "w")), lapse(job))

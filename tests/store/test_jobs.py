@@ -14,7 +14,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from domain.facts import Fence, Job, Timer
-from store import jobs
+from store import due, jobs
 from store.append import Entry, Outcome, read_outcomes, send_append
 from store.arrays import teach_columns
 from store.jobs import Lease, LeasedJob
@@ -87,7 +87,7 @@ async def test_a_rejected_command_makes_no_job_and_sets_no_timer(conn: AsyncConn
     good = entry(uuid4(), jobs=[Job(uuid4(), "resize")])
     assert verdicts(await commit(conn, tenant, stale, good)) == ["conflict", "appended"]
     assert [job.id for job in await jobs.lease(conn, ["resize"], 9, 60, "worker")] == [good.jobs[0][0].id]
-    assert await jobs.due_timers(conn, ["timeout"], 9) == []
+    assert await due.due_timers(conn, ["timeout"], 9) == []
 
 
 async def test_a_command_sent_again_makes_its_job_once(conn: AsyncConnection[Any], tenant: UUID) -> None:
@@ -116,9 +116,9 @@ async def test_what_is_dropped_and_made_again_is_there(conn: AsyncConnection[Any
     await commit(
         conn, tenant, entry(uuid4(), dropped_timers=[timer.id]), entry(uuid4(), timers=[replace(timer, due_at=moment + again)])
     )
-    assert [one.timer.due_at for one in await jobs.due_timers(conn, ["timeout"], 9)] == [moment + again]
+    assert [one.timer.due_at for one in await due.due_timers(conn, ["timeout"], 9)] == [moment + again]
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id], timers=[timer]))
-    assert [one.timer.due_at for one in await jobs.due_timers(conn, ["timeout"], 9)] == [moment]
+    assert [one.timer.due_at for one in await due.due_timers(conn, ["timeout"], 9)] == [moment]
 
 
 # Fences
@@ -162,7 +162,7 @@ async def test_a_lease_that_lasts_cannot_be_called_lapsed(conn: AsyncConnection[
     await made(conn, tenant)
     job = await lease_one(conn)
     assert verdicts(await commit(conn, tenant, fenced(job, "retry", lapsed=True))) == ["refused"]
-    assert await jobs.lapsed(conn, 9) == []
+    assert await due.expired_leases(conn, 9) == []
 
 
 async def test_a_fence_that_keeps_changes_nothing(conn: AsyncConnection[Any], tenant: UUID) -> None:
@@ -361,8 +361,8 @@ async def test_a_surrendered_lease_has_lapsed(conn: AsyncConnection[Any], tenant
     await made(conn, tenant)
     job = await lease_one(conn)
     await jobs.surrender(conn, [job.lease])
-    assert [one.lease for one in await jobs.lapsed(conn, 9)] == [job.lease]
-    assert (await jobs.seconds_to_lapse(conn) or 0) <= 0
+    assert [one.lease for one in await due.expired_leases(conn, 9)] == [job.lease]
+    assert (await due.seconds_to_expiry(conn) or 0) <= 0
 
 
 # Later, and never
@@ -416,15 +416,15 @@ async def test_timers_come_due_in_order_until_they_are_dropped(conn: AsyncConnec
     timers = [Timer(uuid4(), past + timedelta(days=days), "timeout", uuid4(), uuid4()) for days in (1, 0)]
     later = Timer(uuid4(), future, "timeout")
     await commit(conn, tenant, entry(uuid4(), timers=[*timers, later]))
-    assert [(one.tenant_id, one.timer) for one in await jobs.due_timers(conn, ["timeout"], 9)] == [
+    assert [(one.tenant_id, one.timer) for one in await due.due_timers(conn, ["timeout"], 9)] == [
         (tenant, timers[1]),
         (tenant, timers[0]),
     ]
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id for timer in timers]))
-    assert await jobs.due_timers(conn, ["timeout"], 9) == []
-    assert 3500 < (await jobs.seconds_to_timer(conn, ["timeout"]) or 0) <= 3600
+    assert await due.due_timers(conn, ["timeout"], 9) == []
+    assert 3500 < (await due.seconds_to_timer(conn, ["timeout"]) or 0) <= 3600
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[later.id]))
-    assert await jobs.seconds_to_timer(conn, ["timeout"]) is None
+    assert await due.seconds_to_timer(conn, ["timeout"]) is None
 
 
 async def test_old_commands_are_forgotten_in_portions(conn: AsyncConnection[Any], tenant: UUID, database: Database) -> None:

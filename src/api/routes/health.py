@@ -1,6 +1,7 @@
 """Is this process alive, can it serve, what has it counted. Nobody needs a key for these."""
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ from api.routing import OpenRoute, operation_id
 from api.services import Services
 from api.shapes import standing
 from api.shapes.shape import TEXT
+from store.failures import Troubled, troubled
 
 routes = APIRouter(route_class=OpenRoute, tags=["operations"], generate_unique_id_function=operation_id)
 
@@ -51,18 +53,19 @@ async def healthz() -> Response:
 
 @routes.get("/readyz", summary="Can it serve", response_class=Response, responses=READINESS)
 async def readyz(request: Request) -> Response:
-    """503 where the database is out of reach or its schema is not this version's. Lag and faults are told, not judged."""
+    """503 where the database is out of reach or its schema is not this version's. What lags or fails is told, not judged."""
     services: Services = request.app.state.services
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             behind, events, faults = await _lag(services)
             applied = await _applied(services)
+            work = await _troubled(services)
     except (psycopg.Error, PoolTimeout, TimeoutError) as error:
         return answers.answer({"status": "unavailable", "database": type(error).__name__}, 503)
     if applied != services.migrations:
         return answers.answer({"status": "unavailable", "database": "ok", "migrations": "not those of this version"}, 503)
     projections = {"ledgers_behind": behind, "events_behind": events, "ledgers_stopped": faults}
-    return answers.answer({"status": "ok", "database": "ok", "projections": projections})
+    return answers.answer({"status": "ok", "database": "ok", "projections": projections, "work": asdict(work)})
 
 
 @routes.get("/metrics", summary="What this process has counted, for Prometheus", response_class=Response, responses=COUNTED)
@@ -72,12 +75,19 @@ async def metrics(request: Request) -> Response:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             behind, events, faults = await _lag(services)
+            work = await _troubled(services)
+        gauges |= {f"gesta_{name}": count for name, count in asdict(work).items()}
         gauges |= {"gesta_ledgers_behind": behind, "gesta_events_behind": events, "gesta_ledgers_stopped": faults}
     except (psycopg.Error, PoolTimeout, TimeoutError):
         gauges["gesta_database_up"] = 0
     else:
         gauges["gesta_database_up"] = 1
     return Response(services.metrics.render(gauges), media_type=MEDIA_TYPE)
+
+
+async def _troubled(services: Services) -> Troubled:
+    async with services.system_pool.connection() as connection:
+        return await troubled(connection)
 
 
 async def _applied(services: Services) -> tuple[tuple[int, str], ...]:

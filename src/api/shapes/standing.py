@@ -12,7 +12,18 @@ LAG = Shape(
         "ledgers_stopped": said(BIG, "Ledgers whose tables stand still before an event that cannot be applied."),
     },
 )
-READY = Shape("Ready", "It can serve.", {"status": one_of("ok"), "database": one_of("ok"), "projections": ref(LAG)})
+WORK = Shape(
+    "Work",
+    "Jobs and timers in trouble, of all tenants.",
+    {
+        "jobs_failing": said(BIG, "Jobs that are put off because handling them failed."),
+        "jobs_dead": said(BIG, "Jobs that were given up."),
+        "timers_failing": said(BIG, "Timers that are put off because firing them failed."),
+    },
+)
+READY = Shape(
+    "Ready", "It can serve.", {"status": one_of("ok"), "database": one_of("ok"), "projections": ref(LAG), "work": ref(WORK)}
+)
 NOT_READY = Shape(
     "NotReady",
     "It cannot serve now.",

@@ -15,6 +15,7 @@ from runtime.addresses import Addresses
 from runtime.errors import OperatorError
 from runtime.pools import Connection, connect
 from runtime.roles import OLDEST_SERVER, refuse_dangerous_role
+from store.failures import troubled
 
 LONG_TRANSACTION, LONG_WAIT = "5 minutes", "10 seconds"
 SKEW, LARGE_SKEW = 1.0, 60.0  # seconds
@@ -90,6 +91,7 @@ async def examine(addresses: Addresses) -> AsyncIterator[Finding]:
             yield await recorded(system)
             yield await behind(system)
             yield await stopped(system)
+            yield await work(system)
 
 
 def _unreachable(role: str, words: str) -> Finding:
@@ -203,6 +205,16 @@ async def stopped(connection: Connection) -> Finding:
         words = f"{len(known)} ledgers stand still; {first.tenant_id} before {first.position}: {first.error}"
         return fail("projection", words, "gesta projections status, then retry")
     return ok("projection", "no event is held up")
+
+
+async def work(connection: Connection) -> Finding:
+    found = await troubled(connection)
+    if found.jobs_failing or found.timers_failing:
+        words = f"{found.jobs_failing} jobs and {found.timers_failing} timers fail and are put off"
+        return fail("work", words, "gesta jobs list says why; gesta jobs retry, once that is put right")
+    if found.jobs_dead:
+        return warn("work", f"{found.jobs_dead} jobs were given up", "gesta jobs list --state dead, then retry")
+    return ok("work", "no job and no timer fails")
 
 
 async def _one(connection: Connection, statement: str, parameters: list[str] | None = None) -> int:

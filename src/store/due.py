@@ -1,0 +1,134 @@
+"""What is due: timers whose moment has come, and leases that have expired.
+
+All tenants are served in turn, so that a backlog of one, failing or not, does not delay what another has due. What failed is
+not due before its `retry_at` (`store.failures`). All moments are the database's. Connections are in autocommit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg.rows import tuple_row
+
+from domain.facts import Timer
+from store.jobs import Connection, Lease
+
+WINDOW = 1_000
+"""How many due timers are looked at, in the order of their moments, before tenants are gone through one by one."""
+
+# The oldest of all tenants. The moment is asked for once, so that the index is read no further than to it.
+SELECT_DUE_TIMERS = """
+WITH due AS (
+    SELECT tenant_id, id, due_at, kind, execution_id, activation_id, greatest(due_at, retry_at) AS moment
+      FROM runtime.timers
+     WHERE greatest(due_at, retry_at) <= (SELECT clock_timestamp()) AND kind = ANY (%(kinds)s)
+     ORDER BY greatest(due_at, retry_at)
+     LIMIT %(window)s
+), in_turn AS (
+    SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY moment, id) AS turn, count(*) OVER () AS found FROM due
+)
+SELECT found, tenant_id, id, due_at, kind, execution_id, activation_id FROM in_turn ORDER BY turn, moment LIMIT %(limit)s
+"""
+
+# The same where more is due than the window shows: from tenant to tenant, by one look-up each.
+SELECT_DUE_TIMERS_OF_EACH_TENANT = """
+WITH RECURSIVE tenants AS (
+    (SELECT tenant_id FROM runtime.timers ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.tenant_id FROM runtime.timers t WHERE t.tenant_id > tenants.tenant_id ORDER BY t.tenant_id LIMIT 1)
+      FROM tenants WHERE tenants.tenant_id IS NOT NULL
+), now AS MATERIALIZED (SELECT clock_timestamp() AS moment), in_turn AS (
+    SELECT due.*, row_number() OVER (PARTITION BY due.tenant_id ORDER BY due.moment, due.id) AS turn
+      FROM tenants CROSS JOIN now CROSS JOIN LATERAL (
+           SELECT t.tenant_id, t.id, t.due_at, t.kind, t.execution_id, t.activation_id,
+                  greatest(t.due_at, t.retry_at) AS moment
+             FROM runtime.timers t
+            WHERE t.tenant_id = tenants.tenant_id AND greatest(t.due_at, t.retry_at) <= now.moment AND t.kind = ANY (%(kinds)s)
+            ORDER BY greatest(t.due_at, t.retry_at)
+            LIMIT %(limit)s) due
+)
+SELECT 0, tenant_id, id, due_at, kind, execution_id, activation_id FROM in_turn ORDER BY turn, moment LIMIT %(limit)s
+"""
+
+SECONDS_TO_TIMER = """
+SELECT extract(epoch FROM min(greatest(due_at, retry_at)) - clock_timestamp())::float8
+  FROM runtime.timers WHERE kind = ANY (%s)
+"""
+
+SELECT_EXPIRED_LEASES = """
+WITH expired AS (
+    SELECT tenant_id, id, fence, type, execution_id, activation_id, task_id, greatest(lease_until, retry_at) AS moment
+      FROM runtime.jobs
+     WHERE state = 'leased' AND greatest(lease_until, retry_at) <= (SELECT clock_timestamp())
+     ORDER BY greatest(lease_until, retry_at)
+     LIMIT %(window)s
+), in_turn AS (
+    SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY moment, id) AS turn FROM expired
+)
+SELECT tenant_id, id, fence, type, execution_id, activation_id, task_id FROM in_turn ORDER BY turn, moment LIMIT %(limit)s
+"""
+
+SECONDS_TO_EXPIRY = """
+SELECT extract(epoch FROM min(greatest(lease_until, retry_at)) - clock_timestamp())::float8
+  FROM runtime.jobs WHERE state = 'leased'
+"""
+
+
+class DueTimer(NamedTuple):
+    """A timer whose moment has come."""
+
+    tenant_id: UUID
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredLease:
+    """A job whose worker was not heard of in time; an `engine.jobs.HeldJob`."""
+
+    tenant_id: UUID
+    id: UUID
+    fence: int
+    type: str
+    execution_id: UUID | None
+    activation_id: UUID | None
+    task_id: UUID | None
+
+    @property
+    def lease(self) -> Lease:
+        return Lease(self.tenant_id, self.id, self.fence)
+
+
+async def due_timers(conn: Connection, kinds: Sequence[str], limit: int, *, window: int = WINDOW) -> list[DueTimer]:
+    """Timers that are due, of all tenants in turn. One is gone when the command that it fires drops it."""
+    given = {"kinds": list(kinds), "limit": limit, "window": window}
+    rows = await _rows(conn, SELECT_DUE_TIMERS, given)
+    if rows and rows[0][0] == window:
+        rows = await _rows(conn, SELECT_DUE_TIMERS_OF_EACH_TENANT, given)
+    return [DueTimer(tenant_id, Timer(*timer)) for _, tenant_id, *timer in rows]
+
+
+async def expired_leases(conn: Connection, limit: int) -> list[ExpiredLease]:
+    """Jobs whose lease has expired, of all tenants in turn."""
+    return [ExpiredLease(*row) for row in await _rows(conn, SELECT_EXPIRED_LEASES, {"limit": limit, "window": WINDOW})]
+
+
+async def seconds_to_timer(conn: Connection, kinds: Sequence[str]) -> float | None:
+    """Until the next timer of these kinds is due. None: none is set."""
+    return await _seconds(conn, SECONDS_TO_TIMER, list(kinds))
+
+
+async def seconds_to_expiry(conn: Connection) -> float | None:
+    """Until the next lease expires. None: nothing is leased."""
+    return await _seconds(conn, SECONDS_TO_EXPIRY)
+
+
+async def _rows(conn: Connection, statement: str, given: dict[str, Any]) -> list[tuple[Any, ...]]:
+    async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
+        await cursor.execute(statement, given, prepare=True)
+        return await cursor.fetchall()
+
+
+async def _seconds(conn: Connection, statement: str, *given: Any) -> float | None:
+    row = await (await conn.execute(statement, given, prepare=True)).fetchone()
+    return None if row is None else row[0]
