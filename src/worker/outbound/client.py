@@ -1,0 +1,227 @@
+"""Requests to where tenants say, so that they cannot reach what is behind our own walls (server-side request forgery).
+
+The name is resolved once, every address that comes of it is judged, and the connection is made to one of those very addresses: a
+resolver that answers differently the next time is not asked a next time. There are no redirects, no proxies from the environment,
+no sockets of the file system; time and size have limits, and nothing is unpacked.
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, TypeAlias
+
+import httpcore2
+import httpx2
+from httpcore2 import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
+
+from worker.outbound.addresses import Address, Network, is_allowed
+
+Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[Address]]]
+"""The addresses of a host, by name or in any notation that the system's resolver takes for an address."""
+
+SCHEMES = ("https", "http")
+HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+"""As it is asked for: international names are in their ASCII form by then, IPv6 addresses without brackets."""
+CONNECT_SECONDS = 10.0
+MAX_URL = 8_192
+"""Characters."""
+CONNECTIONS = 100
+IDLE_SECONDS = 15.0
+
+
+class OutboundError(Exception):
+    """A request that came to no answer. `type`: forbidden, invalid_url, unreachable, timeout, too_large, protocol.
+
+    `retryable`: another try may do better. `sent`: the other side may have got it, and acted on it.
+    """
+
+    def __init__(self, type: str, message: str, *, retryable: bool = False, sent: bool = False) -> None:
+        super().__init__(message)
+        self.type = type
+        self.retryable = retryable
+        self.sent = sent
+
+
+@dataclass(frozen=True)
+class Request:
+    """`timeout`: seconds for everything, from resolving to the last byte. `max_bytes`: of the answer's body."""
+
+    method: str
+    url: str
+    headers: Sequence[tuple[str, str]] = ()
+    body: bytes = b""
+    timeout: float = 30.0
+    max_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True)
+class Response:
+    """Header names are in lower case, in the order in which they came."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key == name.lower()), None)
+
+
+async def resolve(host: str, port: int) -> Sequence[Address]:
+    """By the system's resolver, on a thread of its own."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(ip_address(sockaddr[0]) for *_, sockaddr in found))
+
+
+class GuardedBackend(AsyncNetworkBackend):
+    """Connects to addresses that were judged, and to nothing else."""
+
+    def __init__(self, resolve: Resolve, permitted: Collection[Network]) -> None:
+        self._resolve = resolve
+        self._permitted = permitted
+        self._network = AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the library's signature
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> AsyncNetworkStream:
+        addresses = await self._judged(host, port)
+        options = list(socket_options or ())
+        for number, address in enumerate(addresses, start=1):
+            try:
+                return await self._network.connect_tcp(str(address), port, timeout, local_address, options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                if number == len(addresses):
+                    raise
+        raise AssertionError("a host without addresses was refused before")
+
+    async def sleep(self, seconds: float) -> None:
+        await self._network.sleep(seconds)
+
+    async def _judged(self, host: str, port: int) -> Sequence[Address]:
+        try:
+            addresses = await self._resolve(host, port)
+        except (OSError, UnicodeError) as error:
+            raise OutboundError("unreachable", f"The host {host} is not known.", retryable=True) from error
+        if not addresses:
+            raise OutboundError("unreachable", f"The host {host} has no address.", retryable=True)
+        if not all(is_allowed(address, self._permitted) for address in addresses):
+            # Which address it was is not told: whoever asks could map our network with it.
+            raise OutboundError("forbidden", f"The host {host} is not on the public internet.")
+        return addresses
+
+
+class Outbound:
+    """The one way out of a process. `permitted`: networks that the operator opens although they are not public."""
+
+    def __init__(
+        self, *, permitted: Collection[Network] = (), resolve: Resolve = resolve, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=tls or httpx2.create_ssl_context(),
+            max_connections=CONNECTIONS,
+            max_keepalive_connections=CONNECTIONS // 4,
+            keepalive_expiry=IDLE_SECONDS,
+            network_backend=GuardedBackend(resolve, permitted),
+        )
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+    async def send(self, request: Request, *, hosts: Collection[str] | None = None) -> Response:
+        """One request and its whole answer, whatever its status.
+
+        `hosts`: where the tenant lets its requests go, `api.example.com` or `*.example.com`; None: anywhere.
+        Raises OutboundError.
+        """
+        url = parsed(request.url)
+        if hosts is not None and not is_listed(url.host, hosts):
+            raise OutboundError("forbidden", f"The host {url.host} is not on this tenant's list.")
+        sent = False
+
+        async def trace(event: str, _info: Mapping[str, Any]) -> None:
+            nonlocal sent
+            sent = sent or event.endswith("send_request_headers.started")
+
+        timeouts = {"connect": min(CONNECT_SECONDS, request.timeout), "pool": request.timeout}
+        try:
+            async with (
+                asyncio.timeout(request.timeout),
+                self._pool.stream(
+                    request.method,
+                    # From its parts: a second parser might read another host out of the same text.
+                    httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                    headers=[*request.headers, ("Accept-Encoding", "identity")],
+                    content=request.body,
+                    extensions={"timeout": timeouts, "trace": trace},
+                ) as response,
+            ):
+                headers = tuple((name.decode("ascii").lower(), value.decode("latin-1")) for name, value in response.headers)
+                return Response(response.status, headers, await _read(response, headers, request.max_bytes))
+        except TimeoutError as error:
+            message = f"There was no whole answer within {request.timeout:g} seconds."
+            raise OutboundError("timeout", message, retryable=True, sent=sent) from error
+        except httpcore2.TimeoutException as error:
+            raise OutboundError("timeout", "The host did not answer in time.", retryable=True, sent=sent) from error
+        except (httpcore2.NetworkError, httpcore2.ProxyError) as error:
+            raise OutboundError("unreachable", _words(error, url.host), retryable=True, sent=sent) from error
+        except (httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as error:
+            message = f"The request or its answer is not HTTP: {error}"
+            raise OutboundError(
+                "protocol", message, retryable=isinstance(error, httpcore2.RemoteProtocolError), sent=sent
+            ) from error
+
+
+async def _read(response: httpcore2.Response, headers: tuple[tuple[str, str], ...], max_bytes: int) -> bytes:
+    told = dict(headers)
+    if told.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise OutboundError("protocol", f"The answer is packed ({told['content-encoding']}), which was not asked for.", sent=True)
+    length = told.get("content-length", "")
+    if length.isdecimal() and int(length) > max_bytes:
+        raise _too_large(max_bytes)
+    body = bytearray()
+    async for chunk in response.aiter_stream():
+        if len(body) + len(chunk) > max_bytes:
+            raise _too_large(max_bytes)
+        body += chunk
+    return bytes(body)
+
+
+def parsed(text: str) -> httpx2.URL:
+    """A URL that a request may have. Raises OutboundError."""
+    if len(text) > MAX_URL:
+        raise OutboundError("invalid_url", f"The URL has more than {MAX_URL} characters.")
+    try:
+        url = httpx2.URL(text)
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise OutboundError("invalid_url", f"The URL cannot be read: {error}") from error
+    if url.scheme not in SCHEMES:
+        raise OutboundError("invalid_url", "The URL must begin with https:// or http://.")
+    if not HOST.fullmatch(url.raw_host):
+        raise OutboundError("invalid_url", "The URL names no host that there could be.")
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise OutboundError("invalid_url", "The URL's port is not a port.")
+    if url.userinfo:
+        raise OutboundError("invalid_url", "A URL carries no user and no password: use a header.")
+    return url
+
+
+def is_listed(host: str, hosts: Collection[str]) -> bool:
+    """Whether a host is one of those, or within one that begins with `*.`."""
+    name = host.rstrip(".").lower()
+    return any(name.endswith(each[1:].lower()) if each.startswith("*.") else name == each.lower() for each in hosts)
+
+
+def _too_large(max_bytes: int) -> OutboundError:
+    return OutboundError("too_large", f"The answer has more than {max_bytes} bytes.", sent=True)
+
+
+def _words(error: Exception, host: str) -> str:
+    return f"There was no connection to {host}, or it broke: {str(error) or type(error).__name__}"
