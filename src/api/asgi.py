@@ -4,6 +4,7 @@ import logging
 import time
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import answers, headers, problems
@@ -13,6 +14,8 @@ from api.problems import Problem
 logger = logging.getLogger(__name__)
 
 INTERNAL = Problem(500, "internal_error", "Something went wrong here. The request id finds it in the logs.")
+CLIENT_LEFT = 499
+"""In the metrics alone."""
 NO_ROUTE = "(none)"
 
 
@@ -42,6 +45,8 @@ class Edge:
         self._metrics.in_progress += 1
         try:
             await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            status = CLIENT_LEFT  # before its request had come: there is nobody to answer
         except Exception:
             logger.exception("Unhandled error", extra={"action": "http_request", "request_id": request_id, "path": scope["path"]})
             if status:

@@ -6,10 +6,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
+from api.connections import BoundedProtocol, Bounds, connections_allowed
 from runtime.errors import OperatorError
 
 DRAIN_SECONDS = 15
@@ -36,6 +39,15 @@ class Server(uvicorn.Server):
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
 
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second. Once a second, what takes too long is looked for."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in tuple(self.server_state.connections):
+                if isinstance(connection, BoundedProtocol):
+                    connection.look(now)
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app = self.config.app
         if isinstance(app, FastAPI) and hasattr(app.state, "services"):
@@ -43,11 +55,13 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def new_server(app: FastAPI) -> Server:
+def new_server(app: FastAPI, bounds: Bounds | None = None) -> Server:
     """Logs are the process's own; there is no access log: metrics count requests."""
+    bounds = bounds or Bounds()
+    protocol = partial(BoundedProtocol, bounds=bounds, allowed=connections_allowed(bounds))
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=cast("type[asyncio.Protocol]", protocol),
         ws="none",
         lifespan="on",
         log_config=None,

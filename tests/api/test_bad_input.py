@@ -253,3 +253,19 @@ async def test_a_stale_if_match_and_a_reused_key_change_nothing(gesta: Gesta) ->
     assert fault(reused) == (422, "Idempotency-Key")
     topics = {item["topic"] for item in (await acme.admin.get("/events", after=str(positions))).json()["items"]}
     assert topics <= {"command.refused.v1"}
+
+
+async def test_a_client_that_leaves_before_its_body_has_come_is_no_error_of_ours(gesta: Gesta) -> None:
+    acme = await prepared(gesta)
+    reader, writer = await asyncio.open_connection(acme.admin.http.base_url.host, acme.admin.http.base_url.port)
+    head = f"POST /v1/executions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {acme.admin.token}\r\nContent-Length: 100\r\n"
+    writer.write(f"{head}Gesta-Tenant: acme\r\nExpect: 100-continue\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 100 ")
+        writer.transport.abort()
+        while True:
+            counted = (await gesta.http.get("/metrics")).text
+            lines = [line for line in counted.splitlines() if "/v1/executions" in line and "_total" in line]
+            if any('"499"' in line for line in lines):
+                break
+    assert not any('"500"' in line for line in lines)
