@@ -20,6 +20,7 @@ from api.problems import Problem
 from api.queries.ledger import event_item
 from domain.envelope import RecordedEvent
 from domain.facts import Refusal
+from runtime.pools import Connection
 from store.reading import head, read_ledger
 
 MEDIA_TYPE = "text/event-stream"
@@ -65,12 +66,15 @@ async def _messages(call: Call, after: int, topics: Sequence[str] | None) -> Asy
 
 async def _read(call: Call, after: int, topics: Sequence[str] | None) -> tuple[list[RecordedEvent], int]:
     """The next events, and up to where there are no others: those of other topics are not looked at again."""
-    async with call.services.reads.as_tenant(call.tenant_id) as connection:
+
+    async def ask(connection: Connection) -> tuple[list[RecordedEvent], int]:
         end = await head(connection, call.tenant_id)
         if end is None or end.position <= after:
             return [], after
         found = await read_ledger(connection, call.tenant_id, after, BATCH, topics, end.position)
-    return found, found[-1].position if len(found) == BATCH else end.position
+        return found, found[-1].position if len(found) == BATCH else end.position
+
+    return await call.services.reads.as_tenant(call.tenant_id, ask)
 
 
 def _message(record: RecordedEvent) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 from uuid import UUID
 
-from runtime.pools import Pool
+from runtime.pools import Connection, Pool
 from store import jobs
 from store.hints import JOBS
 from store.jobs import Lease, LeasedJob
@@ -146,7 +146,8 @@ class JobDesk:
         """What there is; where there is nothing, the seconds until there will be."""
         now = asyncio.get_running_loop().time
         nothing = self._looking(wish)
-        async with self._pool.connection() as connection:
+
+        async def ask(connection: Connection) -> tuple[list[LeasedJob], float | None]:
             found = await jobs.lease(connection, wish.types, wish.most, wish.seconds, wish.worker_id, tenant_id=wish.tenant_id)
             if found:
                 await self._lapse_hints.leased(connection, wish.seconds)
@@ -157,6 +158,8 @@ class JobDesk:
             due = await jobs.seconds_to_job(connection, wish.types, wish.tenant_id)
             nothing.until = now() + (EMPTY_SECONDS if due is None else min(due, EMPTY_SECONDS))
             return found, due
+
+        return await self._pool.read(ask)  # leases whose answer was lost run out by themselves
 
     def _looking(self, wish: Wish) -> _Nothing:
         """To be told what the look finds; a hint that comes meanwhile takes it out of sight."""
@@ -183,8 +186,7 @@ class JobDesk:
 
     async def _give_back(self, found: Sequence[LeasedJob]) -> None:
         if found:
-            async with self._pool.connection() as connection:
-                await jobs.give_back(connection, [job.lease for job in found])
+            await self._pool.read(lambda connection: jobs.give_back(connection, [job.lease for job in found]))
 
     @contextmanager
     def _place(self, wish: Wish) -> Iterator[_Place]:

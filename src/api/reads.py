@@ -4,10 +4,9 @@ A read waits, briefly, until the tables have reached the ledger's position at th
 what they wrote. Then it answers and says how far behind it is, if it is.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from psycopg import sql
@@ -22,6 +21,7 @@ from runtime.pools import Connection, Pool
 WAIT_SECONDS = 2.0
 
 Row: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
 # For this transaction: the tenant that is seen, times in UTC, and when plans are made.
 SET_TENANT = """
@@ -128,12 +128,15 @@ class Reads:
             answer = await self._once(read.tenant_id, questions, target)
         return Answer(answer.rows, max((answer.freshness, *others), key=lambda one: one.behind))
 
-    @asynccontextmanager
-    async def as_tenant(self, tenant_id: UUID) -> AsyncIterator[Connection]:
-        """A transaction in which only this tenant can be seen: for reading the ledger itself, which is never stale."""
-        async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(SET_TENANT, {"tenant_id": str(tenant_id), "plans": PLANNED_EACH_TIME})
-            yield connection
+    async def as_tenant(self, tenant_id: UUID, ask: Callable[[Connection], Awaitable[T]]) -> T:
+        """In a transaction in which only this tenant can be seen: for reading the ledger itself, which is never stale."""
+
+        async def see(connection: Connection) -> T:
+            async with connection.transaction():
+                await connection.execute(SET_TENANT, {"tenant_id": str(tenant_id), "plans": PLANNED_EACH_TIME})
+                return await ask(connection)
+
+        return await self._pool.read(see)
 
     async def _wait_for(self, read: Read, tenant_id: UUID) -> Freshness:
         """Another ledger's turn: look, and wait where that is asked for."""
@@ -150,15 +153,17 @@ class Reads:
         A pipeline is a transaction as it is: what SET_TENANT set ends with it. Were it not, no row of anybody would be seen.
         `target`: what was waited for; what happened since does not make the answer stale.
         """
-        async with self._pool.connection() as connection:
+
+        async def ask(connection: Connection) -> tuple[Row | None, list[list[Row]]]:
             async with connection.pipeline():
                 await connection.execute(SET_TENANT, {"tenant_id": str(tenant_id), "plans": PLANNED_ONCE})
                 freshness = await _cursor(connection, Question(SELECT_FRESHNESS, {"tenant_id": tenant_id}))
                 if not all(question.by_key for question in questions):
                     await connection.execute(SET_PLANS, {"plans": PLANNED_EACH_TIME})
                 cursors = [await _cursor(connection, question) for question in questions]
-            found = await freshness.fetchone()
-            rows = [await cursor.fetchall() for cursor in cursors]
+            return await freshness.fetchone(), [await cursor.fetchall() for cursor in cursors]
+
+        found, rows = await self._pool.read(ask)
         if found is None:
             return Answer(rows, Freshness(1, 0, 0))
         head = found["head"] if target is None else target

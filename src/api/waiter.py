@@ -9,12 +9,13 @@ import logging
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from runtime.pools import Pool
+from runtime.pools import Connection, Pool
 
 CHANNEL = "gesta_projected"
 SWEEP_SECONDS = 0.25
@@ -123,19 +124,21 @@ class Waiter:
         positions, ends = self._waiting.of(_Reached), self._waiting.of(_Ended)
         if not positions and not ends:
             return
-        async with self._pool.connection() as connection:
-            if positions:
-                cursor = await connection.execute(SELECT_PROGRESS, {"tenants": list({wish.tenant_id for wish in positions})})
-                progress = {tenant: (position, stopped) for tenant, position, stopped in await cursor.fetchall()}
-                for wish in positions:
-                    position, stopped = progress[wish.tenant_id]
-                    if stopped or position >= wish.position:
-                        self._waiting.grant(wish)
-            if ends:
-                wanted = {"tenants": [wish.tenant_id for wish in ends], "ids": [wish.execution_id for wish in ends]}
-                cursor = await connection.execute(SELECT_ENDED, wanted)
-                for tenant_id, execution_id in await cursor.fetchall():
-                    self._waiting.grant(_Ended(tenant_id, execution_id))
+        await self._pool.read(partial(self._look, positions, ends))
+
+    async def _look(self, positions: list[_Reached], ends: list[_Ended], connection: Connection) -> None:
+        if positions:
+            cursor = await connection.execute(SELECT_PROGRESS, {"tenants": list({wish.tenant_id for wish in positions})})
+            progress = {tenant: (position, stopped) for tenant, position, stopped in await cursor.fetchall()}
+            for wish in positions:
+                position, stopped = progress[wish.tenant_id]
+                if stopped or position >= wish.position:
+                    self._waiting.grant(wish)
+        if ends:
+            wanted = {"tenants": [wish.tenant_id for wish in ends], "ids": [wish.execution_id for wish in ends]}
+            cursor = await connection.execute(SELECT_ENDED, wanted)
+            for tenant_id, execution_id in await cursor.fetchall():
+                self._waiting.grant(_Ended(tenant_id, execution_id))
 
 
 @asynccontextmanager

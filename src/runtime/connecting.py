@@ -4,9 +4,11 @@ A connection may lead through a pooler that gives it another server for every tr
 the time zone, which poolers keep for each client, and statements are prepared only where the pooler keeps track of them.
 """
 
+import asyncio
 import os
 import socket
-from typing import Any
+from typing import Any, LiteralString
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection, sql
@@ -15,15 +17,18 @@ from psycopg.rows import TupleRow
 from psycopg_pool import PoolTimeout
 
 CONNECT_SECONDS = 5
-LOSS_NOTICED_SECONDS = 12
+LOSS_NOTICED_SECONDS = 10
 """A peer that is silently gone (a dead node, a forgetful NAT) is noticed within this time, sending or waiting."""
+ANSWER_SECONDS = 3.0
+"""What was idle for a while is asked for a sign of life before it is used; so much time it has for that."""
+IDLE_SECONDS = 5.0
 
 # With TCP_USER_TIMEOUT set, the kernel ends an idle connection at the first probe after it that was not answered: the one after
-# 5 + 3 + 3 seconds. Probes left to themselves come 75 seconds apart, however short the timeout. A Unix socket ignores all this.
+# 4 + 2 + 2 seconds. Probes left to themselves come 75 seconds apart, however short the timeout. A Unix socket ignores all this.
 KEEPALIVES: dict[str, int] = {
     "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 3,
+    "keepalives_idle": 4,
+    "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": (LOSS_NOTICED_SECONDS - 2) * 1000,
 }
@@ -35,6 +40,10 @@ PROBE_NAME = "SELECT name FROM pg_prepared_statements WHERE statement = %s AND s
 GONE = ("08", "57P0", "25006", "26000", "42P05")
 """How SQLSTATEs begin that say: of no use any more. The connection failed, the server ends, it may not write (a failover), or a
 pooler has lost or mixed up prepared statements."""
+
+_losses = 0
+_born: WeakKeyDictionary[AsyncConnection[Any], int] = WeakKeyDictionary()
+"""How many losses this process had seen when the connection was opened."""
 
 
 def parameters(name: str) -> dict[str, Any]:
@@ -56,6 +65,7 @@ async def open_connection(url: str, *, name: str) -> AsyncConnection[TupleRow]:
 async def set_up(connection: AsyncConnection[Any]) -> None:
     """A new connection: its times are UTC, whatever the zone of the server, as a time at either end of the calendar has no place
     in Python's in another one. Behind a pooler it prepares statements only where that is safe."""
+    _born[connection] = _losses
     row = await (await connection.execute(SET_UP)).fetchone()
     assert row is not None
     if row[0] != connection.info.backend_pid and not await _prepares(connection):
@@ -76,6 +86,24 @@ async def _prepares(connection: AsyncConnection[Any]) -> bool:
     return as_we_named_it is None
 
 
+def losses() -> int:
+    """How often this process has lost its connections, as far as it knows."""
+    return _losses
+
+
+def note_loss(connection: AsyncConnection[Any]) -> None:
+    """This connection was lost. What is as old and lies idle is lost as well, most likely: finding that out one by one would
+    take the patience of each."""
+    global _losses
+    if _born.get(connection) == _losses:
+        _losses += 1
+
+
+def is_suspect(connection: AsyncConnection[Any]) -> bool:
+    """Whether it is older than the last loss: better open another one."""
+    return _born.get(connection, _losses) < _losses
+
+
 def is_gone(error: BaseException) -> bool:
     """Whether an error says that the connection it happened on is gone, or of no use any more: another one may do."""
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
@@ -83,6 +111,15 @@ def is_gone(error: BaseException) -> bool:
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         return error.sqlstate.startswith(GONE)
     return isinstance(error, psycopg.InterfaceError)
+
+
+async def ask_for_life(connection: AsyncConnection[Any], statement: LiteralString = "") -> None:
+    """Have a connection, in autocommit, say something soon. Raises OperationalError for one that does not, which is cut then."""
+    limit = asyncio.get_running_loop().call_later(ANSWER_SECONDS, cut, connection)
+    try:
+        await connection.execute(statement)
+    finally:
+        limit.cancel()
 
 
 def cut(connection: AsyncConnection[Any]) -> None:

@@ -13,6 +13,8 @@ from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection
 
+from runtime.connecting import ask_for_life
+
 KEEP_SECONDS = 5.0
 
 _made: WeakKeyDictionary[AsyncConnection[Any], float] = WeakKeyDictionary()
@@ -20,8 +22,9 @@ _made: WeakKeyDictionary[AsyncConnection[Any], float] = WeakKeyDictionary()
 
 
 async def renew(connection: AsyncConnection[Any], timer: Callable[[], float] = time.monotonic) -> None:
-    """Before a connection in autocommit is used: let go of its plans where they are old."""
+    """Before a connection in autocommit is used: let go of its plans where they are old. Raises OperationalError where it does
+    not answer soon."""
     now = timer()
     if now - _made.setdefault(connection, now) >= KEEP_SECONDS:
-        await connection.execute("DISCARD PLANS")
+        await ask_for_life(connection, "DISCARD PLANS")
         _made[connection] = now

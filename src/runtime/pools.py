@@ -1,11 +1,9 @@
 """Pools of connections."""
 
 import select
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
-from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection, OperationalError
@@ -27,13 +25,12 @@ RETRY_SECONDS = 0.75
 class Pool(AsyncConnectionPool[Connection]):
     """Make one with `open_pool`. The library's pool, but quick to get over the loss of its connections.
 
-    Where one turns out to be gone, those that lie idle are as good as gone too: they are thrown away together, instead of being
-    found out one by one, with growing pauses.
+    Where one turns out to be gone, here or elsewhere in the process, those that lie idle are as good as gone too: they are thrown
+    away together, instead of being found out one by one, with growing pauses.
     """
 
     def __init__(self, url: str, *, name: str, size: int) -> None:
-        self._generation = 0
-        self._generations: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
+        self._losses = connecting.losses()
         super().__init__(
             url,
             min_size=min(size, 2),
@@ -41,7 +38,7 @@ class Pool(AsyncConnectionPool[Connection]):
             timeout=WAIT_SECONDS,
             name=name,
             open=False,
-            configure=self._set_up,
+            configure=connecting.set_up,
             kwargs={"autocommit": True, **connecting.parameters(name)},
             reconnect_timeout=RETRY_SECONDS,
             reconnect_failed=_try_again,
@@ -62,29 +59,29 @@ class Pool(AsyncConnectionPool[Connection]):
 
     async def getconn(self, timeout: float | None = None) -> Connection:  # noqa: ASYNC109  the library's name
         """A connection that is not known to be lost."""
-        until = time.monotonic() + (self.timeout if timeout is None else timeout)
-        while True:
-            connection = await super().getconn(until - time.monotonic())
-            try:
-                await make_ready(connection)
-                return connection
-            except psycopg.Error:
-                await connection.close()
-                await self.putconn(connection)
-            except BaseException:
-                await self.putconn(connection)
-                raise
+        connection = await self._take(timeout)
+        try:
+            await make_ready(connection)
+            return connection
+        except psycopg.Error:
+            await connection.close()
+            await self.putconn(connection)
+            return await self._take(timeout)  # a new one
+        except BaseException:
+            await self.putconn(connection)
+            raise
+
+    async def _take(self, timeout: float | None) -> Connection:  # noqa: ASYNC109
+        if self._losses != connecting.losses():
+            self._losses = connecting.losses()
+            await self.drain()
+        return await super().getconn(timeout)
 
     async def putconn(self, connection: Connection) -> None:
-        """Back from whoever used it. Where it was lost, all that are as old are thrown away."""
-        if connection.closed and self._generations.get(connection) == self._generation:
-            self._generation += 1
-            await self.drain()
+        """Back from whoever used it."""
+        if connection.closed:
+            connecting.note_loss(connection)
         await super().putconn(connection)
-
-    async def _set_up(self, connection: Connection) -> None:
-        await connecting.set_up(connection)
-        self._generations[connection] = self._generation
 
 
 async def _try_again(pool: AsyncConnectionPool[Any]) -> None:
@@ -141,4 +138,8 @@ async def connect(url: str, *, name: str) -> AsyncIterator[Connection]:
     except OperationalError as error:
         raise OperatorError(f"No connection to the database: {' '.join(str(error).split())}") from error
     async with connection:
-        yield connection
+        try:
+            yield connection
+        finally:
+            if connection.closed:
+                connecting.note_loss(connection)

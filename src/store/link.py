@@ -1,5 +1,7 @@
 """A connection of our own: opened when first needed, opened again after a loss."""
 
+import asyncio
+
 from psycopg import AsyncConnection, Error
 from psycopg.rows import TupleRow
 
@@ -14,12 +16,19 @@ class Link:
         self._url = url
         self._name = name
         self._connection: AsyncConnection[TupleRow] | None = None
+        self._used = 0.0
 
     async def open(self) -> AsyncConnection[TupleRow]:
         """The connection, in autocommit. Raises OperationalError where there is none to be had."""
+        now = asyncio.get_running_loop().time
+        if self._connection is not None and connecting.is_suspect(self._connection):
+            await self.close()
         if self._connection is None:
             self._connection = await connecting.open_connection(self._url, name=self._name)
             teach_columns(self._connection)
+        elif now() - self._used > connecting.IDLE_SECONDS:
+            await connecting.ask_for_life(self._connection)
+        self._used = now()
         return self._connection
 
     async def lost(self, error: Error) -> bool:
@@ -33,4 +42,6 @@ class Link:
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
+            if connection.closed:
+                connecting.note_loss(connection)
             await connection.close()

@@ -232,8 +232,7 @@ class Leases:
         if not before:
             return
         try:
-            async with self._acting.pool.connection() as connection:
-                kept = await jobs.heartbeats(connection, before)
+            kept = await self._acting.pool.read(lambda connection: jobs.heartbeats(connection, before))
         except OUT_OF_REACH as error:
             log.warning("No heartbeat: %s", error, extra={"action": "heartbeat"})
             return
@@ -255,7 +254,6 @@ class Leases:
         await asyncio.gather(*late, return_exceptions=True)
         log.warning("%d jobs did not end in time; others may take them up", len(late), extra={"action": "drain"})
         try:
-            async with self._acting.pool.connection() as connection:
-                await jobs.surrender(connection, leases)
+            await self._acting.pool.read(lambda connection: jobs.surrender(connection, leases))
         except OUT_OF_REACH as error:
             log.warning("Their leases run out by themselves: %s", error, extra={"action": "drain"})

@@ -59,7 +59,6 @@ async def retry(call: Calling, id: UUID) -> Response:
         waiting[:] = [steering.waiting_attempt(view, id)]
 
     await call.authorize("ai_task.retry", "ai_tasks:control", About("ai_task", id), lambda view, _who: further(view))
-    async with call.services.system_pool.connection() as connection:
-        await jobs.hasten(connection, call.tenant_id, waiting[0])
+    await call.services.system_pool.read(lambda connection: jobs.hasten(connection, call.tenant_id, waiting[0]))
     call.note("ai_task.retry", About("ai_task", id))
     return answers.answer({"id": id, "status": "pending"})

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from fastapi import APIRouter
@@ -17,6 +17,7 @@ from api.routing import OpenRoute, operation_id
 from api.services import Services
 from api.shapes import standing
 from api.shapes.shape import TEXT
+from runtime.pools import Connection
 from store.failures import Troubled, troubled
 
 routes = APIRouter(route_class=OpenRoute, tags=["operations"], generate_unique_id_function=operation_id)
@@ -86,18 +87,18 @@ async def metrics(request: Request) -> Response:
 
 
 async def _troubled(services: Services) -> Troubled:
-    async with services.system_pool.connection() as connection:
-        return await troubled(connection)
+    return await services.system_pool.read(troubled)
 
 
 async def _applied(services: Services) -> tuple[tuple[int, str], ...]:
-    async with services.system_pool.connection() as connection:
-        rows = await (await connection.execute(SELECT_APPLIED)).fetchall()
+    rows = await services.system_pool.read(lambda connection: _rows(connection, SELECT_APPLIED))
     return tuple((version, checksum) for version, checksum in rows)
 
 
 async def _lag(services: Services) -> tuple[int, int, int]:
-    async with services.system_pool.connection() as connection:
-        row = await (await connection.execute(SELECT_LAG)).fetchone()
-    assert row is not None
-    return row[0], row[1], row[2]
+    ((behind, events, faults),) = await services.system_pool.read(lambda connection: _rows(connection, SELECT_LAG))
+    return behind, events, faults
+
+
+async def _rows(connection: Connection, statement: LiteralString) -> list[tuple[Any, ...]]:
+    return await (await connection.execute(statement)).fetchall()

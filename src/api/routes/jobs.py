@@ -123,8 +123,7 @@ async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
     job = await _held(call, id, body.fence)
     if job is None:
         raise LeaseLost
-    async with call.services.system_pool.connection() as connection:
-        until = await jobs.heartbeat(connection, job.lease, body.lease_seconds)
+    until = await call.services.system_pool.read(lambda connection: jobs.heartbeat(connection, job.lease, body.lease_seconds))
     if until is None:
         raise LeaseLost
     return answers.answer({"id": id, "lease_until": until})
@@ -141,8 +140,7 @@ async def release(call: Calling, id: UUID, body: Held) -> Response:
     job = await _held(call, id, body.fence)
     if job is None:
         raise LeaseLost
-    async with call.services.system_pool.connection() as connection:
-        await jobs.give_back(connection, [job.lease])
+    await call.services.system_pool.read(lambda connection: jobs.give_back(connection, [job.lease]))
     return answers.answer({"id": id, "state": "ready"})
 
 
@@ -220,8 +218,7 @@ async def _held(call: Calling, id: UUID, fence: int) -> LeasedJob | None:
     lease = Lease(call.tenant_id, id, fence)
     job = call.services.desk.handed_out(lease)
     if job is None:
-        async with call.services.system_pool.connection() as connection:
-            job = await jobs.leased(connection, call.tenant_id, id)
+        job = await call.services.system_pool.read(lambda connection: jobs.leased(connection, call.tenant_id, id))
     if job is None or job.lease != lease or job.type.startswith(OWN):
         return None
     return job

@@ -13,7 +13,9 @@ from api.queries.ledger import event_item, history_item
 from api.routing import query, router
 from api.shapes import events, resources
 from api.shapes.shape import page
+from domain.envelope import RecordedEvent
 from domain.execution import ExecutionStarted
+from runtime.pools import Connection
 from store.reading import read_ledger, read_stream
 from store.topics import UnknownTopic, class_of, topics_of
 
@@ -62,8 +64,9 @@ async def list_events(call: Calling) -> Response:
     start = "cursor" if "cursor" in given else "after"
     after = read_parameter(start, WHOLE, given.get(start, "0"))
     topics = _topics(given.get("topics"))
-    async with call.services.reads.as_tenant(call.tenant_id) as connection:
-        found = await read_ledger(connection, call.tenant_id, after, limit + 1, topics)
+    found = await call.services.reads.as_tenant(
+        call.tenant_id, lambda connection: read_ledger(connection, call.tenant_id, after, limit + 1, topics)
+    )
     cursor = str(found[limit - 1].position) if len(found) > limit else None
     return answers.answer({"items": [event_item(record) for record in found[:limit]], "next_cursor": cursor})
 
@@ -91,11 +94,14 @@ async def history(call: Calling, id: UUID) -> Response:
     call.require("executions:read")
     limit = _limit(call)
     after = read_parameter("cursor", WHOLE, call.request.query_params.get("cursor", "0"))
-    async with call.services.reads.as_tenant(call.tenant_id) as connection:
+
+    async def ask(connection: Connection) -> list[RecordedEvent]:
         first = await read_stream(connection, call.tenant_id, id, 0, 1)
         if not first or not isinstance(first[0].event, ExecutionStarted):
             raise not_found()
-        found = await read_stream(connection, call.tenant_id, id, after, limit + 1)
+        return await read_stream(connection, call.tenant_id, id, after, limit + 1)
+
+    found = await call.services.reads.as_tenant(call.tenant_id, ask)
     items = [history_item(record) for record in found[:limit]]
     cursor = str(found[limit - 1].version) if len(found) > limit else None
     return answers.answer({"items": items, "next_cursor": cursor})

@@ -112,11 +112,10 @@ async def add(call: Calling, body: NewMember) -> Response:
 async def _known_since(call: Calling, user_id: UUID) -> int | None:
     """The platform's position at which a user is known to exist; None for a user who does not."""
     services = call.services
-    async with services.system_pool.connection() as connection:
-        try:
-            return await provisioning.known_user(services.handler, connection, user_id)
-        except NotFound:
-            return None
+    try:
+        return await services.system_pool.read(lambda connection: provisioning.known_user(services.handler, connection, user_id))
+    except NotFound:
+        return None
 
 
 @routes.get("/members", **paged("List members", queries.MEMBERS, resources.MEMBER))
