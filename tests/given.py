@@ -61,6 +61,9 @@ class FactsView:
     def version(self, stream_id: UUID) -> int:
         return len(self.events(stream_id))
 
+    def committed(self, stream_id: UUID) -> bool:  # noqa: ARG002
+        return True
+
     def owner(self, scope: str, name: str) -> UUID | None:
         return next((claim.owner for claim in self.claims if (claim.scope, claim.name) == (scope, name)), None)
 

@@ -8,7 +8,7 @@ a moment after a look that took all there was need not look again before there i
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from uuid import UUID
 
@@ -69,7 +69,10 @@ class JobDesk:
         self._closing = False
 
     def handed_out(self, lease: Lease) -> LeasedJob | None:
-        """A job that this process leased by this token, as it was then. The ledger knows whether the lease still holds."""
+        """A job that this process leased by this token, as it was then, but for its input, which was handed out with it.
+
+        The ledger knows whether the lease still holds.
+        """
         return self._handed_out.get(lease)
 
     def forget(self, lease: Lease) -> None:
@@ -107,7 +110,7 @@ class JobDesk:
         return []
 
     def _remember(self, found: Sequence[LeasedJob]) -> None:
-        self._handed_out.update((job.lease, job) for job in found)
+        self._handed_out.update((job.lease, replace(job, input=None)) for job in found)
         while len(self._handed_out) > MOST_REMEMBERED:
             del self._handed_out[next(iter(self._handed_out))]  # the oldest: its report will have it read
 

@@ -184,6 +184,9 @@ class _Loaded:
     def version(self, stream_id: UUID) -> int:
         return self.streams[stream_id][1]
 
+    def committed(self, stream_id: UUID) -> bool:  # noqa: ARG002
+        return True
+
     def owner(self, scope: str, name: str) -> UUID | None:
         raise NotImplementedError(f"rights depend on no name ({scope} {name})")
 

@@ -188,6 +188,10 @@ class View(Protocol):
     def version(self, stream_id: UUID) -> int:
         """The version of a stream that was read; 0 if it has no events."""
 
+    def committed(self, stream_id: UUID) -> bool:
+        """Whether what was read of a stream is in the ledger. If not, it is what commands under way will leave, or it never
+        comes true: good to decide on, and not to be remembered beyond the decision."""
+
     def owner(self, scope: str, name: str) -> UUID | None:
         """The stream that holds a name (see `Claim`), or None. Not an expectation: read the stream, which is."""
 

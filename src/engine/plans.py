@@ -1,7 +1,9 @@
 """The engine as the processes hold it: an evaluator, limits, and the plans of the definitions in use."""
 
+import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import TypeAlias
 from uuid import UUID
 
 from domain.facts import View
@@ -9,6 +11,10 @@ from domain.workflow import WORKFLOW
 from engine.definition import parse
 from engine.expressions import Evaluator
 from engine.plan import Plan, compile_plan
+
+PLAN_BYTES = 2_048
+PLAN_BYTES_OF_A_BYTE = 7
+"""What a plan takes for each byte of its definition's JSON, as measured."""
 
 
 @dataclass(frozen=True)
@@ -20,22 +26,60 @@ class Limits:
     steps_per_execution: int = 10_000
     output_bytes: int = 1 << 20
     """Of a worker's output, as JSON."""
-    plans: int = 1_000
-    """How many plans are kept compiled."""
+    plans_bytes: int = 64 << 20
+    """About the memory that plans may take which are kept compiled."""
+
+
+Key: TypeAlias = tuple[UUID, UUID, int]
+"""(tenant, workflow, version)."""
+
+
+class Plans:
+    """Compiled plans, those used last, in about so many bytes of memory."""
+
+    def __init__(self) -> None:
+        self._plans: OrderedDict[Key, tuple[Plan, int]] = OrderedDict()
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def find(self, key: Key) -> Plan | None:
+        found = self._plans.get(key)
+        if found is None:
+            return None
+        self._plans.move_to_end(key)
+        return found[0]
+
+    def keep(self, key: Key, plan: Plan, size: int, most: int) -> None:
+        self._plans[key] = plan, size
+        self.size += size
+        while self.size > most and len(self._plans) > 1:
+            _, (_, gone) = self._plans.popitem(last=False)
+            self.size -= gone
+
+    def clear(self) -> None:
+        self._plans.clear()
+        self.size = 0
 
 
 @dataclass(frozen=True)
 class Engine:
     evaluator: Evaluator
     limits: Limits = field(default_factory=Limits)
-    _plans: OrderedDict[tuple[UUID, UUID, int], Plan] = field(default_factory=OrderedDict, repr=False, compare=False)
+    _plans: Plans = field(default_factory=Plans, repr=False, compare=False)
 
     def plan(self, view: View, workflow_id: UUID, number: int) -> Plan:
-        """A published version never changes: a plan that is known spares the decision from reading the workflow."""
+        """A published version never changes: a plan that is known spares the decision from reading the workflow.
+
+        One of a version whose publishing is under way is good for this decision only: it may become another one yet.
+        """
         key = (view.tenant_id, workflow_id, number)
-        plan = self._plans.get(key)
+        plan = self._plans.find(key)
         if plan is None:
-            plan = self._plans[key] = compile_plan(parse(view.read(WORKFLOW, workflow_id).versions[number]))
-            while len(self._plans) > self.limits.plans:
-                self._plans.popitem(last=False)
+            definition = view.read(WORKFLOW, workflow_id).versions[number]
+            plan = compile_plan(parse(definition))
+            if view.committed(workflow_id):
+                size = PLAN_BYTES + PLAN_BYTES_OF_A_BYTE * len(json.dumps(definition))
+                self._plans.keep(key, plan, size, self.limits.plans_bytes)
         return plan

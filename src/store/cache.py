@@ -3,6 +3,8 @@
 Each stream has a line. Commands on one stream are decided in sequence, each on the tip that its predecessor will leave; what
 is known to be committed (the base) moves only when the ledger has answered. A rejected command takes the tip away with it:
 whoever comes next reads the stream's tail and goes on from there, and what was decided on that tip falls with its dependency.
+
+The lines of a process are bounded by the bytes of memory that their states take, not by their number.
 """
 
 from __future__ import annotations
@@ -11,15 +13,25 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from sys import getsizeof
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from domain.facts import Aggregate, Event
 from store.loader import Past
+from store.sizes import STATE_BYTES, measured_size
 from store.ticket import Ticket
 
 Kinds: TypeAlias = dict[type[Event], Aggregate[Any]]
 """Which aggregate an event belongs to."""
+
+MEASURED_FROM = 1 << 16
+LINE_BYTES = 1_024
+"""Of a line beside its states."""
+NAME_BYTES = 384
+"""Of a name's place, beside the name."""
+MOST_SPARED = 8
+"""Lines with commands under way that are passed over in one search for something to drop: it is to stay a short one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,10 @@ class Tip:
     occurred_at: datetime | None = None
     """Of the last event."""
     aggregate: Aggregate[Any] | None = None
+    size: int = field(default=STATE_BYTES, compare=False)
+    """About the bytes of memory that the state takes: those of its events, until it turns out to keep less of them."""
+    measured_at: int = field(default=MEASURED_FROM, compare=False)
+    """The size from which on it is measured: a stream of many events may have a small state."""
 
     def serves(self, aggregate: Aggregate[Any] | None) -> bool:
         """Whether this aggregate's state can be had from it."""
@@ -45,21 +61,32 @@ class Tip:
     def after(self, pasts: Iterable[Past], kinds: Kinds) -> Tip:
         """Moved on by events, in order."""
         version, state, occurred_at, aggregate = self.version, self.state, self.occurred_at, self.aggregate
+        size = self.size
         for past in pasts:
             if version == 0:
                 aggregate = kinds.get(type(past.event)) or aggregate
                 state = aggregate.initial if aggregate else None
             if aggregate is not None:
                 state = aggregate.evolve(state, past.event)
-            version, occurred_at = past.version, past.occurred_at
-        return Tip(version, state, occurred_at, aggregate)
+            version, occurred_at, size = past.version, past.occurred_at, size + past.size
+        return Tip(version, state, occurred_at, aggregate, *_sized(state, size, self.measured_at))
 
     def left_in(self, state: Any, pasts: Sequence[Past], kinds: Kinds) -> Tip:
         """The same, by a decision's word on what the fold comes to. On a stream of something else its word does not count."""
         aggregate = kinds.get(type(pasts[0].event))
         if aggregate is None or (self.version > 0 and self.aggregate is not aggregate):
             return self.after(pasts, kinds)
-        return Tip(pasts[-1].version, state, pasts[-1].occurred_at, aggregate)
+        size = self.size + sum(past.size for past in pasts)
+        return Tip(pasts[-1].version, state, pasts[-1].occurred_at, aggregate, *_sized(state, size, self.measured_at))
+
+
+def _sized(state: Any, size: int, measured_at: int) -> tuple[int, int]:
+    """The size, and the one from which on it is measured. As it doubles in between, measuring costs little for each event."""
+    if size < measured_at:
+        return size, measured_at
+    measured = measured_size(state)
+    size = size if measured is None else min(size, STATE_BYTES + measured)
+    return size, max(MEASURED_FROM, 2 * size)
 
 
 @dataclass(slots=True, eq=False)
@@ -74,14 +101,25 @@ class Line:
     """The commands under way that write this stream, in order."""
     generation: int = 0
     """Counts how often the tip was taken away."""
+    lines: Lines | None = None
+    """Those that it counts among, while it does."""
+    size: int = 0
+    """For how many bytes it counts there."""
+
+    @property
+    def committed(self) -> bool:
+        """Whether the tip is known to be in the ledger."""
+        return self.tip is self.base
 
     def chain(self, ticket: Ticket, tip: Tip) -> None:
         self.pending.append(ticket)
         self.tip = tip
+        self._resized()
 
     def adopt(self, tip: Tip) -> None:
         """What was read from the ledger."""
         self.base = self.tip = tip
+        self._resized()
 
     def discard(self) -> None:
         self.tip = None
@@ -95,17 +133,27 @@ class Line:
                 self.base = tip
             else:
                 self.discard()
+        self._resized()
+
+    def _resized(self) -> None:
+        if self.lines is not None:
+            self.lines.count(self)
 
 
 Key: TypeAlias = tuple[UUID, UUID]
 
 
 class Lines:
-    """The lines of a process by (tenant, stream), at most `size` and those with commands under way."""
+    """The lines of a process by (tenant, stream): at most `most_bytes` of them, and those with commands under way.
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    What the least recently used take is given up first. The one used last stays, whatever it takes.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
         self._lines: OrderedDict[Key, Line] = OrderedDict()
+        self.size = 0
+        """About the bytes of memory that they take."""
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -115,10 +163,11 @@ class Lines:
 
     def keep(self, tenant_id: UUID, stream_id: UUID, line: Line) -> Line:
         """Bring a line back that was dropped meanwhile. The one that took its place, if any, is the better one."""
-        key = (tenant_id, stream_id)
-        kept = self._lines.setdefault(key, line)
-        self._lines.move_to_end(key)
-        self._trim()
+        kept = self._lines.get((tenant_id, stream_id))
+        if kept is None:
+            self._put((tenant_id, stream_id), line)
+            return line
+        self._lines.move_to_end((tenant_id, stream_id))
         return kept
 
     def line(self, tenant_id: UUID, stream_id: UUID) -> Line:
@@ -126,36 +175,61 @@ class Lines:
         key = (tenant_id, stream_id)
         line = self._lines.get(key)
         if line is None:
-            line = self._lines[key] = Line()
-            self._trim()
+            line = Line()
+            self._put(key, line)
         else:
             self._lines.move_to_end(key)
         return line
 
+    def count(self, line: Line) -> None:
+        """One of them has another size now."""
+        size = LINE_BYTES + max((tip.size for tip in (line.base, line.tip) if tip is not None), default=0)
+        self.size += size - line.size
+        line.size = size
+        if self.size > self._most:
+            self._trim()
+
+    def _put(self, key: Key, line: Line) -> None:
+        self._lines[key] = line
+        line.lines = self
+        self.count(line)
+
     def _trim(self) -> None:
         """Drop the least recently used, as long as nothing is under way there."""
-        while len(self._lines) > self._size:
+        spared = 0
+        while self.size > self._most and len(self._lines) > 1 and spared < MOST_SPARED:
             key, line = next(iter(self._lines.items()))
             if line.pending:
                 self._lines.move_to_end(key)
-                return
+                spared += 1
+                continue
             del self._lines[key]
+            self.size -= line.size
+            line.lines, line.size = None, 0
 
 
 class Owners:
-    """Holders of names, as last known; at most `size`."""
+    """Holders of names, as last known; at most `most_bytes` of them."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
         self._owners: OrderedDict[tuple[UUID, str, str], UUID] = OrderedDict()
+        self.size = 0
 
     def find(self, tenant_id: UUID, scope: str, name: str) -> UUID | None:
         return self._owners.get((tenant_id, scope, name))
 
     def put(self, tenant_id: UUID, scope: str, name: str, owner: UUID) -> None:
+        self.forget(tenant_id, scope, name)
         self._owners[tenant_id, scope, name] = owner
-        if len(self._owners) > self._size:
-            self._owners.popitem(last=False)
+        self.size += _name_size(scope, name)
+        while self.size > self._most and len(self._owners) > 1:
+            self.forget(*next(iter(self._owners)))
 
     def forget(self, tenant_id: UUID, scope: str, name: str) -> None:
-        self._owners.pop((tenant_id, scope, name), None)
+        if self._owners.pop((tenant_id, scope, name), None) is not None:
+            self.size -= _name_size(scope, name)
+
+
+def _name_size(scope: str, name: str) -> int:
+    return NAME_BYTES + getsizeof(scope) + getsizeof(name)

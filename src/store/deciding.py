@@ -1,25 +1,42 @@
-"""One run of a decision, from beginning to end, on what is at hand."""
+"""One run of a decision, from beginning to end, on what is at hand: read, decided, encoded."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from domain.facts import Decided, Refusal, View
+from pydantic_core import to_json
+
+from domain.envelope import Envelope
+from domain.facts import Decided, View
 from runtime.clock import Clock
+from store.append import Entry, NewEvent
+from store.cache import Kinds, Tip
+from store.codec import Codec, encode_envelope
 from store.command import Command
 from store.errors import OccurredBeforeLast, VersionMismatch
-from store.view import DecisionView, OwnerOf, TipOf
+from store.loader import Past
+from store.sizes import decoded_size
+from store.topics import topic_of
+from store.view import CommittedOf, DecisionView, OwnerOf, TipOf
 
 Decide: TypeAlias = Callable[[View], Decided]
 
 
-class Decision(NamedTuple):
-    """What a run read, and what it came to: facts (which may be none) or a refusal."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a run read, and what it came to: something to append (which may be no facts), or an error.
+
+    An error is whatever was raised: on states that are behind, or that do not belong together, that can be anything.
+    """
 
     view: DecisionView
-    decided: Decided
-    refusal: Refusal | None
+    decided: Decided = field(default_factory=Decided)
+    entry: Entry | None = None
+    left: dict[UUID, Tip] = field(default_factory=dict)
+    """The streams that it writes, as it leaves them."""
+    error: Exception | None = None
 
     @property
     def appends(self) -> bool:
@@ -30,24 +47,74 @@ class Decision(NamedTuple):
         return bool(decided.facts or names or work)
 
 
-def run(command: Command, decide: Decide, clock: Clock, new_id: Callable[[], UUID], tip_of: TipOf, owner_of: OwnerOf) -> Decision:
-    """Raises Need where something is not at hand."""
-    now = command.occurred_at or clock.now()
-    while True:
-        view = DecisionView(command.tenant_id, now, new_id, tip_of, owner_of)
-        try:
-            for stream_id, version in command.expect.items():
-                if view.version(stream_id) != version:
-                    raise VersionMismatch(path="If-Match")
-            decided = decide(view)
-            last = _last_occurred(view, decided)
-            if last is not None and last > now and command.occurred_at is not None:
-                raise OccurredBeforeLast(path="Gesta-Occurred-At")
-        except Refusal as refusal:
-            return Decision(view, Decided(), refusal)
-        if last is None or last <= now:
-            return Decision(view, decided, None)
-        now = last  # the clock is behind the stream: time does not run backwards there
+@dataclass(frozen=True)
+class Runs:
+    """Runs decisions; what they are made with is the process's."""
+
+    clock: Clock
+    new_id: Callable[[], UUID]
+    codec: Codec
+    kinds: Kinds
+
+    def run(
+        self,
+        command: Command,
+        command_id: UUID,
+        decide: Decide,
+        tip_of: TipOf,
+        owner_of: OwnerOf,
+        committed_of: CommittedOf = lambda _: True,
+    ) -> Decision:
+        """Raises Need where something is not at hand, and nothing else."""
+        now = command.occurred_at or self.clock.now()
+        while True:
+            view = DecisionView(command.tenant_id, now, self.new_id, tip_of, owner_of, committed_of)
+            try:
+                for stream_id, version in command.expect.items():
+                    if view.version(stream_id) != version:
+                        raise VersionMismatch(path="If-Match")
+                decided = decide(view)
+                last = _last_occurred(view, decided)
+                if last is not None and last > now and command.occurred_at is not None:
+                    raise OccurredBeforeLast(path="Gesta-Occurred-At")
+                if last is None or last <= now:
+                    return self._encoded(command, command_id, view, decided)
+            except Exception as error:
+                return Decision(view, error=error)
+            now = last  # the clock is behind the stream: time does not run backwards there
+
+    def _encoded(self, command: Command, command_id: UUID, view: DecisionView, decided: Decided) -> Decision:
+        """Encoding is a part of the decision: what cannot be stored may come of states that are behind, like any error."""
+        events: list[NewEvent] = []
+        pasts: dict[UUID, list[Past]] = {}
+        for fact in decided.facts:
+            data = self.codec.encode(fact.event)
+            topic = topic_of(type(fact.event))
+            events.append(NewEvent(fact.stream_id, topic, view.now, data))
+            past = pasts.setdefault(fact.stream_id, [])
+            version = view.touched[fact.stream_id].version + len(past) + 1
+            past.append(Past(version, view.now, fact.event, decoded_size(self.codec.opened(topic, data))))
+        left = {stream_id: self._left(view, decided, stream_id, past) for stream_id, past in pasts.items()}
+        entry = Entry(
+            command_id,
+            encode_envelope(_correlated(command.envelope, decided.correlation_id)),
+            events,
+            [(stream_id, tip.version) for stream_id, tip in view.touched.items()],
+            decided.claims,
+            decided.releases,
+            command.request_hash,
+            to_json(decided.result) if command.command_id is not None and decided.result is not None else None,
+            [(job, _to_bytes(job.input)) for job in decided.jobs],
+            [(fence, _to_bytes(fence.error)) for fence in decided.fences],
+            decided.dropped_jobs,
+            decided.timers,
+            decided.dropped_timers,
+        )
+        return Decision(view, decided, entry, left)
+
+    def _left(self, view: DecisionView, decided: Decided, stream_id: UUID, pasts: list[Past]) -> Tip:
+        tip, left = view.touched[stream_id], decided.left
+        return tip.left_in(left[stream_id], pasts, self.kinds) if stream_id in left else tip.after(pasts, self.kinds)
 
 
 def _last_occurred(view: DecisionView, decided: Decided) -> datetime | None:
@@ -57,3 +124,14 @@ def _last_occurred(view: DecisionView, decided: Decided) -> datetime | None:
         view.version(stream_id)  # written without having been read: an expectation all the same
     times = [view.touched[stream_id].occurred_at for stream_id in written]
     return max((moment for moment in times if moment is not None), default=None)
+
+
+def _correlated(envelope: Envelope, correlation_id: UUID | None) -> Envelope:
+    """The caller's own word on what belongs together goes before the decision's."""
+    if correlation_id is None or envelope.correlation_id is not None:
+        return envelope
+    return replace(envelope, correlation_id=correlation_id)
+
+
+def _to_bytes(value: Any) -> bytes | None:
+    return None if value is None else to_json(value)

@@ -1,24 +1,22 @@
 """The way of every command: decide on the state at hand, append, answer. One handler per process."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from domain.aggregates import AGGREGATES
-from domain.envelope import Envelope
 from domain.facts import Aggregate, Refusal
 from runtime.clock import Clock, SystemClock
 from runtime.ids import new_id as new_uuid7
-from store.append import Entry, NewEvent, Outcome
+from store.append import Outcome
 from store.cache import Line, Tip
-from store.codec import JSON, Codec, encode_envelope
+from store.codec import JSON, Codec
 from store.command import Command, Done
-from store.deciding import Decide, Decision, run
+from store.deciding import Decide, Decision, Runs
 from store.errors import (
     AppendFailed,
     ClaimTaken,
@@ -32,11 +30,10 @@ from store.errors import (
 )
 from store.evidence import Evidence
 from store.hints import EVENTS, Hints, hint_work
-from store.loader import KnownCommand, Loader, Past
+from store.loader import KnownCommand, Loader
 from store.queue import Limits
-from store.states import States
+from store.states import NOTHING_READ, States
 from store.ticket import Ticket
-from store.topics import topic_of
 from store.view import NeedOwner, NeedStream
 from store.writer import Writer
 
@@ -47,10 +44,13 @@ __all__ = ["Decide", "Handler", "Tuning", "open_handler"]
 
 @dataclass(frozen=True)
 class Tuning:
-    """`attempts`: how often a command is decided before it is given up as contended. `refusals`: recorded a second and tenant."""
+    """`cached_`: about the bytes of memory that states, and holders of names, may take in this process. What commands under way
+    need comes on top. `attempts`: how often a command is decided before it is given up as contended. `refusals`: recorded a
+    second and tenant.
+    """
 
-    cached_streams: int = 50_000
-    cached_owners: int = 50_000
+    cached_states: int = 256 << 20
+    cached_owners: int = 16 << 20
     attempts: int = 32
     refusals_rate: float = 10.0
     refusals_burst: int = 100
@@ -85,9 +85,9 @@ class Handler:
         self._hints = hints
         self._clock = clock or SystemClock()
         self._new_id = new_id
-        self._codec = codec
         kinds = {event: aggregate for aggregate in aggregates for event in aggregate.events}
-        self._states = States(loader, kinds, streams=tuning.cached_streams, owners=tuning.cached_owners)
+        self._runs = Runs(self._clock, new_id, codec, kinds)
+        self._states = States(loader, kinds, stream_bytes=tuning.cached_states, owner_bytes=tuning.cached_owners)
         self._attempts = tuning.attempts
         self._in_flight: set[tuple[UUID, UUID]] = set()
         self._evidence = Evidence(
@@ -163,25 +163,29 @@ class Handler:
 
     async def _append(self, command: Command, command_id: UUID, decide: Decide) -> Done:
         for _ in range(self._attempts):
-            decision = await self._decide(command, decide)
+            decision = await self._decide(command, command_id, decide)
             final = False
             if not decision.appends:
-                # Reached from what may be outdated, or never come true: final only if what is committed says the same.
-                decision, final = await self._decide_on_committed(command, decide, decision), True
-                if decision.refusal is not None:
-                    raise decision.refusal
+                # Reached from what may be outdated, never come true, or not belong together: final only if what is committed
+                # says the same. That goes for every error; what is a fault in us, on real states, is raised by those again.
+                decision, final = await self._decide_on_committed(command, command_id, decide, decision), True
+                if decision.error is not None:
+                    try:
+                        raise decision.error
+                    finally:
+                        del decision  # or its error, the error's frames and this one would keep each other
                 if decision.appends:
                     continue
                 if command.request_hash is None:
                     known = await self._known(command.tenant_id, command_id)
                     return Done(None, known.epoch, decision.decided.result)
-            ticket = self._submit(command, command_id, decision, chained=not final)
+            ticket = self._submit(command, decision, chained=not final)
             outcome = await ticket.settled()
             if outcome.verdict != "conflict":
                 return await self._done(command, decision, ticket, outcome)
         raise Contended
 
-    async def _decide(self, command: Command, decide: Decide) -> Decision:
+    async def _decide(self, command: Command, command_id: UUID, decide: Decide) -> Decision:
         """On the tips of this process. Nothing is awaited after the run that succeeds: the caller appends on those very tips."""
         tenant_id, states = command.tenant_id, self._states
         loaded: dict[UUID, Line] = {}  # so that what was loaded is not dropped before the next run
@@ -199,64 +203,50 @@ class Handler:
             cached = states.owners.find(tenant_id, scope, name)
             return cached is not None, cached
 
+        def committed_of(stream_id: UUID) -> bool:
+            line = states.lines.find(tenant_id, stream_id)
+            return line is not None and line.committed
+
         while True:
             try:
-                return run(command, decide, self._clock, self._new_id, tip_of, owner_of)
+                return self._runs.run(command, command_id, decide, tip_of, owner_of, committed_of)
             except NeedStream as need:
                 loaded[need.stream_id] = await states.load(tenant_id, need.stream_id, need.aggregate)
             except NeedOwner as need:
                 owners[need.scope, need.name] = await states.look_up(tenant_id, need.scope, need.name)
 
-    async def _decide_on_committed(self, command: Command, decide: Decide, earlier: Decision) -> Decision:
-        """On what the ledger holds after the predecessors that are under way; `earlier` says which streams to begin with."""
+    async def _decide_on_committed(self, command: Command, command_id: UUID, decide: Decide, earlier: Decision) -> Decision:
+        """On what the ledger holds after the predecessors that are under way; `earlier` says what to begin with.
+
+        All of it is read as of one moment: where more turns out to be needed, everything is read again together with that, so
+        that an approval is never seen beside its execution of another day.
+        """
         tenant_id, states = command.tenant_id, self._states
-        tips: dict[UUID, Tip] = {}
-        owners: dict[tuple[str, str], UUID | None] = {}
-
-        async def fetch(stream_id: UUID, aggregate: Aggregate[Any] | None) -> None:
-            tips[stream_id] = await states.read_after_pending(tenant_id, stream_id, aggregate)
-
-        known = [(stream, tip) for stream, tip in earlier.view.touched.items() if not earlier.view.minted(stream)]
-        await asyncio.gather(*[fetch(stream, tip.aggregate) for stream, tip in known])
+        view = earlier.view
+        wanted = {stream: tip.aggregate for stream, tip in view.touched.items() if not view.minted(stream)}
+        names, read = set(view.names), NOTHING_READ
         while True:
+            await states.settled(tenant_id, wanted)
+            read = await states.read_together(tenant_id, wanted, names, read)
+            tips, owners = read.tips, read.owners
             try:
-                return run(command, decide, self._clock, self._new_id, tips.get, lambda *name: (name in owners, owners.get(name)))
+                return self._runs.run(
+                    command, command_id, decide, tips.get, lambda *name, known=owners: (name in known, known.get(name))
+                )
             except NeedStream as need:
-                await fetch(need.stream_id, need.aggregate)
+                wanted[need.stream_id] = need.aggregate
             except NeedOwner as need:
-                owners[need.scope, need.name] = await states.look_up(tenant_id, need.scope, need.name)
+                names.add((need.scope, need.name))
 
-    def _submit(self, command: Command, command_id: UUID, decision: Decision, *, chained: bool) -> Ticket:
-        """Encode and enqueue. `chained`: decided on this process's tips, and so dependent on the commands that they stand for."""
-        view, decided = decision.view, decision.decided
-        tenant_id, now = command.tenant_id, view.now
-        events: list[NewEvent] = []
-        pasts: dict[UUID, list[Past]] = {}
-        for fact in decided.facts:
-            events.append(NewEvent(fact.stream_id, topic_of(type(fact.event)), now, self._codec.encode(fact.event)))
-            past = pasts.setdefault(fact.stream_id, [])
-            past.append(Past(view.touched[fact.stream_id].version + len(past) + 1, now, fact.event))
-        left = {stream_id: self._tip_left(decision, stream_id, past) for stream_id, past in pasts.items()}
-        entry = Entry(
-            command_id,
-            encode_envelope(_correlated(command.envelope, decided.correlation_id)),
-            events,
-            [(stream_id, tip.version) for stream_id, tip in view.touched.items()],
-            decided.claims,
-            decided.releases,
-            command.request_hash,
-            to_json(decided.result) if command.command_id is not None and decided.result is not None else None,
-            [(job, _to_bytes(job.input)) for job in decided.jobs],
-            [(fence, _to_bytes(fence.error)) for fence in decided.fences],
-            decided.dropped_jobs,
-            decided.timers,
-            decided.dropped_timers,
-        )
-        lines = [self._states.lines.find(tenant_id, stream_id) for stream_id in view.touched]
+    def _submit(self, command: Command, decision: Decision, *, chained: bool) -> Ticket:
+        """Enqueue. `chained`: decided on this process's tips, and so dependent on the commands that they stand for."""
+        tenant_id, entry = command.tenant_id, decision.entry
+        assert entry is not None, "an error is not submitted"
+        lines = [self._states.lines.find(tenant_id, stream_id) for stream_id in decision.view.touched]
         dependencies = {line.pending[-1] for line in lines if line and line.pending} if chained else ()
         written = [
             Written(line := self._states.lines.line(tenant_id, stream_id), tip, line.generation)
-            for stream_id, tip in left.items()
+            for stream_id, tip in decision.left.items()
         ]
         ticket = self._writer.submit(
             tenant_id, entry, tuple(dependencies), lambda ticket: self._settled(command, decision, written, ticket)
@@ -264,10 +254,6 @@ class Handler:
         for one in written:
             one.line.chain(ticket, one.tip)
         return ticket
-
-    def _tip_left(self, decision: Decision, stream_id: UUID, pasts: list[Past]) -> Tip:
-        tip, left, kinds = decision.view.touched[stream_id], decision.decided.left, self._states.kinds
-        return tip.left_in(left[stream_id], pasts, kinds) if stream_id in left else tip.after(pasts, kinds)
 
     def _settled(self, command: Command, decision: Decision, written: list[Written], ticket: Ticket) -> None:
         """The writer has an answer, whether or not the caller still waits for it: the cache follows the ledger."""
@@ -350,13 +336,6 @@ async def open_handler(
         await hints.aclose()
 
 
-def _correlated(envelope: Envelope, correlation_id: UUID | None) -> Envelope:
-    """The caller's own word on what belongs together goes before the decision's."""
-    if correlation_id is None or envelope.correlation_id is not None:
-        return envelope
-    return replace(envelope, correlation_id=correlation_id)
-
-
 def _earlier(command: Command, known: KnownCommand) -> Done:
     """What a repetition is answered."""
     if known.request_hash != command.request_hash:
@@ -366,7 +345,3 @@ def _earlier(command: Command, known: KnownCommand) -> Done:
 
 def _from_bytes(result: bytes | None) -> Any:
     return None if result is None else from_json(result)
-
-
-def _to_bytes(value: Any) -> bytes | None:
-    return None if value is None else to_json(value)

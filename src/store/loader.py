@@ -1,6 +1,7 @@
 """What a process reads to decide: streams' tails, owners of names, known commands.
 
-All that is asked for at a time goes in one query of each kind.
+All that is asked for at a time goes in one query, and commands in another. What is asked for as one question is answered as
+of one moment: streams that belong together are read at versions that belong together.
 
 A question joins an equal one only while that has not been sent, so that an answer is never older than its question.
 """
@@ -9,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -22,21 +24,21 @@ from store.arrays import Bigints, Texts, Uuids
 from store.codec import JSON, Codec
 from store.errors import LedgerUnavailable
 from store.link import Link
+from store.sizes import decoded_size
 from store.writer import RECONNECT_PAUSES
 
-SELECT_TAILS = """
-SELECT asked.n, e.version, e.occurred_at, e.topic, e.data
+# One statement for both, and so one snapshot: what is asked for together is told as of one moment.
+SELECT_STREAMS_AND_NAMES = """
+SELECT asked.n, e.version, e.occurred_at, e.topic, e.data, NULL::uuid AS owner
   FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) WITH ORDINALITY AS asked (tenant_id, stream_id, since, n)
  CROSS JOIN LATERAL (
        SELECT version, occurred_at, topic, data FROM ledger.events
         WHERE tenant_id = asked.tenant_id AND stream_id = asked.stream_id AND version >= asked.since) e
- ORDER BY asked.n, e.version
-"""
-
-SELECT_OWNERS = """
-SELECT asked.n, c.owner
+ UNION ALL
+SELECT asked.n, NULL, NULL, NULL, NULL, c.owner
   FROM unnest(%b::uuid[], %b::text[], %b::text[]) WITH ORDINALITY AS asked (tenant_id, scope, name, n)
   JOIN runtime.claims c ON c.tenant_id = asked.tenant_id AND c.scope = asked.scope AND c.name = asked.name
+ ORDER BY 1, 2
 """
 
 SELECT_COMMANDS = """
@@ -48,11 +50,20 @@ SELECT asked.n, h.epoch, k.command_id IS NOT NULL, k.request_hash, k.position, k
 
 
 class Past(NamedTuple):
-    """An event of a stream, as far as its fold is concerned."""
+    """An event of a stream, as far as its fold is concerned. `size`: about the bytes of memory that it takes."""
 
     version: int
     occurred_at: datetime
     event: Event
+    size: int = 0
+
+
+class Together(NamedTuple):
+    """What the ledger held of streams and of names, all at one moment, in the order in which they were asked for."""
+
+    tails: list[list[Past] | None]
+    """None: the stream does not reach the version that was named (a restore took it back)."""
+    owners: list[UUID | None]
 
 
 class KnownCommand(NamedTuple):
@@ -66,17 +77,12 @@ class KnownCommand(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class AskTail:
-    tenant_id: UUID
-    stream_id: UUID
-    since: int
+class AskStates:
+    """Of one ledger: the tails of streams since a version, and the owners of (scope, name)."""
 
-
-@dataclass(frozen=True, slots=True)
-class AskOwner:
     tenant_id: UUID
-    scope: str
-    name: str
+    streams: tuple[tuple[UUID, int], ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,10 @@ class AskCommand:
     command_id: UUID
 
 
-Question: TypeAlias = AskTail | AskOwner | AskCommand
+Question: TypeAlias = AskStates | AskCommand
 Rows: TypeAlias = list[tuple[Any, ...]]
+Found: TypeAlias = tuple[list[Rows], list[UUID | None]]
+"""The answer to AskStates: (version, occurred_at, topic, data) of each stream, in order, and the owners."""
 
 
 class Loader:
@@ -100,19 +108,20 @@ class Loader:
         self._something = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def tail(self, tenant_id: UUID, stream_id: UUID, after: int = 0) -> list[Past] | None:
-        """A stream's events above a version. None: the stream does not reach that version (a restore took it back)."""
-        rows = await self._ask(AskTail(tenant_id, stream_id, after))
-        if after:
-            if not rows or rows[0][1] != after:
-                return None
-            del rows[0]
-        return [Past(version, occurred_at, self._codec.decode(topic, data)) for _, version, occurred_at, topic, data in rows]
+    async def together(
+        self, tenant_id: UUID, streams: Sequence[tuple[UUID, int]], names: Sequence[tuple[str, str]] = ()
+    ) -> Together:
+        """The events of streams above a version of each, and the owners of names: all of it as of one moment."""
+        tails, owners = await self._ask(AskStates(tenant_id, tuple(streams), tuple(names)))
+        return Together(
+            [self._after(rows, version) for rows, (_, version) in zip(tails, streams, strict=True)],
+            list(owners),
+        )
 
     async def owner(self, tenant_id: UUID, scope: str, name: str) -> UUID | None:
         """Who holds a name."""
-        rows = await self._ask(AskOwner(tenant_id, scope, name))
-        return rows[0][1] if rows else None
+        (owner,) = (await self.together(tenant_id, (), ((scope, name),))).owners
+        return owner
 
     async def command(self, tenant_id: UUID, command_id: UUID) -> KnownCommand | None:
         """None: there is no such ledger."""
@@ -127,7 +136,19 @@ class Loader:
         for link in self._links:
             await link.close()
 
-    async def _ask(self, question: Question) -> Rows:
+    def _after(self, rows: Rows, version: int) -> list[Past] | None:
+        """The rows since a version as events above it."""
+        if version:
+            if not rows or rows[0][0] != version:
+                return None
+            rows = rows[1:]
+        return [self._past(*row) for row in rows]
+
+    def _past(self, version: int, occurred_at: datetime, topic: str, data: bytes) -> Past:
+        opened = self._codec.opened(topic, data)
+        return Past(version, occurred_at, self._codec.decode(topic, opened), decoded_size(opened))
+
+    async def _ask(self, question: Question) -> Any:
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._serve(link)) for link in self._links]
         answer = self._asked.get(question)
@@ -135,7 +156,7 @@ class Loader:
             answer = self._asked[question] = asyncio.get_running_loop().create_future()
             answer.add_done_callback(_retrieved)
             self._something.set()
-        return list(await asyncio.shield(answer))
+        return await asyncio.shield(answer)
 
     async def _serve(self, link: Link) -> None:
         while True:
@@ -162,23 +183,42 @@ class Loader:
             answer.set_exception(error)
 
     async def _answer(self, link: Link, asked: dict[Question, asyncio.Future[Any]]) -> None:
-        tails = [question for question in asked if isinstance(question, AskTail)]
-        owners = [question for question in asked if isinstance(question, AskOwner)]
+        states = [question for question in asked if isinstance(question, AskStates)]
         commands = [question for question in asked if isinstance(question, AskCommand)]
-        tenants = [Uuids([question.tenant_id for question in kind]) for kind in (tails, owners, commands)]
-        queries: tuple[tuple[str, Sequence[Question], list[Any]], ...] = (
-            (SELECT_TAILS, tails, [tenants[0], Uuids([q.stream_id for q in tails]), Bigints([q.since for q in tails])]),
-            (SELECT_OWNERS, owners, [tenants[1], Texts([q.scope for q in owners]), Texts([q.name for q in owners])]),
-            (SELECT_COMMANDS, commands, [tenants[2], Uuids([q.command_id for q in commands])]),
-        )
-        for query, questions, parameters in queries:
-            if questions:
-                answers: list[Rows] = [[] for _ in questions]
-                for row in await self._rows(link, query, parameters):
-                    answers[row[0] - 1].append(row)
-                for question, rows in zip(questions, answers, strict=True):
-                    if not asked[question].done():
-                        asked[question].set_result(rows)
+        if states:
+            for state, found in zip(states, await self._states(link, states), strict=True):
+                _tell(asked[state], found)
+        if commands:
+            for command, rows in zip(commands, await self._commands(link, commands), strict=True):
+                _tell(asked[command], rows)
+
+    async def _states(self, link: Link, asked: Sequence[AskStates]) -> list[Found]:
+        streams = [(question.tenant_id, *stream) for question in asked for stream in question.streams]
+        names = [(question.tenant_id, *name) for question in asked for name in question.names]
+        parameters = [
+            Uuids([tenant_id for tenant_id, _, _ in streams]),
+            Uuids([stream_id for _, stream_id, _ in streams]),
+            Bigints([since for _, _, since in streams]),
+            Uuids([tenant_id for tenant_id, _, _ in names]),
+            Texts([scope for _, scope, _ in names]),
+            Texts([name for _, _, name in names]),
+        ]
+        tails: list[Rows] = [[] for _ in streams]
+        owners: list[UUID | None] = [None for _ in names]
+        for row in await self._rows(link, SELECT_STREAMS_AND_NAMES, parameters):
+            if row[5] is None:
+                tails[row[0] - 1].append(row[1:5])
+            else:
+                owners[row[0] - 1] = row[5]
+        tail, holder = iter(tails), iter(owners)
+        return [(list(islice(tail, len(each.streams))), list(islice(holder, len(each.names)))) for each in asked]
+
+    async def _commands(self, link: Link, asked: Sequence[AskCommand]) -> list[Rows]:
+        parameters = [Uuids([question.tenant_id for question in asked]), Uuids([question.command_id for question in asked])]
+        answers: list[Rows] = [[] for _ in asked]
+        for row in await self._rows(link, SELECT_COMMANDS, parameters):
+            answers[row[0] - 1].append(row)
+        return answers
 
     async def _rows(self, link: Link, query: str, parameters: list[Any]) -> Rows:
         """Reading again does no harm, so a lost connection is simply opened again, for a while."""
@@ -204,6 +244,12 @@ async def _fetch(connection: AsyncConnection[Any], query: str, parameters: list[
     async with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
         await cursor.execute(query, parameters, prepare=True)
         return await cursor.fetchall()
+
+
+def _tell(answer: asyncio.Future[Any], what: Any) -> None:
+    """Whoever asked may have been cancelled."""
+    if not answer.done():
+        answer.set_result(what)
 
 
 def _retrieved(answer: asyncio.Future[Any]) -> None:

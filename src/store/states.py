@@ -1,21 +1,35 @@
 """The states that this process decides on: its cache in front of the loader."""
 
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from domain.facts import Aggregate
 from store.cache import Kinds, Line, Lines, Owners, Tip
 from store.loader import Loader
 
+Wanted: TypeAlias = Mapping[UUID, Aggregate[Any] | None]
+"""Streams, each with what it is to be read as; None: only how far it reaches is asked."""
+
+
+class Snapshot(NamedTuple):
+    """What the ledger held at one moment. Streams and names that belong together do so in here."""
+
+    tips: dict[UUID, Tip]
+    owners: dict[tuple[str, str], UUID | None]
+
+
+NOTHING_READ = Snapshot({}, {})
+
 
 class States:
     """Lines of streams and owners of names, read from the ledger where they are not at hand."""
 
-    def __init__(self, loader: Loader, kinds: Kinds, *, streams: int, owners: int) -> None:
+    def __init__(self, loader: Loader, kinds: Kinds, *, stream_bytes: int, owner_bytes: int) -> None:
         self._loader = loader
         self.kinds = kinds
-        self.lines = Lines(streams)
-        self.owners = Owners(owners)
+        self.lines = Lines(stream_bytes)
+        self.owners = Owners(owner_bytes)
 
     async def load(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> Line:
         """Have a line's tip read from the ledger, after everything under way on it is settled."""
@@ -25,40 +39,77 @@ class States:
         if line.tip is not None and line.tip.serves(aggregate):
             return line
         generation = line.generation
-        tip = await self._read_from(line.base, tenant_id, stream_id, aggregate)
+        (tip,) = (await self._read(tenant_id, {stream_id: (line.base, aggregate)}, ())).tips.values()
         if line.generation == generation and not line.pending and (line.tip is None or not line.tip.serves(aggregate)):
             line.adopt(tip)
         return line
 
     async def read(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> Tip:
         """What the ledger holds of a stream now. The line learns of it, if nothing is under way there."""
-        line = self.lines.line(tenant_id, stream_id)
-        tip = await self._read_from(line.base, tenant_id, stream_id, aggregate)
-        if not line.pending and (line.tip is None or line.tip.version < tip.version):
-            line.discard()
-            line.adopt(tip)
-        return tip
+        return (await self.read_together(tenant_id, {stream_id: aggregate})).tips[stream_id]
 
-    async def read_after_pending(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> Tip:
-        """The same, once the commands that are now under way on the stream are settled."""
-        line = self.lines.find(tenant_id, stream_id)
-        if line and line.pending:
-            await line.pending[-1].settled()
-        return await self.read(tenant_id, stream_id, aggregate)
+    async def read_together(
+        self, tenant_id: UUID, wanted: Wanted, names: Collection[tuple[str, str]] = (), earlier: Snapshot = NOTHING_READ
+    ) -> Snapshot:
+        """The same of streams and names, as of one moment. `earlier`: what was read before is read on from there."""
+        lines = {stream_id: self.lines.line(tenant_id, stream_id) for stream_id in wanted}
+        seen = {stream_id: line.tip for stream_id, line in lines.items()}
+        bases = {stream_id: (earlier.tips.get(stream_id, lines[stream_id].base), each) for stream_id, each in wanted.items()}
+        snapshot = await self._read(tenant_id, bases, names)
+        for stream_id, tip in snapshot.tips.items():
+            _learn(lines[stream_id], seen[stream_id], tip)
+        for (scope, name), owner in snapshot.owners.items():
+            self._remember(tenant_id, scope, name, owner)
+        return snapshot
+
+    async def settled(self, tenant_id: UUID, streams: Collection[UUID]) -> None:
+        """Until the commands that are now under way on these streams are settled."""
+        lines = [self.lines.find(tenant_id, stream_id) for stream_id in streams]
+        for last in [line.pending[-1] for line in lines if line and line.pending]:
+            await last.settled()
 
     async def look_up(self, tenant_id: UUID, scope: str, name: str) -> UUID | None:
         """Who holds a name now. A holder is remembered; that nobody holds it is not."""
         owner = await self._loader.owner(tenant_id, scope, name)
+        self._remember(tenant_id, scope, name, owner)
+        return owner
+
+    def _remember(self, tenant_id: UUID, scope: str, name: str, owner: UUID | None) -> None:
         if owner is None:
             self.owners.forget(tenant_id, scope, name)
         else:
             self.owners.put(tenant_id, scope, name, owner)
-        return owner
 
-    async def _read_from(self, base: Tip | None, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> Tip:
-        if base is not None and base.version > 0 and base.serves(aggregate):
-            pasts = await self._loader.tail(tenant_id, stream_id, base.version)
-            if pasts is not None:
-                return base.after(pasts, self.kinds)
-        pasts = await self._loader.tail(tenant_id, stream_id)
-        return Tip(aggregate=aggregate).after(pasts or (), self.kinds)
+    async def _read(
+        self,
+        tenant_id: UUID,
+        bases: Mapping[UUID, tuple[Tip | None, Aggregate[Any] | None]],
+        names: Collection[tuple[str, str]],
+    ) -> Snapshot:
+        """From these tips on, where there are any that serve; from the beginning where the ledger does not know them."""
+        start = {
+            stream_id: base if base is not None and base.version > 0 and base.serves(aggregate) else Tip(aggregate=aggregate)
+            for stream_id, (base, aggregate) in bases.items()
+        }
+        asked = list(names)
+        while True:
+            found = await self._loader.together(tenant_id, [(stream, tip.version) for stream, tip in start.items()], asked)
+            tails = dict(zip(start, found.tails, strict=True))
+            taken_back = [stream_id for stream_id, pasts in tails.items() if pasts is None]
+            if not taken_back:
+                break
+            for stream_id in taken_back:
+                start[stream_id] = Tip(aggregate=bases[stream_id][1])
+        tips = {stream_id: tip.after(tails[stream_id] or (), self.kinds) for stream_id, tip in start.items()}
+        return Snapshot(tips, dict(zip(asked, found.owners, strict=True)))
+
+
+def _learn(line: Line, seen: Tip | None, tip: Tip) -> None:
+    """A line's tip was read, and nothing is under way there. `seen`: the tip that it had when it was asked for; what took
+    that one's place meanwhile gives way to something newer only. The ledger's word counts also where it is shorter."""
+    if line.pending or line.tip is tip:
+        return
+    known = line.tip
+    if known is None or known.version < tip.version or (known is seen and known.version != tip.version):
+        line.discard()
+        line.adopt(tip)

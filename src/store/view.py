@@ -13,6 +13,8 @@ TipOf: TypeAlias = Callable[[UUID], Tip | None]
 """The tip of a stream, or None where it is not at hand."""
 OwnerOf: TypeAlias = Callable[[str, str], tuple[bool, UUID | None]]
 """Whether the owner of a name is at hand, and the owner."""
+CommittedOf: TypeAlias = Callable[[UUID], bool]
+"""Whether the tip of a stream is in the ledger, and not only what commands under way will make of it."""
 
 
 class Need(BaseException):
@@ -43,12 +45,14 @@ class DecisionView:
         new_id: Callable[[], UUID],
         tip_of: TipOf,
         owner_of: OwnerOf,
+        committed_of: CommittedOf = lambda _: True,
     ) -> None:
         self._tenant_id = tenant_id
         self._now = now
         self._new_id = new_id
         self._tip_of = tip_of
         self._owner_of = owner_of
+        self._committed_of = committed_of
         self._fresh: set[UUID] = set()
         self.touched: dict[UUID, Tip] = {}
         """Every stream that was read or is written, as it was found: the command's expectations."""
@@ -76,6 +80,9 @@ class DecisionView:
 
     def version(self, stream_id: UUID) -> int:
         return self._touch(stream_id, None).version
+
+    def committed(self, stream_id: UUID) -> bool:
+        return stream_id in self.touched and self._committed_of(stream_id)
 
     def owner(self, scope: str, name: str) -> UUID | None:
         known, owner = self._owner_of(scope, name)

@@ -10,8 +10,8 @@ from uuid import UUID
 import psycopg
 
 from domain.envelope import Envelope
-from domain.facts import Decided, Fact, NotFound, RuleViolation, View
-from domain.role import ROLE, RoleChanged, RoleCreated, RoleDeleted
+from domain.facts import Decided, Event, Fact, NotFound, RuleViolation, View
+from domain.role import ROLE, RoleChanged, RoleCreated
 from store.append import Entry, NewEvent
 from store.codec import JSON, encode_envelope
 from store.command import Command
@@ -120,7 +120,7 @@ def count_up(role_id: UUID) -> Callable[[View], Decided]:
     return decide
 
 
-def stored(stream_id: UUID, *events: RoleCreated | RoleChanged | RoleDeleted, **given: Any) -> Entry:
+def stored(stream_id: UUID, *events: Event, **given: Any) -> Entry:
     """An entry as another process would append it."""
     made = entry(**given)
     new = [NewEvent(stream_id, topic_of(type(event)), NOON, JSON.encode(event)) for event in events]

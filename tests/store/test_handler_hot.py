@@ -9,9 +9,10 @@ import pytest
 
 from domain.facts import Decided, Fact, NotFound, View
 from domain.role import ROLE, RoleChanged, RoleCreated, RoleDeleted
-from store.cache import Line, Lines, Tip
+from store.cache import LINE_BYTES, Line, Lines, Tip
 from store.handler import Tuning
 from store.queue import Limits
+from store.sizes import STATE_BYTES
 from tests.conftest import Database
 from tests.store.handling import (
     PATIENCE,
@@ -169,7 +170,7 @@ async def test_an_answer_lost_after_the_commit_is_no_conflict_with_oneself(
 
 async def test_a_small_cache_is_enough(database: Database, tenant: UUID) -> None:
     roles = [uuid4() for _ in range(20)]
-    async with running(database.system_url, tuning=Tuning(cached_streams=3)) as process:
+    async with running(database.system_url, tuning=Tuning(cached_states=5_000)) as process:
         for number in range(3):
             calls = [process.handler.handle(command(tenant), count_up(role_id)) for role_id in roles]
             done = await asyncio.wait_for(asyncio.gather(*calls), PATIENCE)
@@ -177,7 +178,7 @@ async def test_a_small_cache_is_enough(database: Database, tenant: UUID) -> None
 
 
 def test_the_cache_keeps_the_most_recently_used() -> None:
-    lines, tenant = Lines(2), uuid4()
+    lines, tenant = Lines(2 * (LINE_BYTES + STATE_BYTES)), uuid4()
     a, b, c = uuid4(), uuid4(), uuid4()
     for stream_id in (a, b, a, c):
         lines.line(tenant, stream_id).adopt(Tip())

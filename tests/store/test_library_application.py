@@ -79,6 +79,9 @@ class RepositoryView:
     def version(self, stream_id: UUID) -> int:
         return self.versions[stream_id]
 
+    def committed(self, stream_id: UUID) -> bool:  # noqa: ARG002
+        return True
+
     def owner(self, scope: str, name: str) -> UUID | None:  # noqa: ARG002
         return None
 
