@@ -29,13 +29,14 @@ next, and after one that took all there was. A hint that was lost costs no more 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a worker asks for. `seconds` of a lease."""
+    """What a worker asks for. `seconds` of a lease; `key_id`: the API key that asks, and to which reports are bound."""
 
     tenant_id: UUID
     types: tuple[str, ...]
     most: int
     seconds: float
     worker_id: str
+    key_id: UUID | None = None
 
 
 @dataclass(eq=False)
@@ -151,7 +152,15 @@ class JobDesk:
         nothing = self._looking(wish)
 
         async def ask(connection: Connection) -> tuple[list[LeasedJob], float | None]:
-            found = await jobs.lease(connection, wish.types, wish.most, wish.seconds, wish.worker_id, tenant_id=wish.tenant_id)
+            found = await jobs.lease(
+                connection,
+                wish.types,
+                wish.most,
+                wish.seconds,
+                wish.worker_id,
+                tenant_id=wish.tenant_id,
+                for_key=wish.key_id,
+            )
             if found:
                 await self._lapse_hints.leased(connection, wish.seconds)
                 if len(found) < wish.most:

@@ -1,7 +1,8 @@
 """What is due: timers whose moment has come, and leases that have expired.
 
 All tenants are served in turn, so that a backlog of one, failing or not, does not delay what another has due. What failed is
-not due before its `retry_at` (`store.failures`). All moments are the database's. Connections are in autocommit.
+not due before its `retry_at` (`store.failures`); what is a suspended tenant's is not due until it is reactivated. All moments
+are the database's. Connections are in autocommit.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ WITH due AS (
     SELECT tenant_id, id, due_at, kind, execution_id, activation_id, greatest(due_at, retry_at) AS moment
       FROM runtime.timers
      WHERE greatest(due_at, retry_at) <= (SELECT clock_timestamp()) AND kind = ANY (%(kinds)s)
+       AND tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
      ORDER BY greatest(due_at, retry_at)
      LIMIT %(window)s
 ), in_turn AS (
@@ -38,13 +40,15 @@ WITH RECURSIVE tenants AS (
     UNION ALL
     SELECT (SELECT t.tenant_id FROM runtime.timers t WHERE t.tenant_id > tenants.tenant_id ORDER BY t.tenant_id LIMIT 1)
       FROM tenants WHERE tenants.tenant_id IS NOT NULL
+), served AS (
+    SELECT tenant_id FROM tenants WHERE tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
 ), now AS MATERIALIZED (SELECT clock_timestamp() AS moment), in_turn AS (
     SELECT due.*, row_number() OVER (PARTITION BY due.tenant_id ORDER BY due.moment, due.id) AS turn
-      FROM tenants CROSS JOIN now CROSS JOIN LATERAL (
+      FROM served CROSS JOIN now CROSS JOIN LATERAL (
            SELECT t.tenant_id, t.id, t.due_at, t.kind, t.execution_id, t.activation_id,
                   greatest(t.due_at, t.retry_at) AS moment
              FROM runtime.timers t
-            WHERE t.tenant_id = tenants.tenant_id AND greatest(t.due_at, t.retry_at) <= now.moment AND t.kind = ANY (%(kinds)s)
+            WHERE t.tenant_id = served.tenant_id AND greatest(t.due_at, t.retry_at) <= now.moment AND t.kind = ANY (%(kinds)s)
             ORDER BY greatest(t.due_at, t.retry_at)
             LIMIT %(limit)s) due
 )
@@ -52,8 +56,11 @@ SELECT 0, tenant_id, id, due_at, kind, execution_id, activation_id FROM in_turn 
 """
 
 SECONDS_TO_TIMER = """
-SELECT extract(epoch FROM min(greatest(due_at, retry_at)) - clock_timestamp())::float8
-  FROM runtime.timers WHERE kind = ANY (%s)
+SELECT extract(epoch FROM greatest(due_at, retry_at) - clock_timestamp())::float8
+  FROM runtime.timers
+ WHERE kind = ANY (%s) AND tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
+ ORDER BY greatest(due_at, retry_at)
+ LIMIT 1
 """
 
 SELECT_EXPIRED_LEASES = """
@@ -61,6 +68,7 @@ WITH expired AS (
     SELECT tenant_id, id, fence, type, execution_id, activation_id, task_id, greatest(lease_until, retry_at) AS moment
       FROM runtime.jobs
      WHERE state = 'leased' AND greatest(lease_until, retry_at) <= (SELECT clock_timestamp())
+       AND tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
      ORDER BY greatest(lease_until, retry_at)
      LIMIT %(window)s
 ), in_turn AS (
@@ -70,8 +78,11 @@ SELECT tenant_id, id, fence, type, execution_id, activation_id, task_id FROM in_
 """
 
 SECONDS_TO_EXPIRY = """
-SELECT extract(epoch FROM min(greatest(lease_until, retry_at)) - clock_timestamp())::float8
-  FROM runtime.jobs WHERE state = 'leased'
+SELECT extract(epoch FROM greatest(lease_until, retry_at) - clock_timestamp())::float8
+  FROM runtime.jobs
+ WHERE state = 'leased' AND tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
+ ORDER BY greatest(lease_until, retry_at)
+ LIMIT 1
 """
 
 

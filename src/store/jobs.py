@@ -22,9 +22,9 @@ NOBODY = UUID(int=0)
 """The cursor that begins with the first tenant."""
 
 LEASE = """
-SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, execution_id, activation_id, task_id
+SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, execution_id, activation_id, task_id, %b::uuid
   FROM runtime.lease_jobs(%b::text[], %b::int, %b::double precision, %b::text, %b::uuid, %b::uuid,
-                          %b::int, %b::uuid[])
+                          %b::int, %b::uuid[], %b::uuid)
 """
 
 # As strict as a fence: a lease that has run out is not brought back to life.
@@ -69,7 +69,7 @@ UPDATE runtime.jobs j
 """
 
 SELECT_LEASED = """
-SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, execution_id, activation_id, task_id
+SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, execution_id, activation_id, task_id, leased_by
   FROM runtime.jobs
  WHERE tenant_id = %s AND id = %s AND state = 'leased'
 """
@@ -137,6 +137,8 @@ class LeasedJob:
     execution_id: UUID | None
     activation_id: UUID | None
     task_id: UUID | None
+    leased_by: UUID | None = None
+    """The API key that leased it, and alone may report on it; None: a worker of this product's own."""
 
     @property
     def lease(self) -> "Lease":
@@ -187,14 +189,15 @@ async def lease(
     after_tenant: UUID = NOBODY,
     reserved: int = 0,
     held_by: Collection[UUID] = (),
+    for_key: UUID | None = None,
 ) -> list[LeasedJob]:
     """At most so many ready jobs. Of all tenants in turn, beginning after `after_tenant`, or of one. Each goes to one worker.
 
     The last `reserved` of them go to tenants that are given nothing else and are not in `held_by`, to each one of a type.
     """
     async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
-        turns = (tenant_id, after_tenant, reserved, list(held_by))
-        await cursor.execute(LEASE, (list(types), most, lease_seconds, worker_id, *turns), prepare=True)
+        turns = (tenant_id, after_tenant, reserved, list(held_by), for_key)
+        await cursor.execute(LEASE, (for_key, list(types), most, lease_seconds, worker_id, *turns), prepare=True)
         return [_leased(row) for row in await cursor.fetchall()]
 
 

@@ -250,3 +250,29 @@ async def test_a_job_that_was_given_up_is_listed_and_retried(
     assert noted(caplog, "job.retry")["resource_id"] == job["id"]
     assert (await asyncio.wait_for(waiting, 10))["attempt"] == 1
     assert (await acme.admin.post(f"/jobs/{job['id']}/retry")).status_code == 404
+
+
+async def test_reports_are_for_the_key_that_leased_the_job(acme: Tenant, worker: Client) -> None:
+    """Another key of the tenant that guesses the fence is told the same as one that shows a wrong fence."""
+    await start(acme)
+    job = await leased(worker)
+    other = await acme.service("jobs:work")
+    reports = [("heartbeat", None), ("release", None), ("complete", {"output": 1}), ("fail", {"error": {"type": "Broken"}})]
+    for _ in range(2):
+        for verb, body in reports:
+            refused = await report(other, job, verb, body)
+            assert (refused.status_code, refused.json()["code"]) == (409, "lease_lost"), verb
+        (item,) = (await other.post("/jobs/report", {"reports": [{"id": job["id"], "fence": job["fence"]}]})).json()["items"]
+        assert item["problem"]["code"] == "lease_lost"
+        assert (await report(worker, job, "heartbeat")).status_code == 200
+    assert (await report(worker, job, "complete", {"output": 1})).status_code == 200
+
+
+async def test_a_lease_is_known_by_its_key_in_another_process(gesta: Gesta, acme: Tenant, worker: Client) -> None:
+    """What a process has not leased itself is read from the row."""
+    await start(acme)
+    job = await leased(worker)
+    stranger = await acme.service("jobs:work")
+    async with serving(gesta.database) as other:
+        assert (await report(Client(other, stranger.token), job, "complete", {"output": 1})).status_code == 409
+        assert (await report(Client(other, worker.token), job, "complete", {"output": 1})).status_code == 200

@@ -108,7 +108,9 @@ async def lease(call: Calling, body: Ask) -> Response:
     for number, type in enumerate(body.types):
         if type.startswith(OWN):
             raise Problem.at(f"/types/{number}", "reserved", f"Types of jobs that begin with {OWN} are Gesta's own.")
-    wish = Wish(call.tenant_id, tuple(dict.fromkeys(body.types)), body.max, body.lease_seconds, body.worker_id)
+    wish = Wish(
+        call.tenant_id, tuple(dict.fromkeys(body.types)), body.max, body.lease_seconds, body.worker_id, call.session.key_id
+    )
     async with _leaving(call.request) as gone:
         found = await call.services.desk.lease(wish, body.wait_seconds, gone, lambda: _may_work(call))
     if found:
@@ -214,12 +216,12 @@ async def _report(
 
 
 async def _held(call: Calling, id: UUID, fence: int) -> LeasedJob | None:
-    """A job that an external worker holds, or held, by this token. What is Gesta's own is nobody's to touch."""
+    """A job that was leased with the caller's key by this token; its lease may be lost by now. Others' jobs are not theirs."""
     lease = Lease(call.tenant_id, id, fence)
     job = call.services.desk.handed_out(lease)
     if job is None:
         job = await call.services.system_pool.read(lambda connection: jobs.leased(connection, call.tenant_id, id))
-    if job is None or job.lease != lease or job.type.startswith(OWN):
+    if job is None or job.lease != lease or job.leased_by != call.session.key_id or job.type.startswith(OWN):
         return None
     return job
 
