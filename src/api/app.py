@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -12,12 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import event_feed, job_desk, openapi, problems
-from api import waiter as tables
+from api import openapi, problems
 from api.asgi import Edge
 from api.event_feed import EventFeed
 from api.job_desk import JobDesk
-from api.listener import Listener, listening
 from api.metrics import Metrics
 from api.problems import Problem
 from api.reads import Reads
@@ -35,7 +33,9 @@ from runtime.clock import Clock, SystemClock
 from runtime.pools import open_pool
 from store.errors import LedgerBusy, LedgerUnavailable
 from store.handler import open_handler
-from store.hints import look_everywhere
+from store.notifications.channels import EVENTS, JOBS, PROJECTED
+from store.notifications.listening import Notifications
+from store.notifications.sending import look_everywhere
 
 SYSTEM_CONNECTIONS = 4
 EXPECTED = (Problem, Refusal, Unreadable, RequestValidationError, HTTPException, LedgerBusy, LedgerUnavailable, OperationalError)
@@ -55,9 +55,15 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
         async with system.connection() as connection:
             await look_everywhere(connection)  # a predecessor that was killed could not say what it had written
         desk, feed = JobDesk(system), EventFeed()
-        hearing = {tables.CHANNEL: waiter.hear, job_desk.CHANNEL: desk.hear, event_feed.CHANNEL: feed.hear}
-        listener = Listener(addresses.listen, "gesta api (listening)", hearing)
-        async with open_handler(addresses.system, clock=clock, heard=listener.hear) as handler, listening(listener):
+        notifications = Notifications(addresses.listen, "gesta api (listening)", (EVENTS, JOBS, PROJECTED))
+        async with (
+            open_handler(addresses.system, clock=clock, heard=notifications.hear) as handler,
+            AsyncExitStack() as stack,
+        ):
+            stack.enter_context(notifications.subscribed(EVENTS, feed.hear, feed.look_everywhere))
+            stack.enter_context(notifications.subscribed(JOBS, desk.hear, desk.look_everywhere))
+            stack.enter_context(notifications.subscribed(PROJECTED, waiter.hear, waiter.look_everywhere))
+            await stack.enter_async_context(notifications.listening())
             yield Services(
                 clock=clock,
                 engine=Engine(CelEvaluator()),

@@ -2,12 +2,8 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from uuid import UUID
-
-from store.hints import EVENTS
-
-CHANNEL = EVENTS
 
 
 class EventFeed:
@@ -30,22 +26,18 @@ class EventFeed:
             if not followers:
                 del self._followers[tenant_id]
 
-    def hear(self, payload: str) -> None:
-        """Hints on `CHANNEL`. The payload lists tenants; an empty one stands for many."""
-        if not payload:
-            self._wake_all()
-            return
-        for name in payload.split(","):
-            with suppress(ValueError):
-                for grown in self._followers.get(UUID(name), ()):
-                    grown.set()
+    def hear(self, tenant_id: UUID) -> None:
+        """A ledger has grown."""
+        for grown in self._followers.get(tenant_id, ()):
+            grown.set()
 
     def release(self) -> None:
         """Let everybody go, now and from now on: the process is about to stop."""
         self.closing = True
-        self._wake_all()
+        self.look_everywhere()
 
-    def _wake_all(self) -> None:
+    def look_everywhere(self) -> None:
+        """Any may have."""
         for followers in self._followers.values():
             for grown in followers:
                 grown.set()

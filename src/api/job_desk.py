@@ -7,18 +7,17 @@ a moment after a look that took all there was need not look again before there i
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import inf
 from uuid import UUID
 
 from runtime.pools import Connection, Pool
 from store import jobs
-from store.hints import JOBS
 from store.jobs import Lease, LeasedJob
-from store.lapse_hints import LapseHints
+from store.notifications.channels import JobsReady
+from store.notifications.sending import LeaseNotices
 
-CHANNEL = JOBS
 MOST_REMEMBERED = 10_000
 LEAST_PAUSE = 0.001
 """Seconds, so that a job whose moment is now is not looked for twice in it."""
@@ -66,7 +65,7 @@ class JobDesk:
         self._places: dict[UUID, list[_Place]] = {}
         self._nothing: dict[UUID, dict[tuple[str, ...], _Nothing]] = {}
         self._handed_out: dict[Lease, LeasedJob] = {}
-        self._lapse_hints = LapseHints()
+        self._lease_notices = LeaseNotices()
         self._closing = False
 
     def handed_out(self, lease: Lease) -> LeasedJob | None:
@@ -125,19 +124,17 @@ class JobDesk:
             return is_soon
         return not self._closing
 
-    def hear(self, payload: str) -> None:
-        """Hints on `CHANNEL`: tenant:type of jobs, a tenant's alone for all its types; an empty one stands for many."""
-        if not payload:
-            self._nothing.clear()
-            for places in self._places.values():
-                _wake_each_type(places)
-            return
-        for name in payload.split(","):
-            tenant, _, type = name.partition(":")
-            with suppress(ValueError):
-                self._expect(UUID(tenant), type)
-                places = self._places.get(UUID(tenant), [])
-                _wake_one(places, type) if type else _wake_each_type(places)
+    def hear(self, ready: JobsReady) -> None:
+        """There may be jobs of a tenant."""
+        self._expect(ready.tenant_id, ready.type)
+        places = self._places.get(ready.tenant_id, [])
+        _wake_one(places, ready.type) if ready.type else _wake_each_type(places)
+
+    def look_everywhere(self) -> None:
+        """There may be jobs of any."""
+        self._nothing.clear()
+        for places in self._places.values():
+            _wake_each_type(places)
 
     def release(self) -> None:
         """Let everybody go, now and from now on: the process is about to stop."""
@@ -162,7 +159,7 @@ class JobDesk:
                 for_key=wish.key_id,
             )
             if found:
-                await self._lapse_hints.leased(connection, wish.seconds)
+                await self._lease_notices.leased(connection, wish.seconds)
                 if len(found) < wish.most:
                     nothing.until = now() + TAKEN_SECONDS
             if found or not look_ahead:

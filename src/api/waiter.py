@@ -1,11 +1,11 @@
 """One waiter for all requests of a process that wait for the tables: fed by hints, silent when nobody waits.
 
-The projector says `gesta_projected` after each flush. A hint wakes a round: one query for everybody who waits. A hint can be
+The projector notifies after each flush. That wakes a round: one query for everybody who waits. A notification can be
 lost, so a rare round runs without one, but only while somebody waits.
 """
 
 import asyncio
-import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ from uuid import UUID
 import psycopg
 
 from runtime.pools import Connection, Pool
+from runtime.supervision import stop, supervise
 
-CHANNEL = "gesta_projected"
 SWEEP_SECONDS = 0.25
 
 SELECT_PROGRESS = """
@@ -34,8 +34,6 @@ SELECT wanted.tenant_id, wanted.id
        SELECT status FROM projections.workflow_executions WHERE tenant_id = wanted.tenant_id AND id = wanted.id OFFSET 0) e
  WHERE e.status IN ('completed', 'failed', 'cancelled')
 """
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,8 @@ class _Waiting:
     """Who waits, by what for. Several requests may wait for the same."""
 
     futures: dict[Hashable, set[asyncio.Future[None]]] = field(default_factory=dict)
+    tenants: Counter[UUID] = field(default_factory=Counter)
+    """Whose tables are waited for, and by how many."""
 
     def of(self, kind: type) -> list[Any]:
         return [wish for wish in self.futures if isinstance(wish, kind)]
@@ -88,24 +88,33 @@ class Waiter:
         for wish in list(self._waiting.futures):
             self._waiting.grant(wish)
 
-    async def _wait(self, wish: Hashable, seconds: float) -> bool:
+    async def _wait(self, wish: "_Reached | _Ended", seconds: float) -> bool:
         if self._closing:
             return True
         future = asyncio.get_running_loop().create_future()
         self._waiting.futures.setdefault(wish, set()).add(future)
+        self._waiting.tenants[wish.tenant_id] += 1
         self._wake.set()  # what was flushed since the caller looked has had its hint already
         try:
             done, _ = await asyncio.wait([future], timeout=seconds)
             return bool(done)
         finally:
+            self._waiting.tenants[wish.tenant_id] -= 1
+            if not self._waiting.tenants[wish.tenant_id]:
+                del self._waiting.tenants[wish.tenant_id]
             others = self._waiting.futures[wish]
             others.discard(future)
             if not others:
                 del self._waiting.futures[wish]
 
-    def hear(self, payload: str) -> None:
-        """Hints on `CHANNEL`. The payload lists tenants; an empty one stands for many."""
-        if any(not payload or str(wish.tenant_id) in payload for wish in self._waiting.of(_Reached) + self._waiting.of(_Ended)):
+    def hear(self, tenant_id: UUID) -> None:
+        """A tenant's tables have moved on."""
+        if tenant_id in self._waiting.tenants:
+            self._wake.set()
+
+    def look_everywhere(self) -> None:
+        """Anybody's may have."""
+        if self._waiting.tenants:
             self._wake.set()
 
     async def run(self) -> None:
@@ -114,11 +123,7 @@ class Waiter:
             with suppress(TimeoutError):  # then it is time for a sweep
                 await asyncio.wait_for(self._wake.wait(), SWEEP_SECONDS if self._waiting.futures else None)
             self._wake.clear()
-            try:
-                await self._round()
-            except psycopg.OperationalError as error:
-                logger.warning("Nobody could be woken: %s", error, extra={"action": "wait_for_tables"})
-                await asyncio.sleep(SWEEP_SECONDS)
+            await self._round()
 
     async def _round(self) -> None:
         positions, ends = self._waiting.of(_Reached), self._waiting.of(_Ended)
@@ -145,10 +150,9 @@ class Waiter:
 async def open_waiter(pool: Pool) -> AsyncIterator[Waiter]:
     """A waiter that serves for as long as this is open. `pool` looks as gesta_system; what it hears, others must tell it."""
     waiter = Waiter(pool)
-    task = asyncio.create_task(waiter.run())
+    task = supervise("waiter", waiter.run, expected=(psycopg.OperationalError,))
     try:
         yield waiter
     finally:
         waiter.release()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await stop(task)

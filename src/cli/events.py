@@ -25,7 +25,6 @@ FoldOption = Annotated[bool, typer.Option("--fold", help="Show what each event c
 
 PORTION = 500
 LATEST = 20
-LOOK_AGAIN_SECONDS = 10.0
 SECRETS = frozenset({"secret_hash"})
 
 
@@ -78,18 +77,23 @@ async def _show(url: str, tenant: str | None, stream: UUID | None, after: int, f
 async def _tail(url: str, listen_url: str, tenant: str | None, stream: UUID | None, after: int | None) -> None:
     from cli.ledgers import ledgers
     from runtime.pools import connect
+    from store.notifications.channels import EVENTS
+    from store.notifications.listening import Notifications
+    from store.notifications.waking import wait
     from store.reading import heads
 
-    async with connect(url, name="gesta events") as conn, connect(listen_url, name="gesta events (listening)") as listening:
-        await listening.execute("LISTEN gesta_events")
-        tops = await heads(conn)
-        seen = {of: max(top.position - LATEST, 0) if after is None else after for of, top in tops.items()}
-        while True:
-            for ledger in await ledgers(conn, tenant):  # one that was opened meanwhile is followed from its beginning
-                position = seen.get(ledger.tenant_id, 0)
-                seen[ledger.tenant_id] = await _print_after(conn, ledger.tenant_id, stream, position)
-            async for _ in listening.notifies(timeout=LOOK_AGAIN_SECONDS, stop_after=1):
-                pass
+    grown = asyncio.Event()
+    notifications = Notifications(listen_url, "gesta events (listening)", (EVENTS,))
+    with notifications.subscribed(EVENTS, lambda _tenant_id: grown.set(), grown.set):
+        async with connect(url, name="gesta events") as conn, notifications.listening():
+            tops = await heads(conn)
+            seen = {of: max(top.position - LATEST, 0) if after is None else after for of, top in tops.items()}
+            while True:
+                grown.clear()
+                for ledger in await ledgers(conn, tenant):  # one that was opened meanwhile is followed from its beginning
+                    position = seen.get(ledger.tenant_id, 0)
+                    seen[ledger.tenant_id] = await _print_after(conn, ledger.tenant_id, stream, position)
+                await wait(grown, None)
 
 
 async def _print_after(conn: "Connection", tenant_id: UUID, stream: UUID | None, after: int) -> int:

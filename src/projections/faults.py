@@ -11,6 +11,9 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor
 
+from store.notifications.channels import EVENTS
+from store.notifications.sending import notify
+
 FIRST_INTERVAL = timedelta(seconds=1)
 LONGEST_INTERVAL = timedelta(minutes=5)
 LONGEST_TEXT = 2000
@@ -36,8 +39,6 @@ RETRY = """
 UPDATE runtime.projection_faults SET retry_at = %(now)s
  WHERE %(tenant)s::uuid IS NULL OR tenant_id = %(tenant)s RETURNING tenant_id
 """
-
-HINT = "SELECT pg_notify('gesta_events', %(payload)s)"
 
 
 class Fault(NamedTuple):
@@ -97,4 +98,4 @@ async def retry(conn: AsyncConnection[Any], now: datetime, tenant_id: UUID | Non
 
 async def hint(conn: AsyncConnection[Any]) -> None:
     """Have the projector look at everything."""
-    await conn.execute(HINT, {"payload": ""})
+    await notify(conn, EVENTS)

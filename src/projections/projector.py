@@ -7,13 +7,14 @@ slots (advisory locks) only keep two projectors from doing the same work twice.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg import OperationalError
+from psycopg import InterfaceError, OperationalError
 from psycopg.errors import DeadlockDetected, ProgramLimitExceeded
 
 from domain.envelope import PLATFORM, RecordedEvent
@@ -22,15 +23,20 @@ from projections import faults, freshness
 from projections.faults import Fault
 from projections.flush import Batch, flush
 from projections.freshness import Lag, LostRace
-from projections.hints import Hints, listen, notify_projected
 from projections.portions import BYTES, SMALL, Size, Span, loads, measure, read
 from projections.situation import Situation, look
 from projections.slots import Slots, slot_of
+from projections.wanted import Wanted
 from runtime import plans
 from runtime.clock import Clock, SystemClock
 from runtime.errors import OperatorError
 from runtime.pools import Connection, connect
+from runtime.supervision import stop as end
+from runtime.supervision import supervise
 from store.codec import JSON, Codec
+from store.notifications.channels import EVENTS, PROJECTED
+from store.notifications.listening import Notifications
+from store.notifications.sending import notify
 from store.reading import decode_rows
 
 logger = logging.getLogger(__name__)
@@ -38,7 +44,8 @@ logger = logging.getLogger(__name__)
 REST_SECONDS = 0.02
 """The longest pause after what was projected. A busy projector rests as long as it worked: what comes meanwhile is written
 together, at a fraction of the cost; the first event after a quiet time waits for nothing."""
-RECONNECT_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+OUT_OF_REACH = (OperationalError, InterfaceError, OperatorError, ConnectionError)
+"""What the database's absence looks like. It is waited out."""
 
 
 class Progress(NamedTuple):
@@ -82,45 +89,47 @@ class Projector:
             await self._catch_up(conn, tenant_ids, None)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Project until told to stop. Comes back by itself after a lost connection."""
-        failures = 0
-        while not stop.is_set():
-            try:
-                async with self._connections() as (conn, hints):
-                    failures = 0
-                    await self._serve(conn, hints, stop)
-            except (OperationalError, OperatorError, ConnectionError) as error:
-                delay = RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)]
-                failures += 1
-                logger.warning("Lost the database: %s", error, extra={"action": "projector.reconnect", "seconds": delay})
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), delay)
+        """Project until told to stop. What ends it unexpectedly, such as a lost connection, has it begin again."""
+        wanted, slots = Wanted(self._sweep_seconds), Slots()
 
-    @asynccontextmanager
-    async def _connections(self) -> AsyncIterator[tuple[Connection, Hints]]:
-        hints = Hints(Slots())
-        async with (
-            connect(self._url, name="gesta projector") as conn,
-            connect(self._listen_url, name="gesta projector (listening)") as listening,
-        ):
-            listener = asyncio.create_task(listen(listening, hints, conn.info.backend_pid, self._sweep_seconds))
-            try:
-                yield conn, hints
-            finally:
-                listener.cancel()
-                await asyncio.gather(listener, return_exceptions=True)
+        async def take_slots(conn: Connection) -> None:
+            if await slots.take(conn):
+                wanted.add_all()
 
-    async def _serve(self, conn: Connection, hints: Hints, stop: asyncio.Event) -> None:
+        def moved(tenant_id: UUID) -> None:
+            """Whoever waits for the platform may go on."""
+            if tenant_id == PLATFORM and self._waiting:
+                wanted.add()
+
+        listening = "gesta projector (listening)"
+        notifications = Notifications(self._listen_url, listening, (EVENTS, PROJECTED), upkeep=take_slots)
+        with ExitStack() as subscribed:
+            subscribed.enter_context(notifications.subscribed(EVENTS, lambda tenant_id: wanted.add([tenant_id]), wanted.add_all))
+            subscribed.enter_context(notifications.subscribed(PROJECTED, moved, partial(moved, PLATFORM)))
+            async with notifications.listening():
+                serve = partial(self._serve, wanted, slots, stop)
+                projecting = supervise("projector", serve, expected=OUT_OF_REACH, until=stop)
+                try:
+                    await projecting
+                finally:
+                    await end(projecting)
+
+    async def _serve(self, wanted: Wanted, slots: Slots, stop: asyncio.Event) -> None:
+        async with connect(self._url, name="gesta projector") as conn:
+            wanted.add_all()
+            await self._serve_on(conn, wanted, slots, stop)
+
+    async def _serve_on(self, conn: Connection, wanted: Wanted, slots: Slots, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         known = await faults.faults(conn)
         while not stop.is_set():
-            wanted = await hints.wait(stop, self._seconds_to_retry(known))
+            tenants = await wanted.wait(stop, self._seconds_to_retry(known))
             if stop.is_set():
                 return
-            if wanted is not None:
-                wanted |= self._waiting
+            if tenants is not None:
+                tenants |= self._waiting
             begun = loop.time()
-            known = await self._catch_up(conn, wanted, hints.slots)
+            known = await self._catch_up(conn, tenants, slots)
             await asyncio.sleep(min(loop.time() - begun, REST_SECONDS))
 
     def _seconds_to_retry(self, known: dict[UUID, Fault]) -> float | None:
@@ -154,7 +163,8 @@ class Projector:
         try:
             unfinished = await self._advance(conn, flusher, seen, mine, standing)
         finally:
-            await notify_projected(conn, flusher.moved)
+            if flusher.moved:
+                await notify(conn, PROJECTED, *map(str, flusher.moved))
         if known or flusher.faulty:
             known = await faults.faults(conn)
         return Progress(flusher.moved, unfinished, known)

@@ -13,8 +13,9 @@ from psycopg import AsyncConnection
 
 from projections import faults, freshness
 from projections.freshness import LostRace
-from projections.hints import notify_projected
 from runtime.errors import OperatorError
+from store.notifications.channels import PROJECTED
+from store.notifications.sending import notify
 
 SELECT = """
 SELECT position, reason, error, skipped_at FROM runtime.projection_skips WHERE tenant_id = %(tenant)s ORDER BY position
@@ -76,4 +77,4 @@ async def skip(conn: AsyncConnection[Any], tenant_id: UUID, position: int, reaso
         await freshness.advance(conn, {tenant_id: position - 1}, {tenant_id: Passed(*row)})
         await faults.clear(conn, [tenant_id])
         await faults.hint(conn)
-        await notify_projected(conn, [tenant_id])
+        await notify(conn, PROJECTED, str(tenant_id))

@@ -5,20 +5,21 @@
     await stop(task)
 
 The function given is called again after each unexpected end, so what it needs to remember it keeps elsewhere. It is done when
-it returns, and ends when its task is cancelled. A failure is logged once, with its traceback, for as long as the same keeps
-coming; the pauses between attempts double. A task that fails time and again is named by `failing`.
+it returns, or fails once it is asked to stop, and ends when its task is cancelled. A failure is logged once, with its traceback,
+for as long as the same keeps coming; the pauses between attempts double. A task that fails time and again is named by `failing`.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from runtime import counters
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0
 """Seconds before a task that failed is begun again; doubled each time."""
-HEALTHY_AFTER = 20.0
+HEALTHY_AFTER = 10.0
 """Seconds of life after which a task counts as recovered, and its pause begins anew. More than the longest pause."""
 LASTING_AFTER = 10.0
 """Seconds between the first failure and the latest after which it is for others to know."""
@@ -47,9 +48,12 @@ Expected = tuple[type[Exception], ...]
 """Errors that are no fault of ours, such as those of a database out of reach: they are logged in one line."""
 
 
-def supervise(name: str, run: Run, *, expected: Expected = ()) -> asyncio.Task[None]:
-    """A task that runs this until it returns or is cancelled. `name`: one of few, because it is a label of the metric."""
-    return asyncio.create_task(_keep_running(name, run, expected), name=name)
+def supervise(name: str, run: Run, *, expected: Expected = (), until: asyncio.Event | None = None) -> asyncio.Task[None]:
+    """A task that runs this until it returns or is cancelled. `name`: one of few, because it is a label of the metric.
+
+    `until`: once it is set, what fails is not begun again.
+    """
+    return asyncio.create_task(_keep_running(name, run, expected, until or asyncio.Event()), name=name)
 
 
 async def stop(*tasks: asyncio.Task[None] | None) -> None:
@@ -65,7 +69,7 @@ def failing(for_seconds: float = LASTING_AFTER) -> list[Failing]:
     return [one for one in _failing.values() if one.latest - one.since >= for_seconds]
 
 
-async def _keep_running(name: str, run: Run, expected: Expected) -> None:
+async def _keep_running(name: str, run: Run, expected: Expected, until: asyncio.Event) -> None:
     here, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert here is not None
     pause = FIRST_PAUSE
@@ -87,10 +91,18 @@ async def _keep_running(name: str, run: Run, expected: Expected) -> None:
             if here not in _failing:
                 pause = FIRST_PAUSE
             _failed(here, name, failure, loop.time(), expected, pause)
-            await asyncio.sleep(pause)
+            if await _is_set(until, pause):
+                return
             pause = min(pause * 2, LONGEST_PAUSE)
     finally:
         _failing.pop(here, None)
+
+
+async def _is_set(event: asyncio.Event, seconds: float) -> bool:
+    """Whether it is, by the end of so many seconds."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
 
 
 def _failed(task: asyncio.Task[None], name: str, error: BaseException, now: float, expected: Expected, pause: float) -> None:

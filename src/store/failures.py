@@ -14,8 +14,9 @@ from psycopg.rows import class_row, tuple_row
 from pydantic_core import from_json, to_json
 
 from store.due import DueTimer
-from store.hints import JOBS, LEASES, NOTIFY, TIMERS
 from store.jobs import Connection, Lease
+from store.notifications.channels import JOBS, LEASES, TIMERS
+from store.notifications.sending import notify
 
 FIRST_INTERVAL, LONGEST_INTERVAL = "1 second", "5 minutes"
 LONGEST_TEXT = 2_000
@@ -177,8 +178,8 @@ async def retry_now(conn: Connection, *, tenant_id: UUID | None = None, id: UUID
             await cursor.execute(statement, given)
             found += [row[0] for row in await cursor.fetchall()]
     if found:
-        channels = [JOBS, TIMERS, LEASES]
-        await conn.execute(NOTIFY, (channels, [""] * len(channels)))
+        for channel in (JOBS, TIMERS, LEASES):
+            await notify(conn, channel)
     return found
 
 

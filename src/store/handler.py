@@ -29,8 +29,9 @@ from store.errors import (
     UnknownLedger,
 )
 from store.evidence import Evidence
-from store.hints import EVENTS, Hints, hint_work
 from store.loader import KnownCommand, Loader
+from store.notifications.channels import EVENTS
+from store.notifications.sending import Notifier, notify_work
 from store.queue import Limits
 from store.states import NOTHING_READ, States
 from store.ticket import Ticket
@@ -71,7 +72,7 @@ class Handler:
         self,
         writer: Writer,
         loader: Loader,
-        hints: Hints | None = None,
+        notifier: Notifier | None = None,
         *,
         clock: Clock | None = None,
         new_id: Callable[[], UUID] = new_uuid7,
@@ -82,7 +83,7 @@ class Handler:
         tuning = tuning or Tuning()
         self._writer = writer
         self._loader = loader
-        self._hints = hints
+        self._notifier = notifier
         self._clock = clock or SystemClock()
         self._new_id = new_id
         kinds = {event: aggregate for aggregate in aggregates for event in aggregate.events}
@@ -269,8 +270,8 @@ class Handler:
                 self._states.owners.put(tenant_id, claim.scope, claim.name, claim.owner)
             if decided.facts:
                 self._hint(tenant_id)
-            if self._hints is not None:
-                hint_work(self._hints, tenant_id, decided)
+            if self._notifier is not None:
+                notify_work(self._notifier, tenant_id, decided)
             return
         for scope, name in decision.view.names:
             self._states.owners.forget(tenant_id, scope, name)
@@ -308,8 +309,8 @@ class Handler:
         return known
 
     def _hint(self, tenant_id: UUID) -> None:
-        if self._hints is not None:
-            self._hints.touch(EVENTS, str(tenant_id))
+        if self._notifier is not None:
+            self._notifier.notify(EVENTS, str(tenant_id))
 
 
 @asynccontextmanager
@@ -325,15 +326,15 @@ async def open_handler(
 ) -> AsyncIterator[Handler]:
     """A handler with connections of its own (`url`: a login as gesta_system). At the end what was submitted is settled.
 
-    `heard`: what this process hints at to others, told to itself (see `store.hints`).
+    `heard`: what this process says to others, told to itself (`Notifications.hear`).
     """
-    writer, loader, hints = Writer(url, limits), Loader(url, codec), Hints(url, heard)
+    writer, loader, notifier = Writer(url, limits), Loader(url, codec), Notifier(url, heard)
     try:
-        yield Handler(writer, loader, hints, clock=clock, new_id=new_id, codec=codec, tuning=tuning)
+        yield Handler(writer, loader, notifier, clock=clock, new_id=new_id, codec=codec, tuning=tuning)
     finally:
         await writer.aclose()
         await loader.aclose()
-        await hints.aclose()
+        await notifier.aclose()
 
 
 def _earlier(command: Command, known: KnownCommand) -> Done:

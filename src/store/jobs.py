@@ -15,6 +15,8 @@ from psycopg.rows import class_row, tuple_row
 from pydantic_core import from_json
 
 from domain.facts import Json, NotFound
+from store.notifications.channels import JOBS, job_name
+from store.notifications.sending import notify, notify_lease
 
 Connection: TypeAlias = AsyncConnection[Any]
 
@@ -117,9 +119,6 @@ DELETE FROM runtime.commands
         ORDER BY created_at LIMIT %s)
 """
 
-NOTIFY_JOBS = "SELECT pg_notify('gesta_jobs', %s)"
-NOTIFY_LEASES = "SELECT pg_notify('gesta_leases', %s)"
-
 
 @dataclass(frozen=True, slots=True)
 class LeasedJob:
@@ -215,7 +214,7 @@ async def heartbeats(conn: Connection, leases: Sequence[Lease], seconds: float |
             await cursor.execute(HEARTBEAT_FOR, (*_columns(leases), seconds), prepare=True)
         kept = await cursor.fetchall()
     if seconds is not None and any(shortened for *_, shortened in kept):
-        await hint_lapse(conn, seconds)
+        await notify_lease(conn, seconds)
     return {Lease(*row[:3]): row[3] for row in kept}
 
 
@@ -223,20 +222,15 @@ async def give_back(conn: Connection, leases: Sequence[Lease]) -> None:
     """Leave jobs that were not begun to others. Leases that are lost are passed over."""
     async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
         await cursor.execute(GIVE_BACK, _columns(leases))
-        names = {f"{tenant_id}:{type}" for tenant_id, type in await cursor.fetchall()}
+        names = {job_name(tenant_id, type) for tenant_id, type in await cursor.fetchall()}
     for name in names:
-        await conn.execute(NOTIFY_JOBS, (name,))
+        await notify(conn, JOBS, name)
 
 
 async def surrender(conn: Connection, leases: Sequence[Lease]) -> None:
     """Let leases of jobs that were begun run out now. Leases that are lost are passed over."""
     await conn.execute(SURRENDER, _columns(leases), binary=True)
-    await hint_lapse(conn, 0)
-
-
-async def hint_lapse(conn: Connection, seconds: float) -> None:
-    """Say that a lease may run out in so many seconds from now. On this connection, so that it outlives who says it."""
-    await conn.execute(NOTIFY_LEASES, (f"{seconds:.3f}",))
+    await notify_lease(conn, 0)
 
 
 async def leased(conn: Connection, tenant_id: UUID, job_id: UUID) -> LeasedJob | None:
@@ -273,7 +267,7 @@ async def retry_dead(conn: Connection, tenant_id: UUID, job_id: UUID) -> None:
         row = await cursor.fetchone()
     if row is None:
         raise NoSuchDeadJob
-    await conn.execute(NOTIFY_JOBS, (f"{tenant_id}:{row[0]}",))
+    await notify(conn, JOBS, job_name(tenant_id, row[0]))
 
 
 async def hasten(conn: Connection, tenant_id: UUID, job_id: UUID) -> None:
@@ -282,7 +276,7 @@ async def hasten(conn: Connection, tenant_id: UUID, job_id: UUID) -> None:
         await cursor.execute(HASTEN, (tenant_id, job_id))
         row = await cursor.fetchone()
     if row is not None:
-        await conn.execute(NOTIFY_JOBS, (f"{tenant_id}:{row[0]}",))
+        await notify(conn, JOBS, job_name(tenant_id, row[0]))
 
 
 async def counts(conn: Connection) -> dict[tuple[str, str], int]:

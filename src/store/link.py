@@ -39,6 +39,11 @@ class Link:
             return True
         return False
 
+    def cut(self) -> None:
+        """End what is under way on it, which then fails: the server may not answer any more."""
+        if self._connection is not None:
+            connecting.cut(self._connection)
+
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:

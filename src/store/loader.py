@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
@@ -20,6 +21,7 @@ from psycopg.rows import tuple_row
 
 from domain.facts import Event
 from runtime import plans
+from runtime.supervision import stop, supervise
 from store.arrays import Bigints, Texts, Uuids
 from store.codec import JSON, Codec
 from store.errors import LedgerUnavailable
@@ -129,9 +131,7 @@ class Loader:
         return KnownCommand(*rows[0][1:]) if rows else None
 
     async def aclose(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(*self._tasks)
         _fail(self._asked, LedgerUnavailable())
         for link in self._links:
             await link.close()
@@ -150,7 +150,7 @@ class Loader:
 
     async def _ask(self, question: Question) -> Any:
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._serve(link)) for link in self._links]
+            self._tasks = [supervise("loader", partial(self._serve, link)) for link in self._links]
         answer = self._asked.get(question)
         if answer is None:
             answer = self._asked[question] = asyncio.get_running_loop().create_future()

@@ -12,11 +12,13 @@ batch that the database refuses is sent again one command at a time, so that onl
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 import psycopg
 from psycopg.errors import LockNotAvailable
 
+from runtime.supervision import stop, supervise
 from store.append import Entry, Outcome, read_outcomes, send_append
 from store.errors import AppendFailed, LedgerBusy, LedgerUnavailable, StoreError
 from store.link import Link
@@ -63,8 +65,8 @@ class Writer:
         if self._unsettled >= self.limits.queue or len(ledger.waiting) >= self.limits.queue_per_ledger:
             raise LedgerBusy(f"{len(ledger.waiting)} commands are waiting for this ledger, {self._unsettled} in all")
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._serve(link)) for link in self._lanes]
-            self._tasks += [asyncio.create_task(self._serve_held(link)) for link in self._waiting_lanes]
+            self._tasks = [supervise("writer", partial(self._serve, link)) for link in self._lanes]
+            self._tasks += [supervise("waiting writer", partial(self._serve_held, link)) for link in self._waiting_lanes]
 
         def settled(ticket: Ticket) -> None:
             self._unsettled -= 1
@@ -86,9 +88,7 @@ class Writer:
         self._closing = True
         if self._unsettled:
             await self._all_settled.wait()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(*self._tasks)
         for link in self._lanes + self._waiting_lanes:
             await link.close()
 

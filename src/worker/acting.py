@@ -14,7 +14,7 @@ from engine.plans import Engine
 from runtime.pools import Pool
 from store.command import Command, Done
 from store.handler import Handler
-from store.wakeups import Wakeups
+from store.notifications.listening import Notifications
 
 OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 """What the database's absence looks like from a pool. It is waited out."""
@@ -27,7 +27,7 @@ class Acting:
     handler: Handler
     engine: Engine
     pool: Pool
-    wakeups: Wakeups
+    notifications: Notifications
     worker_id: str
 
     async def do(

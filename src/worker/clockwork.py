@@ -22,7 +22,7 @@ from store import failures, jobs
 from store.due import DueTimer, ExpiredLease
 from store.errors import LeaseLost, LedgerBusy, LedgerUnavailable
 from store.jobs import Connection
-from store.wakeups import wait
+from store.notifications.waking import wait
 from worker.acting import OUT_OF_REACH, Acting
 
 log = logging.getLogger(__name__)

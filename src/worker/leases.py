@@ -18,11 +18,13 @@ from pydantic_core import PydanticSerializationError
 
 from domain.facts import Decided, Fence, NotForThisRelease, Refusal
 from runtime.failpoints import failpoint
+from runtime.supervision import stop as end
+from runtime.supervision import supervise
 from store import failures, jobs
 from store.errors import Contended, LeaseLost, StoreError
 from store.jobs import Lease, LeasedJob
-from store.lapse_hints import LapseHints
-from store.wakeups import wait
+from store.notifications.sending import LeaseNotices
+from store.notifications.waking import jobs_ready, setting_at, wait
 from worker.acting import OUT_OF_REACH, Acting
 
 log = logging.getLogger(__name__)
@@ -83,7 +85,7 @@ class Leases:
         """Whether at the last look there was no more room for tenants that hold jobs here: they may have more to lease."""
         self._ended_so_far = 0
         self._after_tenant = jobs.NOBODY
-        self._lapse_hints = LapseHints()
+        self._lease_notices = LeaseNotices()
 
     @property
     def running(self) -> int:
@@ -92,23 +94,23 @@ class Leases:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Lease and run until told to stop; then let what runs come to its end."""
-        heartbeat = asyncio.create_task(self._keep_alive())
+        heartbeats = supervise("heartbeats", self._keep_alive)
         try:
-            with self._acting.wakeups.jobs(self._runners, self._has_its_part) as woken:
+            with jobs_ready(self._acting.notifications, self._runners, self._has_its_part) as woken, setting_at(stop, woken):
                 self._woken = woken
-                stopping = asyncio.create_task(self._wake_at(stop))
-                while not stop.is_set():
-                    woken.clear()
-                    await self._fill(stop)
-                stopping.cancel()
+                leasing = supervise("leasing", partial(self._fill_on, stop), until=stop)
+                try:
+                    await leasing
+                finally:
+                    await end(leasing)
             await self._drain()
         finally:
-            heartbeat.cancel()
-            await asyncio.gather(heartbeat, return_exceptions=True)
+            await end(heartbeats)
 
-    async def _wake_at(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._woken.set()
+    async def _fill_on(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._woken.clear()
+            await self._fill(stop)
 
     async def _fill(self, stop: asyncio.Event) -> None:
         """Lease as much as there is room for, and wait until it is worth looking again."""
@@ -141,7 +143,7 @@ class Leases:
                 await jobs.give_back(connection, [job.lease for job in leased])
                 return 0
             if leased:
-                await self._lapse_hints.leased(connection, leasing.lease)
+                await self._lease_notices.leased(connection, leasing.lease)
             self._begin(leased)
             self._full = len(leased) >= free - reserved
             if self._full and self._ended_so_far > ended_before:

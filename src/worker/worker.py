@@ -4,7 +4,8 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 
 from engine.nodes.ai_agent import JOB as AI
 from engine.plans import Engine
@@ -12,8 +13,11 @@ from engine.work import CONTINUE
 from runtime.clock import Clock
 from runtime.ids import new_id
 from runtime.pools import open_pool
+from runtime.supervision import stop as end
+from runtime.supervision import supervise
 from store.handler import open_handler
-from store.wakeups import Wakeups
+from store.notifications.listening import Notifications
+from store.notifications.waking import CHANNELS, leases_ending, setting_at, timers_set
 from worker.acting import Acting
 from worker.ai_runner import ProvidersOf, ai_runner
 from worker.clockwork import fire_timers, forget_commands, lapse_leases, turn_by_turn
@@ -34,22 +38,24 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, and until what runs then has come to its end."""
-        acting = self.acting
-        with acting.wakeups.timers() as timers_set, acting.wakeups.lapses() as lapsing:
-            listening = asyncio.create_task(acting.wakeups.run())
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for turn, woken in (
-                        (fire_timers, timers_set),
-                        (lapse_leases, lapsing),
-                        (forget_commands, asyncio.Event()),
-                    ):
-                        group.create_task(turn_by_turn(acting, turn, woken, stop))
-                        group.create_task(_wake(woken, stop))
-                    group.create_task(self.leases.run(stop))
-            finally:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+        acting, notifications = self.acting, self.acting.notifications
+        with ExitStack() as stack:
+            turns = (
+                (fire_timers, stack.enter_context(timers_set(notifications))),
+                (lapse_leases, stack.enter_context(leases_ending(notifications))),
+                (forget_commands, asyncio.Event()),
+            )
+            for _, woken in turns:
+                stack.enter_context(setting_at(stop, woken))
+            async with notifications.listening():
+                maintenance = [
+                    supervise(turn.__name__, partial(turn_by_turn, acting, turn, woken, stop), until=stop)
+                    for turn, woken in turns
+                ]
+                try:
+                    await asyncio.gather(self.leases.run(stop), *maintenance)
+                finally:
+                    await end(*maintenance)
 
 
 @asynccontextmanager
@@ -65,23 +71,15 @@ async def open_worker(
     clock: Clock | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker with connections of its own. `url`: as gesta_system; `listen_url`: the same, direct, where `url` is a pooler's."""
-    wakeups = Wakeups(listen_url or url)
-    try:
-        async with (
-            open_pool(url, name="gesta worker", size=CONNECTIONS) as pool,
-            open_handler(url, clock=clock, heard=wakeups.hear) as handler,
-        ):
-            acting = Acting(handler, engine, pool, wakeups, worker_id or name_of_process())
-            yield Worker(acting, providers, tasks or {}, leasing or Leasing())
-    finally:
-        await wakeups.aclose()
+    notifications = Notifications(listen_url or url, "gesta worker (listening)", CHANNELS)
+    async with (
+        open_pool(url, name="gesta worker", size=CONNECTIONS) as pool,
+        open_handler(url, clock=clock, heard=notifications.hear) as handler,
+    ):
+        acting = Acting(handler, engine, pool, notifications, worker_id or name_of_process())
+        yield Worker(acting, providers, tasks or {}, leasing or Leasing())
 
 
 def name_of_process() -> str:
     """Which worker it was: host, process, and a word that no other start of it shares."""
     return f"{socket.gethostname()}:{os.getpid()}:{new_id().hex[-8:]}"
-
-
-async def _wake(woken: asyncio.Event, stop: asyncio.Event) -> None:
-    await stop.wait()
-    woken.set()

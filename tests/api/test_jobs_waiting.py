@@ -11,6 +11,7 @@ import pytest
 from api.job_desk import JobDesk, Wish
 from runtime.pools import Pool, open_pool
 from store.jobs import LeasedJob
+from store.notifications.channels import JobsReady
 from tests.api.conftest import Client, Gesta, Tenant, platform_key, projecting, serving
 from tests.api.working import lease, leased, report, run_sql, start
 from tests.conftest import Database
@@ -119,8 +120,8 @@ async def test_a_hint_wakes_one_and_a_full_hand_wakes_the_next(gesta: Gesta, acm
         await desk.looked(5)
         for _ in range(2):
             await start(acme)
-        desk.hear(f"{acme.id}:other")
-        desk.hear(f"{acme.id}:resize-image")
+        desk.hear(JobsReady(acme.id, "other"))
+        desk.hear(JobsReady(acme.id, "resize-image"))
         done = 0
         while done < 2:
             await asyncio.wait([task for task in waiting if not task.done()], return_when=asyncio.FIRST_COMPLETED)
@@ -139,10 +140,10 @@ async def test_who_asks_a_moment_after_a_look_does_not_look_again_before_there_i
         assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
         await desk.looked(1)
         await start(acme)
-        desk.hear(f"{acme.id}:other")
+        desk.hear(JobsReady(acme.id, "other"))
         assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
         await desk.looked(1)
-        desk.hear(f"{acme.id}:resize-image")
+        desk.hear(JobsReady(acme.id, "resize-image"))
         assert len(await desk.lease(wish(acme.id), 60, stays, unasked)) == 1
         await desk.looked(2)
 
@@ -167,7 +168,7 @@ async def test_a_hint_that_comes_during_a_look_is_not_forgotten(gesta: Gesta, ac
     class Hinted(Counting):
         def _looking(self, wish: Wish) -> Any:
             nothing = super()._looking(wish)
-            self.hear(f"{acme.id}:resize-image")
+            self.hear(JobsReady(acme.id, "resize-image"))
             return nothing
 
     async with open_pool(gesta.database.system_url, name="test", size=1) as pool:

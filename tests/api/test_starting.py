@@ -4,7 +4,7 @@ import asyncio
 
 from psycopg import AsyncConnection
 
-from store.hints import EVENTS, JOBS, TIMERS
+from store.notifications.channels import EVENTS, JOBS, TIMERS
 from tests.api.conftest import platform_key, serving
 from tests.conftest import Database
 
@@ -14,7 +14,7 @@ async def test_a_starting_api_says_what_a_killed_one_could_not(database: Databas
     await platform_key(database)
     async with asyncio.timeout(60), await AsyncConnection.connect(database.system_url, autocommit=True) as listener:
         for channel in (EVENTS, JOBS, TIMERS):
-            await listener.execute(f"LISTEN {channel}")
+            await listener.execute(f"LISTEN {channel.name}")
         async with serving(database):
             said = [hint async for hint in listener.notifies(stop_after=3)]
-    assert [(hint.channel, hint.payload) for hint in said] == [(EVENTS, ""), (JOBS, ""), (TIMERS, "")]
+    assert [(hint.channel, hint.payload) for hint in said] == [(EVENTS.name, ""), (JOBS.name, ""), (TIMERS.name, "")]

@@ -90,21 +90,27 @@ async def test_it_is_told_only_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_pauses_grow_up_to_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
     paused: list[float] = []
-    enough = asyncio.Event()
 
-    async def pause(seconds: float) -> None:
+    async def pause(_until: asyncio.Event, seconds: float) -> bool:
         paused.append(seconds)
-        if len(paused) == 6:
-            enough.set()
-            await asyncio.Event().wait()
+        return len(paused) == 6
 
     async def run() -> None:
         raise ValueError("always")
 
     monkeypatch.setattr(supervision, "FIRST_PAUSE", 1.0)
     monkeypatch.setattr(supervision, "LONGEST_PAUSE", 10.0)
-    monkeypatch.setattr(asyncio, "sleep", pause)
-    task = supervise("work", run)
-    await within_a_minute(enough)
+    monkeypatch.setattr(supervision, "_is_set", pause)
+    await asyncio.wait_for(supervise("work", run), 60)
     assert paused == [1, 2, 4, 8, 10, 10]
-    await stop(task)
+
+
+async def test_what_is_asked_to_stop_is_not_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "FIRST_PAUSE", 3600.0)
+    until = asyncio.Event()
+    task = supervise("work", Work([ValueError("and then there is a long pause")]).run, until=until)
+    async with asyncio.timeout(60):
+        while not failing(0):  # noqa: ASYNC110 - it says so nowhere else
+            await asyncio.sleep(0)
+        until.set()
+        await task

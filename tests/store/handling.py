@@ -16,8 +16,8 @@ from store.append import Entry, NewEvent
 from store.codec import JSON, encode_envelope
 from store.command import Command
 from store.handler import Handler, Tuning
-from store.hints import Hints
 from store.loader import Loader
+from store.notifications.sending import Notifier
 from store.queue import Limits
 from store.topics import topic_of
 from store.writer import Writer
@@ -54,13 +54,13 @@ class Process:
         self.clock = StillClock()
         self.writer = Writer(writer_url, limits)
         self.loader = Loader(url)
-        self.hints = Hints(url)
-        self.handler = Handler(self.writer, self.loader, self.hints, clock=self.clock, tuning=tuning)
+        self.notifier = Notifier(url)
+        self.handler = Handler(self.writer, self.loader, self.notifier, clock=self.clock, tuning=tuning)
 
     async def aclose(self) -> None:
         await asyncio.wait_for(self.writer.aclose(), PATIENCE)
         await self.loader.aclose()
-        await self.hints.aclose()
+        await self.notifier.aclose()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let the others run until it holds."""

@@ -10,17 +10,18 @@ from psycopg import AsyncConnection
 from api.job_desk import JobDesk, Wish
 from domain.facts import Json
 from runtime.pools import open_pool
-from store import wakeups
 from store.jobs import LeasedJob
+from store.notifications import waking
+from store.notifications.waking import leases_ending
 from tests.conftest import Database
-from tests.store.test_lapse_hints import said
+from tests.store.test_lease_notices import said
 from tests.worker.house import LONG_RETRY, PATIENCE, House, at_work, house, steps, worker_of
 from worker.acting import Acting
 from worker.clockwork import lapse_leases, turn_by_turn
 from worker.leases import Leasing
 
 SHORT = 0.3
-LISTENS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN gesta_leases'"
+LISTENS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN \"gesta_leases\"'"
 LATE = """
 SELECT extract(epoch FROM recorded_at - %s::timestamptz)::float8 FROM ledger.events WHERE topic = 'activation.retried.v1'
 """
@@ -28,7 +29,7 @@ SELECT extract(epoch FROM recorded_at - %s::timestamptz)::float8 FROM ledger.eve
 
 @pytest.fixture(autouse=True)
 def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeups, "SWEEP_SECONDS", 3600.0)
+    monkeypatch.setattr(waking, "SWEEP_SECONDS", 3600.0)
 
 
 async def leases(database: Database, tenant_id: UUID, count: int, seconds: float) -> list[LeasedJob]:
@@ -85,8 +86,8 @@ async def test_it_is_not_looked_for_before(database: Database, home: House) -> N
 
     async with worker_of(database) as worker:
         acting, stop = worker.acting, asyncio.Event()
-        with acting.wakeups.lapses() as lapsing:
-            listening = asyncio.create_task(acting.wakeups.run())
+        with leases_ending(acting.notifications) as lapsing:
+            listening = asyncio.create_task(acting.notifications.run())
             await asyncio.wait_for(lapsing.wait(), PATIENCE)  # it listens, and says that it is worth a look
             turning = asyncio.create_task(turn_by_turn(acting, look, lapsing, stop))
             assert await looks.get() is None

@@ -11,8 +11,9 @@ import pytest
 from psycopg import AsyncConnection
 
 from domain.facts import Json
-from store import jobs, wakeups
+from store import jobs
 from store.jobs import LeasedJob
+from store.notifications import waking
 from tests.conftest import Database
 from tests.store.test_jobs import BACKLOG
 from tests.worker.house import PATIENCE, House, at_work, house, steps, worker_of
@@ -27,7 +28,7 @@ SIXTEEN = Leasing(concurrency=16, drain=0.0)
 
 @pytest.fixture(autouse=True)
 def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeups, "SWEEP_SECONDS", 3600.0)
+    monkeypatch.setattr(waking, "SWEEP_SECONDS", 3600.0)
 
 
 class LongJobs:

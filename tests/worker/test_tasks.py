@@ -6,9 +6,9 @@ import pytest
 
 from domain.facts import Decided, Job, Json
 from runtime.ids import new_id
-from store import wakeups
 from store.jobs import LeasedJob
-from store.wakeups import Wakeups
+from store.notifications import waking
+from store.notifications.listening import Notifications
 from tests.conftest import Database
 from tests.worker.house import LONG_RETRY, PATIENCE, RETRY, SHORT, at_work, house, steps, worker_of
 from worker.leases import Leasing
@@ -54,7 +54,7 @@ async def test_three_tasks_in_a_row_are_done_and_the_execution_completes(databas
 
 
 async def test_a_waiting_worker_is_woken_by_a_hint_and_does_not_poll(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeups, "SWEEP_SECONDS", 3600.0)
+    monkeypatch.setattr(waking, "SWEEP_SECONDS", 3600.0)
     async with house(database) as home, worker_of(database, {"step": echo}) as worker, at_work(worker):
         first = await home.start(steps())
         await home.ended(first)  # from here on it waits
@@ -65,11 +65,11 @@ async def test_a_waiting_worker_is_woken_by_a_hint_and_does_not_poll(database: D
 async def test_a_starting_worker_looks_by_itself(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """It does not hear anything here."""
 
-    async def deaf(_self: Wakeups) -> None:
+    async def deaf(_self: Notifications) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(wakeups, "SWEEP_SECONDS", 3600.0)
-    monkeypatch.setattr(Wakeups, "run", deaf)
+    monkeypatch.setattr(waking, "SWEEP_SECONDS", 3600.0)
+    monkeypatch.setattr(Notifications, "run", deaf)
     async with house(database) as home, worker_of(database, {"step": echo}) as worker:
         execution = await home.start(steps())
         async with at_work(worker):
@@ -239,7 +239,7 @@ async def test_no_more_jobs_run_than_there_is_room_for(database: Database) -> No
 
 async def test_a_worker_without_room_looks_again_when_a_job_ends(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other jobs were hinted at before there was room for them, and nobody hints at them again."""
-    monkeypatch.setattr(wakeups, "SWEEP_SECONDS", 3600.0)
+    monkeypatch.setattr(waking, "SWEEP_SECONDS", 3600.0)
     gate, leasing = Gate(), Leasing(concurrency=1)
     async with house(database) as home, worker_of(database, {"step": gate}, leasing=leasing) as worker, at_work(worker):
         executions = [await home.start(steps()) for _ in range(3)]

@@ -11,7 +11,8 @@ from domain.facts import Job
 from store import jobs
 from store.arrays import teach_columns
 from store.jobs import LeasedJob
-from store.lapse_hints import LapseHints
+from store.notifications.channels import LEASES
+from store.notifications.sending import LeaseNotices, notify
 from tests.conftest import Database
 from tests.store.ledgers import append, connected, entry, open_ledger
 
@@ -35,7 +36,7 @@ def tenant(database: Database) -> UUID:
 
 async def said(conn: AsyncConnection[Any]) -> list[str]:
     """All hints until now."""
-    await conn.execute(jobs.NOTIFY_LEASES, (THE_END,))
+    await notify(conn, LEASES, THE_END)
     heard = []
     async for hint in conn.notifies():
         if hint.payload == THE_END:
@@ -52,28 +53,28 @@ async def leased(database: Database, conn: AsyncConnection[Any], tenant: UUID) -
 
 
 async def test_of_leases_without_a_pause_the_first_is_said(conn: AsyncConnection[Any]) -> None:
-    hints = LapseHints()
+    hints = LeaseNotices()
     for _ in range(100):
         await hints.leased(conn, 60)
     assert await said(conn) == ["60.000"]
 
 
 async def test_a_lease_that_ends_sooner_than_the_one_said_last_is_said(conn: AsyncConnection[Any]) -> None:
-    hints = LapseHints()
+    hints = LeaseNotices()
     for seconds in (60, 1.5, 60, 2):
         await hints.leased(conn, seconds)
     assert await said(conn) == ["60.000", "1.500"]
 
 
 async def test_once_the_lease_said_last_has_ended_the_next_is_said(conn: AsyncConnection[Any]) -> None:
-    hints = LapseHints()
+    hints = LeaseNotices()
     await hints.leased(conn, 0)
     await hints.leased(conn, 60)
     assert await said(conn) == ["0.000", "60.000"]
 
 
 async def test_a_hint_that_is_lost_does_no_harm_and_the_next_is_said(conn: AsyncConnection[Any], database: Database) -> None:
-    hints = LapseHints()
+    hints = LeaseNotices()
     async with await AsyncConnection.connect(database.system_url) as other:
         await other.close()
         await hints.leased(other, 60)

@@ -1,0 +1,88 @@
+"""Events that are set when there may be work. Clear one before looking."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from uuid import UUID
+
+from store.notifications.channels import JOBS, LEASES, TIMERS, JobsReady
+from store.notifications.listening import Notifications
+
+CHANNELS = (JOBS, TIMERS, LEASES)
+SWEEP_SECONDS = 10.0
+"""How long to wait at most before looking without a notification."""
+
+
+def _nobody(_tenant_id: UUID) -> bool:
+    return False
+
+
+@contextmanager
+def jobs_ready(
+    notifications: Notifications, types: Collection[str], passes_over: Callable[[UUID], bool] = _nobody
+) -> Iterator[asyncio.Event]:
+    """There may be jobs of these types. `passes_over`: whose are not wanted now."""
+    event, types = asyncio.Event(), frozenset(types)
+
+    def hear(ready: JobsReady) -> None:
+        if not event.is_set() and (not ready.type or ready.type in types) and not passes_over(ready.tenant_id):
+            event.set()
+
+    with notifications.subscribed(JOBS, hear, event.set):
+        yield event
+
+
+@contextmanager
+def timers_set(notifications: Notifications) -> Iterator[asyncio.Event]:
+    """Timers were set."""
+    event = asyncio.Event()
+    with notifications.subscribed(TIMERS, lambda _due: event.set(), event.set):
+        yield event
+
+
+@contextmanager
+def leases_ending(notifications: Notifications) -> Iterator[asyncio.Event]:
+    """A lease may have run out that was not there at the last look. Before it ends there is nothing to be found, so of those
+    that were said the soonest counts: whoever looks then finds out about the others."""
+    event, loop = asyncio.Event(), asyncio.get_running_loop()
+    soonest: asyncio.TimerHandle | None = None
+
+    def ended() -> None:
+        nonlocal soonest
+        soonest = None
+        event.set()
+
+    def hear(seconds: float) -> None:
+        nonlocal soonest
+        if soonest is None or loop.time() + seconds < soonest.when():
+            if soonest is not None:
+                soonest.cancel()
+            soonest = loop.call_later(seconds, ended)
+
+    with notifications.subscribed(LEASES, hear, event.set):
+        try:
+            yield event
+        finally:
+            if soonest is not None:
+                soonest.cancel()
+
+
+@contextmanager
+def setting_at(moment: asyncio.Event, event: asyncio.Event) -> Iterator[None]:
+    """One event is set once the other is."""
+
+    async def setting() -> None:
+        await moment.wait()
+        event.set()
+
+    task = asyncio.create_task(setting())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def wait(event: asyncio.Event, seconds: float | None) -> None:
+    """Until the event is set or something is due in so many seconds (None: nothing is), and not longer than a sweep."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), SWEEP_SECONDS if seconds is None else min(max(seconds, 0), SWEEP_SECONDS))
