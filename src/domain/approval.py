@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, assert_never
 from uuid import UUID
 
+from domain.approval_rules import Vote, outcome_of
 from domain.facts import (
     Aggregate,
     Event,
@@ -71,9 +72,12 @@ class ApprovalDecided(Event):
 
 @dataclass(frozen=True)
 class ApprovalResolved(Event):
+    """What the decisions come to by the request's rule. `decided_by`: whose decisions brought it about, in their order; the last
+    one made it certain. Nobody, where a moment did."""
+
     outcome: str
     kind: OutcomeKind
-    decided_by: UUID
+    decided_by: tuple[UUID, ...] = ()
     form: Json = None
 
 
@@ -99,6 +103,13 @@ class Approval:
     outcomes: tuple[Outcome, ...] = ()
     rule: Json = None
     form: Json = None
+    decisions: tuple[ApprovalDecided, ...] = ()
+    """In their order."""
+    resolution: ApprovalResolved | None = None
+
+    @property
+    def votes(self) -> tuple[Vote, ...]:
+        return tuple(Vote(each.user_id, each.outcome) for each in self.decisions)
 
 
 def evolve(state: Approval, event: ApprovalEvent) -> Approval:
@@ -114,9 +125,9 @@ def evolve(state: Approval, event: ApprovalEvent) -> Approval:
                 event.form,
             )
         case ApprovalDecided():
-            return state  # the rule "single" resolves with the first decision; later rules count here
+            return replace(state, decisions=(*state.decisions, event))
         case ApprovalResolved():
-            return replace(state, status="resolved")
+            return replace(state, status="resolved", resolution=event)
         case ApprovalCancelled():
             return replace(state, status="cancelled")
         case ApprovalExpired():
@@ -149,11 +160,11 @@ APPROVAL: Aggregate[Approval] = Aggregate(
         ),
         EventType(
             ApprovalResolved,
-            "approval.resolved.v1",
+            "approval.resolved.v2",
             lambda e, request: f"The request was resolved, {e.outcome}: {request.name}",
             changes=lambda _: {"status": "resolved"},
             tags=_of_node,
-            note="The request's outcome.",
+            note="The request's outcome. `decided_by`: whose decisions brought it about; v1 named one person and stays readable.",
         ),
         EventType(
             ApprovalCancelled,
@@ -224,7 +235,8 @@ def offered(state: Approval, name: str) -> Outcome:
 def acting_role(outcome: Outcome, decider: Decider, role: str | None) -> str | None:
     """The role in which the decider may choose the outcome; None where they may as the person they are.
 
-    A role that is named must be one of theirs. Unnamed, it is the first of the outcome's roles that they have.
+    The one place that says who is eligible. A role that is named must be one of theirs. Unnamed, it is the first of the outcome's
+    roles that they have. Raises NotEligible.
     """
     if role is not None and role not in decider.roles:
         raise NotEligible(f"You do not have the role {role}.", "/role")
@@ -246,19 +258,22 @@ def decide(
     comment: str | None = None,
     form: Json = None,
 ) -> tuple[ApprovalEvent, ...]:
-    """One person's decision, which by the rule "single" resolves the request. The form's data was validated before."""
-    outcome = offered(state, outcome_name)
-    acting = acting_role(outcome, decider, role)
-    return (
-        ApprovalDecided(
-            decision_id,
-            decider.user_id,
-            outcome.name,
-            outcome.kind,
-            role=acting,
-            on_behalf_of=decider.on_behalf_of,
-            comment=comment,
-            form=form,
-        ),
-        ApprovalResolved(outcome.name, outcome.kind, decider.user_id, form),
+    """One person's decision and, where the rule now has its answer, the resolution. The form's data was validated before."""
+    chosen = offered(state, outcome_name)
+    decided = ApprovalDecided(
+        decision_id,
+        decider.user_id,
+        chosen.name,
+        chosen.kind,
+        role=acting_role(chosen, decider, role),
+        on_behalf_of=decider.on_behalf_of,
+        comment=comment,
+        form=form,
     )
+    after = evolve(state, decided)
+    resolution = outcome_of(after.rule, after.votes)
+    if resolution is None:
+        return (decided,)
+    outcome = offered(after, resolution)
+    whose = tuple(vote.user_id for vote in after.votes if vote.outcome == outcome.name)
+    return (decided, ApprovalResolved(outcome.name, outcome.kind, whose, form))

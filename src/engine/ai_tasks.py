@@ -11,12 +11,14 @@ from uuid import UUID
 from domain import ai_task
 from domain.ai_account import NOT_KNOWN, Account
 from domain.ai_task import AI_TASK, AiTask, AiTaskAttemptFailed
-from domain.execution import EXECUTION
+from domain.execution import EXECUTION, Activation
 from domain.facts import Decided, Fence, Json, View
 from domain.retry import LEASE_LOST, Failure
-from engine.jobs import HeldJob, discarded, end_attempt, held_run, job_json, reported, visit_of
+from engine.happenings import ChildEnded
+from engine.jobs import HeldJob, discarded, held_run, job_json, reported, visit_of
 from engine.outputs import recordable, unacceptable
 from engine.plans import Engine
+from engine.run import Run
 
 
 def start_attempt(
@@ -69,10 +71,7 @@ def succeed_attempt(
     if task.closed:
         return _late(task, ended)
     run, activation = held_run(view, engine, job)
-    run.facts.extend(ended.facts)
-    run.complete(activation.id, "success", output)
-    run.advance()
-    return _with_task(reported(run, job, activation), ended)
+    return _moved_on(run, job, activation, ended)
 
 
 def fail_attempt(
@@ -99,10 +98,12 @@ def fail_attempt(
     if task.closed:
         return _late(task, ended)
     run, activation = held_run(view, engine, job)
-    run.facts.extend(ended.facts)
     retry_at = next(fact.event.retry_at for fact in ended.facts if isinstance(fact.event, AiTaskAttemptFailed))
-    delay = None if retry_at is None else retry_at - view.now
-    return _with_task(end_attempt(run, job, activation, error, delay, lapsed=lapsed), ended)
+    if retry_at is None:
+        return _moved_on(run, job, activation, ended, lapsed=lapsed)
+    run.facts.extend(ended.facts)
+    run.retry(activation.id, error, retry_at - view.now)
+    return _with_task(reported(run, job, activation, retry_at - view.now, lapsed=lapsed), ended)
 
 
 def lapse_ai(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
@@ -131,6 +132,14 @@ def _schema(task: AiTask) -> Json:
 
 def _correlation(task: AiTask) -> UUID | None:
     return None if task.requested is None else task.requested.correlation_id
+
+
+def _moved_on(run: Run, job: HeldJob, activation: Activation, ended: Decided, *, lapsed: bool = False) -> Decided:
+    """The task is over: its visit is told, and the execution goes on."""
+    run.facts.extend(ended.facts)
+    run.wake(activation.id, ChildEnded(_task_id(job), tuple(fact.event for fact in ended.facts)))
+    run.advance()
+    return _with_task(reported(run, job, activation, lapsed=lapsed), ended)
 
 
 def _late(task: AiTask, ended: Decided) -> Decided:

@@ -1,10 +1,12 @@
 """Deciding an approval request: the decision, the resolution, and everything that moves on from it, as one decision."""
 
+from functools import reduce
 from uuid import UUID
 
-from domain.approval import APPROVAL, Approval, Decider, Outcome, acting_role, decide, offered
+from domain.approval import APPROVAL, Approval, Decider, Outcome, decide, evolve, offered
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
 from engine.executions import ExecutionIsPaused, answer, read_live, take_up
+from engine.happenings import ChildEnded
 from engine.plans import Engine
 from engine.schema import faults
 
@@ -31,35 +33,33 @@ def decide_approval(
 ) -> Decided:
     """result {approval: {id, status, outcome, outcome_kind, version}, execution: {id, status, version, open}}."""
     approval = view.read(APPROVAL, request_id)
-    chosen = offered(approval, outcome)
-    acting = acting_role(chosen, decider, role)
-    _accept_form(approval, chosen, form)
+    _accept_form(approval, offered(approval, outcome), form)
     assert approval.execution_id is not None
     assert approval.activation_id is not None
     state = read_live(view, approval.execution_id)
     if state.status == "paused":
         raise ExecutionIsPaused
     run = take_up(view, engine, approval.execution_id, state)
-    events = decide(approval, decider, outcome, view.new_id(), role=acting, comment=comment, form=form)
+    events = decide(approval, decider, outcome, view.new_id(), role=role, comment=comment, form=form)
     run.facts.extend(Fact(request_id, event) for event in events)
-    output = {
-        "outcome": chosen.name,
-        "kind": chosen.kind,
-        "user_id": str(decider.user_id),
-        "role": acting,
-        "comment": comment,
-        "form": form,
-    }
-    run.complete(approval.activation_id, chosen.name, output)
-    run.advance()
-    resolved = {
+    after = reduce(evolve, events, approval)
+    if after.status == "resolved":
+        run.wake(approval.activation_id, ChildEnded(request_id, events))
+        run.advance()
+    version = view.version(request_id) + len(events)
+    return run.decided({"approval": _summary(request_id, after, version), "execution": answer(run)})
+
+
+def _summary(request_id: UUID, state: Approval, version: int) -> Json:
+    """The request as a command's result names it."""
+    resolution = state.resolution
+    return {
         "id": str(request_id),
-        "status": "resolved",
-        "outcome": chosen.name,
-        "outcome_kind": chosen.kind,
-        "version": view.version(request_id) + len(events),
+        "status": state.status,
+        "outcome": None if resolution is None else resolution.outcome,
+        "outcome_kind": None if resolution is None else resolution.kind,
+        "version": version,
     }
-    return run.decided({"approval": resolved, "execution": answer(run)})
 
 
 def _accept_form(approval: Approval, chosen: Outcome, form: Json) -> None:

@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
-from domain.execution import EXECUTION, Activation, Execution, Problem
+from domain.execution import EXECUTION, Activation, Execution
 from domain.facts import Decided, Fence, Json, RuleViolation, View
-from domain.retry import LEASE_LOST, Failure, RetryPolicy, retry_in
+from domain.retry import LEASE_LOST, Failure
 from engine.executions import answer, take_up
-from engine.outputs import recordable, unacceptable
+from engine.happenings import JobDone, JobFailed, JobReport
+from engine.nodes.kind import Again
+from engine.outputs import recordable
 from engine.plans import Engine
 from engine.run import Run
 
@@ -60,15 +62,7 @@ def complete_job(view: View, engine: Engine, job: HeldJob, output: Json) -> Deci
 
     result {job: {id, state, attempt, delay_ms}, execution: {id, status, version, open}}.
     """
-    run, activation = _of_task(view, engine, job)
-    schema = run.plan.nodes[activation.node_id].config.get("output_schema")
-    refused = unacceptable(output, schema, engine.limits.output_bytes)
-    if refused is None:
-        run.complete(activation.id, "success", output)
-        run.advance()
-        return reported(run, job, activation)
-    failure = Failure("invalid_output", refused, retryable=False)
-    return end_attempt(run, job, activation, failure, None)
+    return _report(view, engine, job, JobDone(job.id, output))
 
 
 def fail_job(view: View, engine: Engine, job: HeldJob, error: Failure, *, jitter: float) -> Decided:
@@ -76,14 +70,12 @@ def fail_job(view: View, engine: Engine, job: HeldJob, error: Failure, *, jitter
 
     result as `complete_job`; `delay_ms` is set where another attempt follows.
     """
-    run, activation = _of_task(view, engine, job)
-    return _fail(run, job, activation, recordable(error), jitter)
+    return _report(view, engine, job, JobFailed(job.id, recordable(error), jitter))
 
 
 def lapse_task(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
     """The worker was not heard of: an attempt that failed with `lease_lost`."""
-    run, activation = _of_task(view, engine, job)
-    return _fail(run, job, activation, LEASE_LOST, jitter, lapsed=True)
+    return _report(view, engine, job, JobFailed(job.id, LEASE_LOST, jitter), lapsed=True)
 
 
 def continue_run(view: View, engine: Engine, job: HeldJob) -> Decided:
@@ -109,24 +101,6 @@ def held_run(view: View, engine: Engine, job: HeldJob) -> tuple[Run, Activation]
 
 def visit_of(state: Execution, job: HeldJob) -> Activation | None:
     return None if job.activation_id is None else state.activations.get(job.activation_id)
-
-
-def retry_delay(run: Run, activation: Activation, failure: Failure, jitter: float) -> timedelta | None:
-    policy = run.plan.nodes[activation.node_id].retry or RetryPolicy()
-    return retry_in(policy, activation.attempt, failure, jitter)
-
-
-def end_attempt(
-    run: Run, job: HeldJob, activation: Activation, failure: Failure, delay: timedelta | None, *, lapsed: bool = False
-) -> Decided:
-    """Go on from an attempt that failed: to the next one after `delay`, or out of the node."""
-    problem = Problem(failure.type, failure.message, activation.attempt)
-    if delay is None:
-        run.fail(activation.id, problem)
-        run.advance()
-    else:
-        run.retry(activation.id, problem, delay)
-    return reported(run, job, activation, delay, lapsed=lapsed)
 
 
 def reported(
@@ -158,12 +132,10 @@ def job_json(job: HeldJob, attempt: int | None, delay: timedelta | None) -> Json
     }
 
 
-def _of_task(view: View, engine: Engine, job: HeldJob) -> tuple[Run, Activation]:
+def _report(view: View, engine: Engine, job: HeldJob, report: JobReport, *, lapsed: bool = False) -> Decided:
     run, activation = held_run(view, engine, job)
     if activation.node_type != "task":
         raise NotATask
-    return run, activation
-
-
-def _fail(run: Run, job: HeldJob, activation: Activation, failure: Failure, jitter: float, *, lapsed: bool = False) -> Decided:
-    return end_attempt(run, job, activation, failure, retry_delay(run, activation, failure, jitter), lapsed=lapsed)
+    woken = run.wake(activation.id, report)
+    run.advance()
+    return reported(run, job, activation, woken.delay if isinstance(woken, Again) else None, lapsed=lapsed)

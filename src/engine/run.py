@@ -1,6 +1,7 @@
 """Moving an execution on, within one decision: every fact is applied as it is recorded, until nothing moves any more."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
@@ -26,11 +27,13 @@ from domain.execution import (
     problem_json,
 )
 from domain.facts import Claim, Decided, Fact, Fence, Job, Json, View
+from domain.retry import Failure
 from domain.tokens import Lineage, Token
 from engine.definition import Node
 from engine.expressions import ExpressionError
+from engine.happenings import ChildEnded, Happening, JobDone, JobFailed, MessageArrived, TimerFired
 from engine.joins import Round, close_round
-from engine.nodes.kind import Done, Ended, Failed, InvalidValue, NodeType, Outcome, Visit, Waiting
+from engine.nodes.kind import Again, Done, Ended, Failed, InvalidValue, NodeType, Outcome, Visit, Waiting, Woken
 from engine.plan import Plan
 from engine.plans import Engine
 from engine.schema import faults
@@ -115,10 +118,34 @@ class Run:
         self._record(ActivationFailed(activation_id, activation.node_id, problem, handle, moves))
         self.pending.extend(move.token for move in moves)
 
-    def retry(self, activation_id: UUID, problem: Problem, delay: timedelta) -> None:
+    def wake(self, activation_id: UUID, happening: Happening) -> Woken:
+        """Something came to a visit that waits: its type of node says what becomes of it."""
+        activation = self.state.activations[activation_id]
+        node_type, node = self.plan.types[activation.node_id], self.plan.nodes[activation.node_id]
+        visit = self._seen(node, activation.lineage, activation)
+        try:
+            woken = _hook(node_type, happening)(visit)
+        except ExpressionError as error:
+            woken = Failed(problem_of(error))
+        except (InvalidValue, Overweight) as error:
+            woken = Failed(Problem("invalid_value", str(error), activation.attempt))
+        match woken:
+            case Waiting():
+                self._wait_for(activation, woken)
+            case Again():
+                self.retry(activation_id, woken.failure, woken.delay)
+            case Done():
+                self.complete(activation_id, woken.handle, woken.output)
+            case Failed(may_be_handled=True):
+                self.fail(activation_id, woken.problem)
+            case Failed():
+                self._fail_unhandled(activation, woken.problem)
+        return woken
+
+    def retry(self, activation_id: UUID, failure: Failure, delay: timedelta) -> None:
         """An attempt failed, and another one will follow."""
         activation = self.state.activations[activation_id]
-        milliseconds = delay // timedelta(milliseconds=1)
+        problem, milliseconds = Problem(failure.type, failure.message, activation.attempt), delay // timedelta(milliseconds=1)
         self._record(ActivationRetried(activation_id, activation.node_id, problem, activation.attempt, milliseconds))
 
     def time_out(self, activation_id: UUID) -> None:
@@ -159,9 +186,7 @@ class Run:
         self._cancel_activations(taken.cancelled, f"{node_id}_closed")
         match outcome:
             case Waiting():
-                self.facts.extend(outcome.facts)
-                if outcome.job is not None:
-                    self.work.give(outcome.job)
+                self._wait_for(self.state.activations[activation_id], outcome)
                 self.work.set_timeout(self.execution_id, self.state.activations[activation_id])
             case Done():
                 self.complete(activation_id, outcome.handle, outcome.output)
@@ -172,11 +197,25 @@ class Run:
             case Failed():
                 self._fail_unhandled(self.state.activations[activation_id], outcome.problem)
 
-    def _seen(self, node: Node, lineage: Lineage) -> Visit:
-        variables = self._variables(Nodes(self.state.results, lineage))
+    def _wait_for(self, _activation: Activation, waiting: Waiting) -> None:
+        self.facts.extend(waiting.facts)
+        if waiting.job is not None:
+            self.work.give(waiting.job)
+
+    def _seen(self, node: Node, lineage: Lineage, activation: Activation | None = None) -> Visit:
+        """A visit as its node sees it: a new one, or one that waits."""
         timeout_at = None if node.timeout is None else self.view.now + node.timeout
         return Visit(
-            self.view, self.engine.evaluator, node, self.execution_id, self.state, self.view.new_id(), variables, timeout_at
+            self.view,
+            self.engine.evaluator,
+            node,
+            self.execution_id,
+            self.state,
+            self.view.new_id() if activation is None else activation.id,
+            self._variables(Nodes(self.state.results, lineage)),
+            timeout_at if activation is None else activation.timeout_at,
+            1 if activation is None else activation.attempt,
+            self.engine.limits.output_bytes,
         )
 
     def _outcome(self, node_type: NodeType, visit: Visit) -> Outcome:
@@ -294,6 +333,18 @@ class Run:
         """The names that the execution holds no longer, once it is over."""
         claim = None if self.state.live else business_claim(self.execution_id, self.state)
         return () if claim is None else (claim,)
+
+
+def _hook(node_type: NodeType, happening: Happening) -> Callable[[Visit], Woken]:
+    match happening:
+        case JobDone() | JobFailed():
+            return lambda visit: node_type.on_job(visit, happening)
+        case ChildEnded():
+            return lambda visit: node_type.on_child(visit, happening)
+        case TimerFired():
+            return lambda visit: node_type.on_timer(visit, happening)
+        case MessageArrived():
+            return lambda visit: node_type.on_message(visit, happening)
 
 
 def weight_of(outcome: Outcome) -> int:

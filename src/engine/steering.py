@@ -4,13 +4,10 @@ from uuid import UUID
 
 from domain import ai_task
 from domain.ai_task import AI_TASK, AiTask, AiTaskClosed, AttemptRunning, NoSuchAiTask
-from domain.execution import Problem
 from domain.facts import Decided, View
 from engine.executions import answer, read_live, take_up
+from engine.happenings import ChildEnded
 from engine.plans import Engine
-
-CANCELLED = "cancelled"
-"""The type of a node's error whose AI task was cancelled."""
 
 
 def cancel_ai_task(view: View, engine: Engine, task_id: UUID, reason: str | None = None) -> Decided:
@@ -23,8 +20,7 @@ def cancel_ai_task(view: View, engine: Engine, task_id: UUID, reason: str | None
     ended = ai_task.cancel(view, task_id, reason)
     run = take_up(view, engine, requested.execution_id, read_live(view, requested.execution_id))
     run.facts.extend(ended.facts)
-    activation = run.state.activations[requested.activation_id]
-    run.fail(activation.id, Problem(CANCELLED, reason or "The AI task was cancelled.", activation.attempt))
+    run.wake(requested.activation_id, ChildEnded(task_id, tuple(fact.event for fact in ended.facts)))
     run.advance()
     task = {name: ended.result[name] for name in ("id", "status", "version")}
     return run.decided({"ai_task": task, "execution": answer(run)})

@@ -75,7 +75,7 @@ def resolved(rows: Rows, record: RecordedEvent, event: ApprovalResolved) -> None
         "outcome": event.outcome,
         "outcome_kind": event.kind,
         "approval_data": event.form,
-        "decided_by": event.decided_by,
+        "decided_by": event.decided_by[-1] if event.decided_by else None,
         "responded_at": record.occurred_at,
     }
     rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)

@@ -122,7 +122,7 @@ class Rules:
             self._see_decision(record, event)
         elif isinstance(event, CLOSING):
             self._closed.add(stream)
-            if isinstance(event, ApprovalResolved) and event.decided_by not in self._decided_by.get(stream, set()):
+            if isinstance(event, ApprovalResolved) and not self._decided_by.get(stream, set()).issuperset(event.decided_by):
                 self._say(record, "was resolved by somebody who had not decided")
 
     def _see_decision(self, record: RecordedEvent, event: ApprovalDecided) -> None:

@@ -24,8 +24,14 @@ def member_added_v1(payload: Payload) -> Payload:
     return {**payload, "platform_position": 0}
 
 
+def approval_resolved_v1(payload: Payload) -> Payload:
+    """v1 knew of one person: the rule of its time was that the first decision resolves."""
+    return {**payload, "decided_by": [payload["decided_by"]]}
+
+
 CHAIN: dict[str, Upcast] = {
     "member.added.v1": Upcast("member.added.v2", member_added_v1),
+    "approval.resolved.v1": Upcast("approval.resolved.v2", approval_resolved_v1),
 }
 
 

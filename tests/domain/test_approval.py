@@ -38,7 +38,7 @@ PENDING = evolve(Approval(), REQUESTED)
 def test_one_decision_resolves_a_request_of_the_rule_single() -> None:
     decided, resolved = decide(PENDING, Decider(ANN, ("boss",)), "ok", DECISION, comment="fine", form={"a": 1})
     assert decided == ApprovalDecided(DECISION, ANN, "ok", "approve", role="boss", comment="fine", form={"a": 1})
-    assert resolved == ApprovalResolved("ok", "approve", ANN, {"a": 1})
+    assert resolved == ApprovalResolved("ok", "approve", (ANN,), {"a": 1})
     assert evolve(evolve(PENDING, decided), resolved).status == "resolved"
 
 
@@ -62,11 +62,11 @@ def test_only_a_pending_request_is_decided_and_only_as_it_offers() -> None:
         decide(APPROVAL.initial, Decider(ANN), "no", DECISION)
     with pytest.raises(UnknownOutcome):
         decide(PENDING, Decider(ANN), "perhaps", DECISION)
-    for event in (ApprovalResolved("no", "reject", ANN), ApprovalCancelled("execution_cancelled")):
+    for event in (ApprovalResolved("no", "reject", (ANN,)), ApprovalCancelled("execution_cancelled")):
         with pytest.raises(ApprovalClosed):
             decide(evolve(PENDING, event), Decider(ANN), "no", DECISION)
 
 
 def test_a_decision_alone_does_not_resolve() -> None:
     decision = ApprovalDecided(DECISION, ANN, "no", "reject")
-    assert evolve(PENDING, decision) == replace(PENDING, status="pending")
+    assert evolve(PENDING, decision) == replace(PENDING, status="pending", decisions=(decision,))

@@ -62,7 +62,7 @@ def test_an_approval_waits_and_its_outcome_is_the_handle() -> None:
     decision = next(event for event in play.view.events(request_id) if isinstance(event, ApprovalDecided))
     last = play.state.results
     assert decision == ApprovalDecided(decision.decision_id, ANN, "approved", "approve", comment="fine")
-    assert ApprovalResolved("approved", "approve", ANN) in play.view.events(request_id)
+    assert ApprovalResolved("approved", "approve", (ANN,)) in play.view.events(request_id)
     assert last[activation_id].value == {"output": output}
     assert play.story.result["approval"] == {
         "id": str(request_id),

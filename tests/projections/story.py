@@ -232,7 +232,7 @@ def approved(execution: str) -> tuple[Step, ...]:
         *visit(execution, "again", "set", output={"rate": 0.25, "big": 2**80}),
         *asked(execution),
         (request, decision),
-        (request, ApprovalResolved("approve", "approve", ANN, {"sum": 1.0})),
+        (request, ApprovalResolved("approve", "approve", (ANN,), {"sum": 1.0})),
         (an_id(execution), ActivationCompleted(activation, "review", "approve", {"outcome": "approve"})),
         *visit(execution, "end", "end"),
         (an_id(execution), ExecutionCompleted({"done": True})),

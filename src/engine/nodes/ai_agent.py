@@ -6,19 +6,22 @@ long the visit may take in all.
 
 from collections.abc import Iterator
 
-from domain.ai_task import AiTaskCancelled, AiTaskRequested, Configuration, request
-from domain.execution import Activation
+from domain.ai_task import AiTaskCancelled, AiTaskCompleted, AiTaskFailed, AiTaskRequested, Configuration, request
+from domain.execution import Activation, Problem
 from domain.facts import Fact, Invalid, Job, Json
 from domain.retry import RetryPolicy
 from engine.definition import Node
 from engine.expressions import resolve
+from engine.happenings import ChildEnded
 from engine.invalid import InvalidValue
 from engine.nodes import kind
-from engine.nodes.kind import Fault, Handles, NodeType, Visit, Waiting, object_schema
+from engine.nodes.kind import Done, Failed, Fault, Handles, NodeType, Visit, Waiting, object_schema
 from engine.nodes.task import schema_faults
 
 JOB = "gesta.ai"
 """The type of the jobs that are attempts at AI tasks."""
+CANCELLED = "cancelled"
+"""The type of a node's error whose AI task was cancelled."""
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
 TEXT = {"type": "string", "minLength": 1}
 
@@ -122,6 +125,19 @@ def _number(config: Json, field: str, most: float) -> float | None:
     return float(value)
 
 
+def on_child(visit: Visit, ended: ChildEnded) -> kind.Woken:
+    """The AI task is over: its output is the node's, its failure the node's error."""
+    match ended.events[-1]:
+        case AiTaskCompleted(output):
+            return Done(output)
+        case AiTaskFailed(error):
+            return Failed(Problem(error.type, error.message, visit.attempt))
+        case AiTaskCancelled(reason):
+            return Failed(Problem(CANCELLED, reason or "The AI task was cancelled.", visit.attempt))
+        case event:
+            raise AssertionError(f"an AI task does not end by {type(event).__name__}")
+
+
 def output(node: Node) -> Json:
     return node.config.get("output_schema", {"type": "string"})
 
@@ -150,6 +166,7 @@ AI_AGENT = NodeType(
     waits=True,
     works=True,
     opens="ai_task",
+    on_child=on_child,
     cancel=cancel,
     expire=expire,
 )

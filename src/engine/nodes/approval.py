@@ -11,12 +11,13 @@ is the node's error `invalid_value`, for it would otherwise open the outcome to 
 from collections.abc import Iterable, Iterator
 from uuid import UUID
 
-from domain.approval import ApprovalCancelled, ApprovalExpired, ApprovalRequested, Outcome
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
 from domain.execution import Activation
 from domain.facts import Fact, Json
 from engine.definition import Node
 from engine.durations import duration
 from engine.expressions import is_expression, resolve
+from engine.happenings import ChildEnded
 from engine.nodes import kind
 from engine.nodes.kind import Fault, Formula, Handles, InvalidValue, NodeType, Visit, object_schema
 from engine.schema import SchemaError, check_schema
@@ -147,6 +148,22 @@ def _user_id(name: str) -> UUID:
     return UUID(name)
 
 
+def on_child(_visit: Visit, ended: ChildEnded) -> kind.Woken:
+    """The request is resolved, whoever brought that about: its outcome is the handle."""
+    resolved = ended.events[-1]
+    assert isinstance(resolved, ApprovalResolved)
+    last = next((event for event in reversed(ended.events) if isinstance(event, ApprovalDecided)), None)
+    output = {
+        "outcome": resolved.outcome,
+        "kind": resolved.kind,
+        "user_id": None if last is None else str(last.user_id),
+        "role": None if last is None else last.role,
+        "comment": None if last is None else last.comment,
+        "form": resolved.form,
+    }
+    return kind.Done(output, resolved.outcome)
+
+
 def output(node: Node) -> Json:
     return object_schema(
         {
@@ -224,5 +241,6 @@ APPROVAL = NodeType(
     waits=True,
     cancel=cancel,
     opens="approval",
+    on_child=on_child,
     expire=expire,
 )

@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, TypeAlias
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from domain.execution import Activation, Execution, Problem
 from domain.facts import Fact, Job, Json, View
+from domain.retry import Failure, RetryPolicy, retry_in
 from engine.definition import Node
 from engine.expressions import Evaluator
+from engine.happenings import ChildEnded, JobReport, MessageArrived, TimerFired
 from engine.invalid import InvalidValue as InvalidValue
 
 
 @dataclass(frozen=True)
 class Visit:
-    """What a node knows while it runs. `variables`: what its expressions see."""
+    """What a node knows while it runs. `variables`: what its expressions see. `attempt`: from 1."""
 
     view: View
     evaluator: Evaluator
@@ -25,6 +27,9 @@ class Visit:
     activation_id: UUID
     variables: Mapping[str, Json]
     timeout_at: datetime | None = None
+    attempt: int = 1
+    output_bytes: int = 1 << 20
+    """The most that a worker may give as output, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,17 @@ class Waiting:
     input: Json = None
 
 
+@dataclass(frozen=True)
+class Again:
+    """An attempt failed, and another one follows after `delay`; the visit waits on."""
+
+    failure: Failure
+    delay: timedelta
+
+
 Outcome: TypeAlias = Done | Ended | Failed | Waiting
+Woken: TypeAlias = Done | Failed | Waiting | Again
+"""What becomes of a visit that something has come to. `Waiting`: it goes on, and what is in it is added."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +136,21 @@ def nothing_to_expire(_activation: Activation) -> tuple[Fact, ...]:
     return ()
 
 
+class Unexpected(Exception):
+    """Something came to a visit whose type of node waits for no such thing."""
+
+
+def unexpected(visit: Visit, happening: Any) -> Woken:
+    raise Unexpected(f"{type(happening).__name__} came to {visit.node.id}, a node of the type {visit.node.type}")
+
+
 @dataclass(frozen=True)
 class NodeType:
     """The hooks of a node type. Only `name`, `config`, `handles` and `run` are its own business always.
 
-    `run` may raise ExpressionError or InvalidValue, which take the node's error handle.
+    Its life: `run` when a token arrives. Where that answers `Waiting`, one of `on_job`, `on_child`, `on_timer`, `on_message` for
+    each thing that comes to the visit, until one of them ends it; `expire` at its timeout; `cancel` when it is given up.
+    All may raise ExpressionError or InvalidValue, which take the node's error handle.
     """
 
     name: str
@@ -148,6 +173,10 @@ class NodeType:
     """Whether a visit has a job, which may be tried again."""
     opens: str = ""
     """The kind of item that stands open while a visit waits."""
+    on_job: Callable[[Visit, JobReport], Woken] = unexpected
+    on_child: Callable[[Visit, ChildEnded], Woken] = unexpected
+    on_timer: Callable[[Visit, TimerFired], Woken] = unexpected
+    on_message: Callable[[Visit, MessageArrived], Woken] = unexpected
     cancel: Callable[[Activation, str], tuple[Fact, ...]] = nothing_to_cancel
     """What becomes of the stream that a cancelled activation has opened."""
     expire: Callable[[Activation], tuple[Fact, ...]] = nothing_to_expire
@@ -158,3 +187,11 @@ class NodeType:
 
 def object_schema(properties: Mapping[str, Json], required: tuple[str, ...] = ()) -> Json:
     return {"type": "object", "properties": dict(properties), "required": list(required), "additionalProperties": False}
+
+
+def tried_again(visit: Visit, failure: Failure, jitter: float) -> Again | Failed:
+    """What becomes of a visit whose attempt failed: by the node's policy another attempt, or the node's error."""
+    delay = retry_in(visit.node.retry or RetryPolicy(), visit.attempt, failure, jitter)
+    if delay is None:
+        return Failed(Problem(failure.type, failure.message, visit.attempt))
+    return Again(failure, delay)

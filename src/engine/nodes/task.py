@@ -6,12 +6,15 @@
 import re
 from collections.abc import Iterator
 
+from domain.execution import Problem
 from domain.facts import Job, Json
 from engine.definition import Node
 from engine.expressions import is_expression, resolve
+from engine.happenings import JobDone, JobFailed, JobReport
 from engine.invalid import InvalidValue
 from engine.nodes import kind
-from engine.nodes.kind import Fault, Handles, NodeType, Visit, Waiting, object_schema
+from engine.nodes.kind import Done, Failed, Fault, Handles, NodeType, Visit, Waiting, object_schema, tried_again
+from engine.outputs import unacceptable
 from engine.schema import SchemaError, check_schema
 
 OWN = "gesta."
@@ -48,6 +51,18 @@ def run(visit: Visit) -> kind.Outcome:
     return Waiting(job=job, input=job.input)
 
 
+def on_job(visit: Visit, report: JobReport) -> kind.Woken:
+    """An output that does not fit is the error `invalid_output`, which is not tried again."""
+    match report:
+        case JobFailed():
+            return tried_again(visit, report.failure, report.jitter)
+        case JobDone():
+            refused = unacceptable(report.output, visit.node.config.get("output_schema"), visit.output_bytes)
+            if refused is None:
+                return Done(report.output)
+            return Failed(Problem("invalid_output", refused, visit.attempt))
+
+
 def job_type(value: Json) -> str:
     if not isinstance(value, str) or not JOB_TYPE.fullmatch(value):
         raise InvalidValue(f"{value!r} is no type of job: letters, digits and _ . : / -, at most 100")
@@ -82,5 +97,15 @@ def schema_faults(node: Node) -> Iterator[Fault]:
 
 
 TASK = NodeType(
-    "task", CONFIG, handles, run, output, lint, raw=frozenset({"output_schema"}), waits=True, works=True, opens="task"
+    "task",
+    CONFIG,
+    handles,
+    run,
+    output,
+    lint,
+    raw=frozenset({"output_schema"}),
+    waits=True,
+    works=True,
+    opens="task",
+    on_job=on_job,
 )
