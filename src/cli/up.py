@@ -81,6 +81,7 @@ def up() -> None:
 
 async def _serve(addresses: "Addresses") -> None:
     from cli.preparing import prepare
+    from runtime.supervision import supervise
 
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -88,8 +89,7 @@ async def _serve(addresses: "Addresses") -> None:
         loop.add_signal_handler(number, stopping.set)
     await prepare(addresses)
     supervised = [Supervised(name, arguments, stopping) for name, arguments in PROCESSES]
-    async with asyncio.TaskGroup() as group:
-        for one in supervised:
-            group.create_task(one.run())
-        await stopping.wait()
-        await asyncio.gather(*(one.stop() for one in supervised))
+    tasks = [supervise(f"process {one.name}", one.run, until=stopping) for one in supervised]
+    await stopping.wait()
+    await asyncio.gather(*(one.stop() for one in supervised))
+    await asyncio.gather(*tasks)

@@ -7,9 +7,10 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TypeAlias
 
-from client.errors import ApiError, Invalid
+from client.errors import AnswerLost, ApiError, Invalid
 from client.models import Report
 
 Send: TypeAlias = Callable[[Sequence[Report]], Awaitable[Sequence[ApiError | None]]]
@@ -78,8 +79,10 @@ class Reporting:
             for waiting in batch:
                 _tell(waiting, error)
         else:
-            for waiting, refused in zip(batch, answers, strict=True):
-                _tell(waiting, refused)
+            # What answers for fewer, or more, is not what was asked: nobody may be left waiting.
+            odd = None if len(answers) == len(batch) else AnswerLost(f"{len(batch)} reports had {len(answers)} answers.")
+            for waiting, refused in zip_longest(batch, answers[: len(batch)]):
+                _tell(waiting, odd or refused)
 
 
 def _tell(waiting: _Waiting, refused: Exception | None) -> None:

@@ -177,8 +177,8 @@ class _Shift:
                 )
             except (Unauthorized, PermissionDenied, Invalid):
                 raise  # it will not get better
-            except GestaError as error:
-                logger.warning("No jobs for now: %s", error, extra={"action": "lease"})
+            except Exception as error:
+                self._wonder(error, "No jobs for now", {"action": "lease"})
                 await asyncio.sleep(usual_pause(failures))
                 failures += 1
                 continue
@@ -247,8 +247,8 @@ class _Shift:
                 continue
             except LeaseLost:
                 held.lost = True
-            except GestaError as error:
-                logger.warning("No heartbeat for %s: %s", held.job.id, error, extra=_about(held.job))
+            except Exception as error:
+                self._wonder(error, f"No heartbeat for {held.job.id}", _about(held.job))
                 held.lost = time.monotonic() >= held.until
                 pause = self._lease_seconds / BEATS_PER_LEASE / 4
             if held.lost:
@@ -258,17 +258,29 @@ class _Shift:
     async def _send(self, report: Report) -> None:
         job = report.job
         try:
+            size = len(encode(report.output))
+        except (TypeError, ValueError) as error:
+            why = f"{job.type} returned what is not JSON: {error}"
+            report, size = Report(job, failure=Failure(NOT_JSON, why, retryable=False)), 0
+        try:
             try:
-                await self._reporting.report(report, len(encode(report.output)))
-            except (Invalid, TypeError, ValueError) as error:  # the output is no JSON, or more or other than the server takes
+                await self._reporting.report(report, size)
+            except Invalid as error:  # the output is more or other than the server takes
                 if report.failure is not None:
                     raise
-                why = f"{job.type} returned what is not JSON: {error}" if not isinstance(error, Invalid) else str(error)
-                await self._reporting.report(Report(job, failure=Failure(NOT_JSON, why, retryable=False)))
+                await self._reporting.report(Report(job, failure=Failure(NOT_JSON, str(error), retryable=False)))
         except LeaseLost:
             logger.warning("The lease of %s was lost before its end was reported", job.id, extra=_about(job))
-        except GestaError as error:
-            logger.error("The end of %s was not reported: %s", job.id, error, extra=_about(job))
+        except Exception as error:
+            self._wonder(error, f"The end of {job.id} was not reported", _about(job))
+
+    @staticmethod
+    def _wonder(error: Exception, words: str, about: dict[str, Any]) -> None:
+        """What the client raises, it explains. What else comes up, such as an answer that is not the API's, is told in full."""
+        if isinstance(error, GestaError):
+            logger.warning("%s: %s", words, error, extra=about)
+        else:
+            logger.error("%s: %s", words, error, exc_info=error, extra=about)
 
     async def _stopped(self, held: _Held) -> None:
         """The worker stops before the work is done."""
@@ -278,8 +290,8 @@ class _Shift:
                 await self._client.fail(job, STOPPED, f"The worker {self._worker_id} stopped.", patience=1.0)
             else:
                 await self._client.release(job)
-        except GestaError as error:
-            logger.warning("%s could not be handed back: %s", job.id, error, extra=_about(job))
+        except Exception as error:
+            self._wonder(error, f"{job.id} could not be handed back", _about(job))
 
 
 def _handler(function: Callable[..., Any]) -> Handler:

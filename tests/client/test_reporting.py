@@ -101,3 +101,17 @@ async def test_what_is_still_on_its_way_at_the_end_is_given_up(acme: Tenant, han
     waiting.cancel()
     await asyncio.wait_for(reporting.aclose(), 30)
     assert await outputs(acme) == [None]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+async def test_an_answer_for_fewer_or_more_than_was_reported_leaves_nobody_waiting(count: int, acme: Tenant, hand: Raw) -> None:
+    first, second = await jobs_of(acme, hand, 2)
+
+    async def odd(reports: Sequence[Report]) -> Sequence[ApiError | None]:
+        assert len(reports) == 2
+        return [None] * count
+
+    reporting = Reporting(odd)
+    told = asyncio.gather(reporting.report(Report(first, "a")), reporting.report(Report(second, "b")), return_exceptions=True)
+    outcomes = await asyncio.wait_for(told, 30)
+    assert [type(outcome) for outcome in outcomes] == [AnswerLost, AnswerLost]

@@ -259,3 +259,35 @@ async def test_a_worker_that_is_told_to_stop_by_a_signal_finishes_first(
         await go_on(worker)
         assert await asyncio.wait_for(worker.wait(), 30) == 0
     assert (await boss.execution(started)).output == {"resized": {"url": "a.jpg"}}
+
+
+async def test_answers_that_are_none_of_the_apis_end_nothing(
+    gesta: Gesta, acme: Tenant, hand: Raw, boss: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a proxy that answers in its place, or of a fault of the client's own: the worker goes on."""
+    worker, odd = worker_of(gesta, hand, lease_seconds=1.0), {"lease": 0, "heartbeat": 0}
+
+    def at_first_odd(name: str, real: Any) -> Any:
+        async def call(client: AsyncClient, *arguments: Any, **options: Any) -> Any:
+            odd[name] += 1
+            if odd[name] == 1:
+                raise KeyError("items")
+            return await real(client, *arguments, **options)
+
+        return call
+
+    for name in odd:
+        monkeypatch.setattr(AsyncClient, name, at_first_odd(name, getattr(AsyncClient, name)))
+
+    async def beaten_twice() -> None:
+        while odd["heartbeat"] < 2:  # noqa: ASYNC110 - it is counted elsewhere
+            await asyncio.sleep(0.01)
+
+    @worker.task("resize-image")
+    async def resize(_input: Any) -> str:
+        await asyncio.wait_for(beaten_twice(), 30)
+        return "done"
+
+    started = await start(acme)
+    async with at_work(worker):
+        assert (await boss.wait(started)).output == {"resized": "done"}
