@@ -2,10 +2,12 @@
 
 A join keeps a queue per incoming edge and scope (edges from several handles of one node share one). The scope of a token that
 waits is the innermost split on its path whose branches together reach all queues of the join; where there is none, the execution.
-Splits that a join further out has reached into no longer count: their remaining tokens meet in the scopes around them.
+Splits that a join further out has reached into no longer count: their remaining tokens meet in the scopes around them, and are
+looked at again. A token that has been sent towards a join waits there from that moment on, even if others arrive before it.
 
 A round that swallows takes its losers wherever they are: every live token of the scope that came down a branch leading to the
-join. Of nested splits the innermost branch decides, so that a side branch of a losing branch that leads elsewhere is untouched.
+join (`engine.ways`). Of nested splits the innermost branch decides, so that a side branch of a losing branch that leads elsewhere
+is untouched.
 """
 
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from domain.execution import Activation, Execution
 from domain.tokens import Branch, Path, Token, branch_in
 from engine.nodes.kind import Gather
 from engine.plan import Plan
+from engine.ways import Ways
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,30 @@ def close_round(plan: Plan, state: Execution, token: Token, gather: Gather) -> R
     taken = tuple(sorted(first.values())[: gather.need])
     if not gather.swallows:
         return Round(taken, scope=scope)
-    lost = [each.id for each in state.tokens.values() if each.id not in taken and _loses(plan, each.path, scope, join)]
-    cancelled = [each for each in state.activations.values() if _loses(plan, each.path, scope, join)]
+    ways = plan.ways_to(join)
+    lost = [each.id for each in state.tokens.values() if each.id not in taken and _loses(ways, each.path, scope)]
+    cancelled = [each for each in state.activations.values() if _loses(ways, each.path, scope)]
     lost += [held for activation in cancelled for held in activation.tokens]
     return Round(taken, tuple(sorted(lost)), tuple(sorted(cancelled, key=lambda each: each.order)), scope)
+
+
+def regrouped(plan: Plan, before: Execution, after: Execution) -> list[int]:
+    """The tokens that wait at joins in splits that have ended since: in the scopes around them a round may be complete."""
+    if len(before.ended_splits) == len(after.ended_splits):
+        return []
+    ended = {split for split in after.ended_splits if split not in before.ended_splits}
+    return sorted(
+        token.id
+        for token in after.tokens.values()
+        if plan.types[token.target].gather is not None and any(branch.split in ended for branch in token.path)
+    )
 
 
 class Scopes:
     """The scopes of the tokens that wait at one join. Many tokens share few splits, so what is found is kept."""
 
     def __init__(self, plan: Plan, state: Execution, join: str) -> None:
-        self._plan, self._state, self._join = plan, state, join
+        self._ways, self._state = plan.ways_to(join), state
         self._is_scope: dict[UUID, bool] = {}
 
     def of(self, path: Path) -> UUID | None:
@@ -58,12 +74,12 @@ class Scopes:
     def _known(self, branch: Branch) -> bool:
         found = self._is_scope.get(branch.split)
         if found is None:
-            found = branch.split not in self._state.ended_splits and self._plan.covers(branch.taken, self._join)
+            found = branch.split not in self._state.ended_splits and self._ways.covers(branch.taken)
             self._is_scope[branch.split] = found
         return found
 
 
-def _loses(plan: Plan, path: Path, scope: UUID | None, join: str) -> bool:
+def _loses(ways: Ways, path: Path, scope: UUID | None) -> bool:
     if scope is not None and branch_in(path, scope) is None:
         return False
-    return not path or plan.leads(path[-1].edges, join)
+    return not path or ways.leads(path[-1].edges)

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 
 from domain.facts import NotForThisRelease
 from engine.definition import Definition, Edge, Node
-from engine.graph import Reach
+from engine.graph import Graph
+from engine.loops import Loop, loops_of
 from engine.nodes import BY_NAME
 from engine.nodes.kind import NodeType
+from engine.ways import Ways, ways_to
 
 
 @dataclass(frozen=True)
@@ -23,34 +25,15 @@ class Plan:
     """By join: the edges of each queue. Edges from two handles of one node share one."""
     queue_of: Mapping[int, int]
     """By edge into a join: its queue."""
-    reach: Reach
-    _reached: dict[tuple[int, str], int] = field(default_factory=dict, repr=False, compare=False)
+    graph: Graph
+    loops: tuple[Loop, ...]
+    _ways: dict[str, Ways] = field(default_factory=dict, repr=False, compare=False)
 
-    def edge_reaches(self, edge: int, node_id: str) -> bool:
-        return self.reach.reaches(self.definition.edges[edge].target, node_id)
-
-    def leads(self, edges: Iterable[int], node_id: str) -> bool:
-        """Whether a branch leads to a node."""
-        return any(self.edge_reaches(edge, node_id) for edge in edges)
-
-    def covers(self, branches: tuple[int, ...], join: str) -> bool:
-        """Whether branches together reach every queue of a join."""
-        reached = 0
-        for branch in branches:
-            reached |= self._queues_reached(branch, join)
-        return reached + 1 == 1 << len(self.queues[join])
-
-    def _queues_reached(self, branch: int, join: str) -> int:
-        """The queues of a join that a branch reaches, as bits."""
-        known = self._reached.get((branch, join))
-        if known is not None:
-            return known
-        reached = 0
-        for number, queue in enumerate(self.queues[join]):
-            if any(branch == edge or self.edge_reaches(branch, self.definition.edges[edge].source) for edge in queue):
-                reached |= 1 << number
-        self._reached[branch, join] = reached
-        return reached
+    def ways_to(self, join: str) -> Ways:
+        ways = self._ways.get(join)
+        if ways is None:
+            ways = self._ways[join] = ways_to(self.graph, self.loops, self.graph.place[join], self.queues[join])
+        return ways
 
 
 class UnknownNodeType(NotForThisRelease):
@@ -66,6 +49,7 @@ def compile_plan(definition: Definition) -> Plan:
     leaving: dict[tuple[str, str], list[Edge]] = {}
     for edge in definition.edges:
         leaving.setdefault((edge.source, edge.handle), []).append(edge)
+    graph = graph_of(definition)
     queues = {node.id: queues_of(node.id, definition.edges) for node in definition.nodes if types[node.id].gather}
     return Plan(
         definition,
@@ -75,8 +59,21 @@ def compile_plan(definition: Definition) -> Plan:
         {key: tuple(edges) for key, edges in leaving.items()},
         queues,
         {edge: number for each in queues.values() for number, queue in enumerate(each) for edge in queue},
-        Reach([node.id for node in definition.nodes], [(edge.source, edge.target) for edge in definition.edges]),
+        graph,
+        loops_of(graph, {graph.place[join] for join in queues}, splits_of(definition.edges)),
     )
+
+
+def splits_of(edges: Iterable[Edge]) -> list[list[int]]:
+    """The edges of each handle that has several: where tokens part."""
+    leaving: dict[tuple[str, str], list[int]] = {}
+    for edge in edges:
+        leaving.setdefault((edge.source, edge.handle), []).append(edge.index)
+    return [split for split in leaving.values() if len(split) > 1]
+
+
+def graph_of(definition: Definition) -> Graph:
+    return Graph([node.id for node in definition.nodes], [(edge.source, edge.target) for edge in definition.edges])
 
 
 def queues_of(join: str, edges: Iterable[Edge]) -> tuple[tuple[int, ...], ...]:

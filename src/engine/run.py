@@ -32,7 +32,7 @@ from domain.tokens import Lineage, Token
 from engine.definition import Node
 from engine.expressions import ExpressionError
 from engine.happenings import ChildEnded, Happening, JobDone, JobFailed, MessageArrived, TimerFired
-from engine.joins import Round, close_round
+from engine.joins import Round, close_round, regrouped
 from engine.nodes.kind import Again, Done, Ended, Failed, InvalidValue, NodeType, Outcome, Visit, Waiting, Woken
 from engine.plan import Plan
 from engine.plans import Engine
@@ -44,7 +44,11 @@ from engine.work import CONTINUE, TIMEOUT, Work
 
 @dataclass
 class Run:
-    """A decision in the making. `pending`: tokens that were sent on and have not arrived yet, those held from before included."""
+    """A decision in the making.
+
+    `pending`: tokens that were sent on and have not arrived yet, those held from before included, and those at joins that are
+    to be looked at again.
+    """
 
     view: View
     engine: Engine
@@ -168,7 +172,7 @@ class Run:
     def _visit(self, node_id: str, taken: Round) -> None:
         node_type, node = self.plan.types[node_id], self.plan.nodes[node_id]
         visit = self._seen(node, self.state.tokens[taken.tokens[0]].lineage)
-        activation_id, outcome = visit.activation_id, self._outcome(node_type, visit)
+        activation_id, outcome, before = visit.activation_id, self._outcome(node_type, visit), self.state
         self._record(
             ActivationStarted(
                 activation_id,
@@ -183,6 +187,8 @@ class Run:
                 timeout_at=visit.timeout_at if isinstance(outcome, Waiting) else None,
             )
         )
+        waiting = regrouped(self.plan, before, self.state)
+        self.pending.extend(token for token in waiting if token not in self.pending)
         self._cancel_activations(taken.cancelled, f"{node_id}_closed")
         match outcome:
             case Waiting():

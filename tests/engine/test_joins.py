@@ -1,6 +1,9 @@
 """Joins: scopes, rounds, losers."""
 
+from typing import Any
 from uuid import UUID
+
+import pytest
 
 from domain.approval import APPROVAL
 from domain.execution import ActivationCancelled, ActivationStarted
@@ -506,3 +509,157 @@ def test_a_join_that_swallows_a_part_of_a_split_ends_it_for_the_rest_too() -> No
     play.choose("a", "ok").choose("b", "ok")
     assert play.asking == ["y"]
     play.choose("y", "ok").completed()
+
+
+def test_a_join_that_reaches_into_a_split_completes_rounds_that_waited_for_nothing_else() -> None:
+    """y waits for its own split's z; that split is over once x has met b, and then what z did for c is as good."""
+    play = Play(
+        drawing(
+            {
+                "start": "start",
+                **dict.fromkeys("abcxy", OK),
+                "z": ask("ok:approve", "no:reject"),
+                "first": ALL,
+                "pair": ALL,
+                "after": OK,
+                "end": "end",
+            },
+            *("start > a", "start > b", "start > c", "a.ok > x", "a.ok > y", "a.ok > z", "c.ok > z", "z.no > end"),
+            *("x.ok > first", "b.ok > first", "first > end", "y.ok > pair", "z.ok > pair", "pair > after", "after.ok > end"),
+        )
+    ).start()
+    play.choose("c", "ok").choose("z", "ok").choose("a", "ok").choose("y", "ok").choose("x", "ok")
+    assert rounds(play, "pair") == []
+    play.choose("b", "ok")
+    assert play.asking == ["z", "after"]
+    play.choose("z", "no").choose("after", "ok").completed()
+
+
+# --- Joins in a rework loop: what is behind a join may lead back in front of it ---------------------------------------
+
+
+def rework(*edges: str, draft: tuple[str, ...] = ("r1", "r2"), **nodes: object) -> Play:
+    """draft sends work to the reviewers, the join j to k, who is content or sends all of it back to draft."""
+    return Play(
+        drawing(
+            {
+                "start": "start",
+                "draft": ("set", {"values": {}}),
+                **dict.fromkeys(draft, OK),
+                **nodes,
+                "k": ask("good:approve", "back:changes"),
+                "noted": "end",
+                "end": "end",
+            },
+            "start > draft",
+            *(f"draft > {each}" for each in draft),
+            *edges,
+            "j > k",
+            "k.good > end",
+            "k.back > draft",
+        )
+    ).start()
+
+
+def test_a_side_branch_does_not_take_its_branch_out_of_the_split_that_a_join_in_a_loop_ends() -> None:
+    play = rework("r1.ok > noted", "r1.ok > j", "r2.ok > j", j=ALL)
+    for _ in range(2):
+        play.choose("r1", "ok").choose("r2", "ok").choose("k", "back")
+    play.choose("r2", "ok").choose("r1", "ok").choose("k", "good").completed()
+
+
+def test_the_losers_of_a_join_in_a_loop_are_those_of_the_split_in_front_of_it() -> None:
+    play = rework("r1.ok > noted", "r1.ok > j", "r2.ok > j", j=ANY)
+    for round in range(1, 4):
+        loser = next(UUID(item["id"]) for item in play.open if item["node_id"] == "r2")
+        play.choose("r1", "ok")
+        assert play.asking == ["k"]
+        assert cancelled(play) == ["r2"] * round
+        play.decide(loser, "ok").refused("approval_closed")
+        play.choose("k", "back")
+    assert len(rounds(play, "j")) == 3
+
+
+def test_a_count_join_in_a_loop_counts_branches_that_leave_something_aside() -> None:
+    edges = [edge for each in ("r1", "r2", "r3") for edge in (f"{each}.ok > noted", f"{each}.ok > j")]
+    play = rework(*edges, draft=("r1", "r2", "r3"), j=("join", {"mode": "count", "count": 2}))
+    for _ in range(2):
+        play.choose("r3", "ok").choose("r1", "ok")
+        assert play.asking == ["k"]
+        play.choose("k", "back")
+    assert cancelled(play) == ["r2", "r2"]
+    play.choose("r2", "ok").choose("r1", "ok").choose("k", "good").completed()
+
+
+@pytest.mark.parametrize("mode", [ALL, ("join", {"mode": "count", "count": 2})])
+@pytest.mark.parametrize("back", [(), ("k.back > a",), ("k.back > a", "k.back > b", "k.back > c")])
+def test_a_branch_that_meets_a_join_only_further_on_leads_to_no_earlier_one(mode: Any, back: tuple[str, ...]) -> None:
+    """Whether the way back leads to the split, to one of its branches, or to all of them."""
+    edges = ("a.ok > first", "b.ok > first", "first > j", "c.ok > j", "j > k", "k.good > end", *(back or ("k.back > draft",)))
+    nodes = {"start": "start", "draft": ("set", {"values": {}}), **dict.fromkeys("abc", OK), "first": ANY, "j": mode}
+    nodes |= {"k": ask("good:approve", "back:changes"), "end": "end"}
+    play = Play(drawing(nodes, "start > draft", *(f"draft > {each}" for each in "abc"), *edges)).start()
+    play.choose("a", "ok")
+    assert play.asking == ["c"]
+    play.choose("c", "ok").choose("k", "good").completed()
+    assert cancelled(play) == ["b"]
+
+
+def test_who_is_sent_back_in_front_of_a_join_still_leads_to_it() -> None:
+    """r1's work is being mended, in a small loop within the large one, when r2 wins."""
+    r1 = ask("ok:approve", "mend:changes")
+    play = rework("r1.mend > fix", "r1.mend > noted", "fix.ok > r1", "r1.ok > j", "r2.ok > j", r1=r1, fix=OK, j=ANY)
+    play.choose("r1", "mend")
+    assert play.asking == ["r2", "fix"]
+    play.choose("r2", "ok")
+    assert play.asking == ["k"]
+    assert cancelled(play) == ["fix"]
+
+
+def test_who_sends_back_to_the_split_before_the_join_still_leads_to_it() -> None:
+    play = rework(
+        "r1.mend > redo",
+        "r1.mend > noted",
+        "redo.ok > draft",
+        "r1.ok > j",
+        "r2.ok > j",
+        r1=ask("ok:approve", "mend:changes"),
+        redo=OK,
+        j=ANY,
+    )
+    play.choose("r1", "mend").choose("r2", "ok")
+    assert play.asking == ["k"]
+    assert cancelled(play) == ["redo"]
+
+
+def test_an_edge_from_behind_a_join_straight_into_it_does_not_widen_its_scope() -> None:
+    """Two instances of the split, one for each of outer's branches: they do not mix."""
+    play = Play(
+        drawing(
+            {"start": "start", "one": OK, "two": OK, "work": ("set", {"values": {}}), "l": OK, "r": OK, "race": ANY,
+             "k": ask("good:approve", "back:changes"), "end": "end"},
+            "start > one", "start > two", "one.ok > work", "two.ok > work", "work > l", "work > r", "l.ok > race", "r.ok > race",
+            "race > k", "k.back > race", "k.good > end",
+        )
+    ).start()  # fmt: skip
+    play.choose("one", "ok").choose("two", "ok").choose("l", "ok")
+    assert sorted(play.asking) == ["k", "l", "r"]
+    play.choose("k", "good").choose("r", "ok").choose("k", "back").choose("k", "back").choose("k", "good").completed()
+    assert [event.swallowed != () for event in rounds(play, "race")] == [True, True, False, False]
+
+
+def test_a_large_loop_may_be_entered_in_its_middle() -> None:
+    """Small ones skip the first review; what is sent back goes through both. Who is in the first one when other wins, loses."""
+    nodes: dict[str, Any] = {
+        "start": "start", "other": OK, "size": ask("small:other", "large:other"), "merge": ANY, "draft": ("set", {"values": {}}),
+        "a": OK, "b": OK, "first": ALL, "x": ("set", {"values": {}}), "c": OK, "d": OK, "j": ANY,
+        "k": ask("good:approve", "back:changes"), "end": "end",
+    }  # fmt: skip
+    edges = ("start > size", "start > other", "size.large > merge", "merge > draft", "size.small > x", "draft > a", "draft > b",
+             "a.ok > first", "b.ok > first", "first > x", "x > c", "x > d", "c.ok > j", "d.ok > j", "other.ok > j", "j > k",
+             "k.back > merge", "k.good > end")  # fmt: skip
+    play = Play(drawing(nodes, *edges)).start()
+    play.choose("size", "large").choose("other", "ok")
+    assert play.asking == ["k"]
+    assert cancelled(play) == ["a", "b"]
+    play.choose("k", "back").choose("a", "ok").choose("b", "ok").choose("c", "ok").choose("k", "good").completed()

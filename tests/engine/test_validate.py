@@ -172,6 +172,15 @@ def test_a_join_that_waits_for_what_comes_after_it_never_fires() -> None:
     assert found(drawing(nodes, *edges)) == {("error", "join_never_fires", "/nodes/1", "join")}
 
 
+def test_a_join_never_fires_for_the_first_time_by_what_comes_from_behind_it() -> None:
+    """k sends back to both at once; but before it is asked for the first time, nothing comes from b."""
+    nodes = {"start": "start", "a": ask("ok:approve"), "b": ask("ok:approve"), "join": ("join", {"mode": "all"})}
+    nodes |= {"k": ask("ok:approve", "again:changes"), "end": "end"}
+    edges = ("start > a", "a.ok > join", "b.ok > join", "join > k", "k.again > a", "k.again > b", "k.ok > end")
+    assert found(drawing(nodes, *edges)) == {("error", "join_never_fires", "/nodes/3", "join")}
+    assert found(drawing(nodes, "start > b", *edges)) == set()
+
+
 def test_a_join_of_one_edge_joins_nothing() -> None:
     nodes = {"start": "start", "join": ("join", {"mode": "all"}), "end": "end"}
     assert found(drawing(nodes, "start > join", "join > end")) == {("warning", "nothing_to_join", "/nodes/1", "join")}

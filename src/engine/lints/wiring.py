@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from engine.definition import Definition, Edge, Finding
+from engine.definition import Definition, Finding
 from engine.expressions import expressions_in
-from engine.graph import Reach
 from engine.lints.nodes import Sound
-from engine.plan import queues_of
+from engine.loops import with_others
+from engine.plan import graph_of, queues_of, splits_of
+from engine.ways import reached_first
 
 
 def edges(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
@@ -52,15 +53,15 @@ def _may_happen(each: Sound, handle: str) -> bool:
 
 def reachable(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
     """Only called where every node is sound and every edge joins two nodes."""
-    reach = reach_of(definition)
-    [start] = [node.id for node in definition.nodes if node.type == "start"]
+    graph = graph_of(definition)
+    reached = graph.reached_from(_start(definition))
     for each in sound:
-        if not reach.reaches(start, each.node.id):
+        if graph.place[each.node.id] not in reached:
             yield Finding("error", each.node.id, each.path, "unreachable", f"No path leads from the start to {each.node.id}.")
 
 
 def joins(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
-    reach = reach_of(definition)
+    graph, splits = graph_of(definition), splits_of(definition.edges)
     for each in sound:
         if each.type.gather is None:
             continue
@@ -73,56 +74,50 @@ def joins(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
             message = f"It waits for {need} different edges, and {len(queues)} come in."
             yield Finding("error", each.node.id, each.path, "join_never_fires", message)
         elif need > 1:
-            apart = _never_together(definition, reach, queues)
+            join = graph.place[each.node.id]
+            before = graph.reached_from(_start(definition), frozenset(graph.leaving[join]))
+            parting = [split for split in splits if graph.ends[split[0]][0] in before]
+            apart = _never_together(reached_first(graph, join, queues), parting, len(queues))
             if len(apart) == len(queues) * (len(queues) - 1) // 2 or (apart and need == len(queues)):
-                first, second = (definition.edges[queue[0]].source for queue in apart[0])
-                message = f"No token can come from {first} while another comes from {second}: they are alternatives."
+                first, second = (definition.edges[queues[number][0]].source for number in apart[0])
+                message = (
+                    f"No token can come from {first} while another comes from {second}: "
+                    "they are alternatives, or one of them is behind the join."
+                )
                 yield Finding("error", each.node.id, each.path, "join_never_fires", message)
 
 
-def _never_together(
-    definition: Definition, reach: Reach, queues: Sequence[tuple[int, ...]]
-) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Pairs of queues for which no handle sends tokens by two edges, one towards each.
+def _never_together(reached: Sequence[int], splits: Sequence[Sequence[int]], queues: int) -> list[tuple[int, int]]:
+    """Pairs of queues for which no handle sends tokens by two edges, one towards each, before the join's first round.
 
-    All tokens descend from the first one; two of them part where a handle has several edges, or never.
+    `reached`: by edge, the queues that it leads to. All tokens descend from the first one; two of them part where a handle has
+    several edges, or never.
     """
-    splits: dict[tuple[str, str], list[Edge]] = {}
-    for edge in definition.edges:
-        splits.setdefault((edge.source, edge.handle), []).append(edge)
-    towards = {
-        queue: [
-            {edge.index for edge in split if any(_leads(definition, reach, edge, into) for into in queue)}
-            for split in splits.values()
-            if len(split) > 1
-        ]
-        for queue in queues
-    }
-    return [
-        (one, other)
-        for one, other in combinations(queues, 2)
-        if not any(a and b and len(a | b) > 1 for a, b in zip(towards[one], towards[other], strict=True))
-    ]
+    together = [0] * queues
+    for split in splits:
+        for own, others in with_others([reached[edge] for edge in split]):
+            for number in range(queues):
+                if own >> number & 1:
+                    together[number] |= others
+    return [(one, other) for one, other in combinations(range(queues), 2) if not together[one] >> other & 1]
 
 
-def _leads(definition: Definition, reach: Reach, edge: Edge, into: int) -> bool:
-    return edge.index == into or reach.reaches(edge.target, definition.edges[into].source)
+def _start(definition: Definition) -> int:
+    [place] = [place for place, node in enumerate(definition.nodes) if node.type == "start"]
+    return place
 
 
 def spins(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
     """Cycles in which nothing waits: they run until the step limit, or until a condition lets them out."""
     instant = {each.node.id for each in sound if not each.type.waits}
-    drawn = [(edge.source, edge.target) for edge in definition.edges if {edge.source, edge.target} <= instant]
-    reach = Reach(sorted(instant), drawn)
-    seen: set[str] = set()
+    graph = graph_of(definition)
+    cycles = graph.cycles(frozenset(), {graph.place[node] for node in instant})
+    names = [node.id for node in definition.nodes]
+    of_node = {names[place]: cycle for cycle in cycles for place in cycle}
+    told: set[str] = set()
     for each in sound:
-        if each.node.id in seen or not any(s == each.node.id and reach.reaches(t, s) for s, t in drawn):
-            continue
-        cycle = [n for n in sorted(instant) if reach.reaches(n, each.node.id) and reach.reaches(each.node.id, n)]
-        seen.update(cycle)
-        message = f"Nothing waits in the cycle of {', '.join(cycle)}: it may run into the step limit."
-        yield Finding("warning", each.node.id, each.path, "instant_cycle", message)
-
-
-def reach_of(definition: Definition) -> Reach:
-    return Reach([node.id for node in definition.nodes], [(edge.source, edge.target) for edge in definition.edges])
+        if each.node.id in of_node and each.node.id not in told:
+            cycle = sorted(names[place] for place in of_node[each.node.id])
+            told.update(cycle)
+            message = f"Nothing waits in the cycle of {', '.join(cycle)}: it may run into the step limit."
+            yield Finding("warning", each.node.id, each.path, "instant_cycle", message)
