@@ -33,7 +33,7 @@ from runtime.clock import Clock, SystemClock
 from runtime.pools import open_pool
 from store.errors import LedgerBusy, LedgerUnavailable
 from store.handler import open_handler
-from store.notifications.channels import EVENTS, JOBS, PROJECTED
+from store.notifications.channels import ACCESS, EVENTS, JOBS, PROJECTED
 from store.notifications.listening import Notifications
 from store.notifications.sending import look_everywhere
 
@@ -55,14 +55,16 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
         async with system.connection() as connection:
             await look_everywhere(connection)  # a predecessor that was killed could not say what it had written
         desk, feed = JobDesk(system), EventFeed()
-        notifications = Notifications(addresses.listen, "gesta api (listening)", (EVENTS, JOBS, PROJECTED))
+        notifications = Notifications(addresses.listen, "gesta api (listening)", (EVENTS, JOBS, PROJECTED, ACCESS))
         async with (
             open_handler(addresses.system, clock=clock, heard=notifications.hear) as handler,
             AsyncExitStack() as stack,
         ):
+            sessions = Sessions(handler, clock)
             stack.enter_context(notifications.subscribed(EVENTS, feed.hear, feed.look_everywhere))
             stack.enter_context(notifications.subscribed(JOBS, desk.hear, desk.look_everywhere))
             stack.enter_context(notifications.subscribed(PROJECTED, waiter.hear, waiter.look_everywhere))
+            stack.enter_context(notifications.subscribed(ACCESS, sessions.hear, sessions.look_everywhere))
             await stack.enter_async_context(notifications.listening())
             yield Services(
                 clock=clock,
@@ -70,7 +72,7 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
                 handler=handler,
                 system_pool=system,
                 reads=Reads(reading, waiter),
-                sessions=Sessions(handler, clock),
+                sessions=sessions,
                 waiter=waiter,
                 desk=desk,
                 feed=feed,

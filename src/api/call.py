@@ -15,14 +15,14 @@ from starlette.responses import Response
 from api import answers, headers
 from api.listing import Listing
 from api.positions import Position
-from api.problems import Problem, from_exception, not_found
+from api.problems import from_exception, not_found
 from api.reads import Answer, Question, Read, Row, freshness_headers
 from api.services import Services
 from api.session import Session
 from domain import access
-from domain.access import Caller, Rights
+from domain.access import Asking, Caller, Rights
 from domain.envelope import PLATFORM, ActorType, Envelope
-from domain.facts import Decided, Json, View
+from domain.facts import Decided, Json, PermissionDenied, View
 from store.command import Command, Done
 
 log = logging.getLogger(__name__)
@@ -82,17 +82,28 @@ class Call:
 
         `key_suffix` tells the commands of one request apart, where its Idempotency-Key stands for several.
         """
+        command = self.to_command(self.tenant_id, name, about, key_suffix)
+        return await self.handle(command, permission, lambda view, asking: decide(view, asking.who))
+
+    async def handle(self, command: Command, permission: str, decide: Callable[[View, Asking], Decided]) -> Done:
+        """A command in the tenant's ledger, or the platform's for its own keys: decided once it is known who asks."""
         caller = self._caller()
-        occurred_at = headers.occurred_at(self.request)
 
-        def checked(view: View) -> Decided:
-            who = access.rights(view, caller)
-            who.require(permission)
-            if occurred_at is not None:
-                who.require("events:backdate")
-            return decide(view, who)
+        async def asked(snapshot: access.Platform) -> Done:
+            def checked(view: View) -> Decided:
+                platform = view if view.tenant_id == PLATFORM else snapshot
+                who = self._permitted(access.rights(view, caller, platform), permission)
+                return decide(view, Asking(caller, who, platform))
 
-        return await self.services.handler.handle(self.to_command(self.tenant_id, name, about, key_suffix), checked)
+            return await self.services.handler.handle(command, checked)
+
+        return await self.services.sessions.deciding(self.session, asked)
+
+    def _permitted(self, who: Rights, permission: str) -> Rights:
+        who.require_command(permission)
+        if headers.occurred_at(self.request) is not None:
+            who.require("events:backdate")
+        return who
 
     async def each(
         self, items: Sequence[T], about: str, command: Callable[[T, str], Awaitable[Done]], told: Callable[[Done], Json]
@@ -103,6 +114,7 @@ class Call:
         """
         self.to_command(self.tenant_id, about, About(about))  # a wrong header is no item's fault
         free = asyncio.Semaphore(MOST_AT_ONCE)
+        denied: list[PermissionDenied] = []
 
         async def one(number: int, item: T) -> Json:
             async with free:
@@ -112,22 +124,36 @@ class Call:
                     problem = from_exception(error)
                     if problem is None:
                         raise
+                    if isinstance(error, PermissionDenied):
+                        denied.append(error)
                     return {"status": problem.status, "problem": problem.document(self.request.scope["request_id"])}
 
         results = await asyncio.gather(*(one(number, item) for number, item in enumerate(items)))
+        if len(denied) == len(items):
+            raise denied[0]  # whoever may not do this at all is told so as everywhere
         return answers.answer({"items": results})
 
     async def platform_command(
         self,
         name: str,
+        permission: str,
         decide: Callable[[View], Decided],
         about: About,
         *,
+        further: Callable[[View, Rights], None] = lambda _view, _who: None,
         status: int = 200,
         location: str | None = None,
     ) -> Response:
-        """Decide in the platform's ledger, for somebody whose right to it was checked (`authorize`, `require_platform`)."""
-        done = await self.services.handler.handle(self.to_command(PLATFORM, name, about), decide)
+        """Decide in the platform's ledger. Whether a tenant's key may is for the tenant's ledger to say, just before.
+
+        `further` raises what else speaks against it there.
+        """
+        command = self.to_command(PLATFORM, name, about)
+        if self.session.caller.platform and self.session.caller.on_behalf_of is None:
+            done = await self.handle(command, permission, lambda view, _asking: decide(view))
+        else:
+            await self.authorize(name, permission, about, further)
+            done = await self.services.handler.handle(command, decide)
         return self.answer(done, PLATFORM, status=status, location=location)
 
     async def authorize(
@@ -135,18 +161,15 @@ class Call:
     ) -> None:
         """Ask the tenant's ledger, finally, whether the caller may; a refusal is recorded there. Appends nothing else.
 
-        For what is then decided in the platform's ledger. `further` raises what else speaks against it.
+        For what is then decided elsewhere. `further` raises what else speaks against it.
         """
-        caller = self._caller()
 
-        def check(view: View) -> Decided:
-            who = access.rights(view, caller)
-            who.require(permission)
-            further(view, who)
+        def check(view: View, asking: Asking) -> Decided:
+            further(view, asking.who)
             return Decided()
 
         command = Command(self.tenant_id, name, self.envelope(), resource=about.resource, resource_id=_text(about.id))
-        await self.services.handler.handle(command, check)
+        await self.handle(command, permission, check)
 
     def note(self, name: str, about: About) -> None:
         """Put on the process's record who did what leaves no event: it moves no more than a row of the runtime."""
@@ -159,13 +182,11 @@ class Call:
         """This request as a command for a ledger: with its envelope, its Idempotency-Key, its If-Match and its time."""
         key = headers.idempotency_key(self.request)
         version = headers.if_match(self.request)
-        if version is not None and about.id is None:
-            raise Problem.at("If-Match", "not_applicable", "If-Match is for resources that exist.")
         return Command(
             tenant_id,
             name,
             self.envelope(),
-            command_id=None if key is None else uuid5(self.session.key_id, key + key_suffix),
+            command_id=None if key is None else uuid5(self._key_scope(tenant_id), key + key_suffix),
             request_hash=None if key is None else self._request_hash,
             occurred_at=headers.occurred_at(self.request),
             expect={} if version is None or about.id is None else {about.id: version},
@@ -196,11 +217,24 @@ class Call:
         """Who asks, and when by the clock: a backdated command needs a key that is valid now."""
         return replace(self.session.caller, asked_at=self.services.clock.now())
 
+    def _key_scope(self, ledger: UUID) -> UUID:
+        """Idempotency keys are private to the API key, to whom it acts for, and to the tenant in which it speaks."""
+        scope, on_behalf_of = self.session.key_id, self.session.caller.on_behalf_of
+        if on_behalf_of is not None:
+            scope = uuid5(scope, str(on_behalf_of))
+        return scope if ledger == self.tenant_id else uuid5(scope, str(self.tenant_id))
+
     @cached_property
     def _request_hash(self) -> bytes:
+        """All that the request says of what is to be done, and when it happened."""
         request = self.request
         digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode())
         digest.update(getattr(request, "_body", b""))
+        query, occurred_at = request.scope["query_string"], headers.occurred_at(request)
+        if query:
+            digest.update(b"\n?" + query)
+        if occurred_at is not None:
+            digest.update(f"\n@{occurred_at.isoformat()}".encode())
         return digest.digest()
 
     def answer(

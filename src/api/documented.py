@@ -69,15 +69,19 @@ def documented(
     parameters: list[dict[str, Any]] | None = None,
     creates: bool = False,
     unrecorded: bool = False,
+    versioned: bool = True,
+    query: list[dict[str, Any]] | None = None,
     also: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The keyword arguments of a route. With `parameters` (even none) it is a question, without a command.
 
-    `unrecorded`: it changes something beside the ledger, and so takes no command's headers.
+    `unrecorded`: it changes something beside the ledger, and so takes no command's headers. `versioned`: a command on something
+    that has a version, for If-Match. `query`: a command's parameters. A header that is not described is refused.
     `also`: what else it may answer, by media type.
     """
     is_command = parameters is None
-    headers = [*COMMON, *COMMAND] if is_command and not unrecorded else COMMON
+    command = COMMAND if versioned and not creates else [header for header in COMMAND if header["name"] != "If-Match"]
+    headers = [*COMMON, *command] if is_command and not unrecorded else COMMON
     content = {**in_json(shape), **(also or {})}
     status = 201 if creates else 200
     told = {} if unrecorded else {**COMMANDED, **(CREATED if creates else {})} if is_command else STALE
@@ -88,7 +92,7 @@ def documented(
             status: {"description": answer, "headers": told, "content": content},
             **_problems({**ALWAYS, **(COMMANDS if is_command else {404: "Not found"})}),
         },
-        "openapi_extra": {"parameters": [*headers, *(parameters or ())]},
+        "openapi_extra": {"parameters": [*headers, *(parameters or query or ())]},
     }
 
 

@@ -4,34 +4,50 @@ A process that dies between two steps leaves the first one done. Asking again ca
 tenant at the next start.
 """
 
+import hashlib
+import json
+import logging
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from psycopg import AsyncConnection
 
-from domain import api_key, permission, role, tenant
-from domain.access import Caller, Rights, rights
+from domain import access, api_key, keys, permission, role, tenant
+from domain.access import Asking, Caller
 from domain.envelope import PLATFORM, Envelope
-from domain.facts import Claim, Decided, Fact, Json, NotFound, View
-from domain.member import MEMBER
+from domain.facts import Decided, Fact, Json, NotFound, Refusal, View
+from domain.keys import Wanted
 from domain.user import USER
 from runtime.ids import new_id
 from store.command import Command, Done
+from store.errors import StoreError
 from store.handler import Handler
 
+log = logging.getLogger(__name__)
+
 SYSTEM = Envelope(actor_type="system")
+OPERATOR = Caller(None, platform=True)
 
 OPEN_LEDGER = "SELECT ledger.open(%s)"
 
-UNFINISHED = """
+OUTDATED = """
 SELECT c.owner, c.name
 FROM runtime.claims c
-WHERE c.tenant_id = %s AND c.scope = 'tenant.slug'
-  AND NOT EXISTS (SELECT FROM ledger.events e WHERE e.tenant_id = c.owner AND e.position = 1)
+LEFT JOIN runtime.seeded_roles s ON s.tenant_id = c.owner
+WHERE c.tenant_id = %s AND c.scope = 'tenant.slug' AND s.digest IS DISTINCT FROM %s
 ORDER BY c.owner
 """
-"""Tenants that exist on the platform, but whose own ledger has no first event (the seeded roles) yet."""
+"""Tenants without the roles that this release seeds: made by an earlier one, or cut short before their ledger had any."""
+
+REMEMBER_SEEDED = """
+INSERT INTO runtime.seeded_roles (tenant_id, digest) VALUES (%s, %s)
+ON CONFLICT (tenant_id) DO UPDATE SET digest = excluded.digest, seeded_at = clock_timestamp()
+"""
+
+SEEDED = hashlib.sha256(json.dumps(role.SEEDED_ROLES, sort_keys=True).encode()).hexdigest()
+"""Which roles this release seeds."""
 
 
 async def seed(handler: Handler) -> None:
@@ -50,43 +66,45 @@ async def seed(handler: Handler) -> None:
 
 
 async def complete(handler: Handler, connection: AsyncConnection) -> list[str]:
-    """Finish the tenants whose creation was cut short; returns their slugs. `connection` is gesta_system's."""
-    cursor = await connection.execute(UNFINISHED, (PLATFORM,))
-    unfinished = await cursor.fetchall()
-    for tenant_id, _slug in unfinished:
-        await open_tenant(handler, connection, tenant_id)
-    return [slug for _tenant_id, slug in unfinished]
+    """Finish the tenants whose creation was cut short, and bring the roles of the others up to date.
+
+    Returns their slugs. What stands in the way of one tenant does not stop the others. `connection` is gesta_system's.
+    """
+    cursor = await connection.execute(OUTDATED, (PLATFORM, SEEDED))
+    brought = []
+    for tenant_id, slug in await cursor.fetchall():
+        try:
+            await open_tenant(handler, connection, tenant_id)
+            brought.append(slug)
+        except (Refusal, StoreError) as error:
+            log.error("The roles of a tenant were not seeded: %s", error, extra={"action": "seed", "tenant_id": str(tenant_id)})
+    return brought
 
 
-async def create_tenant(handler: Handler, connection: AsyncConnection, command: Command, body: dict[str, Json]) -> Done:
+async def create_tenant(
+    handler: Handler,
+    connection: AsyncConnection,
+    command: Command,
+    body: dict[str, Json],
+    handle: Callable[[Command, Callable[[View], Decided]], Awaitable[Done]] | None = None,
+) -> Done:
     """Create a tenant in the platform ledger, then open its own ledger and seed its roles.
 
     `command` is addressed to the platform; `body` has the fields of `domain.tenant.create`. The tenant's id follows from the
-    command's, so that a command sent again finds the tenant it made.
+    command's, so that a command sent again finds the tenant it made. `handle` asks first whether the caller may.
     """
     command_id = command.command_id or new_id()
     tenant_id = uuid5(command_id, "tenant") if command.request_hash else new_id()
-    done = await handler.handle(command, lambda view: tenant.create(view, tenant_id, **body))
+    done = await (handle or handler.handle)(command, lambda view: tenant.create(view, tenant_id, **body))
     await open_tenant(handler, connection, UUID(done.result["id"]))
     return done
 
 
 async def open_tenant(handler: Handler, connection: AsyncConnection, tenant_id: UUID) -> None:
-    """Open a tenant's ledger and seed its roles; does nothing where that is done."""
+    """Open a tenant's ledger and seed its roles, as this release has them; does nothing where that is done."""
     await connection.execute(OPEN_LEDGER, (tenant_id,))
-
-    def missing_roles(view: View) -> Decided:
-        facts: list[Fact] = []
-        claims: list[Claim] = []
-        for key, (name, permissions) in role.SEEDED_ROLES.items():
-            role_id = role.role_id_of(tenant_id, key)
-            if not view.read(role.ROLE, role_id).exists:
-                decided = role.create(view, role_id, key, name, permissions, is_system=True)
-                facts.extend(decided.facts)
-                claims.extend(decided.claims)
-        return Decided(tuple(facts), tuple(claims))
-
-    await handler.handle(Command(tenant_id, "role.create", SYSTEM), missing_roles)
+    await handler.handle(Command(tenant_id, "role.seed", SYSTEM), role.bring_up_to_date)
+    await connection.execute(REMEMBER_SEEDED, (tenant_id, SEEDED))
 
 
 async def known_user(handler: Handler, connection: AsyncConnection, user_id: UUID) -> int:
@@ -112,30 +130,26 @@ class NewKey:
     done: Done
 
 
-async def create_key(handler: Handler, command: Command, caller: Caller, body: dict[str, Json]) -> NewKey:
-    """Create an API key in the ledger of `command`; `body` has name, permissions, user_id and expires_at.
+async def create_key(
+    handle: Callable[[Callable[[View, Asking], Decided]], Awaitable[Done]], ledger: UUID, wanted: Wanted
+) -> NewKey:
+    """Create an API key in a ledger. `handle` decides there, for whoever asks."""
+    secret, key_id = secrets.token_bytes(api_key.SECRET_BYTES), new_id()
 
-    A key can't be given more than its maker may do, and belongs to a member where it belongs to a person.
-    """
-    secret = secrets.token_bytes(api_key.SECRET_BYTES)
-    key_id = new_id()
+    def decide(view: View, asking: Asking) -> Decided:
+        return keys.make(view, asking, key_id, api_key.hash_secret(secret), wanted)
 
-    def decide(view: View) -> Decided:
-        maker: Rights = rights(view, caller)
-        maker.require("api_keys:manage")
-        user_id = body.get("user_id")
-        if user_id is not None and not view.read(MEMBER, user_id).active:
-            raise NotFound("This user is not a member here.", "/user_id")
-        return api_key.create(
-            view,
-            key_id,
-            body["name"],
-            tuple(body["permissions"]),
-            api_key.hash_secret(secret),
-            maker.granted,
-            user_id,
-            body.get("expires_at"),
-        )
+    return NewKey(key_id, api_key.new_token(ledger, key_id, secret), await handle(decide))
 
-    done = await handler.handle(command, decide)
-    return NewKey(key_id, api_key.new_token(command.tenant_id, key_id, secret), done)
+
+async def create_key_as_operator(handler: Handler, ledger: UUID, wanted: Wanted) -> NewKey:
+    """The same with the platform's authority, for who has the database in hand: recorded so, and with no limit."""
+
+    async def handle(decide: Callable[[View, Asking], Decided]) -> Done:
+        def as_operator(view: View) -> Decided:
+            who = access.rights(view, OPERATOR, view)
+            return decide(view, Asking(OPERATOR, who, view))
+
+        return await handler.handle(Command(ledger, "api_key.create", SYSTEM, resource="api_key"), as_operator)
+
+    return await create_key(handle, ledger, wanted)

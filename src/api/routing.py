@@ -16,10 +16,15 @@ from starlette.responses import Response
 from api import strict_json
 from api.call import Call
 from api.problems import Problem
-from domain.facts import Json
+from domain.envelope import PLATFORM
+from domain.facts import Json, PermissionDenied
 
 MAX_BODY = 1024 * 1024
 MAX_DRAINED = 16 * MAX_BODY
+WITHOUT_TENANT = {"tenants", "users", "api-keys", "permissions", "me", "audit-logs", "events"}
+"""What the platform has beside its tenants: all other resources are a tenant's."""
+OF_COMMANDS = {"Idempotency-Key", "If-Match", "Gesta-Occurred-At"}
+"""Headers that a command takes where its description says so."""
 JSON = re.compile(r"application/(json|[^/]*\+json)")
 
 
@@ -81,19 +86,31 @@ class KeyRoute(APIRoute):
         endpoint, in_path, in_body = self.endpoint, self.dependant.path_params, self.body_field
         known = {p["name"] for p in (self.openapi_extra or {}).get("parameters", ()) if p["in"] == "query"}
         prefixes = tuple(name.removesuffix("*") for name in known if name.endswith("*"))
+        refused = [] if "GET" in (self.methods or ()) else sorted(OF_COMMANDS - _headers(self.openapi_extra))
+        of_tenant = self.path.split("/")[2] not in WITHOUT_TENANT
 
         async def handle(plain: Request) -> Response:
             request = StrictRequest(plain.scope, plain.receive)
             services = request.app.state.services
             call = Call(request, services, await services.sessions.authenticate(request))
+            if of_tenant and call.tenant_id == PLATFORM:
+                raise Problem.at("Gesta-Tenant", "tenant_required", "A platform key names the tenant here, by its id or slug.")
             _check_query(request, known, prefixes)
+            _check_headers(request, refused)
             sent = in_body is not None and await _read_body(request)
             values = {field.name: _valid(field, request.path_params[field.name], "path", field.name) for field in in_path}
             if in_body is not None and sent:
                 values[in_body.name] = _valid(in_body, await request.json(), "body")
             elif in_body is not None and in_body.field_info.is_required():
                 raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": "There is none."}])
-            response: Response = await endpoint(call, **values)
+            try:
+                response: Response = await endpoint(call, **values)
+            except PermissionDenied:
+                if request.method != "GET":
+                    raise
+                # A right that was given a moment ago: what a question goes by may be older. A command has looked itself.
+                call = Call(request, services, await services.sessions.authenticate_anew(request))
+                response = await endpoint(call, **values)
             return response
 
         return handle
@@ -118,6 +135,17 @@ def _call() -> Call:
 
 Calling = Annotated[Call, Depends(_call)]
 """What a route's first parameter is declared as, so that FastAPI does not look for it in the request."""
+
+
+def _headers(described: dict[str, Any] | None) -> set[str]:
+    return {parameter["name"] for parameter in (described or {}).get("parameters", ()) if parameter["in"] == "header"}
+
+
+def _check_headers(request: Request, refused: list[str]) -> None:
+    """A header that would promise what is not kept is refused."""
+    for name in refused:
+        if name in request.headers:
+            raise Problem.at(name, "not_applicable", f"{name} cannot be honoured here.")
 
 
 def _check_query(request: Request, known: set[str], prefixes: tuple[str, ...]) -> None:

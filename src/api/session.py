@@ -1,15 +1,16 @@
 """Who is calling: a bearer key, the tenant it speaks in, and what it may do there.
 
-What a key may do is kept for at most a second, which is what reads go by. Commands ask again inside their decision, so
-that a right withdrawn a moment ago is never used to change anything.
+Reads go by what was so at most a second ago, and usually not so long: notifications say where rights have changed. A refusal is
+never kept. Commands ask again inside their decision, so that a right withdrawn a moment ago is never used to change anything: in
+the tenant's ledger what they read is an expectation; the platform's is read when the command comes in.
 """
 
 import asyncio
 import hmac
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -22,8 +23,7 @@ from domain import access
 from domain.access import Caller, Rights
 from domain.api_key import API_KEY, Token, hash_secret, parse_token
 from domain.envelope import PLATFORM
-from domain.facts import Aggregate, PermissionDenied
-from domain.tenant import TENANT
+from domain.facts import Aggregate, NotFound, PermissionDenied
 from runtime.clock import Clock
 from runtime.ids import new_id
 from store.errors import UnknownLedger
@@ -33,6 +33,8 @@ KEEP_SECONDS = 1.0
 MOST_KEPT = 10_000
 
 S = TypeVar("S")
+T = TypeVar("T")
+Stream = tuple[Aggregate[Any], UUID]
 logger = logging.getLogger(__name__)
 
 
@@ -46,6 +48,9 @@ class Session:
     key_id: UUID
     key_name: str
     key_user_id: UUID | None
+    expires_at: datetime | None = None
+    platform_streams: tuple[Stream, ...] = ()
+    """What its rights depend on in the platform's ledger."""
 
     def require(self, permission: str) -> None:
         self.rights.require(permission)
@@ -98,7 +103,45 @@ class Sessions:
             raise _refused(token, "wrong secret")
         if isinstance(proven.session, Exception):
             raise proven.session.with_traceback(None)
+        if proven.session.caller.expired(proven.session.expires_at, self._clock.now()):
+            raise _key_not_valid(token.key_id)
         return proven.session
+
+    async def authenticate_anew(self, request: Request) -> Session:
+        """The same, by what is so now."""
+        token = _token(request)
+        for asked in [asked for asked in self._kept if asked.key_id == token.key_id]:
+            del self._kept[asked]
+        return await self.authenticate(request)
+
+    async def deciding(self, session: Session, command: Callable[["Snapshot"], Awaitable[T]]) -> T:
+        """Have a command decided, with what the platform's ledger says now of the session's tenant, people and key."""
+        streams: set[Stream] = set(session.platform_streams)
+        while True:
+            platform = await self._snapshot(streams)
+            try:
+                return await command(platform)
+            except NotInSnapshot as missing:  # the key has another owner by now, or the like
+                streams.add((missing.aggregate, missing.stream_id))
+
+    async def _snapshot(self, streams: Iterable[Stream]) -> "Snapshot":
+        wanted = list(streams)
+        read = [self._handler.read(PLATFORM, aggregate, stream_id) for aggregate, stream_id in wanted]
+        found = await asyncio.gather(*read)
+        return Snapshot({stream_id: state for (_, stream_id), (state, _version) in zip(wanted, found, strict=True)})
+
+    def look_everywhere(self) -> None:
+        """Anybody's rights may have changed."""
+        self._kept.clear()
+
+    def hear(self, tenant_id: UUID) -> None:
+        """In this ledger it has changed who may what: what depends on it is forgotten, and loaded anew when it is asked for."""
+        if tenant_id == PLATFORM:
+            self.look_everywhere()
+            return
+        for asked, (_, task) in list(self._kept.items()):
+            if not task.done() or tenant_id in (asked.home, _tenant_of(task)):
+                del self._kept[asked]
 
     def _loading(self, asked: _Asked) -> asyncio.Task[_Proven]:
         now = self._timer()
@@ -113,55 +156,85 @@ class Sessions:
         return task
 
     def _forget_failure(self, asked: _Asked, done: asyncio.Task[_Proven]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            self._kept.pop(asked, None)
+        """What was refused may be allowed the next moment."""
+        if done.cancelled() or done.exception() is not None or isinstance(done.result().session, Exception):
+            kept = self._kept.get(asked)
+            if kept is not None and kept[1] is done:
+                del self._kept[asked]
 
     async def _load(self, asked: _Asked) -> _Proven:
         """The key as it stands. What speaks against its use is told only to those who know its secret."""
         key, _ = await self._handler.read(asked.home, API_KEY, asked.key_id)
-        if not key.exists or key.revoked or (key.expires_at is not None and key.expires_at <= self._clock.now()):
-            return _Proven(key.secret_hash, _key_not_valid(asked.key_id))
         try:
+            if not key.exists:
+                raise access.KeyNotValid
             tenant_id = await self._tenant(asked)
             caller = Caller(asked.key_id, asked.home == PLATFORM, asked.on_behalf_of)
-            rights = await self._rights(tenant_id, caller)
-        except (Problem, access.KeyNotValid, PermissionDenied) as refused:
+            rights, platform_streams = await self._rights(tenant_id, caller)
+        except access.KeyNotValid:
+            return _Proven(key.secret_hash, _key_not_valid(asked.key_id))
+        except (Problem, NotFound, PermissionDenied) as refused:
             return _Proven(key.secret_hash, refused)
-        return _Proven(key.secret_hash, Session(tenant_id, caller, rights, asked.key_id, key.name, key.user_id))
+        if key.on_behalf_of is not None:
+            caller = replace(caller, on_behalf_of=key.on_behalf_of)
+        session = Session(tenant_id, caller, rights, asked.key_id, key.name, key.user_id, key.expires_at, tuple(platform_streams))
+        return _Proven(key.secret_hash, session)
 
     async def _tenant(self, asked: _Asked) -> UUID:
-        """The tenant in which the caller speaks. Raises Problem where it is suspended or not this key's to name."""
+        """The tenant in which the caller speaks. Raises Problem where there is none such, or it is not this key's to name."""
         is_platform = asked.home == PLATFORM
         tenant_id: UUID | None = asked.home
         if asked.tenant is not None:
             tenant_id = _uuid(asked.tenant) or await self._handler.lookup(PLATFORM, "tenant.slug", asked.tenant)
         if tenant_id is None or (tenant_id != asked.home and not is_platform):
             raise not_found()
-        if tenant_id == PLATFORM:
-            return tenant_id
-        tenant, _ = await self._handler.read(PLATFORM, TENANT, tenant_id)
-        if not tenant.exists:
-            raise not_found()
-        if not tenant.active and not is_platform:
-            raise Problem(403, "tenant_suspended", "The tenant is suspended.")
         return tenant_id
 
-    async def _rights(self, tenant_id: UUID, caller: Caller) -> Rights:
-        view = _Loaded(tenant_id, self._clock.now())
+    async def _rights(self, tenant_id: UUID, caller: Caller) -> tuple[Rights, set[Stream]]:
+        """And the streams of the platform's ledger on which they depend."""
+        now = self._clock.now()
+        view, platform = _Loaded(tenant_id, now), _Loaded(PLATFORM, now)
+        depends: set[Stream] = set()
         while True:
             try:
-                return access.rights(view, caller)
+                return access.rights(platform if tenant_id == PLATFORM else view, caller, platform), depends
             except _Missing as missing:
-                state, version = await self._handler.read(tenant_id, missing.aggregate, missing.stream_id)
-                view.streams[missing.stream_id] = (state, version)
+                if missing.tenant_id == PLATFORM:
+                    depends.add((missing.aggregate, missing.stream_id))
+                loaded = platform if missing.tenant_id == PLATFORM else view
+                loaded.streams[missing.stream_id] = await self._handler.read(
+                    missing.tenant_id, missing.aggregate, missing.stream_id
+                )
 
 
 class _Missing(Exception):
     """A stream that was not loaded yet."""
 
+    def __init__(self, tenant_id: UUID, aggregate: Aggregate[Any], stream_id: UUID) -> None:
+        self.tenant_id = tenant_id
+        self.aggregate = aggregate
+        self.stream_id = stream_id
+
+
+class NotInSnapshot(Exception):
+    """A decision wants to know of the platform what was not read for it."""
+
     def __init__(self, aggregate: Aggregate[Any], stream_id: UUID) -> None:
         self.aggregate = aggregate
         self.stream_id = stream_id
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the platform's ledger said when a command came in. An `access.Platform`."""
+
+    states: dict[UUID, Any]
+
+    def read(self, aggregate: Aggregate[S], stream_id: UUID) -> S:
+        if stream_id not in self.states:
+            raise NotInSnapshot(aggregate, stream_id)
+        state: S = self.states[stream_id]
+        return state
 
 
 @dataclass(frozen=True)
@@ -177,7 +250,7 @@ class _Loaded:
 
     def read(self, aggregate: Aggregate[S], stream_id: UUID) -> S:
         if stream_id not in self.streams:
-            raise _Missing(aggregate, stream_id)
+            raise _Missing(self.tenant_id, aggregate, stream_id)
         state: S = self.streams[stream_id][0]
         return state
 
@@ -206,6 +279,11 @@ def _token(request: Request) -> Token:
 def _refused(token: Token, why: str) -> Problem:
     logger.warning("API key refused: %s", why, extra={"action": "login_failed", "key_id": token.key_id})
     return unauthorized("The API key is not valid.")
+
+
+def _tenant_of(task: "asyncio.Task[_Proven]") -> UUID | None:
+    session = None if task.cancelled() or task.exception() is not None else task.result().session
+    return session.tenant_id if isinstance(session, Session) else None
 
 
 def _key_not_valid(key_id: UUID) -> Problem:

@@ -11,7 +11,7 @@ app = typer.Typer(help="API keys.", no_args_is_help=True)
 @app.command()
 def create(
     tenant: Annotated[str | None, typer.Option(metavar="SLUG", help="The tenant the key belongs to.")] = None,
-    platform: Annotated[bool, typer.Option("--platform", help="A key that may do everything in any tenant it names.")] = False,
+    platform: Annotated[bool, typer.Option("--platform", help="A key for any tenant it names.")] = False,
     user: Annotated[str | None, typer.Option(metavar="EMAIL", help="The member it acts for; a service without.")] = None,
     permission: Annotated[list[str] | None, typer.Option(help="What it may do (repeat); everything where none is named.")] = None,
     name: Annotated[str, typer.Option(help="What it is for.")] = "command line",
@@ -28,12 +28,11 @@ def create(
 
     async def run() -> str:
         from api import provisioning
-        from domain.access import Caller
         from domain.envelope import PLATFORM
         from domain.facts import Refusal
+        from domain.keys import Wanted
         from domain.permission import PERMISSIONS
         from runtime.errors import OperatorError
-        from store.command import Command
 
         async with opened(addresses) as (handler, _connection):
             ledger = PLATFORM if tenant is None else await handler.lookup(PLATFORM, "tenant.slug", tenant)
@@ -42,10 +41,9 @@ def create(
             user_id = None if user is None else await handler.lookup(PLATFORM, "user.email", user.lower())
             if user is not None and user_id is None:
                 raise OperatorError(f"There is no user {user}.")
-            body = {"name": name, "permissions": permission or list(PERMISSIONS), "user_id": user_id}
-            command = Command(ledger, "api_key.create", provisioning.SYSTEM, resource="api_key")
+            wanted = Wanted(name, tuple(permission or PERMISSIONS), user_id)
             try:
-                return (await provisioning.create_key(handler, command, Caller(None, platform=True), body)).token
+                return (await provisioning.create_key_as_operator(handler, ledger, wanted)).token
             except Refusal as refusal:
                 raise OperatorError("; ".join([refusal.message, *(fault.message for fault in refusal.errors)])) from None
 

@@ -1,21 +1,30 @@
 """What a caller may do: a key's own permissions, intersected with those of its user's roles.
 
 Called inside decisions, so that the key, the membership and the roles become expectations of the command: a right that was
-withdrawn a moment ago is never used.
+withdrawn a moment ago is never used. What the platform's ledger says of the tenant, of the people and of the platform's keys
+cannot be an expectation of a tenant's ledger: it is read when the command comes in, and handed to the decision.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol, TypeVar
 from uuid import UUID
 
-from domain.api_key import API_KEY
-from domain.facts import PermissionDenied, Refusal, View
+from domain.api_key import API_KEY, ApiKey
+from domain.changes import changed
+from domain.envelope import PLATFORM
+from domain.facts import Aggregate, NotFound, PermissionDenied, Refusal, View
 from domain.member import MEMBER
+from domain.permission import PERMISSIONS
 from domain.role import ROLE
+from domain.tenant import TENANT
+from domain.user import USER
+
+S = TypeVar("S")
 
 
 class KeyNotValid(Refusal):
-    """The API key is unknown, revoked or expired."""
+    """The API key is not valid."""
 
     code = "key_not_valid"
 
@@ -26,9 +35,37 @@ class NotAMember(PermissionDenied):
     code = "not_a_member"
 
 
+class SuspendedMember(PermissionDenied):
+    """This member is suspended."""
+
+    code = "member_suspended"
+
+
+class DeactivatedUser(PermissionDenied):
+    """This user is deactivated."""
+
+    code = "user_deactivated"
+
+
+class SuspendedTenant(PermissionDenied):
+    """The tenant is suspended."""
+
+    code = "tenant_suspended"
+
+
+STAYS_POSSIBLE = frozenset({"tenants:manage", "users:manage", "members:manage", "roles:manage", "api_keys:manage"})
+"""What the platform may still do in a suspended tenant: put in order who may what."""
+
+
+class Platform(Protocol):
+    """What is known of the platform's ledger."""
+
+    def read(self, aggregate: Aggregate[S], stream_id: UUID) -> S: ...
+
+
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a tenant's key, or the platform (its own key was checked where it was presented).
+    """Who asks: a key of a tenant or of the platform; without a key the platform itself, from its own command line.
 
     `asked_at`: when, by the clock. A backdated command lives in the past; the key it came with has to be valid today.
     """
@@ -50,45 +87,115 @@ class Rights:
     permissions: frozenset[str]
     roles: frozenset[str] = frozenset()
     platform: bool = False
+    everything: bool = False
+    """Also what only a newer release knows of."""
+    delegated: bool = False
+    """Somebody acts on behalf of `user_id`."""
+    suspended: bool = False
+    """The tenant is; only the platform comes this far."""
 
     @property
     def granted(self) -> frozenset[str] | None:
-        """What one may give away: no more than one has; the platform everything (None)."""
-        return None if self.platform else self.permissions
+        """What one may give away: no more than one has; None: everything."""
+        return None if self.everything else self.permissions
 
     def allows(self, permission: str) -> bool:
-        return self.platform or permission in self.permissions
+        return permission in self.permissions
 
     def require(self, permission: str) -> None:
         if not self.allows(permission):
             raise PermissionDenied(f"This needs the permission {permission}.")
 
+    def require_command(self, permission: str) -> None:
+        """For what changes something: there is less of it in a suspended tenant."""
+        if self.suspended and permission not in STAYS_POSSIBLE:
+            raise SuspendedTenant
+        self.require(permission)
 
-def rights(view: View, caller: Caller) -> Rights:
-    """The rights of a caller in the tenant of the view.
 
-    Raises KeyNotValid, NotAMember, or PermissionDenied where one may not act on behalf of another.
+@dataclass(frozen=True)
+class Asking:
+    """Who asks for a command, as its decision found them. `platform`: what is known of the platform's ledger."""
+
+    caller: Caller
+    who: Rights
+    platform: Platform
+
+
+def rights(view: View, caller: Caller, platform: Platform) -> Rights:
+    """The rights of a caller in the ledger of the view.
+
+    Raises KeyNotValid; NotAMember, SuspendedMember, DeactivatedUser, SuspendedTenant; PermissionDenied where one may not act on
+    behalf of another; NotFound where there is no such tenant.
     """
-    if caller.key_id is None or caller.platform:
-        own = Rights(None, frozenset(), platform=True)
-    else:
-        key = view.read(API_KEY, caller.key_id)
-        if not key.exists or key.revoked or caller.expired(key.expires_at, view.now):
-            raise KeyNotValid
-        own = Rights(None, key.permissions)
-        if key.user_id is not None:
-            member = _member(view, key.user_id)
-            own = Rights(key.user_id, key.permissions & member.permissions, member.roles)
-    if caller.on_behalf_of is None:
-        return own
+    if caller.key_id is None:
+        return Rights(None, frozenset(PERMISSIONS), platform=True, everything=True)
+    key = valid_key(view, caller, platform)
+    suspended = _suspended(view, platform)
+    if suspended and not caller.platform:
+        raise SuspendedTenant
+    own = _own(view, key, caller, platform)
+    on_behalf_of = key.on_behalf_of or caller.on_behalf_of
+    if on_behalf_of is None:
+        return changed(own, suspended=suspended)
+    if caller.on_behalf_of not in (None, on_behalf_of):
+        raise PermissionDenied("This key acts on behalf of another member only.")
     own.require("users:act_as")
-    return _member(view, caller.on_behalf_of)
+    other = _member(view, on_behalf_of, key.on_behalf_term, platform)
+    return Rights(on_behalf_of, own.permissions & other.permissions, other.roles, delegated=True, suspended=suspended)
 
 
-def _member(view: View, user_id: UUID) -> Rights:
+def valid_key(view: View, caller: Caller, platform: Platform) -> ApiKey:
+    """The caller's key. Raises KeyNotValid: it is unknown, revoked or expired, or the one that made it is no more."""
+    assert caller.key_id is not None
+    ledger: Platform = platform if caller.platform else view
+    key = one = ledger.read(API_KEY, caller.key_id)
+    if not key.exists or key.revoked or caller.expired(key.expires_at, view.now):
+        raise KeyNotValid
+    while one.made_by is not None:  # a key ends with the one that made it; none can be valid for longer
+        if one.by_platform:
+            ledger = platform
+        one = ledger.read(API_KEY, one.made_by)
+        if one.revoked and one.keeps_made:
+            break
+        if one.revoked:
+            raise KeyNotValid
+    return key
+
+
+def _suspended(view: View, platform: Platform) -> bool:
+    if view.tenant_id == PLATFORM:
+        return False
+    tenant = platform.read(TENANT, view.tenant_id)
+    if not tenant.exists:
+        raise NotFound
+    return not tenant.active
+
+
+def _own(view: View, key: ApiKey, caller: Caller, platform: Platform) -> Rights:
+    """What the key may do by itself. A service's is limited by its owner, with whom it ends."""
+    if caller.platform:
+        return Rights(None, key.allowed, platform=True, everything=key.all_permissions)
+    if key.user_id is not None:
+        member = _member(view, key.user_id, key.term, platform)
+        return Rights(key.user_id, key.allowed & member.permissions, member.roles)
+    if key.owner_id is not None:
+        return Rights(None, key.allowed & _member(view, key.owner_id, key.term, platform).permissions)
+    return Rights(None, key.allowed)
+
+
+def _member(view: View, user_id: UUID, term: int | None, platform: Platform) -> Rights:
+    """`term`: the membership that a key is of; None for any."""
     member = view.read(MEMBER, user_id)
+    if member.suspended:
+        raise SuspendedMember
     if not member.active:
         raise NotAMember
+    if term is not None and member.term != term:
+        raise KeyNotValid
+    user = platform.read(USER, user_id)
+    if user.exists and not user.active:
+        raise DeactivatedUser
     roles = [role for role in (view.read(ROLE, role_id) for role_id in member.role_ids) if role.exists]
     return Rights(
         user_id,

@@ -5,7 +5,8 @@ from typing import assert_never
 from uuid import UUID
 
 from domain.facts import Aggregate, Decided, Event, EventType, Fact, FieldError, Invalid, NotFound, RuleViolation, View
-from domain.role import ROLE
+from domain.permission import require_within
+from domain.role import ROLE, role_id_of
 from domain.wording import because, plural
 
 
@@ -26,28 +27,52 @@ class MemberRolesChanged(Event):
 
 
 @dataclass(frozen=True)
+class MemberSuspended(Event):
+    user_id: UUID
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class MemberReactivated(Event):
+    user_id: UUID
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class MemberRemoved(Event):
     user_id: UUID
     reason: str | None = None
 
 
-MemberEvent = MemberAdded | MemberRolesChanged | MemberRemoved
+MemberEvent = MemberAdded | MemberRolesChanged | MemberSuspended | MemberReactivated | MemberRemoved
 
 
 @dataclass(frozen=True)
 class Member:
+    """`active`: a member who is not suspended. `term`: how often they became a member; a key is of one term."""
+
     active: bool = False
+    suspended: bool = False
     role_ids: tuple[UUID, ...] = ()
+    term: int = 0
+
+    @property
+    def belongs(self) -> bool:
+        return self.active or self.suspended
 
 
 def evolve(state: Member, event: MemberEvent) -> Member:
     match event:
         case MemberAdded():
-            return Member(active=True, role_ids=event.role_ids)
+            return Member(active=True, role_ids=event.role_ids, term=state.term + 1)
         case MemberRolesChanged():
             return replace(state, role_ids=event.role_ids)
+        case MemberSuspended():
+            return replace(state, active=False, suspended=True)
+        case MemberReactivated():
+            return replace(state, active=True, suspended=False)
         case MemberRemoved():
-            return Member()
+            return Member(term=state.term)
         case _:
             assert_never(event)
 
@@ -69,6 +94,20 @@ MEMBER: Aggregate[Member] = Aggregate(
             lambda e, _: f"A member was given {plural(len(e.role_ids), 'role')}.",
         ),
         EventType(
+            MemberSuspended,
+            "member.suspended.v1",
+            lambda e, _: f"A member was suspended{because(e.reason)}.",
+            severity="warning",
+            changes=lambda _e: {"status": "suspended"},
+            note="No rights at all until it is reactivated.",
+        ),
+        EventType(
+            MemberReactivated,
+            "member.reactivated.v1",
+            lambda e, _: f"A member was reactivated{because(e.reason)}.",
+            changes=lambda _e: {"status": "active"},
+        ),
+        EventType(
             MemberRemoved, "member.removed.v1", lambda e, _: f"A member was removed{because(e.reason)}.", severity="warning"
         ),
     ),
@@ -80,6 +119,18 @@ class AlreadyAMember(RuleViolation):
     """This user is a member already."""
 
     code = "already_a_member"
+
+
+class MemberAlready(RuleViolation):
+    """The member is in this state already."""
+
+    code = "member_already"
+
+
+class LastOwner(RuleViolation):
+    """This is the tenant's last owner: make somebody else an owner first."""
+
+    code = "last_owner"
 
 
 def add(
@@ -94,29 +145,96 @@ def add(
 
     `granted`: the permissions that whoever adds them may give away (None: everything).
     """
-    if view.read(MEMBER, user_id).active:
+    if view.read(MEMBER, user_id).belongs:
         raise AlreadyAMember
     roles = _roles(view, role_ids, granted)
-    return _answer(view, user_id, MemberAdded(user_id, roles, platform_position, invited_by), roles)
+    return _answer(view, user_id, MemberAdded(user_id, roles, platform_position, invited_by))
 
 
-def change_roles(view: View, user_id: UUID, role_ids: tuple[UUID, ...], granted: frozenset[str] | None = None) -> Decided:
-    """Give a member other roles. Those that are new carry no more than `granted` (None: everything)."""
-    kept = _existing(view, user_id).role_ids
-    roles = _roles(view, role_ids, granted, kept)
-    return _answer(view, user_id, MemberRolesChanged(user_id, roles), roles)
+def change_roles(
+    view: View,
+    user_id: UUID,
+    role_ids: tuple[UUID, ...],
+    granted: frozenset[str] | None = None,
+    owners: tuple[UUID, ...] = (),
+) -> Decided:
+    """Give a member other roles. Those that are new carry no more than `granted` (None: everything).
+
+    `owners`, here and below: those who may be owners, too, for the last one stays. Each is read before it counts.
+    """
+    state = _existing(view, user_id)
+    roles = _roles(view, role_ids, granted, state.role_ids)
+    if not set(state.role_ids) <= set(roles):
+        require_within(permissions_of(view, state), granted)
+    if _owner_role(view) not in roles:
+        _require_another_owner(view, user_id, state, owners)
+    return _answer(view, user_id, MemberRolesChanged(user_id, roles))
 
 
-def remove(view: View, user_id: UUID, reason: str | None = None) -> Decided:
-    _existing(view, user_id)
-    return _answer(view, user_id, MemberRemoved(user_id, reason), ())
+def suspend(
+    view: View,
+    user_id: UUID,
+    reason: str | None = None,
+    granted: frozenset[str] | None = None,
+    owners: tuple[UUID, ...] = (),
+) -> Decided:
+    """Take all rights from a member, until they are reactivated; they keep their roles."""
+    state = _existing(view, user_id)
+    if state.suspended:
+        raise MemberAlready("The member is suspended already.")
+    require_within(permissions_of(view, state), granted)
+    _require_another_owner(view, user_id, state, owners)
+    return _answer(view, user_id, MemberSuspended(user_id, reason))
+
+
+def reactivate(view: View, user_id: UUID, reason: str | None = None, granted: frozenset[str] | None = None) -> Decided:
+    """Give a suspended member their rights back: no more than one has oneself."""
+    state = _existing(view, user_id)
+    if not state.suspended:
+        raise MemberAlready("The member is active already.")
+    require_within(permissions_of(view, state), granted)
+    return _answer(view, user_id, MemberReactivated(user_id, reason))
+
+
+def remove(
+    view: View,
+    user_id: UUID,
+    reason: str | None = None,
+    granted: frozenset[str] | None = None,
+    owners: tuple[UUID, ...] = (),
+) -> Decided:
+    state = _existing(view, user_id)
+    require_within(permissions_of(view, state), granted)
+    _require_another_owner(view, user_id, state, owners)
+    return _answer(view, user_id, MemberRemoved(user_id, reason))
+
+
+def permissions_of(view: View, state: Member) -> frozenset[str]:
+    """What a member's roles permit."""
+    return frozenset[str]().union(*(view.read(ROLE, role_id).permissions for role_id in state.role_ids))
 
 
 def _existing(view: View, user_id: UUID) -> Member:
     state = view.read(MEMBER, user_id)
-    if not state.active:
+    if not state.belongs:
         raise NotFound
     return state
+
+
+def _owner_role(view: View) -> UUID:
+    return role_id_of(view.tenant_id, "owner")
+
+
+def _require_another_owner(view: View, user_id: UUID, state: Member, owners: tuple[UUID, ...]) -> None:
+    """Whoever is found to be another owner is an expectation: two owners cannot remove each other at the same time."""
+    owner = _owner_role(view)
+    if not state.active or owner not in state.role_ids:
+        return
+    for other_id in owners:
+        other = view.read(MEMBER, other_id)
+        if other_id != user_id and other.active and owner in other.role_ids:
+            return
+    raise LastOwner
 
 
 def _roles(
@@ -138,11 +256,12 @@ def _roles(
     return unique
 
 
-def _answer(view: View, user_id: UUID, event: MemberEvent, role_ids: tuple[UUID, ...]) -> Decided:
+def _answer(view: View, user_id: UUID, event: MemberEvent) -> Decided:
+    after = evolve(view.read(MEMBER, user_id), event)
     result = {
         "user_id": str(user_id),
-        "status": "removed" if isinstance(event, MemberRemoved) else "active",
-        "role_ids": [str(role_id) for role_id in role_ids],
+        "status": "active" if after.active else "suspended" if after.suspended else "removed",
+        "role_ids": [str(role_id) for role_id in after.role_ids],
         "version": view.version(user_id) + 1,
     }
     return Decided((Fact(user_id, event),), result=result)

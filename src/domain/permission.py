@@ -5,7 +5,7 @@ from typing import assert_never
 from uuid import UUID, uuid5
 
 from domain.envelope import PLATFORM
-from domain.facts import Aggregate, Event, EventType
+from domain.facts import Aggregate, Event, EventType, PermissionDenied
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,19 @@ PERMISSION: Aggregate[Permission] = Aggregate(
     ),
     "system",
 )
+
+
+class BeyondYours(PermissionDenied):
+    """This takes rights that you do not have yourself from whoever has them."""
+
+    code = "beyond_yours"
+
+
+def require_within(permissions: frozenset[str], granted: frozenset[str] | None) -> None:
+    """Nobody takes away what goes beyond their own rights (`granted`; None: everything). Raises BeyondYours."""
+    if granted is not None and not permissions <= granted:
+        more = ", ".join(sorted(permissions - granted))
+        raise BeyondYours(f"Whom this concerns may do more than you: {more}.")
 
 
 def permission_id(key: str) -> UUID:

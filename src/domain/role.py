@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from domain.facts import Aggregate, Claim, Decided, Event, EventType, Fact, NotFound, RuleViolation, View
 from domain.names import require_known, require_slug, require_text
-from domain.permission import PERMISSIONS
+from domain.permission import PERMISSIONS, require_within
 from domain.wording import plural
 
 
@@ -137,16 +137,36 @@ def change(
     description: str | None,
     granted: frozenset[str] | None = None,
 ) -> Decided:
-    """Change a role. What is new in its permissions is its changer's to give away (`granted`; None: everything)."""
+    """Change a role. What is new in its permissions, and what goes, is its changer's own (`granted`; None: everything)."""
     state = _own(view, role_id)
     require_text(name, "/name")
     _require_granted(permissions, None if granted is None else granted | state.permissions)
+    require_within(state.permissions - set(permissions), granted)
     return _answer(view, role_id, state, RoleChanged(name, tuple(dict.fromkeys(permissions)), description))
 
 
-def delete(view: View, role_id: UUID) -> Decided:
+def bring_up_to_date(view: View) -> Decided:
+    """Seed the roles of a tenant that are missing, and give those that an earlier release seeded what they have today."""
+    facts: list[Fact] = []
+    claims: list[Claim] = []
+    for key, (name, permissions) in SEEDED_ROLES.items():
+        role_id = role_id_of(view.tenant_id, key)
+        state = view.read(ROLE, role_id)
+        if not state.exists:
+            if view.owner("role.key", key) is not None:
+                continue  # a role of the tenant's own had this name before there was one that is seeded
+            decided = create(view, role_id, key, name, permissions, is_system=True)
+            facts.extend(decided.facts)
+            claims.extend(decided.claims)
+        elif (state.name, state.permissions) != (name, frozenset(permissions)):
+            facts.append(Fact(role_id, RoleChanged(name, permissions, state.description)))
+    return Decided(tuple(facts), tuple(claims))
+
+
+def delete(view: View, role_id: UUID, granted: frozenset[str] | None = None) -> Decided:
     """Delete a role. Members who had it simply lack it from then on; its key may be used again."""
     state = _own(view, role_id)
+    require_within(state.permissions, granted)
     return _answer(view, role_id, state, RoleDeleted(state.key), releases=(Claim("role.key", state.key, role_id),))
 
 

@@ -22,6 +22,7 @@ class Source(NamedTuple):
 SOURCES: Mapping[str, Source] = {
     "tenant": Source("tenants", "slug", of_tenant=False),
     "user": Source("users", "email", of_tenant=False),
+    "member": Source("tenant_users", "user_id"),
     "role": Source("roles", "key"),
     "api_key": Source("api_keys", "name"),
     "workflow": Source("workflows", "key"),

@@ -11,7 +11,7 @@ from uuid import UUID
 from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
 from domain.envelope import RecordedEvent
 from domain.execution import ExecutionCancelled, ExecutionCompleted, ExecutionFailed, ExecutionStarted
-from domain.member import MemberAdded, MemberRemoved, MemberRolesChanged
+from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from domain.role import RoleCreated, RoleDeleted
 from domain.tenant import TenantCreated
 from domain.user import UserRegistered
@@ -43,6 +43,7 @@ class Rules:
     _closed: set[UUID] = field(default_factory=set)
     _roles: dict[UUID, str] = field(default_factory=dict)
     _members: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
+    _suspended: set[UUID] = field(default_factory=set)
     _ai: AiRules = field(default_factory=AiRules)
 
     def see(self, record: RecordedEvent) -> None:
@@ -96,8 +97,13 @@ class Rules:
                 self.claims.pop(("role.key", event.key), None)
             case MemberAdded() | MemberRolesChanged():
                 self._members[event.user_id] = event.role_ids
+            case MemberSuspended():
+                self._suspended.add(event.user_id)
+            case MemberReactivated():
+                self._suspended.discard(event.user_id)
             case MemberRemoved():
                 self._members.pop(event.user_id, None)
+                self._suspended.discard(event.user_id)
             case WorkflowDrafted():
                 self._claim(record, "workflow.key", event.key)
             case TenantCreated():
@@ -131,7 +137,7 @@ class Rules:
             self._say(record, "is the same person's second decision")
         decided.add(event.user_id)
         offered = [outcome for outcome in self._offers.get(record.stream_id, ()) if outcome.name == event.outcome]
-        roles = self._members.get(event.user_id)
+        roles = None if event.user_id in self._suspended else self._members.get(event.user_id)
         if not offered:
             self._say(record, f"chose {event.outcome}, which was not offered")
         elif roles is None:

@@ -1,7 +1,7 @@
 """projections.tenant_users: the memberships of a tenant. A row stays when its member goes, and serves again on return."""
 
 from domain.envelope import RecordedEvent
-from domain.member import MemberAdded, MemberRemoved, MemberRolesChanged
+from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from projections.rows import Rows
 from projections.table import Lookup, Table
 
@@ -20,6 +20,14 @@ def roles_changed(rows: Rows, record: RecordedEvent, event: MemberRolesChanged) 
     rows.update(NAME, record, (record.tenant_id, event.user_id), {})
 
 
+def suspended(rows: Rows, record: RecordedEvent, event: MemberSuspended) -> None:
+    rows.update(NAME, record, (record.tenant_id, event.user_id), {"status": "suspended"})
+
+
+def reactivated(rows: Rows, record: RecordedEvent, event: MemberReactivated) -> None:
+    rows.update(NAME, record, (record.tenant_id, event.user_id), {"status": "active"})
+
+
 def removed(rows: Rows, record: RecordedEvent, event: MemberRemoved) -> None:
     rows.update(NAME, record, (record.tenant_id, event.user_id), {"status": "removed"})
 
@@ -32,6 +40,12 @@ TABLE = Table(
     name=NAME,
     key=("tenant_id", "user_id"),
     own={"tenant_id": "uuid", "user_id": "uuid", "status": "text", "invited_by": "uuid", "joined_at": "timestamptz"},
-    on={MemberAdded: added, MemberRolesChanged: roles_changed, MemberRemoved: removed},
+    on={
+        MemberAdded: added,
+        MemberRolesChanged: roles_changed,
+        MemberSuspended: suspended,
+        MemberReactivated: reactivated,
+        MemberRemoved: removed,
+    },
     touched=touched,
 )

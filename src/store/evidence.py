@@ -82,6 +82,6 @@ class Evidence:
         # An id of its own: under the command's own id a repetition that the rules allow by then would count as done.
         refusal_id = self._new_id()
         event = CommandRefused(command.name, refusal.code, refusal.message, command.resource, command.resource_id, refusal.path)
-        occurred_at = command.occurred_at or self._clock.now()
-        new = NewEvent(refusal_id, topic_of(CommandRefused), occurred_at, self._codec.encode(event))
+        # It was refused now, whenever the caller says that it happened: who may not backdate does not do so by being refused.
+        new = NewEvent(refusal_id, topic_of(CommandRefused), self._clock.now(), self._codec.encode(event))
         return Entry(refusal_id, encode_envelope(command.envelope), (new,))

@@ -31,7 +31,7 @@ from store.errors import (
 from store.evidence import Evidence
 from store.loader import KnownCommand, Loader
 from store.notifications.channels import EVENTS
-from store.notifications.sending import Notifier, notify_work
+from store.notifications.sending import Notifier, notify_access, notify_work
 from store.queue import Limits
 from store.states import NOTHING_READ, States
 from store.ticket import Ticket
@@ -272,6 +272,7 @@ class Handler:
                 self._hint(tenant_id)
             if self._notifier is not None:
                 notify_work(self._notifier, tenant_id, decided)
+                notify_access(self._notifier, tenant_id, decided)
             return
         for scope, name in decision.view.names:
             self._states.owners.forget(tenant_id, scope, name)

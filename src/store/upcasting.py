@@ -29,7 +29,32 @@ def approval_resolved_v1(payload: Payload) -> Payload:
     return {**payload, "decided_by": [payload["decided_by"]]}
 
 
+PERMISSIONS_OF_V1 = frozenset(
+    (
+        *("tenants:read", "tenants:manage", "workflows:read", "workflows:write", "workflows:publish", "executions:read"),
+        *("executions:start", "executions:control", "approvals:read", "approvals:decide", "approvals:manage", "ai_tasks:read"),
+        *("ai_tasks:control", "jobs:work", "audit:read", "users:read", "users:manage", "members:manage", "roles:manage"),
+        *("api_keys:manage", "users:act_as", "events:backdate", "events:read"),
+    )
+)
+"""All that there were while keys were stored as `api_key.created.v1`."""
+
+
+def api_key_created_v1(payload: Payload) -> Payload:
+    """v1 did not say which membership a key was of: it is taken to be of the first, so that no old key comes back to life."""
+    everything = set(payload["permissions"]) >= PERMISSIONS_OF_V1
+    term = {} if payload.get("user_id") is None else {"term": 1}
+    return {**payload, "all_permissions": everything, "by_platform": False, **term}
+
+
+def api_key_revoked_v1(payload: Payload) -> Payload:
+    """v1 did not know which key had made which."""
+    return {**payload, "keep_made": False}
+
+
 CHAIN: dict[str, Upcast] = {
+    "api_key.created.v1": Upcast("api_key.created.v2", api_key_created_v1),
+    "api_key.revoked.v1": Upcast("api_key.revoked.v2", api_key_revoked_v1),
     "member.added.v1": Upcast("member.added.v2", member_added_v1),
     "approval.resolved.v1": Upcast("approval.resolved.v2", approval_resolved_v1),
 }

@@ -19,11 +19,11 @@ import pytest
 from api import provisioning
 from api.app import create_app
 from api.server import bind, new_server
-from domain.access import Caller
-from domain.envelope import PLATFORM, Envelope
+from domain.envelope import PLATFORM
+from domain.keys import Wanted
+from domain.permission import PERMISSIONS
 from projections.projector import Projector
 from runtime.addresses import Addresses
-from store.command import Command
 from store.handler import open_handler
 from tests.api.definitions import TASK
 from tests.api.documented import document
@@ -105,8 +105,6 @@ class Tenant:
         return await self.key(list(permissions), None)
 
     async def key(self, permissions: list[str] | None, user_id: str | None) -> Client:
-        from domain.permission import PERMISSIONS
-
         body = {"name": "test", "permissions": list(PERMISSIONS) if permissions is None else permissions, "user_id": user_id}
         made = await self.admin.post("/api-keys", body)
         assert made.status_code == 201, made.text
@@ -136,9 +134,7 @@ async def platform_key(database: Database) -> str:
     """Seeds the platform, and makes a key for it."""
     async with open_handler(database.system_url) as handler:
         await provisioning.seed(handler)
-        command = Command(PLATFORM, "api_key.create", Envelope(actor_type="system"))
-        body: dict[str, Any] = {"name": "platform", "permissions": [], "user_id": None, "expires_at": None}
-        return (await provisioning.create_key(handler, command, Caller(None, platform=True), body)).token
+        return (await provisioning.create_key_as_operator(handler, PLATFORM, Wanted("platform", tuple(PERMISSIONS)))).token
 
 
 @asynccontextmanager

@@ -33,6 +33,10 @@ async def people(gesta: Gesta, acme: Tenant) -> None:
     await gesta.platform.post(f"/tenants/{acme.id}/reactivate")
     key = (await at.post("/api-keys", {"name": "old", "permissions": [], "expires_at": "2999-01-01T00:00:00Z"})).json()["id"]
     await at.call("DELETE", f"/api-keys/{key}")
+    service = (await at.post("/api-keys", {"name": "importer", "permissions": []})).json()["id"]
+    await at.post(f"/api-keys/{service}/hand-over", {"owner_id": somebody.user_id})
+    for verb in ("suspend", "reactivate"):
+        await at.post(f"/members/{somebody.user_id}/{verb}", {"reason": "leave"})
     await somebody.client.get("/me")
     for path in ("/tenant", f"/users/{somebody.user_id}", f"/members/{somebody.user_id}", f"/api-keys/{key}"):
         await at.get(path)

@@ -19,6 +19,8 @@ from tests.conftest import Database
 # pg_stat_database knows of what a connection did when it has ended
 END = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
 TRANSACTIONS = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = %s"
+AT_ONCE = 6
+"""Questions that both workers ask at the same time: they go together in one transaction, or do not."""
 IN_PROGRESS = "gesta_http_requests_in_progress "
 
 
@@ -53,7 +55,7 @@ async def test_who_waits_longer_asks_the_database_no_more(database: Database) ->
         token = (await acme.service("jobs:work", "events:read")).token
     briefly, longer = await made_by(database, token, 0.1), await made_by(database, token, 2.1)
     assert briefly > 0, "nothing was counted"
-    assert longer == briefly
+    assert longer <= briefly + AT_ONCE, "two seconds more of waiting asked for something again and again"
 
 
 async def in_progress(gesta: Gesta, count: int) -> None:

@@ -59,8 +59,8 @@ INSERT INTO projections.tenant_user_roles (tenant_id, user_id, role_id, version,
 SELECT pg_temp.tenant(n), pg_temp.made(2, n), pg_temp.made(4, n), 1, pg_temp.moment(n), pg_temp.moment(n)
   FROM generate_series(1, 3000) n;
 
-INSERT INTO projections.api_keys (tenant_id, id, name, permissions, version, created_at, updated_at)
-SELECT pg_temp.tenant(n), pg_temp.made(5, n), 'K', '{}', 1, pg_temp.moment(n), pg_temp.moment(n)
+INSERT INTO projections.api_keys (tenant_id, id, name, permissions, by_platform, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(5, n), 'K', '{}', false, 1, pg_temp.moment(n), pg_temp.moment(n)
   FROM generate_series(1, 3000) n;
 
 INSERT INTO projections.workflows (tenant_id, id, key, name, status, published_version, execution_count, version,

@@ -57,7 +57,7 @@ def test_maps_of_a_state_are_told_by_their_entries() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    created, revoked = told([ApiKeyCreated("laptop", "ab" * 32, ("executions:start",)), ApiKeyRevoked()])
+    created, revoked = told([ApiKeyCreated("laptop", "ab" * 32, ("executions:start",), False, False), ApiKeyRevoked(False)])
     assert '~ permissions: [] → ["executions:start"]' in created
     assert not any("abab" in line or "secret" in line for line in created)
     assert revoked == ["~ revoked: false → true"]

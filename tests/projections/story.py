@@ -21,7 +21,7 @@ from domain.ai_task import (
     Totals,
     Usage,
 )
-from domain.api_key import ApiKeyCreated, ApiKeyRevoked
+from domain.api_key import ApiKeyCreated, ApiKeyHandedOver, ApiKeyRevoked
 from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
 from domain.envelope import PLATFORM, Envelope
 from domain.execution import (
@@ -41,7 +41,7 @@ from domain.execution import (
     Problem,
 )
 from domain.facts import Event
-from domain.member import MemberAdded, MemberRemoved, MemberRolesChanged
+from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from domain.permission import PERMISSIONS, PermissionRegistered, permission_id
 from domain.refusal import CommandRefused
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
@@ -131,7 +131,7 @@ def platform_story() -> tuple[Step, ...]:
         (ACME, TenantSuspended("unpaid")),
         (ACME, TenantReactivated("paid")),
         (an_id("a refusal"), CommandRefused("tenant.create", "slug_taken", "The slug is taken.", "tenant", None, "/slug")),
-        (an_id("platform key"), ApiKeyCreated("operator", "00" * 32, ())),
+        (an_id("platform key"), ApiKeyCreated("operator", "00" * 32, (), all_permissions=True, by_platform=True)),
     )
 
 
@@ -140,7 +140,7 @@ DEFINITION = {"key": "travel", "name": "Travel", "input_schema": {"type": "objec
 
 def tenant_story(name: str) -> tuple[Step, ...]:
     """Access, a workflow, and executions that end in every way."""
-    key = an_id(f"{name} key")
+    key, service = an_id(f"{name} key"), an_id(f"{name} service")
     return (
         (APPROVER, RoleCreated("approver", "Approver", ("approvals:read", "approvals:decide"))),
         (CLERK, RoleCreated("clerk", "Clerk", ("executions:start",), "Starts things", is_system=True)),
@@ -152,8 +152,8 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         (BOB, MemberAdded(BOB, (CLERK, an_id("role temporary")), 1, ANN)),
         (ANN, MemberRolesChanged(ANN, (APPROVER, CLERK))),
         (an_id("role temporary"), RoleDeleted("temporary")),
-        (key, ApiKeyCreated("laptop", "ab" * 32, ("executions:start",), ANN, START + timedelta(days=30))),
-        (key, ApiKeyRevoked("lost")),
+        (key, ApiKeyCreated("laptop", "ab" * 32, ("executions:start",), False, False, ANN, START + timedelta(days=30), term=1)),
+        (key, ApiKeyRevoked(False, "lost")),
         (TRAVEL, WorkflowDrafted("travel", "Travel", {"key": "travel", "name": "Travel"}, "Trips", ANN)),
         (TRAVEL, WorkflowPublished(1, DEFINITION, "first", ANN)),
         (TRAVEL, WorkflowDrafted("travel", "Travelling", {**DEFINITION, "name": "Travelling"}, "Trips", ANN)),
@@ -172,6 +172,12 @@ def tenant_story(name: str) -> tuple[Step, ...]:
             an_id(f"{name} refusal"),
             CommandRefused("approval.decide", "permission_denied", "No.", "approval", str(an_id(f"{name} 4 request"))),
         ),
+        (service, ApiKeyCreated("importer", "cd" * 32, ("executions:start",), False, False, owner_id=ANN, term=1, made_by=key)),
+        (service, ApiKeyHandedOver(BOB, 2)),
+        (an_id(f"{name} acting"), ApiKeyCreated("for Bob", "ef" * 32, (), False, False, ANN, on_behalf_of=BOB, on_behalf_term=2)),
+        (BOB, MemberSuspended(BOB, "on leave")),
+        (BOB, MemberReactivated(BOB, "back")),
+        (service, ApiKeyRevoked(True)),
     )
 
 

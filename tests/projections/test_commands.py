@@ -107,7 +107,7 @@ async def test_verify_says_what_is_broken(database: Database, ledgers: Ledgers, 
 def test_events_are_shown_without_their_secrets(database: Database) -> None:
     shown = gesta(database, "events", "show", "--tenant", "acme", "--stream", str(an_id("acme key")))
     created, revoked = map(json.loads, shown.stdout.splitlines())
-    assert (created["topic"], revoked["version"]) == ("api_key.created.v1", 2)
+    assert (created["topic"], revoked["version"]) == ("api_key.created.v2", 2)
     assert "secret_hash" not in created["data"]
     assert len(gesta(database, "events", "show", "--after", "30").stdout.splitlines()) == sum(
         max(len(story) - 30, 0) for story in (platform_story(), tenant_story("acme"), tenant_story("globex"))

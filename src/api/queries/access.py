@@ -85,6 +85,16 @@ SELECT m.user_id, m.status, m.invited_by, m.joined_at, m.version, m.created_at, 
 
 MEMBERS = Listing("members", two_ways("created_at", by_creation(SELECT_MEMBERS, "m.created_at", "m.user_id", id_name="user_id")))
 
+HOLDERS = """
+SELECT x.user_id
+  FROM projections.tenant_user_roles x
+  JOIN projections.tenant_users m ON m.tenant_id = x.tenant_id AND m.user_id = x.user_id AND m.status = 'active'
+  JOIN projections.users u ON u.id = x.user_id AND u.is_active
+ WHERE x.tenant_id = %(tenant_id)s AND x.role_id = %(role_id)s
+ ORDER BY x.user_id
+ LIMIT %(most)s
+"""
+
 ROLE = """
 SELECT r.id, r.key, r.name, r.description, r.is_system, r.version, r.created_at, r.updated_at,
        ARRAY(SELECT p.key FROM projections.role_permissions x JOIN projections.permissions p ON p.id = x.permission_id
@@ -122,13 +132,15 @@ PERMISSIONS = Listing(
 )
 
 SELECT_API_KEYS = sql.SQL("""
-SELECT k.id, k.name, k.user_id, k.permissions, k.expires_at, k.revoked_at, k.created_by, k.version, k.created_at, k.updated_at
+SELECT k.id, k.name, k.user_id, k.permissions, k.expires_at, k.revoked_at, k.created_by,
+       k.on_behalf_of, k.owner_id, k.made_by, k.by_platform, k.version, k.created_at, k.updated_at
   FROM projections.api_keys k
  WHERE k.tenant_id = %(tenant_id)s
 """)
 
 API_KEY = """
-SELECT k.id, k.name, k.user_id, k.permissions, k.expires_at, k.revoked_at, k.created_by, k.version, k.created_at, k.updated_at
+SELECT k.id, k.name, k.user_id, k.permissions, k.expires_at, k.revoked_at, k.created_by,
+       k.on_behalf_of, k.owner_id, k.made_by, k.by_platform, k.version, k.created_at, k.updated_at
   FROM projections.api_keys k
  WHERE k.tenant_id = %(tenant_id)s AND k.id = %(id)s
 """

@@ -89,7 +89,10 @@ async def start(call: Calling, body: Start) -> Response:
     )
 
 
-@routes.post("/executions/bulk", **documented("Start many executions", "One result per item, in their order", work.BULK_RESULTS))
+@routes.post(
+    "/executions/bulk",
+    **documented("Start many executions", "One result per item, in their order", work.BULK_RESULTS, versioned=False),
+)
 async def bulk(call: Calling, body: Bulk) -> Response:
     """A refused item does not stop the others. A result has a `status` and, if refused, a `problem`."""
     correlation_id = call.correlation_id

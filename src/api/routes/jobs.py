@@ -121,7 +121,7 @@ async def lease(call: Calling, body: Ask) -> Response:
 @routes.post("/jobs/{id}/heartbeat", **documented("Keep a job", "Until when it is leased", shapes.HEARTBEAT, unrecorded=True))
 async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
     """From now on for as long again as it was leased for, or for `lease_seconds`."""
-    call.require("jobs:work")
+    await call.authorize("job.heartbeat", "jobs:work", About("job", id))
     job = await _held(call, id, body.fence)
     if job is None:
         raise LeaseLost
@@ -137,7 +137,7 @@ async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
 )
 async def release(call: Calling, id: UUID, body: Held) -> Response:
     """Others may lease it at once, and it does not count as an attempt."""
-    call.require("jobs:work")
+    await call.authorize("job.release", "jobs:work", About("job", id))
     call.services.desk.forget(Lease(call.tenant_id, id, body.fence))
     job = await _held(call, id, body.fence)
     if job is None:
@@ -146,20 +146,27 @@ async def release(call: Calling, id: UUID, body: Held) -> Response:
     return answers.answer({"id": id, "state": "ready"})
 
 
-@routes.post("/jobs/{id}/complete", **documented("Complete a job", "The job and its execution", shapes.REPORTED_JOB))
+@routes.post(
+    "/jobs/{id}/complete", **documented("Complete a job", "The job and its execution", shapes.REPORTED_JOB, versioned=False)
+)
 async def complete(call: Calling, id: UUID, body: Complete) -> Response:
     done = await _report(call, id, body.fence, body.output)
     return call.answer(done, call.tenant_id, versioned="execution")
 
 
-@routes.post("/jobs/{id}/fail", **documented("Report that a job failed", "The job and its execution", shapes.REPORTED_JOB))
+@routes.post(
+    "/jobs/{id}/fail", **documented("Report that a job failed", "The job and its execution", shapes.REPORTED_JOB, versioned=False)
+)
 async def fail(call: Calling, id: UUID, body: Fail) -> Response:
     """Whether it is tried again is for its node's `retry` to say; an error that is not `retryable` never is."""
     done = await _report(call, id, body.fence, error=body.error)
     return call.answer(done, call.tenant_id, versioned="execution")
 
 
-@routes.post("/jobs/report", **documented("Report on many jobs", "One result per report, in their order", shapes.REPORT_RESULTS))
+@routes.post(
+    "/jobs/report",
+    **documented("Report on many jobs", "One result per report, in their order", shapes.REPORT_RESULTS, versioned=False),
+)
 async def report(call: Calling, body: Reports) -> Response:
     """A refused report does not stop the others. A result has a `status`, and `job` and `execution`; if refused, a `problem`."""
     for number, each in enumerate(body.reports):
@@ -228,8 +235,7 @@ async def _held(call: Calling, id: UUID, fence: int) -> LeasedJob | None:
 
 async def _may_work(call: Calling) -> None:
     """Asked again after each wait: a key may have been revoked meanwhile."""
-    session = await call.services.sessions.authenticate(call.request)
-    session.require("jobs:work")
+    await call.authorize("job.lease", "jobs:work", About("job"))
 
 
 def _item(job: LeasedJob) -> Json:

@@ -3,6 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
+from fastapi import Body as Default
 from pydantic import Field
 from starlette.responses import Response
 
@@ -10,8 +11,9 @@ from api import provisioning
 from api.call import About
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
-from api.models import Body, Id, Name, Object
+from api.models import NO_REASON, Body, Id, Name, Object, Reason
 from api.queries import access as queries
+from api.reads import Question, Read
 from api.routing import router
 from api.shapes import resources, results
 from domain import member, user
@@ -19,8 +21,12 @@ from domain.access import Rights
 from domain.envelope import PLATFORM
 from domain.facts import Decided, Invalid, NotFound, PermissionDenied, View
 from domain.member import MEMBER
+from domain.role import role_id_of
 
 routes = router("people")
+
+MOST_OWNERS = 20
+"""Of so many the tables say that they are owners, too; one that still is will do."""
 
 RoleIds = Annotated[list[Id], Field(max_length=100)]
 
@@ -51,15 +57,15 @@ class MemberChange(Body):
 @routes.post("/users", status_code=201, **documented("Register a user", "Registered", results.REGISTERED_USER, creates=True))
 async def register(call: Calling, body: NewUser) -> Response:
     """A tenant is answered with the user of this address, whether or not somebody had registered them before."""
-    about = About("user")
-    await call.authorize("user.register", "users:manage", about)
 
     def decide(view: View) -> Decided:
         if call.session.caller.platform:
             return user.register(view, view.new_id(), body.email, body.display_name, body.avatar_url, body.preferences)
         return user.register_or_find(view, view.new_id(), body.email, body.display_name)
 
-    return await call.platform_command("user.register", decide, about, status=201, location="/v1/users/{id}")
+    return await call.platform_command(
+        "user.register", "users:manage", decide, About("user"), status=201, location="/v1/users/{id}"
+    )
 
 
 @routes.get("/users", **paged("List users", queries.OWN_USERS, resources.USER))
@@ -80,19 +86,21 @@ async def get_user(call: Calling, id: UUID) -> Response:
 
 @routes.patch("/users/{id}", **documented("Change a user", "How the user stands", results.USER_RESULT))
 async def change_user(call: Calling, id: UUID, body: UserChange) -> Response:
-    def of_ours(view: View, who: Rights) -> None:
-        if who.platform:
-            return
-        if not view.read(MEMBER, id).active:
+    def of_ours(view: View, _who: Rights) -> None:
+        if not view.read(MEMBER, id).belongs:
             raise NotFound
         if "is_active" in body.given():
             raise PermissionDenied(
                 "A user may be a member elsewhere, too: only the platform deactivates users. Remove the member."
             )
 
-    about = About("user", id)
-    await call.authorize("user.change", "users:manage", about, of_ours)
-    return await call.platform_command("user.change", lambda view: user.change(view, id, body.given()), about)
+    return await call.platform_command(
+        "user.change",
+        "users:manage",
+        lambda view: user.change(view, id, body.given()),
+        About("user", id),
+        further=of_ours,
+    )
 
 
 @routes.post("/members", status_code=201, **documented("Make a user a member", "The member", results.MEMBER_RESULT, creates=True))
@@ -132,16 +140,54 @@ async def get_member(call: Calling, user_id: UUID) -> Response:
 
 @routes.patch("/members/{user_id}", **documented("Give a member other roles", "The member", results.MEMBER_RESULT))
 async def change_roles(call: Calling, user_id: UUID, body: MemberChange) -> Response:
+    owners = await _owners(call)
     return await call.command(
         "member.change_roles",
         "members:manage",
-        lambda view, who: member.change_roles(view, user_id, tuple(body.role_ids), who.granted),
+        lambda view, who: member.change_roles(view, user_id, tuple(body.role_ids), who.granted, owners),
+        About("member", user_id),
+    )
+
+
+@routes.post(
+    "/members/{user_id}/suspend", **documented("Take all rights from a member for now", "The member", results.MEMBER_RESULT)
+)
+async def suspend(call: Calling, user_id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    """At once, and all of them: the member's own keys, and those of services that are theirs. Roles and keys are kept."""
+    owners = await _owners(call)
+    return await call.command(
+        "member.suspend",
+        "members:manage",
+        lambda view, who: member.suspend(view, user_id, body.reason, who.granted, owners),
+        About("member", user_id),
+    )
+
+
+@routes.post("/members/{user_id}/reactivate", **documented("Let a suspended member go on", "The member", results.MEMBER_RESULT))
+async def reactivate(call: Calling, user_id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    return await call.command(
+        "member.reactivate",
+        "members:manage",
+        lambda view, who: member.reactivate(view, user_id, body.reason, who.granted),
         About("member", user_id),
     )
 
 
 @routes.delete("/members/{user_id}", **documented("Remove a member", "The member", results.MEMBER_RESULT))
 async def remove(call: Calling, user_id: UUID) -> Response:
+    """Their keys end with this membership: they stay invalid should it begin again."""
+    owners = await _owners(call)
     return await call.command(
-        "member.remove", "members:manage", lambda view, _who: member.remove(view, user_id), About("member", user_id)
+        "member.remove",
+        "members:manage",
+        lambda view, who: member.remove(view, user_id, None, who.granted, owners),
+        About("member", user_id),
     )
+
+
+async def _owners(call: Calling) -> tuple[UUID, ...]:
+    """Who seem to be the tenant's owners: some of them, by the tables. The decision looks at each before it counts."""
+    role_id = role_id_of(call.tenant_id, "owner")
+    question = Question(queries.HOLDERS, {"tenant_id": call.tenant_id, "role_id": role_id, "most": MOST_OWNERS}, by_key=True)
+    (rows,) = (await call.services.reads.ask(Read(call.tenant_id, (PLATFORM,)), [question])).rows
+    return tuple(row["user_id"] for row in rows)

@@ -1,5 +1,6 @@
 """Roles, the permissions they are made of, and API keys."""
 
+from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -11,13 +12,16 @@ from api.call import About
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import Body, Id, Name, Text, Time
+from api.problems import Problem
 from api.queries import access as queries
-from api.routing import router
+from api.routing import query, router
 from api.shapes import resources, results
-from domain import api_key, role
-from domain.access import Rights
-from domain.facts import Decided, Invalid, NotFound, View
+from domain import keys, role
+from domain.access import Asking, Rights
+from domain.facts import Decided, View
+from domain.keys import Wanted
 from domain.role import ROLE
+from store.command import Done
 
 routes = router("access")
 
@@ -42,6 +46,10 @@ class NewKey(Body):
     permissions: Permissions
     user_id: Id | None = None
     expires_at: Time | None = None
+
+
+class NewOwner(Body):
+    owner_id: Id
 
 
 @routes.post("/roles", status_code=201, **documented("Create a role", "Created", results.ROLE_RESULT, creates=True))
@@ -85,7 +93,9 @@ async def change(call: Calling, id: UUID, body: RoleChange) -> Response:
 
 @routes.delete("/roles/{id}", **documented("Delete a role", "The role as it was", results.ROLE_RESULT))
 async def delete(call: Calling, id: UUID) -> Response:
-    return await call.command("role.delete", "roles:manage", lambda view, _who: role.delete(view, id), About("role", id))
+    return await call.command(
+        "role.delete", "roles:manage", lambda view, who: role.delete(view, id, who.granted), About("role", id)
+    )
 
 
 @routes.get("/permissions", **paged("List permissions", queries.PERMISSIONS, resources.PERMISSION))
@@ -100,13 +110,17 @@ async def list_permissions(call: Calling) -> Response:
     **documented("Create an API key", "The key; its token is shown this once", results.CREATED_API_KEY, creates=True),
 )
 async def create_key(call: Calling, body: NewKey) -> Response:
-    command = call.to_command(call.tenant_id, "api_key.create", About("api_key"))
-    try:
-        made = await provisioning.create_key(call.services.handler, command, call.session.caller, body.model_dump())
-    except NotFound as error:
-        if error.path is None:
-            raise
-        raise Invalid(error.message, error.path) from None  # who is named in a body is no address: 422, not 404
+    """For oneself, or for a service, which is then limited by its owner's roles and ends with the membership.
+
+    For another member only the platform makes a key, or who may act for them: every use of it is then on their behalf. A key may
+    do no more than the one that makes it, and is valid for no longer.
+    """
+    wanted = Wanted(body.name, tuple(body.permissions), body.user_id, body.expires_at)
+
+    async def handle(decide: Callable[[View, Asking], Decided]) -> Done:
+        return await call.handle(call.to_command(call.tenant_id, "api_key.create", About("api_key")), "api_keys:manage", decide)
+
+    made = await provisioning.create_key(handle, call.tenant_id, wanted)
     return call.answer(made.done, call.tenant_id, status=201, location="/v1/api-keys/{id}", unstored={"token": made.token})
 
 
@@ -124,8 +138,36 @@ async def get_key(call: Calling, id: UUID) -> Response:
     return await call.one(queries.API_KEY, {"id": id})
 
 
-@routes.delete("/api-keys/{id}", **documented("Revoke an API key", "The key", results.REVOKED_API_KEY))
+KEEP_MADE = query(
+    "keep_made",
+    {"type": "boolean", "default": False},
+    "Whether the keys that this one made stay valid: for a key that is replaced, and not for one that was lost.",
+)
+
+
+@routes.delete("/api-keys/{id}", **documented("Revoke an API key", "The key", results.REVOKED_API_KEY, query=[KEEP_MADE]))
 async def revoke(call: Calling, id: UUID) -> Response:
+    """The keys that it made are not valid any more either."""
+    keep_made = _boolean("keep_made", call.request.query_params.get("keep_made", "false"))
+    command = call.to_command(call.tenant_id, "api_key.revoke", About("api_key", id))
+    done = await call.handle(command, "api_keys:manage", lambda view, asking: keys.revoke(view, asking, id, keep_made=keep_made))
+    return call.answer(done, call.tenant_id)
+
+
+def _boolean(name: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise Problem.at(name, "boolean", f"{name} is true or false.")
+    return text == "true"
+
+
+@routes.post(
+    "/api-keys/{id}/hand-over", **documented("Give a service's key another owner", "The key", results.HANDED_OVER_API_KEY)
+)
+async def hand_over(call: Calling, id: UUID, body: NewOwner) -> Response:
+    """It is limited by the new owner's roles, and ends with their membership."""
     return await call.command(
-        "api_key.revoke", "api_keys:manage", lambda view, _who: api_key.revoke(view, id), About("api_key", id)
+        "api_key.hand_over",
+        "api_keys:manage",
+        lambda view, who: keys.hand_over(view, who, id, body.owner_id),
+        About("api_key", id),
     )

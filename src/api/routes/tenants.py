@@ -12,7 +12,6 @@ from api.call import About
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Name, Object, Reason, Text
-from api.problems import not_found
 from api.queries import access as queries
 from api.routing import router
 from api.shapes import resources, results, standing
@@ -49,19 +48,27 @@ async def create(call: Calling, body: NewTenant) -> Response:
     services = call.services
     command = call.to_command(PLATFORM, "tenant.create", About("tenant"))
     async with services.system_pool.connection() as connection:
-        done = await provisioning.create_tenant(services.handler, connection, command, body.model_dump())
+        done = await provisioning.create_tenant(
+            services.handler,
+            connection,
+            command,
+            body.model_dump(),
+            lambda one, decide: call.handle(one, "tenants:manage", lambda view, _asking: decide(view)),
+        )
     return call.answer(done, PLATFORM, status=201, location="/v1/tenants/{id}")
 
 
 @routes.get("/tenants", **paged("List tenants", queries.TENANTS, resources.TENANT))
 async def list_tenants(call: Calling) -> Response:
     call.session.require_platform()
+    call.require("tenants:read")
     return await call.page(queries.TENANTS, as_platform=True)
 
 
 @routes.get("/tenants/{id}", **documented("Get a tenant", "The tenant", resources.TENANT, parameters=FRESHNESS))
 async def get_one(call: Calling, id: UUID) -> Response:
     call.session.require_platform()
+    call.require("tenants:read")
     return await call.one(queries.TENANT_BY_ID, {"id": id}, as_platform=True)
 
 
@@ -71,7 +78,9 @@ async def get_one(call: Calling, id: UUID) -> Response:
 )
 async def suspend(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     call.session.require_platform()
-    return await call.platform_command("tenant.suspend", lambda view: tenant.suspend(view, id, body.reason), About("tenant", id))
+    return await call.platform_command(
+        "tenant.suspend", "tenants:manage", lambda view: tenant.suspend(view, id, body.reason), About("tenant", id)
+    )
 
 
 @routes.post(
@@ -80,7 +89,7 @@ async def suspend(call: Calling, id: UUID, body: Annotated[Reason, Default()] = 
 async def reactivate(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     call.session.require_platform()
     return await call.platform_command(
-        "tenant.reactivate", lambda view: tenant.reactivate(view, id, body.reason), About("tenant", id)
+        "tenant.reactivate", "tenants:manage", lambda view: tenant.reactivate(view, id, body.reason), About("tenant", id)
     )
 
 
@@ -94,11 +103,12 @@ async def get(call: Calling) -> Response:
 
 @routes.patch("/tenant", **documented("Change the tenant", "How the tenant stands", results.TENANT_RESULT))
 async def change(call: Calling, body: TenantChange) -> Response:
-    if call.tenant_id == PLATFORM:
-        raise not_found()
-    about = About("tenant", call.tenant_id)
-    await call.authorize("tenant.change", "tenants:manage", about)
-    return await call.platform_command("tenant.change", lambda view: tenant.change(view, call.tenant_id, body.given()), about)
+    return await call.platform_command(
+        "tenant.change",
+        "tenants:manage",
+        lambda view: tenant.change(view, call.tenant_id, body.given()),
+        About("tenant", call.tenant_id),
+    )
 
 
 @routes.get("/me", **documented("Who am I, and what may I do", "The key, its user, its rights", standing.ME, parameters=[]))

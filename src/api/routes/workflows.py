@@ -54,7 +54,7 @@ def check(evaluator: Evaluator) -> Check:
     **documented("Look for faults in a definition", "What was found, errors and warnings", standing.FINDINGS, unrecorded=True),
 )
 async def lint(call: Calling, body: Definition) -> Response:
-    call.require("workflows:read")
+    await call.authorize("workflow.validate", "workflows:read", About("workflow"))
     findings = validate(body.definition, call.services.engine.evaluator)
     return answers.answer({"findings": findings})
 

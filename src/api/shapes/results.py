@@ -27,7 +27,7 @@ CREATED_API_KEY = Shape(
     "CreatedApiKey",
     "A key that was created.",
     {
-        **fields("api_keys", "id", "name", "user_id", "permissions", "expires_at", "version"),
+        **fields("api_keys", "id", "name", "user_id", "on_behalf_of", "owner_id", "permissions", "expires_at", "version"),
         "token": said(TEXT, "What the client presents. Told this once: not where the answer is a repetition."),
     },
     optional=frozenset({"token"}),
@@ -37,6 +37,7 @@ REVOKED_API_KEY = Shape(
     "A key that was revoked.",
     {**fields("api_keys", "id"), "revoked": {**BOOLEAN, "const": True}, **fields("api_keys", "version")},
 )
+HANDED_OVER_API_KEY = Shape("HandedOverApiKey", "A key with another owner.", fields("api_keys", "id", "owner_id", "version"))
 WORKFLOW_RESULT = Shape(
     "WorkflowResult", "How a workflow stands.", fields("workflows", "id", "key", "status", "published_version", "version")
 )

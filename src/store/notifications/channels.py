@@ -4,6 +4,7 @@
     gesta_projected  tenant ids: their tables have moved on
     gesta_jobs       tenant:type of jobs that can be leased now or later; without a type: of any type
     gesta_timers     moments, RFC 3339: when new timers are due
+    gesta_access     tenant ids: in their ledgers it has changed who may what
     gesta_leases     in how many seconds from now leases end that nobody may know of yet
 
 A payload is names with commas between them. An empty one says: look everywhere.
@@ -56,6 +57,7 @@ EVENTS = Channel("gesta_events", UUID)
 PROJECTED = Channel("gesta_projected", UUID)
 JOBS = Channel("gesta_jobs", _jobs)
 TIMERS = Channel("gesta_timers", datetime.fromisoformat)
+ACCESS = Channel("gesta_access", UUID)
 LEASES = Channel("gesta_leases", _seconds)
 
 

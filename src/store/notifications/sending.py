@@ -12,10 +12,15 @@ from uuid import UUID
 
 import psycopg
 
+from domain.api_key import API_KEY
 from domain.facts import Decided
+from domain.member import MEMBER
+from domain.role import ROLE
+from domain.tenant import TENANT
+from domain.user import USER
 from runtime.supervision import stop, supervise
 from store.link import Link
-from store.notifications.channels import EVENTS, EVERYTHING, JOBS, LEASES, TIMERS, Channel, job_name, payload
+from store.notifications.channels import ACCESS, EVENTS, EVERYTHING, JOBS, LEASES, TIMERS, Channel, job_name, payload
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +30,7 @@ NOTIFY_LIGHTLY = """
 SELECT set_config('synchronous_commit', 'off', true), pg_notify(channel, names)
   FROM unnest(%s::text[], %s::text[]) AS said (channel, names)
 """
+RIGHTS = frozenset((*API_KEY.events, *ROLE.events, *MEMBER.events, *USER.events, *TENANT.events))
 PAUSE = 0.01
 LAST_WORDS_SECONDS = 5.0
 
@@ -36,7 +42,7 @@ async def notify(conn: psycopg.AsyncConnection[Any], channel: Channel[Any], *nam
 
 async def look_everywhere(conn: psycopg.AsyncConnection[Any]) -> None:
     """Say what somebody may have left unsaid who died between a commit and its notification. It is no harm if it is lost."""
-    channels = [EVENTS.name, JOBS.name, TIMERS.name]
+    channels = [EVENTS.name, JOBS.name, TIMERS.name, ACCESS.name]
     try:
         await conn.execute(NOTIFY, (channels, [EVERYTHING] * len(channels)))
     except psycopg.Error as error:
@@ -109,6 +115,12 @@ class Notifier:
                 await self._link.lost(error)
                 if last:
                     raise
+
+
+def notify_access(notifier: Notifier, tenant_id: UUID, decided: Decided) -> None:
+    """Say where it has changed who may what: keys, roles, members; and users and tenants, in the platform's ledger."""
+    if any(type(fact.event) in RIGHTS for fact in decided.facts):
+        notifier.notify(ACCESS, str(tenant_id))
 
 
 def notify_work(notifier: Notifier, tenant_id: UUID, decided: Decided) -> None:
