@@ -1,6 +1,6 @@
 """What a failed attempt is, and whether and when another one follows: the same for AI tasks and for external workers' jobs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 DEFAULT_CEILING = timedelta(hours=1)
@@ -61,11 +61,26 @@ def retry_in(
 ) -> timedelta | None:
     """The pause before another attempt, or None where there is none: the last one, or a failure that is final.
 
-    `retry_after`: how long the other side asked to wait. It may lengthen the pause, up to a day, but not shorten it.
+    `retry_after`: how long the other side asked to wait. It may lengthen the pause, up to `longest_wait`, but not shorten it.
     """
     if not failure.retryable or failure.type in policy.non_retryable:
         return None
     delay = next_delay(policy, attempt, jitter)
     if delay is None or retry_after is None:
         return delay
-    return max(delay, min(retry_after, RETRY_AFTER_LIMIT))
+    return max(delay, min(retry_after, longest_wait(policy)))
+
+
+def longest_wait(policy: RetryPolicy) -> timedelta:
+    """The longest pause that the other side can ask for: the policy's `max_interval`, or a day where it has none."""
+    return RETRY_AFTER_LIMIT if policy.max_interval is None else min(policy.max_interval, RETRY_AFTER_LIMIT)
+
+
+def saying_that_it_is_capped(failure: Failure, policy: RetryPolicy, retry_after: timedelta | None) -> Failure:
+    """The failure, whose message says so where the other side asked to wait for longer than the policy allows."""
+    if retry_after is None or policy.max_interval is None or retry_after <= longest_wait(policy):
+        return failure
+    asked, allowed = retry_after.total_seconds(), longest_wait(policy).total_seconds()
+    return replace(
+        failure, message=f"{failure.message} (It asked to wait {asked:g} s; max_interval allows {allowed:g} s.)".strip()
+    )

@@ -13,7 +13,7 @@ from domain.ai_account import NOT_KNOWN, Account
 from domain.ai_task import AI_TASK, AiTask, AiTaskAttemptFailed
 from domain.execution import EXECUTION, Activation
 from domain.facts import Decided, Fence, Json, View
-from domain.retry import LEASE_LOST, Failure
+from domain.retry import LEASE_LOST, Failure, saying_that_it_is_capped
 from engine.happenings import ChildEnded
 from engine.jobs import HeldJob, discarded, held_run, job_json, reported, visit_of
 from engine.outputs import recordable, unacceptable
@@ -92,6 +92,8 @@ def fail_attempt(
     result as `succeed_attempt`.
     """
     task, error = view.read(AI_TASK, _task_id(job)), recordable(error)
+    if task.requested is not None and not task.closed:
+        error = saying_that_it_is_capped(error, task.requested.retry, retry_after)
     ended = ai_task.fail_attempt(
         view, _task_id(job), attempt_id, error, jitter=jitter, retry_after=retry_after, latency_ms=latency_ms, account=account
     )

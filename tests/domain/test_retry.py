@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.retry import LEASE_LOST, RETRY_AFTER_LIMIT, Failure, RetryPolicy, next_delay, retry_in
+from domain.retry import LEASE_LOST, RETRY_AFTER_LIMIT, Failure, RetryPolicy, next_delay, retry_in, saying_that_it_is_capped
 
 SECOND = timedelta(seconds=1)
 STEADY = RetryPolicy(max_attempts=10, jitter=0)
@@ -87,3 +87,13 @@ def test_the_other_side_may_lengthen_a_pause_up_to_a_day_but_not_shorten_it_nor_
     assert retry_in(STEADY, 6, BUSY, 0.5, SECOND) == 32 * SECOND
     assert retry_in(STEADY, 1, BUSY, 0.5, timedelta(days=900)) == RETRY_AFTER_LIMIT
     assert retry_in(STEADY, 10, BUSY, 0.5, SECOND) is None
+
+
+def test_the_other_side_cannot_ask_for_more_than_the_policys_longest_pause_and_it_is_said() -> None:
+    policy = RetryPolicy(5, SECOND, max_interval=30 * SECOND, jitter=0)
+    assert retry_in(policy, 1, BUSY, 0.5, timedelta(hours=2)) == 30 * SECOND
+    assert retry_in(policy, 1, BUSY, 0.5, 20 * SECOND) == 20 * SECOND
+    said = saying_that_it_is_capped(BUSY, policy, timedelta(hours=2))
+    assert said.message == f"{BUSY.message} (It asked to wait 7200 s; max_interval allows 30 s.)"
+    assert saying_that_it_is_capped(BUSY, policy, 20 * SECOND) == BUSY
+    assert saying_that_it_is_capped(BUSY, STEADY, timedelta(days=900)) == BUSY

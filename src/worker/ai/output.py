@@ -14,6 +14,8 @@ MAX_CHARACTERS = 1 << 20
 MAX_DEPTH = 64
 MAX_DIGITS = 64
 NAMED_FAULTS = 5
+FENCED = re.compile(r"\s*```(?:json)?[ \t]*\r?\n(.*?)\r?\n?[ \t]*```\s*", re.DOTALL | re.IGNORECASE)
+"""An answer that is a code block, and nothing beside it."""
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -25,6 +27,12 @@ def check_call(call: AiCall) -> None:
         check_schema(call.output_schema)
     except SchemaError as error:
         raise AiError("bad_request", f"The output schema cannot be used: {error}") from None
+
+
+def unfenced(text: str) -> str | None:
+    """What stands in the code fence that models like to put around JSON; None: the text is no such thing."""
+    found = FENCED.fullmatch(text)
+    return None if found is None or "```" in found[1] else found[1]
 
 
 def read_output(text: str, schema: Json, account: Account) -> Json:

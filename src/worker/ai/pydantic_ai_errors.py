@@ -6,6 +6,7 @@ from datetime import timedelta
 from pydantic_ai import exceptions as theirs
 
 from domain.retry import RETRY_AFTER_LIMIT
+from worker.ai.clients import UnacceptableAnswer
 from worker.ai.provider import AiError, AiErrorType
 
 QUOTED = 300  # characters
@@ -39,6 +40,9 @@ def as_ai_error(error: theirs.AgentRunError, secret: str | None) -> AiError:
     message = said if status is None else f"HTTP {status}: {said}"
     if error.provider_error_code in FILTERED:
         return AiError("refused", message)
+    unacceptable = _unacceptable(error)
+    if unacceptable is not None:
+        return AiError("invalid_output", str(unacceptable))
     if status is None and _is_redirect(error):
         return AiError("bad_request", "The endpoint answers with a redirect, which is not followed.")
     named = (kind for cls, kind in KINDS if isinstance(error, cls))
@@ -65,6 +69,14 @@ def _said(error: theirs.ModelAPIError) -> str:
     if isinstance(body, dict) and isinstance(body.get("message"), str):
         return str(body["message"])
     return error.message if body is None else str(body)
+
+
+def _unacceptable(error: BaseException) -> UnacceptableAnswer | None:
+    """Why the answer was not read, among the causes."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UnacceptableAnswer):
+        cause = cause.__cause__
+    return cause
 
 
 def _is_redirect(error: theirs.ModelAPIError) -> bool:

@@ -7,6 +7,7 @@ bounded number of connections. Structured output is asked for by JSON Schema, an
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import AgentRunError, UserError
@@ -17,8 +18,8 @@ from pydantic_ai.settings import ModelSettings
 
 from domain.ai_task import Usage
 from domain.facts import Json
-from worker.ai.clients import OPENAI, Clients
-from worker.ai.output import check_call, read_output
+from worker.ai.clients import OPENAI, Clients, UnacceptableAnswer
+from worker.ai.output import check_call, read_output, unfenced
 from worker.ai.pricing import price
 from worker.ai.provider import Account, AiAnswer, AiCall, AiError
 from worker.ai.pydantic_ai_errors import as_ai_error, presentable
@@ -27,6 +28,8 @@ PREFIX = "openai:"
 VENDOR = "openai"
 MAX_CONNECTIONS = 256
 WRAPPED = "value"
+IN_FENCE = "read from a code fence"
+"""What an attempt says beside its `finish_reason` where the model put its JSON into a code block."""
 
 
 class PydanticAiProvider:
@@ -72,6 +75,8 @@ class PydanticAiProvider:
                     )
         except TimeoutError:
             return AiError("timeout", f"There was no answer within {seconds:g} seconds.")
+        except UnacceptableAnswer as error:
+            return AiError("invalid_output", str(error))
         except AgentRunError as error:
             return as_ai_error(error, self._secret)
         except UserError as error:
@@ -94,7 +99,10 @@ class PydanticAiProvider:
             raise AiError("invalid_output", "The answer was cut off at its longest.", retryable=False, account=account)
         if not response.text:
             raise AiError("invalid_output", "The answer is empty.", account=account)
-        output = read_output(response.text, _asked(call.output_schema), account)
+        text, inner = response.text, unfenced(response.text) if call.output_schema is not None else None
+        if inner is not None:
+            text, account = inner, replace(account, finish_reason=f"{account.finish_reason or 'stop'} ({IN_FENCE})")
+        output = read_output(text, _asked(call.output_schema), account)
         if _is_wrapped(call.output_schema):
             output = output[WRAPPED]
         return AiAnswer(output, VENDOR, account.model or name, account)

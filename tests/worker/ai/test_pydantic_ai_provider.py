@@ -1,6 +1,7 @@
 """The real provider, against a server on loopback that answers as endpoints do on good days and on bad ones."""
 
 import asyncio
+import gzip
 import json
 import logging
 import traceback
@@ -307,3 +308,47 @@ async def test_a_failed_call_leaves_the_next_one_alone() -> None:
                 await made.call(CALL)
         assert (await made.call(CALL)).output == json.loads(FITS)
     assert len(wire.asked) == 3
+
+
+@pytest.mark.parametrize("fence", ["```json\n%s\n```", "```\n%s\n```", "\n```JSON\r\n%s```\n"])
+async def test_json_in_a_code_fence_is_read_and_the_attempt_says_so(fence: str) -> None:
+    async with provider(answer(completion(fence % FITS)), answer(completion(FITS))) as (made, _):
+        fenced, plain = await made.call(CALL), await made.call(CALL)
+    assert fenced.output == plain.output
+    assert fenced.account.finish_reason == "stop (read from a code fence)"
+    assert plain.account.finish_reason == "stop"
+
+
+async def test_a_code_fence_in_a_text_is_the_text() -> None:
+    text = "```json\n1\n```"
+    async with provider(answer(completion(text))) as (made, _):
+        answered = await made.call(TEXT)
+    assert (answered.output, answered.account.finish_reason) == (text, "stop")
+
+
+async def test_json_among_other_words_is_not_guessed_at() -> None:
+    failure = await failing(answer(completion(f"Here:\n```json\n{FITS}\n```")))
+    assert failure.type == "invalid_output"
+
+
+@pytest.mark.parametrize(("count", "is_known"), [("prompt_tokens", False), ("completion_tokens", False), ("total_tokens", True)])
+async def test_a_count_of_tokens_that_is_null_is_no_fault(count: str, is_known: bool) -> None:
+    told = completion(FITS)
+    told["usage"][count] = None
+    async with provider(answer(told)) as (made, _):
+        answered = await made.call(CALL)
+    assert answered.output == {"kind": "travel", "confidence": 0.9}
+    assert (answered.account.usage is not None, answered.account.price is not None) == (is_known, is_known)
+
+
+async def test_an_endless_answer_is_read_no_further_than_to_the_cap() -> None:
+    endless = answer(b"")
+    head = endless.data.replace(b"content-length: 0", b"transfer-encoding: chunked")
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    failure = await failing(Answer(head + chunk * 20 + b"0\r\n\r\n"))
+    assert (failure.type, failure.message) == ("invalid_output", "The answer is longer than 16 MiB.")
+
+
+async def test_an_answer_that_is_compressed_unasked_is_not_unpacked() -> None:
+    failure = await failing(answer(gzip.compress(b" " * (64 << 20)), content_encoding="gzip"))
+    assert (failure.type, "compressed" in failure.message) == ("invalid_output", True)
