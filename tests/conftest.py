@@ -61,6 +61,11 @@ class Database:
         return self.server.url("gesta_system", self.name)
 
     @property
+    def listen_url(self) -> str:
+        """For LISTEN: never through a pooler."""
+        return self.system_url
+
+    @property
     def api_url(self) -> str:
         return self.server.url("gesta_api", self.name)
 

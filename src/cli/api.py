@@ -19,7 +19,7 @@ def api() -> None:
         from runtime.pools import check_logins
 
         async def checked() -> None:
-            await check_logins(addresses.system, addresses.api, addresses.listen)
+            await check_logins(addresses.system, addresses.api, listen=addresses.listen)
             await serve(create_app(addresses, pool_size=settings.pool_size), sockets)
 
         sockets = [bind(settings.host, settings.port)]

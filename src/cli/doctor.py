@@ -57,11 +57,12 @@ def _examine() -> "Iterator[Finding]":
 def _database(settings: "Settings") -> "Iterator[Finding]":
     import asyncio
 
-    from cli.checkups import database
+    from cli.checkups import database, ways
     from runtime.addresses import Addresses, resolve
 
     async def collect(addresses: Addresses) -> "list[Finding]":
-        return [finding async for finding in database.examine(addresses)]
+        findings = [finding async for finding in database.examine(addresses)]
+        return findings + [finding async for finding in ways.examine(addresses)]
 
     with resolve(settings) as addresses:
         findings = asyncio.run(collect(addresses))

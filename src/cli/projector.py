@@ -37,7 +37,7 @@ async def _run(url: str, listen_url: str, batch: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await check_logins(url, listen_url)
+    await check_logins(url, listen=listen_url)
     await Projector(url, listen_url=listen_url, batch=batch).run(stop)
 
 

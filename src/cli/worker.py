@@ -43,7 +43,7 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await check_logins(url, listen_url)
+    await check_logins(url, listen=listen_url)
     providers = Providers(load_settings())
     try:
         async with open_worker(url, Engine(CelEvaluator()), providers, listen_url=listen_url, leasing=leasing) as worker:

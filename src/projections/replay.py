@@ -22,6 +22,7 @@ from projections.registry import TABLES, apply, fold, new_rows
 from projections.rows import Rows, TableRows
 from projections.skips import Skip, skips
 from projections.table import Key, Row, Table
+from runtime import limits
 from store.reading import read_ledger
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -85,6 +86,7 @@ async def snapshot(conn: AsyncConnection[Any]) -> AsyncIterator[AsyncConnection[
     set_json_loads(exact_json, conn)
     async with conn.transaction():
         await conn.execute(SNAPSHOT)
+        await conn.execute(limits.NONE)
         yield conn
 
 

@@ -15,7 +15,10 @@ from pathlib import Path
 from psycopg import Connection, Error, OperationalError, sql
 from psycopg.rows import TupleRow, class_row
 
+from runtime import connecting
 from runtime.errors import OperatorError
+from runtime.limits import set_limits
+from runtime.poolers import is_pooled, refuse_shared_servers
 from runtime.roles import refuse_old_server
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "migrations"
@@ -110,11 +113,13 @@ def load(directory: Path = DIRECTORY) -> tuple[Migration, ...]:
 def owner_connection(url: str) -> Iterator[Connection[TupleRow]]:
     """A connection as ``migrate`` wants it. Raises OperatorError when it cannot be had."""
     try:
-        connection = Connection.connect(url, autocommit=True, application_name="gesta db", connect_timeout=10)
+        connection = Connection.connect(url, autocommit=True, **connecting.parameters("gesta db"))
     except OperationalError as error:
         raise OperatorError(f"No connection to the database: {' '.join(str(error).split())}") from error
     with connection:
         refuse_old_server(connection)
+        if is_pooled(connection):
+            refuse_shared_servers(url, "DATABASE_URL", "a migration could not keep its lock")
         yield connection
 
 
@@ -126,6 +131,7 @@ def migrate(connection: Connection[TupleRow], migrations: Sequence[Migration]) -
             with _one_step(connection, migration):
                 connection.execute(migration.up.encode())
                 connection.execute(RECORD, [migration.version, migration.name, migration.checksum])
+        set_limits(connection)
         return list(pending)
 
 

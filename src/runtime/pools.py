@@ -1,5 +1,6 @@
 """Pools of connections."""
 
+import asyncio
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from runtime import connecting, plans
 from runtime.errors import OperatorError
+from runtime.poolers import refuse_shared_servers
 from runtime.roles import refuse_dangerous_role, refuse_old_server
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
@@ -122,12 +124,14 @@ async def refuse_closed(connection: Connection) -> None:
         await AsyncConnectionPool.check_connection(connection)
 
 
-async def check_logins(*urls: str) -> None:
-    """Before a process serves: raises OperatorError, in one line, as `open_pool` does, for the first address at fault."""
-    for url in dict.fromkeys(urls):
+async def check_logins(*urls: str, listen: str) -> None:
+    """Before a process serves: raises OperatorError, in one line, as `open_pool` does, for the first address at fault.
+    `listen`: must be direct."""
+    for url in dict.fromkeys((*urls, listen)):
         async with connect(url, name="gesta") as connection:
             refuse_old_server(connection)
             await refuse_dangerous_role(connection)
+    await asyncio.to_thread(refuse_shared_servers, listen, "GESTA_LISTEN_DATABASE_URL", "notifications would be lost")
 
 
 @asynccontextmanager

@@ -127,7 +127,7 @@ class Member:
 
 
 def addresses_of(database: Database) -> Addresses:
-    return Addresses(database.owner_url, database.system_url, database.api_url, database.system_url)
+    return Addresses(database.owner_url, database.system_url, database.api_url, database.listen_url)
 
 
 async def platform_key(database: Database) -> str:
@@ -158,7 +158,7 @@ async def serving(database: Database) -> AsyncIterator[httpx2.AsyncClient]:
 
 @asynccontextmanager
 async def projecting(database: Database) -> AsyncIterator[Projector]:
-    projector, stop = Projector(database.system_url), asyncio.Event()
+    projector, stop = Projector(database.system_url, listen_url=database.listen_url), asyncio.Event()
     task = asyncio.create_task(projector.run(stop))
     try:
         yield projector

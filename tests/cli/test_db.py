@@ -45,7 +45,7 @@ def test_psql_answers_as_the_role_that_was_asked_for(tmp_path: Path) -> None:
 
 def test_url_is_the_address_of_the_role(tmp_path: Path) -> None:
     named = gesta(tmp_path, "db", "url", "--role", "api", GESTA_API_DATABASE_URL="postgresql://gesta_api@host/db")
-    assert named.stdout == "postgresql://gesta_api@host/db?options=-c%20TimeZone%3DUTC\n"
+    assert named.stdout == "postgresql://gesta_api@host/db\n"
 
 
 @pytest.mark.parametrize(

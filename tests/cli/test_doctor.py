@@ -88,7 +88,7 @@ def test_an_open_table_and_the_drift_that_it_is_are_named(tmp_path: Path, databa
 
 def test_a_login_that_can_do_too_much_fails(tmp_path: Path, database: Database) -> None:
     code, told = doctor(tmp_path, **addresses(database, GESTA_API_DATABASE_URL=database.superuser_url))
-    assert (code, list(told)) == (1, ["rights of api"])
+    assert (code, list(told)) == (1, ["rights of api", "time limits of api"])
     assert "superuser" in told["rights of api"].words
 
 

@@ -159,7 +159,9 @@ async def worker_of(
 ) -> AsyncIterator[Worker]:
     """A worker that does not run by itself."""
     providers = provider or ScriptedProvider()
-    async with open_worker(database.system_url, ENGINE, providers, tasks=tasks, leasing=leasing) as worker:
+    async with open_worker(
+        database.system_url, ENGINE, providers, listen_url=database.listen_url, tasks=tasks, leasing=leasing
+    ) as worker:
         yield worker
 
 

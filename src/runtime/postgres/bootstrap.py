@@ -3,6 +3,8 @@
 import psycopg
 from psycopg import sql
 
+from runtime.limits import set_limits
+
 DATABASE = "gesta"
 LOGINS = {
     "gesta_owner": sql.SQL("LOGIN CREATEROLE"),
@@ -29,6 +31,7 @@ def bootstrap(maintenance_url: str, database_url: str) -> None:
             connection.execute(
                 sql.SQL("CREATE DATABASE {} OWNER gesta_owner TEMPLATE template0").format(sql.Identifier(DATABASE))
             )
+        set_limits(connection)
     with psycopg.connect(database_url, autocommit=True) as connection:
         if connection.execute(IS_LEAKPROOF).fetchone() == (False,):
             connection.execute(MARK_LEAKPROOF)
