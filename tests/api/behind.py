@@ -1,0 +1,407 @@
+"""One case for each command of the API: another process has changed what it is about since this process last looked.
+
+Each case is a coroutine function named as the operation is. It has `behind`, a process that knows an old state, because it wrote
+it; and `ahead`, the process that goes on from there. It returns the answer of the one that is behind.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from tests.api.conftest import Client, Member, Tenant
+from tests.api.definitions import AI_TASK, INSTANT
+from tests.api.working import BURY, leased, report, run_sql
+
+ANYBODY = [{"name": "approved", "kind": "approve"}]
+
+
+def line(key: str, *nodes: dict[str, Any]) -> dict[str, Any]:
+    """A workflow of these nodes, one after another, by whichever handle is theirs."""
+    ids = ["start", *(node["id"] for node in nodes), "end"]
+    handles = {"approval": "approved", "ai_agent": "success", "task": "success"}
+    edges = [
+        {"source": one, "target": other, **({"source_handle": handles[node["type"]]} if node else {})}
+        for one, other, node in zip(ids[:-1], ids[1:], [None, *nodes], strict=True)
+    ]
+    ends = [{"id": "start", "type": "start", "config": {}}, {"id": "end", "type": "end", "config": {}}]
+    return {"key": key, "name": key, "triggers": [{"type": "manual"}], "nodes": [*ends, *nodes], "edges": edges}
+
+
+def approval(id: str, **fields: Any) -> dict[str, Any]:
+    return {"id": id, "type": "approval", "config": {"title": id, "rule": {"type": "single"}, "outcomes": ANYBODY}, **fields}
+
+
+def job(id: str) -> dict[str, Any]:
+    return {"id": id, "type": "task", "config": {"job_type": "resize-image"}}
+
+
+def agent(id: str) -> dict[str, Any]:
+    return {**AI_TASK["nodes"][1], "id": id, "config": {"model": "offline/echo", "prompt": "Say it."}}
+
+
+APPROVALS = line("approvals", approval("first"), approval("second"), approval("third"))
+JOBS = line("jobs", job("one"), job("two"), job("three"))
+AGENTS = line("agents", agent("a"), agent("b"), agent("c"))
+# each of them gives way to the next one by its error
+AGENTS["edges"] = [{**edge, "source_handle": "error"} if edge["source"] in "ab" else edge for edge in AGENTS["edges"]]
+AGENTS["edges"] += [{"source": agent, "source_handle": "success", "target": "end"} for agent in "ab"]
+
+
+@dataclass(frozen=True)
+class Two:
+    """The same tenant and the same person, at two processes."""
+
+    ahead: Tenant
+    behind: Tenant
+    person: Member
+    worker: Client
+    """At the process that is ahead."""
+
+    def at(self, process: Tenant, client: Client) -> Client:
+        """Somebody's key at a process."""
+        return Client(process.gesta.http, client.token, client.headers)
+
+    async def started(self, definition: dict[str, Any], **input: Any) -> str:
+        """The id of an execution that was started, and so is known, behind."""
+        await self.behind.publish(definition)
+        return await begun(self.behind, definition["key"], **input)
+
+    async def open(self, execution_id: str) -> dict[str, Any]:
+        """What an execution waits for, as the tables say."""
+        found = await ok(self.ahead.admin.get(f"/executions/{execution_id}/history", limit="200"))
+        started = [item["data"] for item in found["items"] if item["topic"] == "activation.started.v1"]
+        return dict(started[-1])
+
+    async def decided(self, process: Tenant, execution_id: str) -> httpx2.Response:
+        """Decide the approval that an execution waits for, at a process."""
+        request_id = (await self.open(execution_id))["child"]
+        person = self.at(process, self.person.client)
+        return await person.post(f"/approvals/{request_id}/decide", {"outcome": "approved"})
+
+    async def moved(self, **input: Any) -> str:
+        """An execution known behind at its first approval, which is ahead at its second."""
+        execution_id = await self.started(APPROVALS, **input)
+        await ok(self.decided(self.ahead, execution_id))
+        return execution_id
+
+    async def second_job(self) -> dict[str, Any]:
+        """Leased, of an execution that is known behind as waiting for its first one."""
+        await self.started(JOBS)
+        await ok(report(self.worker, await leased(self.worker), "complete"))
+        return await leased(self.worker)
+
+    async def second_agent(self) -> str:
+        """The AI task of an execution that is known behind as waiting for its first one."""
+        execution_id = await self.started(AGENTS)
+        first = (await self.open(execution_id))["child"]
+        await ok(self.ahead.admin.post(f"/ai-tasks/{first}/cancel"))
+        return str((await self.open(execution_id))["child"])
+
+    async def user(self) -> str:
+        """Registered behind."""
+        email = f"{secrets.token_hex(4)}@acme.example"
+        made = await ok(self.behind.gesta.platform.post("/users", {"email": email, "display_name": "Somebody"}))
+        return str(made["id"])
+
+    async def added(self, process: Tenant, user_id: str, *roles: str) -> httpx2.Response:
+        role_ids = [await self.ahead.role_id(role) for role in roles]
+        return await process.admin.post("/members", {"user_id": user_id, "role_ids": role_ids})
+
+    async def role(self, process: Tenant, key: str = "auditor") -> str:
+        made = await ok(process.admin.post("/roles", {"key": key, "name": "Auditor", "permissions": ["executions:read"]}))
+        return str(made["id"])
+
+    async def workflow(self, process: Tenant) -> str:
+        return str((await ok(process.admin.post("/workflows", {"definition": INSTANT})))["id"])
+
+
+async def ok(answering: Awaitable[httpx2.Response]) -> Any:
+    answer = await answering
+    assert answer.status_code < 300, answer.text
+    return answer.json()
+
+
+async def begun(process: Tenant, key: str, **input: Any) -> str:
+    return str((await ok(process.admin.post("/executions", {"workflow_key": key, "input": input})))["id"])
+
+
+# Executions
+
+
+async def executions_start(two: Two) -> httpx2.Response:
+    workflow_id = await two.behind.publish(INSTANT)
+    await begun(two.behind, "instant")
+    await ok(two.ahead.admin.call("PUT", f"/workflows/{workflow_id}/draft", {"definition": {**APPROVALS, "key": "instant"}}))
+    await ok(two.ahead.admin.post(f"/workflows/{workflow_id}/publish"))
+    answer = await two.behind.admin.post("/executions", {"workflow_key": "instant", "version": 2})
+    assert [item["node_id"] for item in answer.json()["open"]] == ["first"]
+    return answer
+
+
+async def executions_bulk(two: Two) -> httpx2.Response:
+    """The key is another workflow's by now."""
+    workflow_id = await two.behind.publish(INSTANT)
+    await begun(two.behind, "instant")
+    await ok(two.ahead.admin.post(f"/workflows/{workflow_id}/archive"))
+    await two.ahead.publish(APPROVALS)
+    answer = await two.behind.admin.post("/executions/bulk", {"workflow_key": "approvals", "items": [{}, {}]})
+    assert [item["status"] for item in answer.json()["items"]] == [201, 201]
+    refused = await two.behind.admin.post("/executions/bulk", {"workflow_key": "instant", "items": [{}]})
+    assert [item["problem"]["code"] for item in refused.json()["items"]] == ["workflow_archived"]
+    return answer
+
+
+async def executions_cancel(two: Two) -> httpx2.Response:
+    return await two.behind.admin.post(f"/executions/{await two.moved()}/cancel")
+
+
+async def executions_terminate(two: Two) -> httpx2.Response:
+    return await two.behind.admin.post(f"/executions/{await two.moved()}/terminate")
+
+
+async def executions_pause(two: Two) -> httpx2.Response:
+    return await two.behind.admin.post(f"/executions/{await two.moved()}/pause")
+
+
+async def executions_resume(two: Two) -> httpx2.Response:
+    execution_id = await two.moved()
+    await ok(two.ahead.admin.post(f"/executions/{execution_id}/pause"))
+    return await two.behind.admin.post(f"/executions/{execution_id}/resume")
+
+
+async def executions_signal(two: Two) -> httpx2.Response:
+    return await two.behind.admin.post(f"/executions/{await two.moved()}/signal", {"name": "hello"})
+
+
+async def approvals_decide(two: Two) -> httpx2.Response:
+    return await two.decided(two.behind, await two.moved())
+
+
+# AI tasks and jobs
+
+
+async def ai_tasks_cancel(two: Two) -> httpx2.Response:
+    return await two.behind.admin.post(f"/ai-tasks/{await two.second_agent()}/cancel")
+
+
+async def ai_tasks_retry(two: Two) -> httpx2.Response:
+    return await two.behind.admin.post(f"/ai-tasks/{await two.second_agent()}/retry")
+
+
+async def jobs_lease(two: Two) -> httpx2.Response:
+    await two.started(JOBS)
+    await ok(report(two.worker, await leased(two.worker), "complete"))
+    body = {"types": ["resize-image"], "worker_id": "behind"}
+    answer = await two.at(two.behind, two.worker).post("/jobs/lease", body)
+    assert len(answer.json()["items"]) == 1
+    return answer
+
+
+async def jobs_heartbeat(two: Two) -> httpx2.Response:
+    return await report(two.at(two.behind, two.worker), await two.second_job(), "heartbeat")
+
+
+async def jobs_release(two: Two) -> httpx2.Response:
+    return await report(two.at(two.behind, two.worker), await two.second_job(), "release")
+
+
+async def jobs_complete(two: Two) -> httpx2.Response:
+    return await report(two.at(two.behind, two.worker), await two.second_job(), "complete")
+
+
+async def jobs_fail(two: Two) -> httpx2.Response:
+    return await report(two.at(two.behind, two.worker), await two.second_job(), "fail", {"error": {"type": "Broken"}})
+
+
+async def jobs_report(two: Two) -> httpx2.Response:
+    held = await two.second_job()
+    body = {"reports": [{"id": held["id"], "fence": held["fence"], "output": 1}]}
+    answer = await two.at(two.behind, two.worker).post("/jobs/report", body)
+    assert [item["status"] for item in answer.json()["items"]] == [200]
+    return answer
+
+
+async def jobs_retry(two: Two) -> httpx2.Response:
+    held = await two.second_job()
+    await run_sql(two.ahead.gesta.database, BURY)
+    return await two.behind.admin.post(f"/jobs/{held['id']}/retry")
+
+
+# Workflows
+
+
+async def workflows_lint(two: Two) -> httpx2.Response:
+    return await two.behind.admin.post("/workflows/validate", {"definition": INSTANT})
+
+
+async def workflows_draft(two: Two) -> httpx2.Response:
+    """A refusal that is as true as before: the key is taken, whatever has become of the workflow."""
+    workflow_id = await two.workflow(two.behind)
+    await ok(two.ahead.admin.post(f"/workflows/{workflow_id}/publish"))
+    refused = await two.behind.admin.post("/workflows", {"definition": INSTANT})
+    assert (refused.status_code, refused.json()["code"]) == (409, "name_taken")
+    return await two.behind.admin.post("/workflows", {"definition": APPROVALS})
+
+
+async def workflows_redraft(two: Two) -> httpx2.Response:
+    workflow_id = await two.workflow(two.behind)
+    await ok(two.ahead.admin.post(f"/workflows/{workflow_id}/publish"))
+    return await two.behind.admin.call("PUT", f"/workflows/{workflow_id}/draft", {"definition": INSTANT})
+
+
+async def workflows_publish(two: Two) -> httpx2.Response:
+    workflow_id = await two.behind.publish(INSTANT)
+    await ok(two.ahead.admin.call("PUT", f"/workflows/{workflow_id}/draft", {"definition": {**APPROVALS, "key": "instant"}}))
+    answer = await two.behind.admin.post(f"/workflows/{workflow_id}/publish")
+    assert answer.json()["published_version"] == 2
+    return answer
+
+
+async def workflows_archive(two: Two) -> httpx2.Response:
+    workflow_id = await two.workflow(two.behind)
+    await ok(two.ahead.admin.post(f"/workflows/{workflow_id}/publish"))
+    return await two.behind.admin.post(f"/workflows/{workflow_id}/archive")
+
+
+# People and access
+
+
+async def users_register(two: Two) -> httpx2.Response:
+    await two.user()
+    return await two.behind.gesta.platform.post("/users", {"email": "new@acme.example", "display_name": "New"})
+
+
+async def users_change(two: Two) -> httpx2.Response:
+    user_id = await two.user()
+    await ok(two.ahead.gesta.platform.call("PATCH", f"/users/{user_id}", {"display_name": "Other"}))
+    return await two.behind.gesta.platform.call("PATCH", f"/users/{user_id}", {"is_active": False})
+
+
+async def members_add(two: Two) -> httpx2.Response:
+    user_id = await two.user()
+    await ok(two.added(two.behind, user_id))
+    await ok(two.ahead.admin.call("DELETE", f"/members/{user_id}"))
+    return await two.added(two.behind, user_id, "approver")
+
+
+async def members_change_roles(two: Two) -> httpx2.Response:
+    user_id = await two.user()
+    await ok(two.added(two.behind, user_id))
+    role_id = await two.role(two.ahead)
+    return await two.behind.admin.call("PATCH", f"/members/{user_id}", {"role_ids": [role_id]})
+
+
+async def members_remove(two: Two) -> httpx2.Response:
+    user_id = await two.user()
+    await ok(two.added(two.behind, user_id))
+    await ok(two.ahead.admin.call("DELETE", f"/members/{user_id}"))
+    await ok(two.added(two.ahead, user_id))
+    return await two.behind.admin.call("DELETE", f"/members/{user_id}")
+
+
+async def roles_create(two: Two) -> httpx2.Response:
+    role_id = await two.role(two.behind)
+    await ok(two.ahead.admin.call("DELETE", f"/roles/{role_id}"))
+    return await two.behind.admin.post("/roles", {"key": "auditor", "name": "Again", "permissions": []})
+
+
+async def roles_change(two: Two) -> httpx2.Response:
+    role_id = await two.role(two.behind)
+    await ok(two.ahead.admin.call("PATCH", f"/roles/{role_id}", {"name": "Other"}))
+    return await two.behind.admin.call("PATCH", f"/roles/{role_id}", {"permissions": []})
+
+
+async def roles_delete(two: Two) -> httpx2.Response:
+    role_id = await two.role(two.behind)
+    await ok(two.ahead.admin.call("PATCH", f"/roles/{role_id}", {"name": "Other"}))
+    return await two.behind.admin.call("DELETE", f"/roles/{role_id}")
+
+
+async def api_keys_create(two: Two) -> httpx2.Response:
+    user_id = await two.user()
+    refused = await two.behind.admin.post("/api-keys", {"name": "k", "permissions": [], "user_id": user_id})
+    assert refused.status_code in (404, 422)
+    await ok(two.added(two.ahead, user_id))
+    return await two.behind.admin.post("/api-keys", {"name": "k", "permissions": [], "user_id": user_id})
+
+
+async def api_keys_revoke(two: Two) -> httpx2.Response:
+    made = await ok(two.ahead.admin.post("/api-keys", {"name": "k", "permissions": []}))
+    return await two.behind.admin.call("DELETE", f"/api-keys/{made['id']}")
+
+
+# Tenants
+
+
+async def tenants_create(two: Two) -> httpx2.Response:
+    await ok(two.ahead.gesta.platform.post("/tenants", {"slug": "other", "name": "Other"}))
+    refused = await two.behind.gesta.platform.post("/tenants", {"slug": "other", "name": "Other"})
+    assert refused.status_code == 409
+    return await two.behind.gesta.platform.post("/tenants", {"slug": "third", "name": "Third"})
+
+
+async def tenants_suspend(two: Two) -> httpx2.Response:
+    platform, id = two.behind.gesta.platform, two.behind.id
+    await ok(platform.post(f"/tenants/{id}/suspend"))
+    await ok(two.ahead.gesta.platform.post(f"/tenants/{id}/reactivate"))
+    return await platform.post(f"/tenants/{id}/suspend")
+
+
+async def tenants_reactivate(two: Two) -> httpx2.Response:
+    platform, id = two.behind.gesta.platform, two.behind.id
+    await ok(platform.post(f"/tenants/{id}/suspend"))
+    await ok(two.ahead.gesta.platform.post(f"/tenants/{id}/reactivate"))
+    await ok(two.ahead.gesta.platform.post(f"/tenants/{id}/suspend"))
+    return await platform.post(f"/tenants/{id}/reactivate")
+
+
+async def tenant_change(two: Two) -> httpx2.Response:
+    await ok(two.behind.admin.call("PATCH", "/tenant", {"name": "One"}))
+    await ok(two.ahead.admin.call("PATCH", "/tenant", {"name": "Two"}))
+    return await two.behind.admin.call("PATCH", "/tenant", {"name": "Three"})
+
+
+CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
+    case.__name__: case
+    for case in (
+        executions_start,
+        executions_bulk,
+        executions_cancel,
+        executions_terminate,
+        executions_pause,
+        executions_resume,
+        executions_signal,
+        approvals_decide,
+        ai_tasks_cancel,
+        ai_tasks_retry,
+        jobs_lease,
+        jobs_heartbeat,
+        jobs_release,
+        jobs_complete,
+        jobs_fail,
+        jobs_report,
+        jobs_retry,
+        workflows_lint,
+        workflows_draft,
+        workflows_redraft,
+        workflows_publish,
+        workflows_archive,
+        users_register,
+        users_change,
+        members_add,
+        members_change_roles,
+        members_remove,
+        roles_create,
+        roles_change,
+        roles_delete,
+        api_keys_create,
+        api_keys_revoke,
+        tenants_create,
+        tenants_suspend,
+        tenants_reactivate,
+        tenant_change,
+    )
+}
