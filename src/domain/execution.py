@@ -38,6 +38,21 @@ class Problem:
     attempts: int = 1
 
 
+WaitKind = Literal["job", "timer", "approval", "ai_task", "execution", "event"]
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Something that a visit waits for. `id`: the job's, the timer's, the subscription's, or the stream's that it opened.
+
+    `about`: a job's type, what a timer is for, an event's type.
+    """
+
+    kind: WaitKind
+    id: UUID
+    about: str = ""
+
+
 @dataclass(frozen=True)
 class ExecutionStarted(Event):
     workflow_id: UUID
@@ -72,10 +87,20 @@ class ActivationStarted(Event):
     swallowed: tuple[int, ...] = ()
     scope: UUID | None = None
     """A join's scope: the activation that split; None for the execution, and for every other node type."""
-    child: UUID | None = None
-    """The stream that the activation opened and waits for: an approval request, an AI task."""
+    waits: tuple[Wait, ...] = ()
+    """What it waits for; empty where the visit is over at once."""
     timeout_at: datetime | None = None
     """When the visit is over in any case. A pause moves it."""
+
+
+@dataclass(frozen=True)
+class ActivationWaiting(Event):
+    """Something came to a visit, which goes on: it waits for what is `added`, and no longer for what is `ended`."""
+
+    activation_id: UUID
+    node_id: str
+    added: tuple[Wait, ...] = ()
+    ended: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,6 +198,7 @@ class ExecutionSignalled(Event):
 ExecutionEvent = (
     ExecutionStarted
     | ActivationStarted
+    | ActivationWaiting
     | ActivationRetried
     | ActivationCompleted
     | ActivationFailed
@@ -199,7 +225,8 @@ class Activation:
     tokens: tuple[int, ...]
     path: Path
     lineage: Lineage
-    child: UUID | None = None
+    waits: tuple[Wait, ...] = ()
+    """What it waits for now."""
     timeout_at: datetime | None = None
     retries: int = 0
     """How many attempts have failed and were followed by another one."""
@@ -208,6 +235,10 @@ class Activation:
     def attempt(self) -> int:
         """The number of the attempt that runs or is due, from 1."""
         return self.retries + 1
+
+    def waits_for(self, kind: WaitKind) -> tuple[UUID, ...]:
+        """The ids of all that it waits for of one kind."""
+        return tuple(wait.id for wait in self.waits if wait.kind == kind)
 
 
 @dataclass(frozen=True)
@@ -259,6 +290,11 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
             return Execution("running", event, tokens=state.tokens.insert(first.id, first), next_token=first.id + 1)
         case ActivationStarted():
             return _begin(state, event)
+        case ActivationWaiting():
+            activation = state.activations[event.activation_id]
+            kept = tuple(wait for wait in activation.waits if wait.id not in event.ended)
+            waiting = changed(activation, waits=(*kept, *event.added))
+            return changed(state, activations=state.activations.insert(activation.id, waiting))
         case ActivationRetried():
             activation = state.activations[event.activation_id]
             retried = changed(activation, retries=activation.retries + 1)
@@ -318,7 +354,7 @@ def _begin(state: Execution, event: ActivationStarted) -> Execution:
         event.tokens,
         path,
         _merge_lineages(state, [token.lineage for token in taken]),
-        event.child,
+        event.waits,
         event.timeout_at,
     )
     tokens = state.tokens
@@ -451,11 +487,20 @@ EXECUTION: Aggregate[Execution] = Aggregate(
         ),
         EventType(
             ActivationStarted,
-            "activation.started.v1",
+            "activation.started.v2",
             lambda e, execution: f"{execution.name} entered {e.node_id}.",
             severity="debug",
             tags=_at_node,
-            note="A node begins a visit and takes `tokens`. `timeout_at`: when its time is up.",
+            note="A node begins a visit and takes `tokens`. `waits`: what it waits for, as `{kind, id, about}`; v1 named "
+            "at most one `child` and stays readable. `timeout_at`: when its time is up.",
+        ),
+        EventType(
+            ActivationWaiting,
+            "activation.waiting.v1",
+            lambda e, execution: f"{execution.name} waits on at {e.node_id}.",
+            severity="debug",
+            tags=_at_node,
+            note="Something came to a visit, which goes on: it waits for what is `added`, and no longer for what is `ended`.",
         ),
         EventType(
             ActivationRetried,

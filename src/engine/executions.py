@@ -12,12 +12,13 @@ from domain.execution import (
     ExecutionSignalled,
     ExecutionStarted,
     TriggerType,
+    Wait,
     evolve,
 )
 from domain.facts import Claim, Decided, Fact, FieldError, Invalid, Json, NotFound, RuleViolation, View
 from domain.workflow import WORKFLOW, Workflow
 from engine.expressions import ExpressionError, resolve
-from engine.nodes import BY_NAME
+from engine.nodes.task import OWN
 from engine.plan import Plan
 from engine.plans import Engine
 from engine.run import Run, business_claim
@@ -207,18 +208,27 @@ def summary(execution_id: UUID, state: Execution, version: int) -> Json:
 def open_items(state: Execution) -> list[dict[str, str]]:
     """What waits for the world, in the order in which it was asked: {kind, id, node_id, activation_id}.
 
-    kind approval and ai_task: `id` is the request's, the AI task's; kind task: the job's, which is the activation's.
+    kind approval, ai_task and others that open a stream: `id` is that stream's; kind task: the job's. Timers and jobs of our own
+    are nobody's to act on.
     """
     waiting = sorted(state.activations.values(), key=lambda activation: activation.order)
     return [
-        {
-            "kind": BY_NAME[each.node_type].opens,
-            "id": str(each.child or each.id),
-            "node_id": each.node_id,
-            "activation_id": str(each.id),
-        }
+        {"kind": shown, "id": str(wait.id), "node_id": each.node_id, "activation_id": str(each.id)}
         for each in waiting
+        for wait in each.waits
+        if (shown := _shown(wait)) is not None
     ]
+
+
+def _shown(wait: Wait) -> str | None:
+    """As what kind of open item something stands that is waited for."""
+    match wait.kind:
+        case "timer":
+            return None
+        case "job":
+            return None if wait.about.startswith(OWN) else "task"
+        case _:
+            return wait.kind
 
 
 def _record(view: View, execution_id: UUID, state: Execution, event: ExecutionPaused | ExecutionSignalled) -> Decided:

@@ -12,7 +12,7 @@ from domain.retry import Failure
 class JobDone:
     """A worker reports what its job came to."""
 
-    job_id: UUID
+    id: UUID
     output: Json
 
 
@@ -20,7 +20,7 @@ class JobDone:
 class JobFailed:
     """An attempt failed, its lease ran out included. `jitter`: random, from 0 to 1, for the pause before another attempt."""
 
-    job_id: UUID
+    id: UUID
     failure: Failure
     jitter: float
 

@@ -13,6 +13,7 @@ from domain.execution import (
     ActivationFailed,
     ActivationRetried,
     ActivationStarted,
+    ActivationWaiting,
     Execution,
     ExecutionCancelled,
     ExecutionCompleted,
@@ -135,7 +136,8 @@ class Run:
             woken = Failed(Problem("invalid_value", str(error), activation.attempt))
         match woken:
             case Waiting():
-                self._wait_for(activation, woken)
+                self._hand_out(woken)
+                self._record(ActivationWaiting(activation_id, activation.node_id, woken.waits, (happening.id,)))
             case Again():
                 self.retry(activation_id, woken.failure, woken.delay)
             case Done():
@@ -183,7 +185,7 @@ class Run:
                 outcome.input if isinstance(outcome, Waiting) else None,
                 swallowed=taken.swallowed,
                 scope=taken.scope,
-                child=outcome.child if isinstance(outcome, Waiting) else None,
+                waits=outcome.waits if isinstance(outcome, Waiting) else (),
                 timeout_at=visit.timeout_at if isinstance(outcome, Waiting) else None,
             )
         )
@@ -192,7 +194,7 @@ class Run:
         self._cancel_activations(taken.cancelled, f"{node_id}_closed")
         match outcome:
             case Waiting():
-                self._wait_for(self.state.activations[activation_id], outcome)
+                self._hand_out(outcome)
                 self.work.set_timeout(self.execution_id, self.state.activations[activation_id])
             case Done():
                 self.complete(activation_id, outcome.handle, outcome.output)
@@ -203,10 +205,10 @@ class Run:
             case Failed():
                 self._fail_unhandled(self.state.activations[activation_id], outcome.problem)
 
-    def _wait_for(self, _activation: Activation, waiting: Waiting) -> None:
+    def _hand_out(self, waiting: Waiting) -> None:
         self.facts.extend(waiting.facts)
-        if waiting.job is not None:
-            self.work.give(waiting.job)
+        for job in waiting.jobs:
+            self.work.give(job)
 
     def _seen(self, node: Node, lineage: Lineage, activation: Activation | None = None) -> Visit:
         """A visit as its node sees it: a new one, or one that waits."""
@@ -302,8 +304,8 @@ class Run:
 
     def _take_back_work(self, activation: Activation) -> None:
         self.work.stop_timeout(activation)
-        if self.plan.types[activation.node_id].works:
-            self.work.take_back(activation.id)
+        for job_id in activation.waits_for("job"):
+            self.work.take_back(job_id)
 
     # --- What it comes to ---------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """What a run leaves beside its facts: jobs handed out and taken back, timers set and stopped.
 
-A visit has at most one job and one timeout, whose rows bear its activation's id: whatever ends it can take them back unseen.
+A visit's timeout bears its activation's id; which jobs it waits for, the activation says.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,16 @@
 """projections.node_activations: every visit of a node by an execution."""
 
 from domain.envelope import RecordedEvent
-from domain.execution import ActivationCancelled, ActivationCompleted, ActivationFailed, ActivationRetried, ActivationStarted
+from domain.execution import (
+    ActivationCancelled,
+    ActivationCompleted,
+    ActivationFailed,
+    ActivationRetried,
+    ActivationStarted,
+    ActivationWaiting,
+    Wait,
+)
+from domain.facts import Json
 from projections.rows import Rows
 from projections.table import Lookup, Row, Table
 
@@ -18,6 +27,7 @@ def started(rows: Rows, record: RecordedEvent, event: ActivationStarted) -> None
         "visit": event.visit,
         "status": "running",
         "handle": None,
+        "waits": [wait_json(wait) for wait in event.waits],
         "input": event.input,
         "output": None,
         "error": None,
@@ -26,6 +36,17 @@ def started(rows: Rows, record: RecordedEvent, event: ActivationStarted) -> None
         "completed_at": None,
     }
     rows.insert(NAME, record, row)
+
+
+def waiting(rows: Rows, record: RecordedEvent, event: ActivationWaiting) -> None:
+    key = (record.tenant_id, event.activation_id)
+    ended = {str(id) for id in event.ended}
+    kept = [wait for wait in rows.get(NAME, *key)["waits"] if wait["id"] not in ended]
+    rows.update(NAME, record, key, {"waits": [*kept, *(wait_json(wait) for wait in event.added)]})
+
+
+def wait_json(wait: Wait) -> Json:
+    return {"kind": wait.kind, "id": str(wait.id), "about": wait.about}
 
 
 def retried(rows: Rows, record: RecordedEvent, event: ActivationRetried) -> None:
@@ -60,7 +81,7 @@ def _end(rows: Rows, record: RecordedEvent, event: AnyEnd, changes: Row) -> None
 
 def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
     event = record.event
-    if isinstance(event, AnyEnd | ActivationRetried):
+    if isinstance(event, AnyEnd | ActivationRetried | ActivationWaiting):
         return (Lookup(("tenant_id", "id"), (record.tenant_id, event.activation_id)),)
     return ()
 
@@ -78,6 +99,7 @@ TABLE = Table(
         "visit": "integer",
         "status": "text",
         "handle": "text",
+        "waits": "jsonb",
         "input": "jsonb",
         "output": "jsonb",
         "error": "jsonb",
@@ -87,6 +109,7 @@ TABLE = Table(
     },
     on={
         ActivationStarted: started,
+        ActivationWaiting: waiting,
         ActivationRetried: retried,
         ActivationCompleted: completed,
         ActivationFailed: failed,

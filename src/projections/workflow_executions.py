@@ -9,6 +9,7 @@ from domain.execution import (
     ActivationFailed,
     ActivationRetried,
     ActivationStarted,
+    ActivationWaiting,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFailed,
@@ -109,7 +110,9 @@ def resumed(rows: Rows, record: RecordedEvent, _event: ExecutionResumed) -> None
     _update(rows, record, {"status": "running"})
 
 
-def noted(rows: Rows, record: RecordedEvent, _event: ExecutionHeld | ExecutionSignalled | ActivationRetried) -> None:
+def noted(
+    rows: Rows, record: RecordedEvent, _event: ExecutionHeld | ExecutionSignalled | ActivationRetried | ActivationWaiting
+) -> None:
     """Nothing but its version changes."""
     _update(rows, record, {})
 
@@ -182,6 +185,7 @@ TABLE = Table(
     on={
         ExecutionStarted: started,
         ActivationStarted: activation_started,
+        ActivationWaiting: noted,
         ActivationRetried: noted,
         ActivationCompleted: activation_completed,
         ActivationFailed: activation_failed,

@@ -52,10 +52,20 @@ def api_key_revoked_v1(payload: Payload) -> Payload:
     return {**payload, "keep_made": False}
 
 
+def activation_started_v1(payload: Payload) -> Payload:
+    """v1 named the stream that was opened; the job of a task or an AI task bore the activation's id, and went without saying."""
+    child, kind = payload.pop("child", None), payload["node_type"]
+    waits = [] if child is None else [{"kind": "ai_task" if kind == "ai_agent" else "approval", "id": child}]
+    if kind == "task" or (kind == "ai_agent" and child is not None):
+        waits.append({"kind": "job", "id": payload["activation_id"], "about": "gesta.ai" if kind == "ai_agent" else ""})
+    return {**payload, "waits": waits}
+
+
 CHAIN: dict[str, Upcast] = {
     "api_key.created.v1": Upcast("api_key.created.v2", api_key_created_v1),
     "api_key.revoked.v1": Upcast("api_key.revoked.v2", api_key_revoked_v1),
     "member.added.v1": Upcast("member.added.v2", member_added_v1),
+    "activation.started.v1": Upcast("activation.started.v2", activation_started_v1),
     "approval.resolved.v1": Upcast("approval.resolved.v2", approval_resolved_v1),
 }
 

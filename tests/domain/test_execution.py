@@ -21,6 +21,7 @@ from domain.execution import (
     ExecutionStarted,
     Move,
     Problem,
+    Wait,
     evolve,
 )
 from domain.tokens import Branch
@@ -30,7 +31,7 @@ BEGUN: tuple[ExecutionEvent, ...] = (
     ExecutionStarted(UUID(int=9), "test", 1, "start", {"n": 1}),
     ActivationStarted(START, "start", "start", 1, (0,)),
     ActivationCompleted(START, "start", "success", None, (Move(1, 0, "a"), Move(2, 1, "b"))),
-    ActivationStarted(A, "a", "approval", 1, (1,), child=UUID(int=7)),
+    ActivationStarted(A, "a", "approval", 1, (1,), waits=(Wait("approval", UUID(int=7)),)),
 )
 
 
@@ -45,7 +46,7 @@ def test_tokens_that_part_know_their_branch() -> None:
     state = after(*BEGUN)
     assert state.tokens[2].path == (Branch(START, (1,), (0, 1)),)
     assert state.activations[A].path == (Branch(START, (0,), (0, 1)),)
-    assert state.activations[A].child == UUID(int=7)
+    assert state.activations[A].waits_for("approval") == (UUID(int=7),)
     assert dict(state.tokens[2].lineage) == {"start": START}
     assert (state.next_token, state.steps) == (3, 2)
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.execution import ActivationCompleted, ActivationFailed, ActivationRetried, ActivationStarted, Problem
+from domain.execution import ActivationCompleted, ActivationFailed, ActivationRetried, ActivationStarted, Problem, Wait
 from domain.facts import Fence, Job, Json
 from engine.engine import Limits, cancel, pause, resume
 from engine.jobs import JobRef, complete_job
@@ -34,7 +34,7 @@ def test_a_task_is_a_job_for_a_worker() -> None:
         visit.id: Job(visit.id, "resize", {"url": "x"}, EXECUTION_ID, visit.id, max_attempts=3),
     }
     [started] = [e for e in place.view.events(EXECUTION_ID) if isinstance(e, ActivationStarted) and e.node_id == "work"]
-    assert (started.input, started.child) == ({"url": "x"}, None)
+    assert (started.input, started.waits) == ({"url": "x"}, (Wait("job", visit.id, "resize"),))
     assert place.open == [{"kind": "task", "id": str(visit.id), "node_id": "work", "activation_id": str(visit.id)}]
 
 

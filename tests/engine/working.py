@@ -83,8 +83,7 @@ class Workplace(Play):
     # --- AI tasks -----------------------------------------------------------------------------------------------------
 
     def task_id(self, node_id: str) -> UUID:
-        found = self.visit(node_id).child
-        assert found is not None
+        (found,) = self.visit(node_id).waits_for("ai_task")
         return found
 
     def attempt(self, node_id: str) -> UUID:

@@ -39,6 +39,7 @@ from domain.execution import (
     ExecutionSignalled,
     ExecutionStarted,
     Problem,
+    Wait,
 )
 from domain.facts import Event
 from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
@@ -290,7 +291,10 @@ def entrusted(execution: str, **asked_for: Any) -> tuple[Step, ...]:
         **asked_for,
     )
     return (
-        (an_id(execution), ActivationStarted(activation, "classify", "ai_agent", 1, (1,), child=an_id(f"{execution} task"))),
+        (
+            an_id(execution),
+            ActivationStarted(activation, "classify", "ai_agent", 1, (1,), waits=(Wait("ai_task", an_id(f"{execution} task")),)),
+        ),
         (an_id(f"{execution} task"), request),
     )
 

@@ -11,19 +11,14 @@ SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_numb
        e.priority, e.parent_execution_id, e.correlation_id, e.scheduled_at, e.started_at, e.completed_at, e.cancelled_at,
        e.cancelled_by, e.created_by, e.version, e.created_at, e.updated_at,
        coalesce((SELECT jsonb_agg(jsonb_build_object('kind', o.kind, 'id', o.id, 'node_id', o.node_id,
-                                                     'activation_id', o.activation_id) ORDER BY o.activation_id)
-                   FROM (SELECT 'approval' AS kind, r.id, r.node_id, r.activation_id
-                           FROM projections.approval_requests r
-                          WHERE r.tenant_id = %(tenant_id)s AND r.execution_id = e.id AND r.status = 'pending'
-                         UNION ALL
-                         SELECT 'ai_task', t.id, t.node_id, t.activation_id
-                           FROM projections.ai_agent_tasks t
-                          WHERE t.tenant_id = %(tenant_id)s AND t.execution_id = e.id AND t.status IN ('pending', 'running')
-                         UNION ALL
-                         SELECT 'task', n.id, n.node_id, n.id
+                                                     'activation_id', o.activation_id) ORDER BY o.activation_id, o.number)
+                   FROM (SELECT CASE WHEN w.wait ->> 'kind' = 'job' THEN 'task' ELSE w.wait ->> 'kind' END AS kind,
+                                w.wait ->> 'id' AS id, n.node_id, n.id AS activation_id, w.number
                            FROM projections.node_activations n
+                          CROSS JOIN LATERAL jsonb_array_elements(n.waits) WITH ORDINALITY w (wait, number)
                           WHERE n.tenant_id = %(tenant_id)s AND n.execution_id = e.id AND n.status = 'running'
-                            AND n.node_type = 'task') o), '[]') AS open,
+                            AND w.wait ->> 'kind' <> 'timer'
+                            AND (w.wait ->> 'kind' <> 'job' OR NOT starts_with(w.wait ->> 'about', 'gesta.'))) o), '[]') AS open,
        coalesce((SELECT jsonb_object_agg(a.name, a.value)
                    FROM projections.execution_attributes a
                   WHERE a.tenant_id = %(tenant_id)s AND a.execution_id = e.id), '{}') AS attributes

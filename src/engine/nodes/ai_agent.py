@@ -7,7 +7,7 @@ long the visit may take in all.
 from collections.abc import Iterator
 
 from domain.ai_task import AiTaskCancelled, AiTaskCompleted, AiTaskFailed, AiTaskRequested, Configuration, request
-from domain.execution import Activation, Problem
+from domain.execution import Activation, Problem, Wait
 from domain.facts import Fact, Invalid, Job, Json
 from domain.retry import RetryPolicy
 from engine.definition import Node
@@ -88,7 +88,7 @@ def run(visit: Visit) -> kind.Outcome:
         priority=started.priority,
     )
     try:
-        return Waiting(task_id, request(visit.view, task_id, requested).facts, job)
+        return Waiting((Wait("ai_task", task_id),), request(visit.view, task_id, requested).facts, (job,))
     except Invalid as refused:
         raise InvalidValue(refused.message) from refused
 
@@ -147,8 +147,7 @@ def lint(node: Node) -> Iterator[Fault]:
 
 
 def cancel(activation: Activation, reason: str) -> tuple[Fact, ...]:
-    assert activation.child is not None
-    return (Fact(activation.child, AiTaskCancelled(reason)),)
+    return tuple(Fact(task, AiTaskCancelled(reason)) for task in activation.waits_for("ai_task"))
 
 
 def expire(activation: Activation) -> tuple[Fact, ...]:
@@ -165,7 +164,6 @@ AI_AGENT = NodeType(
     raw=frozenset({"output_schema"}),
     waits=True,
     works=True,
-    opens="ai_task",
     on_child=on_child,
     cancel=cancel,
     expire=expire,

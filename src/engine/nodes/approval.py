@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
-from domain.execution import Activation
+from domain.execution import Activation, Wait
 from domain.facts import Fact, Json
 from engine.definition import Node
 from engine.durations import duration
@@ -88,7 +88,7 @@ def run(visit: Visit) -> kind.Outcome:
         due_at=None if due_in is None else visit.view.now + duration(due_in),
         expires_at=visit.timeout_at,
     )
-    return kind.Waiting(request_id, (Fact(request_id, requested),))
+    return kind.Waiting((Wait("approval", request_id),), (Fact(request_id, requested),))
 
 
 def _text(config: Json, field: str) -> str:
@@ -219,13 +219,11 @@ def formulas(node: Node) -> Iterator[Formula]:
 
 
 def cancel(activation: Activation, reason: str) -> tuple[Fact, ...]:
-    assert activation.child is not None
-    return (Fact(activation.child, ApprovalCancelled(reason)),)
+    return tuple(Fact(request, ApprovalCancelled(reason)) for request in activation.waits_for("approval"))
 
 
 def expire(activation: Activation) -> tuple[Fact, ...]:
-    assert activation.child is not None
-    return (Fact(activation.child, ApprovalExpired()),)
+    return tuple(Fact(request, ApprovalExpired()) for request in activation.waits_for("approval"))
 
 
 APPROVAL = NodeType(
@@ -240,7 +238,6 @@ APPROVAL = NodeType(
     later=frozenset({"escalation", "reminders", "assigned_to", "attachments", "delegation", "interrupts"}),
     waits=True,
     cancel=cancel,
-    opens="approval",
     on_child=on_child,
     expire=expire,
 )

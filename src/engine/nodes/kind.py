@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
-from domain.execution import Activation, Execution, Problem
+from domain.execution import Activation, Execution, Problem, Wait
 from domain.facts import Fact, Job, Json, View
 from domain.retry import Failure, RetryPolicy, retry_in
 from engine.definition import Node
@@ -57,15 +57,19 @@ class Failed:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The activation waits: for what becomes of the stream that it has opened by these facts, for a job to be done, for both.
+    """The visit waits: for streams that it has opened by these facts (`children`), for jobs to be done.
 
-    Its job bears the activation's id. `input`: what is handed out, where no fact says it.
+    `input`: what is handed out, where no fact says it.
     """
 
-    child: UUID | None = None
+    children: tuple[Wait, ...] = ()
     facts: tuple[Fact, ...] = ()
-    job: Job | None = None
+    jobs: tuple[Job, ...] = ()
     input: Json = None
+
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        return (*self.children, *(Wait("job", job.id, job.type) for job in self.jobs))
 
 
 @dataclass(frozen=True)
@@ -170,9 +174,7 @@ class NodeType:
     waits: bool = False
     """Whether a visit waits for the world, so that it may have a timeout, and a cycle through it cannot spin."""
     works: bool = False
-    """Whether a visit has a job, which may be tried again."""
-    opens: str = ""
-    """The kind of item that stands open while a visit waits."""
+    """Whether a visit makes attempts, so that it may have a retry policy."""
     on_job: Callable[[Visit, JobReport], Woken] = unexpected
     on_child: Callable[[Visit, ChildEnded], Woken] = unexpected
     on_timer: Callable[[Visit, TimerFired], Woken] = unexpected

@@ -48,7 +48,7 @@ def run(visit: Visit) -> kind.Outcome:
         max_attempts=1 if visit.node.retry is None else visit.node.retry.max_attempts,
         priority=started.priority,
     )
-    return Waiting(job=job, input=job.input)
+    return Waiting(jobs=(job,), input=job.input)
 
 
 def on_job(visit: Visit, report: JobReport) -> kind.Woken:
@@ -106,6 +106,5 @@ TASK = NodeType(
     raw=frozenset({"output_schema"}),
     waits=True,
     works=True,
-    opens="task",
     on_job=on_job,
 )

@@ -1,0 +1,1 @@
+ALTER TABLE projections.node_activations DROP COLUMN waits;
