@@ -1,4 +1,7 @@
-"""The engine does what an independent simulation of the contract does: on graphs drawn at random, with rework loops."""
+"""The engine does what an independent simulation of the contract does: on graphs drawn at random, with rework loops.
+
+GESTA_TEST_NETS says how many are played; the same numbers draw the same nets.
+"""
 
 import os
 from collections import Counter
