@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import openapi, problems
+from api import health, openapi, problems
 from api.asgi import Edge
 from api.event_feed import EventFeed
 from api.job_desk import JobDesk
@@ -30,6 +30,7 @@ from engine.engine import Engine
 from runtime import migrations
 from runtime.addresses import Addresses
 from runtime.clock import Clock, SystemClock
+from runtime.failing_tasks import telling
 from runtime.pools import open_pool
 from store.errors import LedgerBusy, LedgerUnavailable
 from store.handler import open_handler
@@ -50,11 +51,13 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
     async with (
         open_pool(addresses.api, name="gesta api", size=pool_size) as reading,
         open_pool(addresses.system, name="gesta api (system)", size=SYSTEM_CONNECTIONS) as system,
+        open_pool(addresses.system, name="gesta api (health)", size=health.CONNECTIONS) as own,
         open_waiter(system) as waiter,
     ):
         async with system.connection() as connection:
             await look_everywhere(connection)  # a predecessor that was killed could not say what it had written
         desk, feed = JobDesk(system), EventFeed()
+        doctor = health.Doctor(own, [(one.version, one.checksum) for one in migrations.load()])
         notifications = Notifications(addresses.listen, "gesta api (listening)", (EVENTS, JOBS, PROJECTED, ACCESS))
         async with (
             open_handler(addresses.system, clock=clock, heard=notifications.hear) as handler,
@@ -65,6 +68,9 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
             stack.enter_context(notifications.subscribed(JOBS, desk.hear, desk.look_everywhere))
             stack.enter_context(notifications.subscribed(PROJECTED, waiter.hear, waiter.look_everywhere))
             stack.enter_context(notifications.subscribed(ACCESS, sessions.hear, sessions.look_everywhere))
+            stack.enter_context(notifications.subscribed(EVENTS, doctor.backlog.grown, doctor.backlog.any_grown))
+            stack.push_async_callback(doctor.aclose)
+            process = await stack.enter_async_context(telling(addresses.system, "api"))
             await stack.enter_async_context(notifications.listening())
             yield Services(
                 clock=clock,
@@ -77,7 +83,8 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
                 desk=desk,
                 feed=feed,
                 metrics=metrics,
-                migrations=tuple((one.version, one.checksum) for one in migrations.load()),
+                doctor=doctor,
+                process=process,
             )
 
 

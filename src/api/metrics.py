@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from runtime import counters
+
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds in seconds."""
@@ -42,6 +44,7 @@ class Metrics:
             yield f'gesta_http_request_seconds_bucket{{route="{route}",le="+Inf"}} {count}'
             yield f'gesta_http_request_seconds_sum{{route="{route}"}} {self._seconds[route]:.6f}'
             yield f'gesta_http_request_seconds_count{{route="{route}"}} {count}'
+        yield from counters.lines()
         for name, value in {"gesta_http_requests_in_progress": self.in_progress, **gauges}.items():
             yield f"# TYPE {name} gauge"
             yield f"{name} {value}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from api.event_feed import EventFeed
+from api.health import Doctor
 from api.job_desk import JobDesk
 from api.metrics import Metrics
 from api.reads import Reads
@@ -28,8 +29,9 @@ class Services:
     desk: JobDesk
     feed: EventFeed
     metrics: Metrics
-    migrations: tuple[tuple[int, str], ...]
-    """Those that this version was written for: number and checksum."""
+    doctor: Doctor
+    process: str
+    """What this process is called where processes tell of themselves."""
 
     def release(self) -> None:
         """Let everybody who waits for something go: the process is about to stop."""

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import psycopg
 
+from runtime.failpoints import failpoint
 from runtime.pools import Connection, Pool
 from runtime.supervision import stop, supervise
 
@@ -129,6 +130,7 @@ class Waiter:
         positions, ends = self._waiting.of(_Reached), self._waiting.of(_Ended)
         if not positions and not ends:
             return
+        failpoint("waiter.looks")
         await self._pool.read(partial(self._look, positions, ends))
 
     async def _look(self, positions: list[_Reached], ends: list[_Ended], connection: Connection) -> None:

@@ -31,6 +31,7 @@ def projector(
 
 async def _run(url: str, listen_url: str, batch: int) -> None:
     from projections.projector import Projector
+    from runtime.failing_tasks import telling
     from runtime.pools import check_logins
 
     stop = asyncio.Event()
@@ -38,7 +39,8 @@ async def _run(url: str, listen_url: str, batch: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await check_logins(url, listen=listen_url)
-    await Projector(url, listen_url=listen_url, batch=batch).run(stop)
+    async with telling(url, "projector"):
+        await Projector(url, listen_url=listen_url, batch=batch).run(stop)
 
 
 @app.command()

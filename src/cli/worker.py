@@ -34,6 +34,7 @@ def worker(
 async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     from engine.cel import CelEvaluator
     from engine.plans import Engine
+    from runtime.failing_tasks import telling
     from runtime.pools import check_logins
     from runtime.settings import load_settings
     from worker.ai.registry import Providers
@@ -46,7 +47,10 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     await check_logins(url, listen=listen_url)
     providers = Providers(load_settings())
     try:
-        async with open_worker(url, Engine(CelEvaluator()), providers, listen_url=listen_url, leasing=leasing) as worker:
+        async with (
+            telling(url, "worker"),
+            open_worker(url, Engine(CelEvaluator()), providers, listen_url=listen_url, leasing=leasing) as worker,
+        ):
             await worker.run(stop)
     finally:
         await providers.aclose()

@@ -30,6 +30,7 @@ from projections.wanted import Wanted
 from runtime import plans
 from runtime.clock import Clock, SystemClock
 from runtime.errors import OperatorError
+from runtime.failpoints import failpoint
 from runtime.pools import Connection, connect
 from runtime.supervision import stop as end
 from runtime.supervision import supervise
@@ -128,6 +129,7 @@ class Projector:
                 return
             if tenants is not None:
                 tenants |= self._waiting
+            failpoint("projector.round")
             begun = loop.time()
             known = await self._catch_up(conn, tenants, slots)
             await asyncio.sleep(min(loop.time() - begun, REST_SECONDS))

@@ -1,7 +1,8 @@
 """Places at which a test may end a process as `kill -9` does: between two steps that must survive it.
 
 GESTA_FAILPOINT=name ends the process when it comes to the failpoint of that name, name:3 when it comes there for the third
-time. GESTA_FAILPOINTS=directory is for platforms of several processes that are started again: a file in it with a failpoint's
+time. With an exclamation mark, name!3, it raises FailpointReached instead, the first three times: a task fails, and the process
+goes on. GESTA_FAILPOINTS=directory is for platforms of several processes that are started again: a file in it with a failpoint's
 name arms that failpoint once, for whichever process comes there first. It says who ends: nothing stands for that process
 itself, else the path of a file that begins with a process's number, such as PostgreSQL's postmaster.pid.
 
@@ -19,10 +20,18 @@ DIRECTORY = "GESTA_FAILPOINTS"
 _passed: Counter[str] = Counter()
 
 
+class FailpointReached(Exception):
+    """What a test wants to happen."""
+
+
 def failpoint(name: str) -> None:
     """Does not return where the environment names it. Names are dotted: room.what_was_just_done."""
     armed, directory = os.environ.get(VARIABLE), os.environ.get(DIRECTORY)
     if armed is not None:
+        if armed.partition("!")[0] == name and "!" in armed:
+            _passed[armed] += 1
+            if _passed[armed] <= int(armed.partition("!")[2] or 1):
+                raise FailpointReached(name)
         wanted, _, count = armed.partition(":")
         if wanted == name:
             _passed[name] += 1

@@ -21,6 +21,7 @@ from psycopg.rows import tuple_row
 
 from domain.facts import Event
 from runtime import plans
+from runtime.failpoints import failpoint
 from runtime.supervision import stop, supervise
 from store.arrays import Bigints, Texts, Uuids
 from store.codec import JSON, Codec
@@ -159,9 +160,12 @@ class Loader:
         return await asyncio.shield(answer)
 
     async def _serve(self, link: Link) -> None:
+        if self._asked:  # before this lane failed
+            self._something.set()
         while True:
             await self._something.wait()
             self._something.clear()
+            failpoint("loader.answers")
             asked, self._asked = self._asked, {}
             try:
                 await self._answer(link, asked)
@@ -180,7 +184,8 @@ class Loader:
         try:
             await self._answer(link, {question: answer})
         except Exception as error:
-            answer.set_exception(error)
+            if not answer.done():
+                answer.set_exception(error)
 
     async def _answer(self, link: Link, asked: dict[Question, asyncio.Future[Any]]) -> None:
         states = [question for question in asked if isinstance(question, AskStates)]

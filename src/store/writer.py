@@ -18,6 +18,7 @@ from uuid import UUID
 import psycopg
 from psycopg.errors import LockNotAvailable
 
+from runtime.failpoints import failpoint
 from runtime.supervision import stop, supervise
 from store.append import Entry, Outcome, read_outcomes, send_append
 from store.errors import AppendFailed, LedgerBusy, LedgerUnavailable, StoreError
@@ -100,6 +101,7 @@ class Writer:
 
     async def _serve(self, link: Link) -> None:
         while True:
+            failpoint("writer.serves")
             self._idle_lanes += 1
             try:
                 ledgers = [await self._ready.get()]

@@ -17,6 +17,7 @@ from engine.lapses import lapse_job
 from engine.timers import expire
 from engine.work import TIMEOUT
 from runtime import counters
+from runtime.failpoints import failpoint
 from store import due as work
 from store import failures, jobs
 from store.due import DueTimer, ExpiredLease
@@ -72,6 +73,7 @@ async def turn_by_turn(acting: Acting, turn: Turn, woken: asyncio.Event, stop: a
     """Turns until told to stop: when something is due, when woken, and from time to time."""
     while not stop.is_set():
         woken.clear()
+        failpoint(f"worker.{turn.__name__}")
         try:
             due = await turn(acting)
         except OUT_OF_REACH as error:

@@ -110,6 +110,7 @@ class Leases:
     async def _fill_on(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             self._woken.clear()
+            failpoint("worker.leases")
             await self._fill(stop)
 
     async def _fill(self, stop: asyncio.Event) -> None:
@@ -226,6 +227,7 @@ class Leases:
         while True:
             await self._some_running.wait()
             await asyncio.sleep(self._leasing.lease / 3)
+            failpoint("worker.heartbeats")
             await self.beat()
 
     async def beat(self) -> None:

@@ -18,6 +18,7 @@ from tests.worker.house import ScriptedProvider, at_work, worker_of
 from worker.ai.provider import Account, AiError
 
 OTHER_SCHEMA = "UPDATE gesta_meta.migrations SET version = version + 100 WHERE version = 1"
+FAILING_TASK = "INSERT INTO runtime.failing_tasks SELECT 'worker a', 'x', 'y', 1, now(), now(), now()"
 
 
 async def people(gesta: Gesta, acme: Tenant) -> None:
@@ -121,6 +122,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await acme.admin.get("/events", limit=200)
     await acme.admin.get("/events", colour="red")
     await gesta.http.get("/healthz")
+    await run_sql(gesta.database, FAILING_TASK)
     await gesta.http.get("/readyz")
     async with await psycopg.AsyncConnection.connect(gesta.database.owner_url, autocommit=True) as connection:
         await connection.execute(OTHER_SCHEMA)

@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 
 from runtime import counters, supervision
 from store.notifications import listening
-from store.notifications.channels import EVENTS, JOBS, LEASES, PROJECTED, TIMERS, Channel, JobsReady, job_name, payload
+from store.notifications.channels import ACCESS, EVENTS, JOBS, LEASES, PROJECTED, TIMERS, Channel, JobsReady, job_name, payload
 from store.notifications.listening import DROPPED, Notifications
 from store.notifications.sending import Notifier, look_everywhere, notify
 from store.notifications.waking import CHANNELS, jobs_ready, leases_ending, timers_set
@@ -24,7 +24,7 @@ from tests.store.proxy import proxied
 
 T = TypeVar("T")
 PATIENCE = 60.0
-ALL: tuple[Channel[Any], ...] = (EVENTS, PROJECTED, JOBS, TIMERS, LEASES)
+ALL: tuple[Channel[Any], ...] = (EVENTS, PROJECTED, ACCESS, JOBS, TIMERS, LEASES)
 EVERYWHERE = object()
 BACKEND = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
 RUBBISH = ["x", ",", ":", "nan", "inf", "-1", "1e308", "٣", "9" * 5000, "'; DROP", f"{uuid4()}x", "2026-02-30", "😀" * 100]
@@ -88,17 +88,19 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_cannot_be_read_is_dropped_and_counted_and_ends_nothing(database: Database) -> None:
     tenant = uuid4()
     before = {channel.name: counters.counted(DROPPED, channel=channel.name) for channel in ALL}
-    async with ears(database.system_url, *ALL) as (events, projected, jobs, timers, leases), saying(database) as conn:
+    async with ears(database.system_url, *ALL) as (events, projected, access, jobs, timers, leases), saying(database) as conn:
         for channel in ALL:
             for rubbish in RUBBISH:
                 await conn.execute("SELECT pg_notify(%s, %s)", [channel.name, rubbish])
         await notify(conn, EVENTS, "rubbish", str(tenant))
         await notify(conn, PROJECTED, str(tenant))
+        await notify(conn, ACCESS, str(tenant))
         await notify(conn, JOBS, "no tenant:resize", job_name(tenant, "resize"))
         await notify(conn, TIMERS, "2026-02-28T12:00:00+00:00")
         await notify(conn, LEASES, "1.500")
         assert await events.next() == tenant
         assert await projected.next() == tenant
+        assert await access.next() == tenant
         assert await jobs.next() == JobsReady(tenant, "resize")
         assert str(await timers.next()) == "2026-02-28 12:00:00+00:00"
         told = [await leases.next()]

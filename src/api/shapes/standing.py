@@ -9,7 +9,7 @@ LAG = Shape(
     {
         "ledgers_behind": said(BIG, "Ledgers whose tables are behind."),
         "events_behind": said(BIG, "By how many events, summed."),
-        "ledgers_stopped": said(BIG, "Ledgers whose tables stand still before an event that cannot be applied."),
+        "ledgers_stopped": said(BIG, "Of these, those that come no nearer: an event cannot be applied, or nobody projects them."),
     },
 )
 WORK = Shape(
@@ -21,8 +21,26 @@ WORK = Shape(
         "timers_failing": said(BIG, "Timers that are put off because firing them failed."),
     },
 )
+FAILING_TASK = Shape(
+    "FailingTask",
+    "A background task that fails time and again, and is begun again each time.",
+    {
+        "process": said(TEXT, "this, or another process: what kind, on which host, and its number."),
+        "task": TEXT,
+        "error": said(TEXT, "What it failed with last."),
+        "failures": said(BIG, "How often since it was well."),
+    },
+)
 READY = Shape(
-    "Ready", "It can serve.", {"status": one_of("ok"), "database": one_of("ok"), "projections": ref(LAG), "work": ref(WORK)}
+    "Ready",
+    "It can serve.",
+    {
+        "status": one_of("ok"),
+        "database": one_of("ok"),
+        "projections": ref(LAG),
+        "work": ref(WORK),
+        "failing_tasks": said(many(FAILING_TASK), "Of this process, and of others as far as they can say so."),
+    },
 )
 NOT_READY = Shape(
     "NotReady",

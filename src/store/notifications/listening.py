@@ -17,6 +17,7 @@ from psycopg import sql
 
 from runtime import connecting, counters, supervision
 from runtime.errors import OperatorError
+from runtime.failpoints import failpoint
 from runtime.pools import Connection, connect
 from store.notifications.channels import EVERYTHING, Channel
 
@@ -110,6 +111,7 @@ class Notifications:
                 self.hear(channel, EVERYTHING)
             while True:
                 async for said in connection.notifies(timeout=SIGN_SECONDS):
+                    failpoint("notifications.heard")
                     self.hear(said.channel, said.payload)
                 await sign(connection)
                 if self._upkeep is not None:

@@ -18,6 +18,7 @@ from domain.member import MEMBER
 from domain.role import ROLE
 from domain.tenant import TENANT
 from domain.user import USER
+from runtime.failpoints import failpoint
 from runtime.supervision import stop, supervise
 from store.link import Link
 from store.notifications.channels import ACCESS, EVENTS, EVERYTHING, JOBS, LEASES, TIMERS, Channel, job_name, payload
@@ -106,6 +107,7 @@ class Notifier:
 
     async def _say(self, channels: list[str], payloads: list[str]) -> None:
         """A connection that was lost while there was nothing to say is noticed now, and opened again at once."""
+        failpoint("notifier.says")
         for last in (False, True):
             try:
                 connection = await self._link.open()
