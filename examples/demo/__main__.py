@@ -18,7 +18,9 @@ from rich.console import Console
 from client import ApiError, Client, Stands
 from examples.server import Server
 
-DEFINITION = json.loads((Path(__file__).parent / "expense.json").read_text())
+HERE = Path(__file__).parent
+DEFINITION = json.loads((HERE / "expense.json").read_text())
+QUESTION = json.loads((HERE / "question.json").read_text())
 PEOPLE = {"Ada": "employee", "Max": "manager", "Fay": "finance", "Lee": "legal"}
 SHARED = ("executions:read", "executions:start", "approvals:read", "approvals:decide")
 FALSIFIED = """UPDATE projections.workflow_executions SET output = '{"paid": true, "eur": 9999.0, "account": "travel"}'
@@ -60,6 +62,7 @@ class Demo:
         self.company()
         self.publish()
         self.claims()
+        self.question()
         self.killed_worker()
         self.crash()
         self.analyst()
@@ -116,8 +119,20 @@ class Demo:
         repeated = self.start("EXP-2", 130, "EUR", "four persons")
         self.say(f"the start of EXP-2 is sent once more: the same execution, {repeated.id == again}")
 
+    def question(self) -> None:
+        self.title("6. A model and a person in turns: what one process opens, another one decides")
+        workflow = self.admin.post("/workflows", {"definition": QUESTION})
+        self.admin.post(f"/workflows/{workflow['id']}/publish", {})
+        asked = self.people["Ada"].start("question", {"question": "May I take a taxi at night?"}, business_key="Q-1")
+        self.say(f"Ada asks whether she may take a taxi at night (Q-1); open: {self.open(asked)}")
+        for outcome, comment in (("again", "Say from which hour on."), ("send", None)):
+            title = self.pending(asked.id, "check")
+            self.say(f"the worker's process has heard the model, and opened the request: {title!r}")
+            self.decide("Max", asked.id, "check", outcome, comment=comment)
+        self.say(f"Q-1 is {self.people['Ada'].wait(asked.id).status}")
+
     def killed_worker(self) -> None:
-        self.title("6. A worker is killed in the middle of its job")
+        self.title("7. A worker is killed in the middle of its job")
         self.dismiss()
         stalled = self.hire("--stall")
         self.claim_id = self.start("EXP-3", 4200, "USD", "travel to the trade fair").id
@@ -132,7 +147,7 @@ class Demo:
         self.say(f"its lease lapsed ({retries['data']['error']['type']}), another worker did it: the manager reads {title!r}")
 
     def crash(self) -> None:
-        self.title("7. A large claim: finance and legal side by side, and everything killed between them")
+        self.title("8. A large claim: finance and legal side by side, and everything killed between them")
         self.decide("Max", self.claim_id, "manager", "approved")
         self.decide("Fay", self.claim_id, "finance", "approved")
         self.server.kill()
@@ -145,7 +160,7 @@ class Demo:
         self.say(f"EXP-3 is {ended.status}: {json.dumps(ended.output)}")
 
     def analyst(self) -> None:
-        self.title("8. What an analyst queries: tables, projected from the events")
+        self.title("9. What an analyst queries: tables, projected from the events")
         self.rows(
             "SELECT business_key, status, input->>'amount' AS amount, input->>'currency' AS currency, output"
             " FROM projections.workflow_executions ORDER BY business_key;"
@@ -159,7 +174,7 @@ class Demo:
             "SELECT model, status, count(*) AS tasks, sum(input_tokens) AS tokens_in, sum(output_tokens) AS tokens_out,"
             " sum(actual_cost) AS cost, currency FROM projections.ai_agent_tasks GROUP BY model, status, currency;"
         )
-        self.title("9. The audit trail: the events themselves; who, from where, what came of it, and what was refused")
+        self.title("10. The audit trail: the events themselves; who, from where, what came of it, and what was refused")
         self.rows(
             "SELECT a.position AS pos, a.action, a.outcome, coalesce(u.display_name, a.actor_type) AS who,"
             " host(a.ip_address) AS ip, a.description, coalesce(a.reason, a.payload->>'comment', a.payload->>'reason') AS why"
@@ -169,7 +184,7 @@ class Demo:
         )
 
     def proof(self) -> None:
-        self.title("10. Replay: the tables equal a fresh fold of the ledger")
+        self.title("11. Replay: the tables equal a fresh fold of the ledger")
         self.replay(0)
         self.say("now somebody with the owner's password alters one cell")
         self.alter(FALSIFIED)

@@ -183,7 +183,8 @@ class Lines:
 
     def count(self, line: Line) -> None:
         """One of them has another size now."""
-        size = LINE_BYTES + max((tip.size for tip in (line.base, line.tip) if tip is not None), default=0)
+        base, tip = line.base, line.tip  # which share most of what they are made of
+        size = LINE_BYTES + max(0 if base is None else base.size, 0 if tip is None else tip.size)
         self.size += size - line.size
         line.size = size
         if self.size > self._most:

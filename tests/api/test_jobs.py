@@ -1,10 +1,16 @@
 """Jobs over HTTP: leased, kept, given back, reported, given up and retried; each by who may, and once."""
 
 import asyncio
-from typing import Any
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 
+from api.job_desk import JobDesk
+from runtime.pools import Pool
+from store.jobs import LeasedJob
 from tests.api.conftest import Client, Gesta, Tenant, serving
 from tests.api.definitions import AI_TASK, task
 from tests.api.working import BURY, LAPSE, execution, lease, leased, report, run_sql, start, take_lapsed
@@ -276,3 +282,11 @@ async def test_a_lease_is_known_by_its_key_in_another_process(gesta: Gesta, acme
     async with serving(gesta.database) as other:
         assert (await report(Client(other, stranger.token), job, "complete", {"output": 1})).status_code == 409
         assert (await report(Client(other, worker.token), job, "complete", {"output": 1})).status_code == 200
+
+
+def test_a_desk_remembers_no_inputs() -> None:
+    """Ten thousand jobs of a megabyte each are handed out with their inputs, and kept without."""
+    job = LeasedJob(uuid4(), uuid4(), 1, "t", {"large": "x" * 1_000}, 1, 1, datetime.now(UTC), None, None, None)
+    desk = JobDesk(cast("Pool", None))
+    desk._remember([job])
+    assert desk.handed_out(job.lease) == replace(job, input=None)
