@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from domain.aggregates import AGGREGATES
+from domain.effort import Effort
 from domain.facts import Aggregate, Claim, Decided, Event, Fact, Fence, Job, Json, Refusal, RuleViolation, Timer
 
 S = TypeVar("S")
@@ -36,6 +37,7 @@ class FactsView:
     now: datetime = MOMENT
     tenant_id: UUID = TENANT_ID
     ids: int = field(init=False)
+    effort: Effort = field(init=False, default_factory=Effort)
 
     def __post_init__(self) -> None:
         self.ids = 1000 * (len(self.facts) + 1)

@@ -22,6 +22,7 @@ from api.problems import Problem, not_found, unauthorized
 from domain import access
 from domain.access import Caller, Rights
 from domain.api_key import API_KEY, Token, hash_secret, parse_token
+from domain.effort import Effort
 from domain.envelope import PLATFORM
 from domain.facts import Aggregate, NotFound, PermissionDenied
 from runtime.clock import Clock
@@ -244,6 +245,7 @@ class _Loaded:
     tenant_id: UUID
     now: datetime
     streams: dict[UUID, tuple[Any, int]] = field(default_factory=dict)
+    effort: Effort = field(default_factory=Effort)
 
     def new_id(self) -> UUID:
         return new_id()

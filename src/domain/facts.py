@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
+from domain.effort import Effort
+
 Json: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, list or dict of them. Never mutated once it is part of an event or a state."""
 
@@ -178,6 +180,10 @@ class View(Protocol):
     @property
     def now(self) -> datetime:
         """The moment at which the command's events occur: timezone-aware UTC (backdated commands live in the past)."""
+
+    @property
+    def effort(self) -> Effort:
+        """What the command may compute, and what of it was asked of others."""
 
     def new_id(self) -> UUID:
         """A fresh UUIDv7."""

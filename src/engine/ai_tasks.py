@@ -53,7 +53,7 @@ def succeed_attempt(
     result {task: as `domain.ai_task`, job, execution: as `engine.jobs`, None where the task was cancelled meanwhile}.
     """
     task = view.read(AI_TASK, _task_id(job))
-    refused = unacceptable(output, _schema(task), engine.limits.output_bytes)
+    refused = unacceptable(output, _schema(task), engine.limits.output_bytes, view.effort)
     if refused is not None:
         return fail_attempt(
             view,

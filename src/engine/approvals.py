@@ -33,7 +33,7 @@ def decide_approval(
 ) -> Decided:
     """result {approval: {id, status, outcome, outcome_kind, version}, execution: {id, status, version, open}}."""
     approval = view.read(APPROVAL, request_id)
-    _accept_form(approval, offered(approval, outcome), form)
+    _accept_form(view, approval, offered(approval, outcome), form)
     assert approval.execution_id is not None
     assert approval.activation_id is not None
     state = read_live(view, approval.execution_id)
@@ -62,12 +62,12 @@ def _summary(request_id: UUID, state: Approval, version: int) -> Json:
     }
 
 
-def _accept_form(approval: Approval, chosen: Outcome, form: Json) -> None:
+def _accept_form(view: View, approval: Approval, chosen: Outcome, form: Json) -> None:
     if form is None and (approval.form is None or chosen.kind not in NEED_FORM):
         return
     if approval.form is None:
         found: tuple[FieldError, ...] = (FieldError("/form", "unknown_field", "This approval request has no form."),)
     else:
-        found = faults(approval.form, form, "/form")
+        found = faults(approval.form, form, "/form", view.effort)
     if found:
         raise InvalidForm("", found[0].path, found)

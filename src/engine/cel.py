@@ -19,38 +19,36 @@ What the adapter adds to the library, and why:
   more than about a second.
 """
 
-import datetime as dt
-import math
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # stubs without py.typed
 
+from domain.effort import COMMAND, HERE, SMALL, Effort, TooCostly
 from engine.cel_check import check_paths, typed_paths, without_tests
 from engine.cel_cost import Cost, loop_costs, work
 from engine.cel_messages import findings_in, in_words
 from engine.cel_numbers import Numbers
 from engine.cel_syntax import Node, Select, Struct, Syntax, chain, children, read, walk, write
+from engine.cel_values import Result, Trie, is_encodable, kind_of, lower_reads, pick
 from engine.expressions import JSON, ROOTS, ExpressionError, Finding, Schema
+from engine.measure import json_size
 
 SOURCE_LIMIT = 4096  # code points of an expression
-RESULT_LIMIT = 1 << 20  # about the bytes of its result as JSON
-DEPTH_LIMIT = 100  # of values, both ways
-WORK_LIMIT = 40_000_000  # units of some 25 ns
-
-_BIG_KEY = -(2**63)  # JSON's keys are texts, so no JSON object looks like this
-_INT64 = range(-(2**63), 2**63)
-
-_Trie = dict[str, Any]  # key → the paths below it; None where the whole value is needed
+COMPILING = 40  # units for a code point: it is parsed, rewritten and read again
+EVALUATING = 400  # units for an expression, however small
+CONVERTING = 2  # units for a byte of what it reads, as JSON
+LOOPED = 1 << 16  # bytes: what loops over more is measured elsewhere
 
 
 @dataclass(frozen=True)
 class _Program:
     expression: cel.Expression
     path: tuple[str, tuple[str | int, ...]] | None  # set where the expression is nothing but a path
-    reads: _Trie
+    reads: Trie
     costs: tuple[Cost, ...]
 
 
@@ -60,28 +58,86 @@ class CelEvaluator:
     def __init__(self, cache_size: int = 2048) -> None:
         self._env = cel.NewEnv(variables=dict.fromkeys(ROOTS, cel.Type.DYN))
         self._numbers = Numbers.parsed_by(lambda source: read(self._parse(source).serialize()).root)
-        self._program: Callable[[str], _Program] = lru_cache(maxsize=cache_size)(self._compile)
+        self._programs: OrderedDict[str, _Program] = OrderedDict()
+        self._most = cache_size
 
-    def evaluate(self, source: str, variables: Mapping[str, JSON]) -> JSON:
+    def evaluate(self, source: str, variables: Mapping[str, JSON], effort: Effort | None = None) -> JSON:
+        return self.evaluate_all([source], variables, effort)[0]
+
+    def evaluate_bool(self, source: str, variables: Mapping[str, JSON], effort: Effort | None = None) -> bool:
+        result = self.evaluate(source, variables, effort)
+        if isinstance(result, bool):
+            return result
+        raise ExpressionError(f"a condition must be true or false, not {kind_of(result)}", source)
+
+    def evaluate_all(self, sources: Sequence[str], variables: Mapping[str, JSON], effort: Effort | None = None) -> list[JSON]:
+        effort = effort or Effort()
+        try:
+            if effort.is_light(sum(self._units(source, variables, effort) for source in sources)):
+                return [self._evaluate(source, variables) for source in sources]
+            done: tuple[bool, Any] = effort.elsewhere(("evaluate", list(sources), self._picked(sources, variables)))
+        except TooCostly as error:
+            raise ExpressionError(str(error), sources[0]) from None
+        if not done[0]:
+            raise ExpressionError(*done[1])
+        return list(done[1])
+
+    def _units(self, source: str, variables: Mapping[str, JSON], effort: Effort) -> int:
+        """An estimate from above of what it takes; a rough one where it was not compiled yet."""
+        program = self._programs.get(source)
+        if program is None:
+            compiling = COMPILING * len(source)
+            if compiling > SMALL:
+                return compiling
+            effort.is_light(compiling)
+            try:
+                program = self._program(source)
+            except (ExpressionError, RuntimeError, ValueError, RecursionError):
+                return EVALUATING  # whoever evaluates it says why
+        if program.path is not None:
+            return EVALUATING // 8
+        data = {root: pick(variables[root], trie) for root, trie in program.reads.items() if root in variables}
+        size = json_size(data, effort) if len(data) == 1 else sum(json_size(each, effort) for each in data.values())
+        units = EVALUATING + CONVERTING * size
+        if program.costs:
+            units += HERE if size > LOOPED else int(work(program.costs, data))
+        return units
+
+    def _picked(self, sources: Sequence[str], variables: Mapping[str, JSON]) -> dict[str, JSON]:
+        """What these expressions read of the variables; everything, of one that cannot be read itself."""
+        trie: Trie = {}
+        for source in sources:
+            try:
+                reads = self._program(source).reads
+            except (ExpressionError, RuntimeError, ValueError, RecursionError):
+                continue
+            _merge(trie, reads)
+        return {root: pick(variables[root], below) for root, below in trie.items() if root in variables}
+
+    def _evaluate(self, source: str, variables: Mapping[str, JSON]) -> JSON:
         try:
             program = self._program(source)
             if program.path is not None:
                 return _follow(*program.path, variables)
-            data = {root: _lower_reads(variables[root], trie) for root, trie in program.reads.items() if root in variables}
-            if program.costs and work(program.costs, data) > WORK_LIMIT:
+            data = {root: lower_reads(variables[root], trie) for root, trie in program.reads.items() if root in variables}
+            if program.costs and work(program.costs, data) > COMMAND:
                 raise ExpressionError("the expression costs too much on values of this size")
-            return _Result().lift(program.expression.eval(data=data), 0)
+            return Result().lift(program.expression.eval(data=data), 0)
         except ExpressionError as error:
             error.source = source
             raise
         except (RuntimeError, ValueError, OverflowError, RecursionError) as error:
             raise ExpressionError(in_words(str(error)), source) from error
 
-    def evaluate_bool(self, source: str, variables: Mapping[str, JSON]) -> bool:
-        result = self.evaluate(source, variables)
-        if isinstance(result, bool):
-            return result
-        raise ExpressionError(f"a condition must be true or false, not {_kind(result)}", source)
+    def _program(self, source: str) -> _Program:
+        program = self._programs.get(source)
+        if program is None:
+            program = self._programs[source] = self._compile(source)
+            if len(self._programs) > self._most:
+                self._programs.popitem(last=False)
+        else:
+            self._programs.move_to_end(source)
+        return program
 
     def check(self, source: str, types: Mapping[str, Schema], want: Literal["bool"] | None = None) -> tuple[Finding, ...]:
         try:
@@ -103,7 +159,7 @@ class CelEvaluator:
     def _parse(self, source: str) -> cel.Expression:
         if len(source) > SOURCE_LIMIT:
             raise ExpressionError(f"the expression is longer than the limit of {SOURCE_LIMIT} characters")
-        if "\x00" in source or not _encodable(source):
+        if "\x00" in source or not is_encodable(source):
             raise ExpressionError("the expression is not text: NUL or a lone surrogate")
         return self._env.compile(source, disable_check=True)
 
@@ -129,9 +185,9 @@ def _forbidden(root: Node) -> str:
     return ""
 
 
-def _reads(root: Node) -> _Trie:
+def _reads(root: Node) -> Trie:
     """The variables an expression names, and below each the fields. Names of loop variables may be among them: harmless."""
-    trie: _Trie = {}
+    trie: Trie = {}
 
     def visit(node: Node) -> None:
         path = chain(node)
@@ -145,7 +201,7 @@ def _reads(root: Node) -> _Trie:
     return trie
 
 
-def _add(trie: _Trie, path: tuple[str, tuple[str | int, ...]], test: bool) -> None:
+def _add(trie: Trie, path: tuple[str, tuple[str | int, ...]], test: bool) -> None:
     keys: list[str] = [path[0]]
     for key in path[1]:
         if isinstance(key, int):  # of a list: convert the whole of it, positions must not move
@@ -163,6 +219,14 @@ def _add(trie: _Trie, path: tuple[str, tuple[str | int, ...]], test: bool) -> No
         trie.setdefault(keys[-1], {})
 
 
+def _merge(into: Trie, reads: Trie) -> None:
+    for key, below in reads.items():
+        if below is None or into.get(key, {}) is None:
+            into[key] = None
+        else:
+            _merge(into.setdefault(key, {}), below)
+
+
 def _follow(root: str, keys: tuple[str | int, ...], variables: Mapping[str, JSON]) -> JSON:
     if root not in variables:
         raise ExpressionError(f"{root} is not available here")
@@ -173,7 +237,7 @@ def _follow(root: str, keys: tuple[str | int, ...], variables: Mapping[str, JSON
             if key not in value:
                 raise ExpressionError(f"{name} has no {key!r}")
         elif not isinstance(value, list) or isinstance(key, str):
-            raise ExpressionError(f"{name} is {_kind(value)} and has no {key!r}")
+            raise ExpressionError(f"{name} is {kind_of(value)} and has no {key!r}")
         elif not 0 <= key < len(value):
             raise ExpressionError(f"{name} has no element {key}")
         value = value[key]
@@ -181,132 +245,10 @@ def _follow(root: str, keys: tuple[str | int, ...], variables: Mapping[str, JSON
     return dict(value) if isinstance(value, Mapping) and not isinstance(value, dict) else value
 
 
-# --- In: from JSON to what the library takes --------------------------------------------------------------------------
-
-
-def _lower_reads(value: JSON, trie: _Trie | None, depth: int = 0) -> Any:
-    if trie is None:
-        return _lower(value, depth)
-    if not isinstance(value, Mapping):
-        return True  # asked only whether it is there, or for a field, which no text, number or list has
-    return {key: _lower_reads(value[key], below, depth + 1) for key, below in trie.items() if key in value}
-
-
-def _lower(value: JSON, depth: int) -> Any:
-    if depth > DEPTH_LIMIT:
-        raise ExpressionError("a value is nested too deeply")
-    kind = type(value)
-    if kind is str:
-        return value if value.isascii() and "\x00" not in value else _text(value)
-    if value is None or kind is bool:
-        return value
-    if kind is int:
-        return value if value in _INT64 else {_BIG_KEY: str(value)}
-    if kind is float:
-        if not math.isfinite(value):
-            raise ExpressionError("a number is not finite")
-        return value
-    if kind is dict or isinstance(value, Mapping):
-        return {_key(key): _lower(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_lower(item, depth + 1) for item in value]
-    raise ExpressionError(f"a value of type {kind.__name__} is not JSON")
-
-
-def _key(key: object) -> str:
-    if not isinstance(key, str):
-        raise ExpressionError("the keys of an object must be texts")
-    return _text(key)
-
-
-def _text(value: str) -> str:
-    if "\x00" in value or not _encodable(value):
-        raise ExpressionError("a text holds NUL or a lone surrogate")
-    return value
-
-
-def _encodable(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-# --- Out: from the library's values to JSON ---------------------------------------------------------------------------
-
-
-class _Result:
-    """Turns one result into JSON, within RESULT_LIMIT. Never calls `value()` on a null or an error."""
-
-    def __init__(self) -> None:
-        self.left = RESULT_LIMIT
-
-    def lift(self, value: cel.Value, depth: int) -> JSON:
-        kind = value.type().name().partition("<")[0]
-        if depth > DEPTH_LIMIT:
-            raise ExpressionError("the result is nested too deeply")
-        self._spend(8)
-        match kind:
-            case "NULL":
-                return None
-            case "BOOL" | "INT" | "UINT":
-                return value.value()
-            case "DOUBLE":
-                number: float = value.value()
-                if not math.isfinite(number):
-                    raise ExpressionError("the result is not a finite number")
-                return number
-            case "STRING":
-                text: str = value.value()
-                self._spend(len(text))
-                return _text(text)
-            case "LIST":
-                items: list[cel.Value] = value.value()
-                return [self.lift(item, depth + 1) for item in items]
-            case "MAP":
-                return self._object(value.value(), depth)
-            case "TIMESTAMP":
-                return _rfc3339(value.value())
-            case "DURATION":
-                return _iso8601(value.value())
-            case "ERROR":
-                raise ExpressionError(in_words(value.value()))
-            case _:
-                raise ExpressionError(f"a result of type {kind.lower()} is not JSON")
-
-    def _spend(self, size: int) -> None:
-        self.left -= size
-        if self.left < 0:
-            raise ExpressionError("the result is too large")
-
-    def _object(self, entries: dict[Any, cel.Value], depth: int) -> JSON:
-        # The library hashes its keys; sorted, the same expression always yields the same bytes.
-        if len(entries) == 1 and _BIG_KEY in entries:
-            return int(entries[_BIG_KEY].value())
-        self._spend(sum(len(key) for key in entries if isinstance(key, str)))
-        return {key: self.lift(entries[key], depth + 1) for key in sorted(map(_key, entries))}
-
-
-def _rfc3339(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat().removesuffix("+00:00") + "Z"
-
-
-def _iso8601(span: dt.timedelta) -> str:
-    """Hours, minutes and seconds: a day is not always 24 hours, an hour is always an hour."""
-    micros = span // dt.timedelta(microseconds=1)
-    sign, micros = ("-", -micros) if micros < 0 else ("", micros)
-    seconds, fraction = divmod(micros, 1_000_000)
-    hours, seconds = divmod(seconds, 3600)
-    minutes, seconds = divmod(seconds, 60)
-    exact = f"{seconds}.{fraction:06d}".rstrip("0") if fraction else str(seconds)
-    parts = [f"{hours}H" if hours else "", f"{minutes}M" if minutes else "", f"{exact}S" if seconds or fraction else ""]
-    return f"{sign}PT{''.join(parts) or '0S'}"
-
-
 # --- Numbers ----------------------------------------------------------------------------------------------------------
 
 
+@cache
 def _checked_arithmetic() -> cel.CelExtension:
     """Mixed operators for the type checker, which is stricter than evaluation: it knows no mixed comparison or choice.
 
@@ -346,9 +288,7 @@ _WITHOUT = "stdlib:\n  exclude_functions:\n    - name: '_/_'\n    - name: '_?_:_
 
 def _check_types(source: str, syntax: Syntax, types: Mapping[str, Schema], want: Literal["bool"] | None) -> tuple[Finding, ...]:
     """What the library's type checker says, with every path whose schema is known declared as a variable of its type."""
-    variables = dict.fromkeys(types, cel.Type.DYN)
-    variables |= {name: _cel_type(signature) for name, signature in typed_paths(syntax, source, types).items()}
-    env = cel.NewEnv(config=cel.NewEnvConfigFromYaml(_WITHOUT), variables=variables, extensions=[_checked_arithmetic()])
+    env = _env_of(tuple(types), tuple(sorted(typed_paths(syntax, source, types).items())))
     try:
         result = env.compile(without_tests(source, syntax)).return_type()
     except RuntimeError as error:
@@ -356,6 +296,18 @@ def _check_types(source: str, syntax: Syntax, types: Mapping[str, Schema], want:
     if want == "bool" and result not in (cel.Type.BOOL, cel.Type.DYN):
         return (Finding("not_bool", f"a condition must be true or false; this is of type {result.name().lower()}"),)
     return ()
+
+
+@lru_cache(maxsize=256)
+def _env_of(names: tuple[str, ...], typed: tuple[tuple[str, tuple[str, ...]], ...]) -> cel.Env:
+    """Shared by the expressions that read the same paths: to make one costs as much as to check one."""
+    variables = dict.fromkeys(names, cel.Type.DYN) | {path: _cel_type(signature) for path, signature in typed}
+    return cel.NewEnv(config=_config(), variables=variables, extensions=[_checked_arithmetic()])
+
+
+@cache
+def _config() -> cel.EnvConfig:
+    return cel.NewEnvConfigFromYaml(_WITHOUT)
 
 
 def _cel_type(signature: tuple[str, ...]) -> cel.Type:
@@ -366,8 +318,3 @@ def _cel_type(signature: tuple[str, ...]) -> cel.Type:
     for _ in lists:
         result = cel.Type.List(result)
     return result
-
-
-def _kind(value: JSON) -> str:
-    names = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list", type(None): "null"}
-    return names.get(type(value), "an object")

@@ -17,7 +17,7 @@ from domain.execution import (
 )
 from domain.facts import Claim, Decided, Fact, FieldError, Invalid, Json, NotFound, RuleViolation, View
 from domain.workflow import WORKFLOW, Workflow
-from engine.expressions import ExpressionError, resolve
+from engine.expressions import Budgeted, ExpressionError, resolve
 from engine.nodes.task import OWN
 from engine.plan import Plan
 from engine.plans import Engine
@@ -112,7 +112,7 @@ def start(
     workflow = view.read(WORKFLOW, workflow_id)
     number = _version(workflow, version)
     plan = engine.plan(view, workflow_id, number)
-    _accept_input(plan, input)
+    _accept_input(view, plan, input)
     if execution_id is None:
         execution_id = view.new_id()
     elif view.read(EXECUTION, execution_id) != EXECUTION.initial:
@@ -265,9 +265,9 @@ def _claims(view: View, execution_id: UUID, state: Execution) -> tuple[Claim, ..
     return ()
 
 
-def _accept_input(plan: Plan, value: Json) -> None:
+def _accept_input(view: View, plan: Plan, value: Json) -> None:
     schema = plan.definition.input_schema
-    found = () if schema is None else faults(schema, value, "/input")
+    found = () if schema is None else faults(schema, value, "/input", view.effort)
     if found:
         raise InvalidInput("", found[0].path, found)
 
@@ -277,10 +277,11 @@ def _with_attributes(view: View, engine: Engine, plan: Plan, execution_id: UUID,
     if not plan.definition.search_attributes:
         return started
     variables = {**base_variables(view, execution_id, started), "nodes": {}}
+    evaluator = Budgeted(engine.evaluator, view.effort)
     attributes: dict[str, Json] = {}
     for name, source in plan.definition.search_attributes.items():
         try:
-            attributes[name] = resolve(source, engine.evaluator, variables)
+            attributes[name] = resolve(source, evaluator, variables)
         except ExpressionError as error:
             detail = f"The search attribute {name} cannot be evaluated: {error}"
             raise InvalidInput(detail, "/input", (FieldError("/input", error.code, detail),)) from error

@@ -5,10 +5,11 @@ carry theirs in `when`, without the `=`. Values are JSON: None, bool, int, float
 as immutable and may be shared between what went in and what comes out. Variables, and objects in them, may be any Mapping.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
+from domain.effort import Effort
 from engine.weight import Overweight, weight
 
 JSON: TypeAlias = Any
@@ -68,14 +69,21 @@ class Finding:
 
 
 class Evaluator(Protocol):
-    """Evaluates and checks expressions. Every failure is an ExpressionError or a finding, never another exception."""
+    """Evaluates and checks expressions. Every failure is an ExpressionError or a finding, never another exception.
 
-    def evaluate(self, source: str, variables: Mapping[str, JSON]) -> JSON:
+    `effort`: what the command that it is done for may compute; too much is an ExpressionError, too.
+    """
+
+    def evaluate(self, source: str, variables: Mapping[str, JSON], effort: Effort | None = None) -> JSON:
         """The value of the expression. Raises ExpressionError."""
         ...
 
-    def evaluate_bool(self, source: str, variables: Mapping[str, JSON]) -> bool:
+    def evaluate_bool(self, source: str, variables: Mapping[str, JSON], effort: Effort | None = None) -> bool:
         """The value of a condition. Raises ExpressionError, also where the result is no boolean: there is no truthiness."""
+        ...
+
+    def evaluate_all(self, sources: Sequence[str], variables: Mapping[str, JSON], effort: Effort | None = None) -> list[JSON]:
+        """The values of several expressions, in one piece of work. Raises the ExpressionError of the first that fails."""
         ...
 
     def check(self, source: str, types: Mapping[str, Schema], want: Literal["bool"] | None = None) -> tuple[Finding, ...]:
@@ -83,16 +91,40 @@ class Evaluator(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Budgeted:
+    """An evaluator within what one command may compute."""
+
+    evaluator: Evaluator
+    effort: Effort
+
+    def evaluate(self, source: str, variables: Mapping[str, JSON]) -> JSON:
+        return self.evaluator.evaluate(source, variables, self.effort)
+
+    def evaluate_bool(self, source: str, variables: Mapping[str, JSON]) -> bool:
+        return self.evaluator.evaluate_bool(source, variables, self.effort)
+
+    def evaluate_all(self, sources: Sequence[str], variables: Mapping[str, JSON]) -> list[JSON]:
+        return self.evaluator.evaluate_all(sources, variables, self.effort)
+
+
 def is_expression(value: JSON) -> bool:
     return isinstance(value, str) and value.startswith("=") and not value.startswith("==")
 
 
-def resolve(config: JSON, evaluator: Evaluator, variables: Mapping[str, JSON]) -> JSON:
+class Evaluates(Protocol):
+    """What `resolve` needs of an evaluator."""
+
+    def evaluate_all(self, sources: Sequence[str], variables: Mapping[str, JSON]) -> list[JSON]: ...
+
+
+def resolve(config: JSON, evaluator: Evaluates, variables: Mapping[str, JSON]) -> JSON:
     """The configuration with every expression replaced by its result; `==x` becomes the text `=x`.
 
     Raises ExpressionError, also where all of it together is larger or deeper than an event may hold (`engine.weight`).
     """
-    resolved = _resolve(config, evaluator, variables)
+    sources = [source for _, source in expressions_in(config)]
+    resolved = _replace(config, iter(evaluator.evaluate_all(sources, variables) if sources else ()))
     try:
         weight(resolved)
     except Overweight as error:
@@ -100,15 +132,14 @@ def resolve(config: JSON, evaluator: Evaluator, variables: Mapping[str, JSON]) -
     return resolved
 
 
-def _resolve(config: JSON, evaluator: Evaluator, variables: Mapping[str, JSON]) -> JSON:
+def _replace(config: JSON, results: Iterator[JSON]) -> JSON:
+    """In the order of `expressions_in`."""
     if isinstance(config, str):
-        if not config.startswith("="):
-            return config
-        return config[1:] if config.startswith("==") else evaluator.evaluate(config[1:], variables)
+        return next(results) if is_expression(config) else config[1:] if config.startswith("==") else config
     if isinstance(config, Mapping):
-        return {key: _resolve(value, evaluator, variables) for key, value in config.items()}
+        return {key: _replace(value, results) for key, value in config.items()}
     if isinstance(config, list | tuple):
-        return [_resolve(value, evaluator, variables) for value in config]
+        return [_replace(value, results) for value in config]
     return config
 
 

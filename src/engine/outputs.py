@@ -4,6 +4,7 @@ import json
 import math
 import re
 
+from domain.effort import Effort
 from domain.facts import FieldError, Invalid, Json
 from domain.retry import Failure
 from engine.schema import faults
@@ -22,7 +23,7 @@ class InvalidError(Invalid):
     code = "invalid_error_type"
 
 
-def unacceptable(output: Json, schema: Json, limit: int) -> str | None:
+def unacceptable(output: Json, schema: Json, limit: int, effort: Effort) -> str | None:
     """Why an output is not taken; None if it is. `limit`: bytes as JSON; `schema`: None for anything."""
     try:
         _check(output, MAX_DEPTH)
@@ -30,7 +31,7 @@ def unacceptable(output: Json, schema: Json, limit: int) -> str | None:
         return f"The output is not accepted: {error}."
     if len(json.dumps(output, ensure_ascii=False).encode()) > limit:
         return f"The output is larger than {limit} bytes."
-    found = () if schema is None else faults(schema, output)
+    found = () if schema is None else faults(schema, output, effort=effort)
     if not found:
         return None
     named = "; ".join(f"{fault.path or '/'}: {fault.message}" for fault in found[:NAMED_FAULTS])

@@ -31,7 +31,7 @@ from domain.facts import Claim, Decided, Fact, Fence, Job, Json, View
 from domain.retry import Failure
 from domain.tokens import Lineage, Token
 from engine.definition import Node
-from engine.expressions import ExpressionError
+from engine.expressions import Budgeted, ExpressionError
 from engine.happenings import ChildEnded, Happening, JobDone, JobFailed, MessageArrived, TimerFired
 from engine.joins import Round, close_round, regrouped
 from engine.nodes.kind import Again, Done, Ended, Failed, InvalidValue, NodeType, Outcome, Visit, Waiting, Woken
@@ -58,12 +58,14 @@ class Run:
     state: Execution
     facts: list[Fact] = field(default_factory=list)
     pending: deque[int] = field(init=False)
+    evaluator: Budgeted = field(init=False)
     work: Work = field(default_factory=Work)
     steps: int = 0
     weight: int = 0
 
     def __post_init__(self) -> None:
         self.pending = deque(self.state.held)
+        self.evaluator = Budgeted(self.engine.evaluator, self.view.effort)
         self._continuation = self.state.continuation
 
     # --- What happens to activations ----------------------------------------------------------------------------------
@@ -71,13 +73,13 @@ class Run:
     def advance(self) -> None:
         """Let every token arrive, then see whether the execution is over.
 
-        Tokens do not arrive while it is paused, nor beyond a command's share of steps and of bytes: those are held.
+        Tokens do not arrive while it is paused, nor beyond a command's share of steps, of bytes and of work: those are held.
         """
         while self.pending and self.state.status == "running":
             token = self.state.tokens.get(self.pending[0])
             taken = None if token is None else self._taken_by(token)
             if token is not None and taken is not None:
-                if self.steps >= self.engine.limits.steps_per_command or self.weight >= self.engine.limits.weight_per_command:
+                if self._has_done_enough:
                     break
                 self.steps += 1
                 if self.state.steps < self.engine.limits.steps_per_execution:
@@ -165,6 +167,13 @@ class Run:
         self._cancel_activations(tuple(self.state.activations.values()), "execution_cancelled")
         self._record(ExecutionCancelled(reason, by))
 
+    @property
+    def _has_done_enough(self) -> bool:
+        limits = self.engine.limits
+        return self.steps > 0 and (
+            self.steps >= limits.steps_per_command or self.weight >= limits.weight_per_command or self.view.effort.spent
+        )
+
     def _taken_by(self, token: Token) -> Round | None:
         gather, node = self.plan.types[token.target].gather, self.plan.nodes[token.target]
         if gather is None:
@@ -215,7 +224,7 @@ class Run:
         timeout_at = None if node.timeout is None else self.view.now + node.timeout
         return Visit(
             self.view,
-            self.engine.evaluator,
+            self.evaluator,
             node,
             self.execution_id,
             self.state,
@@ -245,7 +254,7 @@ class Run:
             lineage = activation.lineage.insert(activation.node_id, activation.id)
             results = self.state.results.insert(activation.id, Result(activation.order, value))
             variables = self._variables(Nodes(results, lineage))
-            holds = self.engine.evaluator.evaluate_bool
+            holds = self.evaluator.evaluate_bool
             edges = tuple(edge for edge in edges if edge.when is None or holds(edge.when, variables))
         return tuple(Move(token, edge.index, edge.target) for token, edge in enumerate(edges, self.state.next_token))
 
@@ -273,7 +282,7 @@ class Run:
             self._fail_execution("stuck", f"Nothing is alive that could complete the joins: {joins}.", waiting[0])
             return
         schema, output = self.plan.definition.output_schema, self.state.output
-        found = () if schema is None else faults(schema, output, "/output")
+        found = () if schema is None else faults(schema, output, "/output", self.view.effort)
         if found:
             message = f"The output does not fit the output schema: {found[0].path}: {found[0].message}"
             self._fail_execution("invalid_output", message, self.state.last_end)

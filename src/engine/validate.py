@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from domain.effort import Effort, TooCostly
 from domain.facts import Json
 from engine.definition import Definition, Finding, parse
 from engine.expressions import Evaluator
@@ -9,6 +10,20 @@ from engine.lints.expressions import expressions
 from engine.lints.nodes import Sound, nodes
 from engine.lints.shape import schemas, shape, triggers
 from engine.lints.wiring import edges, handles, joins, reachable, spins
+from engine.measure import json_size
+
+CHECKING = 100  # units for a byte of a definition
+CHECK_SECONDS = 10.0
+
+
+def findings(definition: Json, evaluator: Evaluator, effort: Effort) -> list[Finding]:
+    """As `validate`, within what may be computed; a definition that takes more is not published."""
+    try:
+        if effort.is_light(CHECKING * json_size(definition, effort)):
+            return validate(definition, evaluator)
+        return [Finding(*each) for each in effort.elsewhere(("check", definition), CHECK_SECONDS, charged=False)]
+    except TooCostly:
+        return [Finding("error", None, "", "too_costly", "To check this definition takes more time than there is for it.")]
 
 
 def validate(definition: Json, evaluator: Evaluator) -> list[Finding]:

@@ -9,7 +9,9 @@ from uuid import UUID
 from pydantic_core import from_json
 
 from domain.aggregates import AGGREGATES
+from domain.effort import Effort
 from domain.facts import Aggregate, Refusal
+from runtime.aside import Aside
 from runtime.clock import Clock, SystemClock
 from runtime.ids import new_id as new_uuid7
 from store.append import Outcome
@@ -17,6 +19,7 @@ from store.cache import Line, Tip
 from store.codec import JSON, Codec
 from store.command import Command, Done
 from store.deciding import Decide, Decision, Runs
+from store.desk import Desk, NeedAnswer
 from store.errors import (
     AppendFailed,
     ClaimTaken,
@@ -39,6 +42,9 @@ from store.view import NeedOwner, NeedStream
 from store.writer import Writer
 
 S = TypeVar("S")
+T = TypeVar("T")
+HEAVY = "engine.heavy"
+"""Whose `answer` does in a process of its own what is too heavy for this one."""
 
 __all__ = ["Decide", "Handler", "Tuning", "open_handler"]
 
@@ -79,8 +85,10 @@ class Handler:
         codec: Codec = JSON,
         aggregates: tuple[Aggregate[Any], ...] = AGGREGATES,
         tuning: Tuning | None = None,
+        aside: Aside | None = None,
     ) -> None:
         tuning = tuning or Tuning()
+        self._aside = aside or Aside(HEAVY)
         self._writer = writer
         self._loader = loader
         self._notifier = notifier
@@ -144,6 +152,10 @@ class Handler:
         """The stream that holds a name, as of now."""
         return await self._loader.owner(tenant_id, scope, name)
 
+    async def compute(self, tenant_id: UUID, what: Callable[[Effort], T]) -> T:
+        """What a function comes to that may have heavy work to do, and decides nothing."""
+        return await Desk(self._aside, tenant_id, self._new_id).compute(what)
+
     # Deciding and appending
 
     async def _handle(self, command: Command, command_id: UUID, decide: Decide) -> Done:
@@ -163,6 +175,7 @@ class Handler:
             raise
 
     async def _append(self, command: Command, command_id: UUID, decide: Decide) -> Done:
+        decide = Desk(self._aside, command.tenant_id, self._new_id).over(decide)
         for _ in range(self._attempts):
             decision = await self._decide(command, command_id, decide)
             final = False
@@ -215,6 +228,8 @@ class Handler:
                 loaded[need.stream_id] = await states.load(tenant_id, need.stream_id, need.aggregate)
             except NeedOwner as need:
                 owners[need.scope, need.name] = await states.look_up(tenant_id, need.scope, need.name)
+            except NeedAnswer as need:
+                await need.fetch()
 
     async def _decide_on_committed(self, command: Command, command_id: UUID, decide: Decide, earlier: Decision) -> Decision:
         """On what the ledger holds after the predecessors that are under way; `earlier` says what to begin with.
@@ -238,6 +253,8 @@ class Handler:
                 wanted[need.stream_id] = need.aggregate
             except NeedOwner as need:
                 names.add((need.scope, need.name))
+            except NeedAnswer as need:
+                await need.fetch()
 
     def _submit(self, command: Command, decision: Decision, *, chained: bool) -> Ticket:
         """Enqueue. `chained`: decided on this process's tips, and so dependent on the commands that they stand for."""
@@ -329,10 +346,11 @@ async def open_handler(
 
     `heard`: what this process says to others, told to itself (`Notifications.hear`).
     """
-    writer, loader, notifier = Writer(url, limits), Loader(url, codec), Notifier(url, heard)
+    writer, loader, notifier, aside = Writer(url, limits), Loader(url, codec), Notifier(url, heard), Aside(HEAVY)
     try:
-        yield Handler(writer, loader, notifier, clock=clock, new_id=new_id, codec=codec, tuning=tuning)
+        yield Handler(writer, loader, notifier, clock=clock, new_id=new_id, codec=codec, tuning=tuning, aside=aside)
     finally:
+        aside.close()
         await writer.aclose()
         await loader.aclose()
         await notifier.aclose()

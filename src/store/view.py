@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TypeAlias, TypeVar, cast
 from uuid import UUID
 
+from domain.effort import Effort
 from domain.facts import Aggregate
 from store.cache import Tip
 
@@ -53,6 +54,7 @@ class DecisionView:
         self._tip_of = tip_of
         self._owner_of = owner_of
         self._committed_of = committed_of
+        self.effort = Effort()
         self._fresh: set[UUID] = set()
         self.touched: dict[UUID, Tip] = {}
         """Every stream that was read or is written, as it was found: the command's expectations."""
@@ -66,6 +68,10 @@ class DecisionView:
     @property
     def now(self) -> datetime:
         return self._now
+
+    def number_by(self, new_id: Callable[[], UUID]) -> None:
+        """From now on ids come from there."""
+        self._new_id = new_id
 
     def new_id(self) -> UUID:
         made = self._new_id()

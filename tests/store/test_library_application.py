@@ -15,6 +15,7 @@ from eventsourcing.domain import event
 from eventsourcing.persistence import IntegrityError, NotSupportedError
 
 from domain import role
+from domain.effort import Effort
 from domain.facts import Aggregate, Decided, NotFound
 from domain.role import ROLE, Role, RoleChanged, RoleCreated
 from runtime.ids import new_id
@@ -63,6 +64,7 @@ class RepositoryView:
     versions: dict[UUID, int] = field(default_factory=dict)
     tenant_id: UUID = field(default_factory=uuid4)
     now: datetime = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+    effort: Effort = field(default_factory=Effort)
 
     def new_id(self) -> UUID:
         return new_id()

@@ -17,10 +17,11 @@ from api.reads import Question
 from api.routing import router
 from api.shapes import resources, results, standing
 from domain import workflow
+from domain.effort import Effort
 from domain.facts import FieldError, Json
 from domain.workflow import Check
 from engine.expressions import Evaluator
-from engine.validate import validate
+from engine.validate import findings
 
 routes = router("workflows")
 
@@ -36,13 +37,13 @@ class Publish(Body):
 NO_NOTE = Publish()
 
 
-def check(evaluator: Evaluator) -> Check:
+def check(evaluator: Evaluator, effort: Effort) -> Check:
     """The lints whose findings keep a definition from being published."""
 
     def faults(definition: Json) -> tuple[FieldError, ...]:
         return tuple(
             FieldError(f"/definition{finding.path}", finding.code, finding.message)
-            for finding in validate(definition, evaluator)
+            for finding in findings(definition, evaluator, effort)
             if finding.severity == "error"
         )
 
@@ -55,8 +56,9 @@ def check(evaluator: Evaluator) -> Check:
 )
 async def lint(call: Calling, body: Definition) -> Response:
     await call.authorize("workflow.validate", "workflows:read", About("workflow"))
-    findings = validate(body.definition, call.services.engine.evaluator)
-    return answers.answer({"findings": findings})
+    evaluator = call.services.engine.evaluator
+    found = await call.services.handler.compute(call.tenant_id, lambda effort: findings(body.definition, evaluator, effort))
+    return answers.answer({"findings": found})
 
 
 @routes.post(
@@ -89,11 +91,11 @@ async def redraft(call: Calling, id: UUID, body: Definition) -> Response:
     "/workflows/{id}/publish", **documented("Make the draft the next version", "How the workflow stands", results.WORKFLOW_RESULT)
 )
 async def publish(call: Calling, id: UUID, body: Annotated[Publish, Default()] = NO_NOTE) -> Response:
-    faults = check(call.services.engine.evaluator)
+    evaluator = call.services.engine.evaluator
     return await call.command(
         "workflow.publish",
         "workflows:publish",
-        lambda view, who: workflow.publish(view, id, faults, body.note, who.user_id),
+        lambda view, who: workflow.publish(view, id, check(evaluator, view.effort), body.note, who.user_id),
         About("workflow", id),
     )
 

@@ -10,7 +10,7 @@ from domain.execution import Activation, Execution, Problem, Wait
 from domain.facts import Fact, Job, Json, View
 from domain.retry import Failure, RetryPolicy, retry_in
 from engine.definition import Node
-from engine.expressions import Evaluator
+from engine.expressions import Budgeted
 from engine.happenings import ChildEnded, JobReport, MessageArrived, TimerFired
 from engine.invalid import InvalidValue as InvalidValue
 
@@ -20,7 +20,7 @@ class Visit:
     """What a node knows while it runs. `variables`: what its expressions see. `attempt`: from 1."""
 
     view: View
-    evaluator: Evaluator
+    evaluator: Budgeted
     node: Node
     execution_id: UUID
     execution: Execution

@@ -57,7 +57,7 @@ def on_job(visit: Visit, report: JobReport) -> kind.Woken:
         case JobFailed():
             return tried_again(visit, report.failure, report.jitter)
         case JobDone():
-            refused = unacceptable(report.output, visit.node.config.get("output_schema"), visit.output_bytes)
+            refused = unacceptable(report.output, visit.node.config.get("output_schema"), visit.output_bytes, visit.view.effort)
             if refused is None:
                 return Done(report.output)
             return Failed(Problem("invalid_output", refused, visit.attempt))
