@@ -4,6 +4,7 @@ A process that dies between two steps leaves the first one done. Asking again ca
 tenant at the next start.
 """
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -46,6 +47,9 @@ INSERT INTO runtime.seeded_roles (tenant_id, digest) VALUES (%s, %s)
 ON CONFLICT (tenant_id) DO UPDATE SET digest = excluded.digest, seeded_at = clock_timestamp()
 """
 
+SEEDED_AT_ONCE = 16
+"""Tenants."""
+
 SEEDED = hashlib.sha256(json.dumps(role.SEEDED_ROLES, sort_keys=True).encode()).hexdigest()
 """Which roles this release seeds."""
 
@@ -71,14 +75,19 @@ async def complete(handler: Handler, connection: AsyncConnection) -> list[str]:
     Returns their slugs. What stands in the way of one tenant does not stop the others. `connection` is gesta_system's.
     """
     cursor = await connection.execute(OUTDATED, (PLATFORM, SEEDED))
-    brought = []
-    for tenant_id, slug in await cursor.fetchall():
-        try:
-            await open_tenant(handler, connection, tenant_id)
-            brought.append(slug)
-        except (Refusal, StoreError) as error:
-            log.error("The roles of a tenant were not seeded: %s", error, extra={"action": "seed", "tenant_id": str(tenant_id)})
-    return brought
+    free = asyncio.Semaphore(SEEDED_AT_ONCE)
+
+    async def bring(tenant_id: UUID, slug: str) -> str | None:
+        async with free:
+            try:
+                await open_tenant(handler, connection, tenant_id)
+                return slug
+            except (Refusal, StoreError) as error:
+                log.error("A tenant's roles were not seeded: %s", error, extra={"action": "seed", "tenant_id": str(tenant_id)})
+                return None
+
+    brought = await asyncio.gather(*(bring(*row) for row in await cursor.fetchall()))
+    return [slug for slug in brought if slug is not None]
 
 
 async def create_tenant(

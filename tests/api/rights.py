@@ -1,0 +1,172 @@
+"""What must hold for who asks what: one row for every route, and every kind of caller.
+
+A new route has a row here, or `test_every_route_has_a_row` fails.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Literal
+from uuid import uuid4
+
+from tests.api.definitions import INSTANT
+
+Where = Literal["tenant", "platform", "both"]
+"""tenant: only in a tenant. platform: only for platform keys. both: the platform has such things, too."""
+
+NUMBERS = count(1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A route. `about`: the kind of thing that its path names; `absent`: what is answered where there is none of ours.
+
+    `done`: what it answers to who may. `person`: only people do it; `own_name`: nobody does it on behalf of another.
+    `everywhere`: the platform finds that of every tenant, too, when it is outside of tenants, or always. `fresh`: it is gone when
+    it is done.
+    """
+
+    permission: str | None
+    where: Where = "tenant"
+    about: str | None = None
+    body: Callable[["Ids"], Any] | None = None
+    done: tuple[int, ...] = (200,)
+    absent: tuple[int, str] = (404, "not_found")
+    person: bool = False
+    own_name: bool = False
+    everywhere: Literal["", "outside", "always"] = ""
+    fresh: bool = False
+
+
+@dataclass
+class Ids:
+    """One tenant's things by kind, and `make`: how a new one of a kind is made."""
+
+    of: dict[str, str]
+    make: Mapping[str, Callable[[], Awaitable[str]]] = field(default_factory=dict)
+
+    def absent(self) -> "Ids":
+        return Ids({**self.of, **{kind: str(uuid4()) for kind in KINDS}})
+
+
+KINDS = (
+    "execution",
+    "approval",
+    "ai_task",
+    "workflow",
+    "role",
+    "member",
+    "user",
+    "api_key",
+    "service_key",
+    "tenant",
+    "job",
+    "dead_job",
+)
+
+
+def said(body: Any) -> Callable[[Ids], Any]:
+    return lambda _ids: body
+
+
+def _definition(_ids: Ids) -> Any:
+    return {"definition": {**INSTANT, "key": f"made-{next(NUMBERS)}"}}
+
+
+def _redraft(ids: Ids) -> Any:
+    return {"definition": {**INSTANT, "key": ids.of["workflow_key"]}}
+
+
+def _tenant(_ids: Ids) -> Any:
+    return {"slug": f"made-{next(NUMBERS)}", "name": "Made"}
+
+
+def _user(_ids: Ids) -> Any:
+    return {"email": f"made-{next(NUMBERS)}@else.example", "display_name": "Made"}
+
+
+def _role(_ids: Ids) -> Any:
+    return {"key": f"made-{next(NUMBERS)}", "name": "Made", "permissions": []}
+
+
+START = said({"workflow_key": "instant"})
+REPORT = said({"fence": 1})
+KEY = said({"name": "k", "permissions": []})
+LOST = (409, "lease_lost")
+
+ROWS: dict[tuple[str, str], Row] = {
+    ("POST", "/jobs/lease"): Row("jobs:work", body=said({"types": ["none"], "worker_id": "w"})),
+    ("POST", "/jobs/{id}/heartbeat"): Row("jobs:work", about="job", body=REPORT, done=(200, 409), absent=LOST),
+    ("POST", "/jobs/{id}/release"): Row("jobs:work", about="job", body=REPORT, done=(200, 409), absent=LOST),
+    ("POST", "/jobs/{id}/complete"): Row("jobs:work", about="job", body=REPORT, done=(200, 409), absent=LOST),
+    ("POST", "/jobs/{id}/fail"): Row(
+        "jobs:work", about="job", body=said({"fence": 1, "error": {"type": "E"}}), done=(200, 409), absent=LOST
+    ),
+    ("POST", "/jobs/report"): Row("jobs:work", body=lambda ids: {"reports": [{"id": ids.of["job"], "fence": 1}]}),
+    ("GET", "/jobs"): Row("executions:read"),
+    ("POST", "/jobs/{id}/retry"): Row("executions:control", about="dead_job", fresh=True),
+    ("POST", "/executions"): Row("executions:start", body=START, done=(201,)),
+    ("POST", "/executions/bulk"): Row("executions:start", body=said({"workflow_key": "instant", "items": [{}]})),
+    ("GET", "/executions"): Row("executions:read"),
+    ("GET", "/executions/{id}"): Row("executions:read", about="execution"),
+    ("GET", "/executions/{id}/history"): Row("executions:read", about="execution"),
+    ("POST", "/executions/{id}/cancel"): Row("executions:control", about="execution", done=(200, 409)),
+    ("POST", "/executions/{id}/terminate"): Row("executions:control", about="execution", done=(200, 409)),
+    ("POST", "/executions/{id}/pause"): Row("executions:control", about="execution", done=(200, 409)),
+    ("POST", "/executions/{id}/resume"): Row("executions:control", about="execution", done=(200, 409)),
+    ("POST", "/executions/{id}/signal"): Row("executions:control", about="execution", body=said({"name": "s"}), done=(200, 409)),
+    ("POST", "/approvals/{id}/decide"): Row(
+        "approvals:decide", about="approval", body=said({"outcome": "approved"}), done=(200, 409), person=True
+    ),
+    ("GET", "/approvals"): Row("approvals:read"),
+    ("GET", "/approvals/{id}"): Row("approvals:read", about="approval"),
+    ("GET", "/ai-tasks"): Row("ai_tasks:read"),
+    ("GET", "/ai-tasks/{id}"): Row("ai_tasks:read", about="ai_task"),
+    ("POST", "/ai-tasks/{id}/cancel"): Row("ai_tasks:control", about="ai_task", done=(200, 409)),
+    ("POST", "/ai-tasks/{id}/retry"): Row("ai_tasks:control", about="ai_task", done=(200, 409)),
+    ("POST", "/workflows/validate"): Row("workflows:read", body=_definition),
+    ("POST", "/workflows"): Row("workflows:write", body=_definition, done=(201,)),
+    ("PUT", "/workflows/{id}/draft"): Row("workflows:write", about="workflow", body=_redraft, done=(200, 409)),
+    ("POST", "/workflows/{id}/publish"): Row("workflows:publish", about="workflow", done=(200, 409)),
+    ("POST", "/workflows/{id}/archive"): Row("workflows:publish", about="workflow", done=(200, 409)),
+    ("GET", "/workflows"): Row("workflows:read"),
+    ("GET", "/workflows/{id}"): Row("workflows:read", about="workflow"),
+    ("GET", "/workflows/{id}/versions"): Row("workflows:read", about="workflow"),
+    ("GET", "/workflows/{id}/versions/{number}"): Row("workflows:read", about="workflow"),
+    ("GET", "/audit-logs"): Row("audit:read", "both"),
+    ("GET", "/events"): Row("events:read", "both"),
+    ("POST", "/users"): Row("users:manage", "both", body=_user, done=(201,)),
+    ("GET", "/users"): Row("users:read", "both"),
+    ("GET", "/users/{id}"): Row("users:read", "both", about="user", everywhere="outside"),
+    ("PATCH", "/users/{id}"): Row("users:manage", "both", about="user", body=said({"display_name": "New"}), everywhere="always"),
+    ("POST", "/members"): Row("members:manage", body=lambda ids: {"user_id": ids.of["user"], "role_ids": []}, done=(201, 409)),
+    ("GET", "/members"): Row("users:read"),
+    ("GET", "/members/{user_id}"): Row("users:read", about="member"),
+    ("PATCH", "/members/{user_id}"): Row("members:manage", about="member", body=said({"role_ids": []})),
+    ("POST", "/members/{user_id}/suspend"): Row("members:manage", about="member", done=(200, 409)),
+    ("POST", "/members/{user_id}/reactivate"): Row("members:manage", about="member", done=(200, 409)),
+    ("DELETE", "/members/{user_id}"): Row("members:manage", about="member", fresh=True),
+    ("POST", "/roles"): Row("roles:manage", body=_role, done=(201,)),
+    ("GET", "/roles"): Row("users:read"),
+    ("GET", "/roles/{id}"): Row("users:read", about="role"),
+    ("PATCH", "/roles/{id}"): Row("roles:manage", about="role", body=said({"name": "New"})),
+    ("DELETE", "/roles/{id}"): Row("roles:manage", about="role", fresh=True),
+    ("GET", "/permissions"): Row("users:read", "both"),
+    ("POST", "/api-keys"): Row(
+        "api_keys:manage", "both", body=said({"name": "k", "permissions": []}), done=(201,), own_name=True
+    ),
+    ("GET", "/api-keys"): Row("api_keys:manage", "both"),
+    ("GET", "/api-keys/{id}"): Row("api_keys:manage", "both", about="api_key"),
+    ("DELETE", "/api-keys/{id}"): Row("api_keys:manage", "both", about="api_key", done=(200, 409)),
+    ("POST", "/api-keys/{id}/hand-over"): Row(
+        "api_keys:manage", "both", about="service_key", body=lambda ids: {"owner_id": ids.of["owner"]}, done=(200, 409)
+    ),
+    ("POST", "/tenants"): Row("tenants:manage", "platform", body=_tenant, done=(201,)),
+    ("GET", "/tenants"): Row("tenants:read", "platform"),
+    ("GET", "/tenants/{id}"): Row("tenants:read", "platform", about="tenant", everywhere="always"),
+    ("POST", "/tenants/{id}/suspend"): Row("tenants:manage", "platform", about="tenant", done=(200, 409), everywhere="always"),
+    ("POST", "/tenants/{id}/reactivate"): Row("tenants:manage", "platform", about="tenant", done=(200, 409), everywhere="always"),
+    ("GET", "/tenant"): Row("tenants:read"),
+    ("PATCH", "/tenant"): Row("tenants:manage", body=said({"description": "New"})),
+    ("GET", "/me"): Row(None, "both"),
+}
