@@ -69,15 +69,14 @@ class Two:
         await self.behind.publish(definition)
         return await begun(self.behind, definition["key"], **input)
 
-    async def open(self, execution_id: str) -> dict[str, Any]:
-        """What an execution waits for, as the tables say."""
-        found = await ok(self.ahead.admin.get(f"/executions/{execution_id}/history", limit="200"))
-        started = [item["data"] for item in found["items"] if item["topic"] == "activation.started.v1"]
-        return dict(started[-1])
+    async def open(self, execution_id: str) -> str:
+        """The id of the one thing that an execution waits for, as the tables say."""
+        (item,) = (await ok(self.ahead.admin.get(f"/executions/{execution_id}")))["open"]
+        return str(item["id"])
 
     async def decided(self, process: Tenant, execution_id: str) -> httpx2.Response:
         """Decide the approval that an execution waits for, at a process."""
-        request_id = (await self.open(execution_id))["child"]
+        request_id = await self.open(execution_id)
         person = self.at(process, self.person.client)
         return await person.post(f"/approvals/{request_id}/decide", {"outcome": "approved"})
 
@@ -96,9 +95,9 @@ class Two:
     async def second_agent(self) -> str:
         """The AI task of an execution that is known behind as waiting for its first one."""
         execution_id = await self.started(AGENTS)
-        first = (await self.open(execution_id))["child"]
+        first = await self.open(execution_id)
         await ok(self.ahead.admin.post(f"/ai-tasks/{first}/cancel"))
-        return str((await self.open(execution_id))["child"])
+        return await self.open(execution_id)
 
     async def user(self) -> str:
         """Registered behind."""
@@ -302,6 +301,21 @@ async def members_remove(two: Two) -> httpx2.Response:
     return await two.behind.admin.call("DELETE", f"/members/{user_id}")
 
 
+async def members_suspend(two: Two) -> httpx2.Response:
+    user_id = await two.user()
+    await ok(two.added(two.behind, user_id))
+    await ok(two.behind.admin.post(f"/members/{user_id}/suspend"))
+    await ok(two.ahead.admin.post(f"/members/{user_id}/reactivate"))
+    return await two.behind.admin.post(f"/members/{user_id}/suspend")
+
+
+async def members_reactivate(two: Two) -> httpx2.Response:
+    user_id = await two.user()
+    await ok(two.added(two.behind, user_id))
+    await ok(two.ahead.admin.post(f"/members/{user_id}/suspend"))
+    return await two.behind.admin.post(f"/members/{user_id}/reactivate")
+
+
 async def roles_create(two: Two) -> httpx2.Response:
     role_id = await two.role(two.behind)
     await ok(two.ahead.admin.call("DELETE", f"/roles/{role_id}"))
@@ -331,6 +345,16 @@ async def api_keys_create(two: Two) -> httpx2.Response:
 async def api_keys_revoke(two: Two) -> httpx2.Response:
     made = await ok(two.ahead.admin.post("/api-keys", {"name": "k", "permissions": []}))
     return await two.behind.admin.call("DELETE", f"/api-keys/{made['id']}")
+
+
+async def api_keys_hand_over(two: Two) -> httpx2.Response:
+    """To somebody who has only just become a member."""
+    user_id = await two.user()
+    made = await ok(two.behind.admin.post("/api-keys", {"name": "k", "permissions": []}))
+    refused = await two.behind.admin.post(f"/api-keys/{made['id']}/hand-over", {"owner_id": user_id})
+    assert 400 <= refused.status_code < 500
+    await ok(two.added(two.ahead, user_id))
+    return await two.behind.admin.post(f"/api-keys/{made['id']}/hand-over", {"owner_id": user_id})
 
 
 # Tenants
@@ -394,11 +418,14 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         members_add,
         members_change_roles,
         members_remove,
+        members_suspend,
+        members_reactivate,
         roles_create,
         roles_change,
         roles_delete,
         api_keys_create,
         api_keys_revoke,
+        api_keys_hand_over,
         tenants_create,
         tenants_suspend,
         tenants_reactivate,
