@@ -21,6 +21,9 @@ EVENT = """
 INSERT INTO ledger.events (tenant_id, position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data)
 VALUES (%s, 1, gen_random_uuid(), 1, 'x', now(), now(), gen_random_uuid(), '', '')
 """
+FAILING_TASK = """
+INSERT INTO runtime.failing_tasks SELECT 'worker a:1', 'leasing', 'ValueError: no', 7, now(), now(), now()
+"""
 FAULT = "INSERT INTO runtime.projection_faults VALUES (%s, 1, 'Oops: no', 3, now(), now(), now())"
 
 
@@ -108,6 +111,14 @@ def test_events_that_are_not_projected_and_those_that_cannot_be_are_told(tmp_pat
     code, told = doctor(tmp_path, **addresses(database))
     assert code == 1
     assert told["projection"].words.endswith("Oops: no")
+
+
+def test_background_tasks_that_keep_failing_are_told(tmp_path: Path, database: Database) -> None:
+    with psycopg.connect(database.system_url, autocommit=True) as connection:
+        connection.execute(FAILING_TASK)
+    code, told = doctor(tmp_path, **addresses(database))
+    assert (code, list(told)) == (1, ["background tasks"])
+    assert told["background tasks"].words == "1 keep failing; leasing of worker a:1, 7 times: ValueError: no"
 
 
 def test_a_migration_under_way_is_told(tmp_path: Path, database: Database) -> None:

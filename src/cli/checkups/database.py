@@ -13,6 +13,7 @@ from projections.freshness import lagging
 from runtime import migrations
 from runtime.addresses import Addresses
 from runtime.errors import OperatorError
+from runtime.failing_tasks import failing_tasks
 from runtime.pools import Connection, connect
 from runtime.roles import OLDEST_SERVER, refuse_dangerous_role
 from store.failures import troubled
@@ -92,6 +93,7 @@ async def examine(addresses: Addresses) -> AsyncIterator[Finding]:
             yield await behind(system)
             yield await stopped(system)
             yield await work(system)
+            yield await background(system)
 
 
 def _unreachable(role: str, words: str) -> Finding:
@@ -215,6 +217,15 @@ async def work(connection: Connection) -> Finding:
     if found.jobs_dead:
         return warn("work", f"{found.jobs_dead} jobs were given up", "gesta jobs list --state dead, then retry")
     return ok("work", "no job and no timer fails")
+
+
+async def background(connection: Connection) -> Finding:
+    found = await failing_tasks(connection)
+    if found:
+        first = found[0]
+        words = f"{len(found)} keep failing; {first.task} of {first.process}, {first.failures} times: {first.error}"
+        return fail("background tasks", words, "the process begins them again by itself; its log has the whole error")
+    return ok("background tasks", "none keeps failing")
 
 
 async def _one(connection: Connection, statement: str, parameters: list[str] | None = None) -> int:
