@@ -28,3 +28,6 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     AI_TASK,
     REFUSAL,
 )
+
+OF_PLATFORM: frozenset[str] = frozenset(aggregate.name for aggregate in (TENANT, USER, PERMISSION, API_KEY, REFUSAL))
+"""What the platform's ledger holds, by name. All else is a tenant's."""

@@ -8,14 +8,15 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
-from domain.envelope import Envelope
+from domain.aggregates import OF_PLATFORM
+from domain.envelope import PLATFORM, Envelope
 from domain.facts import Decided, View
 from runtime.clock import Clock
 from store.append import Entry, NewEvent
 from store.cache import Kinds, Tip
 from store.codec import Codec, encode_envelope
 from store.command import Command
-from store.errors import OccurredBeforeLast, VersionMismatch
+from store.errors import NotOfPlatform, OccurredBeforeLast, VersionMismatch
 from store.loader import Past
 from store.sizes import decoded_size
 from store.topics import topic_of
@@ -74,6 +75,8 @@ class Runs:
                     if view.version(stream_id) != version:
                         raise VersionMismatch(path="If-Match")
                 decided = decide(view)
+                if command.tenant_id == PLATFORM:
+                    self._require_of_platform(decided)
                 last = _last_occurred(view, decided)
                 if last is not None and last > now and command.occurred_at is not None:
                     raise OccurredBeforeLast(path="Gesta-Occurred-At")
@@ -82,6 +85,11 @@ class Runs:
             except Exception as error:
                 return Decision(view, error=error)
             now = last  # the clock is behind the stream: time does not run backwards there
+
+    def _require_of_platform(self, decided: Decided) -> None:
+        kinds = {kind.name for fact in decided.facts if (kind := self.kinds.get(type(fact.event))) is not None}
+        if not kinds <= OF_PLATFORM:
+            raise NotOfPlatform
 
     def _encoded(self, command: Command, command_id: UUID, view: DecisionView, decided: Decided) -> Decision:
         """Encoding is a part of the decision: what cannot be stored may come of states that are behind, like any error."""

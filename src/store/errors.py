@@ -51,6 +51,12 @@ class ClaimTaken(RuleViolation):
     name: str = ""
 
 
+class NotOfPlatform(RuleViolation):
+    """The platform's ledger takes no members, roles, workflows or executions: they are a tenant's."""
+
+    code = "not_of_platform"
+
+
 class OccurredInFuture(Invalid):
     """An event cannot have occurred in the future."""
 

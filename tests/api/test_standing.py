@@ -169,6 +169,20 @@ async def test_a_suspended_member_and_tenant_go_on_at_once(two: Two) -> None:
         assert (await there.post("/executions", START)).status_code == 201
 
 
+@pytest.mark.usefixtures("deaf")
+async def test_a_key_that_was_handed_over_goes_by_its_new_owner(two: Two) -> None:
+    first, second = await two.acme.member("owner"), await two.acme.member("owner")
+    made = (await first.client.post("/api-keys", {"name": "importer", "permissions": ["executions:start"]})).json()
+    there = two.there(Client(two.gesta.http, made["token"]))
+    assert (await there.post("/executions", START)).status_code == 201
+    await two.acme.admin.post(f"/api-keys/{made['id']}/hand-over", {"owner_id": second.user_id})
+    await two.gesta.platform.call("PATCH", f"/users/{first.user_id}", {"is_active": False})
+    assert (await there.post("/executions", START)).status_code == 201
+    await two.gesta.platform.call("PATCH", f"/users/{second.user_id}", {"is_active": False})
+    refused = await there.post("/executions", START)
+    assert (refused.status_code, refused.json()["code"]) == (403, "user_deactivated")
+
+
 async def test_two_owners_cannot_remove_each_other_at_the_same_time(two: Two) -> None:
     for slug in ("first", "second", "third"):
         tenant = await two.gesta.tenant(slug)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.api.conftest import Gesta, gesta
 from tests.api.definitions import APPROVAL
+from tests.api.working import run_sql
 
 __all__ = ["gesta"]
 
@@ -43,7 +44,7 @@ async def elsewhere(command: Command, *words: str, key: str | None = None) -> su
     return await asyncio.to_thread(command, *words, key=key)
 
 
-async def test_a_tenant_a_key_and_a_workflow(command: Command, tmp_path: Path) -> None:
+async def test_a_tenant_a_key_and_a_workflow(gesta: Gesta, command: Command, tmp_path: Path) -> None:
     made = await elsewhere(command, "tenant", "create", "acme")
     assert (made.returncode, made.stderr) == (0, "")
     again = await elsewhere(command, "tenant", "create", "acme")
@@ -59,6 +60,10 @@ async def test_a_tenant_a_key_and_a_workflow(command: Command, tmp_path: Path) -
     same = await elsewhere(command, "workflow", "apply", str(file), "--publish", key=key)
     assert "version 1 is published" in same.stdout
     file.write_text(json.dumps({**APPROVAL, "name": "Another name"}))
+    made_by = await run_sql(
+        gesta.database, "SELECT bool_and(by_platform) AND bool_and(made_by IS NULL) FROM projections.api_keys"
+    )
+    assert made_by is True, "the command line acts with the platform's authority, and that is recorded"
     platform = (await elsewhere(command, "key", "create", "--platform")).stdout.strip()
     second = await elsewhere(command, "workflow", "apply", str(file), "--publish", "--tenant", "acme", key=platform)
     assert "version 2 is published" in second.stdout, second.stderr

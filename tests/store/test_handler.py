@@ -8,18 +8,20 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from domain.envelope import PLATFORM
 from domain.facts import Aggregate, Claim, Decided, Fact, Invalid, NotFound, PermissionDenied, View
 from domain.member import MEMBER, Member, MemberAdded
 from domain.role import ROLE, Role, RoleChanged, RoleCreated, RoleDeleted
 from runtime.ids import new_id
 from store.cache import Tip
 from store.codec import Unencodable
-from store.command import Done
+from store.command import Command, Done
 from store.errors import (
     ClaimTaken,
     CommandInFlight,
     Contended,
     KeyReused,
+    NotOfPlatform,
     OccurredBeforeLast,
     OccurredInFuture,
     UnknownLedger,
@@ -30,6 +32,7 @@ from store.loader import Past
 from tests.conftest import Database, LeftIn
 from tests.store.handling import (
     NOON,
+    WHO,
     Process,
     RoleExists,
     command,
@@ -457,3 +460,11 @@ async def test_a_ledger_taken_back_by_a_restore_is_read_afresh(process: Process,
         superuser.execute("DELETE FROM ledger.events WHERE tenant_id = %s AND position > 1", (tenant,))
     done = await process.handler.handle(command(tenant), count_up(role_id))
     assert (done.position, done.result) == (2, 2)
+
+
+async def test_the_platforms_ledger_takes_no_roles(process: Process) -> None:
+    def create(view: View) -> Decided:
+        return Decided((Fact(view.new_id(), RoleCreated("clerk", "Clerk", ())),))
+
+    with pytest.raises(NotOfPlatform):
+        await process.handler.handle(Command(PLATFORM, "role.create", WHO), create)
