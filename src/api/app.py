@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
+import psycopg
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from psycopg import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,7 +39,7 @@ from store.notifications.listening import Notifications
 from store.notifications.sending import look_everywhere
 
 SYSTEM_CONNECTIONS = 4
-EXPECTED = (Problem, Refusal, Unreadable, RequestValidationError, HTTPException, LedgerBusy, LedgerUnavailable, OperationalError)
+EXPECTED = (Problem, Refusal, Unreadable, RequestValidationError, HTTPException, LedgerBusy, LedgerUnavailable, psycopg.Error)
 """Errors that have a problem document of their own; all others are 500, without internals."""
 
 logger = logging.getLogger(__name__)
@@ -85,6 +85,7 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
                 metrics=metrics,
                 doctor=doctor,
                 process=process,
+                database_trouble=addresses.embedded.trouble if addresses.embedded is not None else None,
             )
 
 

@@ -19,6 +19,7 @@ from api import answers
 from api.strict_json import Unreadable, child
 from domain import access
 from domain.facts import FieldError, Invalid, Json, NotFound, PermissionDenied, Refusal, RuleViolation
+from runtime import connecting
 from store import errors as store_errors
 
 MEDIA_TYPE = "application/problem+json"
@@ -160,6 +161,8 @@ def from_exception(error: Exception) -> Problem | None:
         case HTTPException():
             return from_http(error)
         case store_errors.LedgerBusy() | store_errors.LedgerUnavailable() | psycopg.OperationalError():
+            return unavailable()
+        case psycopg.Error() if connecting.is_gone(error):
             return unavailable()
         case _:
             return None

@@ -1,5 +1,6 @@
 """What the routes work with: made once for a process, handed to every request."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from api.event_feed import EventFeed
@@ -32,6 +33,8 @@ class Services:
     doctor: Doctor
     process: str
     """What this process is called where processes tell of themselves."""
+    database_trouble: Callable[[], str] | None = None
+    """Says why our own server does not serve; None: it is not ours."""
 
     def release(self) -> None:
         """Let everybody who waits for something go: the process is about to stop."""

@@ -24,7 +24,6 @@ class State(StrEnum):
     ready = "ready"
     waiting = "waiting"
     leased = "leased"
-    held = "held"
 
 
 @app.command(name="list")

@@ -8,12 +8,14 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime.parent import VARIABLE
 
 if TYPE_CHECKING:
     from runtime.addresses import Addresses
+    from runtime.postgres import EmbeddedServer
 
 log = logging.getLogger(__name__)
 
@@ -69,14 +71,36 @@ class Supervised:
 
 def up() -> None:
     """Run everything: the database (where none is named), migrations, seeding, the API, the projector and a worker."""
+    from api.server import bind
     from runtime.addresses import resolve
     from runtime.log import configure_logging
     from runtime.settings import load_settings
 
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
+    if settings.port:
+        bind(settings.host, settings.port).close()  # where it is taken, nothing is begun
     with resolve(settings) as addresses:
         asyncio.run(_serve(addresses))
+
+
+async def keep(server: "EmbeddedServer", stopping: asyncio.Event) -> None:
+    """The database is kept running like the other processes. Its keeper starts it again; this is for when that one is gone."""
+    from runtime.errors import OperatorError
+
+    pause = FIRST_PAUSE
+    while not stopping.is_set():
+        if await asyncio.to_thread(server.is_kept):
+            pause = FIRST_PAUSE
+        else:
+            log.error("The database ended; it is started again", extra={"action": "restart"})
+            try:
+                await asyncio.to_thread(server.revive)
+            except OperatorError as error:
+                pause = min(pause * 2, LONGEST_PAUSE)
+                log.error("The database: %s Another try in %.1f s", error, pause, extra={"action": "restart"})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), pause)
 
 
 async def _serve(addresses: "Addresses") -> None:
@@ -90,6 +114,8 @@ async def _serve(addresses: "Addresses") -> None:
     await prepare(addresses)
     supervised = [Supervised(name, arguments, stopping) for name, arguments in PROCESSES]
     tasks = [supervise(f"process {one.name}", one.run, until=stopping) for one in supervised]
+    if addresses.embedded is not None:
+        tasks.append(supervise("database", partial(keep, addresses.embedded, stopping), until=stopping))
     await stopping.wait()
     await asyncio.gather(*(one.stop() for one in supervised))
     await asyncio.gather(*tasks)

@@ -1,5 +1,6 @@
 """A timer is due: what it ends, and what moves on from it."""
 
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -11,14 +12,12 @@ from engine.work import TIMEOUT
 
 
 class DueTimer(Protocol):
-    """A timer as it was found: `store.due.DueTimer`, for one. `between_attempts`: nobody had the visit's job then."""
+    """A timer as it was found: `domain.facts.Timer`, for one."""
 
     @property
     def id(self) -> UUID: ...
     @property
-    def moved(self) -> int: ...
-    @property
-    def between_attempts(self) -> bool: ...
+    def due_at(self) -> datetime: ...
     @property
     def kind(self) -> str: ...
     @property
@@ -41,11 +40,11 @@ def expire(view: View, engine: Engine, timer: DueTimer) -> Decided:
         raise UnknownTimer(timer.kind)
     state = view.read(EXECUTION, timer.execution_id)
     activation = state.activations.get(timer.activation_id)
-    if activation is None:
+    if activation is None or state.status == "paused":
         return Decided(dropped_timers=(timer.id,), result={"execution": None})
-    if state.status == "paused" or activation.moved != timer.moved:
-        return Decided(result={"execution": None})  # it was found before a pause held or moved it
+    if activation.timeout_at != timer.due_at:
+        return Decided(result={"execution": None})  # the row that bears its id now is another one
     run = take_up(view, engine, timer.execution_id, state)
-    run.time_out(activation.id, activation.retries if timer.between_attempts and activation.retries else activation.attempt)
+    run.time_out(activation.id)
     run.advance()
     return run.decided({"execution": answer(run)})

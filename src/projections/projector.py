@@ -29,6 +29,7 @@ from projections.slots import Slots, slot_of
 from projections.wanted import Wanted
 from runtime import plans
 from runtime.clock import Clock, SystemClock
+from runtime.connecting import is_gone
 from runtime.errors import OperatorError
 from runtime.failpoints import failpoint
 from runtime.pools import Connection, connect
@@ -259,6 +260,8 @@ class Flusher:
                 raise  # the database, not the events
             await self._split(batches, error)
         except Exception as error:
+            if is_gone(error):
+                raise OperationalError(str(error)) from error  # the connection, not the events
             await self._split(batches, error)
         else:
             self.reached |= {batch.tenant_id: batch.records[-1].position for batch in batches}

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from runtime import postgres
 from runtime.errors import OperatorError
-from runtime.postgres import EmbeddedServer, embedded
+from runtime.postgres import EmbeddedServer
 from runtime.settings import Settings
 
 
@@ -19,6 +20,13 @@ class Addresses:
     _system: str | None
     _api: str | None
     _listen: str | None
+    embedded: EmbeddedServer | None = None
+    """Our own server, where it is one."""
+
+    @property
+    def has_owner(self) -> bool:
+        """Whether this process may migrate."""
+        return self._owner is not None
 
     @property
     def owner(self) -> str:
@@ -45,7 +53,7 @@ class Addresses:
 def resolve(settings: Settings) -> Iterator[Addresses]:
     """The addresses to use. Where no server is named, the embedded one runs for as long as this is open."""
     if settings.is_embedded:
-        with embedded(settings.data_dir / "postgres", bin_directory=settings.postgres_bin) as server:
+        with postgres.embedded(settings.data_dir / "postgres", bin_directory=settings.postgres_bin) as server:
             yield embedded_addresses(server)
     else:
         yield Addresses(
@@ -58,7 +66,7 @@ def resolve(settings: Settings) -> Iterator[Addresses]:
 
 def embedded_addresses(server: EmbeddedServer) -> Addresses:
     system = server.url("gesta_system")
-    return Addresses(server.url("gesta_owner"), system, server.url("gesta_api"), system)
+    return Addresses(server.url("gesta_owner"), system, server.url("gesta_api"), system, server)
 
 
 def _reveal(secret: SecretStr | None) -> str | None:

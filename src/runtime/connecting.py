@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection, sql
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import DuplicatePreparedStatement
 from psycopg.rows import TupleRow
 from psycopg_pool import PoolTimeout
@@ -40,6 +41,7 @@ PROBE_NAME = "SELECT name FROM pg_prepared_statements WHERE statement = %s AND s
 GONE = ("08", "57P0", "25006", "26000", "42P05")
 """How SQLSTATEs begin that say: of no use any more. The connection failed, the server ends, it may not write (a failover), or a
 pooler has lost or mixed up prepared statements."""
+UNABLE = ("53", "57014", "57P03", "58")
 
 _losses = 0
 _born: WeakKeyDictionary[AsyncConnection[Any], int] = WeakKeyDictionary()
@@ -49,6 +51,13 @@ _born: WeakKeyDictionary[AsyncConnection[Any], int] = WeakKeyDictionary()
 def parameters(name: str) -> dict[str, Any]:
     """Connection parameters beside the address. `name`: what pg_stat_activity shows."""
     return {"application_name": name, "connect_timeout": CONNECT_SECONDS, **KEEPALIVES}
+
+
+def words(error: Exception, url: str) -> str:
+    """What is wrong with an address, in a line, without the password in it."""
+    text = " ".join(str(error).split())
+    password = conninfo_to_dict(url).get("password")
+    return text.replace(str(password), "…") if password else text
 
 
 async def open_connection(url: str, *, name: str) -> AsyncConnection[TupleRow]:
@@ -104,6 +113,12 @@ def is_suspect(connection: AsyncConnection[Any]) -> bool:
     return _born.get(connection, _losses) < _losses
 
 
+def is_unable(error: BaseException) -> bool:
+    """Whether an error says that the server can do nothing of the kind for now, whatever was asked: a full disk, no memory, its
+    own failure, a time limit. It may be able to in a while; the connection is as good as any."""
+    return isinstance(error, psycopg.Error) and error.sqlstate is not None and error.sqlstate.startswith(UNABLE)
+
+
 def is_gone(error: BaseException) -> bool:
     """Whether an error says that the connection it happened on is gone, or of no use any more: another one may do."""
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
@@ -115,7 +130,7 @@ def is_gone(error: BaseException) -> bool:
 
 async def ask_for_life(connection: AsyncConnection[Any], statement: LiteralString = "") -> None:
     """Have a connection, in autocommit, say something soon. Raises OperationalError for one that does not, which is cut then."""
-    limit = asyncio.get_running_loop().call_later(ANSWER_SECONDS, cut, connection)
+    limit = asyncio.get_running_loop().call_later(ANSWER_SECONDS, cut_silent, connection)
     try:
         await connection.execute(statement)
     finally:
@@ -125,8 +140,15 @@ async def ask_for_life(connection: AsyncConnection[Any], statement: LiteralStrin
 def cut(connection: AsyncConnection[Any]) -> None:
     """End a connection that does not answer, from this side: whoever waits on it gets OperationalError at once.
 
-    Cancelling who waits does not do: psycopg would then wait for the server to confirm that, without end.
+    Cancelling who waits does not do: psycopg would then wait for the server to confirm that, without end. That it took too long
+    says nothing of other connections.
     """
+    _born.pop(connection, None)
+    cut_silent(connection)
+
+
+def cut_silent(connection: AsyncConnection[Any]) -> None:
+    """The same for one that gave no sign of life when it was asked for one: a loss, and others are suspect."""
     if connection.closed:
         return
     with socket.socket(fileno=os.dup(connection.fileno())) as same:

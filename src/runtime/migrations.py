@@ -115,7 +115,7 @@ def owner_connection(url: str) -> Iterator[Connection[TupleRow]]:
     try:
         connection = Connection.connect(url, autocommit=True, **connecting.parameters("gesta db"))
     except OperationalError as error:
-        raise OperatorError(f"No connection to the database: {' '.join(str(error).split())}") from error
+        raise OperatorError(f"No connection to the database: {connecting.words(error, url)}") from error
     with connection:
         refuse_old_server(connection)
         if is_pooled(connection):

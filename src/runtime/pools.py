@@ -140,7 +140,7 @@ async def connect(url: str, *, name: str) -> AsyncIterator[Connection]:
     try:
         connection = await connecting.open_connection(url, name=name)
     except OperationalError as error:
-        raise OperatorError(f"No connection to the database: {' '.join(str(error).split())}") from error
+        raise OperatorError(f"No connection to the database: {connecting.words(error, url)}") from error
     async with connection:
         try:
             yield connection

@@ -13,11 +13,23 @@ from runtime.errors import OperatorError
 PREFIX = "GESTA_"
 
 
+ENCODE = "in a URL, write @ in a password as %40, / as %2F, : as %3A and % as %25"
+
+
 def _parsable(url: SecretStr) -> SecretStr:
+    """Its errors cite nothing: a part of the password may stand anywhere in an address that is not read as it was meant."""
+    text = url.get_secret_value()
     try:
-        conninfo_to_dict(url.get_secret_value())
+        parts = conninfo_to_dict(text)
     except ProgrammingError:
-        raise ValueError("is no connection string that PostgreSQL's client library can read") from None  # may hold a password
+        hint = f"; {ENCODE}" if "://" in text else ""
+        raise ValueError(f"is no connection string that PostgreSQL's client library can read{hint}") from None
+    ports = str(parts.get("port") or "").split(",")
+    if "://" in text and (
+        any("@" in str(parts.get(name) or "") for name in ("host", "dbname", "port"))
+        or not all(port.isdigit() or not port for port in ports)
+    ):
+        raise ValueError(f"is read otherwise than it is meant: {ENCODE}")
     return url
 
 
@@ -58,13 +70,19 @@ class Settings(BaseSettings):
 
     @property
     def base_url(self) -> str:
-        return (self.url or f"http://{self.host}:{self.port}").rstrip("/")
+        return (self.url or f"http://{_reachable(self.host)}:{self.port}").rstrip("/")
 
     @property
     def is_embedded(self) -> bool:
         """Whether no server is named: then we run our own."""
         named = (self.database_url, self.api_database_url, self.system_database_url, self.listen_database_url)
         return not any(named)
+
+
+def _reachable(host: str) -> str:
+    """A host to call, as a URL has it, for one to listen on: "every address" is none that can be called."""
+    called = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"[{called}]" if ":" in called else called
 
 
 def load_settings() -> Settings:

@@ -18,6 +18,7 @@ from uuid import UUID
 import psycopg
 from psycopg.errors import LockNotAvailable
 
+from runtime import connecting
 from runtime.failpoints import failpoint
 from runtime.supervision import stop, supervise
 from store.append import Entry, Outcome, read_outcomes, send_append
@@ -192,6 +193,8 @@ class Writer:
                 wait_for_lock = None if no_wait else self.limits.lock_timeout
                 return await _send_once(await link.open(), batches, wait_for_lock)
             except psycopg.Error as error:
+                if connecting.is_unable(error):
+                    raise LedgerUnavailable(" ".join(str(error).split())) from error
                 if not await link.lost(error):
                     raise
                 pause = RECONNECT_PAUSES[min(attempt, len(RECONNECT_PAUSES) - 1)]

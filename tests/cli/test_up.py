@@ -1,5 +1,6 @@
 """``gesta up`` keeps its processes alive, ends with all of them, and comes back after every death. On an embedded server."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -145,13 +146,84 @@ def test_after_all_of_it_was_killed_at_once_it_starts_again(platform: Platform) 
     platform.until(platform.gone, "an end of every process")
 
 
-def test_a_port_that_is_taken_does_not_take_the_database_down(platform: Platform) -> None:
+def test_a_second_one_on_a_taken_port_ends_with_one_line_and_begins_nothing(platform: Platform) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", platform.port))
         taken.listen()
         up = platform.start()
-        platform.until(lambda: "Cannot listen on" in platform.log.read_text(), "a word about the port")
-        assert up.poll() is None
-    platform.until(platform.complete, "a platform that is ready once the port is free")
+        assert up.wait(DEADLINE) == 1
+    (line,) = platform.log.read_text().splitlines()
+    assert line == f"gesta: Cannot listen on 127.0.0.1:{platform.port}: Address already in use. Set GESTA_HOST or GESTA_PORT."
+    assert not (platform.directory / ".gesta").exists()
+
+
+def postmaster(platform: Platform) -> int:
+    return int((platform.directory / ".gesta/postgres/data/postmaster.pid").read_text().splitlines()[0])
+
+
+def keeper(platform: Platform) -> int:
+    return next(pid for pid, line in processes(Path("/")).items() if len(line) > 4 and _keeps(line, platform.directory))
+
+
+def _keeps(line: list[str], directory: Path) -> bool:
+    return line[3].endswith("keeper.py") and str(directory) in line[4]
+
+
+@pytest.mark.parametrize("way", ["immediate shutdown", "fast shutdown", "killed", "killed with its keeper"])
+def test_the_database_is_kept_running_like_the_other_processes(platform: Platform, way: str) -> None:
+    up = platform.start()
+    platform.until(platform.complete, "a platform that is ready")
+    before = postmaster(platform)
+    if way == "killed with its keeper":
+        os.kill(keeper(platform), signal.SIGKILL)
+    number = {"immediate shutdown": signal.SIGQUIT, "fast shutdown": signal.SIGINT}.get(way, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(before, number)
+
+    def is_back() -> bool:
+        with contextlib.suppress(FileNotFoundError, IndexError, ValueError):
+            return postmaster(platform) != before and platform.complete()
+        return False
+
+    platform.until(is_back, "another server, and a platform that is ready again")
+    up.terminate()
+    assert up.wait(DEADLINE) == 0
+    platform.until(platform.gone, "an end of every process")
+
+
+@pytest.fixture
+def small_disk(platform: Platform) -> Iterator[Path]:
+    """The data directory on a disk of its own that is soon full."""
+    directory = platform.directory / ".gesta"
+    directory.mkdir(mode=0o700)
+    command = ["mount", "-t", "tmpfs", "-o", "size=320m,mode=700", "tmpfs", str(directory)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("only root can mount a small disk")
+    try:
+        yield directory
+    finally:
+        for pid in processes(platform.directory):
+            os.kill(pid, signal.SIGKILL)
+        platform.until(platform.gone, "an end of every process")
+        subprocess.run(["umount", str(directory)], check=True)
+
+
+def test_after_a_full_disk_space_that_comes_back_is_enough(platform: Platform, small_disk: Path) -> None:
+    up = platform.start()
+    platform.until(platform.complete, "a platform that is ready")
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"\0" * 65536)
+    os.kill(postmaster(platform), signal.SIGKILL)
+
+    def says_why() -> bool:
+        answer = httpx2.get(f"http://127.0.0.1:{platform.port}/readyz", timeout=10)
+        return answer.status_code == 503 and answer.json()["database"].endswith(": the disk is full")
+
+    platform.until(says_why, "a word about the disk")
+    assert up.poll() is None
+    filler.unlink()
+    platform.until(platform.complete, "a platform that is ready again")
     up.terminate()
     assert up.wait(DEADLINE) == 0

@@ -34,6 +34,13 @@ async def test_a_server_out_of_reach_is_one_line_at_once() -> None:
     assert "\n" not in str(caught.value)
 
 
+async def test_a_password_is_not_in_the_error_whatever_else_is() -> None:
+    with pytest.raises(OperatorError, match="No connection to the database: ") as caught:
+        async with connect("host=no-such-secret-host user=x password=secret dbname=y", name="test"):
+            pytest.fail("opened")
+    assert "secret" not in str(caught.value)
+
+
 async def test_the_tenant_is_gone_after_its_transaction(database: Database) -> None:
     tenant = "018f0000-0000-7000-8000-000000000001"
     async with connect(database.api_url, name="test") as connection:

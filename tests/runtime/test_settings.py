@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -39,6 +40,9 @@ def test_empty_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GESTA_LOG_LEVEL", "LOUD"),
         ("DATABASE_URL", "postgresql://u:secret word@host/db"),
         ("GESTA_API_DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "postgresql://u:my@secret@host/db"),
+        ("DATABASE_URL", "postgresql://u:secret/word@host/db"),
+        ("DATABASE_URL", "postgresql://u:secret%word@host/db"),
     ],
 )
 def test_a_mistake_names_its_variable_and_keeps_secrets(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
@@ -62,3 +66,26 @@ def test_named_servers_are_used_and_a_missing_one_is_asked_for(monkeypatch: pyte
             _ = addresses.api
         with pytest.raises(OperatorError, match=r"^DATABASE_URL is not set: .* gesta_owner"):
             _ = addresses.owner
+
+
+@pytest.mark.parametrize("password", ["my@secret", "secret/word", "secret%word"])
+def test_a_password_that_is_not_encoded_is_explained(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{password}@host/db")
+    with pytest.raises(OperatorError, match="write @ in a password as %40"):
+        load_settings()
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{quote(password, safe='')}@host/db")
+    assert load_settings().database_url is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("::1", "http://[::1]:8080"),
+        ("::", "http://[::1]:8080"),
+        ("0.0.0.0", "http://127.0.0.1:8080"),
+        ("a.example", "http://a.example:8080"),
+    ],
+)
+def test_a_client_finds_the_api_on_whatever_it_listens(monkeypatch: pytest.MonkeyPatch, host: str, url: str) -> None:
+    monkeypatch.setenv("GESTA_HOST", host)
+    assert load_settings().base_url == url

@@ -100,10 +100,10 @@ class Proxy:
                 await _close(writer)
 
     async def aclose(self) -> None:
-        ways = list(self._ways)
-        for way in ways:
-            way.task.cancel()
-        await asyncio.gather(*(way.task for way in ways), return_exceptions=True)
+        while ways := list(self._ways):
+            for way in ways:
+                way.task.cancel()
+            await asyncio.gather(*(way.task for way in ways), return_exceptions=True)
 
     async def _connect(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_unix_connection(self.behind)
@@ -173,6 +173,7 @@ async def proxied_tcp(url: str) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         server.close()
+        await asyncio.sleep(0.05)  # who was let in at the last moment has begun by then
         await proxy.aclose()
 
 
@@ -182,6 +183,6 @@ def _socket_of(url: str) -> str:
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
+    writer.transport.abort()  # what was not sent yet is lost
     with suppress(OSError):
         await writer.wait_closed()

@@ -1,5 +1,6 @@
 """Is this process alive, can it serve, what has it counted. Nobody needs a key for these."""
 
+import asyncio
 from dataclasses import asdict
 from typing import Any
 
@@ -41,7 +42,10 @@ async def readyz(request: Request) -> Response:
     try:
         found = await services.doctor.health()
     except OUT_OF_REACH as error:
-        return answers.answer({"status": "unavailable", "database": type(error).__name__}, 503)
+        words = type(error).__name__
+        if services.database_trouble is not None:
+            words = f"{words}: {await asyncio.to_thread(services.database_trouble)}"
+        return answers.answer({"status": "unavailable", "database": words}, 503)
     if not found.is_migrated:
         return answers.answer({"status": "unavailable", "database": "ok", "migrations": "not those of this version"}, 503)
     own = [{"process": "this", "task": one.task, "error": one.error, "failures": one.failures} for one in failing()]

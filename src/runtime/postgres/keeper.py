@@ -1,7 +1,7 @@
 """The keeper: runs one embedded PostgreSQL for as long as anybody uses it.
 
 ``python keeper.py ORDERS`` with ORDERS as JSON (see ``Orders``). It detaches, makes the data directory if there is none,
-starts the server, starts it again if it was killed, and stops it when the *in-use* lock falls free: that is when the last
+starts the server, starts it again whenever it ended, and stops it when the *in-use* lock falls free: that is when the last
 user has ended, by whatever death. If the keeper itself is killed, the kernel stops the server (see demotion.py).
 
 Executed by path, so standard library only: it is up in some ten milliseconds.
@@ -22,7 +22,8 @@ from pathlib import Path
 
 DEMOTION = str(Path(__file__).with_name("demotion.py"))
 PATIENCE = 15.0  # seconds in which a killed predecessor's processes must have let go of the data directory
-MAX_RESTARTS = 20  # deaths by signal that one keeper makes good
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before a server that ended is started again; doubled each time
+HEALTHY_AFTER = 30.0  # seconds of life after which the pause begins anew
 STILL_HELD = ("still in use", "already exists")
 
 
@@ -43,6 +44,7 @@ class Keeper:
         self.data = self.home / "data"
         self.log = open(self.home / "server.log", "ab", buffering=0)  # noqa: SIM115  open as long as we live
         self.unused = threading.Event()
+        self.was_ready = False
         self.server: subprocess.Popen[bytes] | None = None
         self.identity = self.choose_identity()
 
@@ -77,27 +79,40 @@ class Keeper:
         return code
 
     def run(self) -> int:
-        """Keep the server until it is unused or cannot be kept. Returns its exit code, 0 where all is well."""
+        """Keep the server until it is unused. Once it was ready it is started again whatever it ended of, a full disk among it:
+        space that comes back is enough. Before that, what keeps it from starting is for the starter to hear: its exit code."""
         if not self.data.exists() and (code := self.initialise()) != 0:
             return code
         threading.Thread(target=self.stop_when_unused, daemon=True).start()
-        restarts, give_up = 0, time.monotonic() + PATIENCE
+        pause, give_up = FIRST_PAUSE, time.monotonic() + PATIENCE
         while not self.unused.is_set():
-            mark = self.log.seek(0, os.SEEK_END)
+            mark, begun = self.log.seek(0, os.SEEK_END), time.monotonic()
             code = self.run_once()
-            if code == 0:
+            if self.unused.is_set():
                 break
-            if code < 0 and restarts < MAX_RESTARTS:
-                restarts, give_up = restarts + 1, time.monotonic() + PATIENCE
-            elif not self.said_since(mark, STILL_HELD) or time.monotonic() > give_up:
+            if not self.was_ready and code >= 0 and not (self.said_since(mark, STILL_HELD) and time.monotonic() < give_up):
                 return code
-            self.unused.wait(0.1)
+            if time.monotonic() - begun > HEALTHY_AFTER:
+                pause = FIRST_PAUSE
+            self.unused.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
         return 0
 
     def run_once(self) -> int:
         command = self.demoted(self.identity, *self.orders.postgres, "-D", str(self.data))
         self.server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        while not self.was_ready:
+            try:
+                return self.server.wait(0.1)
+            except subprocess.TimeoutExpired:
+                self.was_ready = self.says_ready()
         return self.server.wait()
+
+    def says_ready(self) -> bool:
+        try:
+            return (self.data / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"
+        except (OSError, IndexError):
+            return False
 
     def stop_when_unused(self) -> None:
         # Held until this process has ended, so that the next user finds either a running server or none.

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -18,7 +18,7 @@ import psycopg
 from runtime.errors import OperatorError
 from runtime.postgres.binaries import Binaries, find_binaries
 from runtime.postgres.bootstrap import DATABASE, bootstrap
-from runtime.postgres.diagnosis import diagnose
+from runtime.postgres.diagnosis import diagnose, trouble
 from runtime.postgres.places import (
     Home,
     Running,
@@ -32,6 +32,7 @@ from runtime.postgres.places import (
 
 KEEPER = str(Path(__file__).with_name("keeper.py"))
 START_SECONDS = 300.0  # recovery after a crash may have gigabytes to read
+DOWN_SECONDS = 20.0  # without a server process, while its keeper goes on trying
 STOP_SECONDS = 30.0
 LEAST_FREE_BYTES = 256 * 1024 * 1024  # a new data directory with its first WAL segments takes a quarter of this
 LARGEST_LOG_BYTES = 16 * 1024 * 1024
@@ -61,9 +62,28 @@ class EmbeddedServer:
     socket_directory: Path
     binaries: Binaries
     _in_use: int = field(repr=False)
+    _parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _durable: bool = field(default=True, repr=False)
 
     def url(self, role: str = "gesta_owner", dbname: str = DATABASE) -> str:
         return socket_url(self.socket_directory, role, dbname)
+
+    def trouble(self) -> str:
+        """Why it does not serve now, in words for everybody to see."""
+        return trouble(self.home)
+
+    def is_kept(self) -> bool:
+        """Whether a keeper sees to it that it runs, or somebody is about to have one do so."""
+        with suppress(OperatorError), locked(self.home.path / "launch.lock", fcntl.LOCK_EX, seconds=0):
+            return _keeper_lives(self.home)
+        return True
+
+    def revive(self) -> None:
+        """Start it again where its keeper is gone as well. Raises OperatorError with what is in the way."""
+        try:
+            _running(self.home, self.binaries, self._parameters, durable=self._durable)
+        except OSError as error:
+            raise OperatorError(f"GESTA_DATA_DIR cannot be used: {error}") from error
 
     def close(self) -> None:
         """Let go. The last to do so waits until the server has shut down."""
@@ -123,7 +143,7 @@ def join_or_start(
             raise
     except OSError as error:
         raise OperatorError(f"GESTA_DATA_DIR cannot be used: {error}") from error
-    return EmbeddedServer(place, running.socket_directory, binaries, in_use)
+    return EmbeddedServer(place, running.socket_directory, binaries, in_use, settings, durable)
 
 
 def _running(home: Home, binaries: Binaries, parameters: Mapping[str, str], *, durable: bool) -> Running:
@@ -152,7 +172,12 @@ def _refuse_other_version(home: Home, binaries: Binaries) -> None:
 def _join(home: Home) -> Running | None:
     """The server once it is ready; None when there is none and nobody is about to start one. Only under the launch lock."""
     deadline = time.monotonic() + START_SECONDS
+    last_seen = time.monotonic()
     while (running := running_server(home)) is not None or _keeper_lives(home):
+        if running is not None:
+            last_seen = time.monotonic()
+        elif time.monotonic() - last_seen > DOWN_SECONDS:
+            raise OperatorError(f"The PostgreSQL of {home.data} is down: {trouble(home)}. See {home.log}.")
         if running is not None and running.ready and _answers(running):
             return running
         if time.monotonic() > deadline:

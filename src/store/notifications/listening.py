@@ -127,7 +127,7 @@ class Notifications:
 
 async def sign(connection: Connection) -> None:
     """Have the server answer, or end the connection: raises OperationalError."""
-    overdue = asyncio.get_running_loop().call_later(ANSWER_SECONDS, connecting.cut, connection)
+    overdue = asyncio.get_running_loop().call_later(ANSWER_SECONDS, connecting.cut_silent, connection)
     try:
         async with connection.pipeline() as pipeline:
             await pipeline.sync()
