@@ -15,6 +15,7 @@ from engine.schema_weight import DEEPEST, Weights
 FAULTS_LIMIT = 50
 LARGE = 1 << 15  # characters of a schema that is not even weighed here
 EXPLAINED = 4096  # bytes of a value whose every fault is looked for here
+EXPLAINED_ALONE = 16 * EXPLAINED  # the same, where there is nobody to ask
 PLACE_LIMIT = 20_000  # keywords that may look at one value
 PATTERN_LIMIT = 50_000  # states of all patterns that may look at one text
 LEVELS_LIMIT = 1_000
@@ -43,8 +44,9 @@ def faults(schema: Json, value: Json, pointer: str = "", effort: Effort | None =
         if effort.is_light(_units(text, value, size)):
             if _validator(text).is_valid(value):
                 return ()
-            if size <= EXPLAINED or effort.ask is None:
-                return _first_faults(text, value, pointer)
+            alone = effort.ask is None
+            if alone or size <= EXPLAINED:
+                return faults_here(text, value, pointer, every=size <= (EXPLAINED_ALONE if alone else EXPLAINED))
         return _faults_elsewhere(effort, text, value, pointer)
     except TooCostly:
         return (FieldError(pointer, "too_costly", "To hold this against its schema takes more than one command may compute."),)

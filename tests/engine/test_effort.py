@@ -205,6 +205,14 @@ def test_of_a_large_value_with_many_faults_the_first_is_told() -> None:
     assert [(fault.path, fault.code) for fault in found] == [("/input/0", "type")]
 
 
+def test_where_there_is_nobody_to_ask_the_first_fault_of_a_large_value_is_told() -> None:
+    """A model's answer in a worker: 200,000 faults took seven seconds."""
+    found: list[Any] = []
+    assert seconds_of(lambda: found.extend(faults({"items": {"type": "string"}}, [1] * 200_000))) < 2
+    assert [(fault.path, fault.code) for fault in found] == [("/0", "type")]
+    assert len(faults({"items": {"type": "string"}}, [1] * 2_000)) == 50
+
+
 def test_a_definition_is_checked_within_bounds() -> None:
     definition = drawing(
         {"start": "start", "end": "end", "s": ("set", {"values": {f"v{n}": "=input.x + 1" for n in range(3_000)}})},

@@ -76,12 +76,18 @@ async def test_it_takes_properties_of_the_input_that_fit_and_fills_in_the_rest()
 
 @pytest.mark.parametrize(
     "schema",
-    [{"type": "string", "pattern": "^[A-Z]{3}$"}, {"$ref": "#"}, {"type": "number", "exclusiveMinimum": 0}, False],
+    [{"type": "string", "pattern": "^[A-Z]{3}$"}, {"type": "number", "exclusiveMinimum": 0}, False],
 )
 async def test_where_it_finds_no_output_it_says_so_for_good(schema: Any) -> None:
     with pytest.raises(AiError) as caught:
         await output(AiCall(NAME, "Go", output_schema=schema | {"not": {"type": "null"}} if isinstance(schema, dict) else schema))
     assert (caught.value.type, caught.value.retryable) == ("invalid_output", False)
+
+
+async def test_a_schema_of_itself_is_refused_before_anything_is_made_for_it() -> None:
+    with pytest.raises(AiError) as caught:
+        await output(AiCall(NAME, "Go", output_schema={"$ref": "#", "not": {"type": "null"}}))
+    assert (caught.value.type, caught.value.retryable) == ("bad_request", False)
 
 
 async def test_there_is_one_offline_model() -> None:
