@@ -18,6 +18,7 @@ from api.event_feed import EventFeed
 from api.job_desk import JobDesk
 from api.metrics import Metrics
 from api.problems import Problem
+from api.proxies import Proxies
 from api.reads import Reads
 from api.routes import ROUTES
 from api.services import Services
@@ -39,6 +40,8 @@ from store.notifications.listening import Notifications
 from store.notifications.sending import look_everywhere
 
 SYSTEM_CONNECTIONS = 4
+LEDGER_CONNECTIONS = 4
+"""For histories and events, so that who reads much of them keeps nobody from a job."""
 EXPECTED = (Problem, Refusal, Unreadable, RequestValidationError, HTTPException, LedgerBusy, LedgerUnavailable, psycopg.Error)
 """Errors that have a problem document of their own; all others are 500, without internals."""
 
@@ -51,6 +54,7 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
     async with (
         open_pool(addresses.api, name="gesta api", size=pool_size) as reading,
         open_pool(addresses.system, name="gesta api (system)", size=SYSTEM_CONNECTIONS) as system,
+        open_pool(addresses.system, name="gesta api (ledger)", size=LEDGER_CONNECTIONS) as ledger,
         open_pool(addresses.system, name="gesta api (health)", size=health.CONNECTIONS) as own,
         open_waiter(system) as waiter,
     ):
@@ -77,7 +81,7 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
                 engine=Engine(CelEvaluator()),
                 handler=handler,
                 system_pool=system,
-                reads=Reads(reading, waiter),
+                reads=Reads(reading, ledger, waiter),
                 sessions=sessions,
                 waiter=waiter,
                 desk=desk,
@@ -89,7 +93,9 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
             )
 
 
-def create_app(addresses: Addresses, *, pool_size: int = 8, clock: Clock | None = None) -> FastAPI:
+def create_app(
+    addresses: Addresses, *, pool_size: int = 8, clock: Clock | None = None, proxies: Proxies | None = None
+) -> FastAPI:
     """The application. Its lifespan opens the database and closes it; `app.state.services` exists in between."""
     metrics = Metrics()
 
@@ -112,7 +118,7 @@ def create_app(addresses: Addresses, *, pool_size: int = 8, clock: Clock | None 
     openapi.serve(app)
     for error in EXPECTED:
         app.add_exception_handler(error, _answer_problem)
-    app.add_middleware(Edge, metrics=metrics)
+    app.add_middleware(Edge, metrics=metrics, proxies=proxies or Proxies())
     return app
 
 

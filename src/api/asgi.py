@@ -1,4 +1,5 @@
-"""Around every request: an id that the answer repeats, a measurement, and a last net for what nobody caught."""
+"""Around every request: an id that the answer repeats, whom it came from, what every answer tells browsers, a measurement, and a
+last net for what nobody caught."""
 
 import logging
 import time
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import answers, headers, problems
 from api.metrics import Metrics
 from api.problems import Problem
+from api.proxies import Proxies
 
 logger = logging.getLogger(__name__)
 
@@ -17,14 +19,18 @@ INTERNAL = Problem(500, "internal_error", "Something went wrong here. The reques
 CLIENT_LEFT = 499
 """In the metrics alone."""
 NO_ROUTE = "(none)"
+POLICY = "default-src 'none'; frame-ancestors 'none'"
+"""No answer is a page that loads anything or is shown inside another; /docs has a policy of its own."""
+FOR_BROWSERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": POLICY}
 
 
 class Edge:
     """The outermost ASGI layer. Puts `request_id` into the scope."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, proxies: Proxies) -> None:
         self._app = app
         self._metrics = metrics
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -32,13 +38,17 @@ class Edge:
             return
         request_id = headers.request_id(_header(scope, b"x-request-id"))
         scope["request_id"] = request_id
+        self._proxies.put_client(scope)
         status = 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                head = MutableHeaders(scope=message)
+                head["X-Request-Id"] = request_id
+                for name, value in FOR_BROWSERS.items():
+                    head.setdefault(name, value)
             await send(message)
 
         began = time.perf_counter()

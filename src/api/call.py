@@ -260,6 +260,8 @@ class Call:
                 head["ETag"] = answers.etag(part["version"])
             if location is not None:
                 head["Location"] = location.format_map(result)
+            if unstored is not None:
+                head["Cache-Control"] = "no-store"
             if unstored is not None and not done.replayed:
                 result = {**result, **unstored}
         return answers.answer(result, status, head)

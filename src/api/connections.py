@@ -15,6 +15,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 FILES_FOR_OTHERS = 64
 """File descriptors that are kept for connections to the database, logs and the like."""
 
+PLAIN = (
+    b"content-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\n"
+    b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\ncontent-length: %d\r\n"
+)
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -167,7 +172,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Said by the server itself, below the application; not where an answer has begun, of which it would seem a part."""
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete or not cycle.response_started:
-            head = STATUS_LINE[status] + b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(message)
+            head = STATUS_LINE[status] + PLAIN % len(message)
             self.transport.write(head + b"connection: close\r\n\r\n" + message.encode())
         self.transport.close()
 

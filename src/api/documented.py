@@ -11,7 +11,14 @@ from api.shapes.shape import Shape, page, ref
 
 __all__ = ["Calling", "documented", "in_json", "paged"]
 
-ALWAYS = {400: "Malformed", 401: "No valid API key", 403: "Not permitted", 422: "Not acceptable", 503: "Busy or unavailable"}
+ALWAYS = {
+    400: "Malformed",
+    401: "No valid API key",
+    403: "Not permitted",
+    422: "Not acceptable",
+    429: "Too many failed logins",
+    503: "Busy or unavailable",
+}
 COMMANDS = {
     404: "Not found",
     409: "In conflict with the rules or with another command",

@@ -74,7 +74,7 @@ async def _read(call: Call, after: int, topics: Sequence[str] | None) -> tuple[l
         found = await read_ledger(connection, call.tenant_id, after, BATCH, topics, end.position)
         return found, found[-1].position if len(found) == BATCH else end.position
 
-    return await call.services.reads.as_tenant(call.tenant_id, ask)
+    return await call.services.reads.of_ledger(ask)
 
 
 def _message(record: RecordedEvent) -> bytes:

@@ -5,6 +5,7 @@
 What does not exist and what belongs to another tenant is the same problem, word for word.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -83,6 +84,11 @@ def not_found(freshness: Mapping[str, str] | None = None) -> Problem:
 
 def unauthorized(detail: str) -> Problem:
     return Problem(401, "unauthorized", detail, headers={"WWW-Authenticate": 'Bearer realm="gesta"'})
+
+
+def too_many_failed_logins(seconds: float) -> Problem:
+    detail = "Too many requests with keys that are not valid came from this address."
+    return Problem(429, "too_many_failed_logins", detail, headers={"Retry-After": str(math.ceil(seconds))})
 
 
 def from_refusal(refusal: Refusal) -> Problem:

@@ -1,4 +1,6 @@
-"""Questions to the tables, as gesta_api, one tenant a transaction, and how fresh the answer must be.
+"""Questions to the tables, as gesta_api, one tenant a transaction, and how fresh the answer must be; and to the ledger.
+
+The ledger is read as gesta_system: gesta_api sees how far it reaches, and nothing of what is in it.
 
 A read waits, briefly, until the tables have reached the ledger's position at the time of asking, so that everybody reads
 what they wrote. Then it answers and says how far behind it is, if it is.
@@ -110,10 +112,11 @@ class Read:
 
 
 class Reads:
-    """Asks with a pool of connections as gesta_api; holds none while it waits."""
+    """Asks with a pool of connections as gesta_api; holds none while it waits. `ledger`: connections as gesta_system."""
 
-    def __init__(self, pool: Pool, waiter: Waiter) -> None:
+    def __init__(self, pool: Pool, ledger: Pool, waiter: Waiter) -> None:
         self._pool = pool
+        self._ledger = ledger
         self._waiter = waiter
 
     async def ask(self, read: Read, questions: Sequence[Question], reached: int | None = None) -> Answer:
@@ -128,15 +131,9 @@ class Reads:
             answer = await self._once(read.tenant_id, questions, target)
         return Answer(answer.rows, max((answer.freshness, *others), key=lambda one: one.behind))
 
-    async def as_tenant(self, tenant_id: UUID, ask: Callable[[Connection], Awaitable[T]]) -> T:
-        """In a transaction in which only this tenant can be seen: for reading the ledger itself, which is never stale."""
-
-        async def see(connection: Connection) -> T:
-            async with connection.transaction():
-                await connection.execute(SET_TENANT, {"tenant_id": str(tenant_id), "plans": PLANNED_EACH_TIME})
-                return await ask(connection)
-
-        return await self._pool.read(see)
+    async def of_ledger(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
+        """What happened, which is never stale. Each question (`store.reading`) names the ledger that it is about."""
+        return await self._ledger.read(ask)
 
     async def _wait_for(self, read: Read, tenant_id: UUID) -> Freshness:
         """Another ledger's turn: look, and wait where that is asked for."""

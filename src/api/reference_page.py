@@ -46,7 +46,10 @@ START = """SwaggerUIBundle({
 });
 """
 
-POLICY = "default-src 'none'; connect-src 'self'; img-src 'self' data:; script-src 'self'; style-src 'self' 'unsafe-inline'"
+POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' data:; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 """The page can neither load nor send anything elsewhere, whatever its script would like. Swagger UI styles its parts in place."""
 
 A_DAY = {"Cache-Control": "max-age=86400"}

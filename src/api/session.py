@@ -6,25 +6,30 @@ the tenant's ledger what they read is an expectation; the platform's is read whe
 """
 
 import asyncio
+import hashlib
 import hmac
+import ipaddress
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
 from starlette.requests import Request
 
 from api import headers
-from api.problems import Problem, not_found, unauthorized
+from api.problems import Problem, not_found, too_many_failed_logins, unauthorized
 from domain import access
 from domain.access import Caller, Rights
 from domain.api_key import API_KEY, Token, hash_secret, parse_token
 from domain.effort import Effort
 from domain.envelope import PLATFORM
 from domain.facts import Aggregate, NotFound, PermissionDenied
+from runtime.buckets import TokenBucket
 from runtime.clock import Clock
 from runtime.ids import new_id
 from store.errors import UnknownLedger
@@ -32,6 +37,10 @@ from store.handler import Handler
 
 KEEP_SECONDS = 1.0
 MOST_KEPT = 10_000
+
+FAILED_LOGINS_BURST = 100
+FAILED_LOGINS_RATE = 1.0
+"""Of one address: so many at once, and then so many a second. Keys cannot be guessed; this bounds what trying costs."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -86,9 +95,20 @@ class Sessions:
         self._clock = clock
         self._timer = timer
         self._kept: dict[_Asked, tuple[float, asyncio.Task[_Proven]]] = {}
+        self._logins = FailedLogins(clock)
 
     async def authenticate(self, request: Request) -> Session:
-        """Raises Problem (401, 403, 404), or a domain refusal where the key's user has no place in the tenant."""
+        """Raises Problem (401, 403, 404, 429), or a domain refusal where the key's user has no place in the tenant."""
+        self._logins.check(request)
+        try:
+            session = await self._authenticate(request)
+        except FailedLogin as failed:
+            self._logins.failed(request, failed.why)
+            raise
+        self._logins.succeeded(request)
+        return session
+
+    async def _authenticate(self, request: Request) -> Session:
         token = _token(request)
         asked = _Asked(
             token.tenant_id,
@@ -99,13 +119,13 @@ class Sessions:
         try:
             proven = await asyncio.shield(self._loading(asked))
         except UnknownLedger:
-            raise _refused(token, "unknown ledger") from None
+            raise FailedLogin("unknown ledger") from None
         if not hmac.compare_digest(proven.secret_hash, hash_secret(token.secret)):
-            raise _refused(token, "wrong secret")
+            raise FailedLogin("wrong secret")
         if isinstance(proven.session, Exception):
             raise proven.session.with_traceback(None)
         if proven.session.caller.expired(proven.session.expires_at, self._clock.now()):
-            raise _key_not_valid(token.key_id)
+            raise FailedLogin(NOT_VALID)
         return proven.session
 
     async def authenticate_anew(self, request: Request) -> Session:
@@ -173,7 +193,7 @@ class Sessions:
             caller = Caller(asked.key_id, asked.home == PLATFORM, asked.on_behalf_of)
             rights, platform_streams = await self._rights(tenant_id, caller)
         except access.KeyNotValid:
-            return _Proven(key.secret_hash, _key_not_valid(asked.key_id))
+            return _Proven(key.secret_hash, FailedLogin(NOT_VALID))
         except (Problem, NotFound, PermissionDenied) as refused:
             return _Proven(key.secret_hash, refused)
         if key.on_behalf_of is not None:
@@ -206,6 +226,52 @@ class Sessions:
                 loaded.streams[missing.stream_id] = await self._handler.read(
                     missing.tenant_id, missing.aggregate, missing.stream_id
                 )
+
+
+NOT_VALID = "unknown, revoked or expired"
+
+
+class FailedLogin(Problem):
+    """What was presented is no valid key. `why` is for the log alone."""
+
+    def __init__(self, why: str) -> None:
+        told = unauthorized("The API key is not valid.")
+        super().__init__(told.status, told.code, told.detail, headers=told.headers)
+        self.why = why
+
+
+class FailedLogins:
+    """How often an address may present what is no valid key. Where that is used up, only what has been valid here before is
+    looked at: so those who share the address with whoever tries go on."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._bucket: TokenBucket[str] = TokenBucket(clock, rate=FAILED_LOGINS_RATE, burst=FAILED_LOGINS_BURST)
+        self._valid_before: OrderedDict[bytes, None] = OrderedDict()
+        """Hashes of what was presented."""
+
+    def check(self, request: Request) -> None:
+        """Raises Problem (429)."""
+        wait = self._bucket.wait(_whence(request))
+        if wait > 0 and (presented := _presented(request)) is not None and presented not in self._valid_before:
+            raise too_many_failed_logins(wait)
+
+    def succeeded(self, request: Request) -> None:
+        presented = _presented(request)
+        assert presented is not None
+        self._valid_before[presented] = None
+        self._valid_before.move_to_end(presented)
+        if len(self._valid_before) > MOST_KEPT:
+            self._valid_before.popitem(last=False)
+
+    def failed(self, request: Request, why: str) -> None:
+        """Who presents nothing at all has tried nothing."""
+        if _presented(request) is None:
+            return
+        self._bucket.take(_whence(request))
+        token = _parsed(request.headers["authorization"])
+        who = {"key_id": None if token is None else token.key_id, "ip": None if request.client is None else request.client.host}
+        extra = {"action": "login_failed", **who, "request_id": request.scope["request_id"]}
+        logger.warning("API key refused: %s", why, extra=extra)
 
 
 class _Missing(Exception):
@@ -270,27 +336,39 @@ def _token(request: Request) -> Token:
     given = headers.once(request, "Authorization")
     if given is None:
         raise unauthorized("This needs an API key: Authorization: Bearer gk_…")
-    scheme, _, text = given.partition(" ")
-    token = parse_token(text.strip()) if scheme.lower() == "bearer" else None
+    token = _parsed(given)
     if token is None:
-        logger.warning("Authorization that is no API key", extra={"action": "login_failed"})
-        raise unauthorized("The API key is not valid.")
+        raise FailedLogin("no API key")
     return token
 
 
-def _refused(token: Token, why: str) -> Problem:
-    logger.warning("API key refused: %s", why, extra={"action": "login_failed", "key_id": token.key_id})
-    return unauthorized("The API key is not valid.")
+def _parsed(authorization: str) -> Token | None:
+    scheme, _, text = authorization.partition(" ")
+    return parse_token(text.strip()) if scheme.lower() == "bearer" else None
+
+
+def _presented(request: Request) -> bytes | None:
+    given = request.headers.get("authorization")
+    return None if given is None else hashlib.sha256(given.encode()).digest()
+
+
+def _whence(request: Request) -> str:
+    return "" if request.client is None else _network(request.client.host)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _network(host: str) -> str:
+    """Whom an address belongs to: of IPv6 everybody has as many as they like, in a network of their own."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    return host if address.version == 4 else str(ipaddress.ip_network((int(address), 64), strict=False))
 
 
 def _tenant_of(task: "asyncio.Task[_Proven]") -> UUID | None:
     session = None if task.cancelled() or task.exception() is not None else task.result().session
     return session.tenant_id if isinstance(session, Session) else None
-
-
-def _key_not_valid(key_id: UUID) -> Problem:
-    logger.warning("API key refused: unknown, revoked or expired", extra={"action": "login_failed", "key_id": key_id})
-    return unauthorized("The API key is not valid.")
 
 
 def _uuid(text: str) -> UUID | None:

@@ -15,12 +15,14 @@ def api() -> None:
         import uvloop
 
         from api.app import create_app
+        from api.proxies import Proxies
         from api.server import bind, serve
         from runtime.pools import check_logins
 
         async def checked() -> None:
             await check_logins(addresses.system, addresses.api, listen=addresses.listen)
-            await serve(create_app(addresses, pool_size=settings.pool_size), sockets)
+            proxies = Proxies(settings.trusted_proxies, settings.proxy_header)
+            await serve(create_app(addresses, pool_size=settings.pool_size, proxies=proxies), sockets)
 
         sockets = [bind(settings.host, settings.port)]
         uvloop.run(checked())

@@ -1,12 +1,13 @@
 """What the environment says. Every process reads it once, here, and nowhere else."""
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runtime.errors import OperatorError
 
@@ -36,6 +37,22 @@ def _parsable(url: SecretStr) -> SecretStr:
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_parsable)]
 
 
+def _networks(text: object) -> object:
+    """From a list with commas. Raises ValueError naming what is no address or network."""
+    if not isinstance(text, str):
+        return text
+    found = []
+    for one in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            found.append(ip_network(one))
+        except ValueError:
+            raise ValueError(f"{one!r} is no address or network, as 10.0.0.7 or 10.0.0.0/24") from None
+    return tuple(found)
+
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+
+
 class Settings(BaseSettings):
     """The variables of the environment; those without an alias are written GESTA_<NAME>. Empty counts as unset."""
 
@@ -54,6 +71,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     pool_size: Annotated[int, Field(ge=1, le=1000)] = 8  # connections of one pool
+    trusted_proxies: Networks = ()  # addresses or networks, by commas, whose word on where a request came from counts
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"  # the one that they write
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "plain", "json"] = "auto"  # auto: plain at a terminal, else JSON
 

@@ -1,12 +1,15 @@
-"""Refusals as evidence: what the rules or permissions refused is appended as command.refused, at a bounded rate."""
+"""Refusals as evidence: what the rules or permissions refused is appended as command.refused, at a rate bounded by caller.
+
+By caller, so that nobody's flood hides what somebody else was refused.
+"""
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
 from uuid import UUID
 
 from domain.facts import PermissionDenied, Refusal, RuleViolation
 from domain.refusal import CommandRefused
+from runtime.buckets import TokenBucket
 from runtime.clock import Clock
 from store.append import Entry, NewEvent
 from store.codec import Codec, Unencodable, encode_envelope
@@ -17,26 +20,8 @@ from store.writer import Writer
 
 log = logging.getLogger(__name__)
 
-MOST_BUCKETS = 10_000
-
-
-class TokenBucket:
-    """`burst` at once, then `rate` a second, for each key."""
-
-    def __init__(self, clock: Clock, *, rate: float, burst: int) -> None:
-        self._clock = clock
-        self._rate = rate
-        self._burst = burst
-        self._levels: dict[UUID, tuple[float, datetime]] = {}
-
-    def take(self, key: UUID) -> bool:
-        now = self._clock.now()
-        level, since = self._levels.get(key, (float(self._burst), now))
-        level = min(self._burst, level + self._rate * max(0.0, (now - since).total_seconds()))
-        if len(self._levels) >= MOST_BUCKETS and key not in self._levels:
-            self._levels.clear()  # forgetting is generous, and bounded
-        self._levels[key] = (level - 1 if level >= 1 else level, now)
-        return level >= 1
+Source = tuple[UUID, str, str | None]
+"""Whose refusals are counted together: a tenant's person, or its key of a service, whatever they do on behalf of whom."""
 
 
 class Evidence:
@@ -57,15 +42,15 @@ class Evidence:
         self._clock = clock
         self._new_id = new_id
         self._codec = codec
-        self._bucket = TokenBucket(clock, rate=rate, burst=burst)
+        self._bucket: TokenBucket[Source] = TokenBucket(clock, rate=rate, burst=burst)
         self._appended = appended
 
     async def record(self, command: Command, refusal: Refusal) -> None:
         """Waits until it is appended. A refusal that cannot be recorded is logged: the caller is refused either way."""
         if not isinstance(refusal, RuleViolation | PermissionDenied):
             return
-        details = {"action": "refuse", "tenant_id": str(command.tenant_id), "command": command.name, "code": refusal.code}
-        if not self._bucket.take(command.tenant_id):
+        details = {"action": "refuse", "command": command.name, "code": refusal.code, **_caller(command)}
+        if not self._bucket.take(_source(command)):
             log.warning("Too many refusals to record them all", extra=details)
             return
         try:
@@ -85,3 +70,18 @@ class Evidence:
         # It was refused now, whenever the caller says that it happened: who may not backdate does not do so by being refused.
         new = NewEvent(refusal_id, topic_of(CommandRefused), self._clock.now(), self._codec.encode(event))
         return Entry(refusal_id, encode_envelope(command.envelope), (new,))
+
+
+def _source(command: Command) -> Source:
+    envelope = command.envelope
+    whose = str(envelope.user_id) if envelope.actor_type == "user" else envelope.actor_id
+    return command.tenant_id, envelope.actor_type, whose
+
+
+def _caller(command: Command) -> dict[str, str | None]:
+    """Who was refused what, for the log."""
+    envelope = command.envelope
+    about = {"tenant_id": command.tenant_id, "resource": command.resource, "resource_id": command.resource_id}
+    who = {"actor_type": envelope.actor_type, "actor_id": envelope.actor_id, "user_id": envelope.user_id}
+    where = {"on_behalf_of": envelope.on_behalf_of, "ip": envelope.ip, "request_id": envelope.request_id}
+    return {name: None if value is None else str(value) for name, value in {**about, **who, **where}.items()}

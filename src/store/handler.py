@@ -53,7 +53,7 @@ __all__ = ["Decide", "Handler", "Tuning", "open_handler"]
 class Tuning:
     """`cached_`: about the bytes of memory that states, and holders of names, may take in this process. What commands under way
     need comes on top. `attempts`: how often a command is decided before it is given up as contended. `refusals`: recorded a
-    second and tenant.
+    second and caller.
     """
 
     cached_states: int = 256 << 20

@@ -4,7 +4,7 @@
                    PRIMARY KEY (tenant_id, position), UNIQUE (tenant_id, stream_id, version))
     ledger.heads  (tenant_id PRIMARY KEY, epoch, created_at)
 
-Whoever reads sees only what row-level security shows: `gesta_system` every ledger, `gesta_api` the tenant of its transaction.
+Read as `gesta_system`, which sees every ledger: each question names the one that it is about.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

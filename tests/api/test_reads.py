@@ -135,7 +135,7 @@ async def test_a_read_says_how_stale_it_is_and_waits_only_if_it_may(database: Da
 async def test_a_read_leaves_nothing_of_its_tenant_on_the_connection(database: Database) -> None:
     async with open_pool(database.api_url, name="test", size=1) as pool, open_waiter(pool) as waiter:
         seen = Question("SELECT current_setting('gesta.tenant_id') AS tenant", {})
-        answer = await Reads(pool, waiter).ask(Read(PLATFORM, eventual=True), [seen])
+        answer = await Reads(pool, pool, waiter).ask(Read(PLATFORM, eventual=True), [seen])
         assert answer.rows == [[{"tenant": str(PLATFORM)}]]
         async with pool.connection() as connection:
             after = await (await connection.execute("SELECT current_setting('gesta.tenant_id')")).fetchone()

@@ -16,7 +16,7 @@ from tests.conftest import Database
 from tests.projections.story import ACME, ANN, GLOBEX, Ledgers, an_id
 
 TABLES = """
-SELECT n.nspname, c.relname, c.relrowsecurity AND c.relforcerowsecurity, has_table_privilege('gesta_api', c.oid, 'SELECT'),
+SELECT n.nspname, c.relname, c.relrowsecurity AND c.relforcerowsecurity, has_any_column_privilege('gesta_api', c.oid, 'SELECT'),
        EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id'),
        (SELECT array_agg(r) FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) r
          WHERE has_table_privilege('gesta_api', c.oid, r))
@@ -30,6 +30,11 @@ SELECT p.oid::regproc::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pron
 A_JOB = """
 INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, max_attempts, created_at, updated_at)
 VALUES (%s, %s, 'resize', 'ready', now(), 0, 1, now(), now())
+"""
+A_HASH = "SELECT convert_from(data, 'UTF8')::jsonb ->> 'secret_hash' FROM ledger.events WHERE topic LIKE 'api_key.created.%'"
+COLUMNS = """
+SELECT attname, atttypid::regtype::text FROM pg_attribute
+ WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND has_column_privilege(attrelid, attnum, 'SELECT')
 """
 NAMES = """
 SELECT (SELECT array_agg(name || is_active) FROM projections.tenants), (SELECT array_agg(display_name) FROM projections.users)
@@ -47,6 +52,50 @@ async def test_row_level_security_is_forced_everywhere_and_the_api_changes_nothi
     assert {schema for schema, *_ in tables} == {"ledger", "runtime", "projections"}
     assert [name for _, name, forced, *_ in tables if not forced] == []
     assert [(name, rights) for _, name, *_, rights in tables if rights] == []
+
+
+READABLE = """
+SELECT n.nspname || '.' || c.relname, array_agg(a.attname::text ORDER BY a.attname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE n.nspname IN ('ledger', 'runtime') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND has_column_privilege('gesta_api', c.oid, a.attnum, 'SELECT')
+ GROUP BY 1
+"""
+
+
+async def test_of_the_ledger_the_api_s_login_sees_how_far_it_reaches_and_nothing_that_is_in_it(database: Database) -> None:
+    """Whoever has it can set any tenant, the platform, too: hashes of keys and raw events must be out of its reach altogether."""
+    async with await AsyncConnection.connect(database.superuser_url) as superuser:
+        readable: dict[str, list[str]] = dict(await (await superuser.execute(READABLE)).fetchall())
+    jobs = set(readable.pop("runtime.jobs"))
+    assert readable == {"ledger.heads": ["epoch", "tenant_id"], "ledger.events": ["position", "tenant_id"]}
+    assert jobs.isdisjoint({"fence", "leased_by", "worker_id"})
+
+
+async def test_no_table_that_the_api_s_login_sees_holds_the_hash_of_a_key(
+    database: Database, ledgers: Ledgers, projector: Projector
+) -> None:
+    await ledgers.everything()
+    await projector.catch_up()
+    async with await AsyncConnection.connect(database.superuser_url) as superuser:
+        row = await (await superuser.execute(A_HASH)).fetchone()
+        assert row is not None
+        tables = [(schema, name) for schema, name, _, seen, *_ in await (await superuser.execute(TABLES)).fetchall() if seen]
+    async with await AsyncConnection.connect(database.api_url, autocommit=True) as api:
+        await api.execute("SELECT set_config('gesta.tenant_id', %s, false)", [str(ACME)])
+        for schema, name in tables:
+            columns = await (await api.execute(COLUMNS, [f"{schema}.{name}"])).fetchall()
+            texts = sql.SQL(" || ").join(
+                [
+                    sql.SQL("coalesce(encode({}, 'escape'), '')" if kind == "bytea" else "coalesce({}::text, '')").format(
+                        sql.Identifier(column)
+                    )
+                    for column, kind in columns
+                ]
+            )
+            found = sql.SQL("SELECT count(*) FROM {} WHERE strpos({}, %s) > 0").format(sql.Identifier(schema, name), texts)
+            assert await (await api.execute(found, [row[0]])).fetchone() == (0,), name
 
 
 async def test_the_api_may_call_nothing_but_what_tells_its_tenant(database: Database) -> None:

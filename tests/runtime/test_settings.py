@@ -43,6 +43,9 @@ def test_empty_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "postgresql://u:my@secret@host/db"),
         ("DATABASE_URL", "postgresql://u:secret/word@host/db"),
         ("DATABASE_URL", "postgresql://u:secret%word@host/db"),
+        ("GESTA_TRUSTED_PROXIES", "10.0.0.1, everybody"),
+        ("GESTA_TRUSTED_PROXIES", "10.0.0.1/24"),
+        ("GESTA_PROXY_HEADER", "x-real-ip"),
     ],
 )
 def test_a_mistake_names_its_variable_and_keeps_secrets(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
@@ -50,6 +53,12 @@ def test_a_mistake_names_its_variable_and_keeps_secrets(monkeypatch: pytest.Monk
     with pytest.raises(OperatorError, match=f"^{variable}: ") as caught:
         load_settings()
     assert "secret" not in str(caught.value)
+
+
+def test_trusted_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().trusted_proxies == ()
+    monkeypatch.setenv("GESTA_TRUSTED_PROXIES", "10.0.0.7, 192.168.0.0/16,2001:db8::/32")
+    assert [str(each) for each in load_settings().trusted_proxies] == ["10.0.0.7/32", "192.168.0.0/16", "2001:db8::/32"]
 
 
 def test_passwords_do_not_show_in_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from domain.envelope import PLATFORM
+from domain.envelope import PLATFORM, Envelope
 from domain.facts import Aggregate, Claim, Decided, Fact, Invalid, NotFound, PermissionDenied, View
 from domain.member import MEMBER, Member, MemberAdded
 from domain.role import ROLE, Role, RoleChanged, RoleCreated, RoleDeleted
@@ -200,6 +200,34 @@ async def test_refusals_are_recorded_at_a_bounded_rate(database: Database, ledge
         process.clock.advance(seconds=1)
         await be_refused(tenant, 5)
         assert len(refusals(ledger, tenant)) == 3
+
+
+async def test_nobodys_flood_of_refusals_hides_what_somebody_else_was_refused(
+    database: Database, ledger: psycopg.Connection[Any], tenant: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A person is one caller by whichever of their keys, and on whose behalf ever; so is each key of a service."""
+    ada, ben = uuid4(), uuid4()
+
+    def refuse(_view: View) -> Decided:
+        raise PermissionDenied
+
+    async with running(database.system_url, tuning=Tuning(refusals_rate=1, refusals_burst=2)) as process:
+
+        async def recorded(times: int, **who: Any) -> int:
+            before = len(refusals(ledger, tenant))
+            for _ in range(times):
+                with pytest.raises(PermissionDenied):
+                    await process.handler.handle(Command(tenant, "role.delete", Envelope(**who)), refuse)
+            return len(refusals(ledger, tenant)) - before
+
+        assert await recorded(5, actor_type="user", actor_id="key 1", user_id=ada) == 2
+        assert await recorded(1, actor_type="user", actor_id="key 2", user_id=ada, on_behalf_of=ben, ip="192.0.2.1") == 0
+        assert await recorded(1, actor_type="user", actor_id="key 3", user_id=ben) == 1
+        assert await recorded(5, actor_type="api_key", actor_id="key 4", user_id=ben, on_behalf_of=ben) == 2
+        assert await recorded(1, actor_type="api_key", actor_id="key 5") == 1
+    line = [record.__dict__ for record in caplog.records if "Too many refusals" in record.message][3]
+    assert (line["tenant_id"], line["actor_id"], line["ip"]) == (str(tenant), "key 2", "192.0.2.1")
+    assert (line["user_id"], line["on_behalf_of"]) == (str(ada), str(ben))
 
 
 async def test_a_refused_request_may_be_repeated_with_its_key(process: Process, tenant: UUID) -> None:

@@ -64,8 +64,8 @@ async def list_events(call: Calling) -> Response:
     start = "cursor" if "cursor" in given else "after"
     after = read_parameter(start, WHOLE, given.get(start, "0"))
     topics = _topics(given.get("topics"))
-    found = await call.services.reads.as_tenant(
-        call.tenant_id, lambda connection: read_ledger(connection, call.tenant_id, after, limit + 1, topics)
+    found = await call.services.reads.of_ledger(
+        lambda connection: read_ledger(connection, call.tenant_id, after, limit + 1, topics)
     )
     cursor = str(found[limit - 1].position) if len(found) > limit else None
     return answers.answer({"items": [event_item(record) for record in found[:limit]], "next_cursor": cursor})
@@ -101,7 +101,7 @@ async def history(call: Calling, id: UUID) -> Response:
             raise not_found()
         return await read_stream(connection, call.tenant_id, id, after, limit + 1)
 
-    found = await call.services.reads.as_tenant(call.tenant_id, ask)
+    found = await call.services.reads.of_ledger(ask)
     items = [history_item(record) for record in found[:limit]]
     cursor = str(found[limit - 1].version) if len(found) > limit else None
     return answers.answer({"items": items, "next_cursor": cursor})
