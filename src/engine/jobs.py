@@ -137,5 +137,8 @@ def _report(view: View, engine: Engine, job: HeldJob, report: JobReport, *, laps
     if activation.node_type != "task":
         raise NotATask
     woken = run.wake(activation.id, report)
+    if isinstance(woken, Again):
+        # Nothing else moves: what is held goes on by itself, and must not end the visit whose job is handed out again here.
+        return reported(run, job, activation, woken.delay, lapsed=lapsed)
     run.advance()
-    return reported(run, job, activation, woken.delay if isinstance(woken, Again) else None, lapsed=lapsed)
+    return reported(run, job, activation, lapsed=lapsed)

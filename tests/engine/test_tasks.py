@@ -272,3 +272,14 @@ def test_the_history_of_a_task_can_be_read() -> None:
     assert kinds == [ActivationStarted, ActivationRetried, ActivationCompleted]
     failed = working(task()).fail("work")
     assert [event.handle for event in failed.view.events(EXECUTION_ID) if isinstance(event, ActivationFailed)] == ["error"]
+
+
+def test_an_attempt_that_is_made_again_moves_nothing_else_on() -> None:
+    """What the command before left has its own job; it may end the visit, whose job would then be handed out for nothing."""
+    nodes: Json = {"start": "start", "work": task(retry={"max_attempts": 2}), "spin": ("set", {"values": {}}), "end": "end"}
+    limits = Limits(steps_per_command=6, steps_per_execution=10)
+    place = Workplace(drawing(nodes, "start > work", "start > spin", "spin > spin", "work > end"), limits)
+    place.start()
+    place.lapse("work")
+    assert place.story.decided.fences[0].then == "retry"
+    check_work(place)
