@@ -24,6 +24,7 @@ class State(StrEnum):
     ready = "ready"
     waiting = "waiting"
     leased = "leased"
+    held = "held"
 
 
 @app.command(name="list")

@@ -165,7 +165,7 @@ class ExecutionCancelled(Event):
 
 @dataclass(frozen=True)
 class ExecutionPaused(Event):
-    """`at`: the moment, by which the time that is left until a timeout is known."""
+    """`at` is of older releases, which reckoned what was left until a timeout; today its timer keeps that."""
 
     reason: str | None = None
     at: datetime | None = None
@@ -230,6 +230,8 @@ class Activation:
     timeout_at: datetime | None = None
     retries: int = 0
     """How many attempts have failed and were followed by another one."""
+    moved: int = 0
+    """How often its timeout was moved by a pause, as its timer counts it."""
 
     @property
     def attempt(self) -> int:
@@ -325,8 +327,15 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
 
 
 def _resume(state: Execution, event: ExecutionResumed) -> Execution:
-    """Timeouts keep what was left of them."""
+    """Timeouts keep what was left of them: the timer knows what that is, by the database's clock.
+
+    `at` and `paused_at` are of events of older releases, which dropped the timers at a pause and set them again.
+    """
     activations = state.activations
+    if state.paused_at is None:
+        for activation in activations.values():
+            if activation.timeout_at is not None:
+                activations = activations.insert(activation.id, changed(activation, moved=activation.moved + 1))
     if state.paused_at is not None and event.at is not None:
         for activation in activations.values():
             if activation.timeout_at is not None:

@@ -138,10 +138,10 @@ class Fence:
 
 @dataclass(frozen=True)
 class Timer:
-    """A moment to come back at. It fires once, at `due_at` by the database's clock or soon after."""
+    """A moment to come back at: `delay` after the append, by the database's clock. It fires once, then or soon after."""
 
     id: UUID
-    due_at: datetime
+    delay: timedelta
     kind: str
     execution_id: UUID | None = None
     activation_id: UUID | None = None

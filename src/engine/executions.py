@@ -24,7 +24,6 @@ from engine.plans import Engine
 from engine.run import Run, business_claim
 from engine.schema import faults
 from engine.variables import base_variables
-from engine.work import timeouts
 
 
 class NoSuchWorkflow(NotFound):
@@ -152,16 +151,15 @@ def terminate(view: View, engine: Engine, execution_id: UUID, reason: str | None
 
 
 def pause(view: View, _engine: Engine, execution_id: UUID, reason: str | None = None) -> Decided:
-    """No token moves while it is paused, and timeouts keep what was left of them: its approval requests cannot be decided.
+    """No token moves while it is paused, and its approval requests cannot be decided. The ledger holds its jobs and timers.
 
     Work that was handed out goes on: what comes of it is recorded, and what follows from it waits.
     """
     state = read_live(view, execution_id)
     if state.status == "paused":
         raise ExecutionIsPaused
-    paused = _record(view, execution_id, state, ExecutionPaused(reason, view.now))
-    continuation = () if state.continuation is None else (state.continuation,)
-    return replace(paused, dropped_jobs=continuation, dropped_timers=timeouts(state.activations.values()))
+    paused = _record(view, execution_id, state, ExecutionPaused(reason))
+    return replace(paused, dropped_jobs=() if state.continuation is None else (state.continuation,))
 
 
 def resume(view: View, engine: Engine, execution_id: UUID, reason: str | None = None) -> Decided:
@@ -169,7 +167,7 @@ def resume(view: View, engine: Engine, execution_id: UUID, reason: str | None = 
     if state.status != "paused":
         raise NotPaused
     run = take_up(view, engine, execution_id, state)
-    run.resume(ExecutionResumed(reason, view.now))
+    run.resume(ExecutionResumed(reason, None if state.paused_at is None else view.now))
     return run.decided(answer(run))
 
 

@@ -92,9 +92,12 @@ class Run:
             self._settle()
 
     def resume(self, resumed: ExecutionResumed) -> None:
-        self._record(resumed)
+        """The ledger lets jobs and timers go on. What an older release paused has lost its timers: they are set again."""
+        paused_at = self.state.paused_at
         for activation in self.state.activations.values():
-            self.work.set_timeout(self.execution_id, activation)
+            if paused_at is not None and activation.timeout_at is not None:
+                self.work.set_timeout(self.execution_id, activation, activation.timeout_at - paused_at)
+        self._record(resumed)
         self.advance()
 
     def complete(self, activation_id: UUID, handle: str, output: Json) -> None:
@@ -120,7 +123,7 @@ class Run:
             self._fail_unhandled(activation, problem_of(error))
             return
         if not moves:
-            self._fail_unhandled(activation, problem)
+            self._fail_unhandled(activation, problem, problem.attempts if handle == TIMEOUT else activation.attempt)
             return
         self._record(ActivationFailed(activation_id, activation.node_id, problem, handle, moves))
         self.pending.extend(move.token for move in moves)
@@ -156,12 +159,12 @@ class Run:
         problem, milliseconds = Problem(failure.type, failure.message, activation.attempt), delay // timedelta(milliseconds=1)
         self._record(ActivationRetried(activation_id, activation.node_id, problem, activation.attempt, milliseconds))
 
-    def time_out(self, activation_id: UUID) -> None:
-        """The visit has taken too long: whatever it waits for is given up."""
+    def time_out(self, activation_id: UUID, attempts: int) -> None:
+        """The visit has taken too long: whatever it waits for is given up. `attempts`: how many have begun."""
         activation = self.state.activations[activation_id]
         self.facts.extend(self.plan.types[activation.node_id].expire(activation))
         message = f"{activation.node_id} was not done in time."
-        self.fail(activation_id, Problem(TIMEOUT, message, activation.attempt), TIMEOUT)
+        self.fail(activation_id, Problem(TIMEOUT, message, attempts), TIMEOUT)
 
     def cancel(self, reason: str | None, by: UUID | None) -> None:
         self._cancel_activations(tuple(self.state.activations.values()), "execution_cancelled")
@@ -204,7 +207,8 @@ class Run:
         match outcome:
             case Waiting():
                 self._hand_out(outcome)
-                self.work.set_timeout(self.execution_id, self.state.activations[activation_id])
+                if node.timeout is not None:
+                    self.work.set_timeout(self.execution_id, self.state.activations[activation_id], node.timeout)
             case Done():
                 self.complete(activation_id, outcome.handle, outcome.output)
             case Ended():
@@ -292,8 +296,9 @@ class Run:
     def _stop_before(self, node_id: str) -> None:
         self._fail_execution("step_limit", f"Too many steps: the execution was stopped before {node_id}.", node_id)
 
-    def _fail_unhandled(self, activation: Activation, problem: Problem) -> None:
-        self._record(ActivationFailed(activation.id, activation.node_id, replace(problem, attempts=activation.attempt)))
+    def _fail_unhandled(self, activation: Activation, problem: Problem, attempts: int | None = None) -> None:
+        counted = replace(problem, attempts=activation.attempt if attempts is None else attempts)
+        self._record(ActivationFailed(activation.id, activation.node_id, counted))
         self._fail_execution(problem.type, problem.message, activation.node_id)
 
     def _fail_execution(self, code: str, message: str, node_id: str | None) -> None:

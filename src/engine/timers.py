@@ -1,6 +1,5 @@
 """A timer is due: what it ends, and what moves on from it."""
 
-from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -12,12 +11,14 @@ from engine.work import TIMEOUT
 
 
 class DueTimer(Protocol):
-    """A timer as it was found: `domain.facts.Timer`, for one."""
+    """A timer as it was found: `store.due.DueTimer`, for one. `between_attempts`: nobody had the visit's job then."""
 
     @property
     def id(self) -> UUID: ...
     @property
-    def due_at(self) -> datetime: ...
+    def moved(self) -> int: ...
+    @property
+    def between_attempts(self) -> bool: ...
     @property
     def kind(self) -> str: ...
     @property
@@ -40,11 +41,11 @@ def expire(view: View, engine: Engine, timer: DueTimer) -> Decided:
         raise UnknownTimer(timer.kind)
     state = view.read(EXECUTION, timer.execution_id)
     activation = state.activations.get(timer.activation_id)
-    if activation is None or state.status == "paused":
+    if activation is None:
         return Decided(dropped_timers=(timer.id,), result={"execution": None})
-    if activation.timeout_at != timer.due_at:
-        return Decided(result={"execution": None})  # the row that bears its id now is another one
+    if state.status == "paused" or activation.moved != timer.moved:
+        return Decided(result={"execution": None})  # it was found before a pause held or moved it
     run = take_up(view, engine, timer.execution_id, state)
-    run.time_out(activation.id)
+    run.time_out(activation.id, activation.retries if timer.between_attempts and activation.retries else activation.attempt)
     run.advance()
     return run.decided({"execution": answer(run)})

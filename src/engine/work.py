@@ -3,8 +3,8 @@
 A visit's timeout bears its activation's id; which jobs it waits for, the activation says.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
 from domain.execution import Activation
@@ -31,16 +31,9 @@ class Work:
         if self.jobs.pop(job_id, None) is None:
             self.dropped_jobs[job_id] = None
 
-    def set_timeout(self, execution_id: UUID, activation: Activation) -> None:
-        if activation.timeout_at is not None:
-            due_at = activation.timeout_at
-            self.timers[activation.id] = Timer(activation.id, due_at, TIMEOUT, execution_id, activation.id)
+    def set_timeout(self, execution_id: UUID, activation: Activation, delay: timedelta) -> None:
+        self.timers[activation.id] = Timer(activation.id, max(delay, timedelta(0)), TIMEOUT, execution_id, activation.id)
 
     def stop_timeout(self, activation: Activation) -> None:
         if activation.timeout_at is not None and self.timers.pop(activation.id, None) is None:
             self.dropped_timers[activation.id] = None
-
-
-def timeouts(activations: Iterable[Activation]) -> tuple[UUID, ...]:
-    """The timers of these visits."""
-    return tuple(activation.id for activation in activations if activation.timeout_at is not None)

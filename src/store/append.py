@@ -40,7 +40,7 @@ SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
        $32::int[], $33::uuid[], $34::text[], $35::bytea[],
        $36::uuid[], $37::uuid[], $38::uuid[], $39::int[], $40::bigint[], $41::int[],
        $42::int[], $43::uuid[],
-       $44::int[], $45::uuid[], $46::timestamptz[], $47::text[], $48::uuid[], $49::uuid[],
+       $44::int[], $45::uuid[], $46::bigint[], $47::text[], $48::uuid[], $49::uuid[],
        $50::int[], $51::uuid[])
 """
 
@@ -260,7 +260,7 @@ def _timers(side: Side[Timer]) -> list[Any]:
     return [
         Ints(side.commands),
         Uuids([timer.id for timer in timers]),
-        Times([timer.due_at for timer in timers]),
+        Bigints([timer.delay // MICROSECOND for timer in timers]),
         Texts([timer.kind for timer in timers]),
         Uuids([timer.execution_id for timer in timers]),
         Uuids([timer.activation_id for timer in timers]),

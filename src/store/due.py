@@ -7,12 +7,12 @@ are the database's. Connections are in autocommit.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import tuple_row
 
-from domain.facts import Timer
 from store.jobs import Connection, Lease
 
 WINDOW = 1_000
@@ -21,44 +21,54 @@ WINDOW = 1_000
 # The oldest of all tenants. The moment is asked for once, so that the index is read no further than to it.
 SELECT_DUE_TIMERS = """
 WITH due AS (
-    SELECT tenant_id, id, due_at, kind, execution_id, activation_id, greatest(due_at, retry_at) AS moment
+    SELECT tenant_id, id, due_at, kind, execution_id, activation_id, moved, greatest(due_at, retry_at) AS moment
       FROM runtime.timers
-     WHERE greatest(due_at, retry_at) <= (SELECT clock_timestamp()) AND kind = ANY (%(kinds)s)
+     WHERE remaining IS NULL AND greatest(due_at, retry_at) <= (SELECT clock_timestamp()) AND kind = ANY (%(kinds)s)
        AND tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
      ORDER BY greatest(due_at, retry_at)
      LIMIT %(window)s
 ), in_turn AS (
     SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY moment, id) AS turn, count(*) OVER () AS found FROM due
 )
-SELECT found, tenant_id, id, due_at, kind, execution_id, activation_id FROM in_turn ORDER BY turn, moment LIMIT %(limit)s
+SELECT found, tenant_id, id, due_at, kind, execution_id, activation_id, moved,
+       coalesce((SELECT bool_and(j.state <> 'leased') FROM runtime.jobs j
+                  WHERE j.tenant_id = in_turn.tenant_id AND j.execution_id = in_turn.execution_id
+                    AND j.activation_id = in_turn.activation_id), false)
+  FROM in_turn ORDER BY turn, moment LIMIT %(limit)s
 """
 
 # The same where more is due than the window shows: from tenant to tenant, by one look-up each.
 SELECT_DUE_TIMERS_OF_EACH_TENANT = """
 WITH RECURSIVE tenants AS (
-    (SELECT tenant_id FROM runtime.timers ORDER BY tenant_id LIMIT 1)
+    (SELECT tenant_id FROM runtime.timers WHERE remaining IS NULL ORDER BY tenant_id LIMIT 1)
     UNION ALL
-    SELECT (SELECT t.tenant_id FROM runtime.timers t WHERE t.tenant_id > tenants.tenant_id ORDER BY t.tenant_id LIMIT 1)
+    SELECT (SELECT t.tenant_id FROM runtime.timers t
+             WHERE t.remaining IS NULL AND t.tenant_id > tenants.tenant_id ORDER BY t.tenant_id LIMIT 1)
       FROM tenants WHERE tenants.tenant_id IS NOT NULL
 ), served AS (
     SELECT tenant_id FROM tenants WHERE tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
 ), now AS MATERIALIZED (SELECT clock_timestamp() AS moment), in_turn AS (
     SELECT due.*, row_number() OVER (PARTITION BY due.tenant_id ORDER BY due.moment, due.id) AS turn
       FROM served CROSS JOIN now CROSS JOIN LATERAL (
-           SELECT t.tenant_id, t.id, t.due_at, t.kind, t.execution_id, t.activation_id,
+           SELECT t.tenant_id, t.id, t.due_at, t.kind, t.execution_id, t.activation_id, t.moved,
                   greatest(t.due_at, t.retry_at) AS moment
              FROM runtime.timers t
-            WHERE t.tenant_id = served.tenant_id AND greatest(t.due_at, t.retry_at) <= now.moment AND t.kind = ANY (%(kinds)s)
+            WHERE t.tenant_id = served.tenant_id AND t.remaining IS NULL
+              AND greatest(t.due_at, t.retry_at) <= now.moment AND t.kind = ANY (%(kinds)s)
             ORDER BY greatest(t.due_at, t.retry_at)
             LIMIT %(limit)s) due
 )
-SELECT 0, tenant_id, id, due_at, kind, execution_id, activation_id FROM in_turn ORDER BY turn, moment LIMIT %(limit)s
+SELECT 0, tenant_id, id, due_at, kind, execution_id, activation_id, moved,
+       coalesce((SELECT bool_and(j.state <> 'leased') FROM runtime.jobs j
+                  WHERE j.tenant_id = in_turn.tenant_id AND j.execution_id = in_turn.execution_id
+                    AND j.activation_id = in_turn.activation_id), false)
+  FROM in_turn ORDER BY turn, moment LIMIT %(limit)s
 """
 
 SECONDS_TO_TIMER = """
 SELECT extract(epoch FROM greatest(due_at, retry_at) - clock_timestamp())::float8
   FROM runtime.timers
- WHERE kind = ANY (%s) AND tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
+ WHERE remaining IS NULL AND kind = ANY (%s) AND tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
  ORDER BY greatest(due_at, retry_at)
  LIMIT 1
 """
@@ -86,11 +96,18 @@ SELECT extract(epoch FROM greatest(lease_until, retry_at) - clock_timestamp())::
 """
 
 
-class DueTimer(NamedTuple):
-    """A timer whose moment has come."""
+@dataclass(frozen=True, slots=True)
+class DueTimer:
+    """A timer whose moment has come. `moved`: how often by a pause; `between_attempts`: nobody has the job of its visit."""
 
     tenant_id: UUID
-    timer: Timer
+    id: UUID
+    due_at: datetime
+    kind: str
+    execution_id: UUID | None
+    activation_id: UUID | None
+    moved: int
+    between_attempts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +133,7 @@ async def due_timers(conn: Connection, kinds: Sequence[str], limit: int, *, wind
     rows = await _rows(conn, SELECT_DUE_TIMERS, given)
     if rows and rows[0][0] == window:
         rows = await _rows(conn, SELECT_DUE_TIMERS_OF_EACH_TENANT, given)
-    return [DueTimer(tenant_id, Timer(*timer)) for _, tenant_id, *timer in rows]
+    return [DueTimer(*timer) for _, *timer in rows]
 
 
 async def expired_leases(conn: Connection, limit: int) -> list[ExpiredLease]:

@@ -21,7 +21,7 @@ from store.notifications.sending import notify
 FIRST_INTERVAL, LONGEST_INTERVAL = "1 second", "5 minutes"
 LONGEST_TEXT = 2_000
 
-Which = Literal["troubled", "failing", "dead", "ready", "waiting", "leased"]
+Which = Literal["troubled", "failing", "dead", "ready", "waiting", "leased", "held"]
 
 # The interval is reckoned on the failures so far.
 TIMER_FAILED = """
@@ -59,7 +59,8 @@ SELECT = """
 SELECT tenant_id, 'job' AS kind, id, type, state, attempt, max_attempts, execution_id, is_failing, failures,
        failure_type, failure_message, error, failed_at, next_at
   FROM (SELECT *, failures > 0 AND failure_fence = fence AND state <> 'dead' AS is_failing,
-               CASE state WHEN 'leased' THEN greatest(lease_until, retry_at) WHEN 'dead' THEN NULL ELSE run_at END AS next_at
+               CASE WHEN state = 'leased' THEN greatest(lease_until, retry_at)
+                    WHEN state IN ('ready', 'waiting') THEN run_at END AS next_at
           FROM runtime.jobs) j
  WHERE CASE %(which)s WHEN 'troubled' THEN state = 'dead' OR is_failing WHEN 'failing' THEN is_failing ELSE state = %(which)s END
    AND (%(tenant_id)s::uuid IS NULL OR tenant_id = %(tenant_id)s) AND (%(type)s::text IS NULL OR type = %(type)s)
@@ -137,7 +138,7 @@ class Troubled:
 
 async def timer_failed(conn: Connection, due: DueTimer, error: BaseException) -> int | None:
     """Put a timer off. How often in a row it failed; None: it was moved or dropped meanwhile."""
-    given = {"tenant_id": due.tenant_id, "id": due.timer.id, "due_at": due.timer.due_at, **_words(error)}
+    given = {"tenant_id": due.tenant_id, "id": due.id, "due_at": due.due_at, **_words(error)}
     return await _failures(conn, TIMER_FAILED, given)
 
 

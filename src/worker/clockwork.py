@@ -89,11 +89,11 @@ async def _all(commands: list[Awaitable[bool]]) -> float:
 
 async def _fire(acting: Acting, due: DueTimer) -> bool:
     def decide(view: View) -> Decided:
-        return expire(view, acting.engine, due.timer)
+        return expire(view, acting.engine, due)
 
     # Its moment is part of the command's id: a timer may be set again, for another moment, after a pause.
-    command_id = uuid5(due.timer.id, f"fired {due.timer.due_at.isoformat()}")
-    dropped = Decided(dropped_timers=(due.timer.id,))
+    command_id = uuid5(due.id, f"fired {due.due_at.isoformat()}")
+    dropped = Decided(dropped_timers=(due.id,))
 
     def failed(connection: Connection, error: Exception) -> Awaitable[int | None]:
         return failures.timer_failed(connection, due, error)

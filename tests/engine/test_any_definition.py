@@ -26,7 +26,7 @@ from domain.retry import Failure
 from engine.engine import Limits, cancel, open_items, pause, resume
 from engine.validate import validate
 from tests.engine.drawing import EVALUATOR, EXECUTION_ID, ask, drawing
-from tests.engine.working import Workplace, agent, check_work, task
+from tests.engine.working import Workplace, agent, check_work, found, task
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 TERMINAL = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
@@ -209,7 +209,7 @@ def choose(play: Workplace, number: int, how: int) -> None:
     if play.state.continuation is not None and (visit is None or number % 2):
         play.go_on()
     elif how == 3 and visit in play.story.timers:
-        play.expire_timer(play.story.timers[visit])
+        play.expire_timer(found(play.story.timers[visit], play.state.activations[visit].moved))
     elif item["kind"] == "approval":
         names = outcomes_of(play, UUID(item["id"]))
         play.decide(UUID(item["id"]), names[how % len(names)])

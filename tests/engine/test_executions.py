@@ -18,7 +18,7 @@ from domain.facts import Claim, Decided, Fact, View
 from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished
 from engine.engine import Engine, cancel, pause, resume, signal, start, terminate
 from tests.engine.drawing import ANN, EVALUATOR, EXECUTION_ID, WORKFLOW_ID, Play, ask, drawing
-from tests.given import MOMENT, given
+from tests.given import given
 
 ASK = drawing({"start": "start", "ask": ask("ok:approve"), "end": "end"}, "start > ask", "ask.ok > end")
 INSTANT = drawing({"start": "start", "end": "end"}, "start > end")
@@ -145,11 +145,11 @@ def test_what_does_not_exist_is_not_found() -> None:
 def test_an_execution_is_paused_and_resumed() -> None:
     play = Play(ASK).start()
     play.step(lambda view: resume(view, play.engine, EXECUTION_ID)).refused("execution_not_paused")
-    play.step(lambda view: pause(view, play.engine, EXECUTION_ID, "wait")).story.then(ExecutionPaused("wait", MOMENT))
+    play.step(lambda view: pause(view, play.engine, EXECUTION_ID, "wait")).story.then(ExecutionPaused("wait"))
     assert play.story.result["status"] == "paused"
     assert [item["node_id"] for item in play.story.result["open"]] == ["ask"]
     play.step(lambda view: pause(view, play.engine, EXECUTION_ID)).refused("execution_paused")
-    play.step(lambda view: resume(view, play.engine, EXECUTION_ID, "go")).story.then(ExecutionResumed("go", MOMENT))
+    play.step(lambda view: resume(view, play.engine, EXECUTION_ID, "go")).story.then(ExecutionResumed("go"))
     assert play.view.read(EXECUTION, EXECUTION_ID).status == "running"
 
 

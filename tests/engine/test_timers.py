@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 
 from domain.approval import APPROVAL, ApprovalExpired, ApprovalRequested
-from domain.execution import ActivationFailed, ExecutionHeld, Problem
-from domain.facts import Fence, Job, Json, Timer
+from domain.execution import ActivationFailed, ExecutionHeld, ExecutionPaused, Problem
+from domain.facts import Decided, Fact, Fence, Job, Json, Timer
 from engine.engine import Limits, cancel, pause, resume
 from engine.jobs import JobRef, continue_run
 from engine.timers import UnknownTimer, expire
 from tests.engine.drawing import EXECUTION_ID, ask, drawing
-from tests.engine.working import Workplace, check_work, task
+from tests.engine.working import Workplace, check_work, found, task
 from tests.given import MOMENT
 
 LATE = ("end", {"output": "=nodes.work.error"})
@@ -41,7 +41,7 @@ def resumed(place: Workplace) -> Workplace:
 def test_a_timeout_is_a_timer_from_the_activation_on() -> None:
     place = working(task(timeout="PT5M"))
     visit = place.visit("work")
-    assert place.story.decided.timers == (Timer(visit.id, MOMENT + 5 * MINUTE, "timeout", EXECUTION_ID, visit.id),)
+    assert place.story.decided.timers == (Timer(visit.id, 5 * MINUTE, "timeout", EXECUTION_ID, visit.id),)
     place.complete("work").completed()
     assert place.story.decided.dropped_timers == (visit.id,)
     check_work(place)
@@ -98,40 +98,53 @@ def test_a_timer_of_what_is_over_ends_nothing() -> None:
     place = working(task(timeout="PT5M"))
     [timer] = place.story.timers.values()
     place.complete("work")
-    place.step(lambda view: expire(view, place.engine, timer)).story.then()
+    place.step(lambda view: expire(view, place.engine, found(timer))).story.then()
     assert place.story.decided.dropped_timers == (timer.id,)
 
 
 def test_a_kind_of_timer_that_is_not_known_is_not_taken_for_another() -> None:
     place = working(task(timeout="PT5M"))
     with pytest.raises(UnknownTimer):
-        place.step(lambda view: expire(view, place.engine, Timer(UUID(int=1), MOMENT, "reminder", EXECUTION_ID)))
+        place.step(lambda view: expire(view, place.engine, found(Timer(UUID(int=1), MINUTE, "reminder", EXECUTION_ID))))
 
 
-def test_a_pause_keeps_what_was_left() -> None:
+def test_a_pause_leaves_timers_to_the_ledger_and_one_found_before_it_ends_nothing() -> None:
+    """The row is held, and moved when the execution goes on; who found it before then found another one."""
     place = working(task(timeout="PT5M"))
-    [old] = place.story.timers.values()
-    place.later(MINUTE)
+    [timer] = place.story.timers.values()
     paused(place)
-    assert place.story.timers == {}
+    assert (place.story.decided.timers, place.story.decided.dropped_timers) == ((), ())
     check_work(place)
-    place.step(lambda view: expire(view, place.engine, old)).story.then()
-    place.later(60 * MINUTE)
+    place.expire_timer(found(timer)).story.then()
     resumed(place)
-    assert [timer.due_at for timer in place.story.timers.values()] == [MOMENT + 65 * MINUTE]
+    assert (place.story.decided.timers, place.story.decided.dropped_timers) == ((), ())
+    place.expire_timer(found(timer)).story.then()
     check_work(place)
-    place.step(lambda view: expire(view, place.engine, old)).story.then()
-    assert place.story.decided.dropped_timers == ()
-    place.expire("work")
+    paused(place)
+    resumed(place)
+    place.expire_timer(found(timer, 1)).story.then()
+    place.expire_timer(found(timer, 2))
     assert place.end is not None
 
 
-def test_two_pauses_add_up() -> None:
+def test_what_an_older_release_paused_is_given_its_timers_again() -> None:
+    """It dropped them at the pause, and told when that was."""
     place = working(task(timeout="PT5M"))
-    for _ in range(2):
-        paused(place).later(10 * MINUTE)
-        resumed(place).later(MINUTE)
-    assert place.visit("work").timeout_at == MOMENT + 25 * MINUTE
+    visit = place.visit("work")
+    old = Decided((Fact(EXECUTION_ID, ExecutionPaused(at=MOMENT + MINUTE)),), dropped_timers=(visit.id,))
+    place.later(MINUTE).step(lambda _: old)
+    place.later(60 * MINUTE)
+    resumed(place)
+    assert place.story.decided.timers == (Timer(visit.id, 4 * MINUTE, "timeout", EXECUTION_ID, visit.id),)
+    place.expire_timer(found(place.story.decided.timers[0]))
+    assert place.end is not None
+
+
+def test_a_timeout_between_two_attempts_counts_those_that_were_made() -> None:
+    place = working(task(timeout="PT5M", retry={"max_attempts": 9}))
+    [timer] = place.story.timers.values()
+    place.fail("work").fail("work").expire_timer(found(timer, between_attempts=True))
+    place.completed({"type": "timeout", "message": "work was not done in time.", "attempts": 2})
 
 
 # --- Beyond a command's share of steps --------------------------------------------------------------------------------

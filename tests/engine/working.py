@@ -1,5 +1,6 @@
 """A story's workers: jobs taken up, done and failed, and timers that are due."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,22 @@ def agent(**more: Json) -> tuple[str, Json, Json]:
 def _node(kind: str, config: Json, more: Json) -> tuple[str, Json, Json]:
     fields = {name: more.pop(name) for name in ("retry", "timeout", "name") if name in more}
     return kind, {**config, **more}, fields
+
+
+@dataclass(frozen=True)
+class Found:
+    """A timer as a worker finds it; an `engine.timers.DueTimer`."""
+
+    id: UUID
+    kind: str
+    execution_id: UUID | None
+    activation_id: UUID | None
+    moved: int = 0
+    between_attempts: bool = False
+
+
+def found(timer: Timer, moved: int = 0, *, between_attempts: bool = False) -> Found:
+    return Found(timer.id, timer.kind, timer.execution_id, timer.activation_id, moved, between_attempts)
 
 
 class Workplace(Play):
@@ -66,9 +83,10 @@ class Workplace(Play):
         return self
 
     def expire(self, node_id: str) -> "Workplace":
-        return self.expire_timer(self.story.timers[self.visit(node_id).id])
+        visit = self.visit(node_id)
+        return self.expire_timer(found(self.story.timers[visit.id], visit.moved))
 
-    def expire_timer(self, timer: Timer) -> "Workplace":
+    def expire_timer(self, timer: Found) -> "Workplace":
         self.step(lambda view: expire(view, self.engine, timer))
         return self
 
@@ -122,9 +140,8 @@ def check_work(play: Play) -> None:
     continuing = set() if state.continuation is None else {state.continuation}
     assert play.story.jobs.keys() == working | continuing
     assert bool(continuing) == bool(state.held and state.status == "running")
-    due = {each.id: each.timeout_at for each in state.activations.values() if each.timeout_at is not None}
-    timers = {timer.id: timer.due_at for timer in play.story.timers.values()}
-    assert timers == ({} if state.status == "paused" else due)
+    timed = {each.id for each in state.activations.values() if each.timeout_at is not None}
+    assert play.story.timers.keys() == timed
     for job in play.story.jobs.values():
         assert is_open(play, job)
 

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -28,6 +28,7 @@ SELECT %s, gen_random_uuid(), 'resize', 'ready', now(), 0, 1, now(), now() FROM 
 LAPSE = "UPDATE runtime.jobs SET lease_until = clock_timestamp() WHERE id = %s"
 DUE_NOW = "UPDATE runtime.jobs SET run_at = clock_timestamp() WHERE id = %s"
 READ_SO_FAR = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'runtime.jobs'::regclass"
+NO_TIME = timedelta(0)
 STATE = "SELECT state, attempt, fence FROM runtime.jobs WHERE id = %s"
 
 
@@ -82,7 +83,7 @@ async def test_a_job_is_leased_as_it_was_given(conn: AsyncConnection[Any], tenan
 
 async def test_a_rejected_command_makes_no_job_and_sets_no_timer(conn: AsyncConnection[Any], tenant: UUID) -> None:
     stream = uuid4()
-    timer = Timer(uuid4(), datetime(2024, 1, 1, tzinfo=UTC), "timeout")
+    timer = Timer(uuid4(), NO_TIME, "timeout")
     stale = entry(stream, expect=[(stream, 7)], jobs=[Job(uuid4(), "resize")], timers=[timer])
     good = entry(uuid4(), jobs=[Job(uuid4(), "resize")])
     assert verdicts(await commit(conn, tenant, stale, good)) == ["conflict", "appended"]
@@ -109,16 +110,24 @@ async def test_a_job_made_and_dropped_in_one_batch_is_gone(conn: AsyncConnection
 
 
 async def test_what_is_dropped_and_made_again_is_there(conn: AsyncConnection[Any], tenant: UUID) -> None:
-    """A pause stops a timer, going on sets it again; the two may come in one batch, or in one command."""
-    moment = datetime(2024, 1, 1, tzinfo=UTC)
-    timer, again = Timer(uuid4(), moment, "timeout"), timedelta(days=1)
+    """The two may come in one batch, or in one command."""
+    timer = Timer(uuid4(), timedelta(days=1), "timeout")
     await commit(conn, tenant, entry(uuid4(), timers=[timer]))
-    await commit(
-        conn, tenant, entry(uuid4(), dropped_timers=[timer.id]), entry(uuid4(), timers=[replace(timer, due_at=moment + again)])
-    )
-    assert [one.timer.due_at for one in await due.due_timers(conn, ["timeout"], 9)] == [moment + again]
+    await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id]), entry(uuid4(), timers=[replace(timer, delay=NO_TIME)]))
+    assert [one.id for one in await due.due_timers(conn, ["timeout"], 9)] == [timer.id]
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id], timers=[timer]))
-    assert [one.timer.due_at for one in await due.due_timers(conn, ["timeout"], 9)] == [moment]
+    assert await due.due_timers(conn, ["timeout"], 9) == []
+    assert 86_000 < (await due.seconds_to_timer(conn, ["timeout"]) or 0) <= 86_400
+
+
+async def test_a_timers_moment_is_reckoned_from_the_recorded_time(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    """Whatever a process's clock says, and when the event occurred."""
+    timer = Timer(uuid4(), timedelta(minutes=5), "timeout")
+    (outcome,) = await commit(conn, tenant, entry(uuid4(), timers=[timer]))
+    row = await (await conn.execute("SELECT due_at FROM runtime.timers")).fetchone()
+    assert row is not None
+    assert outcome.recorded_at is not None
+    assert row[0] == outcome.recorded_at + timer.delay
 
 
 # Fences
@@ -412,13 +421,12 @@ async def test_jobs_are_counted_by_type_and_state(conn: AsyncConnection[Any], te
 
 
 async def test_timers_come_due_in_order_until_they_are_dropped(conn: AsyncConnection[Any], tenant: UUID) -> None:
-    past, future = datetime(2024, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(hours=1)
-    timers = [Timer(uuid4(), past + timedelta(days=days), "timeout", uuid4(), uuid4()) for days in (1, 0)]
-    later = Timer(uuid4(), future, "timeout")
+    timers = [Timer(uuid4(), timedelta(microseconds=1 + number), "timeout", uuid4(), uuid4()) for number in (1, 0)]
+    later = Timer(uuid4(), timedelta(hours=1), "timeout")
     await commit(conn, tenant, entry(uuid4(), timers=[*timers, later]))
-    assert [(one.tenant_id, one.timer) for one in await due.due_timers(conn, ["timeout"], 9)] == [
-        (tenant, timers[1]),
-        (tenant, timers[0]),
+    found = await due.due_timers(conn, ["timeout"], 9)
+    assert [(one.tenant_id, one.id, one.execution_id, one.activation_id, one.moved) for one in found] == [
+        (tenant, timer.id, timer.execution_id, timer.activation_id, 0) for timer in reversed(timers)
     ]
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id for timer in timers]))
     assert await due.due_timers(conn, ["timeout"], 9) == []

@@ -1,7 +1,8 @@
 """Timers and lapses: once, however many workers look."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from uuid import UUID
 
 from domain.facts import Json
 from store.jobs import LeasedJob
@@ -10,28 +11,29 @@ from tests.worker.house import LONG_RETRY, RETRY, House, at_work, house, steps, 
 from worker.clockwork import fire_timers, forget_commands, lapse_leases
 
 NOT_EARLY = """
-SELECT ended.recorded_at >= begun.occurred_at + interval '5 minutes'
+SELECT ended.recorded_at >= begun.recorded_at + interval '0.5 seconds'
   FROM ledger.events begun, ledger.events ended
- WHERE begun.topic = 'execution.started.v1' AND ended.topic = 'execution.failed.v1'
+ WHERE begun.topic LIKE 'activation.started.v_' AND ended.topic = 'execution.failed.v1'
+ ORDER BY begun.position DESC LIMIT 1
 """
 
 
 class LongAgo:
-    """A clock by which timeouts were due long ago, by the database's."""
+    """A process's clock that says what it likes; events of commands that are backdated occurred as long ago."""
 
     def now(self) -> datetime:
         return datetime(2024, 2, 29, 12, tzinfo=UTC)
 
 
-class Moments:
-    """A clock that is behind by an hour less a timeout."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) - timedelta(minutes=5) + timedelta(seconds=0.5)
-
-
 def timed(**fields: Json) -> Json:
     return steps(timeout="PT5M", **fields)
+
+
+async def overdue(home: House, **fields: Json) -> UUID:
+    """An execution with a timeout that is due."""
+    execution = await home.start(timed(**fields))
+    home.sql("UPDATE runtime.timers SET due_at = clock_timestamp() WHERE execution_id = %s", execution)
+    return execution
 
 
 async def timers(home: House) -> int:
@@ -40,8 +42,8 @@ async def timers(home: House) -> int:
 
 
 async def test_a_timer_fires_once_with_two_workers(database: Database) -> None:
-    async with house(database, LongAgo()) as home, worker_of(database) as one, worker_of(database) as other:
-        executions = [await home.start(timed(retry=RETRY)) for _ in range(5)]
+    async with house(database) as home, worker_of(database) as one, worker_of(database) as other:
+        executions = [await overdue(home, retry=RETRY) for _ in range(5)]
         assert await timers(home) == 5
         await asyncio.gather(*(fire_timers(worker.acting) for worker in (one, other, one, other)))
         assert {(await home.state(execution)).status for execution in executions} == {"failed"}
@@ -60,10 +62,18 @@ async def test_a_timer_that_is_not_due_is_waited_for(database: Database) -> None
         assert (await home.state(execution)).status == "running"
 
 
+async def test_a_start_that_occurred_long_ago_does_not_time_out_at_once(database: Database) -> None:
+    """By a process's clock, or backdated: a timeout is reckoned from the append, by the database's clock."""
+    async with house(database, LongAgo()) as home, worker_of(database) as worker:
+        execution = await home.start(timed())
+        assert 290 < (await fire_timers(worker.acting) or 0) <= 300
+        assert (await home.state(execution)).status == "running"
+
+
 async def test_a_worker_fires_timers_at_their_moment(database: Database) -> None:
     """It waits: the timer is set while it works, and due half a second later."""
-    async with house(database, Moments()) as home, worker_of(database) as worker, at_work(worker):
-        execution = await home.start(timed())
+    async with house(database) as home, worker_of(database) as worker, at_work(worker):
+        execution = await home.start(steps(timeout="PT0.5S"))
         assert (await home.ended(execution)).status == "failed"
         assert home.sql(NOT_EARLY) == [(True,)]
 
@@ -79,8 +89,8 @@ async def test_what_was_done_in_time_leaves_no_timer(database: Database) -> None
 
 
 async def test_timers_of_kinds_that_are_not_known_wait_for_a_release_that_knows_them(database: Database) -> None:
-    async with house(database, LongAgo()) as home, worker_of(database) as worker:
-        await home.start(timed())
+    async with house(database) as home, worker_of(database) as worker:
+        await overdue(home)
         home.sql("UPDATE runtime.timers SET kind = 'of tomorrow'")
         assert await fire_timers(worker.acting) is None
         assert await timers(home) == 1

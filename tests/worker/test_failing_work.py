@@ -15,7 +15,7 @@ from tests.conftest import Database
 from tests.engine.drawing import drawing
 from tests.store.ledgers import connected, open_ledger
 from tests.worker.house import ENGINE, RETRY, House, ScriptedProvider, asking, at_work, house, steps, worker_of
-from tests.worker.test_clockwork import LongAgo
+from tests.worker.test_clockwork import overdue
 from worker.clockwork import fire_timers, lapse_leases
 
 NEWER = """
@@ -36,10 +36,6 @@ SELECT %s, gen_random_uuid(), clock_timestamp() - interval '1 hour' + n * interv
 """
 
 
-def timed(**fields: Json) -> Json:
-    return steps(timeout="PT5M", **fields)
-
-
 def spoil(home: House, stream: UUID, topic: str = "execution.transcended.v1", data: bytes = b"{}") -> None:
     home.sql(NEWER, topic, data, stream)
 
@@ -50,8 +46,8 @@ async def troubles(database: Database) -> list[WorkItem]:
 
 
 async def test_a_timer_whose_decision_fails_is_put_off_and_the_others_fire(database: Database) -> None:
-    async with house(database, LongAgo()) as home, worker_of(database) as worker:
-        newer, broken, good = [await home.start(timed()) for _ in range(3)]
+    async with house(database) as home, worker_of(database) as worker:
+        newer, broken, good = [await overdue(home) for _ in range(3)]
         spoil(home, newer)
         spoil(home, broken, "activation.retried.v1", b"{not JSON")
         assert await fire_timers(worker.acting) == 0
@@ -64,8 +60,8 @@ async def test_a_timer_whose_decision_fails_is_put_off_and_the_others_fire(datab
 
 async def test_a_timer_that_fails_again_is_put_off_for_longer_and_goes_when_it_can(database: Database) -> None:
     until = "SELECT extract(epoch FROM retry_at - failed_at)::int, failures FROM runtime.timers"
-    async with house(database, LongAgo()) as home, worker_of(database) as worker:
-        execution = await home.start(timed())
+    async with house(database) as home, worker_of(database) as worker:
+        execution = await overdue(home)
         spoil(home, execution)
         pauses = []
         for _ in range(4):
@@ -88,9 +84,9 @@ async def test_a_worker_with_poison_timers_goes_on(database: Database) -> None:
     async def done(_job: LeasedJob) -> Json:
         return 1
 
-    async with house(database, LongAgo()) as home, worker_of(database, {"step": done}) as worker:
+    async with house(database) as home, worker_of(database, {"step": done}) as worker:
         for _ in range(3):
-            spoil(home, await home.start(timed()))
+            spoil(home, await overdue(home))
         home.sql("DELETE FROM runtime.jobs")
         async with at_work(worker):
 
@@ -132,15 +128,15 @@ async def test_a_job_that_is_not_for_this_release_is_handed_back_and_keeps_its_a
             await home.until(handed_back)
         ((state, attempt, _, error),) = home.sql(JOBS)
         assert (state, attempt, error) == ("waiting", 0, "UnknownTopic")
-        assert home.sql(TOPICS, "activation.%")[-1:] == [("activation.started.v1",)], "the task was begun, and has not ended"
+        assert home.sql(TOPICS, "activation.%")[-1][0].startswith("activation.started."), "the task was begun, and has not ended"
         (item,) = await troubles(database)
         assert item.trouble == "UnknownTopic: unknown topic: 'execution.transcended.v1'"
 
 
 async def test_a_definition_with_a_node_of_a_newer_release_waits_for_that_release(database: Database) -> None:
     """It was published by a newer release, and its execution started there."""
-    async with house(database, LongAgo()) as home, worker_of(database) as worker:
-        execution = await home.start(timed())
+    async with house(database) as home, worker_of(database) as worker:
+        execution = await overdue(home)
         state = await home.state(execution)
         assert state.started is not None
         workflow_id = state.started.workflow_id
@@ -203,8 +199,8 @@ async def test_a_backlog_of_one_tenant_does_not_delay_what_others_have_due(datab
 
 
 async def test_what_is_in_trouble_is_tried_again_at_once_when_told(database: Database) -> None:
-    async with house(database, LongAgo()) as home, worker_of(database) as worker:
-        execution = await home.start(timed())
+    async with house(database) as home, worker_of(database) as worker:
+        execution = await overdue(home)
         spoil(home, execution)
         await fire_timers(worker.acting)
         home.sql("ALTER TABLE ledger.events DISABLE TRIGGER ALL")

@@ -18,7 +18,7 @@ from store.jobs import LeasedJob
 from store.topics import topic_of
 from tests.conftest import Database
 from tests.worker.house import RETRY, WHO, House, ScriptedProvider, asking, at_work, house, steps, worker_of
-from tests.worker.test_clockwork import LongAgo, timed
+from tests.worker.test_clockwork import overdue
 from worker.clockwork import fire_timers, lapse_leases
 
 SUSPENDED = "SELECT tenant_id FROM runtime.suspended_tenants"
@@ -67,11 +67,11 @@ async def test_no_job_of_a_suspended_tenant_is_leased_and_others_go_on(database:
 
 
 async def test_a_suspended_tenants_timers_wait(database: Database) -> None:
-    async with house(database, LongAgo()) as home, house(database, LongAgo()) as other, worker_of(database) as worker:
-        execution = await home.start(timed())
+    async with house(database) as home, house(database) as other, worker_of(database) as worker:
+        execution = await overdue(home)
         await suspend(home)
         assert await fire_timers(worker.acting) is None
-        await other.start(timed())
+        await overdue(other)
         async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as conn:
             for window in (1_000, 1):
                 assert [one.tenant_id for one in await due.due_timers(conn, ["timeout"], 9, window=window)] == [other.tenant_id]

@@ -132,7 +132,7 @@ def notify_work(notifier: Notifier, tenant_id: UUID, decided: Decided) -> None:
     if any(fence.then == "retry" for fence in decided.fences):
         notifier.notify(JOBS, job_name(tenant_id))
     for timer in decided.timers:
-        notifier.notify(TIMERS, timer.due_at.isoformat())
+        notifier.notify(TIMERS, f"{timer.delay.total_seconds():.3f}")
 
 
 class LeaseNotices:
