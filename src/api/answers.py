@@ -45,7 +45,12 @@ def _plain(value: Any) -> Json:
 
 
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(to_json(value), status, headers, "application/json")
+    return as_json(to_json(value), status, headers)
+
+
+def as_json(content: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """What is JSON already."""
+    return Response(content, status, headers, "application/json")
 
 
 def etag(version: int) -> str:

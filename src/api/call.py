@@ -308,7 +308,7 @@ class Call:
         wanted = listing.parse(self.request.query_params, self.tenant_id, fixed)
         answer = await self.rows([wanted.question()], platform=platform, as_platform=as_platform)
         (rows,) = answer.rows
-        return answers.answer(wanted.page(rows), 200, freshness_headers(answer.freshness))
+        return answers.as_json(wanted.page(rows), 200, freshness_headers(answer.freshness))
 
 
 def shown(row: Row, answer: Answer) -> Response:

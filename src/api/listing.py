@@ -23,6 +23,8 @@ from domain.facts import Json
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+PAGE_BYTES = 4 << 20
+"""Of the items of one page, as JSON; one item may be larger."""
 DIGEST_BYTES = 12
 
 
@@ -223,9 +225,18 @@ class Wanted:
         params[f"value_{number}"] = value
         return clause.format(name=sql.Placeholder(f"name_{number}"), value=sql.Placeholder(f"value_{number}"))
 
-    def page(self, rows: Sequence[Row]) -> Json:
-        items = rows[: self.limit]
-        return {"items": items, "next_cursor": self._cursor(items[-1]) if len(rows) > self.limit else None}
+    def page(self, rows: Sequence[Row]) -> bytes:
+        """As JSON: as many items as the limit and the bytes of a page allow, but one at least."""
+        items: list[bytes] = []
+        size = 0
+        for row in rows[: self.limit]:
+            item = answers.to_json(row)
+            size += len(item)
+            if items and size > PAGE_BYTES:
+                break
+            items.append(item)
+        cursor = self._cursor(rows[len(items) - 1]) if len(items) < len(rows) else None
+        return b'{"items":[%b],"next_cursor":%b}' % (b",".join(items), answers.to_json(cursor))
 
     def _cursor(self, row: Row) -> str:
         keys = answers.to_json([row[name] for name in self.source.names])

@@ -59,12 +59,12 @@ def parse(body: bytes) -> Json:
     if too_deep(body, MAX_DEPTH):
         path = _pointer(place_too_deep(body, MAX_DEPTH))
         raise Unreadable(422, FieldError(path, "too_deep", f"The body is nested deeper than {MAX_DEPTH} levels."))
-    reader = _Reader(plain_numbers=LONG_NUMBER.search(body) is None)
+    reader = _Reader(plain_numbers=len(body) > LARGE and LONG_NUMBER.search(body) is None)
     try:
         value = reader.decode(text)
     except json.JSONDecodeError as error:
         raise _malformed(f"{error.msg}: line {error.lineno}, column {error.colno}.") from None
-    if reader.faulty or SPECIAL.search(body) is not None:
+    if reader.faulty or (b"\\u" in body and SPECIAL.search(body) is not None):
         _raise_first_fault(value)
     return value
 
@@ -73,7 +73,7 @@ class _Reader:
     """One decoder for one text: it leaves faults in the tree and remembers that it did."""
 
     def __init__(self, *, plain_numbers: bool) -> None:
-        """`plain_numbers`: none is long or has an exponent, so that none needs to be looked at."""
+        """`plain_numbers`: none is long or has an exponent, so that none needs to be looked at: in a large body that pays."""
         self.faulty = False
         self._decoder = json.JSONDecoder(
             object_pairs_hook=self._object,

@@ -142,15 +142,15 @@ class CelEvaluator:
     def check(self, source: str, types: Mapping[str, Schema], want: Literal["bool"] | None = None) -> tuple[Finding, ...]:
         try:
             syntax = read(self._parse(source).serialize())
+            forbidden = _forbidden(syntax.root)
+            if forbidden:
+                return (Finding("type", forbidden),)
             self._rewritten(syntax.root)
         except ExpressionError as error:
             code = "too_large" if "limit" in str(error) else "syntax"
             return (Finding(code, str(error)),)
         except RuntimeError as error:
             return findings_in(str(error), "syntax")
-        forbidden = _forbidden(syntax.root)
-        if forbidden:
-            return (Finding("type", forbidden),)
         findings = check_paths(syntax, source, types)
         if findings:
             return findings
@@ -266,15 +266,17 @@ def _checked_arithmetic() -> cel.CelExtension:
     arithmetic = {"_+_": "add", "_-_": "subtract", "_*_": "multiply"}
     comparisons = {"_==_": "eq", "_!=_": "ne", "_<_": "lt", "_<=_": "le", "_>_": "gt", "_>=_": "ge"}
     member = cel.Type.List
+    unlike = ((member(whole), member(real)), (member(real), member(whole)))
+    lists = {name: unlike if name in ("_==_", "_!=_") else () for name in comparisons}
     return cel.CelExtension(
         "numbers",
         [
             *(function(name, label, *((real, *pair) for pair in mixed)) for name, label in arithmetic.items()),
-            *(function(name, label, *((yes, *pair) for pair in mixed)) for name, label in comparisons.items()),
+            *(function(name, label, *((yes, *pair) for pair in (*mixed, *lists[name]))) for name, label in comparisons.items()),
             function("_%_", "remainder", *((real, *pair) for pair in (*mixed, (real, real)))),
             function("_/_", "divide", (dyn, whole, whole), *((real, *pair) for pair in (*mixed, (real, real)))),
             function("_?_:_", "choose", (dyn, yes, dyn, dyn)),
-            function("@in", "member", (yes, whole, member(real)), (yes, real, member(whole))),
+            function("@in", "member", *((yes, one, member(other)) for one, other in (*mixed, *unlike))),
             function("_[_]", "element", (dyn, member(dyn), real)),
         ],
     )

@@ -14,7 +14,17 @@ from engine.cel_syntax import Comprehension, Ident, Node, Select, Syntax, chain,
 from engine.expressions import Finding, Schema
 
 _Path = tuple[str, tuple[str | int, ...]]
-_COMPOSED = ("allOf", "anyOf", "oneOf", "not", "if", "$dynamicRef")
+_COMPOSED = ("allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas", "$dynamicRef")
+_BESIDE_A_REFERENCE = frozenset(
+    {"$ref", "$id", "$schema", "$anchor", "$comment", "$defs", "definitions", "title", "description", "default", "examples",
+     "deprecated", "readOnly", "writeOnly"}
+)  # fmt: skip
+"""What changes nothing in what a `$ref` says. Anything else beside one holds as well."""
+TYPE_NAMES = frozenset(
+    {(name, ()) for name in ("bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint")}
+    | {("google", ("protobuf", name)) for name in ("Timestamp", "Duration")}
+)
+"""What `type(x)` is compared with."""
 _NOUNS = {"string": "a text", "integer": "a number", "number": "a number", "boolean": "a boolean", "null": "null",
           "array": "a list", "object": "an object"}  # fmt: skip
 _SCALARS = {"string": "string", "integer": "int", "number": "double", "boolean": "bool", "object": "map"}
@@ -28,7 +38,7 @@ def check_paths(syntax: Syntax, source: str, types: Mapping[str, Schema]) -> tup
     """Undeclared variables and unknown fields, each with its place."""
     findings = []
     for node, path, scope in _paths(syntax.root, {name: (schema, schema) for name, schema in types.items()}):
-        if path[0].startswith("@"):
+        if path[0].startswith("@") or path in TYPE_NAMES:
             continue
         line, column = _place(source, syntax.places.get(node.id, 0))
         if path[0] not in scope:
@@ -152,7 +162,8 @@ def _step(schema: Schema, key: str | int, name: str) -> Schema:
         return None
     if key in properties:
         return properties[key]
-    others = schema.get("additionalProperties", False if properties else None)
+    unlisted = schema.get("unevaluatedProperties", False if properties else None)
+    others = schema.get("additionalProperties", unlisted)
     if others is False and not schema.get("patternProperties"):
         known = ", ".join(sorted(properties)[:10])
         raise _UnknownFieldError(f"{name} has no field {key!r}; it has {known or 'none'}")
@@ -164,10 +175,15 @@ def _reference(document: Schema, schema: Schema) -> Schema:
     for _ in range(10):
         if not isinstance(schema, Mapping) or "$ref" not in schema:
             return schema
+        if not schema.keys() <= _BESIDE_A_REFERENCE:
+            return None
         target: Any = document
         pointer = str(schema["$ref"])
         if not pointer.startswith("#"):
             return None
+        if len(pointer) > 1 and not pointer.startswith("#/"):
+            schema = _anchored(document, pointer[1:])
+            continue
         for part in pointer[1:].split("/")[1:]:
             part = part.replace("~1", "/").replace("~0", "~")
             if not isinstance(target, Mapping) or part not in target:
@@ -175,6 +191,22 @@ def _reference(document: Schema, schema: Schema) -> Schema:
             target = target[part]
         schema = target
     return None
+
+
+def _anchored(document: Schema, anchor: str) -> Schema:
+    """The schema that an anchor of the document names; None where that is not certain."""
+    found, waiting = [], [document]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            if item is not document and "$id" in item:
+                continue  # a document of its own
+            if item.get("$anchor") == anchor:
+                found.append(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return found[0] if len(found) == 1 else None
 
 
 def _signature(document: Schema, schema: Schema, depth: int = 0) -> tuple[str, ...]:

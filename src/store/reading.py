@@ -75,6 +75,16 @@ SELECT position
 """
 
 
+# The size of a payload is known without reading it.
+WITHIN = """
+SELECT position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data
+  FROM (SELECT found.*, sum(octet_length(found.data)) OVER (ORDER BY found.position) - octet_length(found.data) AS before
+          FROM ({}) found) counted
+ WHERE before < %(most_bytes)s
+ ORDER BY position
+"""
+
+
 class Head(NamedTuple):
     """How far a ledger reaches: its epoch (raised by a restore or failover) and its last event's position (0: none yet)."""
 
@@ -90,15 +100,17 @@ async def read_ledger(
     topics: Sequence[str] | None = None,
     up_to: int | None = None,
     codec: Codec = JSON,
+    most_bytes: int | None = None,
 ) -> list[RecordedEvent]:
     """Events with positions in (after, up_to], in order, at most `limit`. Raises UnknownTopic and Undecodable.
 
+    `most_bytes`: where their payloads come to that, the next one is not read.
     `topics` are stored topics, old ones as well: see `store.topics.topics_of`.
     """
     wanted = {"tenant": tenant_id, "after": after, "up_to": LAST if up_to is None else up_to, "limit": limit}
     if topics is None:
-        return decode_rows(tenant_id, await _rows(conn, SELECT_LEDGER, wanted), codec)
-    rows = await _rows(conn, SELECT_LEDGER_BY_TOPICS, {**wanted, "topics": list(topics)})
+        return decode_rows(tenant_id, await _rows(conn, *_within(SELECT_LEDGER, wanted, most_bytes)), codec)
+    rows = await _rows(conn, *_within(SELECT_LEDGER_BY_TOPICS, {**wanted, "topics": list(topics)}, most_bytes))
     return decode_rows(tenant_id, rows, codec)
 
 
@@ -109,10 +121,11 @@ async def read_stream(
     after_version: int = 0,
     limit: int | None = None,
     codec: Codec = JSON,
+    most_bytes: int | None = None,
 ) -> list[RecordedEvent]:
-    """A stream's events above a version, in order."""
+    """A stream's events above a version, in order; `most_bytes` as for `read_ledger`."""
     wanted = {"tenant": tenant_id, "stream": stream_id, "after": after_version, "limit": limit}
-    return decode_rows(tenant_id, await _rows(conn, SELECT_STREAM, wanted), codec)
+    return decode_rows(tenant_id, await _rows(conn, *_within(SELECT_STREAM, wanted, most_bytes)), codec)
 
 
 async def read_tails(
@@ -138,6 +151,13 @@ async def position_at(conn: AsyncConnection[Any], tenant_id: UUID, moment: datet
     """The last position recorded at or before a moment (recorded times never decrease); 0 where there is none."""
     rows = await _rows(conn, SELECT_POSITION_AT, {"tenant": tenant_id, "moment": moment})
     return int(rows[0][0]) if rows else 0
+
+
+def _within(statement: str, params: dict[str, Any], most_bytes: int | None) -> tuple[str, dict[str, Any]]:
+    """The statement, ended where the payloads before come to so many bytes."""
+    if most_bytes is None:
+        return statement, params
+    return WITHIN.format(statement), {**params, "most_bytes": most_bytes}
 
 
 async def _rows(conn: AsyncConnection[Any], sql: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:

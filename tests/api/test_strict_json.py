@@ -106,18 +106,18 @@ NASTY: dict[str, Callable[[int], bytes]] = {
 
 @pytest.mark.parametrize("body", NASTY.values(), ids=NASTY.keys())
 def test_time_grows_with_length_alone(body: Callable[[int], bytes]) -> None:
-    small, large = _seconds(body(MIB // 16)), _seconds(body(MIB))
-    assert large < max(0.1, 16 * 4 * small)
+    """Where it grew with the square, a megabyte took minutes."""
+    assert _seconds(body(MIB)) < 0.5
 
 
 def _seconds(body: bytes) -> float:
-    """The best of three: what the machine does beside this is not asked for."""
+    """Of a processor, the best of three: what the machine does beside this is not asked for."""
     times = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.thread_time()
         with suppress(Unreadable):
             parse(body)
-        times.append(time.perf_counter() - began)
+        times.append(time.thread_time() - began)
     return min(times)
 
 

@@ -155,3 +155,50 @@ def test_without_a_wish_any_type_will_do() -> None:
 def test_a_strange_schema_is_no_reason_to_fail(schema: Any) -> None:
     for source in ("input", "input.a.b == 1", "input[0][0].b", "input.map(x, x.y)"):
         CEL.check(source, {"input": schema})
+
+
+CITY = {"properties": {"city": {"type": "string"}}}
+SCHEMAS: dict[str, Any] = {
+    "an anchor": {"properties": {"a": {"$ref": "#place"}}, "$defs": {"p": {"$anchor": "place", **CITY}}},
+    "a reference and what stands beside it": {
+        "properties": {"a": {"$ref": "#/$defs/p", **CITY}},
+        "$defs": {"p": {"properties": {"street": {"type": "string"}}}},
+    },
+    "a reference at the top": {"$ref": "#/$defs/p", "properties": {"a": CITY}, "$defs": {"p": {"properties": {"b": True}}}},
+    "what depends on another field": {"properties": {"a": {"properties": {"b": True}, "dependentSchemas": {"b": CITY}}}},
+    "what is not evaluated otherwise": {
+        "properties": {"a": {"properties": {"b": True}, "unevaluatedProperties": {"type": "string"}}},
+    },
+}
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS.keys())
+def test_fields_are_known_however_a_schema_says_so(schema: Any) -> None:
+    assert CEL.check("input.a.city == 'Rome'", {"input": schema}) == ()
+
+
+def test_an_anchor_is_followed_and_what_is_closed_stays_closed() -> None:
+    for schema in (SCHEMAS["an anchor"], {"properties": {"a": {"properties": {"city": True}, "unevaluatedProperties": False}}}):
+        assert [found.code for found in CEL.check("input.a.town == 'Rome'", {"input": schema})] == ["unknown_field"]
+    assert [found.code for found in CEL.check("input.a.city + 1", {"input": SCHEMAS["an anchor"]})] == ["type"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["type(input.count) == int", "type(input.free) == map", "[1, 2].map(x, type(x)) == [int, int]", "type(null) == null_type",
+     "type(timestamp('2026-01-01T00:00:00Z')) == google.protobuf.Timestamp"],
+)  # fmt: skip
+def test_types_have_names(source: str) -> None:
+    assert codes(source) == []
+    assert CEL.evaluate(source, {"input": {"count": 1, "free": {}}}) is True
+
+
+@pytest.mark.parametrize("source", ["[1, 2] == [1.0, 2.0]", "[input.amount] != [1]", "[1] in [[1.0], [2.5]]"])
+def test_lists_of_decimals_and_of_whole_numbers_compare(source: str) -> None:
+    assert codes(source) == []
+    assert CEL.evaluate(source, {"input": {"amount": 1.5}}) is True
+
+
+@pytest.mark.parametrize("source", ["Thing{a: 1}", "a.b.Thing{a: 1, b: 2, c: 3}", "google.protobuf.Duration{seconds: 1}"])
+def test_objects_with_a_type_name_are_a_finding(source: str) -> None:
+    assert codes(source) == ["type"]

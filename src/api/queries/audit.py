@@ -3,16 +3,24 @@
 from psycopg import sql
 
 from api.listing import TEXT, TIME, UUID_, WHOLE, Filter, Listing, Source, choice
-from api.queries.common import two_ways
+from api.queries.common import cut, two_ways
 
-SELECT = sql.SQL("""
+# An entry is an event: there it is whole.
+HREF = "'/v1/events?after=' || l.position - 1 || '&limit=1'"
+
+SELECT = cut(
+    """
 SELECT l.position, l.event_id, l.user_id, l.actor_type, l.actor_id, l.on_behalf_of, l.action, l.outcome, l.resource,
        l.resource_id, l.resource_version, l.description, l.category, l.severity, l.ip_address, l.user_agent, l.metadata,
        l.payload, l.tags, l.command_id, l.correlation_id, l.causation_id, l.reason, l.occurred_at, l.recorded_at, l.version,
        l.created_at, l.updated_at
   FROM projections.audit_logs l
  WHERE l.tenant_id = %(tenant_id)s
-""")
+""",
+    HREF,
+    "l.metadata",
+    "l.payload",
+)
 
 POSITION = sql.Identifier("l", "position")
 BY_POSITION = Source(SELECT, (POSITION,), ("position",), (WHOLE,))

@@ -21,5 +21,18 @@ def by_creation(select: sql.SQL, created_at: str, id_: str, *, id_name: str = "i
     return Source(select, (_column(created_at), _column(id_)), ("created_at", id_name), (TIME, UUID_), drives)
 
 
+def cut(select: str, href: str, *columns: str) -> sql.SQL:
+    """The statement with large values of these JSON columns replaced by a mark and a link to the whole.
+
+    What is stored compressed is written out only where it is not small; what is large as it is stored is not touched at all.
+    """
+    for column in columns:
+        name = column.partition(".")[2]
+        large = f"pg_column_size({column}) > 4096 OR (pg_column_size({column}) > 500 AND octet_length({column}::text) > 16384)"
+        mark = f"jsonb_build_object('$cut', true, 'href', {href})"
+        select = select.replace(f" {column},", f" CASE WHEN {large} THEN {mark} ELSE {column} END AS {name},")
+    return sql.SQL(select)
+
+
 def _column(text: str) -> sql.Identifier:
     return sql.Identifier(*text.split("."))

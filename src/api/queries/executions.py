@@ -3,7 +3,7 @@
 from psycopg import sql
 
 from api.listing import TEXT, TIME, Filter, Listing, choice
-from api.queries.common import by_creation, two_ways
+from api.queries.common import by_creation, cut, two_ways
 
 EXECUTION = """
 SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
@@ -26,17 +26,25 @@ SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_numb
  WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s
 """
 
-SELECT = sql.SQL("""
+HREF = "'/v1/executions/' || e.id"
+LARGE = ("e.trigger_data", "e.input", "e.output", "e.variables")
+
+SELECT = cut(
+    """
 SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
        e.trigger_type, e.trigger_data, e.input, e.output, e.variables, e.current_nodes, e.error, e.error_details, e.metrics,
        e.priority, e.parent_execution_id, e.correlation_id, e.scheduled_at, e.started_at, e.completed_at, e.cancelled_at,
        e.cancelled_by, e.created_by, e.version, e.created_at, e.updated_at
   FROM projections.workflow_executions e
  WHERE e.tenant_id = %(tenant_id)s
-""")
+""",
+    HREF,
+    *LARGE,
+)
 
 # Executions that have come to a node and wait there, found from its open visits. Several visits are one execution.
-SELECT_AT_NODE = sql.SQL("""
+SELECT_AT_NODE = cut(
+    """
 SELECT DISTINCT ON (n.execution_created_at, n.execution_id)
        e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
        e.trigger_type, e.trigger_data, e.input, e.output, e.variables, e.current_nodes, e.error, e.error_details, e.metrics,
@@ -45,10 +53,14 @@ SELECT DISTINCT ON (n.execution_created_at, n.execution_id)
   FROM projections.node_activations n
   JOIN projections.workflow_executions e ON e.tenant_id = %(tenant_id)s AND e.id = n.execution_id
  WHERE n.tenant_id = %(tenant_id)s AND n.status = 'running'
-""")
+""",
+    HREF,
+    *LARGE,
+)
 
 # Executions with a search attribute, found from its values.
-SELECT_WITH_ATTRIBUTE = sql.SQL("""
+SELECT_WITH_ATTRIBUTE = cut(
+    """
 SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
        e.trigger_type, e.trigger_data, e.input, e.output, e.variables, e.current_nodes, e.error, e.error_details, e.metrics,
        e.priority, e.parent_execution_id, e.correlation_id, e.scheduled_at, e.started_at, e.completed_at, e.cancelled_at,
@@ -56,7 +68,10 @@ SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_numb
   FROM projections.execution_attributes first_attribute
   JOIN projections.workflow_executions e ON e.tenant_id = %(tenant_id)s AND e.id = first_attribute.execution_id
  WHERE first_attribute.tenant_id = %(tenant_id)s
-""")
+""",
+    HREF,
+    *LARGE,
+)
 
 ENDED = ("completed", "failed", "cancelled")
 STATUSES = ("running", "paused", *ENDED)

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from api import answers, following, headers
 from api.documented import Calling, documented, paged
-from api.listing import DEFAULT_LIMIT, MAX_LIMIT, WHOLE, read_parameter
+from api.listing import DEFAULT_LIMIT, MAX_LIMIT, PAGE_BYTES, WHOLE, read_parameter
 from api.problems import Problem, not_found
 from api.queries.audit import AUDIT_LOGS
 from api.queries.ledger import event_item, history_item
@@ -65,9 +65,9 @@ async def list_events(call: Calling) -> Response:
     after = read_parameter(start, WHOLE, given.get(start, "0"))
     topics = _topics(given.get("topics"))
     found = await call.services.reads.of_ledger(
-        lambda connection: read_ledger(connection, call.tenant_id, after, limit + 1, topics)
+        lambda connection: read_ledger(connection, call.tenant_id, after, limit + 1, topics, most_bytes=PAGE_BYTES)
     )
-    cursor = str(found[limit - 1].position) if len(found) > limit else None
+    cursor = str(found[:limit][-1].position) if _more(found, limit) else None
     return answers.answer({"items": [event_item(record) for record in found[:limit]], "next_cursor": cursor})
 
 
@@ -99,12 +99,17 @@ async def history(call: Calling, id: UUID) -> Response:
         first = await read_stream(connection, call.tenant_id, id, 0, 1)
         if not first or not isinstance(first[0].event, ExecutionStarted):
             raise not_found()
-        return await read_stream(connection, call.tenant_id, id, after, limit + 1)
+        return await read_stream(connection, call.tenant_id, id, after, limit + 1, most_bytes=PAGE_BYTES)
 
     found = await call.services.reads.of_ledger(ask)
     items = [history_item(record) for record in found[:limit]]
-    cursor = str(found[limit - 1].version) if len(found) > limit else None
+    cursor = str(found[:limit][-1].version) if _more(found, limit) else None
     return answers.answer({"items": items, "next_cursor": cursor})
+
+
+def _more(found: list[RecordedEvent], limit: int) -> bool:
+    """Whether another page follows; it may turn out to be empty where this one ended because of its bytes."""
+    return len(found) > limit or sum(len(record.payload) for record in found) >= PAGE_BYTES
 
 
 def _limit(call: Calling) -> int:
