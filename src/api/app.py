@@ -25,7 +25,7 @@ from api.services import Services
 from api.session import Sessions
 from api.strict_json import Unreadable
 from api.waiter import open_waiter
-from domain.facts import Refusal
+from domain.facts import NotForThisRelease, Refusal
 from engine.cel import CelEvaluator
 from engine.engine import Engine
 from runtime import migrations
@@ -42,7 +42,17 @@ from store.notifications.sending import look_everywhere
 SYSTEM_CONNECTIONS = 4
 LEDGER_CONNECTIONS = 4
 """For histories and events, so that who reads much of them keeps nobody from a job."""
-EXPECTED = (Problem, Refusal, Unreadable, RequestValidationError, HTTPException, LedgerBusy, LedgerUnavailable, psycopg.Error)
+EXPECTED = (
+    Problem,
+    Refusal,
+    Unreadable,
+    RequestValidationError,
+    HTTPException,
+    NotForThisRelease,
+    LedgerBusy,
+    LedgerUnavailable,
+    psycopg.Error,
+)
 """Errors that have a problem document of their own; all others are 500, without internals."""
 
 logger = logging.getLogger(__name__)

@@ -71,7 +71,7 @@ async def _read(call: Call, after: int, topics: Sequence[str] | None) -> tuple[l
         end = await head(connection, call.tenant_id)
         if end is None or end.position <= after:
             return [], after
-        found = await read_ledger(connection, call.tenant_id, after, BATCH, topics, end.position)
+        found = await read_ledger(connection, call.tenant_id, after, BATCH, topics, end.position, also_unread=True)
         return found, found[-1].position if len(found) == BATCH else end.position
 
     return await call.services.reads.of_ledger(ask)

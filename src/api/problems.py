@@ -19,7 +19,7 @@ from starlette.responses import Response
 from api import answers
 from api.strict_json import Unreadable, child
 from domain import access
-from domain.facts import FieldError, Invalid, Json, NotFound, PermissionDenied, Refusal, RuleViolation
+from domain.facts import FieldError, Invalid, Json, NotForThisRelease, NotFound, PermissionDenied, Refusal, RuleViolation
 from runtime import connecting
 from store import errors as store_errors
 
@@ -166,12 +166,19 @@ def from_exception(error: Exception) -> Problem | None:
             return from_validation(error)
         case HTTPException():
             return from_http(error)
+        case NotForThisRelease():
+            return newer_release(error)
         case store_errors.LedgerBusy() | store_errors.LedgerUnavailable() | psycopg.OperationalError():
             return unavailable()
         case psycopg.Error() if connecting.is_gone(error):
             return unavailable()
         case _:
             return None
+
+
+def newer_release(error: NotForThisRelease) -> Problem:
+    detail = f"A newer release of Gesta wrote what this process cannot read: {error}."
+    return Problem(503, "newer_release", detail, headers={"Retry-After": "5"})
 
 
 def unavailable() -> Problem:

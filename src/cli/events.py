@@ -67,7 +67,7 @@ async def _show(url: str, tenant: str | None, stream: UUID | None, after: int, f
             if stream is None:
                 await _print_after(conn, ledger.tenant_id, None, after)
                 continue
-            records = await read_stream(conn, ledger.tenant_id, stream)
+            records = await read_stream(conn, ledger.tenant_id, stream, also_unread=True)
             if fold:
                 _print_folded(records, after)
             else:
@@ -100,7 +100,7 @@ async def _print_after(conn: "Connection", tenant_id: UUID, stream: UUID | None,
     """Print what a ledger has after a position; the last position seen."""
     from store.reading import read_ledger
 
-    while records := await read_ledger(conn, tenant_id, after, PORTION):
+    while records := await read_ledger(conn, tenant_id, after, PORTION, also_unread=True):
         _print([record for record in records if stream is None or record.stream_id == stream])
         after = records[-1].position
     return after
@@ -123,6 +123,8 @@ def _print_folded(records: "list[RecordedEvent]", after: int) -> None:
 
 def line(record: "RecordedEvent") -> str:
     """An event as one line of JSON; secrets are left out."""
+    from domain.envelope import Unread
+
     shown = {
         "tenant_id": record.tenant_id,
         "position": record.position,
@@ -134,5 +136,6 @@ def line(record: "RecordedEvent") -> str:
         "command_id": record.command_id,
         "envelope": {name: value for name, value in asdict(record.envelope).items() if value is not None},
         "data": {name: value for name, value in from_json(record.payload).items() if name not in SECRETS},
+        **({"unread": record.event.why} if isinstance(record.event, Unread) else {}),
     }
     return to_json(shown).decode()

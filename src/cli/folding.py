@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from cli.events import SECRETS
 from domain.aggregates import AGGREGATES
-from domain.envelope import RecordedEvent
+from domain.envelope import RecordedEvent, Unread
 from domain.facts import Aggregate
 from runtime.errors import OperatorError
 
@@ -50,10 +50,12 @@ def steps(records: Sequence[RecordedEvent]) -> Iterator[Step]:
     """Fold a stream from its first event on. Raises OperatorError where it cannot be folded."""
     if not records:
         return
+    _refuse_unread(records[0])
     aggregate = aggregate_of(records[0].event)
     state = aggregate.initial
     before = flat(state)
     for record in records:
+        _refuse_unread(record)
         try:
             state = aggregate.evolve(state, record.event)
         except (LookupError, AttributeError, TypeError, ValueError, AssertionError) as error:
@@ -63,6 +65,11 @@ def steps(records: Sequence[RecordedEvent]) -> Iterator[Step]:
         after = flat(state)
         yield Step(record, changes(before, after))
         before = after
+
+
+def _refuse_unread(record: RecordedEvent) -> None:
+    if isinstance(record.event, Unread):
+        raise OperatorError(f"Event {record.position} ({record.topic}) cannot be folded: {record.event.why}.")
 
 
 def changes(before: Flat, after: Flat) -> list[Change]:

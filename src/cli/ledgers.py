@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from uuid import UUID
 
 import typer
+from psycopg import sql
+
+from domain.envelope import PLATFORM
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -18,19 +21,48 @@ SELECT h.tenant_id,
  ORDER BY h.tenant_id
 """
 
+# the tenants that a table knows, one index look-up for each
+TRACES = sql.SQL("""
+WITH RECURSIVE found AS (
+    (SELECT tenant_id FROM {table} ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.tenant_id FROM {table} t WHERE t.tenant_id > found.tenant_id ORDER BY t.tenant_id LIMIT 1)
+      FROM found WHERE found.tenant_id IS NOT NULL)
+SELECT tenant_id FROM found WHERE tenant_id IS NOT NULL
+""")
+KEEPING = (
+    ("ledger", "events"),
+    ("runtime", "commands"),
+    ("runtime", "claims"),
+    ("runtime", "jobs"),
+    ("runtime", "timers"),
+    ("projections", "freshness"),
+    ("projections", "audit_logs"),
+)
+"""Tables in which a tenant leaves traces, whether or not there is a head of its ledger."""
+
 
 class Ledger(NamedTuple):
     tenant_id: UUID
     name: str
 
 
-async def ledgers(conn: "AsyncConnection[Any]", tenant: str | None) -> list[Ledger]:
-    """The ledgers meant, the platform's first. A wrong name is wrong usage."""
+async def ledgers(conn: "AsyncConnection[Any]", tenant: str | None, *, headless: bool = False) -> list[Ledger]:
+    """The ledgers meant, the platform's first. A wrong name is wrong usage. `headless`: also those whose head is gone."""
     cursor = await conn.execute(LEDGERS)
     known = [Ledger(*row) for row in await cursor.fetchall()]
+    if headless:
+        traced = {row[0] for table in KEEPING for row in await (await conn.execute(_traces(table))).fetchall()}
+        traced.add(PLATFORM)  # which there always is
+        traced -= {ledger.tenant_id for ledger in known}
+        known = sorted([*known, *(Ledger(tenant_id, str(tenant_id)) for tenant_id in traced)])
     if tenant is None:
         return known
     found = [ledger for ledger in known if tenant in (ledger.name, str(ledger.tenant_id))]
     if not found:
         raise typer.BadParameter(f"There is no tenant {tenant}.", param_hint="--tenant")
     return found
+
+
+def _traces(table: tuple[str, str]) -> sql.Composed:
+    return TRACES.format(table=sql.Identifier(*table))

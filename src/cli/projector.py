@@ -65,7 +65,7 @@ def status() -> None:
                 for one in await skips(conn, ledger.tenant_id):
                     print(f"{'':<30} {one.position:>10}  skipped: {one.reason} ({one.error})")
                 if fault:
-                    print(f"{'':<30} {fault.position:>10}  cannot be applied ({fault.attempts} attempts): {fault.error}")
+                    print(f"{'':<30} {fault.position:>10}  {fault.words}")
 
     with resolve(load_settings()) as addresses:
         asyncio.run(show(addresses.system))

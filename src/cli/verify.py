@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
 from cli.ledgers import TenantOption
 
 if TYPE_CHECKING:
+    from cli.ledgers import Ledger
     from projections.verify import Verdict
 
 SHOWN = 20
@@ -23,49 +24,91 @@ def verify(
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
+    report = AsJson() if as_json else AsText()
     with resolve(load_settings()) as addresses:
-        verdicts = asyncio.run(_verify(addresses.system, tenant))
-    if as_json:
-        print(json.dumps({"holds": all(v.holds for v in verdicts.values()), "tenants": _as_json(verdicts)}, indent=2))
-    else:
-        _print(verdicts)
-    raise typer.Exit(0 if all(verdict.holds for verdict in verdicts.values()) else 1)
+        holds = asyncio.run(_verify(addresses.system, tenant, report))
+    raise typer.Exit(0 if holds else 1)
 
 
-async def _verify(url: str, tenant: str | None) -> "dict[str, Verdict]":
+async def _verify(url: str, tenant: str | None, report: "Report") -> bool:
+    """Check one ledger after the other, and tell of each when it is checked: a fault in one leaves the others' verdicts alone."""
     from cli.ledgers import ledgers
     from projections.verify import verify as checked
     from runtime.pools import connect
 
     async with connect(url, name="gesta verify") as conn:
-        return {ledger.name: await checked(conn, ledger.tenant_id) for ledger in await ledgers(conn, tenant)}
+        meant = await ledgers(conn, tenant, headless=True)
+    holds, left = True, meant
+    while left:
+        async with connect(url, name="gesta verify") as conn:
+            while left:
+                ledger, *left = left
+                try:
+                    verdict = await checked(conn, ledger.tenant_id)
+                except Exception as error:  # whatever keeps this one from being checked, the others are
+                    report.unchecked(ledger, f"{type(error).__name__}: {' '.join(str(error).split())}")
+                    holds = False
+                    break  # the connection may be in the middle of something
+                report.checked(ledger, verdict)
+                holds = holds and verdict.holds
+    report.done(holds)
+    return holds
 
 
-def _as_json(verdicts: "dict[str, Verdict]") -> list[dict[str, Any]]:
-    return [
-        {
-            "tenant": name,
-            "tenant_id": str(verdict.tenant_id),
-            "holds": verdict.holds,
-            "events": verdict.events,
-            "position": verdict.position,
-            "rows": verdict.comparison.rows,
-            "broken": verdict.broken,
-            "skipped": [{**skip._asdict(), "skipped_at": skip.skipped_at.isoformat()} for skip in verdict.comparison.skipped],
-        }
-        for name, verdict in verdicts.items()
-    ]
+class Report(Protocol):
+    def checked(self, ledger: "Ledger", verdict: "Verdict") -> None: ...
+    def unchecked(self, ledger: "Ledger", why: str) -> None: ...
+    def done(self, holds: bool) -> None: ...
 
 
-def _print(verdicts: "dict[str, Verdict]") -> None:
-    for name, verdict in verdicts.items():
+class AsText:
+    def checked(self, ledger: "Ledger", verdict: "Verdict") -> None:
         behind = verdict.events - verdict.position
-        lag = f", tables behind by {behind}" if behind else ""
-        print(f"{name}: {verdict.events} events{lag}: {'holds' if verdict.holds else 'BROKEN'}")
-        for skip in verdict.comparison.skipped:
-            print(f"  {skip}")
+        lag = f", tables behind by {behind}" if behind > 0 else ""
+        lines = [f"{ledger.name}: {verdict.events} events{lag}: {'holds' if verdict.holds else 'BROKEN'}"]
+        lines += [f"  {skip}" for skip in verdict.comparison.skipped]
         for check, sentences in verdict.broken.items():
-            for sentence in sentences[:SHOWN]:
-                print(f"  {check}: {sentence}")
+            lines += [f"  {check}: {sentence}" for sentence in sentences[:SHOWN]]
             if len(sentences) > SHOWN:
-                print(f"  {check}: and {len(sentences) - SHOWN} more")
+                lines.append(f"  {check}: and {len(sentences) - SHOWN} more")
+        print("\n".join(lines), flush=True)
+
+    def unchecked(self, ledger: "Ledger", why: str) -> None:
+        print(f"{ledger.name}: COULD NOT BE CHECKED: {why}", flush=True)
+
+    def done(self, holds: bool) -> None:
+        pass
+
+
+class AsJson:
+    """One document, written ledger by ledger."""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def checked(self, ledger: "Ledger", verdict: "Verdict") -> None:
+        self._add(
+            ledger,
+            {
+                "holds": verdict.holds,
+                "events": verdict.events,
+                "position": verdict.position,
+                "rows": verdict.comparison.rows,
+                "broken": verdict.broken,
+                "skipped": [{**skip._asdict(), "skipped_at": skip.skipped_at.isoformat()} for skip in verdict.comparison.skipped],
+            },
+        )
+
+    def unchecked(self, ledger: "Ledger", why: str) -> None:
+        self._add(ledger, {"holds": False, "unchecked": why})
+
+    def done(self, holds: bool) -> None:
+        print(f'{"" if self._begun else _OPENING}\n], "holds": {json.dumps(holds)}}}', flush=True)
+
+    def _add(self, ledger: "Ledger", found: dict[str, Any]) -> None:
+        print("," if self._begun else _OPENING)
+        print(json.dumps({"tenant": ledger.name, "tenant_id": str(ledger.tenant_id), **found}), end="", flush=True)
+        self._begun = True
+
+
+_OPENING = '{"tenants": ['

@@ -31,6 +31,13 @@ class Envelope:
 
 
 @dataclass(frozen=True)
+class Unread(Event):
+    """Stands for an event that this release cannot read: one of a newer release, or a damaged one. Never stored."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class RecordedEvent:
     """An event as it stands in its ledger. Positions and versions count from 1; times are timezone-aware UTC."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.ai_task import (
@@ -14,11 +15,20 @@ from domain.ai_task import (
     AiTaskFailed,
     AiTaskRequested,
     Totals,
+    Usage,
 )
 from domain.envelope import RecordedEvent
 
 ENDED = (AiTaskAttemptSucceeded, AiTaskAttemptFailed)
 CLOSED = (AiTaskCompleted, AiTaskFailed, AiTaskCancelled)
+
+
+class Spent(NamedTuple):
+    """What is kept of an attempt that ended: not its output, which may be large."""
+
+    cost: Decimal | None
+    currency: str | None
+    usage: Usage | None
 
 
 @dataclass
@@ -27,7 +37,7 @@ class Told:
 
     attempts: int = 0
     running: UUID | None = None
-    ended: list[AiTaskAttemptSucceeded | AiTaskAttemptFailed] = field(default_factory=list)
+    ended: list[Spent] = field(default_factory=list)
     closed: bool = False
 
 
@@ -68,19 +78,21 @@ def _ended(task: Told, event: AiTaskAttemptSucceeded | AiTaskAttemptFailed) -> I
     if (event.attempt_id, event.number) != (task.running, task.attempts):
         yield "ends an attempt that does not run"
     task.running = None
-    task.ended.append(event)
+    if not task.closed:
+        task.ended.append(Spent(event.cost, event.currency, event.usage))
 
 
 def _closed(task: Told, event: AiTaskCompleted | AiTaskFailed | AiTaskCancelled) -> Iterator[str]:
     if task.closed:
         yield "came after the task was over"
-    task.closed = True
+    task.closed, spent = True, totals_of(task)
+    task.ended.clear()
     if isinstance(event, AiTaskCancelled):
         return
     if task.running is not None:
         yield "came while an attempt ran"
-    if event.totals != (expected := totals_of(task)):
-        yield f"says {event.totals}, its attempts come to {expected}"
+    if event.totals != spent:
+        yield f"says {event.totals}, its attempts come to {spent}"
 
 
 def totals_of(task: Told) -> Totals:

@@ -13,23 +13,25 @@ from psycopg import AsyncConnection, AsyncCursor
 
 from store.notifications.channels import EVENTS
 from store.notifications.sending import notify
+from store.topics import UnknownTopic, is_known
 
 FIRST_INTERVAL = timedelta(seconds=1)
 LONGEST_INTERVAL = timedelta(minutes=5)
 LONGEST_TEXT = 2000
 
 SELECT = """
-SELECT tenant_id, position, error, attempts, first_failed_at, failed_at, retry_at
+SELECT tenant_id, position, error, attempts, first_failed_at, failed_at, retry_at, topic
   FROM runtime.projection_faults
  ORDER BY tenant_id
 """
 
 RECORD = """
-INSERT INTO runtime.projection_faults AS known (tenant_id, position, error, attempts, first_failed_at, failed_at, retry_at)
-VALUES (%(tenant)s, %(position)s, %(error)s, %(attempts)s, %(now)s, %(now)s, %(retry_at)s)
+INSERT INTO runtime.projection_faults AS known
+       (tenant_id, position, error, attempts, first_failed_at, failed_at, retry_at, topic)
+VALUES (%(tenant)s, %(position)s, %(error)s, %(attempts)s, %(now)s, %(now)s, %(retry_at)s, %(topic)s)
     ON CONFLICT (tenant_id) DO UPDATE
    SET position = excluded.position, error = excluded.error, attempts = excluded.attempts, failed_at = excluded.failed_at,
-       retry_at = excluded.retry_at,
+       retry_at = excluded.retry_at, topic = excluded.topic,
        first_failed_at = CASE WHEN known.position = excluded.position THEN known.first_failed_at ELSE excluded.first_failed_at END
 """
 
@@ -51,6 +53,22 @@ class Fault(NamedTuple):
     first_failed_at: datetime
     failed_at: datetime
     retry_at: datetime
+    topic: str | None = None
+    """Of an event whose topic was not known to the release that met it: it is no poison, its tables wait for another release."""
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether to try now. What waits for another release is due once this is one that knows the topic."""
+        return self.retry_at <= now if self.topic is None else is_known(self.topic)
+
+    @property
+    def words(self) -> str:
+        if self.topic is not None:
+            return f"waits for a release that knows the topic {self.topic}"
+        return f"cannot be applied ({self.attempts} attempts): {self.error}"
+
+
+class Missing(Exception):
+    """An event is not there, and later ones are: append leaves no gap, so somebody else wrote or deleted here."""
 
 
 async def faults(conn: AsyncConnection[Any]) -> dict[UUID, Fault]:
@@ -70,10 +88,10 @@ async def record(
     attempts = known.attempts + 1 if known is not None and again else 1
     first = known.first_failed_at if known is not None and again else now
     text = f"{type(error).__name__}: {error}".replace("\x00", "\\0")[:LONGEST_TEXT]
-    retry_at = now + interval(attempts)
-    fault = Fault(tenant_id, position, text, attempts, first, now, retry_at)
-    values = {"tenant": tenant_id, "position": position, "error": text, "attempts": attempts, "now": now, "retry_at": retry_at}
-    await conn.execute(RECORD, values)
+    topic = error.topic if isinstance(error, UnknownTopic) else None
+    fault = Fault(tenant_id, position, text, attempts, first, now, now + interval(attempts), topic)
+    values = {"tenant": tenant_id, "position": position, "error": text, "attempts": attempts, "now": now}
+    await conn.execute(RECORD, {**values, "retry_at": fault.retry_at, "topic": topic})
     return fault
 
 

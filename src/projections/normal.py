@@ -12,6 +12,8 @@ from json.encoder import encode_basestring as text_text
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 Normal = str | None
 
 PLAIN = frozenset({type(None), str, bool, int, UUID, datetime})
@@ -23,6 +25,11 @@ def surely_same(live: Any, folded: Any) -> bool:
     kind = type(live)
     if kind is not type(folded):
         return False
+    if kind is dict or kind is list:
+        try:
+            return orjson.dumps(live, option=orjson.OPT_SORT_KEYS) == orjson.dumps(folded, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # a number with a fraction, for one, which not every text tells apart
+            pass
     if kind is dict:
         return live.keys() == folded.keys() and all(surely_same(live[key], folded[key]) for key in live)
     if kind is list:

@@ -20,7 +20,7 @@ from psycopg.errors import DeadlockDetected, ProgramLimitExceeded
 from domain.envelope import PLATFORM, RecordedEvent
 from domain.member import MemberAdded
 from projections import faults, freshness
-from projections.faults import Fault
+from projections.faults import Fault, Missing
 from projections.flush import Batch, flush
 from projections.freshness import Lag, LostRace
 from projections.portions import BYTES, SMALL, Size, Span, loads, measure, read
@@ -136,9 +136,10 @@ class Projector:
             await asyncio.sleep(min(loop.time() - begun, REST_SECONDS))
 
     def _seconds_to_retry(self, known: dict[UUID, Fault]) -> float | None:
-        if not known:
+        times = [fault.retry_at for fault in known.values() if fault.topic is None]
+        if not times:
             return None
-        soonest = min(fault.retry_at for fault in known.values())
+        soonest = min(times)
         return max((soonest - self._clock.now()).total_seconds(), 0.05)
 
     async def _catch_up(self, conn: Connection, tenant_ids: Collection[UUID] | None, slots: Slots | None) -> dict[UUID, Fault]:
@@ -156,13 +157,14 @@ class Projector:
         await plans.renew(conn)
         seen = await look(conn, tenant_ids)
         known = seen.faults
-        standing = {tenant for tenant, fault in known.items() if fault.retry_at > self._clock.now()}
+        now = self._clock.now()
+        standing = {tenant for tenant, fault in known.items() if not fault.is_due(now)}
         mine = {
             tenant: lag
             for tenant, lag in seen.lags.items()
             if tenant not in standing and (slots is None or slot_of(tenant) in slots)
         }
-        flusher = Flusher(conn, known, self._clock.now())
+        flusher = Flusher(conn, known, now)
         try:
             unfinished = await self._advance(conn, flusher, seen, mine, standing)
         finally:
@@ -217,7 +219,12 @@ class Projector:
         return await measure(conn, spans, self._batch, self._bytes)
 
     async def _decode(self, flusher: "Flusher", span: Span, stored: list[tuple[Any, ...]]) -> list[RecordedEvent]:
-        """The tenant's events, fewer if one of them cannot be decoded; where it is the first, that is a fault."""
+        """The tenant's events, fewer if one of them is missing or cannot be decoded; where it is the first, that is a fault."""
+        stored = before_gap(span.after, stored)
+        if not stored:
+            missing = span.after + 1
+            await flusher.give_up(span.tenant_id, missing, Missing(f"there is no event {missing}, and there are later ones"))
+            return []
         while True:
             try:
                 return decode_rows(span.tenant_id, stored, self._codec)
@@ -226,6 +233,14 @@ class Projector:
                     await flusher.give_up(span.tenant_id, span.after + 1, error)
                     return []
                 stored = stored[: len(stored) // 2]
+
+
+def before_gap(after: int, stored: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The stored events, in their order, before the first whose position does not follow."""
+    for index, row in enumerate(stored):
+        if row[0] != after + index + 1:
+            return stored[:index]
+    return stored
 
 
 def before_waiting(records: Sequence[RecordedEvent], platform_position: int) -> Sequence[RecordedEvent]:
@@ -288,15 +303,13 @@ class Flusher:
         """Leave a tenant's tables before this event, and say so."""
         self.faulty.add(tenant_id)
         fault = await faults.record(self._conn, self._known.get(tenant_id), tenant_id, position, error, self._now)
+        about = {"action": "projector.fault", "tenant_id": str(tenant_id), "position": position, "attempts": fault.attempts}
+        if fault.topic is not None:
+            logger.warning("The tables of a tenant wait for a newer release: event %s %s", position, fault.words, extra=about)
+            return
         logger.critical(
             "The tables of a tenant stand still: event %s cannot be applied: %s",
             position,
             fault.error,
-            extra={
-                "action": "projector.fault",
-                "tenant_id": str(tenant_id),
-                "position": position,
-                "attempts": fault.attempts,
-                "retry_at": fault.retry_at.isoformat(),
-            },
+            extra={**about, "retry_at": fault.retry_at.isoformat()},
         )

@@ -5,7 +5,7 @@ A new table is one module beside this one, one line in `TABLES`, and a migration
 
 from collections.abc import Iterable
 
-from domain.envelope import RecordedEvent
+from domain.envelope import RecordedEvent, Unread
 from domain.facts import Event
 from domain.refusal import CommandRefused
 from projections import (
@@ -75,6 +75,8 @@ def apply(rows: Rows, record: RecordedEvent) -> None:
     """Apply one event to all tables. Raises Unappliable, or whatever an event that breaks the rules runs into."""
     event = record.event
     tables = CONCERNED.get(type(event))
+    if isinstance(event, Unread):
+        raise Unappliable(event.why)
     if tables is None:
         raise Unappliable(f"no table knows {type(event).__name__}")
     for table in tables:

@@ -1,10 +1,11 @@
-"""Replay: fold a ledger afresh, in memory, and compare every column of every table with the rows that are there.
+"""Replay: fold a ledger afresh and compare every column of every table with the rows that are there.
 
-Shares the functions that apply events with the projector, and nothing of how it loads and writes rows.
+Shares the functions that apply events with the projector, and nothing of how it loads and writes rows. Memory is bounded by
+bytes: events are read in portions, folded rows beyond some megabytes lie in a temporary file, live rows are looked at one by one.
 """
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
@@ -13,21 +14,27 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
-from domain.envelope import PLATFORM, RecordedEvent
+from domain.envelope import PLATFORM, RecordedEvent, Unread
 from projections import freshness
 from projections.audit_logs import TABLE as AUDIT_LOGS
 from projections.normal import exact_json, normal, surely_same
 from projections.portions import Span, measure
-from projections.registry import TABLES, apply, fold, new_rows
+from projections.registry import TABLES, apply
 from projections.rows import Rows, TableRows
 from projections.skips import Skip, skips
+from projections.spilling import Spill, spilling
 from projections.table import Key, Row, Table
 from runtime import limits
+from runtime.errors import OperatorError
 from store.reading import read_ledger
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 PORTION = 1000
+PORTION_BYTES = 1 << 20
+"""Events that are in memory at a time, and their size as they are stored."""
 MOST_DIFFERENCES = 1000
+LONGEST_VALUE = 1000
+"""Characters of a value that are kept of a difference."""
 
 ALL_OF_TENANT = sql.SQL("SELECT {columns} FROM projections.{table} WHERE tenant_id = %(tenant)s")
 ALL = sql.SQL("SELECT {columns} FROM projections.{table}")
@@ -80,6 +87,13 @@ class Comparison:
             self.differences.append(difference)
 
 
+Seen = Callable[[RecordedEvent], None]
+
+
+def ignore(_record: RecordedEvent) -> None:
+    """For those who need not see the events."""
+
+
 @asynccontextmanager
 async def snapshot(conn: AsyncConnection[Any]) -> AsyncIterator[AsyncConnection[Any]]:
     """A transaction that sees one moment and writes nothing. `conn` is in autocommit, as gesta_system."""
@@ -100,99 +114,110 @@ async def replay(conn: AsyncConnection[Any], tenant_id: UUID, up_to: int | None 
         return await compare(conn, tenant_id, position)
 
 
-async def compare(conn: AsyncConnection[Any], tenant_id: UUID, position: int) -> Comparison:
-    """As `replay`, within the caller's snapshot. Raises UnknownTopic and Undecodable."""
+async def compare(conn: AsyncConnection[Any], tenant_id: UUID, position: int, *, last: int = 0, see: Seen = ignore) -> Comparison:
+    """As `replay`, within the caller's snapshot. `see` is shown every event up to `last` or `position`, whatever it is."""
     left_out = [skip for skip in await skips(conn, tenant_id) if skip.position <= position]
+    passed_over = {skip.position for skip in left_out}
     found = Comparison(tenant_id, position, skipped=left_out)
-    rows = new_rows()
     audited = 0
     found.rows[AUDIT_LOGS.name] = 0
-    async for records in portions(conn, tenant_id, position, [skip.position for skip in left_out]):
-        found.unfoldable = fold_all(rows, records)
-        if found.unfoldable is not None:
-            return found
-        # the audit log, which only grows, is compared as it goes: nobody needs it all in memory
-        await _compare_audit(conn, rows, found, audited, records[-1].position)
-        audited = records[-1].position
-    await _compare_audit(conn, rows, found, audited, LAST)
-    for table in TABLES:
-        if table is not AUDIT_LOGS and ("tenant_id" in table.own or tenant_id == PLATFORM):
-            statement = (ALL_OF_TENANT if "tenant_id" in table.own else ALL).format(**_identifiers(table))
-            live = _stream(conn, table, statement, {"tenant": tenant_id})
-            found.rows[table.name] = await _compare_rows(table, live, rows.of(table.name), found)
+    with spilling(TABLES) as (rows, spill):
+        async for records in portions(conn, tenant_id, max(position, last)):
+            for record in records:
+                see(record)
+                if record.position <= position and record.position not in passed_over and found.unfoldable is None:
+                    found.unfoldable = fold_one(rows, spill, record)
+            if found.unfoldable is None and audited < position:
+                # the audit log, which only grows, is compared as it goes: nobody needs it all in memory
+                up_to = min(records[-1].position, position)
+                await _compare_audit(conn, rows, found, audited, up_to)
+                audited = up_to
+        if found.unfoldable is None:
+            await _compare_audit(conn, rows, found, audited, LAST)
+            await _compare_tables(conn, rows, found)
     return found
 
 
-def fold_all(rows: Rows, records: Iterable[RecordedEvent]) -> str | None:
-    """Fold until an event does not fit the earlier ones; what is wrong with that one, or None."""
-    for record in records:
-        try:
-            apply(rows, record)
-        except Exception as error:  # whatever a broken ledger leads to is the finding
-            return f"event {record.position} ({record.topic}) cannot be applied: {type(error).__name__}: {error}"
+async def _compare_tables(conn: AsyncConnection[Any], rows: Rows, found: Comparison) -> None:
+    for table in TABLES:
+        if table is not AUDIT_LOGS and ("tenant_id" in table.own or found.tenant_id == PLATFORM):
+            statement = (ALL_OF_TENANT if "tenant_id" in table.own else ALL).format(**_identifiers(table))
+            live = _stream(conn, statement, {"tenant": found.tenant_id})
+            found.rows[table.name] = await _compare_rows(table, live, rows.of(table.name), found)
+
+
+def fold_one(rows: Rows, spill: Spill, record: RecordedEvent) -> str | None:
+    """Fold an event. What is wrong with it where it does not fit the earlier ones, or None."""
+    try:
+        apply(rows, record)
+    except Exception as error:  # whatever a broken ledger leads to is the finding
+        verb = "be read" if isinstance(record.event, Unread) else "be applied"
+        return f"event {record.position} ({record.topic}) cannot {verb}: {type(error).__name__}: {error}"
+    spill.weigh(len(record.payload))
+    spill.relieve()
     return None
 
 
-async def rebuild(conn: AsyncConnection[Any], tenant_id: UUID, up_to: int) -> Rows:
-    """All rows of a tenant as they were at a position, without the events that are skipped by now."""
-    rows = new_rows()
-    async for records in portions(conn, tenant_id, up_to, [skip.position for skip in await skips(conn, tenant_id)]):
-        fold(rows, records)
-    return rows
+@asynccontextmanager
+async def rebuilt(conn: AsyncConnection[Any], tenant_id: UUID, up_to: int) -> AsyncIterator[Rows]:
+    """All rows of a tenant as they were at a position, without the events that are skipped by now. Raises OperatorError."""
+    passed_over = {skip.position for skip in await skips(conn, tenant_id)}
+    with spilling(TABLES) as (rows, spill):
+        async for records in portions(conn, tenant_id, up_to):
+            for record in records:
+                wrong = None if record.position in passed_over else fold_one(rows, spill, record)
+                if wrong is not None:
+                    raise OperatorError(f"{wrong[0].upper()}{wrong[1:]}.")
+        yield rows
 
 
 async def portions(
-    conn: AsyncConnection[Any], tenant_id: UUID, up_to: int, without: Iterable[int] = ()
+    conn: AsyncConnection[Any], tenant_id: UUID, up_to: int, most: int = PORTION_BYTES
 ) -> AsyncIterator[list[RecordedEvent]]:
-    """A ledger's events in order, in portions of limited size; those at the positions of `without` are not even read."""
+    """A ledger's events in order, in portions of limited size. What cannot be read is there as `Unread`."""
     after = 0
-    for end in (*(position - 1 for position in sorted(without) if position <= up_to), up_to):
-        while after < end:
-            within = (await measure(conn, [Span(tenant_id, after, end)], PORTION)).get(tenant_id)
-            if within is None:
-                break
-            records = await read_ledger(conn, tenant_id, after, within.events, up_to=end)
-            yield records
-            after = records[-1].position
-        after = end + 1
+    while after < up_to:
+        within = (await measure(conn, [Span(tenant_id, after, up_to)], PORTION, most)).get(tenant_id)
+        if within is None:
+            return
+        records = await read_ledger(conn, tenant_id, after, within.events, up_to=up_to, also_unread=True)
+        after = records[-1].position
+        yield records
 
 
 async def _compare_audit(conn: AsyncConnection[Any], rows: Rows, found: Comparison, after: int, up_to: int) -> None:
     statement = AUDITED.format(**_identifiers(AUDIT_LOGS))
-    live = _stream(conn, AUDIT_LOGS, statement, {"tenant": found.tenant_id, "after": after, "up_to": up_to})
+    live = _stream(conn, statement, {"tenant": found.tenant_id, "after": after, "up_to": up_to})
     found.rows[AUDIT_LOGS.name] += await _compare_rows(AUDIT_LOGS, live, rows.of(AUDIT_LOGS.name), found)
 
 
-async def _compare_rows(table: Table, live: AsyncIterator[Row], folded: TableRows, found: Comparison) -> int:
+async def _compare_rows(table: Table, live: AsyncGenerator[Row, None], folded: TableRows, found: Comparison) -> int:
     """Compare, use up the folded rows, and count the live ones."""
     count = 0
-    async for row in live:
-        count += 1
-        key = folded.key_of(row)
-        expected = folded.current.pop(key, None)
-        if expected is None:
-            found.add(Difference(table.name, "extra", _key_text(key)))
-            continue
-        for column, kind in table.columns.items():
-            if surely_same(row[column], expected[column]):
+    async with aclosing(live):
+        async for row in live:
+            count += 1
+            key = folded.key_of(row)
+            expected = folded.current.pop(key, None)
+            if expected is None:
+                found.add(Difference(table.name, "extra", _key_text(key)))
                 continue
-            there, here = normal(kind, row[column]), normal(kind, expected[column])
-            if there != here:
-                found.add(Difference(table.name, "differs", _key_text(key), column, there, here))
+            for column, kind in table.columns.items():
+                if surely_same(row[column], expected[column]):
+                    continue
+                there, here = normal(kind, row[column]), normal(kind, expected[column])
+                if there != here:
+                    found.add(Difference(table.name, "differs", _key_text(key), column, *_kept(there, here)))
     for key in folded.current:
         found.add(Difference(table.name, "missing", _key_text(key)))
     folded.current.clear()
     return count
 
 
-async def _stream(
-    conn: AsyncConnection[Any], table: Table, statement: sql.Composed, params: dict[str, Any]
-) -> AsyncIterator[Row]:
-    """Rows through a cursor of the server, so that a large table is never in memory as a whole."""
-    async with conn.cursor(f"replay_{table.name}", row_factory=dict_row) as cursor:
-        cursor.itersize = PORTION
-        await cursor.execute(statement, params)
-        async for row in cursor:
+async def _stream(conn: AsyncConnection[Any], statement: sql.Composed, params: dict[str, Any]) -> AsyncGenerator[Row, None]:
+    """Rows one at a time as they arrive, so that never more than the next is in memory."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        async for row in cursor.stream(statement, params):
             yield row
 
 
@@ -203,6 +228,19 @@ def _identifiers(table: Table) -> dict[str, sql.Composable]:
 
 def _key_text(key: Key) -> tuple[str, ...]:
     return tuple(str(part) for part in key)
+
+
+def _kept(live: str | None, replayed: str | None) -> tuple[str | None, str | None]:
+    """What is kept of two values that differ: all of short ones; of long ones, from a little before where they differ."""
+    if max(len(live or ""), len(replayed or "")) <= LONGEST_VALUE:
+        return live, replayed
+    pairs = enumerate(zip(live or "", replayed or "", strict=False))
+    start = max(next((index for index, (one, other) in pairs if one != other), 0) - 20, 0)
+    return _excerpt(live, start), _excerpt(replayed, start)
+
+
+def _excerpt(text: str | None, start: int) -> str | None:
+    return None if text is None else ("…" if start else "") + text[start : start + LONGEST_VALUE]
 
 
 def _short(text: str | None, longest: int = 120) -> str:

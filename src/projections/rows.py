@@ -3,7 +3,7 @@
 Remembers what was loaded, so that the changes can be told: rows to insert, to update and to delete, by table.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any, NamedTuple
 
 from domain.envelope import RecordedEvent
@@ -28,7 +28,7 @@ class TableRows:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.loaded: dict[Key, Row] = {}
-        self.current: dict[Key, Row] = {}
+        self.current: MutableMapping[Key, Row] = {}
         self._index: dict[tuple[str, ...], dict[Key, dict[Key, None]]] = {columns: {} for columns in table.lookups}
 
     def load(self, row: Row) -> None:
@@ -57,6 +57,9 @@ class TableRows:
     def keys_where(self, columns: tuple[str, ...], values: Key) -> tuple[Key, ...]:
         return tuple(self._index[columns].get(values, ()))
 
+    def each(self) -> Iterator[Row]:
+        return iter(self.current.values())
+
     def changes(self) -> Changes:
         loaded, current = self.loaded, self.current
         return Changes(
@@ -74,8 +77,8 @@ class TableRows:
 class Rows:
     """The rows of all tables. Everything that changes one says which event did it, and stamps the row with it."""
 
-    def __init__(self, tables: Iterable[Table]) -> None:
-        self._tables = {table.name: TableRows(table) for table in tables}
+    def __init__(self, tables: Iterable[Table], rows_of: Callable[[Table], TableRows] = TableRows) -> None:
+        self._tables = {table.name: rows_of(table) for table in tables}
 
     def of(self, table: str) -> TableRows:
         return self._tables[table]

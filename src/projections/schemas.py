@@ -1,12 +1,14 @@
 """A fold as tables of its own: the same columns, keys and comments as the live ones, in another schema, for the owner alone."""
 
+from collections.abc import Iterator
+
 from psycopg import AsyncConnection, sql
 from psycopg.errors import DuplicateSchema, InvalidSchemaName, ReservedName
 
 from projections.registry import TABLES
-from projections.rows import Rows
+from projections.rows import Rows, TableRows
 from projections.table import Table
-from projections.writing import as_json, portions
+from projections.writing import as_json
 from runtime.errors import OperatorError
 
 CREATE_SCHEMA = sql.SQL("CREATE SCHEMA {schema}")
@@ -14,6 +16,8 @@ CREATE_TABLE = sql.SQL("CREATE TABLE {schema}.{table} (LIKE projections.{table} 
 FILL = sql.SQL(
     "INSERT INTO {schema}.{table} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{schema}.{table}, %s::json)"
 )
+
+PORTION_LENGTH = 4 << 20
 
 
 async def materialise(owner_url: str, schema: str, rows: Rows) -> None:
@@ -26,9 +30,23 @@ async def materialise(owner_url: str, schema: str, rows: Rows) -> None:
         for table in TABLES:
             names = _names(schema, table)
             await conn.execute(CREATE_TABLE.format(**names))
-            folded = list(rows.of(table.name).current.values())
-            for some in portions(folded):
-                await conn.execute(FILL.format(**names), [as_json(some)])
+            for some in portions(rows.of(table.name)):
+                await conn.execute(FILL.format(**names), [some])
+
+
+def portions(rows: TableRows) -> Iterator[str]:
+    """Rows as JSON arrays of limited length; a single row may be longer."""
+    texts: list[str] = []
+    length = 0
+    for row in rows.each():
+        text = as_json(row)
+        if texts and length + len(text) > PORTION_LENGTH:
+            yield f"[{','.join(texts)}]"
+            texts, length = [], 0
+        texts.append(text)
+        length += len(text)
+    if texts:
+        yield f"[{','.join(texts)}]"
 
 
 def _names(schema: str, table: Table) -> dict[str, sql.Composable]:

@@ -1,7 +1,11 @@
 """Verify: what must always hold of a tenant, checked in one snapshot without changing anything.
 
 The ledger is in order and breaks no rule (`projections.rules`), the tables equal a fresh fold of it, the audit log has one row
-for each event, and what append keeps beside the events (commands, claims) agrees with them.
+for each event, and what append keeps beside the events (head, commands, claims, jobs, timers) agrees with them. Memory is bounded
+as a replay's is; at most a thousand findings of each kind are told.
+
+What nobody can find from what is stored alone needs seals: a payload that was changed together with the tables made from it, a
+changed answer of a command, a command without events that was deleted.
 """
 
 from dataclasses import dataclass, field
@@ -12,12 +16,13 @@ from psycopg import AsyncConnection
 
 from domain.refusal import CommandRefused
 from projections import freshness
-from projections.replay import Comparison, compare, portions, snapshot
-from projections.rules import Rules
+from projections.replay import Comparison, compare, snapshot
+from projections.rules import MOST, Rules
 from projections.skips import skips
-from store.codec import Undecodable
-from store.reading import head
-from store.topics import UnknownTopic, topics_of
+from projections.work_rules import WorkRules
+from store.jobs import COMMANDS_KEPT
+from store.reading import LAST, Head, head
+from store.topics import topics_of
 
 # one row of the audit log for each position up to the checkpoint, and none above it
 AUDIT = """
@@ -25,21 +30,38 @@ SELECT count(*), count(*) FILTER (WHERE position BETWEEN 1 AND %(position)s)
   FROM projections.audit_logs WHERE tenant_id = %(tenant)s
 """
 
-# commands whose last event is not where they say it is
+# commands whose last event is not where they say it is, or was recorded at another time
 COMMANDS = """
 SELECT c.command_id, c.position
   FROM runtime.commands c
-  LEFT JOIN ledger.events e ON e.tenant_id = c.tenant_id AND e.position = c.position
-  LEFT JOIN ledger.events n ON n.tenant_id = c.tenant_id AND n.position = c.position + 1
- WHERE c.tenant_id = %(tenant)s AND c.position IS NOT NULL
-   AND (e.command_id IS DISTINCT FROM c.command_id OR n.command_id = c.command_id)
+  LEFT JOIN (SELECT command_id, max(position) AS position, max(recorded_at) AS recorded_at
+               FROM ledger.events WHERE tenant_id = %(tenant)s GROUP BY command_id) e USING (command_id)
+ WHERE c.tenant_id = %(tenant)s AND (c.position IS DISTINCT FROM e.position OR c.created_at <> e.recorded_at)
+ LIMIT %(most)s
+"""
+
+# events of a time whose commands are all kept, without theirs (housekeeping forgets none that is younger than a day)
+WITHOUT_COMMAND = """
+SELECT e.command_id, min(e.position)
+  FROM ledger.events e
+ WHERE e.tenant_id = %(tenant)s AND e.recorded_at >= now() - %(kept)s::interval
+   AND NOT EXISTS (SELECT FROM runtime.commands c WHERE c.tenant_id = e.tenant_id AND c.command_id = e.command_id)
+ GROUP BY e.command_id LIMIT %(most)s
 """
 
 # commands whose events do not stand together; a refused one may have been repeated, and accepted, under the same id
 SCATTERED = """
 SELECT command_id FROM ledger.events WHERE tenant_id = %(tenant)s AND topic <> ALL (%(refused)s)
- GROUP BY command_id HAVING max(position) - min(position) + 1 <> count(*)
+ GROUP BY command_id HAVING max(position) - min(position) + 1 <> count(*) LIMIT %(most)s
 """
+
+EPOCH = """
+SELECT h.epoch, coalesce((SELECT max(epoch) FROM ledger.epochs e WHERE e.tenant_id = h.tenant_id), 1)
+  FROM ledger.heads h WHERE h.tenant_id = %(tenant)s
+"""
+
+JOBS = "SELECT id, execution_id, type FROM runtime.jobs WHERE tenant_id = %(tenant)s"
+TIMERS = "SELECT id, execution_id, due_at FROM runtime.timers WHERE tenant_id = %(tenant)s"
 
 CLAIMS = "SELECT scope, name, owner FROM runtime.claims WHERE tenant_id = %(tenant)s"
 
@@ -47,6 +69,7 @@ OPEN_IN_ENDED = """
 SELECT a.id FROM projections.node_activations a
   JOIN projections.workflow_executions e ON e.tenant_id = a.tenant_id AND e.id = a.execution_id
  WHERE a.tenant_id = %(tenant)s AND a.status = 'running' AND e.status IN ('completed', 'failed', 'cancelled')
+ LIMIT %(most)s
 """
 
 
@@ -54,6 +77,7 @@ OPEN_AI_IN_ENDED = """
 SELECT t.id FROM projections.ai_agent_tasks t
   JOIN projections.workflow_executions e ON e.tenant_id = t.tenant_id AND e.id = t.execution_id
  WHERE t.tenant_id = %(tenant)s AND t.status IN ('pending', 'running') AND e.status IN ('completed', 'failed', 'cancelled')
+ LIMIT %(most)s
 """
 
 # tasks whose attempts are not numbered 1, 2, 3 … up to their retries, or do not cost together what the task cost
@@ -65,6 +89,7 @@ SELECT t.id, count(a.id), t.actual_cost, sum(a.cost) FILTER (WHERE a.currency IS
  GROUP BY t.tenant_id, t.id
 HAVING count(a.id) <> coalesce(max(a.number), 0) OR greatest(count(a.id) - 1, 0) <> t.retry_count
     OR t.actual_cost IS DISTINCT FROM sum(a.cost) FILTER (WHERE a.currency IS NOT DISTINCT FROM t.currency)
+ LIMIT %(most)s
 """
 
 
@@ -91,36 +116,38 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
         top = await head(conn, tenant_id)
         last = top.position if top else 0
         position = await freshness.position(conn, tenant_id)
-        rules = Rules()
-        ledger = await _walk(conn, tenant_id, last, rules)
-        try:
-            comparison = await compare(conn, tenant_id, min(position, last))
-        except (UnknownTopic, Undecodable) as error:
-            comparison = Comparison(tenant_id, min(position, last), unfoldable=str(error))
-        skipped = sum(skip.position <= position for skip in await skips(conn, tenant_id))
+        left_out = [skip.position for skip in await skips(conn, tenant_id)]
+        rules = Rules(frozenset(left_out))
+        comparison = await compare(conn, tenant_id, min(position, last), last=LAST, see=rules.see)
+        skipped = sum(each <= position for each in left_out)
         unfoldable = [] if comparison.unfoldable is None else [comparison.unfoldable]
         broken = {
-            "ledger": ledger,
-            "tables": unfoldable + [str(difference) for difference in comparison.differences],
+            "ledger": [*await _head(conn, tenant_id, top), *_told(rules.broken, rules.more)],
+            "tables": unfoldable
+            + _told([str(difference) for difference in comparison.differences], comparison.count - len(comparison.differences)),
             "freshness": [] if position <= last else [f"The tables stand at {position}, the ledger ends at {last}."],
             "audit_logs": await _audit(conn, tenant_id, position, skipped),
             "commands": await _commands(conn, tenant_id),
             "claims": await _claims(conn, tenant_id, rules),
+            "jobs": await _jobs(conn, tenant_id, rules.work),
+            "timers": await _timers(conn, tenant_id, rules.work),
             "activations": await _activations(conn, tenant_id),
             "ai_tasks": await _ai_tasks(conn, tenant_id),
         }
     return Verdict(tenant_id, last, position, comparison, broken)
 
 
-async def _walk(conn: AsyncConnection[Any], tenant_id: UUID, last: int, rules: Rules) -> list[str]:
-    """Show every event to the rules; what they and the reading find."""
-    try:
-        async for records in portions(conn, tenant_id, last):
-            for record in records:
-                rules.see(record)
-    except (UnknownTopic, Undecodable) as error:
-        return [*rules.broken, f"an event cannot be read: {error}"]
-    return rules.broken
+def _told(sentences: list[str], more: int) -> list[str]:
+    return [*sentences, f"and {more} more"] if more else sentences
+
+
+async def _head(conn: AsyncConnection[Any], tenant_id: UUID, top: Head | None) -> list[str]:
+    """The row that every append locks."""
+    if top is None:
+        return ["The ledger has no head: it was deleted, or what there is of this tenant came from elsewhere."]
+    cursor = await conn.execute(EPOCH, {"tenant": tenant_id})
+    epoch, written_down = await cursor.fetchone() or (1, 1)
+    return [] if epoch == written_down else [f"The ledger's epoch is {epoch}; raised it was to {written_down}."]
 
 
 async def _audit(conn: AsyncConnection[Any], tenant_id: UUID, position: int, skipped: int) -> list[str]:
@@ -132,31 +159,68 @@ async def _audit(conn: AsyncConnection[Any], tenant_id: UUID, position: int, ski
 
 
 async def _commands(conn: AsyncConnection[Any], tenant_id: UUID) -> list[str]:
-    cursor = await conn.execute(COMMANDS, {"tenant": tenant_id})
-    found = [f"The command {command} did not end at position {at}." for command, at in await cursor.fetchall()]
-    cursor = await conn.execute(SCATTERED, {"tenant": tenant_id, "refused": list(topics_of(CommandRefused))})
+    asked = {"tenant": tenant_id, "most": MOST, "kept": COMMANDS_KEPT, "refused": list(topics_of(CommandRefused))}
+    cursor = await conn.execute(COMMANDS, asked)
+    found = [
+        f"The command {command} did not end at position {at}, or not when it says." for command, at in await cursor.fetchall()
+    ]
+    cursor = await conn.execute(WITHOUT_COMMAND, asked)
+    found += [f"The command {command}, whose event is at position {at}, is gone." for command, at in await cursor.fetchall()]
+    cursor = await conn.execute(SCATTERED, asked)
     return found + [f"The events of the command {row[0]} do not stand together." for row in await cursor.fetchall()]
+
+
+async def _jobs(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkRules) -> list[str]:
+    missing = {job: execution for job, execution in work.jobs() if execution not in work.unread}
+    cursor = await conn.execute(JOBS, {"tenant": tenant_id})
+    stray = [
+        f"The job {job} ({kind}) is for nothing that is open."
+        for job, execution, kind in await cursor.fetchall()
+        if missing.pop(job, None) is None and execution not in work.unread
+    ]
+    return _first([*(f"The job {job}, for which the execution {missing[job]} waits, is gone." for job in missing), *stray])
+
+
+async def _timers(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkRules) -> list[str]:
+    missing = {timer: due_at for timer, execution, due_at in work.timers() if execution not in work.unread}
+    found = []
+    cursor = await conn.execute(TIMERS, {"tenant": tenant_id})
+    for timer, execution, due_at in await cursor.fetchall():
+        if timer not in missing:
+            if execution not in work.unread:
+                found.append(f"The timer {timer} is for nothing that is open.")
+            continue
+        wanted = missing.pop(timer)
+        if wanted and due_at not in wanted:
+            found.append(f"The timer {timer} is due at {due_at}, by the events at {wanted[0]}.")
+    return _first([*(f"The timer {timer}, of a visit with a time limit, is gone." for timer in missing), *found])
+
+
+def _first(sentences: list[str]) -> list[str]:
+    return _told(sentences[:MOST], max(len(sentences) - MOST, 0))
 
 
 async def _claims(conn: AsyncConnection[Any], tenant_id: UUID, rules: Rules) -> list[str]:
     cursor = await conn.execute(CLAIMS, {"tenant": tenant_id})
     held = {(scope, name): owner for scope, name, owner in await cursor.fetchall()}
-    return [
-        f"{scope} “{name}” is held by {held.get((scope, name))}, by the events {rules.claims.get((scope, name))}."
-        for scope, name in sorted(held.keys() | rules.claims.keys())
-        if held.get((scope, name)) != rules.claims.get((scope, name))
-    ]
+    return _first(
+        [
+            f"{scope} “{name}” is held by {held.get((scope, name))}, by the events {rules.claims.get((scope, name))}."
+            for scope, name in sorted(held.keys() | rules.claims.keys())
+            if held.get((scope, name)) != rules.claims.get((scope, name))
+        ]
+    )
 
 
 async def _activations(conn: AsyncConnection[Any], tenant_id: UUID) -> list[str]:
-    cursor = await conn.execute(OPEN_IN_ENDED, {"tenant": tenant_id})
+    cursor = await conn.execute(OPEN_IN_ENDED, {"tenant": tenant_id, "most": MOST})
     return [f"The activation {row[0]} runs in an execution that has ended." for row in await cursor.fetchall()]
 
 
 async def _ai_tasks(conn: AsyncConnection[Any], tenant_id: UUID) -> list[str]:
-    cursor = await conn.execute(OPEN_AI_IN_ENDED, {"tenant": tenant_id})
+    cursor = await conn.execute(OPEN_AI_IN_ENDED, {"tenant": tenant_id, "most": MOST})
     found = [f"The AI task {row[0]} is open in an execution that has ended." for row in await cursor.fetchall()]
-    cursor = await conn.execute(AI_SUMS, {"tenant": tenant_id})
+    cursor = await conn.execute(AI_SUMS, {"tenant": tenant_id, "most": MOST})
     return found + [
         f"The AI task {task} cost {cost}; its {attempts} attempts come to {together}, or are not numbered without gaps."
         for task, attempts, cost, together in await cursor.fetchall()

@@ -113,7 +113,7 @@ def portions(rows: list[Row]) -> Iterator[list[Row]]:
     return (rows[start : start + PORTION] for start in range(0, len(rows), PORTION))
 
 
-def as_json(rows: list[Row]) -> str:
+def as_json(rows: Row | list[Row]) -> str:
     return to_json(rows).decode()
 
 

@@ -109,6 +109,9 @@ RETURNING type
 
 COUNT = "SELECT type, state, count(*) FROM runtime.jobs GROUP BY type, state"
 
+COMMANDS_KEPT = timedelta(hours=24)
+"""For so long a repeated command is recognised. No command that is younger is forgotten."""
+
 # By one process at a time (the number is arbitrary, and stands for this statement).
 DELETE_OLD_COMMANDS = """
 DELETE FROM runtime.commands

@@ -7,6 +7,7 @@
 Read as `gesta_system`, which sees every ledger: each question names the one that it is about.
 """
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -14,8 +15,9 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
+from pydantic_core import from_json, to_json
 
-from domain.envelope import RecordedEvent
+from domain.envelope import Envelope, RecordedEvent, Unread
 from store.codec import JSON, Codec, decode_envelope
 
 LAST = 2**63 - 1
@@ -101,17 +103,20 @@ async def read_ledger(
     up_to: int | None = None,
     codec: Codec = JSON,
     most_bytes: int | None = None,
+    *,
+    also_unread: bool = False,
 ) -> list[RecordedEvent]:
     """Events with positions in (after, up_to], in order, at most `limit`. Raises UnknownTopic and Undecodable.
 
     `most_bytes`: where their payloads come to that, the next one is not read.
-    `topics` are stored topics, old ones as well: see `store.topics.topics_of`.
+    `topics` are stored topics, old ones as well: see `store.topics.topics_of`. `also_unread`: as `decode_all`.
     """
+    decode = decode_all if also_unread else decode_rows
     wanted = {"tenant": tenant_id, "after": after, "up_to": LAST if up_to is None else up_to, "limit": limit}
     if topics is None:
-        return decode_rows(tenant_id, await _rows(conn, *_within(SELECT_LEDGER, wanted, most_bytes)), codec)
+        return decode(tenant_id, await _rows(conn, *_within(SELECT_LEDGER, wanted, most_bytes)), codec)
     rows = await _rows(conn, *_within(SELECT_LEDGER_BY_TOPICS, {**wanted, "topics": list(topics)}, most_bytes))
-    return decode_rows(tenant_id, rows, codec)
+    return decode(tenant_id, rows, codec)
 
 
 async def read_stream(
@@ -122,10 +127,13 @@ async def read_stream(
     limit: int | None = None,
     codec: Codec = JSON,
     most_bytes: int | None = None,
+    *,
+    also_unread: bool = False,
 ) -> list[RecordedEvent]:
-    """A stream's events above a version, in order; `most_bytes` as for `read_ledger`."""
+    """A stream's events above a version, in order; `most_bytes` and `also_unread` as for `read_ledger`."""
+    decode = decode_all if also_unread else decode_rows
     wanted = {"tenant": tenant_id, "stream": stream_id, "after": after_version, "limit": limit}
-    return decode_rows(tenant_id, await _rows(conn, *_within(SELECT_STREAM, wanted, most_bytes)), codec)
+    return decode(tenant_id, await _rows(conn, *_within(SELECT_STREAM, wanted, most_bytes)), codec)
 
 
 async def read_tails(
@@ -185,3 +193,42 @@ def decode_rows(tenant_id: UUID, rows: Iterable[tuple[Any, ...]], codec: Codec =
         )
         for position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data in rows
     ]
+
+
+def decode_all(tenant_id: UUID, rows: Iterable[tuple[Any, ...]], codec: Codec = JSON) -> list[RecordedEvent]:
+    """As `decode_rows`; an event that cannot be read is there as `Unread`: of an unknown topic, or undecodable."""
+    found = list(rows)
+    try:
+        return decode_rows(tenant_id, found, codec)
+    except (ValueError, LookupError):
+        return [_decoded(tenant_id, row, codec) for row in found]
+
+
+def _decoded(tenant_id: UUID, row: tuple[Any, ...], codec: Codec) -> RecordedEvent:
+    try:
+        return decode_rows(tenant_id, [row], codec)[0]
+    except (ValueError, LookupError) as error:
+        position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data = row
+        times = occurred_at.astimezone(UTC), recorded_at.astimezone(UTC)
+        written = _as_written(codec, topic, data)
+        return RecordedEvent(
+            tenant_id, position, stream_id, version, topic, Unread(str(error)), *times, command_id, _envelope(meta), written
+        )
+
+
+def _envelope(meta: bytes) -> Envelope:
+    try:
+        return decode_envelope(meta)
+    except ValueError:
+        return Envelope("system")
+
+
+def _as_written(codec: Codec, topic: str, data: bytes) -> bytes:
+    """The JSON object that was stored; where it is none, its bytes in one."""
+    try:
+        opened = codec.opened(topic, data)
+        if isinstance(from_json(opened), dict):
+            return opened
+    except ValueError:
+        pass
+    return to_json({"base64": b64encode(data).decode()})

@@ -22,6 +22,11 @@ class UnknownTopic(NotForThisRelease, LookupError):
         self.topic = topic
 
 
+def is_known(topic: str) -> bool:
+    """Whether events of a topic, current or old, can be read."""
+    return current_topic(topic) in CLASSES
+
+
 class NoTopic(LookupError):
     """An event class has no topic in `store.topics`."""
 

@@ -9,7 +9,6 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
 from uuid import UUID, uuid5
 
 from domain.facts import Decided, Fence, RuleViolation, View
@@ -22,7 +21,7 @@ from store import due as work
 from store import failures, jobs
 from store.due import DueTimer, ExpiredLease
 from store.errors import LeaseLost, LedgerBusy, LedgerUnavailable
-from store.jobs import Connection
+from store.jobs import COMMANDS_KEPT, Connection
 from store.notifications.waking import wait
 from worker.acting import OUT_OF_REACH, Acting
 
@@ -32,7 +31,6 @@ PORTION = 100
 PAUSE_SECONDS = 1.0
 KINDS = (TIMEOUT,)
 """Of timers; those of other kinds are left to a release that knows them."""
-COMMANDS_KEPT = timedelta(hours=24)
 COMMANDS_PORTION = 1_000
 HOUSEKEEPING_SECONDS = 60.0
 

@@ -59,10 +59,46 @@ async def test_an_event_that_cannot_be_decoded_is_poison_too(
 ) -> None:
     await ledgers.append(PLATFORM, *platform_story())
     await ledgers.append(ACME, *tenant_story("acme")[:4])
-    await ledgers.append_raw(ACME, NOBODY_S, "execution.dreamt.v1", b"{}")
+    await ledgers.append_raw(ACME, NOBODY_S, "execution.completed.v1", b"[]")
     await projector.catch_up()
     assert await freshness.position(system, ACME) == 4
     assert (await faults.faults(system))[ACME].position == 5
+
+
+GAP = """
+INSERT INTO ledger.events
+SELECT tenant_id, position + 100, gen_random_uuid(), 1, topic, occurred_at, recorded_at, command_id, meta, data
+  FROM ledger.events WHERE tenant_id = %s AND position = %s
+"""
+
+
+@pytest.mark.parametrize("batch", [1, 1000])
+async def test_a_gap_that_somebody_made_stops_the_tenant_before_it(
+    batch: int, database: Database, ledgers: Ledgers, system: AsyncConnection[Any]
+) -> None:
+    await ledgers.append(PLATFORM, *platform_story())
+    roles = [(an_id(f"r{number}"), RoleCreated(f"r{number}", "R", ())) for number in range(11)]
+    await ledgers.append(ACME, *roles)
+    await ledgers.conn.execute(GAP, [ACME, 11])
+    projector = Projector(database.system_url, batch=batch)
+    await projector.catch_up()
+    assert await freshness.position(system, ACME) == 11
+    fault = (await faults.faults(system))[ACME]
+    assert (fault.position, fault.error) == (12, "Missing: there is no event 12, and there are later ones")
+    assert fault.topic is None
+
+
+async def test_an_event_of_an_unknown_topic_is_waited_for_and_is_no_poison(
+    ledgers: Ledgers, projector: Projector, system: AsyncConnection[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    await ledgers.append(ACME, (an_id("r"), RoleCreated("r", "R", ())))
+    await ledgers.append_raw(ACME, NOBODY_S, "execution.dreamt.v1", b"{}")
+    await projector.catch_up()
+    fault = (await faults.faults(system))[ACME]
+    assert (fault.position, fault.topic, await freshness.position(system, ACME)) == (2, "execution.dreamt.v1", 1)
+    assert fault.words == "waits for a release that knows the topic execution.dreamt.v1"
+    (told,) = [each for each in caplog.records if each.name == "projections.projector"]
+    assert (told.levelname, "wait for a newer release" in told.message) == ("WARNING", True)
 
 
 async def test_an_event_that_the_database_refuses_is_poison_too(

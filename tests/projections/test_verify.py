@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from domain.ai_task import AiTaskAttemptFailed, AiTaskCancelled, AiTaskCompleted, AiTaskFailed, Totals, Usage
 from domain.approval import ApprovalDecided, ApprovalResolved, Outcome
 from domain.envelope import PLATFORM
-from domain.execution import ExecutionCompleted, ExecutionPaused
+from domain.execution import ActivationCancelled, ExecutionCompleted, ExecutionPaused
 from domain.member import MemberRemoved
 from domain.retry import Failure
 from projections.projector import Projector
@@ -148,6 +148,7 @@ async def test_sums_in_one_currency_that_add_up_break_no_rule(ledgers: Ledgers, 
         attempt("acme 9", 3),
         ended(3, cost=Decimal("0.25"), currency="USD"),
         (TASK, AiTaskFailed(FAILURE, totals)),
+        (an_id("acme 9"), ActivationCancelled(an_id("acme 9 classify"), "classify", "no")),
     )
     assert await broken(system) == {}
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from domain.envelope import RecordedEvent
+from domain.envelope import RecordedEvent, Unread
 from projections.audit_logs import payload
 
 
@@ -20,6 +20,7 @@ def event_item(record: RecordedEvent) -> dict[str, Any]:
         "correlation_id": record.envelope.correlation_id,
         "causation_id": record.envelope.causation_id,
         "data": payload(record),
+        **_unread(record),
     }
 
 
@@ -35,7 +36,12 @@ def history_item(record: RecordedEvent) -> dict[str, Any]:
         "recorded_at": record.recorded_at,
         "actor": actor(record),
         "data": data,
+        **_unread(record),
     }
+
+
+def _unread(record: RecordedEvent) -> dict[str, str]:
+    return {"unread": record.event.why} if isinstance(record.event, Unread) else {}
 
 
 def actor(record: RecordedEvent) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from api.queries.ledger import event_item, history_item
 from api.routing import query, router
 from api.shapes import events, resources
 from api.shapes.shape import page
-from domain.envelope import RecordedEvent
+from domain.envelope import RecordedEvent, Unread
 from domain.execution import ExecutionStarted
 from runtime.pools import Connection
 from store.reading import read_ledger, read_stream
@@ -65,7 +65,9 @@ async def list_events(call: Calling) -> Response:
     after = read_parameter(start, WHOLE, given.get(start, "0"))
     topics = _topics(given.get("topics"))
     found = await call.services.reads.of_ledger(
-        lambda connection: read_ledger(connection, call.tenant_id, after, limit + 1, topics, most_bytes=PAGE_BYTES)
+        lambda connection: read_ledger(
+            connection, call.tenant_id, after, limit + 1, topics, most_bytes=PAGE_BYTES, also_unread=True
+        )
     )
     cursor = str(found[:limit][-1].position) if _more(found, limit) else None
     return answers.answer({"items": [event_item(record) for record in found[:limit]], "next_cursor": cursor})
@@ -96,10 +98,10 @@ async def history(call: Calling, id: UUID) -> Response:
     after = read_parameter("cursor", WHOLE, call.request.query_params.get("cursor", "0"))
 
     async def ask(connection: Connection) -> list[RecordedEvent]:
-        first = await read_stream(connection, call.tenant_id, id, 0, 1)
-        if not first or not isinstance(first[0].event, ExecutionStarted):
+        first = await read_stream(connection, call.tenant_id, id, 0, 1, also_unread=True)
+        if not first or not _starts_execution(first[0]):
             raise not_found()
-        return await read_stream(connection, call.tenant_id, id, after, limit + 1, most_bytes=PAGE_BYTES)
+        return await read_stream(connection, call.tenant_id, id, after, limit + 1, most_bytes=PAGE_BYTES, also_unread=True)
 
     found = await call.services.reads.of_ledger(ask)
     items = [history_item(record) for record in found[:limit]]
@@ -110,6 +112,13 @@ async def history(call: Calling, id: UUID) -> Response:
 def _more(found: list[RecordedEvent], limit: int) -> bool:
     """Whether another page follows; it may turn out to be empty where this one ended because of its bytes."""
     return len(found) > limit or sum(len(record.payload) for record in found) >= PAGE_BYTES
+
+
+def _starts_execution(record: RecordedEvent) -> bool:
+    """A newer release may have another version of the topic."""
+    if isinstance(record.event, Unread):
+        return record.topic.startswith("execution.started.")
+    return isinstance(record.event, ExecutionStarted)
 
 
 def _limit(call: Calling) -> int:

@@ -19,6 +19,10 @@ ACTOR = Shape(
 TOPIC = said(TEXT, "What kind of event it is, e.g. execution.started.v1.")
 WHEN = fields("audit_logs", "occurred_at", "recorded_at")
 DATA = said(OBJECT, "Its fields as they were written, without secrets; docs/reference/topics.md has them by topic.")
+UNREAD = said(
+    TEXT,
+    "Only where this release cannot read the event: why. A newer one wrote it, or it is damaged; its data are as written.",
+)
 
 EVENT = Shape(
     "Event",
@@ -33,7 +37,9 @@ EVENT = Shape(
         "actor": ref(ACTOR),
         **fields("audit_logs", "correlation_id", "causation_id"),
         "data": DATA,
+        "unread": UNREAD,
     },
+    optional=frozenset({"unread"}),
 )
 STEP = Shape(
     "HistoryItem",
@@ -46,6 +52,7 @@ STEP = Shape(
         **WHEN,
         "actor": ref(ACTOR),
         "data": DATA,
+        "unread": UNREAD,
     },
-    optional=frozenset({"node_id", "activation_id"}),
+    optional=frozenset({"node_id", "activation_id", "unread"}),
 )

@@ -1,0 +1,1 @@
+ALTER TABLE runtime.projection_faults DROP COLUMN topic;
