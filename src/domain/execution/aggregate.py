@@ -1,0 +1,208 @@
+"""How each event moves an execution on, and what is known of each kind of event."""
+
+from typing import Any, assert_never
+
+from rpds import HashTrieMap
+
+from domain.changes import changed
+from domain.execution.events import (
+    ActivationCancelled,
+    ActivationCompleted,
+    ActivationFailed,
+    ActivationRetried,
+    ActivationStarted,
+    ActivationWaiting,
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionEvent,
+    ExecutionFailed,
+    ExecutionHeld,
+    ExecutionPaused,
+    ExecutionResumed,
+    ExecutionSignalled,
+    ExecutionStarted,
+    problem_json,
+)
+from domain.execution.moves import begin, end
+from domain.execution.state import FIRST_TOKEN, Execution, Status
+from domain.facts import Aggregate, EventType, Subject
+from domain.tokens import Token
+from domain.wording import because, plural
+
+
+def evolve(state: Execution, event: ExecutionEvent) -> Execution:
+    match event:
+        case ExecutionStarted():
+            first = Token(FIRST_TOKEN, None, event.start_node)
+            return Execution("running", event, tokens=state.tokens.insert(first.id, first), next_token=first.id + 1)
+        case ActivationStarted():
+            return begin(state, event)
+        case ActivationWaiting():
+            activation = state.activations[event.activation_id]
+            kept = tuple(wait for wait in activation.waits if wait.id not in event.ended)
+            waiting = changed(activation, waits=(*kept, *event.added))
+            return changed(state, activations=state.activations.insert(activation.id, waiting))
+        case ActivationRetried():
+            activation = state.activations[event.activation_id]
+            retried = changed(activation, retries=activation.retries + 1)
+            return changed(state, activations=state.activations.insert(activation.id, retried))
+        case ActivationCompleted():
+            ended = end(state, event.activation_id, {"output": event.output}, event.moves)
+            return ended if event.moves else changed(ended, last_end=event.node_id, output=event.output)
+        case ActivationFailed():
+            return end(state, event.activation_id, {"error": problem_json(event.error)}, event.moves)
+        case ActivationCancelled():
+            return changed(state, activations=state.activations.discard(event.activation_id))
+        case ExecutionCompleted():
+            return _close(changed(state, output=event.output), "completed")
+        case ExecutionFailed():
+            return _close(state, "failed")
+        case ExecutionCancelled():
+            return _close(state, "cancelled")
+        case ExecutionPaused():
+            return changed(state, status="paused", paused_at=event.at, continuation=None)
+        case ExecutionResumed():
+            return _resume(state, event)
+        case ExecutionHeld():
+            return changed(state, held=event.tokens, continuation=event.job_id)
+        case ExecutionSignalled():
+            return state
+        case _:
+            assert_never(event)
+
+
+def _resume(state: Execution, event: ExecutionResumed) -> Execution:
+    """Timeouts keep what was left of them: the timer knows what that is, by the database's clock.
+
+    `at` and `paused_at` are of events of older releases, which dropped the timers at a pause and set them again.
+    """
+    activations = state.activations
+    if state.paused_at is None:
+        for activation in activations.values():
+            if activation.timeout_at is not None:
+                activations = activations.insert(activation.id, changed(activation, moved=activation.moved + 1))
+    if state.paused_at is not None and event.at is not None:
+        for activation in activations.values():
+            if activation.timeout_at is not None:
+                later = changed(activation, timeout_at=activation.timeout_at + (event.at - state.paused_at))
+                activations = activations.insert(activation.id, later)
+    return changed(state, status="running", paused_at=None, activations=activations)
+
+
+def _close(state: Execution, status: Status) -> Execution:
+    return changed(
+        state, status=status, tokens=HashTrieMap(), activations=HashTrieMap(), held=(), continuation=None, paused_at=None
+    )
+
+
+def _at_node(event: Any, execution: Subject) -> tuple[str, ...]:
+    return (execution.tag, event.node_id)
+
+
+EXECUTION: Aggregate[Execution] = Aggregate(
+    "execution",
+    Execution(),
+    evolve,
+    (
+        EventType(
+            ExecutionStarted,
+            "execution.started.v1",
+            lambda e, _: f"An execution of {e.workflow_key} (version {e.workflow_version}) was started.",
+            tags=lambda e, _: (e.workflow_key,),
+        ),
+        EventType(
+            ExecutionCompleted,
+            "execution.completed.v1",
+            lambda _, execution: f"{execution.name} completed.",
+            changes=lambda _: {"status": "completed"},
+        ),
+        EventType(
+            ExecutionFailed,
+            "execution.failed.v1",
+            lambda e, execution: f"{execution.name} failed: {e.message}",
+            severity="error",
+            changes=lambda _: {"status": "failed"},
+            note="`code`: a fail node's, an error's type, or one of `no_route`, `stuck`, `step_limit`, `expression_error`.",
+        ),
+        EventType(
+            ExecutionCancelled,
+            "execution.cancelled.v1",
+            lambda e, execution: f"{execution.name} was cancelled{because(e.reason)}.",
+            changes=lambda _: {"status": "cancelled"},
+        ),
+        EventType(
+            ExecutionPaused,
+            "execution.paused.v1",
+            lambda e, execution: f"{execution.name} was paused{because(e.reason)}.",
+            changes=lambda _: {"status": "paused"},
+        ),
+        EventType(
+            ExecutionResumed,
+            "execution.resumed.v1",
+            lambda e, execution: f"{execution.name} was resumed{because(e.reason)}.",
+            changes=lambda _: {"status": "running"},
+        ),
+        EventType(
+            ExecutionHeld,
+            "execution.held.v1",
+            lambda e, execution: f"{execution.name} holds {plural(len(e.tokens), 'token')} back until it goes on.",
+            severity="debug",
+            note="A command has done its share of steps; the job goes on from here.",
+        ),
+        EventType(
+            ExecutionSignalled,
+            "execution.signalled.v1",
+            lambda e, execution: f"{execution.name} got the signal {e.name}.",
+        ),
+        EventType(
+            ActivationStarted,
+            "activation.started.v2",
+            lambda e, execution: f"{execution.name} entered {e.node_id}.",
+            severity="debug",
+            tags=_at_node,
+            note="A node begins a visit and takes `tokens`. `waits`: what it waits for, as `{kind, id, about}`; v1 named "
+            "at most one `child` and stays readable. `timeout_at`: when its time is up.",
+        ),
+        EventType(
+            ActivationWaiting,
+            "activation.waiting.v1",
+            lambda e, execution: f"{execution.name} waits on at {e.node_id}.",
+            severity="debug",
+            tags=_at_node,
+            note="Something came to a visit, which goes on: it waits for what is `added`, and no longer for what is `ended`.",
+        ),
+        EventType(
+            ActivationRetried,
+            "activation.retried.v1",
+            lambda e, execution: (
+                f"{execution.name} tries {e.node_id} again: attempt {e.attempt} failed ({e.error.type}, {e.error.message})."
+            ),
+            severity="warning",
+            tags=_at_node,
+            note="An attempt failed, and another follows after `delay_ms`. The visit is the same.",
+        ),
+        EventType(
+            ActivationCompleted,
+            "activation.completed.v1",
+            lambda e, execution: f"{execution.name} left {e.node_id}{'' if e.handle is None else f' by {e.handle}'}.",
+            severity="debug",
+            tags=_at_node,
+            note="`moves`: which token went along which edge.",
+        ),
+        EventType(
+            ActivationFailed,
+            "activation.failed.v1",
+            lambda e, execution: f"{execution.name} failed at {e.node_id}: {e.error.message}",
+            severity="warning",
+            tags=_at_node,
+            note="`handle`: the one that the error left by; null where nothing handles it.",
+        ),
+        EventType(
+            ActivationCancelled,
+            "activation.cancelled.v1",
+            lambda e, execution: f"{execution.name} gave up {e.node_id}: {e.reason}",
+            tags=_at_node,
+        ),
+    ),
+    "workflow",
+)

@@ -1,0 +1,210 @@
+"""What happens to an execution: its events, and what they are made of.
+
+Events say which tokens were taken and which were sent on, so that a replay needs neither the definition nor an expression.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from domain.facts import Event, Json
+
+TriggerType = Literal["manual", "scheduled", "webhook", "event", "child", "fork"]
+
+
+@dataclass(frozen=True)
+class Move:
+    """A token that leaves a node: its number in the execution, the edge (index in the definition), and where it goes."""
+
+    token: int
+    edge: int
+    target: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as people and expressions see it. `attempts` counts the tries that were made."""
+
+    type: str
+    message: str
+    attempts: int = 1
+
+
+WaitKind = Literal["job", "timer", "approval", "ai_task", "execution", "event"]
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Something that a visit waits for. `id`: the job's, the timer's, the subscription's, or the stream's that it opened.
+
+    `about`: a job's type, what a timer is for, an event's type.
+    """
+
+    kind: WaitKind
+    id: UUID
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class ExecutionStarted(Event):
+    workflow_id: UUID
+    workflow_key: str
+    workflow_version: int
+    start_node: str
+    input: Json
+    business_key: str | None = None
+    priority: int = 0
+    trigger_type: TriggerType = "manual"
+    trigger_data: Json = None
+    parent_execution_id: UUID | None = None
+    correlation_id: UUID | None = None
+    created_by: UUID | None = None
+    attributes: dict[str, Json] | None = None
+    """Search attributes by name, as evaluated when it started."""
+
+
+@dataclass(frozen=True)
+class ActivationStarted(Event):
+    """A node begins a visit and takes `tokens` (several for a join, which also swallows its losers' tokens).
+
+    Losers that were held by running activations are cancelled by the events that follow.
+    """
+
+    activation_id: UUID
+    node_id: str
+    node_type: str
+    visit: int
+    tokens: tuple[int, ...]
+    input: Json = None
+    swallowed: tuple[int, ...] = ()
+    scope: UUID | None = None
+    """A join's scope: the activation that split; None for the execution, and for every other node type."""
+    waits: tuple[Wait, ...] = ()
+    """What it waits for; empty where the visit is over at once."""
+    timeout_at: datetime | None = None
+    """When the visit is over in any case. A pause moves it."""
+
+
+@dataclass(frozen=True)
+class ActivationWaiting(Event):
+    """Something came to a visit, which goes on: it waits for what is `added`, and no longer for what is `ended`."""
+
+    activation_id: UUID
+    node_id: str
+    added: tuple[Wait, ...] = ()
+    ended: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True)
+class ActivationRetried(Event):
+    """Attempt number `attempt` (from 1) failed, and another one follows after `delay_ms` milliseconds."""
+
+    activation_id: UUID
+    node_id: str
+    error: Problem
+    attempt: int
+    delay_ms: int
+
+
+@dataclass(frozen=True)
+class ActivationCompleted(Event):
+    """`handle` is None and `moves` are empty where the token ends: at an end node, whose output this is."""
+
+    activation_id: UUID
+    node_id: str
+    handle: str | None
+    output: Json
+    moves: tuple[Move, ...] = ()
+
+
+@dataclass(frozen=True)
+class ActivationFailed(Event):
+    """`handle` names the error handle taken; None where nothing handles the error and the execution fails."""
+
+    activation_id: UUID
+    node_id: str
+    error: Problem
+    handle: str | None = None
+    moves: tuple[Move, ...] = ()
+
+
+@dataclass(frozen=True)
+class ActivationCancelled(Event):
+    activation_id: UUID
+    node_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ExecutionCompleted(Event):
+    output: Json
+
+
+@dataclass(frozen=True)
+class ExecutionFailed(Event):
+    """`code`: the fail node's code, the error's type, or one of no_route, stuck, step_limit, expression_error."""
+
+    code: str
+    message: str
+    node_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ExecutionCancelled(Event):
+    reason: str | None = None
+    cancelled_by: UUID | None = None
+
+
+@dataclass(frozen=True)
+class ExecutionPaused(Event):
+    """`at` is of older releases, which reckoned what was left until a timeout; today its timer keeps that."""
+
+    reason: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ExecutionResumed(Event):
+    reason: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ExecutionHeld(Event):
+    """Tokens that were sent on and have not arrived, oldest first: all there are, also those held before.
+
+    They go on with the next command that may move the execution: `job_id` is the job that sees to it where a command has done
+    its share of steps; None where the execution is paused (or nothing is held any more).
+    """
+
+    tokens: tuple[int, ...]
+    job_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class ExecutionSignalled(Event):
+    name: str
+    payload: Json
+
+
+ExecutionEvent = (
+    ExecutionStarted
+    | ActivationStarted
+    | ActivationWaiting
+    | ActivationRetried
+    | ActivationCompleted
+    | ActivationFailed
+    | ActivationCancelled
+    | ExecutionCompleted
+    | ExecutionFailed
+    | ExecutionCancelled
+    | ExecutionPaused
+    | ExecutionResumed
+    | ExecutionHeld
+    | ExecutionSignalled
+)
+
+
+def problem_json(problem: Problem) -> Json:
+    return {"type": problem.type, "message": problem.message, "attempts": problem.attempts}

@@ -1,0 +1,84 @@
+"""An execution as decisions see it: its tokens, the visits that run, and what those that ended came to."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from rpds import HashTrieMap, HashTrieSet
+
+from domain.execution.events import ExecutionStarted, Wait, WaitKind
+from domain.facts import Json
+from domain.tokens import Lineage, Path, Token
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A visit that has begun and not ended: it holds its tokens."""
+
+    id: UUID
+    node_id: str
+    node_type: str
+    order: int
+    """1 for the first activation of the execution, and so on."""
+    tokens: tuple[int, ...]
+    path: Path
+    lineage: Lineage
+    waits: tuple[Wait, ...] = ()
+    """What it waits for now."""
+    timeout_at: datetime | None = None
+    retries: int = 0
+    """How many attempts have failed and were followed by another one."""
+    moved: int = 0
+    """How often its timeout was moved by a pause, as its timer counts it."""
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt that runs or is due, from 1."""
+        return self.retries + 1
+
+    def waits_for(self, kind: WaitKind) -> tuple[UUID, ...]:
+        """The ids of all that it waits for of one kind."""
+        return tuple(wait.id for wait in self.waits if wait.kind == kind)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a visit came to, as expressions see it: {"output": …}, or {"error": {type, message, attempts}}."""
+
+    order: int
+    value: Json
+
+
+FIRST_TOKEN = 0
+
+Status = Literal["absent", "running", "paused", "completed", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Execution:
+    status: Status = "absent"
+    started: ExecutionStarted | None = None
+    tokens: "HashTrieMap[int, Token]" = field(default_factory=HashTrieMap)
+    """Tokens that no activation has taken. Between commands they wait at joins."""
+    activations: "HashTrieMap[UUID, Activation]" = field(default_factory=HashTrieMap)
+    """The running ones."""
+    results: "HashTrieMap[UUID, Result]" = field(default_factory=HashTrieMap)
+    visits: "HashTrieMap[str, int]" = field(default_factory=HashTrieMap)
+    ended_splits: "HashTrieSet[UUID]" = field(default_factory=HashTrieSet)
+    """Splits that a join further out has reached into: their remaining tokens meet in the scopes around them."""
+    steps: int = 0
+    """How many activations were started."""
+    next_token: int = 0
+    last_end: str | None = None
+    output: Json = None
+    """Of the end node that was reached last."""
+    held: tuple[int, ...] = ()
+    """Tokens that have not arrived, oldest first; some of them may stand at joins by now."""
+    continuation: UUID | None = None
+    """The job that takes up what is held."""
+    paused_at: datetime | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.status in ("running", "paused")
