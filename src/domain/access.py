@@ -91,6 +91,8 @@ class Rights:
     """Also what only a newer release knows of."""
     delegated: bool = False
     """Somebody acts on behalf of `user_id`."""
+    behind: frozenset[UUID] = frozenset()
+    """Who that is: the person whose key it is, or to whom the service belongs."""
     suspended: bool = False
     """The tenant is; only the platform comes this far."""
 
@@ -142,7 +144,9 @@ def rights(view: View, caller: Caller, platform: Platform) -> Rights:
         raise PermissionDenied("This key acts on behalf of another member only.")
     own.require("users:act_as")
     other = _member(view, on_behalf_of, key.on_behalf_term, platform)
-    return Rights(on_behalf_of, own.permissions & other.permissions, other.roles, delegated=True, suspended=suspended)
+    behind = frozenset(whose for whose in (key.user_id, key.owner_id) if whose is not None)
+    may = own.permissions & other.permissions
+    return Rights(on_behalf_of, may, other.roles, delegated=True, behind=behind, suspended=suspended)
 
 
 def valid_key(view: View, caller: Caller, platform: Platform) -> ApiKey:

@@ -26,12 +26,16 @@ OutcomeKind = Literal["approve", "reject", "changes", "submit", "withdraw", "oth
 
 @dataclass(frozen=True)
 class Outcome:
-    """One way to answer. With neither users nor roles, every member with `approvals:decide` may choose it."""
+    """One way to answer. With neither users nor roles, every member with `approvals:decide` may choose it.
+
+    `exclude`: who may not in any case, whatever else they are.
+    """
 
     name: str
     kind: OutcomeKind
     users: tuple[UUID, ...] = ()
     roles: tuple[str, ...] = ()
+    exclude: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -209,13 +213,23 @@ class NotEligible(PermissionDenied):
     code = "not_eligible"
 
 
+class Excluded(NotEligible):
+    """You are excluded from choosing this outcome."""
+
+    code = "excluded"
+
+
 @dataclass(frozen=True)
 class Decider:
-    """Who decides: the person, the keys of their roles, and for whom they stand in, if for anybody."""
+    """Who decides: the person, the keys of their roles, and for whom they stand in, if for anybody.
+
+    `behind`: who acts in fact, where somebody acts on behalf of the person.
+    """
 
     user_id: UUID
     roles: Collection[str] = field(default_factory=frozenset)
     on_behalf_of: UUID | None = None
+    behind: Collection[UUID] = ()
 
 
 def offered(state: Approval, name: str) -> Outcome:
@@ -238,6 +252,8 @@ def acting_role(outcome: Outcome, decider: Decider, role: str | None) -> str | N
     The one place that says who is eligible. A role that is named must be one of theirs. Unnamed, it is the first of the outcome's
     roles that they have. Raises NotEligible.
     """
+    if not {decider.user_id, *decider.behind}.isdisjoint(outcome.exclude):
+        raise Excluded(f"You may not choose {outcome.name}: you are excluded from it.")
     if role is not None and role not in decider.roles:
         raise NotEligible(f"You do not have the role {role}.", "/role")
     if decider.user_id in outcome.users or not (outcome.users or outcome.roles):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import UUID, uuid5
 
-from domain.facts import Aggregate, Claim, Decided, Event, EventType, Fact, NotFound, RuleViolation, View
+from domain.facts import Aggregate, Claim, Decided, Event, EventType, Fact, FieldError, NotFound, RuleViolation, View
 from domain.names import require_known, require_slug, require_text
 from domain.permission import PERMISSIONS, require_within
 from domain.wording import plural
@@ -163,10 +163,22 @@ def bring_up_to_date(view: View) -> Decided:
     return Decided(tuple(facts), tuple(claims))
 
 
-def delete(view: View, role_id: UUID, granted: frozenset[str] | None = None) -> Decided:
-    """Delete a role. Members who had it simply lack it from then on; its key may be used again."""
+class RoleInUse(RuleViolation):
+    """Open requests or published definitions name this role: nobody could act in it."""
+
+    code = "role_in_use"
+
+
+def delete(view: View, role_id: UUID, granted: frozenset[str] | None = None, uses: tuple[str, ...] = ()) -> Decided:
+    """Delete a role. Members who had it simply lack it from then on; its key may be used again.
+
+    `uses`: what names it, in words; none where it is to be deleted all the same.
+    """
     state = _own(view, role_id)
     require_within(state.permissions, granted)
+    if uses:
+        told = tuple(FieldError("force", RoleInUse.code, each) for each in uses)
+        raise RoleInUse("What is named here counts on this role. With force=true it is deleted all the same.", errors=told)
     return _answer(view, role_id, state, RoleDeleted(state.key), releases=(Claim("role.key", state.key, role_id),))
 
 

@@ -103,9 +103,11 @@ def start(
     trigger_type: TriggerType = "manual",
     trigger_data: Json = None,
     parent_execution_id: UUID | None = None,
+    behind: tuple[UUID, ...] = (),
 ) -> Decided:
     """Start the published version, or an earlier one, and run until it waits or is over.
 
+    `behind`: who acts on behalf of `created_by`.
     An `execution_id` is given only by callers that must know it before; result {id, status, version, open}.
     """
     workflow = view.read(WORKFLOW, workflow_id)
@@ -129,6 +131,7 @@ def start(
         parent_execution_id,
         correlation_id,
         created_by,
+        behind=behind or None,
     )
     started = _with_attributes(view, engine, plan, execution_id, started)
     run = Run(view, engine, plan, execution_id, evolve(EXECUTION.initial, started), [Fact(execution_id, started)])

@@ -1,6 +1,11 @@
-"""projections.approval_assignees: who may choose at least one outcome of a request, one row each."""
+"""projections.approval_assignees: who may choose at least one outcome of a request, one row each.
 
-from domain.approval import ApprovalCancelled, ApprovalExpired, ApprovalRequested, ApprovalResolved
+Whoever is named may choose one unless they are excluded from every outcome that names them so: these are `excluded`.
+"""
+
+from uuid import UUID
+
+from domain.approval import ApprovalCancelled, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
 from projections.table import Lookup, Table
@@ -10,14 +15,18 @@ BY_REQUEST = ("tenant_id", "request_id")
 
 
 def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> None:
-    named: dict[tuple[str, str], None] = {}
+    named: dict[tuple[str, str], set[UUID]] = {}
     for outcome in event.outcomes:
-        named |= dict.fromkeys(("user", str(user)) for user in outcome.users)
-        named |= dict.fromkeys(("role", role) for role in outcome.roles)
-        if not outcome.users and not outcome.roles:
-            named["anyone", ""] = None
-    for kind, value in named:
-        rows.insert(NAME, record, {"request_id": record.stream_id, "kind": kind, "value": value, "status": "pending"})
+        for key in _named(outcome):
+            named[key] = named.get(key, set(outcome.exclude)) & set(outcome.exclude)
+    for (kind, value), excluded in named.items():
+        row = {"kind": kind, "value": value, "excluded": sorted(map(str, excluded)), "status": "pending"}
+        rows.insert(NAME, record, {"request_id": record.stream_id, **row})
+
+
+def _named(outcome: Outcome) -> list[tuple[str, str]]:
+    names = [*(("user", str(user)) for user in outcome.users), *(("role", role) for role in outcome.roles)]
+    return names or [("anyone", "")]
 
 
 def resolved(rows: Rows, record: RecordedEvent, _event: ApprovalResolved) -> None:
@@ -49,7 +58,7 @@ def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "request_id", "kind", "value"),
-    own={"tenant_id": "uuid", "request_id": "uuid", "kind": "text", "value": "text", "status": "text"},
+    own={"tenant_id": "uuid", "request_id": "uuid", "kind": "text", "value": "text", "excluded": "text[]", "status": "text"},
     on={ApprovalRequested: requested, ApprovalResolved: resolved, ApprovalCancelled: cancelled, ApprovalExpired: expired},
     touched=touched,
     lookups=(BY_REQUEST,),

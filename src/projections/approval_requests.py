@@ -48,7 +48,8 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
 
 def outcome_json(outcome: Outcome) -> Json:
     by = {"users": [str(user) for user in outcome.users], "roles": list(outcome.roles)}
-    return {"name": outcome.name, "kind": outcome.kind, "by": by}
+    exclude = {"exclude": [str(user) for user in outcome.exclude]} if outcome.exclude else {}
+    return {"name": outcome.name, "kind": outcome.kind, "by": by, **exclude}
 
 
 def assigned_to(outcomes: tuple[Outcome, ...]) -> Json:

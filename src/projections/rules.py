@@ -167,7 +167,7 @@ class Rules:
 
     @staticmethod
     def _may_choose(outcome: Outcome, event: ApprovalDecided, roles: set[str]) -> bool:
-        if event.role is not None and event.role not in roles:
+        if event.user_id in outcome.exclude or (event.role is not None and event.role not in roles):
             return False
         if not outcome.users and not outcome.roles:
             return True

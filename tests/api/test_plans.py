@@ -58,9 +58,18 @@ CASES = (
             "mine": ("true",),
             "overdue": ("true",),
         },
-        fixed={"now": NOW, "my_kinds": ["anyone", "role", "role"], "my_values": ["", "approver", "rare"]},
+        fixed={
+            "now": NOW,
+            "my_kinds": ["anyone", "role", "role"],
+            "my_values": ["", "approver", "rare"],
+            "my_ids": [str(made(2, 1))],
+        },
     ),
-    Case(approvals.APPROVALS, {"mine": ("true",)}, fixed={"my_kinds": ["role", "user"], "my_values": ["rare", str(made(2, 1))]}),
+    Case(
+        approvals.APPROVALS,
+        {"mine": ("true",)},
+        fixed={"my_kinds": ["role", "user"], "my_values": ["rare", str(made(2, 1))], "my_ids": []},
+    ),
     Case(
         audit.AUDIT_LOGS,
         {

@@ -14,6 +14,7 @@ from domain.approval import (
     ApprovalRequested,
     ApprovalResolved,
     Decider,
+    Excluded,
     NoSuchApproval,
     NotEligible,
     Outcome,
@@ -55,6 +56,14 @@ def test_users_and_roles_add_up() -> None:
     for decider, role in ((Decider(ANN), None), (Decider(ANN, ("clerk",)), "clerk"), (Decider(BEN), "boss")):
         with pytest.raises(NotEligible):
             acting_role(outcome, decider, role)
+
+
+def test_who_is_excluded_may_not_whatever_else_they_are() -> None:
+    outcome = Outcome("ok", "approve", (ANN,), ("boss",), exclude=(ANN,))
+    for decider in (Decider(ANN, ("boss",)), Decider(BEN, ("boss",), behind=(ANN,))):
+        with pytest.raises(Excluded):
+            acting_role(outcome, decider, None)
+    assert acting_role(outcome, Decider(BEN, ("boss",)), None) == "boss"
 
 
 def test_only_a_pending_request_is_decided_and_only_as_it_offers() -> None:

@@ -1,11 +1,14 @@
 """Deciding approval requests: who may, what with, and when no longer."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from domain.approval import APPROVAL, ApprovalCancelled, ApprovalRequested, Outcome
+from domain.execution import ExecutionCompleted
 from domain.facts import Json
 from engine.engine import Decider, Engine, cancel, decide_approval, pause, resume
+from engine.validate import validate
 from tests.engine.drawing import ANN, BEN, EVALUATOR, EXECUTION_ID, Play, ask, drawing
 from tests.given import MOMENT, given
 
@@ -17,7 +20,7 @@ FORM = {
 }
 
 
-def asked(*outcomes: str, input: Json = None, **config: Json) -> Play:
+def asked(*outcomes: str, input: Json = None, by: Any = None, behind: Any = (), **config: Json) -> Play:
     node = ask(*outcomes, **config)
     names = [outcome.partition(":")[0] for outcome in outcomes] or [outcome["name"] for outcome in config.get("outcomes", [])]
     names = names or ["approved", "rejected"]
@@ -28,7 +31,7 @@ def asked(*outcomes: str, input: Json = None, **config: Json) -> Play:
         "end": ("end", {"output": "=nodes.ask.output"}),
         "failed": ("end", {"output": "=nodes.ask.error"}),
     }
-    return Play(drawing(nodes, *edges)).start(input)
+    return Play(drawing(nodes, *edges)).start(input, created_by=by, behind=behind)
 
 
 def request_of(play: Play) -> ApprovalRequested:
@@ -70,6 +73,39 @@ def test_a_listed_user_needs_no_role() -> None:
     play = asked(outcomes=[{"name": "ok", "kind": "approve", "by": {"users": ["=input.manager"]}}], input={"manager": str(BEN)})
     play.choose("ask", "ok", ANN).refused("not_eligible")
     assert role_of(play.choose("ask", "ok", BEN)) is None
+
+
+def four_eyes(*exclude: str, by: Json = None) -> Json:
+    outcome = {"name": "ok", "kind": "approve", "by": by or {"roles": ["boss"]}, "exclude": list(exclude)}
+    return [outcome, {"name": "back", "kind": "withdraw"}]
+
+
+def test_who_started_it_does_not_approve_it() -> None:
+    play = asked(outcomes=four_eyes("requester", "=input.clerk"), input={"clerk": str(BEN)}, by=ANN)
+    assert request_of(play).outcomes[0] == Outcome("ok", "approve", (), ("boss",), (ANN, BEN))
+    for excluded in (ANN, BEN):
+        play.choose("ask", "ok", excluded, ("boss",)).refused("excluded")
+    assert role_of(play.choose("ask", "ok", UUID(int=77), ("boss",))) == "boss"
+
+
+def test_nor_does_who_had_it_started_in_another_s_name() -> None:
+    play = asked(outcomes=four_eyes("requester"), by=ANN, behind=(BEN,))
+    assert request_of(play).outcomes[0].exclude == (ANN, BEN)
+    assert request_of(asked(outcomes=four_eyes("requester"))).outcomes[0].exclude == ()  # a service, in its own name
+
+
+def test_an_outcome_that_is_left_to_nobody_is_the_node_s_error() -> None:
+    play = asked(outcomes=four_eyes("requester", by={"users": [str(ANN)]}), by=ANN)
+    assert isinstance(play.end, ExecutionCompleted)
+    assert play.end.output["type"] == "invalid_value"
+
+
+def test_who_is_excluded_is_a_user_or_the_requester() -> None:
+    for wrong in ("boss", "=("):
+        node = ask(outcomes=four_eyes("requester", "=input.x", str(ANN), wrong))
+        drawn = drawing({"start": "start", "ask": node, "end": "end"}, "start > ask", "ask.ok > end", "ask.back > end")
+        found = {finding.path.rpartition("/outcomes")[2] for finding in validate(drawn, EVALUATOR) if "/outcomes" in finding.path}
+        assert found == {"/0/exclude/3"}
 
 
 def test_an_expression_may_name_users_and_roles() -> None:

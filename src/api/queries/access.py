@@ -120,6 +120,32 @@ ROLES = Listing(
     filters={"key": Filter(TEXT, sql.SQL("   AND r.key = %(key)s"), "With this key.")},
 )
 
+# Open requests that name a role; and definitions that do so by its key, published last or under way in open executions.
+ROLE_USES = """
+WITH named AS (SELECT r.key FROM projections.roles r WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s)
+(SELECT 'The open approval request ' || q.id || ' (' || q.title || ') names this role.' AS words
+   FROM named
+   JOIN projections.approval_assignees a
+     ON a.tenant_id = %(tenant_id)s AND a.kind = 'role' AND a.value = named.key AND a.status = 'pending'
+   JOIN projections.approval_requests q ON q.tenant_id = %(tenant_id)s AND q.id = a.request_id
+  ORDER BY a.created_at, a.request_id
+  LIMIT %(most)s)
+ UNION ALL
+(SELECT 'Version ' || v.number || ' of the workflow ' || w.key || ' names this role.'
+   FROM named
+   JOIN projections.workflows w ON w.tenant_id = %(tenant_id)s
+   JOIN projections.workflow_versions v ON v.tenant_id = %(tenant_id)s AND v.workflow_id = w.id
+  WHERE (w.status = 'active' AND v.number = w.published_version
+         OR EXISTS (SELECT FROM projections.workflow_executions e
+                     WHERE e.tenant_id = %(tenant_id)s AND e.workflow_key = w.key AND e.status IN ('running', 'paused')
+                       AND e.workflow_version = v.number))
+    AND jsonb_path_exists(v.definition, '$.nodes[*].config.outcomes[*].by.roles[*] ? (@ == $key)',
+                          jsonb_build_object('key', named.key))
+  ORDER BY w.key, v.number
+  LIMIT %(most)s)
+ LIMIT %(most)s
+"""
+
 SELECT_PERMISSIONS = sql.SQL("""
 SELECT p.id, p.key, p.resource, p.action, p.description, p.version, p.created_at, p.updated_at
   FROM projections.permissions p

@@ -49,7 +49,7 @@ async def decide(call: Calling, id: UUID, body: Decision) -> Response:
             view,
             engine,
             id,
-            Decider(who.user_id, who.roles),
+            Decider(who.user_id, who.roles, behind=who.behind),
             outcome=body.outcome,
             comment=body.comment,
             form=body.form,
@@ -67,7 +67,8 @@ async def list_approvals(call: Calling) -> Response:
     if rights.user_id is not None:
         me.append(("user", str(rights.user_id)))
     kinds, values = [kind for kind, _ in me], [value for _, value in me]
-    return await call.page(queries.APPROVALS, now=call.services.clock.now(), my_kinds=kinds, my_values=values)
+    people = [str(one) for one in (rights.user_id, *rights.behind) if one is not None]
+    return await call.page(queries.APPROVALS, now=call.services.clock.now(), my_kinds=kinds, my_values=values, my_ids=people)
 
 
 @routes.get(

@@ -71,6 +71,7 @@ def _start(engine: Engine, body: Start, correlation_id: UUID | None) -> Callable
             business_key=body.business_key,
             priority=body.priority,
             created_by=who.user_id,
+            behind=tuple(sorted(who.behind)),
             correlation_id=correlation_id,
         )
 

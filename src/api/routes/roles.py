@@ -14,6 +14,7 @@ from api.listing import FRESHNESS
 from api.models import Body, Id, Name, Text, Time
 from api.problems import Problem
 from api.queries import access as queries
+from api.reads import Question, Read
 from api.routing import query, router
 from api.shapes import resources, results
 from domain import keys, role
@@ -24,6 +25,9 @@ from domain.role import ROLE
 from store.command import Done
 
 routes = router("access")
+
+MOST_USES = 40
+"""That are named when a role cannot be deleted."""
 
 Permissions = Annotated[list[Name], Field(max_length=100)]
 
@@ -91,11 +95,25 @@ async def change(call: Calling, id: UUID, body: RoleChange) -> Response:
     return await call.command("role.change", "roles:manage", decide, About("role", id))
 
 
-@routes.delete("/roles/{id}", **documented("Delete a role", "The role as it was", results.ROLE_RESULT))
+FORCE = query("force", {"type": "boolean", "default": False}, "Delete it although open requests or definitions name it.")
+
+
+@routes.delete("/roles/{id}", **documented("Delete a role", "The role as it was", results.ROLE_RESULT, query=[FORCE]))
 async def delete(call: Calling, id: UUID) -> Response:
+    """Not while open requests name it, or definitions that are published or still run, unless that is said to be meant."""
+    force = _boolean("force", call.request.query_params.get("force", "false"))
+    uses = () if force else await _uses(call, id)
     return await call.command(
-        "role.delete", "roles:manage", lambda view, who: role.delete(view, id, who.granted), About("role", id)
+        "role.delete", "roles:manage", lambda view, who: role.delete(view, id, who.granted, uses), About("role", id)
     )
+
+
+async def _uses(call: Calling, id: UUID) -> tuple[str, ...]:
+    """What names a role, as the tables say that have all that was recorded when it was asked."""
+    question = Question(queries.ROLE_USES, {"tenant_id": call.tenant_id, "id": id, "most": MOST_USES + 1}, by_key=True)
+    (rows,) = (await call.services.reads.ask(Read(call.tenant_id), [question])).rows
+    told = tuple(row["words"] for row in rows[:MOST_USES])
+    return told if len(rows) <= MOST_USES else (*told, "There are more.")
 
 
 @routes.get("/permissions", **paged("List permissions", queries.PERMISSIONS, resources.PERMISSION))

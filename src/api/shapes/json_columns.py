@@ -18,6 +18,7 @@ from api.shapes.shape import (
     one_of,
     or_null,
     ref,
+    said,
 )
 from domain.approval import OutcomeKind
 
@@ -41,7 +42,13 @@ ASSIGNED = Shape(
 OUTCOME = Shape(
     "OfferedOutcome",
     "One way to answer, and who may choose it.",
-    {"name": TEXT, "kind": one_of(*get_args(OutcomeKind)), "by": ref(ASSIGNED)},
+    {
+        "name": TEXT,
+        "kind": one_of(*get_args(OutcomeKind)),
+        "by": ref(ASSIGNED),
+        "exclude": said(UUIDS, "Users who may not, whatever `by` says; not there where it is nobody."),
+    },
+    optional=frozenset({"exclude"}),
 )
 REQUEST_DATA = Shape(
     "ApprovalRequestData",

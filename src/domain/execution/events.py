@@ -62,6 +62,8 @@ class ExecutionStarted(Event):
     created_by: UUID | None = None
     attributes: dict[str, Json] | None = None
     """Search attributes by name, as evaluated when it started."""
+    behind: tuple[UUID, ...] | None = None
+    """Who started it in fact, on behalf of `created_by`."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ The token leaves by the outcome's name; output {outcome, kind, user_id, role, co
 `outcomes[].by` says who may choose an outcome: `users` (ids), `roles` (keys), and `expr`, a CEL formula that yields a user id, a
 role key, or a list of them. They add up. Without `by`, everybody may who may decide approvals at all; a `by` that comes to nobody
 is the node's error `invalid_value`, for it would otherwise open the outcome to all.
+
+`outcomes[].exclude` says who may not, whatever `by` says: user ids, and `requester`: who started the execution, and who did so on
+their behalf. It holds for who acts on behalf of others, too.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,6 +28,7 @@ from engine.schema import SchemaError, check_schema
 KINDS = ["approve", "reject", "changes", "submit", "withdraw", "other"]
 DEFAULT_OUTCOMES = [{"name": "approved", "kind": "approve"}, {"name": "rejected", "kind": "reject"}]
 RESERVED = ("error", "timeout")
+REQUESTER = "requester"
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
 LONGEST_ROLE = 63
 """Characters of a role's key: a longer name is nobody's, and the tables could not be searched by it."""
@@ -43,6 +47,7 @@ CONFIG = object_schema(
                 {
                     "name": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"},
                     "kind": {"enum": KINDS},
+                    "exclude": NAMES,
                     "by": object_schema({"users": NAMES, "roles": NAMES, "expr": {"type": "string", "minLength": 1}})
                     | {"minProperties": 1},
                 },
@@ -105,9 +110,9 @@ def _priority(value: Json) -> int:
 
 
 def _outcome(visit: Visit, outcome: Json) -> Outcome:
-    by = outcome.get("by")
+    by, exclude = outcome.get("by"), _excluded(visit, outcome)
     if by is None:
-        return Outcome(outcome["name"], outcome["kind"])
+        return Outcome(outcome["name"], outcome["kind"], exclude=exclude)
     users = {_user_id(name) for name in _names(resolve(by.get("users", []), visit.evaluator, visit.variables))}
     roles = set(_names(resolve(by.get("roles", []), visit.evaluator, visit.variables)))
     if "expr" in by:
@@ -121,7 +126,21 @@ def _outcome(visit: Visit, outcome: Json) -> Outcome:
             raise InvalidValue(TOO_LONG)
     if not users and not roles:
         raise InvalidValue(f"nobody may choose {outcome['name']}: its `by` names neither users nor roles")
-    return Outcome(outcome["name"], outcome["kind"], tuple(sorted(users)), tuple(sorted(roles)))
+    if not roles and users <= {*exclude}:
+        raise InvalidValue(f"nobody may choose {outcome['name']}: everybody whom its `by` names is excluded")
+    return Outcome(outcome["name"], outcome["kind"], tuple(sorted(users)), tuple(sorted(roles)), exclude)
+
+
+def _excluded(visit: Visit, outcome: Json) -> tuple[UUID, ...]:
+    started = visit.execution.started
+    assert started is not None
+    found: set[UUID] = set()
+    for name in _names(resolve(outcome.get("exclude", []), visit.evaluator, visit.variables)):
+        if name == REQUESTER:
+            found.update(one for one in (started.created_by, *(started.behind or ())) if one is not None)
+        else:
+            found.add(_user_id(name))
+    return tuple(sorted(found))
 
 
 def _names(value: Json) -> Iterable[str]:
@@ -195,6 +214,10 @@ def lint(node: Node) -> Iterator[Fault]:
         for number, role in enumerate(by.get("roles", [])):
             if not is_expression(role) and len(role) > LONGEST_ROLE:
                 yield Fault(f"/outcomes/{index}/by/roles/{number}", "invalid_value", TOO_LONG)
+        for number, name in enumerate(outcome.get("exclude", [])):
+            if not is_expression(name) and name != REQUESTER and not _is_user_id(name):
+                told = f"{name!r} is neither a user's id nor {REQUESTER}."
+                yield Fault(f"/outcomes/{index}/exclude/{number}", "invalid_value", told)
     if "form" in config:
         try:
             check_schema(config["form"])
@@ -212,10 +235,11 @@ def formulas(node: Node) -> Iterator[Formula]:
         by = outcome.get("by", {})
         if "expr" in by:
             yield Formula(f"/outcomes/{index}/by/expr", by["expr"], want=None)
-        for field in ("users", "roles"):
-            for number, name in enumerate(by.get(field, [])):
+        named = {"by/users": by.get("users", []), "by/roles": by.get("roles", []), "exclude": outcome.get("exclude", [])}
+        for field, names in named.items():
+            for number, name in enumerate(names):
                 if is_expression(name):
-                    yield Formula(f"/outcomes/{index}/by/{field}/{number}", name[1:], want=None)
+                    yield Formula(f"/outcomes/{index}/{field}/{number}", name[1:], want=None)
 
 
 def cancel(activation: Activation, reason: str) -> tuple[Fact, ...]:

@@ -1,0 +1,1 @@
+ALTER TABLE projections.approval_assignees DROP COLUMN excluded;
