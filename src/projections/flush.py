@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 
 from domain.envelope import RecordedEvent
 from projections import freshness, writing
+from projections.leases import Leases
 from projections.registry import fold, new_rows
 
 # A flush that is lost in a crash is done again: its checkpoint is lost with it. Every statement here reaches its rows by their
@@ -26,10 +27,11 @@ class Batch(NamedTuple):
     records: Sequence[RecordedEvent]
 
 
-async def flush(conn: AsyncConnection[Any], batches: Sequence[Batch]) -> None:
-    """Apply all of it or nothing.
+async def flush(conn: AsyncConnection[Any], batches: Sequence[Batch], leases: Leases | None = None) -> None:
+    """Apply all of it or nothing. `leases`: by what right; None: nobody else projects here.
 
-    Raises LostRace where another projector was faster; Unappliable, or whatever else, where an event cannot be applied.
+    Raises LeaseLost where a partition is another projector's by now; LostRace where another projector was faster; Unappliable,
+    or whatever else, where an event cannot be applied.
     """
     after = {batch.tenant_id: batch.after for batch in batches}
     last = {batch.tenant_id: batch.records[-1] for batch in batches}
@@ -39,8 +41,11 @@ async def flush(conn: AsyncConnection[Any], batches: Sequence[Batch]) -> None:
     async with conn.pipeline(), conn.transaction():
         async with conn.pipeline():
             await conn.execute(SETTINGS)
+            held = None if leases is None else await leases.send_check(conn, after)
             locked = await freshness.send_lock(conn, after)
             asked = await writing.ask(conn, records)
+        if leases is not None and held is not None:
+            await leases.check(held, after)
         await freshness.check_lock(locked, after)
         await writing.take(rows, asked)
         fold(rows, records)

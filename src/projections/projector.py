@@ -2,7 +2,7 @@
 
 Idle, it waits for hints and looks by itself every ten seconds. The platform's ledger goes first: users and permissions must
 stand before a tenant's rows refer to them. What runs in parallel, by mistake or for safety, is fenced by the checkpoints;
-slots (advisory locks) only keep two projectors from doing the same work twice.
+leases (`projections.leases`) only keep two projectors from doing the same work twice.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from projections import faults, freshness
 from projections.faults import Fault, Missing
 from projections.flush import Batch, flush
 from projections.freshness import Lag, LostRace
+from projections.leases import LeaseLost, Leases
 from projections.portions import BYTES, SMALL, Size, Span, loads, measure, read
 from projections.situation import Situation, look
-from projections.slots import Slots, slot_of
 from projections.wanted import Wanted
 from runtime import plans
 from runtime.clock import Clock, SystemClock
@@ -92,11 +92,7 @@ class Projector:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Project until told to stop. What ends it unexpectedly, such as a lost connection, has it begin again."""
-        wanted, slots = Wanted(self._sweep_seconds), Slots()
-
-        async def take_slots(conn: Connection) -> None:
-            if await slots.take(conn):
-                wanted.add_all()
+        wanted, leases = Wanted(self._sweep_seconds), Leases()
 
         def moved(tenant_id: UUID) -> None:
             """Whoever waits for the platform may go on."""
@@ -104,35 +100,44 @@ class Projector:
                 wanted.add()
 
         listening = "gesta projector (listening)"
-        notifications = Notifications(self._listen_url, listening, (EVENTS, PROJECTED), upkeep=take_slots)
+        notifications = Notifications(self._listen_url, listening, (EVENTS, PROJECTED))
         with ExitStack() as subscribed:
             subscribed.enter_context(notifications.subscribed(EVENTS, lambda tenant_id: wanted.add([tenant_id]), wanted.add_all))
             subscribed.enter_context(notifications.subscribed(PROJECTED, moved, partial(moved, PLATFORM)))
             async with notifications.listening():
-                serve = partial(self._serve, wanted, slots, stop)
+                serve = partial(self._serve, wanted, leases, stop)
                 projecting = supervise("projector", serve, expected=OUT_OF_REACH, until=stop)
                 try:
                     await projecting
                 finally:
                     await end(projecting)
 
-    async def _serve(self, wanted: Wanted, slots: Slots, stop: asyncio.Event) -> None:
+    async def _serve(self, wanted: Wanted, leases: Leases, stop: asyncio.Event) -> None:
         async with connect(self._url, name="gesta projector") as conn:
             wanted.add_all()
-            await self._serve_on(conn, wanted, slots, stop)
+            await self._serve_on(conn, wanted, leases, stop)
+            await leases.release(conn)
+            await notify(conn, EVENTS)  # whoever stands by takes over now
 
-    async def _serve_on(self, conn: Connection, wanted: Wanted, slots: Slots, stop: asyncio.Event) -> None:
+    async def _serve_on(self, conn: Connection, wanted: Wanted, leases: Leases, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         known = await faults.faults(conn)
         while not stop.is_set():
-            tenants = await wanted.wait(stop, self._seconds_to_retry(known))
+            if await leases.keep(conn):
+                wanted.add_all()
+            try:
+                tenants = await wanted.wait(stop, self._seconds_to_retry(known), leases.seconds)
+            except TimeoutError:
+                continue  # it is only time to renew
             if stop.is_set():
                 return
-            if tenants is not None:
+            if tenants is None:
+                leases.look_again()
+            else:
                 tenants |= self._waiting
             failpoint("projector.round")
             begun = loop.time()
-            known = await self._catch_up(conn, tenants, slots)
+            known = await self._catch_up(conn, tenants, leases)
             await asyncio.sleep(min(loop.time() - begun, REST_SECONDS))
 
     def _seconds_to_retry(self, known: dict[UUID, Fault]) -> float | None:
@@ -142,29 +147,29 @@ class Projector:
         soonest = min(times)
         return max((soonest - self._clock.now()).total_seconds(), 0.05)
 
-    async def _catch_up(self, conn: Connection, tenant_ids: Collection[UUID] | None, slots: Slots | None) -> dict[UUID, Fault]:
+    async def _catch_up(self, conn: Connection, tenant_ids: Collection[UUID] | None, leases: Leases | None) -> dict[UUID, Fault]:
         """At least one round, and more until nothing is left to do. Returns what cannot be applied."""
         wanted = tenant_ids
         while True:
-            progress = await self._round(conn, wanted, slots)
+            progress = await self._round(conn, wanted, leases)
             if PLATFORM in progress.moved:
                 progress.unfinished.update(self._waiting)
             if not progress.unfinished:
                 return progress.known
             wanted = progress.unfinished
 
-    async def _round(self, conn: Connection, tenant_ids: Collection[UUID] | None, slots: Slots | None) -> Progress:
+    async def _round(self, conn: Connection, tenant_ids: Collection[UUID] | None, leases: Leases | None) -> Progress:
         await plans.renew(conn)
+        if leases is not None and await leases.keep(conn):
+            tenant_ids = None
         seen = await look(conn, tenant_ids)
         known = seen.faults
         now = self._clock.now()
         standing = {tenant for tenant, fault in known.items() if not fault.is_due(now)}
         mine = {
-            tenant: lag
-            for tenant, lag in seen.lags.items()
-            if tenant not in standing and (slots is None or slot_of(tenant) in slots)
+            tenant: lag for tenant, lag in seen.lags.items() if tenant not in standing and (leases is None or tenant in leases)
         }
-        flusher = Flusher(conn, known, now)
+        flusher = Flusher(conn, known, now, leases)
         try:
             unfinished = await self._advance(conn, flusher, seen, mine, standing)
         finally:
@@ -254,8 +259,9 @@ def before_waiting(records: Sequence[RecordedEvent], platform_position: int) -> 
 class Flusher:
     """Flushes batches; where that fails, splits them until what cannot be applied is alone: one event of one tenant."""
 
-    def __init__(self, conn: Connection, known: dict[UUID, Fault], now: datetime) -> None:
+    def __init__(self, conn: Connection, known: dict[UUID, Fault], now: datetime, leases: Leases | None) -> None:
         self._conn = conn
+        self._leases = leases
         self._known = known
         self._now = now
         self.reached: dict[UUID, int] = {}
@@ -267,8 +273,10 @@ class Flusher:
 
     async def flush(self, batches: Sequence[Batch]) -> None:
         try:
-            await flush(self._conn, batches)
-        except (LostRace, DeadlockDetected):
+            if self._leases is not None:
+                await self._leases.keep(self._conn)
+            await flush(self._conn, batches, self._leases)
+        except (LostRace, LeaseLost, DeadlockDetected):
             return  # the next round reads from where the checkpoints stand then
         except OperationalError as error:
             if not isinstance(error, ProgramLimitExceeded):

@@ -24,17 +24,22 @@ class Wanted:
         self._all = True
         self._woken.set()
 
-    async def wait(self, stop: asyncio.Event, seconds: float | None) -> set[UUID] | None:
-        """The ledgers to look at; None: all, also when so many seconds have passed, or the time of a sweep has come."""
+    async def wait(self, stop: asyncio.Event, seconds: float | None, at_most: float) -> set[UUID] | None:
+        """The ledgers to look at; None: all, also when so many seconds have passed, or the time of a sweep has come.
+
+        Raises TimeoutError where nothing has happened for `at_most` seconds.
+        """
         loop = asyncio.get_running_loop()
         to_sweep = max(self._swept + self._sweep_seconds - loop.time(), 0.0)
         waits = [asyncio.create_task(self._woken.wait()), asyncio.create_task(stop.wait())]
         try:
             timeout = to_sweep if seconds is None else min(seconds, to_sweep)
-            done, _ = await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(waits, timeout=min(timeout, at_most), return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waits:
                 task.cancel()
+        if not done and at_most < timeout:
+            raise TimeoutError
         tenants = None if self._all or not done else self._tenants
         if tenants is None:
             self._swept = loop.time()

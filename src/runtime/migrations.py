@@ -5,6 +5,7 @@ in ``gesta_meta.migrations`` with the checksum of its up file: a published migra
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from runtime.errors import OperatorError
 from runtime.limits import set_limits
 from runtime.poolers import is_pooled, refuse_shared_servers
 from runtime.roles import refuse_old_server
+
+logger = logging.getLogger(__name__)
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "migrations"
 FILE_NAME = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.(?P<direction>up|down)\.sql")
@@ -42,6 +45,15 @@ COMMENT ON COLUMN gesta_meta.migrations.checksum IS 'SHA-256 of the up file as i
 COMMENT ON COLUMN gesta_meta.migrations.applied_at IS 'When it was applied.';
 """
 LOCK = "SELECT pg_advisory_lock(%s)"
+TRY_LOCK = "SELECT pg_try_advisory_lock(%s)"
+# any login may take such a lock: whoever has it is named
+HOLDER = """
+SELECT l.pid, coalesce(a.usename::text, '?'), coalesce(nullif(a.application_name, ''), '?')
+  FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND l.classid = (%(key)s::int8 >> 32)::oid AND l.objid = (%(key)s::int8 & 4294967295)::oid
+"""
 UNLOCK = "SELECT pg_advisory_unlock(%s)"
 TABLE_EXISTS = "SELECT to_regclass('gesta_meta.migrations') IS NOT NULL"
 APPLIED = "SELECT version, name, checksum, applied_at FROM gesta_meta.migrations ORDER BY version"
@@ -163,7 +175,17 @@ def _exclusively(connection: Connection[TupleRow]) -> Iterator[None]:
     """Hold the session's advisory lock, as the owner, with the runner's own table in place."""
     if not connection.autocommit:
         raise ValueError("the migration runner wants a connection in autocommit: it makes its own transactions")
-    connection.execute(LOCK, [ADVISORY_LOCK])
+    if connection.execute(TRY_LOCK, [ADVISORY_LOCK]).fetchone() == (False,):
+        if (holder := connection.execute(HOLDER, {"key": ADVISORY_LOCK}).fetchone()) is not None:
+            pid, login, application = holder
+            logger.warning(
+                "Waiting for process %s of the database (%s, %s), which holds the migrations' lock",
+                pid,
+                login,
+                application,
+                extra={"action": "migrate.wait"},
+            )
+        connection.execute(LOCK, [ADVISORY_LOCK])
     try:
         become_owner(connection)
         if connection.execute(TABLE_EXISTS).fetchone() == (False,):

@@ -112,10 +112,10 @@ COUNT = "SELECT type, state, count(*) FROM runtime.jobs GROUP BY type, state"
 COMMANDS_KEPT = timedelta(hours=24)
 """For so long a repeated command is recognised. No command that is younger is forgotten."""
 
-# By one process at a time (the number is arbitrary, and stands for this statement).
+# By one process at a time. A row, which only gesta_system can lock: an advisory lock any login could take.
 DELETE_OLD_COMMANDS = """
 DELETE FROM runtime.commands
- WHERE (SELECT pg_try_advisory_xact_lock(7264981532))
+ WHERE (SELECT true FROM runtime.leases WHERE name = 'housekeeping' FOR UPDATE SKIP LOCKED)
    AND (tenant_id, command_id) IN (
        SELECT tenant_id, command_id FROM runtime.commands
         WHERE created_at < clock_timestamp() - %s::interval

@@ -3,6 +3,7 @@
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -190,3 +191,19 @@ def test_a_server_out_of_reach_is_one_line(tmp_path: Path) -> None:
 
 def test_the_directory_is_the_repositorys() -> None:
     assert Path(__file__).parents[2] / "migrations" == migrations.DIRECTORY
+
+
+def test_who_waits_for_the_lock_says_for_whom(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    """Any login may take it."""
+    with psycopg.connect(database.api_url, autocommit=True, application_name="somebody") as holder:
+        pid = holder.info.backend_pid
+        holder.execute("SELECT pg_advisory_lock(%s)", [migrations.ADVISORY_LOCK])
+        with ThreadPoolExecutor(1) as elsewhere, psycopg.connect(database.owner_url, autocommit=True) as owner:
+            waiting = elsewhere.submit(migrations.migrate, owner, migrations.load())
+            asks = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            while holder.execute(asks).fetchone() is None:
+                assert not waiting.done()
+            holder.execute("SELECT pg_advisory_unlock(%s)", [migrations.ADVISORY_LOCK])
+            assert waiting.result(30) == []
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "runtime.migrations"]
+    assert said == f"Waiting for process {pid} of the database (gesta_api, somebody), which holds the migrations' lock"

@@ -1,0 +1,139 @@
+"""Who projects whom: leases end by the database's clock, pass on, and are fenced; nobody but gesta_system can hold one."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+
+from domain.envelope import PLATFORM
+from projections import freshness
+from projections.flush import Batch, flush
+from projections.leases import COUNT, LeaseLost, Leases, partition_of
+from projections.projector import Projector
+from store.reading import read_ledger
+from tests.conftest import Database
+from tests.projections.story import Ledgers, platform_story
+
+STORY = len(platform_story())
+
+
+@asynccontextmanager
+async def running(database: Database) -> AsyncIterator[asyncio.Task[None]]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(Projector(database.system_url, sweep_seconds=60).run(stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        await asyncio.wait([task], timeout=10)
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110  the database tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def held_by_others(conn: AsyncConnection[Any]) -> int:
+    cursor = await conn.execute("SELECT count(*) FROM runtime.leases WHERE lease_until > clock_timestamp()")
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def project(conn: AsyncConnection[Any], leases: Leases, after: int, count: int) -> None:
+    await flush(conn, [Batch(PLATFORM, after, await read_ledger(conn, PLATFORM, after, count))], leases)
+
+
+async def test_locks_that_any_login_may_take_stop_nothing(
+    database: Database, ledgers: Ledgers, system: AsyncConnection[Any]
+) -> None:
+    with psycopg.connect(database.api_url, autocommit=True) as api:
+        for slot in range(COUNT):
+            api.execute("SELECT pg_advisory_lock(%s, %s)", [0x67736C74, slot])
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            api.execute("SELECT * FROM runtime.leases FOR UPDATE")
+        await ledgers.append(PLATFORM, *platform_story())
+        async with running(database):
+            await until(lambda: reached(system, STORY))
+
+
+async def reached(conn: AsyncConnection[Any], position: int) -> bool:
+    return await freshness.position(conn, PLATFORM) == position
+
+
+async def test_a_partition_has_one_holder_at_a_time_and_passes_on_with_a_new_fence(system: AsyncConnection[Any]) -> None:
+    first, second = Leases(lease_seconds=0.5, renew_seconds=60), Leases()
+    assert await first.keep(system)
+    assert PLATFORM in first
+    assert not await second.keep(system)
+    assert PLATFORM not in second
+    assert second.seconds <= 0.5 + 0.2, "it comes back when that lease has ended"
+    await until(lambda: taken(second, system), seconds=2)
+    assert PLATFORM in second
+
+
+async def taken(leases: Leases, conn: AsyncConnection[Any]) -> bool:
+    return await leases.keep(conn)
+
+
+async def test_a_holder_that_slept_past_its_lease_writes_nothing(ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
+    await ledgers.append(PLATFORM, *platform_story())
+    slow, quick = Leases(), Leases()
+    await slow.keep(system)
+    await project(system, slow, 0, 3)
+    await system.execute("UPDATE runtime.leases SET lease_until = clock_timestamp() - interval '1 second'")
+    with pytest.raises(LeaseLost):
+        await project(system, slow, 3, 3)
+    await quick.keep(system)
+    await project(system, quick, 3, 3)
+    with pytest.raises(LeaseLost):
+        await project(system, slow, 6, 3)
+    assert await freshness.position(system, PLATFORM) == 6
+    assert not await slow.keep(system)
+    assert PLATFORM not in slow, "it has noticed"
+
+
+async def test_who_stops_lets_go_at_once(database: Database, ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
+    async with running(database):
+        await until(lambda: all_held(system))
+        async with running(database) as _:
+            await ledgers.append(PLATFORM, *platform_story())
+            await system.execute("SELECT pg_notify('gesta_events', '')")
+            await until(lambda: reached(system, STORY))
+    assert await held_by_others(system) == 0
+
+
+async def all_held(conn: AsyncConnection[Any]) -> bool:
+    return await held_by_others(conn) == COUNT
+
+
+async def test_one_that_stands_by_takes_over_within_a_second_of_the_leases_end(
+    database: Database, ledgers: Ledgers, system: AsyncConnection[Any]
+) -> None:
+    dead = Leases(lease_seconds=2.0, renew_seconds=60)
+    await dead.keep(system)
+    ends = time.monotonic() + 2.0
+    await ledgers.append(PLATFORM, *platform_story())
+    async with running(database):
+        await until(lambda: reached(system, STORY))
+    assert 0 <= time.monotonic() - ends < 1.0 + 2.0, "a second, and two for a machine that is busy"
+
+
+async def test_idle_means_a_renewal_now_and_then(system: AsyncConnection[Any]) -> None:
+    leases = Leases()
+    assert await leases.keep(system)
+    assert not any([await leases.keep(system) for _ in range(100)]), "it is not time to renew"
+    assert leases.seconds > 1
+
+
+def test_the_partition_is_the_last_digit_of_the_id() -> None:
+    """As /readyz has it in SQL."""
+    assert [partition_of(UUID(int=number)) for number in (0, 15, 16, 31)] == [0, 15, 0, 15]
+    assert all(partition_of(UUID(int=number * 7919)) == int(str(UUID(int=number * 7919))[-1], 16) for number in range(100))
