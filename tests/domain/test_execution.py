@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import pytest
+from rpds import HashTrieMap
 
 from domain.execution import (
     EXECUTION,
@@ -94,3 +95,22 @@ def test_a_pause_changes_the_status_alone() -> None:
 
 def test_a_signal_changes_nothing() -> None:
     assert after(*BEGUN, ExecutionSignalled("hello", None)) == after(*BEGUN)
+
+
+def test_what_is_over_lets_go_of_results_and_input() -> None:
+    state = after(*BEGUN, ExecutionCompleted({"large": "x" * 1000}))
+    assert (state.status, state.results, state.visits, state.output) == ("completed", HashTrieMap(), HashTrieMap(), None)
+    assert state.started is not None
+    assert state.started.input is None
+
+
+def test_a_loop_keeps_what_a_node_came_to_last() -> None:
+    turns: list[ExecutionEvent] = []
+    for number in range(1, 50):
+        visit = UUID(int=1000 + number)
+        turns.append(ActivationStarted(visit, "turn", "set", number, (number,)))
+        turns.append(ActivationCompleted(visit, "turn", "success", number, (Move(number + 1, 7, "turn"),)))
+    began = ActivationCompleted(START, "start", "success", None, (Move(1, 0, "turn"),))
+    started = ActivationStarted(START, "start", "start", 1, (0,))
+    state = after(BEGUN[0], started, began, *turns)
+    assert {result.value["output"] for result in state.results.values()} == {None, 49}

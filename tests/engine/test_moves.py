@@ -60,10 +60,12 @@ def test_an_approval_waits_and_its_outcome_is_the_handle() -> None:
     play.choose("ask", "approved", comment="fine")
     output = {"outcome": "approved", "kind": "approve", "user_id": str(ANN), "role": None, "comment": "fine", "form": None}
     decision = next(event for event in play.view.events(request_id) if isinstance(event, ApprovalDecided))
-    last = play.state.results
+    left = next(
+        e for e in play.view.events(EXECUTION_ID) if isinstance(e, ActivationCompleted) and e.activation_id == activation_id
+    )
     assert decision == ApprovalDecided(decision.decision_id, ANN, "approved", "approve", comment="fine")
     assert ApprovalResolved("approved", "approve", (ANN,)) in play.view.events(request_id)
-    assert last[activation_id].value == {"output": output}
+    assert left.output == output
     assert play.story.result["approval"] == {
         "id": str(request_id),
         "status": "resolved",

@@ -2,8 +2,6 @@
 
 from typing import Any, assert_never
 
-from rpds import HashTrieMap
-
 from domain.changes import changed
 from domain.execution.events import (
     ActivationCancelled,
@@ -90,8 +88,10 @@ def _resume(state: Execution, event: ExecutionResumed) -> Execution:
 
 
 def _close(state: Execution, status: Status) -> Execution:
-    return changed(
-        state, status=status, tokens=HashTrieMap(), activations=HashTrieMap(), held=(), continuation=None, paused_at=None
+    """What is over lets go of all that no decision asks for any more: results and the input may be large."""
+    assert state.started is not None
+    return Execution(
+        status, changed(state.started, input=None, trigger_data=None), steps=state.steps, next_token=state.next_token
     )
 
 

@@ -76,7 +76,10 @@ def _merge_lineages(state: Execution, lineages: list[Lineage]) -> Lineage:
 
 def end(state: Execution, activation_id: UUID, value: Json, moves: tuple[Move, ...]) -> Execution:
     activation = state.activations[activation_id]
-    lineage = activation.lineage.insert(activation.node_id, activation_id)
+    lineage, results = activation.lineage.insert(activation.node_id, activation_id), state.results
+    if len(state.activations) == 1 and not state.tokens and activation.node_id in activation.lineage:
+        # Nobody else is there whose lineage could name what this node came to before: a loop does not grow by its turns.
+        results = results.discard(activation.lineage[activation.node_id])
     taken = tuple(move.edge for move in moves)
     tokens = state.tokens
     for move in moves:
@@ -86,6 +89,6 @@ def end(state: Execution, activation_id: UUID, value: Json, moves: tuple[Move, .
         state,
         tokens=tokens,
         activations=state.activations.remove(activation_id),
-        results=state.results.insert(activation_id, Result(activation.order, value)),
+        results=results.insert(activation_id, Result(activation.order, value)),
         next_token=state.next_token + len(moves),
     )
