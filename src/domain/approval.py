@@ -2,13 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Literal, assert_never
 from uuid import UUID
 
 from domain.approval_rules import Vote, outcome_of
 from domain.facts import (
     Aggregate,
+    Due,
     Event,
     EventType,
     FieldError,
@@ -54,8 +54,8 @@ class ApprovalRequested(Event):
     context: Json = None
     priority: int = 0
     requested_by: UUID | None = None
-    due_at: datetime | None = None
-    expires_at: datetime | None = None
+    due: Due | None = None
+    expires: Due | None = None
     """The node's timeout, as it stood when the request was opened."""
 
 
@@ -151,9 +151,11 @@ APPROVAL: Aggregate[Approval] = Aggregate(
     (
         EventType(
             ApprovalRequested,
-            "approval.requested.v1",
+            "approval.requested.v2",
             lambda e, _: f"A decision was asked for: {e.title}",
             tags=lambda e, _: (e.node_id,),
+            note="`due`, `expires`: `{after}`, a duration from the recorded time of the event, or `{at}`, a moment. v1 named the "
+            "moments and stays readable.",
         ),
         EventType(
             ApprovalDecided,

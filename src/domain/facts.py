@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from domain.effort import Effort
 
@@ -137,14 +137,42 @@ class Fence:
 
 
 @dataclass(frozen=True)
+class Due:
+    """A moment to come: `after` so long from the recorded time of the event that names it, or `at` one that was named itself."""
+
+    after: timedelta | None = None
+    at: datetime | None = None
+
+    def moment(self, recorded_at: datetime) -> datetime:
+        if self.at is not None:
+            return self.at
+        assert self.after is not None, "a moment is named one way or the other"
+        return recorded_at + self.after
+
+
+@dataclass(frozen=True)
 class Timer:
-    """A moment to come back at: `delay` after the append, by the database's clock. It fires once, then or soon after."""
+    """A moment to come back at, by the database's clock. It fires once, then or soon after.
+
+    Its owner, a stream of an aggregate, may have several, each for a purpose.
+    """
 
     id: UUID
-    delay: timedelta
-    kind: str
+    due: Due
+    purpose: str
+    owner: str
+    """The name of the aggregate that it belongs to."""
+    owner_id: UUID
+    """Its stream."""
     execution_id: UUID | None = None
+    """Whose pause holds it."""
     activation_id: UUID | None = None
+    """The visit that it is for, of an execution's."""
+
+
+def timer_id(owner_id: UUID, purpose: str, turn: int = 0) -> UUID:
+    """The id of a timer, from whose it is and what for. `turn`: tells apart those that an owner sets one after the other."""
+    return uuid5(owner_id, f"timer {purpose}" if turn == 0 else f"timer {purpose} {turn}")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from engine.executions import cancel, open_items, pause, resume, signal, start, 
 from engine.jobs import complete_job, continue_run, fail_job
 from engine.lapses import lapse_job
 from engine.plans import Engine, Limits
-from engine.timers import expire
+from engine.timers import fire
 
 __all__ = [
     "Decider",
@@ -16,8 +16,8 @@ __all__ = [
     "complete_job",
     "continue_run",
     "decide_approval",
-    "expire",
     "fail_job",
+    "fire",
     "lapse_job",
     "open_items",
     "pause",

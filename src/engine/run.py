@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.execution import (
+    TIMEOUT,
     Activation,
     ActivationCancelled,
     ActivationCompleted,
@@ -27,20 +28,20 @@ from domain.execution import (
     evolve,
     problem_json,
 )
-from domain.facts import Claim, Decided, Fact, Fence, Job, Json, View
+from domain.facts import Claim, Decided, Due, Fact, Fence, Job, Json, View
 from domain.retry import Failure
 from domain.tokens import Lineage, Token
 from engine.definition import Node
 from engine.expressions import Budgeted, ExpressionError
 from engine.happenings import ChildEnded, Happening, JobDone, JobFailed, MessageArrived, TimerFired
 from engine.joins import Round, close_round, regrouped
-from engine.nodes.kind import Again, Done, Ended, Failed, InvalidValue, NodeType, Outcome, Visit, Waiting, Woken
+from engine.nodes.kind import Again, Done, Ended, Failed, InvalidValue, NodeType, Outcome, Visit, Waiting, Woken, visit_timer
 from engine.plan import Plan
 from engine.plans import Engine
 from engine.schema import faults
 from engine.variables import Nodes, base_variables, problem_of
 from engine.weight import Overweight, weight
-from engine.work import CONTINUE, TIMEOUT, Work
+from engine.work import CONTINUE, Work
 
 
 @dataclass
@@ -95,8 +96,10 @@ class Run:
         """The ledger lets jobs and timers go on. What an older release paused has lost its timers: they are set again."""
         paused_at = self.state.paused_at
         for activation in self.state.activations.values():
-            if paused_at is not None and activation.timeout_at is not None:
-                self.work.set_timeout(self.execution_id, activation, activation.timeout_at - paused_at)
+            for wait in activation.waits:
+                if paused_at is not None and wait.due is not None and wait.due.at is not None:
+                    left = Due(max(wait.due.at - paused_at, timedelta(0)))
+                    self.work.set_timer(visit_timer(self.execution_id, activation.id, wait.about, left, id=wait.id))
         self._record(resumed)
         self.advance()
 
@@ -141,9 +144,10 @@ class Run:
             woken = Failed(Problem("invalid_value", str(error), activation.attempt))
         match woken:
             case Waiting():
-                self._hand_out(woken)
-                self._record(ActivationWaiting(activation_id, activation.node_id, woken.waits, (happening.id,)))
+                self._wait_on(activation, woken, happening)
             case Again():
+                if not isinstance(happening, JobDone | JobFailed):
+                    self._wait_on(activation, Waiting(), happening)
                 self.retry(activation_id, woken.failure, woken.delay)
             case Done():
                 self.complete(activation_id, woken.handle, woken.output)
@@ -152,6 +156,15 @@ class Run:
             case Failed():
                 self._fail_unhandled(activation, woken.problem)
         return woken
+
+    def _wait_on(self, activation: Activation, woken: Waiting, happening: Happening) -> None:
+        """What came is no longer waited for, nor what the node gives up; the ledger has a report's job done with by its fence."""
+        ended = (happening.id, *(id for id in woken.ended if id != happening.id))
+        for wait in activation.waits:
+            if wait.id in ended:
+                self.work.drop(wait)
+        self._hand_out(woken)
+        self._record(ActivationWaiting(activation.id, activation.node_id, woken.waits, ended))
 
     def retry(self, activation_id: UUID, failure: Failure, delay: timedelta) -> None:
         """An attempt failed, and another one will follow."""
@@ -187,6 +200,9 @@ class Run:
         node_type, node = self.plan.types[node_id], self.plan.nodes[node_id]
         visit = self._seen(node, self.state.tokens[taken.tokens[0]].lineage)
         activation_id, outcome, before = visit.activation_id, self._outcome(node_type, visit), self.state
+        if isinstance(outcome, Waiting) and node.timeout is not None:
+            timeout = visit_timer(self.execution_id, activation_id, TIMEOUT, Due(node.timeout))
+            outcome = replace(outcome, timers=(*outcome.timers, timeout))
         self._record(
             ActivationStarted(
                 activation_id,
@@ -198,7 +214,6 @@ class Run:
                 swallowed=taken.swallowed,
                 scope=taken.scope,
                 waits=outcome.waits if isinstance(outcome, Waiting) else (),
-                timeout_at=visit.timeout_at if isinstance(outcome, Waiting) else None,
             )
         )
         waiting = regrouped(self.plan, before, self.state)
@@ -207,8 +222,6 @@ class Run:
         match outcome:
             case Waiting():
                 self._hand_out(outcome)
-                if node.timeout is not None:
-                    self.work.set_timeout(self.execution_id, self.state.activations[activation_id], node.timeout)
             case Done():
                 self.complete(activation_id, outcome.handle, outcome.output)
             case Ended():
@@ -222,10 +235,11 @@ class Run:
         self.facts.extend(waiting.facts)
         for job in waiting.jobs:
             self.work.give(job)
+        for timer in waiting.timers:
+            self.work.set_timer(timer)
 
     def _seen(self, node: Node, lineage: Lineage, activation: Activation | None = None) -> Visit:
         """A visit as its node sees it: a new one, or one that waits."""
-        timeout_at = None if node.timeout is None else self.view.now + node.timeout
         return Visit(
             self.view,
             self.evaluator,
@@ -234,8 +248,8 @@ class Run:
             self.state,
             self.view.new_id() if activation is None else activation.id,
             self._variables(Nodes(self.state.results, lineage)),
-            timeout_at if activation is None else activation.timeout_at,
             1 if activation is None else activation.attempt,
+            0 if activation is None else activation.turns + 1,
             self.engine.limits.output_bytes,
         )
 
@@ -317,9 +331,8 @@ class Run:
         self.state = evolve(self.state, event)
 
     def _take_back_work(self, activation: Activation) -> None:
-        self.work.stop_timeout(activation)
-        for job_id in activation.waits_for("job"):
-            self.work.take_back(job_id)
+        for wait in activation.waits:
+            self.work.drop(wait)
 
     # --- What it comes to ---------------------------------------------------------------------------------------------
 

@@ -1,13 +1,14 @@
-"""A timer is due: what it ends, and what moves on from it."""
+"""A timer is due: what it ends, or whom it tells, and what moves on from it. By the kind of its owner."""
 
+from collections.abc import Callable, Mapping
 from typing import Protocol
 from uuid import UUID
 
-from domain.execution import EXECUTION
+from domain.execution import EXECUTION, TIMEOUT
 from domain.facts import Decided, NotForThisRelease, View
 from engine.executions import answer, take_up
+from engine.happenings import TimerFired
 from engine.plans import Engine
-from engine.work import TIMEOUT
 
 
 class DueTimer(Protocol):
@@ -20,32 +21,47 @@ class DueTimer(Protocol):
     @property
     def between_attempts(self) -> bool: ...
     @property
-    def kind(self) -> str: ...
+    def purpose(self) -> str: ...
     @property
-    def execution_id(self) -> UUID | None: ...
+    def owner(self) -> str: ...
+    @property
+    def owner_id(self) -> UUID | None: ...
     @property
     def activation_id(self) -> UUID | None: ...
 
 
 class UnknownTimer(NotForThisRelease):
-    """There is no such kind of timer: it was set by a newer release."""
+    """There is no such owner of timers: it was set by a newer release."""
 
 
-def expire(view: View, engine: Engine, timer: DueTimer) -> Decided:
-    """The visit's time is up: it leaves by `timeout`, whatever it waits for is given up; never tried again.
+def fire(view: View, engine: Engine, timer: DueTimer) -> Decided:
+    """That it is due is the ledger's word, by its clock. A timer that was moved or stopped meanwhile does nothing.
 
-    That it is due is the ledger's word, by its clock. A timer that was moved or stopped meanwhile ends nothing.
-    result {execution: {id, status, version, open}, or None where nothing was ended}.
+    result {execution: {id, status, version, open}, or None where nothing came of it}.
     """
-    if timer.kind != TIMEOUT or timer.execution_id is None or timer.activation_id is None:
-        raise UnknownTimer(timer.kind)
-    state = view.read(EXECUTION, timer.execution_id)
+    if timer.owner not in OWNERS:
+        raise UnknownTimer(timer.owner)
+    return OWNERS[timer.owner](view, engine, timer)
+
+
+def _visit_is_told(view: View, engine: Engine, timer: DueTimer) -> Decided:
+    """The visit's time is up: it leaves by `timeout`, whatever it waits for is given up. What it set itself, its node is told."""
+    if timer.owner_id is None or timer.activation_id is None:
+        raise UnknownTimer(timer.purpose)
+    state = view.read(EXECUTION, timer.owner_id)
     activation = state.activations.get(timer.activation_id)
-    if activation is None:
+    if activation is None or timer.id not in activation.waits_for("timer"):
         return Decided(dropped_timers=(timer.id,), result={"execution": None})
-    if state.status == "paused" or activation.moved != timer.moved:
+    if state.status == "paused" or activation.moved.get(timer.id, 0) != timer.moved:
         return Decided(result={"execution": None})  # it was found before a pause held or moved it
-    run = take_up(view, engine, timer.execution_id, state)
-    run.time_out(activation.id, activation.retries if timer.between_attempts and activation.retries else activation.attempt)
+    run = take_up(view, engine, timer.owner_id, state)
+    if timer.purpose == TIMEOUT:
+        run.time_out(activation.id, activation.retries if timer.between_attempts and activation.retries else activation.attempt)
+    else:
+        run.wake(activation.id, TimerFired(timer.id, timer.purpose))
     run.advance()
     return run.decided({"execution": answer(run)})
+
+
+OWNERS: Mapping[str, Callable[[View, Engine, DueTimer], Decided]] = {EXECUTION.name: _visit_is_told}
+"""What a timer that is due does, by its owner's aggregate. Those of other owners are left to a release that knows them."""

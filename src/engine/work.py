@@ -1,19 +1,13 @@
-"""What a run leaves beside its facts: jobs handed out and taken back, timers set and stopped.
-
-A visit's timeout bears its activation's id; which jobs it waits for, the activation says.
-"""
+"""What a run leaves beside its facts: jobs handed out and taken back, timers set and stopped."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from uuid import UUID
 
-from domain.execution import Activation
+from domain.execution import Wait
 from domain.facts import Job, Timer
 
 CONTINUE = "gesta.continue"
 """The type of the jobs that take up an execution where a command had done its share of steps."""
-TIMEOUT = "timeout"
-"""The kind of the timers that end a visit."""
 
 
 @dataclass
@@ -31,9 +25,15 @@ class Work:
         if self.jobs.pop(job_id, None) is None:
             self.dropped_jobs[job_id] = None
 
-    def set_timeout(self, execution_id: UUID, activation: Activation, delay: timedelta) -> None:
-        self.timers[activation.id] = Timer(activation.id, max(delay, timedelta(0)), TIMEOUT, execution_id, activation.id)
+    def set_timer(self, timer: Timer) -> None:
+        self.timers[timer.id] = timer
 
-    def stop_timeout(self, activation: Activation) -> None:
-        if activation.timeout_at is not None and self.timers.pop(activation.id, None) is None:
-            self.dropped_timers[activation.id] = None
+    def drop(self, wait: Wait) -> None:
+        """What was waited for is so no longer: its job or timer goes. A stream that was opened is its node's business."""
+        match wait.kind:
+            case "job":
+                self.take_back(wait.id)
+            case "timer" if self.timers.pop(wait.id, None) is None:
+                self.dropped_timers[wait.id] = None
+            case _:
+                pass

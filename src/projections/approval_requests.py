@@ -38,8 +38,8 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
         "assigned_to": assigned_to(event.outcomes),
         "requested_by": event.requested_by,
         "decided_by": None,
-        "due_at": event.due_at,
-        "expires_at": event.expires_at,
+        "due_at": None if event.due is None else event.due.moment(record.recorded_at),
+        "expires_at": None if event.expires is None else event.expires.moment(record.recorded_at),
         "first_response_at": None,
         "responded_at": None,
     }

@@ -1,5 +1,7 @@
 """projections.node_activations: every visit of a node by an execution."""
 
+from datetime import datetime
+
 from domain.envelope import RecordedEvent
 from domain.execution import (
     ActivationCancelled,
@@ -27,7 +29,7 @@ def started(rows: Rows, record: RecordedEvent, event: ActivationStarted) -> None
         "visit": event.visit,
         "status": "running",
         "handle": None,
-        "waits": [wait_json(wait) for wait in event.waits],
+        "waits": [wait_json(wait, record) for wait in event.waits],
         "input": event.input,
         "output": None,
         "error": None,
@@ -42,11 +44,18 @@ def waiting(rows: Rows, record: RecordedEvent, event: ActivationWaiting) -> None
     key = (record.tenant_id, event.activation_id)
     ended = {str(id) for id in event.ended}
     kept = [wait for wait in rows.get(NAME, *key)["waits"] if wait["id"] not in ended]
-    rows.update(NAME, record, key, {"waits": [*kept, *(wait_json(wait) for wait in event.added)]})
+    rows.update(NAME, record, key, {"waits": [*kept, *(wait_json(wait, record) for wait in event.added)]})
 
 
-def wait_json(wait: Wait) -> Json:
-    return {"kind": wait.kind, "id": str(wait.id), "about": wait.about}
+def wait_json(wait: Wait, record: RecordedEvent) -> Json:
+    """`since`, `until`: by the database's clock; only timers have an `until`."""
+    until = None if wait.due is None else text(wait.due.moment(record.recorded_at))
+    since = text(record.recorded_at)
+    return {"kind": wait.kind, "id": str(wait.id), "about": wait.about, "since": since, "until": until}
+
+
+def text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def retried(rows: Rows, record: RecordedEvent, event: ActivationRetried) -> None:

@@ -1,6 +1,6 @@
 """Which jobs and timers there must be at the end of a ledger, told from its events alone.
 
-A visit has the jobs that it waits for, and with a time limit a timer that bears its id. An execution that has done a
+A visit has the jobs and timers that it waits for. An execution that has done a
 command's share of steps has one job more, which takes it up.
 """
 
@@ -25,15 +25,14 @@ from domain.execution import (
     ExecutionStarted,
     Wait,
 )
+from domain.facts import Due
 
 
 @dataclass
 class Visit:
     jobs: set[UUID]
-    due: tuple[datetime, ...]
-    """When its timer may be due: as long after the event was recorded as its limit is, or (by older releases) at the limit."""
-    moved: bool = False
-    """Whether a pause has moved its timer, by the database's clock: when it is due, the events do not say."""
+    timers: dict[UUID, tuple[datetime, ...]]
+    """When each may be due; nothing where a pause has moved it, by the database's clock: the events do not say when."""
 
 
 @dataclass
@@ -77,23 +76,25 @@ class WorkRules:
     def timers(self) -> Iterator[tuple[UUID, UUID, tuple[datetime, ...]]]:
         """(timer, execution, when it may be due); nothing: the events do not say when."""
         for execution_id, execution in self.open.items():
-            for activation_id, visit in execution.visits.items():
-                if visit.due and execution.paused_at is None:
-                    yield activation_id, execution_id, () if visit.moved or execution.paused else visit.due
+            for visit in execution.visits.values() if execution.paused_at is None else ():
+                for timer, due in visit.timers.items():
+                    yield timer, execution_id, () if execution.paused else due
 
 
 def _move(execution: Open, record: RecordedEvent) -> None:
     event = record.event
     match event:
         case ActivationStarted():
-            execution.visits[event.activation_id] = Visit(_jobs(event.waits), _due(record, event.timeout_at))
+            execution.visits[event.activation_id] = Visit(_jobs(event.waits), _timers(record, event.waits))
             execution.held -= {*event.tokens, *event.swallowed}
             if not execution.held:
                 execution.continuation = None
         case ActivationWaiting():
             visit = execution.visits.get(event.activation_id)
             if visit is not None:
-                visit.jobs = (visit.jobs | _jobs(event.added)) - {*event.ended}
+                visit.jobs = (visit.jobs - {*event.ended}) | _jobs(event.added)
+                timers = {id: due for id, due in visit.timers.items() if id not in event.ended}
+                visit.timers = timers | _timers(record, event.added)
         case ActivationCompleted() | ActivationFailed() | ActivationCancelled():
             execution.visits.pop(event.activation_id, None)
         case ExecutionHeld():
@@ -104,7 +105,7 @@ def _move(execution: Open, record: RecordedEvent) -> None:
             # what was left of a time limit is left again, by the database's clock
             execution.paused, execution.paused_at = False, None
             for visit in execution.visits.values():
-                visit.moved = True
+                visit.timers = dict.fromkeys(visit.timers, ())
         case _:
             pass
 
@@ -113,5 +114,11 @@ def _jobs(waits: Iterable[Wait]) -> set[UUID]:
     return {wait.id for wait in waits if wait.kind == "job"}
 
 
-def _due(record: RecordedEvent, timeout_at: datetime | None) -> tuple[datetime, ...]:
-    return () if timeout_at is None else (record.recorded_at + (timeout_at - record.occurred_at), timeout_at)
+def _timers(record: RecordedEvent, waits: Iterable[Wait]) -> dict[UUID, tuple[datetime, ...]]:
+    return {wait.id: _due(record, wait.due) for wait in waits if wait.kind == "timer" and wait.due is not None}
+
+
+def _due(record: RecordedEvent, due: Due) -> tuple[datetime, ...]:
+    """A moment that is named may be what an older release made of a limit, by its own clock."""
+    moment = due.moment(record.recorded_at)
+    return (moment,) if due.at is None else (moment, record.recorded_at + (due.at - record.occurred_at))

@@ -41,7 +41,8 @@ SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
        $36::uuid[], $37::uuid[], $38::uuid[], $39::int[], $40::bigint[], $41::int[],
        $42::int[], $43::uuid[],
        $44::int[], $45::uuid[], $46::bigint[], $47::text[], $48::uuid[], $49::uuid[],
-       $50::int[], $51::uuid[])
+       $50::int[], $51::uuid[],
+       $52::timestamptz[], $53::text[], $54::uuid[])
 """
 
 
@@ -213,6 +214,7 @@ def _work(columns: Columns) -> list[Any]:
         *_timers(columns.timers),
         Ints(columns.dropped_timers.commands),
         Uuids(columns.dropped_timers.rows),
+        *_of_timers(columns.timers),
     ]
 
 
@@ -260,10 +262,20 @@ def _timers(side: Side[Timer]) -> list[Any]:
     return [
         Ints(side.commands),
         Uuids([timer.id for timer in timers]),
-        Bigints([timer.delay // MICROSECOND for timer in timers]),
-        Texts([timer.kind for timer in timers]),
+        Bigints([0 if timer.due.after is None else timer.due.after // MICROSECOND for timer in timers]),
+        Texts([timer.purpose for timer in timers]),
         Uuids([timer.execution_id for timer in timers]),
         Uuids([timer.activation_id for timer in timers]),
+    ]
+
+
+def _of_timers(side: Side[Timer]) -> list[Any]:
+    """What the ledger learnt of timers last: moments that were named, and owners."""
+    timers = side.rows
+    return [
+        Times([timer.due.at for timer in timers]),
+        Texts([timer.owner for timer in timers]),
+        Uuids([timer.owner_id for timer in timers]),
     ]
 
 

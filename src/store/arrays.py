@@ -58,7 +58,7 @@ class Blobs(Column):
 
 
 class Times(Column):
-    """Timezone-aware datetimes."""
+    """Timezone-aware datetimes or None."""
 
 
 class ColumnDumper(Dumper):
@@ -123,7 +123,9 @@ class TimesDumper(BigintsDumper):
     oid, element = 1185, 1184
 
     def elements(self, values: Sequence[Any]) -> bytes:
-        return super().elements([(value - POSTGRES_EPOCH) // MICROSECOND for value in values])
+        if None not in values:
+            return super().elements([(value - POSTGRES_EPOCH) // MICROSECOND for value in values])
+        return b"".join([NULL if value is None else self.elements([value]) for value in values])
 
 
 DUMPERS: tuple[tuple[type[Column], type[ColumnDumper]], ...] = (

@@ -21,16 +21,17 @@ WINDOW = 1_000
 # The oldest of all tenants. The moment is asked for once, so that the index is read no further than to it.
 SELECT_DUE_TIMERS = """
 WITH due AS (
-    SELECT tenant_id, id, due_at, kind, execution_id, activation_id, moved, greatest(due_at, retry_at) AS moment
+    SELECT tenant_id, id, due_at, kind, owner_kind, owner_id, execution_id, activation_id, moved,
+           greatest(due_at, retry_at) AS moment
       FROM runtime.timers
-     WHERE remaining IS NULL AND greatest(due_at, retry_at) <= (SELECT clock_timestamp()) AND kind = ANY (%(kinds)s)
+     WHERE remaining IS NULL AND greatest(due_at, retry_at) <= (SELECT clock_timestamp()) AND owner_kind = ANY (%(owners)s)
        AND tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
      ORDER BY greatest(due_at, retry_at)
      LIMIT %(window)s
 ), in_turn AS (
     SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY moment, id) AS turn, count(*) OVER () AS found FROM due
 )
-SELECT found, tenant_id, id, due_at, kind, execution_id, activation_id, moved,
+SELECT found, tenant_id, id, due_at, kind, owner_kind, owner_id, activation_id, moved,
        coalesce((SELECT bool_and(j.state <> 'leased') FROM runtime.jobs j
                   WHERE j.tenant_id = in_turn.tenant_id AND j.execution_id = in_turn.execution_id
                     AND j.activation_id = in_turn.activation_id), false)
@@ -50,15 +51,15 @@ WITH RECURSIVE tenants AS (
 ), now AS MATERIALIZED (SELECT clock_timestamp() AS moment), in_turn AS (
     SELECT due.*, row_number() OVER (PARTITION BY due.tenant_id ORDER BY due.moment, due.id) AS turn
       FROM served CROSS JOIN now CROSS JOIN LATERAL (
-           SELECT t.tenant_id, t.id, t.due_at, t.kind, t.execution_id, t.activation_id, t.moved,
+           SELECT t.tenant_id, t.id, t.due_at, t.kind, t.owner_kind, t.owner_id, t.execution_id, t.activation_id, t.moved,
                   greatest(t.due_at, t.retry_at) AS moment
              FROM runtime.timers t
             WHERE t.tenant_id = served.tenant_id AND t.remaining IS NULL
-              AND greatest(t.due_at, t.retry_at) <= now.moment AND t.kind = ANY (%(kinds)s)
+              AND greatest(t.due_at, t.retry_at) <= now.moment AND t.owner_kind = ANY (%(owners)s)
             ORDER BY greatest(t.due_at, t.retry_at)
             LIMIT %(limit)s) due
 )
-SELECT 0, tenant_id, id, due_at, kind, execution_id, activation_id, moved,
+SELECT 0, tenant_id, id, due_at, kind, owner_kind, owner_id, activation_id, moved,
        coalesce((SELECT bool_and(j.state <> 'leased') FROM runtime.jobs j
                   WHERE j.tenant_id = in_turn.tenant_id AND j.execution_id = in_turn.execution_id
                     AND j.activation_id = in_turn.activation_id), false)
@@ -68,7 +69,8 @@ SELECT 0, tenant_id, id, due_at, kind, execution_id, activation_id, moved,
 SECONDS_TO_TIMER = """
 SELECT extract(epoch FROM greatest(due_at, retry_at) - clock_timestamp())::float8
   FROM runtime.timers
- WHERE remaining IS NULL AND kind = ANY (%s) AND tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
+ WHERE remaining IS NULL AND owner_kind = ANY (%s)
+   AND tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
  ORDER BY greatest(due_at, retry_at)
  LIMIT 1
 """
@@ -103,8 +105,9 @@ class DueTimer:
     tenant_id: UUID
     id: UUID
     due_at: datetime
-    kind: str
-    execution_id: UUID | None
+    purpose: str
+    owner: str
+    owner_id: UUID | None
     activation_id: UUID | None
     moved: int
     between_attempts: bool
@@ -127,9 +130,9 @@ class ExpiredLease:
         return Lease(self.tenant_id, self.id, self.fence)
 
 
-async def due_timers(conn: Connection, kinds: Sequence[str], limit: int, *, window: int = WINDOW) -> list[DueTimer]:
-    """Timers that are due, of all tenants in turn. One is gone when the command that it fires drops it."""
-    given = {"kinds": list(kinds), "limit": limit, "window": window}
+async def due_timers(conn: Connection, owners: Sequence[str], limit: int, *, window: int = WINDOW) -> list[DueTimer]:
+    """Timers of such owners that are due, of all tenants in turn. One is gone when the command that it fires drops it."""
+    given = {"owners": list(owners), "limit": limit, "window": window}
     rows = await _rows(conn, SELECT_DUE_TIMERS, given)
     if rows and rows[0][0] == window:
         rows = await _rows(conn, SELECT_DUE_TIMERS_OF_EACH_TENANT, given)
@@ -141,9 +144,9 @@ async def expired_leases(conn: Connection, limit: int) -> list[ExpiredLease]:
     return [ExpiredLease(*row) for row in await _rows(conn, SELECT_EXPIRED_LEASES, {"limit": limit, "window": WINDOW})]
 
 
-async def seconds_to_timer(conn: Connection, kinds: Sequence[str]) -> float | None:
-    """Until the next timer of these kinds is due. None: none is set."""
-    return await _seconds(conn, SECONDS_TO_TIMER, list(kinds))
+async def seconds_to_timer(conn: Connection, owners: Sequence[str]) -> float | None:
+    """Until the next timer of these kinds of owners is due. None: none is set."""
+    return await _seconds(conn, SECONDS_TO_TIMER, list(owners))
 
 
 async def seconds_to_expiry(conn: Connection) -> float | None:

@@ -61,11 +61,35 @@ def activation_started_v1(payload: Payload) -> Payload:
     return {**payload, "waits": waits}
 
 
+def activation_started_v2(payload: Payload) -> Payload:
+    """v2 named the moment of a visit's timeout, by a process's clock; its timer bore the activation's id."""
+    timeout_at = payload.pop("timeout_at", None)
+    if timeout_at is None:
+        return payload
+    timeout = {"kind": "timer", "id": payload["activation_id"], "about": "timeout", "due": {"at": timeout_at}}
+    return {**payload, "waits": [*payload["waits"], timeout]}
+
+
+def activation_waiting_v1(payload: Payload) -> Payload:
+    """v1 is v2 of a visit without timers."""
+    return payload
+
+
+def approval_requested_v1(payload: Payload) -> Payload:
+    """v1 named moments, by a process's clock."""
+    due_at, expires_at = payload.pop("due_at", None), payload.pop("expires_at", None)
+    named = {"due": due_at, "expires": expires_at}
+    return {**payload, **{name: {"at": at} for name, at in named.items() if at is not None}}
+
+
 CHAIN: dict[str, Upcast] = {
     "api_key.created.v1": Upcast("api_key.created.v2", api_key_created_v1),
     "api_key.revoked.v1": Upcast("api_key.revoked.v2", api_key_revoked_v1),
     "member.added.v1": Upcast("member.added.v2", member_added_v1),
     "activation.started.v1": Upcast("activation.started.v2", activation_started_v1),
+    "activation.started.v2": Upcast("activation.started.v3", activation_started_v2),
+    "activation.waiting.v1": Upcast("activation.waiting.v2", activation_waiting_v1),
+    "approval.requested.v1": Upcast("approval.requested.v2", approval_requested_v1),
     "approval.resolved.v1": Upcast("approval.resolved.v2", approval_resolved_v1),
 }
 

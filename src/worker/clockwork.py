@@ -13,8 +13,7 @@ from uuid import UUID, uuid5
 
 from domain.facts import Decided, Fence, RuleViolation, View
 from engine.lapses import lapse_job
-from engine.timers import expire
-from engine.work import TIMEOUT
+from engine.timers import OWNERS, fire
 from runtime import counters
 from runtime.failpoints import failpoint
 from store import due as work
@@ -29,8 +28,6 @@ log = logging.getLogger(__name__)
 
 PORTION = 100
 PAUSE_SECONDS = 1.0
-KINDS = (TIMEOUT,)
-"""Of timers; those of other kinds are left to a release that knows them."""
 COMMANDS_PORTION = 1_000
 HOUSEKEEPING_SECONDS = 60.0
 
@@ -45,9 +42,9 @@ Turn = Callable[[Acting], Awaitable[float | None]]
 async def fire_timers(acting: Acting) -> float | None:
     """Timers that are due."""
     async with acting.pool.connection() as connection:
-        due = await work.due_timers(connection, KINDS, PORTION)
+        due = await work.due_timers(connection, tuple(OWNERS), PORTION)
         if not due:
-            return await work.seconds_to_timer(connection, KINDS)
+            return await work.seconds_to_timer(connection, tuple(OWNERS))
     return await _all([_fire(acting, one) for one in due])
 
 
@@ -87,7 +84,7 @@ async def _all(commands: list[Awaitable[bool]]) -> float:
 
 async def _fire(acting: Acting, due: DueTimer) -> bool:
     def decide(view: View) -> Decided:
-        return expire(view, acting.engine, due)
+        return fire(view, acting.engine, due)
 
     # Its moment is part of the command's id: a timer may be set again, for another moment, after a pause.
     command_id = uuid5(due.id, f"fired {due.due_at.isoformat()}")

@@ -208,8 +208,8 @@ def choose(play: Workplace, number: int, how: int) -> None:
     visit = None if item["kind"] == "continue" else UUID(item["activation_id"])
     if play.state.continuation is not None and (visit is None or number % 2):
         play.go_on()
-    elif how == 3 and visit in play.story.timers:
-        play.expire_timer(found(play.story.timers[visit], play.state.activations[visit].moved))
+    elif visit is not None and how == 3 and (timers := play.state.activations[visit].waits_for("timer")):
+        play.expire_timer(found(play.story.timers[timers[0]], play.state.activations[visit].moved.get(timers[0], 0)))
     elif item["kind"] == "approval":
         names = outcomes_of(play, UUID(item["id"]))
         play.decide(UUID(item["id"]), names[how % len(names)])

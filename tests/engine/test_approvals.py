@@ -6,11 +6,11 @@ from uuid import UUID
 
 from domain.approval import APPROVAL, ApprovalCancelled, ApprovalRequested, Outcome
 from domain.execution import ExecutionCompleted
-from domain.facts import Json
+from domain.facts import Due, Json
 from engine.engine import Decider, Engine, cancel, decide_approval, pause, resume
 from engine.validate import validate
 from tests.engine.drawing import ANN, BEN, EVALUATOR, EXECUTION_ID, Play, ask, drawing
-from tests.given import MOMENT, given
+from tests.given import given
 
 FORM = {
     "type": "object",
@@ -175,7 +175,7 @@ def test_a_request_says_what_it_is_about() -> None:
     )
     request = request_of(play)
     assert (request.title, request.description, request.context, request.priority) == ("Pay 7", "=literal", {"amount": 7}, 7)
-    assert request.due_at == MOMENT + timedelta(hours=36)
+    assert request.due == Due(timedelta(hours=36))
 
 
 def test_a_value_that_a_request_cannot_use_takes_the_error_handle() -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from domain.execution import ActivationCompleted, ActivationFailed, ActivationRetried, ActivationStarted, Problem, Wait
-from domain.facts import Fence, Job, Json
+from domain.facts import Fence, Job, Json, timer_id
 from engine.engine import Limits, cancel, pause, resume
 from engine.jobs import JobRef, complete_job
 from engine.validate import validate
@@ -185,7 +185,10 @@ def test_cancelling_takes_the_job_back() -> None:
     place = working(task(timeout="PT5M"))
     visit = place.visit("work")
     place.step(lambda view: cancel(view, place.engine, EXECUTION_ID))
-    assert (place.story.decided.dropped_jobs, place.story.decided.dropped_timers) == ((visit.id,), (visit.id,))
+    assert (place.story.decided.dropped_jobs, place.story.decided.dropped_timers) == (
+        (visit.id,),
+        (timer_id(visit.id, "timeout"),),
+    )
     check_work(place)
 
 
@@ -195,7 +198,7 @@ def test_the_losers_of_a_join_are_taken_back() -> None:
     place.start()
     loser = place.visit("b").id
     place.complete("a").completed()
-    assert (place.story.decided.dropped_jobs, place.story.decided.dropped_timers) == ((loser,), (loser,))
+    assert (place.story.decided.dropped_jobs, place.story.decided.dropped_timers) == ((loser,), (timer_id(loser, "timeout"),))
     check_work(place)
 
 

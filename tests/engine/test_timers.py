@@ -1,5 +1,6 @@
 """Timeouts of visits, pauses that keep what was left of them, and work beyond a command's share of steps."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -7,17 +8,30 @@ from uuid import UUID
 import pytest
 
 from domain.approval import APPROVAL, ApprovalExpired, ApprovalRequested
-from domain.execution import ActivationFailed, ExecutionHeld, ExecutionPaused, Problem
-from domain.facts import Decided, Fact, Fence, Job, Json, Timer
+from domain.execution import ActivationFailed, ActivationStarted, ExecutionHeld, ExecutionPaused, Problem, Wait
+from domain.facts import Decided, Due, Event, Fact, Fence, Job, Json, Timer, timer_id
 from engine.engine import Limits, cancel, pause, resume
 from engine.jobs import JobRef, continue_run
-from engine.timers import UnknownTimer, expire
+from engine.timers import UnknownTimer
 from tests.engine.drawing import EXECUTION_ID, ask, drawing
 from tests.engine.working import Workplace, check_work, found, task
 from tests.given import MOMENT
 
 LATE = ("end", {"output": "=nodes.work.error"})
 MINUTE = timedelta(minutes=1)
+
+
+def timeout(visit: UUID) -> Timer:
+    id = timer_id(visit, "timeout")
+    return Timer(id, Due(5 * MINUTE), "timeout", "execution", EXECUTION_ID, EXECUTION_ID, visit)
+
+
+def as_in_v2(event: Event) -> Event:
+    """As an older release recorded it: the timer bears the visit's id, and its moment is named."""
+    if not isinstance(event, ActivationStarted):
+        return event
+    old = Wait("timer", event.activation_id, "timeout", Due(at=MOMENT + 5 * MINUTE))
+    return replace(event, waits=tuple(old if wait.kind == "timer" else wait for wait in event.waits))
 
 
 def working(node: Json, *edges: str) -> Workplace:
@@ -41,9 +55,10 @@ def resumed(place: Workplace) -> Workplace:
 def test_a_timeout_is_a_timer_from_the_activation_on() -> None:
     place = working(task(timeout="PT5M"))
     visit = place.visit("work")
-    assert place.story.decided.timers == (Timer(visit.id, 5 * MINUTE, "timeout", EXECUTION_ID, visit.id),)
+    assert place.story.decided.timers == (timeout(visit.id),)
+    assert Wait("timer", timeout(visit.id).id, "timeout", Due(5 * MINUTE)) in visit.waits
     place.complete("work").completed()
-    assert place.story.decided.dropped_timers == (visit.id,)
+    assert place.story.decided.dropped_timers == (timeout(visit.id).id,)
     check_work(place)
 
 
@@ -55,16 +70,16 @@ def test_a_visit_that_takes_too_long_leaves_by_timeout_and_is_not_tried_again() 
     failed = place.story.decided.facts[0].event
     assert isinstance(failed, ActivationFailed)
     assert (failed.handle, failed.error) == ("timeout", Problem("timeout", "work was not done in time.", 2))
-    assert (place.story.decided.dropped_jobs, place.story.decided.dropped_timers) == ((visit.id,), (visit.id,))
+    assert (place.story.decided.dropped_jobs, place.story.decided.dropped_timers) == ((visit.id,), (timeout(visit.id).id,))
     check_work(place)
 
 
 def test_a_retry_does_not_move_the_timeout() -> None:
     place = working(task(timeout="PT5M", retry={"max_attempts": 9}))
-    due_at = place.visit("work").timeout_at
+    waits = place.visit("work").waits
     place.later(4 * MINUTE)
     place.fail("work")
-    assert (place.visit("work").timeout_at, place.story.decided.timers) == (due_at, ())
+    assert (place.visit("work").waits, place.story.decided.timers, place.story.decided.dropped_timers) == (waits, (), ())
 
 
 def test_a_timeout_that_no_edge_handles_fails_the_execution() -> None:
@@ -79,7 +94,7 @@ def test_an_approval_that_nobody_decides_expires() -> None:
     request_id = UUID(item["id"])
     requested = place.view.events(request_id)[0]
     assert isinstance(requested, ApprovalRequested)
-    assert requested.expires_at == MOMENT + timedelta(days=3)
+    assert requested.expires == Due(timedelta(days=3))
     place.expire("work")
     assert place.view.events(request_id)[-1] == ApprovalExpired()
     assert place.view.read(APPROVAL, request_id).status == "expired"
@@ -98,14 +113,14 @@ def test_a_timer_of_what_is_over_ends_nothing() -> None:
     place = working(task(timeout="PT5M"))
     [timer] = place.story.timers.values()
     place.complete("work")
-    place.step(lambda view: expire(view, place.engine, found(timer))).story.then()
+    place.expire_timer(found(timer)).story.then()
     assert place.story.decided.dropped_timers == (timer.id,)
 
 
-def test_a_kind_of_timer_that_is_not_known_is_not_taken_for_another() -> None:
+def test_a_timer_of_an_owner_that_is_not_known_is_not_taken_for_anothers() -> None:
     place = working(task(timeout="PT5M"))
     with pytest.raises(UnknownTimer):
-        place.step(lambda view: expire(view, place.engine, found(Timer(UUID(int=1), MINUTE, "reminder", EXECUTION_ID))))
+        place.expire_timer(found(Timer(UUID(int=1), Due(MINUTE), "next", "schedule", EXECUTION_ID)))
 
 
 def test_a_pause_leaves_timers_to_the_ledger_and_one_found_before_it_ends_nothing() -> None:
@@ -128,14 +143,17 @@ def test_a_pause_leaves_timers_to_the_ledger_and_one_found_before_it_ends_nothin
 
 
 def test_what_an_older_release_paused_is_given_its_timers_again() -> None:
-    """It dropped them at the pause, and told when that was."""
+    """It dropped them at the pause, and told when that was. Its events name the moment of a timeout."""
     place = working(task(timeout="PT5M"))
     visit = place.visit("work")
+    view = place.view
+    as_then = tuple(replace(fact, event=as_in_v2(fact.event)) for fact in view.facts)
+    place.story = replace(place.story, view=replace(view, facts=as_then), timers={})
     old = Decided((Fact(EXECUTION_ID, ExecutionPaused(at=MOMENT + MINUTE)),), dropped_timers=(visit.id,))
     place.later(MINUTE).step(lambda _: old)
     place.later(60 * MINUTE)
     resumed(place)
-    assert place.story.decided.timers == (Timer(visit.id, 4 * MINUTE, "timeout", EXECUTION_ID, visit.id),)
+    assert place.story.decided.timers == (replace(timeout(visit.id), id=visit.id, due=Due(4 * MINUTE)),)
     place.expire_timer(found(place.story.decided.timers[0]))
     assert place.end is not None
 

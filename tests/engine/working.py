@@ -5,14 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from domain.ai_task import AI_TASK
-from domain.execution import EXECUTION, Activation
+from domain.execution import EXECUTION, TIMEOUT, Activation
 from domain.facts import Job, Json, Timer
 from domain.retry import Failure
 from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
 from engine.jobs import JobRef, complete_job, continue_run, fail_job
 from engine.lapses import lapse_job
 from engine.nodes import BY_NAME
-from engine.timers import expire
+from engine.timers import fire
 from tests.engine.drawing import EXECUTION_ID, Play
 
 
@@ -35,15 +35,16 @@ class Found:
     """A timer as a worker finds it; an `engine.timers.DueTimer`."""
 
     id: UUID
-    kind: str
-    execution_id: UUID | None
+    purpose: str
+    owner: str
+    owner_id: UUID | None
     activation_id: UUID | None
     moved: int = 0
     between_attempts: bool = False
 
 
 def found(timer: Timer, moved: int = 0, *, between_attempts: bool = False) -> Found:
-    return Found(timer.id, timer.kind, timer.execution_id, timer.activation_id, moved, between_attempts)
+    return Found(timer.id, timer.purpose, timer.owner, timer.owner_id, timer.activation_id, moved, between_attempts)
 
 
 class Workplace(Play):
@@ -83,11 +84,19 @@ class Workplace(Play):
         return self
 
     def expire(self, node_id: str) -> "Workplace":
+        return self.fire(node_id, TIMEOUT)
+
+    def timer(self, node_id: str, purpose: str = TIMEOUT) -> Timer:
         visit = self.visit(node_id)
-        return self.expire_timer(found(self.story.timers[visit.id], visit.moved))
+        [found] = [one for one in self.story.timers.values() if (one.activation_id, one.purpose) == (visit.id, purpose)]
+        return found
+
+    def fire(self, node_id: str, purpose: str) -> "Workplace":
+        timer = self.timer(node_id, purpose)
+        return self.expire_timer(found(timer, self.visit(node_id).moved.get(timer.id, 0)))
 
     def expire_timer(self, timer: Found) -> "Workplace":
-        self.step(lambda view: expire(view, self.engine, timer))
+        self.step(lambda view: fire(view, self.engine, timer))
         return self
 
     def go_on(self) -> "Workplace":
@@ -140,8 +149,7 @@ def check_work(play: Play) -> None:
     continuing = set() if state.continuation is None else {state.continuation}
     assert play.story.jobs.keys() == working | continuing
     assert bool(continuing) == bool(state.held and state.status == "running")
-    timed = {each.id for each in state.activations.values() if each.timeout_at is not None}
-    assert play.story.timers.keys() == timed
+    assert play.story.timers.keys() == {id for each in state.activations.values() for id in each.waits_for("timer")}
     for job in play.story.jobs.values():
         assert is_open(play, job)
 

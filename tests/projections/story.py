@@ -41,7 +41,7 @@ from domain.execution import (
     Problem,
     Wait,
 )
-from domain.facts import Event
+from domain.facts import Due, Event
 from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from domain.permission import PERMISSIONS, PermissionRegistered, permission_id
 from domain.refusal import CommandRefused
@@ -219,7 +219,7 @@ def asked(execution: str, node: str = "review", outcomes: Sequence[Outcome] = OU
         tuple(outcomes),
         context={"amount": 100.5},
         requested_by=ANN,
-        due_at=START + timedelta(days=1),
+        due=Due(at=START + timedelta(days=1)),
     )
     return (
         (an_id(execution), ActivationStarted(activation, node, "approval", 1, (1,))),
@@ -393,7 +393,7 @@ def expired(execution: str) -> tuple[Step, ...]:
     return (
         started(execution),
         entered,
-        (request, replace(event, expires_at=START + timedelta(days=1))),
+        (request, replace(event, expires=Due(at=START + timedelta(days=1)))),
         (request, ApprovalExpired()),
         (an_id(execution), ActivationCompleted(review, "review", "timeout", None)),
         (an_id(execution), ExecutionCompleted(None)),

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
-from domain.facts import Fence, Job, Timer
+from domain.facts import Due, Fence, Job, Timer
 from store import due, jobs
 from store.append import Entry, Outcome, read_outcomes, send_append
 from store.arrays import teach_columns
@@ -29,6 +29,12 @@ LAPSE = "UPDATE runtime.jobs SET lease_until = clock_timestamp() WHERE id = %s"
 DUE_NOW = "UPDATE runtime.jobs SET run_at = clock_timestamp() WHERE id = %s"
 READ_SO_FAR = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'runtime.jobs'::regclass"
 NO_TIME = timedelta(0)
+
+
+def a_timer(after: timedelta) -> Timer:
+    return Timer(uuid4(), Due(after), "timeout", "execution", uuid4(), activation_id=uuid4())
+
+
 STATE = "SELECT state, attempt, fence FROM runtime.jobs WHERE id = %s"
 
 
@@ -37,6 +43,16 @@ async def conn(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
     async with await AsyncConnection.connect(database.system_url, autocommit=True, options="-c timezone=UTC") as connection:
         teach_columns(connection)
         yield connection
+
+
+AS_BEFORE = """
+SELECT ledger.append(%(tenant)s::uuid, false, ARRAY[gen_random_uuid()], ARRAY[NULL::bytea], ARRAY[NULL::bytea],
+    ARRAY['{}'::bytea],
+    '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+    '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+    ARRAY[1], ARRAY[%(timer)s::uuid], ARRAY[0::bigint], ARRAY['timeout'], ARRAY[%(execution)s::uuid], ARRAY[NULL::uuid],
+    '{}', '{}')
+"""
 
 
 @pytest.fixture
@@ -83,12 +99,12 @@ async def test_a_job_is_leased_as_it_was_given(conn: AsyncConnection[Any], tenan
 
 async def test_a_rejected_command_makes_no_job_and_sets_no_timer(conn: AsyncConnection[Any], tenant: UUID) -> None:
     stream = uuid4()
-    timer = Timer(uuid4(), NO_TIME, "timeout")
+    timer = a_timer(NO_TIME)
     stale = entry(stream, expect=[(stream, 7)], jobs=[Job(uuid4(), "resize")], timers=[timer])
     good = entry(uuid4(), jobs=[Job(uuid4(), "resize")])
     assert verdicts(await commit(conn, tenant, stale, good)) == ["conflict", "appended"]
     assert [job.id for job in await jobs.lease(conn, ["resize"], 9, 60, "worker")] == [good.jobs[0][0].id]
-    assert await due.due_timers(conn, ["timeout"], 9) == []
+    assert await due.due_timers(conn, ["execution"], 9) == []
 
 
 async def test_a_command_sent_again_makes_its_job_once(conn: AsyncConnection[Any], tenant: UUID) -> None:
@@ -111,23 +127,25 @@ async def test_a_job_made_and_dropped_in_one_batch_is_gone(conn: AsyncConnection
 
 async def test_what_is_dropped_and_made_again_is_there(conn: AsyncConnection[Any], tenant: UUID) -> None:
     """The two may come in one batch, or in one command."""
-    timer = Timer(uuid4(), timedelta(days=1), "timeout")
+    timer = a_timer(timedelta(days=1))
     await commit(conn, tenant, entry(uuid4(), timers=[timer]))
-    await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id]), entry(uuid4(), timers=[replace(timer, delay=NO_TIME)]))
-    assert [one.id for one in await due.due_timers(conn, ["timeout"], 9)] == [timer.id]
+    await commit(
+        conn, tenant, entry(uuid4(), dropped_timers=[timer.id]), entry(uuid4(), timers=[replace(timer, due=Due(NO_TIME))])
+    )
+    assert [one.id for one in await due.due_timers(conn, ["execution"], 9)] == [timer.id]
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id], timers=[timer]))
-    assert await due.due_timers(conn, ["timeout"], 9) == []
-    assert 86_000 < (await due.seconds_to_timer(conn, ["timeout"]) or 0) <= 86_400
+    assert await due.due_timers(conn, ["execution"], 9) == []
+    assert 86_000 < (await due.seconds_to_timer(conn, ["execution"]) or 0) <= 86_400
 
 
 async def test_a_timers_moment_is_reckoned_from_the_recorded_time(conn: AsyncConnection[Any], tenant: UUID) -> None:
     """Whatever a process's clock says, and when the event occurred."""
-    timer = Timer(uuid4(), timedelta(minutes=5), "timeout")
+    timer = a_timer(timedelta(minutes=5))
     (outcome,) = await commit(conn, tenant, entry(uuid4(), timers=[timer]))
     row = await (await conn.execute("SELECT due_at FROM runtime.timers")).fetchone()
     assert row is not None
     assert outcome.recorded_at is not None
-    assert row[0] == outcome.recorded_at + timer.delay
+    assert row[0] == timer.due.moment(outcome.recorded_at)
 
 
 # Fences
@@ -414,6 +432,27 @@ async def test_a_job_given_up_is_listed_with_its_error_and_can_be_retried(conn: 
         await jobs.retry_dead(conn, tenant, job.id)
 
 
+async def test_a_timer_may_be_of_any_owner_and_for_a_moment_that_is_named(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    moment, owner = datetime(2030, 2, 28, 12, 0, 0, 7, UTC), uuid4()
+    named = Timer(uuid4(), Due(at=moment), "next", "schedule", owner)
+    past = Timer(uuid4(), Due(at=datetime(2020, 1, 1, tzinfo=UTC)), "reminder", "approval", owner, execution_id=uuid4())
+    await commit(conn, tenant, entry(uuid4(), timers=[named, past, a_timer(timedelta(hours=1))]))
+    rows = await (await conn.execute("SELECT due_at FROM runtime.timers WHERE id = %s", [named.id])).fetchall()
+    assert rows == [(moment,)]
+    assert await due.due_timers(conn, ["execution"], 9) == []
+    (found,) = await due.due_timers(conn, ["schedule", "approval"], 9)
+    assert (found.id, found.owner, found.owner_id, found.purpose) == (past.id, "approval", owner, "reminder")
+    assert (await due.seconds_to_timer(conn, ["execution"]) or 0) <= 3600 < (await due.seconds_to_timer(conn, ["schedule"]) or 0)
+
+
+async def test_a_process_of_the_release_before_sets_timers_as_it_did(conn: AsyncConnection[Any], tenant: UUID) -> None:
+    """It names an execution, and no owner."""
+    execution, timer = uuid4(), uuid4()
+    await conn.execute(AS_BEFORE, {"tenant": tenant, "timer": timer, "execution": execution})
+    (found,) = await due.due_timers(conn, ["execution"], 9)
+    assert (found.id, found.owner, found.owner_id) == (timer, "execution", execution)
+
+
 async def test_jobs_are_counted_by_type_and_state(conn: AsyncConnection[Any], tenant: UUID) -> None:
     await conn.execute(BACKLOG, (tenant, 3))
     await lease_one(conn)
@@ -421,18 +460,18 @@ async def test_jobs_are_counted_by_type_and_state(conn: AsyncConnection[Any], te
 
 
 async def test_timers_come_due_in_order_until_they_are_dropped(conn: AsyncConnection[Any], tenant: UUID) -> None:
-    timers = [Timer(uuid4(), timedelta(microseconds=1 + number), "timeout", uuid4(), uuid4()) for number in (1, 0)]
-    later = Timer(uuid4(), timedelta(hours=1), "timeout")
+    timers = [a_timer(timedelta(microseconds=1 + number)) for number in (1, 0)]
+    later = a_timer(timedelta(hours=1))
     await commit(conn, tenant, entry(uuid4(), timers=[*timers, later]))
-    found = await due.due_timers(conn, ["timeout"], 9)
-    assert [(one.tenant_id, one.id, one.execution_id, one.activation_id, one.moved) for one in found] == [
-        (tenant, timer.id, timer.execution_id, timer.activation_id, 0) for timer in reversed(timers)
+    found = await due.due_timers(conn, ["execution"], 9)
+    assert [(one.tenant_id, one.id, one.owner, one.owner_id, one.activation_id, one.moved) for one in found] == [
+        (tenant, timer.id, timer.owner, timer.owner_id, timer.activation_id, 0) for timer in reversed(timers)
     ]
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id for timer in timers]))
-    assert await due.due_timers(conn, ["timeout"], 9) == []
-    assert 3500 < (await due.seconds_to_timer(conn, ["timeout"]) or 0) <= 3600
+    assert await due.due_timers(conn, ["execution"], 9) == []
+    assert 3500 < (await due.seconds_to_timer(conn, ["execution"]) or 0) <= 3600
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[later.id]))
-    assert await due.seconds_to_timer(conn, ["timeout"]) is None
+    assert await due.seconds_to_timer(conn, ["execution"]) is None
 
 
 async def test_old_commands_are_forgotten_in_portions(conn: AsyncConnection[Any], tenant: UUID, database: Database) -> None:

@@ -88,10 +88,10 @@ async def test_what_was_done_in_time_leaves_no_timer(database: Database) -> None
         assert await timers(home) == 0
 
 
-async def test_timers_of_kinds_that_are_not_known_wait_for_a_release_that_knows_them(database: Database) -> None:
+async def test_timers_of_owners_that_are_not_known_wait_for_a_release_that_knows_them(database: Database) -> None:
     async with house(database) as home, worker_of(database) as worker:
         await overdue(home)
-        home.sql("UPDATE runtime.timers SET kind = 'of tomorrow'")
+        home.sql("UPDATE runtime.timers SET owner_kind = 'of tomorrow'")
         assert await fire_timers(worker.acting) is None
         assert await timers(home) == 1
 

@@ -194,7 +194,7 @@ async def test_a_backlog_of_one_tenant_does_not_delay_what_others_have_due(datab
         for tenant in (other, third):
             await conn.execute(MANY_TIMERS, (tenant, 2))
         for window in (1_000, 100):
-            found = [one.tenant_id for one in await due_timers(conn, ["timeout"], 10, window=window)]
+            found = [one.tenant_id for one in await due_timers(conn, ["execution"], 10, window=window)]
             assert (found.count(other), found.count(third), len(found)) == (2, 2, 10)
 
 

@@ -5,6 +5,7 @@ The decisions about executions are the engine's; here is what happened and what 
 
 from domain.execution.aggregate import EXECUTION, evolve
 from domain.execution.events import (
+    TIMEOUT,
     ActivationCancelled,
     ActivationCompleted,
     ActivationFailed,
@@ -32,6 +33,7 @@ from domain.execution.state import FIRST_TOKEN, Activation, Execution, Result, S
 __all__ = [
     "EXECUTION",
     "FIRST_TOKEN",
+    "TIMEOUT",
     "Activation",
     "ActivationCancelled",
     "ActivationCompleted",

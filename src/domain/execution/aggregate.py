@@ -1,5 +1,7 @@
 """How each event moves an execution on, and what is known of each kind of event."""
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, assert_never
 
 from domain.changes import changed
@@ -19,11 +21,12 @@ from domain.execution.events import (
     ExecutionResumed,
     ExecutionSignalled,
     ExecutionStarted,
+    Wait,
     problem_json,
 )
 from domain.execution.moves import begin, end
-from domain.execution.state import FIRST_TOKEN, Execution, Status
-from domain.facts import Aggregate, EventType, Subject
+from domain.execution.state import FIRST_TOKEN, Activation, Execution, Status
+from domain.facts import Aggregate, Due, EventType, Subject
 from domain.tokens import Token
 from domain.wording import because, plural
 
@@ -38,7 +41,7 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
         case ActivationWaiting():
             activation = state.activations[event.activation_id]
             kept = tuple(wait for wait in activation.waits if wait.id not in event.ended)
-            waiting = changed(activation, waits=(*kept, *event.added))
+            waiting = changed(activation, waits=(*kept, *event.added), turns=activation.turns + 1)
             return changed(state, activations=state.activations.insert(activation.id, waiting))
         case ActivationRetried():
             activation = state.activations[event.activation_id]
@@ -75,16 +78,25 @@ def _resume(state: Execution, event: ExecutionResumed) -> Execution:
     `at` and `paused_at` are of events of older releases, which dropped the timers at a pause and set them again.
     """
     activations = state.activations
-    if state.paused_at is None:
-        for activation in activations.values():
-            if activation.timeout_at is not None:
-                activations = activations.insert(activation.id, changed(activation, moved=activation.moved + 1))
-    if state.paused_at is not None and event.at is not None:
-        for activation in activations.values():
-            if activation.timeout_at is not None:
-                later = changed(activation, timeout_at=activation.timeout_at + (event.at - state.paused_at))
-                activations = activations.insert(activation.id, later)
+    for activation in state.activations.values():
+        if activation.waits_for("timer"):
+            activations = activations.insert(activation.id, _with_timers_moved(state, activation, event))
     return changed(state, status="running", paused_at=None, activations=activations)
+
+
+def _with_timers_moved(state: Execution, activation: Activation, event: ExecutionResumed) -> Activation:
+    if state.paused_at is None:
+        moved = activation.moved
+        for timer in activation.waits_for("timer"):
+            moved = moved.insert(timer, moved.get(timer, 0) + 1)
+        return changed(activation, moved=moved)
+    paused_for = timedelta(0) if event.at is None else event.at - state.paused_at
+    return changed(activation, waits=tuple(_later(wait, paused_for) for wait in activation.waits))
+
+
+def _later(wait: Wait, span: timedelta) -> Wait:
+    """Older releases named the moments of timers."""
+    return wait if wait.due is None or wait.due.at is None else replace(wait, due=Due(at=wait.due.at + span))
 
 
 def _close(state: Execution, status: Status) -> Execution:
@@ -156,20 +168,22 @@ EXECUTION: Aggregate[Execution] = Aggregate(
         ),
         EventType(
             ActivationStarted,
-            "activation.started.v2",
+            "activation.started.v3",
             lambda e, execution: f"{execution.name} entered {e.node_id}.",
             severity="debug",
             tags=_at_node,
-            note="A node begins a visit and takes `tokens`. `waits`: what it waits for, as `{kind, id, about}`; v1 named "
-            "at most one `child` and stays readable. `timeout_at`: when its time is up.",
+            note="A node begins a visit and takes `tokens`. `waits`: what it waits for, as `{kind, id, about, due}`; of timers, "
+            "its timeout among them, `due` is `{after}`, a duration from the recorded time of the event, or `{at}`, a moment. "
+            "v1 named at most one `child`, v2 its timeout as `timeout_at`; both stay readable.",
         ),
         EventType(
             ActivationWaiting,
-            "activation.waiting.v1",
+            "activation.waiting.v2",
             lambda e, execution: f"{execution.name} waits on at {e.node_id}.",
             severity="debug",
             tags=_at_node,
-            note="Something came to a visit, which goes on: it waits for what is `added`, and no longer for what is `ended`.",
+            note="Something came to a visit, which goes on: it waits for what is `added`, and no longer for what is `ended`. "
+            "v1 knew no timers and stays readable.",
         ),
         EventType(
             ActivationRetried,

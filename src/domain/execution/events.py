@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from domain.facts import Event, Json
+from domain.facts import Due, Event, Json
 
 TriggerType = Literal["manual", "scheduled", "webhook", "event", "child", "fork"]
 
@@ -38,12 +38,17 @@ WaitKind = Literal["job", "timer", "approval", "ai_task", "execution", "event"]
 class Wait:
     """Something that a visit waits for. `id`: the job's, the timer's, the subscription's, or the stream's that it opened.
 
-    `about`: a job's type, what a timer is for, an event's type.
+    `about`: a job's type, what a timer is for, an event's type. `due`: when a timer fires, before any pause.
     """
 
     kind: WaitKind
     id: UUID
     about: str = ""
+    due: Due | None = None
+
+
+TIMEOUT = "timeout"
+"""The purpose of the timer that ends a visit, whatever its node type."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,7 @@ class ActivationStarted(Event):
     scope: UUID | None = None
     """A join's scope: the activation that split; None for the execution, and for every other node type."""
     waits: tuple[Wait, ...] = ()
-    """What it waits for; empty where the visit is over at once."""
-    timeout_at: datetime | None = None
-    """When the visit is over in any case. A pause moves it."""
+    """What it waits for, its timeout among it; empty where the visit is over at once."""
 
 
 @dataclass(frozen=True)

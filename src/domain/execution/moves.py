@@ -26,7 +26,6 @@ def begin(state: Execution, event: ActivationStarted) -> Execution:
         path,
         _merge_lineages(state, [token.lineage for token in taken]),
         event.waits,
-        event.timeout_at,
     )
     tokens = state.tokens
     for token_id in gone:

@@ -26,11 +26,12 @@ class Activation:
     lineage: Lineage
     waits: tuple[Wait, ...] = ()
     """What it waits for now."""
-    timeout_at: datetime | None = None
     retries: int = 0
     """How many attempts have failed and were followed by another one."""
-    moved: int = 0
-    """How often its timeout was moved by a pause, as its timer counts it."""
+    turns: int = 0
+    """How often something has come to it after which it went on waiting."""
+    moved: "HashTrieMap[UUID, int]" = field(default_factory=HashTrieMap)
+    """How often each of its timers was moved by a pause, as the timer counts it."""
 
     @property
     def attempt(self) -> int:

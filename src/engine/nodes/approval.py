@@ -16,7 +16,7 @@ from uuid import UUID
 
 from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
 from domain.execution import Activation, Wait
-from domain.facts import Fact, Json
+from domain.facts import Due, Fact, Json
 from engine.definition import Node
 from engine.durations import duration
 from engine.expressions import is_expression, resolve
@@ -90,8 +90,8 @@ def run(visit: Visit) -> kind.Outcome:
         context=config.get("context"),
         priority=_priority(config.get("priority", started.priority)),
         requested_by=started.created_by,
-        due_at=None if due_in is None else visit.view.now + duration(due_in),
-        expires_at=visit.timeout_at,
+        due=None if due_in is None else Due(duration(due_in)),
+        expires=None if visit.node.timeout is None else Due(visit.node.timeout),
     )
     return kind.Waiting((Wait("approval", request_id),), (Fact(request_id, requested),))
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
-from domain.execution import Activation, Execution, Problem, Wait
-from domain.facts import Fact, Job, Json, View
+from domain.execution import EXECUTION, TIMEOUT, Activation, Execution, Problem, Wait
+from domain.facts import Due, Fact, Job, Json, Timer, View, timer_id
 from domain.retry import Failure, RetryPolicy, retry_in
 from engine.definition import Node
 from engine.expressions import Budgeted
@@ -26,10 +26,23 @@ class Visit:
     execution: Execution
     activation_id: UUID
     variables: Mapping[str, Json]
-    timeout_at: datetime | None = None
     attempt: int = 1
+    turn: int = 0
+    """How often something has come to it after which it went on waiting."""
     output_bytes: int = 1 << 20
     """The most that a worker may give as output, as JSON."""
+
+    def timer(self, purpose: str, due: Due) -> Timer:
+        """A timer of the visit; when it fires, `on_timer` is told what for. One visit may have many, each for a purpose."""
+        if purpose == TIMEOUT:
+            raise ValueError(f"{TIMEOUT} is the purpose of every visit's own timer")
+        return visit_timer(self.execution_id, self.activation_id, purpose, due, self.turn)
+
+
+def visit_timer(execution_id: UUID, activation_id: UUID, purpose: str, due: Due, turn: int = 0, id: UUID | None = None) -> Timer:
+    """`id`: of one that was set before."""
+    id = id or timer_id(activation_id, purpose, turn)
+    return Timer(id, due, purpose, EXECUTION.name, execution_id, execution_id, activation_id)
 
 
 @dataclass(frozen=True)
@@ -57,19 +70,23 @@ class Failed:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The visit waits: for streams that it has opened by these facts (`children`), for jobs to be done.
+    """The visit waits: for streams that it has opened by these facts (`children`), for jobs to be done, for timers to fire.
 
-    `input`: what is handed out, where no fact says it.
+    `input`: what is handed out, where no fact says it. `ended`: ids of what it waits for no longer, where something came to it;
+    that very thing need not be named.
     """
 
     children: tuple[Wait, ...] = ()
     facts: tuple[Fact, ...] = ()
     jobs: tuple[Job, ...] = ()
     input: Json = None
+    timers: tuple[Timer, ...] = ()
+    ended: tuple[UUID, ...] = ()
 
     @property
     def waits(self) -> tuple[Wait, ...]:
-        return (*self.children, *(Wait("job", job.id, job.type) for job in self.jobs))
+        jobs = (Wait("job", job.id, job.type) for job in self.jobs)
+        return (*self.children, *jobs, *(Wait("timer", timer.id, timer.purpose, timer.due) for timer in self.timers))
 
 
 @dataclass(frozen=True)

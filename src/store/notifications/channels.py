@@ -3,7 +3,7 @@
     gesta_events     tenant ids: their ledgers have grown
     gesta_projected  tenant ids: their tables have moved on
     gesta_jobs       tenant:type of jobs that can be leased now or later; without a type: of any type
-    gesta_timers     moments, RFC 3339: when new timers are due
+    gesta_timers     in how many seconds from now new timers are due
     gesta_access     tenant ids: in their ledgers it has changed who may what
     gesta_leases     in how many seconds from now leases end that nobody may know of yet
 
@@ -12,7 +12,6 @@ A payload is names with commas between them. An empty one says: look everywhere.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -24,6 +23,9 @@ MOST_BYTES = 7_900
 """A payload has less than 8,000 bytes."""
 LONGEST_LEASE = 7 * 86_400.0
 """Seconds. A lease that ends later is found by whoever looks from time to time."""
+
+LONGEST_TIMER = 36_525 * 86_400.0
+"""Seconds: a hundred years, the longest duration that a definition may name."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,17 @@ def _seconds(name: str) -> float:
     return seconds
 
 
+def _until_timer(name: str) -> float:
+    seconds = float(name)
+    if not 0 <= seconds <= LONGEST_TIMER:
+        raise ValueError(f"no time until a timer: {name}")
+    return seconds
+
+
 EVENTS = Channel("gesta_events", UUID)
 PROJECTED = Channel("gesta_projected", UUID)
 JOBS = Channel("gesta_jobs", _jobs)
-TIMERS = Channel("gesta_timers", datetime.fromisoformat)
+TIMERS = Channel("gesta_timers", _until_timer)
 ACCESS = Channel("gesta_access", UUID)
 LEASES = Channel("gesta_leases", _seconds)
 

@@ -132,7 +132,8 @@ def notify_work(notifier: Notifier, tenant_id: UUID, decided: Decided) -> None:
     if any(fence.then == "retry" for fence in decided.fences):
         notifier.notify(JOBS, job_name(tenant_id))
     for timer in decided.timers:
-        notifier.notify(TIMERS, f"{timer.delay.total_seconds():.3f}")
+        after = timer.due.after
+        notifier.notify(TIMERS, EVERYTHING if after is None else f"{after.total_seconds():.3f}")
 
 
 class LeaseNotices:
