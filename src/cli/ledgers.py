@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from uuid import UUID
 
 import typer
-from psycopg import sql
 
 from domain.envelope import PLATFORM
 
 if TYPE_CHECKING:
-    from psycopg import AsyncConnection
+    from psycopg import AsyncConnection, sql
 
 TenantOption = Annotated[str | None, typer.Option("--tenant", help="The tenant's slug or id, or “platform”; default: all.")]
 
@@ -22,14 +21,14 @@ SELECT h.tenant_id,
 """
 
 # the tenants that a table knows, one index look-up for each
-TRACES = sql.SQL("""
+TRACES = """
 WITH RECURSIVE found AS (
     (SELECT tenant_id FROM {table} ORDER BY tenant_id LIMIT 1)
     UNION ALL
     SELECT (SELECT t.tenant_id FROM {table} t WHERE t.tenant_id > found.tenant_id ORDER BY t.tenant_id LIMIT 1)
       FROM found WHERE found.tenant_id IS NOT NULL)
 SELECT tenant_id FROM found WHERE tenant_id IS NOT NULL
-""")
+"""
 KEEPING = (
     ("ledger", "events"),
     ("runtime", "commands"),
@@ -64,5 +63,7 @@ async def ledgers(conn: "AsyncConnection[Any]", tenant: str | None, *, headless:
     return found
 
 
-def _traces(table: tuple[str, str]) -> sql.Composed:
-    return TRACES.format(table=sql.Identifier(*table))
+def _traces(table: tuple[str, str]) -> "sql.Composed":
+    from psycopg import sql
+
+    return sql.SQL(TRACES).format(table=sql.Identifier(*table))

@@ -1,0 +1,1 @@
+DROP POLICY backup ON runtime.failing_tasks;
