@@ -57,6 +57,7 @@ class Execution:
     workflow_version: int
     business_key: str | None
     input: Json
+    """None in lists, as `output` is: get the execution for both."""
     output: Json
     error: str | None
     error_details: Json
@@ -77,8 +78,8 @@ class Execution:
             data["workflow_key"],
             data["workflow_version"],
             data["business_key"],
-            data["input"],
-            data["output"],
+            data.get("input"),
+            data.get("output"),
             data["error"],
             data["error_details"],
             _open_items(data),

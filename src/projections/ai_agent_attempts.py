@@ -4,7 +4,7 @@ from domain.ai_task import AiTaskAttemptFailed, AiTaskAttemptStarted, AiTaskAtte
 from domain.envelope import RecordedEvent
 from projections.ai_agent_tasks import AttemptEnded, failure_json, money
 from projections.rows import Rows
-from projections.table import Lookup, Row, Table
+from projections.table import TENANT_ID, Column, Lookup, Row, Table
 
 NAME = "ai_agent_attempts"
 
@@ -69,26 +69,32 @@ TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
     own={
-        "tenant_id": "uuid",
-        "id": "uuid",
-        "task_id": "uuid",
-        "number": "integer",
-        "status": "text",
-        "provider": "text",
-        "model": "text",
-        "worker_id": "text",
-        "usage": "jsonb",
-        "input_tokens": "bigint",
-        "output_tokens": "bigint",
-        "cost": "numeric(20,10)",
-        "currency": "text",
-        "latency_ms": "bigint",
-        "finish_reason": "text",
-        "error": "text",
-        "error_details": "jsonb",
-        "retry_at": "timestamptz",
-        "started_at": "timestamptz",
-        "completed_at": "timestamptz",
+        "tenant_id": TENANT_ID,
+        "id": Column("uuid", "The attempt's id."),
+        "task_id": Column("uuid", "The task."),
+        "number": Column("integer", "1, 2, 3 … for each task."),
+        "status": Column(
+            "text",
+            "running, succeeded or failed.",
+            choices=("running", "succeeded", "failed"),
+        ),
+        "provider": Column("text", "Who was asked; once it answered, who did."),
+        "model": Column("text", "The model that was asked; once it answered, the one that did, by its own name."),
+        "worker_id": Column("text", "The worker that called."),
+        "usage": Column(
+            "jsonb", "{input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, details}; null: not known.", null=True
+        ),
+        "input_tokens": Column("bigint", "Tokens sent, those of a cache included; null: not known.", null=True),
+        "output_tokens": Column("bigint", "Tokens received; null: not known.", null=True),
+        "cost": Column("numeric(20,10)", "What the call cost, by the price list; null: not known.", null=True),
+        "currency": Column("text", "Of the cost. ISO 4217.", null=True),
+        "latency_ms": Column("bigint", "How long the call took, in milliseconds; null: not known.", null=True),
+        "finish_reason": Column("text", "Why the model stopped, in the provider's word.", null=True),
+        "error": Column("text", "Why it failed.", null=True),
+        "error_details": Column("jsonb", "{type, message, retryable}", null=True),
+        "retry_at": Column("timestamptz", "When the next attempt was due; null: there was to be none.", null=True),
+        "started_at": Column("timestamptz", "When it began."),
+        "completed_at": Column("timestamptz", "When it succeeded or failed.", null=True),
     },
     on={
         AiTaskAttemptStarted: started,

@@ -17,7 +17,7 @@ from domain.envelope import RecordedEvent
 from domain.facts import Json
 from domain.retry import Failure
 from projections.rows import Rows
-from projections.table import Lookup, Row, Table, stream_row
+from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
 
 NAME = "ai_agent_tasks"
 OVER = frozenset({"completed", "failed", "cancelled"})
@@ -148,36 +148,58 @@ TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
     own={
-        "tenant_id": "uuid",
-        "id": "uuid",
-        "execution_id": "uuid",
-        "activation_id": "uuid",
-        "node_id": "text",
-        "task_name": "text",
-        "agent_type": "text",
-        "provider": "text",
-        "model": "text",
-        "status": "text",
-        "priority": "integer",
-        "prompt": "text",
-        "system_prompt": "text",
-        "context": "jsonb",
-        "input": "jsonb",
-        "output": "jsonb",
-        "configuration": "jsonb",
-        "usage": "jsonb",
-        "input_tokens": "bigint",
-        "output_tokens": "bigint",
-        "error": "text",
-        "error_details": "jsonb",
-        "retry_count": "integer",
-        "cost_estimate": "numeric(20,10)",
-        "actual_cost": "numeric(20,10)",
-        "currency": "text",
-        "latency_ms": "bigint",
-        "requested_by": "uuid",
-        "started_at": "timestamptz",
-        "completed_at": "timestamptz",
+        "tenant_id": TENANT_ID,
+        "id": Column("uuid", "The task's id."),
+        "execution_id": Column("uuid", "The execution that asks."),
+        "activation_id": Column("uuid", "The visit of the ai_agent node that asks."),
+        "node_id": Column("text", "That node."),
+        "task_name": Column("text", "Its name for people."),
+        "agent_type": Column("text", "What kind of agent the node names, if it does.", null=True),
+        "provider": Column("text", "Who is asked: as requested, then as of the attempt that started last.", null=True),
+        "model": Column("text", "The model, as the node names it; which one answered is in ai_agent_attempts."),
+        "status": Column(
+            "text",
+            "pending (also between two attempts), running, completed, failed or cancelled.",
+            choices=("pending", "running", "completed", "failed", "cancelled"),
+        ),
+        "priority": Column("integer", "Higher goes first."),
+        "prompt": Column("text", "What is asked, as it is sent.", listed=False),
+        "system_prompt": Column("text", "What the model is told about its part.", null=True, listed=False),
+        "context": Column("jsonb", "What it is told beside the prompt.", null=True, listed=False),
+        "input": Column("jsonb", "The data it works on.", null=True, listed=False),
+        "output": Column("jsonb", "The answer of a completed task.", null=True, listed=False),
+        "configuration": Column(
+            "jsonb",
+            "{max_output_tokens, temperature, top_p, seed, output_schema (JSON Schema of the "
+            "answer), retry}; null: the provider's default.",
+            listed=False,
+        ),
+        "usage": Column(
+            "jsonb",
+            "Over the attempts that ended: {attempts, input_tokens, output_tokens, "
+            "cache_read_tokens, cache_write_tokens, unpriced}; unpriced: how many are not in "
+            "actual_cost.",
+        ),
+        "input_tokens": Column("bigint", "Tokens sent, over all attempts that told; null: none has.", null=True),
+        "output_tokens": Column("bigint", "Tokens received, over all attempts that told; null: none has.", null=True),
+        "error": Column("text", "Why it failed: the last attempt's message.", null=True),
+        "error_details": Column("jsonb", "{type, message, retryable}", null=True),
+        "retry_count": Column("integer", "Attempts beyond the first."),
+        "cost_estimate": Column(
+            "numeric(20,10)",
+            "What it was thought to cost; null where that is not known, or not in the currency of what it did cost.",
+            null=True,
+        ),
+        "actual_cost": Column(
+            "numeric(20,10)",
+            "The sum of what its attempts cost, failed ones too, as far as known and in this currency; null: nothing is known.",
+            null=True,
+        ),
+        "currency": Column("text", "Of actual_cost; of cost_estimate where there is no actual_cost. ISO 4217.", null=True),
+        "latency_ms": Column("bigint", "How long the call of the attempt that ended last took, in milliseconds.", null=True),
+        "requested_by": Column("uuid", "On whose behalf the execution asks.", null=True),
+        "started_at": Column("timestamptz", "When the first attempt began.", null=True),
+        "completed_at": Column("timestamptz", "When it was completed, failed or was cancelled.", null=True),
     },
     on={
         AiTaskRequested: requested,

@@ -3,7 +3,7 @@
 from domain.api_key import ApiKeyCreated, ApiKeyHandedOver, ApiKeyRevoked
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
-from projections.table import Lookup, Table, stream_row
+from projections.table import TENANT_ID, Column, Lookup, Table, stream_row
 
 NAME = "api_keys"
 
@@ -41,18 +41,24 @@ TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
     own={
-        "tenant_id": "uuid",
-        "id": "uuid",
-        "name": "text",
-        "user_id": "uuid",
-        "permissions": "text[]",
-        "expires_at": "timestamptz",
-        "revoked_at": "timestamptz",
-        "created_by": "uuid",
-        "on_behalf_of": "uuid",
-        "owner_id": "uuid",
-        "made_by": "uuid",
-        "by_platform": "boolean",
+        "tenant_id": TENANT_ID,
+        "id": Column("uuid", "The key's id, part of its text."),
+        "name": Column("text", "What it is for."),
+        "user_id": Column("uuid", "Who acts by it; null for a service.", null=True),
+        "permissions": Column("text[]", "The most it may do; the roles of its user or owner limit it as well."),
+        "expires_at": Column("timestamptz", "From when on it is refused.", null=True),
+        "revoked_at": Column("timestamptz", "When it was revoked.", null=True),
+        "created_by": Column("uuid", "Who created it.", null=True),
+        "on_behalf_of": Column("uuid", "The member on whose behalf every use of it is.", null=True),
+        "owner_id": Column(
+            "uuid", "Of a service's key: the member with whose membership it ends, unless it is handed over.", null=True
+        ),
+        "made_by": Column(
+            "uuid",
+            "The key that made it; when that one is revoked, this one is not valid any more, unless it was to be kept.",
+            null=True,
+        ),
+        "by_platform": Column("boolean", "Whether it was made with the platform's authority."),
     },
     on={ApiKeyCreated: created, ApiKeyHandedOver: handed_over, ApiKeyRevoked: revoked},
     touched=touched,

@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.approval import ApprovalCancelled, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
-from projections.table import Lookup, Table
+from projections.table import TENANT_ID, Column, Lookup, Table
 
 NAME = "approval_assignees"
 BY_REQUEST = ("tenant_id", "request_id")
@@ -58,7 +58,24 @@ def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "request_id", "kind", "value"),
-    own={"tenant_id": "uuid", "request_id": "uuid", "kind": "text", "value": "text", "excluded": "text[]", "status": "text"},
+    own={
+        "tenant_id": TENANT_ID,
+        "request_id": Column("uuid", "The request; created_at is its own."),
+        "kind": Column(
+            "text",
+            "user, role, or anyone: every member who may decide approvals.",
+            choices=("user", "role", "anyone"),
+        ),
+        "value": Column("text", "The user's id, the role's key, or nothing."),
+        "excluded": Column(
+            "text[]", "Ids of users who are excluded from every outcome that names this user, this role or anyone."
+        ),
+        "status": Column(
+            "text",
+            "The request's status.",
+            choices=("pending", "resolved", "cancelled", "expired"),
+        ),
+    },
     on={ApprovalRequested: requested, ApprovalResolved: resolved, ApprovalCancelled: cancelled, ApprovalExpired: expired},
     touched=touched,
     lookups=(BY_REQUEST,),

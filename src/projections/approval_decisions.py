@@ -3,7 +3,7 @@
 from domain.approval import ApprovalDecided
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
-from projections.table import Table
+from projections.table import TENANT_ID, Column, Table
 
 NAME = "approval_decisions"
 
@@ -30,19 +30,23 @@ TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
     own={
-        "tenant_id": "uuid",
-        "id": "uuid",
-        "request_id": "uuid",
-        "step": "integer",
-        "user_id": "uuid",
-        "on_behalf_of": "uuid",
-        "role": "text",
-        "outcome": "text",
-        "kind": "text",
-        "comment": "text",
-        "form_data": "jsonb",
-        "decided_at": "timestamptz",
-        "revoked_at": "timestamptz",
+        "tenant_id": TENANT_ID,
+        "id": Column("uuid", "The decision's id."),
+        "request_id": Column("uuid", "The request."),
+        "step": Column("integer", "The step of a request that asks in steps; 1 otherwise."),
+        "user_id": Column("uuid", "Who decided."),
+        "on_behalf_of": Column("uuid", "For whom, where it was somebody else.", null=True),
+        "role": Column("text", "Key of the role in which they acted.", null=True),
+        "outcome": Column("text", "The outcome they chose."),
+        "kind": Column(
+            "text",
+            "What that outcome means: approve, reject, changes, submit, withdraw or other.",
+            choices=("approve", "reject", "changes", "submit", "withdraw", "other"),
+        ),
+        "comment": Column("text", "What they said.", null=True),
+        "form_data": Column("jsonb", "The form they filled in.", null=True),
+        "decided_at": Column("timestamptz", "When they decided."),
+        "revoked_at": Column("timestamptz", "When the decision was taken back.", null=True),
     },
     on={ApprovalDecided: decided},
 )

@@ -13,7 +13,7 @@ from domain.facts import Aggregate, Event, EventType, Json
 from domain.refusal import REFUSAL, CommandRefused
 from projections.audit_subjects import RowSubject
 from projections.rows import Rows
-from projections.table import Table
+from projections.table import TENANT_ID, Column, Table
 
 NAME = "audit_logs"
 SECRETS = frozenset({"secret_hash"})
@@ -121,32 +121,50 @@ TABLE = Table(
     name=NAME,
     key=("tenant_id", "position"),
     own={
-        "tenant_id": "uuid",
-        "position": "bigint",
-        "event_id": "uuid",
-        "user_id": "uuid",
-        "actor_type": "text",
-        "actor_id": "text",
-        "on_behalf_of": "uuid",
-        "action": "text",
-        "outcome": "text",
-        "resource": "text",
-        "resource_id": "uuid",
-        "resource_version": "bigint",
-        "description": "text",
-        "category": "text",
-        "severity": "text",
-        "ip_address": "inet",
-        "user_agent": "text",
-        "metadata": "jsonb",
-        "payload": "jsonb",
-        "tags": "text[]",
-        "command_id": "uuid",
-        "correlation_id": "uuid",
-        "causation_id": "uuid",
-        "reason": "text",
-        "occurred_at": "timestamptz",
-        "recorded_at": "timestamptz",
+        "tenant_id": TENANT_ID,
+        "position": Column("bigint", "The event's number in its tenant's ledger: 1, 2, 3 … without gaps."),
+        "event_id": Column("uuid", "Follows from tenant and position: UUID version 5 of the position in the tenant's namespace."),
+        "user_id": Column("uuid", "The person who acted.", null=True),
+        "actor_type": Column(
+            "text",
+            "What acted: user, api_key, worker, schedule or system.",
+            choices=("user", "api_key", "worker", "schedule", "system"),
+        ),
+        "actor_id": Column("text", "Which one of them.", null=True),
+        "on_behalf_of": Column("uuid", "For whom, where it was somebody else.", null=True),
+        "action": Column("text", "What happened, e.g. approval.decided, or the command that was refused."),
+        "outcome": Column(
+            "text",
+            "accepted or refused.",
+            choices=("accepted", "refused"),
+        ),
+        "resource": Column("text", "The kind of thing it happened to, e.g. execution.", null=True),
+        "resource_id": Column("uuid", "The thing it happened to.", null=True),
+        "resource_version": Column("bigint", "That thing's version after it; null where a command was refused.", null=True),
+        "description": Column("text", "What happened, in a sentence."),
+        "category": Column(
+            "text",
+            "workflow, approval, ai, access, tenant or system.",
+            choices=("workflow", "approval", "ai", "access", "tenant", "system"),
+        ),
+        "severity": Column(
+            "text",
+            "debug, info, warning, error or critical.",
+            choices=("debug", "info", "warning", "error", "critical"),
+        ),
+        "ip_address": Column("inet", "Where the command came from; null where that is not known or not an address.", null=True),
+        "user_agent": Column("text", "What the client called itself.", null=True),
+        "metadata": Column(
+            "jsonb", "Beside the event: {before, after, changes} of what was changed, {request} of the HTTP request."
+        ),
+        "payload": Column("jsonb", "The event's fields as they were written, without secrets."),
+        "tags": Column("text[]", "Words to find it by."),
+        "command_id": Column("uuid", "The command that caused it; one command may cause many events."),
+        "correlation_id": Column("uuid", "Groups what belongs together across systems.", null=True),
+        "causation_id": Column("uuid", "What caused the command.", null=True),
+        "reason": Column("text", "The reason that was given.", null=True),
+        "occurred_at": Column("timestamptz", "When it occurred; earlier than recorded where it was entered later."),
+        "recorded_at": Column("timestamptz", "When it was recorded; never decreases with the position."),
     },
     on={**dict.fromkeys(CATALOGUE, happened), CommandRefused: refused},
 )

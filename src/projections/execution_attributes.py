@@ -8,7 +8,7 @@ from domain.envelope import RecordedEvent
 from domain.execution import ExecutionStarted
 from domain.facts import Json
 from projections.rows import Rows
-from projections.table import Row, Table
+from projections.table import TENANT_ID, Column, Row, Table
 
 NAME = "execution_attributes"
 LONGEST = 255
@@ -42,12 +42,16 @@ TABLE = Table(
     name=NAME,
     key=("tenant_id", "execution_id", "name"),
     own={
-        "tenant_id": "uuid",
-        "execution_id": "uuid",
-        "name": "text",
-        "kind": "text",
-        "value": "text",
-        "value_number": "numeric",
+        "tenant_id": TENANT_ID,
+        "execution_id": Column("uuid", "The execution."),
+        "name": Column("text", "The attribute's name, as the definition gives it."),
+        "kind": Column(
+            "text",
+            "What the value is in JSON: text, number, boolean, null or json (lists and objects).",
+            choices=("text", "number", "boolean", "null", "json"),
+        ),
+        "value": Column("text", "The value: text as it is, everything else as JSON; the first 255 characters."),
+        "value_number": Column("numeric", "The value where it is a number.", null=True),
     },
     on={ExecutionStarted: started},
 )

@@ -14,7 +14,7 @@ from domain.execution import (
 )
 from domain.facts import Json
 from projections.rows import Rows
-from projections.table import Lookup, Row, Table
+from projections.table import TENANT_ID, Column, Lookup, Row, Table
 
 NAME = "node_activations"
 
@@ -99,22 +99,31 @@ TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
     own={
-        "tenant_id": "uuid",
-        "id": "uuid",
-        "execution_id": "uuid",
-        "execution_created_at": "timestamptz",
-        "node_id": "text",
-        "node_type": "text",
-        "visit": "integer",
-        "status": "text",
-        "handle": "text",
-        "waits": "jsonb",
-        "input": "jsonb",
-        "output": "jsonb",
-        "error": "jsonb",
-        "retry_count": "integer",
-        "started_at": "timestamptz",
-        "completed_at": "timestamptz",
+        "tenant_id": TENANT_ID,
+        "id": Column("uuid", "The activation's id."),
+        "execution_id": Column("uuid", "The execution."),
+        "execution_created_at": Column(
+            "timestamptz", "That execution's created_at: executions at a node can be listed in their order."
+        ),
+        "node_id": Column("text", "The node, as the definition names it."),
+        "node_type": Column("text", "The node's type."),
+        "visit": Column("integer", "1, 2, 3 … for each node of an execution."),
+        "status": Column(
+            "text",
+            "running, completed, failed, cancelled or skipped.",
+            choices=("running", "completed", "failed", "cancelled", "skipped"),
+        ),
+        "handle": Column("text", "By which handle it was left; of a failed one, the handle that took the error.", null=True),
+        "waits": Column(
+            "jsonb",
+            "What it waits for while it runs, and what it waited for last once it is over: {kind, id, about, since, until}.",
+        ),
+        "input": Column("jsonb", "What the node got, with its expressions evaluated.", null=True),
+        "output": Column("jsonb", "What the node gave.", null=True),
+        "error": Column("jsonb", "Why it failed {type, message, attempts}, or was cancelled {type, message}.", null=True),
+        "retry_count": Column("integer", "Attempts beyond the first."),
+        "started_at": Column("timestamptz", "When it was entered."),
+        "completed_at": Column("timestamptz", "When it was left, failed or was cancelled.", null=True),
     },
     on={
         ActivationStarted: started,

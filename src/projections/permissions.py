@@ -4,7 +4,7 @@ from domain.envelope import RecordedEvent
 from domain.permission import PermissionRegistered
 from projections.platform import require_platform
 from projections.rows import Rows
-from projections.table import Table
+from projections.table import Column, Table
 
 NAME = "permissions"
 
@@ -24,6 +24,12 @@ def registered(rows: Rows, record: RecordedEvent, event: PermissionRegistered) -
 TABLE = Table(
     name=NAME,
     key=("id",),
-    own={"id": "uuid", "key": "text", "resource": "text", "action": "text", "description": "text"},
+    own={
+        "id": Column("uuid", "Follows from the key."),
+        "key": Column("text", "As roles and API keys name it: resource:action."),
+        "resource": Column("text", "What it is about."),
+        "action": Column("text", "What it permits."),
+        "description": Column("text", "What it permits, in words."),
+    },
     on={PermissionRegistered: registered},
 )

@@ -202,12 +202,12 @@ async def _compare_rows(table: Table, live: AsyncGenerator[Row, None], folded: T
             if expected is None:
                 found.add(Difference(table.name, "extra", _key_text(key)))
                 continue
-            for column, kind in table.columns.items():
-                if surely_same(row[column], expected[column]):
+            for name, column in table.columns.items():
+                if surely_same(row[name], expected[name]):
                     continue
-                there, here = normal(kind, row[column]), normal(kind, expected[column])
+                there, here = normal(column.type, row[name]), normal(column.type, expected[name])
                 if there != here:
-                    found.add(Difference(table.name, "differs", _key_text(key), column, *_kept(there, here)))
+                    found.add(Difference(table.name, "differs", _key_text(key), name, *_kept(there, here)))
     for key in folded.current:
         found.add(Difference(table.name, "missing", _key_text(key)))
     folded.current.clear()

@@ -4,7 +4,7 @@ from domain.envelope import RecordedEvent
 from domain.permission import permission_id
 from domain.role import RoleChanged, RoleCreated, RoleDeleted
 from projections.rows import Rows
-from projections.table import Lookup, Table
+from projections.table import TENANT_ID, Column, Lookup, Table
 
 NAME = "role_permissions"
 BY_ROLE = ("tenant_id", "role_id")
@@ -30,7 +30,11 @@ def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "role_id", "permission_id"),
-    own={"tenant_id": "uuid", "role_id": "uuid", "permission_id": "uuid"},
+    own={
+        "tenant_id": TENANT_ID,
+        "role_id": Column("uuid", "The role."),
+        "permission_id": Column("uuid", "The permission it gives."),
+    },
     on={RoleCreated: given, RoleChanged: given, RoleDeleted: deleted},
     touched=touched,
     lookups=(BY_ROLE,),

@@ -3,7 +3,7 @@
 from domain.envelope import RecordedEvent
 from domain.role import RoleChanged, RoleCreated, RoleDeleted
 from projections.rows import Rows
-from projections.table import Lookup, Table, stream_row
+from projections.table import TENANT_ID, Column, Lookup, Table, stream_row
 
 NAME = "roles"
 
@@ -35,7 +35,14 @@ def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
-    own={"tenant_id": "uuid", "id": "uuid", "key": "text", "name": "text", "description": "text", "is_system": "boolean"},
+    own={
+        "tenant_id": TENANT_ID,
+        "id": Column("uuid", "The role's id."),
+        "key": Column("text", "As rules name it; unique in the tenant."),
+        "name": Column("text", "Its name for people."),
+        "description": Column("text", "What it is for.", null=True),
+        "is_system": Column("boolean", "True for the roles that every tenant is seeded with; they cannot be changed."),
+    },
     on={RoleCreated: created, RoleChanged: changed, RoleDeleted: deleted},
     touched=touched,
 )

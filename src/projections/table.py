@@ -23,7 +23,28 @@ Key: TypeAlias = tuple[Any, ...]
 Applier: TypeAlias = "Callable[[Rows, RecordedEvent, Any], None]"
 """Called with the rows, the recorded event and, once more with its own type, the event."""
 
-STAMP: Mapping[str, str] = {"version": "bigint", "created_at": "timestamptz", "updated_at": "timestamptz"}
+
+@dataclass(frozen=True)
+class Column:
+    """One column, all that there is to know of it: SELECTs and the API's document are made of it, and a test holds the database's
+    catalog to it (type, nullability, the CHECK on its values, the COMMENT)."""
+
+    type: str
+    """As PostgreSQL has it; timestamptz for short."""
+    meaning: str
+    null: bool = False
+    choices: tuple[str, ...] = ()
+    """The only values that it has; none: any."""
+    listed: bool = True
+    """Whether lists show it. What may be large is shown by the single resource alone."""
+
+
+TENANT_ID = Column("uuid", "The tenant it belongs to.")
+STAMP: Mapping[str, Column] = {
+    "version": Column("bigint", "Version of the stream whose event touched this row last."),
+    "created_at": Column("timestamptz", "When the row's first event was recorded."),
+    "updated_at": Column("timestamptz", "When the row's last event was recorded."),
+}
 """The columns that every table ends with."""
 
 
@@ -41,19 +62,18 @@ def touches_nothing(_record: RecordedEvent) -> tuple[Lookup, ...]:
 
 @dataclass(frozen=True)
 class Table:
-    """`own` columns by PostgreSQL type, in the order of the table, without those of `STAMP`; `key`: the primary key."""
+    """`own` columns, in the order of the table, without those of `STAMP`; `key`: the primary key."""
 
     name: str
     key: tuple[str, ...]
-    own: Mapping[str, str]
+    own: Mapping[str, Column]
     on: Mapping[type[Event], Applier]
     """What applies each event. Classes that are absent do not concern this table."""
     touched: Callable[[RecordedEvent], tuple[Lookup, ...]] = touches_nothing
     """The rows that must be at hand before an event of `on` is applied; may leave out those that it creates."""
     lookups: tuple[tuple[str, ...], ...] = ()
     """Parts of the key by which rows are looked up, beside the whole key."""
-    columns: Mapping[str, str] = field(init=False)
-    """All columns by PostgreSQL type."""
+    columns: Mapping[str, Column] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", {**self.own, **STAMP})

@@ -4,7 +4,7 @@ from domain.envelope import RecordedEvent
 from domain.member import MemberAdded, MemberRemoved, MemberRolesChanged
 from domain.role import RoleDeleted
 from projections.rows import Rows
-from projections.table import Lookup, Table
+from projections.table import TENANT_ID, Column, Lookup, Table
 
 NAME = "tenant_user_roles"
 BY_USER = ("tenant_id", "user_id")
@@ -33,7 +33,11 @@ def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "user_id", "role_id"),
-    own={"tenant_id": "uuid", "user_id": "uuid", "role_id": "uuid"},
+    own={
+        "tenant_id": TENANT_ID,
+        "user_id": Column("uuid", "The member."),
+        "role_id": Column("uuid", "The role."),
+    },
     on={MemberAdded: given, MemberRolesChanged: given, MemberRemoved: removed, RoleDeleted: role_deleted},
     touched=touched,
     lookups=(BY_USER, BY_ROLE),

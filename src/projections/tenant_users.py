@@ -3,7 +3,7 @@
 from domain.envelope import RecordedEvent
 from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from projections.rows import Rows
-from projections.table import Lookup, Table
+from projections.table import TENANT_ID, Column, Lookup, Table
 
 NAME = "tenant_users"
 
@@ -39,7 +39,17 @@ def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "user_id"),
-    own={"tenant_id": "uuid", "user_id": "uuid", "status": "text", "invited_by": "uuid", "joined_at": "timestamptz"},
+    own={
+        "tenant_id": TENANT_ID,
+        "user_id": Column("uuid", "The member."),
+        "status": Column(
+            "text",
+            "invited, active, suspended or removed.",
+            choices=("invited", "active", "suspended", "removed"),
+        ),
+        "invited_by": Column("uuid", "Who made this user a member.", null=True),
+        "joined_at": Column("timestamptz", "When the membership that holds now, or held last, began.", null=True),
+    },
     on={
         MemberAdded: added,
         MemberRolesChanged: roles_changed,

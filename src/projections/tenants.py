@@ -4,7 +4,7 @@ from domain.envelope import RecordedEvent
 from domain.tenant import TenantChanged, TenantCreated, TenantReactivated, TenantSuspended
 from projections.platform import platform_row, require_platform
 from projections.rows import Rows
-from projections.table import Lookup, Row, Table
+from projections.table import Column, Lookup, Row, Table
 
 NAME = "tenants"
 
@@ -57,16 +57,16 @@ TABLE = Table(
     name=NAME,
     key=("id",),
     own={
-        "id": "uuid",
-        "slug": "text",
-        "name": "text",
-        "domain": "text",
-        "description": "text",
-        "settings": "jsonb",
-        "is_active": "boolean",
-        "subscription_tier": "text",
-        "subscription_status": "text",
-        "billing_email": "text",
+        "id": Column("uuid", "The tenant id of every other table."),
+        "slug": Column("text", "Its name in addresses and on the command line; unique on the platform."),
+        "name": Column("text", "Its name for people."),
+        "domain": Column("text", "Its internet domain, where it named one.", null=True),
+        "description": Column("text", "What it is, in its own words.", null=True),
+        "settings": Column("jsonb", "Settings and limits, as JSON.", listed=False),
+        "is_active": Column("boolean", "False while it is suspended."),
+        "subscription_tier": Column("text", "What it subscribed to.", null=True),
+        "subscription_status": Column("text", "How its subscription stands.", null=True),
+        "billing_email": Column("text", "Where its bills go.", null=True),
     },
     on={TenantCreated: created, TenantChanged: changed, TenantSuspended: suspended, TenantReactivated: reactivated},
     touched=touched,

@@ -4,7 +4,7 @@ from domain.envelope import RecordedEvent
 from domain.user import UserChanged, UserRegistered
 from projections.platform import platform_row, require_platform
 from projections.rows import Rows
-from projections.table import Lookup, Table
+from projections.table import Column, Lookup, Table
 
 NAME = "users"
 
@@ -42,13 +42,13 @@ TABLE = Table(
     name=NAME,
     key=("id",),
     own={
-        "id": "uuid",
-        "email": "text",
-        "display_name": "text",
-        "avatar_url": "text",
-        "preferences": "jsonb",
-        "is_active": "boolean",
-        "last_login_at": "timestamptz",
+        "id": Column("uuid", "The user's id in every tenant."),
+        "email": Column("text", "Unique on the platform, without regard to case."),
+        "display_name": Column("text", "The name that others see."),
+        "avatar_url": Column("text", "Where a picture is.", null=True),
+        "preferences": Column("jsonb", "The user's own preferences, as JSON.", listed=False),
+        "is_active": Column("boolean", "False: may not act anywhere."),
+        "last_login_at": Column("timestamptz", "Reserved for interactive logins; API keys do not count.", null=True),
     },
     on={UserRegistered: registered, UserChanged: changed},
     touched=touched,

@@ -21,7 +21,7 @@ from domain.execution import (
 )
 from domain.facts import Json
 from projections.rows import Rows
-from projections.table import Lookup, Row, Table, stream_row
+from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
 
 NAME = "workflow_executions"
 WAITING_TYPES = frozenset({"approval"})
@@ -155,32 +155,44 @@ TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
     own={
-        "tenant_id": "uuid",
-        "id": "uuid",
-        "workflow_id": "uuid",
-        "workflow_key": "text",
-        "workflow_version": "integer",
-        "execution_number": "integer",
-        "business_key": "text",
-        "status": "text",
-        "trigger_type": "text",
-        "trigger_data": "jsonb",
-        "input": "jsonb",
-        "output": "jsonb",
-        "variables": "jsonb",
-        "current_nodes": "text[]",
-        "error": "text",
-        "error_details": "jsonb",
-        "metrics": "jsonb",
-        "priority": "integer",
-        "parent_execution_id": "uuid",
-        "correlation_id": "uuid",
-        "scheduled_at": "timestamptz",
-        "started_at": "timestamptz",
-        "completed_at": "timestamptz",
-        "cancelled_at": "timestamptz",
-        "cancelled_by": "uuid",
-        "created_by": "uuid",
+        "tenant_id": TENANT_ID,
+        "id": Column("uuid", "The execution's id."),
+        "workflow_id": Column("uuid", "The workflow it runs."),
+        "workflow_key": Column("text", "That workflow's key."),
+        "workflow_version": Column("integer", "The published version it runs."),
+        "execution_number": Column("integer", "1, 2, 3 … in each workflow, in the order of starting."),
+        "business_key": Column("text", "The starter's own name for it; unique among a workflow's open executions.", null=True),
+        "status": Column(
+            "text",
+            "running, paused, completed, failed or cancelled.",
+            choices=("running", "paused", "completed", "failed", "cancelled"),
+        ),
+        "trigger_type": Column(
+            "text",
+            "What started it: manual, scheduled, webhook, event, child or fork.",
+            choices=("manual", "scheduled", "webhook", "event", "child", "fork"),
+        ),
+        "trigger_data": Column("jsonb", "What the trigger knew.", null=True, listed=False),
+        "input": Column("jsonb", "What it was started with.", null=True, listed=False),
+        "output": Column("jsonb", "What its last end gave.", null=True, listed=False),
+        "variables": Column("jsonb", "The outputs of its set nodes, merged; the later value of a name holds.", listed=False),
+        "current_nodes": Column("text[]", "The nodes it is at, one entry for each running activation, in the order of starting."),
+        "error": Column("text", "Why it failed, in words.", null=True),
+        "error_details": Column("jsonb", "Why it failed: {code, message, node_id}.", null=True),
+        "metrics": Column(
+            "jsonb",
+            "Activations {total, completed, failed, skipped (cancelled ones)}, {waiting_ms}: how "
+            "long approvals were open, summed, {running_ms}: from start to end, null before.",
+        ),
+        "priority": Column("integer", "Higher is more urgent."),
+        "parent_execution_id": Column("uuid", "The execution that started or was forked into this one.", null=True),
+        "correlation_id": Column("uuid", "Groups what belongs together across systems.", null=True),
+        "scheduled_at": Column("timestamptz", "For which time a schedule started it.", null=True),
+        "started_at": Column("timestamptz", "When it started."),
+        "completed_at": Column("timestamptz", "When it completed or failed.", null=True),
+        "cancelled_at": Column("timestamptz", "When it was cancelled.", null=True),
+        "cancelled_by": Column("uuid", "Who cancelled it.", null=True),
+        "created_by": Column("uuid", "Who started it.", null=True),
     },
     on={
         ExecutionStarted: started,

@@ -3,7 +3,7 @@
 from domain.envelope import RecordedEvent
 from domain.workflow import WorkflowPublished
 from projections.rows import Rows
-from projections.table import Table
+from projections.table import TENANT_ID, Column, Table
 
 NAME = "workflow_versions"
 
@@ -24,13 +24,13 @@ TABLE = Table(
     name=NAME,
     key=("tenant_id", "workflow_id", "number"),
     own={
-        "tenant_id": "uuid",
-        "workflow_id": "uuid",
-        "number": "integer",
-        "definition": "jsonb",
-        "note": "text",
-        "published_by": "uuid",
-        "published_at": "timestamptz",
+        "tenant_id": TENANT_ID,
+        "workflow_id": Column("uuid", "The workflow."),
+        "number": Column("integer", "1, 2, 3 … in each workflow."),
+        "definition": Column("jsonb", "The whole definition.", listed=False),
+        "note": Column("text", "What the publisher said about it.", null=True),
+        "published_by": Column("uuid", "Who published it.", null=True),
+        "published_at": Column("timestamptz", "When it was published."),
     },
     on={WorkflowPublished: published},
 )

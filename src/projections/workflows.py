@@ -4,7 +4,7 @@ from domain.envelope import RecordedEvent
 from domain.execution import ExecutionStarted
 from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished
 from projections.rows import Rows
-from projections.table import Lookup, Table, stream_row
+from projections.table import TENANT_ID, Column, Lookup, Table, stream_row
 
 NAME = "workflows"
 
@@ -60,18 +60,26 @@ TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
     own={
-        "tenant_id": "uuid",
-        "id": "uuid",
-        "key": "text",
-        "name": "text",
-        "description": "text",
-        "status": "text",
-        "draft": "jsonb",
-        "definition": "jsonb",
-        "input_schema": "jsonb",
-        "published_version": "integer",
-        "execution_count": "integer",
-        "created_by": "uuid",
+        "tenant_id": TENANT_ID,
+        "id": Column("uuid", "The workflow's id."),
+        "key": Column("text", "As executions name it; unique in the tenant."),
+        "name": Column("text", "Its name for people, of the last draft."),
+        "description": Column("text", "What it is for, of the last draft.", null=True),
+        "status": Column(
+            "text",
+            "draft until it is first published, then active, or archived.",
+            choices=("draft", "active", "archived"),
+        ),
+        "draft": Column(
+            "jsonb", "The definition being worked on; null where it is published unchanged.", null=True, listed=False
+        ),
+        "definition": Column("jsonb", "The definition published last.", null=True, listed=False),
+        "input_schema": Column("jsonb", "JSON Schema of the input, of the definition published last.", null=True, listed=False),
+        "published_version": Column("integer", "Number of the version published last.", null=True),
+        "execution_count": Column(
+            "integer", "How many executions were ever started; counting them leaves version and updated_at as they are."
+        ),
+        "created_by": Column("uuid", "Who drafted it first.", null=True),
     },
     on={
         WorkflowDrafted: drafted,

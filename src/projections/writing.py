@@ -162,7 +162,8 @@ def _arrays(table: Table, columns: Iterable[str]) -> sql.Composed:
 
 def _type(table: Table, column: str) -> str:
     """As pg_catalog names it: an identifier, not a phrase."""
-    return {"integer": "int4", "bigint": "int8"}.get(table.columns[column], table.columns[column])
+    kind = table.columns[column].type
+    return {"integer": "int4", "bigint": "int8"}.get(kind, kind)
 
 
 def _same(key: Iterable[str], other: str) -> sql.Composed:

@@ -1,5 +1,6 @@
 """What the database says of the tables: keys, policies, comments; and what a tenant can see."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,16 +15,12 @@ from projections.projector import Projector
 from projections.registry import IGNORED, TABLES
 from store.topics import TOPICS
 from tests.conftest import Database
+from tests.projections.catalog import columns_of
 from tests.projections.story import ACME, BOB, GLOBEX, Ledgers, an_id
 
 STRANGER = an_id("stranger")
 OF_THE_PLATFORM = {"tenants", "users", "permissions"}
 
-COLUMNS = """
-SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), col_description(c.oid, a.attnum)
-  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
- WHERE c.relnamespace = 'projections'::regnamespace AND c.relkind = 'r' ORDER BY c.relname, a.attnum
-"""
 TABLES_OF_CATALOG = """
 SELECT relname, relrowsecurity AND relforcerowsecurity, obj_description(oid)
   FROM pg_class WHERE relnamespace = 'projections'::regnamespace AND relkind IN ('r', 'm', 'v', 'p')
@@ -40,19 +37,21 @@ async def all_rows(conn: AsyncConnection[Any], statement: str) -> list[tuple[Any
     return await (await conn.execute(statement)).fetchall()
 
 
-async def test_the_registry_describes_the_tables_as_they_are(system: AsyncConnection[Any]) -> None:
-    there: dict[str, dict[str, str]] = {}
-    for table, column, kind, _ in await all_rows(system, COLUMNS):
-        there.setdefault(table, {})[column] = kind.replace("timestamp with time zone", "timestamptz")
+async def test_the_catalogue_of_columns_is_the_database_s(system: AsyncConnection[Any]) -> None:
+    """Types, nullability, the CHECKs on values, the COMMENTs: SELECTs and the API's document are made of the same."""
+    there = await columns_of(system, "projections")
     freshness = there.pop("freshness")
     assert {"position", "recorded_at", "projected_at"} < freshness.keys()
-    assert there == {table.name: dict(table.columns) for table in TABLES}
+    for table in TABLES:
+        assert there.pop(table.name) == {name: replace(column, listed=True) for name, column in table.columns.items()}
+    assert there == {}
 
 
 async def test_every_table_forces_row_level_security_and_everything_has_a_comment(system: AsyncConnection[Any]) -> None:
     tables = await all_rows(system, TABLES_OF_CATALOG)
     assert [name for name, forced, comment in tables if not forced or not comment] == []
-    assert [(table, column) for table, column, _, comment in await all_rows(system, COLUMNS) if not comment] == []
+    freshness = (await columns_of(system, "projections"))["freshness"]
+    assert [name for name, column in freshness.items() if not column.meaning] == []
 
 
 async def test_the_tenant_leads_every_key_and_every_index(system: AsyncConnection[Any]) -> None:

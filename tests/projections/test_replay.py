@@ -83,7 +83,7 @@ async def test_an_altered_cell_is_found_in_each_column(
     """One column after the other, each put back by rolling back."""
     table = BY_NAME[name]
     await loosen(vandal, table)
-    for column, kind in table.own.items():
+    for column, kind in ((name, each.type) for name, each in table.own.items()):
         if column in table.key:
             continue
         parts = {"table": sql.Identifier(name), "column": sql.Identifier(column), "where": where_owned(table)}
@@ -110,8 +110,8 @@ async def test_an_extra_row_is_found(name: str, vandal: AsyncConnection[Any], sy
     table = BY_NAME[name]
     await loosen(vandal, table)
     column = table.key[-1]
-    value: sql.Composable = ALTERED[table.columns[column]].format(column=sql.Identifier(column))
-    if table.columns[column] in ("bigint", "integer"):
+    value: sql.Composable = ALTERED[table.columns[column].type].format(column=sql.Identifier(column))
+    if table.columns[column].type in ("bigint", "integer"):
         value = sql.SQL("1000000")
     copied = sql.SQL(", ").join(value if each == column else sql.Identifier(each) for each in table.columns)
     names = sql.SQL(", ").join(sql.Identifier(each) for each in table.columns)

@@ -3,28 +3,38 @@
 from psycopg import sql
 
 from api.listing import TEXT, Filter, Listing, Source
-from api.queries.common import by_creation, two_ways
+from api.queries.common import by_creation, one, summaries, two_ways
+from projections import api_keys, permissions, roles, tenant_users, tenants, users
 
-TENANT = """
-SELECT t.id, t.slug, t.name, t.domain, t.description, t.settings, t.is_active, t.subscription_tier, t.subscription_status,
-       t.billing_email, t.version, t.created_at, t.updated_at
+TENANT = one(
+    """
+SELECT {columns}
   FROM projections.tenants t
  WHERE t.id = %(tenant_id)s
-"""
+""",
+    tenants.TABLE,
+    "t",
+)
 
-TENANT_BY_ID = """
-SELECT t.id, t.slug, t.name, t.domain, t.description, t.settings, t.is_active, t.subscription_tier, t.subscription_status,
-       t.billing_email, t.version, t.created_at, t.updated_at
+TENANT_BY_ID = one(
+    """
+SELECT {columns}
   FROM projections.tenants t
  WHERE t.id = %(id)s
-"""
+""",
+    tenants.TABLE,
+    "t",
+)
 
-SELECT_TENANTS = sql.SQL("""
-SELECT t.id, t.slug, t.name, t.domain, t.description, t.settings, t.is_active, t.subscription_tier, t.subscription_status,
-       t.billing_email, t.version, t.created_at, t.updated_at
+SELECT_TENANTS = summaries(
+    """
+SELECT {columns}
   FROM projections.tenants t
  WHERE true
-""")
+""",
+    tenants.TABLE,
+    "t",
+)
 
 TENANTS = Listing(
     "tenants",
@@ -32,28 +42,38 @@ TENANTS = Listing(
     filters={"slug": Filter(TEXT, sql.SQL("   AND t.slug = %(slug)s"), "With this slug.")},
 )
 
-USER = """
-SELECT u.id, u.email, u.display_name, u.avatar_url, u.preferences, u.is_active, u.last_login_at,
-       u.version, u.created_at, u.updated_at
+USER = one(
+    """
+SELECT {columns}
   FROM projections.users u
  WHERE u.id = %(id)s
-"""
+""",
+    users.TABLE,
+    "u",
+)
 
-SELECT_USERS = sql.SQL("""
-SELECT u.id, u.email, u.display_name, u.avatar_url, u.preferences, u.is_active, u.last_login_at,
-       u.version, u.created_at, u.updated_at
+SELECT_USERS = summaries(
+    """
+SELECT {columns}
   FROM projections.users u
  WHERE true
-""")
+""",
+    users.TABLE,
+    "u",
+)
 
 # A tenant's users are found from its members: the index of all users would lead through everybody else's.
-SELECT_OWN_USERS = sql.SQL("""
-SELECT u.id, u.email, u.display_name, u.avatar_url, u.preferences, u.is_active, u.last_login_at,
-       u.version, m.created_at, u.updated_at
+SELECT_OWN_USERS = summaries(
+    """
+SELECT {columns}
   FROM projections.tenant_users m
   JOIN projections.users u ON u.id = m.user_id
  WHERE m.tenant_id = %(tenant_id)s
-""")
+""",
+    users.TABLE,
+    "u",
+    instead={"created_at": "m.created_at"},
+)
 
 # The address leads to its user by the platform's claim on it (`email_owner`), since lower(email) reaches no index here.
 USERS = Listing(
@@ -67,21 +87,29 @@ OWN_USERS = Listing(
     filters={"email": Filter(TEXT, sql.SQL("   AND m.user_id = %(email_owner)s"), "With this address.")},
 )
 
-MEMBER = """
-SELECT m.user_id, m.status, m.invited_by, m.joined_at, m.version, m.created_at, m.updated_at,
+MEMBER = one(
+    """
+SELECT {columns},
        ARRAY(SELECT x.role_id FROM projections.tenant_user_roles x
               WHERE x.tenant_id = %(tenant_id)s AND x.user_id = m.user_id ORDER BY x.role_id) AS role_ids
   FROM projections.tenant_users m
  WHERE m.tenant_id = %(tenant_id)s AND m.user_id = %(id)s
-"""
+""",
+    tenant_users.TABLE,
+    "m",
+)
 
-SELECT_MEMBERS = sql.SQL("""
-SELECT m.user_id, m.status, m.invited_by, m.joined_at, m.version, m.created_at, m.updated_at,
+SELECT_MEMBERS = summaries(
+    """
+SELECT {columns},
        ARRAY(SELECT x.role_id FROM projections.tenant_user_roles x
               WHERE x.tenant_id = %(tenant_id)s AND x.user_id = m.user_id ORDER BY x.role_id) AS role_ids
   FROM projections.tenant_users m
  WHERE m.tenant_id = %(tenant_id)s
-""")
+""",
+    tenant_users.TABLE,
+    "m",
+)
 
 MEMBERS = Listing("members", two_ways("created_at", by_creation(SELECT_MEMBERS, "m.created_at", "m.user_id", id_name="user_id")))
 
@@ -95,21 +123,29 @@ SELECT x.user_id
  LIMIT %(most)s
 """
 
-ROLE = """
-SELECT r.id, r.key, r.name, r.description, r.is_system, r.version, r.created_at, r.updated_at,
+ROLE = one(
+    """
+SELECT {columns},
        ARRAY(SELECT p.key FROM projections.role_permissions x JOIN projections.permissions p ON p.id = x.permission_id
               WHERE x.tenant_id = %(tenant_id)s AND x.role_id = r.id ORDER BY p.key) AS permissions
   FROM projections.roles r
  WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
-"""
+""",
+    roles.TABLE,
+    "r",
+)
 
-SELECT_ROLES = sql.SQL("""
-SELECT r.id, r.key, r.name, r.description, r.is_system, r.version, r.created_at, r.updated_at,
+SELECT_ROLES = summaries(
+    """
+SELECT {columns},
        ARRAY(SELECT p.key FROM projections.role_permissions x JOIN projections.permissions p ON p.id = x.permission_id
               WHERE x.tenant_id = %(tenant_id)s AND x.role_id = r.id ORDER BY p.key) AS permissions
   FROM projections.roles r
  WHERE r.tenant_id = %(tenant_id)s
-""")
+""",
+    roles.TABLE,
+    "r",
+)
 
 ROLES = Listing(
     "roles",
@@ -146,29 +182,39 @@ WITH named AS (SELECT r.key FROM projections.roles r WHERE r.tenant_id = %(tenan
  LIMIT %(most)s
 """
 
-SELECT_PERMISSIONS = sql.SQL("""
-SELECT p.id, p.key, p.resource, p.action, p.description, p.version, p.created_at, p.updated_at
+SELECT_PERMISSIONS = summaries(
+    """
+SELECT {columns}
   FROM projections.permissions p
  WHERE true
-""")
+""",
+    permissions.TABLE,
+    "p",
+)
 
 PERMISSIONS = Listing(
     "permissions",
     two_ways("key", Source(SELECT_PERMISSIONS, (sql.Identifier("p", "key"),), ("key",), (TEXT,)), newest_first=False),
 )
 
-SELECT_API_KEYS = sql.SQL("""
-SELECT k.id, k.name, k.user_id, k.permissions, k.expires_at, k.revoked_at, k.created_by,
-       k.on_behalf_of, k.owner_id, k.made_by, k.by_platform, k.version, k.created_at, k.updated_at
+SELECT_API_KEYS = summaries(
+    """
+SELECT {columns}
   FROM projections.api_keys k
  WHERE k.tenant_id = %(tenant_id)s
-""")
+""",
+    api_keys.TABLE,
+    "k",
+)
 
-API_KEY = """
-SELECT k.id, k.name, k.user_id, k.permissions, k.expires_at, k.revoked_at, k.created_by,
-       k.on_behalf_of, k.owner_id, k.made_by, k.by_platform, k.version, k.created_at, k.updated_at
+API_KEY = one(
+    """
+SELECT {columns}
   FROM projections.api_keys k
  WHERE k.tenant_id = %(tenant_id)s AND k.id = %(id)s
-"""
+""",
+    api_keys.TABLE,
+    "k",
+)
 
 API_KEYS = Listing("api-keys", two_ways("created_at", by_creation(SELECT_API_KEYS, "k.created_at", "k.id")))

@@ -3,38 +3,39 @@
 from psycopg import sql
 
 from api.listing import TEXT, UUID_, Filter, Listing, choice
-from api.queries.common import by_creation, two_ways
+from api.queries.common import by_creation, item, one, summaries, two_ways
+from projections import ai_agent_attempts, ai_agent_tasks
+from projections.table import STAMP
 
-# Money is text in JSON: jsonb would make it a number, which clients read as a binary fraction.
-AI_TASK = """
-SELECT t.id, t.execution_id, t.activation_id, t.node_id, t.task_name, t.agent_type, t.provider, t.model, t.status, t.priority,
-       t.prompt, t.system_prompt, t.context, t.input, t.output, t.configuration, t.usage, t.input_tokens, t.output_tokens,
-       t.error, t.error_details, t.retry_count, t.cost_estimate, t.actual_cost, t.currency, t.latency_ms, t.requested_by,
-       t.started_at, t.completed_at, t.version, t.created_at, t.updated_at,
-       coalesce((SELECT jsonb_agg(jsonb_build_object(
-                            'id', a.id, 'number', a.number, 'status', a.status, 'provider', a.provider, 'model', a.model,
-                            'worker_id', a.worker_id, 'usage', a.usage, 'input_tokens', a.input_tokens,
-                            'output_tokens', a.output_tokens, 'cost', a.cost::text, 'currency', a.currency,
-                            'latency_ms', a.latency_ms, 'finish_reason', a.finish_reason, 'error', a.error,
-                            'error_details', a.error_details,
-                            'retry_at', to_char(a.retry_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-                            'started_at', to_char(a.started_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-                            'completed_at', to_char(a.completed_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) ORDER BY a.number)
+AI_TASK = one(
+    item(
+        """
+SELECT {columns},
+       coalesce((SELECT jsonb_agg({item} ORDER BY a.number)
                    FROM projections.ai_agent_attempts a
                   WHERE a.tenant_id = %(tenant_id)s AND a.task_id = t.id), '[]') AS attempts
   FROM projections.ai_agent_tasks t
  WHERE t.tenant_id = %(tenant_id)s AND t.id = %(id)s
-"""
+""",
+        ai_agent_attempts.TABLE,
+        "a",
+        without=("tenant_id", "task_id", *STAMP),
+    ),
+    ai_agent_tasks.TABLE,
+    "t",
+)
 
-SELECT = sql.SQL("""
-SELECT t.id, t.execution_id, t.activation_id, t.node_id, t.task_name, t.agent_type, t.provider, t.model, t.status, t.priority,
-       t.usage, t.input_tokens, t.output_tokens, t.error, t.error_details, t.retry_count, t.cost_estimate, t.actual_cost,
-       t.currency, t.latency_ms, t.requested_by, t.started_at, t.completed_at, t.version, t.created_at, t.updated_at
+SELECT = summaries(
+    """
+SELECT {columns}
   FROM projections.ai_agent_tasks t
  WHERE t.tenant_id = %(tenant_id)s
-""")
+""",
+    ai_agent_tasks.TABLE,
+    "t",
+)
 
-STATUSES = ("pending", "running", "completed", "failed", "cancelled")
+STATUSES = ai_agent_tasks.TABLE.columns["status"].choices
 
 AI_TASKS = Listing(
     "ai-tasks",

@@ -5,49 +5,54 @@ from dataclasses import replace
 from psycopg import sql
 
 from api.listing import TEXT, TIME, UUID_, Filter, Listing, Source, choice
-from api.queries.common import by_creation, two_ways
+from api.queries.common import by_creation, item, one, summaries, two_ways
+from projections import approval_decisions, approval_requests
+from projections.table import STAMP
 
-APPROVAL = """
-SELECT r.id, r.execution_id, r.activation_id, r.node_id, r.title, r.description, r.priority, r.status, r.outcome, r.outcome_kind,
-       r.approval_type, r.required_approvals, r.received_approvals, r.received_rejections, r.request_data, r.approval_data,
-       r.escalation_rules, r.escalation_level, r.assigned_to, r.requested_by, r.decided_by, r.due_at, r.expires_at,
-       r.first_response_at, r.responded_at, r.version, r.created_at, r.updated_at,
-       coalesce((SELECT jsonb_agg(jsonb_build_object(
-                            'id', d.id, 'step', d.step, 'user_id', d.user_id, 'on_behalf_of', d.on_behalf_of, 'role', d.role,
-                            'outcome', d.outcome, 'kind', d.kind, 'comment', d.comment, 'form_data', d.form_data,
-                            'decided_at', d.decided_at, 'revoked_at', d.revoked_at) ORDER BY d.version, d.id)
+APPROVAL = one(
+    item(
+        """
+SELECT {columns},
+       coalesce((SELECT jsonb_agg({item} ORDER BY d.version, d.id)
                    FROM projections.approval_decisions d
                   WHERE d.tenant_id = %(tenant_id)s AND d.request_id = r.id), '[]') AS decisions
   FROM projections.approval_requests r
  WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
-"""
+""",
+        approval_decisions.TABLE,
+        "d",
+        without=("tenant_id", "request_id", *STAMP),
+    ),
+    approval_requests.TABLE,
+    "r",
+)
 
-SELECT = sql.SQL("""
-SELECT r.id, r.execution_id, r.activation_id, r.node_id, r.title, r.description, r.priority, r.status, r.outcome, r.outcome_kind,
-       r.approval_type, r.required_approvals, r.received_approvals, r.received_rejections, r.request_data, r.approval_data,
-       r.escalation_rules, r.escalation_level, r.assigned_to, r.requested_by, r.decided_by, r.due_at, r.expires_at,
-       r.first_response_at, r.responded_at, r.version, r.created_at, r.updated_at
+SELECT = summaries(
+    """
+SELECT {columns}
   FROM projections.approval_requests r
  WHERE r.tenant_id = %(tenant_id)s
-""")
+""",
+    approval_requests.TABLE,
+    "r",
+)
 
 # Requests that name a role, found from the role. (tenant, request, kind, value) is the key: each request comes once.
-SELECT_BY_ROLE = sql.SQL("""
-SELECT r.id, r.execution_id, r.activation_id, r.node_id, r.title, r.description, r.priority, r.status, r.outcome, r.outcome_kind,
-       r.approval_type, r.required_approvals, r.received_approvals, r.received_rejections, r.request_data, r.approval_data,
-       r.escalation_rules, r.escalation_level, r.assigned_to, r.requested_by, r.decided_by, r.due_at, r.expires_at,
-       r.first_response_at, r.responded_at, r.version, r.created_at, r.updated_at
+SELECT_BY_ROLE = summaries(
+    """
+SELECT {columns}
   FROM projections.approval_assignees a
   JOIN projections.approval_requests r ON r.tenant_id = %(tenant_id)s AND r.id = a.request_id
  WHERE a.tenant_id = %(tenant_id)s AND a.kind = 'role'
-""")
+""",
+    approval_requests.TABLE,
+    "r",
+)
 
 # Open requests that name the caller, a role of the caller, or anyone: a page's worth for each of these, put together.
-SELECT_MINE = sql.SQL("""
-SELECT r.id, r.execution_id, r.activation_id, r.node_id, r.title, r.description, r.priority, r.status, r.outcome, r.outcome_kind,
-       r.approval_type, r.required_approvals, r.received_approvals, r.received_rejections, r.request_data, r.approval_data,
-       r.escalation_rules, r.escalation_level, r.assigned_to, r.requested_by, r.decided_by, r.due_at, r.expires_at,
-       r.first_response_at, r.responded_at, r.version, r.created_at, r.updated_at
+SELECT_MINE = summaries(
+    """
+SELECT {columns}
   FROM (SELECT DISTINCT mine.created_at, mine.request_id
           FROM unnest(%(my_kinds)s::text[], %(my_values)s::text[]) AS me (kind, value)
          CROSS JOIN LATERAL (
@@ -62,9 +67,12 @@ SELECT r.id, r.execution_id, r.activation_id, r.node_id, r.title, r.description,
          LIMIT %(limit)s) mine
   JOIN projections.approval_requests r ON r.tenant_id = %(tenant_id)s AND r.id = mine.request_id
  WHERE true
-""")
+""",
+    approval_requests.TABLE,
+    "r",
+)
 
-STATUSES = ("pending", "resolved", "cancelled", "expired")
+STATUSES = approval_requests.TABLE.columns["status"].choices
 
 BY_DUE = Source(SELECT, (sql.Identifier("r", "due_at"), sql.Identifier("r", "id")), ("due_at", "id"), (TIME, UUID_), "overdue")
 

@@ -3,23 +3,21 @@
 from psycopg import sql
 
 from api.listing import TEXT, TIME, UUID_, WHOLE, Filter, Listing, Source, choice
-from api.queries.common import cut, two_ways
+from api.queries.common import cut, summaries, two_ways
+from projections import audit_logs
 
 # An entry is an event: there it is whole.
 HREF = "'/v1/events?after=' || l.position - 1 || '&limit=1'"
 
-SELECT = cut(
+SELECT = summaries(
     """
-SELECT l.position, l.event_id, l.user_id, l.actor_type, l.actor_id, l.on_behalf_of, l.action, l.outcome, l.resource,
-       l.resource_id, l.resource_version, l.description, l.category, l.severity, l.ip_address, l.user_agent, l.metadata,
-       l.payload, l.tags, l.command_id, l.correlation_id, l.causation_id, l.reason, l.occurred_at, l.recorded_at, l.version,
-       l.created_at, l.updated_at
+SELECT {columns}
   FROM projections.audit_logs l
  WHERE l.tenant_id = %(tenant_id)s
 """,
-    HREF,
-    "l.metadata",
-    "l.payload",
+    audit_logs.TABLE,
+    "l",
+    instead={name: cut(f"l.{name}", HREF) for name in ("metadata", "payload")},
 )
 
 POSITION = sql.Identifier("l", "position")
@@ -40,12 +38,12 @@ AUDIT_LOGS = Listing(
         "user_id": Filter(UUID_, sql.SQL("   AND l.user_id = %(user_id)s"), "Who acted."),
         "action": Filter(TEXT, sql.SQL("   AND l.action = %(action)s"), "What was done, e.g. approval.decided."),
         "category": Filter(
-            choice("workflow", "approval", "ai", "access", "tenant", "system"),
+            choice(*audit_logs.TABLE.columns["category"].choices),
             sql.SQL("   AND l.category = %(category)s"),
             "Its category.",
         ),
         "severity": Filter(
-            choice("debug", "info", "warning", "error", "critical"), sql.SQL("   AND l.severity = %(severity)s"), "Its severity."
+            choice(*audit_logs.TABLE.columns["severity"].choices), sql.SQL("   AND l.severity = %(severity)s"), "Its severity."
         ),
         "correlation_id": Filter(UUID_, sql.SQL("   AND l.correlation_id = %(correlation_id)s"), "With this correlation id."),
         "from": Filter(TIME, sql.SQL("   AND l.recorded_at >= %(from)s"), "Recorded at or after."),

@@ -3,13 +3,12 @@
 from psycopg import sql
 
 from api.listing import TEXT, TIME, Filter, Listing, choice
-from api.queries.common import by_creation, cut, two_ways
+from api.queries.common import by_creation, one, summaries, two_ways
+from projections import workflow_executions
 
-EXECUTION = """
-SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
-       e.trigger_type, e.trigger_data, e.input, e.output, e.variables, e.current_nodes, e.error, e.error_details, e.metrics,
-       e.priority, e.parent_execution_id, e.correlation_id, e.scheduled_at, e.started_at, e.completed_at, e.cancelled_at,
-       e.cancelled_by, e.created_by, e.version, e.created_at, e.updated_at,
+EXECUTION = one(
+    """
+SELECT {columns},
        coalesce((SELECT jsonb_agg(jsonb_build_object('kind', o.kind, 'id', o.id, 'node_id', o.node_id,
                                                      'activation_id', o.activation_id) ORDER BY o.activation_id, o.number)
                    FROM (SELECT CASE WHEN w.wait ->> 'kind' = 'job' THEN 'task' ELSE w.wait ->> 'kind' END AS kind,
@@ -24,57 +23,48 @@ SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_numb
                   WHERE a.tenant_id = %(tenant_id)s AND a.execution_id = e.id), '{}') AS attributes
   FROM projections.workflow_executions e
  WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s
-"""
+""",
+    workflow_executions.TABLE,
+    "e",
+)
 
-HREF = "'/v1/executions/' || e.id"
-LARGE = ("e.trigger_data", "e.input", "e.output", "e.variables")
-
-SELECT = cut(
+SELECT = summaries(
     """
-SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
-       e.trigger_type, e.trigger_data, e.input, e.output, e.variables, e.current_nodes, e.error, e.error_details, e.metrics,
-       e.priority, e.parent_execution_id, e.correlation_id, e.scheduled_at, e.started_at, e.completed_at, e.cancelled_at,
-       e.cancelled_by, e.created_by, e.version, e.created_at, e.updated_at
+SELECT {columns}
   FROM projections.workflow_executions e
  WHERE e.tenant_id = %(tenant_id)s
 """,
-    HREF,
-    *LARGE,
+    workflow_executions.TABLE,
+    "e",
 )
 
 # Executions that have come to a node and wait there, found from its open visits. Several visits are one execution.
-SELECT_AT_NODE = cut(
+SELECT_AT_NODE = summaries(
     """
 SELECT DISTINCT ON (n.execution_created_at, n.execution_id)
-       e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
-       e.trigger_type, e.trigger_data, e.input, e.output, e.variables, e.current_nodes, e.error, e.error_details, e.metrics,
-       e.priority, e.parent_execution_id, e.correlation_id, e.scheduled_at, e.started_at, e.completed_at, e.cancelled_at,
-       e.cancelled_by, e.created_by, e.version, e.created_at, e.updated_at
+       {columns}
   FROM projections.node_activations n
   JOIN projections.workflow_executions e ON e.tenant_id = %(tenant_id)s AND e.id = n.execution_id
  WHERE n.tenant_id = %(tenant_id)s AND n.status = 'running'
 """,
-    HREF,
-    *LARGE,
+    workflow_executions.TABLE,
+    "e",
 )
 
 # Executions with a search attribute, found from its values.
-SELECT_WITH_ATTRIBUTE = cut(
+SELECT_WITH_ATTRIBUTE = summaries(
     """
-SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_number, e.business_key, e.status,
-       e.trigger_type, e.trigger_data, e.input, e.output, e.variables, e.current_nodes, e.error, e.error_details, e.metrics,
-       e.priority, e.parent_execution_id, e.correlation_id, e.scheduled_at, e.started_at, e.completed_at, e.cancelled_at,
-       e.cancelled_by, e.created_by, e.version, e.created_at, e.updated_at
+SELECT {columns}
   FROM projections.execution_attributes first_attribute
   JOIN projections.workflow_executions e ON e.tenant_id = %(tenant_id)s AND e.id = first_attribute.execution_id
  WHERE first_attribute.tenant_id = %(tenant_id)s
 """,
-    HREF,
-    *LARGE,
+    workflow_executions.TABLE,
+    "e",
 )
 
 ENDED = ("completed", "failed", "cancelled")
-STATUSES = ("running", "paused", *ENDED)
+STATUSES = workflow_executions.TABLE.columns["status"].choices
 
 EXECUTIONS = Listing(
     "executions",

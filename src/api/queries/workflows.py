@@ -3,27 +3,41 @@
 from psycopg import sql
 
 from api.listing import TEXT, WHOLE, Filter, Listing, Source, choice
-from api.queries.common import by_creation, two_ways
+from api.queries.common import by_creation, one, summaries, two_ways
+from projections import workflow_versions, workflows
 
-WORKFLOW = """
-SELECT w.id, w.key, w.name, w.description, w.status, w.draft, w.definition, w.input_schema, w.published_version,
-       w.execution_count, w.created_by, w.version, w.created_at, w.updated_at
+OF_WORKFLOW = ("tenant_id", "workflow_id")
+
+WORKFLOW = one(
+    """
+SELECT {columns}
   FROM projections.workflows w
  WHERE w.tenant_id = %(tenant_id)s AND w.id = %(id)s
-"""
+""",
+    workflows.TABLE,
+    "w",
+)
 
-WORKFLOW_VERSION = """
-SELECT v.number, v.definition, v.note, v.published_by, v.published_at, v.version, v.created_at, v.updated_at
+WORKFLOW_VERSION = one(
+    """
+SELECT {columns}
   FROM projections.workflow_versions v
  WHERE v.tenant_id = %(tenant_id)s AND v.workflow_id = %(id)s AND v.number = %(number)s
-"""
+""",
+    workflow_versions.TABLE,
+    "v",
+    without=OF_WORKFLOW,
+)
 
-SELECT = sql.SQL("""
-SELECT w.id, w.key, w.name, w.description, w.status, w.published_version, w.execution_count, w.created_by, w.version,
-       w.created_at, w.updated_at
+SELECT = summaries(
+    """
+SELECT {columns}
   FROM projections.workflows w
  WHERE w.tenant_id = %(tenant_id)s
-""")
+""",
+    workflows.TABLE,
+    "w",
+)
 
 WORKFLOWS = Listing(
     "workflows",
@@ -32,16 +46,23 @@ WORKFLOWS = Listing(
         **two_ways("key", Source(SELECT, (sql.Identifier("w", "key"),), ("key",), (TEXT,)), newest_first=False),
     },
     filters={
-        "status": Filter(choice("draft", "active", "archived"), sql.SQL("   AND w.status = %(status)s"), "How it stands."),
+        "status": Filter(
+            choice(*workflows.TABLE.columns["status"].choices), sql.SQL("   AND w.status = %(status)s"), "How it stands."
+        ),
         "key": Filter(TEXT, sql.SQL("   AND w.key = %(key)s"), "With this key."),
     },
 )
 
-SELECT_VERSIONS = sql.SQL("""
-SELECT v.number, v.note, v.published_by, v.published_at, v.version, v.created_at, v.updated_at
+SELECT_VERSIONS = summaries(
+    """
+SELECT {columns}
   FROM projections.workflow_versions v
  WHERE v.tenant_id = %(tenant_id)s AND v.workflow_id = %(id)s
-""")
+""",
+    workflow_versions.TABLE,
+    "v",
+    without=OF_WORKFLOW,
+)
 
 WORKFLOW_VERSIONS = Listing(
     "workflow-versions",

@@ -68,7 +68,7 @@ async def register(call: Calling, body: NewUser) -> Response:
     )
 
 
-@routes.get("/users", **paged("List users", queries.OWN_USERS, resources.USER))
+@routes.get("/users", **paged("List users", queries.OWN_USERS, resources.USER_SUMMARY))
 async def list_users(call: Calling) -> Response:
     """A tenant sees those who are or were its members; the platform, outside any tenant, sees all."""
     call.require("users:read")

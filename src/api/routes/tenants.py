@@ -58,7 +58,7 @@ async def create(call: Calling, body: NewTenant) -> Response:
     return call.answer(done, PLATFORM, status=201, location="/v1/tenants/{id}")
 
 
-@routes.get("/tenants", **paged("List tenants", queries.TENANTS, resources.TENANT))
+@routes.get("/tenants", **paged("List tenants", queries.TENANTS, resources.TENANT_SUMMARY))
 async def list_tenants(call: Calling) -> Response:
     call.session.require_platform()
     call.require("tenants:read")

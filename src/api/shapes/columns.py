@@ -1,20 +1,13 @@
-"""The columns of the tables as fields of answers: type, nullability, choices and words as the database has them.
+"""The columns of the tables as fields of answers: type, nullability, choices and meaning as the tables' modules have them."""
 
-`columns.jsonl` is the database's catalog, a column a line, so that the document needs no database. A test compares them; after
-a migration, and read in the diff::
-
-    GESTA_WRITE_EXPECTED=1 python -m pytest tests/api/test_columns.py
-"""
-
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path
 
+from api.shapes.job_columns import JOB_COLUMNS
 from api.shapes.json_columns import JSON_COLUMNS
 from api.shapes.shape import ANYTHING, BIG, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, UUID, Schema, or_null, said
-
-CATALOG = Path(__file__).with_name("columns.jsonl")
+from projections.registry import TABLES
+from projections.table import Column
 
 OF_TYPE: Mapping[str, Schema] = {
     "uuid": UUID,
@@ -27,7 +20,6 @@ OF_TYPE: Mapping[str, Schema] = {
     "bigint": BIG,
     "numeric(20,10)": {"type": "string", "format": "decimal"},
     "numeric": {"type": "string", "format": "decimal"},
-    "double precision": {"type": "number"},
     "jsonb": ANYTHING,
     "bytea": ANYTHING,  # of jobs: JSON, too
 }
@@ -35,27 +27,35 @@ OF_TYPE: Mapping[str, Schema] = {
 
 def fields(table: str, *names: str) -> dict[str, Schema]:
     """These columns of a table."""
-    known = _catalog()[table]
+    known = _fields()[table]
     return {name: known[name] for name in names}
 
 
-def row(table: str, *, without: tuple[str, ...] = ("tenant_id",)) -> dict[str, Schema]:
+def row(table: str, *, without: Iterable[str] = ("tenant_id",)) -> dict[str, Schema]:
     """All columns of a table but some."""
-    known = _catalog()[table]
-    assert known.keys() >= set(without), f"{table} has not all of {without}"
-    return {name: schema for name, schema in known.items() if name not in without}
+    return fields(table, *(name for name in _columns()[table] if name not in without))
+
+
+def summary(table: str, *, without: Iterable[str] = ("tenant_id",)) -> dict[str, Schema]:
+    """The columns that lists show, but some."""
+    return fields(table, *(name for name, column in _columns()[table].items() if column.listed and name not in without))
 
 
 @cache
-def _catalog() -> dict[str, dict[str, Schema]]:
-    tables: dict[str, dict[str, Schema]] = {}
-    for line in CATALOG.read_text("utf-8").splitlines():
-        column = json.loads(line)
-        table, name = column["table"], column["column"]
-        schema = JSON_COLUMNS.get((table, name), OF_TYPE[column["type"]])
-        if "one_of" in column:
-            schema = {**schema, "enum": column["one_of"]}
-        if column["null"]:
-            schema = or_null(schema)
-        tables.setdefault(table, {})[name] = said(schema, column["words"])
-    return tables
+def _columns() -> dict[str, Mapping[str, Column]]:
+    return {**{table.name: table.columns for table in TABLES}, "jobs": JOB_COLUMNS}
+
+
+@cache
+def _fields() -> dict[str, dict[str, Schema]]:
+    return {
+        table: {name: _field(column, JSON_COLUMNS.get((table, name))) for name, column in columns.items()}
+        for table, columns in _columns().items()
+    }
+
+
+def _field(column: Column, json: Schema | None) -> Schema:
+    schema = OF_TYPE[column.type] if json is None else json
+    if column.choices:
+        schema = {**schema, "enum": list(column.choices)}
+    return said(or_null(schema) if column.null else schema, column.meaning)

@@ -3,11 +3,13 @@
 Lists leave out what is long, and what is looked up for each row: an item of a list is a shape of its own, a summary.
 """
 
-from api.shapes.columns import fields, row
+from api.shapes.columns import fields, row, summary
 from api.shapes.shape import TEXT, TEXTS, UUID, UUIDS, Shape, many, one_of, said
 
 TENANT = Shape("Tenant", "An organisation that shares this installation.", row("tenants", without=()))
+TENANT_SUMMARY = Shape("TenantSummary", "An organisation, without its settings.", summary("tenants"))
 USER = Shape("User", "Who acts, in one tenant or in many.", row("users", without=()))
+USER_SUMMARY = Shape("UserSummary", "A user, without their preferences.", summary("users"))
 MEMBER = Shape(
     "Member", "A user in a tenant.", {**row("tenant_users"), "role_ids": said(UUIDS, "The roles that the member has.")}
 )
@@ -21,7 +23,7 @@ WORKFLOW = Shape("Workflow", "A draft, and the definition published last.", row(
 WORKFLOW_SUMMARY = Shape(
     "WorkflowSummary",
     "A workflow without its definitions.",
-    row("workflows", without=("tenant_id", "draft", "definition", "input_schema")),
+    summary("workflows"),
 )
 WORKFLOW_VERSION = Shape(
     "WorkflowVersion", "What was published under a number.", row("workflow_versions", without=("tenant_id", "workflow_id"))
@@ -29,7 +31,7 @@ WORKFLOW_VERSION = Shape(
 WORKFLOW_VERSION_SUMMARY = Shape(
     "WorkflowVersionSummary",
     "A published version without its definition.",
-    row("workflow_versions", without=("tenant_id", "workflow_id", "definition")),
+    summary("workflow_versions", without=("tenant_id", "workflow_id")),
 )
 
 OPEN_ITEM = Shape(
@@ -38,7 +40,9 @@ OPEN_ITEM = Shape(
     {"kind": one_of("approval", "task", "ai_task"), "id": UUID, "node_id": TEXT, "activation_id": UUID},
 )
 OPEN = said(many(OPEN_ITEM), "What it waits for now.")
-EXECUTION_SUMMARY = Shape("ExecutionSummary", "A run of a workflow, in a list.", row("workflow_executions"))
+EXECUTION_SUMMARY = Shape(
+    "ExecutionSummary", "A run of a workflow, without what went in and came out.", summary("workflow_executions")
+)
 EXECUTION = Shape(
     "Execution",
     "A run of a workflow.",
@@ -54,7 +58,9 @@ APPROVAL_DECISION = Shape(
     "What one person decided.",
     row("approval_decisions", without=("tenant_id", "request_id", "version", "created_at", "updated_at")),
 )
-APPROVAL_SUMMARY = Shape("ApprovalSummary", "What people are, or were, asked to decide, in a list.", row("approval_requests"))
+APPROVAL_SUMMARY = Shape(
+    "ApprovalSummary", "What people are, or were, asked to decide, without what they are shown.", summary("approval_requests")
+)
 APPROVAL = Shape(
     "Approval",
     "What people are, or were, asked to decide.",
@@ -69,10 +75,7 @@ AI_ATTEMPT = Shape(
 AI_TASK_SUMMARY = Shape(
     "AiTaskSummary",
     "What a model is asked, without what was said at length.",
-    row(
-        "ai_agent_tasks",
-        without=("tenant_id", "prompt", "system_prompt", "context", "input", "output", "configuration"),
-    ),
+    summary("ai_agent_tasks"),
 )
 AI_TASK = Shape(
     "AiTask",
