@@ -53,5 +53,6 @@ def as_json(content: bytes, status: int = 200, headers: Mapping[str, str] | None
     return Response(content, status, headers, "application/json")
 
 
-def etag(version: int) -> str:
-    return f'"{version}"'
+def etag(version: int, count: int | None = None) -> str:
+    """`count`: what the answer counts of other things' events, which are no new version."""
+    return f'"{version}"' if count is None else f'"{version}.{count}"'

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from importlib.metadata import version
 
 import psycopg
@@ -11,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from api import health, openapi, problems
 from api.asgi import Edge
@@ -119,6 +121,7 @@ def create_app(
         title="Gesta",
         version=version("gesta"),
         lifespan=lifespan,
+        redirect_slashes=False,  # to an address that the client's Host header names
         redoc_url=None,
         openapi_url=None,
         docs_url=None,
@@ -128,6 +131,7 @@ def create_app(
     openapi.serve(app)
     for error in EXPECTED:
         app.add_exception_handler(error, _answer_problem)
+    app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _answer_methods)
     app.add_middleware(Edge, metrics=metrics, proxies=proxies or Proxies())
     return app
 
@@ -138,4 +142,15 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
         raise error
     if problem.status == 503:
         logger.warning("Unavailable: %s", error, extra={"action": "http_request", "request_id": request.scope["request_id"]})
+    return problems.answer(request, problem)
+
+
+async def _answer_methods(request: Request, _error: Exception) -> Response:
+    """405, with the methods of all routes of this address: those without parameters, where there are any."""
+    found = [route for route in request.app.routes if isinstance(route, Route) and route.path_regex.match(request.scope["path"])]
+    fewest = min(len(route.param_convertors) for route in found)
+    methods = {method for route in found if len(route.param_convertors) == fewest for method in route.methods or ()}
+    if "GET" in methods:
+        methods.add("HEAD")
+    problem = problems.from_http(HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(methods))}))
     return problems.answer(request, problem)

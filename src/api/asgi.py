@@ -21,6 +21,8 @@ CLIENT_LEFT = 499
 NO_ROUTE = "(none)"
 POLICY = "default-src 'none'; frame-ancestors 'none'"
 """No answer is a page that loads anything or is shown inside another; /docs has a policy of its own."""
+END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+"""Of an answer to HEAD: it ends with its head, also where there would be no end."""
 FOR_BROWSERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": POLICY}
 
 
@@ -36,19 +38,27 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        is_head = scope["method"] == "HEAD"
+        if is_head or "\n" in scope["path"]:
+            # HEAD is answered as GET is; and a pattern's $ would overlook a line's end
+            scope = {**scope, "method": "GET" if is_head else scope["method"], "path": scope["path"].replace("\n", "%0A")}
         request_id = headers.request_id(_header(scope, b"x-request-id"))
         scope["request_id"] = request_id
         self._proxies.put_client(scope)
-        status = 0
+        status, body_begun = 0, False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, body_begun
             if message["type"] == "http.response.start":
                 status = message["status"]
                 head = MutableHeaders(scope=message)
                 head["X-Request-Id"] = request_id
                 for name, value in FOR_BROWSERS.items():
                     head.setdefault(name, value)
+            if is_head and message["type"] == "http.response.body":
+                if body_begun:
+                    return
+                body_begun, message = True, END
             await send(message)
 
         began = time.perf_counter()
@@ -64,7 +74,7 @@ class Edge:
             await _send_internal_error(send_with_id, request_id)
         finally:
             self._metrics.in_progress -= 1
-            self._metrics.observe(scope["method"], _route(scope), status, time.perf_counter() - began)
+            self._metrics.observe("HEAD" if is_head else scope["method"], _route(scope), status, time.perf_counter() - began)
 
 
 async def _send_internal_error(send: Send, request_id: str) -> None:

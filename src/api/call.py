@@ -298,10 +298,23 @@ class Call:
         return rows[0], answer
 
     async def one(
-        self, statement: str, params: Mapping[str, Any], *, platform: bool = False, as_platform: bool = False
+        self,
+        statement: str,
+        params: Mapping[str, Any],
+        *,
+        platform: bool = False,
+        as_platform: bool = False,
+        counts: str | None = None,
     ) -> Response:
-        """The one row of a question as the answer, or 404."""
-        return shown(*await self.row(statement, params, platform=platform, as_platform=as_platform))
+        """The one row of a question as the answer, or 404. `counts`: a column that changes without a new version."""
+        row, answer = await self.row(statement, params, platform=platform, as_platform=as_platform)
+        return self.shown(row, answer, counts)
+
+    def shown(self, row: Row, answer: Answer, counts: str | None = None) -> Response:
+        """A resource, with its version and how fresh that is; 304 where the caller has it."""
+        tag = answers.etag(row["version"], None if counts is None else row[counts])
+        head = {**freshness_headers(answer.freshness), "ETag": tag}
+        return answers.answer(row, 200, head) if headers.none_match(self.request, tag) else Response(None, 304, head)
 
     async def page(self, listing: Listing, *, platform: bool = False, as_platform: bool = False, **fixed: Any) -> Response:
         """One page of a list, as the query asks for it. `fixed`: parameters that the route itself sets."""
@@ -309,11 +322,6 @@ class Call:
         answer = await self.rows([wanted.question()], platform=platform, as_platform=as_platform)
         (rows,) = answer.rows
         return answers.as_json(wanted.page(rows), 200, freshness_headers(answer.freshness))
-
-
-def shown(row: Row, answer: Answer) -> Response:
-    """A resource, with its version and how fresh that is."""
-    return answers.answer(row, 200, {**freshness_headers(answer.freshness), "ETag": answers.etag(row["version"])})
 
 
 def _text(value: UUID | None) -> str | None:

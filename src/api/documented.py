@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from api.listing import Listing
+from api.listing import FRESHNESS, Listing
 from api.routing import Calling
 from api.shapes.problem import PROBLEM
 from api.shapes.shape import Shape, page, ref
@@ -60,6 +60,8 @@ COMMAND = [
 
 
 STALE = {"Gesta-Stale": _told({"type": "string", "pattern": "^[0-9]+$"}, "How many events the tables are behind, if they are.")}
+TAGGED = {"ETag": _told({"type": "string", "pattern": '^"[0-9.]+"$'}, "The version; for If-Match and If-None-Match.")}
+IF_NONE_MATCH = _header("If-None-Match", {"type": "string"}, "ETags that are known: 304 if the answer has one of them.")
 COMMANDED = {
     "ETag": _told({"type": "string", "pattern": '^"[0-9]+"$'}, "The version now; for If-Match."),
     "Gesta-Position": _told({"type": "string", "minLength": 1}, "Where it stands in the ledger; for `at_least`."),
@@ -78,25 +80,32 @@ def documented(
     unrecorded: bool = False,
     versioned: bool = True,
     query: list[dict[str, Any]] | None = None,
+    listed: bool = False,
     also: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The keyword arguments of a route. With `parameters` (even none) it is a question, without a command.
 
     `unrecorded`: it changes something beside the ledger, and so takes no command's headers. `versioned`: a command on something
     that has a version, for If-Match. `query`: a command's parameters. A header that is not described is refused.
-    `also`: what else it may answer, by media type.
+    `listed`: the answer is a page, which has no version. `also`: what else it may answer, by media type.
     """
     is_command = parameters is None
     command = COMMAND if versioned and not creates else [header for header in COMMAND if header["name"] != "If-Match"]
     headers = [*COMMON, *command] if is_command and not unrecorded else COMMON
+    is_tagged = not listed and parameters is not None and FRESHNESS[0] in parameters
+    headers = [*headers, IF_NONE_MATCH] if is_tagged else headers
     content = {**in_json(shape), **(also or {})}
     status = 201 if creates else 200
-    told = {} if unrecorded else {**COMMANDED, **(CREATED if creates else {})} if is_command else STALE
+    if is_command:
+        told = {} if unrecorded else {**COMMANDED, **(CREATED if creates else {})}
+    else:
+        told = {**STALE, **TAGGED} if is_tagged else STALE
     return {
         "summary": summary,
         "response_class": Response,
         "responses": {
             status: {"description": answer, "headers": told, "content": content},
+            **({304: {"description": "Not changed", "headers": told}} if is_tagged else {}),
             **_problems({**ALWAYS, **(COMMANDS if is_command else {404: "Not found"})}),
         },
         "openapi_extra": {"parameters": [*headers, *(parameters or query or ())]},
@@ -105,7 +114,7 @@ def documented(
 
 def paged(summary: str, listing: Listing, item: Shape) -> dict[str, Any]:
     """A route that lists."""
-    return documented(summary, "One page", page(item), parameters=listing.parameters)
+    return documented(summary, "One page", page(item), parameters=listing.parameters, listed=True)
 
 
 def in_json(shape: Shape) -> dict[str, Any]:

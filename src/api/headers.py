@@ -1,6 +1,7 @@
 """The request headers of the contract, read strictly. A wrong one is refused and named."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,7 +12,11 @@ from runtime.ids import new_id
 
 MAX_IDEMPOTENCY_KEY = 255
 MAX_USER_AGENT = 512
-TAG = re.compile(r'"(\d{1,18})"')
+TAG = re.compile(r'"([0-9]{1,18})(?:\.[0-9]{1,18})?"')
+"""A version, and what some answers count beside it (`answers.etag`)."""
+TAGS = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)")
 
@@ -24,12 +29,19 @@ def once(request: Request, name: str) -> str | None:
     return values[0] if values else None
 
 
+def id_of(text: str) -> UUID:
+    """A UUID as RFC 9562 writes it, and in no other of the ways that Python reads. Raises ValueError."""
+    if ID.fullmatch(text) is None:
+        raise ValueError("a UUID")
+    return UUID(text)
+
+
 def uuid(request: Request, name: str) -> UUID | None:
     text = once(request, name)
     if text is None:
         return None
     try:
-        return UUID(text)
+        return id_of(text)
     except ValueError:
         raise Problem.at(name, "uuid", f"{name} is a UUID.") from None
 
@@ -64,6 +76,30 @@ def if_match(request: Request) -> int | None:
     if tag is None:
         raise Problem.at("If-Match", "etag", 'If-Match is the ETag of an answer, as "3".')
     return int(tag[1])
+
+
+def none_match(request: Request, etag: str) -> bool:
+    """Whether the caller has not seen this version yet. A condition that cannot be read is none (RFC 9110, 13.1.2)."""
+    text = ",".join(request.headers.getlist("If-None-Match")).strip()
+    if text == "*":
+        return False
+    seen = [tag.strip() for tag in text.split(",")]
+    if not all(TAGS.fullmatch(tag) for tag in seen):
+        return True
+    return etag not in [tag.removeprefix("W/") for tag in seen]
+
+
+def prefers(accept: Sequence[str], media_type: str, otherwise: str) -> bool:
+    """Whether the lines of `Accept` name a media type, and want it no less than another (RFC 9110, 12.5.1)."""
+    weights: dict[str, float] = {}
+    for element in ",".join(accept).lower().split(","):
+        name, *parameters = (part.strip() for part in element.split(";"))
+        weight = next((part.removeprefix("q=") for part in parameters if part.startswith("q=")), "1")
+        if WEIGHT.fullmatch(weight):
+            weights[name] = float(weight)
+    wanted = weights.get(media_type, 0.0)
+    ranges = (otherwise, f"{otherwise.partition('/')[0]}/*", "*/*")
+    return wanted > 0 and wanted >= next((weights[name] for name in ranges if name in weights), 0.0)
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -36,13 +36,6 @@ class Kind:
     schema: Json
 
 
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise ValueError("a UUID") from None
-
-
 def _boolean(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError("true or false")
@@ -62,7 +55,7 @@ def _whole(text: str) -> int:
 
 
 TEXT = Kind(_text, {"type": "string", "minLength": 1})
-UUID_ = Kind(_uuid, {"type": "string", "format": "uuid"})
+UUID_ = Kind(headers.id_of, {"type": "string", "format": "uuid"})
 TIME = Kind(headers.moment, {"type": "string", "format": "date-time"})
 BOOLEAN = Kind(_boolean, {"type": "boolean"})
 WHOLE = Kind(_whole, {"type": "integer", "minimum": 0})

@@ -15,7 +15,7 @@ def _id(value: Any) -> UUID:
     if not isinstance(value, str):
         raise ValueError("Input should be a UUID, as text")
     try:
-        return UUID(value)
+        return headers.id_of(value)
     except ValueError:
         raise ValueError("Input should be a UUID") from None
 

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from api.positions import Position
 from api.problems import Problem
 from api.waiter import Waiter
+from domain.envelope import PLATFORM
 from runtime.pools import Connection, Pool
 
 WAIT_SECONDS = 2.0
@@ -96,6 +97,8 @@ class Read:
         if text is None:
             return cls(tenant_id, also, None, consistency is not None)
         at_least = Position.parse(text)
+        if at_least is not None and at_least.tenant_id == PLATFORM != tenant_id and PLATFORM not in also:
+            also = (*also, PLATFORM)  # where a tenant's commands on people are recorded, too
         if at_least is None or at_least.tenant_id not in (tenant_id, *also):
             raise Problem.at("at_least", "position", "at_least is the Gesta-Position of an answer in this tenant.")
         return cls(tenant_id, also, at_least, consistency is not None)

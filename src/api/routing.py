@@ -6,6 +6,7 @@ Query parameters are declared once, in the OpenAPI description of the route; wha
 import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from fastapi.exceptions import RequestValidationError
@@ -13,9 +14,9 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import strict_json
+from api import headers, strict_json
 from api.call import Call
-from api.problems import Problem
+from api.problems import Problem, not_found
 from domain.envelope import PLATFORM
 from domain.facts import Json, PermissionDenied
 
@@ -25,6 +26,10 @@ WITHOUT_TENANT = {"tenants", "users", "api-keys", "permissions", "me", "audit-lo
 """What the platform has beside its tenants: all other resources are a tenant's."""
 OF_COMMANDS = {"Idempotency-Key", "If-Match", "Gesta-Occurred-At"}
 """Headers that a command takes where its description says so."""
+NOT_YET = {"as_of"}
+"""Parameters of the contract that are to come."""
+WRITTEN = {UUID: headers.ID, int: re.compile("[1-9][0-9]{0,17}")}
+"""How an id and a number are written in a path: everything has one address."""
 JSON = re.compile(r"application/(json|[^/]*\+json)")
 
 
@@ -98,7 +103,7 @@ class KeyRoute(APIRoute):
             _check_query(request, known, prefixes)
             _check_headers(request, refused)
             sent = in_body is not None and await _read_body(request)
-            values = {field.name: _valid(field, request.path_params[field.name], "path", field.name) for field in in_path}
+            values = {field.name: _in_path(field, request.path_params[field.name]) for field in in_path}
             if in_body is not None and sent:
                 values[in_body.name] = _valid(in_body, await request.json(), "body")
             elif in_body is not None and in_body.field_info.is_required():
@@ -151,6 +156,8 @@ def _check_headers(request: Request, refused: list[str]) -> None:
 def _check_query(request: Request, known: set[str], prefixes: tuple[str, ...]) -> None:
     seen = set()
     for name, value in request.query_params.multi_items():
+        if name in NOT_YET:
+            raise Problem.at(name, "not_yet", f"The parameter {name} is not available yet.")
         if name not in known and not (prefixes and name.startswith(prefixes)):
             raise Problem.at(name, "unknown_parameter", f"There is no parameter {name} here.")
         if name in seen:
@@ -169,6 +176,14 @@ async def _read_body(request: StrictRequest) -> bool:
         raise Problem(415, "unsupported_media_type", "The body is application/json.", headers={"Accept": "application/json"})
     await request.json()
     return True
+
+
+def _in_path(field: Any, text: str) -> Any:
+    """What a path names. Raises Problem (404) where it cannot be there."""
+    written = WRITTEN.get(field.field_info.annotation)
+    if written is not None and written.fullmatch(text) is None:
+        raise not_found()
+    return _valid(field, text, "path", field.name)
 
 
 def _valid(field: Any, value: Any, *place: str) -> Any:

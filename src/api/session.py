@@ -373,6 +373,6 @@ def _tenant_of(task: "asyncio.Task[_Proven]") -> UUID | None:
 
 def _uuid(text: str) -> UUID | None:
     try:
-        return UUID(text)
+        return headers.id_of(text)
     except ValueError:
         return None

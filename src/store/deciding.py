@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from domain.aggregates import OF_PLATFORM
 from domain.envelope import PLATFORM, Envelope
-from domain.facts import Decided, View
+from domain.facts import Decided, Invalid, RuleViolation, View
 from runtime.clock import Clock
 from store.append import Entry, NewEvent
 from store.cache import Kinds, Tip
@@ -71,10 +71,7 @@ class Runs:
         while True:
             view = DecisionView(command.tenant_id, now, self.new_id, tip_of, owner_of, committed_of)
             try:
-                for stream_id, version in command.expect.items():
-                    if view.version(stream_id) != version:
-                        raise VersionMismatch(path="If-Match")
-                decided = decide(view)
+                decided = _decided(command, decide, view)
                 if command.tenant_id == PLATFORM:
                     self._require_of_platform(decided)
                 last = _last_occurred(view, decided)
@@ -123,6 +120,20 @@ class Runs:
     def _left(self, view: DecisionView, decided: Decided, stream_id: UUID, pasts: list[Past]) -> Tip:
         tip, left = view.touched[stream_id], decided.left
         return tip.left_in(left[stream_id], pasts, self.kinds) if stream_id in left else tip.after(pasts, self.kinds)
+
+
+def _decided(command: Command, decide: Decide, view: DecisionView) -> Decided:
+    """What is absent is absent, and who may not may not, whichever version they saw; everything else needs the one expected."""
+    expected = all(view.version(stream_id) == version for stream_id, version in command.expect.items())
+    try:
+        decided = decide(view)
+    except (RuleViolation, Invalid):
+        if expected:
+            raise
+    else:
+        if expected:
+            return decided
+    raise VersionMismatch(path="If-Match")
 
 
 def _last_occurred(view: DecisionView, decided: Decided) -> datetime | None:

@@ -35,6 +35,8 @@ class Document:
     async def hold(self, response: httpx2.Response) -> None:
         """An event hook of a client. Raises Undocumented."""
         media_type = response.headers.get("content-type", "")
+        if response.request.method == "HEAD":
+            return
         if media_type in ("application/json", "application/problem+json") and response.url.path != "/openapi.json":
             await response.aread()
             ref = PROBLEM if media_type == "application/problem+json" else self._documented(response)

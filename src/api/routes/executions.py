@@ -8,7 +8,7 @@ from fastapi import Body as Default
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from api.call import About, shown
+from api.call import About
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Name, Object, Priority, Reason
@@ -131,10 +131,10 @@ async def get(call: Calling, id: UUID) -> Response:
     if known is None or not known.live:
         row, answer = await call.row(queries.EXECUTION, {"id": id})
         if not seconds or row["status"] in queries.ENDED:
-            return shown(row, answer)
+            return call.shown(row, answer)
         head = answer.freshness.head
     ended = await call.services.waiter.ended(call.tenant_id, id, seconds)
-    return shown(*await call.row(queries.EXECUTION, {"id": id}, reached=head if ended else None))
+    return call.shown(*await call.row(queries.EXECUTION, {"id": id}, reached=head if ended else None))
 
 
 def _seconds(text: str | None) -> int:

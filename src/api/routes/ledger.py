@@ -58,7 +58,7 @@ async def list_events(call: Calling) -> Response:
     call.require("events:read")
     given = call.request.query_params
     last_seen = _last_seen(call)
-    if following.MEDIA_TYPE in call.request.headers.get("accept", ""):
+    if headers.prefers(call.request.headers.getlist("accept"), following.MEDIA_TYPE, "application/json"):
         return _follow(call, last_seen)
     limit = _limit(call)
     start = "cursor" if "cursor" in given else "after"

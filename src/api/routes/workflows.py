@@ -119,7 +119,7 @@ async def list_workflows(call: Calling) -> Response:
 @routes.get("/workflows/{id}", **documented("Get a workflow", "The workflow", resources.WORKFLOW, parameters=FRESHNESS))
 async def get(call: Calling, id: UUID) -> Response:
     call.require("workflows:read")
-    return await call.one(queries.WORKFLOW, {"id": id})
+    return await call.one(queries.WORKFLOW, {"id": id}, counts="execution_count")
 
 
 @routes.get(
