@@ -24,7 +24,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class OpenItem:
-    """What an execution waits for. `kind`: approval, task or ai_task; `id`: of the approval request, the job, the AI task."""
+    """What an execution waits for. `kind`: approval, task, ai_task, event …; `id`: of the request, the job, the AI task."""
 
     kind: str
     id: str

@@ -1,6 +1,7 @@
 """Decisions about executions: start, cancel, terminate, pause, resume, signal, continue."""
 
 from dataclasses import replace
+from typing import get_args
 from uuid import UUID
 
 from domain.execution import (
@@ -13,6 +14,7 @@ from domain.execution import (
     ExecutionStarted,
     TriggerType,
     Wait,
+    WaitKind,
     evolve,
 )
 from domain.facts import Claim, Decided, Fact, FieldError, Invalid, Json, NotFound, RuleViolation, View
@@ -219,6 +221,10 @@ def open_items(state: Execution) -> list[dict[str, str]]:
         for wait in each.waits
         if (shown := _shown(wait)) is not None
     ]
+
+
+OPEN_KINDS = ("task", *(kind for kind in get_args(WaitKind) if kind not in ("job", "timer")))
+"""Of open items."""
 
 
 def _shown(wait: Wait) -> str | None:

@@ -14,6 +14,7 @@ from domain.retry import LEASE_LOST, Failure
 from engine.executions import answer, take_up
 from engine.happenings import JobDone, JobFailed, JobReport
 from engine.nodes.kind import Again
+from engine.nodes.task import OWN
 from engine.outputs import recordable
 from engine.plans import Engine
 from engine.run import Run
@@ -52,7 +53,7 @@ class ActivationClosed(RuleViolation):
 
 
 class NotATask(RuleViolation):
-    """This is not a job of a task node."""
+    """This is not a job for a worker of your own."""
 
     code = "not_a_task"
 
@@ -134,7 +135,8 @@ def job_json(job: HeldJob, attempt: int | None, delay: timedelta | None) -> Json
 
 def _report(view: View, engine: Engine, job: HeldJob, report: JobReport, *, lapsed: bool = False) -> Decided:
     run, activation = held_run(view, engine, job)
-    if activation.node_type != "task":
+    wait = next((wait for wait in activation.waits if (wait.kind, wait.id) == ("job", job.id)), None)
+    if wait is None or (wait.about.startswith(OWN) and not lapsed):
         raise NotATask
     woken = run.wake(activation.id, report)
     if isinstance(woken, Again):

@@ -40,12 +40,12 @@ class UnknownNodeType(NotForThisRelease):
     """A published definition has a node of a type that does not exist: it was published by a newer release."""
 
 
-def compile_plan(definition: Definition) -> Plan:
+def compile_plan(definition: Definition, node_types: Mapping[str, NodeType] = BY_NAME) -> Plan:
     """Raises UnknownNodeType."""
-    unknown = sorted({node.type for node in definition.nodes if node.type not in BY_NAME})
+    unknown = sorted({node.type for node in definition.nodes if node.type not in node_types})
     if unknown:
         raise UnknownNodeType(", ".join(unknown))
-    types = {node.id: BY_NAME[node.type] for node in definition.nodes}
+    types = {node.id: node_types[node.type] for node in definition.nodes}
     leaving: dict[tuple[str, str], list[Edge]] = {}
     for edge in definition.edges:
         leaving.setdefault((edge.source, edge.handle), []).append(edge)

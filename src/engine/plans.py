@@ -2,6 +2,7 @@
 
 import json
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from uuid import UUID
@@ -10,6 +11,8 @@ from domain.facts import View
 from domain.workflow import WORKFLOW
 from engine.definition import parse
 from engine.expressions import Evaluator
+from engine.nodes import BY_NAME
+from engine.nodes.kind import NodeType
 from engine.plan import Plan, compile_plan
 
 PLAN_BYTES = 2_048
@@ -67,6 +70,8 @@ class Plans:
 class Engine:
     evaluator: Evaluator
     limits: Limits = field(default_factory=Limits)
+    node_types: Mapping[str, NodeType] = field(default_factory=lambda: BY_NAME, repr=False)
+    """Those that definitions may use, by name."""
     _plans: Plans = field(default_factory=Plans, repr=False, compare=False)
 
     def plan(self, view: View, workflow_id: UUID, number: int) -> Plan:
@@ -78,7 +83,7 @@ class Engine:
         plan = self._plans.find(key)
         if plan is None:
             definition = view.read(WORKFLOW, workflow_id).versions[number]
-            plan = compile_plan(parse(definition))
+            plan = compile_plan(parse(definition), self.node_types)
             if view.committed(workflow_id):
                 size = PLAN_BYTES + PLAN_BYTES_OF_A_BYTE * len(json.dumps(definition))
                 self._plans.keep(key, plan, size, self.limits.plans_bytes)

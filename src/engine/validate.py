@@ -1,6 +1,6 @@
 """Everything that is said about a definition before it is published. Errors prevent it; warnings do not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from domain.effort import Effort, TooCostly
 from domain.facts import Json
@@ -11,6 +11,8 @@ from engine.lints.nodes import Sound, nodes
 from engine.lints.shape import schemas, shape, triggers
 from engine.lints.wiring import edges, handles, joins, reachable, spins
 from engine.measure import json_size
+from engine.nodes import BY_NAME
+from engine.nodes.kind import NodeType
 
 CHECKING = 100  # units for a byte of a definition
 CHECK_SECONDS = 10.0
@@ -26,7 +28,7 @@ def findings(definition: Json, evaluator: Evaluator, effort: Effort) -> list[Fin
         return [Finding("error", None, "", "too_costly", "To check this definition takes more time than there is for it.")]
 
 
-def validate(definition: Json, evaluator: Evaluator) -> list[Finding]:
+def validate(definition: Json, evaluator: Evaluator, node_types: Mapping[str, NodeType] = BY_NAME) -> list[Finding]:
     """Findings in the order of looking; none of severity "error": it can be published and run.
 
     What cannot be judged because of an earlier error is not judged: an author mends the shape first.
@@ -36,7 +38,7 @@ def validate(definition: Json, evaluator: Evaluator) -> list[Finding]:
         return found
     parsed = parse(definition)
     found = [*schemas(definition), *triggers(definition)]
-    of_nodes, sound = nodes(parsed)
+    of_nodes, sound = nodes(parsed, node_types)
     found += of_nodes
     found += edges(parsed, sound)
     found += handles(parsed, sound)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from domain.envelope import RecordedEvent
 from domain.execution import (
+    TIMEOUT,
     ActivationCancelled,
     ActivationCompleted,
     ActivationFailed,
@@ -24,8 +25,7 @@ from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
 
 NAME = "workflow_executions"
-WAITING_TYPES = frozenset({"approval"})
-"""Node types whose visits wait for people: their time counts as waiting_ms."""
+WORK = ("job", "ai_task")
 
 
 def started(rows: Rows, record: RecordedEvent, event: ExecutionStarted) -> None:
@@ -132,9 +132,15 @@ def _left(rows: Rows, record: RecordedEvent, activation_id: object, node_id: str
     nodes.remove(node_id)
     metrics: dict[str, Json] = {**row["metrics"], counted_as: row["metrics"][counted_as] + 1}
     activation = rows.get("node_activations", record.tenant_id, activation_id)
-    if activation["node_type"] in WAITING_TYPES:
+    if _waits_for_no_work(activation["waits"]):
         metrics["waiting_ms"] += milliseconds(record.occurred_at - activation["started_at"])
     return {"current_nodes": nodes, "metrics": metrics}
+
+
+def _waits_for_no_work(waits: Json) -> bool:
+    """It waited for people, a moment or an event: the time counts as waiting_ms."""
+    kinds = {wait["kind"] for wait in waits if (wait["kind"], wait["about"]) != ("timer", TIMEOUT)}
+    return bool(kinds) and kinds.isdisjoint(WORK)
 
 
 def _ended(rows: Rows, record: RecordedEvent) -> Row:

@@ -13,7 +13,7 @@ import typer
 from cli.main import app
 from domain.aggregates import AGGREGATES
 from engine.cel import CelEvaluator
-from engine.nodes import BY_NAME, LATER, NODE_TYPES
+from engine.nodes import LATER, NODE_TYPES
 from engine.nodes.kind import NodeType
 from engine.policies import RETRY
 from engine.validate import errors, validate
@@ -97,18 +97,3 @@ def test_the_nodes_that_are_shown_are_accepted(name: str) -> None:
         nodes = [{"id": "start", "type": "start"}, node, {"id": "end", "type": "end"}]
         edges = [{"source": "start", "target": "work"}, {"source": "work", "target": "end"}]
         assert errors(validate({"key": "k", "name": "K", "nodes": nodes, "edges": edges}, CelEvaluator())) == []
-
-
-def test_the_new_type_of_node_that_is_shown_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    (source,) = re.findall(r"```python\n(.*?)```", page("how-to/add-a-node-type.md"), re.DOTALL)
-    namespace: dict[str, Any] = {}
-    exec("\n".join(line.removeprefix("    ") for line in source.splitlines()), namespace)
-    monkeypatch.setitem(BY_NAME, "count", namespace["COUNT"])
-    nodes = [
-        {"id": "start", "type": "start"},
-        {"id": "many", "type": "count", "config": {"items": "=input.items"}},
-        {"id": "end", "type": "end", "config": {"output": "=nodes.many.output"}},
-    ]
-    edges = [{"source": "start", "target": "many"}, {"source": "many", "target": "end"}]
-    definition = {"key": "k", "name": "K", "nodes": nodes, "edges": edges}
-    assert errors(validate(definition, CelEvaluator())) == []

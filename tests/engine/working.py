@@ -11,7 +11,6 @@ from domain.retry import Failure
 from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
 from engine.jobs import JobRef, complete_job, continue_run, fail_job
 from engine.lapses import lapse_job
-from engine.nodes import BY_NAME
 from engine.timers import fire
 from tests.engine.drawing import EXECUTION_ID, Play
 
@@ -145,7 +144,7 @@ class Workplace(Play):
 def check_work(play: Play) -> None:
     """Jobs and timers are exactly those that something waits for, whatever happened."""
     state = play.view.read(EXECUTION, EXECUTION_ID)
-    working = {each.id for each in state.activations.values() if BY_NAME[each.node_type].works}
+    working = {id for each in state.activations.values() for id in each.waits_for("job")}
     continuing = set() if state.continuation is None else {state.continuation}
     assert play.story.jobs.keys() == working | continuing
     assert bool(continuing) == bool(state.held and state.status == "running")

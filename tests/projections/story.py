@@ -222,7 +222,10 @@ def asked(execution: str, node: str = "review", outcomes: Sequence[Outcome] = OU
         due=Due(at=START + timedelta(days=1)),
     )
     return (
-        (an_id(execution), ActivationStarted(activation, node, "approval", 1, (1,))),
+        (
+            an_id(execution),
+            ActivationStarted(activation, node, "approval", 1, (1,), waits=(Wait("approval", an_id(f"{execution} request")),)),
+        ),
         (an_id(f"{execution} request"), request),
     )
 

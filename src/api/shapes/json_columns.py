@@ -29,7 +29,7 @@ FAILURE = Shape(
 )
 METRICS = Shape(
     "ExecutionMetrics",
-    "How many nodes were visited, with which end, and milliseconds: `waiting_ms` of approvals, summed, `running_ms` in all.",
+    "How many nodes were visited, with which end, and milliseconds: `waiting_ms` of visits without work, `running_ms` in all.",
     {
         **dict.fromkeys(("total", "completed", "failed", "skipped"), INTEGER),
         "waiting_ms": BIG,

@@ -5,6 +5,7 @@ Lists leave out what is long, and what is looked up for each row: an item of a l
 
 from api.shapes.columns import fields, row, summary
 from api.shapes.shape import TEXT, TEXTS, UUID, UUIDS, Shape, many, one_of, said
+from engine.executions import OPEN_KINDS
 
 TENANT = Shape("Tenant", "An organisation that shares this installation.", row("tenants", without=()))
 TENANT_SUMMARY = Shape("TenantSummary", "An organisation, without its settings.", summary("tenants"))
@@ -36,8 +37,8 @@ WORKFLOW_VERSION_SUMMARY = Shape(
 
 OPEN_ITEM = Shape(
     "OpenItem",
-    "What an execution waits for. `id`: of the approval request, of the AI task, or of the task's job.",
-    {"kind": one_of("approval", "task", "ai_task"), "id": UUID, "node_id": TEXT, "activation_id": UUID},
+    "What an execution waits for. `id`: of the approval request, of the AI task, of the task's job, of what else it is.",
+    {"kind": one_of(*OPEN_KINDS), "id": UUID, "node_id": TEXT, "activation_id": UUID},
 )
 OPEN = said(many(OPEN_ITEM), "What it waits for now.")
 EXECUTION_SUMMARY = Shape(

@@ -1,6 +1,6 @@
 """Each node by itself: its id, its type, its configuration."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.definition import Definition, Finding, Node
@@ -26,7 +26,7 @@ class Sound:
     type: NodeType
 
 
-def nodes(definition: Definition) -> tuple[list[Finding], list[Sound]]:
+def nodes(definition: Definition, node_types: Mapping[str, NodeType] = BY_NAME) -> tuple[list[Finding], list[Sound]]:
     findings: list[Finding] = []
     sound: list[Sound] = []
     seen: set[str] = set()
@@ -39,7 +39,7 @@ def nodes(definition: Definition) -> tuple[list[Finding], list[Sound]]:
                 Finding("error", node.id, f"{path}/id", "reserved", f"{node.id} is a word of the expression language.")
             )
         seen.add(node.id)
-        node_type = BY_NAME.get(node.type)
+        node_type = node_types.get(node.type)
         if node_type is None:
             findings.append(_unknown_type(node, path))
             continue

@@ -32,6 +32,27 @@ class Visit:
     output_bytes: int = 1 << 20
     """The most that a worker may give as output, as JSON."""
 
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        """What it waits for when something comes to it, that very thing included; its timeout is not its own business."""
+        activation = self.execution.activations.get(self.activation_id)
+        waits = () if activation is None else activation.waits
+        return tuple(wait for wait in waits if (wait.kind, wait.about) != ("timer", TIMEOUT))
+
+    def job(self, type: str, input: Json = None, max_attempts: int = 1) -> Job:
+        """A job of the visit; what a worker reports of it is told to `on_job`."""
+        started = self.execution.started
+        assert started is not None
+        return Job(
+            self.view.new_id(),
+            type,
+            input,
+            self.execution_id,
+            self.activation_id,
+            max_attempts=max_attempts,
+            priority=started.priority,
+        )
+
     def timer(self, purpose: str, due: Due) -> Timer:
         """A timer of the visit; when it fires, `on_timer` is told what for. One visit may have many, each for a purpose."""
         if purpose == TIMEOUT:
