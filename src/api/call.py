@@ -107,7 +107,7 @@ class Call:
 
     async def each(
         self, items: Sequence[T], about: str, command: Callable[[T, str], Awaitable[Done]], told: Callable[[Done], Json]
-    ) -> Response:
+    ) -> list[Json]:
         """Many commands in one request: one result per item, in their order. What refuses one does not stop the others.
 
         `command` is given an item and its key suffix; `told`: what is said of one that was done.
@@ -131,7 +131,7 @@ class Call:
         results = await asyncio.gather(*(one(number, item) for number, item in enumerate(items)))
         if len(denied) == len(items):
             raise denied[0]  # whoever may not do this at all is told so as everywhere
-        return answers.answer({"items": results})
+        return results
 
     async def platform_command(
         self,

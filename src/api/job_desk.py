@@ -3,6 +3,9 @@
 Whoever waits holds no connection. A hint wakes one of those whom it concerns; one who leaves while there may be more wakes the
 next. So a burst of jobs is taken by as many look-ups as it needs, and a single job does not wake a hundred workers. Who asks
 a moment after a look that took all there was need not look again before there is a hint.
+
+A worker that reports may be given its next jobs with the answer. It has its place before the report is recorded, so that what the
+report makes ready goes to it, and nobody else is woken for that.
 """
 
 import asyncio
@@ -10,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import TypeAlias
 from uuid import UUID
 
 from runtime.pools import Connection, Pool
@@ -40,14 +44,30 @@ class Wish:
 
 @dataclass(eq=False)
 class _Place:
-    """One who waits. `woken`: there may be something. `due`: it was told of a moment that others do not know of."""
+    """One who waits. `woken`: there may be something. `due`: it was told of a moment that others do not know of.
+
+    `room`: how many hints are for it before the next ones are for others. `waits`: it has looked, and found nothing.
+    """
 
     wish: Wish
+    room: int = 1
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    hints: int = 0
     due: bool = False
+    waits: bool = False
 
     def wake(self, _why: object = None) -> None:
+        self.hints += 1
         self.woken.set()
+
+    def look(self) -> None:
+        """What it was woken for is looked for now; what wakes it from here on is something else."""
+        self.hints = 0
+        self.woken.clear()
+
+    def takes(self, type: str) -> bool:
+        """Whether it is to be woken for this type, and not awake already."""
+        return type in self.wish.types and self.hints < self.room
 
 
 @dataclass(eq=False)
@@ -55,6 +75,10 @@ class _Nothing:
     """What is known of a tenant's jobs of some types: there are none until a moment of the loop's clock, unless a hint comes."""
 
     until: float = -inf
+
+
+Next: TypeAlias = Callable[[Callable[[], Awaitable[None]]], Awaitable[list[LeasedJob]]]
+"""The next jobs of a worker. Given what is asked before a look, and raises what speaks against it."""
 
 
 class JobDesk:
@@ -89,25 +113,55 @@ class JobDesk:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_seconds
-        with self._place(wish) as place:
+        with self._place(_Place(wish)) as place:
             gone.add_done_callback(place.wake)
             while not gone.done():
                 await check()
-                place.woken.clear()
+                place.look()
+                found: list[LeasedJob] = []
                 due = self._quiet(wish) if loop.time() < until else None
                 if due is None:
-                    found, due = await self._take(wish, look_ahead=loop.time() < until)
-                else:
-                    found = []
+                    found, due = await self._look_for(place, gone, look_ahead=loop.time() < until)
                 if gone.done():
-                    await self._give_back(found)
                     break
-                if len(found) == wish.most:
-                    place.wake()  # for the next one: there may be more
-                self._remember(found)
                 if found or not await self._wait(place, until - loop.time(), due):
                     return found
         return []
+
+    @contextmanager
+    def next_jobs(self, wish: Wish, gone: asyncio.Future[None]) -> Iterator[Next]:
+        """For a worker that does something which may make jobs ready, and takes its next jobs when that is done."""
+        with self._place(_Place(wish, room=wish.most), first=True) as place:
+            yield lambda check: self._next(place, gone, check)
+
+    async def _next(self, place: _Place, gone: asyncio.Future[None], check: Callable[[], Awaitable[None]]) -> list[LeasedJob]:
+        """What there is now. Where nothing is known to be there, nothing is looked for."""
+        if gone.done() or (not place.woken.is_set() and self._nothing_for(place)):
+            return []
+        await check()
+        place.look()
+        found, _ = await self._look_for(place, gone, look_ahead=False)
+        return found
+
+    def _nothing_for(self, place: _Place) -> bool:
+        """It is known from a look a moment ago, or from those who wait: they have looked, and are told of what comes."""
+        if self._quiet(place.wish) is not None:
+            return True
+        others = [other for other in self._places[place.wish.tenant_id] if other.waits]
+        return all(any(other.takes(type) for other in others) for type in place.wish.types)
+
+    async def _look_for(
+        self, place: _Place, gone: asyncio.Future[None], *, look_ahead: bool
+    ) -> tuple[list[LeasedJob], float | None]:
+        """As `_take`, for somebody who may have gone meanwhile."""
+        found, due = await self._take(place.wish, look_ahead=look_ahead)
+        if gone.done():
+            await self._give_back(found)
+            return [], None
+        if len(found) == place.wish.most:
+            place.wake()  # for the next one: there may be more
+        self._remember(found)
+        return found, due
 
     def _remember(self, found: Sequence[LeasedJob]) -> None:
         self._handed_out.update((job.lease, replace(job, input=None)) for job in found)
@@ -118,10 +172,13 @@ class JobDesk:
         """Until there may be something: True. False when the time is over, or the process stops."""
         place.due = due is not None
         is_soon = due is not None and due < seconds
+        place.waits = True
         try:
             await asyncio.wait_for(place.woken.wait(), max(due or 0.0, LEAST_PAUSE) if is_soon else max(seconds, 0.0))
         except TimeoutError:
             return is_soon
+        finally:
+            place.waits = False
         return not self._closing
 
     def hear(self, ready: JobsReady) -> None:
@@ -160,8 +217,8 @@ class JobDesk:
             )
             if found:
                 await self._lease_notices.leased(connection, wish.seconds)
-                if len(found) < wish.most:
-                    nothing.until = now() + TAKEN_SECONDS
+            if len(found) < wish.most:
+                nothing.until = now() + TAKEN_SECONDS
             if found or not look_ahead:
                 return found, None
             due = await jobs.seconds_to_job(connection, wish.types, wish.tenant_id)
@@ -198,9 +255,11 @@ class JobDesk:
             await self._pool.read(lambda connection: jobs.give_back(connection, [job.lease for job in found]))
 
     @contextmanager
-    def _place(self, wish: Wish) -> Iterator[_Place]:
-        place = _Place(wish)
-        self._places.setdefault(wish.tenant_id, []).append(place)
+    def _place(self, place: _Place, *, first: bool = False) -> Iterator[_Place]:
+        """`first`: before those who wait."""
+        wish = place.wish
+        places = self._places.setdefault(wish.tenant_id, [])
+        places.insert(0 if first else len(places), place)
         try:
             yield place
         finally:
@@ -216,7 +275,7 @@ class JobDesk:
 def _wake_one(places: Sequence[_Place], type: str) -> None:
     """The one who has waited longest for this type, of those who are not awake already."""
     for place in places:
-        if type in place.wish.types and not place.woken.is_set():
+        if place.takes(type):
             place.wake()
             return
 

@@ -26,7 +26,21 @@ from client.errors import (
     Unavailable,
     VersionMismatch,
 )
-from client.models import Approval, Decided, Execution, Failure, Fault, Job, OpenItem, Page, Report, Stands, Workflow
+from client.models import (
+    Approval,
+    Decided,
+    Exchange,
+    Execution,
+    Failure,
+    Fault,
+    Job,
+    NextJobs,
+    OpenItem,
+    Page,
+    Report,
+    Stands,
+    Workflow,
+)
 from client.worker import NonRetryable, Worker
 
 __all__ = [
@@ -37,6 +51,7 @@ __all__ = [
     "Client",
     "Conflict",
     "Decided",
+    "Exchange",
     "Execution",
     "Failure",
     "Fault",
@@ -44,6 +59,7 @@ __all__ = [
     "Invalid",
     "Job",
     "LeaseLost",
+    "NextJobs",
     "NonRetryable",
     "NotFound",
     "OpenItem",

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from client.errors import ApiError, StillRunning, from_problem
-from client.models import Approval, Decided, Execution, Job, Json, Page, Report, Stands, Workflow
+from client.errors import ApiError, Invalid, StillRunning, from_problem
+from client.models import Approval, Decided, Exchange, Execution, Job, Json, NextJobs, Page, Report, Stands, Workflow
 from client.protocol import IN_FLIGHT, PATIENCE_SECONDS, REPEATED, Flow, Pause, command, get, order, usual_pause
 
 LONGEST_WAIT = 30
@@ -166,6 +166,10 @@ def publish(workflow_id: str, note: str | None = None, *, idempotency_key: str |
 # Jobs
 
 
+LEASE = "lease"
+"""What is asked for beside reports. A server that does not know this field finds fault with it."""
+
+
 def lease(
     types: Sequence[str], *, worker_id: str, most: int = 1, wait_seconds: float = 0.0, lease_seconds: float = 60.0
 ) -> Flow[tuple[Job, ...]]:
@@ -173,13 +177,8 @@ def lease(
 
     Where the answer is lost, the jobs come back when the lease runs out.
     """
-    body = {
-        "types": list(types),
-        "worker_id": worker_id,
-        "max": most,
-        "wait_seconds": wait_seconds,
-        "lease_seconds": lease_seconds,
-    }
+    wanted = NextJobs(tuple(types), worker_id, most, lease_seconds)
+    body = {**_wanted(wanted), "wait_seconds": wait_seconds}
     answer = yield from order("/jobs/lease", body, wait=wait_seconds, patience=0.0)
     return tuple(Job.of(one) for one in answer["items"])
 
@@ -206,20 +205,52 @@ def report(reports: Sequence[Report], *, patience: float = PATIENCE_SECONDS) -> 
     A refused report does not stop the others. Those that could not be taken just then are repeated, by sending all of them
     again: under their key, what was done is known.
     """
-    body, key = {"reports": [_report(one) for one in reports]}, uuid4().hex
-    until, attempt = time.monotonic() + patience, 0
+    return (yield from exchange(reports, patience=patience)).refused
+
+
+def exchange(reports: Sequence[Report], next: NextJobs | None = None, *, patience: float = PATIENCE_SECONDS) -> Flow[Exchange]:
+    """The same; and the answer brings the next jobs, so that there is one exchange for each job instead of two.
+
+    Where the answer is lost, the jobs come back when the lease runs out. A server that hands out none with its answers is told
+    of the reports alone.
+    """
+    told: dict[str, Json] = {"reports": [_report(one) for one in reports]}
+    if next is None:
+        return (yield from _exchange(told, patience))
+    try:
+        return (yield from _exchange({**told, LEASE: _wanted(next)}, patience))
+    except Invalid as error:
+        if not any(fault.path == f"/{LEASE}" for fault in error.errors):
+            raise
+    return (yield from _exchange(told, patience))
+
+
+def _exchange(body: Json, patience: float) -> Flow[Exchange]:
+    key, until, attempt = uuid4().hex, time.monotonic() + patience, 0
     while True:
-        items = (yield from command("/jobs/report", body, idempotency_key=key, patience=patience))["items"]
-        refused = tuple(None if item["status"] < 400 else from_problem(item["status"], item["problem"]) for item in items)
+        answer = yield from command("/jobs/report", body, idempotency_key=key, patience=patience)
+        refused = tuple(
+            None if item["status"] < 400 else from_problem(item["status"], item["problem"]) for item in answer["items"]
+        )
         pause = usual_pause(attempt)
-        if not any(map(_will_pass, refused)) or time.monotonic() + pause > until:
-            return refused
+        # A server gives no jobs to somebody who will ask again; one that does would not be heard if they were dropped here.
+        if answer.get("jobs") or not any(map(_will_pass, refused)) or time.monotonic() + pause > until:
+            return Exchange(refused, tuple(map(Job.of, answer["jobs"])) if "jobs" in answer else None)
         yield Pause(pause)
         attempt += 1
 
 
 def _will_pass(error: ApiError | None) -> bool:
     return error is not None and (error.status in REPEATED or error.code == IN_FLIGHT)
+
+
+def _wanted(next: NextJobs) -> dict[str, Json]:
+    return {
+        "types": list(next.types),
+        "worker_id": next.worker_id,
+        "max": next.most,
+        "lease_seconds": next.lease_seconds,
+    }
 
 
 def _report(one: Report) -> Json:

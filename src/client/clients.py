@@ -106,6 +106,7 @@ class Client:
     fail = _blocking(calls.fail)
     release = _blocking(calls.release)
     report = _blocking(calls.report)
+    exchange = _blocking(calls.exchange)
 
 
 class AsyncClient:
@@ -161,6 +162,7 @@ class AsyncClient:
     fail = _awaited(calls.fail)
     release = _awaited(calls.release)
     report = _awaited(calls.report)
+    exchange = _awaited(calls.exchange)
 
 
 def _arguments(request: Request) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from client.errors import ApiError
 
 Json: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, list or dict of them."""
@@ -180,6 +183,27 @@ class Report:
     job: Job
     output: Json = None
     failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class NextJobs:
+    """Which jobs a worker wants with the answer to its reports: `most` of these types, if there are any by then."""
+
+    types: tuple[str, ...]
+    worker_id: str
+    most: int = 1
+    lease_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What reports were answered. `refused`: for each, in their order, None or why. `jobs`: what there is to do next.
+
+    `jobs` is None where the server is of a release that hands out none with its answers.
+    """
+
+    refused: "tuple[ApiError | None, ...]"
+    jobs: tuple[Job, ...] | None = None
 
 
 @dataclass(frozen=True)

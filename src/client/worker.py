@@ -16,25 +16,28 @@ import contextlib
 import functools
 import inspect
 import logging
+import math
 import os
 import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from client.clients import AsyncClient, Client
-from client.errors import GestaError, Invalid, LeaseLost, PermissionDenied, Unauthorized
-from client.models import Failure, Job, Json, Report
+from client.errors import ApiError, GestaError, Invalid, LeaseLost, PermissionDenied, Unauthorized
+from client.models import Failure, Job, Json, NextJobs, Report
 from client.protocol import encode, usual_pause
 from client.reporting import Reporting
 
 WAIT_SECONDS = 30.0
 """How long one request waits for jobs."""
 BEATS_PER_LEASE = 3
+ALONE_SECONDS = 60.0
+"""How long a server that hands out no jobs with its answers is not asked for them again: it may be upgraded meanwhile."""
 MOST_TOLD = 10_000
 """Characters of an exception's message that are reported."""
 STOPPED = "worker_stopped"
@@ -137,7 +140,7 @@ class _Shift:
 
     def __init__(self, worker: Worker, client: AsyncClient, threads: ThreadPoolExecutor) -> None:
         self._client = client
-        self._reporting = Reporting(functools.partial(client.report, patience=worker._lease_seconds))
+        self._reporting = Reporting(self._exchange)
         self._threads = threads
         self._handlers = dict(worker._handlers)
         self._concurrency = worker._concurrency
@@ -146,6 +149,11 @@ class _Shift:
         self._worker_id = worker.worker_id
         self._stopping = worker._stopping
         self._running: dict[asyncio.Task[None], _Held] = {}
+        self._ended = asyncio.Event()
+        """Set whenever a job of those running has ended."""
+        self._takes_more = True
+        self._alone_until = -math.inf
+        """By the local clock: until then the server is not asked for jobs with its answers, because it knows no such thing."""
 
     async def work(self) -> None:
         leasing = asyncio.create_task(self._lease_on())
@@ -153,6 +161,7 @@ class _Shift:
         try:
             await asyncio.wait([leasing, stopping], return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._takes_more = False
             stopping.cancel()
             leasing.cancel()  # the server gives back what it leases to somebody who has hung up
             await asyncio.gather(leasing, stopping, return_exceptions=True)
@@ -165,7 +174,8 @@ class _Shift:
         failures = 0
         while True:
             while len(self._running) >= self._concurrency:
-                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+                self._ended.clear()
+                await self._ended.wait()
             asked = time.monotonic()
             try:
                 jobs = await self._client.lease(
@@ -183,21 +193,44 @@ class _Shift:
                 failures += 1
                 continue
             failures = 0
-            now = time.monotonic()
-            for job in jobs:
-                # The lease began before the answer came: a second ago at most, or since the question was asked.
-                self._begin(_Held(job, now - min(now - asked, 1.0) + self._lease_seconds))
+            self._begin(jobs, asked)
 
-    def _begin(self, held: _Held) -> None:
-        task = asyncio.create_task(self._do(held))
-        self._running[task] = held
-        task.add_done_callback(lambda done: self._running.pop(done, None))
+    async def _exchange(self, reports: Sequence[Report]) -> Sequence[ApiError | None]:
+        """Report, and begin the next jobs: as many at the most as have ended, so that there are never more than may be."""
+        wanted = None
+        asked = time.monotonic()
+        if self._takes_more and asked >= self._alone_until:
+            wanted = NextJobs(tuple(self._handlers), self._worker_id, len(reports), self._lease_seconds)
+        answer = await self._client.exchange(reports, wanted, patience=self._lease_seconds)
+        if wanted is not None and answer.jobs is None:
+            self._alone_until = time.monotonic() + ALONE_SECONDS
+        self._begin(answer.jobs or (), asked)
+        return answer.refused
+
+    def _begin(self, jobs: Sequence[Job], asked: float) -> None:
+        """Jobs that were leased just now, in answer to a question of `asked`."""
+        now = time.monotonic()
+        # The lease began before the answer came: a second ago at most, or since the question was asked.
+        until = now - min(now - asked, 1.0) + self._lease_seconds
+        for job in jobs:
+            held = _Held(job, until)
+            task = asyncio.create_task(self._do(held) if self._takes_more else self._stopped(held))
+            self._running[task] = held
+            task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        self._ended.set()
 
     async def _drain(self) -> None:
-        """Let what is under way end; what does not in time is reported as failed, so that others may try again."""
-        if not self._running:
-            return
-        _, late = await asyncio.wait(set(self._running), timeout=self._grace_seconds)
+        """Let what is under way end; what does not in time is reported as failed, so that others may try again.
+
+        With the last answers more jobs may come, which are handed back.
+        """
+        until = time.monotonic() + self._grace_seconds
+        while self._running and (seconds := until - time.monotonic()) > 0:
+            await asyncio.wait(set(self._running), timeout=seconds)
+        late = set(self._running)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)

@@ -8,7 +8,7 @@ import httpx2
 import psycopg
 import pytest
 
-from api.job_desk import JobDesk, Wish
+from api.job_desk import JobDesk, Wish, _Place
 from runtime.pools import Pool, open_pool
 from store.jobs import LeasedJob
 from store.notifications.channels import JobsReady
@@ -186,6 +186,7 @@ class Counting(JobDesk):
     def __init__(self, pool: Pool) -> None:
         super().__init__(pool)
         self.looks = 0
+        self.in_wait = asyncio.Event()
         self._look = asyncio.Condition()
 
     async def _take(self, wish: Wish, *, look_ahead: bool) -> tuple[list[LeasedJob], float | None]:
@@ -195,15 +196,23 @@ class Counting(JobDesk):
             self._look.notify_all()
         return found
 
+    async def _wait(self, place: _Place, seconds: float, due: float | None) -> bool:
+        self.in_wait.set()
+        return await super()._wait(place, seconds, due)
+
     async def looked(self, times: int) -> None:
         async with self._look:
             await self._look.wait_for(lambda: self.looks >= times)
         assert self.looks == times
+
+    async def waited(self) -> None:
+        """Until somebody who has found nothing waits."""
+        await asyncio.wait_for(self.in_wait.wait(), 30)
 
 
 async def unasked() -> None:
     """Nothing speaks against it."""
 
 
-def wish(tenant_id: UUID) -> Wish:
-    return Wish(tenant_id, ("resize-image",), 1, 60.0, "w")
+def wish(tenant_id: UUID, most: int = 1) -> Wish:
+    return Wish(tenant_id, ("resize-image",), most, 60.0, "w")

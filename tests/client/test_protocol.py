@@ -21,7 +21,7 @@ from client.errors import (
     VersionMismatch,
     from_answer,
 )
-from client.models import Failure, Job, Report
+from client.models import Failure, Job, NextJobs, Report
 from client.protocol import Flow, Lost, Pause, Reply, Request
 
 STANDS = Reply(201, b'{"id": "e", "status": "running", "version": 1, "open": []}')
@@ -192,3 +192,36 @@ def test_reports_that_could_not_be_taken_just_then_are_sent_again_under_one_key(
 def test_a_report_that_cannot_be_taken_for_long_is_refused_in_its_place() -> None:
     (refused,), _, _ = play(calls.report([Report(JOB)], patience=0.0), [results(item(503, "unavailable"))])
     assert isinstance(refused, Unavailable)
+
+
+NEXT = NextJobs(("resize",), "w", 2, 30.0)
+LEASED = {"id": "j2", "fence": 1, "type": "resize", "input": {}, "attempt": 1, "lease_until": "2026-01-01T00:00:00Z"}
+
+
+def exchanged(*items: Any, jobs: Any) -> Reply:
+    return Reply(200, json.dumps({"items": items, "jobs": jobs}).encode())
+
+
+def test_the_answer_to_reports_brings_the_next_jobs() -> None:
+    answers: list[Reply | Lost] = [LOST, exchanged(item(503, "unavailable"), jobs=[]), exchanged(ITEM_DONE, jobs=[LEASED])]
+    came, requests, _ = play(calls.exchange([Report(JOB)], NEXT), answers)
+    assert (came.refused, [job.id for job in came.jobs]) == ((None,), ["j2"])
+    assert len({(request.headers["Idempotency-Key"], request.body) for request in requests}) == 1
+    wanted = {"types": ["resize"], "worker_id": "w", "max": 2, "lease_seconds": 30.0}
+    assert json.loads(requests[0].body or b"")["lease"] == wanted
+
+
+def test_a_server_that_hands_out_none_with_its_answers_is_told_of_the_reports_alone() -> None:
+    unknown = {"code": "invalid", "detail": "No.", "errors": [{"path": "/lease", "code": "unknown_field", "message": "No."}]}
+    came, (first, second), _ = play(
+        calls.exchange([Report(JOB)], NEXT), [Reply(422, json.dumps(unknown).encode()), results(ITEM_DONE)]
+    )
+    assert (came.refused, came.jobs) == ((None,), None)
+    assert json.loads(second.body or b"") == {"reports": json.loads(first.body or b"")["reports"]}
+    assert first.headers["Idempotency-Key"] != second.headers["Idempotency-Key"]
+
+
+def test_another_fault_of_a_report_is_nobody_elses() -> None:
+    wrong = {"code": "invalid", "detail": "No.", "errors": [{"path": "/lease/max", "code": "range", "message": "No."}]}
+    with pytest.raises(Invalid):
+        play(calls.exchange([Report(JOB)], NEXT), [Reply(422, json.dumps(wrong).encode())])

@@ -1,20 +1,25 @@
 """The worker of the SDK: what becomes of its functions' results, errors, leases, and of the worker itself."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client import AsyncClient, Client, Execution, Job, NonRetryable, Unauthorized, Worker
+from client import AsyncClient, Client, Execution, Job, NonRetryable, Unauthorized, Worker, calls
+from client.protocol import Lost, Reply, Request
 from tests.api.conftest import Client as Raw
 from tests.api.conftest import Gesta, Tenant
+from tests.api.definitions import TASK
 from tests.api.working import LAPSE, leased, run_sql, start, take_lapsed
 from tests.client.conftest import url_of
 
@@ -61,6 +66,110 @@ async def test_functions_async_and_plain_do_the_work_of_tasks(gesta: Gesta, acme
         later = await boss.start("resize", {"url": "b.png"})
         assert (await boss.wait(later.id)).output == {"resized": {"from": "b.png"}}
     assert threads != [threading.get_ident()]
+
+
+def three_steps() -> dict[str, Any]:
+    """A workflow of three tasks, one after another."""
+    start, node, end = TASK["nodes"]
+    ids = ["start", "one", "two", "resize", "end"]
+    edges = [{"source": source, "target": target} for source, target in pairwise(ids)]
+    return {**TASK, "key": "steps", "nodes": [start, *({**node, "id": id} for id in ids[1:-1]), end], "edges": edges}
+
+
+@dataclass
+class Requests:
+    """How many of them there were, of each kind, and how many jobs came with the answers to reports."""
+
+    leases: int = 0
+    reports: int = 0
+    brought: int = 0
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> Requests:
+    made, send = Requests(), AsyncClient._send
+
+    async def counted(self: AsyncClient, request: Request) -> Reply | Lost:
+        answer = await send(self, request)
+        if isinstance(answer, Reply) and request.path == "/jobs/lease":
+            made.leases += 1
+        if isinstance(answer, Reply) and request.path == "/jobs/report":
+            made.reports += 1
+            made.brought += len(json.loads(answer.content).get("jobs", ()))
+        return answer
+
+    monkeypatch.setattr(AsyncClient, "_send", counted)
+    return made
+
+
+async def test_the_next_step_comes_with_the_answer_to_the_report(
+    gesta: Gesta, acme: Tenant, hand: Raw, boss: AsyncClient, requests: Requests
+) -> None:
+    await acme.publish(three_steps())
+    worker = worker_of(gesta, hand)
+    worker.task("resize-image")(lambda input: input)
+    async with at_work(worker):
+        started = await boss.start("steps", {"url": "a.png"})
+        assert (await boss.wait(started.id)).output == {"resized": {"url": "a.png"}}
+        assert (requests.leases, requests.reports, requests.brought) == (1, 3, 2)
+
+
+async def test_a_worker_with_its_hands_full_goes_on_with_what_comes_with_the_answers(
+    gesta: Gesta, acme: Tenant, hand: Raw, boss: AsyncClient, requests: Requests
+) -> None:
+    executions = [await start(acme) for _ in range(12)]
+    worker, at_once, most = worker_of(gesta, hand, concurrency=2), 0, 0
+
+    @worker.task("resize-image")
+    async def resize(_input: Any) -> None:
+        nonlocal at_once, most
+        at_once, most = at_once + 1, max(most, at_once + 1)
+        await asyncio.sleep(0)
+        at_once -= 1
+
+    async with at_work(worker):
+        for each in executions:
+            assert (await boss.wait(each)).status == "completed"
+    assert most <= 2
+    assert requests.brought == 10
+    assert await run_sql(gesta.database, COMPLETED) == 12
+
+
+async def test_a_server_that_hands_out_no_jobs_with_its_answers_is_worked_for_all_the_same(
+    gesta: Gesta, acme: Tenant, hand: Raw, boss: AsyncClient, requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds fault with a field that it does not know; for a while it is not asked again."""
+    monkeypatch.setattr(calls, "LEASE", "what_comes_later")
+    await acme.publish(three_steps())
+    worker = worker_of(gesta, hand)
+    worker.task("resize-image")(lambda input: input)
+    async with at_work(worker):
+        started = await boss.start("steps", {"url": "a.png"})
+        assert (await boss.wait(started.id)).output == {"resized": {"url": "a.png"}}
+    assert (requests.reports, requests.brought) == (1 + 3, 0)
+
+
+async def test_jobs_that_come_with_the_last_answer_are_handed_back(
+    gesta: Gesta, acme: Tenant, hand: Raw, boss: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker is asked to stop while an answer is on its way to it."""
+    first, second = await start(acme), await start(acme)
+    worker, send = worker_of(gesta, hand, concurrency=1), AsyncClient._send
+
+    async def stopping(self: AsyncClient, request: Request) -> Reply | Lost:
+        answer = await send(self, request)
+        if request.path == "/jobs/report":
+            worker.stop()
+            for _ in range(10):  # the worker's loop has its turns before the answer is seen
+                await asyncio.sleep(0)
+        return answer
+
+    monkeypatch.setattr(AsyncClient, "_send", stopping)
+    worker.task("resize-image")(lambda input: input)
+    await asyncio.wait_for(worker.serve(), 30)
+    assert (await boss.execution(first)).status == "completed"
+    job = await leased(hand)
+    assert (job["execution_id"], job["attempt"], job["fence"]) == (second, 1, 2)
 
 
 async def fails_with(gesta: Gesta, acme: Tenant, hand: Raw, boss: AsyncClient, function: Any) -> tuple[Execution, int]:

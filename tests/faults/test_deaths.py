@@ -4,12 +4,13 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.faults.platform import PATIENCE, Platform, platform
+from tests.faults.platform import DEFINITION, PATIENCE, Platform, platform
 from tests.worker.ai.wire import Wire, answer, completion, serve
 
 WORKERS = ("worker.job_leased", "worker.attempt_started", "worker.attempt_called", "worker.attempt_ended")
@@ -71,6 +72,27 @@ async def test_the_api_dies_at_each_boundary_of_a_job(gesta: Platform, wire: Wir
     started = await gesta.client.start("both", {"n": 1})
     await assert_ended_once(gesta, wire, started.id)
     assert (gesta.armed, gesta.api.deaths) == ([], len(APIS))
+
+
+def steps() -> dict[str, Any]:
+    """Three tasks, one after another."""
+    start, work, _, end = DEFINITION["nodes"]
+    ids = ["start", "one", "two", "three", "end"]
+    nodes = [start, *({**work, "id": id} for id in ids[1:-1]), {**end, "config": {}}]
+    return {**DEFINITION, "key": "steps", "nodes": nodes, "edges": [{"source": a, "target": b} for a, b in pairwise(ids)]}
+
+
+async def test_the_api_dies_with_the_next_job_in_its_answer(gesta: Platform) -> None:
+    """What was reported stays so, and the job that the worker has never heard of is done when its lease has run out."""
+    await gesta.client.apply(steps(), publish=True)
+    gesta.arm("api.next_jobs_leased")
+    started = await gesta.client.start("steps", {"n": 1})
+    assert (await gesta.until_ended(started.id)).status == "completed"
+    assert (gesta.armed, gesta.api.deaths) == ([], 1)
+    topics = await gesta.topics(started.id)
+    assert topics.count("activation.completed.v1") == 5
+    assert gesta.sql(OPEN_WORK).split() == ["0"]
+    gesta.gesta("verify")
 
 
 async def test_postgresql_dies_at_each_boundary_of_both(gesta: Platform, wire: Wire) -> None:

@@ -8,6 +8,7 @@ from fastapi import Body as Default
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
+from api import answers
 from api.call import About
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
@@ -103,7 +104,8 @@ async def bulk(call: Calling, body: Bulk) -> Response:
         decide = _start(call.services.engine, wanted, correlation_id)
         return await call.decide("execution.start", "executions:start", decide, About("execution"), key_suffix)
 
-    return await call.each(body.items, "execution", one, lambda done: {"status": 201, "execution": done.result})
+    results = await call.each(body.items, "execution", one, lambda done: {"status": 201, "execution": done.result})
+    return answers.answer({"items": results})
 
 
 @routes.get("/executions", **paged("List executions", queries.EXECUTIONS, resources.EXECUTION_SUMMARY))

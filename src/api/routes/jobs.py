@@ -1,8 +1,9 @@
 """Jobs: external workers lease them, keep them alive, and report what became of them; operators look at those given up."""
 
 import asyncio
+import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers
-from api.call import About
+from api.call import About, Call
 from api.documented import Calling, documented, paged
 from api.job_desk import Wish
 from api.models import Body, Id, Name
-from api.problems import Problem
+from api.problems import Problem, from_exception
 from api.queries.jobs import DEAD_JOBS
 from api.routing import router
 from api.shapes import work as shapes
@@ -29,24 +30,40 @@ from engine.nodes.task import OWN
 from runtime.failpoints import failpoint
 from store import jobs
 from store.command import Done
-from store.errors import LeaseLost
+from store.errors import CommandInFlight, LeaseLost
 from store.jobs import Lease, LeasedJob
 
+log = logging.getLogger(__name__)
 routes = router("jobs")
 
 MAX_JOBS, MAX_TYPES, MAX_WAIT, MAX_LEASE = 100, 100, 60, 24 * 3600
 USUAL_LEASE = 60
+LATER = (429, 503)
+"""What a report may be answered with that could not be taken just now."""
 
 Fencing = Annotated[int, Field(ge=1, le=2**63 - 1, description="The fencing token of the lease.")]
 LeaseSeconds = Annotated[float, Field(ge=1, le=MAX_LEASE)]
 
 
-class Ask(Body):
+class NextJobs(Body):
+    """Which jobs a worker wants, if there are any now."""
+
     types: Annotated[list[Name], Field(min_length=1, max_length=MAX_TYPES)]
     worker_id: Name
     max: Annotated[int, Field(ge=1, le=MAX_JOBS)] = 1
-    wait_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT)] = 0
     lease_seconds: LeaseSeconds = USUAL_LEASE
+
+    def wish(self, call: Call, path: str = "") -> Wish:
+        """Raises Problem for types that are not for everybody. `path`: where this is in the body."""
+        for number, type in enumerate(self.types):
+            if type.startswith(OWN):
+                raise Problem.at(f"{path}/types/{number}", "reserved", f"Types of jobs that begin with {OWN} are Gesta's own.")
+        types = tuple(dict.fromkeys(self.types))
+        return Wish(call.tenant_id, types, self.max, self.lease_seconds, self.worker_id, call.session.key_id)
+
+
+class Ask(NextJobs):
+    wait_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT)] = 0
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"types": ["resize-image"], "worker_id": "worker-1", "max": 10, "wait_seconds": 30}]}
@@ -85,6 +102,7 @@ class Report(Held):
 
 class Reports(Body):
     reports: Annotated[list[Report], Field(min_length=1, max_length=MAX_JOBS)]
+    lease: NextJobs | None = None
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -105,17 +123,12 @@ class Reports(Body):
 )
 async def lease(call: Calling, body: Ask) -> Response:
     """Waits for the first job, up to `wait_seconds`. A job that nobody reports on comes back when its lease runs out."""
-    for number, type in enumerate(body.types):
-        if type.startswith(OWN):
-            raise Problem.at(f"/types/{number}", "reserved", f"Types of jobs that begin with {OWN} are Gesta's own.")
-    wish = Wish(
-        call.tenant_id, tuple(dict.fromkeys(body.types)), body.max, body.lease_seconds, body.worker_id, call.session.key_id
-    )
+    wish = body.wish(call)
     async with _leaving(call.request) as gone:
         found = await call.services.desk.lease(wish, body.wait_seconds, gone, lambda: _may_work(call))
     if found:
         failpoint("api.job_leased")
-    return answers.answer({"items": [_item(job) for job in found]})
+    return answers.answer({"items": _items(found)})
 
 
 @routes.post("/jobs/{id}/heartbeat", **documented("Keep a job", "Until when it is leased", shapes.HEARTBEAT, unrecorded=True))
@@ -168,15 +181,40 @@ async def fail(call: Calling, id: UUID, body: Fail) -> Response:
     **documented("Report on many jobs", "One result per report, in their order", shapes.REPORT_RESULTS, versioned=False),
 )
 async def report(call: Calling, body: Reports) -> Response:
-    """A refused report does not stop the others. A result has a `status`, and `job` and `execution`; if refused, a `problem`."""
+    """A refused report does not stop the others. A result has a `status`, and `job` and `execution`; if refused, a `problem`.
+
+    With `lease`, the answer also has `jobs`: what there is by then for the worker to do next, leased as by `/jobs/lease` without
+    waiting. It is empty where a report is to be sent again: the repetition brings them.
+    """
     for number, each in enumerate(body.reports):
         if each.error is not None and "output" in each.model_fields_set:
             raise Problem.at(f"/reports/{number}/output", "excluded", "A report has an output or an error, not both.")
 
-    async def one(each: Report, key_suffix: str) -> Done:
-        return await _report(call, each.id, each.fence, each.output, each.error, key_suffix)
+    may_work = False
 
-    return await call.each(body.reports, "job", one, lambda done: {"status": 200, **done.result})
+    async def one(each: Report, key_suffix: str) -> Done:
+        nonlocal may_work
+        done = await _report(call, each.id, each.fence, each.output, each.error, key_suffix)
+        may_work |= not done.replayed  # the ledger has just taken a worker's command
+        return done
+
+    async def reported() -> list[Json]:
+        return await call.each(body.reports, "job", one, lambda done: {"status": 200, **done.result})
+
+    async def check() -> None:
+        if not may_work:
+            await _may_work(call)
+
+    if body.lease is None:
+        return answers.answer({"items": await reported()})
+    wish = body.lease.wish(call, "/lease")
+    async with _leaving(call.request) as gone:
+        with call.services.desk.next_jobs(wish, gone) as next_jobs:
+            items = await reported()
+            found = [] if any(map(_is_sent_again, items)) else await _attempted(next_jobs(check))
+    if found:
+        failpoint("api.next_jobs_leased")
+    return answers.answer({"items": items, "jobs": _items(found)})
 
 
 @routes.get("/jobs", **paged("List the jobs that were given up", DEAD_JOBS, DEAD_JOB))
@@ -233,9 +271,28 @@ async def _held(call: Calling, id: UUID, fence: int) -> LeasedJob | None:
     return job
 
 
+def _is_sent_again(item: dict[str, Any]) -> bool:
+    """Whether the worker will send its reports once more, under the same key. Its next jobs come with the last answer."""
+    return item["status"] in LATER or item.get("problem", {}).get("code") == CommandInFlight.code
+
+
+async def _attempted(found: Awaitable[list[LeasedJob]]) -> list[LeasedJob]:
+    """What was reported is answered, whatever speaks against more jobs now: who asks for them alone is told."""
+    try:
+        return await found
+    except Exception as error:
+        if from_exception(error) is None:
+            log.exception("No next jobs could be leased", extra={"action": "lease"})
+        return []
+
+
 async def _may_work(call: Calling) -> None:
     """Asked again after each wait: a key may have been revoked meanwhile."""
     await call.authorize("job.lease", "jobs:work", About("job"))
+
+
+def _items(found: Sequence[LeasedJob]) -> list[Json]:
+    return [_item(job) for job in found]
 
 
 def _item(job: LeasedJob) -> Json:

@@ -39,14 +39,17 @@ REFUSED = Shape(
 )
 
 
-def _results(name: str, done: Shape) -> Shape:
-    """One result for each of many, in their order."""
+def _results(name: str, done: Shape, **also: Schema) -> Shape:
+    """One result for each of many, in their order; and what else there may be."""
     either = Choice(f"{name}Result", "What became of one of them.", (done, REFUSED))
-    return Shape(f"{name}Results", "One result for each, in their order.", {"items": many(either)})
+    fields = {"items": many(either), **also}
+    return Shape(f"{name}Results", "One result for each, in their order.", fields, optional=frozenset(also))
 
 
 STARTED = Shape("StartedItem", "One that was started.", {"status": {**INTEGER, "const": 201}, "execution": ref(EXECUTION_RESULT)})
 BULK_RESULTS = _results("BulkStart", STARTED)
 REPORT_RESULTS = _results(
-    "JobReport", Shape("ReportedItem", "One that was recorded.", {"status": {**INTEGER, "const": 200}, **REPORTED})
+    "JobReport",
+    Shape("ReportedItem", "One that was recorded.", {"status": {**INTEGER, "const": 200}, **REPORTED}),
+    jobs=said(many(LEASED_JOB), "What the worker has to do next, where it asked for that."),
 )
