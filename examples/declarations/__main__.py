@@ -1,7 +1,12 @@
-"""python -m examples.declarations PATH [--limit N] [--in-flight 32] [--payments-by-worker]
+"""python -m examples.declarations PATH [--limit N] [--in-flight 32] [--payments-by-worker] [--url URL …] [--processes N]
 
 Needs a running `gesta up` (GESTA_URL, default http://127.0.0.1:8080) and the database it serves. GESTA_API_KEY is a platform key;
-without one, `gesta key create --platform` is asked for it. Exits 0 if the tables say what the log says, 1 if they differ.
+without one, `gesta key create --platform` is asked for it. With several addresses, each call goes to the next of them.
+
+With --processes N it starts a platform of its own instead, of N APIs, N projectors and N workers; calls go to the APIs in turns,
+and in the end `gesta verify` and `gesta replay` must find everything in order as well.
+
+Exits 0 if the tables say what the log says, 1 if they differ.
 """
 
 import argparse
@@ -9,8 +14,9 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -25,6 +31,8 @@ from examples.declarations import by_worker as payments
 from examples.declarations.compare import QUESTIONS, VARIANTS, Figures, Question, differences, expected
 from examples.declarations.log import Case, read_cases
 from examples.declarations.player import Api, Script, Stage, play, set_up
+from examples.declarations.turns import InTurns
+from examples.processes import platform
 
 SHOWN = 12  # rows of a long comparison that are printed
 
@@ -35,37 +43,69 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="play only the first N cases")
     parser.add_argument("--in-flight", type=int, default=32, help="cases played at the same time")
     parser.add_argument("--payments-by-worker", action="store_true", help="payments are tasks, done by a worker in this process")
+    parser.add_argument("--url", action="append", help="where an API is; may be given several times")
+    parser.add_argument("--processes", type=int, help="start a platform of so many processes of each kind")
     arguments = parser.parse_args()
     cases = read_cases(arguments.path, arguments.limit)
+    if not arguments.processes:
+        urls = arguments.url or [os.environ.get("GESTA_URL", "http://127.0.0.1:8080")]
+        return 0 if _played(cases, urls, arguments) else 1
+    with tempfile.TemporaryDirectory(prefix="gesta-declarations-") as folder, platform(Path(folder), arguments.processes) as own:
+        for name in ("DATABASE_URL", *(name for name in os.environ if name.startswith("GESTA_"))):
+            os.environ.pop(name, None)
+        os.environ |= own.environment
+        codes = [0 if _played(cases, own.urls, arguments) else 1]
+        for words in (("verify",), ("replay",)):
+            ended = own.gesta(*words)
+            print(f"gesta {' '.join(words)}: exit {ended.returncode}\n{ended.stdout}{ended.stderr}", end="")
+            codes.append(ended.returncode)
+    return int(any(codes))
+
+
+def _played(cases: list[Case], urls: Sequence[str], arguments: argparse.Namespace) -> bool:
+    """Whether the tables say what the log says, when it is played."""
     console = Console()
     by_worker = arguments.payments_by_worker
-    stage = asyncio.run(_play(console, cases, arguments.in_flight, by_worker=by_worker))
+    stage = asyncio.run(_play(console, cases, urls, arguments.in_flight, by_worker=by_worker))
     questions = payments.questions(QUESTIONS) if by_worker else QUESTIONS
     log = payments.expected_by_worker(cases) if by_worker else expected(cases)
     same = _compare(console, log, asyncio.run(_ask(stage, questions)))
     console.print("the tables say what the log says" if same else "[bold red]the tables and the log differ")
-    return 0 if same else 1
+    return same
 
 
-async def _play(console: Console, cases: list[Case], in_flight: int, *, by_worker: bool) -> Stage:
+async def _play(console: Console, cases: list[Case], urls: Sequence[str], in_flight: int, *, by_worker: bool) -> Stage:
     script = payments.SCRIPT if by_worker else Script()
     steps = sum(len(script.decisions(case)) for case in cases)
-    console.print(f"{len(cases):,} cases, {steps:,} steps, {in_flight} cases in flight")
-    url = os.environ.get("GESTA_URL", "http://127.0.0.1:8080")
+    at = f", {len(urls)} APIs in turns" if len(urls) > 1 else ""
+    console.print(f"{len(cases):,} cases, {steps:,} steps, {in_flight} cases in flight{at}")
     limits = httpx2.Limits(max_connections=in_flight + 4, max_keepalive_connections=in_flight + 4)
     columns = (TextColumn("playing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=30) as http, AsyncExitStack() as stack:
+    async with (
+        httpx2.AsyncClient(base_url=urls[0], transport=InTurns(urls, limits), timeout=30) as http,
+        AsyncExitStack() as stack,
+    ):
         api = Api(http)
         stage = await set_up(api, os.environ.get("GESTA_API_KEY") or _platform_key(), script)
         if by_worker:
-            await stack.enter_async_context(_payment_system(AsyncClient(url, stage.keys["payments"]), api, stage, cases))
+            for url in urls:
+                client = AsyncClient(url, stage.keys["payments"])
+                await stack.enter_async_context(_payment_system(client, api, stage, cases))
         begun, before = time.monotonic(), api.commands
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task("steps", total=steps)
             await play(api, stage, cases, in_flight, lambda taken: progress.update(bar, advance=taken))
         seconds, commands = time.monotonic() - begun, api.commands - before
+        await _until_current(http, stage)
     console.print(f"{commands:,} commands in {seconds:.1f} s: {commands / seconds:,.0f} commands/s")
     return stage
+
+
+async def _until_current(http: httpx2.AsyncClient, stage: Stage) -> None:
+    """Until the tables show all that was played: a read waits for that, and says where it waited in vain."""
+    headers = {"Authorization": f"Bearer {stage.keys['employee']}"}
+    while "Gesta-Stale" in (await http.get("/v1/executions", params={"limit": 1}, headers=headers)).headers:
+        pass  # asking waits in itself
 
 
 @asynccontextmanager
@@ -87,7 +127,7 @@ def _platform_key() -> str:
 
 
 async def _ask(stage: Stage, questions: tuple[Question, ...]) -> Mapping[str, Figures]:
-    """The tables' answers, asked as `gesta_api` with the tenant set, when they have reached the ledger's position."""
+    """The tables' answers, asked as `gesta_api` with the tenant set."""
     from runtime.addresses import resolve
     from runtime.settings import Settings
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psycopg
 import pytest
 
@@ -17,6 +20,7 @@ from examples.declarations import by_worker
 from examples.declarations.compare import QUESTIONS, STATES, Figures, Question, differences, expected
 from examples.declarations.log import Case, Step, read_cases
 from examples.declarations.player import DEFINITION, Api, Refused, Script, Stage, play, play_case, set_up
+from examples.declarations.turns import InTurns
 from tests.api.conftest import Gesta
 
 SAMPLE = Path(__file__).parent / "sample.csv"
@@ -120,6 +124,32 @@ async def until_paid(api: Api, stage: Stage, case_id: str) -> None:
     async with asyncio.timeout(30):
         while (await api.call("GET", "/executions", stage.keys["employee"], params=asked_for))["items"]:
             pass  # asking takes a while in itself
+
+
+def test_two_of_each_process_used_in_turns_play_the_same() -> None:
+    """Two APIs, two projectors and two workers; each call goes to the API that did not see the one before."""
+    command = [sys.executable, "-m", "examples.declarations", str(SAMPLE), "--processes", "2", "--in-flight", "3"]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=240)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "2 APIs in turns" in ended.stdout
+    assert "the tables say what the log says" in ended.stdout
+    steps = sum(len(case.steps) for case in CASES)
+    assert f"{len(CASES)} cases, {steps} steps" in ended.stdout
+    assert ended.stdout.count("holds") == ended.stdout.count("equal") == 2, ended.stdout
+
+
+async def test_a_client_of_several_apis_goes_to_each_in_turn(gesta: Gesta) -> None:
+    """The first of these is not there."""
+    urls = ["http://127.0.0.1:1", str(gesta.http.base_url)]
+    limits = httpx2.Limits(max_connections=4)
+    async with httpx2.AsyncClient(base_url=urls[0], transport=InTurns(urls, limits)) as http:
+        reached = []
+        for _ in range(4):
+            try:
+                reached.append((await http.get("/healthz")).status_code)
+            except httpx2.ConnectError:
+                reached.append(0)
+    assert reached == [0, 200, 0, 200]
 
 
 def test_the_definitions_have_no_faults() -> None:
