@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types bench clean lock
+.PHONY: help demo run test chaos nightly lint types bench clean lock
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,6 +17,13 @@ run: $(READY) ## the platform, with its own PostgreSQL, until Ctrl-C
 
 test: $(READY) ## all tests, on a real PostgreSQL
 	$(BIN)/python -m pytest -n 3 --dist worksteal
+
+chaos: $(READY) ## everything goes wrong at once, for a minute: what was done, and what was seen
+	$(BIN)/python -m tests.faults.chaos --seconds 60
+
+nightly: $(READY) ## all tests, and the same for half an hour
+	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m tests.faults.chaos --seconds 1800 --poison 60
 
 lint: $(READY) ## style, format, and which room may import which
 	$(BIN)/ruff check

@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import psycopg
 from psycopg.errors import InsufficientPrivilege, InvalidSchemaName, UndefinedTable
 
 from api import provisioning
@@ -12,6 +13,7 @@ from runtime.addresses import Addresses
 from runtime.errors import OperatorError
 from runtime.pools import Connection, connect
 from runtime.roles import refuse_dangerous_role, refuse_old_server
+from store.errors import StoreError
 from store.handler import Handler, open_handler
 
 APPLIED = "SELECT version, checksum FROM gesta_meta.migrations ORDER BY version"
@@ -60,3 +62,12 @@ async def seed(addresses: Addresses) -> list[str]:
     async with opened(addresses) as (handler, connection):
         await provisioning.seed(handler)
         return await provisioning.complete(handler, connection)
+
+
+async def seed_if_migrated(addresses: Addresses) -> None:
+    """What an API does before it serves, for where nobody ran `gesta up` or `gesta db seed`: a tenant's tables would stand still
+    for want of the permissions that its roles have. What is in the way is no reason not to serve: /readyz tells of it."""
+    try:
+        await seed(addresses)
+    except (psycopg.Error, StoreError, OperatorError) as error:
+        log.warning("The ledgers were not brought up to date with this release: %s", error, extra={"action": "seed"})

@@ -9,13 +9,15 @@ import pytest
 from psycopg import AsyncConnection
 
 from api import provisioning
+from cli.preparing import seed_if_migrated
 from domain import role
 from domain.envelope import PLATFORM
-from domain.permission import PERMISSIONS
+from domain.permission import PERMISSION, PERMISSIONS, permission_id
 from domain.role import ROLE, role_id_of
 from store.command import Command
 from store.handler import Handler, open_handler
 from store.reading import read_ledger
+from tests.api.conftest import addresses_of
 from tests.conftest import Database
 
 EARLIER = {
@@ -96,3 +98,18 @@ async def test_one_tenant_that_cannot_be_seeded_does_not_stop_the_others(
         assert await provisioning.complete(handler, connection) == ["fine"]
         assert str(stuck) in {getattr(record, "tenant_id", "") for record in caplog.records}
         assert (await permissions_of(database, fine)) == SEEDED_NOW
+
+
+async def test_an_api_that_starts_seeds_what_nobody_has(database: Database) -> None:
+    """Whoever migrates and then starts the processes one by one runs neither `gesta up` nor `gesta db seed`."""
+    await seed_if_migrated(addresses_of(database))
+    async with open_handler(database.system_url) as handler:
+        known = [(await handler.read(PLATFORM, PERMISSION, permission_id(key)))[0].exists for key in PERMISSIONS]
+    assert all(known)
+
+
+async def test_an_api_starts_on_a_database_that_is_not_migrated(
+    empty_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    await seed_if_migrated(addresses_of(empty_database))
+    assert "were not brought up to date" in caplog.text

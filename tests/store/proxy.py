@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +41,7 @@ class Proxy:
     _lose_answers: int = 0
     _lose_requests: int = 0
     _refusing: bool = False
-    _ways: set[Way] = field(default_factory=set)
+    _ways: dict[Way, None] = field(default_factory=dict)
     _filters: list[ctypes.Array[ctypes.c_char]] = field(default_factory=list)
 
     @property
@@ -60,23 +60,30 @@ class Proxy:
         """Take no new connections."""
         self._refusing = refusing
 
-    def cut(self) -> int:
-        """Close every connection there is. Returns how many."""
-        for way in self._ways:
+    @property
+    def ways(self) -> list[Way]:
+        """The connections there are, in the order they came."""
+        return list(self._ways)
+
+    def cut(self, some: Collection[Way] | None = None) -> int:
+        """Close these connections, or every one there is. Returns how many."""
+        ways = self.ways if some is None else some
+        for way in ways:
             way.task.cancel()
-        return len(self._ways)
+        return len(ways)
 
-    def drop(self, server_notices: float) -> int:
-        """From now on nothing passes on any connection there is, and nobody is told. Over TCP only. Returns how many.
+    def drop(self, server_notices: float, some: Collection[Way] | None = None) -> int:
+        """From now on nothing passes on these connections, or on any there is, and nobody is told. Over TCP only.
 
-        The server finds out by itself, by its keepalives, after so many seconds.
+        The server finds out by itself, by its keepalives, after so many seconds. Returns how many.
         """
-        for way in self._ways:
+        ways = self.ways if some is None else some
+        for way in ways:
             way.dropped = True
             way.client.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, self._drop_all())
             if way.server is not None:
                 asyncio.get_running_loop().call_later(server_notices, way.server.close)
-        return len(self._ways)
+        return len(ways)
 
     def _drop_all(self) -> bytes:
         """A program of one instruction, which takes none of what arrives."""
@@ -90,13 +97,13 @@ class Proxy:
         number = writer.get_extra_info("socket").fileno()
         with socket.socket(fileno=os.dup(number)) as client:
             way = Way(here, client)
-            self._ways.add(way)
+            self._ways[way] = None
             try:
-                with suppress(asyncio.CancelledError):  # it is cut
+                with suppress(asyncio.CancelledError, OSError):  # it is cut, or there is no server
                     if not self._refusing:
                         await self._connect(way, reader, writer)
             finally:
-                self._ways.discard(way)
+                del self._ways[way]
                 await _close(writer)
 
     async def aclose(self) -> None:
