@@ -43,6 +43,9 @@ BACKENDS = (
 TABLES = "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'projections'"
 Blow = Callable[[], Awaitable[str | None]]
 """Returns what it did, if it did anything."""
+ADVISORY = "SELECT pg_advisory_lock(%s, slot) FROM generate_series(0, 15) AS slot"
+ADVISORY_CLASS = 0x67736C74
+"""What projectors once took turns by. Any login may take such locks: nothing may depend on them."""
 LOST = (psycopg.Error, OSError)
 
 
@@ -81,7 +84,7 @@ class Storm:
             await asyncio.sleep(RUBBISH_SECONDS)
 
     async def analyst(self) -> None:
-        """Has a transaction open on every table, and goes home. After a crash of the server, again."""
+        """Has a transaction open on every table and locks of their own, and goes home. After a crash of the server, again."""
         tenant_id = str(self.scene.tenants[POISONED].tenant.id)
         while True:
             with suppress(*LOST):
@@ -90,6 +93,7 @@ class Storm:
                     await connection.execute("SELECT set_config('gesta.tenant_id', %s, true)", (tenant_id,))
                     for (table,) in await (await connection.execute(TABLES)).fetchall():
                         await connection.execute(f"SELECT count(*) FROM {table}")  # noqa: S608  of the catalog
+                    await connection.execute(ADVISORY, (ADVISORY_CLASS,))
                     self.done["analysts' open transactions"] += 1
                     while True:
                         await asyncio.sleep(1)
