@@ -85,8 +85,11 @@ class Call:
         command = self.to_command(self.tenant_id, name, about, key_suffix)
         return await self.handle(command, permission, lambda view, asking: decide(view, asking.who))
 
-    async def handle(self, command: Command, permission: str, decide: Callable[[View, Asking], Decided]) -> Done:
-        """A command in the tenant's ledger, or the platform's for its own keys: decided once it is known who asks."""
+    async def handle(self, command: Command, permission: str | None, decide: Callable[[View, Asking], Decided]) -> Done:
+        """A command in the tenant's ledger, or the platform's for its own keys: decided once it is known who asks.
+
+        `permission`: that it needs; None: none.
+        """
         caller = self._caller()
 
         async def asked(snapshot: access.Platform) -> Done:
@@ -99,7 +102,7 @@ class Call:
 
         return await self.services.sessions.deciding(self.session, asked)
 
-    def _permitted(self, who: Rights, permission: str) -> Rights:
+    def _permitted(self, who: Rights, permission: str | None) -> Rights:
         who.require_command(permission)
         if headers.occurred_at(self.request) is not None:
             who.require("events:backdate")
@@ -136,7 +139,7 @@ class Call:
     async def platform_command(
         self,
         name: str,
-        permission: str,
+        permission: str | None,
         decide: Callable[[View], Decided],
         about: About,
         *,
@@ -157,7 +160,7 @@ class Call:
         return self.answer(done, PLATFORM, status=status, location=location)
 
     async def authorize(
-        self, name: str, permission: str, about: About, further: Callable[[View, Rights], None] = lambda _view, _who: None
+        self, name: str, permission: str | None, about: About, further: Callable[[View, Rights], None] = lambda _view, _who: None
     ) -> None:
         """Ask the tenant's ledger, finally, whether the caller may; a refusal is recorded there. Appends nothing else.
 

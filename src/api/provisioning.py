@@ -18,10 +18,11 @@ from psycopg import AsyncConnection
 from domain import access, api_key, keys, permission, role, tenant
 from domain.access import Asking, Caller
 from domain.envelope import PLATFORM, Envelope
-from domain.facts import Decided, Fact, Json, NotFound, Refusal, View
+from domain.facts import Decided, Fact, Json, Refusal, View
 from domain.keys import Wanted
 from domain.user import USER
 from runtime.ids import new_id
+from runtime.pools import Pool
 from store.command import Command, Done
 from store.errors import StoreError
 from store.handler import Handler
@@ -116,18 +117,18 @@ async def open_tenant(handler: Handler, connection: AsyncConnection, tenant_id: 
     await connection.execute(REMEMBER_SEEDED, (tenant_id, SEEDED))
 
 
-async def known_user(handler: Handler, connection: AsyncConnection, user_id: UUID) -> int:
-    """The platform ledger's position at which a user is known to exist. Raises NotFound where there is none."""
-    user, _version = await handler.read(PLATFORM, USER, user_id)
-    if not user.exists:
-        raise NotFound
-    cursor = await connection.execute(
-        "SELECT position FROM ledger.events WHERE tenant_id = %s AND stream_id = %s AND version = 1", (PLATFORM, user_id)
-    )
-    row = await cursor.fetchone()
-    if row is None:
-        raise NotFound
-    return int(row[0])
+REGISTERED = "SELECT position FROM ledger.events WHERE tenant_id = %s AND stream_id = %s AND version = 1"
+
+
+async def known_since(handler: Handler, pool: Pool, user_id: UUID) -> int | None:
+    """The platform ledger's position at which a user is known to exist; None for a user who does not."""
+
+    async def ask(connection: AsyncConnection) -> int | None:
+        user, _version = await handler.read(PLATFORM, USER, user_id)
+        row = await (await connection.execute(REGISTERED, (PLATFORM, user_id))).fetchone() if user.exists else None
+        return None if row is None else int(row[0])
+
+    return await pool.read(ask)
 
 
 @dataclass(frozen=True)

@@ -206,10 +206,14 @@ class Sessions:
         is_platform = asked.home == PLATFORM
         tenant_id: UUID | None = asked.home
         if asked.tenant is not None:
-            tenant_id = _uuid(asked.tenant) or await self._handler.lookup(PLATFORM, "tenant.slug", asked.tenant)
+            tenant_id = await self.tenant_named(asked.tenant)
         if tenant_id is None or (tenant_id != asked.home and not is_platform):
             raise not_found()
         return tenant_id
+
+    async def tenant_named(self, name: str) -> UUID | None:
+        """By id, which may be nobody's, or by slug."""
+        return _uuid(name) or await self._handler.lookup(PLATFORM, "tenant.slug", name)
 
     async def _rights(self, tenant_id: UUID, caller: Caller) -> tuple[Rights, set[Stream]]:
         """And the streams of the platform's ledger on which they depend."""

@@ -53,6 +53,12 @@ class SuspendedTenant(PermissionDenied):
     code = "tenant_suspended"
 
 
+class PlatformOnly(PermissionDenied):
+    """Only the platform does this."""
+
+    code = "platform_only"
+
+
 STAYS_POSSIBLE = frozenset({"tenants:manage", "users:manage", "members:manage", "roles:manage", "api_keys:manage"})
 """What the platform may still do in a suspended tenant: put in order who may what."""
 
@@ -108,11 +114,16 @@ class Rights:
         if not self.allows(permission):
             raise PermissionDenied(f"This needs the permission {permission}.")
 
-    def require_command(self, permission: str) -> None:
-        """For what changes something: there is less of it in a suspended tenant."""
+    def require_command(self, permission: str | None) -> None:
+        """For what changes something: there is less of it in a suspended tenant. None: it needs no permission."""
         if self.suspended and permission not in STAYS_POSSIBLE:
             raise SuspendedTenant
-        self.require(permission)
+        if permission is not None:
+            self.require(permission)
+
+    def require_platform(self, why: str) -> None:
+        if not self.platform:
+            raise PlatformOnly(why)
 
 
 @dataclass(frozen=True)

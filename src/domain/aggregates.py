@@ -7,6 +7,7 @@ from domain.api_key import API_KEY
 from domain.approval import APPROVAL
 from domain.execution import EXECUTION
 from domain.facts import Aggregate
+from domain.invitation import INVITATION
 from domain.member import MEMBER
 from domain.permission import PERMISSION
 from domain.refusal import REFUSAL
@@ -20,6 +21,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     USER,
     PERMISSION,
     MEMBER,
+    INVITATION,
     ROLE,
     API_KEY,
     WORKFLOW,

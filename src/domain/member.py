@@ -18,6 +18,10 @@ class MemberAdded(Event):
     role_ids: tuple[UUID, ...]
     platform_position: int
     invited_by: UUID | None = None
+    by_platform: bool = False
+    """Added at once, without being asked."""
+    invitation_id: UUID | None = None
+    """The invitation that they accepted."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,11 @@ MEMBER: Aggregate[Member] = Aggregate(
         EventType(
             MemberAdded,
             "member.added.v2",
-            lambda e, _: f"A member was added, with {plural(len(e.role_ids), 'role')}.",
-            note="`platform_position`: where the platform's ledger knew the user. Its v1 had none and stays readable.",
+            lambda e, _: (
+                f"A member was added{' by the platform' if e.by_platform else ''}, with {plural(len(e.role_ids), 'role')}."
+            ),
+            note="`platform_position`: where the platform's ledger knew the user. Its v1 had none and stays readable. "
+            "`by_platform`: at once, unasked; `invitation_id`: the one that they accepted.",
         ),
         EventType(
             MemberRolesChanged,
@@ -140,6 +147,9 @@ def add(
     platform_position: int,
     invited_by: UUID | None = None,
     granted: frozenset[str] | None = None,
+    *,
+    by_platform: bool = False,
+    invitation_id: UUID | None = None,
 ) -> Decided:
     """Make a user a member. That the user exists was read in the platform ledger, at `platform_position`.
 
@@ -147,8 +157,8 @@ def add(
     """
     if view.read(MEMBER, user_id).belongs:
         raise AlreadyAMember
-    roles = _roles(view, role_ids, granted)
-    return _answer(view, user_id, MemberAdded(user_id, roles, platform_position, invited_by))
+    roles = roles_given(view, role_ids, granted)
+    return _answer(view, user_id, MemberAdded(user_id, roles, platform_position, invited_by, by_platform, invitation_id))
 
 
 def change_roles(
@@ -163,7 +173,7 @@ def change_roles(
     `owners`, here and below: those who may be owners, too, for the last one stays. Each is read before it counts.
     """
     state = _existing(view, user_id)
-    roles = _roles(view, role_ids, granted, state.role_ids)
+    roles = roles_given(view, role_ids, granted, state.role_ids)
     if not set(state.role_ids) <= set(roles):
         require_within(permissions_of(view, state), granted)
     if _owner_role(view) not in roles:
@@ -237,7 +247,7 @@ def _require_another_owner(view: View, user_id: UUID, state: Member, owners: tup
     raise LastOwner
 
 
-def _roles(
+def roles_given(
     view: View, role_ids: tuple[UUID, ...], granted: frozenset[str] | None, kept: tuple[UUID, ...] = ()
 ) -> tuple[UUID, ...]:
     """The role ids without repetitions. Each must exist in this tenant and, unless kept, carry only what may be given away."""

@@ -102,13 +102,6 @@ def register(
     )
 
 
-def register_or_find(view: View, user_id: UUID, email: str, display_name: str) -> Decided:
-    """What a tenant is answered: the user of this address, and not whether somebody else had registered them before."""
-    found = view.owner("user.email", email.lower())
-    decided = Decided() if found is not None else register(view, user_id, email, display_name)
-    return replace(decided, result={"id": str(found or user_id), "email": email})
-
-
 def change(view: View, user_id: UUID, changes: dict[str, Json]) -> Decided:
     state = view.read(USER, user_id)
     if not state.exists:

@@ -23,6 +23,7 @@ SOURCES: Mapping[str, Source] = {
     "tenant": Source("tenants", "slug", of_tenant=False),
     "user": Source("users", "email", of_tenant=False),
     "member": Source("tenant_users", "user_id"),
+    "invitation": Source("invitations", "email"),
     "role": Source("roles", "key"),
     "api_key": Source("api_keys", "name"),
     "workflow": Source("workflows", "key"),

@@ -11,6 +11,8 @@ from uuid import UUID
 from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
 from domain.envelope import RecordedEvent, Unread
 from domain.execution import ExecutionCancelled, ExecutionCompleted, ExecutionFailed, ExecutionStarted
+from domain.invitation import SCOPE as INVITED
+from domain.invitation import InvitationAccepted, InvitationDeclined, InvitationMade, InvitationWithdrawn
 from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from domain.role import RoleCreated, RoleDeleted
 from domain.tenant import TenantCreated
@@ -53,6 +55,7 @@ class Rules:
     _roles: dict[UUID, str] = field(default_factory=dict)
     _members: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
     _suspended: set[UUID] = field(default_factory=set)
+    _invited: dict[UUID, str] = field(default_factory=dict)
     _ai: AiRules = field(default_factory=AiRules)
     work: WorkRules = field(default_factory=WorkRules)
 
@@ -122,6 +125,11 @@ class Rules:
             case MemberRemoved():
                 self._members.pop(event.user_id, None)
                 self._suspended.discard(event.user_id)
+            case InvitationMade():
+                self._claim(record, INVITED, event.email.lower())
+                self._invited[stream] = event.email.lower()
+            case InvitationAccepted() | InvitationDeclined() | InvitationWithdrawn():
+                self.claims.pop((INVITED, self._invited.pop(stream)), None)
             case WorkflowDrafted():
                 self._claim(record, "workflow.key", event.key)
             case TenantCreated():

@@ -36,6 +36,10 @@ class Row:
     own_name: bool = False
     everywhere: Literal["", "outside", "always"] = ""
     fresh: bool = False
+    platforms: bool = False
+    """The platform alone does it, to whomever's: a tenant's callers are told so, once they have the permission."""
+    addressed: bool = False
+    """Somebody of a tenant does it only where it is addressed to them: for all others there is none, whatever they may."""
 
 
 @dataclass
@@ -62,6 +66,7 @@ KINDS = (
     "tenant",
     "job",
     "dead_job",
+    "invitation",
 )
 
 
@@ -83,6 +88,10 @@ def _tenant(_ids: Ids) -> Any:
 
 def _user(_ids: Ids) -> Any:
     return {"email": f"made-{next(NUMBERS)}@else.example", "display_name": "Made"}
+
+
+def _invitation(_ids: Ids) -> Any:
+    return {"email": f"invited-{next(NUMBERS)}@else.example"}
 
 
 def _role(_ids: Ids) -> Any:
@@ -135,11 +144,21 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/workflows/{id}/versions/{number}"): Row("workflows:read", about="workflow"),
     ("GET", "/audit-logs"): Row("audit:read", "both"),
     ("GET", "/events"): Row("events:read", "both"),
-    ("POST", "/users"): Row("users:manage", "both", body=_user, done=(201,)),
+    ("POST", "/users"): Row("users:manage", "both", body=_user, done=(201,), platforms=True),
     ("GET", "/users"): Row("users:read", "both"),
     ("GET", "/users/{id}"): Row("users:read", "both", about="user", everywhere="outside"),
-    ("PATCH", "/users/{id}"): Row("users:manage", "both", about="user", body=said({"display_name": "New"}), everywhere="always"),
-    ("POST", "/members"): Row("members:manage", body=lambda ids: {"user_id": ids.of["user"], "role_ids": []}, done=(201, 409)),
+    ("PATCH", "/users/{id}"): Row(
+        "users:manage", "both", about="user", body=said({"display_name": "New"}), everywhere="always", platforms=True
+    ),
+    ("POST", "/members"): Row(
+        "members:manage", body=lambda ids: {"user_id": ids.of["user"], "role_ids": []}, done=(201, 409), platforms=True
+    ),
+    ("POST", "/invitations"): Row("members:manage", body=_invitation, done=(201,)),
+    ("GET", "/invitations"): Row("users:read"),
+    ("GET", "/invitations/{id}"): Row("users:read", about="invitation"),
+    ("DELETE", "/invitations/{id}"): Row("members:manage", about="invitation", fresh=True),
+    ("POST", "/invitations/{id}/accept"): Row("members:manage", about="invitation", fresh=True, addressed=True),
+    ("POST", "/invitations/{id}/decline"): Row("members:manage", about="invitation", fresh=True, addressed=True),
     ("GET", "/members"): Row("users:read"),
     ("GET", "/members/{user_id}"): Row("users:read", about="member"),
     ("PATCH", "/members/{user_id}"): Row("members:manage", about="member", body=said({"role_ids": []})),

@@ -41,7 +41,9 @@ async def people(gesta: Gesta, acme: Tenant) -> None:
     await somebody.client.get("/me")
     for path in ("/tenant", f"/users/{somebody.user_id}", f"/members/{somebody.user_id}", f"/api-keys/{key}"):
         await at.get(path)
-    for path in ("/users", "/members", "/roles", "/permissions", "/api-keys", f"/roles/{role.json()['id']}"):
+    guest = await at.post("/invitations", {"email": "guest@else.example"})
+    await at.get(f"/invitations/{guest.json()['id']}")
+    for path in ("/invitations", "/users", "/members", "/roles", "/permissions", "/api-keys", f"/roles/{role.json()['id']}"):
         await at.get(path)
     for path in ("/tenants", f"/tenants/{acme.id}", "/users"):
         await gesta.platform.get(path)

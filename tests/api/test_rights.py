@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import httpx2
+import pytest
 from fastapi.routing import APIRoute
 
-from api import provisioning
+from api import provisioning, session
 from api.app import create_app
 from api.routing import KeyRoute
 from domain.access import STAYS_POSSIBLE
@@ -29,6 +30,7 @@ Refused = tuple[int, str]
 Verdict = Refused | Literal["may"]
 UNAUTHORIZED: Refused = (401, "unauthorized")
 DENIED: Refused = (403, "permission_denied")
+PLATFORMS_ALONE: Refused = (403, "platform_only")
 ABSENT: Refused = (404, "not_found")
 PLATFORM_ROUTES_ONLY: Refused = (422, "tenant_required")
 
@@ -75,6 +77,10 @@ def in_tenant(verdict: Verdict, person: bool = False) -> Callable[[Row, str], Ve
             return ABSENT
         if row.permission is None:
             return "may"
+        if row.addressed:
+            return ABSENT
+        if verdict == "may" and row.platforms:
+            return PLATFORMS_ALONE
         if verdict == "may" and row.person and not person:
             return (403, "nobody_decides")
         return verdict
@@ -152,11 +158,17 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     async def member() -> str:
         return (await tenant.member()).user_id
 
-    of["role"], of["dead_job"] = await role(), await dead_job()
+    async def invitation() -> str:
+        """Of somebody who is registered, so that the platform can answer for them."""
+        email = f"guest-{await gesta.events()}@else.example"
+        await gesta.platform.post("/users", {"email": email, "display_name": "Guest"})
+        return str((await admin.post("/invitations", {"email": email})).json()["id"])
+
+    of["role"], of["dead_job"], of["invitation"] = await role(), await dead_job(), await invitation()
     await start(tenant)
     of["job"] = (await leased(admin))["id"]
     assert of.keys() >= set(KINDS)
-    return Ids(of, {"dead_job": dead_job, "role": role, "member": member})
+    return Ids(of, {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation})
 
 
 async def expired_keys(database: Database, *ledgers: Any) -> list[str]:
@@ -295,6 +307,12 @@ class Holding:
         if answer.status_code not in expected and (answer.status_code, code) not in expected:
             found = f"{answer.status_code} {answer.text[:300]}"
             self.broken.append(f"{asker.name}: {method} {path} {what}: {found} where {expected} must hold")
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_kept_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here one address presents more invalid keys than any is allowed to."""
+    monkeypatch.setattr(session, "FAILED_LOGINS_BURST", 100_000)
 
 
 async def test_every_route_holds_for_every_caller(gesta: Gesta, record_property: Callable[[str, object], None]) -> None:

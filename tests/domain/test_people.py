@@ -36,14 +36,6 @@ def test_an_address_of_the_wrong_form_is_refused(email: str) -> None:
     given().when(lambda view: user.register(view, ADA, email, "Ada")).then_refused("invalid", "/email")
 
 
-def test_a_tenant_does_not_learn_whether_an_address_was_known() -> None:
-    story = given().when(lambda view: user.register_or_find(view, ADA, "Ada@example.org", "Ada"))
-    story.then(UserRegistered("Ada@example.org", "Ada", None, {}))
-    again = story.when(lambda view: user.register_or_find(view, CLERK, "ada@example.org", "Somebody")).then()
-    assert again.result == {"id": str(ADA), "email": "ada@example.org"}
-    assert story.result.keys() == again.result.keys()
-
-
 def test_a_user_is_changed_but_never_the_address() -> None:
     story = given([REGISTERED]).when(lambda view: user.change(view, ADA, {"is_active": False, "email": "x@y"}))
     story.then(UserChanged({"is_active": False}))

@@ -42,6 +42,7 @@ from domain.execution import (
     Wait,
 )
 from domain.facts import Due, Event
+from domain.invitation import InvitationAccepted, InvitationDeclined, InvitationMade, InvitationWithdrawn
 from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from domain.permission import PERMISSIONS, PermissionRegistered, permission_id
 from domain.refusal import CommandRefused
@@ -176,9 +177,28 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         (service, ApiKeyCreated("importer", "cd" * 32, ("executions:start",), False, False, owner_id=ANN, term=1, made_by=key)),
         (service, ApiKeyHandedOver(BOB, 2)),
         (an_id(f"{name} acting"), ApiKeyCreated("for Bob", "ef" * 32, (), False, False, ANN, on_behalf_of=BOB, on_behalf_term=2)),
+        *invited(name),
         (BOB, MemberSuspended(BOB, "on leave")),
         (BOB, MemberReactivated(BOB, "back")),
         (service, ApiKeyRevoked(True)),
+    )
+
+
+def invited(name: str) -> tuple[Step, ...]:
+    """Bob, who had left; one who will not come, one who is not wanted after all, and one who is yet to answer."""
+
+    def made(email: str) -> Step:
+        roles = (CLERK, APPROVER)
+        return an_id(f"{name} invites {email}"), InvitationMade(email, roles, START + timedelta(days=14), ANN)
+
+    bob, eve, joe, sue = (made(f"{who}@{name}.example") for who in ("Bob", "eve", "joe", "sue"))
+    return (
+        *(bob, eve, joe, sue),
+        (BOB, MemberRemoved(BOB)),
+        (bob[0], InvitationAccepted(BOB, False)),
+        (BOB, MemberAdded(BOB, (CLERK,), 1, ANN, False, bob[0])),
+        (eve[0], InvitationDeclined(True)),
+        (joe[0], InvitationWithdrawn("a mistake")),
     )
 
 

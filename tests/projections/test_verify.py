@@ -34,7 +34,8 @@ CLAIMED = """
 INSERT INTO runtime.claims (tenant_id, scope, name, owner) VALUES
   (%(acme)s, 'role.key', 'approver', %(approver)s), (%(acme)s, 'role.key', 'clerk', %(clerk)s),
   (%(acme)s, 'workflow.key', 'travel', %(travel)s), (%(acme)s, 'workflow.key', 'old', %(old)s),
-  (%(acme)s, 'execution.business_key:' || %(travel)s, 'trip-1', %(open)s)
+  (%(acme)s, 'execution.business_key:' || %(travel)s, 'trip-1', %(open)s),
+  (%(acme)s, 'invitation.email', 'sue@acme.example', %(sue)s)
 """
 
 
@@ -44,6 +45,7 @@ async def told(ledgers: Ledgers) -> None:
     await ledgers.append(PLATFORM, *platform_story())
     await ledgers.append(ACME, *tenant_story("acme"))
     names = {"acme": ACME, "travel": an_id("travel"), "old": an_id("old"), "open": an_id("acme 4")}
+    names["sue"] = an_id("acme invites sue@acme.example")
     await ledgers.conn.execute(CLAIMED, {**names, "approver": an_id("role approver"), "clerk": an_id("role clerk")})
 
 

@@ -2,9 +2,9 @@
 
 from psycopg import sql
 
-from api.listing import TEXT, Filter, Listing, Source
+from api.listing import TEXT, Filter, Listing, Source, choice
 from api.queries.common import by_creation, one, summaries, two_ways
-from projections import api_keys, permissions, roles, tenant_users, tenants, users
+from projections import api_keys, invitations, permissions, roles, tenant_users, tenants, users
 
 TENANT = one(
     """
@@ -42,6 +42,9 @@ TENANTS = Listing(
     filters={"slug": Filter(TEXT, sql.SQL("   AND t.slug = %(slug)s"), "With this slug.")},
 )
 
+OF_THEIRS = ("preferences", "last_login_at")
+"""What a tenant does not see of a user."""
+
 USER = one(
     """
 SELECT {columns}
@@ -50,6 +53,17 @@ SELECT {columns}
 """,
     users.TABLE,
     "u",
+)
+
+SEEN_USER = one(
+    """
+SELECT {columns}
+  FROM projections.users u
+ WHERE u.id = %(id)s
+""",
+    users.TABLE,
+    "u",
+    without=OF_THEIRS,
 )
 
 SELECT_USERS = summaries(
@@ -68,10 +82,11 @@ SELECT_OWN_USERS = summaries(
 SELECT {columns}
   FROM projections.tenant_users m
   JOIN projections.users u ON u.id = m.user_id
- WHERE m.tenant_id = %(tenant_id)s
+ WHERE m.tenant_id = %(tenant_id)s AND m.status IN ('active', 'suspended')
 """,
     users.TABLE,
     "u",
+    without=OF_THEIRS,
     instead={"created_at": "m.created_at"},
 )
 
@@ -112,6 +127,36 @@ SELECT {columns},
 )
 
 MEMBERS = Listing("members", two_ways("created_at", by_creation(SELECT_MEMBERS, "m.created_at", "m.user_id", id_name="user_id")))
+
+INVITATION = one(
+    """
+SELECT {columns}
+  FROM projections.invitations i
+ WHERE i.tenant_id = %(tenant_id)s AND i.id = %(id)s
+""",
+    invitations.TABLE,
+    "i",
+)
+
+SELECT_INVITATIONS = summaries(
+    """
+SELECT {columns}
+  FROM projections.invitations i
+ WHERE i.tenant_id = %(tenant_id)s
+""",
+    invitations.TABLE,
+    "i",
+)
+
+INVITATIONS = Listing(
+    "invitations",
+    two_ways("created_at", by_creation(SELECT_INVITATIONS, "i.created_at", "i.id")),
+    filters={
+        "status": Filter(
+            choice("pending", "accepted", "declined", "withdrawn"), sql.SQL("   AND i.status = %(status)s"), "How it stands."
+        )
+    },
+)
 
 HOLDERS = """
 SELECT x.user_id

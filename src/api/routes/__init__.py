@@ -5,7 +5,7 @@ They are tried in this order: what is asked for most comes first.
 
 from fastapi import APIRouter
 
-from api.routes import ai_tasks, approvals, executions, health, jobs, ledger, people, roles, tenants, workflows
+from api.routes import ai_tasks, approvals, executions, health, invitations, jobs, ledger, people, roles, tenants, workflows
 
 ROUTES: tuple[APIRouter, ...] = (
     jobs.routes,
@@ -15,6 +15,7 @@ ROUTES: tuple[APIRouter, ...] = (
     workflows.routes,
     ledger.routes,
     people.routes,
+    invitations.routes,
     roles.routes,
     tenants.routes,
     health.routes,

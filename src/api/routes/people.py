@@ -19,8 +19,7 @@ from api.shapes import resources, results
 from domain import member, user
 from domain.access import Rights
 from domain.envelope import PLATFORM
-from domain.facts import Decided, Invalid, NotFound, PermissionDenied, View
-from domain.member import MEMBER
+from domain.facts import Decided, Invalid, View
 from domain.role import role_id_of
 
 routes = router("people")
@@ -56,21 +55,21 @@ class MemberChange(Body):
 
 @routes.post("/users", status_code=201, **documented("Register a user", "Registered", results.REGISTERED_USER, creates=True))
 async def register(call: Calling, body: NewUser) -> Response:
-    """A tenant is answered with the user of this address, whether or not somebody had registered them before."""
-
-    def decide(view: View) -> Decided:
-        if call.session.caller.platform:
-            return user.register(view, view.new_id(), body.email, body.display_name, body.avatar_url, body.preferences)
-        return user.register_or_find(view, view.new_id(), body.email, body.display_name)
-
+    """The platform does. A tenant invites whom it wants as a member."""
     return await call.platform_command(
-        "user.register", "users:manage", decide, About("user"), status=201, location="/v1/users/{id}"
+        "user.register",
+        "users:manage",
+        lambda view: user.register(view, view.new_id(), body.email, body.display_name, body.avatar_url, body.preferences),
+        About("user"),
+        further=lambda _view, who: who.require_platform("Users belong to the platform: invite an address to become a member."),
+        status=201,
+        location="/v1/users/{id}",
     )
 
 
 @routes.get("/users", **paged("List users", queries.OWN_USERS, resources.USER_SUMMARY))
 async def list_users(call: Calling) -> Response:
-    """A tenant sees those who are or were its members; the platform, outside any tenant, sees all."""
+    """A tenant sees those who are its members, without what is theirs alone; the platform, outside any tenant, sees all."""
     call.require("users:read")
     listing = queries.USERS if call.tenant_id == PLATFORM else queries.OWN_USERS
     email = call.request.query_params.get("email")
@@ -81,49 +80,48 @@ async def list_users(call: Calling) -> Response:
 @routes.get("/users/{id}", **documented("Get a user", "The user", resources.USER, parameters=FRESHNESS))
 async def get_user(call: Calling, id: UUID) -> Response:
     call.require("users:read")
-    return await call.one(queries.USER, {"id": id}, platform=True)
+    is_whole = call.session.caller.platform or _is_themselves(call.session.rights, id)
+    return await call.one(queries.USER if is_whole else queries.SEEN_USER, {"id": id}, platform=True)
 
 
 @routes.patch("/users/{id}", **documented("Change a user", "How the user stands", results.USER_RESULT))
 async def change_user(call: Calling, id: UUID, body: UserChange) -> Response:
-    def of_ours(view: View, _who: Rights) -> None:
-        if not view.read(MEMBER, id).belongs:
-            raise NotFound
+    """Users change themselves, which needs no permission, and the platform changes them."""
+    themselves = _is_themselves(call.session.rights, id)
+
+    def theirs(_view: View, who: Rights) -> None:
+        if not _is_themselves(who, id):
+            who.require_platform("Users belong to themselves: they, or the platform, change them.")
         if "is_active" in body.given():
-            raise PermissionDenied(
-                "A user may be a member elsewhere, too: only the platform deactivates users. Remove the member."
-            )
+            who.require_platform("Only the platform deactivates users. Remove the member.")
 
     return await call.platform_command(
         "user.change",
-        "users:manage",
+        None if themselves else "users:manage",
         lambda view: user.change(view, id, body.given()),
         About("user", id),
-        further=of_ours,
+        further=theirs,
     )
+
+
+def _is_themselves(who: Rights, user_id: UUID) -> bool:
+    return who.user_id == user_id and not who.delegated
 
 
 @routes.post("/members", status_code=201, **documented("Make a user a member", "The member", results.MEMBER_RESULT, creates=True))
 async def add(call: Calling, body: NewMember) -> Response:
-    position = await _known_since(call, body.user_id)
+    """At once, and without asking them: the platform alone does so. A tenant invites."""
+    position = await provisioning.known_since(call.services.handler, call.services.system_pool, body.user_id)
 
     def decide(view: View, who: Rights) -> Decided:
+        who.require_platform("Nobody becomes a member unasked: invite their address.")
         if position is None:
             raise Invalid("There is no such user.", "/user_id")
-        return member.add(view, body.user_id, tuple(body.role_ids), position, who.user_id, who.granted)
+        return member.add(view, body.user_id, tuple(body.role_ids), position, granted=who.granted, by_platform=True)
 
     return await call.command(
         "member.add", "members:manage", decide, About("member"), status=201, location="/v1/members/{user_id}"
     )
-
-
-async def _known_since(call: Calling, user_id: UUID) -> int | None:
-    """The platform's position at which a user is known to exist; None for a user who does not."""
-    services = call.services
-    try:
-        return await services.system_pool.read(lambda connection: provisioning.known_user(services.handler, connection, user_id))
-    except NotFound:
-        return None
 
 
 @routes.get("/members", **paged("List members", queries.MEMBERS, resources.MEMBER))

@@ -9,11 +9,17 @@ from engine.executions import OPEN_KINDS
 
 TENANT = Shape("Tenant", "An organisation that shares this installation.", row("tenants", without=()))
 TENANT_SUMMARY = Shape("TenantSummary", "An organisation, without its settings.", summary("tenants"))
-USER = Shape("User", "Who acts, in one tenant or in many.", row("users", without=()))
-USER_SUMMARY = Shape("UserSummary", "A user, without their preferences.", summary("users"))
+USER = Shape(
+    "User",
+    "Who acts, in one tenant or in many. What is theirs alone is told to themselves and to the platform.",
+    row("users", without=()),
+    optional=frozenset({"preferences", "last_login_at"}),
+)
+USER_SUMMARY = Shape("UserSummary", "A user, without their preferences.", summary("users"), optional=frozenset({"last_login_at"}))
 MEMBER = Shape(
     "Member", "A user in a tenant.", {**row("tenant_users"), "role_ids": said(UUIDS, "The roles that the member has.")}
 )
+INVITATION = Shape("Invitation", "An address that was invited to become a member.", row("invitations"))
 ROLE = Shape(
     "Role", "A named set of permissions.", {**row("roles"), "permissions": said(TEXTS, "Keys of the permissions that it gives.")}
 )

@@ -6,11 +6,11 @@ from api.shapes.shape import BOOLEAN, TEXT, TEXTS, UUIDS, Shape, ref, said
 
 CREATED_TENANT = Shape("CreatedTenant", "A tenant that was created.", fields("tenants", "id", "slug", "name", "version"))
 TENANT_RESULT = Shape("TenantResult", "How a tenant stands.", fields("tenants", "id", "slug", "name", "is_active", "version"))
-REGISTERED_USER = Shape(
-    "RegisteredUser",
-    "The user of an address. A tenant is not told more: somebody else may have registered them.",
-    fields("users", "id", "email", "display_name", "version"),
-    optional=frozenset({"display_name", "version"}),
+REGISTERED_USER = Shape("RegisteredUser", "A user who was registered.", fields("users", "id", "email", "display_name", "version"))
+INVITATION = Shape(
+    "InvitationResult",
+    "How an invitation stands. Whether the address has a user, it does not say: nobody looked.",
+    fields("invitations", "id", "email", "role_ids", "status", "expires_at", "version"),
 )
 USER_RESULT = Shape("UserResult", "How a user stands.", fields("users", "id", "email", "display_name", "is_active", "version"))
 MEMBER_RESULT = Shape(
