@@ -17,7 +17,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from runtime.pools import Connection, Pool
-from store import jobs
+from store import failures, jobs
 from store.jobs import Lease, LeasedJob
 from store.notifications.channels import JobsReady
 from store.notifications.sending import LeaseNotices
@@ -214,6 +214,7 @@ class JobDesk:
                 wish.worker_id,
                 tenant_id=wish.tenant_id,
                 for_key=wish.key_id,
+                unreadable=failures.hand_back,
             )
             if found:
                 await self._lease_notices.leased(connection, wish.seconds)

@@ -4,7 +4,7 @@ All moments are the database's, so that the clocks of workers do not matter. Wha
 is a command, with a fence (`domain.facts.Fence`). Connections are in autocommit.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
@@ -192,15 +192,27 @@ async def lease(
     reserved: int = 0,
     held_by: Collection[UUID] = (),
     for_key: UUID | None = None,
+    unreadable: Callable[[Connection, "Lease", Exception], Awaitable[object]] | None = None,
 ) -> list[LeasedJob]:
     """At most so many ready jobs. Of all tenants in turn, beginning after `after_tenant`, or of one. Each goes to one worker.
+
+    `unreadable` takes a job whose input cannot be read: all others are leased by then, and would be lost with it.
 
     The last `reserved` of them go to tenants that are given nothing else and are not in `held_by`, to each one of a type.
     """
     async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
         turns = (tenant_id, after_tenant, reserved, list(held_by), for_key)
         await cursor.execute(LEASE, (for_key, list(types), most, lease_seconds, worker_id, *turns), prepare=True)
-        return [_leased(row) for row in await cursor.fetchall()]
+        rows = await cursor.fetchall()
+    found = []
+    for row in rows:
+        try:
+            found.append(_leased(row))
+        except ValueError as error:
+            if unreadable is None:
+                raise
+            await unreadable(conn, Lease(*row[:3]), error)
+    return found
 
 
 async def heartbeat(conn: Connection, one: Lease, seconds: float | None = None) -> datetime | None:

@@ -139,6 +139,7 @@ class Leases:
                 after_tenant=self._after_tenant,
                 reserved=reserved,
                 held_by=holders,
+                unreadable=failures.hand_back,
             )
             if stop.is_set():
                 await jobs.give_back(connection, [job.lease for job in leased])

@@ -133,6 +133,28 @@ async def test_a_job_that_is_not_for_this_release_is_handed_back_and_keeps_its_a
         assert item.trouble == "UnknownTopic: unknown topic: 'execution.transcended.v1'"
 
 
+async def test_a_job_whose_input_cannot_be_read_is_handed_back_and_the_others_are_done(database: Database) -> None:
+    """They are leased together: what it raises must not take them with it, to wait for the end of their leases."""
+
+    async def done(_job: LeasedJob) -> Json:
+        return 1
+
+    async with house(database) as home, worker_of(database, {"step": done}) as worker:
+        broken, good = [await home.start(steps()) for _ in range(2)]
+        home.sql("UPDATE runtime.jobs SET input = %s, priority = 9 WHERE execution_id = %s", b'{"not": "whole', broken)
+        async with at_work(worker):
+            assert (await home.ended(good)).status == "completed"
+
+            async def handed_back() -> bool:
+                return home.sql("SELECT count(*) FROM runtime.jobs WHERE failures > 0") == [(1,)]
+
+            await home.until(handed_back)
+        assert [row[:2] for row in home.sql(JOBS)] == [("waiting", 0)]
+        assert home.sql(TOPICS, "activation.retried%") == [], "no attempt was lost"
+        (item,) = await troubles(database)
+        assert (item.execution_id, item.failure_type) == (broken, "ValueError")
+
+
 async def test_a_definition_with_a_node_of_a_newer_release_waits_for_that_release(database: Database) -> None:
     """It was published by a newer release, and its execution started there."""
     async with house(database) as home, worker_of(database) as worker:
