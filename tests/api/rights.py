@@ -119,6 +119,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/executions"): Row("executions:read"),
     ("GET", "/executions/{id}"): Row("executions:read", about="execution"),
     ("GET", "/executions/{id}/history"): Row("executions:read", about="execution"),
+    ("GET", "/executions/{id}/waits"): Row("executions:read", about="execution"),
     ("POST", "/executions/{id}/cancel"): Row("executions:control", about="execution", done=(200, 409)),
     ("POST", "/executions/{id}/terminate"): Row("executions:control", about="execution", done=(200, 409)),
     ("POST", "/executions/{id}/pause"): Row("executions:control", about="execution", done=(200, 409)),

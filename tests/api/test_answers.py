@@ -58,6 +58,7 @@ async def approvals(acme: Tenant) -> None:
         (opened,) = started["open"]
         await acme.admin.get("/approvals")
         await acme.admin.get(f"/executions/{started['id']}")
+        await acme.admin.get(f"/executions/{started['id']}/waits")
         await approver.client.post(f"/approvals/{opened['id']}/decide", {"outcome": outcome, "comment": "So be it."})
         for path in ("/executions", f"/executions/{started['id']}", f"/approvals/{opened['id']}"):
             await acme.admin.get(path)

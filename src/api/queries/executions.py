@@ -28,6 +28,29 @@ SELECT {columns},
     "e",
 )
 
+# `until` is as it was set; what is paused has none, and a pause has moved the others by as long as it was.
+WAITS = """
+SELECT e.id, e.version,
+       coalesce((SELECT jsonb_agg(jsonb_build_object(
+                            'kind', w.wait ->> 'kind', 'id', w.wait ->> 'id', 'about', w.wait ->> 'about',
+                            'node_id', n.node_id, 'activation_id', n.id, 'since', w.wait ->> 'since',
+                            'until', CASE WHEN e.status <> 'paused' THEN w.wait ->> 'until' END,
+                            'by', CASE w.wait ->> 'kind'
+                                  WHEN 'approval' THEN (SELECT r.assigned_to FROM projections.approval_requests r
+                                                         WHERE r.tenant_id = %(tenant_id)s AND r.id = (w.wait ->> 'id')::uuid)
+                                  WHEN 'ai_task' THEN (SELECT jsonb_build_object('model', t.model)
+                                                         FROM projections.ai_agent_tasks t
+                                                        WHERE t.tenant_id = %(tenant_id)s AND t.id = (w.wait ->> 'id')::uuid)
+                                  WHEN 'job' THEN jsonb_build_object('job_type', w.wait ->> 'about')
+                                  WHEN 'event' THEN jsonb_build_object('event_type', w.wait ->> 'about') END)
+                        ORDER BY w.wait ->> 'since', n.id, w.number)
+                   FROM projections.node_activations n
+                  CROSS JOIN LATERAL jsonb_array_elements(n.waits) WITH ORDINALITY w (wait, number)
+                  WHERE n.tenant_id = %(tenant_id)s AND n.execution_id = e.id AND n.status = 'running'), '[]') AS items
+  FROM projections.workflow_executions e
+ WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s
+"""
+
 SELECT = summaries(
     """
 SELECT {columns}

@@ -139,6 +139,16 @@ async def get(call: Calling, id: UUID) -> Response:
     return call.shown(*await call.row(queries.EXECUTION, {"id": id}, reached=head if ended else None))
 
 
+@routes.get(
+    "/executions/{id}/waits",
+    **documented("See what an execution waits for", "What it waits for", resources.WAITS, parameters=[*FRESHNESS]),
+)
+async def waits(call: Calling, id: UUID) -> Response:
+    """Each thing, since when, until when where that is known, and who or what can move it on."""
+    call.require("executions:read")
+    return call.shown(*await call.row(queries.WAITS, {"id": id}))
+
+
 def _seconds(text: str | None) -> int:
     if text is None:
         return 0

@@ -3,8 +3,11 @@
 Lists leave out what is long, and what is looked up for each row: an item of a list is a shape of its own, a summary.
 """
 
+from typing import get_args
+
 from api.shapes.columns import fields, row, summary
-from api.shapes.shape import TEXT, TEXTS, UUID, UUIDS, Shape, many, one_of, said
+from api.shapes.shape import BIG, TEXT, TEXTS, TIME, UUID, UUIDS, Shape, many, one_of, or_null, said
+from domain.execution import WaitKind
 from engine.executions import OPEN_KINDS
 
 TENANT = Shape("Tenant", "An organisation that shares this installation.", row("tenants", without=()))
@@ -47,6 +50,24 @@ OPEN_ITEM = Shape(
     {"kind": one_of(*OPEN_KINDS), "id": UUID, "node_id": TEXT, "activation_id": UUID},
 )
 OPEN = said(many(OPEN_ITEM), "What it waits for now.")
+WAIT = Shape(
+    "Wait",
+    "Something that an execution waits for.",
+    {
+        "kind": one_of(*get_args(WaitKind)),
+        "id": said(UUID, "Of the approval request, the AI task, the job, the timer, the subscription."),
+        "about": said(TEXT, "A job's type, what a timer is for, an event's type."),
+        "node_id": TEXT,
+        "activation_id": UUID,
+        "since": TIME,
+        "until": said(or_null(TIME), "When a timer fires, before any pause; null while it is paused, and of all else."),
+        "by": {
+            "type": ["object", "null"],
+            "description": "Who or what can move it on: {users, roles}, {job_type}, {model} or {event_type}; null: time alone.",
+        },
+    },
+)
+WAITS = Shape("Waits", "What an execution waits for now, the oldest first.", {"id": UUID, "version": BIG, "items": many(WAIT)})
 EXECUTION_SUMMARY = Shape(
     "ExecutionSummary", "A run of a workflow, without what went in and came out.", summary("workflow_executions")
 )

@@ -10,6 +10,7 @@ from engine.nodes.kind import NodeType
 from engine.nodes.set import SET
 from engine.nodes.start import START
 from engine.nodes.task import TASK
+from engine.nodes.wait import WAIT
 
 NODE_TYPES: tuple[NodeType, ...] = (
     START,
@@ -21,9 +22,10 @@ NODE_TYPES: tuple[NodeType, ...] = (
     TASK,
     AI_AGENT,
     JOIN,
+    WAIT,
 )
 
 BY_NAME: dict[str, NodeType] = {node_type.name: node_type for node_type in NODE_TYPES}
 
-LATER: frozenset[str] = frozenset({"http", "foreach", "workflow", "wait", "wait_event", "emit"})
+LATER: frozenset[str] = frozenset({"http", "foreach", "workflow", "wait_event", "emit"})
 """Known to the definition's reference and not supported yet."""
