@@ -98,6 +98,8 @@ class Claim:
     name: str
     owner: UUID
     """The stream that holds the name."""
+    path: str | None = field(default=None, compare=False)
+    """The field of the request that asks for it."""
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def change_roles(
         require_within(permissions_of(view, state), granted)
     if _owner_role(view) not in roles:
         _require_another_owner(view, user_id, state, owners)
-    return _answer(view, user_id, MemberRolesChanged(user_id, roles))
+    return _answer(view, user_id, MemberRolesChanged(user_id, roles) if set(roles) != set(state.role_ids) else None)
 
 
 def suspend(
@@ -266,12 +266,13 @@ def roles_given(
     return unique
 
 
-def _answer(view: View, user_id: UUID, event: MemberEvent) -> Decided:
-    after = evolve(view.read(MEMBER, user_id), event)
+def _answer(view: View, user_id: UUID, event: MemberEvent | None) -> Decided:
+    before = view.read(MEMBER, user_id)
+    after = before if event is None else evolve(before, event)
     result = {
         "user_id": str(user_id),
         "status": "active" if after.active else "suspended" if after.suspended else "removed",
         "role_ids": [str(role_id) for role_id in after.role_ids],
-        "version": view.version(user_id) + 1,
+        "version": view.version(user_id) + (event is not None),
     }
-    return Decided((Fact(user_id, event),), result=result)
+    return Decided(() if event is None else (Fact(user_id, event),), result=result)

@@ -1,13 +1,20 @@
-"""The forms of the names that people choose: slugs, keys, e-mail addresses. A wrong one is Invalid and names its field."""
+"""The forms of what people choose: slugs, keys, e-mail and web addresses. A wrong one is Invalid and names its field."""
 
 import re
 from collections.abc import Iterable
 
+from email_validator import EmailNotValidError, validate_email
+
 from domain.facts import FieldError, Invalid
 
 SLUG = re.compile(r"[a-z][a-z0-9-]{0,62}")
-EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
+ROLE_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+HOST = r"(?:\[[0-9a-f:.]+\]|[^\x00-\x20\x7f/?#\\@:\[\]]+)"
+WEB_ADDRESS = re.compile(rf"https?://{HOST}(?::[0-9]{{1,5}})?(?:[/?#][^\x00-\x20\x7f\\]*)?", re.IGNORECASE)
+HEXADECIMAL = re.compile(r"[0-9a-f]{32}")
 MAX_NAME = 200
+RESERVED_SLUGS = frozenset({"platform"})
+"""What a tenant's slug would be mistaken for."""
 
 
 def require_slug(value: str, path: str) -> None:
@@ -18,9 +25,48 @@ def require_slug(value: str, path: str) -> None:
         )
 
 
-def require_email(value: str, path: str) -> None:
-    if not EMAIL.fullmatch(value):
-        raise Invalid("This is not an e-mail address.", path)
+def require_tenant_slug(value: str, path: str) -> None:
+    """A tenant is named by its slug or its id, and the platform by its name."""
+    require_slug(value, path)
+    if value in RESERVED_SLUGS:
+        raise Invalid(f"The slug {value} is reserved.", path)
+    _refuse_ids(value, path)
+
+
+def require_role_key(value: str, path: str) -> None:
+    """Where a rule names somebody, it is by a role's key or a user's id."""
+    if not ROLE_KEY.fullmatch(value):
+        raise Invalid(
+            "A role's key starts with a lower-case letter; letters, digits, - and _ follow; at most 63 characters.",
+            path,
+        )
+    _refuse_ids(value, path)
+
+
+def _refuse_ids(value: str, path: str) -> None:
+    if HEXADECIMAL.fullmatch(value.replace("-", "")):
+        raise Invalid("This reads as an id.", path)
+
+
+def require_email(value: str, path: str) -> str:
+    """The address in its normal form: the domain in lower case. Nobody is asked whether it is there."""
+    try:
+        return validate_email(value, check_deliverability=False, strict=True).normalized
+    except EmailNotValidError as error:
+        raise Invalid(f"This is not an e-mail address. {error}", path) from None
+
+
+def require_domain(value: str, path: str) -> None:
+    try:
+        validate_email(f"postmaster@{value}", check_deliverability=False)
+    except EmailNotValidError:
+        raise Invalid("This is not a domain name, as acme.example.", path) from None
+
+
+def require_web_address(value: str, path: str) -> None:
+    """What browsers may be shown: nothing that they would run."""
+    if not WEB_ADDRESS.fullmatch(value):
+        raise Invalid("This is not an address that begins with https:// or http://.", path)
 
 
 def require_text(value: str, path: str, most: int = MAX_NAME) -> None:

@@ -5,7 +5,7 @@ from typing import assert_never
 from uuid import UUID, uuid5
 
 from domain.facts import Aggregate, Claim, Decided, Event, EventType, Fact, FieldError, NotFound, RuleViolation, View
-from domain.names import require_known, require_slug, require_text
+from domain.names import require_known, require_role_key, require_text
 from domain.permission import PERMISSIONS, require_within
 from domain.wording import plural
 
@@ -120,13 +120,13 @@ def create(
     granted: frozenset[str] | None = None,
 ) -> Decided:
     """Create a role; its key is claimed in the tenant. `granted`: what its maker may give away (None: everything)."""
-    require_slug(key, "/key")
+    require_role_key(key, "/key")
     require_text(name, "/name")
     _require_granted(permissions, granted)
     if view.read(ROLE, role_id).exists:
         raise RoleExists
     event = RoleCreated(key, name, tuple(dict.fromkeys(permissions)), description, is_system)
-    return _answer(view, role_id, Role(), event, claims=(Claim("role.key", key, role_id),))
+    return _answer(view, role_id, Role(), event, claims=(Claim("role.key", key, role_id, "/key"),))
 
 
 def change(
@@ -142,7 +142,8 @@ def change(
     require_text(name, "/name")
     _require_granted(permissions, None if granted is None else granted | state.permissions)
     require_within(state.permissions - set(permissions), granted)
-    return _answer(view, role_id, state, RoleChanged(name, tuple(dict.fromkeys(permissions)), description))
+    event = RoleChanged(name, tuple(dict.fromkeys(permissions)), description)
+    return _answer(view, role_id, state, None if evolve(state, event) == state else event)
 
 
 def bring_up_to_date(view: View) -> Decided:
@@ -201,17 +202,17 @@ def _answer(
     view: View,
     role_id: UUID,
     state: Role,
-    event: RoleEvent,
+    event: RoleEvent | None,
     claims: tuple[Claim, ...] = (),
     releases: tuple[Claim, ...] = (),
 ) -> Decided:
-    after = evolve(state, event)
+    after = state if event is None else evolve(state, event)
     result = {
         "id": str(role_id),
         "key": after.key or state.key,
         "name": after.name or state.name,
         "description": after.description,
         "permissions": sorted(after.permissions),
-        "version": view.version(role_id) + 1,
+        "version": view.version(role_id) + (event is not None),
     }
-    return Decided((Fact(role_id, event),), claims, releases, result)
+    return Decided(() if event is None else (Fact(role_id, event),), claims, releases, result)

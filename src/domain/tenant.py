@@ -5,7 +5,7 @@ from typing import assert_never
 from uuid import UUID
 
 from domain.facts import Aggregate, Claim, Decided, Event, EventType, Fact, Json, NotFound, RuleViolation, View
-from domain.names import require_email, require_slug, require_text
+from domain.names import require_domain, require_email, require_tenant_slug, require_text
 from domain.wording import because, listed
 
 
@@ -129,16 +129,18 @@ def create(
     billing_email: str | None = None,
 ) -> Decided:
     """Create a tenant in the platform ledger; the slug is claimed there."""
-    require_slug(slug, "/slug")
+    require_tenant_slug(slug, "/slug")
     require_text(name, "/name")
     if billing_email is not None:
         require_email(billing_email, "/billing_email")
+    if domain is not None:
+        require_domain(domain, "/domain")
     if view.read(TENANT, tenant_id).exists:
         raise TenantExists
     event = TenantCreated(slug, name, settings if settings is not None else {}, domain, description, billing_email)
     return Decided(
         (Fact(tenant_id, event),),
-        claims=(Claim("tenant.slug", slug, tenant_id),),
+        claims=(Claim("tenant.slug", slug, tenant_id, "/slug"),),
         result={"id": str(tenant_id), "slug": slug, "name": name, "version": 1},
     )
 
@@ -149,8 +151,10 @@ def change(view: View, tenant_id: UUID, changes: dict[str, Json]) -> Decided:
         require_text(changes["name"], "/name")
     if changes.get("billing_email") is not None:
         require_email(changes["billing_email"], "/billing_email")
-    event = TenantChanged({name: value for name, value in changes.items() if name in CHANGEABLE})
-    return _answer(view, tenant_id, state, event)
+    if changes.get("domain") is not None:
+        require_domain(changes["domain"], "/domain")
+    changes = {name: value for name, value in changes.items() if name in CHANGEABLE}
+    return _answer(view, tenant_id, state, TenantChanged(changes) if changes else None)
 
 
 def suspend(view: View, tenant_id: UUID, reason: str | None = None) -> Decided:
@@ -174,8 +178,8 @@ def _existing(view: View, tenant_id: UUID) -> Tenant:
     return state
 
 
-def _answer(view: View, tenant_id: UUID, state: Tenant, event: TenantEvent) -> Decided:
-    after = evolve(state, event)
-    version = view.version(tenant_id) + 1
+def _answer(view: View, tenant_id: UUID, state: Tenant, event: TenantEvent | None) -> Decided:
+    after = state if event is None else evolve(state, event)
+    version = view.version(tenant_id) + (event is not None)
     result = {"id": str(tenant_id), "slug": after.slug, "name": after.name, "is_active": after.active, "version": version}
-    return Decided((Fact(tenant_id, event),), result=result)
+    return Decided(() if event is None else (Fact(tenant_id, event),), result=result)

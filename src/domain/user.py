@@ -5,7 +5,7 @@ from typing import assert_never
 from uuid import UUID
 
 from domain.facts import Aggregate, Claim, Decided, Event, EventType, Fact, Json, NotFound, RuleViolation, View
-from domain.names import require_email, require_text
+from domain.names import require_email, require_text, require_web_address
 from domain.wording import listed
 
 
@@ -90,14 +90,16 @@ def register(
     preferences: Json = None,
 ) -> Decided:
     """Register a user in the platform ledger; the address, in lower case, is claimed there."""
-    require_email(email, "/email")
+    email = require_email(email, "/email")
     require_text(display_name, "/display_name")
+    if avatar_url is not None:
+        require_web_address(avatar_url, "/avatar_url")
     if view.read(USER, user_id).exists:
         raise UserExists
     event = UserRegistered(email, display_name, avatar_url, preferences if preferences is not None else {})
     return Decided(
         (Fact(user_id, event),),
-        claims=(Claim("user.email", email.lower(), user_id),),
+        claims=(Claim("user.email", email.lower(), user_id, "/email"),),
         result={"id": str(user_id), "email": email, "display_name": display_name, "version": 1},
     )
 
@@ -108,13 +110,16 @@ def change(view: View, user_id: UUID, changes: dict[str, Json]) -> Decided:
         raise NotFound
     if "display_name" in changes:
         require_text(changes["display_name"], "/display_name")
-    event = UserChanged({name: value for name, value in changes.items() if name in CHANGEABLE})
-    after = evolve(state, event)
+    if changes.get("avatar_url") is not None:
+        require_web_address(changes["avatar_url"], "/avatar_url")
+    changes = {name: value for name, value in changes.items() if name in CHANGEABLE}
+    facts = (Fact(user_id, UserChanged(changes)),) if changes else ()
+    after = evolve(state, UserChanged(changes))
     result = {
         "id": str(user_id),
         "email": after.email,
         "display_name": after.display_name,
         "is_active": after.active,
-        "version": view.version(user_id) + 1,
+        "version": view.version(user_id) + len(facts),
     }
-    return Decided((Fact(user_id, event),), result=result)
+    return Decided(facts, result=result)

@@ -51,7 +51,12 @@ class WorkflowArchived(Event):
     reason: str | None = None
 
 
-WorkflowEvent = WorkflowDrafted | WorkflowPublished | WorkflowArchived
+@dataclass(frozen=True)
+class WorkflowRestored(Event):
+    reason: str | None = None
+
+
+WorkflowEvent = WorkflowDrafted | WorkflowPublished | WorkflowArchived | WorkflowRestored
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,7 @@ class Workflow:
 def evolve(state: Workflow, event: WorkflowEvent) -> Workflow:
     match event:
         case WorkflowDrafted():
-            status: Literal["draft", "active"] = "draft" if state.published_version is None else "active"
-            return replace(state, status=status, key=event.key, draft=event.definition)
+            return replace(state, status=_open_status(state), key=event.key, draft=event.definition)
         case WorkflowPublished():
             return replace(
                 state,
@@ -80,8 +84,14 @@ def evolve(state: Workflow, event: WorkflowEvent) -> Workflow:
             )
         case WorkflowArchived():
             return replace(state, status="archived")
+        case WorkflowRestored():
+            return replace(state, status=_open_status(state))
         case _:
             assert_never(event)
+
+
+def _open_status(state: Workflow) -> Literal["draft", "active"]:
+    return "draft" if state.published_version is None else "active"
 
 
 WORKFLOW: Aggregate[Workflow] = Aggregate(
@@ -107,6 +117,12 @@ WORKFLOW: Aggregate[Workflow] = Aggregate(
             "workflow.archived.v1",
             lambda e, workflow: f"The workflow {workflow.name} was archived{because(e.reason)}.",
         ),
+        EventType(
+            WorkflowRestored,
+            "workflow.restored.v1",
+            lambda e, workflow: f"The workflow {workflow.name} was restored{because(e.reason)}.",
+            note="It is as it was before it was archived.",
+        ),
     ),
     "workflow",
 )
@@ -122,6 +138,12 @@ class WorkflowIsArchived(RuleViolation):
     """The workflow is archived."""
 
     code = "workflow_archived"
+
+
+class WorkflowNotArchived(RuleViolation):
+    """The workflow is not archived."""
+
+    code = "workflow_not_archived"
 
 
 class KeyIsFixed(RuleViolation):
@@ -151,7 +173,7 @@ def draft(view: View, workflow_id: UUID, definition: Json, by: UUID | None = Non
     if view.read(WORKFLOW, workflow_id).status != "absent":
         raise WorkflowExists
     event = _drafted(definition, by)
-    claims = (Claim("workflow.key", event.key, workflow_id),)
+    claims = (Claim("workflow.key", event.key, workflow_id, "/definition/key"),)
     return _answer(view, workflow_id, Workflow(), event, claims)
 
 
@@ -179,6 +201,16 @@ def publish(view: View, workflow_id: UUID, check: Check, note: str | None = None
 def archive(view: View, workflow_id: UUID, reason: str | None = None) -> Decided:
     """Archive a workflow: nothing new starts; running executions go on with their pinned version."""
     return _answer(view, workflow_id, _open(view, workflow_id), WorkflowArchived(reason))
+
+
+def restore(view: View, workflow_id: UUID, reason: str | None = None) -> Decided:
+    """Take an archived workflow back into use, as it was: with its draft and its published versions."""
+    state = view.read(WORKFLOW, workflow_id)
+    if state.status == "absent":
+        raise NotFound
+    if state.status != "archived":
+        raise WorkflowNotArchived
+    return _answer(view, workflow_id, state, WorkflowRestored(reason))
 
 
 def _open(view: View, workflow_id: UUID) -> Workflow:

@@ -398,4 +398,4 @@ def business_claim(execution_id: UUID, state: Execution) -> Claim | None:
     started = state.started
     if started is None or started.business_key is None:
         return None
-    return Claim(f"execution.business_key:{started.workflow_id}", started.business_key, execution_id)
+    return Claim(f"execution.business_key:{started.workflow_id}", started.business_key, execution_id, "/business_key")

@@ -2,7 +2,7 @@
 
 from domain.envelope import RecordedEvent
 from domain.execution import ExecutionStarted
-from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished
+from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished, WorkflowRestored
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Table, stream_row
 
@@ -46,6 +46,12 @@ def archived(rows: Rows, record: RecordedEvent, _event: WorkflowArchived) -> Non
     rows.update(NAME, record, (record.tenant_id, record.stream_id), {"status": "archived"})
 
 
+def restored(rows: Rows, record: RecordedEvent, _event: WorkflowRestored) -> None:
+    key = (record.tenant_id, record.stream_id)
+    status = "draft" if rows.get(NAME, *key)["published_version"] is None else "active"
+    rows.update(NAME, record, key, {"status": status})
+
+
 def execution_started(rows: Rows, record: RecordedEvent, event: ExecutionStarted) -> None:
     rows.count(NAME, (record.tenant_id, event.workflow_id), "execution_count")
 
@@ -85,6 +91,7 @@ TABLE = Table(
         WorkflowDrafted: drafted,
         WorkflowPublished: published,
         WorkflowArchived: archived,
+        WorkflowRestored: restored,
         ExecutionStarted: execution_started,
     },
     touched=touched,

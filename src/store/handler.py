@@ -195,7 +195,7 @@ class Handler:
                     return Done(None, known.epoch, decision.decided.result)
             ticket = self._submit(command, decision, chained=not final)
             outcome = await ticket.settled()
-            if outcome.verdict != "conflict":
+            if outcome.verdict != "conflict" and _claimed(outcome) not in decision.view.free:
                 return await self._done(command, decision, ticket, outcome)
         raise Contended
 
@@ -315,8 +315,10 @@ class Handler:
                 raise UnknownLedger
             case "refused", "fence":
                 raise LeaseLost
-            case "refused", reason:
-                raise ClaimTaken(scope=reason.removeprefix("claim:"), name=outcome.name or "")
+            case "refused", _:
+                scope, name = _claimed(outcome)
+                paths = [claim.path for claim in decision.decided.claims if (claim.scope, claim.name) == (scope, name)]
+                raise ClaimTaken(path=paths[0] if paths else None, scope=scope, name=name)
             case _:
                 raise outcome.error or AppendFailed(outcome.verdict)
 
@@ -361,6 +363,11 @@ def _earlier(command: Command, known: KnownCommand) -> Done:
     if known.request_hash != command.request_hash:
         raise KeyReused(path="Idempotency-Key")
     return Done(known.position, known.epoch, _from_bytes(known.result), replayed=True)
+
+
+def _claimed(outcome: Outcome) -> tuple[str, str]:
+    """The name that the ledger refused, by scope: where the decision had found it free, it is to decide again."""
+    return (outcome.reason or "").removeprefix("claim:"), outcome.name or ""
 
 
 def _from_bytes(result: bytes | None) -> Any:

@@ -265,6 +265,14 @@ async def workflows_archive(two: Two) -> httpx2.Response:
     return await two.behind.admin.post(f"/workflows/{workflow_id}/archive")
 
 
+async def workflows_restore(two: Two) -> httpx2.Response:
+    workflow_id = await two.behind.publish(INSTANT)
+    await ok(two.ahead.admin.post(f"/workflows/{workflow_id}/archive"))
+    answer = await two.behind.admin.post(f"/workflows/{workflow_id}/restore")
+    assert answer.json()["status"] == "active"
+    return answer
+
+
 # People and access
 
 

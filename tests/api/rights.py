@@ -139,6 +139,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("PUT", "/workflows/{id}/draft"): Row("workflows:write", about="workflow", body=_redraft, done=(200, 409)),
     ("POST", "/workflows/{id}/publish"): Row("workflows:publish", about="workflow", done=(200, 409)),
     ("POST", "/workflows/{id}/archive"): Row("workflows:publish", about="workflow", done=(200, 409)),
+    ("POST", "/workflows/{id}/restore"): Row("workflows:publish", about="workflow", done=(200, 409)),
     ("GET", "/workflows"): Row("workflows:read"),
     ("GET", "/workflows/{id}"): Row("workflows:read", about="workflow"),
     ("GET", "/workflows/{id}/versions"): Row("workflows:read", about="workflow"),

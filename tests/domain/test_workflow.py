@@ -5,7 +5,7 @@ import pytest
 
 from domain import workflow
 from domain.facts import Claim, Fact, FieldError, Json
-from domain.workflow import WORKFLOW, WorkflowArchived, WorkflowDrafted, WorkflowPublished
+from domain.workflow import WORKFLOW, WorkflowArchived, WorkflowDrafted, WorkflowPublished, WorkflowRestored
 from tests.given import given
 
 ID, ADA = UUID(int=3), UUID(int=1)
@@ -76,3 +76,18 @@ def test_an_archived_workflow_stays_so() -> None:
 
 def test_a_workflow_that_is_not_there_is_not_found() -> None:
     given().when(lambda view: workflow.archive(view, ID)).then_refused("not_found")
+
+
+def test_an_archived_workflow_is_restored_as_it_was() -> None:
+    for before, status in (([DRAFTED], "draft"), ([DRAFTED, PUBLISHED], "active")):
+        story = given(before).when(lambda view: workflow.archive(view, ID)).when(lambda view: workflow.restore(view, ID, "back"))
+        story.then(WorkflowRestored("back"))
+        assert story.result["status"] == status
+        state = story.view.read(WORKFLOW, ID)
+        assert (state.status, state.draft, state.versions) == (
+            status,
+            given(before).view.read(WORKFLOW, ID).draft,
+            given(before).view.read(WORKFLOW, ID).versions,
+        )
+        story.when(lambda view: workflow.restore(view, ID)).then_refused("workflow_not_archived")
+    given().when(lambda view: workflow.restore(view, ID)).then_refused("not_found")

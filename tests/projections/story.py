@@ -50,7 +50,7 @@ from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.role import RoleChanged, RoleCreated, RoleDeleted
 from domain.tenant import TenantChanged, TenantCreated, TenantReactivated, TenantSuspended
 from domain.user import UserChanged, UserRegistered
-from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished
+from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished, WorkflowRestored
 from store.codec import JSON, encode_envelope
 from store.topics import topic_of
 
@@ -181,6 +181,9 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         (BOB, MemberSuspended(BOB, "on leave")),
         (BOB, MemberReactivated(BOB, "back")),
         (service, ApiKeyRevoked(True)),
+        (an_id("regained"), WorkflowDrafted("regained", "Regained", {"key": "regained", "name": "Regained"})),
+        (an_id("regained"), WorkflowArchived("too soon")),
+        (an_id("regained"), WorkflowRestored("needed")),
     )
 
 

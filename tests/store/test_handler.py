@@ -368,6 +368,25 @@ async def test_a_name_that_is_taken_is_refused_and_recorded(
     assert (await process.handler.handle(command(tenant), claiming("other", second))).position == 3
 
 
+async def test_a_name_that_was_free_a_moment_ago_is_decided_about_again(
+    process: Process, ledger: psycopg.Connection[Any], tenant: UUID
+) -> None:
+    """Whoever finds or makes a thing by its name is answered with it, also those who ask at once; nothing is refused."""
+
+    def find_or_make(view: View) -> Decided:
+        found = view.owner("role.key", "approver")
+        if found is not None:
+            return Decided(result=str(found))
+        made = view.new_id()
+        return Decided(
+            (Fact(made, RoleCreated("approver", "n", ())),), claims=(Claim("role.key", "approver", made),), result=str(made)
+        )
+
+    answers = await asyncio.gather(*(process.handler.handle(command(tenant), find_or_make) for _ in range(8)))
+    assert {answer.result for answer in answers} == {str(claims(ledger, tenant)["role.key", "approver"])}
+    assert refusals(ledger, tenant) == []
+
+
 async def test_a_remembered_owner_is_looked_up_again_before_a_refusal(
     process: Process, ledger: psycopg.Connection[Any], tenant: UUID
 ) -> None:

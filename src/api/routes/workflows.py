@@ -110,6 +110,19 @@ async def archive(call: Calling, id: UUID, body: Annotated[Reason, Default()] = 
     )
 
 
+@routes.post(
+    "/workflows/{id}/restore", **documented("Restore an archived workflow", "How the workflow stands", results.WORKFLOW_RESULT)
+)
+async def restore(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    """As it was: with its draft and its published versions, under its key, which was kept for it."""
+    return await call.command(
+        "workflow.restore",
+        "workflows:publish",
+        lambda view, _who: workflow.restore(view, id, body.reason),
+        About("workflow", id),
+    )
+
+
 @routes.get("/workflows", **paged("List workflows", queries.WORKFLOWS, resources.WORKFLOW_SUMMARY))
 async def list_workflows(call: Calling) -> Response:
     call.require("workflows:read")
