@@ -421,6 +421,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         workflows_redraft,
         workflows_publish,
         workflows_archive,
+        workflows_restore,
         users_register,
         users_change,
         members_add,
