@@ -324,6 +324,40 @@ async def members_reactivate(two: Two) -> httpx2.Response:
     return await two.behind.admin.post(f"/members/{user_id}/reactivate")
 
 
+async def invited(process: Tenant) -> str:
+    made = await ok(process.admin.post("/invitations", {"email": "guest@else.example"}))
+    invitation_id: str = made["id"]
+    return invitation_id
+
+
+async def guest(two: Two) -> None:
+    await ok(two.behind.gesta.platform.post("/users", {"email": "guest@else.example", "display_name": "Guest"}))
+
+
+async def invitations_invite(two: Two) -> httpx2.Response:
+    """Invited, withdrawn elsewhere, and invited again."""
+    invitation_id = await invited(two.behind)
+    await ok(two.ahead.admin.call("DELETE", f"/invitations/{invitation_id}"))
+    return await two.behind.admin.post("/invitations", {"email": "guest@else.example"})
+
+
+async def invitations_withdraw(two: Two) -> httpx2.Response:
+    return await two.behind.admin.call("DELETE", f"/invitations/{await invited(two.ahead)}")
+
+
+async def invitations_accept(two: Two) -> httpx2.Response:
+    """By somebody who was a member, as this process knows, and has been removed by now."""
+    await guest(two)
+    member = await ok(two.behind.admin.post(f"/invitations/{await invited(two.behind)}/accept"))
+    await ok(two.ahead.admin.call("DELETE", f"/members/{member['user_id']}"))
+    return await two.behind.admin.post(f"/invitations/{await invited(two.ahead)}/accept")
+
+
+async def invitations_decline(two: Two) -> httpx2.Response:
+    await guest(two)
+    return await two.behind.admin.post(f"/invitations/{await invited(two.ahead)}/decline")
+
+
 async def roles_create(two: Two) -> httpx2.Response:
     role_id = await two.role(two.behind)
     await ok(two.ahead.admin.call("DELETE", f"/roles/{role_id}"))
@@ -424,6 +458,10 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         workflows_restore,
         users_register,
         users_change,
+        invitations_invite,
+        invitations_withdraw,
+        invitations_accept,
+        invitations_decline,
         members_add,
         members_change_roles,
         members_remove,
