@@ -77,6 +77,8 @@ class Filter:
     kind: Kind
     clause: sql.SQL | Mapping[Any, sql.SQL]
     description: str
+    key: Callable[[str], str] | None = None
+    """Of a prefixed filter: what {key} is filled in with, for the value."""
     driving: sql.SQL | None = None
     """The condition where the rows come from the source that was chosen for this filter."""
 
@@ -125,7 +127,7 @@ class Listing:
     orders: Mapping[str, Order]
     filters: Mapping[str, Filter] = field(default_factory=dict)
     prefixed: Mapping[str, Filter] = field(default_factory=dict)
-    """Filters named `<prefix><anything>`, the prefix ending in a dot; in their conditions {name} and {value} are filled in."""
+    """Filters named `<prefix><anything>`, the prefix with its dot. {name}, {value} and {key} in conditions are filled in."""
     only_with: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Filters that go with certain orders, the first being their default, and these orders go with them."""
 
@@ -216,7 +218,8 @@ class Wanted:
         number = len(params)
         params[f"name_{number}"] = name.removeprefix(prefix)
         params[f"value_{number}"] = value
-        return clause.format(name=sql.Placeholder(f"name_{number}"), value=sql.Placeholder(f"value_{number}"))
+        params[f"key_{number}"] = value if wanted.key is None else wanted.key(value)
+        return clause.format(**{part: sql.Placeholder(f"{part}_{number}") for part in ("name", "value", "key")})
 
     def page(self, rows: Sequence[Row]) -> bytes:
         """As JSON: as many items as the limit and the bytes of a page allow, but one at least."""

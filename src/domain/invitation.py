@@ -160,7 +160,7 @@ def invite(
     granted: frozenset[str] | None = None,
 ) -> Decided:
     """Invite an address: one invitation at a time. `granted`: what its maker may give away (None: everything)."""
-    require_email(email, "/email")
+    email = require_email(email, "/email")
     until = view.now + VALID_FOR if expires_at is None else expires_at
     if until <= view.now:
         raise Invalid("An invitation must expire in the future.", "/expires_at")

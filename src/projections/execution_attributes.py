@@ -1,6 +1,7 @@
 """projections.execution_attributes: search attributes, one row each, so that executions can be found by them."""
 
-from decimal import Decimal
+import re
+from decimal import Context, Decimal
 
 import orjson
 
@@ -11,8 +12,11 @@ from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Row, Table
 
 NAME = "execution_attributes"
-LONGEST = 255
-"""Characters of a value that can be searched by: an index entry must fit on a page."""
+NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,63})(\.[0-9]{1,63})?([eE][+-]?[0-9]{1,3})?")
+EXACT = Context(prec=200)
+"""More than all digits of such a number."""
+LONGEST_KEY = 400
+"""Characters: an index entry must fit on a page, and a number of a double without its exponent into them."""
 
 
 def started(rows: Rows, record: RecordedEvent, event: ExecutionStarted) -> None:
@@ -21,21 +25,34 @@ def started(rows: Rows, record: RecordedEvent, event: ExecutionStarted) -> None:
 
 
 def typed(value: Json) -> Row:
-    """The columns kind, value and value_number of a JSON value. `attr.<name>=` compares with `value`."""
+    """The columns kind, value, value_number and search_key of a JSON value."""
     match value:
         case None:
-            return {"kind": "null", "value": "null", "value_number": None}
+            return _columns("null", "null")
         case bool():
-            return {"kind": "boolean", "value": "true" if value else "false", "value_number": None}
-        case int():
-            return {"kind": "number", "value": str(value)[:LONGEST], "value_number": Decimal(value)}
-        case float():
-            return {"kind": "number", "value": repr(value), "value_number": Decimal(repr(value))}
+            return _columns("boolean", "true" if value else "false")
+        case int() | float():
+            text = repr(value)
+            return _columns("number", text, Decimal(text))
         case str():
-            return {"kind": "text", "value": value[:LONGEST], "value_number": None}
+            return _columns("text", value)
         case _:
-            text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-            return {"kind": "json", "value": text[:LONGEST], "value_number": None}
+            return _columns("json", orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode())
+
+
+def _columns(kind: str, text: str, number: Decimal | None = None) -> Row:
+    return {"kind": kind, "value": text, "value_number": number, "search_key": search_key(text)}
+
+
+def search_key(text: str) -> str:
+    """What is looked up in the index for a value: short, and the same for all ways to write a number.
+
+    Those found by it are then compared: a number was meant, a text is to be the same.
+    """
+    if NUMBER.fullmatch(text) is not None:
+        number = Decimal(text).normalize(EXACT)
+        text = f"{number:f}" if number else "0"
+    return text[:LONGEST_KEY]
 
 
 TABLE = Table(
@@ -50,8 +67,12 @@ TABLE = Table(
             "What the value is in JSON: text, number, boolean, null or json (lists and objects).",
             choices=("text", "number", "boolean", "null", "json"),
         ),
-        "value": Column("text", "The value: text as it is, everything else as JSON; the first 255 characters."),
+        "value": Column("text", "The value: text as it is, everything else as JSON."),
         "value_number": Column("numeric", "The value where it is a number.", null=True),
+        "search_key": Column(
+            "text",
+            "What a search by `value` begins with: its first 400 characters; what reads as a number, without exponent and zeros.",
+        ),
     },
     on={ExecutionStarted: started},
 )

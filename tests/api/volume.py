@@ -84,10 +84,11 @@ SELECT pg_temp.tenant(n), pg_temp.made(7, n), w.id, w.key, 1, n, CASE WHEN (n / 
   JOIN projections.workflows w ON w.tenant_id = pg_temp.tenant(n)
    AND w.id = pg_temp.made(6, CASE WHEN n % 21 = 0 THEN 21 * ((n / 21 - 1) % 49 + 1) ELSE 1 + n % 4 END);
 
-INSERT INTO projections.execution_attributes (tenant_id, execution_id, name, kind, value, version, created_at, updated_at)
-SELECT e.tenant_id, e.id, 'region', 'text', (ARRAY['north', 'south', 'east'])[1 + e.execution_number % 3], 1, e.created_at,
-       e.created_at
-  FROM projections.workflow_executions e;
+INSERT INTO projections.execution_attributes (tenant_id, execution_id, name, kind, value, search_key, version, created_at,
+       updated_at)
+SELECT e.tenant_id, e.id, 'region', 'text', v, v, 1, e.created_at, e.created_at
+  FROM projections.workflow_executions e
+ CROSS JOIN LATERAL (SELECT (ARRAY['north', 'south', 'east'])[1 + e.execution_number % 3]) x (v);
 
 INSERT INTO projections.node_activations (tenant_id, id, execution_id, execution_created_at, node_id, node_type, visit, status,
        retry_count, started_at, version, created_at, updated_at)

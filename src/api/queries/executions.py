@@ -4,7 +4,7 @@ from psycopg import sql
 
 from api.listing import TEXT, TIME, Filter, Listing, choice
 from api.queries.common import by_creation, one, summaries, two_ways
-from projections import workflow_executions
+from projections import execution_attributes, workflow_executions
 
 EXECUTION = one(
     """
@@ -18,7 +18,10 @@ SELECT {columns},
                           WHERE n.tenant_id = %(tenant_id)s AND n.execution_id = e.id AND n.status = 'running'
                             AND w.wait ->> 'kind' <> 'timer'
                             AND (w.wait ->> 'kind' <> 'job' OR NOT starts_with(w.wait ->> 'about', 'gesta.'))) o), '[]') AS open,
-       coalesce((SELECT jsonb_object_agg(a.name, a.value)
+       coalesce((SELECT jsonb_object_agg(a.name, CASE a.kind WHEN 'number' THEN to_jsonb(a.value_number)
+                                                             WHEN 'boolean' THEN to_jsonb(a.value = 'true')
+                                                             WHEN 'null' THEN 'null'
+                                                             ELSE to_jsonb(a.value) END)
                    FROM projections.execution_attributes a
                   WHERE a.tenant_id = %(tenant_id)s AND a.execution_id = e.id), '{}') AS attributes
   FROM projections.workflow_executions e
@@ -111,9 +114,12 @@ EXECUTIONS = Listing(
         "attr.": Filter(
             TEXT,
             sql.SQL("""   AND EXISTS (SELECT FROM projections.execution_attributes a
-                WHERE a.tenant_id = %(tenant_id)s AND a.execution_id = e.id AND a.name = {name} AND a.value = {value})"""),
-            "With this search attribute, by name.",
-            driving=sql.SQL("   AND first_attribute.name = {name} AND first_attribute.value = {value}"),
+                WHERE a.tenant_id = %(tenant_id)s AND a.execution_id = e.id AND a.name = {name} AND a.search_key = {key}
+                  AND (a.kind = 'number' OR a.value = {value}))"""),
+            "With this search attribute, by name. Numbers are compared as numbers.",
+            key=execution_attributes.search_key,
+            driving=sql.SQL("""   AND first_attribute.name = {name} AND first_attribute.search_key = {key}
+   AND (first_attribute.kind = 'number' OR first_attribute.value = {value})"""),
         )
     },
 )

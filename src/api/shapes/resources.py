@@ -77,7 +77,11 @@ EXECUTION = Shape(
     {
         **row("workflow_executions"),
         "open": OPEN,
-        "attributes": {"type": "object", "additionalProperties": TEXT, "description": "Its search attributes, by name."},
+        "attributes": {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+            "description": "Its search attributes, by name.",
+        },
     },
 )
 
