@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers, headers
@@ -17,6 +16,7 @@ from api.listing import Listing
 from api.positions import Position
 from api.problems import from_exception, not_found
 from api.reads import Answer, Question, Read, Row, freshness_headers
+from api.requests import StrictRequest
 from api.services import Services
 from api.session import Session
 from domain import access
@@ -45,7 +45,7 @@ class About:
 
 @dataclass(frozen=True)
 class Call:
-    request: Request
+    request: StrictRequest
     services: Services
     session: Session
 
@@ -232,7 +232,7 @@ class Call:
         """All that the request says of what is to be done, and when it happened."""
         request = self.request
         digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode())
-        digest.update(getattr(request, "_body", b""))
+        digest.update(request.sent)
         query, occurred_at = request.scope["query_string"], headers.occurred_at(request)
         if query:
             digest.update(b"\n?" + query)
