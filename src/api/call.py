@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 from starlette.responses import Response
 
 from api import answers, headers
+from api.commands import CommandSpec
 from api.listing import Listing
 from api.positions import Position
 from api.problems import from_exception, not_found
@@ -36,14 +37,6 @@ Decide = Callable[[View, Rights], Decided]
 
 
 @dataclass(frozen=True)
-class About:
-    """What a command is about: for If-Match and for the record of a refusal."""
-
-    resource: str
-    id: UUID | None = None
-
-
-@dataclass(frozen=True)
 class Call:
     request: StrictRequest
     services: Services
@@ -61,10 +54,9 @@ class Call:
 
     async def command(
         self,
-        name: str,
-        permission: str,
+        spec: CommandSpec,
         decide: Decide,
-        about: About,
+        id: UUID | None = None,
         *,
         status: int = 200,
         location: str | None = None,
@@ -72,30 +64,28 @@ class Call:
     ) -> Response:
         """Decide in the tenant's ledger and answer the result.
 
-        `location`: a path with {field}s of the result. `versioned`: the part of the result whose version is the ETag.
+        `id`: of what the command is about, for If-Match and for the record of a refusal. `location`: a path with {field}s of the
+        result. `versioned`: the part of the result whose version is the ETag.
         """
-        done = await self.decide(name, permission, decide, about)
+        done = await self.decide(spec, decide, id)
         return self.answer(done, self.tenant_id, status=status, location=location, versioned=versioned)
 
-    async def decide(self, name: str, permission: str, decide: Decide, about: About, key_suffix: str = "") -> Done:
+    async def decide(self, spec: CommandSpec, decide: Decide, id: UUID | None = None, key_suffix: str = "") -> Done:
         """A command in the tenant's ledger; the caller's rights are read, and so expected, by the decision itself.
 
         `key_suffix` tells the commands of one request apart, where its Idempotency-Key stands for several.
         """
-        command = self.to_command(self.tenant_id, name, about, key_suffix)
-        return await self.handle(command, permission, lambda view, asking: decide(view, asking.who))
+        command = self.to_command(self.tenant_id, spec, id, key_suffix)
+        return await self.handle(spec, command, lambda view, asking: decide(view, asking.who))
 
-    async def handle(self, command: Command, permission: str | None, decide: Callable[[View, Asking], Decided]) -> Done:
-        """A command in the tenant's ledger, or the platform's for its own keys: decided once it is known who asks.
-
-        `permission`: that it needs; None: none.
-        """
+    async def handle(self, spec: CommandSpec, command: Command, decide: Callable[[View, Asking], Decided]) -> Done:
+        """A command in the tenant's ledger, or the platform's for its own keys: decided once it is known who asks."""
         caller = self._caller()
 
         async def asked(snapshot: access.Platform) -> Done:
             def checked(view: View) -> Decided:
                 platform = view if view.tenant_id == PLATFORM else snapshot
-                who = self._permitted(access.rights(view, caller, platform), permission)
+                who = self._permitted(access.rights(view, caller, platform), spec.permission)
                 return decide(view, Asking(caller, who, platform))
 
             return await self.services.handler.handle(command, checked)
@@ -109,13 +99,13 @@ class Call:
         return who
 
     async def each(
-        self, items: Sequence[T], about: str, command: Callable[[T, str], Awaitable[Done]], told: Callable[[Done], Json]
+        self, items: Sequence[T], spec: CommandSpec, command: Callable[[T, str], Awaitable[Done]], told: Callable[[Done], Json]
     ) -> list[Json]:
         """Many commands in one request: one result per item, in their order. What refuses one does not stop the others.
 
         `command` is given an item and its key suffix; `told`: what is said of one that was done.
         """
-        self.to_command(self.tenant_id, about, About(about))  # a wrong header is no item's fault
+        self.to_command(self.tenant_id, spec)  # a wrong header is no item's fault
         free = asyncio.Semaphore(MOST_AT_ONCE)
         denied: list[PermissionDenied] = []
 
@@ -138,10 +128,9 @@ class Call:
 
     async def platform_command(
         self,
-        name: str,
-        permission: str | None,
+        spec: CommandSpec,
         decide: Callable[[View], Decided],
-        about: About,
+        id: UUID | None = None,
         *,
         further: Callable[[View, Rights], None] = lambda _view, _who: None,
         status: int = 200,
@@ -151,16 +140,16 @@ class Call:
 
         `further` raises what else speaks against it there.
         """
-        command = self.to_command(PLATFORM, name, about)
+        command = self.to_command(PLATFORM, spec, id)
         if self.session.caller.platform and self.session.caller.on_behalf_of is None:
-            done = await self.handle(command, permission, lambda view, _asking: decide(view))
+            done = await self.handle(spec, command, lambda view, _asking: decide(view))
         else:
-            await self.authorize(name, permission, about, further)
+            await self.authorize(spec, id, further)
             done = await self.services.handler.handle(command, decide)
         return self.answer(done, PLATFORM, status=status, location=location)
 
     async def authorize(
-        self, name: str, permission: str | None, about: About, further: Callable[[View, Rights], None] = lambda _view, _who: None
+        self, spec: CommandSpec, id: UUID | None = None, further: Callable[[View, Rights], None] = lambda _view, _who: None
     ) -> None:
         """Ask the tenant's ledger, finally, whether the caller may; a refusal is recorded there. Appends nothing else.
 
@@ -171,30 +160,30 @@ class Call:
             further(view, asking.who)
             return Decided()
 
-        command = Command(self.tenant_id, name, self.envelope(), resource=about.resource, resource_id=_text(about.id))
-        await self.handle(command, permission, check)
+        command = Command(self.tenant_id, spec.name, self.envelope(), resource=spec.resource, resource_id=_text(id))
+        await self.handle(spec, command, check)
 
-    def note(self, name: str, about: About) -> None:
+    def note(self, spec: CommandSpec, id: UUID | None = None) -> None:
         """Put on the process's record who did what leaves no event: it moves no more than a row of the runtime."""
         envelope = self.envelope()
         who = {"actor_type": envelope.actor_type, "actor_id": envelope.actor_id, "user_id": _text(envelope.user_id)}
-        what = {"tenant_id": str(self.tenant_id), "resource": about.resource, "resource_id": _text(about.id)}
-        log.info("Done by hand", extra={"action": name, "request_id": envelope.request_id, "ip": envelope.ip, **who, **what})
+        what = {"tenant_id": str(self.tenant_id), "resource": spec.resource, "resource_id": _text(id)}
+        log.info("Done by hand", extra={"action": spec.name, "request_id": envelope.request_id, "ip": envelope.ip, **who, **what})
 
-    def to_command(self, tenant_id: UUID, name: str, about: About, key_suffix: str = "") -> Command:
+    def to_command(self, tenant_id: UUID, spec: CommandSpec, id: UUID | None = None, key_suffix: str = "") -> Command:
         """This request as a command for a ledger: with its envelope, its Idempotency-Key, its If-Match and its time."""
         key = headers.idempotency_key(self.request)
         version = headers.if_match(self.request)
         return Command(
             tenant_id,
-            name,
+            spec.name,
             self.envelope(),
             command_id=None if key is None else uuid5(self._key_scope(tenant_id), key + key_suffix),
             request_hash=None if key is None else self._request_hash,
             occurred_at=headers.occurred_at(self.request),
-            expect={} if version is None or about.id is None else {about.id: version},
-            resource=about.resource,
-            resource_id=_text(about.id),
+            expect={} if version is None or id is None else {id: version},
+            resource=spec.resource,
+            resource_id=_text(id),
         )
 
     @property

@@ -6,8 +6,7 @@ from uuid import UUID
 from fastapi import Body as Default
 from starlette.responses import Response
 
-from api import answers
-from api.call import About
+from api import answers, commands
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Reason
@@ -40,10 +39,9 @@ async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
     """Its node fails with the error `cancelled`. An attempt that is under way may still report what it used."""
     engine = call.services.engine
     return await call.command(
-        "ai_task.cancel",
-        "ai_tasks:control",
+        commands.AI_TASK_CANCEL,
         lambda view, _who: steering.cancel_ai_task(view, engine, id, body.reason),
-        About("ai_task", id),
+        id,
         versioned="ai_task",
     )
 
@@ -58,7 +56,7 @@ async def retry(call: Calling, id: UUID) -> Response:
     def further(view: View) -> None:
         waiting[:] = [steering.waiting_attempt(view, id)]
 
-    await call.authorize("ai_task.retry", "ai_tasks:control", About("ai_task", id), lambda view, _who: further(view))
+    await call.authorize(commands.AI_TASK_RETRY, id, lambda view, _who: further(view))
     await call.services.system_pool.read(lambda connection: jobs.hasten(connection, call.tenant_id, waiting[0]))
-    call.note("ai_task.retry", About("ai_task", id))
+    call.note(commands.AI_TASK_RETRY, id)
     return answers.answer({"id": id, "status": "pending"})

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import ConfigDict
 from starlette.responses import Response
 
-from api.call import About
+from api import commands
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import Body, Name, Text
@@ -56,7 +56,7 @@ async def decide(call: Calling, id: UUID, body: Decision) -> Response:
             role=body.role,
         )
 
-    return await call.command("approval.decide", "approvals:decide", choose, About("approval", id), versioned="approval")
+    return await call.command(commands.APPROVAL_DECIDE, choose, id, versioned="approval")
 
 
 @routes.get("/approvals", **paged("List approval requests", queries.APPROVALS, resources.APPROVAL_SUMMARY))

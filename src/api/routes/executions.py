@@ -8,8 +8,8 @@ from fastapi import Body as Default
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from api import answers
-from api.call import About
+from api import answers, commands
+from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Name, Object, Priority, Reason
@@ -86,9 +86,7 @@ def _start(engine: Engine, body: Start, correlation_id: UUID | None) -> Callable
 )
 async def start(call: Calling, body: Start) -> Response:
     decide = _start(call.services.engine, body, call.correlation_id)
-    return await call.command(
-        "execution.start", "executions:start", decide, About("execution"), status=201, location="/v1/executions/{id}"
-    )
+    return await call.command(commands.EXECUTION_START, decide, status=201, location="/v1/executions/{id}")
 
 
 @routes.post(
@@ -102,9 +100,9 @@ async def bulk(call: Calling, body: Bulk) -> Response:
     async def one(item: BulkItem, key_suffix: str) -> Done:
         wanted = Start(workflow_key=body.workflow_key, business_key=item.business_key, input=item.input)
         decide = _start(call.services.engine, wanted, correlation_id)
-        return await call.decide("execution.start", "executions:start", decide, About("execution"), key_suffix)
+        return await call.decide(commands.EXECUTION_START, decide, key_suffix=key_suffix)
 
-    results = await call.each(body.items, "execution", one, lambda done: {"status": 201, "execution": done.result})
+    results = await call.each(body.items, commands.EXECUTION_START, one, lambda done: {"status": 201, "execution": done.result})
     return answers.answer({"items": results})
 
 
@@ -159,7 +157,9 @@ def _seconds(text: str | None) -> int:
 
 @routes.post("/executions/{id}/cancel", **documented("Cancel an execution", "How it stands", results.EXECUTION_RESULT))
 async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
-    return await _steer(call, id, "cancel", lambda view, who: workflows.cancel(view, _of(call), id, body.reason, who.user_id))
+    return await _steer(
+        call, id, commands.EXECUTION_CANCEL, lambda view, who: workflows.cancel(view, _of(call), id, body.reason, who.user_id)
+    )
 
 
 @routes.post(
@@ -168,29 +168,35 @@ async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
 )
 async def terminate(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await _steer(
-        call, id, "terminate", lambda view, who: workflows.terminate(view, _of(call), id, body.reason, who.user_id)
+        call,
+        id,
+        commands.EXECUTION_TERMINATE,
+        lambda view, who: workflows.terminate(view, _of(call), id, body.reason, who.user_id),
     )
 
 
 @routes.post("/executions/{id}/pause", **documented("Pause an execution", "How it stands", results.EXECUTION_RESULT))
 async def pause(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
-    return await _steer(call, id, "pause", lambda view, _who: workflows.pause(view, _of(call), id, body.reason))
+    return await _steer(call, id, commands.EXECUTION_PAUSE, lambda view, _who: workflows.pause(view, _of(call), id, body.reason))
 
 
 @routes.post("/executions/{id}/resume", **documented("Resume a paused execution", "How it stands", results.EXECUTION_RESULT))
 async def resume(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
-    return await _steer(call, id, "resume", lambda view, _who: workflows.resume(view, _of(call), id, body.reason))
+    return await _steer(
+        call, id, commands.EXECUTION_RESUME, lambda view, _who: workflows.resume(view, _of(call), id, body.reason)
+    )
 
 
 @routes.post("/executions/{id}/signal", **documented("Send a signal to an execution", "How it stands", results.EXECUTION_RESULT))
 async def signal(call: Calling, id: UUID, body: Signal) -> Response:
-    return await _steer(call, id, "signal", lambda view, _who: workflows.signal(view, _of(call), id, body.name, body.payload))
+    return await _steer(
+        call, id, commands.EXECUTION_SIGNAL, lambda view, _who: workflows.signal(view, _of(call), id, body.name, body.payload)
+    )
 
 
 def _of(call: Calling) -> Engine:
     return call.services.engine
 
 
-async def _steer(call: Calling, execution_id: UUID, verb: str, decide: Callable[[View, Rights], Decided]) -> Response:
-    about = About("execution", execution_id)
-    return await call.command(f"execution.{verb}", "executions:control", decide, about)
+async def _steer(call: Calling, execution_id: UUID, spec: CommandSpec, decide: Callable[[View, Rights], Decided]) -> Response:
+    return await call.command(spec, decide, execution_id)

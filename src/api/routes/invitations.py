@@ -9,8 +9,9 @@ from fastapi import Body as Default
 from pydantic import Field
 from starlette.responses import Response
 
-from api import headers, provisioning
-from api.call import About, Call
+from api import commands, headers, provisioning
+from api.call import Call
+from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import Body, Id, Name, Time
@@ -59,9 +60,7 @@ async def invite(call: Calling, body: NewInvitation) -> Response:
         roles = tuple(body.role_ids)
         return invitation.invite(view, view.new_id(), body.email, roles, body.expires_at, who.user_id, who.granted)
 
-    return await call.command(
-        "invitation.make", "members:manage", decide, About("invitation"), status=201, location="/v1/invitations/{id}"
-    )
+    return await call.command(commands.INVITATION_MAKE, decide, status=201, location="/v1/invitations/{id}")
 
 
 @routes.get("/invitations", **paged("List invitations", queries.INVITATIONS, resources.INVITATION))
@@ -78,35 +77,33 @@ async def get(call: Calling, id: UUID) -> Response:
 
 @routes.delete("/invitations/{id}", **documented("Withdraw an invitation", "How the invitation stands", results.INVITATION))
 async def withdraw(call: Calling, id: UUID) -> Response:
-    return await call.command(
-        "invitation.withdraw", "members:manage", lambda view, _who: invitation.withdraw(view, id), About("invitation", id)
-    )
+    return await call.command(commands.INVITATION_WITHDRAW, lambda view, _who: invitation.withdraw(view, id), id)
 
 
 @routes.post("/invitations/{id}/accept", **documented("Accept an invitation", "The member", results.MEMBER_RESULT))
 async def accept(call: Calling, id: UUID, body: Annotated[Whose, Default()] = MINE) -> Response:
     """With a key of one's own, of whichever tenant, or with the platform's for the user of the invited address."""
-    return await _answer(call, "invitation.accept", id, body, invitation.accept)
+    return await _answer(call, commands.INVITATION_ACCEPT, id, body, invitation.accept)
 
 
 @routes.post("/invitations/{id}/decline", **documented("Decline an invitation", "How the invitation stands", results.INVITATION))
 async def decline(call: Calling, id: UUID, body: Annotated[Whose, Default()] = MINE) -> Response:
     """By the same as accept it."""
-    return await _answer(call, "invitation.decline", id, body, invitation.decline)
+    return await _answer(call, commands.INVITATION_DECLINE, id, body, invitation.decline)
 
 
-async def _answer(call: Call, name: str, id: UUID, body: Whose, decide: Decide) -> Response:
+async def _answer(call: Call, spec: CommandSpec, id: UUID, body: Whose, decide: Decide) -> Response:
     caller = call.session.caller
     if caller.platform and caller.on_behalf_of is None:
         if body.tenant is not None:
             raise Problem.at("/tenant", "not_applicable", "The platform names the tenant in Gesta-Tenant.")
-        done, tenant_id = await _for_user(call, name, id, decide), call.tenant_id
+        done, tenant_id = await _for_user(call, spec, id, decide), call.tenant_id
     else:
-        done, tenant_id = await _by_user(call, name, id, body.tenant, decide)
+        done, tenant_id = await _by_user(call, spec.by_themselves, id, body.tenant, decide)
     return call.answer(done, tenant_id)
 
 
-async def _for_user(call: Call, name: str, id: UUID, decide: Decide) -> Done:
+async def _for_user(call: Call, spec: CommandSpec, id: UUID, decide: Decide) -> Done:
     """The platform answers for the user of the invited address."""
     invited, _ = await call.services.handler.read(call.tenant_id, INVITATION, id)
     user_id = await call.services.handler.lookup(PLATFORM, "user.email", invited.email.lower()) if invited.email else None
@@ -117,16 +114,16 @@ async def _for_user(call: Call, name: str, id: UUID, decide: Decide) -> Done:
             return decide(view, id, None, True)
         return decide(view, id, Answerer(user_id, asking.platform.read(USER, user_id), position, True), True)
 
-    return await call.handle(call.to_command(call.tenant_id, name, About("invitation", id)), "members:manage", answered)
+    return await call.handle(spec, call.to_command(call.tenant_id, spec, id), answered)
 
 
-async def _by_user(call: Call, name: str, id: UUID, tenant: str | None, decide: Decide) -> tuple[Done, UUID]:
+async def _by_user(call: Call, spec: CommandSpec, id: UUID, tenant: str | None, decide: Decide) -> tuple[Done, UUID]:
     """Whoever is invited answers, in a tenant where they are nobody yet. To everybody else there is no such invitation.
 
     Their key is asked for in its own tenant, finally, just before.
     """
     rights = call.session.rights
-    await call.authorize(name, None, About("invitation", id))
+    await call.authorize(spec, id)
     if headers.occurred_at(call.request) is not None:
         raise Problem.at("Gesta-Occurred-At", "not_applicable", "Gesta-Occurred-At cannot be honoured here.")
     user_id = rights.user_id
@@ -134,7 +131,7 @@ async def _by_user(call: Call, name: str, id: UUID, tenant: str | None, decide: 
     position = None if user_id is None or rights.delegated else await _known_since(call, user_id)
     if user_id is None or position is None or tenant_id is None or tenant_id == PLATFORM:
         raise not_found()
-    command = call.to_command(tenant_id, name, About("invitation", id))
+    command = call.to_command(tenant_id, spec, id)
     if tenant_id != call.tenant_id:  # whose key it is says nothing to them
         command = replace(command, envelope=replace(command.envelope, actor_id=str(user_id)))
 

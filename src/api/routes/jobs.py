@@ -12,8 +12,8 @@ from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import answers
-from api.call import About, Call
+from api import answers, commands
+from api.call import Call
 from api.documented import Calling, documented, paged
 from api.job_desk import Wish
 from api.models import Body, Id, Name
@@ -134,7 +134,7 @@ async def lease(call: Calling, body: Ask) -> Response:
 @routes.post("/jobs/{id}/heartbeat", **documented("Keep a job", "Until when it is leased", shapes.HEARTBEAT, unrecorded=True))
 async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
     """From now on for as long again as it was leased for, or for `lease_seconds`."""
-    await call.authorize("job.heartbeat", "jobs:work", About("job", id))
+    await call.authorize(commands.JOB_HEARTBEAT, id)
     job = await _held(call, id, body.fence)
     if job is None:
         raise LeaseLost
@@ -150,7 +150,7 @@ async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
 )
 async def release(call: Calling, id: UUID, body: Held) -> Response:
     """Others may lease it at once, and it does not count as an attempt."""
-    await call.authorize("job.release", "jobs:work", About("job", id))
+    await call.authorize(commands.JOB_RELEASE, id)
     call.services.desk.forget(Lease(call.tenant_id, id, body.fence))
     job = await _held(call, id, body.fence)
     if job is None:
@@ -199,7 +199,7 @@ async def report(call: Calling, body: Reports) -> Response:
         return done
 
     async def reported() -> list[Json]:
-        return await call.each(body.reports, "job", one, lambda done: {"status": 200, **done.result})
+        return await call.each(body.reports, commands.JOB_COMPLETE, one, lambda done: {"status": 200, **done.result})
 
     async def check() -> None:
         if not may_work:
@@ -228,10 +228,10 @@ async def list_jobs(call: Calling) -> Response:
 )
 async def retry(call: Calling, id: UUID) -> Response:
     """With all its attempts."""
-    await call.authorize("job.retry", "executions:control", About("job", id))
+    await call.authorize(commands.JOB_RETRY, id)
     async with call.services.system_pool.connection() as connection:
         await jobs.retry_dead(connection, call.tenant_id, id)
-    call.note("job.retry", About("job", id))
+    call.note(commands.JOB_RETRY, id)
     return answers.answer({"id": id, "state": "ready"})
 
 
@@ -253,8 +253,8 @@ async def _report(
             raise LeaseLost from None
 
     failpoint("api.report_received")
-    name = "job.complete" if error is None else "job.fail"
-    done = await call.decide(name, "jobs:work", decide, About("job", id), key_suffix)
+    spec = commands.JOB_COMPLETE if error is None else commands.JOB_FAIL
+    done = await call.decide(spec, decide, id, key_suffix)
     failpoint("api.report_appended")
     call.services.desk.forget(Lease(call.tenant_id, id, fence))
     return done
@@ -288,7 +288,7 @@ async def _attempted(found: Awaitable[list[LeasedJob]]) -> list[LeasedJob]:
 
 async def _may_work(call: Calling) -> None:
     """Asked again after each wait: a key may have been revoked meanwhile."""
-    await call.authorize("job.lease", "jobs:work", About("job"))
+    await call.authorize(commands.JOB_LEASE)
 
 
 def _items(found: Sequence[LeasedJob]) -> list[Json]:

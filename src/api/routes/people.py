@@ -7,8 +7,7 @@ from fastapi import Body as Default
 from pydantic import Field
 from starlette.responses import Response
 
-from api import provisioning
-from api.call import About
+from api import commands, provisioning
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Id, Name, Object, Reason
@@ -57,10 +56,8 @@ class MemberChange(Body):
 async def register(call: Calling, body: NewUser) -> Response:
     """The platform does. A tenant invites whom it wants as a member."""
     return await call.platform_command(
-        "user.register",
-        "users:manage",
+        commands.USER_REGISTER,
         lambda view: user.register(view, view.new_id(), body.email, body.display_name, body.avatar_url, body.preferences),
-        About("user"),
         further=lambda _view, who: who.require_platform("Users belong to the platform: invite an address to become a member."),
         status=201,
         location="/v1/users/{id}",
@@ -96,10 +93,9 @@ async def change_user(call: Calling, id: UUID, body: UserChange) -> Response:
             who.require_platform("Only the platform deactivates users. Remove the member.")
 
     return await call.platform_command(
-        "user.change",
-        None if themselves else "users:manage",
+        commands.USER_CHANGE.by_themselves if themselves else commands.USER_CHANGE,
         lambda view: user.change(view, id, body.given()),
-        About("user", id),
+        id,
         further=theirs,
     )
 
@@ -119,9 +115,7 @@ async def add(call: Calling, body: NewMember) -> Response:
             raise Invalid("There is no such user.", "/user_id")
         return member.add(view, body.user_id, tuple(body.role_ids), position, granted=who.granted, by_platform=True)
 
-    return await call.command(
-        "member.add", "members:manage", decide, About("member"), status=201, location="/v1/members/{user_id}"
-    )
+    return await call.command(commands.MEMBER_ADD, decide, status=201, location="/v1/members/{user_id}")
 
 
 @routes.get("/members", **paged("List members", queries.MEMBERS, resources.MEMBER))
@@ -140,10 +134,9 @@ async def get_member(call: Calling, user_id: UUID) -> Response:
 async def change_roles(call: Calling, user_id: UUID, body: MemberChange) -> Response:
     owners = await _owners(call)
     return await call.command(
-        "member.change_roles",
-        "members:manage",
+        commands.MEMBER_CHANGE_ROLES,
         lambda view, who: member.change_roles(view, user_id, tuple(body.role_ids), who.granted, owners),
-        About("member", user_id),
+        user_id,
     )
 
 
@@ -154,20 +147,18 @@ async def suspend(call: Calling, user_id: UUID, body: Annotated[Reason, Default(
     """At once, and all of them: the member's own keys, and those of services that are theirs. Roles and keys are kept."""
     owners = await _owners(call)
     return await call.command(
-        "member.suspend",
-        "members:manage",
+        commands.MEMBER_SUSPEND,
         lambda view, who: member.suspend(view, user_id, body.reason, who.granted, owners),
-        About("member", user_id),
+        user_id,
     )
 
 
 @routes.post("/members/{user_id}/reactivate", **documented("Let a suspended member go on", "The member", results.MEMBER_RESULT))
 async def reactivate(call: Calling, user_id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await call.command(
-        "member.reactivate",
-        "members:manage",
+        commands.MEMBER_REACTIVATE,
         lambda view, who: member.reactivate(view, user_id, body.reason, who.granted),
-        About("member", user_id),
+        user_id,
     )
 
 
@@ -176,10 +167,9 @@ async def remove(call: Calling, user_id: UUID) -> Response:
     """Their keys end with this membership: they stay invalid should it begin again."""
     owners = await _owners(call)
     return await call.command(
-        "member.remove",
-        "members:manage",
+        commands.MEMBER_REMOVE,
         lambda view, who: member.remove(view, user_id, None, who.granted, owners),
-        About("member", user_id),
+        user_id,
     )
 
 

@@ -7,8 +7,7 @@ from uuid import UUID
 from pydantic import Field
 from starlette.responses import Response
 
-from api import provisioning
-from api.call import About
+from api import commands, provisioning
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import Body, Id, Name, Text, Time
@@ -59,12 +58,10 @@ class NewOwner(Body):
 @routes.post("/roles", status_code=201, **documented("Create a role", "Created", results.ROLE_RESULT, creates=True))
 async def create(call: Calling, body: NewRole) -> Response:
     return await call.command(
-        "role.create",
-        "roles:manage",
+        commands.ROLE_CREATE,
         lambda view, who: role.create(
             view, view.new_id(), body.key, body.name, tuple(body.permissions), body.description, granted=who.granted
         ),
-        About("role"),
         status=201,
         location="/v1/roles/{id}",
     )
@@ -92,7 +89,7 @@ async def change(call: Calling, id: UUID, body: RoleChange) -> Response:
         description = given.get("description", state.description)
         return role.change(view, id, given.get("name", state.name), tuple(permissions), description, who.granted)
 
-    return await call.command("role.change", "roles:manage", decide, About("role", id))
+    return await call.command(commands.ROLE_CHANGE, decide, id)
 
 
 FORCE = query("force", {"type": "boolean", "default": False}, "Delete it although open requests or definitions name it.")
@@ -103,9 +100,7 @@ async def delete(call: Calling, id: UUID) -> Response:
     """Not while open requests name it, or definitions that are published or still run, unless that is said to be meant."""
     force = _boolean("force", call.request.query_params.get("force", "false"))
     uses = () if force else await _uses(call, id)
-    return await call.command(
-        "role.delete", "roles:manage", lambda view, who: role.delete(view, id, who.granted, uses), About("role", id)
-    )
+    return await call.command(commands.ROLE_DELETE, lambda view, who: role.delete(view, id, who.granted, uses), id)
 
 
 async def _uses(call: Calling, id: UUID) -> tuple[str, ...]:
@@ -136,7 +131,7 @@ async def create_key(call: Calling, body: NewKey) -> Response:
     wanted = Wanted(body.name, tuple(body.permissions), body.user_id, body.expires_at)
 
     async def handle(decide: Callable[[View, Asking], Decided]) -> Done:
-        return await call.handle(call.to_command(call.tenant_id, "api_key.create", About("api_key")), "api_keys:manage", decide)
+        return await call.handle(commands.API_KEY_CREATE, call.to_command(call.tenant_id, commands.API_KEY_CREATE), decide)
 
     made = await provisioning.create_key(handle, call.tenant_id, wanted)
     return call.answer(made.done, call.tenant_id, status=201, location="/v1/api-keys/{id}", unstored={"token": made.token})
@@ -167,8 +162,10 @@ KEEP_MADE = query(
 async def revoke(call: Calling, id: UUID) -> Response:
     """The keys that it made are not valid any more either."""
     keep_made = _boolean("keep_made", call.request.query_params.get("keep_made", "false"))
-    command = call.to_command(call.tenant_id, "api_key.revoke", About("api_key", id))
-    done = await call.handle(command, "api_keys:manage", lambda view, asking: keys.revoke(view, asking, id, keep_made=keep_made))
+    command = call.to_command(call.tenant_id, commands.API_KEY_REVOKE, id)
+    done = await call.handle(
+        commands.API_KEY_REVOKE, command, lambda view, asking: keys.revoke(view, asking, id, keep_made=keep_made)
+    )
     return call.answer(done, call.tenant_id)
 
 
@@ -184,8 +181,7 @@ def _boolean(name: str, text: str) -> bool:
 async def hand_over(call: Calling, id: UUID, body: NewOwner) -> Response:
     """It is limited by the new owner's roles, and ends with their membership."""
     return await call.command(
-        "api_key.hand_over",
-        "api_keys:manage",
+        commands.API_KEY_HAND_OVER,
         lambda view, who: keys.hand_over(view, who, id, body.owner_id),
-        About("api_key", id),
+        id,
     )

@@ -7,8 +7,7 @@ from fastapi import Body as Default
 from pydantic import Field
 from starlette.responses import Response
 
-from api import answers, provisioning
-from api.call import About
+from api import answers, commands, provisioning
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Name, Object, Reason, Text
@@ -46,14 +45,14 @@ class TenantChange(Body):
 async def create(call: Calling, body: NewTenant) -> Response:
     call.session.require_platform()
     services = call.services
-    command = call.to_command(PLATFORM, "tenant.create", About("tenant"))
+    command = call.to_command(PLATFORM, commands.TENANT_CREATE)
     async with services.system_pool.connection() as connection:
         done = await provisioning.create_tenant(
             services.handler,
             connection,
             command,
             body.model_dump(),
-            lambda one, decide: call.handle(one, "tenants:manage", lambda view, _asking: decide(view)),
+            lambda one, decide: call.handle(commands.TENANT_CREATE, one, lambda view, _asking: decide(view)),
         )
     return call.answer(done, PLATFORM, status=201, location="/v1/tenants/{id}")
 
@@ -78,9 +77,7 @@ async def get_one(call: Calling, id: UUID) -> Response:
 )
 async def suspend(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     call.session.require_platform()
-    return await call.platform_command(
-        "tenant.suspend", "tenants:manage", lambda view: tenant.suspend(view, id, body.reason), About("tenant", id)
-    )
+    return await call.platform_command(commands.TENANT_SUSPEND, lambda view: tenant.suspend(view, id, body.reason), id)
 
 
 @routes.post(
@@ -88,9 +85,7 @@ async def suspend(call: Calling, id: UUID, body: Annotated[Reason, Default()] = 
 )
 async def reactivate(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     call.session.require_platform()
-    return await call.platform_command(
-        "tenant.reactivate", "tenants:manage", lambda view: tenant.reactivate(view, id, body.reason), About("tenant", id)
-    )
+    return await call.platform_command(commands.TENANT_REACTIVATE, lambda view: tenant.reactivate(view, id, body.reason), id)
 
 
 @routes.get(
@@ -104,10 +99,9 @@ async def get(call: Calling) -> Response:
 @routes.patch("/tenant", **documented("Change the tenant", "How the tenant stands", results.TENANT_RESULT))
 async def change(call: Calling, body: TenantChange) -> Response:
     return await call.platform_command(
-        "tenant.change",
-        "tenants:manage",
+        commands.TENANT_CHANGE,
         lambda view: tenant.change(view, call.tenant_id, body.given()),
-        About("tenant", call.tenant_id),
+        call.tenant_id,
     )
 
 

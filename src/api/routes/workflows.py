@@ -6,8 +6,7 @@ from uuid import UUID
 from fastapi import Body as Default
 from starlette.responses import Response
 
-from api import answers
-from api.call import About
+from api import answers, commands
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Object, Reason, Text
@@ -55,7 +54,7 @@ def check(evaluator: Evaluator, effort: Effort) -> Check:
     **documented("Look for faults in a definition", "What was found, errors and warnings", standing.FINDINGS, unrecorded=True),
 )
 async def lint(call: Calling, body: Definition) -> Response:
-    await call.authorize("workflow.validate", "workflows:read", About("workflow"))
+    await call.authorize(commands.WORKFLOW_VALIDATE)
     evaluator = call.services.engine.evaluator
     found = await call.services.handler.compute(call.tenant_id, lambda effort: findings(body.definition, evaluator, effort))
     return answers.answer({"findings": found})
@@ -68,10 +67,8 @@ async def lint(call: Calling, body: Definition) -> Response:
 )
 async def draft(call: Calling, body: Definition) -> Response:
     return await call.command(
-        "workflow.draft",
-        "workflows:write",
+        commands.WORKFLOW_DRAFT,
         lambda view, who: workflow.draft(view, view.new_id(), body.definition, who.user_id),
-        About("workflow"),
         status=201,
         location="/v1/workflows/{id}",
     )
@@ -80,10 +77,9 @@ async def draft(call: Calling, body: Definition) -> Response:
 @routes.put("/workflows/{id}/draft", **documented("Replace the draft", "How the workflow stands", results.WORKFLOW_RESULT))
 async def redraft(call: Calling, id: UUID, body: Definition) -> Response:
     return await call.command(
-        "workflow.draft",
-        "workflows:write",
+        commands.WORKFLOW_DRAFT,
         lambda view, who: workflow.redraft(view, id, body.definition, who.user_id),
-        About("workflow", id),
+        id,
     )
 
 
@@ -93,20 +89,18 @@ async def redraft(call: Calling, id: UUID, body: Definition) -> Response:
 async def publish(call: Calling, id: UUID, body: Annotated[Publish, Default()] = NO_NOTE) -> Response:
     evaluator = call.services.engine.evaluator
     return await call.command(
-        "workflow.publish",
-        "workflows:publish",
+        commands.WORKFLOW_PUBLISH,
         lambda view, who: workflow.publish(view, id, check(evaluator, view.effort), body.note, who.user_id),
-        About("workflow", id),
+        id,
     )
 
 
 @routes.post("/workflows/{id}/archive", **documented("Archive a workflow", "How the workflow stands", results.WORKFLOW_RESULT))
 async def archive(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await call.command(
-        "workflow.archive",
-        "workflows:publish",
+        commands.WORKFLOW_ARCHIVE,
         lambda view, _who: workflow.archive(view, id, body.reason),
-        About("workflow", id),
+        id,
     )
 
 

@@ -1,0 +1,77 @@
+"""All commands of the API: what each is called on record, and the permission that it needs."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """A command. Its name begins with the kind of resource that it is about, and goes on with what is done to it.
+
+    `permission`: None where it needs none.
+    """
+
+    name: str
+    permission: str | None
+
+    @property
+    def by_themselves(self) -> "CommandSpec":
+        """The same, given by the person whom it is about: that needs no permission."""
+        return replace(self, permission=None)
+
+    @property
+    def resource(self) -> str:
+        return self.name.partition(".")[0]
+
+
+TENANT_CREATE = CommandSpec("tenant.create", "tenants:manage")
+TENANT_CHANGE = CommandSpec("tenant.change", "tenants:manage")
+TENANT_SUSPEND = CommandSpec("tenant.suspend", "tenants:manage")
+TENANT_REACTIVATE = CommandSpec("tenant.reactivate", "tenants:manage")
+
+USER_REGISTER = CommandSpec("user.register", "users:manage")
+USER_CHANGE = CommandSpec("user.change", "users:manage")
+
+MEMBER_ADD = CommandSpec("member.add", "members:manage")
+MEMBER_CHANGE_ROLES = CommandSpec("member.change_roles", "members:manage")
+MEMBER_SUSPEND = CommandSpec("member.suspend", "members:manage")
+MEMBER_REACTIVATE = CommandSpec("member.reactivate", "members:manage")
+MEMBER_REMOVE = CommandSpec("member.remove", "members:manage")
+
+INVITATION_MAKE = CommandSpec("invitation.make", "members:manage")
+INVITATION_WITHDRAW = CommandSpec("invitation.withdraw", "members:manage")
+INVITATION_ACCEPT = CommandSpec("invitation.accept", "members:manage")
+INVITATION_DECLINE = CommandSpec("invitation.decline", "members:manage")
+
+ROLE_CREATE = CommandSpec("role.create", "roles:manage")
+ROLE_CHANGE = CommandSpec("role.change", "roles:manage")
+ROLE_DELETE = CommandSpec("role.delete", "roles:manage")
+
+API_KEY_CREATE = CommandSpec("api_key.create", "api_keys:manage")
+API_KEY_REVOKE = CommandSpec("api_key.revoke", "api_keys:manage")
+API_KEY_HAND_OVER = CommandSpec("api_key.hand_over", "api_keys:manage")
+
+WORKFLOW_VALIDATE = CommandSpec("workflow.validate", "workflows:read")
+WORKFLOW_DRAFT = CommandSpec("workflow.draft", "workflows:write")
+WORKFLOW_PUBLISH = CommandSpec("workflow.publish", "workflows:publish")
+WORKFLOW_ARCHIVE = CommandSpec("workflow.archive", "workflows:publish")
+
+EXECUTION_START = CommandSpec("execution.start", "executions:start")
+EXECUTION_CANCEL = CommandSpec("execution.cancel", "executions:control")
+EXECUTION_TERMINATE = CommandSpec("execution.terminate", "executions:control")
+EXECUTION_PAUSE = CommandSpec("execution.pause", "executions:control")
+EXECUTION_RESUME = CommandSpec("execution.resume", "executions:control")
+EXECUTION_SIGNAL = CommandSpec("execution.signal", "executions:control")
+
+APPROVAL_DECIDE = CommandSpec("approval.decide", "approvals:decide")
+
+AI_TASK_CANCEL = CommandSpec("ai_task.cancel", "ai_tasks:control")
+AI_TASK_RETRY = CommandSpec("ai_task.retry", "ai_tasks:control")
+
+JOB_LEASE = CommandSpec("job.lease", "jobs:work")
+JOB_HEARTBEAT = CommandSpec("job.heartbeat", "jobs:work")
+JOB_RELEASE = CommandSpec("job.release", "jobs:work")
+JOB_COMPLETE = CommandSpec("job.complete", "jobs:work")
+JOB_FAIL = CommandSpec("job.fail", "jobs:work")
+JOB_RETRY = CommandSpec("job.retry", "executions:control")
+
+COMMANDS = tuple(each for each in vars().values() if isinstance(each, CommandSpec))
