@@ -10,22 +10,23 @@ import gc
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from api.json_depth import place_too_deep, too_deep
 from domain.facts import FieldError, Json
+from domain.storable import MAX_DEPTH, MAX_DIGITS, TextFault, text_fault
 
-MAX_DEPTH = 64
-MAX_DIGITS = 64
-
+TEXT_FAULTS: Mapping[TextFault, str] = {
+    "nul": "Text cannot hold the character NUL.",
+    "lone_surrogate": "Text cannot hold half of a surrogate pair.",
+}
 SAFE_LENGTH = 16
 """Of a number: 15 digits and a point. A double holds every such number as it is written."""
 LARGE = 1 << 16
 
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 SPECIAL = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 """What may become NUL or half of a pair."""
 LONG_NUMBER = re.compile(rb"[0-9.]{16}|[0-9.][eE]")
@@ -156,10 +157,9 @@ def _faults(value: Json, path: str) -> Iterator[tuple[str, _Fault]]:
 
 
 def _text_faults(text: str) -> Iterator[_Fault]:
-    if "\0" in text:
-        yield _Fault(422, "nul", "Text cannot hold the character NUL.")
-    if LONE_SURROGATE.search(text):
-        yield _Fault(422, "lone_surrogate", "Text cannot hold half of a surrogate pair.")
+    fault = text_fault(text)
+    if fault is not None:
+        yield _Fault(422, fault, TEXT_FAULTS[fault])
 
 
 def child(path: str, key: str | int) -> str:

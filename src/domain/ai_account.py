@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from domain.ai_usage import Usage
+from domain.storable import storable_text
 
 SMALLEST = Decimal("1e-10")
 MOST_PAID = Decimal(1_000_000)
@@ -14,7 +15,6 @@ MOST_TOKENS = 10**12
 MOST_DETAILS = 50
 LONGEST = 200  # characters of a name
 CURRENCY = re.compile(r"[A-Z]{3}")
-UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def believed_usage(usage: Usage | None) -> Usage | None:
 
 def believed_name(name: str) -> str:
     """A name that can be stored: NUL and halves of surrogate pairs are replaced, and it is cut to 200 characters."""
-    return UNSTORABLE.sub("\ufffd", name[:LONGEST])
+    return storable_text(name[:LONGEST])
 
 
 def _is_count(value: object) -> bool:

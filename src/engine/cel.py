@@ -28,12 +28,13 @@ from typing import Any, Literal
 from cel_expr_python import cel  # type: ignore[import-untyped]  # stubs without py.typed
 
 from domain.effort import COMMAND, HERE, SMALL, Effort, TooCostly
+from domain.storable import text_fault
 from engine.cel_check import check_paths, typed_paths, without_tests
 from engine.cel_cost import Cost, loop_costs, work
 from engine.cel_messages import findings_in, in_words
 from engine.cel_numbers import Numbers
 from engine.cel_syntax import Node, Select, Struct, Syntax, chain, children, read, walk, write
-from engine.cel_values import Result, Trie, is_encodable, kind_of, lower_reads, pick
+from engine.cel_values import Result, Trie, kind_of, lower_reads, pick
 from engine.expressions import JSON, ROOTS, ExpressionError, Finding, Schema
 from engine.measure import json_size
 
@@ -159,7 +160,7 @@ class CelEvaluator:
     def _parse(self, source: str) -> cel.Expression:
         if len(source) > SOURCE_LIMIT:
             raise ExpressionError(f"the expression is longer than the limit of {SOURCE_LIMIT} characters")
-        if "\x00" in source or not is_encodable(source):
+        if text_fault(source) is not None:
             raise ExpressionError("the expression is not text: NUL or a lone surrogate")
         return self._env.compile(source, disable_check=True)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # stubs without py.typed
 
+from domain.storable import text_fault
 from engine.cel_messages import in_words
 from engine.expressions import JSON, ExpressionError
 
@@ -70,17 +71,9 @@ def _key(key: object) -> str:
 
 
 def _text(value: str) -> str:
-    if "\x00" in value or not is_encodable(value):
+    if text_fault(value) is not None:
         raise ExpressionError("a text holds NUL or a lone surrogate")
     return value
-
-
-def is_encodable(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class Result:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor
 
+from domain.storable import storable_text
 from store.notifications.channels import EVENTS
 from store.notifications.sending import notify
 from store.topics import UnknownTopic, is_known
@@ -87,7 +88,7 @@ async def record(
     again = known is not None and known.position == position
     attempts = known.attempts + 1 if known is not None and again else 1
     first = known.first_failed_at if known is not None and again else now
-    text = f"{type(error).__name__}: {error}".replace("\x00", "\\0")[:LONGEST_TEXT]
+    text = storable_text(f"{type(error).__name__}: {error}")[:LONGEST_TEXT]
     topic = error.topic if isinstance(error, UnknownTopic) else None
     fault = Fault(tenant_id, position, text, attempts, first, now, now + interval(attempts), topic)
     values = {"tenant": tenant_id, "position": position, "error": text, "attempts": attempts, "now": now}

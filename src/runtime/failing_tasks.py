@@ -97,7 +97,7 @@ async def _tell(connection: Connection, process: str, found: list[Failing]) -> N
     given = {
         "process": process,
         "tasks": list(by_task),
-        "errors": [one.error.replace("\0", "")[:2_000] for one in by_task.values()],
+        "errors": [one.error.encode(errors="replace").decode().replace("\0", "")[:2_000] for one in by_task.values()],
         "failures": [one.failures for one in by_task.values()],
         "since": [now - one.since for one in by_task.values()],
         "latest": [now - one.latest for one in by_task.values()],

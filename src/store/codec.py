@@ -9,7 +9,7 @@ is refused, and so is what jsonb would refuse (NUL, lone surrogates, NaN, Infini
 that cannot be projected must never reach the ledger.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from math import isfinite
@@ -20,6 +20,7 @@ from pydantic_core import PydanticSerializationError, SchemaValidator, Validatio
 
 from domain.envelope import Envelope
 from domain.facts import Event
+from domain.storable import TextFault, text_fault
 from store.topics import class_of
 from store.upcasting import CHAIN, upcast
 
@@ -99,14 +100,15 @@ def from_bytes(cls: type[T], data: bytes) -> T:
     return made
 
 
+TEXT_FAULTS: Mapping[TextFault, str] = {"nul": "NUL character", "lone_surrogate": "lone surrogate"}
+
+
 def _walk(cls: type, value: Any, path: str) -> None:
     """Raise Unencodable for the first text or number that JSON in PostgreSQL cannot hold."""
     match value:
         case str():
-            if "\x00" in value:
-                _refuse(cls, path, "NUL character")
-            if any("\ud800" <= char <= "\udfff" for char in value):
-                _refuse(cls, path, "lone surrogate")
+            if (fault := text_fault(value)) is not None:
+                _refuse(cls, path, TEXT_FAULTS[fault])
         case float() if not isfinite(value):
             _refuse(cls, path, f"{value} is not a JSON number")
         case dict():

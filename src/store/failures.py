@@ -13,6 +13,7 @@ from uuid import UUID
 from psycopg.rows import class_row, tuple_row
 from pydantic_core import from_json, to_json
 
+from domain.storable import storable_text
 from store.due import DueTimer
 from store.jobs import Connection, Lease
 from store.notifications.channels import JOBS, LEASES, TIMERS
@@ -189,7 +190,7 @@ def _lease(lease: Lease) -> dict[str, object]:
 
 
 def _words(error: BaseException) -> dict[str, object]:
-    message = str(error).encode(errors="replace").decode().replace("\0", "")[:LONGEST_TEXT]
+    message = storable_text(str(error))[:LONGEST_TEXT]
     return {"type": type(error).__name__, "message": message, "first": FIRST_INTERVAL, "longest": LONGEST_INTERVAL}
 
 

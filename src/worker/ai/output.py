@@ -7,16 +7,14 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from domain.facts import Json
+from domain.storable import MAX_DIGITS, require_storable, text_fault
 from engine.schema import SchemaError, check_schema, faults
 from worker.ai.provider import Account, AiCall, AiError
 
 MAX_CHARACTERS = 1 << 20
-MAX_DEPTH = 64
-MAX_DIGITS = 64
 NAMED_FAULTS = 5
 FENCED = re.compile(r"\s*```(?:json)?[ \t]*\r?\n(.*?)\r?\n?[ \t]*```\s*", re.DOTALL | re.IGNORECASE)
 """An answer that is a code block, and nothing beside it."""
-UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def check_call(call: AiCall) -> None:
@@ -40,12 +38,12 @@ def read_output(text: str, schema: Json, account: Account) -> Json:
     if len(text) > MAX_CHARACTERS:
         _invalid(f"The answer is longer than {MAX_CHARACTERS} characters.", account)
     if schema is None:
-        if UNSTORABLE.search(text):
+        if text_fault(text) is not None:
             _invalid("The answer holds a NUL or half of a surrogate pair.", account)
         return text
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant)
-        _check(value, MAX_DEPTH)
+        require_storable(value)
     except json.JSONDecodeError as error:
         _invalid(f"The answer is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.", account)
     except ValueError as error:
@@ -85,19 +83,3 @@ def _number(text: str) -> float:
 
 def _constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
-
-
-def _check(value: Json, depth: int) -> None:
-    match value:
-        case str() if UNSTORABLE.search(value):
-            raise ValueError("a text holds a NUL or half of a surrogate pair")
-        case dict() | list():
-            if depth == 0:
-                raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
-            for item in value:
-                _check(item, depth - 1)
-            if isinstance(value, dict):
-                for item in value.values():
-                    _check(item, depth - 1)
-        case _:
-            return
