@@ -54,6 +54,7 @@ WORKFLOW_VALIDATE = CommandSpec("workflow.validate", "workflows:read")
 WORKFLOW_DRAFT = CommandSpec("workflow.draft", "workflows:write")
 WORKFLOW_PUBLISH = CommandSpec("workflow.publish", "workflows:publish")
 WORKFLOW_ARCHIVE = CommandSpec("workflow.archive", "workflows:publish")
+WORKFLOW_RESTORE = CommandSpec("workflow.restore", "workflows:publish")
 
 EXECUTION_START = CommandSpec("execution.start", "executions:start")
 EXECUTION_CANCEL = CommandSpec("execution.cancel", "executions:control")

@@ -110,10 +110,9 @@ async def archive(call: Calling, id: UUID, body: Annotated[Reason, Default()] = 
 async def restore(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     """As it was: with its draft and its published versions, under its key, which was kept for it."""
     return await call.command(
-        "workflow.restore",
-        "workflows:publish",
+        commands.WORKFLOW_RESTORE,
         lambda view, _who: workflow.restore(view, id, body.reason),
-        About("workflow", id),
+        id,
     )
 
 
