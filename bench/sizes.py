@@ -27,6 +27,9 @@ class Sizes:
     ai_in_flight: int = 200
     ai_delays: tuple[float, ...] = (2.0, 5.0)
     """Seconds that the model takes: a short answer, and a usual one."""
+    held_part: float = 60.0
+    """Seconds; of each the rate is told while a snapshot is held."""
+    held_parts: int = 10
     peer_is_installed: bool = True
     """Whether a peer that is not there may be fetched."""
     callers: int = 128
@@ -48,4 +51,6 @@ QUICK = Sizes(
     workflows_one_caller=60,
     peer_workflows=128,
     ai_calls=400,
+    held_part=10.0,
+    held_parts=6,
 )

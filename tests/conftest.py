@@ -26,7 +26,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from runtime import migrations
+from runtime import functions, migrations
 from runtime.postgres import EmbeddedServer, embedded
 from store.cache import Kinds, Tip
 from store.loader import Past
@@ -113,7 +113,7 @@ def template(postgres: EmbeddedServer) -> str:
     """The name of a database with all migrations applied and nobody connected."""
     create_database(postgres, TEMPLATE, "gesta")
     with psycopg.connect(postgres.url("gesta_owner", TEMPLATE), autocommit=True) as connection:
-        migrations.migrate(connection, migrations.load())
+        migrations.migrate(connection, migrations.load(), functions.load())
     return TEMPLATE
 
 

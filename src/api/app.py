@@ -30,7 +30,7 @@ from api.waiter import open_waiter
 from domain.facts import NotForThisRelease, Refusal
 from engine.cel import CelEvaluator
 from engine.engine import Engine
-from runtime import migrations
+from runtime import schema
 from runtime.addresses import Addresses
 from runtime.clock import Clock, SystemClock
 from runtime.failing_tasks import telling
@@ -73,7 +73,7 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
         async with system.connection() as connection:
             await look_everywhere(connection)  # a predecessor that was killed could not say what it had written
         desk, feed = JobDesk(system), EventFeed()
-        doctor = health.Doctor(own, [(one.version, one.checksum) for one in migrations.load()])
+        doctor = health.Doctor(own, schema.of_this_release())
         notifications = Notifications(addresses.listen, "gesta api (listening)", (EVENTS, JOBS, PROJECTED, ACCESS))
         async with (
             open_handler(addresses.system, clock=clock, heard=notifications.hear) as handler,

@@ -4,7 +4,6 @@ However many ask, there is one look at a time, for all of them. It may take `LOO
 """
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -13,12 +12,11 @@ from api.backlog import Backlog, Lag
 from runtime import connecting
 from runtime.failing_tasks import FailingTask, failing_tasks
 from runtime.pools import Pool
+from runtime.schema import Schema
 from store.failures import Troubled, troubled
 
 CONNECTIONS = 1
 LOOK_SECONDS = 2.0
-
-SELECT_APPLIED = "SELECT version, checksum FROM gesta_meta.migrations ORDER BY version"
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,11 @@ class Health:
 
 
 class Doctor:
-    """One for a process. `pool`: its own, as gesta_system. `migrations`: number and checksum of each that must be applied."""
+    """One for a process. `pool`: its own, as gesta_system. `schema`: what this release needs."""
 
-    def __init__(self, pool: Pool, migrations: Sequence[tuple[int, str]]) -> None:
+    def __init__(self, pool: Pool, schema: Schema) -> None:
         self._pool = pool
-        self._migrations = list(migrations)
+        self._schema = schema
         self.backlog = Backlog()
         self._look: asyncio.Task[Health] | None = None
 
@@ -59,8 +57,8 @@ class Doctor:
         async with self._pool.connection(timeout=LOOK_SECONDS) as connection:
             overdue = asyncio.get_running_loop().call_later(LOOK_SECONDS, connecting.cut, connection)
             try:
-                applied = await (await connection.execute(SELECT_APPLIED)).fetchall()
-                if applied != self._migrations:
+                state, _ = await self._schema.state(connection)
+                if state != "ok":
                     return Health(False, Lag(0, 0, 0), Troubled(0, 0, 0), [])
                 lag = await self.backlog.count(connection)
                 return Health(True, lag, await troubled(connection), await failing_tasks(connection))

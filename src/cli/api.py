@@ -19,9 +19,11 @@ def api() -> None:
         from api.server import bind, serve
         from cli.preparing import seed_if_migrated
         from runtime.pools import check_logins
+        from runtime.schema import refuse_older
 
         async def checked() -> None:
             await check_logins(addresses.system, addresses.api, listen=addresses.listen)
+            await refuse_older(addresses.system)
             await seed_if_migrated(addresses)
             proxies = Proxies(settings.trusted_proxies, settings.proxy_header)
             await serve(create_app(addresses, pool_size=settings.pool_size, proxies=proxies), sockets)

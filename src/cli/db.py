@@ -24,16 +24,16 @@ RoleOption = Annotated[Role, typer.Option("--role", help="As whom.")]
 
 @app.command()
 def migrate() -> None:
-    """Apply the migrations that are pending."""
-    from runtime import migrations
+    """Apply the migrations that are pending, and the functions that have changed."""
+    from runtime import functions, migrations
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
     known = migrations.load()
     with resolve(load_settings()) as addresses, migrations.owner_connection(addresses.owner) as connection:
-        applied = migrations.migrate(connection, known)
-    for migration in applied:
-        print(f"applied      {migration}")
+        applied = migrations.migrate(connection, known, functions.load())
+    for each in applied:
+        print(f"applied      {each}")
     if not applied:
         print(f"Nothing to do: {known[-1]} is the last, and it is applied.")
 
@@ -58,16 +58,17 @@ def rollback(
 
 @app.command()
 def status() -> None:
-    """Show which migrations are applied, and since when."""
-    from runtime import migrations
+    """Show which migrations and functions are applied, and since when."""
+    from runtime import functions, migrations
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
     with resolve(load_settings()) as addresses, migrations.owner_connection(addresses.owner) as connection:
         standings = migrations.status(connection, migrations.load())
-    for standing in standings:
-        since = standing.applied_at.isoformat(" ", "seconds") if standing.applied_at else "pending"
-        print(f"{since:<27}{standing.migration}")
+        of_functions = functions.status(functions.history(connection), functions.load())
+    for what, applied_at in [*((each.migration, each.applied_at) for each in standings), *of_functions]:
+        since = applied_at.isoformat(" ", "seconds") if applied_at else "pending"
+        print(f"{since:<27}{what}")
 
 
 ExceptOption = Annotated[
@@ -84,11 +85,11 @@ def check(
     import json
     from dataclasses import asdict
 
-    from runtime import migrations
+    from runtime import functions, migrations
     from runtime.drift import both_sides
     from runtime.settings import load_settings
 
-    sides = both_sides(load_settings(), migrations.load(), but_not or ())
+    sides = both_sides(load_settings(), migrations.load(), but_not or (), functions.load())
     drifts = sides.drifts()
     if as_json:
         print(json.dumps({"equal": not drifts, "drifts": [asdict(drift) for drift in drifts]}, indent=2))
@@ -110,7 +111,7 @@ def generate(
     """Draft the next migration from what was changed in the database by hand. Exit code 1: there is more to write yourself."""
     import re
 
-    from runtime import migrations
+    from runtime import functions, migrations
     from runtime.drift import both_sides, draft
     from runtime.errors import OperatorError
     from runtime.settings import load_settings
@@ -118,9 +119,9 @@ def generate(
     if re.fullmatch(r"[a-z0-9_]+", name) is None:
         raise typer.BadParameter("lower case letters, digits and underscores", param_hint="NAME")
     known = migrations.load()
-    sides = both_sides(load_settings(), known, but_not or ())
+    sides = both_sides(load_settings(), known, but_not or (), functions.load())
     if sides.pending:
-        raise OperatorError(f"Migration {sides.pending[0]} is pending: apply it (gesta db migrate) before drafting the next.")
+        raise OperatorError(f"{sides.pending[0]} is pending: apply it (gesta db migrate) before drafting the next.")
     up, down = draft(sides.expected, sides.found), draft(sides.found, sides.expected)
     if not (up.statements or up.undrafted):
         print("Nothing to draft: the database is what the migrations say.")

@@ -73,12 +73,12 @@ def _database(settings: "Settings") -> "Iterator[Finding]":
 
 def _drift(settings: "Settings") -> "Finding":
     from cli.checkups.finding import fail, ok, warn
-    from runtime import migrations
+    from runtime import functions, migrations
     from runtime.drift import both_sides
     from runtime.errors import OperatorError
 
     try:
-        drifts = both_sides(settings, migrations.load()).drifts()
+        drifts = both_sides(settings, migrations.load(), (), functions.load()).drifts()
     except OperatorError as error:
         return warn("drift", f"not looked at: {error}", "gesta db check, with the owner's DATABASE_URL")
     if drifts:

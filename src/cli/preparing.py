@@ -1,22 +1,19 @@
 """What must be true of a database before anything serves on it, and a handler for a command of one process's life."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psycopg
-from psycopg.errors import InsufficientPrivilege, InvalidSchemaName, UndefinedTable
 
 from api import provisioning
-from runtime import migrations
+from runtime import functions, migrations, schema
 from runtime.addresses import Addresses
 from runtime.errors import OperatorError
 from runtime.pools import Connection, connect
 from runtime.roles import refuse_dangerous_role, refuse_old_server
 from store.errors import StoreError
 from store.handler import Handler, open_handler
-
-APPLIED = "SELECT version, checksum FROM gesta_meta.migrations ORDER BY version"
 
 log = logging.getLogger(__name__)
 
@@ -33,28 +30,13 @@ async def opened(addresses: Addresses) -> AsyncIterator[tuple[Handler, Connectio
 
 async def prepare(addresses: Addresses) -> None:
     """Migrate and seed: what `gesta up` does before it serves. Changes nothing where all is done."""
-    known = migrations.load()
     if addresses.has_owner:
         with migrations.owner_connection(addresses.owner) as owner:
-            for applied in migrations.migrate(owner, known):
+            for applied in migrations.migrate(owner, migrations.load(), functions.load()):
                 log.info("Applied %s", applied, extra={"action": "migrate"})
     else:
-        await _refuse_other_schema(addresses.system, known)
+        await schema.refuse_older(addresses.system)
     await seed(addresses)
-
-
-async def _refuse_other_schema(url: str, known: Sequence[migrations.Migration]) -> None:
-    """Where this process may not migrate, it must have been done. Raises OperatorError."""
-    async with connect(url, name="gesta up") as connection:
-        try:
-            applied = [tuple(row) for row in await (await connection.execute(APPLIED)).fetchall()]
-        except (UndefinedTable, InvalidSchemaName, InsufficientPrivilege):
-            applied = []
-    if applied != [(one.version, one.checksum) for one in known]:
-        raise OperatorError(
-            f"The database's schema is not this version's ({len(applied)} of {len(known)} migrations are applied), and "
-            "DATABASE_URL is not set: run gesta db migrate as the owner first."
-        )
 
 
 async def seed(addresses: Addresses) -> list[str]:

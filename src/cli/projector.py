@@ -33,12 +33,14 @@ async def _run(url: str, listen_url: str, batch: int) -> None:
     from projections.projector import Projector
     from runtime.failing_tasks import telling
     from runtime.pools import check_logins
+    from runtime.schema import refuse_older
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await check_logins(url, listen=listen_url)
+    await refuse_older(url)
     async with telling(url, "projector"):
         await Projector(url, listen_url=listen_url, batch=batch).run(stop)
 

@@ -36,6 +36,7 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     from engine.plans import Engine
     from runtime.failing_tasks import telling
     from runtime.pools import check_logins
+    from runtime.schema import refuse_older
     from runtime.settings import load_settings
     from worker.ai.registry import Providers
     from worker.worker import open_worker
@@ -45,6 +46,7 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await check_logins(url, listen=listen_url)
+    await refuse_older(url)
     providers = Providers(load_settings())
     try:
         async with (

@@ -1,4 +1,4 @@
-"""The migrations: numbered SQL, up and down, each in a transaction of its own, one runner at a time.
+"""The migrations: numbered SQL, up and down, each in a transaction of its own, one runner at a time. Then the functions' files.
 
 ``migrations/NNNN_name.up.sql`` and ``NNNN_name.down.sql``, numbered 1, 2, 3 … without gaps. What was applied is written
 in ``gesta_meta.migrations`` with the checksum of its up file: a published migration never changes.
@@ -17,7 +17,9 @@ from psycopg import Connection, Error, OperationalError, sql
 from psycopg.rows import TupleRow, class_row
 
 from runtime import connecting
+from runtime import functions as function_files
 from runtime.errors import OperatorError
+from runtime.functions import Function
 from runtime.limits import set_limits
 from runtime.poolers import is_pooled, refuse_shared_servers
 from runtime.roles import refuse_old_server
@@ -135,20 +137,26 @@ def owner_connection(url: str) -> Iterator[Connection[TupleRow]]:
         yield connection
 
 
-def migrate(connection: Connection[TupleRow], migrations: Sequence[Migration]) -> list[Migration]:
-    """Apply what is pending, oldest first. Returns what was applied now."""
+def migrate(
+    connection: Connection[TupleRow], migrations: Sequence[Migration], functions: Sequence[Function] = ()
+) -> list[Migration | Function]:
+    """Apply what is pending, oldest first, then the functions that have changed. Returns what was applied now."""
     with _exclusively(connection):
         pending = migrations[_count_applied(connection, migrations) :]
         for migration in pending:
             with _one_step(connection, migration):
                 connection.execute(migration.up.encode())
                 connection.execute(RECORD, [migration.version, migration.name, migration.checksum])
+        changed = function_files.apply(connection, functions) if functions else []
         set_limits(connection)
-        return list(pending)
+        return [*pending, *changed]
 
 
 def rollback(connection: Connection[TupleRow], migrations: Sequence[Migration], to: int | None = None) -> list[Migration]:
-    """Take back the last migration, or every one above version ``to``, newest first. Returns what was taken back."""
+    """Take back the last migration, or every one above version ``to``, newest first, and the functions that came with it.
+
+    Returns the migrations that were taken back.
+    """
     with _exclusively(connection):
         count = _count_applied(connection, migrations)
         target = max(count - 1, 0) if to is None else to
@@ -157,6 +165,7 @@ def rollback(connection: Connection[TupleRow], migrations: Sequence[Migration], 
         undone = list(reversed(migrations[target:count]))
         for migration in undone:
             with _one_step(connection, migration):
+                function_files.restore(connection, migration.version)
                 connection.execute(migration.down.encode())
                 connection.execute(FORGET, [migration.version])
         return undone

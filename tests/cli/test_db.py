@@ -29,7 +29,7 @@ def test_migrations_go_up_show_their_state_and_go_down(tmp_path: Path) -> None:
     assert "pending                    0001_roles_and_schemas" in gesta(tmp_path, "db", "status").stdout
     assert "applied      0001_roles_and_schemas" in gesta(tmp_path, "db", "migrate").stdout
     assert "Nothing to do" in gesta(tmp_path, "db", "migrate").stdout
-    assert "pending" not in gesta(tmp_path, "db", "status").stdout
+    assert "pending  " not in gesta(tmp_path, "db", "status").stdout
     down = gesta(tmp_path, "db", "rollback", "--to", "0")
     assert down.returncode == 0
     assert down.stdout.endswith("rolled back  0001_roles_and_schemas\n")

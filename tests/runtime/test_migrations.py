@@ -35,7 +35,7 @@ def table_exists(connection: Connection[TupleRow], name: str) -> bool:
 def schema_of(database: Database) -> str:
     """Everything the catalogs know, as pg_dump writes it, but for the runner's own table."""
     program = database.server.binaries.program("pg_dump")
-    command = [program, "--schema-only", "--exclude-schema=gesta_meta", "--dbname", database.owner_url]
+    command = [program, "--schema-only", "--exclude-table=gesta_meta.migrations", "--dbname", database.owner_url]
     dump = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return "\n".join(line for line in dump.splitlines() if not line.startswith(("\\restrict", "\\unrestrict")))
 
@@ -44,6 +44,7 @@ def test_every_migration_goes_up_down_and_up_again_to_the_same_catalog(
     empty_database: Database, owner: Connection[TupleRow]
 ) -> None:
     known = load()
+    migrate(owner, ())  # the runner's own table
     for count in range(1, len(known) + 1):
         before = schema_of(empty_database)
         migrate(owner, known[:count])
@@ -57,6 +58,7 @@ def test_every_migration_goes_up_down_and_up_again_to_the_same_catalog(
 
 def test_all_of_them_can_be_taken_back_at_once(empty_database: Database, owner: Connection[TupleRow]) -> None:
     known = load()
+    migrate(owner, ())
     before = schema_of(empty_database)
     assert migrate(owner, known) == list(known)
     assert rollback(owner, known, to=0) == list(reversed(known))
@@ -151,7 +153,7 @@ def test_a_hole_in_what_was_applied_is_refused(owner: Connection[TupleRow]) -> N
 
 
 def test_two_runners_at_once_apply_each_migration_once(empty_database: Database) -> None:
-    applied: list[Migration] = []
+    applied: list[object] = []
 
     def run() -> None:
         with owner_connection(empty_database.owner_url) as connection:
@@ -162,7 +164,7 @@ def test_two_runners_at_once_apply_each_migration_once(empty_database: Database)
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(migration.version for migration in applied) == [1, 2]
+    assert sorted(map(str, applied)) == [str(one) for one in TWO]
 
 
 @pytest.mark.parametrize(

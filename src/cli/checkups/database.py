@@ -4,13 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
-import psycopg
-
 from cli.checkups.finding import Finding, fail, ok, warn
 from domain.envelope import PLATFORM
 from projections.faults import faults
 from projections.freshness import lagging
-from runtime import migrations
+from runtime import migrations, schema
 from runtime.addresses import Addresses
 from runtime.errors import OperatorError
 from runtime.failing_tasks import failing_tasks
@@ -21,8 +19,6 @@ from store.failures import troubled
 LONG_TRANSACTION, LONG_WAIT = "5 minutes", "10 seconds"
 SKEW, LARGE_SKEW = 1.0, 60.0  # seconds
 
-APPLIED = "SELECT version, checksum FROM gesta_meta.migrations ORDER BY version"
-KNOWS_MIGRATIONS = "SELECT to_regclass('gesta_meta.migrations') IS NOT NULL"
 UNPROTECTED = """
 SELECT c.oid::regclass::text FROM pg_class c
  WHERE c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('ledger', 'runtime', 'projections'))
@@ -160,16 +156,11 @@ async def shadows(connection: Connection) -> AsyncIterator[Finding]:
 
 
 async def current(connection: Connection) -> Finding:
-    known = [(one.version, one.checksum) for one in migrations.load()]
-    try:
-        there = await _one(connection, KNOWS_MIGRATIONS)
-        applied = [tuple(row) for row in await (await connection.execute(APPLIED)).fetchall()] if there else []
-    except psycopg.errors.InsufficientPrivilege:
-        applied = []
-    if applied == known:
-        return ok("migrations", f"all {len(known)} applied")
-    if applied == known[: len(applied)]:
-        return fail("migrations", f"{len(known) - len(applied)} of {len(known)} pending", "gesta db migrate")
+    state, words = await schema.of_this_release().state(connection)
+    if state == "ok":
+        return ok("migrations", words)
+    if state == "older":
+        return fail("migrations", words, "gesta db migrate")
     return fail("migrations", "not those of this version", "run the version that migrated, or restore; see gesta db status")
 
 

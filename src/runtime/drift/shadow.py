@@ -12,10 +12,11 @@ from psycopg import Connection, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
-from runtime import migrations
+from runtime import functions, migrations
 from runtime.drift.catalog import Catalog, read_catalog, schemas_of
 from runtime.drift.compare import Drift, compare, role_drifts
 from runtime.errors import OperatorError
+from runtime.functions import Function
 from runtime.migrations import Migration
 from runtime.postgres import embedded
 from runtime.postgres.binaries import find_binaries
@@ -30,19 +31,26 @@ MAY_CREATE = "SELECT rolcreatedb OR rolsuper, rolname::text FROM pg_roles WHERE 
 
 @dataclass(frozen=True)
 class Sides:
-    """What the migrations say and what is there, both at the last migration that the live database knows."""
+    """What the migrations say and what is there, both at the last migration and with the functions that the live one knows."""
 
     expected: Catalog
     found: Catalog
-    pending: Sequence[Migration]
+    pending: Sequence[Migration | Function]
     roles: Sequence[Drift]
 
     def drifts(self) -> list[Drift]:
-        behind = [Drift("migration", str(migration), "applied", "pending") for migration in self.pending]
+        behind = [
+            Drift("function file", each.name, "applied", "pending")
+            if isinstance(each, Function)
+            else Drift("migration", str(each), "applied", "pending")
+            for each in self.pending
+        ]
         return [*behind, *self.roles, *compare(self.expected, self.found)]
 
 
-def both_sides(settings: Settings, known: Sequence[Migration], but_not: Collection[str] = ()) -> Sides:
+def both_sides(
+    settings: Settings, known: Sequence[Migration], but_not: Collection[str] = (), known_functions: Sequence[Function] = ()
+) -> Sides:
     """Read the live database and a shadow of it. ``but_not``: schemas to leave out.
 
     Raises OperatorError where the live database is out of reach, knows other migrations, or no shadow can be made.
@@ -50,12 +58,15 @@ def both_sides(settings: Settings, known: Sequence[Migration], but_not: Collecti
     with _live(settings) as (live, maintenance):
         standings = migrations.status(live, known)
         applied = [standing.migration for standing in standings if standing.applied_at is not None]
+        given = functions.history(live)
         with _shadow(live, maintenance, settings.postgres_bin) as shadow:
             if applied:
                 migrations.migrate(shadow, applied)
+                functions.apply_recorded(shadow, given)
             expected = read_catalog(shadow, but_not=but_not)
         found = read_catalog(live, schemas_of(expected), but_not)
-        return Sides(expected, found, known[len(applied) :], role_drifts(live))
+        pending: list[Migration | Function] = [*known[len(applied) :], *functions.pending(given, known_functions)]
+        return Sides(expected, found, pending, role_drifts(live))
 
 
 @contextmanager

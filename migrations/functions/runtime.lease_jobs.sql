@@ -1,0 +1,90 @@
+-- Leases jobs, in turn: of every (type, tenant) that has ready jobs an equal share, beginning with the tenants after
+-- `after_tenant`, so that a long queue of one tenant does not hold up another's first job. What others are leasing is passed over.
+-- The last `reserved` of the `most` are for tenants that hold nothing yet, neither by this call nor (`held_by`) before it: one job of
+-- each type for each of them.
+CREATE OR REPLACE FUNCTION runtime.lease_jobs(
+    wanted text[], most int, seconds double precision, worker text, only_tenant uuid, after_tenant uuid,
+    reserved int = 0, held_by uuid[] = '{}', for_key uuid = NULL
+) RETURNS TABLE (
+    tenant_id uuid, id uuid, fence bigint, type text, input bytea, attempt int, max_attempts int, lease_until timestamptz,
+    execution_id uuid, activation_id uuid, task_id uuid
+) LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    unit_types   text[];
+    unit_tenants uuid[];
+    spare        int := CASE WHEN only_tenant IS NULL THEN least(reserved, most) ELSE 0 END;
+    remaining    int := most - spare;
+    holders      uuid[] := held_by;
+    to_newcomers boolean := false;
+    taken        int;
+    suspended    uuid[] := ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s);
+BEGIN
+    UPDATE runtime.jobs j SET state = 'ready', updated_at = clock_timestamp()
+        FROM unnest(wanted) w (type) CROSS JOIN LATERAL (
+            SELECT d.tenant_id, d.id FROM runtime.jobs d WHERE d.state = 'waiting' AND d.type = w.type AND d.run_at <= clock_timestamp()
+            ORDER BY d.run_at LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED) due
+        WHERE j.tenant_id = due.tenant_id AND j.id = due.id;
+    WHILE remaining > 0 OR spare > 0 LOOP
+        IF remaining = 0 THEN
+            to_newcomers := true;
+            remaining := spare;
+            spare := 0;
+        END IF;
+        IF only_tenant IS NOT NULL THEN
+            unit_types := wanted;
+            unit_tenants := array_fill(only_tenant, ARRAY[cardinality(wanted)]);
+        ELSE
+            -- From tenant to tenant by one look-up each, as many as there is room for: first those after the last one served.
+            -- Those left out bound the spans that are looked through: their queues may be long, and are not read.
+            WITH RECURSIVE bounds AS (
+                SELECT b.bound, bool_or(b.is_left_out) AS is_left_out FROM (
+                    SELECT unnest(ARRAY['00000000-0000-0000-0000-000000000000', after_tenant, 'ffffffff-ffff-ffff-ffff-ffffffffffff'])
+                           AS bound, false AS is_left_out
+                    UNION ALL SELECT h.tenant_id, true FROM unnest(suspended || CASE WHEN to_newcomers THEN holders END) h (tenant_id)) b
+                    GROUP BY b.bound
+            ), spans AS (
+                SELECT lag(bound) OVER (ORDER BY bound) AS since, bound AS upto, is_left_out FROM bounds
+            ), ring AS (
+                SELECT s.since < after_tenant AS is_behind, s.upto, s.is_left_out, w.type, n.tenant_id, 1 AS nth
+                    FROM spans s CROSS JOIN unnest(wanted) w (type)
+                    CROSS JOIN LATERAL (
+                        SELECT j.tenant_id FROM runtime.jobs j
+                        WHERE j.state = 'ready' AND j.type = w.type AND j.tenant_id > s.since AND j.tenant_id <= s.upto
+                        ORDER BY j.tenant_id LIMIT 1) n
+                    WHERE n.tenant_id < s.upto OR NOT s.is_left_out
+                UNION ALL
+                SELECT r.is_behind, r.upto, r.is_left_out, r.type, n.tenant_id, r.nth + 1
+                    FROM ring r CROSS JOIN LATERAL (
+                        SELECT j.tenant_id FROM runtime.jobs j
+                        WHERE j.state = 'ready' AND j.type = r.type AND j.tenant_id > r.tenant_id AND j.tenant_id <= r.upto
+                        ORDER BY j.tenant_id LIMIT 1) n
+                    WHERE r.nth < remaining AND (n.tenant_id < r.upto OR NOT r.is_left_out)
+            )
+            SELECT array_agg(u.type), array_agg(u.tenant_id) INTO unit_types, unit_tenants
+                FROM (SELECT type, tenant_id FROM ring ORDER BY is_behind, tenant_id, type LIMIT remaining) u;
+        END IF;
+        EXIT WHEN unit_types IS NULL OR only_tenant = ANY (suspended);
+        RETURN QUERY
+            UPDATE runtime.jobs j
+                SET state = 'leased', attempt = j.attempt + 1, fence = j.fence + 1, worker_id = worker, leased_by = for_key, lease_seconds = seconds,
+                    lease_until = clock_timestamp() + seconds * interval '1 second', updated_at = clock_timestamp()
+                FROM (SELECT r.tenant_id, r.id FROM unnest(unit_types, unit_tenants) u (type, tenant) CROSS JOIN LATERAL (
+                          SELECT r.tenant_id, r.id FROM runtime.jobs r
+                          WHERE r.state = 'ready' AND r.type = u.type AND r.tenant_id = u.tenant
+                          ORDER BY r.priority DESC, r.run_at, r.id
+                          LIMIT CASE WHEN to_newcomers THEN 1 ELSE greatest(remaining / cardinality(unit_types), 1) END
+                          FOR NO KEY UPDATE SKIP LOCKED) r
+                      LIMIT remaining) next
+                WHERE j.tenant_id = next.tenant_id AND j.id = next.id
+                RETURNING j.tenant_id, j.id, j.fence, j.type, j.input, j.attempt, j.max_attempts, j.lease_until,
+                          j.execution_id, j.activation_id, j.task_id;
+        GET DIAGNOSTICS taken = ROW_COUNT;
+        remaining := CASE WHEN taken = 0 AND NOT to_newcomers THEN 0 ELSE remaining - taken END;
+        holders := holders || unit_tenants;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION runtime.lease_jobs IS
+    'Leases ready jobs of some types, fairly across tenants that are not suspended. Each is handed to one worker, with a new fencing token.';
+GRANT EXECUTE ON FUNCTION runtime.lease_jobs TO gesta_system;

@@ -1,0 +1,22 @@
+CREATE OR REPLACE FUNCTION runtime.note_pause() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    now timestamptz := clock_timestamp();
+BEGIN
+    IF NEW.topic = 'execution.paused.v1' THEN
+        UPDATE runtime.jobs SET paused = true, updated_at = now WHERE tenant_id = NEW.tenant_id AND execution_id = NEW.stream_id;
+        UPDATE runtime.timers SET remaining = greatest(due_at - now, interval '0')
+            WHERE tenant_id = NEW.tenant_id AND execution_id = NEW.stream_id AND remaining IS NULL;
+    ELSE
+        UPDATE runtime.jobs
+            SET paused = false, updated_at = now,
+                state = CASE WHEN state <> 'held' THEN state WHEN run_at > now THEN 'waiting' ELSE 'ready' END
+            WHERE tenant_id = NEW.tenant_id AND execution_id = NEW.stream_id;
+        UPDATE runtime.timers SET due_at = CASE WHEN fixed THEN due_at ELSE now + remaining END, remaining = NULL, moved = moved + 1
+            WHERE tenant_id = NEW.tenant_id AND execution_id = NEW.stream_id AND remaining IS NOT NULL;
+        PERFORM pg_notify('gesta_jobs', NEW.tenant_id || ':'), pg_notify('gesta_timers', '');
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runtime.note_pause IS
+    'Holds the jobs and timers of an execution that is paused, and lets them go on when it is resumed.';
