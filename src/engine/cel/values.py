@@ -12,7 +12,7 @@ from typing import Any
 from cel_expr_python import cel  # type: ignore[import-untyped]  # stubs without py.typed
 
 from domain.storable import text_fault
-from engine.cel_messages import in_words
+from engine.cel.messages import in_words
 from engine.expressions import JSON, ExpressionError
 
 RESULT_LIMIT = 1 << 20  # about the bytes of a result as JSON

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.cel_syntax import Comprehension, Ident, Node, Select, Syntax, chain, children
+from engine.cel.syntax import Comprehension, Ident, Node, Select, Syntax, chain, children
 from engine.expressions import Finding, Schema
 
 _Path = tuple[str, tuple[str | int, ...]]

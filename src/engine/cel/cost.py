@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.cel_syntax import Call, Comprehension, Constant, Ident, ListOf, Node, chain, children, walk
+from engine.cel.syntax import Call, Comprehension, Constant, Ident, ListOf, Node, chain, children, walk
 from engine.regex_weight import regex_weight
 
 STEPS = 10_000  # the library's own limit of loop steps

@@ -1,8 +1,8 @@
-"""CEL by `cel_expr_python` 0.1.3, made safe for a server. No other module imports that library.
+"""CEL by `cel_expr_python` 0.1.3, made safe for a server. No other package imports that library.
 
 What the adapter adds to the library, and why:
 
-- **Numbers are numbers.** JSON does not tell 100 from 100.0. `+ - * / %` are rewritten (cel_numbers.py);
+- **Numbers are numbers.** JSON does not tell 100 from 100.0. `+ - * / %` are rewritten (numbers.py);
   comparisons mix anyway. Whole numbers stay whole (100 + 1 is 101). `/` divides as on paper: 7 / 2 is 3.5, 6 / 2 is 3,
   whatever JSON said; `int(a / b)` cuts. Division by zero is an error. `%` takes the sign of its left side.
 - **No function of ours is ever called by the library**: it leaks what it passes and what it gets.
@@ -29,12 +29,12 @@ from cel_expr_python import cel  # type: ignore[import-untyped]  # stubs without
 
 from domain.effort import COMMAND, HERE, SMALL, Effort, TooCostly
 from domain.storable import text_fault
-from engine.cel_check import check_paths, typed_paths, without_tests
-from engine.cel_cost import Cost, loop_costs, work
-from engine.cel_messages import findings_in, in_words
-from engine.cel_numbers import Numbers
-from engine.cel_syntax import Node, Select, Struct, Syntax, chain, children, read, walk, write
-from engine.cel_values import Result, Trie, kind_of, lower_reads, pick
+from engine.cel.check import check_paths, typed_paths, without_tests
+from engine.cel.cost import Cost, loop_costs, work
+from engine.cel.messages import findings_in, in_words
+from engine.cel.numbers import Numbers
+from engine.cel.syntax import Node, Select, Struct, Syntax, chain, children, read, walk, write
+from engine.cel.values import Result, Trie, kind_of, lower_reads, pick
 from engine.expressions import JSON, ROOTS, ExpressionError, Finding, Schema
 from engine.measure import json_size
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 
-from engine.cel_syntax import Call, Comprehension, Constant, Ident, ListOf, Node, Select, Struct, chain
+from engine.cel.syntax import Call, Comprehension, Constant, Ident, ListOf, Node, Select, Struct, chain
 
 _MIXED = """type(l) == type(0) && type(r) == type(0.0) ? double(l) {0} r
     : type(l) == type(0.0) && type(r) == type(0) ? l {0} double(r) : l {0} r"""
