@@ -38,7 +38,7 @@ SWEEP_SECONDS = 2.0
 """Between looks for leases that have expired."""
 LEASE_SECONDS = 30.0
 
-SETTLE = "VACUUM (ANALYZE) runtime.jobs"
+SETTLE = ("VACUUM (ANALYZE) runtime.jobs", "VACUUM (ANALYZE) runtime.job_queue")
 ALIVE = "SELECT count(*), count(DISTINCT id) FROM runtime.jobs WHERE type = %s"
 
 
@@ -87,8 +87,8 @@ async def _minutes(on: Stage, sizes: Sizes) -> tuple[tuple[float, ...], list[flo
 
 @contextmanager
 def _snapshot(on: Stage) -> Iterator[None]:
-    """Somebody has asked one question in a transaction, and went to lunch."""
-    with psycopg.connect(on.addresses.owner, autocommit=True) as analyst:
+    """Somebody has asked one question in a transaction, and went to lunch. With a login that no time limit is set for."""
+    with psycopg.connect(on.superuser("gesta"), autocommit=True) as analyst:
         analyst.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         analyst.execute("SELECT count(*) FROM projections.workflow_executions")
         yield
@@ -97,7 +97,8 @@ def _snapshot(on: Stage) -> Iterator[None]:
 
 def _settle(on: Stage) -> None:
     with psycopg.connect(on.superuser("gesta"), autocommit=True) as superuser:
-        superuser.execute(SETTLE)
+        for statement in SETTLE:
+            superuser.execute(statement)
 
 
 async def _rate(count: Count, seconds: float) -> float:

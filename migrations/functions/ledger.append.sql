@@ -77,7 +77,8 @@ BEGIN
             AND cardinality(fence_cmds) = (
                 SELECT count(*) FROM (
                     SELECT FROM unnest(fence_jobs, fence_tokens, fence_lapsed) f (job, token, lapsed)
-                    JOIN runtime.jobs j ON j.tenant_id = tenant AND j.id = f.job AND j.state = 'leased' AND j.fence = f.token
+                    JOIN runtime.jobs j ON j.tenant_id = tenant AND j.id = ANY (fence_jobs) AND j.id = f.job
+                        AND j.state = 'leased' AND j.fence = f.token
                         AND (j.lease_until > clock_timestamp()) <> f.lapsed
                     FOR NO KEY UPDATE OF j) held);  -- locked: a heartbeat at the last moment came before this, or comes too late
     END IF;
@@ -131,20 +132,21 @@ BEGIN
         SELECT tenant, x.id, x.hash, x.ending, x.answer, recorded_time
             FROM unnest(command_ids, request_hashes, ends, results) WITH ORDINALITY x (id, hash, ending, answer, c) WHERE accepted[x.c];
 
-    -- Side rows. Within a command what is dropped goes first; what an earlier command made, a later one may drop.
+    -- Side rows, looked up by id and never by tenant alone: a plan made for an empty table would go through all that has died in it since.
+    -- Within a command what is dropped goes first; what an earlier command made, a later one may drop.
     IF cardinality(fence_cmds) > 0 THEN
-        DELETE FROM runtime.jobs j USING unnest(fence_cmds, fence_jobs, fence_thens) f (c, job, what)
-            WHERE j.tenant_id = tenant AND j.id = f.job AND f.what = 'done' AND accepted[f.c];
+        DELETE FROM runtime.jobs j WHERE j.tenant_id = tenant AND j.id = ANY (ARRAY(
+            SELECT f.job FROM unnest(fence_cmds, fence_jobs, fence_thens) f (c, job, what) WHERE f.what = 'done' AND accepted[f.c]));
         UPDATE runtime.jobs j
             SET state = CASE WHEN f.what = 'dead' THEN 'dead' WHEN f.delay > 0 THEN 'waiting' ELSE 'ready' END,
                 run_at = clock_timestamp() + f.delay * interval '1 microsecond',
                 lease_until = NULL, lease_seconds = NULL, worker_id = NULL, error = f.error, updated_at = clock_timestamp()
             FROM unnest(fence_cmds, fence_jobs, fence_thens, fence_delays, fence_errors) f (c, job, what, delay, error)
-            WHERE j.tenant_id = tenant AND j.id = f.job AND f.what IN ('retry', 'dead') AND accepted[f.c];
+            WHERE j.tenant_id = tenant AND j.id = ANY (fence_jobs) AND j.id = f.job AND f.what IN ('retry', 'dead') AND accepted[f.c];
     END IF;
     IF cardinality(dropped_job_cmds) > 0 THEN
-        DELETE FROM runtime.jobs j USING unnest(dropped_job_cmds, dropped_jobs) x (c, id)
-            WHERE j.tenant_id = tenant AND j.id = x.id AND accepted[x.c];
+        DELETE FROM runtime.jobs j WHERE j.tenant_id = tenant AND j.id = ANY (ARRAY(
+            SELECT x.id FROM unnest(dropped_job_cmds, dropped_jobs) x (c, id) WHERE accepted[x.c]));
     END IF;
     IF cardinality(job_cmds) > 0 THEN
         INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, max_attempts, execution_id, activation_id, task_id, input,
@@ -158,8 +160,8 @@ BEGIN
                     SELECT FROM unnest(dropped_job_cmds, dropped_jobs) d (c, id) WHERE d.id = x.id AND d.c > x.c AND accepted[d.c]);
     END IF;
     IF cardinality(dropped_timer_cmds) > 0 THEN
-        DELETE FROM runtime.timers t USING unnest(dropped_timer_cmds, dropped_timers) x (c, id)
-            WHERE t.tenant_id = tenant AND t.id = x.id AND accepted[x.c];
+        DELETE FROM runtime.timers t WHERE t.tenant_id = tenant AND t.id = ANY (ARRAY(
+            SELECT x.id FROM unnest(dropped_timer_cmds, dropped_timers) x (c, id) WHERE accepted[x.c]));
     END IF;
     IF cardinality(timer_cmds) > 0 THEN
         INSERT INTO runtime.timers (tenant_id, id, due_at, kind, owner_kind, owner_id, fixed, execution_id, activation_id)

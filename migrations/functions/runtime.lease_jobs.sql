@@ -8,7 +8,8 @@ CREATE OR REPLACE FUNCTION runtime.lease_jobs(
 ) RETURNS TABLE (
     tenant_id uuid, id uuid, fence bigint, type text, input bytea, attempt int, max_attempts int, lease_until timestamptz,
     execution_id uuid, activation_id uuid, task_id uuid
-) LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+) LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     unit_types   text[];
@@ -20,10 +21,15 @@ DECLARE
     taken        int;
     suspended    uuid[] := ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s);
 BEGIN
+    -- A megabyte is a few thousand jobs come and gone. Not each time: while others are at it for long, as a backup is, it would be in vain.
+    IF pg_relation_size('runtime.job_queue') > 1048576 AND random() < 0.2 THEN
+        PERFORM runtime.rewrite_job_queue();
+    END IF;
     UPDATE runtime.jobs j SET state = 'ready', updated_at = clock_timestamp()
         FROM unnest(wanted) w (type) CROSS JOIN LATERAL (
-            SELECT d.tenant_id, d.id FROM runtime.jobs d WHERE d.state = 'waiting' AND d.type = w.type AND d.run_at <= clock_timestamp()
-            ORDER BY d.run_at LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED) due
+            SELECT d.tenant_id, d.id FROM runtime.job_queue q JOIN runtime.jobs d ON d.tenant_id = q.tenant_id AND d.id = q.id
+            WHERE q.state = 'waiting' AND q.type = w.type AND q.run_at <= clock_timestamp() AND d.state = 'waiting'
+            ORDER BY q.run_at LIMIT 1000 FOR NO KEY UPDATE OF d SKIP LOCKED) due
         WHERE j.tenant_id = due.tenant_id AND j.id = due.id;
     WHILE remaining > 0 OR spare > 0 LOOP
         IF remaining = 0 THEN
@@ -49,14 +55,14 @@ BEGIN
                 SELECT s.since < after_tenant AS is_behind, s.upto, s.is_left_out, w.type, n.tenant_id, 1 AS nth
                     FROM spans s CROSS JOIN unnest(wanted) w (type)
                     CROSS JOIN LATERAL (
-                        SELECT j.tenant_id FROM runtime.jobs j
+                        SELECT j.tenant_id FROM runtime.job_queue j
                         WHERE j.state = 'ready' AND j.type = w.type AND j.tenant_id > s.since AND j.tenant_id <= s.upto
                         ORDER BY j.tenant_id LIMIT 1) n
                     WHERE n.tenant_id < s.upto OR NOT s.is_left_out
                 UNION ALL
                 SELECT r.is_behind, r.upto, r.is_left_out, r.type, n.tenant_id, r.nth + 1
                     FROM ring r CROSS JOIN LATERAL (
-                        SELECT j.tenant_id FROM runtime.jobs j
+                        SELECT j.tenant_id FROM runtime.job_queue j
                         WHERE j.state = 'ready' AND j.type = r.type AND j.tenant_id > r.tenant_id AND j.tenant_id <= r.upto
                         ORDER BY j.tenant_id LIMIT 1) n
                     WHERE r.nth < remaining AND (n.tenant_id < r.upto OR NOT r.is_left_out)
@@ -70,11 +76,11 @@ BEGIN
                 SET state = 'leased', attempt = j.attempt + 1, fence = j.fence + 1, worker_id = worker, leased_by = for_key, lease_seconds = seconds,
                     lease_until = clock_timestamp() + seconds * interval '1 second', updated_at = clock_timestamp()
                 FROM (SELECT r.tenant_id, r.id FROM unnest(unit_types, unit_tenants) u (type, tenant) CROSS JOIN LATERAL (
-                          SELECT r.tenant_id, r.id FROM runtime.jobs r
-                          WHERE r.state = 'ready' AND r.type = u.type AND r.tenant_id = u.tenant
-                          ORDER BY r.priority DESC, r.run_at, r.id
+                          SELECT r.tenant_id, r.id FROM runtime.job_queue q JOIN runtime.jobs r ON r.tenant_id = q.tenant_id AND r.id = q.id
+                          WHERE q.state = 'ready' AND q.type = u.type AND q.tenant_id = u.tenant AND r.state = 'ready'
+                          ORDER BY q.priority DESC, q.run_at, q.id
                           LIMIT CASE WHEN to_newcomers THEN 1 ELSE greatest(remaining / cardinality(unit_types), 1) END
-                          FOR NO KEY UPDATE SKIP LOCKED) r
+                          FOR NO KEY UPDATE OF r SKIP LOCKED) r
                       LIMIT remaining) next
                 WHERE j.tenant_id = next.tenant_id AND j.id = next.id
                 RETURNING j.tenant_id, j.id, j.fence, j.type, j.input, j.attempt, j.max_attempts, j.lease_until,

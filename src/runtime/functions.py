@@ -108,11 +108,10 @@ def apply(connection: Connection[TupleRow], known: Sequence[Function]) -> list[F
     return changed
 
 
-def apply_recorded(connection: Connection[TupleRow], given: Sequence[Given]) -> None:
-    """Make what another database was given from files, in a shadow of it."""
-    for each in in_force(given).values():
-        if each.checksum is not None and each.definition is not None:
-            _make(connection, each.name, each.definition)
+def recorded(given: Sequence[Given]) -> list[Function]:
+    """What a database was given from files, for a shadow of it."""
+    last = in_force(given).values()
+    return [Function(each.name, each.definition) for each in last if each.checksum is not None and each.definition is not None]
 
 
 def restore(connection: Connection[TupleRow], before: int) -> None:

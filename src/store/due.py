@@ -77,11 +77,11 @@ SELECT extract(epoch FROM greatest(due_at, retry_at) - clock_timestamp())::float
 
 SELECT_EXPIRED_LEASES = """
 WITH expired AS (
-    SELECT tenant_id, id, fence, type, execution_id, activation_id, task_id, greatest(lease_until, retry_at) AS moment
-      FROM runtime.jobs
-     WHERE state = 'leased' AND greatest(lease_until, retry_at) <= (SELECT clock_timestamp())
+    SELECT tenant_id, id, j.fence, j.type, j.execution_id, j.activation_id, j.task_id, q.expires_at AS moment
+      FROM runtime.job_queue q JOIN runtime.jobs j USING (tenant_id, id)
+     WHERE q.state = 'leased' AND q.expires_at <= (SELECT clock_timestamp())
        AND tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
-     ORDER BY greatest(lease_until, retry_at)
+     ORDER BY q.expires_at
      LIMIT %(window)s
 ), in_turn AS (
     SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY moment, id) AS turn FROM expired
@@ -90,10 +90,10 @@ SELECT tenant_id, id, fence, type, execution_id, activation_id, task_id FROM in_
 """
 
 SECONDS_TO_EXPIRY = """
-SELECT extract(epoch FROM greatest(lease_until, retry_at) - clock_timestamp())::float8
-  FROM runtime.jobs
+SELECT extract(epoch FROM expires_at - clock_timestamp())::float8
+  FROM runtime.job_queue
  WHERE state = 'leased' AND tenant_id <> ALL (ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s))
- ORDER BY greatest(lease_until, retry_at)
+ ORDER BY expires_at
  LIMIT 1
 """
 

@@ -81,7 +81,7 @@ SECONDS_TO_JOB = """
 SELECT extract(epoch FROM min(next.run_at) - clock_timestamp())::float8
   FROM unnest(%s::text[]) AS wanted (type)
  CROSS JOIN LATERAL (
-       SELECT run_at FROM runtime.jobs
+       SELECT run_at FROM runtime.job_queue
         WHERE state = 'waiting' AND type = wanted.type AND (%s::uuid IS NULL OR tenant_id = %s)
         ORDER BY run_at LIMIT 1) next
 """

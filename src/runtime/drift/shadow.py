@@ -61,8 +61,7 @@ def both_sides(
         given = functions.history(live)
         with _shadow(live, maintenance, settings.postgres_bin) as shadow:
             if applied:
-                migrations.migrate(shadow, applied)
-                functions.apply_recorded(shadow, given)
+                migrations.migrate(shadow, applied, functions.recorded(given))
             expected = read_catalog(shadow, but_not=but_not)
         found = read_catalog(live, schemas_of(expected), but_not)
         pending: list[Migration | Function] = [*known[len(applied) :], *functions.pending(given, known_functions)]

@@ -1,0 +1,10 @@
+DROP TRIGGER IF EXISTS queued ON runtime.jobs;
+DROP TRIGGER IF EXISTS moved_in_queue ON runtime.jobs;
+DROP TRIGGER IF EXISTS unqueued ON runtime.jobs;
+DROP FUNCTION IF EXISTS runtime.queue_job;
+DROP TABLE runtime.job_queue;
+DROP INDEX runtime.jobs_of_execution;
+CREATE INDEX jobs_of_execution ON runtime.jobs (tenant_id, execution_id);
+CREATE INDEX jobs_leased ON runtime.jobs (greatest(lease_until, retry_at)) WHERE state = 'leased';
+CREATE INDEX jobs_waiting ON runtime.jobs (type, run_at) WHERE state = 'waiting';
+CREATE INDEX jobs_ready ON runtime.jobs (type, tenant_id, priority DESC, run_at, id) WHERE state = 'ready';
