@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from cli import api, db, doctor, events, jobs, key, projector, replay, tenant, up, verify, worker, workflow
+from cli import api, db, doctor, events, generations, jobs, key, projector, replay, tenant, up, verify, worker, workflow
 from runtime import process
 from runtime.errors import OperatorError
 
@@ -33,6 +33,8 @@ app.add_typer(tenant.app, name="tenant")
 app.add_typer(key.app, name="key")
 app.add_typer(workflow.app, name="workflow")
 app.add_typer(events.app, name="events")
+projector.app.command(name="rebuild")(generations.rebuild)
+projector.app.command(name="drop-old")(generations.drop_old)
 app.add_typer(projector.app, name="projections")
 app.add_typer(jobs.app, name="jobs")
 

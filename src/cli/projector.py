@@ -51,6 +51,7 @@ def status() -> None:
     from cli.ledgers import ledgers
     from projections.faults import faults
     from projections.freshness import lagging, position
+    from projections.rebuilding.records import records
     from projections.skips import skips
     from runtime.addresses import resolve
     from runtime.pools import connect
@@ -58,6 +59,8 @@ def status() -> None:
 
     async def show(url: str) -> None:
         async with connect(url, name="gesta projections") as conn:
+            for record in await records(conn, "wanted", "building"):
+                print(f"{', '.join(record.groups)}: {record.state}, {record.reason}: gesta projections rebuild")
             known, behind = await faults(conn), await lagging(conn)
             for ledger in await ledgers(conn, None):
                 lag, fault = behind.get(ledger.tenant_id), known.get(ledger.tenant_id)

@@ -8,8 +8,11 @@ from psycopg import AsyncConnection
 
 from domain.envelope import RecordedEvent
 from projections import freshness, writing
+from projections.freshness import Place
+from projections.generation import SERVING, Generation
 from projections.leases import Leases
-from projections.registry import fold, new_rows
+from projections.registry import fold
+from projections.rows import Rows
 
 # A flush that is lost in a crash is done again: its checkpoint is lost with it. Every statement here reaches its rows by their
 # keys; plans that are kept from when the tables were small, or that trust old statistics, must not scan them when they are not.
@@ -25,32 +28,40 @@ class Batch(NamedTuple):
     tenant_id: UUID
     after: int
     records: Sequence[RecordedEvent]
+    passed: Place | None = None
+    """Where the checkpoint comes to, where that is behind the last of `records`: what is skipped lies between."""
+
+    @property
+    def end(self) -> Place:
+        return self.passed or self.records[-1]
 
 
-async def flush(conn: AsyncConnection[Any], batches: Sequence[Batch], leases: Leases | None = None) -> None:
+async def flush(
+    conn: AsyncConnection[Any], batches: Sequence[Batch], leases: Leases | None = None, generation: Generation = SERVING
+) -> None:
     """Apply all of it or nothing. `leases`: by what right; None: nobody else projects here.
 
     Raises LeaseLost where a partition is another projector's by now; LostRace where another projector was faster; Unappliable,
     or whatever else, where an event cannot be applied.
     """
     after = {batch.tenant_id: batch.after for batch in batches}
-    last = {batch.tenant_id: batch.records[-1] for batch in batches}
+    last = {batch.tenant_id: batch.end for batch in batches}
     records = [record for batch in batches for record in batch.records]
-    rows = new_rows()
+    rows = Rows(generation.tables)
     # Three trips: what is there, what is to be there, and the commit. The outer pipeline takes BEGIN and COMMIT along.
     async with conn.pipeline(), conn.transaction():
         async with conn.pipeline():
             await conn.execute(SETTINGS)
             held = None if leases is None else await leases.send_check(conn, after)
-            locked = await freshness.send_lock(conn, after)
-            asked = await writing.ask(conn, records)
+            locked = await freshness.send_lock(conn, after, generation.schema)
+            asked = await writing.ask(conn, records, generation)
         if leases is not None and held is not None:
             await leases.check(held, after)
         await freshness.check_lock(locked, after)
         await writing.take(rows, asked)
-        fold(rows, records)
+        fold(rows, records, generation.known)
         async with conn.pipeline():
-            sent = await writing.send(conn, rows)
-            moved = await freshness.send_advance(conn, after, last)
+            sent = await writing.send(conn, rows, generation)
+            moved = await freshness.send_advance(conn, after, last, generation.schema)
         writing.check(conn, sent)
         freshness.check_advance(moved, after)

@@ -2,14 +2,16 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor
 
 from domain.envelope import PLATFORM
+from projections.generation import SERVING_SCHEMA
 
-POSITION = "SELECT position FROM projections.freshness WHERE tenant_id = %(tenant)s"
+POSITION = "SELECT position FROM {schema}.freshness WHERE tenant_id = %(tenant)s"
 
 LAGGING = """
 SELECT h.tenant_id, coalesce(f.position, 0), last.position
@@ -22,24 +24,30 @@ SELECT h.tenant_id, coalesce(f.position, 0), last.position
 """
 
 BEGIN = """
-INSERT INTO projections.freshness (tenant_id, position, recorded_at, projected_at, version, created_at, updated_at)
+INSERT INTO {schema}.freshness (tenant_id, position, recorded_at, projected_at, version, created_at, updated_at)
 SELECT tenant_id, 0, NULL, clock_timestamp(), 0, clock_timestamp(), clock_timestamp()
   FROM unnest(%(tenants)s::uuid[]) AS t (tenant_id)
     ON CONFLICT (tenant_id) DO NOTHING
 """
 
 LOCK = """
-SELECT tenant_id, position FROM projections.freshness WHERE tenant_id = ANY(%(tenants)s) ORDER BY tenant_id FOR UPDATE
+SELECT tenant_id, position FROM {schema}.freshness WHERE tenant_id = ANY(%(tenants)s) ORDER BY tenant_id FOR UPDATE
 """
 
 ADVANCE = """
-UPDATE projections.freshness f
+UPDATE {schema}.freshness f
    SET position = n.position, recorded_at = n.recorded_at, projected_at = clock_timestamp(),
        version = n.position, updated_at = n.recorded_at
   FROM unnest(%(tenants)s::uuid[], %(old)s::bigint[], %(new)s::bigint[], %(recorded)s::timestamptz[])
        AS n (tenant_id, old, position, recorded_at)
  WHERE f.tenant_id = n.tenant_id AND f.position = n.old
 """
+
+
+@cache
+def of_schema(statement: str, schema: str) -> str:
+    """A statement about the checkpoints of a generation, by its schema."""
+    return statement.replace("{schema}", schema)
 
 
 class LostRace(Exception):
@@ -63,9 +71,9 @@ class Lag(NamedTuple):
     head: int
 
 
-async def position(conn: AsyncConnection[Any], tenant_id: UUID) -> int:
+async def position(conn: AsyncConnection[Any], tenant_id: UUID, schema: str = SERVING_SCHEMA) -> int:
     """The last position that a tenant's tables show; 0 where they show nothing yet."""
-    return await read_position(await send_position(conn, tenant_id))
+    return await read_position(await send_position(conn, tenant_id, schema))
 
 
 async def lagging(conn: AsyncConnection[Any], tenant_ids: Collection[UUID] | None = None) -> dict[UUID, Lag]:
@@ -95,8 +103,8 @@ async def read_lags(cursor: AsyncCursor[Any]) -> dict[UUID, Lag]:
     return {row[0]: Lag(*row) for row in await cursor.fetchall()}
 
 
-async def send_position(conn: AsyncConnection[Any], tenant_id: UUID) -> AsyncCursor[Any]:
-    return await conn.execute(POSITION, {"tenant": tenant_id})
+async def send_position(conn: AsyncConnection[Any], tenant_id: UUID, schema: str = SERVING_SCHEMA) -> AsyncCursor[Any]:
+    return await conn.execute(of_schema(POSITION, schema), {"tenant": tenant_id})
 
 
 async def read_position(cursor: AsyncCursor[Any]) -> int:
@@ -104,11 +112,11 @@ async def read_position(cursor: AsyncCursor[Any]) -> int:
     return int(row[0]) if row else 0
 
 
-async def send_lock(conn: AsyncConnection[Any], expected: Mapping[UUID, int]) -> AsyncCursor[Any]:
+async def send_lock(conn: AsyncConnection[Any], expected: Mapping[UUID, int], schema: str = SERVING_SCHEMA) -> AsyncCursor[Any]:
     new = sorted(tenant for tenant, position in expected.items() if position == 0)
     if new:
-        await conn.execute(BEGIN, {"tenants": new})
-    return await conn.execute(LOCK, {"tenants": list(expected)})
+        await conn.execute(of_schema(BEGIN, schema), {"tenants": new})
+    return await conn.execute(of_schema(LOCK, schema), {"tenants": list(expected)})
 
 
 async def check_lock(cursor: AsyncCursor[Any], expected: Mapping[UUID, int]) -> None:
@@ -116,14 +124,16 @@ async def check_lock(cursor: AsyncCursor[Any], expected: Mapping[UUID, int]) -> 
         raise LostRace
 
 
-async def send_advance(conn: AsyncConnection[Any], old: Mapping[UUID, int], last: Mapping[UUID, Place]) -> AsyncCursor[Any]:
+async def send_advance(
+    conn: AsyncConnection[Any], old: Mapping[UUID, int], last: Mapping[UUID, Place], schema: str = SERVING_SCHEMA
+) -> AsyncCursor[Any]:
     moved = {
         "tenants": list(old),
         "old": list(old.values()),
         "new": [last[tenant].position for tenant in old],
         "recorded": [last[tenant].recorded_at for tenant in old],
     }
-    return await conn.execute(ADVANCE, moved)
+    return await conn.execute(of_schema(ADVANCE, schema), moved)
 
 
 def check_advance(cursor: AsyncCursor[Any], old: Mapping[UUID, int]) -> None:

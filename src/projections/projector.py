@@ -298,7 +298,8 @@ class Flusher:
             await self.flush(batches[:middle])
             await self.flush(batches[middle:])
             return
-        ((tenant_id, after, records),) = batches
+        (batch,) = batches
+        tenant_id, after, records = batch.tenant_id, batch.after, batch.records
         if len(records) == 1:
             await self.give_up(tenant_id, records[0].position, error)
             return

@@ -1,9 +1,10 @@
 """All projected tables, and what each event means to them.
 
-A new table is one module beside this one, one line in `TABLES`, and a migration.
+A new table is one module beside this one, one line in `TABLES` and one in `GROUPS`, and a migration.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from domain.envelope import RecordedEvent, Unread
 from domain.facts import Event
@@ -63,20 +64,53 @@ IGNORED: dict[type[Event], str] = {
 """Events that no table but the audit log applies, and why."""
 
 
-CONCERNED: dict[type[Event], tuple[Table, ...]] = {
-    event: tuple(table for table in TABLES if event in table.on) for event in audit_logs.TABLE.on
+GROUPS: Mapping[str, tuple[Table, ...]] = {
+    "people": (
+        tenants.TABLE,
+        users.TABLE,
+        permissions.TABLE,
+        tenant_users.TABLE,
+        roles.TABLE,
+        role_permissions.TABLE,
+        tenant_user_roles.TABLE,
+        api_keys.TABLE,
+        invitations.TABLE,
+    ),
+    "work": (
+        workflows.TABLE,
+        workflow_versions.TABLE,
+        workflow_executions.TABLE,
+        execution_attributes.TABLE,
+        node_activations.TABLE,
+        approval_requests.TABLE,
+        approval_assignees.TABLE,
+        approval_decisions.TABLE,
+        ai_agent_tasks.TABLE,
+        ai_agent_attempts.TABLE,
+    ),
+    "audit": (audit_logs.TABLE,),
 }
-"""The tables that an event concerns, in their order. The audit log knows every event."""
+"""What can be built anew by itself: no reference leads from one group to another, and nothing but `NEEDED` is read across."""
+
+NEEDED: Mapping[str, tuple[str, ...]] = {"audit": ("people", "work")}
+"""Groups whose rows are read when an event is applied to a group: the audit log names things as they were."""
+
+Concerned: TypeAlias = Mapping[type[Event], tuple[Table, ...]]
 
 
-def new_rows() -> Rows:
-    return Rows(TABLES)
+def concerned(tables: Iterable[Table]) -> Concerned:
+    """Those of the tables that an event concerns, in their order, for every event that the audit log knows: that is every one."""
+    known = tuple(tables)
+    return {event: tuple(table for table in known if event in table.on) for event in audit_logs.TABLE.on}
 
 
-def apply(rows: Rows, record: RecordedEvent) -> None:
+CONCERNED = concerned(TABLES)
+
+
+def apply(rows: Rows, record: RecordedEvent, known: Concerned = CONCERNED) -> None:
     """Apply one event to all tables. Raises Unappliable, or whatever an event that breaks the rules runs into."""
     event = record.event
-    tables = CONCERNED.get(type(event))
+    tables = known.get(type(event))
     if isinstance(event, Unread):
         raise Unappliable(event.why)
     if tables is None:
@@ -85,6 +119,6 @@ def apply(rows: Rows, record: RecordedEvent) -> None:
         table.on[type(event)](rows, record, event)
 
 
-def fold(rows: Rows, records: Iterable[RecordedEvent]) -> None:
+def fold(rows: Rows, records: Iterable[RecordedEvent], known: Concerned = CONCERNED) -> None:
     for record in records:
-        apply(rows, record)
+        apply(rows, record, known)

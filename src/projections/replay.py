@@ -17,9 +17,10 @@ from psycopg.types.json import set_json_loads
 from domain.envelope import PLATFORM, RecordedEvent, Unread
 from projections import freshness
 from projections.audit_logs import TABLE as AUDIT_LOGS
+from projections.generation import SERVING, Generation
 from projections.normal import exact_json, normal, surely_same
 from projections.portions import Span, measure
-from projections.registry import TABLES, apply
+from projections.registry import TABLES, Concerned, apply
 from projections.rows import Rows, TableRows
 from projections.skips import Skip, skips
 from projections.spilling import Spill, spilling
@@ -29,6 +30,9 @@ from runtime.errors import OperatorError
 from store.reading import read_ledger
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+HOLD = sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(
+    sql.SQL(", ").join(sql.Identifier(SERVING.schema, table.name) for table in SERVING.tables)
+)
 PORTION = 1000
 PORTION_BYTES = 1 << 20
 """Events that are in memory at a time, and their size as they are stored."""
@@ -36,11 +40,9 @@ MOST_DIFFERENCES = 1000
 LONGEST_VALUE = 1000
 """Characters of a value that are kept of a difference."""
 
-ALL_OF_TENANT = sql.SQL("SELECT {columns} FROM projections.{table} WHERE tenant_id = %(tenant)s")
-ALL = sql.SQL("SELECT {columns} FROM projections.{table}")
-AUDITED = sql.SQL(
-    "SELECT {columns} FROM projections.{table} WHERE tenant_id = %(tenant)s AND position > %(after)s AND position <= %(up_to)s"
-)
+ALL_OF_TENANT = sql.SQL("SELECT {columns} FROM {table} WHERE tenant_id = %(tenant)s")
+ALL = sql.SQL("SELECT {columns} FROM {table}")
+AUDITED = sql.SQL("SELECT {columns} FROM {table} WHERE tenant_id = %(tenant)s AND position > %(after)s AND position <= %(up_to)s")
 LAST = 2**63 - 1
 
 
@@ -101,6 +103,8 @@ async def snapshot(conn: AsyncConnection[Any]) -> AsyncIterator[AsyncConnection[
     async with conn.transaction():
         await conn.execute(SNAPSHOT)
         await conn.execute(limits.NONE)
+        # before the snapshot is taken: until it ends nobody exchanges the tables for others, whose rows it would not see
+        await conn.execute(HOLD)
         yield conn
 
 
@@ -114,42 +118,49 @@ async def replay(conn: AsyncConnection[Any], tenant_id: UUID, up_to: int | None 
         return await compare(conn, tenant_id, position)
 
 
-async def compare(conn: AsyncConnection[Any], tenant_id: UUID, position: int, *, last: int = 0, see: Seen = ignore) -> Comparison:
+async def compare(
+    conn: AsyncConnection[Any],
+    tenant_id: UUID,
+    position: int,
+    *,
+    last: int = 0,
+    see: Seen = ignore,
+    generation: Generation = SERVING,
+) -> Comparison:
     """As `replay`, within the caller's snapshot. `see` is shown every event up to `last` or `position`, whatever it is."""
     left_out = [skip for skip in await skips(conn, tenant_id) if skip.position <= position]
     passed_over = {skip.position for skip in left_out}
     found = Comparison(tenant_id, position, skipped=left_out)
     audited = 0
-    found.rows[AUDIT_LOGS.name] = 0
-    with spilling(TABLES) as (rows, spill):
+    with spilling(generation.tables) as (rows, spill):
         async for records in portions(conn, tenant_id, max(position, last)):
             for record in records:
                 see(record)
                 if record.position <= position and record.position not in passed_over and found.unfoldable is None:
-                    found.unfoldable = fold_one(rows, spill, record)
+                    found.unfoldable = fold_one(rows, spill, record, generation.known)
             if found.unfoldable is None and audited < position:
                 # the audit log, which only grows, is compared as it goes: nobody needs it all in memory
                 up_to = min(records[-1].position, position)
-                await _compare_audit(conn, rows, found, audited, up_to)
+                await _compare_audit(conn, rows, found, (audited, up_to), generation)
                 audited = up_to
         if found.unfoldable is None:
-            await _compare_audit(conn, rows, found, audited, LAST)
-            await _compare_tables(conn, rows, found)
+            await _compare_audit(conn, rows, found, (audited, LAST), generation)
+            await _compare_tables(conn, rows, found, generation)
     return found
 
 
-async def _compare_tables(conn: AsyncConnection[Any], rows: Rows, found: Comparison) -> None:
-    for table in TABLES:
+async def _compare_tables(conn: AsyncConnection[Any], rows: Rows, found: Comparison, generation: Generation) -> None:
+    for table in generation.tables:
         if table is not AUDIT_LOGS and ("tenant_id" in table.own or found.tenant_id == PLATFORM):
-            statement = (ALL_OF_TENANT if "tenant_id" in table.own else ALL).format(**_identifiers(table))
+            statement = (ALL_OF_TENANT if "tenant_id" in table.own else ALL).format(**_identifiers(generation, table))
             live = _stream(conn, statement, {"tenant": found.tenant_id})
             found.rows[table.name] = await _compare_rows(table, live, rows.of(table.name), found)
 
 
-def fold_one(rows: Rows, spill: Spill, record: RecordedEvent) -> str | None:
+def fold_one(rows: Rows, spill: Spill, record: RecordedEvent, known: Concerned = SERVING.known) -> str | None:
     """Fold an event. What is wrong with it where it does not fit the earlier ones, or None."""
     try:
-        apply(rows, record)
+        apply(rows, record, known)
     except Exception as error:  # whatever a broken ledger leads to is the finding
         verb = "be read" if isinstance(record.event, Unread) else "be applied"
         return f"event {record.position} ({record.topic}) cannot {verb}: {type(error).__name__}: {error}"
@@ -185,10 +196,15 @@ async def portions(
         yield records
 
 
-async def _compare_audit(conn: AsyncConnection[Any], rows: Rows, found: Comparison, after: int, up_to: int) -> None:
-    statement = AUDITED.format(**_identifiers(AUDIT_LOGS))
-    live = _stream(conn, statement, {"tenant": found.tenant_id, "after": after, "up_to": up_to})
-    found.rows[AUDIT_LOGS.name] += await _compare_rows(AUDIT_LOGS, live, rows.of(AUDIT_LOGS.name), found)
+async def _compare_audit(
+    conn: AsyncConnection[Any], rows: Rows, found: Comparison, between: tuple[int, int], generation: Generation
+) -> None:
+    if AUDIT_LOGS not in generation.tables:
+        return
+    statement = AUDITED.format(**_identifiers(generation, AUDIT_LOGS))
+    live = _stream(conn, statement, {"tenant": found.tenant_id, "after": between[0], "up_to": between[1]})
+    there = await _compare_rows(AUDIT_LOGS, live, rows.of(AUDIT_LOGS.name), found)
+    found.rows[AUDIT_LOGS.name] = found.rows.get(AUDIT_LOGS.name, 0) + there
 
 
 async def _compare_rows(table: Table, live: AsyncGenerator[Row, None], folded: TableRows, found: Comparison) -> int:
@@ -221,9 +237,9 @@ async def _stream(conn: AsyncConnection[Any], statement: sql.Composed, params: d
             yield row
 
 
-def _identifiers(table: Table) -> dict[str, sql.Composable]:
+def _identifiers(generation: Generation, table: Table) -> dict[str, sql.Composable]:
     columns = sql.SQL(", ").join(sql.Identifier(column) for column in table.columns)
-    return {"columns": columns, "table": sql.Identifier(table.name)}
+    return {"columns": columns, "table": sql.Identifier(generation.schema, table.name)}
 
 
 def _key_text(key: Key) -> tuple[str, ...]:

@@ -14,20 +14,16 @@ from psycopg.rows import dict_row
 from pydantic_core import to_json
 
 from domain.envelope import RecordedEvent
-from projections.registry import CONCERNED, TABLES
+from projections.generation import SERVING, Generation
 from projections.rows import Rows
 from projections.table import Key, Row, Table
 
-SELECT = sql.SQL("SELECT {columns} FROM unnest({arrays}) AS wanted ({key}) JOIN projections.{table} USING ({key})")
-INSERT = sql.SQL(
-    "INSERT INTO projections.{table} ({columns}) "
-    "SELECT {columns} FROM json_populate_recordset(NULL::projections.{table}, %s::json)"
-)
+SELECT = sql.SQL("SELECT {columns} FROM unnest({arrays}) AS wanted ({key}) JOIN {table} USING ({key})")
+INSERT = sql.SQL("INSERT INTO {table} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s::json)")
 UPDATE = sql.SQL(
-    "UPDATE projections.{table} AS old SET ({columns}) = ROW({new}) "
-    "FROM json_populate_recordset(NULL::projections.{table}, %s::json) AS new WHERE {same}"
+    "UPDATE {table} AS old SET ({columns}) = ROW({new}) FROM json_populate_recordset(NULL::{table}, %s::json) AS new WHERE {same}"
 )
-DELETE = sql.SQL("DELETE FROM projections.{table} AS old USING unnest({arrays}) AS gone ({key}) WHERE {same}")
+DELETE = sql.SQL("DELETE FROM {table} AS old USING unnest({arrays}) AS gone ({key}) WHERE {same}")
 
 PORTION = 200
 """Rows in one statement."""
@@ -52,21 +48,22 @@ class Sent(NamedTuple):
     cursor: AsyncCursor[Any]
 
 
-async def ask(conn: AsyncConnection[Any], records: Iterable[RecordedEvent]) -> list[Asked]:
+async def ask(conn: AsyncConnection[Any], records: Iterable[RecordedEvent], generation: Generation = SERVING) -> list[Asked]:
     """Ask the database for what these events touch: one query for each table and lookup."""
     wanted: dict[tuple[str, tuple[str, ...]], dict[Key, None]] = {}
     for record in records:
-        for table in CONCERNED.get(type(record.event), ()):
+        for table in generation.known.get(type(record.event), ()):
             for columns, values in table.touched(record):
                 wanted.setdefault((table.name, columns), {})[values] = None
     asked = []
-    for table in TABLES:
+    for table in generation.tables:
         for columns in (table.key, *table.lookups):
             keys = wanted.get((table.name, columns))
             if keys:
                 arrays = [list(array) for array in zip(*keys, strict=True)]
+                statement = select_statement(generation.schema, table.name, columns)
                 cursor = conn.cursor(binary=True, row_factory=dict_row)
-                asked.append(Asked(table.name, await cursor.execute(select_statement(table.name, columns), arrays)))
+                asked.append(Asked(table.name, await cursor.execute(statement, arrays)))
     return asked
 
 
@@ -78,12 +75,13 @@ async def take(rows: Rows, asked: Iterable[Asked]) -> None:
             found.load(row)
 
 
-async def send(conn: AsyncConnection[Any], rows: Rows) -> list[Sent]:
+async def send(conn: AsyncConnection[Any], rows: Rows, generation: Generation = SERVING) -> list[Sent]:
     """Send what changed: deletions first, children before parents; then updates and insertions, parents before children.
 
     Updates come before insertions, so that a unique value can be given up and taken again in one batch.
     """
-    changes = [(table, rows.of(table.name).changes()) for table in TABLES]
+    changes = [(table, rows.of(table.name).changes()) for table in generation.tables]
+    schema = generation.schema
     sent: list[Sent] = []
 
     async def execute(statement: sql.Composed, params: list[Any], expected: int) -> None:
@@ -92,12 +90,12 @@ async def send(conn: AsyncConnection[Any], rows: Rows) -> list[Sent]:
     for table, changed in reversed(changes):
         if changed.deleted:
             arrays = [list(array) for array in zip(*changed.deleted, strict=True)]
-            await execute(delete_statement(table.name), arrays, len(changed.deleted))
+            await execute(delete_statement(schema, table.name), arrays, len(changed.deleted))
     for table, changed in changes:
         for some in portions(changed.updated):
-            await execute(update_statement(table.name), [as_json(some)], len(some))
+            await execute(update_statement(schema, table.name), [as_json(some)], len(some))
         for some in portions(changed.inserted):
-            await execute(insert_statement(table.name), [as_json(some)], len(some))
+            await execute(insert_statement(schema, table.name), [as_json(some)], len(some))
     return sent
 
 
@@ -119,35 +117,35 @@ def as_json(rows: Row | list[Row]) -> str:
 
 @cache
 def _of(name: str) -> Table:
-    return next(table for table in TABLES if table.name == name)
+    return next(table for table in SERVING.tables if table.name == name)
 
 
 @cache
-def select_statement(name: str, columns: tuple[str, ...]) -> sql.Composed:
+def select_statement(schema: str, name: str, columns: tuple[str, ...]) -> sql.Composed:
     table = _of(name)
     return SELECT.format(
-        columns=_names(table.columns), arrays=_arrays(table, columns), key=_names(columns), table=sql.Identifier(name)
+        columns=_names(table.columns), arrays=_arrays(table, columns), key=_names(columns), table=sql.Identifier(schema, name)
     )
 
 
 @cache
-def insert_statement(name: str) -> sql.Composed:
-    return INSERT.format(table=sql.Identifier(name), columns=_names(_of(name).columns))
+def insert_statement(schema: str, name: str) -> sql.Composed:
+    return INSERT.format(table=sql.Identifier(schema, name), columns=_names(_of(name).columns))
 
 
 @cache
-def update_statement(name: str) -> sql.Composed:
+def update_statement(schema: str, name: str) -> sql.Composed:
     table = _of(name)
     changeable = [column for column in table.columns if column not in table.key]
     new = sql.SQL(", ").join(sql.Identifier("new", column) for column in changeable)
-    return UPDATE.format(table=sql.Identifier(name), columns=_names(changeable), new=new, same=_same(table.key, "new"))
+    return UPDATE.format(table=sql.Identifier(schema, name), columns=_names(changeable), new=new, same=_same(table.key, "new"))
 
 
 @cache
-def delete_statement(name: str) -> sql.Composed:
+def delete_statement(schema: str, name: str) -> sql.Composed:
     table = _of(name)
     return DELETE.format(
-        table=sql.Identifier(name), arrays=_arrays(table, table.key), key=_names(table.key), same=_same(table.key, "gone")
+        table=sql.Identifier(schema, name), arrays=_arrays(table, table.key), key=_names(table.key), same=_same(table.key, "gone")
     )
 
 

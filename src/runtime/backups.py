@@ -21,6 +21,20 @@ from runtime.migrations import OWNER, become_owner, owner_connection
 from runtime.postgres.binaries import Binaries
 
 SNAPSHOT = "SELECT pg_export_snapshot()"
+# Projected tables can be exchanged for others, which are empty in an older snapshot. Nobody does while they are locked; whether
+# somebody did in the moment between snapshot and lock is told by names that mean other tables than the snapshot has.
+HOLD_TABLES = """
+DO $$
+BEGIN
+    EXECUTE coalesce((SELECT 'LOCK TABLE ' || string_agg(format('projections.%I', relname), ', ') || ' IN ACCESS SHARE MODE'
+                        FROM pg_class WHERE relnamespace = 'projections'::regnamespace AND relkind = 'r'), 'SELECT');
+END
+$$
+"""
+EXCHANGED = """
+SELECT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'projections'::regnamespace AND c.relkind = 'r'
+                  AND to_regclass(format('projections.%I', c.relname))::oid IS DISTINCT FROM c.oid)
+"""
 HAS_LEDGER = "SELECT to_regclass('ledger.events') IS NOT NULL AND to_regproc('runtime.backing_up') IS NOT NULL"
 IS_EMPTY = """
 SELECT NOT EXISTS (SELECT FROM pg_namespace WHERE nspname IN ('ledger', 'runtime', 'projections', 'gesta_meta'))
@@ -61,6 +75,9 @@ def backup(url: str, binaries: Binaries, file: Path) -> Backup:
         if connection.execute(HAS_LEDGER).fetchone() == (False,):
             raise OperatorError("This database has no ledger that can be backed up: gesta db migrate makes one.")
         connection.execute(SAY_BACKUP)
+        connection.execute(HOLD_TABLES)
+        if connection.execute(EXCHANGED).fetchone() == (True,):
+            raise OperatorError("The projected tables were exchanged just now: try again.")
         ledgers, events = connection.execute(COUNTS).fetchone() or (0, 0)
         if events == 0:
             raise OperatorError("The ledger holds no event: an empty backup is not written.")

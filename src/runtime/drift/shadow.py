@@ -28,6 +28,9 @@ CREATE = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE '
 DROP = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
 MAY_CREATE = "SELECT rolcreatedb OR rolsuper, rolname::text FROM pg_roles WHERE rolname = session_user"
 
+GENERATIONS = ("projections_next", "projections_old")
+"""Projected tables that are being built, and those that served before."""
+
 
 @dataclass(frozen=True)
 class Sides:
@@ -63,7 +66,7 @@ def both_sides(
             if applied:
                 migrations.migrate(shadow, applied, functions.recorded(given))
             expected = read_catalog(shadow, but_not=but_not)
-        found = read_catalog(live, schemas_of(expected), but_not)
+        found = read_catalog(live, schemas_of(expected), [*but_not, *GENERATIONS])
         pending: list[Migration | Function] = [*known[len(applied) :], *functions.pending(given, known_functions)]
         return Sides(expected, found, pending, role_drifts(live))
 

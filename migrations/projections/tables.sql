@@ -1,0 +1,539 @@
+-- The tables that people query, as they are today: one generation of them, in whatever schema search_path names. A new generation is
+-- made of this file and filled beside the one that serves (gesta projections rebuild). The numbered migrations come to the same, and
+-- a test says where they do not. Comments on columns are not here: they are made of the catalogue of columns in src/projections.
+--
+-- * tenant_id leads every key and every index; the exceptions are tenants, users and permissions, which belong to the platform.
+-- * version is the version of the stream whose event touched the row last; created_at and updated_at are recorded times.
+--   All other times are the times at which things occurred.
+-- * What the API can filter by is a typed column with a btree of its own: under row-level security only leakproof operators
+--   (uuid, text = and <, timestamptz, bigint) reach an index; jsonb, arrays and numeric do not.
+-- * Columns that name a tenant carry no foreign key to tenants: the platform's own ledger has no row there, and a tenant's
+--   ledger is projected on its own. All other references are real, and none leads from one group of tables to another.
+
+CREATE TABLE tenants (
+    id                  uuid PRIMARY KEY,
+    slug                text NOT NULL CONSTRAINT tenants_slug_is_unique UNIQUE,
+    name                text NOT NULL,
+    domain              text,
+    description         text,
+    settings            jsonb NOT NULL,
+    is_active           boolean NOT NULL,
+    subscription_tier   text,
+    subscription_status text,
+    billing_email       text,
+    version             bigint NOT NULL,
+    created_at          timestamptz NOT NULL,
+    updated_at          timestamptz NOT NULL
+);
+CREATE INDEX tenants_by_creation ON tenants (created_at, id);
+COMMENT ON TABLE tenants IS 'The organisations that share this installation. From the platform''s ledger.';
+
+CREATE TABLE users (
+    id            uuid PRIMARY KEY,
+    email         text NOT NULL,
+    display_name  text NOT NULL,
+    avatar_url    text,
+    preferences   jsonb NOT NULL,
+    is_active     boolean NOT NULL,
+    last_login_at timestamptz,
+    version       bigint NOT NULL,
+    created_at    timestamptz NOT NULL,
+    updated_at    timestamptz NOT NULL
+);
+-- An address is claimed in lower case as Unicode has it, under the ledger's lock: that makes it unique. Here only what follows from it
+-- may be demanded: ASCII letters alike.
+CREATE UNIQUE INDEX users_email_is_unique ON users (lower(email COLLATE "C"));
+CREATE INDEX users_by_creation ON users (created_at, id);
+COMMENT ON TABLE users IS 'People and services that act; one user may be a member of many tenants. From the platform''s ledger.';
+
+CREATE TABLE permissions (
+    id          uuid PRIMARY KEY,
+    key         text NOT NULL CONSTRAINT permissions_key_is_unique UNIQUE,
+    resource    text NOT NULL,
+    action      text NOT NULL,
+    description text NOT NULL,
+    version     bigint NOT NULL,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL
+);
+COMMENT ON TABLE permissions IS 'What can be permitted, the same for all tenants. From the platform''s ledger.';
+
+CREATE TABLE tenant_users (
+    tenant_id  uuid NOT NULL,
+    user_id    uuid NOT NULL REFERENCES users (id),
+    status     text NOT NULL CHECK (status IN ('invited', 'active', 'suspended', 'removed')),
+    invited_by uuid,
+    joined_at  timestamptz,
+    version    bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, user_id)
+);
+CREATE INDEX tenant_users_by_creation ON tenant_users (tenant_id, created_at, user_id);
+COMMENT ON TABLE tenant_users IS 'Who is, or was, a member of a tenant.';
+
+CREATE TABLE roles (
+    tenant_id   uuid NOT NULL,
+    id          uuid NOT NULL,
+    key         text NOT NULL,
+    name        text NOT NULL,
+    description text,
+    is_system   boolean NOT NULL,
+    version     bigint NOT NULL,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT roles_key_is_unique UNIQUE (tenant_id, key)
+);
+CREATE INDEX roles_by_creation ON roles (tenant_id, created_at, id);
+COMMENT ON TABLE roles IS 'Named sets of permissions of a tenant.';
+
+CREATE TABLE role_permissions (
+    tenant_id     uuid NOT NULL,
+    role_id       uuid NOT NULL,
+    permission_id uuid NOT NULL REFERENCES permissions (id),
+    version       bigint NOT NULL,
+    created_at    timestamptz NOT NULL,
+    updated_at    timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, role_id, permission_id),
+    FOREIGN KEY (tenant_id, role_id) REFERENCES roles (tenant_id, id)
+);
+COMMENT ON TABLE role_permissions IS 'Which permissions a role gives.';
+
+CREATE TABLE tenant_user_roles (
+    tenant_id  uuid NOT NULL,
+    user_id    uuid NOT NULL,
+    role_id    uuid NOT NULL,
+    version    bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, user_id, role_id),
+    FOREIGN KEY (tenant_id, user_id) REFERENCES tenant_users (tenant_id, user_id),
+    FOREIGN KEY (tenant_id, role_id) REFERENCES roles (tenant_id, id)
+);
+CREATE INDEX tenant_user_roles_by_role ON tenant_user_roles (tenant_id, role_id, user_id);
+COMMENT ON TABLE tenant_user_roles IS 'Which roles a member has.';
+
+CREATE TABLE api_keys (
+    tenant_id   uuid NOT NULL,
+    id          uuid NOT NULL,
+    name        text NOT NULL,
+    user_id     uuid REFERENCES users (id),
+    permissions text[] NOT NULL,
+    expires_at  timestamptz,
+    revoked_at  timestamptz,
+    created_by  uuid,
+    on_behalf_of uuid,
+    owner_id    uuid,
+    made_by     uuid,
+    by_platform boolean NOT NULL,
+    version     bigint NOT NULL,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX api_keys_by_creation ON api_keys (tenant_id, created_at, id);
+COMMENT ON TABLE api_keys IS 'The keys that clients present. Neither a secret nor its hash is here.';
+
+CREATE TABLE invitations (
+    tenant_id  uuid NOT NULL,
+    id         uuid NOT NULL,
+    email      text NOT NULL,
+    role_ids   text[] NOT NULL,
+    status     text NOT NULL CHECK (status IN ('pending', 'accepted', 'declined', 'withdrawn')),
+    invited_by uuid,
+    expires_at timestamptz NOT NULL,
+    closed_at  timestamptz,
+    user_id    uuid,
+    version    bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX invitations_by_creation ON invitations (tenant_id, created_at, id);
+CREATE INDEX invitations_by_status ON invitations (tenant_id, status, created_at, id);
+COMMENT ON TABLE invitations IS 'Whom a tenant has invited to become a member.';
+
+CREATE TABLE workflows (
+    tenant_id         uuid NOT NULL,
+    id                uuid NOT NULL,
+    key               text NOT NULL,
+    name              text NOT NULL,
+    description       text,
+    status            text NOT NULL CHECK (status IN ('draft', 'active', 'archived')),
+    draft             jsonb,
+    definition        jsonb,
+    input_schema      jsonb,
+    published_version integer,
+    execution_count   integer NOT NULL,
+    created_by        uuid,
+    version           bigint NOT NULL,
+    created_at        timestamptz NOT NULL,
+    updated_at        timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT workflows_key_is_unique UNIQUE (tenant_id, key)
+);
+CREATE INDEX workflows_by_creation ON workflows (tenant_id, created_at, id);
+CREATE INDEX workflows_by_status ON workflows (tenant_id, status, created_at, id);
+CREATE INDEX workflows_by_status_and_key ON workflows (tenant_id, status, key);
+COMMENT ON TABLE workflows IS 'Workflows: a draft, and the definition published last.';
+
+CREATE TABLE workflow_versions (
+    tenant_id    uuid NOT NULL,
+    workflow_id  uuid NOT NULL,
+    number       integer NOT NULL,
+    definition   jsonb NOT NULL,
+    note         text,
+    published_by uuid,
+    published_at timestamptz NOT NULL,
+    version      bigint NOT NULL,
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, workflow_id, number),
+    FOREIGN KEY (tenant_id, workflow_id) REFERENCES workflows (tenant_id, id)
+);
+COMMENT ON TABLE workflow_versions IS 'Every published definition; an execution stays with the one it was started with.';
+
+CREATE TABLE workflow_executions (
+    tenant_id           uuid NOT NULL,
+    id                  uuid NOT NULL,
+    workflow_id         uuid NOT NULL,
+    workflow_key        text NOT NULL,
+    workflow_version    integer NOT NULL,
+    execution_number    integer NOT NULL,
+    business_key        text,
+    status              text NOT NULL CHECK (status IN ('running', 'paused', 'completed', 'failed', 'cancelled')),
+    trigger_type        text NOT NULL CHECK (trigger_type IN ('manual', 'scheduled', 'webhook', 'event', 'child', 'fork')),
+    trigger_data        jsonb,
+    input               jsonb,
+    output              jsonb,
+    variables           jsonb NOT NULL,
+    current_nodes       text[] NOT NULL,
+    error               text,
+    error_details       jsonb,
+    metrics             jsonb NOT NULL,
+    priority            integer NOT NULL,
+    parent_execution_id uuid,
+    correlation_id      uuid,
+    scheduled_at        timestamptz,
+    started_at          timestamptz NOT NULL,
+    completed_at        timestamptz,
+    cancelled_at        timestamptz,
+    cancelled_by        uuid,
+    created_by          uuid,
+    version             bigint NOT NULL,
+    created_at          timestamptz NOT NULL,
+    updated_at          timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT workflow_executions_number_is_unique UNIQUE (tenant_id, workflow_id, execution_number),
+    FOREIGN KEY (tenant_id, workflow_id, workflow_version)
+        REFERENCES workflow_versions (tenant_id, workflow_id, number)
+);
+CREATE INDEX workflow_executions_by_creation ON workflow_executions (tenant_id, created_at, id);
+CREATE INDEX workflow_executions_by_status ON workflow_executions (tenant_id, status, created_at, id);
+CREATE INDEX workflow_executions_by_workflow ON workflow_executions (tenant_id, workflow_key, created_at, id);
+CREATE INDEX workflow_executions_by_workflow_and_status
+    ON workflow_executions (tenant_id, workflow_key, status, created_at, id);
+CREATE INDEX workflow_executions_by_business_key
+    ON workflow_executions (tenant_id, business_key, created_at, id) WHERE business_key IS NOT NULL;
+CREATE UNIQUE INDEX workflow_executions_business_key_is_unique_while_open
+    ON workflow_executions (tenant_id, workflow_id, business_key) WHERE status IN ('running', 'paused');
+COMMENT ON TABLE workflow_executions IS 'Every run of a workflow.';
+
+CREATE TABLE execution_attributes (
+    tenant_id    uuid NOT NULL,
+    execution_id uuid NOT NULL,
+    name         text NOT NULL,
+    kind         text NOT NULL CHECK (kind IN ('text', 'number', 'boolean', 'null', 'json')),
+    value        text NOT NULL,
+    value_number numeric,
+    search_key   text NOT NULL DEFAULT '',
+    version      bigint NOT NULL,
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, execution_id, name),
+    FOREIGN KEY (tenant_id, execution_id) REFERENCES workflow_executions (tenant_id, id)
+);
+CREATE INDEX execution_attributes_by_key
+    ON execution_attributes (tenant_id, name, search_key, created_at, execution_id);
+COMMENT ON TABLE execution_attributes IS 'Search attributes of executions, one row each; created_at is the execution''s own.';
+
+CREATE TABLE node_activations (
+    tenant_id            uuid NOT NULL,
+    id                   uuid NOT NULL,
+    execution_id         uuid NOT NULL,
+    execution_created_at timestamptz NOT NULL,
+    node_id              text NOT NULL,
+    node_type            text NOT NULL,
+    visit                integer NOT NULL,
+    status               text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled', 'skipped')),
+    handle               text,
+    waits                jsonb NOT NULL DEFAULT '[]',
+    input                jsonb,
+    output               jsonb,
+    error                jsonb,
+    retry_count          integer NOT NULL,
+    started_at           timestamptz NOT NULL,
+    completed_at         timestamptz,
+    version              bigint NOT NULL,
+    created_at           timestamptz NOT NULL,
+    updated_at           timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, execution_id) REFERENCES workflow_executions (tenant_id, id)
+);
+CREATE INDEX node_activations_by_execution ON node_activations (tenant_id, execution_id, version);
+CREATE INDEX node_activations_open_by_node
+    ON node_activations (tenant_id, node_id, execution_created_at, execution_id) WHERE status = 'running';
+COMMENT ON TABLE node_activations IS 'Every visit of a node by an execution, instant ones too.';
+
+CREATE TABLE approval_requests (
+    tenant_id           uuid NOT NULL,
+    id                  uuid NOT NULL,
+    execution_id        uuid NOT NULL,
+    activation_id       uuid NOT NULL,
+    node_id             text NOT NULL,
+    title               text NOT NULL,
+    description         text,
+    priority            integer NOT NULL,
+    status              text NOT NULL CHECK (status IN ('pending', 'resolved', 'cancelled', 'expired')),
+    outcome             text,
+    outcome_kind        text CHECK (outcome_kind IN ('approve', 'reject', 'changes', 'submit', 'withdraw', 'other')),
+    approval_type       text NOT NULL,
+    required_approvals  integer NOT NULL,
+    received_approvals  integer NOT NULL,
+    received_rejections integer NOT NULL,
+    request_data        jsonb NOT NULL,
+    approval_data       jsonb,
+    escalation_rules    jsonb,
+    escalation_level    integer NOT NULL,
+    assigned_to         jsonb NOT NULL,
+    requested_by        uuid,
+    decided_by          uuid,
+    due_at              timestamptz,
+    expires_at          timestamptz,
+    first_response_at   timestamptz,
+    responded_at        timestamptz,
+    version             bigint NOT NULL,
+    created_at          timestamptz NOT NULL,
+    updated_at          timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, execution_id) REFERENCES workflow_executions (tenant_id, id),
+    FOREIGN KEY (tenant_id, activation_id) REFERENCES node_activations (tenant_id, id)
+);
+CREATE INDEX approval_requests_by_creation ON approval_requests (tenant_id, created_at, id);
+CREATE INDEX approval_requests_by_status ON approval_requests (tenant_id, status, created_at, id);
+CREATE INDEX approval_requests_by_execution ON approval_requests (tenant_id, execution_id, created_at, id);
+CREATE INDEX approval_requests_due
+    ON approval_requests (tenant_id, due_at, id) WHERE status = 'pending' AND due_at IS NOT NULL;
+COMMENT ON TABLE approval_requests IS 'What people are, or were, asked to decide.';
+
+CREATE TABLE approval_assignees (
+    tenant_id  uuid NOT NULL,
+    request_id uuid NOT NULL,
+    kind       text NOT NULL CHECK (kind IN ('user', 'role', 'anyone')),
+    value      text NOT NULL,
+    excluded   text[] NOT NULL DEFAULT '{}',
+    status     text NOT NULL CHECK (status IN ('pending', 'resolved', 'cancelled', 'expired')),
+    version    bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, request_id, kind, value),
+    FOREIGN KEY (tenant_id, request_id) REFERENCES approval_requests (tenant_id, id)
+);
+CREATE INDEX approval_assignees_by_value
+    ON approval_assignees (tenant_id, kind, value, created_at, request_id);
+CREATE INDEX approval_assignees_by_value_and_status
+    ON approval_assignees (tenant_id, kind, value, status, created_at, request_id);
+COMMENT ON TABLE approval_assignees IS 'Who may choose at least one outcome of a request: the rows by which requests are found by role and by person.';
+
+CREATE TABLE approval_decisions (
+    tenant_id    uuid NOT NULL,
+    id           uuid NOT NULL,
+    request_id   uuid NOT NULL,
+    step         integer NOT NULL,
+    user_id      uuid NOT NULL,
+    on_behalf_of uuid,
+    role         text,
+    outcome      text NOT NULL,
+    kind         text NOT NULL CHECK (kind IN ('approve', 'reject', 'changes', 'submit', 'withdraw', 'other')),
+    comment      text,
+    form_data    jsonb,
+    decided_at   timestamptz NOT NULL,
+    revoked_at   timestamptz,
+    version      bigint NOT NULL,
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, request_id) REFERENCES approval_requests (tenant_id, id)
+);
+CREATE INDEX approval_decisions_by_request ON approval_decisions (tenant_id, request_id, version);
+COMMENT ON TABLE approval_decisions IS 'What each person decided.';
+
+CREATE TABLE ai_agent_tasks (
+    tenant_id     uuid NOT NULL,
+    id            uuid NOT NULL,
+    execution_id  uuid NOT NULL,
+    activation_id uuid NOT NULL,
+    node_id       text NOT NULL,
+    task_name     text NOT NULL,
+    agent_type    text,
+    provider      text,
+    model         text NOT NULL,
+    status        text NOT NULL CHECK (status IN ('pending', 'running', 'completed', 'failed', 'cancelled')),
+    priority      integer NOT NULL,
+    prompt        text NOT NULL,
+    system_prompt text,
+    context       jsonb,
+    input         jsonb,
+    output        jsonb,
+    configuration jsonb NOT NULL,
+    usage         jsonb NOT NULL,
+    input_tokens  bigint,
+    output_tokens bigint,
+    error         text,
+    error_details jsonb,
+    retry_count   integer NOT NULL,
+    cost_estimate numeric(20, 10),
+    actual_cost   numeric(20, 10),
+    currency      text,
+    latency_ms    bigint,
+    requested_by  uuid,
+    started_at    timestamptz,
+    completed_at  timestamptz,
+    version       bigint NOT NULL,
+    created_at    timestamptz NOT NULL,
+    updated_at    timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, execution_id) REFERENCES workflow_executions (tenant_id, id),
+    FOREIGN KEY (tenant_id, activation_id) REFERENCES node_activations (tenant_id, id)
+);
+CREATE INDEX ai_agent_tasks_by_creation ON ai_agent_tasks (tenant_id, created_at, id);
+CREATE INDEX ai_agent_tasks_by_status ON ai_agent_tasks (tenant_id, status, created_at, id);
+CREATE INDEX ai_agent_tasks_by_model ON ai_agent_tasks (tenant_id, model, created_at, id);
+CREATE INDEX ai_agent_tasks_by_execution ON ai_agent_tasks (tenant_id, execution_id, created_at, id);
+COMMENT ON TABLE ai_agent_tasks IS 'Work given to models: what was asked, what came back, what it used and cost over all attempts.';
+
+CREATE TABLE ai_agent_attempts (
+    tenant_id     uuid NOT NULL,
+    id            uuid NOT NULL,
+    task_id       uuid NOT NULL,
+    number        integer NOT NULL,
+    status        text NOT NULL CHECK (status IN ('running', 'succeeded', 'failed')),
+    provider      text NOT NULL,
+    model         text NOT NULL,
+    worker_id     text NOT NULL,
+    usage         jsonb,
+    input_tokens  bigint,
+    output_tokens bigint,
+    cost          numeric(20, 10),
+    currency      text,
+    latency_ms    bigint,
+    finish_reason text,
+    error         text,
+    error_details jsonb,
+    retry_at      timestamptz,
+    started_at    timestamptz NOT NULL,
+    completed_at  timestamptz,
+    version       bigint NOT NULL,
+    created_at    timestamptz NOT NULL,
+    updated_at    timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT ai_agent_attempts_number_is_unique UNIQUE (tenant_id, task_id, number),
+    FOREIGN KEY (tenant_id, task_id) REFERENCES ai_agent_tasks (tenant_id, id)
+);
+COMMENT ON TABLE ai_agent_attempts IS 'Every attempt at an AI task; on record before the provider is called, and the provider is called once for it.';
+
+CREATE TABLE audit_logs (
+    tenant_id        uuid NOT NULL,
+    position         bigint NOT NULL,
+    event_id         uuid NOT NULL,
+    user_id          uuid,
+    actor_type       text NOT NULL CHECK (actor_type IN ('user', 'api_key', 'worker', 'schedule', 'system')),
+    actor_id         text,
+    on_behalf_of     uuid,
+    action           text NOT NULL,
+    outcome          text NOT NULL CHECK (outcome IN ('accepted', 'refused')),
+    resource         text,
+    resource_id      uuid,
+    resource_version bigint,
+    description      text NOT NULL,
+    category         text NOT NULL CHECK (category IN ('workflow', 'approval', 'ai', 'access', 'tenant', 'system')),
+    severity         text NOT NULL CHECK (severity IN ('debug', 'info', 'warning', 'error', 'critical')),
+    ip_address       inet,
+    user_agent       text,
+    metadata         jsonb NOT NULL,
+    payload          jsonb NOT NULL,
+    tags             text[] NOT NULL,
+    command_id       uuid NOT NULL,
+    correlation_id   uuid,
+    causation_id     uuid,
+    reason           text,
+    occurred_at      timestamptz NOT NULL,
+    recorded_at      timestamptz NOT NULL,
+    version          bigint NOT NULL,
+    created_at       timestamptz NOT NULL,
+    updated_at       timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, position)
+);
+CREATE INDEX audit_logs_by_time ON audit_logs (tenant_id, recorded_at, position);
+CREATE INDEX audit_logs_by_resource ON audit_logs (tenant_id, resource, position);
+CREATE INDEX audit_logs_by_resource_id ON audit_logs (tenant_id, resource_id, position);
+CREATE INDEX audit_logs_by_user ON audit_logs (tenant_id, user_id, position) WHERE user_id IS NOT NULL;
+CREATE INDEX audit_logs_by_action ON audit_logs (tenant_id, action, position);
+CREATE INDEX audit_logs_by_category ON audit_logs (tenant_id, category, position);
+CREATE INDEX audit_logs_by_severity ON audit_logs (tenant_id, severity, position);
+CREATE INDEX audit_logs_by_correlation
+    ON audit_logs (tenant_id, correlation_id, position) WHERE correlation_id IS NOT NULL;
+COMMENT ON TABLE audit_logs IS 'One row for each event of the ledger, refused commands included: a missing position is a missing row.';
+
+CREATE TABLE freshness (
+    tenant_id    uuid PRIMARY KEY,
+    position     bigint NOT NULL CHECK (position >= 0),
+    recorded_at  timestamptz,
+    projected_at timestamptz NOT NULL,
+    version      bigint NOT NULL,
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL
+);
+COMMENT ON TABLE freshness IS 'How current a tenant''s tables are: all of them show exactly the events up to this position.';
+COMMENT ON COLUMN freshness.position IS 'The last position that the tables show; 0: none yet.';
+COMMENT ON COLUMN freshness.recorded_at IS 'When that event was recorded.';
+COMMENT ON COLUMN freshness.projected_at IS 'When the tables reached it.';
+COMMENT ON COLUMN freshness.tenant_id IS 'The tenant it belongs to.';
+COMMENT ON COLUMN freshness.version IS 'The same as position.';
+COMMENT ON COLUMN freshness.created_at IS 'When the row''s first event was recorded.';
+COMMENT ON COLUMN freshness.updated_at IS 'When the row''s last event was recorded.';
+
+DO $$
+DECLARE
+    t record;
+BEGIN
+    FOR t IN SELECT c.oid, c.relname FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t.relname);
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t.relname);
+        EXECUTE format('CREATE POLICY %I ON %I TO gesta_system USING (true) WITH CHECK (true)', t.relname || '_system', t.relname);
+        EXECUTE format('CREATE POLICY backup ON %I FOR SELECT TO gesta_owner USING ((SELECT runtime.backing_up()))', t.relname);
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO gesta_system', t.relname);
+        EXECUTE format('GRANT SELECT ON %I TO gesta_api', t.relname);
+        IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attname = 'tenant_id') THEN
+            EXECUTE format('CREATE POLICY %I ON %I FOR SELECT TO gesta_api USING (tenant_id = (SELECT runtime.current_tenant()))',
+                t.relname || '_api', t.relname);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- The audit log is only ever added to.
+REVOKE UPDATE, DELETE ON audit_logs FROM gesta_system;
+
+-- The platform sees all tenants and users; a tenant sees itself, and the users who are its members. CASE keeps the planner from
+-- taking the platform for a tenant with one row, OFFSET 0 from reading all members to find whether one user is among them.
+CREATE POLICY tenants_api ON tenants FOR SELECT TO gesta_api
+    USING (CASE WHEN (SELECT runtime.current_tenant()) = '00000000-0000-0000-0000-000000000001' THEN true
+                ELSE id = (SELECT runtime.current_tenant()) END);
+CREATE POLICY users_api ON users FOR SELECT TO gesta_api
+    USING (CASE WHEN (SELECT runtime.current_tenant()) = '00000000-0000-0000-0000-000000000001' THEN true
+                ELSE EXISTS (SELECT FROM tenant_users m
+                              WHERE m.tenant_id = (SELECT runtime.current_tenant()) AND m.user_id = users.id
+                                AND m.status IN ('active', 'suspended') OFFSET 0) END);
+CREATE POLICY permissions_api ON permissions FOR SELECT TO gesta_api USING (true);

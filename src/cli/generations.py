@@ -1,0 +1,119 @@
+"""``gesta projections rebuild`` and ``drop-old``: tables built anew beside those that serve."""
+
+import asyncio
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.ledgers import TenantOption
+
+if TYPE_CHECKING:
+    from projections.rebuilding.rebuild import Stage, Wishes
+
+BAR = 30
+"""Characters."""
+LINE_SECONDS = 5.0
+"""Where nobody watches, a line so often."""
+
+
+class Progress:
+    """A bar for each stage, with its rate and the time left: drawn over and over on a terminal, else a line from time to time."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._begun = self._told = 0.0
+        self._first = 0
+        self._drawn = False
+
+    def show(self, stage: "Stage") -> None:
+        now = time.monotonic()
+        if stage.name != self._stage:
+            self.end()
+            self._stage, self._begun, self._first, self._told = stage.name, now, stage.done, 0.0
+        drawn = sys.stderr.isatty()
+        if stage.done < stage.total and now < self._told + (0.1 if drawn else LINE_SECONDS):
+            return
+        self._told, self._drawn = now, drawn
+        text = words(stage, stage.done - self._first, now - self._begun)
+        print(f"\r{text}\x1b[K" if drawn else text, end="" if drawn else "\n", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._drawn:
+            print(file=sys.stderr)
+        self._drawn = False
+
+
+def words(stage: "Stage", since: int, seconds: float) -> str:
+    """`since`: how many of the done ones took these seconds."""
+    share = stage.done / stage.total if stage.total else 1.0
+    bar = "█" * round(share * BAR)
+    rate = since / seconds if seconds > 0 else 0.0
+    left = f", {duration((stage.total - stage.done) / rate)} left" if rate and stage.done < stage.total else ""
+    pace = f"  {rate:,.0f}/s{left}" if rate else ""
+    return f"{stage.name:<11}{bar:<{BAR}} {stage.done:>12,} of {stage.total:,}{pace}"
+
+
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def rebuild(
+    tenant: TenantOption = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="people, work or audit; may be repeated. Default: what migrations ask for, or all."),
+    ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TABLE[.COLUMN]", help="A difference from the tables that serve which is meant; may be repeated."),
+    ] = None,
+    leave_behind: Annotated[bool, typer.Option(help="Others' views, indexes and the like may stay with the old tables.")] = False,
+    patience: Annotated[float, typer.Option(help="Seconds to wait for sessions that hold the tables.", min=0)] = 60.0,
+) -> None:
+    """Fold the ledger into new tables beside those that serve, compare, and exchange them, while everything goes on.
+
+    Killed and begun again it goes on where it stood. It changes nothing where rows or values would differ that --accept does not
+    name. With --tenant, only that tenant's rows are replaced. The old tables stay until `drop-old`.
+    """
+    from projections.rebuilding.rebuild import Wishes
+    from runtime.addresses import resolve
+    from runtime.settings import load_settings
+
+    wishes = Wishes(group or (), accept or (), leave_behind, patience_seconds=patience)
+    with resolve(load_settings()) as addresses:
+        asyncio.run(_rebuild(addresses.owner, addresses.system, wishes, tenant))
+
+
+async def _rebuild(owner_url: str, system_url: str, wishes: "Wishes", tenant: str | None) -> None:
+    from cli.ledgers import ledgers
+    from projections.rebuilding import rebuild as rebuilding
+    from runtime.pools import connect
+
+    progress = Progress()
+    try:
+        if tenant is None:
+            found = await rebuilding.rebuild(owner_url, system_url, wishes, progress.show)
+        else:
+            async with connect(system_url, name="gesta rebuild") as conn:
+                (ledger,) = await ledgers(conn, tenant)
+            found = await rebuilding.rebuild_tenant(owner_url, system_url, wishes, ledger.tenant_id, progress.show)
+    finally:
+        progress.end()
+    for name, count in sorted(found.changes.items()):
+        print(f"{name}: {count} changed")
+    print("The tables are built anew." if tenant is None else f"The tables of {tenant} are built anew.")
+
+
+def drop_old() -> None:
+    """Drop the tables that served before the last rebuild."""
+    from projections.rebuilding.rebuild import drop_old as drop
+    from runtime.addresses import resolve
+    from runtime.settings import load_settings
+
+    with resolve(load_settings()) as addresses:
+        names = asyncio.run(drop(addresses.owner))
+    print(f"{len(names)} tables dropped." if names else "There are none.")

@@ -1,0 +1,243 @@
+"""A rebuild, from the first empty table to the exchange. Killed at any moment and begun again, it goes on where it stood."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.errors import LockNotAvailable, QueryCanceled
+
+from domain.envelope import PLATFORM
+from projections.generation import NEXT_SCHEMA, OLD_SCHEMA, SERVING_SCHEMA, Generation, next_generation, tables_of
+from projections.rebuilding import of_tenant, records, schema
+from projections.rebuilding.comparing import Comparer, Findings
+from projections.rebuilding.filling import Filler
+from projections.rebuilding.hangers_on import hangers_on
+from projections.rebuilding.swapping import NotNow, swap
+from projections.registry import GROUPS
+from projections.table import Table
+from runtime.errors import OperatorError
+from runtime.poolers import refuse_shared_servers
+from runtime.pools import connect
+
+ADVISORY_LOCK = 0x67736762  # "gsgb": one rebuild at a time
+TRY_LOCK = "SELECT pg_try_advisory_lock(%s)"
+PATIENCE_SECONDS = 60.0
+"""How long the exchange waits for others to end their transactions."""
+PAUSE_SECONDS = 0.5
+
+SIZES = "SELECT coalesce(sum(position), 0)::bigint FROM {}.freshness"
+LEDGERS = "SELECT tenant_id FROM projections.freshness WHERE position > 0 ORDER BY tenant_id"
+TABLES_IN = "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relkind = 'r'"
+IN_THE_WAY = """
+SELECT DISTINCT format('%%s (process %%s, %%s)', coalesce(nullif(a.application_name, ''), 'a session'), a.pid, a.usename)
+  FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+ WHERE l.relation = ANY(%(tables)s::text[]::regclass[]) AND l.granted AND l.pid <> ALL(%(ours)s)
+   AND coalesce(a.xact_start < clock_timestamp() - interval '1 second', true)
+"""
+
+
+class Stage(NamedTuple):
+    """How far a part of the work is: events of `filling`, ledgers of `comparing`, attempts at `exchanging`."""
+
+    name: str
+    done: int
+    total: int
+
+
+Show = Callable[[Stage], None]
+
+
+def show_nobody(_stage: Stage) -> None:
+    """For those who do not look."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is to be built, and what may follow. `groups`: none: those that a migration asked for, or all."""
+
+    groups: Collection[str] = ()
+    accepted: Collection[str] = ()
+    """Differences from the tables that serve which are meant: `table` or `table.column`."""
+    leave_behind: bool = False
+    """Views, indexes … of others may stay with the old tables."""
+    reason: str = "asked for on the command line"
+    patience_seconds: float = PATIENCE_SECONDS
+    batch: int = 1000
+
+
+class Refused(OperatorError):
+    """The tables were built, and are not exchanged. They stay: the next rebuild goes on from there."""
+
+
+@dataclass
+class Rebuild:
+    """One process's work on it."""
+
+    owner: AsyncConnection[Any]
+    system: AsyncConnection[Any]
+    hold: AsyncConnection[Any]
+    seen: AsyncConnection[Any]
+    wishes: Wishes
+    show: Show
+    groups: list[str] = field(default_factory=list)
+
+    async def run(self) -> Findings:
+        """What it changed. Raises Refused, or OperatorError where it cannot be built."""
+        self.groups = await self._groups()
+        tables = tables_of(self.groups)
+        await self._refuse_second_old(tables)
+        generation = next_generation(self.groups)
+        number = await self._begin(generation, schema.digest())
+        filler = Filler(self.system, generation, tell=await self._told(), batch=self.wishes.batch)
+        await filler.fill()
+        ledgers: list[UUID] = [row[0] for row in await (await self.system.execute(LEDGERS)).fetchall()]
+        found = await self._compare(filler, generation, tables, ledgers)
+        await self._refuse(found, tables)
+        await self._swap(filler, generation, tables, number)
+        return found
+
+    async def run_for(self, tenant_id: UUID) -> Findings:
+        """One tenant's rows. What is folded of the platform beside them is thrown away."""
+        self.groups = sorted(set(self.wishes.groups) or GROUPS.keys() - {"audit"})
+        if "audit" in self.groups or tenant_id == PLATFORM:
+            raise OperatorError("Audit logs and what belongs to the platform are rebuilt for all tenants: leave out --tenant.")
+        await self._groups()
+        tables = tables_of(self.groups)
+        generation = next_generation(self.groups)
+        await self._begin(generation, f"{schema.digest()} {tenant_id}")
+        filler = Filler(self.system, generation, batch=self.wishes.batch)
+        found = await self._compare(filler, generation, tables, [tenant_id])
+        await self._refuse(found, ())
+        await of_tenant.replace(self.hold, filler, generation, tables, tenant_id)
+        async with self.owner.transaction():
+            await schema.drop(self.owner)
+            await records.done(self.owner)
+        return found
+
+    async def _groups(self) -> list[str]:
+        """Raises OperatorError for what is none."""
+        wanted = set(self.wishes.groups)
+        if unknown := wanted - GROUPS.keys():
+            raise OperatorError(f"There is no group {min(unknown)}: there are {', '.join(GROUPS)}.")
+        if not wanted:
+            wanted = {group for record in await records.records(self.system, "wanted") for group in record.groups}
+        return sorted(wanted or GROUPS)
+
+    async def _refuse_second_old(self, tables: Sequence[Table]) -> None:
+        for table in tables:
+            cursor = await self.owner.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{OLD_SCHEMA}.{table.name}"])
+            if await cursor.fetchone() == (True,):
+                place = f"{OLD_SCHEMA}.{table.name}"
+                raise OperatorError(f"{place} served before and is still there: gesta projections drop-old drops it.")
+
+    async def _begin(self, generation: Generation, code: str) -> int:
+        """Go on with what is under way, where it is the same work by the same code; else begin."""
+        for record in await records.records(self.system, "building"):
+            if record.code == code and record.groups == self.groups and await schema.exists(self.owner, NEXT_SCHEMA):
+                return record.number
+        async with self.owner.transaction():
+            await schema.drop(self.owner)
+            await records.abandon(self.owner)
+            await schema.create(self.owner, generation)
+            return await records.begin(self.owner, self.groups, self.wishes.reason, code)
+
+    async def _told(self) -> Callable[[int], None]:
+        done, total = await self._folded(NEXT_SCHEMA), await self._folded(SERVING_SCHEMA)
+        self.show(Stage("filling", done, total))
+
+        def tell(events: int) -> None:
+            nonlocal done, total
+            done += events
+            total = max(done, total)
+            self.show(Stage("filling", done, total))
+
+        return tell
+
+    async def _folded(self, name: str) -> int:
+        row = await (await self.system.execute(SIZES.format(name))).fetchone()
+        return int(row[0]) if row else 0
+
+    async def _compare(
+        self, filler: Filler, generation: Generation, tables: Sequence[Table], ledgers: Sequence[UUID]
+    ) -> Findings:
+        comparer = Comparer(self.hold, self.seen, filler, generation, tables)
+        await comparer.columns()
+        for number, tenant_id in enumerate(ledgers):
+            self.show(Stage("comparing", number, len(ledgers)))
+            await comparer.compare(tenant_id)
+        self.show(Stage("comparing", len(ledgers), len(ledgers)))
+        return comparer.found
+
+    async def _refuse(self, found: Findings, tables: Sequence[Table]) -> None:
+        if found.wrong:
+            raise Refused("The tables that were built are not what the ledger comes to: " + "; ".join(found.wrong[:5]))
+        if not_meant := found.not_accepted(self.wishes.accepted):
+            words = ", ".join(f"{name} ({found.changes[name]})" for name in sorted(not_meant))
+            raise Refused(f"The tables would differ from those that serve: {words}. What is meant is named with --accept.")
+        left = [] if self.wishes.leave_behind else await hangers_on(self.owner, SERVING_SCHEMA, tables)
+        if left:
+            raise Refused(f"Others' things would stay with the old tables: {'; '.join(left)}. --leave-behind says that they may.")
+
+    async def _swap(self, filler: Filler, generation: Generation, tables: Sequence[Table], number: int) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.wishes.patience_seconds
+        attempt = 0
+        while True:
+            attempt += 1
+            self.show(Stage("exchanging", attempt, attempt))
+            try:
+                await filler.fill()
+                return await swap(self.owner, self.system, filler, generation, tables, number, self.groups)
+            except (NotNow, LockNotAvailable, QueryCanceled) as error:
+                if loop.time() > until:
+                    raise Refused(await self._who(tables)) from error
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _who(self, tables: Sequence[Table]) -> str:
+        names = [f"{SERVING_SCHEMA}.{table.name}" for table in tables]
+        ours = [conn.info.backend_pid for conn in (self.owner, self.system, self.hold, self.seen)]
+        cursor = await self.system.execute(IN_THE_WAY, {"tables": names, "ours": ours})
+        found = [row[0] for row in await cursor.fetchall()]
+        return (
+            f"The tables are in use, and were not exchanged: {', '.join(found) or 'by short transactions, one after the other'}."
+        )
+
+
+@asynccontextmanager
+async def opened(owner_url: str, system_url: str, wishes: Wishes, show: Show = show_nobody) -> AsyncIterator[Rebuild]:
+    """Raises OperatorError where another rebuild is under way, or a pooler stands between that shares servers."""
+    await asyncio.to_thread(refuse_shared_servers, owner_url, "DATABASE_URL", "a rebuild could not keep its lock")
+    async with AsyncExitStack() as stack:
+        owner = await stack.enter_async_context(connect(owner_url, name="gesta rebuild (owner)"))
+        await owner.execute("SET ROLE gesta_owner")
+        if await (await owner.execute(TRY_LOCK, [ADVISORY_LOCK])).fetchone() != (True,):
+            raise OperatorError("Another rebuild is under way.")
+        system, hold, seen = [await stack.enter_async_context(connect(system_url, name="gesta rebuild")) for _ in range(3)]
+        yield Rebuild(owner, system, hold, seen, wishes, show)
+
+
+async def rebuild(owner_url: str, system_url: str, wishes: Wishes, show: Show = show_nobody) -> Findings:
+    """Build the tables anew and exchange them. What changed."""
+    async with opened(owner_url, system_url, wishes, show) as work:
+        return await work.run()
+
+
+async def rebuild_tenant(owner_url: str, system_url: str, wishes: Wishes, tenant_id: UUID, show: Show = show_nobody) -> Findings:
+    """Build one tenant's rows anew and put them in place. What changed."""
+    async with opened(owner_url, system_url, wishes, show) as work:
+        return await work.run_for(tenant_id)
+
+
+async def drop_old(owner_url: str) -> list[str]:
+    """Drop the tables that served before; their names. Raises OperatorError, naming them, where things of others need them."""
+    async with connect(owner_url, name="gesta rebuild (owner)") as owner:
+        await owner.execute("SET ROLE gesta_owner")
+        cursor = await owner.execute(TABLES_IN, [OLD_SCHEMA])
+        names = sorted(row[0] for row in await cursor.fetchall())
+        if names:
+            await schema.drop_unneeded(owner, OLD_SCHEMA, names)
+        return names

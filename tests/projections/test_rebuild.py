@@ -1,0 +1,237 @@
+"""Tables are built anew beside those that serve, compared, and exchanged for them; a kill loses nothing."""
+
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+
+from domain.envelope import PLATFORM
+from projections import faults, skips
+from projections.freshness import position
+from projections.generation import NEXT_SCHEMA, next_generation
+from projections.projector import Projector
+from projections.rebuilding import records, schema
+from projections.rebuilding.rebuild import Refused, Stage, Wishes, drop_old, opened, rebuild, rebuild_tenant
+from projections.registry import GROUPS, TABLES
+from projections.replay import compare, replay, snapshot
+from runtime.drift.catalog import read_catalog
+from runtime.errors import OperatorError
+from tests.conftest import Database
+from tests.projections.story import ACME, GLOBEX, Ledgers, started
+
+ALL = next_generation(GROUPS)
+
+
+async def owner_of(database: Database) -> AsyncConnection[Any]:
+    return await AsyncConnection.connect(database.owner_url, autocommit=True)
+
+
+async def test_the_file_of_tables_is_what_the_migrations_come_to(database: Database) -> None:
+    async with await owner_of(database) as owner, owner.transaction():
+        await schema.create(owner, ALL)
+    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+        facts = read_catalog(conn)
+    told = {key: fact.value for key, fact in facts.items()}
+    migrated = {key: value for key, value in told.items() if "projections." in f"{key[1]} {value}"}
+    built = {
+        (kind, name.replace(NEXT_SCHEMA, "projections")): value.replace(NEXT_SCHEMA, "projections")
+        for (kind, name), value in told.items()
+        if f"{NEXT_SCHEMA}." in f"{name} {value}"
+    }
+    assert len(built) > 500
+    differing = [key for key in built.keys() | migrated.keys() if built.get(key) != migrated.get(key)]
+    assert [(key, built.get(key), migrated.get(key)) for key in differing] == []
+
+
+def test_every_table_is_in_one_group() -> None:
+    names = [table.name for tables in GROUPS.values() for table in tables]
+    assert sorted(names) == sorted(table.name for table in TABLES)
+
+
+async def told(ledgers: Ledgers, projector: Projector) -> None:
+    await ledgers.everything()
+    await projector.catch_up()
+
+
+async def place_of(system: AsyncConnection[Any], table: str) -> int:
+    """Which table serves under the name."""
+    row = await (await system.execute("SELECT to_regclass(%s)::oid", [f"projections.{table}"])).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.mark.parametrize("group", GROUPS)
+async def test_a_group_is_built_anew_and_serves(
+    group: str, database: Database, system: AsyncConnection[Any], ledgers: Ledgers, projector: Projector
+) -> None:
+    await told(ledgers, projector)
+    before = {table.name: await place_of(system, table.name) for table in TABLES}
+    stages: list[Stage] = []
+    found = await rebuild(database.owner_url, database.system_url, Wishes((group,)), stages.append)
+    assert dict(found.changes) == {}
+    after = {table.name: await place_of(system, table.name) for table in TABLES}
+    assert {name for name in before if before[name] != after[name]} == {table.name for table in GROUPS[group]}
+    assert [stage.name for stage in stages if stage.done == stage.total][-1] == "exchanging"
+    for tenant_id in (PLATFORM, ACME, GLOBEX):
+        assert (await replay(system, tenant_id)).equal
+    assert [record.groups for record in await records.records(system, "serving")] == [[group]]
+    assert sorted(await drop_old(database.owner_url)) == sorted(table.name for table in GROUPS[group])
+    assert not await schema.exists(system, NEXT_SCHEMA)
+    await ledgers.append(ACME, started("one more"))
+    await projector.catch_up()
+    assert (await replay(system, ACME)).equal
+
+
+async def refused(database: Database, groups: tuple[str, ...] = ("work",), **wishes: Any) -> str:
+    with pytest.raises(Refused) as caught:
+        await rebuild(database.owner_url, database.system_url, Wishes(groups, **wishes))
+    return str(caught.value)
+
+
+async def test_what_differs_from_the_serving_tables_is_named_and_refused_until_it_is_accepted(
+    database: Database, system: AsyncConnection[Any], ledgers: Ledgers, projector: Projector
+) -> None:
+    await told(ledgers, projector)
+    before = await place_of(system, "workflow_executions")
+    await system.execute("UPDATE projections.workflow_executions SET error = 'altered' WHERE tenant_id = %s", [ACME])
+    await system.execute("DELETE FROM projections.execution_attributes WHERE tenant_id = %s", [GLOBEX])
+    words = await refused(database)
+    assert "workflow_executions.error (" in words
+    assert "execution_attributes.rows added (" in words
+    assert "workflow_executions.status" not in words
+    assert "execution_attributes.rows added (" in await refused(database, accepted=["workflow_executions.error"])
+    assert await place_of(system, "workflow_executions") == before
+    accepted = Wishes(("work",), ["workflow_executions.error", "execution_attributes"])
+    await rebuild(database.owner_url, database.system_url, accepted)
+    assert (await replay(system, ACME)).equal
+    assert (await replay(system, GLOBEX)).equal
+
+
+async def test_what_was_built_wrong_is_never_exchanged(
+    database: Database, system: AsyncConnection[Any], ledgers: Ledgers, projector: Projector
+) -> None:
+    """Somebody writes into the tables that are being built: the fresh fold tells."""
+    await told(ledgers, projector)
+    await system.execute("UPDATE projections.roles SET name = 'x' WHERE tenant_id = %s", [ACME])
+    await refused(database, ("people",))
+    await system.execute("UPDATE projections_next.roles SET name = 'y' WHERE tenant_id = %s", [ACME])
+    words = await refused(database, ("people",), accepted=["roles"])
+    assert "not what the ledger comes to" in words
+    assert "roles" in words
+
+
+async def test_what_hangs_on_the_old_tables_goes_along_or_is_named(
+    database: Database, ledgers: Ledgers, projector: Projector
+) -> None:
+    await told(ledgers, projector)
+    async with await AsyncConnection.connect(database.superuser_url, autocommit=True) as conn:
+        role = f"analyst_{database.name}"
+        await conn.execute(f"CREATE ROLE {role}")
+        try:
+            await conn.execute(f"GRANT SELECT ON projections.workflow_executions TO {role}")
+            await conn.execute(f"GRANT SELECT (id, tenant_id) ON projections.node_activations TO {role}")
+            await conn.execute(
+                f"CREATE POLICY analysts ON projections.workflow_executions FOR SELECT TO {role} USING (status = 'failed')"
+            )
+            await conn.execute("CREATE INDEX of_mine ON projections.workflow_executions (tenant_id, error)")
+            await conn.execute(
+                "CREATE VIEW public.failures AS SELECT id FROM projections.workflow_executions WHERE error IS NOT NULL"
+            )
+            words = await refused(database)
+            assert "the index projections.of_mine is on" in words
+            assert "the view failures reads" in words
+            await rebuild(database.owner_url, database.system_url, Wishes(("work",), leave_behind=True))
+            rights = "SELECT has_table_privilege(%s, 'projections.workflow_executions', 'SELECT'), "
+            rights += "has_column_privilege(%s, 'projections.node_activations', 'id', 'SELECT')"
+            assert await (await conn.execute(rights, [role, role])).fetchone() == (True, True)
+            policy = "SELECT qual FROM pg_policies WHERE schemaname = 'projections' AND policyname = 'analysts'"
+            assert "failed" in str(await (await conn.execute(policy)).fetchone())
+            with pytest.raises(OperatorError, match=r"still needed.*view failures"):
+                await drop_old(database.owner_url)
+            with pytest.raises(OperatorError, match="still there: gesta projections drop-old"):
+                await rebuild(database.owner_url, database.system_url, Wishes(("work",)))
+            await conn.execute("DROP VIEW public.failures")
+            assert await drop_old(database.owner_url)
+        finally:
+            await conn.execute(f"DROP OWNED BY {role}")
+            await conn.execute(f"DROP ROLE {role}")
+
+
+async def test_a_session_that_has_read_is_waited_for_and_named(
+    database: Database, ledgers: Ledgers, projector: Projector
+) -> None:
+    """A backup, an analyst: in their snapshot the new tables would be empty."""
+    await told(ledgers, projector)
+    async with await AsyncConnection.connect(database.system_url, application_name="an analyst") as analyst:
+        await analyst.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+        seen = await (await analyst.execute("SELECT count(*) FROM projections.workflow_executions")).fetchone()
+        words = await refused(database, patience_seconds=2.0)
+        assert "an analyst" in words
+        assert await (await analyst.execute("SELECT count(*) FROM projections.workflow_executions")).fetchone() == seen
+    await rebuild(database.owner_url, database.system_url, Wishes(("work",)))
+
+
+async def test_verify_and_replay_are_waited_for_from_their_beginning(
+    database: Database, system: AsyncConnection[Any], ledgers: Ledgers, projector: Projector
+) -> None:
+    """Also before they have come to the tables."""
+    await told(ledgers, projector)
+    async with snapshot(system):
+        await system.execute("SELECT 1")
+        assert "The tables are in use" in await refused(database, patience_seconds=1.0)
+        assert (await compare(system, ACME, await position(system, ACME))).equal
+
+
+async def test_an_event_that_cannot_be_applied_ends_the_building_and_one_that_is_skipped_does_not(
+    database: Database, system: AsyncConnection[Any], ledgers: Ledgers, projector: Projector
+) -> None:
+    await told(ledgers, projector)
+    await ledgers.append_raw(ACME, started("never")[0], "execution.started.v1", b"{}")
+    await projector.catch_up()
+    broken = next(iter((await faults.faults(system)).values())).position
+    await skips.skip(system, ACME, broken, "it is broken")
+    await ledgers.append(ACME, started("one more"))
+    await projector.catch_up()
+    await rebuild(database.owner_url, database.system_url, Wishes(()))
+    assert (await replay(system, ACME)).equal
+    await drop_old(database.owner_url)
+    await system.execute("SET ROLE NONE")
+    async with await AsyncConnection.connect(database.superuser_url, autocommit=True) as conn:
+        await conn.execute("DELETE FROM runtime.projection_skips")
+    with pytest.raises(OperatorError, match=rf"event {broken} .*cannot be applied"):
+        await rebuild(database.owner_url, database.system_url, Wishes(()))
+
+
+async def test_two_rebuilds_at_a_time_are_one_too_many(database: Database) -> None:
+    async with opened(database.owner_url, database.system_url, Wishes()):
+        with pytest.raises(OperatorError, match="Another rebuild is under way"):
+            await rebuild(database.owner_url, database.system_url, Wishes())
+
+
+async def test_what_a_migration_asks_for_is_built_where_nothing_else_is_named(
+    database: Database, system: AsyncConnection[Any], ledgers: Ledgers, projector: Projector
+) -> None:
+    await told(ledgers, projector)
+    async with await owner_of(database) as owner:
+        await owner.execute("INSERT INTO runtime.projection_generations (groups, reason) VALUES ('{people}', 'a new column')")
+    await rebuild(database.owner_url, database.system_url, Wishes())
+    assert await records.records(system, "wanted") == []
+    assert [record.groups for record in await records.records(system, "serving")] == [["people"]]
+
+
+async def test_one_tenant_s_rows_are_replaced_and_no_others(
+    database: Database, system: AsyncConnection[Any], ledgers: Ledgers, projector: Projector
+) -> None:
+    await told(ledgers, projector)
+    await system.execute("UPDATE projections.workflow_executions SET error = 'altered'")
+    await system.execute("DELETE FROM projections.role_permissions WHERE tenant_id = %s", [ACME])
+    with pytest.raises(Refused, match=r"workflow_executions\.error"):
+        await rebuild_tenant(database.owner_url, database.system_url, Wishes(), ACME)
+    accepted = Wishes(accepted=["workflow_executions.error", "role_permissions"])
+    await rebuild_tenant(database.owner_url, database.system_url, accepted, ACME)
+    assert (await replay(system, ACME)).equal
+    assert not (await replay(system, GLOBEX)).equal
+    assert await records.records(system, "building") == []
+    with pytest.raises(OperatorError, match="for all tenants"):
+        await rebuild_tenant(database.owner_url, database.system_url, Wishes(("audit",)), ACME)
