@@ -178,8 +178,9 @@ BEGIN
                 WHERE k.tenant_id = tenant AND k.scope = x.scope AND k.name = x.name AND k.owner = x.owner;
         END IF;
         IF cardinality(claim_cmds) > 0 THEN
-            INSERT INTO runtime.claims (tenant_id, scope, name, owner)
-                SELECT tenant, x.scope, x.name, x.owner FROM unnest(claim_scopes, claim_names, claim_owners) x (scope, name, owner);
+            INSERT INTO runtime.claims (tenant_id, scope, name, owner, position)
+                SELECT tenant, x.scope, x.name, x.owner, ends[x.c]
+                    FROM unnest(claim_cmds, claim_scopes, claim_names, claim_owners) x (c, scope, name, owner);
         END IF;
         RETURN QUERY SELECT g.c, 'appended', NULL::text, NULL::text, ends[g.c], recorded_time, NULL::bytea, ledger_epoch
             FROM generate_series(1, how_many) g (c);
@@ -187,8 +188,10 @@ BEGIN
         DELETE FROM runtime.claims k
             USING unnest(verdicts.dropped_scopes, verdicts.dropped_names, verdicts.dropped_owners) x (scope, name, owner)
             WHERE k.tenant_id = tenant AND k.scope = x.scope AND k.name = x.name AND k.owner = x.owner;
-        INSERT INTO runtime.claims (tenant_id, scope, name, owner)
-            SELECT tenant, x.scope, x.name, x.owner
+        INSERT INTO runtime.claims (tenant_id, scope, name, owner, position)
+            SELECT tenant, x.scope, x.name, x.owner,
+                   (SELECT max(ends[y.c]) FROM unnest(claim_cmds, claim_scopes, claim_names, claim_owners) y (c, scope, name, owner)
+                     WHERE y.scope = x.scope AND y.name = x.name AND y.owner = x.owner AND accepted[y.c])
                 FROM unnest(verdicts.kept_scopes, verdicts.kept_names, verdicts.kept_owners) x (scope, name, owner);
         RETURN QUERY SELECT v.c::int, v.outcome, v.reason, v.name, k.position, k.created_at,
                 CASE WHEN v.outcome = 'done' THEN k.result END, ledger_epoch

@@ -63,6 +63,8 @@ EXECUTION_PAUSE = CommandSpec("execution.pause", "executions:control")
 EXECUTION_RESUME = CommandSpec("execution.resume", "executions:control")
 EXECUTION_SIGNAL = CommandSpec("execution.signal", "executions:control")
 
+EVENT_RECEIVE = CommandSpec("event.receive", "executions:control")
+
 APPROVAL_DECIDE = CommandSpec("approval.decide", "approvals:decide")
 
 AI_TASK_CANCEL = CommandSpec("ai_task.cancel", "ai_tasks:control")

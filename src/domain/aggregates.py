@@ -5,6 +5,7 @@ from typing import Any
 from domain.ai_task import AI_TASK
 from domain.api_key import API_KEY
 from domain.approval import APPROVAL
+from domain.event import EVENT
 from domain.execution import EXECUTION
 from domain.facts import Aggregate
 from domain.invitation import INVITATION
@@ -28,6 +29,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     EXECUTION,
     APPROVAL,
     AI_TASK,
+    EVENT,
     REFUSAL,
 )
 

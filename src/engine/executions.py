@@ -20,12 +20,16 @@ from domain.execution import (
 from domain.facts import Claim, Decided, Fact, FieldError, Invalid, Json, NotFound, RuleViolation, View
 from domain.workflow import WORKFLOW, Workflow
 from engine.expressions import Budgeted, ExpressionError, resolve
+from engine.happenings import MessageArrived
 from engine.nodes.task import OWN
 from engine.plan import Plan
 from engine.plans import Engine
 from engine.run import Run, business_claim
 from engine.schema import faults
 from engine.variables import base_variables
+
+SIGNAL = "signal"
+"""The source of the event that a signal is to those who wait for it."""
 
 
 class NoSuchWorkflow(NotFound):
@@ -176,9 +180,24 @@ def resume(view: View, engine: Engine, execution_id: UUID, reason: str | None = 
     return run.decided(answer(run))
 
 
-def signal(view: View, _engine: Engine, execution_id: UUID, name: str, payload: Json = None) -> Decided:
-    """Record a message to the execution, running or paused."""
-    return _record(view, execution_id, read_live(view, execution_id), ExecutionSignalled(name, payload))
+def signal(view: View, engine: Engine, execution_id: UUID, name: str, payload: Json = None) -> Decided:
+    """Record a message to the execution, running or paused; to its visits that wait for one, it is an event of its name."""
+    state, signalled = read_live(view, execution_id), ExecutionSignalled(name, payload)
+    waits = [(each.id, wait.id) for each in state.activations.values() for wait in each.waits if _is_event(wait, name)]
+    if not waits:
+        return _record(view, execution_id, state, signalled)
+    run = take_up(view, engine, execution_id, state)
+    run.facts.append(Fact(execution_id, signalled))
+    event = {"id": None, "source": SIGNAL, "type": name, "subject": None, "time": None, "data": payload}
+    for activation_id, wait_id in waits:
+        if activation_id in run.state.activations:
+            run.wake(activation_id, MessageArrived(wait_id, event))
+    run.advance()
+    return run.decided(answer(run))
+
+
+def _is_event(wait: Wait, type: str) -> bool:
+    return (wait.kind, wait.about) == ("event", type)
 
 
 def read_live(view: View, execution_id: UUID) -> Execution:

@@ -66,6 +66,11 @@ def complete_job(view: View, engine: Engine, job: HeldJob, output: Json) -> Deci
     return _report(view, engine, job, JobDone(job.id, output))
 
 
+def complete_own(view: View, engine: Engine, job: HeldJob, output: Json) -> Decided:
+    """A job that a runner of this product did, for a visit. result as `complete_job`."""
+    return _report(view, engine, job, JobDone(job.id, output), own=True)
+
+
 def fail_job(view: View, engine: Engine, job: HeldJob, error: Failure, *, jitter: float) -> Decided:
     """The attempt failed: by the node's policy another one follows, or the error leaves the node. `jitter`: random, from 0 to 1.
 
@@ -133,10 +138,10 @@ def job_json(job: HeldJob, attempt: int | None, delay: timedelta | None) -> Json
     }
 
 
-def _report(view: View, engine: Engine, job: HeldJob, report: JobReport, *, lapsed: bool = False) -> Decided:
+def _report(view: View, engine: Engine, job: HeldJob, report: JobReport, *, own: bool = False, lapsed: bool = False) -> Decided:
     run, activation = held_run(view, engine, job)
     wait = next((wait for wait in activation.waits if (wait.kind, wait.id) == ("job", job.id)), None)
-    if wait is None or (wait.about.startswith(OWN) and not lapsed):
+    if wait is None or (wait.about.startswith(OWN) and not (own or lapsed)):
         raise NotATask
     woken = run.wake(activation.id, report)
     if isinstance(woken, Again):

@@ -1,7 +1,7 @@
 """Moving an execution on, within one decision: every fact is applied as it is recorded, until nothing moves any more."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
@@ -35,7 +35,20 @@ from engine.definition import Node
 from engine.expressions import Budgeted, ExpressionError
 from engine.happenings import ChildEnded, Happening, JobDone, JobFailed, MessageArrived, TimerFired
 from engine.joins import Round, close_round, regrouped
-from engine.nodes.kind import Again, Done, Ended, Failed, InvalidValue, NodeType, Outcome, Visit, Waiting, Woken, visit_timer
+from engine.nodes.kind import (
+    Again,
+    Done,
+    Ended,
+    Failed,
+    InvalidValue,
+    NodeType,
+    Outcome,
+    Passed,
+    Visit,
+    Waiting,
+    Woken,
+    visit_timer,
+)
 from engine.plan import Plan
 from engine.plans import Engine
 from engine.schema import faults
@@ -150,11 +163,14 @@ class Run:
                     self._wait_on(activation, Waiting(), happening)
                 self.retry(activation_id, woken.failure, woken.delay)
             case Done():
+                self._hand_out(woken)
                 self.complete(activation_id, woken.handle, woken.output)
             case Failed(may_be_handled=True):
                 self.fail(activation_id, woken.problem)
             case Failed():
                 self._fail_unhandled(activation, woken.problem)
+            case Passed():
+                pass
         return woken
 
     def _wait_on(self, activation: Activation, woken: Waiting, happening: Happening) -> None:
@@ -223,6 +239,7 @@ class Run:
             case Waiting():
                 self._hand_out(outcome)
             case Done():
+                self._hand_out(outcome)
                 self.complete(activation_id, outcome.handle, outcome.output)
             case Ended():
                 self._record(ActivationCompleted(activation_id, node_id, None, outcome.output))
@@ -231,12 +248,16 @@ class Run:
             case Failed():
                 self._fail_unhandled(self.state.activations[activation_id], outcome.problem)
 
-    def _hand_out(self, waiting: Waiting) -> None:
-        self.facts.extend(waiting.facts)
-        for job in waiting.jobs:
+    def _hand_out(self, outcome: Waiting | Done) -> None:
+        self.facts.extend(outcome.facts)
+        for job in outcome.jobs:
             self.work.give(job)
-        for timer in waiting.timers:
-            self.work.set_timer(timer)
+        if isinstance(outcome, Waiting):
+            for timer in outcome.timers:
+                self.work.set_timer(timer)
+            for wait in outcome.children:
+                if wait.kind == "event":
+                    self.work.subscribe(wait)
 
     def _seen(self, node: Node, lineage: Lineage, activation: Activation | None = None) -> Visit:
         """A visit as its node sees it: a new one, or one that waits."""
@@ -351,8 +372,8 @@ class Run:
         fenced = None if fence is None else fence.job_id
         return Decided(
             tuple(self.facts),
-            claims or (),
-            self._releases if claims is None else (),
+            (*(claims or ()), *self._names(self.work.subscriptions)),
+            (*(self._releases if claims is None else ()), *self._names(self.work.dropped_subscriptions)),
             result,
             tuple(self.work.jobs.values()),
             () if fence is None else (fence,),
@@ -362,6 +383,9 @@ class Run:
             None if self.state.started is None else self.state.started.correlation_id,
             {self.execution_id: self.state},
         )
+
+    def _names(self, subscriptions: Mapping[UUID, str]) -> tuple[Claim, ...]:
+        return tuple(Claim(scope, str(wait_id), self.execution_id) for wait_id, scope in subscriptions.items())
 
     @property
     def _releases(self) -> tuple[Claim, ...]:
@@ -385,7 +409,9 @@ def _hook(node_type: NodeType, happening: Happening) -> Callable[[Visit], Woken]
 def weight_of(outcome: Outcome) -> int:
     """Of what a visit made. Raises Overweight."""
     match outcome:
-        case Done() | Ended():
+        case Done():
+            return weight(outcome.output) + sum(weight(fact.event) for fact in outcome.facts)
+        case Ended():
             return weight(outcome.output)
         case Waiting():
             return weight(outcome.input) + sum(weight(fact.event) for fact in outcome.facts)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from domain.execution import Wait
 from domain.facts import Job, Timer
+from engine.deliveries import scope_of
 
 CONTINUE = "gesta.continue"
 """The type of the jobs that take up an execution where a command had done its share of steps."""
@@ -16,6 +17,9 @@ class Work:
     dropped_jobs: dict[UUID, None] = field(default_factory=dict)
     timers: dict[UUID, Timer] = field(default_factory=dict)
     dropped_timers: dict[UUID, None] = field(default_factory=dict)
+    subscriptions: dict[UUID, str] = field(default_factory=dict)
+    """Names by which those are found who wait for events: the scope by the id of the wait."""
+    dropped_subscriptions: dict[UUID, str] = field(default_factory=dict)
 
     def give(self, job: Job) -> None:
         self.jobs[job.id] = job
@@ -35,5 +39,10 @@ class Work:
                 self.take_back(wait.id)
             case "timer" if self.timers.pop(wait.id, None) is None:
                 self.dropped_timers[wait.id] = None
+            case "event" if self.subscriptions.pop(wait.id, None) is None:
+                self.dropped_subscriptions[wait.id] = scope_of(wait.about)
             case _:
                 pass
+
+    def subscribe(self, wait: Wait) -> None:
+        self.subscriptions[wait.id] = scope_of(wait.about)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from domain.envelope import RecordedEvent, Unread
+from domain.event import EventDelivered, EventReceived
 from domain.facts import Event
 from domain.refusal import CommandRefused
 from projections import (
@@ -59,6 +60,8 @@ TABLES: tuple[Table, ...] = (
 """In foreign-key order: a table comes after those it refers to. Also the order in which an event is applied."""
 
 IGNORED: dict[type[Event], str] = {
+    EventReceived: "it changes what waited for it, by events of its own; it stands in audit_logs",
+    EventDelivered: "as EventReceived",
     CommandRefused: "a refusal changes nothing: it is evidence, and stands in audit_logs",
 }
 """Events that no table but the audit log applies, and why."""

@@ -10,7 +10,17 @@ from uuid import UUID
 
 from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
 from domain.envelope import RecordedEvent, Unread
-from domain.execution import ExecutionCancelled, ExecutionCompleted, ExecutionFailed, ExecutionStarted
+from domain.execution import (
+    ActivationCancelled,
+    ActivationCompleted,
+    ActivationFailed,
+    ActivationStarted,
+    ActivationWaiting,
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionStarted,
+)
 from domain.invitation import SCOPE as INVITED
 from domain.invitation import InvitationAccepted, InvitationDeclined, InvitationMade, InvitationWithdrawn
 from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
@@ -49,6 +59,8 @@ class Rules:
     _recorded: datetime | None = None
     _ended: set[UUID] = field(default_factory=set)
     _business_keys: dict[UUID, Name] = field(default_factory=dict)
+    _subscriptions: dict[UUID, dict[UUID, Name]] = field(default_factory=dict)
+    """By visit: the names of what it waits for."""
     _offers: dict[UUID, tuple[Outcome, ...]] = field(default_factory=dict)
     _decided_by: dict[UUID, set[UUID]] = field(default_factory=dict)
     _closed: set[UUID] = field(default_factory=set)
@@ -97,6 +109,7 @@ class Rules:
         event, stream = record.event, record.stream_id
         if stream in self._ended:
             self._say(record, "came after the execution had ended")
+        self._see_subscriptions(record)
         if isinstance(event, ExecutionStarted) and event.business_key is not None:
             name = (f"execution.business_key:{event.workflow_id}", event.business_key)
             self._claim(record, *name)
@@ -106,6 +119,21 @@ class Rules:
             held = self._business_keys.pop(stream, None)
             if held is not None:
                 self.claims.pop(held, None)
+
+    def _see_subscriptions(self, record: RecordedEvent) -> None:
+        """Who waits for events holds a name for each, the id of the wait, until the visit waits for it no longer."""
+        event = record.event
+        if isinstance(event, ActivationStarted | ActivationWaiting):
+            held = self._subscriptions.setdefault(event.activation_id, {})
+            for ended in event.ended if isinstance(event, ActivationWaiting) else ():
+                self.claims.pop(held.pop(ended, ("", "")), None)
+            for wait in event.waits if isinstance(event, ActivationStarted) else event.added:
+                if wait.kind == "event":
+                    held[wait.id] = (f"event.wait:{wait.about}", str(wait.id))
+                    self._claim(record, *held[wait.id])
+        elif isinstance(event, ActivationCompleted | ActivationFailed | ActivationCancelled):
+            for name in self._subscriptions.pop(event.activation_id, {}).values():
+                self.claims.pop(name, None)
 
     def _see_access(self, record: RecordedEvent) -> None:
         event, stream = record.event, record.stream_id

@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.envelope import RecordedEvent, Unread
+from domain.event import EventDelivered, EventReceived, delivery_of
 from domain.execution import (
     ActivationCancelled,
     ActivationCompleted,
@@ -50,6 +51,8 @@ class Open:
 @dataclass
 class WorkRules:
     open: dict[UUID, Open] = field(default_factory=dict)
+    telling: set[UUID] = field(default_factory=set)
+    """Events that are being told to those who wait."""
     unread: set[UUID] = field(default_factory=set)
     """Executions of whose events one cannot be read: nothing can be said of their work."""
 
@@ -57,6 +60,10 @@ class WorkRules:
         event, stream = record.event, record.stream_id
         if isinstance(event, Unread):
             self.unread.add(stream)
+        elif isinstance(event, EventReceived):
+            self.telling.add(stream)
+        elif isinstance(event, EventDelivered):
+            self.telling.discard(stream)
         elif isinstance(event, ExecutionStarted):
             self.open[stream] = Open()
         elif isinstance(event, ExecutionCompleted | ExecutionFailed | ExecutionCancelled):
@@ -65,7 +72,9 @@ class WorkRules:
             _move(execution, record)
 
     def jobs(self) -> Iterator[tuple[UUID, UUID]]:
-        """(job, execution)."""
+        """(job, execution or other stream that it is for)."""
+        for event_id in self.telling:
+            yield delivery_of(event_id), event_id
         for execution_id, execution in self.open.items():
             for visit in execution.visits.values():
                 for job_id in visit.jobs:

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
+from engine.deliveries import DELIVER
 from engine.nodes.ai_agent import JOB as AI
+from engine.nodes.wait_event import LOOK_BACK
 from engine.plans import Engine
 from engine.work import CONTINUE
 from runtime.clock import Clock
@@ -21,6 +23,7 @@ from store.notifications.waking import CHANNELS, leases_ending, setting_at, time
 from worker.acting import Acting
 from worker.ai_runner import ProvidersOf, ai_runner
 from worker.clockwork import fire_timers, forget_commands, lapse_leases, turn_by_turn
+from worker.event_runners import event_runner, lookback_runner
 from worker.leases import Leases, Leasing, Runner
 from worker.tasks import Task, continue_runner, task_runner
 
@@ -32,7 +35,12 @@ class Worker:
 
     def __init__(self, acting: Acting, providers: ProvidersOf, tasks: Mapping[str, Task], leasing: Leasing) -> None:
         self.acting = acting
-        runners: dict[str, Runner] = {AI: ai_runner(acting, providers), CONTINUE: continue_runner(acting)}
+        runners: dict[str, Runner] = {
+            AI: ai_runner(acting, providers),
+            CONTINUE: continue_runner(acting),
+            DELIVER: event_runner(acting),
+            LOOK_BACK: lookback_runner(acting),
+        }
         runners |= {type: task_runner(acting, task) for type, task in tasks.items()}
         self.leases = Leases(acting, runners, leasing)
 

@@ -119,6 +119,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/executions"): Row("executions:read"),
     ("GET", "/executions/{id}"): Row("executions:read", about="execution"),
     ("GET", "/executions/{id}/history"): Row("executions:read", about="execution"),
+    ("POST", "/events"): Row("executions:control", body=said({"specversion": "1.0", "id": "1", "source": "s", "type": "t"})),
     ("GET", "/executions/{id}/waits"): Row("executions:read", about="execution"),
     ("POST", "/executions/{id}/cancel"): Row("executions:control", about="execution", done=(200, 409)),
     ("POST", "/executions/{id}/terminate"): Row("executions:control", about="execution", done=(200, 409)),

@@ -24,6 +24,7 @@ from domain.ai_task import (
 from domain.api_key import ApiKeyCreated, ApiKeyHandedOver, ApiKeyRevoked
 from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
 from domain.envelope import PLATFORM, Envelope
+from domain.event import EventDelivered, EventReceived
 from domain.execution import (
     ActivationCancelled,
     ActivationCompleted,
@@ -184,6 +185,8 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         (an_id("regained"), WorkflowDrafted("regained", "Regained", {"key": "regained", "name": "Regained"})),
         (an_id("regained"), WorkflowArchived("too soon")),
         (an_id("regained"), WorkflowRestored("needed")),
+        (an_id(f"{name} event"), EventReceived("shop", "1", "paid", {"order": "A"}, "A", START, an_id(f"{name} 1"))),
+        (an_id(f"{name} event"), EventDelivered(2)),
     )
 
 

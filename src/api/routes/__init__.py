@@ -5,7 +5,20 @@ They are tried in this order: what is asked for most comes first.
 
 from fastapi import APIRouter
 
-from api.routes import ai_tasks, approvals, executions, health, invitations, jobs, ledger, people, roles, tenants, workflows
+from api.routes import (
+    ai_tasks,
+    approvals,
+    events,
+    executions,
+    health,
+    invitations,
+    jobs,
+    ledger,
+    people,
+    roles,
+    tenants,
+    workflows,
+)
 
 ROUTES: tuple[APIRouter, ...] = (
     jobs.routes,
@@ -14,6 +27,7 @@ ROUTES: tuple[APIRouter, ...] = (
     ai_tasks.routes,
     workflows.routes,
     ledger.routes,
+    events.routes,
     people.routes,
     invitations.routes,
     roles.routes,

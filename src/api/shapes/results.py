@@ -2,7 +2,7 @@
 
 from api.shapes.columns import fields
 from api.shapes.resources import OPEN
-from api.shapes.shape import BOOLEAN, TEXT, TEXTS, UUIDS, Shape, ref, said
+from api.shapes.shape import BIG, BOOLEAN, TEXT, TEXTS, UUID, UUIDS, Shape, one_of, ref, said
 
 CREATED_TENANT = Shape("CreatedTenant", "A tenant that was created.", fields("tenants", "id", "slug", "name", "version"))
 TENANT_RESULT = Shape("TenantResult", "How a tenant stands.", fields("tenants", "id", "slug", "name", "is_active", "version"))
@@ -45,6 +45,18 @@ EXECUTION_RESULT = Shape(
     "ExecutionResult",
     "How an execution stands right after a command.",
     {**fields("workflow_executions", "id", "status", "version"), "open": OPEN},
+)
+EVENT_RESULT = Shape(
+    "EventResult",
+    "An event, received now or before.",
+    {
+        "id": UUID,
+        "event_id": TEXT,
+        "source": TEXT,
+        "type": TEXT,
+        "status": said(one_of("received", "duplicate"), "duplicate: it was received before, and nothing is done again."),
+        "version": BIG,
+    },
 )
 APPROVAL_RESULT = Shape(
     "ApprovalResult",

@@ -7,7 +7,7 @@ from domain.facts import Json
 from engine.definition import Definition, Finding
 from engine.expressions import Evaluator, expressions_in, nodes_schema
 from engine.lints.nodes import Sound
-from engine.nodes.kind import object_schema
+from engine.nodes.kind import Formula, object_schema
 
 EXECUTION = object_schema(
     {
@@ -29,8 +29,9 @@ def expressions(definition: Definition, sound: Sequence[Sound], evaluator: Evalu
     known = {"input": definition.input_schema, "execution": EXECUTION, "tenant": TENANT}
     types = {**known, "nodes": nodes_schema(outputs)}
     for each in sound:
-        for path, source, want in _of_node(each):
-            yield from _check(evaluator, types, source, want, each.node.id, f"{each.path}/config{path}")
+        for formula in _of_node(each):
+            seen = {**types, **formula.variables}
+            yield from _check(evaluator, seen, formula.source, formula.want, each.node.id, f"{each.path}/config{formula.path}")
     for edge in definition.edges:
         if edge.when is not None:
             yield from _check(evaluator, types, edge.when, "bool", edge.source, f"/edges/{edge.index}/when")
@@ -38,12 +39,11 @@ def expressions(definition: Definition, sound: Sequence[Sound], evaluator: Evalu
         yield from _check(evaluator, known, source, None, None, path)
 
 
-def _of_node(each: Sound) -> Iterator[tuple[str, str, Literal["bool"] | None]]:
+def _of_node(each: Sound) -> Iterator[Formula]:
     resolved = {name: value for name, value in each.node.config.items() if name not in each.type.raw}
     for path, source in expressions_in(resolved):
-        yield path, source, None
-    for formula in each.type.formulas(each.node):
-        yield formula.path, formula.source, formula.want
+        yield Formula(path, source, want=None)
+    yield from each.type.formulas(each.node)
 
 
 def _check(

@@ -3,6 +3,7 @@
 from engine.nodes.ai_agent import AI_AGENT
 from engine.nodes.approval import APPROVAL
 from engine.nodes.condition import CONDITION
+from engine.nodes.emit import EMIT
 from engine.nodes.end import END
 from engine.nodes.fail import FAIL
 from engine.nodes.join import JOIN
@@ -11,6 +12,7 @@ from engine.nodes.set import SET
 from engine.nodes.start import START
 from engine.nodes.task import TASK
 from engine.nodes.wait import WAIT
+from engine.nodes.wait_event import WAIT_EVENT
 
 NODE_TYPES: tuple[NodeType, ...] = (
     START,
@@ -23,9 +25,11 @@ NODE_TYPES: tuple[NodeType, ...] = (
     AI_AGENT,
     JOIN,
     WAIT,
+    WAIT_EVENT,
+    EMIT,
 )
 
 BY_NAME: dict[str, NodeType] = {node_type.name: node_type for node_type in NODE_TYPES}
 
-LATER: frozenset[str] = frozenset({"http", "foreach", "workflow", "wait_event", "emit"})
+LATER: frozenset[str] = frozenset({"http", "foreach", "workflow"})
 """Known to the definition's reference and not supported yet."""

@@ -1,7 +1,7 @@
 """What a node type is. Each is one file that fills in a `NodeType`, and one line in `engine.nodes.NODE_TYPES`."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
@@ -68,10 +68,12 @@ def visit_timer(execution_id: UUID, activation_id: UUID, purpose: str, due: Due,
 
 @dataclass(frozen=True)
 class Done:
-    """The visit is over; its token goes on by a handle."""
+    """The visit is over; its token goes on by a handle. `facts`, `jobs`: what it leaves in the world."""
 
     output: Json = None
     handle: str = "success"
+    facts: tuple[Fact, ...] = ()
+    jobs: tuple[Job, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,13 @@ class Again:
     delay: timedelta
 
 
+@dataclass(frozen=True)
+class Passed:
+    """What came is not what the visit waits for: it waits on, as if nothing had come."""
+
+
 Outcome: TypeAlias = Done | Ended | Failed | Waiting
-Woken: TypeAlias = Done | Failed | Waiting | Again
+Woken: TypeAlias = Done | Failed | Waiting | Again | Passed
 """What becomes of a visit that something has come to. `Waiting`: it goes on, and what is in it is added."""
 
 
@@ -151,11 +158,15 @@ class Fault:
 
 @dataclass(frozen=True)
 class Formula:
-    """CEL in a configuration that is not marked by `=`. `path`: JSON pointer within it."""
+    """CEL in a configuration that is not marked by `=`. `path`: JSON pointer within it.
+
+    `variables`: schemas of what it sees beside all that expressions see.
+    """
 
     path: str
     source: str
     want: Literal["bool"] | None = "bool"
+    variables: Mapping[str, Json] = field(default_factory=dict)
 
 
 def no_faults(_node: Node) -> Iterator[Fault]:

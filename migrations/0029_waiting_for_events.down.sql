@@ -1,0 +1,2 @@
+DROP INDEX ledger.events_received;
+ALTER TABLE runtime.claims DROP COLUMN position;
