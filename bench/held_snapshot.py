@@ -87,8 +87,9 @@ async def _minutes(on: Stage, sizes: Sizes) -> tuple[tuple[float, ...], list[flo
 
 @contextmanager
 def _snapshot(on: Stage) -> Iterator[None]:
-    """Somebody has asked one question in a transaction, and went to lunch. With a login that no time limit is set for."""
+    """Somebody has asked one question in a transaction, and went to lunch. Any session may lift the limit set for idle ones."""
     with psycopg.connect(on.superuser("gesta"), autocommit=True) as analyst:
+        analyst.execute("SET idle_in_transaction_session_timeout = 0")
         analyst.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         analyst.execute("SELECT count(*) FROM projections.workflow_executions")
         yield
