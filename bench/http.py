@@ -89,8 +89,9 @@ class Api:
 
     def completed(self) -> int:
         """How many executions are completed, says the ledger."""
-        counted = "SELECT count(*) FROM ledger.events WHERE topic = 'execution.completed.v1'"
-        _heading, _line, count, *_ = self.server.psql(f"SET gesta.tenant_id = '{self.tenant_id}'; {counted}", "api").split("\n")
+        mine = f"tenant_id = '{self.tenant_id}' AND topic = 'execution.completed.v1'"
+        counted = "SELECT count(*) FROM ledger.events WHERE " + mine
+        _heading, _line, count, *_ = self.server.psql(counted, "system").split("\n")
         return int(count)
 
 

@@ -76,7 +76,7 @@ def test_every_event_belongs_to_one_aggregate() -> None:
 
 def test_an_event_that_does_not_fit_is_named() -> None:
     entered = ActivationStarted(an_id("visit"), "start", "start", 1, (5,))
-    with pytest.raises(OperatorError, match=r"Event 9 \(activation\.started\.v1\) does not fit"):
+    with pytest.raises(OperatorError, match=rf"Event 9 \({topic_of(ActivationStarted)}\) does not fit"):
         list(steps(recorded([started("x")[1], entered])))
 
 
