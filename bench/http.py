@@ -89,8 +89,7 @@ class Api:
 
     def completed(self) -> int:
         """How many executions are completed, says the ledger."""
-        mine = f"tenant_id = '{self.tenant_id}' AND topic = 'execution.completed.v1'"
-        counted = "SELECT count(*) FROM ledger.events WHERE " + mine
+        counted = "SELECT count(*) FROM ledger.events WHERE topic = 'execution.completed.v1'"  # of the one tenant that there is
         _heading, _line, count, *_ = self.server.psql(counted, "system").split("\n")
         return int(count)
 
