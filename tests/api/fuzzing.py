@@ -38,6 +38,8 @@ BURY = """
 UPDATE runtime.jobs SET state = 'dead', lease_until = NULL, error = convert_to('{"type": "broken"}', 'UTF8') WHERE id = %s
 """
 UNKNOWN_HEADER = "x-schemathesis-unknown-property"
+BY_PLATFORM = {"tenants": 0.9, "invitations": 0.8, "approvals": 0.1}
+"""By the first word of a path: how often the platform asks, rather than an owner."""
 TWO_TOPICS = "execution.started.v1,approval.requested.v1"
 HEADERS = (
     "Idempotency-Key",
@@ -87,7 +89,7 @@ class World:
         """Changes the case; its authorization."""
         made_wrong = _made_wrong(case)
         kind = case.path.removeprefix("/v1/").partition("/")[0]
-        by_platform = random.random() < (0.9 if kind == "tenants" else 0.1 if kind == "approvals" else 0.4)
+        by_platform = random.random() < BY_PLATFORM.get(kind, 0.4)
         if ParameterLocation.PATH not in made_wrong and case.path_parameters and random.random() < 0.9:
             case.path_parameters = {
                 name: 1 if name == "number" else self.something(kind, case, random) for name in case.path_parameters
@@ -151,9 +153,11 @@ class World:
         instead("input", lambda: {"amount": random.randrange(1000)})
         instead("items", lambda: [{**item, "input": {"amount": 1}} for item in body["items"][:5]], 1.0)  # not a thousand
         instead("error", lambda: {**body["error"], "type": "Broken"} if isinstance(body["error"], dict) else body["error"])
+        instead("tenant", lambda: None)
         instead("outcome", lambda: random.choice(["approved", "rejected"]))
         instead("role", lambda: random.choice([None, "approver"]))
         instead("user_id", lambda: self.wait_for(self._make("strangers")) if kind == "members" else self.owner.user_id)
+        instead("owner_id", lambda: self.owner.user_id)
         instead("role_ids", lambda: [self._one("roles")])
         instead("permissions", lambda: random.sample(list(PERMISSIONS), 3))
         instead("definition", lambda: self._definition(body["definition"], case, random))
@@ -208,6 +212,10 @@ class World:
             case "strangers":
                 body = {"email": f"{next(self.numbers)}@else.example", "display_name": "Somebody"}
                 return await self._posted(self.gesta.platform, "/users", body)
+            case "invitations":
+                email = f"{next(self.numbers)}@guest.example"
+                await self._posted(self.gesta.platform, "/users", {"email": email, "display_name": "Guest"})
+                return await self._posted(self.tenant.admin, "/invitations", {"email": email})
             case "members" | "users":
                 return (await self.tenant.member("viewer")).user_id
             case "roles":
@@ -241,6 +249,12 @@ class World:
     async def _pause(self, execution_id: str) -> None:
         await self.tenant.admin.post(f"/executions/{execution_id}/pause")
 
+    async def _archive(self, workflow_id: str) -> None:
+        await self.tenant.admin.post(f"/workflows/{workflow_id}/archive")
+
+    async def _suspend_member(self, user_id: str) -> None:
+        await self.tenant.admin.post(f"/members/{user_id}/suspend")
+
     async def _suspend(self, tenant_id: str) -> None:
         await self.gesta.platform.post(f"/tenants/{tenant_id}/suspend")
 
@@ -253,6 +267,8 @@ ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[An
     ("executions", "resume"): ("executions", World._pause),
     ("tenants", "reactivate"): ("tenants", World._suspend),
     ("workflows", "publish"): ("drafts", World._nothing),
+    ("workflows", "restore"): ("workflows", World._archive),
+    ("members", "reactivate"): ("members", World._suspend_member),
 }
 """By the first and the last word of a path: what it is about, and how that is made ready."""
 
