@@ -19,6 +19,8 @@ from domain.facts import PermissionDenied
 
 WITHOUT_TENANT = {"tenants", "users", "api-keys", "permissions", "me", "audit-logs", "events"}
 """What the platform has beside its tenants: all other resources are a tenant's."""
+READ_WITHOUT_TENANT = frozenset({"events"})
+"""Those that are so for questions alone: the platform has a ledger to read, and nobody who waits for events."""
 OF_COMMANDS = {"Idempotency-Key", "If-Match", "Gesta-Occurred-At"}
 """Headers that a command takes where its description says so."""
 NOT_YET = {"as_of"}
@@ -50,7 +52,8 @@ class KeyRoute(APIRoute):
         known = {p["name"] for p in (self.openapi_extra or {}).get("parameters", ()) if p["in"] == "query"}
         prefixes = tuple(name.removesuffix("*") for name in known if name.endswith("*"))
         refused = [] if "GET" in (self.methods or ()) else sorted(OF_COMMANDS - _headers(self.openapi_extra))
-        of_tenant = self.path.split("/")[2] not in WITHOUT_TENANT
+        reads = "GET" in (self.methods or ())
+        of_tenant = self.path.split("/")[2] not in (WITHOUT_TENANT if reads else WITHOUT_TENANT - READ_WITHOUT_TENANT)
 
         async def handle(plain: Request) -> Response:
             request = StrictRequest(plain.scope, plain.receive)
