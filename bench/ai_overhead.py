@@ -24,10 +24,10 @@ from bench.tasks import at_work, line_of
 from engine.nodes.ai_agent import JOB as AI
 from runtime.settings import load_settings
 from store.jobs import LeasedJob
-from worker.acting import Acting
 from worker.ai.provider import AiAnswer, AiCall, Provider
 from worker.ai.registry import Providers
 from worker.ai_runner import ai_runner
+from worker.context import WorkerContext
 from worker.leases import Leases, Leasing, Runner
 from worker.worker import Worker
 
@@ -110,10 +110,10 @@ class Overhead:
             real = Providers(load_settings().model_copy(update={"ai_base_url": url}))
             providers, jobs = Timed(real), list[float]()
 
-            def worker(acting: Acting) -> Worker:
+            def worker(context: WorkerContext) -> Worker:
                 leasing = Leasing(2 * in_flight)  # one tenant's part of it is enough for all
-                made = Worker(acting, providers, {}, leasing)
-                made.leases = Leases(acting, {AI: timed(ai_runner(acting, providers), jobs)}, leasing)
+                made = Worker(context, providers, {}, leasing)
+                made.leases = Leases(context, {AI: timed(ai_runner(context, providers), jobs)}, leasing)
                 return made
 
             async with at_work(on.addresses.system, ledger, line_of(AGENT), providers, worker) as shop:

@@ -48,7 +48,7 @@ class Steps:
             url, providers = self._on.addresses.system, Providers(load_settings())
             leasing = Leasing(max(2 * in_flight, 16))  # one tenant's part of it is enough for all
             async with at_work(
-                url, ledger, three_steps(), providers, lambda acting: Worker(acting, providers, {STEP: step}, leasing)
+                url, ledger, three_steps(), providers, lambda context: Worker(context, providers, {STEP: step}, leasing)
             ) as shop:
                 await shop.executions(min(WARM, count), min(in_flight, WARM))
                 rate, seconds = await shop.executions(count, in_flight)

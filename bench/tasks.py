@@ -17,8 +17,8 @@ from engine.cel import CelEvaluator
 from engine.engine import Engine, start
 from runtime.ids import new_id
 from store.command import Command, Done
-from worker.acting import Acting
 from worker.ai_runner import ProvidersOf
+from worker.context import WorkerContext
 from worker.worker import Worker, open_worker
 
 STEPS = 3
@@ -45,7 +45,7 @@ def three_steps() -> Json:
 
 
 @dataclass(frozen=True)
-class Watched(Acting):
+class Watched(WorkerContext):
     """Tells when an execution has ended, as the ledger has just acknowledged it."""
 
     ends: Callable[[UUID, str], None]
@@ -63,13 +63,13 @@ class Watched(Acting):
 class Workshop:
     """A worker at work on one ledger, with one definition."""
 
-    def __init__(self, acting: Acting, ledger: UUID) -> None:
-        self._engine = acting.engine
-        self._handler = acting.handler
+    def __init__(self, context: WorkerContext, ledger: UUID) -> None:
+        self._engine = context.engine
+        self._handler = context.handler
         self._ledger = ledger
         self._workflow = new_id()
         self._ends: dict[UUID, asyncio.Future[str]] = {}
-        self.acting = Watched(**vars(acting), ends=self._ended)
+        self.context = Watched(**vars(context), ends=self._ended)
 
     def _ended(self, execution_id: UUID, status: str) -> None:
         self._end(execution_id).set_result(status)
@@ -114,13 +114,13 @@ class Workshop:
 
 @asynccontextmanager
 async def at_work(
-    url: str, ledger: UUID, definition: Json, providers: ProvidersOf, make: Callable[[Acting], Worker]
+    url: str, ledger: UUID, definition: Json, providers: ProvidersOf, make: Callable[[WorkerContext], Worker]
 ) -> AsyncIterator[Workshop]:
     """`url`: of a login as gesta_system. `make`: the worker, which acts by what it is given."""
     async with open_worker(url, Engine(CelEvaluator()), providers) as opened:
-        shop = Workshop(opened.acting, ledger)
+        shop = Workshop(opened.context, ledger)
         await shop.publish(definition)
-        worker, stop = make(shop.acting), asyncio.Event()
+        worker, stop = make(shop.context), asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(worker.run(stop))
             try:

@@ -28,15 +28,15 @@ from psycopg import sql
 
 from runtime import functions, migrations
 from runtime.postgres import EmbeddedServer, embedded
-from store.cache import Kinds, Tip
-from store.loader import Past
+from store.cache import Kinds, StreamState
+from store.loader import PastEvent
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 """Bytes. The servers and databases of a whole run take about a quarter of it."""
 TEMPLATE = "gesta_template"
 NUMBERS = itertools.count(1)
-LeftIn: TypeAlias = Callable[[Tip, object, Sequence[Past], Kinds], Tip]
+LeftIn: TypeAlias = Callable[[StreamState, object, Sequence[PastEvent], Kinds], StreamState]
 
 
 def pytest_configure() -> None:
@@ -86,15 +86,15 @@ class Database:
 def no_state_is_taken_on_trust() -> Iterator[LeftIn]:
     """What decisions say of the states they leave is compared with the fold, in every test: a wrong one would stay unseen
     in a cache until it is decided upon. Yields the method as it is without that."""
-    trusting = Tip.left_in
+    trusting = StreamState.left_in
 
-    def left_in(tip: Tip, state: object, pasts: Sequence[Past], kinds: Kinds) -> Tip:
+    def left_in(tip: StreamState, state: object, pasts: Sequence[PastEvent], kinds: Kinds) -> StreamState:
         left = trusting(tip, state, pasts, kinds)
         assert left == tip.after(pasts, kinds), "a decision is wrong about the state that it leaves"
         return left
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Tip, "left_in", left_in)
+        patch.setattr(StreamState, "left_in", left_in)
         yield trusting
 
 

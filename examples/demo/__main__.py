@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 from rich.console import Console
 
-from client import ApiError, Client, Stands
+from client import ApiError, Client, ExecutionResult
 from examples.server import Server
 
 HERE = Path(__file__).parent
@@ -210,7 +210,7 @@ class Demo:
         self.workers[-1].terminate()
         self.workers[-1].wait()
 
-    def start(self, business_key: str, amount: float, currency: str, purpose: str) -> Stands:
+    def start(self, business_key: str, amount: float, currency: str, purpose: str) -> ExecutionResult:
         claim = {"amount": amount, "currency": currency, "purpose": purpose}
         return self.people["Ada"].start("expense", claim, business_key=business_key, idempotency_key=business_key)
 
@@ -242,7 +242,7 @@ class Demo:
         return tuple(self.people["Max"].history(execution_id, limit=200).items)
 
     @staticmethod
-    def open(execution: Stands) -> str:
+    def open(execution: ExecutionResult) -> str:
         return ", ".join(f"{item.node_id} ({item.kind})" for item in execution.open) or "nothing"
 
     def alter(self, statement: str) -> None:

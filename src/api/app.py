@@ -17,7 +17,7 @@ from starlette.routing import Route
 from api import health, openapi, problems
 from api.asgi import Edge
 from api.event_feed import EventFeed
-from api.job_desk import JobDesk
+from api.job_dispatcher import JobDispatcher
 from api.metrics import Metrics
 from api.problems import Problem
 from api.proxies import Proxies
@@ -72,7 +72,7 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
     ):
         async with system.connection() as connection:
             await look_everywhere(connection)  # a predecessor that was killed could not say what it had written
-        desk, feed = JobDesk(system), EventFeed()
+        dispatcher, feed = JobDispatcher(system), EventFeed()
         doctor = health.Doctor(own, schema.of_this_release())
         notifications = Notifications(addresses.listen, "gesta api (listening)", (EVENTS, JOBS, PROJECTED, ACCESS))
         async with (
@@ -81,7 +81,7 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
         ):
             sessions = Sessions(handler, clock)
             stack.enter_context(notifications.subscribed(EVENTS, feed.hear, feed.look_everywhere))
-            stack.enter_context(notifications.subscribed(JOBS, desk.hear, desk.look_everywhere))
+            stack.enter_context(notifications.subscribed(JOBS, dispatcher.hear, dispatcher.look_everywhere))
             stack.enter_context(notifications.subscribed(PROJECTED, waiter.hear, waiter.look_everywhere))
             stack.enter_context(notifications.subscribed(ACCESS, sessions.hear, sessions.look_everywhere))
             stack.enter_context(notifications.subscribed(EVENTS, doctor.backlog.grown, doctor.backlog.any_grown))
@@ -96,7 +96,7 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
                 reads=Reads(reading, ledger, waiter),
                 sessions=sessions,
                 waiter=waiter,
-                desk=desk,
+                dispatcher=dispatcher,
                 feed=feed,
                 metrics=metrics,
                 doctor=doctor,

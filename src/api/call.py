@@ -37,7 +37,7 @@ Decide = Callable[[View, Rights], Decided]
 
 
 @dataclass(frozen=True)
-class Call:
+class RequestContext:
     request: StrictRequest
     services: Services
     session: Session

@@ -6,8 +6,8 @@ from starlette.responses import Response
 
 from api.listing import FRESHNESS, Listing
 from api.routing import Calling
-from api.shapes.problem import PROBLEM
-from api.shapes.shape import Shape, page, ref
+from api.schemas.problem import PROBLEM
+from api.schemas.shape import Shape, page, ref
 
 __all__ = ["Calling", "documented", "in_json", "paged"]
 

@@ -15,7 +15,7 @@ import psycopg
 from starlette.responses import StreamingResponse
 
 from api import answers
-from api.call import Call
+from api.call import RequestContext
 from api.problems import Problem
 from api.queries.ledger import event_item
 from domain.envelope import RecordedEvent
@@ -33,13 +33,13 @@ HEARTBEAT = b": nothing new\n\n"
 logger = logging.getLogger(__name__)
 
 
-def follow(call: Call, after: int, topics: Sequence[str] | None) -> StreamingResponse:
+def follow(call: RequestContext, after: int, topics: Sequence[str] | None) -> StreamingResponse:
     """`topics`: stored topics that are wanted; None: all."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_messages(call, after, topics), 200, headers, MEDIA_TYPE)
 
 
-async def _messages(call: Call, after: int, topics: Sequence[str] | None) -> AsyncIterator[bytes]:
+async def _messages(call: RequestContext, after: int, topics: Sequence[str] | None) -> AsyncIterator[bytes]:
     feed = call.services.feed
     yield RECONNECT
     with feed.following(call.tenant_id) as grown:
@@ -64,7 +64,7 @@ async def _messages(call: Call, after: int, topics: Sequence[str] | None) -> Asy
                     yield HEARTBEAT
 
 
-async def _read(call: Call, after: int, topics: Sequence[str] | None) -> tuple[list[RecordedEvent], int]:
+async def _read(call: RequestContext, after: int, topics: Sequence[str] | None) -> tuple[list[RecordedEvent], int]:
     """The next events, and up to where there are no others: those of other topics are not looked at again."""
 
     async def ask(connection: Connection) -> tuple[list[RecordedEvent], int]:

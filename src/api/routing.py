@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.call import Call
+from api.call import RequestContext
 from api.problems import Problem
 from api.requests import Parameters, StrictRequest
 from domain.envelope import PLATFORM
@@ -58,7 +58,7 @@ class KeyRoute(APIRoute):
         async def handle(plain: Request) -> Response:
             request = StrictRequest(plain.scope, plain.receive)
             services = request.app.state.services
-            call = Call(request, services, await services.sessions.authenticate(request))
+            call = RequestContext(request, services, await services.sessions.authenticate(request))
             if of_tenant and call.tenant_id == PLATFORM:
                 raise Problem.at("Gesta-Tenant", "tenant_required", "A platform key names the tenant here, by its id or slug.")
             _check_query(request, known, prefixes)
@@ -70,7 +70,7 @@ class KeyRoute(APIRoute):
                 if request.method != "GET":
                     raise
                 # A right that was given a moment ago: what a question goes by may be older. A command has looked itself.
-                call = Call(request, services, await services.sessions.authenticate_anew(request))
+                call = RequestContext(request, services, await services.sessions.authenticate_anew(request))
                 response = await endpoint(call, **values)
             return response
 
@@ -90,11 +90,11 @@ def operation_id(route: APIRoute) -> str:
     return resource if verb == resource else f"{resource}_{verb if is_of_resource else route.name}"
 
 
-def _call() -> Call:
+def _call() -> RequestContext:
     raise NotImplementedError("a route's handler gives the call")
 
 
-Calling = Annotated[Call, Depends(_call)]
+Calling = Annotated[RequestContext, Depends(_call)]
 """What a route's first parameter is declared as, so that FastAPI does not look for it in the request."""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from api.event_feed import EventFeed
 from api.health import Doctor
-from api.job_desk import JobDesk
+from api.job_dispatcher import JobDispatcher
 from api.metrics import Metrics
 from api.reads import Reads
 from api.session import Sessions
@@ -27,7 +27,7 @@ class Services:
     reads: Reads
     sessions: Sessions
     waiter: Waiter
-    desk: JobDesk
+    dispatcher: JobDispatcher
     feed: EventFeed
     metrics: Metrics
     doctor: Doctor
@@ -39,5 +39,5 @@ class Services:
     def release(self) -> None:
         """Let everybody who waits for something go: the process is about to stop."""
         self.waiter.release()
-        self.desk.release()
+        self.dispatcher.release()
         self.feed.release()

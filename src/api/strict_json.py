@@ -43,7 +43,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class _Fault:
-    """Stands in the parsed tree where something unacceptable stood, so that its path can be found."""
+    """ExecutionResult in the parsed tree where something unacceptable stood, so that its path can be found."""
 
     status: int
     code: str

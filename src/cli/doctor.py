@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cli.checkups.finding import Finding
+    from cli.diagnostics.finding import Finding
     from runtime.settings import Settings
 
 
@@ -32,8 +32,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 def _examine() -> "Iterator[Finding]":
     import psycopg
 
-    from cli.checkups import surroundings
-    from cli.checkups.finding import fail, ok
+    from cli.diagnostics import environment
+    from cli.diagnostics.finding import fail, ok
     from runtime.errors import OperatorError
     from runtime.settings import load_settings
 
@@ -42,7 +42,7 @@ def _examine() -> "Iterator[Finding]":
     except OperatorError as error:
         yield fail("settings", str(error), "nothing starts before this is put right; see docs/how-to/run.md")
         return
-    yield from surroundings.examine(settings)
+    yield from environment.examine(settings)
     if settings.is_embedded and not (settings.data_dir / "postgres" / "data").exists():
         yield ok("database", "none yet; gesta up makes it")
         return
@@ -57,7 +57,7 @@ def _examine() -> "Iterator[Finding]":
 def _database(settings: "Settings") -> "Iterator[Finding]":
     import asyncio
 
-    from cli.checkups import database, ways
+    from cli.diagnostics import database, ways
     from runtime.addresses import Addresses, resolve
 
     async def collect(addresses: Addresses) -> "list[Finding]":
@@ -72,7 +72,7 @@ def _database(settings: "Settings") -> "Iterator[Finding]":
 
 
 def _drift(settings: "Settings") -> "Finding":
-    from cli.checkups.finding import fail, ok, warn
+    from cli.diagnostics.finding import fail, ok, warn
     from runtime import functions, migrations
     from runtime.drift import both_sides
     from runtime.errors import OperatorError

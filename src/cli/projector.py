@@ -49,10 +49,10 @@ async def _run(url: str, listen_url: str, batch: int) -> None:
 def status() -> None:
     """Show how far every tenant's tables are, and what keeps them from going on."""
     from cli.ledgers import ledgers
-    from projections.faults import faults
     from projections.freshness import lagging, position
+    from projections.poison_events import faults
     from projections.rebuilding.records import records
-    from projections.skips import skips
+    from projections.skipped_events import skips
     from runtime.addresses import resolve
     from runtime.pools import connect
     from runtime.settings import load_settings
@@ -80,7 +80,7 @@ def status() -> None:
 def retry(tenant: TenantOption = None) -> None:
     """Try again, now, what could not be applied."""
     from cli.ledgers import ledgers
-    from projections import faults
+    from projections import poison_events
     from runtime.addresses import resolve
     from runtime.clock import SystemClock
     from runtime.pools import connect
@@ -90,7 +90,7 @@ def retry(tenant: TenantOption = None) -> None:
         async with connect(url, name="gesta projections") as conn:
             chosen = await ledgers(conn, tenant)
             one = chosen[0].tenant_id if tenant is not None else None
-            woken = await faults.retry(conn, SystemClock().now(), one)
+            woken = await poison_events.retry(conn, SystemClock().now(), one)
         print(f"{len(woken)} to be tried again." if woken else "Nothing is held up.")
 
     with resolve(load_settings()) as addresses:
@@ -108,7 +108,7 @@ def skip(
     The event stays in the ledger. The tables do not show it, nor does the audit log; what relied on it may be held up next.
     """
     from cli.ledgers import ledgers
-    from projections import skips
+    from projections import skipped_events
     from runtime.addresses import resolve
     from runtime.pools import connect
     from runtime.settings import load_settings
@@ -119,7 +119,7 @@ def skip(
     async def leave_out(url: str) -> None:
         async with connect(url, name="gesta projections") as conn:
             (ledger,) = await ledgers(conn, tenant)
-            await skips.skip(conn, ledger.tenant_id, position, reason.strip())
+            await skipped_events.skip(conn, ledger.tenant_id, position, reason.strip())
             print(f"{ledger.name}: event {position} is skipped.")
 
     with resolve(load_settings()) as addresses:

@@ -85,7 +85,7 @@ def up() -> None:
 
 
 async def keep(server: "EmbeddedServer", stopping: asyncio.Event) -> None:
-    """The database is kept running like the other processes. Its keeper starts it again; this is for when that one is gone."""
+    """The database is kept running like the other processes. Its supervisor starts it again; this is for when that is gone."""
     from runtime.errors import OperatorError
 
     pause = FIRST_PAUSE

@@ -31,6 +31,7 @@ from client.models import (
     Decided,
     Exchange,
     Execution,
+    ExecutionResult,
     Failure,
     Fault,
     Job,
@@ -38,7 +39,6 @@ from client.models import (
     OpenItem,
     Page,
     Report,
-    Stands,
     Workflow,
 )
 from client.worker import NonRetryable, Worker
@@ -53,6 +53,7 @@ __all__ = [
     "Decided",
     "Exchange",
     "Execution",
+    "ExecutionResult",
     "Failure",
     "Fault",
     "GestaError",
@@ -66,7 +67,6 @@ __all__ = [
     "Page",
     "PermissionDenied",
     "Report",
-    "Stands",
     "StillRunning",
     "TooManyRequests",
     "Unauthorized",

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from client.errors import ApiError, Invalid, StillRunning, from_problem
-from client.models import Approval, Decided, Exchange, Execution, Job, Json, NextJobs, Page, Report, Stands, Workflow
+from client.models import Approval, Decided, Exchange, Execution, ExecutionResult, Job, Json, NextJobs, Page, Report, Workflow
 from client.protocol import IN_FLIGHT, PATIENCE_SECONDS, REPEATED, Flow, Pause, command, get, order, usual_pause
 
 LONGEST_WAIT = 30
@@ -26,7 +26,7 @@ def start(
     version: int | None = None,
     priority: int = 0,
     idempotency_key: str | None = None,
-) -> Flow[Stands]:
+) -> Flow[ExecutionResult]:
     """Start an execution of a published workflow. Raises Conflict where one with this business key runs."""
     body = {
         "workflow_key": workflow_key,
@@ -35,7 +35,7 @@ def start(
         "version": version,
         "priority": priority,
     }
-    return Stands.of((yield from command("/executions", body, idempotency_key=idempotency_key)))
+    return ExecutionResult.of((yield from command("/executions", body, idempotency_key=idempotency_key)))
 
 
 def execution(id: str) -> Flow[Execution]:
@@ -83,9 +83,11 @@ def history(id: str, *, limit: int | None = None, cursor: str | None = None) -> 
     return Page.of((yield from get(f"/executions/{_part(id)}/history", {"limit": limit, "cursor": cursor})), dict)
 
 
-def cancel(id: str, reason: str | None = None, *, idempotency_key: str | None = None) -> Flow[Stands]:
+def cancel(id: str, reason: str | None = None, *, idempotency_key: str | None = None) -> Flow[ExecutionResult]:
     """Cancel an execution and what is open in it."""
-    return Stands.of((yield from command(f"/executions/{_part(id)}/cancel", {"reason": reason}, idempotency_key=idempotency_key)))
+    return ExecutionResult.of(
+        (yield from command(f"/executions/{_part(id)}/cancel", {"reason": reason}, idempotency_key=idempotency_key))
+    )
 
 
 # Approvals

@@ -36,7 +36,7 @@ class OpenItem:
 
 
 @dataclass(frozen=True)
-class Stands:
+class ExecutionResult:
     """How an execution stands right after a command. `open`: what it waits for now."""
 
     id: str
@@ -45,7 +45,7 @@ class Stands:
     open: tuple[OpenItem, ...]
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> "Stands":
+    def of(cls, data: Mapping[str, Any]) -> "ExecutionResult":
         return cls(data["id"], data["status"], data["version"], _open_items(data))
 
 
@@ -124,13 +124,13 @@ class Decided:
     approval_id: str
     status: str
     outcome: str | None
-    execution: Stands
+    execution: ExecutionResult
     data: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Decided":
         approval = data["approval"]
-        return cls(approval["id"], approval["status"], approval["outcome"], Stands.of(data["execution"]), data)
+        return cls(approval["id"], approval["status"], approval["outcome"], ExecutionResult.of(data["execution"]), data)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from decimal import Decimal
 from typing import Literal, assert_never
 from uuid import UUID
 
-from domain.ai_account import NOT_KNOWN, Account, believed_name
 from domain.ai_usage import Usage as Usage
 from domain.facts import Aggregate, Decided, Event, EventType, Fact, Invalid, Json, NotFound, RuleViolation, Subject, View
 from domain.retry import Failure, RetryPolicy, retry_in
+from domain.usage_report import NOT_KNOWN, UsageReport, believed_name
 from domain.wording import because, plural
 
 MAX_MODEL_NAME = 200
@@ -326,11 +326,11 @@ def succeed(
     latency_ms: int,
     provider: str,
     model: str,
-    account: Account = NOT_KNOWN,
+    account: UsageReport = NOT_KNOWN,
 ) -> Decided:
     """The attempt's answer, whose output was validated before, completes the task, unless that was cancelled meanwhile.
 
-    What the provider says of itself is not validated: see `domain.ai_account`.
+    What the provider says of itself is not validated: see `domain.usage_report`.
     """
     state = _running(view, task_id, attempt_id)
     succeeded = AiTaskAttemptSucceeded(
@@ -356,7 +356,7 @@ def fail_attempt(
     jitter: float,
     retry_after: timedelta | None = None,
     latency_ms: int | None = None,
-    account: Account = NOT_KNOWN,
+    account: UsageReport = NOT_KNOWN,
 ) -> Decided:
     """The attempt failed: by the task's policy another one is due at `retry_at`, or the task fails with it.
 
@@ -400,7 +400,7 @@ def _running(view: View, task_id: UUID, attempt_id: UUID) -> AiTask:
     return state
 
 
-def _known(account: Account) -> tuple[Usage | None, Decimal | None, str | None, str | None]:
+def _known(account: UsageReport) -> tuple[Usage | None, Decimal | None, str | None, str | None]:
     """As the events of an attempt's end have it: usage, cost, currency, finish_reason."""
     believed = account.believed()
     return believed.usage, believed.cost, believed.currency, believed.finish_reason

@@ -32,7 +32,7 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Unread(Event):
-    """Stands for an event that this release cannot read: one of a newer release, or a damaged one. Never stored."""
+    """ExecutionResult for an event that this release cannot read: one of a newer release, or a damaged one. Never stored."""
 
     why: str
 

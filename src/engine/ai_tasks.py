@@ -9,11 +9,11 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain import ai_task
-from domain.ai_account import NOT_KNOWN, Account
 from domain.ai_task import AI_TASK, AiTask, AiTaskAttemptFailed
 from domain.execution import EXECUTION, Activation
 from domain.facts import Decided, Fence, Json, View
 from domain.retry import LEASE_LOST, Failure, saying_that_it_is_capped
+from domain.usage_report import NOT_KNOWN, UsageReport
 from engine.happenings import ChildEnded
 from engine.jobs import HeldJob, discarded, held_run, job_json, reported, visit_of
 from engine.outputs import recordable, unacceptable
@@ -45,7 +45,7 @@ def succeed_attempt(
     latency_ms: int,
     provider: str,
     model: str,
-    account: Account = NOT_KNOWN,
+    account: UsageReport = NOT_KNOWN,
 ) -> Decided:
     """The model has answered: the task is completed, and its execution moves on.
 
@@ -84,7 +84,7 @@ def fail_attempt(
     jitter: float,
     retry_after: timedelta | None = None,
     latency_ms: int | None = None,
-    account: Account = NOT_KNOWN,
+    account: UsageReport = NOT_KNOWN,
     lapsed: bool = False,
 ) -> Decided:
     """The attempt failed: by the task's policy another one is due, or the task fails and the error leaves the node.
@@ -108,7 +108,7 @@ def fail_attempt(
     return _with_task(reported(run, job, activation, retry_at - view.now, lapsed=lapsed), ended)
 
 
-def lapse_ai(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
+def expire_ai_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
     """The worker was not heard of. What became of its call is not known; where none was on record, none was made.
 
     A lease that ends before the provider is about to be called uses up no attempt.

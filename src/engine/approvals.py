@@ -5,7 +5,7 @@ from uuid import UUID
 
 from domain.approval import APPROVAL, Approval, Decider, Outcome, decide, evolve, offered
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
-from engine.executions import ExecutionIsPaused, answer, read_live, take_up
+from engine.executions import ExecutionIsPaused, answer, load_run, read_live
 from engine.happenings import ChildEnded
 from engine.plans import Engine
 from engine.schema import faults
@@ -39,7 +39,7 @@ def decide_approval(
     state = read_live(view, approval.execution_id)
     if state.status == "paused":
         raise ExecutionIsPaused
-    run = take_up(view, engine, approval.execution_id, state)
+    run = load_run(view, engine, approval.execution_id, state)
     events = decide(approval, decider, outcome, view.new_id(), role=role, comment=comment, form=form)
     run.facts.extend(Fact(request_id, event) for event in events)
     after = reduce(evolve, events, approval)

@@ -3,8 +3,8 @@
 from domain.approval import Decider
 from engine.approvals import decide_approval
 from engine.executions import cancel, open_items, pause, resume, signal, start, terminate
+from engine.expired_leases import expire_lease
 from engine.jobs import complete_job, continue_run, fail_job
-from engine.lapses import lapse_job
 from engine.plans import Engine, Limits
 from engine.timers import fire
 
@@ -16,9 +16,9 @@ __all__ = [
     "complete_job",
     "continue_run",
     "decide_approval",
+    "expire_lease",
     "fail_job",
     "fire",
-    "lapse_job",
     "open_items",
     "pause",
     "resume",

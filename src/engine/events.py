@@ -8,7 +8,7 @@ from domain.event import EVENT, EventDelivered, EventReceived, event_json, strea
 from domain.execution import EXECUTION
 from domain.facts import Decided, Fact, Fence, Json, NotFound, View
 from engine.deliveries import coming_in
-from engine.executions import answer, take_up
+from engine.executions import answer, load_run
 from engine.happenings import MessageArrived
 from engine.jobs import HeldJob
 from engine.nodes.kind import Passed
@@ -58,7 +58,7 @@ def deliver(view: View, engine: Engine, event_id: UUID, to: Subscription) -> Dec
     activation = next((each for each in visits for wait in each.waits if (wait.kind, wait.id, wait.about) == wanted), None)
     if activation is None:
         return Decided(result={"execution": None})
-    run = take_up(view, engine, to.execution_id, state)
+    run = load_run(view, engine, to.execution_id, state)
     if isinstance(run.wake(activation.id, MessageArrived(to.id, event_json(event))), Passed):
         return Decided(result={"execution": None})
     run.advance()

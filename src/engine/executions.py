@@ -154,7 +154,7 @@ def cancel(view: View, engine: Engine, execution_id: UUID, reason: str | None = 
 
 def terminate(view: View, engine: Engine, execution_id: UUID, reason: str | None = None, by: UUID | None = None) -> Decided:
     """End it at once."""
-    run = take_up(view, engine, execution_id, read_live(view, execution_id))
+    run = load_run(view, engine, execution_id, read_live(view, execution_id))
     run.cancel(reason, by)
     return run.decided(answer(run))
 
@@ -175,7 +175,7 @@ def resume(view: View, engine: Engine, execution_id: UUID, reason: str | None = 
     state = read_live(view, execution_id)
     if state.status != "paused":
         raise NotPaused
-    run = take_up(view, engine, execution_id, state)
+    run = load_run(view, engine, execution_id, state)
     run.resume(ExecutionResumed(reason, None if state.paused_at is None else view.now))
     return run.decided(answer(run))
 
@@ -186,7 +186,7 @@ def signal(view: View, engine: Engine, execution_id: UUID, name: str, payload: J
     waits = [(each.id, wait.id) for each in state.activations.values() for wait in each.waits if _is_event(wait, name)]
     if not waits:
         return _record(view, execution_id, state, signalled)
-    run = take_up(view, engine, execution_id, state)
+    run = load_run(view, engine, execution_id, state)
     run.facts.append(Fact(execution_id, signalled))
     event = {"id": None, "source": SIGNAL, "type": name, "subject": None, "time": None, "data": payload}
     for activation_id, wait_id in waits:
@@ -210,7 +210,7 @@ def read_live(view: View, execution_id: UUID) -> Execution:
     return state
 
 
-def take_up(view: View, engine: Engine, execution_id: UUID, state: Execution) -> Run:
+def load_run(view: View, engine: Engine, execution_id: UUID, state: Execution) -> Run:
     """A run that goes on from where the execution stands."""
     assert state.started is not None
     plan = engine.plan(view, state.started.workflow_id, state.started.workflow_version)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 from domain.effort import Effort
-from engine.weight import Overweight, weight
+from engine.size_limit import TooLarge, weight
 
 JSON: TypeAlias = Any
 Schema: TypeAlias = Any  # a JSON Schema: a dict, True (anything), False (nothing) or None (not known)
@@ -121,13 +121,13 @@ class Evaluates(Protocol):
 def resolve(config: JSON, evaluator: Evaluates, variables: Mapping[str, JSON]) -> JSON:
     """The configuration with every expression replaced by its result; `==x` becomes the text `=x`.
 
-    Raises ExpressionError, also where all of it together is larger or deeper than an event may hold (`engine.weight`).
+    Raises ExpressionError, also where all of it together is larger or deeper than an event may hold (`engine.size_limit`).
     """
     sources = [source for _, source in expressions_in(config)]
     resolved = _replace(config, iter(evaluator.evaluate_all(sources, variables) if sources else ()))
     try:
         weight(resolved)
-    except Overweight as error:
+    except TooLarge as error:
         raise ExpressionError(str(error)) from None
     return resolved
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from domain.execution import EXECUTION, Activation, Execution
 from domain.facts import Decided, Fence, Json, RuleViolation, View
 from domain.retry import LEASE_LOST, Failure
-from engine.executions import answer, take_up
+from engine.executions import answer, load_run
 from engine.happenings import JobDone, JobFailed, JobReport
 from engine.nodes.kind import Again
 from engine.nodes.task import OWN
@@ -79,7 +79,7 @@ def fail_job(view: View, engine: Engine, job: HeldJob, error: Failure, *, jitter
     return _report(view, engine, job, JobFailed(job.id, recordable(error), jitter))
 
 
-def lapse_task(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
+def expire_task_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
     """The worker was not heard of: an attempt that failed with `lease_lost`."""
     return _report(view, engine, job, JobFailed(job.id, LEASE_LOST, jitter), lapsed=True)
 
@@ -90,7 +90,7 @@ def continue_run(view: View, engine: Engine, job: HeldJob) -> Decided:
     state = view.read(EXECUTION, job.execution_id)
     if state.continuation != job.id:
         return discarded(job)
-    run = take_up(view, engine, job.execution_id, state)
+    run = load_run(view, engine, job.execution_id, state)
     run.advance()
     again = timedelta(0) if run.state.continuation == job.id else None
     return reported(run, job, None, again)
@@ -102,7 +102,7 @@ def held_run(view: View, engine: Engine, job: HeldJob) -> tuple[Run, Activation]
     activation = visit_of(state, job)
     if activation is None or job.execution_id is None:
         raise ActivationClosed
-    return take_up(view, engine, job.execution_id, state), activation
+    return load_run(view, engine, job.execution_id, state), activation
 
 
 def visit_of(state: Execution, job: HeldJob) -> Activation | None:

@@ -5,9 +5,9 @@ waits is the innermost split on its path whose branches together reach all queue
 Splits that a join further out has reached into no longer count: their remaining tokens meet in the scopes around them, and are
 looked at again. A token that has been sent towards a join waits there from that moment on, even if others arrive before it.
 
-A round that swallows takes its losers wherever they are: every live token of the scope that came down a branch leading to the
-join (`engine.ways`). Of nested splits the innermost branch decides, so that a side branch of a losing branch that leads elsewhere
-is untouched.
+A round that cancels its losers takes them wherever they are: every live token of the scope that came down a branch leading to
+the join (`engine.ways`). Of nested splits the innermost branch decides, so that a side branch of a losing branch that leads
+elsewhere is untouched.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from uuid import UUID
 
 from domain.execution import Activation, Execution
 from domain.tokens import Branch, Path, Token, branch_in
-from engine.nodes.kind import Gather
+from engine.nodes.kind import JoinRule
 from engine.plan import Plan
 from engine.ways import Ways
 
@@ -29,7 +29,7 @@ class Round:
     scope: UUID | None = None
 
 
-def close_round(plan: Plan, state: Execution, token: Token, gather: Gather) -> Round | None:
+def close_round(plan: Plan, state: Execution, token: Token, join_rule: JoinRule) -> Round | None:
     """The round that this token's arrival closes, if it does."""
     scopes = Scopes(plan, state, token.target)
     join, scope = token.target, scopes.of(token.path)
@@ -37,10 +37,10 @@ def close_round(plan: Plan, state: Execution, token: Token, gather: Gather) -> R
     for waiting in sorted(state.tokens.values(), key=lambda each: each.id):
         if waiting.target == join and waiting.edge is not None and scopes.of(waiting.path) == scope:
             first.setdefault(plan.queue_of[waiting.edge], waiting.id)
-    if len(first) < gather.need:
+    if len(first) < join_rule.need:
         return None
-    taken = tuple(sorted(first.values())[: gather.need])
-    if not gather.swallows:
+    taken = tuple(sorted(first.values())[: join_rule.need])
+    if not join_rule.cancels_losers:
         return Round(taken, scope=scope)
     ways = plan.ways_to(join)
     lost = [each.id for each in state.tokens.values() if each.id not in taken and _loses(ways, each.path, scope)]
@@ -57,7 +57,7 @@ def regrouped(plan: Plan, before: Execution, after: Execution) -> list[int]:
     return sorted(
         token.id
         for token in after.tokens.values()
-        if plan.types[token.target].gather is not None and any(branch.split in ended for branch in token.path)
+        if plan.types[token.target].join_rule is not None and any(branch.split in ended for branch in token.path)
     )
 
 

@@ -50,7 +50,7 @@ def compile_plan(definition: Definition, node_types: Mapping[str, NodeType] = BY
     for edge in definition.edges:
         leaving.setdefault((edge.source, edge.handle), []).append(edge)
     graph = graph_of(definition)
-    queues = {node.id: queues_of(node.id, definition.edges) for node in definition.nodes if types[node.id].gather}
+    queues = {node.id: queues_of(node.id, definition.edges) for node in definition.nodes if types[node.id].join_rule}
     return Plan(
         definition,
         next(node.id for node in definition.nodes if node.type == "start"),

@@ -24,8 +24,8 @@ PLAN_BYTES_OF_A_BYTE = 7
 class Limits:
     steps_per_command: int = 1_000
     """Activations started by one command. Where more would follow, a job goes on from there."""
-    weight_per_command: int = 8 << 20
-    """Of what the nodes visited in one command made (`engine.weight`). Where that is reached, too, a job goes on."""
+    bytes_per_command: int = 8 << 20
+    """Of what the nodes visited in one command made (`engine.size_limit`). Where that is reached, too, a job goes on."""
     steps_per_execution: int = 10_000
     output_bytes: int = 1 << 20
     """Of a worker's output, as JSON."""

@@ -52,8 +52,8 @@ from engine.nodes.kind import (
 from engine.plan import Plan
 from engine.plans import Engine
 from engine.schema import faults
+from engine.size_limit import TooLarge, weight
 from engine.variables import Nodes, base_variables, problem_of
-from engine.weight import Overweight, weight
 from engine.work import CONTINUE, Work
 
 
@@ -153,7 +153,7 @@ class Run:
             woken = _hook(node_type, happening)(visit)
         except ExpressionError as error:
             woken = Failed(problem_of(error))
-        except (InvalidValue, Overweight) as error:
+        except (InvalidValue, TooLarge) as error:
             woken = Failed(Problem("invalid_value", str(error), activation.attempt))
         match woken:
             case Waiting():
@@ -203,14 +203,14 @@ class Run:
     def _has_done_enough(self) -> bool:
         limits = self.engine.limits
         return self.steps > 0 and (
-            self.steps >= limits.steps_per_command or self.weight >= limits.weight_per_command or self.view.effort.spent
+            self.steps >= limits.steps_per_command or self.weight >= limits.bytes_per_command or self.view.effort.spent
         )
 
     def _taken_by(self, token: Token) -> Round | None:
-        gather, node = self.plan.types[token.target].gather, self.plan.nodes[token.target]
-        if gather is None:
+        join_rule, node = self.plan.types[token.target].join_rule, self.plan.nodes[token.target]
+        if join_rule is None:
             return Round((token.id,))
-        return close_round(self.plan, self.state, token, gather(node, len(self.plan.queues[node.id])))
+        return close_round(self.plan, self.state, token, join_rule(node, len(self.plan.queues[node.id])))
 
     def _visit(self, node_id: str, taken: Round) -> None:
         node_type, node = self.plan.types[node_id], self.plan.nodes[node_id]
@@ -251,7 +251,7 @@ class Run:
     def _hand_out(self, outcome: Waiting | Done) -> None:
         self.facts.extend(outcome.facts)
         for job in outcome.jobs:
-            self.work.give(job)
+            self.work.add_job(job)
         if isinstance(outcome, Waiting):
             for timer in outcome.timers:
                 self.work.set_timer(timer)
@@ -280,7 +280,7 @@ class Run:
             self.weight += weight_of(outcome)
         except ExpressionError as error:
             return Failed(problem_of(error))
-        except (InvalidValue, Overweight) as error:
+        except (InvalidValue, TooLarge) as error:
             return Failed(Problem("invalid_value", str(error)))
         return outcome
 
@@ -347,11 +347,11 @@ class Run:
 
     def _record(self, event: ExecutionEvent) -> None:
         if isinstance(event, ActivationCompleted | ActivationFailed | ActivationCancelled):
-            self._take_back_work(self.state.activations[event.activation_id])
+            self._drop_work(self.state.activations[event.activation_id])
         self.facts.append(Fact(self.execution_id, event))
         self.state = evolve(self.state, event)
 
-    def _take_back_work(self, activation: Activation) -> None:
+    def _drop_work(self, activation: Activation) -> None:
         for wait in activation.waits:
             self.work.drop(wait)
 
@@ -365,10 +365,10 @@ class Run:
         before, after = self._continuation, self.state.continuation
         if after != before:
             if before is not None:
-                self.work.take_back(before)
+                self.work.drop_job(before)
             if after is not None:
                 assert self.state.started is not None
-                self.work.give(Job(after, CONTINUE, None, self.execution_id, priority=self.state.started.priority))
+                self.work.add_job(Job(after, CONTINUE, None, self.execution_id, priority=self.state.started.priority))
         fenced = None if fence is None else fence.job_id
         return Decided(
             tuple(self.facts),
@@ -407,7 +407,7 @@ def _hook(node_type: NodeType, happening: Happening) -> Callable[[Visit], Woken]
 
 
 def weight_of(outcome: Outcome) -> int:
-    """Of what a visit made. Raises Overweight."""
+    """Of what a visit made. Raises TooLarge."""
     match outcome:
         case Done():
             return weight(outcome.output) + sum(weight(fact.event) for fact in outcome.facts)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.execution import EXECUTION, TIMEOUT
 from domain.facts import Decided, NotForThisRelease, View
-from engine.executions import answer, take_up
+from engine.executions import answer, load_run
 from engine.happenings import TimerFired
 from engine.plans import Engine
 
@@ -54,7 +54,7 @@ def _visit_is_told(view: View, engine: Engine, timer: DueTimer) -> Decided:
         return Decided(dropped_timers=(timer.id,), result={"execution": None})
     if state.status == "paused" or activation.moved.get(timer.id, 0) != timer.moved:
         return Decided(result={"execution": None})  # it was found before a pause held or moved it
-    run = take_up(view, engine, timer.owner_id, state)
+    run = load_run(view, engine, timer.owner_id, state)
     if timer.purpose == TIMEOUT:
         run.time_out(activation.id, activation.retries if timer.between_attempts and activation.retries else activation.attempt)
     else:

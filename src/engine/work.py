@@ -21,10 +21,10 @@ class Work:
     """Names by which those are found who wait for events: the scope by the id of the wait."""
     dropped_subscriptions: dict[UUID, str] = field(default_factory=dict)
 
-    def give(self, job: Job) -> None:
+    def add_job(self, job: Job) -> None:
         self.jobs[job.id] = job
 
-    def take_back(self, job_id: UUID) -> None:
+    def drop_job(self, job_id: UUID) -> None:
         """A job that this very run gave was never there."""
         if self.jobs.pop(job_id, None) is None:
             self.dropped_jobs[job_id] = None
@@ -36,7 +36,7 @@ class Work:
         """What was waited for is so no longer: its job or timer goes. A stream that was opened is its node's business."""
         match wait.kind:
             case "job":
-                self.take_back(wait.id)
+                self.drop_job(wait.id)
             case "timer" if self.timers.pop(wait.id, None) is None:
                 self.dropped_timers[wait.id] = None
             case "event" if self.subscriptions.pop(wait.id, None) is None:

@@ -19,13 +19,13 @@ from psycopg.errors import DeadlockDetected, ProgramLimitExceeded
 
 from domain.envelope import PLATFORM, RecordedEvent
 from domain.member import MemberAdded
-from projections import faults, freshness
-from projections.faults import Fault, Missing
+from projections import freshness, poison_events
+from projections.backlog import Backlog, look
+from projections.batching import BYTES, SMALL, Size, Span, loads, measure, read
 from projections.flush import Batch, flush
 from projections.freshness import Lag, LostRace
 from projections.leases import LeaseLost, Leases
-from projections.portions import BYTES, SMALL, Size, Span, loads, measure, read
-from projections.situation import Situation, look
+from projections.poison_events import Missing, PoisonEvent
 from projections.wanted import Wanted
 from runtime import plans
 from runtime.clock import Clock, SystemClock
@@ -55,7 +55,7 @@ class Progress(NamedTuple):
 
     moved: set[UUID]
     unfinished: set[UUID]
-    known: dict[UUID, Fault]
+    known: dict[UUID, PoisonEvent]
 
 
 class Projector:
@@ -121,7 +121,7 @@ class Projector:
 
     async def _serve_on(self, conn: Connection, wanted: Wanted, leases: Leases, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        known = await faults.faults(conn)
+        known = await poison_events.faults(conn)
         while not stop.is_set():
             if await leases.keep(conn):
                 wanted.add_all()
@@ -140,14 +140,16 @@ class Projector:
             known = await self._catch_up(conn, tenants, leases)
             await asyncio.sleep(min(loop.time() - begun, REST_SECONDS))
 
-    def _seconds_to_retry(self, known: dict[UUID, Fault]) -> float | None:
+    def _seconds_to_retry(self, known: dict[UUID, PoisonEvent]) -> float | None:
         times = [fault.retry_at for fault in known.values() if fault.topic is None]
         if not times:
             return None
         soonest = min(times)
         return max((soonest - self._clock.now()).total_seconds(), 0.05)
 
-    async def _catch_up(self, conn: Connection, tenant_ids: Collection[UUID] | None, leases: Leases | None) -> dict[UUID, Fault]:
+    async def _catch_up(
+        self, conn: Connection, tenant_ids: Collection[UUID] | None, leases: Leases | None
+    ) -> dict[UUID, PoisonEvent]:
         """At least one round, and more until nothing is left to do. Returns what cannot be applied."""
         wanted = tenant_ids
         while True:
@@ -176,11 +178,11 @@ class Projector:
             if flusher.moved:
                 await notify(conn, PROJECTED, *map(str, flusher.moved))
         if known or flusher.faulty:
-            known = await faults.faults(conn)
+            known = await poison_events.faults(conn)
         return Progress(flusher.moved, unfinished, known)
 
     async def _advance(
-        self, conn: Connection, flusher: "Flusher", seen: Situation, mine: dict[UUID, Lag], standing: set[UUID]
+        self, conn: Connection, flusher: "Flusher", seen: Backlog, mine: dict[UUID, Lag], standing: set[UUID]
     ) -> set[UUID]:
         """One portion for the platform, or, where that is done, for every other tenant. Returns who has more to do."""
         if not mine:
@@ -259,7 +261,7 @@ def before_waiting(records: Sequence[RecordedEvent], platform_position: int) -> 
 class Flusher:
     """Flushes batches; where that fails, splits them until what cannot be applied is alone: one event of one tenant."""
 
-    def __init__(self, conn: Connection, known: dict[UUID, Fault], now: datetime, leases: Leases | None) -> None:
+    def __init__(self, conn: Connection, known: dict[UUID, PoisonEvent], now: datetime, leases: Leases | None) -> None:
         self._conn = conn
         self._leases = leases
         self._known = known
@@ -290,7 +292,7 @@ class Flusher:
             self.reached |= {batch.tenant_id: batch.records[-1].position for batch in batches}
             recovered = [batch.tenant_id for batch in batches if batch.tenant_id in self._known]
             if recovered:
-                await faults.clear(self._conn, recovered)
+                await poison_events.clear(self._conn, recovered)
 
     async def _split(self, batches: Sequence[Batch], error: Exception) -> None:
         if len(batches) > 1:
@@ -311,7 +313,7 @@ class Flusher:
     async def give_up(self, tenant_id: UUID, position: int, error: Exception) -> None:
         """Leave a tenant's tables before this event, and say so."""
         self.faulty.add(tenant_id)
-        fault = await faults.record(self._conn, self._known.get(tenant_id), tenant_id, position, error, self._now)
+        fault = await poison_events.record(self._conn, self._known.get(tenant_id), tenant_id, position, error, self._now)
         about = {"action": "projector.fault", "tenant_id": str(tenant_id), "position": position, "attempts": fault.attempts}
         if fault.topic is not None:
             logger.warning("The tables of a tenant wait for a newer release: event %s %s", position, fault.words, extra=about)

@@ -1,7 +1,7 @@
 """Replay: fold a ledger afresh and compare every column of every table with the rows that are there.
 
 Shares the functions that apply events with the projector, and nothing of how it loads and writes rows. Memory is bounded by
-bytes: events are read in portions, folded rows beyond some megabytes lie in a temporary file, live rows are looked at one by one.
+bytes: events are read in batches, folded rows beyond some megabytes lie in a temporary file, live rows are looked at one by one.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -17,12 +17,12 @@ from psycopg.types.json import set_json_loads
 from domain.envelope import PLATFORM, RecordedEvent, Unread
 from projections import freshness
 from projections.audit_logs import TABLE as AUDIT_LOGS
+from projections.batching import Span, measure
+from projections.canonical import exact_json, normal, surely_same
 from projections.generation import SERVING, Generation
-from projections.normal import exact_json, normal, surely_same
-from projections.portions import Span, measure
 from projections.registry import TABLES, Concerned, apply
 from projections.rows import Rows, TableRows
-from projections.skips import Skip, skips
+from projections.skipped_events import SkippedEvent, skips
 from projections.spilling import Spill, spilling
 from projections.table import Key, Row, Table
 from runtime import limits
@@ -33,7 +33,7 @@ SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 HOLD = sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(
     sql.SQL(", ").join(sql.Identifier(SERVING.schema, table.name) for table in SERVING.tables)
 )
-PORTION = 1000
+BATCH = 1000
 PORTION_BYTES = 1 << 20
 """Events that are in memory at a time, and their size as they are stored."""
 MOST_DIFFERENCES = 1000
@@ -74,7 +74,7 @@ class Comparison:
     """Live rows by table."""
     differences: list[Difference] = field(default_factory=list)
     count: int = 0
-    skipped: list[Skip] = field(default_factory=list)
+    skipped: list[SkippedEvent] = field(default_factory=list)
     """Events that were left out of the tables, and of this fold, on purpose."""
     unfoldable: str | None = None
     """Why the ledger cannot be folded up to the position; nothing after that was compared."""
@@ -133,7 +133,7 @@ async def compare(
     found = Comparison(tenant_id, position, skipped=left_out)
     audited = 0
     with spilling(generation.tables) as (rows, spill):
-        async for records in portions(conn, tenant_id, max(position, last)):
+        async for records in batches(conn, tenant_id, max(position, last)):
             for record in records:
                 see(record)
                 if record.position <= position and record.position not in passed_over and found.unfoldable is None:
@@ -174,7 +174,7 @@ async def rebuilt(conn: AsyncConnection[Any], tenant_id: UUID, up_to: int) -> As
     """All rows of a tenant as they were at a position, without the events that are skipped by now. Raises OperatorError."""
     passed_over = {skip.position for skip in await skips(conn, tenant_id)}
     with spilling(TABLES) as (rows, spill):
-        async for records in portions(conn, tenant_id, up_to):
+        async for records in batches(conn, tenant_id, up_to):
             for record in records:
                 wrong = None if record.position in passed_over else fold_one(rows, spill, record)
                 if wrong is not None:
@@ -182,13 +182,13 @@ async def rebuilt(conn: AsyncConnection[Any], tenant_id: UUID, up_to: int) -> As
         yield rows
 
 
-async def portions(
+async def batches(
     conn: AsyncConnection[Any], tenant_id: UUID, up_to: int, most: int = PORTION_BYTES
 ) -> AsyncIterator[list[RecordedEvent]]:
-    """A ledger's events in order, in portions of limited size. What cannot be read is there as `Unread`."""
+    """A ledger's events in order, in batches of limited size. What cannot be read is there as `Unread`."""
     after = 0
     while after < up_to:
-        within = (await measure(conn, [Span(tenant_id, after, up_to)], PORTION, most)).get(tenant_id)
+        within = (await measure(conn, [Span(tenant_id, after, up_to)], BATCH, most)).get(tenant_id)
         if within is None:
             return
         records = await read_ledger(conn, tenant_id, after, within.events, up_to=up_to, also_unread=True)

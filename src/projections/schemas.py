@@ -30,11 +30,11 @@ async def materialise(owner_url: str, schema: str, rows: Rows) -> None:
         for table in TABLES:
             names = _names(schema, table)
             await conn.execute(CREATE_TABLE.format(**names))
-            for some in portions(rows.of(table.name)):
+            for some in batches(rows.of(table.name)):
                 await conn.execute(FILL.format(**names), [some])
 
 
-def portions(rows: TableRows) -> Iterator[str]:
+def batches(rows: TableRows) -> Iterator[str]:
     """Rows as JSON arrays of limited length; a single row may be longer."""
     texts: list[str] = []
     length = 0

@@ -1,8 +1,8 @@
 """Verify: what must always hold of a tenant, checked in one snapshot without changing anything.
 
-The ledger is in order and breaks no rule (`projections.rules`), the tables equal a fresh fold of it, the audit log has one row
-for each event, and what append keeps beside the events (head, commands, claims, jobs, timers) agrees with them. Memory is bounded
-as a replay's is; at most a thousand findings of each kind are told.
+The ledger is in order and breaks no rule (`projections.invariants`), the tables equal a fresh fold of it, the audit log has one
+row for each event, and what append keeps beside the events (head, commands, claims, jobs, timers) agrees with them. Memory is
+bounded as a replay's is; at most a thousand findings of each kind are told.
 
 What nobody can find from what is stored alone needs seals: a payload that was changed together with the tables made from it, a
 changed answer of a command, a command without events that was deleted.
@@ -16,10 +16,10 @@ from psycopg import AsyncConnection
 
 from domain.refusal import CommandRefused
 from projections import freshness
+from projections.invariants import MOST, Invariants
 from projections.replay import Comparison, compare, snapshot
-from projections.rules import MOST, Rules
-from projections.skips import skips
-from projections.work_rules import WorkRules
+from projections.skipped_events import skips
+from projections.work_invariants import WorkInvariants
 from store.jobs import COMMANDS_KEPT
 from store.reading import LAST, Head, head
 from store.topics import topics_of
@@ -117,7 +117,7 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
         last = top.position if top else 0
         position = await freshness.position(conn, tenant_id)
         left_out = [skip.position for skip in await skips(conn, tenant_id)]
-        rules = Rules(frozenset(left_out))
+        rules = Invariants(frozenset(left_out))
         comparison = await compare(conn, tenant_id, min(position, last), last=LAST, see=rules.see)
         skipped = sum(each <= position for each in left_out)
         unfoldable = [] if comparison.unfoldable is None else [comparison.unfoldable]
@@ -170,7 +170,7 @@ async def _commands(conn: AsyncConnection[Any], tenant_id: UUID) -> list[str]:
     return found + [f"The events of the command {row[0]} do not stand together." for row in await cursor.fetchall()]
 
 
-async def _jobs(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkRules) -> list[str]:
+async def _jobs(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkInvariants) -> list[str]:
     missing = {job: execution for job, execution in work.jobs() if execution not in work.unread}
     cursor = await conn.execute(JOBS, {"tenant": tenant_id})
     stray = [
@@ -181,7 +181,7 @@ async def _jobs(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkRules) ->
     return _first([*(f"The job {job}, for which the execution {missing[job]} waits, is gone." for job in missing), *stray])
 
 
-async def _timers(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkRules) -> list[str]:
+async def _timers(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkInvariants) -> list[str]:
     missing = {timer: due_at for timer, execution, due_at in work.timers() if execution not in work.unread}
     found = []
     cursor = await conn.execute(TIMERS, {"tenant": tenant_id})
@@ -200,7 +200,7 @@ def _first(sentences: list[str]) -> list[str]:
     return _told(sentences[:MOST], max(len(sentences) - MOST, 0))
 
 
-async def _claims(conn: AsyncConnection[Any], tenant_id: UUID, rules: Rules) -> list[str]:
+async def _claims(conn: AsyncConnection[Any], tenant_id: UUID, rules: Invariants) -> list[str]:
     cursor = await conn.execute(CLAIMS, {"tenant": tenant_id})
     held = {(scope, name): owner for scope, name, owner in await cursor.fetchall()}
     return _first(

@@ -25,7 +25,7 @@ UPDATE = sql.SQL(
 )
 DELETE = sql.SQL("DELETE FROM {table} AS old USING unnest({arrays}) AS gone ({key}) WHERE {same}")
 
-PORTION = 200
+BATCH = 200
 """Rows in one statement."""
 
 
@@ -92,9 +92,9 @@ async def send(conn: AsyncConnection[Any], rows: Rows, generation: Generation = 
             arrays = [list(array) for array in zip(*changed.deleted, strict=True)]
             await execute(delete_statement(schema, table.name), arrays, len(changed.deleted))
     for table, changed in changes:
-        for some in portions(changed.updated):
+        for some in batches(changed.updated):
             await execute(update_statement(schema, table.name), [as_json(some)], len(some))
-        for some in portions(changed.inserted):
+        for some in batches(changed.inserted):
             await execute(insert_statement(schema, table.name), [as_json(some)], len(some))
     return sent
 
@@ -106,9 +106,9 @@ def check(conn: AsyncConnection[Any], sent: Iterable[Sent]) -> None:
             raise Vanished(f"{cursor.rowcount} of {expected} rows: {statement.as_string(conn)[:120]}")
 
 
-def portions(rows: list[Row]) -> Iterator[list[Row]]:
+def batches(rows: list[Row]) -> Iterator[list[Row]]:
     """Few enough rows for one parameter: it ends at 1 GiB, and a row may hold some megabytes of JSON."""
-    return (rows[start : start + PORTION] for start in range(0, len(rows), PORTION))
+    return (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
 
 
 def as_json(rows: Row | list[Row]) -> str:

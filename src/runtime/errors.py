@@ -2,7 +2,7 @@
 
 
 class OperatorError(Exception):
-    """Something in the surroundings is in the way: a setting, a permission, a version, a disk.
+    """Something in the environment is in the way: a setting, a permission, a version, a disk.
 
     Its message is one line that names what is wrong and what to do; the command line prints it without a traceback.
     """

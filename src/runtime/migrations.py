@@ -93,7 +93,7 @@ class Applied:
 
 
 @dataclass(frozen=True)
-class Standing:
+class MigrationStatus:
     """One migration, and since when it is applied (None: pending)."""
 
     migration: Migration
@@ -171,12 +171,12 @@ def rollback(connection: Connection[TupleRow], migrations: Sequence[Migration], 
         return undone
 
 
-def status(connection: Connection[TupleRow], migrations: Sequence[Migration]) -> list[Standing]:
+def status(connection: Connection[TupleRow], migrations: Sequence[Migration]) -> list[MigrationStatus]:
     """Where every migration stands. Writes nothing, waits for nobody; raises as ``migrate`` does where history differs."""
     applied = _applied(connection)
     _refuse_other_history(applied, migrations)
     since = {row.version: row.applied_at for row in applied}
-    return [Standing(migration, since.get(migration.version)) for migration in migrations]
+    return [MigrationStatus(migration, since.get(migration.version)) for migration in migrations]
 
 
 @contextmanager

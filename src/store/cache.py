@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from domain.facts import Aggregate, Event
-from store.loader import Past
+from store.loader import PastEvent
+from store.pending_append import PendingAppend
 from store.sizes import STATE_BYTES, measured_size
-from store.ticket import Ticket
 
 Kinds: TypeAlias = dict[type[Event], Aggregate[Any]]
 """Which aggregate an event belongs to."""
@@ -31,11 +31,11 @@ LINE_BYTES = 1_024
 NAME_BYTES = 384
 """Of a name's place, beside the name."""
 MOST_SPARED = 8
-"""Lines with commands under way that are passed over in one search for something to drop: it is to stay a short one."""
+"""StreamEntries with commands under way that are passed over in one search for something to drop: it is to stay a short one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tip:
+class StreamState:
     """A stream up to a version. Without an aggregate its state is not known, only how far it reaches."""
 
     version: int = 0
@@ -58,7 +58,7 @@ class Tip:
             return self.state
         return aggregate.initial
 
-    def after(self, pasts: Iterable[Past], kinds: Kinds) -> Tip:
+    def after(self, pasts: Iterable[PastEvent], kinds: Kinds) -> StreamState:
         """Moved on by events, in order."""
         version, state, occurred_at, aggregate = self.version, self.state, self.occurred_at, self.aggregate
         size = self.size
@@ -69,15 +69,15 @@ class Tip:
             if aggregate is not None:
                 state = aggregate.evolve(state, past.event)
             version, occurred_at, size = past.version, past.occurred_at, size + past.size
-        return Tip(version, state, occurred_at, aggregate, *_sized(state, size, self.measured_at))
+        return StreamState(version, state, occurred_at, aggregate, *_sized(state, size, self.measured_at))
 
-    def left_in(self, state: Any, pasts: Sequence[Past], kinds: Kinds) -> Tip:
+    def left_in(self, state: Any, pasts: Sequence[PastEvent], kinds: Kinds) -> StreamState:
         """The same, by a decision's word on what the fold comes to. On a stream of something else its word does not count."""
         aggregate = kinds.get(type(pasts[0].event))
         if aggregate is None or (self.version > 0 and self.aggregate is not aggregate):
             return self.after(pasts, kinds)
         size = self.size + sum(past.size for past in pasts)
-        return Tip(pasts[-1].version, state, pasts[-1].occurred_at, aggregate, *_sized(state, size, self.measured_at))
+        return StreamState(pasts[-1].version, state, pasts[-1].occurred_at, aggregate, *_sized(state, size, self.measured_at))
 
 
 def _sized(state: Any, size: int, measured_at: int) -> tuple[int, int]:
@@ -90,18 +90,18 @@ def _sized(state: Any, size: int, measured_at: int) -> tuple[int, int]:
 
 
 @dataclass(slots=True, eq=False)
-class Line:
+class StreamEntry:
     """One stream in this process."""
 
-    base: Tip | None = None
+    base: StreamState | None = None
     """As last known committed; others may have moved the stream on since."""
-    tip: Tip | None = None
+    tip: StreamState | None = None
     """What the next command is decided on. None: the stream's tail has to be read first."""
-    pending: deque[Ticket] = field(default_factory=deque)
+    pending: deque[PendingAppend] = field(default_factory=deque)
     """The commands under way that write this stream, in order."""
     generation: int = 0
     """Counts how often the tip was taken away."""
-    lines: Lines | None = None
+    lines: StreamEntries | None = None
     """Those that it counts among, while it does."""
     size: int = 0
     """For how many bytes it counts there."""
@@ -111,12 +111,12 @@ class Line:
         """Whether the tip is known to be in the ledger."""
         return self.tip is self.base
 
-    def chain(self, ticket: Ticket, tip: Tip) -> None:
+    def chain(self, ticket: PendingAppend, tip: StreamState) -> None:
         self.pending.append(ticket)
         self.tip = tip
         self._resized()
 
-    def adopt(self, tip: Tip) -> None:
+    def adopt(self, tip: StreamState) -> None:
         """What was read from the ledger."""
         self.base = self.tip = tip
         self._resized()
@@ -125,7 +125,7 @@ class Line:
         self.tip = None
         self.generation += 1
 
-    def settle(self, ticket: Ticket, tip: Tip, generation: int, *, appended: bool) -> None:
+    def settle(self, ticket: PendingAppend, tip: StreamState, generation: int, *, appended: bool) -> None:
         """A command of this line was answered; `tip` is what it left, decided in `generation`."""
         self.pending.remove(ticket)
         if generation == self.generation:
@@ -143,7 +143,7 @@ class Line:
 Key: TypeAlias = tuple[UUID, UUID]
 
 
-class Lines:
+class StreamEntries:
     """The lines of a process by (tenant, stream): at most `most_bytes` of them, and those with commands under way.
 
     What the least recently used take is given up first. The one used last stays, whatever it takes.
@@ -151,17 +151,17 @@ class Lines:
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
-        self._lines: OrderedDict[Key, Line] = OrderedDict()
+        self._lines: OrderedDict[Key, StreamEntry] = OrderedDict()
         self.size = 0
         """About the bytes of memory that they take."""
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def find(self, tenant_id: UUID, stream_id: UUID) -> Line | None:
+    def find(self, tenant_id: UUID, stream_id: UUID) -> StreamEntry | None:
         return self._lines.get((tenant_id, stream_id))
 
-    def keep(self, tenant_id: UUID, stream_id: UUID, line: Line) -> Line:
+    def keep(self, tenant_id: UUID, stream_id: UUID, line: StreamEntry) -> StreamEntry:
         """Bring a line back that was dropped meanwhile. The one that took its place, if any, is the better one."""
         kept = self._lines.get((tenant_id, stream_id))
         if kept is None:
@@ -170,18 +170,18 @@ class Lines:
         self._lines.move_to_end((tenant_id, stream_id))
         return kept
 
-    def line(self, tenant_id: UUID, stream_id: UUID) -> Line:
+    def line(self, tenant_id: UUID, stream_id: UUID) -> StreamEntry:
         """The line, made if it is not there, and now the most recently used."""
         key = (tenant_id, stream_id)
         line = self._lines.get(key)
         if line is None:
-            line = Line()
+            line = StreamEntry()
             self._put(key, line)
         else:
             self._lines.move_to_end(key)
         return line
 
-    def count(self, line: Line) -> None:
+    def count(self, line: StreamEntry) -> None:
         """One of them has another size now."""
         base, tip = line.base, line.tip  # which share most of what they are made of
         size = LINE_BYTES + max(0 if base is None else base.size, 0 if tip is None else tip.size)
@@ -190,7 +190,7 @@ class Lines:
         if self.size > self._most:
             self._trim()
 
-    def _put(self, key: Key, line: Line) -> None:
+    def _put(self, key: Key, line: StreamEntry) -> None:
         self._lines[key] = line
         line.lines = self
         self.count(line)

@@ -13,14 +13,14 @@ from domain.envelope import PLATFORM, Envelope
 from domain.facts import Decided, Invalid, RuleViolation, View
 from runtime.clock import Clock
 from store.append import Entry, NewEvent
-from store.cache import Kinds, Tip
+from store.cache import Kinds, StreamState
 from store.codec import Codec, encode_envelope
 from store.command import Command
 from store.errors import NotOfPlatform, OccurredBeforeLast, VersionMismatch
-from store.loader import Past
+from store.loader import PastEvent
 from store.sizes import decoded_size
 from store.topics import topic_of
-from store.view import CommittedOf, DecisionView, OwnerOf, TipOf
+from store.view import CommittedOf, DecisionView, OwnerOf, StateOf
 
 Decide: TypeAlias = Callable[[View], Decided]
 
@@ -35,7 +35,7 @@ class Decision:
     view: DecisionView
     decided: Decided = field(default_factory=Decided)
     entry: Entry | None = None
-    left: dict[UUID, Tip] = field(default_factory=dict)
+    left: dict[UUID, StreamState] = field(default_factory=dict)
     """The streams that it writes, as it leaves them."""
     error: Exception | None = None
 
@@ -62,7 +62,7 @@ class Runs:
         command: Command,
         command_id: UUID,
         decide: Decide,
-        tip_of: TipOf,
+        tip_of: StateOf,
         owner_of: OwnerOf,
         committed_of: CommittedOf = lambda _: True,
     ) -> Decision:
@@ -91,14 +91,14 @@ class Runs:
     def _encoded(self, command: Command, command_id: UUID, view: DecisionView, decided: Decided) -> Decision:
         """Encoding is a part of the decision: what cannot be stored may come of states that are behind, like any error."""
         events: list[NewEvent] = []
-        pasts: dict[UUID, list[Past]] = {}
+        pasts: dict[UUID, list[PastEvent]] = {}
         for fact in decided.facts:
             data = self.codec.encode(fact.event)
             topic = topic_of(type(fact.event))
             events.append(NewEvent(fact.stream_id, topic, view.now, data))
             past = pasts.setdefault(fact.stream_id, [])
             version = view.touched[fact.stream_id].version + len(past) + 1
-            past.append(Past(version, view.now, fact.event, decoded_size(self.codec.opened(topic, data))))
+            past.append(PastEvent(version, view.now, fact.event, decoded_size(self.codec.opened(topic, data))))
         left = {stream_id: self._left(view, decided, stream_id, past) for stream_id, past in pasts.items()}
         entry = Entry(
             command_id,
@@ -117,7 +117,7 @@ class Runs:
         )
         return Decision(view, decided, entry, left)
 
-    def _left(self, view: DecisionView, decided: Decided, stream_id: UUID, pasts: list[Past]) -> Tip:
+    def _left(self, view: DecisionView, decided: Decided, stream_id: UUID, pasts: list[PastEvent]) -> StreamState:
         tip, left = view.touched[stream_id], decided.left
         return tip.left_in(left[stream_id], pasts, self.kinds) if stream_id in left else tip.after(pasts, self.kinds)
 

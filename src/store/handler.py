@@ -15,7 +15,7 @@ from runtime.aside import Aside
 from runtime.clock import Clock, SystemClock
 from runtime.ids import new_id as new_uuid7
 from store.append import Outcome
-from store.cache import Line, Tip
+from store.cache import StreamEntry, StreamState
 from store.codec import JSON, Codec
 from store.command import Command, Done
 from store.deciding import Decide, Decision, Runs
@@ -31,13 +31,13 @@ from store.errors import (
     OccurredInFuture,
     UnknownLedger,
 )
-from store.evidence import Evidence
 from store.loader import KnownCommand, Loader
 from store.notifications.channels import EVENTS
 from store.notifications.sending import Notifier, notify_access, notify_work
+from store.pending_append import PendingAppend
 from store.queue import Limits
+from store.refusal_log import RefusalLog
 from store.states import NOTHING_READ, States
-from store.ticket import Ticket
 from store.view import NeedOwner, NeedStream
 from store.writer import Writer
 
@@ -66,8 +66,8 @@ class Tuning:
 class Written(NamedTuple):
     """A stream that a command writes: its line, the tip that it leaves, and the generation in which it was decided."""
 
-    line: Line
-    tip: Tip
+    line: StreamEntry
+    tip: StreamState
     generation: int
 
 
@@ -99,7 +99,7 @@ class Handler:
         self._states = States(loader, kinds, stream_bytes=tuning.cached_states, owner_bytes=tuning.cached_owners)
         self._attempts = tuning.attempts
         self._in_flight: set[tuple[UUID, UUID]] = set()
-        self._evidence = Evidence(
+        self._refusal_log = RefusalLog(
             writer,
             self._clock,
             new_id,
@@ -171,7 +171,7 @@ class Handler:
                 if known.known:
                     return _earlier(command, known)
             if isinstance(error, Refusal):
-                await self._evidence.record(command, error)
+                await self._refusal_log.record(command, error)
             raise
 
     async def _append(self, command: Command, command_id: UUID, decide: Decide) -> Done:
@@ -202,10 +202,10 @@ class Handler:
     async def _decide(self, command: Command, command_id: UUID, decide: Decide) -> Decision:
         """On the tips of this process. Nothing is awaited after the run that succeeds: the caller appends on those very tips."""
         tenant_id, states = command.tenant_id, self._states
-        loaded: dict[UUID, Line] = {}  # so that what was loaded is not dropped before the next run
+        loaded: dict[UUID, StreamEntry] = {}  # so that what was loaded is not dropped before the next run
         owners: dict[tuple[str, str], UUID | None] = {}
 
-        def tip_of(stream_id: UUID) -> Tip | None:
+        def tip_of(stream_id: UUID) -> StreamState | None:
             line = states.lines.find(tenant_id, stream_id)
             if line is None and stream_id in loaded:
                 line = states.lines.keep(tenant_id, stream_id, loaded[stream_id])
@@ -256,7 +256,7 @@ class Handler:
             except NeedAnswer as need:
                 await need.fetch()
 
-    def _submit(self, command: Command, decision: Decision, *, chained: bool) -> Ticket:
+    def _submit(self, command: Command, decision: Decision, *, chained: bool) -> PendingAppend:
         """Enqueue. `chained`: decided on this process's tips, and so dependent on the commands that they stand for."""
         tenant_id, entry = command.tenant_id, decision.entry
         assert entry is not None, "an error is not submitted"
@@ -273,7 +273,7 @@ class Handler:
             one.line.chain(ticket, one.tip)
         return ticket
 
-    def _settled(self, command: Command, decision: Decision, written: list[Written], ticket: Ticket) -> None:
+    def _settled(self, command: Command, decision: Decision, written: list[Written], ticket: PendingAppend) -> None:
         """The writer has an answer, whether or not the caller still waits for it: the cache follows the ledger."""
         tenant_id, outcome = command.tenant_id, cast("Outcome", ticket.outcome)
         appended = outcome.verdict == "appended"
@@ -299,7 +299,7 @@ class Handler:
                 if line and line.tip is tip:
                     line.discard()
 
-    async def _done(self, command: Command, decision: Decision, ticket: Ticket, outcome: Outcome) -> Done:
+    async def _done(self, command: Command, decision: Decision, ticket: PendingAppend, outcome: Outcome) -> Done:
         match outcome.verdict, outcome.reason or "":
             case "appended", _:
                 return Done(outcome.position, outcome.epoch, decision.decided.result)

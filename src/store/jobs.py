@@ -242,7 +242,7 @@ async def give_back(conn: Connection, leases: Sequence[Lease]) -> None:
         await notify(conn, JOBS, name)
 
 
-async def surrender(conn: Connection, leases: Sequence[Lease]) -> None:
+async def expire_now(conn: Connection, leases: Sequence[Lease]) -> None:
     """Let leases of jobs that were begun run out now. Leases that are lost are passed over."""
     await conn.execute(SURRENDER, _columns(leases), binary=True)
     await notify_lease(conn, 0)
@@ -285,7 +285,7 @@ async def retry_dead(conn: Connection, tenant_id: UUID, job_id: UUID) -> None:
     await notify(conn, JOBS, job_name(tenant_id, row[0]))
 
 
-async def hasten(conn: Connection, tenant_id: UUID, job_id: UUID) -> None:
+async def run_now(conn: Connection, tenant_id: UUID, job_id: UUID) -> None:
     """Make a job that waits for its moment ready now. One that does not wait stays as it is."""
     async with conn.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(HASTEN, (tenant_id, job_id))

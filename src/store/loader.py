@@ -26,7 +26,7 @@ from runtime.supervision import stop, supervise
 from store.arrays import Bigints, Texts, Uuids
 from store.codec import JSON, Codec
 from store.errors import LedgerUnavailable
-from store.link import Link
+from store.reconnecting import ReconnectingConnection
 from store.sizes import decoded_size
 from store.writer import RECONNECT_PAUSES
 
@@ -52,7 +52,7 @@ SELECT asked.n, h.epoch, k.command_id IS NOT NULL, k.request_hash, k.position, k
 """
 
 
-class Past(NamedTuple):
+class PastEvent(NamedTuple):
     """An event of a stream, as far as its fold is concerned. `size`: about the bytes of memory that it takes."""
 
     version: int
@@ -64,7 +64,7 @@ class Past(NamedTuple):
 class Together(NamedTuple):
     """What the ledger held of streams and of names, all at one moment, in the order in which they were asked for."""
 
-    tails: list[list[Past] | None]
+    tails: list[list[PastEvent] | None]
     """None: the stream does not reach the version that was named (a restore took it back)."""
     owners: list[UUID | None]
 
@@ -105,7 +105,7 @@ class Loader:
 
     def __init__(self, url: str, codec: Codec = JSON, *, lanes: int = 2, give_up: float = 15.0) -> None:
         self._codec = codec
-        self._links = [Link(url, f"gesta loader {n}") for n in range(lanes)]
+        self._links = [ReconnectingConnection(url, f"gesta loader {n}") for n in range(lanes)]
         self._give_up = give_up
         self._asked: dict[Question, asyncio.Future[Any]] = {}
         self._something = asyncio.Event()
@@ -137,7 +137,7 @@ class Loader:
         for link in self._links:
             await link.close()
 
-    def _after(self, rows: Rows, version: int) -> list[Past] | None:
+    def _after(self, rows: Rows, version: int) -> list[PastEvent] | None:
         """The rows since a version as events above it."""
         if version:
             if not rows or rows[0][0] != version:
@@ -145,9 +145,9 @@ class Loader:
             rows = rows[1:]
         return [self._past(*row) for row in rows]
 
-    def _past(self, version: int, occurred_at: datetime, topic: str, data: bytes) -> Past:
+    def _past(self, version: int, occurred_at: datetime, topic: str, data: bytes) -> PastEvent:
         opened = self._codec.opened(topic, data)
-        return Past(version, occurred_at, self._codec.decode(topic, opened), decoded_size(opened))
+        return PastEvent(version, occurred_at, self._codec.decode(topic, opened), decoded_size(opened))
 
     async def _ask(self, question: Question) -> Any:
         if not self._tasks:
@@ -159,7 +159,7 @@ class Loader:
             self._something.set()
         return await asyncio.shield(answer)
 
-    async def _serve(self, link: Link) -> None:
+    async def _serve(self, link: ReconnectingConnection) -> None:
         if self._asked:  # before this lane failed
             self._something.set()
         while True:
@@ -180,14 +180,14 @@ class Loader:
                 _fail(asked, error)
                 raise
 
-    async def _answer_alone(self, link: Link, question: Question, answer: asyncio.Future[Any]) -> None:
+    async def _answer_alone(self, link: ReconnectingConnection, question: Question, answer: asyncio.Future[Any]) -> None:
         try:
             await self._answer(link, {question: answer})
         except Exception as error:
             if not answer.done():
                 answer.set_exception(error)
 
-    async def _answer(self, link: Link, asked: dict[Question, asyncio.Future[Any]]) -> None:
+    async def _answer(self, link: ReconnectingConnection, asked: dict[Question, asyncio.Future[Any]]) -> None:
         states = [question for question in asked if isinstance(question, AskStates)]
         commands = [question for question in asked if isinstance(question, AskCommand)]
         if states:
@@ -197,7 +197,7 @@ class Loader:
             for command, rows in zip(commands, await self._commands(link, commands), strict=True):
                 _tell(asked[command], rows)
 
-    async def _states(self, link: Link, asked: Sequence[AskStates]) -> list[Found]:
+    async def _states(self, link: ReconnectingConnection, asked: Sequence[AskStates]) -> list[Found]:
         streams = [(question.tenant_id, *stream) for question in asked for stream in question.streams]
         names = [(question.tenant_id, *name) for question in asked for name in question.names]
         parameters = [
@@ -218,14 +218,14 @@ class Loader:
         tail, holder = iter(tails), iter(owners)
         return [(list(islice(tail, len(each.streams))), list(islice(holder, len(each.names)))) for each in asked]
 
-    async def _commands(self, link: Link, asked: Sequence[AskCommand]) -> list[Rows]:
+    async def _commands(self, link: ReconnectingConnection, asked: Sequence[AskCommand]) -> list[Rows]:
         parameters = [Uuids([question.tenant_id for question in asked]), Uuids([question.command_id for question in asked])]
         answers: list[Rows] = [[] for _ in asked]
         for row in await self._rows(link, SELECT_COMMANDS, parameters):
             answers[row[0] - 1].append(row)
         return answers
 
-    async def _rows(self, link: Link, query: str, parameters: list[Any]) -> Rows:
+    async def _rows(self, link: ReconnectingConnection, query: str, parameters: list[Any]) -> Rows:
         """Reading again does no harm, so a lost connection is simply opened again, for a while."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._give_up

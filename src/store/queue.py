@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from store.append import Outcome
-from store.ticket import Ticket
+from store.pending_append import PendingAppend
 
 DOOMED = Outcome("conflict", "dependency")
 
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
     """Commands of one ledger that go to the database together."""
 
     ledger: LedgerQueue
-    tickets: list[Ticket]
+    tickets: list[PendingAppend]
 
     def dependencies(self) -> list[tuple[int, int]]:
         """(command, earlier command of this batch that it was decided on), counted from 1."""
@@ -55,14 +55,14 @@ class LedgerQueue:
     """First in, first out. At most one batch of it is under way, while `active`."""
 
     tenant_id: UUID
-    waiting: deque[Ticket] = field(default_factory=deque)
+    waiting: deque[PendingAppend] = field(default_factory=deque)
     active: bool = False
     busy_since: float | None = None
     """The loop's time at which somebody else was first found to hold the head."""
 
     def cut(self, limits: Limits) -> Batch:
         """The next batch: at least one command, unless none is left. Commands that are already doomed are settled here."""
-        tickets: list[Ticket] = []
+        tickets: list[PendingAppend] = []
         events = size = 0
         share = max(limits.split_from, (len(self.waiting) + 1) // 2)
         while self.waiting and len(tickets) < share:
@@ -77,6 +77,6 @@ class LedgerQueue:
             tickets.append(self.waiting.popleft())
         return Batch(self, tickets)
 
-    def put_back(self, tickets: list[Ticket]) -> None:
+    def put_back(self, tickets: list[PendingAppend]) -> None:
         """Before all others, in their order."""
         self.waiting.extendleft(reversed(tickets))

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from domain.facts import Aggregate
-from store.cache import Kinds, Line, Lines, Owners, Tip
+from store.cache import Kinds, Owners, StreamEntries, StreamEntry, StreamState
 from store.loader import Loader
 
 Wanted: TypeAlias = Mapping[UUID, Aggregate[Any] | None]
@@ -15,7 +15,7 @@ Wanted: TypeAlias = Mapping[UUID, Aggregate[Any] | None]
 class Snapshot(NamedTuple):
     """What the ledger held at one moment. Streams and names that belong together do so in here."""
 
-    tips: dict[UUID, Tip]
+    tips: dict[UUID, StreamState]
     owners: dict[tuple[str, str], UUID | None]
 
 
@@ -23,15 +23,15 @@ NOTHING_READ = Snapshot({}, {})
 
 
 class States:
-    """Lines of streams and owners of names, read from the ledger where they are not at hand."""
+    """StreamEntries of streams and owners of names, read from the ledger where they are not at hand."""
 
     def __init__(self, loader: Loader, kinds: Kinds, *, stream_bytes: int, owner_bytes: int) -> None:
         self._loader = loader
         self.kinds = kinds
-        self.lines = Lines(stream_bytes)
+        self.lines = StreamEntries(stream_bytes)
         self.owners = Owners(owner_bytes)
 
-    async def load(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> Line:
+    async def load(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> StreamEntry:
         """Have a line's tip read from the ledger, after everything under way on it is settled."""
         line = self.lines.line(tenant_id, stream_id)
         while line.pending:
@@ -44,7 +44,7 @@ class States:
             line.adopt(tip)
         return line
 
-    async def read(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> Tip:
+    async def read(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> StreamState:
         """What the ledger holds of a stream now. The line learns of it, if nothing is under way there."""
         return (await self.read_together(tenant_id, {stream_id: aggregate})).tips[stream_id]
 
@@ -83,12 +83,14 @@ class States:
     async def _read(
         self,
         tenant_id: UUID,
-        bases: Mapping[UUID, tuple[Tip | None, Aggregate[Any] | None]],
+        bases: Mapping[UUID, tuple[StreamState | None, Aggregate[Any] | None]],
         names: Collection[tuple[str, str]],
     ) -> Snapshot:
         """From these tips on, where there are any that serve; from the beginning where the ledger does not know them."""
         start = {
-            stream_id: base if base is not None and base.version > 0 and base.serves(aggregate) else Tip(aggregate=aggregate)
+            stream_id: base
+            if base is not None and base.version > 0 and base.serves(aggregate)
+            else StreamState(aggregate=aggregate)
             for stream_id, (base, aggregate) in bases.items()
         }
         asked = list(names)
@@ -99,12 +101,12 @@ class States:
             if not taken_back:
                 break
             for stream_id in taken_back:
-                start[stream_id] = Tip(aggregate=bases[stream_id][1])
+                start[stream_id] = StreamState(aggregate=bases[stream_id][1])
         tips = {stream_id: tip.after(tails[stream_id] or (), self.kinds) for stream_id, tip in start.items()}
         return Snapshot(tips, dict(zip(asked, found.owners, strict=True)))
 
 
-def _learn(line: Line, seen: Tip | None, tip: Tip) -> None:
+def _learn(line: StreamEntry, seen: StreamState | None, tip: StreamState) -> None:
     """A line's tip was read, and nothing is under way there. `seen`: the tip that it had when it was asked for; what took
     that one's place meanwhile gives way to something newer only. The ledger's word counts also where it is shorter."""
     if line.pending or line.tip is tip:

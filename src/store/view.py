@@ -7,10 +7,10 @@ from uuid import UUID
 
 from domain.effort import Effort
 from domain.facts import Aggregate
-from store.cache import Tip
+from store.cache import StreamState
 
 S = TypeVar("S")
-TipOf: TypeAlias = Callable[[UUID], Tip | None]
+StateOf: TypeAlias = Callable[[UUID], StreamState | None]
 """The tip of a stream, or None where it is not at hand."""
 OwnerOf: TypeAlias = Callable[[str, str], tuple[bool, UUID | None]]
 """Whether the owner of a name is at hand, and the owner."""
@@ -44,7 +44,7 @@ class DecisionView:
         tenant_id: UUID,
         now: datetime,
         new_id: Callable[[], UUID],
-        tip_of: TipOf,
+        tip_of: StateOf,
         owner_of: OwnerOf,
         committed_of: CommittedOf = lambda _: True,
     ) -> None:
@@ -56,7 +56,7 @@ class DecisionView:
         self._committed_of = committed_of
         self.effort = Effort()
         self._fresh: set[UUID] = set()
-        self.touched: dict[UUID, Tip] = {}
+        self.touched: dict[UUID, StreamState] = {}
         """Every stream that was read or is written, as it was found: the command's expectations."""
         self.names: set[tuple[str, str]] = set()
         """The names whose owner was asked for."""
@@ -83,7 +83,7 @@ class DecisionView:
     def read(self, aggregate: Aggregate[S], stream_id: UUID) -> S:
         tip = self._touch(stream_id, cast("Aggregate[object]", aggregate))
         if tip.version == 0 and tip.aggregate is None:
-            tip = self.touched[stream_id] = Tip(aggregate=aggregate)
+            tip = self.touched[stream_id] = StreamState(aggregate=aggregate)
         return cast("S", tip.state_of(aggregate))
 
     def version(self, stream_id: UUID) -> int:
@@ -105,10 +105,10 @@ class DecisionView:
         """Whether the decision made this id itself: nobody else can know the stream."""
         return stream_id in self._fresh
 
-    def _touch(self, stream_id: UUID, aggregate: Aggregate[object] | None) -> Tip:
+    def _touch(self, stream_id: UUID, aggregate: Aggregate[object] | None) -> StreamState:
         tip = self.touched.get(stream_id) or self._tip_of(stream_id)
         if tip is None and stream_id in self._fresh:
-            tip = Tip()
+            tip = StreamState()
         if tip is None or not tip.serves(aggregate):
             raise NeedStream(stream_id, aggregate)
         self.touched[stream_id] = tip

@@ -23,9 +23,9 @@ from runtime.failpoints import failpoint
 from runtime.supervision import stop, supervise
 from store.append import Entry, Outcome, read_outcomes, send_append
 from store.errors import AppendFailed, LedgerBusy, LedgerUnavailable, StoreError
-from store.link import Link
+from store.pending_append import PendingAppend, Settled
 from store.queue import Batch, LedgerQueue, Limits
-from store.ticket import Settled, Ticket
+from store.reconnecting import ReconnectingConnection
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,8 @@ class Writer:
         self._all_settled = asyncio.Event()
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._lanes = [Link(url, f"gesta writer {n}") for n in range(self.limits.lanes)]
-        self._waiting_lanes = [Link(url, f"gesta writer waiting {n}") for n in range(self.limits.waiting_lanes)]
+        self._lanes = [ReconnectingConnection(url, f"gesta writer {n}") for n in range(self.limits.lanes)]
+        self._waiting_lanes = [ReconnectingConnection(url, f"gesta writer waiting {n}") for n in range(self.limits.waiting_lanes)]
 
     @property
     def unsettled(self) -> int:
@@ -58,8 +58,8 @@ class Writer:
         return self._unsettled
 
     def submit(
-        self, tenant_id: UUID, entry: Entry, dependencies: Sequence[Ticket] = (), on_settled: Settled | None = None
-    ) -> Ticket:
+        self, tenant_id: UUID, entry: Entry, dependencies: Sequence[PendingAppend] = (), on_settled: Settled | None = None
+    ) -> PendingAppend:
         """Put a command in its ledger's queue. Does not wait. Raises LedgerBusy when too much is waiting."""
         if self._closing:
             raise LedgerUnavailable("this process is shutting down")
@@ -70,14 +70,14 @@ class Writer:
             self._tasks = [supervise("writer", partial(self._serve, link)) for link in self._lanes]
             self._tasks += [supervise("waiting writer", partial(self._serve_held, link)) for link in self._waiting_lanes]
 
-        def settled(ticket: Ticket) -> None:
+        def settled(ticket: PendingAppend) -> None:
             self._unsettled -= 1
             if self._unsettled == 0:
                 self._all_settled.set()
             if on_settled is not None:
                 on_settled(ticket)
 
-        ticket = Ticket(entry, dependencies, settled)
+        ticket = PendingAppend(entry, dependencies, settled)
         self._unsettled += 1
         self._all_settled.clear()
         ledger.waiting.append(ticket)
@@ -100,7 +100,7 @@ class Writer:
         ledger.active = True
         self._ready.put_nowait(ledger)
 
-    async def _serve(self, link: Link) -> None:
+    async def _serve(self, link: ReconnectingConnection) -> None:
         while True:
             failpoint("writer.serves")
             self._idle_lanes += 1
@@ -112,7 +112,7 @@ class Writer:
             ledgers += [self._ready.get_nowait() for _ in range(min(share, self.limits.batch_ledgers - 1))]
             await self._carry(link, sorted(ledgers, key=lambda ledger: ledger.tenant_id), no_wait=True)
 
-    async def _serve_held(self, link: Link) -> None:
+    async def _serve_held(self, link: ReconnectingConnection) -> None:
         while True:
             ledger = await self._held.get()
             try:
@@ -120,7 +120,7 @@ class Writer:
             finally:
                 self._holding -= 1
 
-    async def _carry(self, link: Link, ledgers: list[LedgerQueue], *, no_wait: bool) -> None:
+    async def _carry(self, link: ReconnectingConnection, ledgers: list[LedgerQueue], *, no_wait: bool) -> None:
         batches = [batch for ledger in ledgers if (batch := ledger.cut(self.limits)).tickets]
         try:
             await self._deliver(link, batches, no_wait=no_wait)
@@ -148,7 +148,7 @@ class Writer:
 
     # How batches reach the database
 
-    async def _deliver(self, link: Link, batches: list[Batch], *, no_wait: bool) -> None:
+    async def _deliver(self, link: ReconnectingConnection, batches: list[Batch], *, no_wait: bool) -> None:
         """Settles every command of the batches, or puts them back where the head is held."""
         if not batches:
             return
@@ -162,7 +162,7 @@ class Writer:
             for batch, outcomes in zip(batches, answers, strict=True):
                 self._answer(batch, outcomes)
 
-    async def _separate(self, link: Link, batches: list[Batch], error: Exception, *, no_wait: bool) -> None:
+    async def _separate(self, link: ReconnectingConnection, batches: list[Batch], error: Exception, *, no_wait: bool) -> None:
         """An error met these batches: find the one, and in it the command, that it is about."""
         if len(batches) > 1:
             for batch in batches:
@@ -183,7 +183,7 @@ class Writer:
                 if ledger.busy_since is not None:
                     return
 
-    async def _send(self, link: Link, batches: list[Batch], *, no_wait: bool) -> list[list[Outcome]]:
+    async def _send(self, link: ReconnectingConnection, batches: list[Batch], *, no_wait: bool) -> list[list[Outcome]]:
         """The answers. Sends again, under the same command ids, while the connection is being lost."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self.limits.give_up

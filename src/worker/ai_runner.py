@@ -11,17 +11,17 @@ from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from domain.ai_account import NOT_KNOWN
 from domain.ai_task import AI_TASK, AiTaskClosed, AiTaskRequested
 from domain.facts import Decided, Fence, Refusal, View
+from domain.usage_report import NOT_KNOWN
 from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
 from runtime.errors import OperatorError
 from runtime.failpoints import failpoint
 from runtime.ids import new_id
 from store.errors import StoreError
 from store.jobs import LeasedJob
-from worker.acting import OUT_OF_REACH, Acting
 from worker.ai.provider import AiAnswer, AiCall, AiError, Provider
+from worker.context import OUT_OF_REACH, WorkerContext
 from worker.leases import LeftToLease, Runner
 
 log = logging.getLogger(__name__)
@@ -52,16 +52,16 @@ class ProvidersOf(Protocol):
     async def provider(self, named: Any) -> Provider: ...
 
 
-def ai_runner(acting: Acting, providers: ProvidersOf) -> Runner:
+def ai_runner(context: WorkerContext, providers: ProvidersOf) -> Runner:
     """It is not stopped when its lease is lost: what an attempt used is recorded even where its task was cancelled."""
-    return Runner(lambda job: Attempt(acting, providers, job).run(), abandons=False)
+    return Runner(lambda job: Attempt(context, providers, job).run(), abandons=False)
 
 
 class Attempt:
     """One attempt at one AI task."""
 
-    def __init__(self, acting: Acting, providers: ProvidersOf, job: LeasedJob) -> None:
-        self._acting = acting
+    def __init__(self, context: WorkerContext, providers: ProvidersOf, job: LeasedJob) -> None:
+        self._acting = context
         self._providers = providers
         self._job = job
         self._attempt_id = new_id()

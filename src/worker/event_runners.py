@@ -18,7 +18,7 @@ from runtime.failpoints import failpoint
 from store import subscriptions
 from store.errors import LeaseLost
 from store.jobs import LeasedJob
-from worker.acting import Acting
+from worker.context import WorkerContext
 from worker.leases import Runner
 
 log = logging.getLogger(__name__)
@@ -27,19 +27,19 @@ TOGETHER = 10
 """Visits told at a time."""
 
 
-def event_runner(acting: Acting) -> Runner:
+def event_runner(context: WorkerContext) -> Runner:
     """Tells an event to all who waited when it came. Where one cannot be told, the others are, and the job is tried again."""
 
     async def run(job: LeasedJob) -> None:
         tenant_id, event_id = job.tenant_id, UUID(job.input["event"])
-        received, _ = await acting.handler.read(tenant_id, EVENT, event_id)
+        received, _ = await context.handler.read(tenant_id, EVENT, event_id)
         assert received.event is not None, "the job was written with the event"
         woken, after, failed = 0, "", None
         while True:
-            async with acting.pool.connection() as connection:
+            async with context.pool.connection() as connection:
                 found = await subscriptions.waiting(connection, tenant_id, event_id, received.event.type, after)
             for some in (found[start : start + TOGETHER] for start in range(0, len(found), TOGETHER)):
-                told = await _tell_all(acting, tenant_id, event_id, some)
+                told = await _tell_all(context, tenant_id, event_id, some)
                 woken += sum(one is True for one in told)
                 failed = next((one for one in told if isinstance(one, BaseException)), failed)
                 failpoint("worker.event_told")
@@ -48,44 +48,46 @@ def event_runner(acting: Acting) -> Runner:
             after = str(found[-1].id)
         if failed is not None:
             raise failed
-        await acting.do(tenant_id, "event.delivered", lambda view: delivered(view, job, event_id, woken))
+        await context.do(tenant_id, "event.delivered", lambda view: delivered(view, job, event_id, woken))
 
     return Runner(run)
 
 
-def lookback_runner(acting: Acting) -> Runner:
+def lookback_runner(context: WorkerContext) -> Runner:
     """Tells a visit of events that came before it began to wait, the latest first, until one is wanted."""
 
     async def run(job: LeasedJob) -> None:
         wait_id, type, back = UUID(job.input["wait"]), job.input["type"], timedelta(seconds=job.input["seconds"])
         assert job.execution_id is not None
         to = Subscription(wait_id, job.execution_id)
-        async with acting.pool.connection() as connection:
+        async with context.pool.connection() as connection:
             begun = await subscriptions.since(connection, job.tenant_id, wait_id, type)
         position = None if begun is None else begun[0]
         while begun is not None and position is not None:
-            async with acting.pool.connection() as connection:
+            async with context.pool.connection() as connection:
                 page = await subscriptions.before(connection, job.tenant_id, type, position, begun[1], back)
             for event_id in page.events:
-                if await _tell(acting, job.tenant_id, event_id, to):
+                if await _tell(context, job.tenant_id, event_id, to):
                     return  # the visit is over, and this job with it
             position = page.next
         try:
-            await acting.do(job.tenant_id, "job.complete", lambda view: complete_own(view, acting.engine, job, None))
+            await context.do(job.tenant_id, "job.complete", lambda view: complete_own(view, context.engine, job, None))
         except (LeaseLost, Refusal):
             log.debug("The visit went on meanwhile.", extra={"action": "lookback", "job": str(job.id)})
 
     return Runner(run)
 
 
-async def _tell_all(acting: Acting, tenant_id: UUID, event_id: UUID, to: Sequence[Subscription]) -> list[bool | BaseException]:
-    return await asyncio.gather(*(_tell(acting, tenant_id, event_id, one) for one in to), return_exceptions=True)
+async def _tell_all(
+    context: WorkerContext, tenant_id: UUID, event_id: UUID, to: Sequence[Subscription]
+) -> list[bool | BaseException]:
+    return await asyncio.gather(*(_tell(context, tenant_id, event_id, one) for one in to), return_exceptions=True)
 
 
-async def _tell(acting: Acting, tenant_id: UUID, event_id: UUID, to: Subscription) -> bool:
+async def _tell(context: WorkerContext, tenant_id: UUID, event_id: UUID, to: Subscription) -> bool:
     """Whether the visit went on by this event."""
     command_id = uuid5(to.id, f"event {event_id}")
-    done = await acting.do(
-        tenant_id, "event.deliver", lambda view: deliver(view, acting.engine, event_id, to), command_id=command_id
+    done = await context.do(
+        tenant_id, "event.deliver", lambda view: deliver(view, context.engine, event_id, to), command_id=command_id
     )
     return done.result is not None and done.result["execution"] is not None

@@ -25,7 +25,7 @@ from store.errors import Contended, LeaseLost, StoreError
 from store.jobs import Lease, LeasedJob
 from store.notifications.sending import LeaseNotices
 from store.notifications.waking import jobs_ready, setting_at, wait
-from worker.acting import OUT_OF_REACH, Acting
+from worker.context import OUT_OF_REACH, WorkerContext
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,8 @@ class Leasing:
 class Leases:
     """The jobs of one process."""
 
-    def __init__(self, acting: Acting, runners: Mapping[str, Runner], leasing: Leasing) -> None:
-        self._acting = acting
+    def __init__(self, context: WorkerContext, runners: Mapping[str, Runner], leasing: Leasing) -> None:
+        self._acting = context
         self._runners = runners
         self._leasing = leasing
         self._running: dict[Lease, tuple[LeasedJob, asyncio.Task[None]]] = {}
@@ -193,7 +193,7 @@ class Leases:
         except LeftToLease as error:
             log.error("A job's lease is given up", exc_info=error, extra=details)
             async with self._acting.pool.connection() as connection:
-                await jobs.surrender(connection, [job.lease])
+                await jobs.expire_now(connection, [job.lease])
         except Refusal as refusal:
             log.warning("What a job came to is refused: %s", refusal, extra=details)
             await self._give_up(job, refusal.code, refusal.message, None)
@@ -259,6 +259,6 @@ class Leases:
         await asyncio.gather(*late, return_exceptions=True)
         log.warning("%d jobs did not end in time; others may take them up", len(late), extra={"action": "drain"})
         try:
-            await self._acting.pool.read(lambda connection: jobs.surrender(connection, leases))
+            await self._acting.pool.read(lambda connection: jobs.expire_now(connection, leases))
         except OUT_OF_REACH as error:
             log.warning("Their leases run out by themselves: %s", error, extra={"action": "drain"})

@@ -9,7 +9,7 @@ from domain.retry import Failure
 from engine.jobs import complete_job, continue_run, fail_job
 from runtime.failpoints import failpoint
 from store.jobs import LeasedJob
-from worker.acting import Acting
+from worker.context import WorkerContext
 from worker.leases import Runner
 
 Task: TypeAlias = Callable[[LeasedJob], Awaitable[Json]]
@@ -24,7 +24,7 @@ class TaskFailed(Exception):
         self.failure = Failure(type, message, retryable)
 
 
-def task_runner(acting: Acting, task: Task) -> Runner:
+def task_runner(context: WorkerContext, task: Task) -> Runner:
     """Runs a function for a job, and reports what came of it."""
 
     async def run(job: LeasedJob) -> None:
@@ -36,22 +36,22 @@ def task_runner(acting: Acting, task: Task) -> Runner:
             failure = Failure(type(error).__name__, str(error))
         else:
             failpoint("worker.task_done")
-            await acting.do(job.tenant_id, "job.complete", lambda view: complete_job(view, acting.engine, job, output))
+            await context.do(job.tenant_id, "job.complete", lambda view: complete_job(view, context.engine, job, output))
             failpoint("worker.task_reported")
             return
         jitter = random.random()
-        await acting.do(job.tenant_id, "job.fail", lambda view: fail_job(view, acting.engine, job, failure, jitter=jitter))
+        await context.do(job.tenant_id, "job.fail", lambda view: fail_job(view, context.engine, job, failure, jitter=jitter))
 
     return Runner(run)
 
 
-def continue_runner(acting: Acting) -> Runner:
+def continue_runner(context: WorkerContext) -> Runner:
     """Takes up executions where a command had done its share of steps."""
 
     async def run(job: LeasedJob) -> None:
         def decide(view: View) -> Decided:
-            return continue_run(view, acting.engine, job)
+            return continue_run(view, context.engine, job)
 
-        await acting.do(job.tenant_id, "execution.continue", decide)
+        await context.do(job.tenant_id, "execution.continue", decide)
 
     return Runner(run)

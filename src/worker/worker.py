@@ -20,11 +20,11 @@ from runtime.supervision import supervise
 from store.handler import open_handler
 from store.notifications.listening import Notifications
 from store.notifications.waking import CHANNELS, leases_ending, setting_at, timers_set
-from worker.acting import Acting
 from worker.ai_runner import ProvidersOf, ai_runner
-from worker.clockwork import fire_timers, forget_commands, lapse_leases, turn_by_turn
+from worker.context import WorkerContext
 from worker.event_runners import event_runner, lookback_runner
 from worker.leases import Leases, Leasing, Runner
+from worker.maintenance import fire_timers, forget_commands, run_periodically, take_expired_leases
 from worker.tasks import Task, continue_runner, task_runner
 
 CONNECTIONS = 4
@@ -33,31 +33,31 @@ CONNECTIONS = 4
 class Worker:
     """One process's worker. `tasks`: handlers of this process by type of job, beside Gesta's own types."""
 
-    def __init__(self, acting: Acting, providers: ProvidersOf, tasks: Mapping[str, Task], leasing: Leasing) -> None:
-        self.acting = acting
+    def __init__(self, context: WorkerContext, providers: ProvidersOf, tasks: Mapping[str, Task], leasing: Leasing) -> None:
+        self.context = context
         runners: dict[str, Runner] = {
-            AI: ai_runner(acting, providers),
-            CONTINUE: continue_runner(acting),
-            DELIVER: event_runner(acting),
-            LOOK_BACK: lookback_runner(acting),
+            AI: ai_runner(context, providers),
+            CONTINUE: continue_runner(context),
+            DELIVER: event_runner(context),
+            LOOK_BACK: lookback_runner(context),
         }
-        runners |= {type: task_runner(acting, task) for type, task in tasks.items()}
-        self.leases = Leases(acting, runners, leasing)
+        runners |= {type: task_runner(context, task) for type, task in tasks.items()}
+        self.leases = Leases(context, runners, leasing)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, and until what runs then has come to its end."""
-        acting, notifications = self.acting, self.acting.notifications
+        context, notifications = self.context, self.context.notifications
         with ExitStack() as stack:
             turns = (
                 (fire_timers, stack.enter_context(timers_set(notifications))),
-                (lapse_leases, stack.enter_context(leases_ending(notifications))),
+                (take_expired_leases, stack.enter_context(leases_ending(notifications))),
                 (forget_commands, asyncio.Event()),
             )
             for _, woken in turns:
                 stack.enter_context(setting_at(stop, woken))
             async with notifications.listening():
                 maintenance = [
-                    supervise(turn.__name__, partial(turn_by_turn, acting, turn, woken, stop), until=stop)
+                    supervise(turn.__name__, partial(run_periodically, context, turn, woken, stop), until=stop)
                     for turn, woken in turns
                 ]
                 try:
@@ -84,8 +84,8 @@ async def open_worker(
         open_pool(url, name="gesta worker", size=CONNECTIONS) as pool,
         open_handler(url, clock=clock, heard=notifications.hear) as handler,
     ):
-        acting = Acting(handler, engine, pool, notifications, worker_id or name_of_process())
-        yield Worker(acting, providers, tasks or {}, leasing or Leasing())
+        context = WorkerContext(handler, engine, pool, notifications, worker_id or name_of_process())
+        yield Worker(context, providers, tasks or {}, leasing or Leasing())
 
 
 def name_of_process() -> str:

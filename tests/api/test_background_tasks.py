@@ -18,7 +18,7 @@ from tests.api.definitions import TASK
 from tests.api.working import execution, lease, report, start
 from tests.store.test_notifications import ALL, RUBBISH, run
 from tests.worker.house import at_work, worker_of
-from tests.worker.test_lapses import LISTENS
+from tests.worker.test_expired_leases import LISTENS
 from worker.leases import Leasing
 
 FAILPOINTS = (
@@ -31,7 +31,7 @@ FAILPOINTS = (
     "worker.leases",
     "worker.heartbeats",
     "worker.fire_timers",
-    "worker.lapse_leases",
+    "worker.take_expired_leases",
     "worker.forget_commands",
 )
 """One in each background task."""

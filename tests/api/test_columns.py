@@ -2,8 +2,8 @@
 
 from psycopg import AsyncConnection
 
-from api.shapes.job_columns import JOB_COLUMNS
-from api.shapes.json_columns import JSON_COLUMNS
+from api.schemas.job_columns import JOB_COLUMNS
+from api.schemas.json_columns import JSON_COLUMNS
 from projections.registry import TABLES
 from tests.conftest import Database
 from tests.projections.catalog import columns_of

@@ -44,7 +44,7 @@ async def test_what_a_worker_records_of_an_ai_task_belongs_to_what_began_it(gest
     async with worker_of(gesta.database, provider=ScriptedProvider(["said"])) as worker, at_work(worker):
         id, correlation_id = await begun(acme, "classify", claim="A train.")
         await acme.admin.get(f"/executions/{id}", wait=60)
-        name = worker.acting.worker_id
+        name = worker.context.worker_id
     found = await trail(acme, correlation_id=correlation_id)
     by_worker = [action for action, actor, _ in found if actor == "worker"]
     assert {"ai_task.attempt_started", "ai_task.attempt_succeeded", "ai_task.completed", "execution.completed"} <= set(by_worker)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.job_desk import JobDesk
+from api.job_dispatcher import JobDispatcher
 from runtime.pools import Pool
 from store.jobs import LeasedJob
 from tests.api.conftest import Client, Gesta, Tenant, serving
@@ -287,6 +287,6 @@ async def test_a_lease_is_known_by_its_key_in_another_process(gesta: Gesta, acme
 def test_a_desk_remembers_no_inputs() -> None:
     """Ten thousand jobs of a megabyte each are handed out with their inputs, and kept without."""
     job = LeasedJob(uuid4(), uuid4(), 1, "t", {"large": "x" * 1_000}, 1, 1, datetime.now(UTC), None, None, None)
-    desk = JobDesk(cast("Pool", None))
-    desk._remember([job])
-    assert desk.handed_out(job.lease) == replace(job, input=None)
+    dispatcher = JobDispatcher(cast("Pool", None))
+    dispatcher._remember([job])
+    assert dispatcher.handed_out(job.lease) == replace(job, input=None)

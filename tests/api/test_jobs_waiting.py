@@ -8,7 +8,7 @@ import httpx2
 import psycopg
 import pytest
 
-from api.job_desk import JobDesk, Wish, _Place
+from api.job_dispatcher import JobDispatcher, LeaseRequest, _Place
 from runtime.pools import Pool, open_pool
 from store.jobs import LeasedJob
 from store.notifications.channels import JobsReady
@@ -91,8 +91,8 @@ async def test_what_was_leased_for_a_worker_that_hung_up_meanwhile_is_given_back
     await start(acme)
     gone = asyncio.get_running_loop().create_future()
 
-    class Slow(JobDesk):
-        async def _take(self, wish: Wish, *, look_ahead: bool) -> tuple[list[LeasedJob], float | None]:
+    class Slow(JobDispatcher):
+        async def _take(self, wish: LeaseRequest, *, look_ahead: bool) -> tuple[list[LeasedJob], float | None]:
             found = await super()._take(wish, look_ahead=look_ahead)
             assert len(found[0]) == 1
             gone.set_result(None)
@@ -110,77 +110,77 @@ async def test_a_job_whose_moment_comes_finds_who_waits_although_another_knew_of
     failed = await report(worker, await leased(worker), "fail", {"error": {"type": "Broken"}})
     assert failed.json()["job"]["delay_ms"] == 10
     async with open_pool(gesta.database.system_url, name="test", size=2) as pool:
-        desk, stays = JobDesk(pool), asyncio.get_running_loop().create_future()
-        assert [job.attempt for job in await asyncio.wait_for(desk.lease(wish(acme.id), 60, stays, unasked), 10)] == [2]
+        dispatcher, stays = JobDispatcher(pool), asyncio.get_running_loop().create_future()
+        assert [job.attempt for job in await asyncio.wait_for(dispatcher.lease(wish(acme.id), 60, stays, unasked), 10)] == [2]
 
 
 async def test_a_hint_wakes_one_and_a_full_hand_wakes_the_next(gesta: Gesta, acme: Tenant) -> None:
     async with open_pool(gesta.database.system_url, name="test", size=2) as pool:
-        desk = Counting(pool)
+        dispatcher = Counting(pool)
         stays = asyncio.get_running_loop().create_future()
-        waiting = [asyncio.create_task(desk.lease(wish(acme.id), 60, stays, unasked)) for _ in range(5)]
-        await desk.looked(5)
+        waiting = [asyncio.create_task(dispatcher.lease(wish(acme.id), 60, stays, unasked)) for _ in range(5)]
+        await dispatcher.looked(5)
         for _ in range(2):
             await start(acme)
-        desk.hear(JobsReady(acme.id, "other"))
-        desk.hear(JobsReady(acme.id, "resize-image"))
+        dispatcher.hear(JobsReady(acme.id, "other"))
+        dispatcher.hear(JobsReady(acme.id, "resize-image"))
         done = 0
         while done < 2:
             await asyncio.wait([task for task in waiting if not task.done()], return_when=asyncio.FIRST_COMPLETED)
             done = sum(task.done() for task in waiting)
-        await desk.looked(8)  # two that found one, and one that was woken by the second and found none
-        desk.release()
+        await dispatcher.looked(8)  # two that found one, and one that was woken by the second and found none
+        dispatcher.release()
         found = await asyncio.gather(*waiting)
     assert sorted(map(len, found)) == [0, 0, 0, 1, 1]
 
 
 async def test_who_asks_a_moment_after_a_look_does_not_look_again_before_there_is_a_hint(gesta: Gesta, acme: Tenant) -> None:
     async with open_pool(gesta.database.system_url, name="test", size=1) as pool:
-        desk = Counting(pool)
+        dispatcher = Counting(pool)
         stays = asyncio.get_running_loop().create_future()
-        assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
-        assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
-        await desk.looked(1)
+        assert await dispatcher.lease(wish(acme.id), 0.01, stays, unasked) == []
+        assert await dispatcher.lease(wish(acme.id), 0.01, stays, unasked) == []
+        await dispatcher.looked(1)
         await start(acme)
-        desk.hear(JobsReady(acme.id, "other"))
-        assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
-        await desk.looked(1)
-        desk.hear(JobsReady(acme.id, "resize-image"))
-        assert len(await desk.lease(wish(acme.id), 60, stays, unasked)) == 1
-        await desk.looked(2)
+        dispatcher.hear(JobsReady(acme.id, "other"))
+        assert await dispatcher.lease(wish(acme.id), 0.01, stays, unasked) == []
+        await dispatcher.looked(1)
+        dispatcher.hear(JobsReady(acme.id, "resize-image"))
+        assert len(await dispatcher.lease(wish(acme.id), 60, stays, unasked)) == 1
+        await dispatcher.looked(2)
 
 
 async def test_who_does_not_wait_is_answered_from_what_is_there(gesta: Gesta, acme: Tenant) -> None:
     async with open_pool(gesta.database.system_url, name="test", size=1) as pool:
-        desk, stays = JobDesk(pool), asyncio.get_running_loop().create_future()
-        assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
+        dispatcher, stays = JobDispatcher(pool), asyncio.get_running_loop().create_future()
+        assert await dispatcher.lease(wish(acme.id), 0.01, stays, unasked) == []
         await start(acme)
-        assert len(await desk.lease(wish(acme.id), 0, stays, unasked)) == 1
+        assert len(await dispatcher.lease(wish(acme.id), 0, stays, unasked)) == 1
 
 
 async def test_a_hint_that_is_lost_costs_a_moment(gesta: Gesta, acme: Tenant) -> None:
     async with open_pool(gesta.database.system_url, name="test", size=1) as pool:
-        desk, stays = JobDesk(pool), asyncio.get_running_loop().create_future()
-        assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
+        dispatcher, stays = JobDispatcher(pool), asyncio.get_running_loop().create_future()
+        assert await dispatcher.lease(wish(acme.id), 0.01, stays, unasked) == []
         await start(acme)
-        assert len(await asyncio.wait_for(desk.lease(wish(acme.id), 60, stays, unasked), 30)) == 1
+        assert len(await asyncio.wait_for(dispatcher.lease(wish(acme.id), 60, stays, unasked), 30)) == 1
 
 
 async def test_a_hint_that_comes_during_a_look_is_not_forgotten(gesta: Gesta, acme: Tenant) -> None:
     class Hinted(Counting):
-        def _looking(self, wish: Wish) -> Any:
+        def _looking(self, wish: LeaseRequest) -> Any:
             nothing = super()._looking(wish)
             self.hear(JobsReady(acme.id, "resize-image"))
             return nothing
 
     async with open_pool(gesta.database.system_url, name="test", size=1) as pool:
-        desk, stays = Hinted(pool), asyncio.get_running_loop().create_future()
+        dispatcher, stays = Hinted(pool), asyncio.get_running_loop().create_future()
         for _ in range(2):
-            assert await desk.lease(wish(acme.id), 0.01, stays, unasked) == []
-        assert desk.looks >= 2
+            assert await dispatcher.lease(wish(acme.id), 0.01, stays, unasked) == []
+        assert dispatcher.looks >= 2
 
 
-class Counting(JobDesk):
+class Counting(JobDispatcher):
     """Counts how often it has looked."""
 
     def __init__(self, pool: Pool) -> None:
@@ -189,7 +189,7 @@ class Counting(JobDesk):
         self.in_wait = asyncio.Event()
         self._look = asyncio.Condition()
 
-    async def _take(self, wish: Wish, *, look_ahead: bool) -> tuple[list[LeasedJob], float | None]:
+    async def _take(self, wish: LeaseRequest, *, look_ahead: bool) -> tuple[list[LeasedJob], float | None]:
         found = await super()._take(wish, look_ahead=look_ahead)
         async with self._look:
             self.looks += 1
@@ -214,5 +214,5 @@ async def unasked() -> None:
     """Nothing speaks against it."""
 
 
-def wish(tenant_id: UUID, most: int = 1) -> Wish:
-    return Wish(tenant_id, ("resize-image",), most, 60.0, "w")
+def wish(tenant_id: UUID, most: int = 1) -> LeaseRequest:
+    return LeaseRequest(tenant_id, ("resize-image",), most, 60.0, "w")

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from projections import faults
+from projections import poison_events
 from projections.replay import replay
-from projections.skips import skip
+from projections.skipped_events import skip
 from projections.verify import verify
 from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.definitions import TASK
@@ -104,13 +104,13 @@ async def test_the_projector_waits_for_its_own_upgrade(
     database: Database, gesta: Gesta, acme: Tenant, position: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as conn:
-        fault = (await faults.faults(conn))[acme.id]
+        fault = (await poison_events.faults(conn))[acme.id]
         assert (fault.position, fault.topic) == (position, NEWER)
         await gesta.projector.catch_up()
-        assert (await faults.faults(conn))[acme.id] == fault, "it is not tried again: nothing has changed"
-        monkeypatch.setattr(faults, "is_known", lambda topic: topic == NEWER)
+        assert (await poison_events.faults(conn))[acme.id] == fault, "it is not tried again: nothing has changed"
+        monkeypatch.setattr(poison_events, "is_known", lambda topic: topic == NEWER)
         await gesta.projector.catch_up()
-        assert (await faults.faults(conn))[acme.id].attempts == 2, "a release that knows it tries at once"
+        assert (await poison_events.faults(conn))[acme.id].attempts == 2, "a release that knows it tries at once"
 
 
 async def test_skipping_it_cures_the_tables_replay_and_verify(

@@ -196,72 +196,72 @@ async def test_a_worker_that_hung_up_meanwhile_is_leased_nothing(
     assert await run_sql(gesta.database, STATES) == "ready"
 
 
-# The desk
+# The dispatcher
 
 
 async def test_nothing_is_looked_for_where_others_wait_already(gesta: Gesta, acme: Tenant) -> None:
     async with open_pool(gesta.database.system_url, name="test", size=2) as pool:
-        desk, stays = Counting(pool), asyncio.get_running_loop().create_future()
-        waiting = asyncio.create_task(desk.lease(wish(acme.id), 60, stays, unasked))
-        await desk.looked(1)
-        await desk.waited()
-        desk._nothing.clear()  # what is known of the look is over by now
-        with desk.next_jobs(wish(acme.id), stays) as next_jobs:
+        dispatcher, stays = Counting(pool), asyncio.get_running_loop().create_future()
+        waiting = asyncio.create_task(dispatcher.lease(wish(acme.id), 60, stays, unasked))
+        await dispatcher.looked(1)
+        await dispatcher.waited()
+        dispatcher._nothing.clear()  # what is known of the look is over by now
+        with dispatcher.next_jobs(wish(acme.id), stays) as next_jobs:
             assert await next_jobs(unasked) == []
-        await desk.looked(1)
-        desk.release()
+        await dispatcher.looked(1)
+        dispatcher.release()
         assert await waiting == []
 
 
 async def test_nothing_is_looked_for_just_after_a_look(gesta: Gesta, acme: Tenant) -> None:
     async with open_pool(gesta.database.system_url, name="test", size=2) as pool:
-        desk, stays = Counting(pool), asyncio.get_running_loop().create_future()
+        dispatcher, stays = Counting(pool), asyncio.get_running_loop().create_future()
         for _ in range(3):
-            with desk.next_jobs(wish(acme.id), stays) as next_jobs:
+            with dispatcher.next_jobs(wish(acme.id), stays) as next_jobs:
                 assert await next_jobs(unasked) == []
-        await desk.looked(1)
+        await dispatcher.looked(1)
 
 
 async def test_what_a_report_makes_ready_wakes_nobody_else(gesta: Gesta, acme: Tenant) -> None:
     async with open_pool(gesta.database.system_url, name="test", size=2) as pool:
-        desk, stays = Counting(pool), asyncio.get_running_loop().create_future()
-        waiting = asyncio.create_task(desk.lease(wish(acme.id), 60, stays, unasked))
-        await desk.looked(1)
-        await desk.waited()
-        with desk.next_jobs(wish(acme.id, most=2), stays) as next_jobs:
+        dispatcher, stays = Counting(pool), asyncio.get_running_loop().create_future()
+        waiting = asyncio.create_task(dispatcher.lease(wish(acme.id), 60, stays, unasked))
+        await dispatcher.looked(1)
+        await dispatcher.waited()
+        with dispatcher.next_jobs(wish(acme.id, most=2), stays) as next_jobs:
             await start(acme)
-            desk.hear(JobsReady(acme.id, "resize-image"))
+            dispatcher.hear(JobsReady(acme.id, "resize-image"))
             assert len(await next_jobs(unasked)) == 1
-        await desk.looked(2)
+        await dispatcher.looked(2)
         assert not waiting.done()
-        desk.release()
+        dispatcher.release()
         assert await waiting == []
 
 
 async def test_what_is_more_than_one_wants_is_anothers_who_waits(gesta: Gesta, acme: Tenant) -> None:
     async with open_pool(gesta.database.system_url, name="test", size=2) as pool:
-        desk, stays = Counting(pool), asyncio.get_running_loop().create_future()
-        waiting = asyncio.create_task(desk.lease(wish(acme.id), 60, stays, unasked))
-        await desk.looked(1)
-        await desk.waited()
-        with desk.next_jobs(wish(acme.id), stays) as next_jobs:
+        dispatcher, stays = Counting(pool), asyncio.get_running_loop().create_future()
+        waiting = asyncio.create_task(dispatcher.lease(wish(acme.id), 60, stays, unasked))
+        await dispatcher.looked(1)
+        await dispatcher.waited()
+        with dispatcher.next_jobs(wish(acme.id), stays) as next_jobs:
             for _ in range(2):
                 await start(acme)
             for _ in range(2):
-                desk.hear(JobsReady(acme.id, "resize-image"))
+                dispatcher.hear(JobsReady(acme.id, "resize-image"))
             found = await asyncio.wait_for(waiting, 10)  # although the first has not looked yet
             assert len(found) == len(await next_jobs(unasked)) == 1
 
 
 async def test_who_leaves_without_having_looked_lets_the_next_one_look(gesta: Gesta, acme: Tenant) -> None:
     async with open_pool(gesta.database.system_url, name="test", size=2) as pool:
-        desk, stays = Counting(pool), asyncio.get_running_loop().create_future()
-        waiting = asyncio.create_task(desk.lease(wish(acme.id), 60, stays, unasked))
-        await desk.looked(1)
-        await desk.waited()
+        dispatcher, stays = Counting(pool), asyncio.get_running_loop().create_future()
+        waiting = asyncio.create_task(dispatcher.lease(wish(acme.id), 60, stays, unasked))
+        await dispatcher.looked(1)
+        await dispatcher.waited()
         await start(acme)
-        with desk.next_jobs(wish(acme.id, most=5), stays):  # and the report fails
-            desk.hear(JobsReady(acme.id, "resize-image"))
+        with dispatcher.next_jobs(wish(acme.id, most=5), stays):  # and the report fails
+            dispatcher.hear(JobsReady(acme.id, "resize-image"))
         assert len(await asyncio.wait_for(waiting, 10)) == 1
 
 

@@ -10,7 +10,7 @@ from domain.envelope import Envelope
 from domain.facts import Decided, View
 from engine.cel import CelEvaluator
 from engine.engine import Engine
-from engine.lapses import lapse_job
+from engine.expired_leases import expire_lease
 from store.command import Command
 from store.due import ExpiredLease, expired_leases
 from store.handler import open_handler
@@ -61,7 +61,7 @@ async def take_lapsed(database: Database) -> None:
     """What `gesta worker` does about leases that have run out."""
 
     def lapse(job: ExpiredLease) -> Callable[[View], Decided]:
-        return lambda view: lapse_job(view, ENGINE, job, jitter=0.5)
+        return lambda view: expire_lease(view, ENGINE, job, jitter=0.5)
 
     async with (
         open_handler(database.system_url) as handler,

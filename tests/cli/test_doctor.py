@@ -9,8 +9,8 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from cli.checkups import surroundings
-from cli.checkups.finding import Finding
+from cli.diagnostics import environment
+from cli.diagnostics.finding import Finding
 from runtime import migrations
 from runtime.settings import Settings
 from tests.cli.test_db import gesta
@@ -155,11 +155,11 @@ def test_a_mistake_in_the_settings_is_named(tmp_path: Path, environment: dict[st
 
 
 def test_an_old_python_fails() -> None:
-    assert surroundings.python((3, 10)).state == "fail"
+    assert environment.python((3, 10)).state == "fail"
 
 
 def test_a_library_that_is_not_the_locked_one_is_named() -> None:
-    (finding,) = surroundings.libraries("orjson==0.0.1 \\\n    --hash=sha256:0\nnot-installed==1\n")
+    (finding,) = environment.libraries("orjson==0.0.1 \\\n    --hash=sha256:0\nnot-installed==1\n")
     assert (finding.state, finding.words.endswith("instead of 0.0.1")) == ("warn", True)
 
 
@@ -167,14 +167,14 @@ def test_a_key_file_that_others_can_read_is_told(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("secret")
     path.chmod(0o644)
-    (finding,) = surroundings.secrets(Settings(master_key_file=path, master_key=SecretStr("x")))
+    (finding,) = environment.secrets(Settings(master_key_file=path, master_key=SecretStr("x")))
     assert (finding.state, finding.remedy) == ("warn", f"chmod 600 {path}")
 
 
 def test_a_full_disk_fails_before_postgresql_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, state in ((1 << 20, "fail"), (1 << 30, "warn"), (1 << 40, "ok")):
         monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: type("Usage", (), {"free": free}))
-        assert surroundings.disk(tmp_path / "not" / "yet").state == state
+        assert environment.disk(tmp_path / "not" / "yet").state == state
 
 
 def test_a_database_whose_ledgers_are_gone_fails(tmp_path: Path, database: Database) -> None:

@@ -26,7 +26,7 @@ from tests.conftest import Database
 from tests.engine.drawing import EVALUATOR, EXECUTION_ID, drawing
 from tests.engine.working import Workplace, check_work
 from tests.worker.house import WHO, ScriptedProvider, at_work, house
-from worker.clockwork import fire_timers
+from worker.maintenance import fire_timers
 from worker.worker import open_worker
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/add-a-node-type.md"
@@ -158,7 +158,7 @@ async def test_it_runs_on_a_database_and_what_it_leaves_is_verified(database: Da
             home.sql("UPDATE runtime.timers SET due_at = clock_timestamp() WHERE kind = 'second'")
             if racing:
                 go.set()
-            await asyncio.gather(fire_timers(one.acting), fire_timers(other.acting))
+            await asyncio.gather(fire_timers(one.context), fire_timers(other.context))
             ended = await home.ended(execution)
             go.set()
         assert ended.status == "completed"

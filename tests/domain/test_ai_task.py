@@ -6,7 +6,6 @@ from decimal import Decimal
 from uuid import UUID
 
 from domain import ai_task
-from domain.ai_account import Account
 from domain.ai_task import (
     AI_TASK,
     AiTaskAttemptFailed,
@@ -22,6 +21,7 @@ from domain.ai_task import (
 )
 from domain.facts import Decided, Event, Fact, View
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
+from domain.usage_report import UsageReport
 from store.codec import from_bytes, to_bytes
 from tests.given import MOMENT, given
 
@@ -65,7 +65,7 @@ def succeed(view: View, attempt_id: UUID = FIRST) -> Decided:
         latency_ms=850,
         provider="openai",
         model="gpt-4o-mini-2024-07-18",
-        account=Account(USAGE, CENT, "USD", "stop"),
+        account=UsageReport(USAGE, CENT, "USD", "stop"),
     )
 
 
@@ -113,11 +113,11 @@ def test_an_answer_completes_the_task_and_adds_up_its_cost() -> None:
 
 def test_an_attempt_ends_on_record_whatever_the_provider_says_of_it() -> None:
     def end(view: View) -> Decided:
-        account = Account(Usage(10**40), Decimal("1e30"), "USD", "\ud800")
+        account = UsageReport(Usage(10**40), Decimal("1e30"), "USD", "\ud800")
         return ai_task.succeed(view, TASK, FIRST, OUTPUT, latency_ms=1, provider="openai", model="gpt\0", account=account)
 
     def failed(view: View) -> Decided:
-        account = Account(Usage(-1), Decimal("NaN"), "USD", "\0")
+        account = UsageReport(Usage(-1), Decimal("NaN"), "USD", "\0")
         return ai_task.fail_attempt(view, TASK, FIRST, WRONG_KEY, jitter=0.5, account=account)
 
     unpriced = Totals(1, unpriced=1)

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from domain.ai_account import Account
 from domain.ai_task import (
     AI_TASK,
     AiTaskAttemptFailed,
@@ -20,6 +19,7 @@ from domain.ai_task import (
 from domain.execution import ActivationRetried, Problem
 from domain.facts import Fence, Job, Json
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
+from domain.usage_report import UsageReport
 from engine.ai_tasks import fail_attempt
 from engine.engine import cancel, pause, resume
 from engine.validate import validate
@@ -93,7 +93,7 @@ def test_an_attempt_is_on_record_before_the_call_and_keeps_the_lease() -> None:
 def test_the_answer_is_the_output() -> None:
     place = asking()
     job, task_id = place.held("ai"), place.task_id("ai")
-    place.answer("ai", "hello", account=Account(Usage(3, 1), Decimal("0.1"), "USD"))
+    place.answer("ai", "hello", account=UsageReport(Usage(3, 1), Decimal("0.1"), "USD"))
     place.completed("hello")
     succeeded, completed = place.view.events(task_id)[-2:]
     assert isinstance(succeeded, AiTaskAttemptSucceeded)
@@ -168,7 +168,7 @@ def test_cancelling_cancels_the_task_and_what_the_attempt_used_is_recorded_all_t
     place.step(lambda view: cancel(view, place.engine, EXECUTION_ID))
     assert place.view.events(task_id)[-1] == AiTaskCancelled("execution_cancelled")
     check_work(place)
-    place.report(job, attempt_id, "late", account=Account(Usage(5, 5)))
+    place.report(job, attempt_id, "late", account=UsageReport(Usage(5, 5)))
     [late] = place.story.decided.facts
     assert isinstance(late.event, AiTaskAttemptSucceeded)
     assert place.story.decided.fences == ()

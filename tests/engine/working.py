@@ -9,8 +9,8 @@ from domain.execution import EXECUTION, TIMEOUT, Activation
 from domain.facts import Job, Json, Timer
 from domain.retry import Failure
 from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
+from engine.expired_leases import expire_lease
 from engine.jobs import JobRef, complete_job, continue_run, fail_job
-from engine.lapses import lapse_job
 from engine.timers import fire
 from tests.engine.drawing import EXECUTION_ID, Play
 
@@ -79,7 +79,7 @@ class Workplace(Play):
         return self.lapse_held(self.held(node_id))
 
     def lapse_held(self, job: JobRef) -> "Workplace":
-        self.step(lambda view: lapse_job(view, self.engine, job, jitter=0.5))
+        self.step(lambda view: expire_lease(view, self.engine, job, jitter=0.5))
         return self
 
     def expire(self, node_id: str) -> "Workplace":

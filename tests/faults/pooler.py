@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.postgres import demotion
+from runtime.postgres import drop_privileges
 from tests.conftest import Database
 
 PROGRAM = os.environ.get("GESTA_TEST_PGBOUNCER") or shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -90,7 +90,7 @@ def pooled(
     (directory / "pgbouncer.ini").write_text(text)
     (directory / "users").write_text("".join(f'"{role}" ""\n' for role in ("gesta_system", "gesta_api", "gesta_owner")))
     identity = "namespace" if os.geteuid() == 0 else "self"  # it refuses to run as root, who owns the server's socket
-    command = [sys.executable, "-I", "-S", demotion.__file__, identity, PROGRAM, str(directory / "pgbouncer.ini")]
+    command = [sys.executable, "-I", "-S", drop_privileges.__file__, identity, PROGRAM, str(directory / "pgbouncer.ini")]
     with (directory / "log").open("wb") as log:
         running = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:

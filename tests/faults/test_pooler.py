@@ -5,7 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cli.checkups import ways
+from cli.diagnostics import ways
 from projections.verify import verify
 from runtime.addresses import Addresses
 from runtime.errors import OperatorError

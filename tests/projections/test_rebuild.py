@@ -7,7 +7,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from domain.envelope import PLATFORM
-from projections import faults, skips
+from projections import poison_events, skipped_events
 from projections.freshness import position
 from projections.generation import NEXT_SCHEMA, next_generation
 from projections.projector import Projector
@@ -189,8 +189,8 @@ async def test_an_event_that_cannot_be_applied_ends_the_building_and_one_that_is
     await told(ledgers, projector)
     await ledgers.append_raw(ACME, started("never")[0], "execution.started.v1", b"{}")
     await projector.catch_up()
-    broken = next(iter((await faults.faults(system)).values())).position
-    await skips.skip(system, ACME, broken, "it is broken")
+    broken = next(iter((await poison_events.faults(system)).values())).position
+    await skipped_events.skip(system, ACME, broken, "it is broken")
     await ledgers.append(ACME, started("one more"))
     await projector.catch_up()
     await rebuild(database.owner_url, database.system_url, Wishes(()))

@@ -10,7 +10,7 @@ from domain.facts import Event
 from domain.permission import PermissionRegistered
 from domain.tenant import TenantChanged, TenantCreated, TenantSuspended
 from domain.user import UserChanged, UserRegistered
-from projections.faults import faults
+from projections.poison_events import faults
 from projections.projector import Projector
 from tests.conftest import Database
 from tests.projections.story import ACME, ANN, GLOBEX, Ledgers, an_id

@@ -8,7 +8,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from runtime.pools import connect, open_pool
-from store.link import Link
+from store.reconnecting import ReconnectingConnection
 from tests.conftest import Database
 
 EDGES = "SELECT '0001-01-01T00:00:00Z'::timestamptz, '9999-12-31T23:59:59.999999Z'::timestamptz"
@@ -18,7 +18,7 @@ EDGES = "SELECT '0001-01-01T00:00:00Z'::timestamptz, '9999-12-31T23:59:59.999999
 async def test_times_at_both_ends_of_the_calendar_are_read_from_a_server_in_another_zone(zone: str, database: Database) -> None:
     with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
         superuser.execute(sql.SQL("ALTER DATABASE {} SET timezone = {}").format(sql.Identifier(database.name), zone))
-    link = Link(database.system_url, "test")
+    link = ReconnectingConnection(database.system_url, "test")
     async with (
         connect(database.system_url, name="test") as alone,
         open_pool(database.api_url, name="test", size=1) as pool,

@@ -16,10 +16,10 @@ import pytest
 from runtime.errors import OperatorError
 from runtime.postgres import EmbeddedServer, embedded, join_or_start
 from runtime.postgres.binaries import find_binaries
-from runtime.postgres.demotion import NOBODY
+from runtime.postgres.data_directory import Home, running_server
 from runtime.postgres.diagnosis import diagnose
-from runtime.postgres.keeper import Keeper, Orders
-from runtime.postgres.places import Home, running_server
+from runtime.postgres.drop_privileges import NOBODY
+from runtime.postgres.supervisor import Orders, Supervisor
 
 CHOSEN_BIN = Path(os.environ["GESTA_POSTGRES_BIN"]) if "GESTA_POSTGRES_BIN" in os.environ else None
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -312,8 +312,8 @@ def test_a_stranger_is_told_whose_directory_it_is(home: Path) -> None:
     assert "belongs to user 0, not to you" in answer.stderr
 
 
-class ForbiddenNamespaces(Keeper):
-    """A keeper on a machine whose kernel refuses user namespaces."""
+class ForbiddenNamespaces(Supervisor):
+    """A supervisor on a machine whose kernel refuses user namespaces."""
 
     def demoted(self, identity: str, *command: str) -> list[str]:
         return ["false"] if identity == "namespace" else super().demoted(identity, *command)
@@ -324,9 +324,9 @@ def test_root_runs_it_as_nobody_where_namespaces_are_forbidden(nobodys: Path) ->
     home, sockets = nobodys / "roots", nobodys / "roots" / "run"
     sockets.mkdir(parents=True, mode=0o700)
     initdb = [find_binaries(CHOSEN_BIN).program("initdb"), "--username=postgres", "--auth=trust", "--no-sync"]
-    keeper = ForbiddenNamespaces(Orders(str(home), str(sockets), initdb, []))
-    assert keeper.initialise() == 0
-    keeper.log.close()
+    supervisor = ForbiddenNamespaces(Orders(str(home), str(sockets), initdb, []))
+    assert supervisor.initialise() == 0
+    supervisor.log.close()
     with embedded(home, bin_directory=CHOSEN_BIN) as server:
         assert (home / "data").stat().st_uid == NOBODY
         assert Path(f"/proc/{server_pid(home)}").stat().st_uid == NOBODY

@@ -13,7 +13,7 @@ from domain.facts import Aggregate, Claim, Decided, Fact, Invalid, NotFound, Per
 from domain.member import MEMBER, Member, MemberAdded
 from domain.role import ROLE, Role, RoleChanged, RoleCreated, RoleDeleted
 from runtime.ids import new_id
-from store.cache import Tip
+from store.cache import StreamState
 from store.codec import Unencodable
 from store.command import Command, Done
 from store.errors import (
@@ -28,7 +28,7 @@ from store.errors import (
     VersionMismatch,
 )
 from store.handler import Decide, Tuning, open_handler
-from store.loader import Past
+from store.loader import PastEvent
 from tests.conftest import Database, LeftIn
 from tests.store.handling import (
     NOON,
@@ -145,7 +145,7 @@ async def test_a_decision_that_is_wrong_about_the_state_it_leaves_fails_its_test
 
 
 def test_a_state_left_on_a_stream_of_something_else_is_not_taken(no_state_is_taken_on_trust: LeftIn) -> None:
-    role, pasts = Tip(1, Role(True), NOON, ROLE), [Past(2, NOON, MemberAdded(uuid4(), (), 1))]
+    role, pasts = StreamState(1, Role(True), NOON, ROLE), [PastEvent(2, NOON, MemberAdded(uuid4(), (), 1))]
     with pytest.raises(AssertionError):  # as where nothing is said of the state: such events do not go on from a role
         no_state_is_taken_on_trust(role, Member(active=True), pasts, {MemberAdded: MEMBER})
 

@@ -9,7 +9,7 @@ import pytest
 
 from domain.facts import Decided, Fact, NotFound, View
 from domain.role import ROLE, RoleChanged, RoleCreated, RoleDeleted
-from store.cache import LINE_BYTES, Line, Lines, Tip
+from store.cache import LINE_BYTES, StreamEntries, StreamEntry, StreamState
 from store.handler import Tuning
 from store.queue import Limits
 from store.sizes import STATE_BYTES
@@ -178,20 +178,20 @@ async def test_a_small_cache_is_enough(database: Database, tenant: UUID) -> None
 
 
 def test_the_cache_keeps_the_most_recently_used() -> None:
-    lines, tenant = Lines(2 * (LINE_BYTES + STATE_BYTES)), uuid4()
+    lines, tenant = StreamEntries(2 * (LINE_BYTES + STATE_BYTES)), uuid4()
     a, b, c = uuid4(), uuid4(), uuid4()
     for stream_id in (a, b, a, c):
-        lines.line(tenant, stream_id).adopt(Tip())
+        lines.line(tenant, stream_id).adopt(StreamState())
     assert [lines.find(tenant, stream_id) is not None for stream_id in (a, b, c)] == [True, False, True]
     assert len(lines) == 2
 
 
 def test_a_line_discards_its_tip_once_for_each_rejected_chain() -> None:
-    line = Line(base=Tip(1))
+    line = StreamEntry(base=StreamState(1))
     line.discard()
     generation = line.generation
-    line.adopt(Tip(2))
-    assert (line.base, line.tip, line.generation) == (Tip(2), Tip(2), generation)
+    line.adopt(StreamState(2))
+    assert (line.base, line.tip, line.generation) == (StreamState(2), StreamState(2), generation)
 
 
 async def test_one_hint_names_the_ledgers_that_have_grown(database: Database, ledger: psycopg.Connection[Any]) -> None:

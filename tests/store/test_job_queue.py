@@ -101,13 +101,13 @@ async def test_it_agrees_with_the_jobs_wherever_they_go(
     agrees()
     await jobs.heartbeats(conn, [one.lease], 90)
     await jobs.give_back(conn, [two.lease])
-    await jobs.surrender(conn, [three.lease])
+    await jobs.expire_now(conn, [three.lease])
     agrees()
     assert [expired.id for expired in await due.expired_leases(conn, 9)] == [three.id]
     await commit(conn, tenant, report(one, "done"), report(four, "retry", delay=timedelta(hours=1)), report(five, "dead"))
     agrees()
     await jobs.retry_dead(conn, tenant, five.id)
-    await jobs.hasten(conn, tenant, four.id)
+    await jobs.run_now(conn, tenant, four.id)
     agrees()
     for version, topic in enumerate(("execution.paused.v1", "execution.resumed.v1"), 1):
         superuser.execute(PAUSE, [tenant, execution, version, topic, tenant])

@@ -387,7 +387,7 @@ async def test_what_was_not_begun_is_given_back_and_does_not_count(conn: AsyncCo
 async def test_a_surrendered_lease_has_lapsed(conn: AsyncConnection[Any], tenant: UUID) -> None:
     await made(conn, tenant)
     job = await lease_one(conn)
-    await jobs.surrender(conn, [job.lease])
+    await jobs.expire_now(conn, [job.lease])
     assert [one.lease for one in await due.expired_leases(conn, 9)] == [job.lease]
     assert (await due.seconds_to_expiry(conn) or 0) <= 0
 

@@ -93,5 +93,5 @@ async def test_a_heartbeat_that_shortens_a_lease_is_said(conn: AsyncConnection[A
 
 async def test_a_surrendered_lease_is_said(conn: AsyncConnection[Any], database: Database, tenant: UUID) -> None:
     job = await leased(database, conn, tenant)
-    await jobs.surrender(conn, [job.lease])
+    await jobs.expire_now(conn, [job.lease])
     assert await said(conn) == ["0.000"]

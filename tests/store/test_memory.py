@@ -18,9 +18,9 @@ from domain.role import ROLE, RoleChanged
 from domain.workflow import WorkflowDrafted, WorkflowPublished
 from engine.cel import CelEvaluator
 from engine.engine import Engine, Limits, signal, start
-from store.cache import LINE_BYTES, MEASURED_FROM, Lines, Owners, Tip
+from store.cache import LINE_BYTES, MEASURED_FROM, Owners, StreamEntries, StreamState
 from store.handler import Decide, Tuning
-from store.loader import Past
+from store.loader import PastEvent
 from store.sizes import decoded_size, measured_size
 from tests.conftest import Database
 from tests.engine.drawing import drawing
@@ -105,18 +105,18 @@ def test_a_state_is_measured_up_to_a_number_of_objects() -> None:
 
 
 def test_a_stream_of_many_events_counts_for_the_state_that_it_has() -> None:
-    tip = Tip(1, ROLE.initial, NOON, ROLE)
+    tip = StreamState(1, ROLE.initial, NOON, ROLE)
     for version in range(2, 1_000):
-        tip = tip.after([Past(version, NOON, RoleChanged(f"n{version}", ()), 4_000)], {RoleChanged: ROLE})
+        tip = tip.after([PastEvent(version, NOON, RoleChanged(f"n{version}", ()), 4_000)], {RoleChanged: ROLE})
     assert tip.size < 2 * MEASURED_FROM
 
 
-def sized(version: int, size: int) -> Tip:
-    return Tip(version, None, NOON, ROLE, size)
+def sized(version: int, size: int) -> StreamState:
+    return StreamState(version, None, NOON, ROLE, size)
 
 
 def test_states_that_grow_push_out_those_that_were_not_used() -> None:
-    lines, tenant = Lines(10 * MEGABYTE), uuid4()
+    lines, tenant = StreamEntries(10 * MEGABYTE), uuid4()
     small = [uuid4() for _ in range(100)]
     for stream_id in small:
         lines.line(tenant, stream_id).adopt(sized(1, 1_000))
@@ -130,7 +130,7 @@ def test_states_that_grow_push_out_those_that_were_not_used() -> None:
 
 
 def test_what_was_dropped_and_what_takes_its_place_are_counted_once() -> None:
-    lines, tenant, stream_id = Lines(4 * LINE_BYTES), uuid4(), uuid4()
+    lines, tenant, stream_id = StreamEntries(4 * LINE_BYTES), uuid4(), uuid4()
     dropped = lines.line(tenant, stream_id)
     dropped.adopt(sized(1, 3 * LINE_BYTES))
     lines.line(tenant, uuid4()).adopt(sized(1, LINE_BYTES))

@@ -11,8 +11,8 @@ import pytest
 from domain.facts import Claim
 from store.append import Entry, Outcome
 from store.errors import AppendFailed, LedgerBusy, LedgerUnavailable
+from store.pending_append import PendingAppend
 from store.queue import Limits
-from store.ticket import Ticket
 from store.writer import Writer
 from tests.conftest import Database
 from tests.store.ledgers import append, claims, connected, entry, event, open_ledger, positions, versions
@@ -34,11 +34,11 @@ async def proxy(database: Database) -> AsyncIterator[Proxy]:
         yield proxy
 
 
-async def outcomes(*tickets: Ticket) -> list[Outcome]:
+async def outcomes(*tickets: PendingAppend) -> list[Outcome]:
     return await asyncio.wait_for(asyncio.gather(*[ticket.settled() for ticket in tickets]), PATIENCE)
 
 
-async def verdicts(*tickets: Ticket) -> list[str]:
+async def verdicts(*tickets: PendingAppend) -> list[str]:
     return [outcome.verdict for outcome in await outcomes(*tickets)]
 
 

@@ -25,7 +25,7 @@ from store.reading import read_ledger
 from tests.conftest import Database
 from tests.engine.drawing import drawing
 from tests.store.ledgers import connected, open_ledger
-from worker.ai.provider import Account, AiAnswer, AiCall, AiError, Provider
+from worker.ai.provider import AiAnswer, AiCall, AiError, Provider, UsageReport
 from worker.leases import Leasing
 from worker.tasks import Task
 from worker.worker import Worker, open_worker
@@ -55,7 +55,7 @@ class ScriptedProvider:
     script: list[AiError | Json] = field(default_factory=lambda: ["done"])
     calls: list[AiCall] = field(default_factory=list)
     before: Callable[[AiCall], Awaitable[None]] | None = None
-    account: Account = field(default_factory=lambda: Account(7, Usage(3, 4)))
+    account: UsageReport = field(default_factory=lambda: UsageReport(7, Usage(3, 4)))
 
     async def call(self, call: AiCall) -> AiAnswer:
         self.calls.append(call)

@@ -53,7 +53,7 @@ async def test_the_attempt_is_on_record_before_the_call_and_no_connection_is_hel
     async with house(database) as home:
 
         async def all_are_free() -> bool:
-            stats = worker.acting.pool.get_stats()
+            stats = worker.context.pool.get_stats()
             return stats["pool_available"] == stats["pool_size"]
 
         async def look(_call: AiCall) -> None:

@@ -16,7 +16,7 @@ from tests.conftest import Database
 from tests.engine.drawing import drawing
 from tests.worker.house import WHO, House, at_work, house, worker_of
 from tests.worker.test_failing_work import spoil
-from worker.clockwork import fire_timers
+from worker.maintenance import fire_timers
 
 
 def paid(lookback: str | None = None, **fields: Json) -> Json:
@@ -122,7 +122,7 @@ async def test_an_event_against_its_timeout_comes_to_one_end(database: Database)
         executions = [await home.start(paid(timeout="PT5M"), {"order": "A"}) for _ in range(8)]
         async with at_work(one):
             home.sql("UPDATE runtime.timers SET due_at = clock_timestamp()")
-            await asyncio.gather(come(home, "A"), fire_timers(other.acting), fire_timers(other.acting))
+            await asyncio.gather(come(home, "A"), fire_timers(other.context), fire_timers(other.context))
             outputs = [(await home.ended(execution)).status for execution in executions]
             await home.until(lambda: told(home, 1))
         assert outputs == ["completed"] * 8

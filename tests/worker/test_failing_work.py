@@ -15,8 +15,8 @@ from tests.conftest import Database
 from tests.engine.drawing import drawing
 from tests.store.ledgers import connected, open_ledger
 from tests.worker.house import ENGINE, RETRY, House, ScriptedProvider, asking, at_work, house, steps, worker_of
-from tests.worker.test_clockwork import overdue
-from worker.clockwork import fire_timers, lapse_leases
+from tests.worker.test_maintenance import overdue
+from worker.maintenance import fire_timers, take_expired_leases
 
 NEWER = """
 INSERT INTO ledger.events (tenant_id, position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data)
@@ -50,11 +50,11 @@ async def test_a_timer_whose_decision_fails_is_put_off_and_the_others_fire(datab
         newer, broken, good = [await overdue(home) for _ in range(3)]
         spoil(home, newer)
         spoil(home, broken, "activation.retried.v1", b"{not JSON")
-        assert await fire_timers(worker.acting) == 0
+        assert await fire_timers(worker.context) == 0
         assert (await home.state(good)).status == "failed"
         assert home.sql(TIMERS, newer) == [(1, "UnknownTopic", True)]
         assert home.sql(TIMERS, broken) == [(1, "Undecodable", True)]
-        assert (await fire_timers(worker.acting) or 0) > 0, "nothing is due before its next try"
+        assert (await fire_timers(worker.context) or 0) > 0, "nothing is due before its next try"
         assert {item.execution_id for item in await troubles(database)} == {newer, broken}
 
 
@@ -65,17 +65,17 @@ async def test_a_timer_that_fails_again_is_put_off_for_longer_and_goes_when_it_c
         spoil(home, execution)
         pauses = []
         for _ in range(4):
-            await fire_timers(worker.acting)
+            await fire_timers(worker.context)
             pauses += home.sql(until)
             home.sql(NOW)
         assert pauses == [(1, 1), (2, 2), (4, 3), (8, 4)]
         home.sql("UPDATE runtime.timers SET failures = 1000")
-        await fire_timers(worker.acting)
+        await fire_timers(worker.context)
         assert home.sql(until) == [(300, 1001)]
         home.sql("ALTER TABLE ledger.events DISABLE TRIGGER ALL")
         home.sql("DELETE FROM ledger.events WHERE topic = 'execution.transcended.v1'")
         home.sql(NOW)
-        await fire_timers(worker.acting)
+        await fire_timers(worker.context)
         assert (await home.state(execution)).status == "failed"
         assert await troubles(database) == []
 
@@ -104,11 +104,11 @@ async def test_an_expired_lease_that_cannot_be_taken_is_put_off_and_the_others_a
         home.sql(HOLD)
         home.lapse_all()
         spoil(home, newer)
-        assert await lapse_leases(worker.acting) == 0
+        assert await take_expired_leases(worker.context) == 0
         assert (await home.state(good)).status == "running"
         assert home.sql(TOPICS, "activation.retried%") == [("activation.retried.v1",)]
         assert sorted(home.sql(JOBS)) == [("leased", 1, 1, "UnknownTopic"), ("waiting", 1, 0, None)]
-        assert 0 < (await lapse_leases(worker.acting) or 0) <= 1
+        assert 0 < (await take_expired_leases(worker.context) or 0) <= 1
         (item,) = await troubles(database)
         assert (item.execution_id, item.is_failing, item.attempt) == (newer, True, 1)
 
@@ -178,7 +178,7 @@ async def test_a_definition_with_a_node_of_a_newer_release_waits_for_that_releas
                 execution,
             )
         ENGINE._plans.clear()
-        await fire_timers(worker.acting)
+        await fire_timers(worker.context)
         assert home.sql(TIMERS, execution) == [(1, "UnknownNodeType", True)]
 
 
@@ -224,12 +224,12 @@ async def test_what_is_in_trouble_is_tried_again_at_once_when_told(database: Dat
     async with house(database) as home, worker_of(database) as worker:
         execution = await overdue(home)
         spoil(home, execution)
-        await fire_timers(worker.acting)
+        await fire_timers(worker.context)
         home.sql("ALTER TABLE ledger.events DISABLE TRIGGER ALL")
         home.sql("DELETE FROM ledger.events WHERE topic = 'execution.transcended.v1'")
         async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as conn:
             assert await failures.retry_now(conn, id=uuid4()) == []
             assert await failures.retry_now(conn, tenant_id=uuid4()) == []
             assert len(await failures.retry_now(conn, tenant_id=home.tenant_id)) == 1
-        await fire_timers(worker.acting)
+        await fire_timers(worker.context)
         assert (await home.state(execution)).status == "failed"

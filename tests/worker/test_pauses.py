@@ -18,7 +18,7 @@ from store.jobs import LeasedJob
 from store.topics import topic_of
 from tests.conftest import Database
 from tests.worker.house import ENGINE, LONG_RETRY, RETRY, WHO, House, ScriptedProvider, asking, at_work, house, steps, worker_of
-from worker.clockwork import fire_timers, lapse_leases
+from worker.maintenance import fire_timers, take_expired_leases
 from worker.worker import Worker
 
 JOB = "SELECT state, attempt FROM runtime.jobs"
@@ -70,7 +70,7 @@ async def test_a_retry_that_was_due_later_is_so_after_a_pause(database: Database
         execution = await home.start(steps(retry=LONG_RETRY))
         await leased(home)
         home.lapse_all()
-        await lapse_leases(worker.acting)
+        await take_expired_leases(worker.context)
         assert home.sql(JOB) == [("waiting", 1)]
         await steer(home, pause, execution)
         assert home.sql(JOB) == [("held", 1)]
@@ -87,7 +87,7 @@ async def test_however_a_job_comes_back_it_is_held(database: Database, way: str)
             await failures.hand_back(conn, job.lease, LookupError("newer"))
         else:
             home.lapse_all()
-            await lapse_leases(worker.acting)
+            await take_expired_leases(worker.context)
 
     async with house(database) as home, worker_of(database) as worker:
         execution = await home.start(steps(retry=RETRY))
@@ -121,12 +121,12 @@ async def test_a_timer_keeps_what_was_left_by_the_databases_clock(database: Data
         ((left, _, moved),) = home.sql(LEFT)
         assert (235 <= left <= 240, moved) == (True, 0)
         home.sql("UPDATE runtime.timers SET due_at = due_at - interval '1 hour'")
-        assert await fire_timers(worker.acting) is None, "it is held, however long ago it would have been due"
+        assert await fire_timers(worker.context) is None, "it is held, however long ago it would have been due"
         await steer(home, resume, execution)
         ((held, due, moved),) = home.sql(LEFT)
         assert (held, 230 <= due <= 240, moved) == (None, True, 1)
         home.sql("UPDATE runtime.timers SET due_at = clock_timestamp()")
-        assert await fire_timers(worker.acting) == 0
+        assert await fire_timers(worker.context) == 0
         assert (await home.state(execution)).status == "failed"
 
 
@@ -135,9 +135,9 @@ async def test_a_timeout_between_two_attempts_counts_those_that_were_made(databa
         execution = await home.start(steps(retry=LONG_RETRY, timeout="PT5M"))
         await leased(home)
         home.lapse_all()
-        await lapse_leases(worker.acting)
+        await take_expired_leases(worker.context)
         home.sql("UPDATE runtime.timers SET due_at = clock_timestamp()")
-        assert await fire_timers(worker.acting) == 0
+        assert await fire_timers(worker.context) == 0
         assert (await home.state(execution)).status == "failed"
         (failed,) = [each.event for each in await home.events() if each.topic == "activation.failed.v1"]
         assert failed.error.attempts == 1  # type: ignore[attr-defined]

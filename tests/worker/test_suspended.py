@@ -18,8 +18,8 @@ from store.jobs import LeasedJob
 from store.topics import topic_of
 from tests.conftest import Database
 from tests.worker.house import RETRY, WHO, House, ScriptedProvider, asking, at_work, house, steps, worker_of
-from tests.worker.test_clockwork import overdue
-from worker.clockwork import fire_timers, lapse_leases
+from tests.worker.test_maintenance import overdue
+from worker.maintenance import fire_timers, take_expired_leases
 
 SUSPENDED = "SELECT tenant_id FROM runtime.suspended_tenants"
 TRIGGER = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = 'suspensions'"
@@ -70,14 +70,14 @@ async def test_a_suspended_tenants_timers_wait(database: Database) -> None:
     async with house(database) as home, house(database) as other, worker_of(database) as worker:
         execution = await overdue(home)
         await suspend(home)
-        assert await fire_timers(worker.acting) is None
+        assert await fire_timers(worker.context) is None
         await overdue(other)
         async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as conn:
             for window in (1_000, 1):
                 assert [one.tenant_id for one in await due.due_timers(conn, ["execution"], 9, window=window)] == [other.tenant_id]
-        await fire_timers(worker.acting)
+        await fire_timers(worker.context)
         await reactivate(home)
-        assert await fire_timers(worker.acting) == 0
+        assert await fire_timers(worker.context) == 0
         assert (await home.state(execution)).status == "failed"
 
 
@@ -87,10 +87,10 @@ async def test_a_suspended_tenants_expired_leases_use_up_no_attempt(database: Da
         (job,) = await leased(home)
         home.lapse_all()
         await suspend(home)
-        assert await lapse_leases(worker.acting) is None
+        assert await take_expired_leases(worker.context) is None
         assert await home.topics("activation.retried") == []
         await reactivate(home)
-        assert await lapse_leases(worker.acting) == 0
+        assert await take_expired_leases(worker.context) == 0
         assert await home.topics("activation.retried") == ["activation.retried.v1"]
         assert job.attempt == 1
 

@@ -78,7 +78,7 @@ async def test_a_starting_worker_looks_by_itself(database: Database, monkeypatch
 
 async def test_an_idle_worker_asks_less_than_once_a_second(database: Database) -> None:
     async with worker_of(database, {"step": echo}) as worker:
-        pool = worker.acting.pool
+        pool = worker.context.pool
         async with at_work(worker):
             async with asyncio.timeout(PATIENCE):
                 while pool.get_stats().get("requests_num", 0) < 4:  # noqa: ASYNC110 - each part has looked once
@@ -252,7 +252,7 @@ async def test_a_job_whose_end_is_refused_is_kept_to_be_looked_at(database: Data
     """Nothing in the engine comes to this; a job that nobody ends would otherwise be tried for ever."""
     async with house(database) as home, worker_of(database) as worker:
         job = Job(new_id(), "step")  # of no execution
-        await worker.acting.do(home.tenant_id, "test", lambda _: Decided(jobs=(job,)))
+        await worker.context.do(home.tenant_id, "test", lambda _: Decided(jobs=(job,)))
         async with worker_of(database, {"step": echo}) as other, at_work(other):
 
             async def dead() -> bool:

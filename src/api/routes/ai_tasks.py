@@ -12,9 +12,9 @@ from api.listing import FRESHNESS
 from api.models import NO_REASON, Reason
 from api.queries import ai_tasks as queries
 from api.routing import router
-from api.shapes import resources, results
+from api.schemas import resources, results
 from domain.facts import View
-from engine import steering
+from engine import ai_task_commands
 from store import jobs
 
 routes = router("AI tasks")
@@ -40,7 +40,7 @@ async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
     engine = call.services.engine
     return await call.command(
         commands.AI_TASK_CANCEL,
-        lambda view, _who: steering.cancel_ai_task(view, engine, id, body.reason),
+        lambda view, _who: ai_task_commands.cancel_ai_task(view, engine, id, body.reason),
         id,
         versioned="ai_task",
     )
@@ -54,9 +54,9 @@ async def retry(call: Calling, id: UUID) -> Response:
     waiting: list[UUID] = []
 
     def further(view: View) -> None:
-        waiting[:] = [steering.waiting_attempt(view, id)]
+        waiting[:] = [ai_task_commands.waiting_attempt(view, id)]
 
     await call.authorize(commands.AI_TASK_RETRY, id, lambda view, _who: further(view))
-    await call.services.system_pool.read(lambda connection: jobs.hasten(connection, call.tenant_id, waiting[0]))
+    await call.services.system_pool.read(lambda connection: jobs.run_now(connection, call.tenant_id, waiting[0]))
     call.note(commands.AI_TASK_RETRY, id)
     return answers.answer({"id": id, "status": "pending"})

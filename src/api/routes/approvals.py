@@ -12,7 +12,7 @@ from api.listing import FRESHNESS
 from api.models import Body, Name, Text
 from api.queries import approvals as queries
 from api.routing import router
-from api.shapes import resources, results
+from api.schemas import resources, results
 from domain.access import Rights
 from domain.facts import Decided, PermissionDenied, View
 from engine import engine as workflows

@@ -9,7 +9,7 @@ from api import commands
 from api.documented import Calling, documented
 from api.models import Body, Time
 from api.routing import router
-from api.shapes import results
+from api.schemas import results
 from domain.access import Rights
 from domain.facts import Decided, View
 from engine import events

@@ -16,7 +16,7 @@ from api.models import NO_REASON, Body, Name, Object, Priority, Reason
 from api.problems import Problem
 from api.queries import executions as queries
 from api.routing import query, router
-from api.shapes import resources, results, work
+from api.schemas import resources, results, work
 from domain.access import Rights
 from domain.execution import EXECUTION
 from domain.facts import Decided, Invalid, View

@@ -13,17 +13,17 @@ from api.documented import in_json
 from api.health import OUT_OF_REACH
 from api.metrics import MEDIA_TYPE
 from api.routing import OpenRoute, operation_id
+from api.schemas import status
+from api.schemas.shape import TEXT
 from api.services import Services
-from api.shapes import standing
-from api.shapes.shape import TEXT
 from runtime.supervision import failing
 
 routes = APIRouter(route_class=OpenRoute, tags=["operations"], generate_unique_id_function=operation_id)
 
-ALIVE: dict[int | str, dict[str, Any]] = {200: {"description": "It is", "content": in_json(standing.ALIVE)}}
+ALIVE: dict[int | str, dict[str, Any]] = {200: {"description": "It is", "content": in_json(status.ALIVE)}}
 READINESS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "It can", "content": in_json(standing.READY)},
-    503: {"description": "Not now", "content": in_json(standing.NOT_READY)},
+    200: {"description": "It can", "content": in_json(status.READY)},
+    503: {"description": "Not now", "content": in_json(status.NOT_READY)},
 }
 COUNTED: dict[int | str, dict[str, Any]] = {
     200: {"description": "Counters and gauges", "content": {"text/plain": {"schema": TEXT}}}

@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api import commands, headers, provisioning
-from api.call import Call
+from api.call import RequestContext
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
@@ -18,7 +18,7 @@ from api.models import Body, Id, Name, Time
 from api.problems import Problem, not_found
 from api.queries import access as queries
 from api.routing import router
-from api.shapes import resources, results
+from api.schemas import resources, results
 from domain import access, invitation
 from domain.access import Asking, Rights
 from domain.envelope import PLATFORM
@@ -92,7 +92,7 @@ async def decline(call: Calling, id: UUID, body: Annotated[Whose, Default()] = M
     return await _answer(call, commands.INVITATION_DECLINE, id, body, invitation.decline)
 
 
-async def _answer(call: Call, spec: CommandSpec, id: UUID, body: Whose, decide: Decide) -> Response:
+async def _answer(call: RequestContext, spec: CommandSpec, id: UUID, body: Whose, decide: Decide) -> Response:
     caller = call.session.caller
     if caller.platform and caller.on_behalf_of is None:
         if body.tenant is not None:
@@ -103,7 +103,7 @@ async def _answer(call: Call, spec: CommandSpec, id: UUID, body: Whose, decide: 
     return call.answer(done, tenant_id)
 
 
-async def _for_user(call: Call, spec: CommandSpec, id: UUID, decide: Decide) -> Done:
+async def _for_user(call: RequestContext, spec: CommandSpec, id: UUID, decide: Decide) -> Done:
     """The platform answers for the user of the invited address."""
     invited, _ = await call.services.handler.read(call.tenant_id, INVITATION, id)
     user_id = await call.services.handler.lookup(PLATFORM, "user.email", invited.email.lower()) if invited.email else None
@@ -117,7 +117,7 @@ async def _for_user(call: Call, spec: CommandSpec, id: UUID, decide: Decide) -> 
     return await call.handle(spec, call.to_command(call.tenant_id, spec, id), answered)
 
 
-async def _by_user(call: Call, spec: CommandSpec, id: UUID, tenant: str | None, decide: Decide) -> tuple[Done, UUID]:
+async def _by_user(call: RequestContext, spec: CommandSpec, id: UUID, tenant: str | None, decide: Decide) -> tuple[Done, UUID]:
     """Whoever is invited answers, in a tenant where they are nobody yet. To everybody else there is no such invitation.
 
     Their key is asked for in its own tenant, finally, just before.
@@ -147,5 +147,5 @@ async def _by_user(call: Call, spec: CommandSpec, id: UUID, tenant: str | None, 
     return await call.services.sessions.deciding(call.session, asked), tenant_id
 
 
-async def _known_since(call: Call, user_id: UUID) -> int | None:
+async def _known_since(call: RequestContext, user_id: UUID) -> int | None:
     return await provisioning.known_since(call.services.handler, call.services.system_pool, user_id)

@@ -13,15 +13,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers, commands
-from api.call import Call
+from api.call import RequestContext
 from api.documented import Calling, documented, paged
-from api.job_desk import Wish
+from api.job_dispatcher import LeaseRequest
 from api.models import Body, Id, Name
 from api.problems import Problem, from_exception
 from api.queries.jobs import DEAD_JOBS
 from api.routing import router
-from api.shapes import work as shapes
-from api.shapes.resources import DEAD_JOB
+from api.schemas import work as schemas
+from api.schemas.resources import DEAD_JOB
 from domain.access import Rights
 from domain.facts import Decided, Json, View
 from domain.retry import Failure
@@ -53,13 +53,13 @@ class NextJobs(Body):
     max: Annotated[int, Field(ge=1, le=MAX_JOBS)] = 1
     lease_seconds: LeaseSeconds = USUAL_LEASE
 
-    def wish(self, call: Call, path: str = "") -> Wish:
+    def request(self, call: RequestContext, path: str = "") -> LeaseRequest:
         """Raises Problem for types that are not for everybody. `path`: where this is in the body."""
         for number, type in enumerate(self.types):
             if type.startswith(OWN):
                 raise Problem.at(f"{path}/types/{number}", "reserved", f"Types of jobs that begin with {OWN} are Gesta's own.")
         types = tuple(dict.fromkeys(self.types))
-        return Wish(call.tenant_id, types, self.max, self.lease_seconds, self.worker_id, call.session.key_id)
+        return LeaseRequest(call.tenant_id, types, self.max, self.lease_seconds, self.worker_id, call.session.key_id)
 
 
 class Ask(NextJobs):
@@ -119,19 +119,19 @@ class Reports(Body):
 
 
 @routes.post(
-    "/jobs/lease", **documented("Lease jobs", "The jobs; none when the time is over", shapes.LEASED_JOBS, unrecorded=True)
+    "/jobs/lease", **documented("Lease jobs", "The jobs; none when the time is over", schemas.LEASED_JOBS, unrecorded=True)
 )
 async def lease(call: Calling, body: Ask) -> Response:
     """Waits for the first job, up to `wait_seconds`. A job that nobody reports on comes back when its lease runs out."""
-    wish = body.wish(call)
+    request = body.request(call)
     async with _leaving(call.request) as gone:
-        found = await call.services.desk.lease(wish, body.wait_seconds, gone, lambda: _may_work(call))
+        found = await call.services.dispatcher.lease(request, body.wait_seconds, gone, lambda: _may_work(call))
     if found:
         failpoint("api.job_leased")
     return answers.answer({"items": _items(found)})
 
 
-@routes.post("/jobs/{id}/heartbeat", **documented("Keep a job", "Until when it is leased", shapes.HEARTBEAT, unrecorded=True))
+@routes.post("/jobs/{id}/heartbeat", **documented("Keep a job", "Until when it is leased", schemas.HEARTBEAT, unrecorded=True))
 async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
     """From now on for as long again as it was leased for, or for `lease_seconds`."""
     await call.authorize(commands.JOB_HEARTBEAT, id)
@@ -146,12 +146,12 @@ async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
 
 @routes.post(
     "/jobs/{id}/release",
-    **documented("Give back a job that was not begun", "It is ready again", shapes.READY_JOB, unrecorded=True),
+    **documented("Give back a job that was not begun", "It is ready again", schemas.READY_JOB, unrecorded=True),
 )
 async def release(call: Calling, id: UUID, body: Held) -> Response:
     """Others may lease it at once, and it does not count as an attempt."""
     await call.authorize(commands.JOB_RELEASE, id)
-    call.services.desk.forget(Lease(call.tenant_id, id, body.fence))
+    call.services.dispatcher.forget(Lease(call.tenant_id, id, body.fence))
     job = await _held(call, id, body.fence)
     if job is None:
         raise LeaseLost
@@ -160,7 +160,7 @@ async def release(call: Calling, id: UUID, body: Held) -> Response:
 
 
 @routes.post(
-    "/jobs/{id}/complete", **documented("Complete a job", "The job and its execution", shapes.REPORTED_JOB, versioned=False)
+    "/jobs/{id}/complete", **documented("Complete a job", "The job and its execution", schemas.REPORTED_JOB, versioned=False)
 )
 async def complete(call: Calling, id: UUID, body: Complete) -> Response:
     done = await _report(call, id, body.fence, body.output)
@@ -168,7 +168,8 @@ async def complete(call: Calling, id: UUID, body: Complete) -> Response:
 
 
 @routes.post(
-    "/jobs/{id}/fail", **documented("Report that a job failed", "The job and its execution", shapes.REPORTED_JOB, versioned=False)
+    "/jobs/{id}/fail",
+    **documented("Report that a job failed", "The job and its execution", schemas.REPORTED_JOB, versioned=False),
 )
 async def fail(call: Calling, id: UUID, body: Fail) -> Response:
     """Whether it is tried again is for its node's `retry` to say; an error that is not `retryable` never is."""
@@ -178,7 +179,7 @@ async def fail(call: Calling, id: UUID, body: Fail) -> Response:
 
 @routes.post(
     "/jobs/report",
-    **documented("Report on many jobs", "One result per report, in their order", shapes.REPORT_RESULTS, versioned=False),
+    **documented("Report on many jobs", "One result per report, in their order", schemas.REPORT_RESULTS, versioned=False),
 )
 async def report(call: Calling, body: Reports) -> Response:
     """A refused report does not stop the others. A result has a `status`, and `job` and `execution`; if refused, a `problem`.
@@ -207,9 +208,9 @@ async def report(call: Calling, body: Reports) -> Response:
 
     if body.lease is None:
         return answers.answer({"items": await reported()})
-    wish = body.lease.wish(call, "/lease")
+    request = body.lease.request(call, "/lease")
     async with _leaving(call.request) as gone:
-        with call.services.desk.next_jobs(wish, gone) as next_jobs:
+        with call.services.dispatcher.next_jobs(request, gone) as next_jobs:
             items = await reported()
             found = [] if any(map(_is_sent_again, items)) else await _attempted(next_jobs(check))
     if found:
@@ -224,7 +225,7 @@ async def list_jobs(call: Calling) -> Response:
 
 
 @routes.post(
-    "/jobs/{id}/retry", **documented("Retry a job that was given up", "It is ready again", shapes.READY_JOB, unrecorded=True)
+    "/jobs/{id}/retry", **documented("Retry a job that was given up", "It is ready again", schemas.READY_JOB, unrecorded=True)
 )
 async def retry(call: Calling, id: UUID) -> Response:
     """With all its attempts."""
@@ -256,14 +257,14 @@ async def _report(
     spec = commands.JOB_COMPLETE if error is None else commands.JOB_FAIL
     done = await call.decide(spec, decide, id, key_suffix)
     failpoint("api.report_appended")
-    call.services.desk.forget(Lease(call.tenant_id, id, fence))
+    call.services.dispatcher.forget(Lease(call.tenant_id, id, fence))
     return done
 
 
 async def _held(call: Calling, id: UUID, fence: int) -> LeasedJob | None:
     """A job that was leased with the caller's key by this token; its lease may be lost by now. Others' jobs are not theirs."""
     lease = Lease(call.tenant_id, id, fence)
-    job = call.services.desk.handed_out(lease)
+    job = call.services.dispatcher.handed_out(lease)
     if job is None:
         job = await call.services.system_pool.read(lambda connection: jobs.leased(connection, call.tenant_id, id))
     if job is None or job.lease != lease or job.leased_by != call.session.key_id or job.type.startswith(OWN):

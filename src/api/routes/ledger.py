@@ -11,8 +11,8 @@ from api.problems import Problem, not_found
 from api.queries.audit import AUDIT_LOGS
 from api.queries.ledger import event_item, history_item
 from api.routing import query, router
-from api.shapes import events, resources
-from api.shapes.shape import page
+from api.schemas import events, resources
+from api.schemas.shape import page
 from domain.envelope import RecordedEvent, Unread
 from domain.execution import ExecutionStarted
 from runtime.pools import Connection

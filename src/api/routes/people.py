@@ -14,7 +14,7 @@ from api.models import NO_REASON, Body, Id, Name, Object, Reason
 from api.queries import access as queries
 from api.reads import Question, Read
 from api.routing import router
-from api.shapes import resources, results
+from api.schemas import resources, results
 from domain import member, user
 from domain.access import Rights
 from domain.envelope import PLATFORM

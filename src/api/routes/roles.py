@@ -15,7 +15,7 @@ from api.problems import Problem
 from api.queries import access as queries
 from api.reads import Question, Read
 from api.routing import query, router
-from api.shapes import resources, results
+from api.schemas import resources, results
 from domain import keys, role
 from domain.access import Asking, Rights
 from domain.facts import Decided, View

@@ -13,7 +13,7 @@ from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Name, Object, Reason, Text
 from api.queries import access as queries
 from api.routing import router
-from api.shapes import resources, results, standing
+from api.schemas import resources, results, status
 from domain import tenant
 from domain.envelope import PLATFORM
 
@@ -105,7 +105,7 @@ async def change(call: Calling, body: TenantChange) -> Response:
     )
 
 
-@routes.get("/me", **documented("Who am I, and what may I do", "The key, its user, its rights", standing.ME, parameters=[]))
+@routes.get("/me", **documented("Who am I, and what may I do", "The key, its user, its rights", status.ME, parameters=[]))
 async def me(call: Calling) -> Response:
     session = call.session
     return answers.answer(

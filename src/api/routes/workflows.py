@@ -14,7 +14,7 @@ from api.problems import not_found
 from api.queries import workflows as queries
 from api.reads import Question
 from api.routing import router
-from api.shapes import resources, results, standing
+from api.schemas import resources, results, status
 from domain import workflow
 from domain.effort import Effort
 from domain.facts import FieldError, Json
@@ -51,7 +51,7 @@ def check(evaluator: Evaluator, effort: Effort) -> Check:
 
 @routes.post(
     "/workflows/validate",
-    **documented("Look for faults in a definition", "What was found, errors and warnings", standing.FINDINGS, unrecorded=True),
+    **documented("Look for faults in a definition", "What was found, errors and warnings", status.FINDINGS, unrecorded=True),
 )
 async def lint(call: Calling, body: Definition) -> Response:
     await call.authorize(commands.WORKFLOW_VALIDATE)

@@ -63,10 +63,10 @@ def reachable(definition: Definition, sound: Sequence[Sound]) -> Iterator[Findin
 def joins(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
     graph, splits = graph_of(definition), splits_of(definition.edges)
     for each in sound:
-        if each.type.gather is None:
+        if each.type.join_rule is None:
             continue
         queues = queues_of(each.node.id, definition.edges)
-        need = each.type.gather(each.node, len(queues)).need
+        need = each.type.join_rule(each.node, len(queues)).need
         if len(queues) < 2:
             message = f"Only {len(queues)} edge comes in: there is nothing to join."
             yield Finding("warning", each.node.id, each.path, "nothing_to_join", message)

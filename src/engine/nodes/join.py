@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from engine.definition import Node
-from engine.nodes.kind import Done, Fault, Gather, Handles, NodeType, Outcome, Visit, object_schema
+from engine.nodes.kind import Done, Fault, Handles, JoinRule, NodeType, Outcome, Visit, object_schema
 
 CONFIG = object_schema({"mode": {"enum": ["all", "any", "count"]}, "count": {"type": "integer", "minimum": 1}}, ("mode",))
 
@@ -16,14 +16,14 @@ def run(_visit: Visit) -> Outcome:
     return Done()
 
 
-def gather(node: Node, queues: int) -> Gather:
+def join_rule(node: Node, queues: int) -> JoinRule:
     match node.config["mode"]:
         case "all":
-            return Gather(queues, swallows=False)
+            return JoinRule(queues, cancels_losers=False)
         case "any":
-            return Gather(1, swallows=True)
+            return JoinRule(1, cancels_losers=True)
         case _:
-            return Gather(node.config["count"], swallows=True)
+            return JoinRule(node.config["count"], cancels_losers=True)
 
 
 def lint(node: Node) -> Iterator[Fault]:
@@ -34,4 +34,4 @@ def lint(node: Node) -> Iterator[Fault]:
         yield Fault("/count", "unknown_field", f"A join of mode {node.config['mode']} has no count.")
 
 
-JOIN = NodeType("join", CONFIG, handles, run, lint=lint, gather=gather, raw=frozenset(CONFIG["properties"]))
+JOIN = NodeType("join", CONFIG, handles, run, lint=lint, join_rule=join_rule, raw=frozenset(CONFIG["properties"]))

@@ -139,11 +139,11 @@ class Handles:
 
 
 @dataclass(frozen=True)
-class Gather:
-    """How many different queues a round takes a token from, and whether closing it swallows the losers."""
+class JoinRule:
+    """How many different queues a round takes a token from, and whether closing it cancels the losers."""
 
     need: int
-    swallows: bool
+    cancels_losers: bool
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ class NodeType:
     """What becomes of the stream that a cancelled activation has opened."""
     expire: Callable[[Activation], tuple[Fact, ...]] = nothing_to_expire
     """What becomes of it at the node's timeout."""
-    gather: Callable[[Node, int], Gather] | None = None
+    join_rule: Callable[[Node, int], JoinRule] | None = None
     """Given the number of its queues, what a round takes; None: the node runs once for each token."""
 
 

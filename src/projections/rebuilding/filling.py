@@ -11,11 +11,11 @@ from uuid import UUID
 from psycopg import AsyncConnection, OperationalError
 
 from domain.envelope import PLATFORM, RecordedEvent
+from projections.batching import BYTES, Span, loads, measure, read
 from projections.flush import Batch, flush
 from projections.freshness import of_schema
 from projections.generation import Generation
-from projections.portions import BYTES, Span, loads, measure, read
-from projections.skips import Passed
+from projections.skipped_events import Passed
 from runtime.connecting import is_gone
 from runtime.errors import OperatorError
 from runtime.failpoints import failpoint

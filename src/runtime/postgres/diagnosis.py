@@ -2,7 +2,7 @@
 
 import shutil
 
-from runtime.postgres.places import Home, running_server
+from runtime.postgres.data_directory import Home, running_server
 
 # PostgreSQL's words in its log → what we say.
 DIAGNOSES = (

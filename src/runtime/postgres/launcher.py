@@ -18,8 +18,7 @@ import psycopg
 from runtime.errors import OperatorError
 from runtime.postgres.binaries import Binaries, find_binaries
 from runtime.postgres.bootstrap import DATABASE, bootstrap
-from runtime.postgres.diagnosis import diagnose, trouble
-from runtime.postgres.places import (
+from runtime.postgres.data_directory import (
     Home,
     Running,
     forget_the_dead,
@@ -29,10 +28,11 @@ from runtime.postgres.places import (
     take_lock,
     try_lock,
 )
+from runtime.postgres.diagnosis import diagnose, trouble
 
-KEEPER = str(Path(__file__).with_name("keeper.py"))
+SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
 START_SECONDS = 300.0  # recovery after a crash may have gigabytes to read
-DOWN_SECONDS = 20.0  # without a server process, while its keeper goes on trying
+DOWN_SECONDS = 20.0  # without a server process, while its supervisor goes on trying
 STOP_SECONDS = 30.0
 LEAST_FREE_BYTES = 256 * 1024 * 1024  # a new data directory with its first WAL segments takes a quarter of this
 LARGEST_LOG_BYTES = 16 * 1024 * 1024
@@ -73,13 +73,13 @@ class EmbeddedServer:
         return trouble(self.home)
 
     def is_kept(self) -> bool:
-        """Whether a keeper sees to it that it runs, or somebody is about to have one do so."""
+        """Whether a supervisor sees to it that it runs, or somebody is about to have one do so."""
         with suppress(OperatorError), locked(self.home.path / "launch.lock", fcntl.LOCK_EX, seconds=0):
             return _keeper_lives(self.home)
         return True
 
     def revive(self) -> None:
-        """Start it again where its keeper is gone as well. Raises OperatorError with what is in the way."""
+        """Start it again where its supervisor is gone as well. Raises OperatorError with what is in the way."""
         try:
             _running(self.home, self.binaries, self._parameters, durable=self._durable)
         except OSError as error:
@@ -98,7 +98,7 @@ class EmbeddedServer:
         while running_server(self.home) is not None and time.monotonic() < deadline:
             probe = os.open(self.home.path / "in-use.lock", os.O_RDWR)
             try:
-                # Exclusive refused and shared granted: other users hold it. Shared refused: the keeper is stopping it.
+                # Exclusive refused and shared granted: other users hold it. Shared refused: the supervisor is stopping it.
                 if not try_lock(probe, fcntl.LOCK_EX) and try_lock(probe, fcntl.LOCK_SH) and running_server(self.home):
                     return
             finally:
@@ -189,7 +189,7 @@ def _join(home: Home) -> Running | None:
 
 
 def _start(home: Home, binaries: Binaries, parameters: Mapping[str, str], *, durable: bool) -> Running:
-    """Have a keeper start it, and wait until it answers. Only under the launch lock."""
+    """Have a supervisor start it, and wait until it answers. Only under the launch lock."""
     sockets = home.socket_directory()
     make_private(sockets, frozenset({os.geteuid(), home.path.stat().st_uid}))
     _refuse_full_disk(home)
@@ -203,10 +203,10 @@ def _start(home: Home, binaries: Binaries, parameters: Mapping[str, str], *, dur
         "initdb": _initdb_command(binaries, durable=durable),
         "postgres": [binaries.program("postgres"), "-k", str(sockets), *_options(parameters)],
     }
-    # Held by the keeper from now on, through the descriptor it inherits, until it ends.
+    # Held by the supervisor from now on, through the descriptor it inherits, until it ends.
     with locked(home.path / "keeper.lock", fcntl.LOCK_EX, seconds=START_SECONDS) as lock:
         subprocess.run(
-            [sys.executable, "-I", "-S", KEEPER, json.dumps(orders)],
+            [sys.executable, "-I", "-S", SUPERVISOR, json.dumps(orders)],
             env=os.environ | {"LC_ALL": "C"},  # its words are read in diagnosis.py
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -222,7 +222,7 @@ def _start(home: Home, binaries: Binaries, parameters: Mapping[str, str], *, dur
 
 
 def _keeper_lives(home: Home) -> bool:
-    """Whether a keeper runs: it may be about to start the server, or to start it again. Only under the launch lock."""
+    """Whether a supervisor runs: it may be about to start the server, or to start it again. Only under the launch lock."""
     descriptor = os.open(home.path / "keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         return not try_lock(descriptor, fcntl.LOCK_EX)

@@ -20,8 +20,8 @@ from domain.tenant import TENANT
 from domain.user import USER
 from runtime.failpoints import failpoint
 from runtime.supervision import stop, supervise
-from store.link import Link
 from store.notifications.channels import ACCESS, EVENTS, EVERYTHING, JOBS, LEASES, TIMERS, Channel, job_name, payload
+from store.reconnecting import ReconnectingConnection
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Notifier:
 
     def __init__(self, url: str, heard: Callable[[str, str], None] | None = None) -> None:
         self._heard = heard
-        self._link = Link(url, "gesta notifier")
+        self._link = ReconnectingConnection(url, "gesta notifier")
         self._unsaid: dict[str, set[str]] = {}
         self._something = asyncio.Event()
         self._closing = asyncio.Event()

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Literal, Protocol
 
-from domain import ai_account
+from domain import usage_report
 from domain.ai_task import AiTaskRequested, Configuration, Usage
 from domain.facts import Json
 from domain.retry import Failure
@@ -58,7 +58,7 @@ class Price:
 
 
 @dataclass(frozen=True)
-class Account:
+class UsageReport:
     """What is known of a call, answered or failed: what it used, cost and took, and who answered. None: not known."""
 
     latency_ms: int
@@ -68,10 +68,10 @@ class Account:
     model: str | None = None
     finish_reason: str | None = None
 
-    def recorded(self) -> ai_account.Account:
+    def recorded(self) -> usage_report.UsageReport:
         """As the attempt's end has it on record; the rest stands beside it there."""
         price = self.price
-        return ai_account.Account(
+        return usage_report.UsageReport(
             self.usage,
             None if price is None else price.amount,
             None if price is None else price.currency,
@@ -86,7 +86,7 @@ class AiAnswer:
     output: Json
     provider: str
     model: str
-    account: Account
+    account: UsageReport
 
 
 class AiError(Exception):
@@ -99,7 +99,7 @@ class AiError(Exception):
         *,
         retryable: bool | None = None,
         retry_after: timedelta | None = None,
-        account: Account | None = None,
+        account: UsageReport | None = None,
     ) -> None:
         super().__init__(message)
         self.type = type

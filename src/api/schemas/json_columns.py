@@ -1,0 +1,102 @@
+"""What is in columns of JSON, where Gesta itself says so. What clients and workflows put there is anything, or any object."""
+
+from collections.abc import Mapping
+from typing import get_args
+
+from api.schemas.shape import (
+    ANYTHING,
+    BIG,
+    BOOLEAN,
+    INTEGER,
+    OBJECT,
+    TEXT,
+    TEXTS,
+    UUIDS,
+    Schema,
+    Shape,
+    many,
+    one_of,
+    or_null,
+    ref,
+    said,
+)
+from domain.approval import OutcomeKind
+
+FAILURE = Shape(
+    "ExecutionFailure",
+    "Why an execution failed. `code`: the `fail` node's, or the type of the error that nothing handled.",
+    {"code": TEXT, "message": TEXT, "node_id": or_null(TEXT)},
+)
+METRICS = Shape(
+    "ExecutionMetrics",
+    "How many nodes were visited, with which end, and milliseconds: `waiting_ms` of visits without work, `running_ms` in all.",
+    {
+        **dict.fromkeys(("total", "completed", "failed", "skipped"), INTEGER),
+        "waiting_ms": BIG,
+        "running_ms": or_null(BIG),
+    },
+)
+ASSIGNED = Shape(
+    "Assigned", "Users by id and roles by key; both empty: every member who may decide.", {"users": UUIDS, "roles": TEXTS}
+)
+OUTCOME = Shape(
+    "OfferedOutcome",
+    "One way to answer, and who may choose it.",
+    {
+        "name": TEXT,
+        "kind": one_of(*get_args(OutcomeKind)),
+        "by": ref(ASSIGNED),
+        "exclude": said(UUIDS, "Users who may not, whatever `by` says; not there where it is nobody."),
+    },
+    optional=frozenset({"exclude"}),
+)
+REQUEST_DATA = Shape(
+    "ApprovalRequestData",
+    "What the deciders get. `form`: JSON Schema of the form data.",
+    {"context": ANYTHING, "form": ANYTHING, "outcomes": many(OUTCOME), "rule": OBJECT},
+)
+AI_FAILURE = Shape("AiFailure", "Why a model's answer is missing.", {"type": TEXT, "message": TEXT, "retryable": BOOLEAN})
+TOKENS = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), BIG)
+TASK_USAGE = Shape(
+    "AiTaskUsage",
+    "What all attempts that ended used. `unpriced`: how many of them are not in `actual_cost`.",
+    {"attempts": INTEGER, **TOKENS, "unpriced": INTEGER},
+)
+ATTEMPT_USAGE = Shape(
+    "AiAttemptUsage",
+    "What one attempt used. `details`: as the provider says.",
+    {**TOKENS, "details": or_null({"type": "object", "additionalProperties": BIG})},
+)
+CONFIGURATION = Shape(
+    "AiConfiguration",
+    "What the model is told beside the words; null: the provider's default.",
+    {
+        "max_output_tokens": or_null(BIG),
+        "temperature": or_null({"type": "number"}),
+        "top_p": or_null({"type": "number"}),
+        "seed": or_null(BIG),
+        "output_schema": ANYTHING,
+        "retry": ANYTHING,
+    },
+)
+
+JSON_COLUMNS: Mapping[tuple[str, str], Schema] = {
+    ("tenants", "settings"): OBJECT,
+    ("users", "preferences"): OBJECT,
+    ("workflows", "draft"): OBJECT,
+    ("workflows", "definition"): OBJECT,
+    ("workflow_versions", "definition"): OBJECT,
+    ("workflow_executions", "variables"): OBJECT,
+    ("workflow_executions", "error_details"): ref(FAILURE),
+    ("workflow_executions", "metrics"): ref(METRICS),
+    ("approval_requests", "request_data"): ref(REQUEST_DATA),
+    ("approval_requests", "assigned_to"): ref(ASSIGNED),
+    ("ai_agent_tasks", "configuration"): ref(CONFIGURATION),
+    ("ai_agent_tasks", "usage"): ref(TASK_USAGE),
+    ("ai_agent_tasks", "error_details"): ref(AI_FAILURE),
+    ("ai_agent_attempts", "usage"): ref(ATTEMPT_USAGE),
+    ("ai_agent_attempts", "error_details"): ref(AI_FAILURE),
+    ("audit_logs", "metadata"): OBJECT,
+    ("audit_logs", "payload"): OBJECT,
+}
+"""By table and column."""

@@ -1,0 +1,37 @@
+"""The one shape of every error (RFC 9457)."""
+
+from api.schemas.shape import INTEGER, TEXT, Shape, many, said
+
+FAULT = Shape(
+    "Fault",
+    "One fault of a request.",
+    {
+        "path": said(TEXT, "JSON pointer, query parameter or header at fault."),
+        "code": said(TEXT, "Stable; made for programs."),
+        "message": TEXT,
+    },
+)
+PROBLEM = Shape(
+    "Problem",
+    "Why a request was not answered with success.",
+    {
+        "type": {"type": "string", "format": "uri", "description": "A name, not an address: it ends in `code`."},
+        "title": said(TEXT, "The status, in words."),
+        "status": INTEGER,
+        "detail": said(TEXT, "What is the matter, for people."),
+        "code": said(TEXT, "Stable; made for programs."),
+        "errors": said(many(FAULT), "What is at fault, where that can be named; 50 at most."),
+        "more_errors": said(INTEGER, "How many more faults there are; only where there are."),
+        "request_id": said(TEXT, "The logs know the request by it."),
+    },
+    optional=frozenset({"more_errors"}),
+    example={
+        "type": "https://gesta.invalid/problems/invalid",
+        "title": "Unprocessable Entity",
+        "status": 422,
+        "detail": "The request is not acceptable.",
+        "code": "invalid",
+        "errors": [{"path": "/input/amount", "code": "required", "message": "This is required."}],
+        "request_id": "0198c0de-0000-7000-8000-000000000000",
+    },
+)

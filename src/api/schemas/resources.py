@@ -1,0 +1,128 @@
+"""Resources as they are read: the columns of their tables, and what is put beside them.
+
+Lists leave out what is long, and what is looked up for each row: an item of a list is a shape of its own, a summary.
+"""
+
+from typing import get_args
+
+from api.schemas.columns import fields, row, summary
+from api.schemas.shape import BIG, TEXT, TEXTS, TIME, UUID, UUIDS, Shape, many, one_of, or_null, said
+from domain.execution import WaitKind
+from engine.executions import OPEN_KINDS
+
+TENANT = Shape("Tenant", "An organisation that shares this installation.", row("tenants", without=()))
+TENANT_SUMMARY = Shape("TenantSummary", "An organisation, without its settings.", summary("tenants"))
+USER = Shape(
+    "User",
+    "Who acts, in one tenant or in many. What is theirs alone is told to themselves and to the platform.",
+    row("users", without=()),
+    optional=frozenset({"preferences", "last_login_at"}),
+)
+USER_SUMMARY = Shape("UserSummary", "A user, without their preferences.", summary("users"), optional=frozenset({"last_login_at"}))
+MEMBER = Shape(
+    "Member", "A user in a tenant.", {**row("tenant_users"), "role_ids": said(UUIDS, "The roles that the member has.")}
+)
+INVITATION = Shape("Invitation", "An address that was invited to become a member.", row("invitations"))
+ROLE = Shape(
+    "Role", "A named set of permissions.", {**row("roles"), "permissions": said(TEXTS, "Keys of the permissions that it gives.")}
+)
+PERMISSION = Shape("Permission", "What can be permitted.", row("permissions", without=()))
+API_KEY = Shape("ApiKey", "What a client presents; its token is not told again.", row("api_keys"))
+
+WORKFLOW = Shape("Workflow", "A draft, and the definition published last.", row("workflows"))
+WORKFLOW_SUMMARY = Shape(
+    "WorkflowSummary",
+    "A workflow without its definitions.",
+    summary("workflows"),
+)
+WORKFLOW_VERSION = Shape(
+    "WorkflowVersion", "What was published under a number.", row("workflow_versions", without=("tenant_id", "workflow_id"))
+)
+WORKFLOW_VERSION_SUMMARY = Shape(
+    "WorkflowVersionSummary",
+    "A published version without its definition.",
+    summary("workflow_versions", without=("tenant_id", "workflow_id")),
+)
+
+OPEN_ITEM = Shape(
+    "OpenItem",
+    "What an execution waits for. `id`: of the approval request, of the AI task, of the task's job, of what else it is.",
+    {"kind": one_of(*OPEN_KINDS), "id": UUID, "node_id": TEXT, "activation_id": UUID},
+)
+OPEN = said(many(OPEN_ITEM), "What it waits for now.")
+WAIT = Shape(
+    "Wait",
+    "Something that an execution waits for.",
+    {
+        "kind": one_of(*get_args(WaitKind)),
+        "id": said(UUID, "Of the approval request, the AI task, the job, the timer, the subscription."),
+        "about": said(TEXT, "A job's type, what a timer is for, an event's type."),
+        "node_id": TEXT,
+        "activation_id": UUID,
+        "since": TIME,
+        "until": said(or_null(TIME), "When a timer fires, before any pause; null while it is paused, and of all else."),
+        "by": {
+            "type": ["object", "null"],
+            "description": "Who or what can move it on: {users, roles}, {job_type}, {model} or {event_type}; null: time alone.",
+        },
+    },
+)
+WAITS = Shape("Waits", "What an execution waits for now, the oldest first.", {"id": UUID, "version": BIG, "items": many(WAIT)})
+EXECUTION_SUMMARY = Shape(
+    "ExecutionSummary", "A run of a workflow, without what went in and came out.", summary("workflow_executions")
+)
+EXECUTION = Shape(
+    "Execution",
+    "A run of a workflow.",
+    {
+        **row("workflow_executions"),
+        "open": OPEN,
+        "attributes": {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+            "description": "Its search attributes, by name.",
+        },
+    },
+)
+
+APPROVAL_DECISION = Shape(
+    "ApprovalDecision",
+    "What one person decided.",
+    row("approval_decisions", without=("tenant_id", "request_id", "version", "created_at", "updated_at")),
+)
+APPROVAL_SUMMARY = Shape(
+    "ApprovalSummary", "What people are, or were, asked to decide, without what they are shown.", summary("approval_requests")
+)
+APPROVAL = Shape(
+    "Approval",
+    "What people are, or were, asked to decide.",
+    {**row("approval_requests"), "decisions": said(many(APPROVAL_DECISION), "In the order in which they were made.")},
+)
+
+AI_ATTEMPT = Shape(
+    "AiAttempt",
+    "One call of a model.",
+    row("ai_agent_attempts", without=("tenant_id", "task_id", "version", "created_at", "updated_at")),
+)
+AI_TASK_SUMMARY = Shape(
+    "AiTaskSummary",
+    "What a model is asked, without what was said at length.",
+    summary("ai_agent_tasks"),
+)
+AI_TASK = Shape(
+    "AiTask",
+    "What a model is asked, what it answered, used and cost.",
+    {**row("ai_agent_tasks"), "attempts": said(many(AI_ATTEMPT), "In their order.")},
+)
+
+AUDIT_LOG = Shape("AuditLog", "One event of the ledger, as the audit log tells it.", row("audit_logs"))
+
+DEAD_JOB = Shape(
+    "DeadJob",
+    "A job that was given up.",
+    fields(
+        "jobs",
+        *("id", "type", "state", "attempt", "max_attempts", "priority", "execution_id", "activation_id", "task_id"),
+        *("input", "error", "created_at", "updated_at"),
+    ),
+)

@@ -1,0 +1,82 @@
+"""How things stand: with the process, with the caller, with a definition that is being written."""
+
+from api.schemas.shape import BIG, BOOLEAN, TEXT, TEXTS, UUID, Shape, many, one_of, or_null, ref, said
+
+ALIVE = Shape("Alive", "The process answers.", {"status": one_of("ok")})
+LAG = Shape(
+    "Lag",
+    "How far the tables are behind their ledgers.",
+    {
+        "ledgers_behind": said(BIG, "Ledgers whose tables are behind."),
+        "events_behind": said(BIG, "By how many events, summed."),
+        "ledgers_stopped": said(BIG, "Of these, those that come no nearer: an event cannot be applied, or nobody projects them."),
+    },
+)
+WORK = Shape(
+    "Work",
+    "Jobs and timers in trouble, of all tenants.",
+    {
+        "jobs_failing": said(BIG, "Jobs that are put off because handling them failed."),
+        "jobs_dead": said(BIG, "Jobs that were given up."),
+        "timers_failing": said(BIG, "Timers that are put off because firing them failed."),
+    },
+)
+FAILING_TASK = Shape(
+    "FailingTask",
+    "A background task that fails time and again, and is begun again each time.",
+    {
+        "process": said(TEXT, "this, or another process: what kind, on which host, and its number."),
+        "task": TEXT,
+        "error": said(TEXT, "What it failed with last."),
+        "failures": said(BIG, "How often since it was well."),
+    },
+)
+READY = Shape(
+    "Ready",
+    "It can serve.",
+    {
+        "status": one_of("ok"),
+        "database": one_of("ok"),
+        "projections": ref(LAG),
+        "work": ref(WORK),
+        "failing_tasks": said(many(FAILING_TASK), "Of this process, and of others as far as they can say so."),
+    },
+)
+NOT_READY = Shape(
+    "NotReady",
+    "It cannot serve now.",
+    {
+        "status": one_of("unavailable"),
+        "database": said(TEXT, "ok, or what was wrong with it."),
+        "migrations": said(TEXT, "What is wrong with the schema."),
+    },
+    optional=frozenset({"migrations"}),
+)
+
+KEY = Shape("Key", "The API key itself.", {"id": UUID, "name": TEXT})
+ME = Shape(
+    "Me",
+    "Who calls, and what they may do.",
+    {
+        "tenant_id": said(UUID, "The tenant in which the key speaks."),
+        "user_id": said(or_null(UUID), "The person who acts; null: a service."),
+        "on_behalf_of": said(or_null(UUID), "For whom."),
+        "api_key": ref(KEY),
+        "platform": said(BOOLEAN, "True for the platform's keys, which may do everything."),
+        "roles": said(TEXTS, "Keys of the roles."),
+        "permissions": said(TEXTS, "Keys of the permissions that hold."),
+    },
+)
+
+FINDING = Shape(
+    "Finding",
+    "Something about a definition. Errors prevent publishing.",
+    {
+        "severity": one_of("error", "warning"),
+        "node_id": or_null(TEXT),
+        "path": said(TEXT, "JSON pointer into the definition."),
+        "code": TEXT,
+        "message": TEXT,
+    },
+)
+FINDINGS = Shape("Findings", "What was found in a definition; nothing: it can be published.", {"findings": many(FINDING)})

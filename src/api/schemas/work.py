@@ -1,0 +1,55 @@
+"""Jobs as workers see them, and answers that hold one result for each of many."""
+
+from api.schemas.columns import fields
+from api.schemas.problem import PROBLEM
+from api.schemas.results import EXECUTION_RESULT
+from api.schemas.shape import ANYTHING, BIG, INTEGER, TIME, Choice, Schema, Shape, many, one_of, or_null, ref, said
+
+LEASED_UNTIL = said(TIME, "When the lease runs out, by the database's clock.")
+LEASED_JOB = Shape(
+    "LeasedJob",
+    "A job that was handed out.",
+    {
+        **fields("jobs", "id", "fence", "type"),
+        "input": said(ANYTHING, "What there is to work on."),
+        **fields("jobs", "attempt", "max_attempts"),
+        "lease_until": LEASED_UNTIL,
+        **fields("jobs", "execution_id", "activation_id"),
+    },
+)
+LEASED_JOBS = Shape("LeasedJobs", "The jobs that were handed out, none where there were none.", {"items": many(LEASED_JOB)})
+HEARTBEAT = Shape("Heartbeat", "Until when a job is leased.", {**fields("jobs", "id"), "lease_until": LEASED_UNTIL})
+READY_JOB = Shape("ReadyJob", "A job that may be leased.", {**fields("jobs", "id"), "state": one_of("ready")})
+
+JOB_RESULT = Shape(
+    "JobResult",
+    "What became of a job.",
+    {
+        **fields("jobs", "id"),
+        "state": said(one_of("done", "ready"), "ready: it will be handed out again."),
+        "attempt": said(or_null(INTEGER), "The attempt that is under way or comes next."),
+        "delay_ms": said(or_null(BIG), "Milliseconds until it is handed out again; null: it is not."),
+    },
+)
+REPORTED: dict[str, Schema] = {"job": ref(JOB_RESULT), "execution": ref(EXECUTION_RESULT)}
+REPORTED_JOB = Shape("ReportedJob", "What a report led to.", REPORTED)
+
+REFUSED = Shape(
+    "RefusedItem", "One that was refused; the others are not stopped by it.", {"status": INTEGER, "problem": ref(PROBLEM)}
+)
+
+
+def _results(name: str, done: Shape, **also: Schema) -> Shape:
+    """One result for each of many, in their order; and what else there may be."""
+    either = Choice(f"{name}Result", "What became of one of them.", (done, REFUSED))
+    fields = {"items": many(either), **also}
+    return Shape(f"{name}Results", "One result for each, in their order.", fields, optional=frozenset(also))
+
+
+STARTED = Shape("StartedItem", "One that was started.", {"status": {**INTEGER, "const": 201}, "execution": ref(EXECUTION_RESULT)})
+BULK_RESULTS = _results("BulkStart", STARTED)
+REPORT_RESULTS = _results(
+    "JobReport",
+    Shape("ReportedItem", "One that was recorded.", {"status": {**INTEGER, "const": 200}, **REPORTED}),
+    jobs=said(many(LEASED_JOB), "What the worker has to do next, where it asked for that."),
+)

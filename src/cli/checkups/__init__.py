@@ -1,1 +1,0 @@
-"""What `gesta doctor` looks at: the surroundings of the processes, and the database."""

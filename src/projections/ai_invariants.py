@@ -1,0 +1,111 @@
+"""What must hold of AI tasks, event by event: one attempt at a time, in order, each ended once, and sums that add up."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from domain.ai_task import (
+    AiTaskAttemptFailed,
+    AiTaskAttemptStarted,
+    AiTaskAttemptSucceeded,
+    AiTaskCancelled,
+    AiTaskCompleted,
+    AiTaskFailed,
+    AiTaskRequested,
+    Totals,
+    Usage,
+)
+from domain.envelope import RecordedEvent
+
+ENDED = (AiTaskAttemptSucceeded, AiTaskAttemptFailed)
+CLOSED = (AiTaskCompleted, AiTaskFailed, AiTaskCancelled)
+
+
+class Spent(NamedTuple):
+    """What is kept of an attempt that ended: not its output, which may be large."""
+
+    cost: Decimal | None
+    currency: str | None
+    usage: Usage | None
+
+
+@dataclass
+class Told:
+    """What the events seen so far tell of a task."""
+
+    attempts: int = 0
+    running: UUID | None = None
+    ended: list[Spent] = field(default_factory=list)
+    closed: bool = False
+
+
+@dataclass
+class AiInvariants:
+    _tasks: dict[UUID, Told] = field(default_factory=dict)
+
+    def see(self, record: RecordedEvent) -> Iterator[str]:
+        """What is wrong with an event after those seen before."""
+        event = record.event
+        if isinstance(event, AiTaskRequested):
+            if record.stream_id in self._tasks:
+                yield "requests a task that was requested before"
+            self._tasks[record.stream_id] = Told()
+        elif isinstance(event, (AiTaskAttemptStarted, *ENDED, *CLOSED)):
+            task = self._tasks.get(record.stream_id)
+            if task is None:
+                yield "is of a task that was never requested"
+            elif isinstance(event, AiTaskAttemptStarted):
+                yield from _started(task, event)
+            elif isinstance(event, ENDED):
+                yield from _ended(task, event)
+            else:
+                yield from _closed(task, event)
+
+
+def _started(task: Told, event: AiTaskAttemptStarted) -> Iterator[str]:
+    if task.closed:
+        yield "came after the task was over"
+    if task.running is not None:
+        yield "began while another attempt ran"
+    if event.number != task.attempts + 1:
+        yield f"is attempt {event.number} after {task.attempts}"
+    task.attempts, task.running = event.number, event.attempt_id
+
+
+def _ended(task: Told, event: AiTaskAttemptSucceeded | AiTaskAttemptFailed) -> Iterator[str]:
+    if (event.attempt_id, event.number) != (task.running, task.attempts):
+        yield "ends an attempt that does not run"
+    task.running = None
+    if not task.closed:
+        task.ended.append(Spent(event.cost, event.currency, event.usage))
+
+
+def _closed(task: Told, event: AiTaskCompleted | AiTaskFailed | AiTaskCancelled) -> Iterator[str]:
+    if task.closed:
+        yield "came after the task was over"
+    task.closed, spent = True, totals_of(task)
+    task.ended.clear()
+    if isinstance(event, AiTaskCancelled):
+        return
+    if task.running is not None:
+        yield "came while an attempt ran"
+    if event.totals != spent:
+        yield f"says {event.totals}, its attempts come to {spent}"
+
+
+def totals_of(task: Told) -> Totals:
+    """The sums over the attempts that ended; the first known cost tells the currency."""
+    priced = [each for each in task.ended if each.cost is not None]
+    currency = priced[0].currency if priced else None
+    costs = [each.cost for each in priced if each.cost is not None and each.currency == currency]
+    used = [each.usage for each in task.ended if each.usage is not None]
+    return Totals(
+        len(task.ended),
+        sum(usage.input_tokens for usage in used),
+        sum(usage.output_tokens for usage in used),
+        sum(costs, Decimal(0)) if costs else None,
+        currency,
+        len(task.ended) - len(costs),
+    )

@@ -1,0 +1,210 @@
+"""What must hold of a ledger, event by event: told from the events alone, by code that shares nothing with deciders or folds.
+
+Executions end once; people decide only what is open to them; names are held by who claimed them last; AI tasks
+(`projections.ai_invariants`) are attempted once at a time.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
+from domain.envelope import RecordedEvent, Unread
+from domain.execution import (
+    ActivationCancelled,
+    ActivationCompleted,
+    ActivationFailed,
+    ActivationStarted,
+    ActivationWaiting,
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionStarted,
+)
+from domain.invitation import SCOPE as INVITED
+from domain.invitation import InvitationAccepted, InvitationDeclined, InvitationMade, InvitationWithdrawn
+from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
+from domain.role import RoleCreated, RoleDeleted
+from domain.tenant import TenantCreated
+from domain.user import UserRegistered
+from domain.workflow import WorkflowDrafted
+from projections.ai_invariants import AiInvariants
+from projections.work_invariants import WorkInvariants
+
+TERMINAL = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
+CLOSING = (ApprovalResolved, ApprovalCancelled, ApprovalExpired)
+
+MOST = 1000
+Name = tuple[str, str]
+"""A claim's scope and name."""
+
+
+@dataclass
+class Invariants:
+    """Sees a ledger's events in order, and keeps what it finds broken.
+
+    Of a stream, a name or a person it keeps some ids, never what an event carries: what is open costs some hundred bytes.
+    """
+
+    skipped: frozenset[int] = frozenset()
+    """Positions of events that are left out of the tables on purpose: that they cannot be read is no finding."""
+    broken: list[str] = field(default_factory=list)
+    """The first thousand findings; `more` were made."""
+    more: int = 0
+    claims: dict[Name, UUID] = field(default_factory=dict)
+    """Who holds which name after the events seen so far."""
+    _position: int = 0
+    _versions: dict[UUID, int] = field(default_factory=dict)
+    _occurred: dict[UUID, datetime] = field(default_factory=dict)
+    _recorded: datetime | None = None
+    _ended: set[UUID] = field(default_factory=set)
+    _business_keys: dict[UUID, Name] = field(default_factory=dict)
+    _subscriptions: dict[UUID, dict[UUID, Name]] = field(default_factory=dict)
+    """By visit: the names of what it waits for."""
+    _offers: dict[UUID, tuple[Outcome, ...]] = field(default_factory=dict)
+    _decided_by: dict[UUID, set[UUID]] = field(default_factory=dict)
+    _closed: set[UUID] = field(default_factory=set)
+    _roles: dict[UUID, str] = field(default_factory=dict)
+    _members: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
+    _suspended: set[UUID] = field(default_factory=set)
+    _invited: dict[UUID, str] = field(default_factory=dict)
+    _ai: AiInvariants = field(default_factory=AiInvariants)
+    work: WorkInvariants = field(default_factory=WorkInvariants)
+
+    def see(self, record: RecordedEvent) -> None:
+        self._see_order(record)
+        self.work.see(record)
+        if isinstance(record.event, Unread):
+            if record.position not in self.skipped:
+                self._say(record, f"cannot be read: {record.event.why}")
+            return
+        self._see_executions(record)
+        self._see_access(record)
+        self._see_approvals(record)
+        for what in self._ai.see(record):
+            self._say(record, what)
+
+    def _say(self, record: RecordedEvent, what: str) -> None:
+        if len(self.broken) >= MOST:
+            self.more += 1
+            return
+        self.broken.append(f"event {record.position} ({record.topic} of {record.stream_id}): {what}")
+
+    def _see_order(self, record: RecordedEvent) -> None:
+        if record.position != self._position + 1:
+            self._say(record, f"follows position {self._position}")
+        self._position = record.position
+        known = self._versions.get(record.stream_id, 0)
+        if record.version != known + 1:
+            self._say(record, f"has version {record.version} after {known}")
+        self._versions[record.stream_id] = record.version
+        if self._recorded is not None and record.recorded_at < self._recorded:
+            self._say(record, "was recorded before its predecessor")
+        if record.occurred_at < self._occurred.get(record.stream_id, record.occurred_at):
+            self._say(record, "occurred before its predecessor")
+        self._occurred[record.stream_id] = record.occurred_at
+        self._recorded = record.recorded_at
+
+    def _see_executions(self, record: RecordedEvent) -> None:
+        event, stream = record.event, record.stream_id
+        if stream in self._ended:
+            self._say(record, "came after the execution had ended")
+        self._see_subscriptions(record)
+        if isinstance(event, ExecutionStarted) and event.business_key is not None:
+            name = (f"execution.business_key:{event.workflow_id}", event.business_key)
+            self._claim(record, *name)
+            self._business_keys[stream] = name
+        elif isinstance(event, TERMINAL):
+            self._ended.add(stream)
+            held = self._business_keys.pop(stream, None)
+            if held is not None:
+                self.claims.pop(held, None)
+
+    def _see_subscriptions(self, record: RecordedEvent) -> None:
+        """Who waits for events holds a name for each, the id of the wait, until the visit waits for it no longer."""
+        event = record.event
+        if isinstance(event, ActivationStarted | ActivationWaiting):
+            held = self._subscriptions.setdefault(event.activation_id, {})
+            for ended in event.ended if isinstance(event, ActivationWaiting) else ():
+                self.claims.pop(held.pop(ended, ("", "")), None)
+            for wait in event.waits if isinstance(event, ActivationStarted) else event.added:
+                if wait.kind == "event":
+                    held[wait.id] = (f"event.wait:{wait.about}", str(wait.id))
+                    self._claim(record, *held[wait.id])
+        elif isinstance(event, ActivationCompleted | ActivationFailed | ActivationCancelled):
+            for name in self._subscriptions.pop(event.activation_id, {}).values():
+                self.claims.pop(name, None)
+
+    def _see_access(self, record: RecordedEvent) -> None:
+        event, stream = record.event, record.stream_id
+        match event:
+            case RoleCreated():
+                self._roles[stream] = event.key
+                self._claim(record, "role.key", event.key)
+            case RoleDeleted():
+                self._roles.pop(stream, None)
+                self.claims.pop(("role.key", event.key), None)
+            case MemberAdded() | MemberRolesChanged():
+                self._members[event.user_id] = event.role_ids
+            case MemberSuspended():
+                self._suspended.add(event.user_id)
+            case MemberReactivated():
+                self._suspended.discard(event.user_id)
+            case MemberRemoved():
+                self._members.pop(event.user_id, None)
+                self._suspended.discard(event.user_id)
+            case InvitationMade():
+                self._claim(record, INVITED, event.email.lower())
+                self._invited[stream] = event.email.lower()
+            case InvitationAccepted() | InvitationDeclined() | InvitationWithdrawn():
+                self.claims.pop((INVITED, self._invited.pop(stream)), None)
+            case WorkflowDrafted():
+                self._claim(record, "workflow.key", event.key)
+            case TenantCreated():
+                self._claim(record, "tenant.slug", event.slug)
+            case UserRegistered():
+                self._claim(record, "user.email", event.email.lower())
+            case _:
+                pass
+
+    def _claim(self, record: RecordedEvent, scope: str, name: str) -> None:
+        holder = self.claims.setdefault((scope, name), record.stream_id)
+        if holder != record.stream_id:
+            self._say(record, f"took the name {name} ({scope}), which {holder} holds")
+
+    def _see_approvals(self, record: RecordedEvent) -> None:
+        event, stream = record.event, record.stream_id
+        if stream in self._closed:
+            self._say(record, "came after the request had closed")
+        if isinstance(event, ApprovalRequested):
+            self._offers[stream] = event.outcomes
+        elif isinstance(event, ApprovalDecided):
+            self._see_decision(record, event)
+        elif isinstance(event, CLOSING):
+            self._closed.add(stream)
+            if isinstance(event, ApprovalResolved) and not self._decided_by.get(stream, set()).issuperset(event.decided_by):
+                self._say(record, "was resolved by somebody who had not decided")
+            self._offers.pop(stream, None)
+            self._decided_by.pop(stream, None)
+
+    def _see_decision(self, record: RecordedEvent, event: ApprovalDecided) -> None:
+        decided = self._decided_by.setdefault(record.stream_id, set())
+        if event.user_id in decided:
+            self._say(record, "is the same person's second decision")
+        decided.add(event.user_id)
+        offered = [outcome for outcome in self._offers.get(record.stream_id, ()) if outcome.name == event.outcome]
+        roles = None if event.user_id in self._suspended else self._members.get(event.user_id)
+        if not offered:
+            self._say(record, f"chose {event.outcome}, which was not offered")
+        elif roles is None:
+            self._say(record, "was made by somebody who is not a member")
+        elif not self._may_choose(offered[0], event, {self._roles[role] for role in roles if role in self._roles}):
+            self._say(record, f"chose {event.outcome} without the right to")
+
+    @staticmethod
+    def _may_choose(outcome: Outcome, event: ApprovalDecided, roles: set[str]) -> bool:
+        if event.user_id in outcome.exclude or (event.role is not None and event.role not in roles):
+            return False
+        if not outcome.users and not outcome.roles:
+            return True
+        return event.user_id in outcome.users or event.role in outcome.roles

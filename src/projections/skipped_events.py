@@ -1,0 +1,87 @@
+"""Events that somebody decided to leave out of the tables: recorded in runtime.projection_skips, and named wherever it matters.
+
+To skip is to move the tenant's checkpoint over the one event that holds it up, or over the gap; the projector goes on behind it.
+No table shows the event, the audit log neither. Replay and verify fold without it too, so that everything else is still compared,
+and say so. A decision on the event's own stream is not made without it: whoever does not know all that happened decides nothing.
+What relied on the event may not be applicable either: it is then skipped in its own right, or stands.
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from projections import freshness, poison_events
+from projections.freshness import LostRace
+from runtime.errors import OperatorError
+from store.notifications.channels import PROJECTED
+from store.notifications.sending import notify
+
+SELECT = """
+SELECT position, reason, error, skipped_at FROM runtime.projection_skips WHERE tenant_id = %(tenant)s ORDER BY position
+"""
+
+# the event itself; or, where it is missing, the last position of the gap
+SKIPPED = """
+SELECT CASE WHEN e.position = %(position)s THEN e.position ELSE e.position - 1 END, e.recorded_at
+  FROM ledger.events e WHERE e.tenant_id = %(tenant)s AND e.position >= %(position)s
+ ORDER BY e.position LIMIT 1
+"""
+
+RECORD = """
+INSERT INTO runtime.projection_skips (tenant_id, position, reason, error)
+SELECT %(tenant)s, position, %(reason)s, %(error)s FROM generate_series(%(position)s::bigint, %(up_to)s::bigint) AS s (position)
+"""
+
+
+class SkippedEvent(NamedTuple):
+    """A row of runtime.projection_skips."""
+
+    position: int
+    reason: str
+    error: str
+    skipped_at: datetime
+
+    def __str__(self) -> str:
+        return f"event {self.position} was skipped at {self.skipped_at:%Y-%m-%d %H:%M:%S%z}: {self.reason} ({self.error})"
+
+
+class Passed(NamedTuple):
+    """The place of an event that is passed over unread."""
+
+    position: int
+    recorded_at: datetime
+
+
+async def skips(conn: AsyncConnection[Any], tenant_id: UUID) -> list[SkippedEvent]:
+    """A tenant's skipped events, in their order."""
+    cursor = await conn.execute(SELECT, {"tenant": tenant_id})
+    return [SkippedEvent(*row) for row in await cursor.fetchall()]
+
+
+async def skip(conn: AsyncConnection[Any], tenant_id: UUID, position: int, reason: str) -> None:
+    """Leave out the event that holds a tenant up, or all that are missing from there on, and wake the projector.
+
+    `conn` is in autocommit, as gesta_system. Raises OperatorError where another event, or none, holds the tenant up.
+    """
+    async with conn.transaction():
+        fault = (await poison_events.faults(conn)).get(tenant_id)
+        if fault is None or fault.position != position:
+            held = "nothing holds it up" if fault is None else f"event {fault.position} holds it up"
+            raise OperatorError(f"Event {position} cannot be skipped: {held}.")
+        try:
+            await freshness.lock(conn, {tenant_id: position - 1})
+        except LostRace:
+            raise OperatorError(f"Event {position} cannot be skipped: the tables have moved on.") from None
+        cursor = await conn.execute(SKIPPED, {"tenant": tenant_id, "position": position})
+        row = await cursor.fetchone()
+        if row is None:
+            raise OperatorError(f"There is no event {position}, and none after it.")
+        passed = Passed(*row)
+        named = {"tenant": tenant_id, "position": position, "up_to": passed.position, "reason": reason, "error": fault.error}
+        await conn.execute(RECORD, named)
+        await freshness.advance(conn, {tenant_id: position - 1}, {tenant_id: passed})
+        await poison_events.clear(conn, [tenant_id])
+        await poison_events.hint(conn)
+        await notify(conn, PROJECTED, str(tenant_id))

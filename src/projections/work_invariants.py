@@ -1,0 +1,133 @@
+"""Which jobs and timers there must be at the end of a ledger, told from its events alone.
+
+A visit has the jobs and timers that it waits for. An execution that has done a
+command's share of steps has one job more, which takes it up.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from domain.envelope import RecordedEvent, Unread
+from domain.event import EventDelivered, EventReceived, delivery_of
+from domain.execution import (
+    ActivationCancelled,
+    ActivationCompleted,
+    ActivationFailed,
+    ActivationStarted,
+    ActivationWaiting,
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionHeld,
+    ExecutionPaused,
+    ExecutionResumed,
+    ExecutionStarted,
+    Wait,
+)
+from domain.facts import Due
+
+
+@dataclass
+class Visit:
+    jobs: set[UUID]
+    timers: dict[UUID, tuple[datetime, ...]]
+    """When each may be due; nothing where a pause has moved it, by the database's clock: the events do not say when."""
+
+
+@dataclass
+class Open:
+    """An execution that has not ended."""
+
+    visits: dict[UUID, Visit] = field(default_factory=dict)
+    held: frozenset[int] = frozenset()
+    continuation: UUID | None = None
+    paused: bool = False
+    paused_at: datetime | None = None
+    """Of older releases, which dropped the timers at a pause and set them again."""
+
+
+@dataclass
+class WorkInvariants:
+    open: dict[UUID, Open] = field(default_factory=dict)
+    telling: set[UUID] = field(default_factory=set)
+    """Events that are being told to those who wait."""
+    unread: set[UUID] = field(default_factory=set)
+    """Executions of whose events one cannot be read: nothing can be said of their work."""
+
+    def see(self, record: RecordedEvent) -> None:
+        event, stream = record.event, record.stream_id
+        if isinstance(event, Unread):
+            self.unread.add(stream)
+        elif isinstance(event, EventReceived):
+            self.telling.add(stream)
+        elif isinstance(event, EventDelivered):
+            self.telling.discard(stream)
+        elif isinstance(event, ExecutionStarted):
+            self.open[stream] = Open()
+        elif isinstance(event, ExecutionCompleted | ExecutionFailed | ExecutionCancelled):
+            self.open.pop(stream, None)
+        elif (execution := self.open.get(stream)) is not None:
+            _move(execution, record)
+
+    def jobs(self) -> Iterator[tuple[UUID, UUID]]:
+        """(job, execution or other stream that it is for)."""
+        for event_id in self.telling:
+            yield delivery_of(event_id), event_id
+        for execution_id, execution in self.open.items():
+            for visit in execution.visits.values():
+                for job_id in visit.jobs:
+                    yield job_id, execution_id
+            if execution.continuation is not None:
+                yield execution.continuation, execution_id
+
+    def timers(self) -> Iterator[tuple[UUID, UUID, tuple[datetime, ...]]]:
+        """(timer, execution, when it may be due); nothing: the events do not say when."""
+        for execution_id, execution in self.open.items():
+            for visit in execution.visits.values() if execution.paused_at is None else ():
+                for timer, due in visit.timers.items():
+                    yield timer, execution_id, () if execution.paused else due
+
+
+def _move(execution: Open, record: RecordedEvent) -> None:
+    event = record.event
+    match event:
+        case ActivationStarted():
+            execution.visits[event.activation_id] = Visit(_jobs(event.waits), _timers(record, event.waits))
+            execution.held -= {*event.tokens, *event.swallowed}
+            if not execution.held:
+                execution.continuation = None
+        case ActivationWaiting():
+            visit = execution.visits.get(event.activation_id)
+            if visit is not None:
+                visit.jobs = (visit.jobs - {*event.ended}) | _jobs(event.added)
+                timers = {id: due for id, due in visit.timers.items() if id not in event.ended}
+                visit.timers = timers | _timers(record, event.added)
+        case ActivationCompleted() | ActivationFailed() | ActivationCancelled():
+            execution.visits.pop(event.activation_id, None)
+        case ExecutionHeld():
+            execution.held, execution.continuation = frozenset(event.tokens), event.job_id
+        case ExecutionPaused():
+            execution.paused, execution.paused_at, execution.continuation = True, event.at, None
+        case ExecutionResumed():
+            # what was left of a time limit is left again, by the database's clock
+            execution.paused, execution.paused_at = False, None
+            for visit in execution.visits.values():
+                visit.timers = dict.fromkeys(visit.timers, ())
+        case _:
+            pass
+
+
+def _jobs(waits: Iterable[Wait]) -> set[UUID]:
+    return {wait.id for wait in waits if wait.kind == "job"}
+
+
+def _timers(record: RecordedEvent, waits: Iterable[Wait]) -> dict[UUID, tuple[datetime, ...]]:
+    return {wait.id: _due(record, wait.due) for wait in waits if wait.kind == "timer" and wait.due is not None}
+
+
+def _due(record: RecordedEvent, due: Due) -> tuple[datetime, ...]:
+    """A moment that is named may be what an older release made of a limit, by its own clock."""
+    moment = due.moment(record.recorded_at)
+    return (moment,) if due.at is None else (moment, record.recorded_at + (due.at - record.occurred_at))

@@ -1,0 +1,38 @@
+"""What every part of a worker acts with: the handler and the engine, and the name it acts under."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from domain.envelope import Envelope
+from domain.facts import Decided, View
+from engine.plans import Engine
+from runtime.pools import Pool
+from store.command import Command, Done
+from store.handler import Handler
+from store.notifications.listening import Notifications
+
+OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+"""What the database's absence looks like from a pool. It is waited out."""
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """`pool`: for leases and timers. Connections go back before anything is called or decided."""
+
+    handler: Handler
+    engine: Engine
+    pool: Pool
+    notifications: Notifications
+    worker_id: str
+
+    async def do(
+        self, tenant_id: UUID, name: str, decide: Callable[[View], Decided], *, command_id: UUID | None = None, **about: Any
+    ) -> Done:
+        """One command. Raises what `Handler.handle` does."""
+        who = Envelope("worker", self.worker_id)
+        return await self.handler.handle(Command(tenant_id, name, who, command_id, **about), decide)

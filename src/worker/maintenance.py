@@ -1,0 +1,167 @@
+"""What a worker does when its time has come: timers, leases that ran out, and housekeeping.
+
+All workers do it. What two of them do at once counts once: the id of each command is derived from what it is about. One that
+fails is recorded and put off by itself (`store.failures`); the others go on.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from uuid import UUID, uuid5
+
+from domain.facts import Decided, Fence, RuleViolation, View
+from engine.expired_leases import expire_lease
+from engine.timers import OWNERS, fire
+from runtime import counters
+from runtime.failpoints import failpoint
+from store import due as work
+from store import failures, jobs
+from store.due import DueTimer, ExpiredLease
+from store.errors import LeaseLost, LedgerBusy, LedgerUnavailable
+from store.jobs import COMMANDS_KEPT, Connection
+from store.notifications.waking import wait
+from worker.context import OUT_OF_REACH, WorkerContext
+
+log = logging.getLogger(__name__)
+
+PORTION = 100
+PAUSE_SECONDS = 1.0
+COMMANDS_PORTION = 1_000
+HOUSEKEEPING_SECONDS = 60.0
+
+METRIC = "gesta_work_failures_total"
+TRANSIENT = (LedgerBusy, LedgerUnavailable, *OUT_OF_REACH)
+"""Nothing that a single timer or lease is to blame for."""
+
+Turn = Callable[[WorkerContext], Awaitable[float | None]]
+"""Does what is due. Returns in how many seconds something will be; None: nothing is."""
+
+
+async def fire_timers(context: WorkerContext) -> float | None:
+    """Timers that are due."""
+    async with context.pool.connection() as connection:
+        due = await work.due_timers(connection, tuple(OWNERS), PORTION)
+        if not due:
+            return await work.seconds_to_timer(connection, tuple(OWNERS))
+    return await _all([_fire(context, one) for one in due])
+
+
+async def take_expired_leases(context: WorkerContext) -> float | None:
+    """Leases that ran out: a worker was not heard of."""
+    async with context.pool.connection() as connection:
+        expired = await work.expired_leases(connection, PORTION)
+        if not expired:
+            return await work.seconds_to_expiry(connection)
+    return await _all([_lapse(context, job) for job in expired])
+
+
+async def forget_commands(context: WorkerContext) -> float | None:
+    """Commands that nobody will repeat any more."""
+    async with context.pool.connection() as connection:
+        count = await jobs.delete_old_commands(connection, COMMANDS_KEPT, COMMANDS_PORTION)
+    return 0 if count == COMMANDS_PORTION else HOUSEKEEPING_SECONDS
+
+
+async def run_periodically(context: WorkerContext, turn: Turn, woken: asyncio.Event, stop: asyncio.Event) -> None:
+    """Turns until told to stop: when something is due, when woken, and from time to time."""
+    while not stop.is_set():
+        woken.clear()
+        failpoint(f"worker.{turn.__name__}")
+        try:
+            due = await turn(context)
+        except OUT_OF_REACH as error:
+            log.warning("The database is out of reach: %s", error, extra={"action": turn.__name__})
+            due = PAUSE_SECONDS
+        await wait(woken, due)
+
+
+async def _all(commands: list[Awaitable[bool]]) -> float:
+    """Seconds until the next turn: none, unless nothing came of any."""
+    return 0 if any(await asyncio.gather(*commands)) else PAUSE_SECONDS
+
+
+async def _fire(context: WorkerContext, due: DueTimer) -> bool:
+    def decide(view: View) -> Decided:
+        return fire(view, context.engine, due)
+
+    # Its moment is part of the command's id: a timer may be set again, for another moment, after a pause.
+    command_id = uuid5(due.id, f"fired {due.due_at.isoformat()}")
+    dropped = Decided(dropped_timers=(due.id,))
+
+    def failed(connection: Connection, error: Exception) -> Awaitable[int | None]:
+        return failures.timer_failed(connection, due, error)
+
+    return await _once(context, due.tenant_id, "timer.fire", decide, command_id, lambda _: dropped, failed)
+
+
+async def _lapse(context: WorkerContext, job: ExpiredLease) -> bool:
+    jitter = random.random()  # a decision may run more than once, and is to come to the same
+
+    def decide(view: View) -> Decided:
+        return expire_lease(view, context.engine, job, jitter=jitter)
+
+    def dead(refusal: RuleViolation) -> Decided:
+        error = {"type": refusal.code, "message": refusal.message}
+        return Decided(fences=(Fence(job.id, job.fence, "dead", error=error, lapsed=True),))
+
+    def failed(connection: Connection, error: Exception) -> Awaitable[int | None]:
+        return failures.lease_failed(connection, job.lease, error)
+
+    return await _once(context, job.tenant_id, "job.lapse", decide, uuid5(job.id, f"lapsed {job.fence}"), dead, failed)
+
+
+async def _once(
+    context: WorkerContext,
+    tenant_id: UUID,
+    name: str,
+    decide: Callable[[View], Decided],
+    command_id: UUID,
+    otherwise: Callable[[RuleViolation], Decided],
+    failed: Callable[[Connection, Exception], Awaitable[int | None]],
+) -> bool:
+    """Whether something came of it, by this process or another.
+
+    `otherwise`: what is done where the rules refuse it, so that it is not found again. Nobody asked: it is no refusal to record.
+    `failed`: records whatever else is in the way, and puts it off.
+    """
+    details = {"action": name, "tenant_id": str(tenant_id)}
+
+    def quietly(view: View) -> Decided:
+        try:
+            return replace(decide(view), result=None)
+        except RuleViolation as refusal:
+            log.warning("It comes to nothing: %s", refusal, extra=details)
+            return otherwise(refusal)
+
+    try:
+        done = await context.do(tenant_id, name, quietly, command_id=command_id)
+    except LeaseLost:
+        return True
+    except TRANSIENT as error:
+        log.warning("It is tried again: %s", error, extra=details)
+        return False
+    except Exception as error:
+        await _record(context, error, failed, details)
+        return True
+    return done.position is not None
+
+
+async def _record(
+    context: WorkerContext,
+    error: Exception,
+    failed: Callable[[Connection, Exception], Awaitable[int | None]],
+    details: dict[str, str],
+) -> None:
+    """Logged in full the first time; after that it is to be seen among the work that fails (`gesta jobs`)."""
+    counters.count(METRIC, action=details["action"])
+    try:
+        async with context.pool.connection() as connection:
+            count = await failed(connection, error)
+    except OUT_OF_REACH:
+        count = 1  # it is found again, and fails again
+    if count == 1:
+        log.error("It failed, and is put off: %s", error, exc_info=error, extra=details)
+    elif count is not None:
+        log.warning("It failed for the %d. time, and is put off: %s", count, error, extra=details)
