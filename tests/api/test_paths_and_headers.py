@@ -156,8 +156,11 @@ async def things(acme: Tenant) -> dict[str, str]:
     workflow = (await acme.admin.get("/workflows")).json()["items"][0]["id"]
     person = await acme.member("approver")
     key = (await ok(acme.admin.post("/api-keys", {"name": "k", "permissions": []})))["id"]
+    invitation = (await ok(acme.admin.post("/invitations", {"email": "guest@else.example"})))["id"]
     return {
+        "/v1/invitations/{id}": f"/invitations/{invitation}",
         "/v1/executions/{id}": f"/executions/{execution['id']}",
+        "/v1/executions/{id}/waits": f"/executions/{execution['id']}/waits",
         "/v1/approvals/{id}": f"/approvals/{execution['open'][0]['id']}",
         "/v1/workflows/{id}": f"/workflows/{workflow}",
         "/v1/workflows/{id}/versions/{number}": f"/workflows/{workflow}/versions/1",
