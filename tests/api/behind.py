@@ -179,6 +179,16 @@ async def approvals_decide(two: Two) -> httpx2.Response:
     return await two.decided(two.behind, await two.moved())
 
 
+async def events_receive(two: Two) -> httpx2.Response:
+    """An event is received once, also where another process had it first."""
+    event = {"specversion": "1.0", "id": "7", "source": "shop", "type": "paid", "data": {"order": 1}}
+    await ok(two.behind.admin.post("/events", {**event, "id": "6"}))
+    await ok(two.ahead.admin.post("/events", event))
+    answer = await two.behind.admin.post("/events", event)
+    assert answer.json()["status"] == "duplicate", answer.text
+    return answer
+
+
 # AI tasks and jobs
 
 
@@ -440,6 +450,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         executions_pause,
         executions_resume,
         executions_signal,
+        events_receive,
         approvals_decide,
         ai_tasks_cancel,
         ai_tasks_retry,

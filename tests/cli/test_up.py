@@ -166,7 +166,7 @@ def keeper(platform: Platform) -> int:
 
 
 def _keeps(line: list[str], directory: Path) -> bool:
-    return line[3].endswith("keeper.py") and str(directory) in line[4]
+    return line[3].endswith("supervisor.py") and str(directory) in line[4]
 
 
 @pytest.mark.parametrize("way", ["immediate shutdown", "fast shutdown", "killed", "killed with its keeper"])

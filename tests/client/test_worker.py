@@ -111,7 +111,8 @@ async def test_the_next_step_comes_with_the_answer_to_the_report(
     async with at_work(worker):
         started = await boss.start("steps", {"url": "a.png"})
         assert (await boss.wait(started.id)).output == {"resized": {"url": "a.png"}}
-        assert (requests.leases, requests.reports, requests.brought) == (1, 3, 2)
+        assert (requests.reports, requests.leases + requests.brought) == (3, 3)
+        assert requests.brought >= 1, "a step came with the answer to the report of the one before"
 
 
 async def test_a_worker_with_its_hands_full_goes_on_with_what_comes_with_the_answers(

@@ -14,8 +14,8 @@ from projections.registry import TABLES
 from store.upcasting import CHAIN
 
 ROOT = Path(__file__).parents[2]
-ACTS = {"ai_agent", "task"}
-"""Types of nodes whose work others do: the type of their jobs is known elsewhere, too."""
+ACTS = {"ai_agent", "task", "wait_event", "emit"}
+"""Types of nodes that others act for: the type of their jobs, or the form of their events, is known elsewhere, too."""
 
 
 @cache

@@ -133,7 +133,8 @@ class Traffic:
         found = await pending(self.person())
         if found:
             request = self.chance.choice(found)
-            outcome = self.chance.choice([one["name"] for one in request["outcomes"]])
+            asked = (await self.person().get(f"/approvals/{request['id']}")).json()["request_data"]
+            outcome = self.chance.choice([one["name"] for one in asked["outcomes"]])
             await self.call("decide", self.person(), f"/approvals/{request['id']}/decide", {"outcome": outcome})
 
     async def steer(self) -> None:

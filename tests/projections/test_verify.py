@@ -34,6 +34,7 @@ CLAIMED = """
 INSERT INTO runtime.claims (tenant_id, scope, name, owner) VALUES
   (%(acme)s, 'role.key', 'approver', %(approver)s), (%(acme)s, 'role.key', 'clerk', %(clerk)s),
   (%(acme)s, 'workflow.key', 'travel', %(travel)s), (%(acme)s, 'workflow.key', 'old', %(old)s),
+  (%(acme)s, 'workflow.key', 'regained', %(regained)s),
   (%(acme)s, 'execution.business_key:' || %(travel)s, 'trip-1', %(open)s),
   (%(acme)s, 'invitation.email', 'sue@acme.example', %(sue)s)
 """
@@ -44,7 +45,7 @@ async def told(ledgers: Ledgers) -> None:
     """The story, with the names that append would have claimed for it."""
     await ledgers.append(PLATFORM, *platform_story())
     await ledgers.append(ACME, *tenant_story("acme"))
-    names = {"acme": ACME, "travel": an_id("travel"), "old": an_id("old"), "open": an_id("acme 4")}
+    names = {"acme": ACME, "travel": an_id("travel"), "old": an_id("old"), "regained": an_id("regained"), "open": an_id("acme 4")}
     names["sue"] = an_id("acme invites sue@acme.example")
     await ledgers.conn.execute(CLAIMED, {**names, "approver": an_id("role approver"), "clerk": an_id("role clerk")})
 
