@@ -20,8 +20,8 @@ from runtime.errors import OperatorError
 from runtime.pools import Connection, connect
 from runtime.supervision import Failing
 
-TELL_SECONDS = 5.0
-FORGET_SECONDS = 30.0
+TELL_SECONDS = 2.0
+FORGET_SECONDS = 8.0
 """What its process has not said for so long is not believed any more: it was killed."""
 EXPECTED = (psycopg.OperationalError, OperatorError)
 

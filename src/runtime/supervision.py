@@ -19,7 +19,7 @@ from runtime import counters
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0
 """Seconds before a task that failed is begun again; doubled each time."""
-HEALTHY_AFTER = 10.0
+HEALTHY_AFTER = 5.0
 """Seconds of life after which a task counts as recovered, and its pause begins anew. More than the longest pause."""
 LASTING_AFTER = 10.0
 """Seconds between the first failure and the latest after which it is for others to know."""

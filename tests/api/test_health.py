@@ -31,7 +31,7 @@ INSERT INTO runtime.projection_faults
 SELECT tenant_id, 3, 'no', 1, now(), now(), now() + interval '1 hour'
   FROM ledger.events WHERE position = 5 LIMIT 1
 """
-LOCK = "LOCK TABLE runtime.projection_faults IN ACCESS EXCLUSIVE MODE"
+LOCK = "LOCK TABLE runtime.failing_tasks IN ACCESS EXCLUSIVE MODE"  # which every look reads
 
 
 def ledgers(database: Database, count: int, *, heads: int, shown: int, age: str = "0") -> None:
