@@ -68,7 +68,7 @@ async def run(directory: Path, seed: int, length: Length, say: Callable[[str], N
                 await storm.rage(length.storm)
             ended = clock()
             skipped = await poison.cure()
-        _, found = await after.rest(made, within - (clock() - ended))
+        _, found = await after.rest(made, within - (clock() - ended), well=False)
         report.broken += found
         rested = clock() - ended
         if not skipped:
