@@ -79,7 +79,9 @@ async def test_every_column_of_every_row_is_as_it_was(
     told = []
     for table in TABLES:
         found = await rows(system, table.name)
-        lines = [json.dumps({"table": table.name, **row}, sort_keys=True, ensure_ascii=False) for row in found]
+        lines = [
+            json.dumps({"table": table.name, **row}, sort_keys=True, ensure_ascii=False, separators=(",", ":")) for row in found
+        ]
         assert lines, f"{table.name} is empty: nothing is shown"
         told += sorted(lines)
     if "GESTA_WRITE_EXPECTED" in os.environ:
