@@ -23,8 +23,10 @@ CREATE OR REPLACE TRIGGER queued AFTER INSERT ON runtime.jobs FOR EACH ROW
     WHEN (NEW.state IN ('waiting', 'ready', 'leased')) EXECUTE FUNCTION runtime.queue_job();
 COMMENT ON TRIGGER queued ON runtime.jobs IS 'Jobs to be looked for stand in runtime.job_queue.';
 CREATE OR REPLACE TRIGGER moved_in_queue AFTER UPDATE ON runtime.jobs FOR EACH ROW
-    WHEN ((OLD.type, OLD.state, OLD.priority, OLD.run_at, OLD.lease_until, OLD.retry_at)
-          IS DISTINCT FROM (NEW.type, NEW.state, NEW.priority, NEW.run_at, NEW.lease_until, NEW.retry_at))
+    -- Column by column: of two rows compared, a dump and its restore make another text, and the database would seem to have drifted.
+    WHEN (OLD.type IS DISTINCT FROM NEW.type OR OLD.state IS DISTINCT FROM NEW.state OR OLD.priority IS DISTINCT FROM NEW.priority
+          OR OLD.run_at IS DISTINCT FROM NEW.run_at OR OLD.lease_until IS DISTINCT FROM NEW.lease_until
+          OR OLD.retry_at IS DISTINCT FROM NEW.retry_at)
     EXECUTE FUNCTION runtime.queue_job();
 COMMENT ON TRIGGER moved_in_queue ON runtime.jobs IS 'Jobs to be looked for stand in runtime.job_queue.';
 CREATE OR REPLACE TRIGGER unqueued AFTER DELETE ON runtime.jobs FOR EACH ROW

@@ -21,6 +21,8 @@ def test_what_was_backed_up_in_one_place_is_there_in_another(tmp_path: Path) -> 
     assert gesta(new, "db", "restore", "../one.backup").stdout.startswith("Restored ")
     assert gesta(new, "db", "migrate").stdout.startswith("Nothing to do")
     assert gesta(new, "verify", "--tenant", "platform").returncode == 0
+    drifted = gesta(new, "db", "check")
+    assert drifted.returncode == 0, drifted.stdout
     assert gesta(new, "events", "show").stdout == gesta(old, "events", "show").stdout
     occupied = gesta(new, "db", "restore", "../one.backup")
     assert (occupied.returncode, "not empty" in occupied.stderr) == (1, True)
