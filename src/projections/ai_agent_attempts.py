@@ -58,7 +58,7 @@ def _end(rows: Rows, record: RecordedEvent, event: AttemptEnded, changes: Row) -
     rows.update(NAME, record, (record.tenant_id, event.attempt_id), {**changes, **account})
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     event = record.event
     if isinstance(event, AttemptEnded):
         return (Lookup(("tenant_id", "id"), (record.tenant_id, event.attempt_id)),)
@@ -68,7 +68,7 @@ def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The attempt's id."),
         "task_id": Column("uuid", "The task."),
@@ -96,10 +96,10 @@ TABLE = Table(
         "started_at": Column("timestamptz", "When it began."),
         "completed_at": Column("timestamptz", "When it succeeded or failed.", null=True),
     },
-    on={
+    appliers={
         AiTaskAttemptStarted: started,
         AiTaskAttemptSucceeded: succeeded,
         AiTaskAttemptFailed: failed,
     },
-    touched=touched,
+    rows_needed=rows_needed,
 )

@@ -140,14 +140,14 @@ def _update(rows: Rows, record: RecordedEvent, changes: Row) -> None:
     rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     return () if isinstance(record.event, AiTaskRequested) else (stream_row(record),)
 
 
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The task's id."),
         "execution_id": Column("uuid", "The execution that asks."),
@@ -201,7 +201,7 @@ TABLE = Table(
         "started_at": Column("timestamptz", "When the first attempt began.", null=True),
         "completed_at": Column("timestamptz", "When it was completed, failed or was cancelled.", null=True),
     },
-    on={
+    appliers={
         AiTaskRequested: requested,
         AiTaskAttemptStarted: attempt_started,
         AiTaskAttemptSucceeded: attempt_ended,
@@ -210,5 +210,5 @@ TABLE = Table(
         AiTaskFailed: failed,
         AiTaskCancelled: cancelled,
     },
-    touched=touched,
+    rows_needed=rows_needed,
 )

@@ -33,14 +33,14 @@ def revoked(rows: Rows, record: RecordedEvent, _event: ApiKeyRevoked) -> None:
     rows.update(NAME, record, (record.tenant_id, record.stream_id), {"revoked_at": record.occurred_at})
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     return () if isinstance(record.event, ApiKeyCreated) else (stream_row(record),)
 
 
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The key's id, part of its text."),
         "name": Column("text", "What it is for."),
@@ -60,6 +60,6 @@ TABLE = Table(
         ),
         "by_platform": Column("boolean", "Whether it was made with the platform's authority."),
     },
-    on={ApiKeyCreated: created, ApiKeyHandedOver: handed_over, ApiKeyRevoked: revoked},
-    touched=touched,
+    appliers={ApiKeyCreated: created, ApiKeyHandedOver: handed_over, ApiKeyRevoked: revoked},
+    rows_needed=rows_needed,
 )

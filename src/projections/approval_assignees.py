@@ -51,14 +51,14 @@ def of_request(record: RecordedEvent) -> Lookup:
     return Lookup(BY_REQUEST, (record.tenant_id, record.stream_id))
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     return () if isinstance(record.event, ApprovalRequested) else (of_request(record),)
 
 
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "request_id", "kind", "value"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "request_id": Column("uuid", "The request; created_at is its own."),
         "kind": Column(
@@ -76,7 +76,7 @@ TABLE = Table(
             choices=("pending", "resolved", "cancelled", "expired"),
         ),
     },
-    on={ApprovalRequested: requested, ApprovalResolved: resolved, ApprovalCancelled: cancelled, ApprovalExpired: expired},
-    touched=touched,
+    appliers={ApprovalRequested: requested, ApprovalResolved: resolved, ApprovalCancelled: cancelled, ApprovalExpired: expired},
+    rows_needed=rows_needed,
     lookups=(BY_REQUEST,),
 )

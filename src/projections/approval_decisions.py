@@ -29,7 +29,7 @@ def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The decision's id."),
         "request_id": Column("uuid", "The request."),
@@ -48,5 +48,5 @@ TABLE = Table(
         "decided_at": Column("timestamptz", "When they decided."),
         "revoked_at": Column("timestamptz", "When the decision was taken back.", null=True),
     },
-    on={ApprovalDecided: decided},
+    appliers={ApprovalDecided: decided},
 )

@@ -90,14 +90,14 @@ def expired(rows: Rows, record: RecordedEvent, _event: ApprovalExpired) -> None:
     rows.update(NAME, record, (record.tenant_id, record.stream_id), {"status": "expired"})
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     return () if isinstance(record.event, ApprovalRequested) else (stream_row(record),)
 
 
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The request's id."),
         "execution_id": Column("uuid", "The execution that asks."),
@@ -134,12 +134,12 @@ TABLE = Table(
         "first_response_at": Column("timestamptz", "When the first decision was made.", null=True),
         "responded_at": Column("timestamptz", "When it was resolved.", null=True),
     },
-    on={
+    appliers={
         ApprovalRequested: requested,
         ApprovalDecided: decided,
         ApprovalResolved: resolved,
         ApprovalCancelled: cancelled,
         ApprovalExpired: expired,
     },
-    touched=touched,
+    rows_needed=rows_needed,
 )

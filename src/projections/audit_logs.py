@@ -120,7 +120,7 @@ def as_uuid(text: str | None) -> UUID | None:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "position"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "position": Column("bigint", "The event's number in its tenant's ledger: 1, 2, 3 … without gaps."),
         "event_id": Column("uuid", "Follows from tenant and position: UUID version 5 of the position in the tenant's namespace."),
@@ -166,5 +166,5 @@ TABLE = Table(
         "occurred_at": Column("timestamptz", "When it occurred; earlier than recorded where it was entered later."),
         "recorded_at": Column("timestamptz", "When it was recorded; never decreases with the position."),
     },
-    on={**dict.fromkeys(CATALOGUE, happened), CommandRefused: refused},
+    appliers={**dict.fromkeys(CATALOGUE, happened), CommandRefused: refused},
 )

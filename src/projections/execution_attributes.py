@@ -58,7 +58,7 @@ def search_key(text: str) -> str:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "execution_id", "name"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "execution_id": Column("uuid", "The execution."),
         "name": Column("text", "The attribute's name, as the definition gives it."),
@@ -74,5 +74,5 @@ TABLE = Table(
             "What a search by `value` begins with: its first 400 characters; what reads as a number, without exponent and zeros.",
         ),
     },
-    on={ExecutionStarted: started},
+    appliers={ExecutionStarted: started},
 )

@@ -54,14 +54,14 @@ async def flush(
             await conn.execute(SETTINGS)
             held = None if leases is None else await leases.send_check(conn, after)
             locked = await freshness.send_lock(conn, after, generation.schema)
-            asked = await writing.ask(conn, records, generation)
+            queries = await writing.load(conn, records, generation)
         if leases is not None and held is not None:
             await leases.check(held, after)
         await freshness.check_lock(locked, after)
-        await writing.take(rows, asked)
+        await writing.collect(rows, queries)
         fold(rows, records, generation.known)
         async with conn.pipeline():
-            sent = await writing.send(conn, rows, generation)
+            writes = await writing.write(conn, rows, generation)
             moved = await freshness.send_advance(conn, after, last, generation.schema)
-        writing.check(conn, sent)
+        writing.verify(conn, writes)
         freshness.check_advance(moved, after)

@@ -38,14 +38,14 @@ def _close(rows: Rows, record: RecordedEvent, changes: Row) -> None:
     rows.update(NAME, record, (record.tenant_id, record.stream_id), {**changes, "closed_at": record.occurred_at})
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     return () if isinstance(record.event, InvitationMade) else (stream_row(record),)
 
 
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The invitation's id."),
         "email": Column("text", "The address, as it was given."),
@@ -60,11 +60,11 @@ TABLE = Table(
         "closed_at": Column("timestamptz", "When it was answered or withdrawn.", null=True),
         "user_id": Column("uuid", "Who accepted it.", null=True),
     },
-    on={
+    appliers={
         InvitationMade: made,
         InvitationAccepted: accepted,
         InvitationDeclined: declined,
         InvitationWithdrawn: withdrawn,
     },
-    touched=touched,
+    rows_needed=rows_needed,
 )

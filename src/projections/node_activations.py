@@ -88,7 +88,7 @@ def _end(rows: Rows, record: RecordedEvent, event: AnyEnd, changes: Row) -> None
     rows.update(NAME, record, (record.tenant_id, event.activation_id), {**changes, "completed_at": record.occurred_at})
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     event = record.event
     if isinstance(event, AnyEnd | ActivationRetried | ActivationWaiting):
         return (Lookup(("tenant_id", "id"), (record.tenant_id, event.activation_id)),)
@@ -98,7 +98,7 @@ def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The activation's id."),
         "execution_id": Column("uuid", "The execution."),
@@ -125,7 +125,7 @@ TABLE = Table(
         "started_at": Column("timestamptz", "When it was entered."),
         "completed_at": Column("timestamptz", "When it was left, failed or was cancelled.", null=True),
     },
-    on={
+    appliers={
         ActivationStarted: started,
         ActivationWaiting: waiting,
         ActivationRetried: retried,
@@ -133,5 +133,5 @@ TABLE = Table(
         ActivationFailed: failed,
         ActivationCancelled: cancelled,
     },
-    touched=touched,
+    rows_needed=rows_needed,
 )

@@ -24,12 +24,12 @@ def registered(rows: Rows, record: RecordedEvent, event: PermissionRegistered) -
 TABLE = Table(
     name=NAME,
     key=("id",),
-    own={
+    columns={
         "id": Column("uuid", "Follows from the key."),
         "key": Column("text", "As roles and API keys name it: resource:action."),
         "resource": Column("text", "What it is about."),
         "action": Column("text", "What it permits."),
         "description": Column("text", "What it permits, in words."),
     },
-    on={PermissionRegistered: registered},
+    appliers={PermissionRegistered: registered},
 )

@@ -104,7 +104,7 @@ Concerned: TypeAlias = Mapping[type[Event], tuple[Table, ...]]
 def concerned(tables: Iterable[Table]) -> Concerned:
     """Those of the tables that an event concerns, in their order, for every event that the audit log knows: that is every one."""
     known = tuple(tables)
-    return {event: tuple(table for table in known if event in table.on) for event in audit_logs.TABLE.on}
+    return {event: tuple(table for table in known if event in table.appliers) for event in audit_logs.TABLE.appliers}
 
 
 CONCERNED = concerned(TABLES)
@@ -119,7 +119,7 @@ def apply(rows: Rows, record: RecordedEvent, known: Concerned = CONCERNED) -> No
     if tables is None:
         raise Unappliable(f"no table knows {type(event).__name__}")
     for table in tables:
-        table.on[type(event)](rows, record, event)
+        table.appliers[type(event)](rows, record, event)
 
 
 def fold(rows: Rows, records: Iterable[RecordedEvent], known: Concerned = CONCERNED) -> None:

@@ -151,8 +151,8 @@ async def compare(
 
 async def _compare_tables(conn: AsyncConnection[Any], rows: Rows, found: Comparison, generation: Generation) -> None:
     for table in generation.tables:
-        if table is not AUDIT_LOGS and ("tenant_id" in table.own or found.tenant_id == PLATFORM):
-            statement = (ALL_OF_TENANT if "tenant_id" in table.own else ALL).format(**_identifiers(generation, table))
+        if table is not AUDIT_LOGS and ("tenant_id" in table.columns or found.tenant_id == PLATFORM):
+            statement = (ALL_OF_TENANT if "tenant_id" in table.columns else ALL).format(**_identifiers(generation, table))
             live = _stream(conn, statement, {"tenant": found.tenant_id})
             found.rows[table.name] = await _compare_rows(table, live, rows.of(table.name), found)
 

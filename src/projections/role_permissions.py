@@ -23,19 +23,19 @@ def deleted(rows: Rows, record: RecordedEvent, _event: RoleDeleted) -> None:
     rows.keep_only(NAME, record, of_role(record), ())
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     return () if isinstance(record.event, RoleCreated) else (of_role(record),)
 
 
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "role_id", "permission_id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "role_id": Column("uuid", "The role."),
         "permission_id": Column("uuid", "The permission it gives."),
     },
-    on={RoleCreated: given, RoleChanged: given, RoleDeleted: deleted},
-    touched=touched,
+    appliers={RoleCreated: given, RoleChanged: given, RoleDeleted: deleted},
+    rows_needed=rows_needed,
     lookups=(BY_ROLE,),
 )

@@ -28,14 +28,14 @@ def deleted(rows: Rows, record: RecordedEvent, _event: RoleDeleted) -> None:
     rows.delete(NAME, (record.tenant_id, record.stream_id))
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     return () if isinstance(record.event, RoleCreated) else (stream_row(record),)
 
 
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The role's id."),
         "key": Column("text", "As rules name it; unique in the tenant."),
@@ -43,6 +43,6 @@ TABLE = Table(
         "description": Column("text", "What it is for.", null=True),
         "is_system": Column("boolean", "True for the roles that every tenant is seeded with; they cannot be changed."),
     },
-    on={RoleCreated: created, RoleChanged: changed, RoleDeleted: deleted},
-    touched=touched,
+    appliers={RoleCreated: created, RoleChanged: changed, RoleDeleted: deleted},
+    rows_needed=rows_needed,
 )

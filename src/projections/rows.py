@@ -104,7 +104,7 @@ class Rows:
         """Add a row; `tenant_id` and the stamp are added to it where the table has them."""
         rows = self._tables[table]
         stamp = {"version": record.version, "created_at": record.recorded_at, "updated_at": record.recorded_at}
-        owner = {"tenant_id": record.tenant_id} if "tenant_id" in rows.table.own else {}
+        owner = {"tenant_id": record.tenant_id} if "tenant_id" in rows.table.columns else {}
         rows.insert({**owner, **row, **stamp})
 
     def update(self, table: str, record: RecordedEvent, key: Key, changes: Row) -> None:

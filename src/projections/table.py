@@ -6,7 +6,7 @@ and writes what changed; a replay applies the same functions to an empty memory.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from domain.envelope import RecordedEvent
@@ -55,28 +55,27 @@ class Lookup(NamedTuple):
     values: Key
 
 
-def touches_nothing(_record: RecordedEvent) -> tuple[Lookup, ...]:
+def needs_no_rows(_record: RecordedEvent) -> tuple[Lookup, ...]:
     """For tables to which events only add rows, whatever is there."""
     return ()
 
 
 @dataclass(frozen=True)
 class Table:
-    """`own` columns, in the order of the table, without those of `STAMP`; `key`: the primary key."""
-
     name: str
     key: tuple[str, ...]
-    own: Mapping[str, Column]
-    on: Mapping[type[Event], Applier]
+    """The primary key."""
+    columns: Mapping[str, Column]
+    """In the order of the table. Named without those of `STAMP`, which are added at its end."""
+    appliers: Mapping[type[Event], Applier]
     """What applies each event. Classes that are absent do not concern this table."""
-    touched: Callable[[RecordedEvent], tuple[Lookup, ...]] = touches_nothing
-    """The rows that must be at hand before an event of `on` is applied; may leave out those that it creates."""
+    rows_needed: Callable[[RecordedEvent], tuple[Lookup, ...]] = needs_no_rows
+    """The rows that must be at hand before one of these events is applied; may leave out those that it creates."""
     lookups: tuple[tuple[str, ...], ...] = ()
     """Parts of the key by which rows are looked up, beside the whole key."""
-    columns: Mapping[str, Column] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", {**self.own, **STAMP})
+        object.__setattr__(self, "columns", {**self.columns, **STAMP})
 
 
 def stream_row(record: RecordedEvent) -> Lookup:

@@ -24,7 +24,7 @@ def role_deleted(rows: Rows, record: RecordedEvent, _event: RoleDeleted) -> None
     rows.keep_only(NAME, record, Lookup(BY_ROLE, (record.tenant_id, record.stream_id)), ())
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     """A member's stream is the user's id, a role's stream the role's."""
     columns = BY_ROLE if isinstance(record.event, RoleDeleted) else BY_USER
     return (Lookup(columns, (record.tenant_id, record.stream_id)),)
@@ -33,12 +33,12 @@ def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "user_id", "role_id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "user_id": Column("uuid", "The member."),
         "role_id": Column("uuid", "The role."),
     },
-    on={MemberAdded: given, MemberRolesChanged: given, MemberRemoved: removed, RoleDeleted: role_deleted},
-    touched=touched,
+    appliers={MemberAdded: given, MemberRolesChanged: given, MemberRemoved: removed, RoleDeleted: role_deleted},
+    rows_needed=rows_needed,
     lookups=(BY_USER, BY_ROLE),
 )

@@ -32,14 +32,14 @@ def removed(rows: Rows, record: RecordedEvent, event: MemberRemoved) -> None:
     rows.update(NAME, record, (record.tenant_id, event.user_id), {"status": "removed"})
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     return (Lookup(("tenant_id", "user_id"), (record.tenant_id, record.stream_id)),)
 
 
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "user_id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "user_id": Column("uuid", "The member."),
         "status": Column(
@@ -50,12 +50,12 @@ TABLE = Table(
         "invited_by": Column("uuid", "Who made this user a member.", null=True),
         "joined_at": Column("timestamptz", "When the membership that holds now, or held last, began.", null=True),
     },
-    on={
+    appliers={
         MemberAdded: added,
         MemberRolesChanged: roles_changed,
         MemberSuspended: suspended,
         MemberReactivated: reactivated,
         MemberRemoved: removed,
     },
-    touched=touched,
+    rows_needed=rows_needed,
 )

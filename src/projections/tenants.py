@@ -49,14 +49,14 @@ def _update(rows: Rows, record: RecordedEvent, changes: Row) -> None:
     rows.update(NAME, record, (record.stream_id,), changes)
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     return () if isinstance(record.event, TenantCreated) else (platform_row(record),)
 
 
 TABLE = Table(
     name=NAME,
     key=("id",),
-    own={
+    columns={
         "id": Column("uuid", "The tenant id of every other table."),
         "slug": Column("text", "Its name in addresses and on the command line; unique on the platform."),
         "name": Column("text", "Its name for people."),
@@ -68,6 +68,6 @@ TABLE = Table(
         "subscription_status": Column("text", "How its subscription stands.", null=True),
         "billing_email": Column("text", "Where its bills go.", null=True),
     },
-    on={TenantCreated: created, TenantChanged: changed, TenantSuspended: suspended, TenantReactivated: reactivated},
-    touched=touched,
+    appliers={TenantCreated: created, TenantChanged: changed, TenantSuspended: suspended, TenantReactivated: reactivated},
+    rows_needed=rows_needed,
 )

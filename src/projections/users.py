@@ -34,14 +34,14 @@ def changed(rows: Rows, record: RecordedEvent, event: UserChanged) -> None:
     rows.update(NAME, record, (record.stream_id,), changes)
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     return () if isinstance(record.event, UserRegistered) else (platform_row(record),)
 
 
 TABLE = Table(
     name=NAME,
     key=("id",),
-    own={
+    columns={
         "id": Column("uuid", "The user's id in every tenant."),
         "email": Column("text", "Unique on the platform, without regard to case."),
         "display_name": Column("text", "The name that others see."),
@@ -50,6 +50,6 @@ TABLE = Table(
         "is_active": Column("boolean", "False: may not act anywhere."),
         "last_login_at": Column("timestamptz", "Reserved for interactive logins; API keys do not count.", null=True),
     },
-    on={UserRegistered: registered, UserChanged: changed},
-    touched=touched,
+    appliers={UserRegistered: registered, UserChanged: changed},
+    rows_needed=rows_needed,
 )

@@ -153,14 +153,14 @@ def milliseconds(span: timedelta) -> int:
     return span // timedelta(milliseconds=1)
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     return () if isinstance(record.event, ExecutionStarted) else (stream_row(record),)
 
 
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The execution's id."),
         "workflow_id": Column("uuid", "The workflow it runs."),
@@ -200,7 +200,7 @@ TABLE = Table(
         "cancelled_by": Column("uuid", "Who cancelled it.", null=True),
         "created_by": Column("uuid", "Who started it.", null=True),
     },
-    on={
+    appliers={
         ExecutionStarted: started,
         ActivationStarted: activation_started,
         ActivationWaiting: noted,
@@ -216,5 +216,5 @@ TABLE = Table(
         ExecutionHeld: noted,
         ExecutionSignalled: noted,
     },
-    touched=touched,
+    rows_needed=rows_needed,
 )

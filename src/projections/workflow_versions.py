@@ -23,7 +23,7 @@ def published(rows: Rows, record: RecordedEvent, event: WorkflowPublished) -> No
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "workflow_id", "number"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "workflow_id": Column("uuid", "The workflow."),
         "number": Column("integer", "1, 2, 3 … in each workflow."),
@@ -32,5 +32,5 @@ TABLE = Table(
         "published_by": Column("uuid", "Who published it.", null=True),
         "published_at": Column("timestamptz", "When it was published."),
     },
-    on={WorkflowPublished: published},
+    appliers={WorkflowPublished: published},
 )

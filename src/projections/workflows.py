@@ -56,7 +56,7 @@ def execution_started(rows: Rows, record: RecordedEvent, event: ExecutionStarted
     rows.count(NAME, (record.tenant_id, event.workflow_id), "execution_count")
 
 
-def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     if isinstance(record.event, ExecutionStarted):
         return (Lookup(("tenant_id", "id"), (record.tenant_id, record.event.workflow_id)),)
     return (stream_row(record),)
@@ -65,7 +65,7 @@ def touched(record: RecordedEvent) -> tuple[Lookup, ...]:
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
-    own={
+    columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The workflow's id."),
         "key": Column("text", "As executions name it; unique in the tenant."),
@@ -87,12 +87,12 @@ TABLE = Table(
         ),
         "created_by": Column("uuid", "Who drafted it first.", null=True),
     },
-    on={
+    appliers={
         WorkflowDrafted: drafted,
         WorkflowPublished: published,
         WorkflowArchived: archived,
         WorkflowRestored: restored,
         ExecutionStarted: execution_started,
     },
-    touched=touched,
+    rows_needed=rows_needed,
 )

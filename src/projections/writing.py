@@ -33,29 +33,29 @@ class Vanished(Exception):
     """Rows that were read a moment ago, under the tenant's lock, were not there to be changed: somebody else writes here."""
 
 
-class Asked(NamedTuple):
-    """Rows that were asked for in a pipeline; they come when it ends."""
+class Query(NamedTuple):
+    """A query that was sent in a pipeline; its rows come when the pipeline ends."""
 
     table: str
     cursor: AsyncCursor[Row]
 
 
-class Sent(NamedTuple):
-    """Changes that were sent in a pipeline, and how many rows they are to change."""
+class Write(NamedTuple):
+    """A statement that was sent in a pipeline, and how many rows it is to change."""
 
     statement: sql.Composed
     expected: int
     cursor: AsyncCursor[Any]
 
 
-async def ask(conn: AsyncConnection[Any], records: Iterable[RecordedEvent], generation: Generation = SERVING) -> list[Asked]:
-    """Ask the database for what these events touch: one query for each table and lookup."""
+async def load(conn: AsyncConnection[Any], records: Iterable[RecordedEvent], generation: Generation = SERVING) -> list[Query]:
+    """Ask for the rows that these events need: one query for each table and lookup."""
     wanted: dict[tuple[str, tuple[str, ...]], dict[Key, None]] = {}
     for record in records:
         for table in generation.known.get(type(record.event), ()):
-            for columns, values in table.touched(record):
+            for columns, values in table.rows_needed(record):
                 wanted.setdefault((table.name, columns), {})[values] = None
-    asked = []
+    queries = []
     for table in generation.tables:
         for columns in (table.key, *table.lookups):
             keys = wanted.get((table.name, columns))
@@ -63,29 +63,29 @@ async def ask(conn: AsyncConnection[Any], records: Iterable[RecordedEvent], gene
                 arrays = [list(array) for array in zip(*keys, strict=True)]
                 statement = select_statement(generation.schema, table.name, columns)
                 cursor = conn.cursor(binary=True, row_factory=dict_row)
-                asked.append(Asked(table.name, await cursor.execute(statement, arrays)))
-    return asked
+                queries.append(Query(table.name, await cursor.execute(statement, arrays)))
+    return queries
 
 
-async def take(rows: Rows, asked: Iterable[Asked]) -> None:
-    """What was asked for, once the pipeline has ended."""
-    for table, cursor in asked:
+async def collect(rows: Rows, queries: Iterable[Query]) -> None:
+    """Take the rows that `load` asked for, once the pipeline has ended."""
+    for table, cursor in queries:
         found = rows.of(table)
         for row in await cursor.fetchall():
             found.load(row)
 
 
-async def send(conn: AsyncConnection[Any], rows: Rows, generation: Generation = SERVING) -> list[Sent]:
-    """Send what changed: deletions first, children before parents; then updates and insertions, parents before children.
+async def write(conn: AsyncConnection[Any], rows: Rows, generation: Generation = SERVING) -> list[Write]:
+    """Write what changed: deletions first, children before parents; then updates and insertions, parents before children.
 
     Updates come before insertions, so that a unique value can be given up and taken again in one batch.
     """
     changes = [(table, rows.of(table.name).changes()) for table in generation.tables]
     schema = generation.schema
-    sent: list[Sent] = []
+    writes: list[Write] = []
 
     async def execute(statement: sql.Composed, params: list[Any], expected: int) -> None:
-        sent.append(Sent(statement, expected, await conn.execute(statement, params)))
+        writes.append(Write(statement, expected, await conn.execute(statement, params)))
 
     for table, changed in reversed(changes):
         if changed.deleted:
@@ -96,12 +96,12 @@ async def send(conn: AsyncConnection[Any], rows: Rows, generation: Generation = 
             await execute(update_statement(schema, table.name), [as_json(some)], len(some))
         for some in batches(changed.inserted):
             await execute(insert_statement(schema, table.name), [as_json(some)], len(some))
-    return sent
+    return writes
 
 
-def check(conn: AsyncConnection[Any], sent: Iterable[Sent]) -> None:
-    """Once the pipeline has ended. Raises Vanished."""
-    for statement, expected, cursor in sent:
+def verify(conn: AsyncConnection[Any], writes: Iterable[Write]) -> None:
+    """Once the pipeline has ended: each changed as many rows as it was to. Raises Vanished."""
+    for statement, expected, cursor in writes:
         if cursor.rowcount != expected:
             raise Vanished(f"{cursor.rowcount} of {expected} rows: {statement.as_string(conn)[:120]}")
 

@@ -108,14 +108,14 @@ async def test_without_a_tenant_there_is_nothing_but_the_permissions(
 
 
 def test_every_event_has_an_applier_or_an_explicit_reason_why_not() -> None:
-    applied = {event for table in TABLES if table is not AUDIT_LOGS for event in table.on}
+    applied = {event for table in TABLES if table is not AUDIT_LOGS for event in table.appliers}
     assert applied.isdisjoint(IGNORED)
     assert applied | IGNORED.keys() == set(TOPICS)
 
 
 @pytest.mark.parametrize("event", TOPICS)
 def test_every_event_is_audited(event: type[Any]) -> None:
-    assert event in AUDIT_LOGS.on
+    assert event in AUDIT_LOGS.appliers
 
 
 def test_every_aggregate_s_events_are_known() -> None:

@@ -32,11 +32,11 @@ async def vandal(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
 
 
 def owner_of(table: Table) -> Any:
-    return ACME if "tenant_id" in table.own else PLATFORM
+    return ACME if "tenant_id" in table.columns else PLATFORM
 
 
 def where_owned(table: Table) -> sql.Composable:
-    if "tenant_id" not in table.own:
+    if "tenant_id" not in table.columns:
         return sql.SQL("")
     return sql.SQL("WHERE tenant_id = {}").format(str(ACME))
 
@@ -46,7 +46,7 @@ def where_owned(table: Table) -> sql.Composable:
 async def test_untouched_tables_equal_a_replay_in_every_column(system: AsyncConnection[Any], tenant_id: Any) -> None:
     found = await replay(system, tenant_id)
     assert found.differences == []
-    expected = {table.name for table in TABLES if "tenant_id" in table.own or tenant_id == PLATFORM}
+    expected = {table.name for table in TABLES if "tenant_id" in table.columns or tenant_id == PLATFORM}
     assert set(found.rows) == expected
 
 
@@ -83,7 +83,7 @@ async def test_an_altered_cell_is_found_in_each_column(
     """One column after the other, each put back by rolling back."""
     table = BY_NAME[name]
     await loosen(vandal, table)
-    for column, kind in ((name, each.type) for name, each in table.own.items()):
+    for column, kind in ((name, each.type) for name, each in table.columns.items()):
         if column in table.key:
             continue
         parts = {"table": sql.Identifier(name), "column": sql.Identifier(column), "where": where_owned(table)}

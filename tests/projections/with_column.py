@@ -33,9 +33,8 @@ BEFORE, AFTER = "    priority            integer NOT NULL,\n", "    step_count  
 def upgrade(patch: pytest.MonkeyPatch, directory: Path) -> None:
     """What that release's sources say: the table's module, and tables.sql."""
     column = Column("integer", "How many nodes it has entered.")
-    patch.setitem(TABLE.own, NAMED, column)
     patch.setitem(TABLE.columns, NAMED, column)
-    begin, enter = TABLE.on[ExecutionStarted], TABLE.on[ActivationStarted]
+    begin, enter = TABLE.appliers[ExecutionStarted], TABLE.appliers[ActivationStarted]
 
     def started(rows: Rows, record: RecordedEvent, event: Any) -> None:
         begin(rows, record, event)
@@ -46,8 +45,8 @@ def upgrade(patch: pytest.MonkeyPatch, directory: Path) -> None:
         key = (record.tenant_id, record.stream_id)
         rows.update(NAME, record, key, {NAMED: rows.get(NAME, *key)[NAMED] + 1})
 
-    patch.setitem(TABLE.on, ExecutionStarted, started)
-    patch.setitem(TABLE.on, ActivationStarted, entered)
+    patch.setitem(TABLE.appliers, ExecutionStarted, started)
+    patch.setitem(TABLE.appliers, ActivationStarted, entered)
     for name in ("select_statement", "insert_statement", "update_statement"):
         patch.setattr(writing, name, cache(getattr(writing, name).__wrapped__))
     ddl = directory / "tables.sql"

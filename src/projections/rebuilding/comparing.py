@@ -89,7 +89,7 @@ class Comparer:
             if folded.unfoldable is not None:
                 self.found.wrong.append(folded.unfoldable)
             for table in self._tables:
-                if "tenant_id" in table.own or tenant_id == PLATFORM:
+                if "tenant_id" in table.columns or tenant_id == PLATFORM:
                     await self._compare_with_serving(table, tenant_id)
 
     async def _compare_with_serving(self, table: Table, tenant_id: UUID) -> None:
@@ -107,7 +107,7 @@ class Comparer:
             changed=sql.SQL("").join(changed),
             serving=sql.Identifier(SERVING_SCHEMA, table.name),
             built=sql.Identifier(self._generation.schema, table.name),
-            where=OF_TENANT if "tenant_id" in table.own else sql.SQL(""),
+            where=OF_TENANT if "tenant_id" in table.columns else sql.SQL(""),
             keys=sql.SQL(", ").join(map(sql.Identifier, table.key)),
         )
         async with self._seen.cursor(row_factory=dict_row) as cursor:

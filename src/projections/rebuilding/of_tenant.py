@@ -25,7 +25,7 @@ async def replace(
         await conn.execute(limits.NONE)
         await conn.execute(HOLD, named)
         await filler.fill([tenant_id])
-        own = [table for table in tables if "tenant_id" in table.own]
+        own = [table for table in tables if "tenant_id" in table.columns]
         for table in reversed(own):
             await conn.execute(DELETE.format(serving=sql.Identifier(SERVING_SCHEMA, table.name)), named)
         for table in own:
