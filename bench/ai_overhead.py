@@ -28,8 +28,8 @@ from worker.ai.provider import AiAnswer, AiCall, Provider
 from worker.ai.registry import Providers
 from worker.ai_runner import ai_runner
 from worker.context import WorkerContext
-from worker.leases import Leases, Leasing, Runner
-from worker.worker import Worker
+from worker.leases import JobExecutor, Leasing, Runner
+from worker.worker import WorkerProcess
 
 ALLOWED = 10.0
 """Milliseconds."""
@@ -110,10 +110,10 @@ class Overhead:
             real = Providers(load_settings().model_copy(update={"ai_base_url": url}))
             providers, jobs = Timed(real), list[float]()
 
-            def worker(context: WorkerContext) -> Worker:
+            def worker(context: WorkerContext) -> WorkerProcess:
                 leasing = Leasing(2 * in_flight)  # one tenant's part of it is enough for all
-                made = Worker(context, providers, {}, leasing)
-                made.leases = Leases(context, {AI: timed(ai_runner(context, providers), jobs)}, leasing)
+                made = WorkerProcess(context, providers, {}, leasing)
+                made.leases = JobExecutor(context, {AI: timed(ai_runner(context, providers), jobs)}, leasing)
                 return made
 
             async with at_work(on.addresses.system, ledger, line_of(AGENT), providers, worker) as shop:

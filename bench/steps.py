@@ -20,7 +20,7 @@ from runtime.settings import load_settings
 from store.jobs import LeasedJob
 from worker.ai.registry import Providers
 from worker.leases import Leasing
-from worker.worker import Worker
+from worker.worker import WorkerProcess
 
 MARK = 5.0
 IN_FLIGHT = (1, 32, 128)
@@ -48,7 +48,7 @@ class Steps:
             url, providers = self._on.addresses.system, Providers(load_settings())
             leasing = Leasing(max(2 * in_flight, 16))  # one tenant's part of it is enough for all
             async with at_work(
-                url, ledger, three_steps(), providers, lambda context: Worker(context, providers, {STEP: step}, leasing)
+                url, ledger, three_steps(), providers, lambda context: WorkerProcess(context, providers, {STEP: step}, leasing)
             ) as shop:
                 await shop.executions(min(WARM, count), min(in_flight, WARM))
                 rate, seconds = await shop.executions(count, in_flight)

@@ -16,10 +16,10 @@ from domain.facts import Decided, Json, View
 from engine.cel import CelEvaluator
 from engine.engine import Engine, start
 from runtime.ids import new_id
-from store.command import Command, Done
+from store.command import Command, CommandResult
 from worker.ai_runner import ProvidersOf
 from worker.context import WorkerContext
-from worker.worker import Worker, open_worker
+from worker.worker import WorkerProcess, open_worker
 
 STEPS = 3
 STEP = "step"
@@ -52,7 +52,7 @@ class Watched(WorkerContext):
 
     async def do(
         self, tenant_id: UUID, name: str, decide: Callable[[View], Decided], *, command_id: UUID | None = None, **about: Any
-    ) -> Done:
+    ) -> CommandResult:
         done = await super().do(tenant_id, name, decide, command_id=command_id, **about)
         execution = done.result.get("execution") if isinstance(done.result, dict) else None
         if execution is not None and execution["status"] in ENDED:
@@ -114,7 +114,7 @@ class Workshop:
 
 @asynccontextmanager
 async def at_work(
-    url: str, ledger: UUID, definition: Json, providers: ProvidersOf, make: Callable[[WorkerContext], Worker]
+    url: str, ledger: UUID, definition: Json, providers: ProvidersOf, make: Callable[[WorkerContext], WorkerProcess]
 ) -> AsyncIterator[Workshop]:
     """`url`: of a login as gesta_system. `make`: the worker, which acts by what it is given."""
     async with open_worker(url, Engine(CelEvaluator()), providers) as opened:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api import health, openapi, problems
-from api.asgi import Edge
+from api.asgi import OuterMiddleware
 from api.event_feed import EventFeed
 from api.job_dispatcher import JobDispatcher
 from api.metrics import Metrics
@@ -132,7 +132,7 @@ def create_app(
     for error in EXPECTED:
         app.add_exception_handler(error, _answer_problem)
     app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _answer_methods)
-    app.add_middleware(Edge, metrics=metrics, proxies=proxies or Proxies())
+    app.add_middleware(OuterMiddleware, metrics=metrics, proxies=proxies or Proxies())
     return app
 
 

@@ -26,7 +26,7 @@ END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
 FOR_BROWSERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": POLICY}
 
 
-class Edge:
+class OuterMiddleware:
     """The outermost ASGI layer. Puts `request_id` into the scope."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, proxies: Proxies) -> None:

@@ -41,7 +41,7 @@ SELECT h.tenant_id, last.position - coalesce(f.position, 0),
 
 
 @dataclass(frozen=True)
-class Lag:
+class TotalLag:
     """`ledgers_stopped`: those of the ledgers behind that do not come nearer, by a fault or because nobody projects them."""
 
     ledgers_behind: int
@@ -49,7 +49,7 @@ class Lag:
     ledgers_stopped: int
 
 
-class Backlog:
+class LagMonitor:
     """Used in one event loop, by one at a time; told of ledgers that have grown."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Backlog:
         self._grown.clear()
         self._go_through_at = -inf
 
-    async def count(self, connection: Connection) -> Lag:
+    async def count(self, connection: Connection) -> TotalLag:
         """As of now."""
         grown, self._grown = self._grown, set()
         watched = list(grown | self._behind.keys())
@@ -80,7 +80,7 @@ class Backlog:
         if asyncio.get_running_loop().time() >= self._go_through_at:
             await self._go_through(connection)
         events = [events for events, _ in self._behind.values()]
-        return Lag(len(events), sum(events), sum(stopped for _, stopped in self._behind.values()))
+        return TotalLag(len(events), sum(events), sum(stopped for _, stopped in self._behind.values()))
 
     async def _go_through(self, connection: Connection) -> None:
         """All, or as many as there is time for: the next goes on from there."""

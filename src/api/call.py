@@ -24,7 +24,7 @@ from domain import access
 from domain.access import Asking, Caller, Rights
 from domain.envelope import PLATFORM, ActorType, Envelope
 from domain.facts import Decided, Json, PermissionDenied, View
-from store.command import Command, Done
+from store.command import Command, CommandResult
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class RequestContext:
         done = await self.decide(spec, decide, id)
         return self.answer(done, self.tenant_id, status=status, location=location, versioned=versioned)
 
-    async def decide(self, spec: CommandSpec, decide: Decide, id: UUID | None = None, key_suffix: str = "") -> Done:
+    async def decide(self, spec: CommandSpec, decide: Decide, id: UUID | None = None, key_suffix: str = "") -> CommandResult:
         """A command in the tenant's ledger; the caller's rights are read, and so expected, by the decision itself.
 
         `key_suffix` tells the commands of one request apart, where its Idempotency-Key stands for several.
@@ -78,11 +78,11 @@ class RequestContext:
         command = self.to_command(self.tenant_id, spec, id, key_suffix)
         return await self.handle(spec, command, lambda view, asking: decide(view, asking.who))
 
-    async def handle(self, spec: CommandSpec, command: Command, decide: Callable[[View, Asking], Decided]) -> Done:
+    async def handle(self, spec: CommandSpec, command: Command, decide: Callable[[View, Asking], Decided]) -> CommandResult:
         """A command in the tenant's ledger, or the platform's for its own keys: decided once it is known who asks."""
         caller = self._caller()
 
-        async def asked(snapshot: access.Platform) -> Done:
+        async def asked(snapshot: access.Platform) -> CommandResult:
             def checked(view: View) -> Decided:
                 platform = view if view.tenant_id == PLATFORM else snapshot
                 who = self._permitted(access.rights(view, caller, platform), spec.permission)
@@ -99,7 +99,11 @@ class RequestContext:
         return who
 
     async def each(
-        self, items: Sequence[T], spec: CommandSpec, command: Callable[[T, str], Awaitable[Done]], told: Callable[[Done], Json]
+        self,
+        items: Sequence[T],
+        spec: CommandSpec,
+        command: Callable[[T, str], Awaitable[CommandResult]],
+        told: Callable[[CommandResult], Json],
     ) -> list[Json]:
         """Many commands in one request: one result per item, in their order. What refuses one does not stop the others.
 
@@ -231,7 +235,7 @@ class RequestContext:
 
     def answer(
         self,
-        done: Done,
+        done: CommandResult,
         tenant_id: UUID,
         *,
         status: int = 200,

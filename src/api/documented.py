@@ -7,7 +7,7 @@ from starlette.responses import Response
 from api.listing import FRESHNESS, Listing
 from api.routing import Calling
 from api.schemas.problem import PROBLEM
-from api.schemas.shape import Shape, page, ref
+from api.schemas.shape import ObjectSchema, page, ref
 
 __all__ = ["Calling", "documented", "in_json", "paged"]
 
@@ -73,7 +73,7 @@ CREATED = {"Location": {**_told({"type": "string", "pattern": "^/v1/"}, "Where i
 def documented(
     summary: str,
     answer: str,
-    shape: Shape,
+    shape: ObjectSchema,
     *,
     parameters: list[dict[str, Any]] | None = None,
     creates: bool = False,
@@ -112,11 +112,11 @@ def documented(
     }
 
 
-def paged(summary: str, listing: Listing, item: Shape) -> dict[str, Any]:
+def paged(summary: str, listing: Listing, item: ObjectSchema) -> dict[str, Any]:
     """A route that lists."""
     return documented(summary, "One page", page(item), parameters=listing.parameters, listed=True)
 
 
-def in_json(shape: Shape) -> dict[str, Any]:
+def in_json(shape: ObjectSchema) -> dict[str, Any]:
     """What an answer holds, by media type."""
     return {"application/json": {"schema": ref(shape)}}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from api.backlog import Backlog, Lag
+from api.backlog import LagMonitor, TotalLag
 from runtime import connecting
 from runtime.failing_tasks import FailingTask, failing_tasks
 from runtime.pools import Pool
@@ -24,7 +24,7 @@ class Health:
     """What a look found."""
 
     is_migrated: bool
-    lag: Lag
+    lag: TotalLag
     work: Troubled
     failing: list[FailingTask]
 
@@ -35,7 +35,7 @@ class Doctor:
     def __init__(self, pool: Pool, schema: Schema) -> None:
         self._pool = pool
         self._schema = schema
-        self.backlog = Backlog()
+        self.backlog = LagMonitor()
         self._look: asyncio.Task[Health] | None = None
 
     async def health(self) -> Health:
@@ -59,7 +59,7 @@ class Doctor:
             try:
                 state, _ = await self._schema.state(connection)
                 if state != "ok":
-                    return Health(False, Lag(0, 0, 0), Troubled(0, 0, 0), [])
+                    return Health(False, TotalLag(0, 0, 0), Troubled(0, 0, 0), [])
                 lag = await self.backlog.count(connection)
                 return Health(True, lag, await troubled(connection), await failing_tasks(connection))
             finally:

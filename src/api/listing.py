@@ -29,7 +29,7 @@ DIGEST_BYTES = 12
 
 
 @dataclass(frozen=True)
-class Kind:
+class ValueType:
     """A type of value in a query: how its text is read (ValueError says what it must be) and described."""
 
     read: Callable[[str], Any]
@@ -54,27 +54,27 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-TEXT = Kind(_text, {"type": "string", "minLength": 1})
-UUID_ = Kind(headers.id_of, {"type": "string", "format": "uuid"})
-TIME = Kind(headers.moment, {"type": "string", "format": "date-time"})
-BOOLEAN = Kind(_boolean, {"type": "boolean"})
-WHOLE = Kind(_whole, {"type": "integer", "minimum": 0})
+TEXT = ValueType(_text, {"type": "string", "minLength": 1})
+UUID_ = ValueType(headers.id_of, {"type": "string", "format": "uuid"})
+TIME = ValueType(headers.moment, {"type": "string", "format": "date-time"})
+BOOLEAN = ValueType(_boolean, {"type": "boolean"})
+WHOLE = ValueType(_whole, {"type": "integer", "minimum": 0})
 
 
-def choice(*values: str) -> Kind:
+def choice(*values: str) -> ValueType:
     def read(text: str) -> str:
         if text not in values:
             raise ValueError(f"one of {', '.join(values)}")
         return text
 
-    return Kind(read, {"type": "string", "enum": list(values)})
+    return ValueType(read, {"type": "string", "enum": list(values)})
 
 
 @dataclass(frozen=True)
 class Filter:
     """A condition on %(<its name>)s. A mapping where the value chooses the condition rather than being compared."""
 
-    kind: Kind
+    kind: ValueType
     clause: sql.SQL | Mapping[Any, sql.SQL]
     description: str
     key: Callable[[str], str] | None = None
@@ -84,7 +84,7 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Source:
+class ListSource:
     """Where rows come from: a SELECT with its WHERE begun, and the columns that order them, with the kinds of these.
 
     The columns are expressions in the statement; the rows have them under `names`.
@@ -93,7 +93,7 @@ class Source:
     select: sql.SQL
     columns: tuple[sql.Identifier, ...]
     names: tuple[str, ...]
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ValueType, ...]
     drives: str | None = None
     """The filter, or prefix of filters, for which rows come from here."""
     alone: bool = False
@@ -104,12 +104,12 @@ class Source:
 class Order:
     """A way to sort: its source, and others where a filter is served by another index."""
 
-    source: Source
+    source: ListSource
     descending: bool
-    instead: tuple[Source, ...] = ()
+    instead: tuple[ListSource, ...] = ()
     """The first whose filter is given wins. What the order means is the same."""
 
-    def source_for(self, filters: Mapping[str, Any]) -> Source:
+    def source_for(self, filters: Mapping[str, Any]) -> ListSource:
         for source in self.instead:
             assert source.drives is not None
             if source.alone and len(filters) > 1:
@@ -143,7 +143,7 @@ class Listing:
         ]
         return [_parameter(*one) for one in (*named, *FRESHNESS_PARAMETERS)]
 
-    def parse(self, query: QueryParams, tenant_id: UUID, fixed: Mapping[str, Any]) -> "Wanted":
+    def parse(self, query: QueryParams, tenant_id: UUID, fixed: Mapping[str, Any]) -> "PageRequest":
         """What is asked for. Raises Problem naming the parameter at fault."""
         limit = read_parameter("limit", WHOLE, query.get("limit", str(DEFAULT_LIMIT)))
         if not 1 <= limit <= MAX_LIMIT:
@@ -156,7 +156,7 @@ class Listing:
         for prefix, wanted in self.prefixed.items():
             for name in [name for name in query if name.startswith(prefix)]:
                 filters[name] = read_parameter(name, wanted.kind, query[name])
-        return Wanted(self, tenant_id, limit, order, filters, fixed).after(query.get("cursor"))
+        return PageRequest(self, tenant_id, limit, order, filters, fixed).after(query.get("cursor"))
 
     def orders_for(self, query: QueryParams) -> Sequence[str]:
         """The orders that go with these filters, the default first."""
@@ -168,7 +168,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PageRequest:
     """One page of a list, as a client asked for it."""
 
     listing: Listing
@@ -181,7 +181,7 @@ class Wanted:
     """Sort keys of the last row of the page before."""
 
     @property
-    def source(self) -> Source:
+    def source(self) -> ListSource:
         return self.listing.orders[self.order].source_for(self.filters)
 
     def question(self) -> Question:
@@ -238,7 +238,7 @@ class Wanted:
         keys = answers.to_json([row[name] for name in self.source.names])
         return urlsafe_b64encode(self._digest(keys) + keys).rstrip(b"=").decode()
 
-    def after(self, cursor: str | None) -> "Wanted":
+    def after(self, cursor: str | None) -> "PageRequest":
         """The page that a cursor of this very list leads to. Raises Problem for any other text."""
         if cursor is None:
             return self
@@ -250,7 +250,7 @@ class Wanted:
         if not keys or packed[:DIGEST_BYTES] != self._digest(keys):
             raise Problem.at("cursor", "cursor", "cursor is not one of this list with these filters and this order.")
         last = tuple(kind.read(str(value)) for kind, value in zip(self.source.kinds, orjson.loads(keys), strict=True))
-        return Wanted(self.listing, self.tenant_id, self.limit, self.order, self.filters, self.fixed, last)
+        return PageRequest(self.listing, self.tenant_id, self.limit, self.order, self.filters, self.fixed, last)
 
     def _digest(self, keys: bytes) -> bytes:
         """Binds a cursor to its list. No secret: a forged one would show its forger nothing that a filter would not."""
@@ -282,7 +282,7 @@ def _comma(parts: Sequence[sql.Composable]) -> sql.Composed:
     return sql.SQL(", ").join(parts)
 
 
-def read_parameter(name: str, kind: Kind, text: str) -> Any:
+def read_parameter(name: str, kind: ValueType, text: str) -> Any:
     """The value of a query parameter. Raises Problem naming it."""
     try:
         return kind.read(text)

@@ -19,11 +19,11 @@ from domain import access, api_key, keys, permission, role, tenant
 from domain.access import Asking, Caller
 from domain.envelope import PLATFORM, Envelope
 from domain.facts import Decided, Fact, Json, Refusal, View
-from domain.keys import Wanted
+from domain.keys import KeyRequest
 from domain.user import USER
 from runtime.ids import new_id
 from runtime.pools import Pool
-from store.command import Command, Done
+from store.command import Command, CommandResult
 from store.errors import StoreError
 from store.handler import Handler
 
@@ -96,8 +96,8 @@ async def create_tenant(
     connection: AsyncConnection,
     command: Command,
     body: dict[str, Json],
-    handle: Callable[[Command, Callable[[View], Decided]], Awaitable[Done]] | None = None,
-) -> Done:
+    handle: Callable[[Command, Callable[[View], Decided]], Awaitable[CommandResult]] | None = None,
+) -> CommandResult:
     """Create a tenant in the platform ledger, then open its own ledger and seed its roles.
 
     `command` is addressed to the platform; `body` has the fields of `domain.tenant.create`. The tenant's id follows from the
@@ -132,30 +132,30 @@ async def known_since(handler: Handler, pool: Pool, user_id: UUID) -> int | None
 
 
 @dataclass(frozen=True)
-class NewKey:
+class CreatedKey:
     """A key just created: its id, the text to present (shown once), and the command's outcome."""
 
     key_id: UUID
     token: str
-    done: Done
+    done: CommandResult
 
 
 async def create_key(
-    handle: Callable[[Callable[[View, Asking], Decided]], Awaitable[Done]], ledger: UUID, wanted: Wanted
-) -> NewKey:
+    handle: Callable[[Callable[[View, Asking], Decided]], Awaitable[CommandResult]], ledger: UUID, wanted: KeyRequest
+) -> CreatedKey:
     """Create an API key in a ledger. `handle` decides there, for whoever asks."""
     secret, key_id = secrets.token_bytes(api_key.SECRET_BYTES), new_id()
 
     def decide(view: View, asking: Asking) -> Decided:
         return keys.make(view, asking, key_id, api_key.hash_secret(secret), wanted)
 
-    return NewKey(key_id, api_key.new_token(ledger, key_id, secret), await handle(decide))
+    return CreatedKey(key_id, api_key.new_token(ledger, key_id, secret), await handle(decide))
 
 
-async def create_key_as_operator(handler: Handler, ledger: UUID, wanted: Wanted) -> NewKey:
+async def create_key_as_operator(handler: Handler, ledger: UUID, wanted: KeyRequest) -> CreatedKey:
     """The same with the platform's authority, for who has the database in hand: recorded so, and with no limit."""
 
-    async def handle(decide: Callable[[View, Asking], Decided]) -> Done:
+    async def handle(decide: Callable[[View, Asking], Decided]) -> CommandResult:
         def as_operator(view: View) -> Decided:
             who = access.rights(view, OPERATOR, view)
             return decide(view, Asking(OPERATOR, who, view))

@@ -25,7 +25,7 @@ from api import headers
 from api.problems import Problem, not_found, too_many_failed_logins, unauthorized
 from domain import access
 from domain.access import Caller, Rights
-from domain.api_key import API_KEY, Token, hash_secret, parse_token
+from domain.api_key import API_KEY, ParsedKey, hash_secret, parse_token
 from domain.effort import Effort
 from domain.envelope import PLATFORM
 from domain.facts import Aggregate, NotFound, PermissionDenied
@@ -135,7 +135,7 @@ class Sessions:
             del self._kept[asked]
         return await self.authenticate(request)
 
-    async def deciding(self, session: Session, command: Callable[["Snapshot"], Awaitable[T]]) -> T:
+    async def deciding(self, session: Session, command: Callable[["PlatformSnapshot"], Awaitable[T]]) -> T:
         """Have a command decided, with what the platform's ledger says now of the session's tenant, people and key."""
         streams: set[Stream] = set(session.platform_streams)
         while True:
@@ -145,11 +145,11 @@ class Sessions:
             except NotInSnapshot as missing:  # the key has another owner by now, or the like
                 streams.add((missing.aggregate, missing.stream_id))
 
-    async def _snapshot(self, streams: Iterable[Stream]) -> "Snapshot":
+    async def _snapshot(self, streams: Iterable[Stream]) -> "PlatformSnapshot":
         wanted = list(streams)
         read = [self._handler.read(PLATFORM, aggregate, stream_id) for aggregate, stream_id in wanted]
         found = await asyncio.gather(*read)
-        return Snapshot({stream_id: state for (_, stream_id), (state, _version) in zip(wanted, found, strict=True)})
+        return PlatformSnapshot({stream_id: state for (_, stream_id), (state, _version) in zip(wanted, found, strict=True)})
 
     def look_everywhere(self) -> None:
         """Anybody's rights may have changed."""
@@ -296,7 +296,7 @@ class NotInSnapshot(Exception):
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class PlatformSnapshot:
     """What the platform's ledger said when a command came in. An `access.Platform`."""
 
     states: dict[UUID, Any]
@@ -336,7 +336,7 @@ class _Loaded:
         raise NotImplementedError(f"rights depend on no name ({scope} {name})")
 
 
-def _token(request: Request) -> Token:
+def _token(request: Request) -> ParsedKey:
     given = headers.once(request, "Authorization")
     if given is None:
         raise unauthorized("This needs an API key: Authorization: Bearer gk_…")
@@ -346,7 +346,7 @@ def _token(request: Request) -> Token:
     return token
 
 
-def _parsed(authorization: str) -> Token | None:
+def _parsed(authorization: str) -> ParsedKey | None:
     scheme, _, text = authorization.partition(" ")
     return parse_token(text.strip()) if scheme.lower() == "bearer" else None
 

@@ -50,7 +50,7 @@ class _Ended:
 
 
 @dataclass
-class _Waiting:
+class _Waiters:
     """Who waits, by what for. Several requests may wait for the same."""
 
     futures: dict[Hashable, set[asyncio.Future[None]]] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Waiter:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._waiting = _Waiting()
+        self._waiting = _Waiters()
         self._wake = asyncio.Event()
         self._closing = False
 

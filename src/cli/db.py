@@ -11,7 +11,7 @@ import typer
 app = typer.Typer(help="The database: migrations and ways in.", no_args_is_help=True)
 
 
-class Role(StrEnum):
+class DatabaseRole(StrEnum):
     """Whose address or session is wanted."""
 
     owner = "owner"
@@ -19,7 +19,7 @@ class Role(StrEnum):
     api = "api"
 
 
-RoleOption = Annotated[Role, typer.Option("--role", help="As whom.")]
+RoleOption = Annotated[DatabaseRole, typer.Option("--role", help="As whom.")]
 
 
 @app.command()
@@ -156,7 +156,7 @@ def seed() -> None:
 
 
 @app.command()
-def url(role: RoleOption = Role.owner) -> None:
+def url(role: RoleOption = DatabaseRole.owner) -> None:
     """Print the address of the database. The embedded one answers there while something keeps it up (``gesta up``)."""
     from runtime.addresses import resolve
     from runtime.settings import load_settings
@@ -166,7 +166,7 @@ def url(role: RoleOption = Role.owner) -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def psql(context: typer.Context, role: RoleOption = Role.owner) -> None:
+def psql(context: typer.Context, role: RoleOption = DatabaseRole.owner) -> None:
     """Open psql on the database; further arguments are psql's (``gesta db psql -c 'SELECT 1'``)."""
     from runtime.addresses import resolve
     from runtime.postgres.binaries import find_binaries

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cli.diagnostics.finding import Finding
+    from cli.diagnostics.finding import CheckResult
     from runtime.settings import Settings
 
 
@@ -29,7 +29,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     raise typer.Exit(1 if failed else 0)
 
 
-def _examine() -> "Iterator[Finding]":
+def _examine() -> "Iterator[CheckResult]":
     import psycopg
 
     from cli.diagnostics import environment
@@ -54,13 +54,13 @@ def _examine() -> "Iterator[Finding]":
         )
 
 
-def _database(settings: "Settings") -> "Iterator[Finding]":
+def _database(settings: "Settings") -> "Iterator[CheckResult]":
     import asyncio
 
     from cli.diagnostics import database, ways
     from runtime.addresses import Addresses, resolve
 
-    async def collect(addresses: Addresses) -> "list[Finding]":
+    async def collect(addresses: Addresses) -> "list[CheckResult]":
         findings = [finding async for finding in database.examine(addresses)]
         return findings + [finding async for finding in ways.examine(addresses)]
 
@@ -71,7 +71,7 @@ def _database(settings: "Settings") -> "Iterator[Finding]":
             yield _drift(settings)
 
 
-def _drift(settings: "Settings") -> "Finding":
+def _drift(settings: "Settings") -> "CheckResult":
     from cli.diagnostics.finding import fail, ok, warn
     from runtime import functions, migrations
     from runtime.drift import both_sides

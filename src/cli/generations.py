@@ -18,7 +18,7 @@ LINE_SECONDS = 5.0
 """Where nobody watches, a line so often."""
 
 
-class Progress:
+class ProgressBar:
     """A bar for each stage, with its rate and the time left: drawn over and over on a terminal, else a line from time to time."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ async def _rebuild(owner_url: str, system_url: str, wishes: "Wishes", tenant: st
     from projections.rebuilding import rebuild as rebuilding
     from runtime.pools import connect
 
-    progress = Progress()
+    progress = ProgressBar()
     try:
         if tenant is None:
             found = await rebuilding.rebuild(owner_url, system_url, wishes, progress.show)

@@ -30,7 +30,7 @@ def create(
         from api import provisioning
         from domain.envelope import PLATFORM
         from domain.facts import Refusal
-        from domain.keys import Wanted
+        from domain.keys import KeyRequest
         from domain.permission import PERMISSIONS
         from runtime.errors import OperatorError
 
@@ -41,7 +41,7 @@ def create(
             user_id = None if user is None else await handler.lookup(PLATFORM, "user.email", user.lower())
             if user is not None and user_id is None:
                 raise OperatorError(f"There is no user {user}.")
-            wanted = Wanted(name, tuple(permission or PERMISSIONS), user_id)
+            wanted = KeyRequest(name, tuple(permission or PERMISSIONS), user_id)
             try:
                 return (await provisioning.create_key_as_operator(handler, ledger, wanted)).token
             except Refusal as refusal:

@@ -30,7 +30,7 @@ def verify(
     raise typer.Exit(0 if holds else 1)
 
 
-async def _verify(url: str, tenant: str | None, report: "Report") -> bool:
+async def _verify(url: str, tenant: str | None, report: "Reporter") -> bool:
     """Check one ledger after the other, and tell of each when it is checked: a fault in one leaves the others' verdicts alone."""
     from cli.ledgers import ledgers
     from projections.verify import verify as checked
@@ -55,7 +55,7 @@ async def _verify(url: str, tenant: str | None, report: "Report") -> bool:
     return holds
 
 
-class Report(Protocol):
+class Reporter(Protocol):
     def checked(self, ledger: "Ledger", verdict: "Verdict") -> None: ...
     def unchecked(self, ledger: "Ledger", why: str) -> None: ...
     def done(self, holds: bool) -> None: ...

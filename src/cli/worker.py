@@ -33,7 +33,7 @@ def worker(
 
 async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     from engine.cel import CelEvaluator
-    from engine.plans import Engine
+    from engine.context import Engine
     from runtime.failing_tasks import telling
     from runtime.pools import check_logins
     from runtime.schema import refuse_older

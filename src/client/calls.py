@@ -8,7 +8,19 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from client.errors import ApiError, Invalid, StillRunning, from_problem
-from client.models import Approval, Decided, Exchange, Execution, ExecutionResult, Job, Json, NextJobs, Page, Report, Workflow
+from client.models import (
+    Approval,
+    DecisionResult,
+    Exchange,
+    Execution,
+    ExecutionResult,
+    Job,
+    Json,
+    NextJobs,
+    Page,
+    Report,
+    Workflow,
+)
 from client.protocol import IN_FLIGHT, PATIENCE_SECONDS, REPEATED, Flow, Pause, command, get, order, usual_pause
 
 LONGEST_WAIT = 30
@@ -130,11 +142,11 @@ def decide(
     role: str | None = None,
     if_match: int | None = None,
     idempotency_key: str | None = None,
-) -> Flow[Decided]:
+) -> Flow[DecisionResult]:
     """Decide an approval request. `execution.open` of the result says what the execution waits for next."""
     body = {"outcome": outcome, "comment": comment, "form": form, "role": role}
     path = f"/approvals/{_part(approval_id)}/decide"
-    return Decided.of((yield from command(path, body, idempotency_key=idempotency_key, if_match=if_match)))
+    return DecisionResult.of((yield from command(path, body, idempotency_key=idempotency_key, if_match=if_match)))
 
 
 # Workflows

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from client.models import Execution, Fault
+from client.models import Execution, FieldError
 
 
 class GestaError(Exception):
@@ -31,7 +31,7 @@ class ApiError(GestaError):
 
     statuses: ClassVar[tuple[int, ...]] = ()
 
-    def __init__(self, status: int, code: str, detail: str, errors: tuple[Fault, ...] = (), request_id: str = "") -> None:
+    def __init__(self, status: int, code: str, detail: str, errors: tuple[FieldError, ...] = (), request_id: str = "") -> None:
         super().__init__("\n".join([f"{status} {code}: {detail}", *(f"  {fault.path}: {fault.message}" for fault in errors)]))
         self.status = status
         self.code = code
@@ -109,7 +109,9 @@ def from_problem(status: int, problem: Mapping[str, Any]) -> ApiError:
     kind = next((kind for kind in KINDS if status in kind.statuses), ApiError)
     if status == 409 and code == "lease_lost":
         kind = LeaseLost
-    errors = tuple(Fault(one.get("path", ""), one.get("code", ""), one.get("message", "")) for one in problem.get("errors", ()))
+    errors = tuple(
+        FieldError(one.get("path", ""), one.get("code", ""), one.get("message", "")) for one in problem.get("errors", ())
+    )
     detail = str(problem.get("detail") or problem.get("title") or "The answer says no more.")
     return kind(status, code, detail, errors, str(problem.get("request_id", "")))
 

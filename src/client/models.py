@@ -17,7 +17,7 @@ ENDED = frozenset({"completed", "failed", "cancelled"})
 
 
 @dataclass(frozen=True)
-class Fault:
+class FieldError:
     """One fault of a request: a JSON pointer, query parameter or header, a code and a sentence."""
 
     path: str
@@ -118,7 +118,7 @@ class Approval:
 
 
 @dataclass(frozen=True)
-class Decided:
+class DecisionResult:
     """What a decision led to: the request's `outcome`, and how its execution stands."""
 
     approval_id: str
@@ -128,7 +128,7 @@ class Decided:
     data: Mapping[str, Any] = field(repr=False)
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> "Decided":
+    def of(cls, data: Mapping[str, Any]) -> "DecisionResult":
         approval = data["approval"]
         return cls(approval["id"], approval["status"], approval["outcome"], ExecutionResult.of(data["execution"]), data)
 

@@ -20,7 +20,7 @@ MOST_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True)
-class _Waiting:
+class _PendingReport:
     """`size`: of its output, in bytes of JSON. `refused`: why, or None, once the server has answered."""
 
     report: Report
@@ -33,12 +33,12 @@ class Reporting:
 
     def __init__(self, send: Send) -> None:
         self._request = send
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_PendingReport] = deque()
         self._sending: asyncio.Task[None] | None = None
 
     async def report(self, report: Report, size: int = 0) -> None:
         """Raises what the server refuses it with, or AnswerLost."""
-        waiting = _Waiting(report, size, asyncio.get_running_loop().create_future())
+        waiting = _PendingReport(report, size, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send_on())
@@ -59,14 +59,14 @@ class Reporting:
         finally:
             self._sending = None
 
-    def _cut(self) -> list[_Waiting]:
+    def _cut(self) -> list[_PendingReport]:
         batch = [self._queue.popleft()]
         size = batch[0].size
         while self._queue and len(batch) < MOST_REPORTS and (size := size + self._queue[0].size) <= MOST_BYTES:
             batch.append(self._queue.popleft())
         return batch
 
-    async def _send(self, batch: Sequence[_Waiting]) -> None:
+    async def _send(self, batch: Sequence[_PendingReport]) -> None:
         try:
             answers = await self._request([waiting.report for waiting in batch])
         except Invalid as error:
@@ -85,6 +85,6 @@ class Reporting:
                 _tell(waiting, odd or refused)
 
 
-def _tell(waiting: _Waiting, refused: Exception | None) -> None:
+def _tell(waiting: _PendingReport, refused: Exception | None) -> None:
     if not waiting.refused.done():  # whoever waited may have been cancelled
         waiting.refused.set_result(refused)

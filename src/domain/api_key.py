@@ -153,7 +153,7 @@ SECRET_BYTES = 32
 _PREFIX = "gk_"
 
 
-class Token(NamedTuple):
+class ParsedKey(NamedTuple):
     """What a key's text says: whose ledger and stream to look in, and the secret to prove."""
 
     tenant_id: UUID
@@ -176,7 +176,7 @@ def _text(raw: bytes) -> str:
     return _PREFIX + urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def parse_token(text: str) -> Token | None:
+def parse_token(text: str) -> ParsedKey | None:
     """The parts of a key's text, or None if it does not have the form of one."""
     if not text.startswith(_PREFIX) or not text.isascii():
         return None
@@ -187,7 +187,7 @@ def parse_token(text: str) -> Token | None:
         return None
     if len(raw) != 32 + SECRET_BYTES or _text(raw) != text:  # base64 has several texts for the same bytes; one is a key's
         return None
-    return Token(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), raw[32:])
+    return ParsedKey(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), raw[32:])
 
 
 def hash_secret(secret: bytes) -> str:

@@ -38,7 +38,7 @@ class NobodysKey(RuleViolation):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class KeyRequest:
     """`user_id` None: a key for a service."""
 
     name: str
@@ -58,7 +58,7 @@ class _Whose:
     on_behalf_term: int | None = None
 
 
-def make(view: View, asking: Asking, key_id: UUID, secret_hash: str, wanted: Wanted) -> Decided:
+def make(view: View, asking: Asking, key_id: UUID, secret_hash: str, wanted: KeyRequest) -> Decided:
     """Make a key, with no more than its maker may do and for no longer than the maker's own key is valid."""
     caller, who = asking.caller, asking.who
     if who.delegated:

@@ -5,9 +5,9 @@ from uuid import UUID
 from domain import ai_task
 from domain.ai_task import AI_TASK, AiTask, AiTaskClosed, AttemptRunning, NoSuchAiTask
 from domain.facts import Decided, View
+from engine.context import Engine
 from engine.executions import answer, load_run, read_live
 from engine.happenings import ChildEnded
-from engine.plans import Engine
 
 
 def cancel_ai_task(view: View, engine: Engine, task_id: UUID, reason: str | None = None) -> Decided:

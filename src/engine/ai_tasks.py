@@ -14,10 +14,10 @@ from domain.execution import EXECUTION, Activation
 from domain.facts import Decided, Fence, Json, View
 from domain.retry import LEASE_LOST, Failure, saying_that_it_is_capped
 from domain.usage_report import NOT_KNOWN, UsageReport
+from engine.context import Engine
 from engine.happenings import ChildEnded
 from engine.jobs import HeldJob, discarded, held_run, job_json, reported, visit_of
 from engine.outputs import recordable, unacceptable
-from engine.plans import Engine
 from engine.run import Run
 
 

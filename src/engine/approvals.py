@@ -5,9 +5,9 @@ from uuid import UUID
 
 from domain.approval import APPROVAL, Approval, Decider, Outcome, decide, evolve, offered
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
+from engine.context import Engine
 from engine.executions import ExecutionIsPaused, answer, load_run, read_live
 from engine.happenings import ChildEnded
-from engine.plans import Engine
 from engine.schema import faults
 
 NEED_FORM = ("approve", "submit")

@@ -2,16 +2,16 @@
 
 from domain.approval import Decider
 from engine.approvals import decide_approval
+from engine.context import Engine, EngineLimits
 from engine.executions import cancel, open_items, pause, resume, signal, start, terminate
 from engine.expired_leases import expire_lease
 from engine.jobs import complete_job, continue_run, fail_job
-from engine.plans import Engine, Limits
 from engine.timers import fire
 
 __all__ = [
     "Decider",
     "Engine",
-    "Limits",
+    "EngineLimits",
     "cancel",
     "complete_job",
     "continue_run",

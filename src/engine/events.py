@@ -7,12 +7,12 @@ from uuid import UUID
 from domain.event import EVENT, EventDelivered, EventReceived, event_json, stream_of
 from domain.execution import EXECUTION
 from domain.facts import Decided, Fact, Fence, Json, NotFound, View
+from engine.context import Engine
 from engine.deliveries import coming_in
 from engine.executions import answer, load_run
 from engine.happenings import MessageArrived
 from engine.jobs import HeldJob
 from engine.nodes.kind import Passed
-from engine.plans import Engine
 
 
 class NoSuchEvent(NotFound):
@@ -20,7 +20,7 @@ class NoSuchEvent(NotFound):
 
 
 @dataclass(frozen=True)
-class Subscription:
+class EventSubscription:
     """A visit that waits for events of a type. `id`: of what it waits for."""
 
     id: UUID
@@ -47,7 +47,7 @@ def receive(
     return Decided((fact,), result=result, jobs=(job,))
 
 
-def deliver(view: View, engine: Engine, event_id: UUID, to: Subscription) -> Decided:
+def deliver(view: View, engine: Engine, event_id: UUID, to: EventSubscription) -> Decided:
     """Tell one visit. result {execution}, None where it waits no longer, or waits on: the event is not one that it wants."""
     event = view.read(EVENT, event_id).event
     if event is None:

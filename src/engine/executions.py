@@ -19,11 +19,11 @@ from domain.execution import (
 )
 from domain.facts import Claim, Decided, Fact, FieldError, Invalid, Json, NotFound, RuleViolation, View
 from domain.workflow import WORKFLOW, Workflow
+from engine.context import Engine
 from engine.expressions import Budgeted, ExpressionError, resolve
 from engine.happenings import MessageArrived
 from engine.nodes.task import OWN
 from engine.plan import Plan
-from engine.plans import Engine
 from engine.run import Run, business_claim
 from engine.schema import faults
 from engine.variables import base_variables

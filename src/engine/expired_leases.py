@@ -5,8 +5,8 @@ from datetime import timedelta
 from domain.execution import EXECUTION
 from domain.facts import Decided, View
 from engine.ai_tasks import expire_ai_lease
+from engine.context import Engine
 from engine.jobs import HeldJob, discarded, expire_task_lease, fence, job_json, visit_of
-from engine.plans import Engine
 
 
 def expire_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:

@@ -56,7 +56,7 @@ class ExpressionError(Exception):
 
 
 @dataclass(frozen=True)
-class Finding:
+class ExpressionFinding:
     """What is wrong with an expression at publishing. Line and column count from 1; both are 0 where the whole is meant.
 
     Codes: syntax, too_large, undeclared, unknown_field, type, not_bool.
@@ -86,7 +86,9 @@ class Evaluator(Protocol):
         """The values of several expressions, in one piece of work. Raises the ExpressionError of the first that fails."""
         ...
 
-    def check(self, source: str, types: Mapping[str, Schema], want: Literal["bool"] | None = None) -> tuple[Finding, ...]:
+    def check(
+        self, source: str, types: Mapping[str, Schema], want: Literal["bool"] | None = None
+    ) -> tuple[ExpressionFinding, ...]:
         """Findings for a source whose variables have these schemas; a variable that is not named there is undeclared."""
         ...
 

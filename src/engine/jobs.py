@@ -11,12 +11,12 @@ from uuid import UUID
 from domain.execution import EXECUTION, Activation, Execution
 from domain.facts import Decided, Fence, Json, RuleViolation, View
 from domain.retry import LEASE_LOST, Failure
+from engine.context import Engine
 from engine.executions import answer, load_run
 from engine.happenings import JobDone, JobFailed, JobReport
 from engine.nodes.kind import Again
 from engine.nodes.task import OWN
 from engine.outputs import recordable
-from engine.plans import Engine
 from engine.run import Run
 
 

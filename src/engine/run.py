@@ -23,7 +23,7 @@ from domain.execution import (
     ExecutionHeld,
     ExecutionResumed,
     Move,
-    Problem,
+    NodeError,
     Result,
     evolve,
     problem_json,
@@ -31,6 +31,7 @@ from domain.execution import (
 from domain.facts import Claim, Decided, Due, Fact, Fence, Job, Json, View
 from domain.retry import Failure
 from domain.tokens import Lineage, Token
+from engine.context import Engine
 from engine.definition import Node
 from engine.expressions import Budgeted, ExpressionError
 from engine.happenings import ChildEnded, Happening, JobDone, JobFailed, MessageArrived, TimerFired
@@ -42,15 +43,14 @@ from engine.nodes.kind import (
     Failed,
     InvalidValue,
     NodeType,
-    Outcome,
     Passed,
+    RunResult,
     Visit,
     Waiting,
     Woken,
     visit_timer,
 )
 from engine.plan import Plan
-from engine.plans import Engine
 from engine.schema import faults
 from engine.size_limit import TooLarge, weight
 from engine.variables import Nodes, base_variables, problem_of
@@ -125,12 +125,12 @@ class Run:
             return
         if not moves:
             message = f"No edge leaves {activation.node_id} by {handle} whose condition holds."
-            self._fail_unhandled(activation, Problem("no_route", message))
+            self._fail_unhandled(activation, NodeError("no_route", message))
             return
         self._record(ActivationCompleted(activation_id, activation.node_id, handle, output, moves))
         self.pending.extend(move.token for move in moves)
 
-    def fail(self, activation_id: UUID, problem: Problem, handle: str = "error") -> None:
+    def fail(self, activation_id: UUID, problem: NodeError, handle: str = "error") -> None:
         """A node's error: it leaves by its handle, or stays unhandled and fails the execution."""
         activation = self.state.activations[activation_id]
         try:
@@ -154,7 +154,7 @@ class Run:
         except ExpressionError as error:
             woken = Failed(problem_of(error))
         except (InvalidValue, TooLarge) as error:
-            woken = Failed(Problem("invalid_value", str(error), activation.attempt))
+            woken = Failed(NodeError("invalid_value", str(error), activation.attempt))
         match woken:
             case Waiting():
                 self._wait_on(activation, woken, happening)
@@ -185,7 +185,7 @@ class Run:
     def retry(self, activation_id: UUID, failure: Failure, delay: timedelta) -> None:
         """An attempt failed, and another one will follow."""
         activation = self.state.activations[activation_id]
-        problem, milliseconds = Problem(failure.type, failure.message, activation.attempt), delay // timedelta(milliseconds=1)
+        problem, milliseconds = NodeError(failure.type, failure.message, activation.attempt), delay // timedelta(milliseconds=1)
         self._record(ActivationRetried(activation_id, activation.node_id, problem, activation.attempt, milliseconds))
 
     def time_out(self, activation_id: UUID, attempts: int) -> None:
@@ -193,7 +193,7 @@ class Run:
         activation = self.state.activations[activation_id]
         self.facts.extend(self.plan.types[activation.node_id].expire(activation))
         message = f"{activation.node_id} was not done in time."
-        self.fail(activation_id, Problem(TIMEOUT, message, attempts), TIMEOUT)
+        self.fail(activation_id, NodeError(TIMEOUT, message, attempts), TIMEOUT)
 
     def cancel(self, reason: str | None, by: UUID | None) -> None:
         self._cancel_activations(tuple(self.state.activations.values()), "execution_cancelled")
@@ -274,14 +274,14 @@ class Run:
             self.engine.limits.output_bytes,
         )
 
-    def _outcome(self, node_type: NodeType, visit: Visit) -> Outcome:
+    def _outcome(self, node_type: NodeType, visit: Visit) -> RunResult:
         try:
             outcome = node_type.run(visit)
             self.weight += weight_of(outcome)
         except ExpressionError as error:
             return Failed(problem_of(error))
         except (InvalidValue, TooLarge) as error:
-            return Failed(Problem("invalid_value", str(error)))
+            return Failed(NodeError("invalid_value", str(error)))
         return outcome
 
     # --- Where tokens go ----------------------------------------------------------------------------------------------
@@ -331,7 +331,7 @@ class Run:
     def _stop_before(self, node_id: str) -> None:
         self._fail_execution("step_limit", f"Too many steps: the execution was stopped before {node_id}.", node_id)
 
-    def _fail_unhandled(self, activation: Activation, problem: Problem, attempts: int | None = None) -> None:
+    def _fail_unhandled(self, activation: Activation, problem: NodeError, attempts: int | None = None) -> None:
         counted = replace(problem, attempts=activation.attempt if attempts is None else attempts)
         self._record(ActivationFailed(activation.id, activation.node_id, counted))
         self._fail_execution(problem.type, problem.message, activation.node_id)
@@ -406,7 +406,7 @@ def _hook(node_type: NodeType, happening: Happening) -> Callable[[Visit], Woken]
             return lambda visit: node_type.on_message(visit, happening)
 
 
-def weight_of(outcome: Outcome) -> int:
+def weight_of(outcome: RunResult) -> int:
     """Of what a visit made. Raises TooLarge."""
     match outcome:
         case Done():

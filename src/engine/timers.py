@@ -6,9 +6,9 @@ from uuid import UUID
 
 from domain.execution import EXECUTION, TIMEOUT
 from domain.facts import Decided, NotForThisRelease, View
+from engine.context import Engine
 from engine.executions import answer, load_run
 from engine.happenings import TimerFired
-from engine.plans import Engine
 
 
 class DueTimer(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
-from domain.execution import ExecutionStarted, Problem, Result
+from domain.execution import ExecutionStarted, NodeError, Result
 from domain.facts import Json, View
 from domain.tokens import Lineage
 from engine.expressions import ExpressionError
@@ -41,5 +41,5 @@ def base_variables(view: View, execution_id: UUID, started: ExecutionStarted) ->
     return variables if started.trigger_type != "event" else {**variables, "event": started.trigger_data}
 
 
-def problem_of(error: ExpressionError) -> Problem:
-    return Problem(error.code, f"{error} in {error.source}" if error.source else str(error))
+def problem_of(error: ExpressionError) -> NodeError:
+    return NodeError(error.code, f"{error} in {error.source}" if error.source else str(error))

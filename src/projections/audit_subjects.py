@@ -9,7 +9,7 @@ from projections.rows import Rows
 from projections.table import Row
 
 
-class Source(NamedTuple):
+class SubjectSource(NamedTuple):
     """Where a kind of thing has its rows. `tag`: the column with the word that its events are found by."""
 
     table: str
@@ -19,17 +19,17 @@ class Source(NamedTuple):
     """Whether the tenant's id leads the table's key."""
 
 
-SOURCES: Mapping[str, Source] = {
-    "tenant": Source("tenants", "slug", of_tenant=False),
-    "user": Source("users", "email", of_tenant=False),
-    "member": Source("tenant_users", "user_id"),
-    "invitation": Source("invitations", "email"),
-    "role": Source("roles", "key"),
-    "api_key": Source("api_keys", "name"),
-    "workflow": Source("workflows", "key"),
-    "execution": Source("workflow_executions", "execution_number", "workflow_key"),
-    "approval": Source("approval_requests", "title", "node_id"),
-    "ai_task": Source("ai_agent_tasks", "task_name", "node_id"),
+SOURCES: Mapping[str, SubjectSource] = {
+    "tenant": SubjectSource("tenants", "slug", of_tenant=False),
+    "user": SubjectSource("users", "email", of_tenant=False),
+    "member": SubjectSource("tenant_users", "user_id"),
+    "invitation": SubjectSource("invitations", "email"),
+    "role": SubjectSource("roles", "key"),
+    "api_key": SubjectSource("api_keys", "name"),
+    "workflow": SubjectSource("workflows", "key"),
+    "execution": SubjectSource("workflow_executions", "execution_number", "workflow_key"),
+    "approval": SubjectSource("approval_requests", "title", "node_id"),
+    "ai_task": SubjectSource("ai_agent_tasks", "task_name", "node_id"),
 }
 """By resource. Events of the others name all that there is to say."""
 
@@ -67,6 +67,6 @@ class RowSubject:
         source = SOURCES[self._resource]
         return self._rows.get(source.table, *self._key(source))
 
-    def _key(self, source: Source) -> tuple[object, ...]:
+    def _key(self, source: SubjectSource) -> tuple[object, ...]:
         stream_id = self._record.stream_id
         return (self._record.tenant_id, stream_id) if source.of_tenant else (stream_id,)

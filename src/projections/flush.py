@@ -10,7 +10,7 @@ from domain.envelope import RecordedEvent
 from projections import freshness, writing
 from projections.freshness import Place
 from projections.generation import SERVING, Generation
-from projections.leases import Leases
+from projections.leases import PartitionLeases
 from projections.registry import fold
 from projections.rows import Rows
 
@@ -22,7 +22,7 @@ SELECT set_config('synchronous_commit', 'off', true), set_config('enable_seqscan
 """
 
 
-class Batch(NamedTuple):
+class EventBatch(NamedTuple):
     """Consecutive events of one tenant, at least one: those after position `after`."""
 
     tenant_id: UUID
@@ -37,11 +37,14 @@ class Batch(NamedTuple):
 
 
 async def flush(
-    conn: AsyncConnection[Any], batches: Sequence[Batch], leases: Leases | None = None, generation: Generation = SERVING
+    conn: AsyncConnection[Any],
+    batches: Sequence[EventBatch],
+    leases: PartitionLeases | None = None,
+    generation: Generation = SERVING,
 ) -> None:
     """Apply all of it or nothing. `leases`: by what right; None: nobody else projects here.
 
-    Raises LeaseLost where a partition is another projector's by now; LostRace where another projector was faster; Unappliable,
+    Raises PartitionLost where another projector has a partition by now; LostRace where it was faster; Unappliable,
     or whatever else, where an event cannot be applied.
     """
     after = {batch.tenant_id: batch.after for batch in batches}

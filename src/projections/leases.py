@@ -45,7 +45,7 @@ SELECT count(*) FROM unnest(%(names)s::text[], %(fences)s::bigint[]) AS shown (n
 RELEASE = "UPDATE runtime.leases SET holder = NULL, lease_until = '-infinity' WHERE holder = %(holder)s"
 
 
-class LeaseLost(Exception):
+class PartitionLost(Exception):
     """A partition is another projector's by now."""
 
 
@@ -53,7 +53,7 @@ def partition_of(tenant_id: UUID) -> int:
     return tenant_id.int % COUNT
 
 
-class Leases:
+class PartitionLeases:
     """The partitions that this process holds, each with its fence."""
 
     def __init__(self, lease_seconds: float = LEASE_SECONDS, renew_seconds: float = RENEW_SECONDS) -> None:
@@ -99,11 +99,11 @@ class Leases:
         return await conn.execute(CHECK, {"names": names, "fences": list(shown.values()), "holder": self._holder})
 
     async def check(self, cursor: AsyncCursor[Any], tenant_ids: Iterable[UUID]) -> None:
-        """Raises LeaseLost; what is held is then asked for again at once."""
+        """Raises PartitionLost; what is held is then asked for again at once."""
         row = await cursor.fetchone()
         if row is None or row[0] != len(set(map(partition_of, tenant_ids))):
             self._due = 0.0
-            raise LeaseLost
+            raise PartitionLost
 
     async def release(self, conn: AsyncConnection[Any]) -> None:
         """Let all go, so that nobody has to wait for the end of a lease."""

@@ -22,12 +22,12 @@ from domain.member import MemberAdded
 from projections import freshness, poison_events
 from projections.backlog import Backlog, look
 from projections.batching import BYTES, SMALL, Size, Span, loads, measure, read
-from projections.flush import Batch, flush
+from projections.flush import EventBatch, flush
 from projections.freshness import Lag, LostRace
-from projections.leases import LeaseLost, Leases
+from projections.leases import PartitionLeases, PartitionLost
 from projections.poison_events import Missing, PoisonEvent
-from projections.wanted import Wanted
-from runtime import plans
+from projections.wanted import TenantsToProject
+from runtime import query_plans
 from runtime.clock import Clock, SystemClock
 from runtime.connecting import is_gone
 from runtime.errors import OperatorError
@@ -92,7 +92,7 @@ class Projector:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Project until told to stop. What ends it unexpectedly, such as a lost connection, has it begin again."""
-        wanted, leases = Wanted(self._sweep_seconds), Leases()
+        wanted, leases = TenantsToProject(self._sweep_seconds), PartitionLeases()
 
         def moved(tenant_id: UUID) -> None:
             """Whoever waits for the platform may go on."""
@@ -112,14 +112,14 @@ class Projector:
                 finally:
                     await end(projecting)
 
-    async def _serve(self, wanted: Wanted, leases: Leases, stop: asyncio.Event) -> None:
+    async def _serve(self, wanted: TenantsToProject, leases: PartitionLeases, stop: asyncio.Event) -> None:
         async with connect(self._url, name="gesta projector") as conn:
             wanted.add_all()
             await self._serve_on(conn, wanted, leases, stop)
             await leases.release(conn)
             await notify(conn, EVENTS)  # whoever stands by takes over now
 
-    async def _serve_on(self, conn: Connection, wanted: Wanted, leases: Leases, stop: asyncio.Event) -> None:
+    async def _serve_on(self, conn: Connection, wanted: TenantsToProject, leases: PartitionLeases, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         known = await poison_events.faults(conn)
         while not stop.is_set():
@@ -148,7 +148,7 @@ class Projector:
         return max((soonest - self._clock.now()).total_seconds(), 0.05)
 
     async def _catch_up(
-        self, conn: Connection, tenant_ids: Collection[UUID] | None, leases: Leases | None
+        self, conn: Connection, tenant_ids: Collection[UUID] | None, leases: PartitionLeases | None
     ) -> dict[UUID, PoisonEvent]:
         """At least one round, and more until nothing is left to do. Returns what cannot be applied."""
         wanted = tenant_ids
@@ -160,8 +160,8 @@ class Projector:
                 return progress.known
             wanted = progress.unfinished
 
-    async def _round(self, conn: Connection, tenant_ids: Collection[UUID] | None, leases: Leases | None) -> Progress:
-        await plans.renew(conn)
+    async def _round(self, conn: Connection, tenant_ids: Collection[UUID] | None, leases: PartitionLeases | None) -> Progress:
+        await query_plans.renew(conn)
         if leases is not None and await leases.keep(conn):
             tenant_ids = None
         seen = await look(conn, tenant_ids)
@@ -207,14 +207,14 @@ class Projector:
         spans = [Span(*lag) for lag in lags]
         for load in loads(spans, await self._sizes(conn, spans), self._batch, self._bytes):
             stored = await read(conn, load)
-            batches: list[Batch] = []
+            batches: list[EventBatch] = []
             for span, _ in load:
                 records = await self._decode(flusher, span, stored[span.tenant_id])
                 ready = records if span.tenant_id == PLATFORM else before_waiting(records, platform_position)
                 if len(ready) < len(records):
                     waiting.add(span.tenant_id)
                 if ready:
-                    batches.append(Batch(span.tenant_id, span.after, ready))
+                    batches.append(EventBatch(span.tenant_id, span.after, ready))
             if batches:
                 await flusher.flush(batches)
         return waiting
@@ -261,7 +261,7 @@ def before_waiting(records: Sequence[RecordedEvent], platform_position: int) -> 
 class Flusher:
     """Flushes batches; where that fails, splits them until what cannot be applied is alone: one event of one tenant."""
 
-    def __init__(self, conn: Connection, known: dict[UUID, PoisonEvent], now: datetime, leases: Leases | None) -> None:
+    def __init__(self, conn: Connection, known: dict[UUID, PoisonEvent], now: datetime, leases: PartitionLeases | None) -> None:
         self._conn = conn
         self._leases = leases
         self._known = known
@@ -273,12 +273,12 @@ class Flusher:
     def moved(self) -> set[UUID]:
         return set(self.reached)
 
-    async def flush(self, batches: Sequence[Batch]) -> None:
+    async def flush(self, batches: Sequence[EventBatch]) -> None:
         try:
             if self._leases is not None:
                 await self._leases.keep(self._conn)
             await flush(self._conn, batches, self._leases)
-        except (LostRace, LeaseLost, DeadlockDetected):
+        except (LostRace, PartitionLost, DeadlockDetected):
             return  # the next round reads from where the checkpoints stand then
         except OperationalError as error:
             if not isinstance(error, ProgramLimitExceeded):
@@ -294,7 +294,7 @@ class Flusher:
             if recovered:
                 await poison_events.clear(self._conn, recovered)
 
-    async def _split(self, batches: Sequence[Batch], error: Exception) -> None:
+    async def _split(self, batches: Sequence[EventBatch], error: Exception) -> None:
         if len(batches) > 1:
             middle = len(batches) // 2
             await self.flush(batches[:middle])
@@ -306,9 +306,9 @@ class Flusher:
             await self.give_up(tenant_id, records[0].position, error)
             return
         middle = len(records) // 2
-        await self.flush([Batch(tenant_id, after, records[:middle])])
+        await self.flush([EventBatch(tenant_id, after, records[:middle])])
         if self.reached.get(tenant_id) == records[middle - 1].position:
-            await self.flush([Batch(tenant_id, records[middle - 1].position, records[middle:])])
+            await self.flush([EventBatch(tenant_id, records[middle - 1].position, records[middle:])])
 
     async def give_up(self, tenant_id: UUID, position: int, error: Exception) -> None:
         """Leave a tenant's tables before this event, and say so."""

@@ -47,7 +47,7 @@ class SkippedEvent(NamedTuple):
         return f"event {self.position} was skipped at {self.skipped_at:%Y-%m-%d %H:%M:%S%z}: {self.reason} ({self.error})"
 
 
-class Passed(NamedTuple):
+class SkippedPlace(NamedTuple):
     """The place of an event that is passed over unread."""
 
     position: int
@@ -78,7 +78,7 @@ async def skip(conn: AsyncConnection[Any], tenant_id: UUID, position: int, reaso
         row = await cursor.fetchone()
         if row is None:
             raise OperatorError(f"There is no event {position}, and none after it.")
-        passed = Passed(*row)
+        passed = SkippedPlace(*row)
         named = {"tenant": tenant_id, "position": position, "up_to": passed.position, "reason": reason, "error": fault.error}
         await conn.execute(RECORD, named)
         await freshness.advance(conn, {tenant_id: position - 1}, {tenant_id: passed})

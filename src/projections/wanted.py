@@ -5,7 +5,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 
-class Wanted:
+class TenantsToProject:
     """Notifications may be lost and may lie: the checkpoints know. So every `sweep_seconds` all ledgers are wanted."""
 
     def __init__(self, sweep_seconds: float) -> None:

@@ -30,7 +30,7 @@ from domain.facts import Due
 
 
 @dataclass
-class Visit:
+class VisitWork:
     jobs: set[UUID]
     timers: dict[UUID, tuple[datetime, ...]]
     """When each may be due; nothing where a pause has moved it, by the database's clock: the events do not say when."""
@@ -40,7 +40,7 @@ class Visit:
 class Open:
     """An execution that has not ended."""
 
-    visits: dict[UUID, Visit] = field(default_factory=dict)
+    visits: dict[UUID, VisitWork] = field(default_factory=dict)
     held: frozenset[int] = frozenset()
     continuation: UUID | None = None
     paused: bool = False
@@ -94,7 +94,7 @@ def _move(execution: Open, record: RecordedEvent) -> None:
     event = record.event
     match event:
         case ActivationStarted():
-            execution.visits[event.activation_id] = Visit(_jobs(event.waits), _timers(record, event.waits))
+            execution.visits[event.activation_id] = VisitWork(_jobs(event.waits), _timers(record, event.waits))
             execution.held -= {*event.tokens, *event.swallowed}
             if not execution.held:
                 execution.continuation = None

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-from runtime import connecting, plans
+from runtime import connecting, query_plans
 from runtime.errors import OperatorError
 from runtime.poolers import refuse_shared_servers
 from runtime.roles import refuse_dangerous_role, refuse_old_server
@@ -110,7 +110,7 @@ async def open_pool(url: str, *, name: str, size: int) -> AsyncIterator[Pool]:
 async def make_ready(connection: Connection) -> None:
     """Before a connection is handed out. Raises OperationalError for one that is not to be."""
     await refuse_closed(connection)
-    await plans.renew(connection)
+    await query_plans.renew(connection)
 
 
 async def refuse_closed(connection: Connection) -> None:

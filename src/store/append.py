@@ -88,7 +88,7 @@ Verdict = Literal["appended", "done", "conflict", "refused", "busy", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AppendOutcome:
     """What became of a command.
 
     appended; done (its id was known: `position`, `recorded_at` and `result` are those of the first time); conflict (what it
@@ -293,8 +293,8 @@ async def send_append(
     return cursor
 
 
-async def read_outcomes(cursor: AsyncCursor[tuple[Any, ...]]) -> list[Outcome]:
+async def read_outcomes(cursor: AsyncCursor[tuple[Any, ...]]) -> list[AppendOutcome]:
     """One for each command, in their order."""
     rows = await cursor.fetchall()
     rows.sort(key=itemgetter(0))
-    return [Outcome(*row[1:]) for row in rows]
+    return [AppendOutcome(*row[1:]) for row in rows]

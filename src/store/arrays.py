@@ -27,37 +27,37 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ArrayColumn:
     """The values of one column, in one of the subclasses that know their type."""
 
     values: Sequence[Any]
 
 
-class Uuids(Column):
+class Uuids(ArrayColumn):
     """UUID or None."""
 
 
-class Bools(Column):
+class Bools(ArrayColumn):
     """bool."""
 
 
-class Ints(Column):
+class Ints(ArrayColumn):
     """int4."""
 
 
-class Bigints(Column):
+class Bigints(ArrayColumn):
     """int8."""
 
 
-class Texts(Column):
+class Texts(ArrayColumn):
     """str or None."""
 
 
-class Blobs(Column):
+class Blobs(ArrayColumn):
     """bytes or None."""
 
 
-class Times(Column):
+class Times(ArrayColumn):
     """Timezone-aware datetimes or None."""
 
 
@@ -67,7 +67,7 @@ class ColumnDumper(Dumper):
     format = Format.BINARY
     element: ClassVar[int]
 
-    def dump(self, obj: Column) -> Buffer:
+    def dump(self, obj: ArrayColumn) -> Buffer:
         values = obj.values
         if not values:
             return EMPTY.pack(0, 0, self.element)
@@ -128,7 +128,7 @@ class TimesDumper(BigintsDumper):
         return b"".join([NULL if value is None else self.elements([value]) for value in values])
 
 
-DUMPERS: tuple[tuple[type[Column], type[ColumnDumper]], ...] = (
+DUMPERS: tuple[tuple[type[ArrayColumn], type[ColumnDumper]], ...] = (
     (Uuids, UuidsDumper),
     (Bools, BoolsDumper),
     (Ints, IntsDumper),

@@ -41,24 +41,24 @@ class Undecodable(ValueError):
     """A stored event does not fit the class that its topic names."""
 
 
-class Shape(NamedTuple):
+class ClassCodec(NamedTuple):
     """What is known of a dataclass: how to make it from JSON, and which fields are left out while they are None."""
 
     validator: SchemaValidator
     optional: tuple[str, ...]
 
 
-class Shapes(dict[type, Shape]):
-    """Shapes by class, made when they are first asked for."""
+class ClassCodecs(dict[type, ClassCodec]):
+    """Codecs by class, made when they are first asked for."""
 
-    def __missing__(self, cls: type) -> Shape:
+    def __missing__(self, cls: type) -> ClassCodec:
         optional = tuple(f.name for f in fields(cls) if f.default is None)
-        shape = Shape(SchemaValidator(_utc_only(TypeAdapter(cls).core_schema)), optional)
+        shape = ClassCodec(SchemaValidator(_utc_only(TypeAdapter(cls).core_schema)), optional)
         self[cls] = shape
         return shape
 
 
-SHAPES = Shapes()
+SHAPES = ClassCodecs()
 
 
 def _utc_only(schema: Any) -> Any:

@@ -31,7 +31,7 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Done:
+class CommandResult:
     """`position`: of the command's last event; None where nothing was appended. `epoch`: of the ledger at that time.
 
     `replayed`: an earlier request with the same Idempotency-Key did it, and this is what that one was answered.

@@ -26,7 +26,7 @@ Decide: TypeAlias = Callable[[View], Decided]
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class DecisionRun:
     """What a run read, and what it came to: something to append (which may be no facts), or an error.
 
     An error is whatever was raised: on states that are behind, or that do not belong together, that can be anything.
@@ -65,7 +65,7 @@ class Runs:
         tip_of: StateOf,
         owner_of: OwnerOf,
         committed_of: CommittedOf = lambda _: True,
-    ) -> Decision:
+    ) -> DecisionRun:
         """Raises Need where something is not at hand, and nothing else."""
         now = command.occurred_at or self.clock.now()
         while True:
@@ -80,7 +80,7 @@ class Runs:
                 if last is None or last <= now:
                     return self._encoded(command, command_id, view, decided)
             except Exception as error:
-                return Decision(view, error=error)
+                return DecisionRun(view, error=error)
             now = last  # the clock is behind the stream: time does not run backwards there
 
     def _require_of_platform(self, decided: Decided) -> None:
@@ -88,7 +88,7 @@ class Runs:
         if not kinds <= OF_PLATFORM:
             raise NotOfPlatform
 
-    def _encoded(self, command: Command, command_id: UUID, view: DecisionView, decided: Decided) -> Decision:
+    def _encoded(self, command: Command, command_id: UUID, view: DecisionView, decided: Decided) -> DecisionRun:
         """Encoding is a part of the decision: what cannot be stored may come of states that are behind, like any error."""
         events: list[NewEvent] = []
         pasts: dict[UUID, list[PastEvent]] = {}
@@ -115,7 +115,7 @@ class Runs:
             decided.timers,
             decided.dropped_timers,
         )
-        return Decision(view, decided, entry, left)
+        return DecisionRun(view, decided, entry, left)
 
     def _left(self, view: DecisionView, decided: Decided, stream_id: UUID, pasts: list[PastEvent]) -> StreamState:
         tip, left = view.touched[stream_id], decided.left

@@ -14,11 +14,11 @@ from domain.facts import Aggregate, Refusal
 from runtime.aside import Aside
 from runtime.clock import Clock, SystemClock
 from runtime.ids import new_id as new_uuid7
-from store.append import Outcome
+from store.append import AppendOutcome
 from store.cache import StreamEntry, StreamState
 from store.codec import JSON, Codec
-from store.command import Command, Done
-from store.deciding import Decide, Decision, Runs
+from store.command import Command, CommandResult
+from store.deciding import Decide, DecisionRun, Runs
 from store.desk import Desk, NeedAnswer
 from store.errors import (
     AppendFailed,
@@ -35,7 +35,7 @@ from store.loader import KnownCommand, Loader
 from store.notifications.channels import EVENTS
 from store.notifications.sending import Notifier, notify_access, notify_work
 from store.pending_append import PendingAppend
-from store.queue import Limits
+from store.queue import BatchLimits
 from store.refusal_log import RefusalLog
 from store.states import NOTHING_READ, States
 from store.view import NeedOwner, NeedStream
@@ -109,7 +109,7 @@ class Handler:
             appended=self._hint,
         )
 
-    async def handle(self, command: Command, decide: Decide) -> Done:
+    async def handle(self, command: Command, decide: Decide) -> CommandResult:
         """Decide until the ledger accepts it.
 
         Raises what the decision refuses (recorded in the ledger, where the rules or permissions refused), ClaimTaken,
@@ -158,7 +158,7 @@ class Handler:
 
     # Deciding and appending
 
-    async def _handle(self, command: Command, command_id: UUID, decide: Decide) -> Done:
+    async def _handle(self, command: Command, command_id: UUID, decide: Decide) -> CommandResult:
         """A key is not looked up before the command is decided: nearly all are new, and the ledger knows the others when they
         are appended. Only what comes to no append is looked up, before it is refused: its first time may have been accepted."""
         try:
@@ -174,7 +174,7 @@ class Handler:
                 await self._refusal_log.record(command, error)
             raise
 
-    async def _append(self, command: Command, command_id: UUID, decide: Decide) -> Done:
+    async def _append(self, command: Command, command_id: UUID, decide: Decide) -> CommandResult:
         decide = Desk(self._aside, command.tenant_id, self._new_id).over(decide)
         for _ in range(self._attempts):
             decision = await self._decide(command, command_id, decide)
@@ -192,14 +192,14 @@ class Handler:
                     continue
                 if command.request_hash is None:
                     known = await self._known(command.tenant_id, command_id)
-                    return Done(None, known.epoch, decision.decided.result)
+                    return CommandResult(None, known.epoch, decision.decided.result)
             ticket = self._submit(command, decision, chained=not final)
             outcome = await ticket.settled()
             if outcome.verdict != "conflict" and _claimed(outcome) not in decision.view.free:
                 return await self._done(command, decision, ticket, outcome)
         raise Contended
 
-    async def _decide(self, command: Command, command_id: UUID, decide: Decide) -> Decision:
+    async def _decide(self, command: Command, command_id: UUID, decide: Decide) -> DecisionRun:
         """On the tips of this process. Nothing is awaited after the run that succeeds: the caller appends on those very tips."""
         tenant_id, states = command.tenant_id, self._states
         loaded: dict[UUID, StreamEntry] = {}  # so that what was loaded is not dropped before the next run
@@ -231,7 +231,7 @@ class Handler:
             except NeedAnswer as need:
                 await need.fetch()
 
-    async def _decide_on_committed(self, command: Command, command_id: UUID, decide: Decide, earlier: Decision) -> Decision:
+    async def _decide_on_committed(self, command: Command, command_id: UUID, decide: Decide, earlier: DecisionRun) -> DecisionRun:
         """On what the ledger holds after the predecessors that are under way; `earlier` says what to begin with.
 
         All of it is read as of one moment: where more turns out to be needed, everything is read again together with that, so
@@ -256,7 +256,7 @@ class Handler:
             except NeedAnswer as need:
                 await need.fetch()
 
-    def _submit(self, command: Command, decision: Decision, *, chained: bool) -> PendingAppend:
+    def _submit(self, command: Command, decision: DecisionRun, *, chained: bool) -> PendingAppend:
         """Enqueue. `chained`: decided on this process's tips, and so dependent on the commands that they stand for."""
         tenant_id, entry = command.tenant_id, decision.entry
         assert entry is not None, "an error is not submitted"
@@ -273,9 +273,9 @@ class Handler:
             one.line.chain(ticket, one.tip)
         return ticket
 
-    def _settled(self, command: Command, decision: Decision, written: list[Written], ticket: PendingAppend) -> None:
+    def _settled(self, command: Command, decision: DecisionRun, written: list[Written], ticket: PendingAppend) -> None:
         """The writer has an answer, whether or not the caller still waits for it: the cache follows the ledger."""
-        tenant_id, outcome = command.tenant_id, cast("Outcome", ticket.outcome)
+        tenant_id, outcome = command.tenant_id, cast("AppendOutcome", ticket.outcome)
         appended = outcome.verdict == "appended"
         for one in written:
             one.line.settle(ticket, one.tip, one.generation, appended=appended)
@@ -299,16 +299,18 @@ class Handler:
                 if line and line.tip is tip:
                     line.discard()
 
-    async def _done(self, command: Command, decision: Decision, ticket: PendingAppend, outcome: Outcome) -> Done:
+    async def _done(
+        self, command: Command, decision: DecisionRun, ticket: PendingAppend, outcome: AppendOutcome
+    ) -> CommandResult:
         match outcome.verdict, outcome.reason or "":
             case "appended", _:
-                return Done(outcome.position, outcome.epoch, decision.decided.result)
+                return CommandResult(outcome.position, outcome.epoch, decision.decided.result)
             case "done", _:
                 ours = command.command_id is None  # nobody else has this id: done is our own commit, its answer lost
                 result = decision.decided.result if ours else _from_bytes(outcome.result)
                 # Sent again, and what was stored is what was to be stored: the first time was this one.
                 just_now = ticket.resent and outcome.result == ticket.entry.result
-                return Done(outcome.position, outcome.epoch, result, replayed=not just_now)
+                return CommandResult(outcome.position, outcome.epoch, result, replayed=not just_now)
             case "refused", "key_reused":
                 raise KeyReused(path="Idempotency-Key")
             case "refused", "unknown_ledger":
@@ -340,7 +342,7 @@ async def open_handler(
     clock: Clock | None = None,
     new_id: Callable[[], UUID] = new_uuid7,
     codec: Codec = JSON,
-    limits: Limits | None = None,
+    limits: BatchLimits | None = None,
     tuning: Tuning | None = None,
     heard: Callable[[str, str], None] | None = None,
 ) -> AsyncIterator[Handler]:
@@ -358,14 +360,14 @@ async def open_handler(
         await notifier.aclose()
 
 
-def _earlier(command: Command, known: KnownCommand) -> Done:
+def _earlier(command: Command, known: KnownCommand) -> CommandResult:
     """What a repetition is answered."""
     if known.request_hash != command.request_hash:
         raise KeyReused(path="Idempotency-Key")
-    return Done(known.position, known.epoch, _from_bytes(known.result), replayed=True)
+    return CommandResult(known.position, known.epoch, _from_bytes(known.result), replayed=True)
 
 
-def _claimed(outcome: Outcome) -> tuple[str, str]:
+def _claimed(outcome: AppendOutcome) -> tuple[str, str]:
     """The name that the ledger refused, by scope: where the decision had found it free, it is to decide again."""
     return (outcome.reason or "").removeprefix("claim:"), outcome.name or ""
 

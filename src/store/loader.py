@@ -20,7 +20,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
 from domain.facts import Event
-from runtime import plans
+from runtime import query_plans
 from runtime.failpoints import failpoint
 from runtime.supervision import stop, supervise
 from store.arrays import Bigints, Texts, Uuids
@@ -233,7 +233,7 @@ class Loader:
         while True:
             try:
                 connection = await link.open()
-                await plans.renew(connection)
+                await query_plans.renew(connection)
                 return await _fetch(connection, query, parameters)
             except psycopg.Error as error:
                 if not await link.lost(error):

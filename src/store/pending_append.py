@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from store.append import Entry, Outcome
+from store.append import AppendOutcome, Entry
 
 Settled = Callable[["PendingAppend"], None]
 
@@ -21,21 +21,21 @@ class PendingAppend:
     def __init__(self, entry: Entry, dependencies: Sequence[PendingAppend] = (), on_settled: Settled | None = None) -> None:
         self.entry = entry
         self.dependencies = dependencies
-        self.outcome: Outcome | None = None
+        self.outcome: AppendOutcome | None = None
         self.resent = False
         """Whether it was sent again after its answer was lost."""
         self._on_settled = on_settled
-        self._waiters: list[asyncio.Future[Outcome]] = []
+        self._waiters: list[asyncio.Future[AppendOutcome]] = []
 
-    async def settled(self) -> Outcome:
+    async def settled(self) -> AppendOutcome:
         """Waits for the outcome. Any number may wait; one that is cancelled disturbs nobody."""
         if self.outcome is not None:
             return self.outcome
-        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[AppendOutcome] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         return await waiter
 
-    def settle(self, outcome: Outcome) -> None:
+    def settle(self, outcome: AppendOutcome) -> None:
         """First the bookkeeping, then whoever waits."""
         self.outcome = outcome
         self.dependencies = ()

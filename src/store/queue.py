@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
-from store.append import Outcome
+from store.append import AppendOutcome
 from store.pending_append import PendingAppend
 
-DOOMED = Outcome("conflict", "dependency")
+DOOMED = AppendOutcome("conflict", "dependency")
 
 
 @dataclass(frozen=True)
-class Limits:
+class BatchLimits:
     """How much a writer takes on. Times in seconds."""
 
     lanes: int = 4
@@ -60,7 +60,7 @@ class LedgerQueue:
     busy_since: float | None = None
     """The loop's time at which somebody else was first found to hold the head."""
 
-    def cut(self, limits: Limits) -> Batch:
+    def cut(self, limits: BatchLimits) -> Batch:
         """The next batch: at least one command, unless none is left. Commands that are already doomed are settled here."""
         tickets: list[PendingAppend] = []
         events = size = 0

@@ -15,7 +15,7 @@ from psycopg.rows import tuple_row
 
 from domain.event import EventReceived
 from engine.deliveries import scope_of
-from engine.events import Subscription
+from engine.events import EventSubscription
 from store.codec import JSON, Undecodable
 from store.jobs import Connection
 from store.topics import UnknownTopic
@@ -56,10 +56,10 @@ class Before:
     next: int | None
 
 
-async def waiting(conn: Connection, tenant_id: UUID, event_id: UUID, type: str, after: str) -> list[Subscription]:
+async def waiting(conn: Connection, tenant_id: UUID, event_id: UUID, type: str, after: str) -> list[EventSubscription]:
     """Those who waited for events of a type when one came, by their ids, a page's worth after one."""
     given = {"tenant": tenant_id, "scope": scope_of(type), "event": event_id, "after": after, "limit": PAGE}
-    return [Subscription(*row) for row in await _rows(conn, SELECT_WAITING, given)]
+    return [EventSubscription(*row) for row in await _rows(conn, SELECT_WAITING, given)]
 
 
 async def since(conn: Connection, tenant_id: UUID, wait_id: UUID, type: str) -> tuple[int, datetime] | None:

@@ -21,16 +21,16 @@ from psycopg.errors import LockNotAvailable
 from runtime import connecting
 from runtime.failpoints import failpoint
 from runtime.supervision import stop, supervise
-from store.append import Entry, Outcome, read_outcomes, send_append
+from store.append import AppendOutcome, Entry, read_outcomes, send_append
 from store.errors import AppendFailed, LedgerBusy, LedgerUnavailable, StoreError
 from store.pending_append import PendingAppend, Settled
-from store.queue import Batch, LedgerQueue, Limits
+from store.queue import Batch, BatchLimits, LedgerQueue
 from store.reconnecting import ReconnectingConnection
 
 log = logging.getLogger(__name__)
 
 BUSY_PAUSE = 0.02
-ONE = Limits(batch_bytes=0)
+ONE = BatchLimits(batch_bytes=0)
 SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
 RECONNECT_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
@@ -38,8 +38,8 @@ RECONNECT_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 class Writer:
     """Made and used in one event loop. `url`: of a login as gesta_system. Its connections open when first needed."""
 
-    def __init__(self, url: str, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(self, url: str, limits: BatchLimits | None = None) -> None:
+        self.limits = limits or BatchLimits()
         self._ledgers: dict[UUID, LedgerQueue] = {}
         self._ready: asyncio.Queue[LedgerQueue] = asyncio.Queue()
         self._held: asyncio.Queue[LedgerQueue] = asyncio.Queue()
@@ -183,7 +183,7 @@ class Writer:
                 if ledger.busy_since is not None:
                     return
 
-    async def _send(self, link: ReconnectingConnection, batches: list[Batch], *, no_wait: bool) -> list[list[Outcome]]:
+    async def _send(self, link: ReconnectingConnection, batches: list[Batch], *, no_wait: bool) -> list[list[AppendOutcome]]:
         """The answers. Sends again, under the same command ids, while the connection is being lost."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self.limits.give_up
@@ -207,7 +207,7 @@ class Writer:
                     ticket.resent = True
             await asyncio.sleep(pause)
 
-    def _answer(self, batch: Batch, outcomes: list[Outcome]) -> None:
+    def _answer(self, batch: Batch, outcomes: list[AppendOutcome]) -> None:
         ledger, tickets = batch
         if outcomes[0].verdict != "busy":
             ledger.busy_since = None
@@ -225,7 +225,7 @@ class Writer:
 
 async def _send_once(
     connection: psycopg.AsyncConnection[tuple[object, ...]], batches: list[Batch], wait_for_lock: float | None
-) -> list[list[Outcome]]:
+) -> list[list[AppendOutcome]]:
     """`wait_for_lock`: for so many seconds at most; None: not at all."""
     if len(batches) == 1 and wait_for_lock is None:
         return [await read_outcomes(await _send_batch(connection, batches[0], no_wait=True))]
@@ -250,4 +250,4 @@ def _fail(batches: Sequence[Batch], kind: type[StoreError], cause: Exception | s
             if ticket.outcome is None and ticket not in batch.ledger.waiting:
                 error = kind(" ".join(str(cause).split()))
                 error.__cause__ = cause if isinstance(cause, Exception) else None
-                ticket.settle(Outcome("failed", error=error))
+                ticket.settle(AppendOutcome("failed", error=error))

@@ -32,7 +32,7 @@ UNKNOWN = "unknown"
 """The provider of a model that none calls."""
 
 
-class Named(Protocol):
+class ModelRef(Protocol):
     """A model, as attempts record it; see `worker.ai.registry`."""
 
     @property
@@ -87,7 +87,7 @@ class Attempt:
         except Exception as error:  # the attempt is on record, and must end there before there is another one
             raise LeftToLease from error
 
-    async def _call(self, provider: Provider, requested: AiTaskRequested, named: Named) -> None:
+    async def _call(self, provider: Provider, requested: AiTaskRequested, named: ModelRef) -> None:
         try:
             answer = await provider.call(AiCall.of(requested, named.full, named.timeout))
         except AiError as error:

@@ -10,9 +10,9 @@ from psycopg_pool import PoolTimeout
 
 from domain.envelope import Envelope
 from domain.facts import Decided, View
-from engine.plans import Engine
+from engine.context import Engine
 from runtime.pools import Pool
-from store.command import Command, Done
+from store.command import Command, CommandResult
 from store.handler import Handler
 from store.notifications.listening import Notifications
 
@@ -32,7 +32,7 @@ class WorkerContext:
 
     async def do(
         self, tenant_id: UUID, name: str, decide: Callable[[View], Decided], *, command_id: UUID | None = None, **about: Any
-    ) -> Done:
+    ) -> CommandResult:
         """One command. Raises what `Handler.handle` does."""
         who = Envelope("worker", self.worker_id)
         return await self.handler.handle(Command(tenant_id, name, who, command_id, **about), decide)

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from domain.event import EVENT
 from domain.facts import Refusal
-from engine.events import Subscription, deliver, delivered
+from engine.events import EventSubscription, deliver, delivered
 from engine.jobs import complete_own
 from runtime.failpoints import failpoint
 from store import subscriptions
@@ -59,7 +59,7 @@ def lookback_runner(context: WorkerContext) -> Runner:
     async def run(job: LeasedJob) -> None:
         wait_id, type, back = UUID(job.input["wait"]), job.input["type"], timedelta(seconds=job.input["seconds"])
         assert job.execution_id is not None
-        to = Subscription(wait_id, job.execution_id)
+        to = EventSubscription(wait_id, job.execution_id)
         async with context.pool.connection() as connection:
             begun = await subscriptions.since(connection, job.tenant_id, wait_id, type)
         position = None if begun is None else begun[0]
@@ -79,12 +79,12 @@ def lookback_runner(context: WorkerContext) -> Runner:
 
 
 async def _tell_all(
-    context: WorkerContext, tenant_id: UUID, event_id: UUID, to: Sequence[Subscription]
+    context: WorkerContext, tenant_id: UUID, event_id: UUID, to: Sequence[EventSubscription]
 ) -> list[bool | BaseException]:
     return await asyncio.gather(*(_tell(context, tenant_id, event_id, one) for one in to), return_exceptions=True)
 
 
-async def _tell(context: WorkerContext, tenant_id: UUID, event_id: UUID, to: Subscription) -> bool:
+async def _tell(context: WorkerContext, tenant_id: UUID, event_id: UUID, to: EventSubscription) -> bool:
     """Whether the visit went on by this event."""
     command_id = uuid5(to.id, f"event {event_id}")
     done = await context.do(

@@ -72,7 +72,7 @@ class Leasing:
         return max(self.concurrency // 8, 1) if self.concurrency > 1 else 0
 
 
-class Leases:
+class JobExecutor:
     """The jobs of one process."""
 
     def __init__(self, context: WorkerContext, runners: Mapping[str, Runner], leasing: Leasing) -> None:

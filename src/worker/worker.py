@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
+from engine.context import Engine
 from engine.deliveries import DELIVER
 from engine.nodes.ai_agent import JOB as AI
 from engine.nodes.wait_event import LOOK_BACK
-from engine.plans import Engine
 from engine.work import CONTINUE
 from runtime.clock import Clock
 from runtime.ids import new_id
@@ -23,14 +23,14 @@ from store.notifications.waking import CHANNELS, leases_ending, setting_at, time
 from worker.ai_runner import ProvidersOf, ai_runner
 from worker.context import WorkerContext
 from worker.event_runners import event_runner, lookback_runner
-from worker.leases import Leases, Leasing, Runner
+from worker.leases import JobExecutor, Leasing, Runner
 from worker.maintenance import fire_timers, forget_commands, run_periodically, take_expired_leases
 from worker.tasks import Task, continue_runner, task_runner
 
 CONNECTIONS = 4
 
 
-class Worker:
+class WorkerProcess:
     """One process's worker. `tasks`: handlers of this process by type of job, beside Gesta's own types."""
 
     def __init__(self, context: WorkerContext, providers: ProvidersOf, tasks: Mapping[str, Task], leasing: Leasing) -> None:
@@ -42,7 +42,7 @@ class Worker:
             LOOK_BACK: lookback_runner(context),
         }
         runners |= {type: task_runner(context, task) for type, task in tasks.items()}
-        self.leases = Leases(context, runners, leasing)
+        self.leases = JobExecutor(context, runners, leasing)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, and until what runs then has come to its end."""
@@ -77,7 +77,7 @@ async def open_worker(
     leasing: Leasing | None = None,
     worker_id: str | None = None,
     clock: Clock | None = None,
-) -> AsyncIterator[Worker]:
+) -> AsyncIterator[WorkerProcess]:
     """A worker with connections of its own. `url`: as gesta_system; `listen_url`: the same, direct, where `url` is a pooler's."""
     notifications = Notifications(listen_url or url, "gesta worker (listening)", CHANNELS)
     async with (
@@ -85,7 +85,7 @@ async def open_worker(
         open_handler(url, clock=clock, heard=notifications.hear) as handler,
     ):
         context = WorkerContext(handler, engine, pool, notifications, worker_id or name_of_process())
-        yield Worker(context, providers, tasks or {}, leasing or Leasing())
+        yield WorkerProcess(context, providers, tasks or {}, leasing or Leasing())
 
 
 def name_of_process() -> str:

@@ -20,7 +20,7 @@ from api import provisioning
 from api.app import create_app
 from api.server import bind, new_server
 from domain.envelope import PLATFORM
-from domain.keys import Wanted
+from domain.keys import KeyRequest
 from domain.permission import PERMISSIONS
 from projections.projector import Projector
 from runtime.addresses import Addresses
@@ -134,7 +134,7 @@ async def platform_key(database: Database) -> str:
     """Seeds the platform, and makes a key for it."""
     async with open_handler(database.system_url) as handler:
         await provisioning.seed(handler)
-        return (await provisioning.create_key_as_operator(handler, PLATFORM, Wanted("platform", tuple(PERMISSIONS)))).token
+        return (await provisioning.create_key_as_operator(handler, PLATFORM, KeyRequest("platform", tuple(PERMISSIONS)))).token
 
 
 @asynccontextmanager

@@ -10,9 +10,9 @@ from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.definitions import AI_TASK
 from tests.api.working import execution, start
 from tests.worker.house import ScriptedProvider, at_work, worker_of
-from worker.ai.provider import AiError, Price, UsageReport
+from worker.ai.provider import AiError, CallReport, Price
 
-ACCOUNT = UsageReport(7, Usage(30, 4), Price(Decimal("0.0000123450"), "USD"))
+ACCOUNT = CallReport(7, Usage(30, 4), Price(Decimal("0.0000123450"), "USD"))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.api.definitions import AI_TASK, APPROVAL, TASK
 from tests.api.documented import Undocumented, document
 from tests.api.working import BURY, execution, leased, report, run_sql, start
 from tests.worker.house import ScriptedProvider, at_work, worker_of
-from worker.ai.provider import AiError, UsageReport
+from worker.ai.provider import AiError, CallReport
 
 OTHER_SCHEMA = "UPDATE gesta_meta.migrations SET version = version + 100 WHERE version = 1"
 FAILING_TASK = "INSERT INTO runtime.failing_tasks SELECT 'worker a', 'x', 'y', 1, now(), now(), now()"
@@ -93,7 +93,7 @@ async def work(gesta: Gesta, acme: Tenant) -> None:
 async def ai_tasks(gesta: Gesta, acme: Tenant) -> None:
     """One that is tried twice, one that fails, one that is cancelled."""
     await acme.publish(AI_TASK)
-    account = UsageReport(7, Usage(30, 4, details={"audio_tokens": 0}))
+    account = CallReport(7, Usage(30, 4, details={"audio_tokens": 0}))
     script = [AiError("rate_limit", "Slowly.", account=account), "travel", AiError("refused", "No.")]
     provider = ScriptedProvider(script, account=account)
     async with worker_of(gesta.database, provider=provider) as worker, at_work(worker):

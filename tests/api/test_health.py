@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from api import backlog, health
-from api.backlog import Backlog, Lag
+from api.backlog import LagMonitor, TotalLag
 from runtime.pools import connect
 from tests.api.conftest import Client, Gesta, platform_key, serving
 from tests.api.working import lease
@@ -71,19 +71,19 @@ async def test_between_two_times_only_what_has_grown_is_looked_at(database: Data
     with psycopg.connect(database.superuser_url, autocommit=True) as conn:
         told, untold, _ = [UUID(str(row[0])) for row in conn.execute("SELECT tenant_id FROM projections.freshness").fetchall()]
     async with connect(database.system_url, name="test") as connection:
-        watched = Backlog()
-        assert await watched.count(connection) == Lag(0, 0, 0)
+        watched = LagMonitor()
+        assert await watched.count(connection) == TotalLag(0, 0, 0)
         run(database, "UPDATE projections.freshness SET position = 1")
-        assert await watched.count(connection) == Lag(0, 0, 0)
+        assert await watched.count(connection) == TotalLag(0, 0, 0)
         watched.grown(told)
-        assert await watched.count(connection) == Lag(1, 1, 0)
+        assert await watched.count(connection) == TotalLag(1, 1, 0)
         watched.grown(untold)
-        assert await watched.count(connection) == Lag(2, 2, 0)
+        assert await watched.count(connection) == TotalLag(2, 2, 0)
         run(database, "UPDATE projections.freshness SET position = 2")
-        assert await watched.count(connection) == Lag(0, 0, 0)
+        assert await watched.count(connection) == TotalLag(0, 0, 0)
         run(database, "UPDATE projections.freshness SET position = 1")
         watched.any_grown()
-        assert await watched.count(connection) == Lag(3, 3, 0)
+        assert await watched.count(connection) == TotalLag(3, 3, 0)
 
 
 async def test_what_takes_too_long_for_one_look_is_gone_on_with(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ async def test_what_takes_too_long_for_one_look_is_gone_on_with(database: Databa
     monkeypatch.setattr(backlog, "MOST_SECONDS", 1e-9)  # one portion a look
     ledgers(database, 95, heads=2, shown=1)
     async with connect(database.system_url, name="test") as connection:
-        watched = Backlog()
+        watched = LagMonitor()
         counted = [(await watched.count(connection)).ledgers_behind for _ in range(10)]
     assert counted[-1] == 95
     assert counted == sorted(counted)

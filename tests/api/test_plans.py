@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from starlette.datastructures import QueryParams
 
-from api.listing import DEFAULT_LIMIT, Listing, Wanted
+from api.listing import DEFAULT_LIMIT, Listing, PageRequest
 from api.queries import access, ai_tasks, approvals, audit, executions, jobs, workflows
 from api.reads import PLANNED_EACH_TIME, SET_TENANT, Question
 from domain.envelope import PLATFORM
@@ -105,7 +105,7 @@ CASES = (
 )
 
 
-def wanted(case: Case) -> Iterator[Wanted]:
+def wanted(case: Case) -> Iterator[PageRequest]:
     """The first page of the list with no filter and with each one, in each order that goes with it."""
     values = [{}, *({name: value} for name, values in case.values.items() for value in values)]
     for filters in values:
@@ -115,7 +115,7 @@ def wanted(case: Case) -> Iterator[Wanted]:
                 yield case.listing.parse(query, case.tenant_id, case.fixed or {})
 
 
-def last_page(connection: psycopg.Connection[Any], first: Wanted) -> Wanted:
+def last_page(connection: psycopg.Connection[Any], first: PageRequest) -> PageRequest:
     """Where the page before the last one ends: the row before a page's worth of rows, seen from the other end."""
     other = first.order.removeprefix("-") if first.order.startswith("-") else f"-{first.order}"
     question = replace(first, order=other).question()

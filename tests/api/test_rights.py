@@ -15,7 +15,7 @@ from api.app import create_app
 from api.routing import KeyRoute
 from domain.access import STAYS_POSSIBLE
 from domain.envelope import PLATFORM
-from domain.keys import Wanted
+from domain.keys import KeyRequest
 from domain.permission import PERMISSIONS
 from runtime.addresses import Addresses
 from store.handler import open_handler
@@ -174,7 +174,7 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
 async def expired_keys(database: Database, *ledgers: Any) -> list[str]:
     """Keys that were made the day before yesterday, for a day."""
     then = datetime.now(UTC) - timedelta(days=2)
-    wanted = Wanted("expired", tuple(PERMISSIONS), expires_at=then + timedelta(days=1))
+    wanted = KeyRequest("expired", tuple(PERMISSIONS), expires_at=then + timedelta(days=1))
     async with open_handler(database.system_url, clock=ManualClock(then)) as handler:
         return [(await provisioning.create_key_as_operator(handler, ledger, wanted)).token for ledger in ledgers]
 

@@ -10,7 +10,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from cli.diagnostics import environment
-from cli.diagnostics.finding import Finding
+from cli.diagnostics.finding import CheckResult
 from runtime import migrations
 from runtime.settings import Settings
 from tests.cli.test_db import gesta
@@ -37,11 +37,11 @@ def addresses(database: Database, **others: str) -> dict[str, str]:
     }
 
 
-def doctor(directory: Path, **environment: str) -> tuple[int, dict[str, Finding]]:
+def doctor(directory: Path, **environment: str) -> tuple[int, dict[str, CheckResult]]:
     """The exit code, and the findings that are not ok."""
     answer = gesta(directory, "doctor", "--json", **environment)
     assert "Traceback" not in answer.stderr, answer.stderr
-    found = [Finding(**one) for one in json.loads(answer.stdout)["findings"]]
+    found = [CheckResult(**one) for one in json.loads(answer.stdout)["findings"]]
     assert all(finding.remedy for finding in found if finding.state != "ok")
     return answer.returncode, {finding.what: finding for finding in found if finding.state != "ok" and finding.what != "disk"}
 

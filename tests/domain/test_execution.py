@@ -21,7 +21,7 @@ from domain.execution import (
     ExecutionSignalled,
     ExecutionStarted,
     Move,
-    Problem,
+    NodeError,
     Wait,
     evolve,
 )
@@ -59,7 +59,7 @@ def test_a_single_move_opens_no_split() -> None:
 
 
 def test_an_error_that_is_handled_is_what_the_node_came_to() -> None:
-    state = after(*BEGUN, ActivationFailed(A, "a", Problem("broken", "It broke"), "error", (Move(3, 2, "c"),)))
+    state = after(*BEGUN, ActivationFailed(A, "a", NodeError("broken", "It broke"), "error", (Move(3, 2, "c"),)))
     assert state.results[A].value == {"error": {"type": "broken", "message": "It broke", "attempts": 1}}
     assert dict(state.tokens[3].lineage) == {"start": START, "a": A}
 

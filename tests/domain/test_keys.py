@@ -11,7 +11,7 @@ from domain.access import Asking, Caller, rights
 from domain.api_key import ApiKeyCreated, ApiKeyHandedOver, ApiKeyRevoked
 from domain.envelope import PLATFORM
 from domain.facts import Decided, Fact
-from domain.keys import Wanted
+from domain.keys import KeyRequest
 from domain.member import MemberAdded, MemberRemoved
 from domain.permission import PERMISSIONS
 from domain.role import RoleCreated
@@ -47,7 +47,7 @@ def asking(view: FactsView, caller: Caller) -> Asking:
 def make(
     mine: Fact, *permissions: str, user_id: UUID | None = None, expires_at: datetime | None = None, caller: Caller = MINE
 ) -> Story:
-    wanted = Wanted("new", permissions, user_id, expires_at)
+    wanted = KeyRequest("new", permissions, user_id, expires_at)
 
     def decide(view: FactsView) -> Decided:
         return keys.make(view, asking(view, caller), NEW, "secret", wanted)
@@ -96,9 +96,9 @@ def test_a_key_of_the_platform_belongs_to_nobody() -> None:
     ledger = FactsView((PLATFORM_KEY,), tenant_id=PLATFORM)
     caller = Caller(ROOT, platform=True)
     asks = Asking(caller, rights(ledger, caller, ledger), ledger)
-    story = Story(ledger).when(lambda view: keys.make(view, asks, NEW, "secret", Wanted("new", ("audit:read",))))
+    story = Story(ledger).when(lambda view: keys.make(view, asks, NEW, "secret", KeyRequest("new", ("audit:read",))))
     assert (made(story).made_by, made(story).by_platform) == (ROOT, True)
-    refused = Story(ledger).when(lambda view: keys.make(view, asks, NEW, "secret", Wanted("new", (), ADA)))
+    refused = Story(ledger).when(lambda view: keys.make(view, asks, NEW, "secret", KeyRequest("new", (), ADA)))
     refused.then_refused("invalid", "/user_id")
 
 

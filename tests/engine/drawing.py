@@ -17,7 +17,7 @@ from domain.execution import (
 from domain.facts import Decided, Fact, Json, View
 from domain.workflow import WorkflowDrafted, WorkflowPublished
 from engine.cel import CelEvaluator
-from engine.engine import Decider, Engine, Limits, decide_approval, open_items, start
+from engine.engine import Decider, Engine, EngineLimits, decide_approval, open_items, start
 from tests.given import FactsView, Story, given
 
 WORKFLOW_ID = UUID(int=0xF)
@@ -76,8 +76,8 @@ def published(definition: Json) -> Story:
 class Play:
     """An execution played step by step. Every step is a decision of the engine on the facts so far."""
 
-    def __init__(self, definition: Json, limits: Limits | None = None, evaluator: Any = EVALUATOR) -> None:
-        self.engine = Engine(evaluator, limits or Limits())
+    def __init__(self, definition: Json, limits: EngineLimits | None = None, evaluator: Any = EVALUATOR) -> None:
+        self.engine = Engine(evaluator, limits or EngineLimits())
         self.story = published(definition)
 
     def start(self, input: Json = None, **more: Any) -> "Play":

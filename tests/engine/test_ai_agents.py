@@ -16,7 +16,7 @@ from domain.ai_task import (
     Totals,
     Usage,
 )
-from domain.execution import ActivationRetried, Problem
+from domain.execution import ActivationRetried, NodeError
 from domain.facts import Fence, Job, Json
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.usage_report import UsageReport
@@ -123,7 +123,7 @@ def test_a_failed_attempt_is_tried_again_when_the_task_says() -> None:
     assert isinstance(attempt, AiTaskAttemptStarted)
     place.story.then(
         AiTaskAttemptFailed(attempt.attempt_id, 1, LIMITED, retry_at=MOMENT + timedelta(seconds=20)),
-        ActivationRetried(visit.id, "ai", Problem("rate_limit", "Slow down.", 1), 1, 20_000),
+        ActivationRetried(visit.id, "ai", NodeError("rate_limit", "Slow down.", 1), 1, 20_000),
     )
     assert place.story.decided.fences == (Fence(job.id, job.fence, "retry", timedelta(seconds=20)),)
     place.err("ai", LIMITED)

@@ -23,14 +23,14 @@ from domain.execution import (
 )
 from domain.facts import Event, Json
 from domain.retry import Failure
-from engine.engine import Limits, cancel, open_items, pause, resume
+from engine.engine import EngineLimits, cancel, open_items, pause, resume
 from engine.validate import validate
 from tests.engine.drawing import EVALUATOR, EXECUTION_ID, ask, drawing
 from tests.engine.working import Workplace, agent, check_work, found, task
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 TERMINAL = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
-LIMITS = Limits(steps_per_command=60, steps_per_execution=150)
+LIMITS = EngineLimits(steps_per_command=60, steps_per_execution=150)
 
 # --- Definitions in which every split meets in a join -----------------------------------------------------------------
 
@@ -111,7 +111,7 @@ def structured(spec: Any) -> Json:
 def test_where_every_split_meets_in_a_join_every_execution_completes(spec: Any, data: st.DataObject) -> None:
     definition = structured(spec)
     assert [finding for finding in validate(definition, EVALUATOR) if finding.severity == "error"] == []
-    play = played(definition, data, Limits())
+    play = played(definition, data, EngineLimits())
     while play.end is None:  # from here on nobody sends anything back, and nothing goes wrong
         choose(play, 0, 0)
     assert play.end == ExecutionCompleted(None)
@@ -186,7 +186,9 @@ def test_the_same_decisions_lead_to_the_same_facts(definition: Json, data: st.Da
 # --- Playing and checking ---------------------------------------------------------------------------------------------
 
 
-def played(definition: Json, data: st.DataObject, limits: Limits, choices: list[tuple[int, int]] | None = None) -> Workplace:
+def played(
+    definition: Json, data: st.DataObject, limits: EngineLimits, choices: list[tuple[int, int]] | None = None
+) -> Workplace:
     play = Workplace(definition, limits)
     play.start({"x": 2})
     check_work(play)

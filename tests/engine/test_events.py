@@ -10,7 +10,7 @@ from domain.execution import Wait
 from domain.facts import Claim, Job, Json
 from engine.deliveries import coming_in
 from engine.engine import cancel, pause, resume, signal
-from engine.events import Subscription, deliver, delivered, receive
+from engine.events import EventSubscription, deliver, delivered, receive
 from engine.jobs import JobRef, complete_job, complete_own
 from engine.validate import validate
 from tests.engine.drawing import EVALUATOR, EXECUTION_ID, drawing
@@ -34,9 +34,9 @@ def waiting(config: Json | None = None, order: str = "A", **fields: Json) -> Wor
     return place
 
 
-def wait_of(place: Workplace) -> Subscription:
+def wait_of(place: Workplace) -> EventSubscription:
     (id,) = place.visit("w").waits_for("event")
-    return Subscription(id, EXECUTION_ID)
+    return EventSubscription(id, EXECUTION_ID)
 
 
 def come(place: Workplace, **event: Json) -> Workplace:
@@ -44,7 +44,7 @@ def come(place: Workplace, **event: Json) -> Workplace:
     return place
 
 
-def told(place: Workplace, to: Subscription, stream: UUID = STREAM) -> Workplace:
+def told(place: Workplace, to: EventSubscription, stream: UUID = STREAM) -> Workplace:
     place.step(lambda view: deliver(view, place.engine, stream, to))
     return place
 

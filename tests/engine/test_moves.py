@@ -4,7 +4,7 @@ from uuid import UUID
 
 from domain.approval import ApprovalDecided, ApprovalRequested, ApprovalResolved, Outcome
 from domain.execution import ActivationCompleted, ActivationFailed, ActivationStarted, ExecutionCompleted, ExecutionStarted, Move
-from engine.engine import Limits
+from engine.engine import EngineLimits
 from tests.engine.drawing import ANN, EXECUTION_ID, WORKFLOW_ID, Play, ask, drawing
 
 
@@ -226,14 +226,14 @@ def test_a_cycle_of_instant_nodes_hits_the_limit_of_the_execution() -> None:
     definition = drawing(
         {"start": "start", "set": ("set", {"values": {}}), "end": "end"}, "start > set", "set > set", "set > end if false"
     )
-    play = Play(definition, Limits(steps_per_execution=50)).start()
+    play = Play(definition, EngineLimits(steps_per_execution=50)).start()
     play.failed("step_limit", "set")
     assert len(play.visited) == 50
 
 
 def test_a_cycle_through_people_hits_the_limit_of_the_execution() -> None:
     definition = drawing({"start": "start", "ask": ask("again:changes")}, "start > ask", "ask.again > ask")
-    play = Play(definition, Limits(steps_per_execution=4)).start()
+    play = Play(definition, EngineLimits(steps_per_execution=4)).start()
     for _ in range(3):
         play.choose("ask", "again")
     play.failed("step_limit", "ask")

@@ -12,7 +12,7 @@ import pytest
 
 from domain.execution import ActivationCancelled, ExecutionFailed
 from engine.definition import parse
-from engine.engine import Limits
+from engine.engine import EngineLimits
 from engine.lints.nodes import nodes
 from engine.lints.wiring import joins
 from engine.plan import compile_plan
@@ -21,7 +21,7 @@ from tests.engine.nets import Drawer, drawn
 from tests.engine.simulator import Net, Simulation
 
 SEEDS = int(os.environ.get("GESTA_TEST_NETS", "300"))
-LIMITS = Limits(steps_per_command=10_000, steps_per_execution=60)
+LIMITS = EngineLimits(steps_per_command=10_000, steps_per_execution=60)
 
 
 def compare(seed: int) -> Counter[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from engine.engine import Limits
+from engine.engine import EngineLimits
 from engine.expressions import ExpressionError, resolve
 from engine.size_limit import DEEPEST, HEAVIEST, TooLarge, weight
 from tests.engine.drawing import EVALUATOR, Play, drawing
@@ -79,7 +79,7 @@ def test_outcomes_that_name_too_many_together_are_the_nodes_error() -> None:
 
 
 def test_a_command_records_so_much_and_a_job_goes_on() -> None:
-    place = Workplace(chain(12, a="=input.text"), Limits(bytes_per_command=5 * len(TEXT)))
+    place = Workplace(chain(12, a="=input.text"), EngineLimits(bytes_per_command=5 * len(TEXT)))
     place.start({"text": TEXT})
     assert place.visited == ["start", "v0", "v1", "v2", "v3", "v4"]
     assert [job.type for job in place.story.decided.jobs] == ["gesta.continue"]

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from domain.execution import ActivationCompleted, ActivationFailed, ActivationRetried, ActivationStarted, Problem, Wait
+from domain.execution import ActivationCompleted, ActivationFailed, ActivationRetried, ActivationStarted, NodeError, Wait
 from domain.facts import Fence, Job, Json, timer_id
-from engine.engine import Limits, cancel, pause, resume
+from engine.engine import EngineLimits, cancel, pause, resume
 from engine.jobs import JobRef, complete_job
 from engine.validate import validate
 from tests.engine.drawing import EVALUATOR, EXECUTION_ID, ask, drawing
@@ -16,7 +16,7 @@ from tests.engine.working import Workplace, check_work, task
 ERROR = ("end", {"output": {"error": "=nodes.work.error", "none": "=!has(nodes.work.output)"}})
 
 
-def working(node: Json, input: Json = None, limits: Limits | None = None, **more: Json) -> Workplace:
+def working(node: Json, input: Json = None, limits: EngineLimits | None = None, **more: Json) -> Workplace:
     nodes = {"start": "start", "work": node, "end": ("end", {"output": "=nodes.work.output"}), "broken": ERROR}
     place = Workplace(drawing(nodes, "start > work", "work > end", "work.error > broken", **more), limits)
     place.start(input)
@@ -79,7 +79,7 @@ def test_a_failed_attempt_is_tried_again_within_the_same_visit() -> None:
     place = working(task(retry={"max_attempts": 3, "initial_interval": "PT2S", "backoff": 3}))
     visit, job = place.visit("work"), place.held("work")
     place.fail("work", "broken", "No disk.")
-    place.story.then(ActivationRetried(visit.id, "work", Problem("broken", "No disk.", 1), 1, 2_000))
+    place.story.then(ActivationRetried(visit.id, "work", NodeError("broken", "No disk.", 1), 1, 2_000))
     assert place.story.decided.fences == (Fence(job.id, job.fence, "retry", timedelta(seconds=2)),)
     assert place.story.result["job"] == {"id": str(job.id), "state": "ready", "attempt": 1, "delay_ms": 2_000}
     place.fail("work", "broken", "No disk.")
@@ -136,7 +136,7 @@ def test_a_worker_that_is_gone_uses_up_an_attempt() -> None:
 )
 def test_an_output_that_cannot_be_taken_is_an_error_that_is_not_tried_again(output: Json, said: str) -> None:
     schema = {"type": "object", "properties": {"size": {"type": "integer"}}, "required": ["size"]}
-    place = working(task(output_schema=schema, retry={"max_attempts": 5}), limits=Limits(output_bytes=2_000))
+    place = working(task(output_schema=schema, retry={"max_attempts": 5}), limits=EngineLimits(output_bytes=2_000))
     place.complete("work", output)
     error = getattr(place.end, "output", {})["error"]
     assert (error["type"], error["attempts"]) == ("invalid_output", 1)
@@ -280,7 +280,7 @@ def test_the_history_of_a_task_can_be_read() -> None:
 def test_an_attempt_that_is_made_again_moves_nothing_else_on() -> None:
     """What the command before left has its own job; it may end the visit, whose job would then be handed out for nothing."""
     nodes: Json = {"start": "start", "work": task(retry={"max_attempts": 2}), "spin": ("set", {"values": {}}), "end": "end"}
-    limits = Limits(steps_per_command=6, steps_per_execution=10)
+    limits = EngineLimits(steps_per_command=6, steps_per_execution=10)
     place = Workplace(drawing(nodes, "start > work", "start > spin", "spin > spin", "work > end"), limits)
     place.start()
     place.lapse("work")

@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 
 from domain.approval import APPROVAL, ApprovalExpired, ApprovalRequested
-from domain.execution import ActivationFailed, ActivationStarted, ExecutionHeld, ExecutionPaused, Problem, Wait
+from domain.execution import ActivationFailed, ActivationStarted, ExecutionHeld, ExecutionPaused, NodeError, Wait
 from domain.facts import Decided, Due, Event, Fact, Fence, Job, Json, Timer, timer_id
-from engine.engine import Limits, cancel, pause, resume
+from engine.engine import EngineLimits, cancel, pause, resume
 from engine.jobs import JobRef, continue_run
 from engine.timers import UnknownTimer
 from tests.engine.drawing import EXECUTION_ID, ask, drawing
@@ -69,7 +69,7 @@ def test_a_visit_that_takes_too_long_leaves_by_timeout_and_is_not_tried_again() 
     place.completed({"type": "timeout", "message": "work was not done in time.", "attempts": 2})
     failed = place.story.decided.facts[0].event
     assert isinstance(failed, ActivationFailed)
-    assert (failed.handle, failed.error) == ("timeout", Problem("timeout", "work was not done in time.", 2))
+    assert (failed.handle, failed.error) == ("timeout", NodeError("timeout", "work was not done in time.", 2))
     assert (place.story.decided.dropped_jobs, place.story.decided.dropped_timers) == ((visit.id,), (timeout(visit.id).id,))
     check_work(place)
 
@@ -175,7 +175,7 @@ def chain(length: int) -> Json:
 
 
 def test_a_command_does_its_share_and_a_job_goes_on_from_there() -> None:
-    place = Workplace(chain(10), Limits(steps_per_command=5))
+    place = Workplace(chain(10), EngineLimits(steps_per_command=5))
     place.start(priority=3)
     assert place.visited == ["start", "n0", "n1", "n2", "n3"]
     [job] = place.story.decided.jobs
@@ -198,7 +198,7 @@ def test_a_command_does_its_share_and_a_job_goes_on_from_there() -> None:
 
 
 def test_who_comes_too_late_to_continue_finds_nothing_to_do() -> None:
-    place = Workplace(chain(3), Limits(steps_per_command=3))
+    place = Workplace(chain(3), EngineLimits(steps_per_command=3))
     place.start()
     job = JobRef(next(iter(place.story.jobs)), 1, EXECUTION_ID)
     place.go_on().completed()
@@ -208,7 +208,7 @@ def test_who_comes_too_late_to_continue_finds_nothing_to_do() -> None:
 
 
 def test_a_continuation_whose_worker_died_is_handed_out_again() -> None:
-    place = Workplace(chain(10), Limits(steps_per_command=5))
+    place = Workplace(chain(10), EngineLimits(steps_per_command=5))
     place.start()
     job = JobRef(next(iter(place.story.jobs)), 1, EXECUTION_ID)
     place.lapse_held(job)
@@ -218,14 +218,14 @@ def test_a_continuation_whose_worker_died_is_handed_out_again() -> None:
 
 
 def test_cancelling_drops_the_continuation() -> None:
-    place = Workplace(chain(10), Limits(steps_per_command=5))
+    place = Workplace(chain(10), EngineLimits(steps_per_command=5))
     place.start()
     place.step(lambda view: cancel(view, place.engine, EXECUTION_ID))
     check_work(place)
 
 
 def test_a_pause_drops_the_continuation_and_resuming_goes_on() -> None:
-    place = Workplace(chain(10), Limits(steps_per_command=5))
+    place = Workplace(chain(10), EngineLimits(steps_per_command=5))
     place.start()
     paused(place)
     check_work(place)
@@ -244,7 +244,7 @@ def test_another_command_takes_up_what_is_held() -> None:
         "end": "end",
     }
     edges = ("start > work", "start > n0", "n0 > n1", "n1 > n2", "n2 > n3", "n3 > all", "work > all", "all > end")
-    place = Workplace(drawing(nodes, *edges), Limits(steps_per_command=4))
+    place = Workplace(drawing(nodes, *edges), EngineLimits(steps_per_command=4))
     place.start()
     assert place.visited == ["start", "work", "n0", "n1"]
     check_work(place)

@@ -39,7 +39,7 @@ from domain.execution import (
     ExecutionResumed,
     ExecutionSignalled,
     ExecutionStarted,
-    Problem,
+    NodeError,
     Wait,
 )
 from domain.facts import Due, Event
@@ -280,7 +280,7 @@ def failed(execution: str) -> tuple[Step, ...]:
     return (
         started(execution),
         (stream, ActivationStarted(activation, "call", "task", 1, (1,))),
-        (stream, ActivationFailed(activation, "call", Problem("timeout", "Too late.", 3))),
+        (stream, ActivationFailed(activation, "call", NodeError("timeout", "Too late.", 3))),
         (stream, ExecutionFailed("timeout", "Too late.", "call")),
     )
 
@@ -385,13 +385,13 @@ def given_up(execution: str) -> tuple[Step, ...]:
     return (
         started(execution),
         (stream, ActivationStarted(call, "call", "task", 1, (1,))),
-        (stream, ActivationRetried(call, "call", Problem("lease_lost", "Not heard of.", 1), 1, 1000)),
-        (stream, ActivationFailed(call, "call", Problem("timeout", "Too late.", 2), "error")),
+        (stream, ActivationRetried(call, "call", NodeError("lease_lost", "Not heard of.", 1), 1, 1000)),
+        (stream, ActivationFailed(call, "call", NodeError("timeout", "Too late.", 2), "error")),
         *entrusted(execution, cost_estimate=Decimal("0.01"), currency="USD"),
         attempt(execution, 1),
         (task, failure),
         (task, AiTaskFailed(invalid, Totals(1, 10, 5, Decimal("0.2"), "EUR"))),
-        (stream, ActivationFailed(an_id(f"{execution} classify"), "classify", Problem(invalid.type, invalid.message))),
+        (stream, ActivationFailed(an_id(f"{execution} classify"), "classify", NodeError(invalid.type, invalid.message))),
         (stream, ExecutionFailed(invalid.type, invalid.message, "classify")),
     )
 

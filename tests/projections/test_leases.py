@@ -13,8 +13,8 @@ from psycopg import AsyncConnection
 
 from domain.envelope import PLATFORM
 from projections import freshness
-from projections.flush import Batch, flush
-from projections.leases import COUNT, LeaseLost, Leases, partition_of
+from projections.flush import EventBatch, flush
+from projections.leases import COUNT, PartitionLeases, PartitionLost, partition_of
 from projections.projector import Projector
 from store.reading import read_ledger
 from tests.conftest import Database
@@ -47,8 +47,8 @@ async def held_by_others(conn: AsyncConnection[Any]) -> int:
     return int(row[0])
 
 
-async def project(conn: AsyncConnection[Any], leases: Leases, after: int, count: int) -> None:
-    await flush(conn, [Batch(PLATFORM, after, await read_ledger(conn, PLATFORM, after, count))], leases)
+async def project(conn: AsyncConnection[Any], leases: PartitionLeases, after: int, count: int) -> None:
+    await flush(conn, [EventBatch(PLATFORM, after, await read_ledger(conn, PLATFORM, after, count))], leases)
 
 
 async def test_locks_that_any_login_may_take_stop_nothing(
@@ -69,7 +69,7 @@ async def reached(conn: AsyncConnection[Any], position: int) -> bool:
 
 
 async def test_a_partition_has_one_holder_at_a_time_and_passes_on_with_a_new_fence(system: AsyncConnection[Any]) -> None:
-    first, second = Leases(lease_seconds=0.5, renew_seconds=60), Leases()
+    first, second = PartitionLeases(lease_seconds=0.5, renew_seconds=60), PartitionLeases()
     assert await first.keep(system)
     assert PLATFORM in first
     assert not await second.keep(system)
@@ -79,21 +79,21 @@ async def test_a_partition_has_one_holder_at_a_time_and_passes_on_with_a_new_fen
     assert PLATFORM in second
 
 
-async def taken(leases: Leases, conn: AsyncConnection[Any]) -> bool:
+async def taken(leases: PartitionLeases, conn: AsyncConnection[Any]) -> bool:
     return await leases.keep(conn)
 
 
 async def test_a_holder_that_slept_past_its_lease_writes_nothing(ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
     await ledgers.append(PLATFORM, *platform_story())
-    slow, quick = Leases(), Leases()
+    slow, quick = PartitionLeases(), PartitionLeases()
     await slow.keep(system)
     await project(system, slow, 0, 3)
     await system.execute("UPDATE runtime.leases SET lease_until = clock_timestamp() - interval '1 second'")
-    with pytest.raises(LeaseLost):
+    with pytest.raises(PartitionLost):
         await project(system, slow, 3, 3)
     await quick.keep(system)
     await project(system, quick, 3, 3)
-    with pytest.raises(LeaseLost):
+    with pytest.raises(PartitionLost):
         await project(system, slow, 6, 3)
     assert await freshness.position(system, PLATFORM) == 6
     assert not await slow.keep(system)
@@ -117,7 +117,7 @@ async def all_held(conn: AsyncConnection[Any]) -> bool:
 async def test_one_that_stands_by_takes_over_within_a_second_of_the_leases_end(
     database: Database, ledgers: Ledgers, system: AsyncConnection[Any]
 ) -> None:
-    dead = Leases(lease_seconds=2.0, renew_seconds=60)
+    dead = PartitionLeases(lease_seconds=2.0, renew_seconds=60)
     await dead.keep(system)
     ends = time.monotonic() + 2.0
     await ledgers.append(PLATFORM, *platform_story())
@@ -127,7 +127,7 @@ async def test_one_that_stands_by_takes_over_within_a_second_of_the_leases_end(
 
 
 async def test_idle_means_a_renewal_now_and_then(system: AsyncConnection[Any]) -> None:
-    leases = Leases()
+    leases = PartitionLeases()
     assert await leases.keep(system)
     assert not any([await leases.keep(system) for _ in range(100)]), "it is not time to renew"
     assert leases.seconds > 1

@@ -18,7 +18,7 @@ from domain.member import MemberAdded
 from domain.role import RoleCreated
 from domain.user import UserRegistered
 from projections import freshness, poison_events
-from projections.flush import Batch, flush
+from projections.flush import EventBatch, flush
 from projections.freshness import LostRace
 from projections.projector import Projector
 from projections.registry import TABLES
@@ -153,7 +153,7 @@ def test_intervals_end_at_five_minutes() -> None:
 
 async def test_a_second_projector_that_was_slower_is_fenced(ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
     await ledgers.append(PLATFORM, *platform_story())
-    batch = Batch(PLATFORM, 0, await read_ledger(system, PLATFORM, 0, 10))
+    batch = EventBatch(PLATFORM, 0, await read_ledger(system, PLATFORM, 0, 10))
     await flush(system, [batch])
     with pytest.raises(LostRace):
         await flush(system, [batch])
@@ -177,9 +177,9 @@ async def test_after_a_crash_between_flushes_it_goes_on_where_it_stood(
     await ledgers.everything()
     await Projector(database.system_url).catch_up([PLATFORM])
     records = await read_ledger(system, ACME, 0, 20)
-    await flush(system, [Batch(ACME, 0, records[:11])])
+    await flush(system, [EventBatch(ACME, 0, records[:11])])
     async with system.transaction(force_rollback=True):  # the process dies after it wrote, before it committed
-        await flush(system, [Batch(ACME, 11, records[11:])])
+        await flush(system, [EventBatch(ACME, 11, records[11:])])
     await projector.catch_up()
     assert await positions(system) == await tops(system)
     assert (await replay(system, ACME)).differences == []
@@ -226,7 +226,7 @@ async def test_the_tables_are_the_same_whatever_the_batches(database: Database, 
                 for tenant in (PLATFORM, ACME):
                     records = [record for record in portion if record.tenant_id == tenant]
                     if records:
-                        await flush(conn, [Batch(tenant, records[0].position - 1, records)])
+                        await flush(conn, [EventBatch(tenant, records[0].position - 1, records)])
             expected.append(await contents(conn))
 
     await project([])

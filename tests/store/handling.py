@@ -18,7 +18,7 @@ from store.command import Command
 from store.handler import Handler, Tuning
 from store.loader import Loader
 from store.notifications.sending import Notifier
-from store.queue import Limits
+from store.queue import BatchLimits
 from store.topics import topic_of
 from store.writer import Writer
 from tests.store.ledgers import append, connected, entry
@@ -50,7 +50,7 @@ class RoleExists(RuleViolation):
 class Process:
     """A handler with its parts, as a process has them."""
 
-    def __init__(self, url: str, writer_url: str, limits: Limits | None, tuning: Tuning | None) -> None:
+    def __init__(self, url: str, writer_url: str, limits: BatchLimits | None, tuning: Tuning | None) -> None:
         self.clock = StillClock()
         self.writer = Writer(writer_url, limits)
         self.loader = Loader(url)
@@ -71,7 +71,7 @@ class Process:
 
 @asynccontextmanager
 async def running(
-    url: str, writer_url: str | None = None, limits: Limits | None = None, tuning: Tuning | None = None
+    url: str, writer_url: str | None = None, limits: BatchLimits | None = None, tuning: Tuning | None = None
 ) -> AsyncIterator[Process]:
     process = Process(url, writer_url or url, limits, tuning)
     try:

@@ -11,7 +11,7 @@ from psycopg import RawCursor
 from pydantic_core import to_json
 
 from domain.facts import Claim, Fence, Job, Timer
-from store.append import Entry, NewEvent, Outcome, statement
+from store.append import AppendOutcome, Entry, NewEvent, statement
 from store.arrays import teach_columns
 
 MOMENT = datetime(2024, 2, 29, 12, 0, 0, 123456, tzinfo=UTC)
@@ -72,15 +72,15 @@ def append(
     *entries: Entry,
     dependencies: Sequence[tuple[int, int]] = (),
     no_wait: bool = False,
-) -> list[Outcome]:
+) -> list[AppendOutcome]:
     with RawCursor(connection) as cursor:
         cursor.execute(*statement(tenant_id, entries, dependencies, no_wait=no_wait), prepare=True, binary=True)
         rows = sorted(cursor.fetchall(), key=lambda row: row[0])
     assert [row[0] for row in rows] == list(range(1, len(entries) + 1))
-    return [Outcome(*row[1:]) for row in rows]
+    return [AppendOutcome(*row[1:]) for row in rows]
 
 
-def verdicts(outcomes: Sequence[Outcome]) -> list[str]:
+def verdicts(outcomes: Sequence[AppendOutcome]) -> list[str]:
     return [outcome.verdict for outcome in outcomes]
 
 

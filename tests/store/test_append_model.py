@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from domain.facts import Claim, Fence, Job
-from store.append import Entry, Outcome
+from store.append import AppendOutcome, Entry
 from tests.conftest import Database
 from tests.store.ledgers import append, claims, connected, entry, open_ledger, positions, versions
 
@@ -157,7 +157,7 @@ def batches(draw: st.DrawFn) -> list[Step]:
     return made
 
 
-def answered(outcomes: Sequence[Outcome]) -> list[tuple[str, int | None]]:
+def answered(outcomes: Sequence[AppendOutcome]) -> list[tuple[str, int | None]]:
     return [(outcome.verdict, outcome.position) for outcome in outcomes]
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.envelope import Envelope
-from domain.execution import ActivationCompleted, ActivationFailed, Move, Problem
+from domain.execution import ActivationCompleted, ActivationFailed, Move, NodeError
 from domain.facts import Event, Json
 from store.codec import COMPRESSED, ENCRYPTED, JSON, Codec, Undecodable, Unencodable, decode_envelope, from_bytes, to_bytes
 from store.topics import UnknownTopic
@@ -84,7 +84,7 @@ def test_a_payload_is_plain_compact_json_in_the_order_of_its_fields() -> None:
 
 def test_nothing_is_left_out_but_a_none_that_is_the_default() -> None:
     assert json.loads(JSON.encode(completed(None)))["output"] is None
-    assert "handle" not in json.loads(JSON.encode(ActivationFailed(ID, "n", Problem("t", "m"))))
+    assert "handle" not in json.loads(JSON.encode(ActivationFailed(ID, "n", NodeError("t", "m"))))
 
 
 def test_fields_of_a_later_release_are_passed_over() -> None:

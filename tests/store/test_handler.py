@@ -15,7 +15,7 @@ from domain.role import ROLE, Role, RoleChanged, RoleCreated, RoleDeleted
 from runtime.ids import new_id
 from store.cache import StreamState
 from store.codec import Unencodable
-from store.command import Command, Done
+from store.command import Command, CommandResult
 from store.errors import (
     ClaimTaken,
     CommandInFlight,
@@ -60,8 +60,8 @@ async def test_a_command_is_decided_appended_and_answered(
 ) -> None:
     role_id = uuid4()
     done = await process.handler.handle(command(tenant), create(role_id))
-    assert done == Done(1, 1, {"id": str(role_id)}, replayed=False)
-    assert await process.handler.handle(command(tenant), rename(role_id, "other")) == Done(2, 1, "other")
+    assert done == CommandResult(1, 1, {"id": str(role_id)}, replayed=False)
+    assert await process.handler.handle(command(tenant), rename(role_id, "other")) == CommandResult(2, 1, "other")
     state, version = await process.handler.read(tenant, ROLE, role_id)
     assert (state.name, version) == ("other", 2)
     assert versions(ledger, tenant, role_id) == [1, 2]
@@ -261,7 +261,7 @@ async def test_facts_that_cannot_be_stored_fail_alone(process: Process, tenant: 
 
 async def test_a_decision_without_facts_appends_nothing(process: Process, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
     done = await process.handler.handle(command(tenant), lambda _: Decided(result={"unchanged": True}))
-    assert done == Done(None, 1, {"unchanged": True})
+    assert done == CommandResult(None, 1, {"unchanged": True})
     assert positions(ledger, tenant) == []
 
 
@@ -269,8 +269,8 @@ async def test_a_decision_without_facts_is_remembered_under_its_key(process: Pro
     given = command(tenant, command_id=uuid4(), request_hash=b"h")
     first = await process.handler.handle(given, lambda _: Decided(result=[1, 2]))
     again = await process.handler.handle(given, lambda _: Decided(result="something else"))
-    assert first == Done(None, 1, [1, 2])
-    assert again == Done(None, 1, [1, 2], replayed=True)
+    assert first == CommandResult(None, 1, [1, 2])
+    assert again == CommandResult(None, 1, [1, 2], replayed=True)
 
 
 # Idempotency keys
@@ -279,7 +279,7 @@ async def test_a_decision_without_facts_is_remembered_under_its_key(process: Pro
 async def test_a_key_is_answered_with_what_was_answered_first(process: Process, tenant: UUID) -> None:
     given = command(tenant, command_id=uuid4(), request_hash=b"h")
     first = await process.handler.handle(given, create(uuid4()))
-    assert await process.handler.handle(given, create(uuid4())) == Done(1, 1, first.result, replayed=True)
+    assert await process.handler.handle(given, create(uuid4())) == CommandResult(1, 1, first.result, replayed=True)
 
 
 async def test_a_key_with_another_request_is_refused(process: Process, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
@@ -319,7 +319,7 @@ async def test_a_command_with_a_given_id_is_done_once(process: Process, ledger: 
     given = command(tenant, command_id=uuid4())
     first = await process.handler.handle(given, create(uuid4()))
     again = await process.handler.handle(given, create(uuid4()))
-    assert again == Done(1, 1, first.result, replayed=True)
+    assert again == CommandResult(1, 1, first.result, replayed=True)
     assert positions(ledger, tenant) == [1]
 
 

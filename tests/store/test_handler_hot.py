@@ -11,7 +11,7 @@ from domain.facts import Decided, Fact, NotFound, View
 from domain.role import ROLE, RoleChanged, RoleCreated, RoleDeleted
 from store.cache import LINE_BYTES, StreamEntries, StreamEntry, StreamState
 from store.handler import Tuning
-from store.queue import Limits
+from store.queue import BatchLimits
 from store.sizes import STATE_BYTES
 from tests.conftest import Database
 from tests.store.handling import (
@@ -153,7 +153,7 @@ async def test_an_answer_lost_after_the_commit_is_no_conflict_with_oneself(
     role_id = uuid4()
     async with (
         proxied(database.system_url) as proxy,
-        running(database.system_url, proxy.url, Limits(lanes=1)) as process,
+        running(database.system_url, proxy.url, BatchLimits(lanes=1)) as process,
     ):
         await process.handler.handle(command(tenant), count_up(role_id))
         proxy.lose_answers()

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 
 from domain.facts import Due, Fence, Job, Timer
 from store import due, jobs
-from store.append import Entry, Outcome, read_outcomes, send_append
+from store.append import AppendOutcome, Entry, read_outcomes, send_append
 from store.arrays import teach_columns
 from store.jobs import Lease, LeasedJob
 from tests.conftest import Database
@@ -61,7 +61,7 @@ def tenant(database: Database) -> UUID:
         return open_ledger(connection)
 
 
-async def commit(conn: AsyncConnection[Any], tenant_id: UUID, *entries: Entry) -> list[Outcome]:
+async def commit(conn: AsyncConnection[Any], tenant_id: UUID, *entries: Entry) -> list[AppendOutcome]:
     return await read_outcomes(await send_append(conn, tenant_id, entries))
 
 

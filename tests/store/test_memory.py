@@ -17,7 +17,7 @@ from domain.facts import Decided, Fact, Json, View
 from domain.role import ROLE, RoleChanged
 from domain.workflow import WorkflowDrafted, WorkflowPublished
 from engine.cel import CelEvaluator
-from engine.engine import Engine, Limits, signal, start
+from engine.engine import Engine, EngineLimits, signal, start
 from store.cache import LINE_BYTES, MEASURED_FROM, Owners, StreamEntries, StreamState
 from store.handler import Decide, Tuning
 from store.loader import PastEvent
@@ -171,7 +171,7 @@ def test_names_are_bounded_by_their_bytes() -> None:
 
 
 async def test_plans_are_bounded_by_their_bytes(database: Database, ledger: psycopg.Connection[Any], tenant: UUID) -> None:
-    engine = Engine(CelEvaluator(), Limits(plans_bytes=50_000))
+    engine = Engine(CelEvaluator(), EngineLimits(plans_bytes=50_000))
     workflows = [published(ledger, tenant) for _ in range(20)]
 
     def planned(workflow_id: UUID) -> Decide:

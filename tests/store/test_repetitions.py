@@ -10,18 +10,18 @@ import pytest
 
 from domain.facts import Decided, Fact, PermissionDenied, View
 from domain.role import ROLE, RoleChanged, RoleCreated
-from store.command import Command, Done
+from store.command import Command, CommandResult
 from store.deciding import Decide
 from store.errors import KeyReused, LeaseLost, UnknownLedger
-from store.queue import Limits
+from store.queue import BatchLimits
 from tests.conftest import Database
 from tests.store.handling import Process, RoleExists, command, count_up, create, held_head, rename, running
 from tests.store.ledgers import positions, versions
 from tests.store.proxy import proxied
 from tests.store.test_handler import refusals
 
-FIRST = Done(1, 1, "first")
-REPLAYED = Done(1, 1, "first", replayed=True)
+FIRST = CommandResult(1, 1, "first")
+REPLAYED = CommandResult(1, 1, "first", replayed=True)
 
 
 def keyed(tenant: UUID, request_hash: bytes = b"h", **given: Any) -> Command:
@@ -124,7 +124,7 @@ async def test_a_repetition_decided_on_an_outdated_state_leaves_no_trace_in_it(
     await process.handler.handle(command(tenant), create(role_id))
     await other.handler.read(tenant, ROLE, role_id)
     await process.handler.handle(keyed(tenant), rename(role_id, "renamed"))
-    assert await other.handler.handle(keyed(tenant), rename(role_id, "twice")) == Done(2, 1, "renamed", replayed=True)
+    assert await other.handler.handle(keyed(tenant), rename(role_id, "twice")) == CommandResult(2, 1, "renamed", replayed=True)
     assert (await other.handler.read(tenant, ROLE, role_id))[0].name == "renamed"
     assert (await other.handler.handle(command(tenant), count_up_from_name(role_id))).result == "renamed+"
     assert versions(ledger, tenant, role_id) == [1, 2, 3]
@@ -154,12 +154,12 @@ async def test_if_match_is_for_the_first_time(process: Process, tenant: UUID) ->
     role_id = uuid4()
     await process.handler.handle(command(tenant), create(role_id))
     given = keyed(tenant, expect={role_id: 1})
-    assert await process.handler.handle(given, rename(role_id, "x")) == Done(2, 1, "x")
-    assert await process.handler.handle(given, rename(role_id, "x")) == Done(2, 1, "x", replayed=True)
+    assert await process.handler.handle(given, rename(role_id, "x")) == CommandResult(2, 1, "x")
+    assert await process.handler.handle(given, rename(role_id, "x")) == CommandResult(2, 1, "x", replayed=True)
 
 
 async def test_a_repetition_is_answered_although_somebody_holds_the_ledger(database: Database, tenant: UUID) -> None:
-    async with running(database.system_url, limits=Limits(lock_timeout=0.05)) as process:
+    async with running(database.system_url, limits=BatchLimits(lock_timeout=0.05)) as process:
         await process.handler.handle(keyed(tenant), first)
         with held_head(database.system_url, tenant):
             assert await process.handler.handle(keyed(tenant), first) == REPLAYED
@@ -170,10 +170,10 @@ async def test_a_repetition_that_had_to_be_sent_again_is_one_all_the_same(databa
     role_id = uuid4()
     async with (
         proxied(database.system_url) as proxy,
-        running(database.system_url, proxy.url, Limits(lanes=1)) as process,
+        running(database.system_url, proxy.url, BatchLimits(lanes=1)) as process,
     ):
         await process.handler.handle(keyed(tenant), count_up(role_id))
         proxy.lose_answers() if lose == "answers" else proxy.lose_requests()
         done = await process.handler.handle(keyed(tenant), count_up(role_id))
     assert proxy.lost == 1
-    assert done == Done(1, 1, 1, replayed=True)
+    assert done == CommandResult(1, 1, 1, replayed=True)

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from domain.facts import Claim
-from store.append import Entry, Outcome
+from store.append import AppendOutcome, Entry
 from store.errors import AppendFailed, LedgerBusy, LedgerUnavailable
 from store.pending_append import PendingAppend
-from store.queue import Limits
+from store.queue import BatchLimits
 from store.writer import Writer
 from tests.conftest import Database
 from tests.store.ledgers import append, claims, connected, entry, event, open_ledger, positions, versions
@@ -34,7 +34,7 @@ async def proxy(database: Database) -> AsyncIterator[Proxy]:
         yield proxy
 
 
-async def outcomes(*tickets: PendingAppend) -> list[Outcome]:
+async def outcomes(*tickets: PendingAppend) -> list[AppendOutcome]:
     return await asyncio.wait_for(asyncio.gather(*[ticket.settled() for ticket in tickets]), PATIENCE)
 
 
@@ -64,7 +64,7 @@ async def test_commands_of_many_ledgers_arrive_in_the_order_of_each(writer: Writ
 
 async def test_batches_are_cut_by_events_and_by_bytes(database: Database, ledger: psycopg.Connection[Any]) -> None:
     tenant = open_ledger(ledger)
-    writer = Writer(database.system_url, Limits(batch_events=3, batch_bytes=1000))
+    writer = Writer(database.system_url, BatchLimits(batch_events=3, batch_bytes=1000))
     large = [Entry(uuid4(), b"{}", [event(uuid4(), b"x" * 5000)]) for _ in range(3)]
     tickets = [writer.submit(tenant, one) for one in [*[entry(uuid4(), uuid4()) for _ in range(5)], *large]]
     assert set(await verdicts(*tickets)) == {"appended"}
@@ -75,7 +75,7 @@ async def test_batches_are_cut_by_events_and_by_bytes(database: Database, ledger
 
 async def test_a_deep_queue_goes_in_halves_and_a_short_one_at_once(database: Database, ledger: psycopg.Connection[Any]) -> None:
     tenant = open_ledger(ledger)
-    writer = Writer(database.system_url, Limits(split_from=4))
+    writer = Writer(database.system_url, BatchLimits(split_from=4))
     assert set(await verdicts(*[writer.submit(tenant, entry(uuid4())) for _ in range(20)])) == {"appended"}
     batches = ledger.execute(
         "SELECT count(*) FROM ledger.events WHERE tenant_id = %s GROUP BY recorded_at ORDER BY recorded_at", (tenant,)
@@ -102,7 +102,7 @@ async def test_a_dependency_of_an_earlier_batch_that_failed_dooms_the_command(
 ) -> None:
     tenant, a = open_ledger(ledger), uuid4()
     append(ledger, tenant, entry(a))
-    writer = Writer(database.system_url, Limits(batch_events=1))  # each command is a batch of its own
+    writer = Writer(database.system_url, BatchLimits(batch_events=1))  # each command is a batch of its own
     phantom = writer.submit(tenant, entry(a, expect=[(a, 0)]))
     behind = writer.submit(tenant, entry(a, expect=[(a, 1)]), [phantom])
     assert await verdicts(phantom, behind) == ["conflict", "conflict"]
@@ -144,7 +144,7 @@ async def test_a_name_that_text_cannot_hold_fails_alone(writer: Writer, ledger: 
 async def test_held_heads_stall_their_own_ledgers_only(database: Database, ledger: psycopg.Connection[Any], lanes: int) -> None:
     held = [open_ledger(ledger) for _ in range(6)]  # more than there are lanes of both kinds
     free = [open_ledger(ledger) for _ in range(6)]
-    writer = Writer(database.system_url, Limits(lanes=lanes, waiting_lanes=1, lock_timeout=PATIENCE))
+    writer = Writer(database.system_url, BatchLimits(lanes=lanes, waiting_lanes=1, lock_timeout=PATIENCE))
     with connected(database.system_url) as holder:
         with holder.transaction():
             for tenant in held:
@@ -163,7 +163,7 @@ async def test_a_head_that_is_held_for_too_long_is_reported_busy(
     database: Database, ledger: psycopg.Connection[Any], waiting_lanes: int
 ) -> None:
     tenant = open_ledger(ledger)
-    writer = Writer(database.system_url, Limits(lock_timeout=0.1, waiting_lanes=waiting_lanes))
+    writer = Writer(database.system_url, BatchLimits(lock_timeout=0.1, waiting_lanes=waiting_lanes))
     with connected(database.system_url) as holder, holder.transaction():
         append(holder, tenant, entry(uuid4()))
         (outcome,) = await outcomes(writer.submit(tenant, entry(uuid4())))
@@ -177,7 +177,7 @@ async def test_a_head_that_is_held_for_too_long_is_reported_busy(
 
 async def test_an_answer_lost_after_the_commit_is_fetched_again(proxy: Proxy, ledger: psycopg.Connection[Any]) -> None:
     tenant, a = open_ledger(ledger), uuid4()
-    writer = Writer(proxy.url, Limits(lanes=1))
+    writer = Writer(proxy.url, BatchLimits(lanes=1))
     assert await verdicts(writer.submit(tenant, entry(a, expect=[(a, 0)]))) == ["appended"]
 
     proxy.lose_answers()
@@ -193,7 +193,7 @@ async def test_an_answer_lost_after_the_commit_is_fetched_again(proxy: Proxy, le
 
 async def test_an_answer_over_several_ledgers_lost_after_the_commit(proxy: Proxy, ledger: psycopg.Connection[Any]) -> None:
     tenants = [open_ledger(ledger) for _ in range(5)]
-    writer = Writer(proxy.url, Limits(lanes=1))
+    writer = Writer(proxy.url, BatchLimits(lanes=1))
     await outcomes(writer.submit(tenants[0], entry(uuid4())))
     proxy.lose_answers()
     tickets = [writer.submit(tenant, entry(uuid4())) for tenant in tenants]
@@ -205,7 +205,7 @@ async def test_an_answer_over_several_ledgers_lost_after_the_commit(proxy: Proxy
 
 async def test_a_request_that_was_lost_is_sent_again(proxy: Proxy, ledger: psycopg.Connection[Any]) -> None:
     tenant, a = open_ledger(ledger), uuid4()
-    writer = Writer(proxy.url, Limits(lanes=1))
+    writer = Writer(proxy.url, BatchLimits(lanes=1))
     await outcomes(writer.submit(tenant, entry(uuid4())))
     proxy.lose_requests()
     assert await verdicts(writer.submit(tenant, entry(a, expect=[(a, 0)]))) == ["appended"]
@@ -216,7 +216,7 @@ async def test_a_request_that_was_lost_is_sent_again(proxy: Proxy, ledger: psyco
 
 async def test_a_database_out_of_reach_is_given_up_and_found_again(proxy: Proxy, ledger: psycopg.Connection[Any]) -> None:
     tenant = open_ledger(ledger)
-    writer = Writer(proxy.url, Limits(lanes=1, give_up=0.3))
+    writer = Writer(proxy.url, BatchLimits(lanes=1, give_up=0.3))
     proxy.refuse()
     first = writer.submit(tenant, entry(uuid4()))
     behind = writer.submit(tenant, entry(uuid4()), [first])
@@ -251,13 +251,13 @@ async def test_a_cancelled_caller_disturbs_nobody(writer: Writer, ledger: psycop
         caller.cancel()
     answers = await asyncio.gather(*callers, return_exceptions=True)
     assert {type(answer) for answer in answers[::2]} == {asyncio.CancelledError}
-    assert {answer.verdict for answer in answers[1::2] if isinstance(answer, Outcome)} == {"appended"}
+    assert {answer.verdict for answer in answers[1::2] if isinstance(answer, AppendOutcome)} == {"appended"}
     assert versions(ledger, tenant, a) == list(range(1, 11))
 
 
 async def test_a_full_queue_takes_nothing_more(database: Database, ledger: psycopg.Connection[Any]) -> None:
     tenant, other = open_ledger(ledger), open_ledger(ledger)
-    writer = Writer(database.system_url, Limits(queue_per_ledger=3, queue=4))
+    writer = Writer(database.system_url, BatchLimits(queue_per_ledger=3, queue=4))
     tickets = [writer.submit(tenant, entry(uuid4())) for _ in range(3)]
     with pytest.raises(LedgerBusy):
         writer.submit(tenant, entry(uuid4()))
@@ -271,7 +271,7 @@ async def test_a_full_queue_takes_nothing_more(database: Database, ledger: psyco
 
 async def test_closing_settles_what_was_taken(database: Database, ledger: psycopg.Connection[Any]) -> None:
     tenant = open_ledger(ledger)
-    writer = Writer(database.system_url, Limits(batch_events=2))
+    writer = Writer(database.system_url, BatchLimits(batch_events=2))
     tickets = [writer.submit(tenant, entry(uuid4())) for _ in range(7)]
     await asyncio.wait_for(writer.aclose(), PATIENCE)
     assert [ticket.outcome.position for ticket in tickets if ticket.outcome] == list(range(1, 8))

@@ -25,10 +25,10 @@ from store.reading import read_ledger
 from tests.conftest import Database
 from tests.engine.drawing import drawing
 from tests.store.ledgers import connected, open_ledger
-from worker.ai.provider import AiAnswer, AiCall, AiError, Provider, UsageReport
+from worker.ai.provider import AiAnswer, AiCall, AiError, CallReport, Provider
 from worker.leases import Leasing
 from worker.tasks import Task
-from worker.worker import Worker, open_worker
+from worker.worker import WorkerProcess, open_worker
 
 PATIENCE = 60.0
 ENGINE = Engine(CelEvaluator())
@@ -55,7 +55,7 @@ class ScriptedProvider:
     script: list[AiError | Json] = field(default_factory=lambda: ["done"])
     calls: list[AiCall] = field(default_factory=list)
     before: Callable[[AiCall], Awaitable[None]] | None = None
-    account: UsageReport = field(default_factory=lambda: UsageReport(7, Usage(3, 4)))
+    account: CallReport = field(default_factory=lambda: CallReport(7, Usage(3, 4)))
 
     async def call(self, call: AiCall) -> AiAnswer:
         self.calls.append(call)
@@ -156,7 +156,7 @@ async def worker_of(
     tasks: Mapping[str, Task] | None = None,
     provider: ScriptedProvider | None = None,
     leasing: Leasing | None = None,
-) -> AsyncIterator[Worker]:
+) -> AsyncIterator[WorkerProcess]:
     """A worker that does not run by itself."""
     providers = provider or ScriptedProvider()
     async with open_worker(
@@ -166,7 +166,7 @@ async def worker_of(
 
 
 @asynccontextmanager
-async def at_work(worker: Worker) -> AsyncIterator[asyncio.Event]:
+async def at_work(worker: WorkerProcess) -> AsyncIterator[asyncio.Event]:
     """It runs until the block ends, or the event is set."""
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))

@@ -10,7 +10,7 @@ from domain.event import EventReceived
 from domain.facts import Json
 from engine.events import receive
 from projections.verify import verify
-from store.command import Command, Done
+from store.command import Command, CommandResult
 from store.topics import topic_of
 from tests.conftest import Database
 from tests.engine.drawing import drawing
@@ -26,7 +26,7 @@ def paid(lookback: str | None = None, **fields: Json) -> Json:
     return drawing(nodes, "s > w", "w > e", "w.error > late", "w.timeout > late")
 
 
-async def come(home: House, order: str, id: str | None = None, type: str = "paid") -> Done:
+async def come(home: House, order: str, id: str | None = None, type: str = "paid") -> CommandResult:
     name = id or str(uuid4())
     return await home.handler.handle(
         Command(home.tenant_id, "event.receive", WHO),

@@ -19,7 +19,7 @@ from store.topics import topic_of
 from tests.conftest import Database
 from tests.worker.house import ENGINE, LONG_RETRY, RETRY, WHO, House, ScriptedProvider, asking, at_work, house, steps, worker_of
 from worker.maintenance import fire_timers, take_expired_leases
-from worker.worker import Worker
+from worker.worker import WorkerProcess
 
 JOB = "SELECT state, attempt FROM runtime.jobs"
 LEFT = "SELECT extract(epoch FROM remaining)::int, extract(epoch FROM due_at - clock_timestamp())::int, moved FROM runtime.timers"
@@ -80,7 +80,7 @@ async def test_a_retry_that_was_due_later_is_so_after_a_pause(database: Database
 
 @pytest.mark.parametrize("way", ["given back", "lost", "handed back"])
 async def test_however_a_job_comes_back_it_is_held(database: Database, way: str) -> None:
-    async def come_back(worker: Worker, job: LeasedJob, conn: psycopg.AsyncConnection[Any]) -> None:
+    async def come_back(worker: WorkerProcess, job: LeasedJob, conn: psycopg.AsyncConnection[Any]) -> None:
         if way == "given back":
             await jobs.give_back(conn, [job.lease])
         elif way == "handed back":

@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from api.listing import TEXT, Filter, Listing, Source, choice
+from api.listing import TEXT, Filter, Listing, ListSource, choice
 from api.queries.common import by_creation, one, summaries, two_ways
 from projections import api_keys, invitations, permissions, roles, tenant_users, tenants, users
 
@@ -195,7 +195,7 @@ SELECT {columns},
 ROLES = Listing(
     "roles",
     {
-        **two_ways("key", Source(SELECT_ROLES, (sql.Identifier("r", "key"),), ("key",), (TEXT,)), newest_first=False),
+        **two_ways("key", ListSource(SELECT_ROLES, (sql.Identifier("r", "key"),), ("key",), (TEXT,)), newest_first=False),
         **two_ways("created_at", by_creation(SELECT_ROLES, "r.created_at", "r.id")),
     },
     filters={"key": Filter(TEXT, sql.SQL("   AND r.key = %(key)s"), "With this key.")},
@@ -239,7 +239,7 @@ SELECT {columns}
 
 PERMISSIONS = Listing(
     "permissions",
-    two_ways("key", Source(SELECT_PERMISSIONS, (sql.Identifier("p", "key"),), ("key",), (TEXT,)), newest_first=False),
+    two_ways("key", ListSource(SELECT_PERMISSIONS, (sql.Identifier("p", "key"),), ("key",), (TEXT,)), newest_first=False),
 )
 
 SELECT_API_KEYS = summaries(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from api.listing import TEXT, TIME, UUID_, Filter, Listing, Source, choice
+from api.listing import TEXT, TIME, UUID_, Filter, Listing, ListSource, choice
 from api.queries.common import by_creation, item, one, summaries, two_ways
 from projections import approval_decisions, approval_requests
 from projections.table import STAMP
@@ -74,7 +74,9 @@ SELECT {columns}
 
 STATUSES = approval_requests.TABLE.columns["status"].choices
 
-BY_DUE = Source(SELECT, (sql.Identifier("r", "due_at"), sql.Identifier("r", "id")), ("due_at", "id"), (TIME, UUID_), "overdue")
+BY_DUE = ListSource(
+    SELECT, (sql.Identifier("r", "due_at"), sql.Identifier("r", "id")), ("due_at", "id"), (TIME, UUID_), "overdue"
+)
 
 APPROVALS = Listing(
     "approvals",

@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from api.listing import TEXT, TIME, UUID_, WHOLE, Filter, Listing, Source, choice
+from api.listing import TEXT, TIME, UUID_, WHOLE, Filter, Listing, ListSource, choice
 from api.queries.common import cut, summaries, two_ways
 from projections import audit_logs
 
@@ -21,12 +21,12 @@ SELECT {columns}
 )
 
 POSITION = sql.Identifier("l", "position")
-BY_POSITION = Source(SELECT, (POSITION,), ("position",), (WHOLE,))
+BY_POSITION = ListSource(SELECT, (POSITION,), ("position",), (WHOLE,))
 
 
-def by_time(drives: str) -> Source:
+def by_time(drives: str) -> ListSource:
     """The same order, since recorded times never decrease in a ledger, by the index that a span of time is found with."""
-    return Source(SELECT, (sql.Identifier("l", "recorded_at"), POSITION), ("recorded_at", "position"), (TIME, WHOLE), drives)
+    return ListSource(SELECT, (sql.Identifier("l", "recorded_at"), POSITION), ("recorded_at", "position"), (TIME, WHOLE), drives)
 
 
 AUDIT_LOGS = Listing(

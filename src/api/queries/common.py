@@ -5,11 +5,13 @@ from types import MappingProxyType
 
 from psycopg import sql
 
-from api.listing import TIME, UUID_, Order, Source
+from api.listing import TIME, UUID_, ListSource, Order
 from projections.table import Table
 
 
-def two_ways(name: str, source: Source, instead: tuple[Source, ...] = (), *, newest_first: bool = True) -> dict[str, Order]:
+def two_ways(
+    name: str, source: ListSource, instead: tuple[ListSource, ...] = (), *, newest_first: bool = True
+) -> dict[str, Order]:
     """An order and its reverse; `newest_first`: which of them is the default."""
     ascending, descending = Order(source, False, instead), Order(source, True, instead)
     if newest_first:
@@ -17,12 +19,12 @@ def two_ways(name: str, source: Source, instead: tuple[Source, ...] = (), *, new
     return {name: ascending, f"-{name}": descending}
 
 
-def by_creation(select: sql.SQL, created_at: str, id_: str, *, id_name: str = "id", drives: str | None = None) -> Source:
+def by_creation(select: sql.SQL, created_at: str, id_: str, *, id_name: str = "id", drives: str | None = None) -> ListSource:
     """Rows by the moment at which they were recorded, and by id where that is the same.
 
     `created_at`, `id_`: columns of the statement, as alias.column.
     """
-    return Source(select, (_column(created_at), _column(id_)), ("created_at", id_name), (TIME, UUID_), drives)
+    return ListSource(select, (_column(created_at), _column(id_)), ("created_at", id_name), (TIME, UUID_), drives)
 
 
 def one(statement: str, table: Table, alias: str, *, without: Sequence[str] = ("tenant_id",)) -> str:

@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from api.listing import TEXT, TIME, UUID_, Filter, Listing, Source, choice
+from api.listing import TEXT, TIME, UUID_, Filter, Listing, ListSource, choice
 from api.queries.common import two_ways
 
 SELECT = sql.SQL("""
@@ -12,7 +12,9 @@ SELECT j.id, j.type, j.state, j.attempt, j.max_attempts, j.priority, j.execution
  WHERE j.tenant_id = %(tenant_id)s AND j.state = 'dead'
 """)
 
-BY_UPDATE = Source(SELECT, (sql.Identifier("j", "updated_at"), sql.Identifier("j", "id")), ("updated_at", "id"), (TIME, UUID_))
+BY_UPDATE = ListSource(
+    SELECT, (sql.Identifier("j", "updated_at"), sql.Identifier("j", "id")), ("updated_at", "id"), (TIME, UUID_)
+)
 
 DEAD_JOBS = Listing(
     "jobs",

@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from api.listing import TEXT, WHOLE, Filter, Listing, Source, choice
+from api.listing import TEXT, WHOLE, Filter, Listing, ListSource, choice
 from api.queries.common import by_creation, one, summaries, two_ways
 from projections import workflow_versions, workflows
 
@@ -43,7 +43,7 @@ WORKFLOWS = Listing(
     "workflows",
     {
         **two_ways("created_at", by_creation(SELECT, "w.created_at", "w.id")),
-        **two_ways("key", Source(SELECT, (sql.Identifier("w", "key"),), ("key",), (TEXT,)), newest_first=False),
+        **two_ways("key", ListSource(SELECT, (sql.Identifier("w", "key"),), ("key",), (TEXT,)), newest_first=False),
     },
     filters={
         "status": Filter(
@@ -66,5 +66,5 @@ SELECT {columns}
 
 WORKFLOW_VERSIONS = Listing(
     "workflow-versions",
-    two_ways("number", Source(SELECT_VERSIONS, (sql.Identifier("v", "number"),), ("number",), (WHOLE,))),
+    two_ways("number", ListSource(SELECT_VERSIONS, (sql.Identifier("v", "number"),), ("number",), (WHOLE,))),
 )

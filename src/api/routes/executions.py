@@ -22,7 +22,7 @@ from domain.execution import EXECUTION
 from domain.facts import Decided, Invalid, View
 from engine import engine as workflows
 from engine.engine import Engine
-from store.command import Done
+from store.command import CommandResult
 
 routes = router("executions")
 
@@ -97,7 +97,7 @@ async def bulk(call: Calling, body: Bulk) -> Response:
     """A refused item does not stop the others. A result has a `status` and, if refused, a `problem`."""
     correlation_id = call.correlation_id
 
-    async def one(item: BulkItem, key_suffix: str) -> Done:
+    async def one(item: BulkItem, key_suffix: str) -> CommandResult:
         wanted = Start(workflow_key=body.workflow_key, business_key=item.business_key, input=item.input)
         decide = _start(call.services.engine, wanted, correlation_id)
         return await call.decide(commands.EXECUTION_START, decide, key_suffix=key_suffix)

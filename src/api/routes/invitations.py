@@ -26,7 +26,7 @@ from domain.facts import Decided, NotFound, View
 from domain.invitation import INVITATION, Answerer
 from domain.tenant import TENANT
 from domain.user import USER
-from store.command import Done
+from store.command import CommandResult
 
 routes = router("people")
 
@@ -103,7 +103,7 @@ async def _answer(call: RequestContext, spec: CommandSpec, id: UUID, body: Whose
     return call.answer(done, tenant_id)
 
 
-async def _for_user(call: RequestContext, spec: CommandSpec, id: UUID, decide: Decide) -> Done:
+async def _for_user(call: RequestContext, spec: CommandSpec, id: UUID, decide: Decide) -> CommandResult:
     """The platform answers for the user of the invited address."""
     invited, _ = await call.services.handler.read(call.tenant_id, INVITATION, id)
     user_id = await call.services.handler.lookup(PLATFORM, "user.email", invited.email.lower()) if invited.email else None
@@ -117,7 +117,9 @@ async def _for_user(call: RequestContext, spec: CommandSpec, id: UUID, decide: D
     return await call.handle(spec, call.to_command(call.tenant_id, spec, id), answered)
 
 
-async def _by_user(call: RequestContext, spec: CommandSpec, id: UUID, tenant: str | None, decide: Decide) -> tuple[Done, UUID]:
+async def _by_user(
+    call: RequestContext, spec: CommandSpec, id: UUID, tenant: str | None, decide: Decide
+) -> tuple[CommandResult, UUID]:
     """Whoever is invited answers, in a tenant where they are nobody yet. To everybody else there is no such invitation.
 
     Their key is asked for in its own tenant, finally, just before.
@@ -135,7 +137,7 @@ async def _by_user(call: RequestContext, spec: CommandSpec, id: UUID, tenant: st
     if tenant_id != call.tenant_id:  # whose key it is says nothing to them
         command = replace(command, envelope=replace(command.envelope, actor_id=str(user_id)))
 
-    async def asked(snapshot: access.Platform) -> Done:
+    async def asked(snapshot: access.Platform) -> CommandResult:
         def answered(view: View) -> Decided:
             inviting = snapshot.read(TENANT, tenant_id)
             if not inviting.exists:

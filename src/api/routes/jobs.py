@@ -29,7 +29,7 @@ from engine import jobs as work
 from engine.nodes.task import OWN
 from runtime.failpoints import failpoint
 from store import jobs
-from store.command import Done
+from store.command import CommandResult
 from store.errors import CommandInFlight, LeaseLost
 from store.jobs import Lease, LeasedJob
 
@@ -193,7 +193,7 @@ async def report(call: Calling, body: Reports) -> Response:
 
     may_work = False
 
-    async def one(each: Report, key_suffix: str) -> Done:
+    async def one(each: Report, key_suffix: str) -> CommandResult:
         nonlocal may_work
         done = await _report(call, each.id, each.fence, each.output, each.error, key_suffix)
         may_work |= not done.replayed  # the ledger has just taken a worker's command
@@ -238,7 +238,7 @@ async def retry(call: Calling, id: UUID) -> Response:
 
 async def _report(
     call: Calling, id: UUID, fence: int, output: Json = None, error: Error | None = None, key_suffix: str = ""
-) -> Done:
+) -> CommandResult:
     """A worker's report, as a command. A repeated one is known by its key, although its job is gone."""
     engine, jitter = call.services.engine, random.random()
     job = await _held(call, id, fence)

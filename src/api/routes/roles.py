@@ -19,9 +19,9 @@ from api.schemas import resources, results
 from domain import keys, role
 from domain.access import Asking, Rights
 from domain.facts import Decided, View
-from domain.keys import Wanted
+from domain.keys import KeyRequest
 from domain.role import ROLE
-from store.command import Done
+from store.command import CommandResult
 
 routes = router("access")
 
@@ -128,9 +128,9 @@ async def create_key(call: Calling, body: NewKey) -> Response:
     For another member only the platform makes a key, or who may act for them: every use of it is then on their behalf. A key may
     do no more than the one that makes it, and is valid for no longer.
     """
-    wanted = Wanted(body.name, tuple(body.permissions), body.user_id, body.expires_at)
+    wanted = KeyRequest(body.name, tuple(body.permissions), body.user_id, body.expires_at)
 
-    async def handle(decide: Callable[[View, Asking], Decided]) -> Done:
+    async def handle(decide: Callable[[View, Asking], Decided]) -> CommandResult:
         return await call.handle(commands.API_KEY_CREATE, call.to_command(call.tenant_id, commands.API_KEY_CREATE), decide)
 
     made = await provisioning.create_key(handle, call.tenant_id, wanted)

@@ -3,10 +3,10 @@
 from typing import get_args
 
 from api.schemas.columns import fields
-from api.schemas.shape import BIG, OBJECT, TEXT, UUID, Shape, one_of, or_null, ref, said
+from api.schemas.shape import BIG, OBJECT, TEXT, UUID, ObjectSchema, one_of, or_null, ref, said
 from domain.envelope import ActorType
 
-ACTOR = Shape(
+ACTOR = ObjectSchema(
     "Actor",
     "Who did it. `user_id`: the person, by their own key or because it was done for them.",
     {
@@ -24,7 +24,7 @@ UNREAD = said(
     "Only where this release cannot read the event: why. A newer one wrote it, or it is damaged; its data are as written.",
 )
 
-EVENT = Shape(
+EVENT = ObjectSchema(
     "Event",
     "An event of the ledger.",
     {
@@ -41,7 +41,7 @@ EVENT = Shape(
     },
     optional=frozenset({"unread"}),
 )
-STEP = Shape(
+STEP = ObjectSchema(
     "HistoryItem",
     "One step of an execution; the node and its visit where it is about one.",
     {

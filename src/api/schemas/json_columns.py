@@ -12,8 +12,8 @@ from api.schemas.shape import (
     TEXT,
     TEXTS,
     UUIDS,
+    ObjectSchema,
     Schema,
-    Shape,
     many,
     one_of,
     or_null,
@@ -22,12 +22,12 @@ from api.schemas.shape import (
 )
 from domain.approval import OutcomeKind
 
-FAILURE = Shape(
+FAILURE = ObjectSchema(
     "ExecutionFailure",
     "Why an execution failed. `code`: the `fail` node's, or the type of the error that nothing handled.",
     {"code": TEXT, "message": TEXT, "node_id": or_null(TEXT)},
 )
-METRICS = Shape(
+METRICS = ObjectSchema(
     "ExecutionMetrics",
     "How many nodes were visited, with which end, and milliseconds: `waiting_ms` of visits without work, `running_ms` in all.",
     {
@@ -36,10 +36,10 @@ METRICS = Shape(
         "running_ms": or_null(BIG),
     },
 )
-ASSIGNED = Shape(
+ASSIGNED = ObjectSchema(
     "Assigned", "Users by id and roles by key; both empty: every member who may decide.", {"users": UUIDS, "roles": TEXTS}
 )
-OUTCOME = Shape(
+OUTCOME = ObjectSchema(
     "OfferedOutcome",
     "One way to answer, and who may choose it.",
     {
@@ -50,24 +50,24 @@ OUTCOME = Shape(
     },
     optional=frozenset({"exclude"}),
 )
-REQUEST_DATA = Shape(
+REQUEST_DATA = ObjectSchema(
     "ApprovalRequestData",
     "What the deciders get. `form`: JSON Schema of the form data.",
     {"context": ANYTHING, "form": ANYTHING, "outcomes": many(OUTCOME), "rule": OBJECT},
 )
-AI_FAILURE = Shape("AiFailure", "Why a model's answer is missing.", {"type": TEXT, "message": TEXT, "retryable": BOOLEAN})
+AI_FAILURE = ObjectSchema("AiFailure", "Why a model's answer is missing.", {"type": TEXT, "message": TEXT, "retryable": BOOLEAN})
 TOKENS = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), BIG)
-TASK_USAGE = Shape(
+TASK_USAGE = ObjectSchema(
     "AiTaskUsage",
     "What all attempts that ended used. `unpriced`: how many of them are not in `actual_cost`.",
     {"attempts": INTEGER, **TOKENS, "unpriced": INTEGER},
 )
-ATTEMPT_USAGE = Shape(
+ATTEMPT_USAGE = ObjectSchema(
     "AiAttemptUsage",
     "What one attempt used. `details`: as the provider says.",
     {**TOKENS, "details": or_null({"type": "object", "additionalProperties": BIG})},
 )
-CONFIGURATION = Shape(
+CONFIGURATION = ObjectSchema(
     "AiConfiguration",
     "What the model is told beside the words; null: the provider's default.",
     {

@@ -1,8 +1,8 @@
 """The one shape of every error (RFC 9457)."""
 
-from api.schemas.shape import INTEGER, TEXT, Shape, many, said
+from api.schemas.shape import INTEGER, TEXT, ObjectSchema, many, said
 
-FAULT = Shape(
+FAULT = ObjectSchema(
     "Fault",
     "One fault of a request.",
     {
@@ -11,7 +11,7 @@ FAULT = Shape(
         "message": TEXT,
     },
 )
-PROBLEM = Shape(
+PROBLEM = ObjectSchema(
     "Problem",
     "Why a request was not answered with success.",
     {

@@ -6,51 +6,53 @@ Lists leave out what is long, and what is looked up for each row: an item of a l
 from typing import get_args
 
 from api.schemas.columns import fields, row, summary
-from api.schemas.shape import BIG, TEXT, TEXTS, TIME, UUID, UUIDS, Shape, many, one_of, or_null, said
+from api.schemas.shape import BIG, TEXT, TEXTS, TIME, UUID, UUIDS, ObjectSchema, many, one_of, or_null, said
 from domain.execution import WaitKind
 from engine.executions import OPEN_KINDS
 
-TENANT = Shape("Tenant", "An organisation that shares this installation.", row("tenants", without=()))
-TENANT_SUMMARY = Shape("TenantSummary", "An organisation, without its settings.", summary("tenants"))
-USER = Shape(
+TENANT = ObjectSchema("Tenant", "An organisation that shares this installation.", row("tenants", without=()))
+TENANT_SUMMARY = ObjectSchema("TenantSummary", "An organisation, without its settings.", summary("tenants"))
+USER = ObjectSchema(
     "User",
     "Who acts, in one tenant or in many. What is theirs alone is told to themselves and to the platform.",
     row("users", without=()),
     optional=frozenset({"preferences", "last_login_at"}),
 )
-USER_SUMMARY = Shape("UserSummary", "A user, without their preferences.", summary("users"), optional=frozenset({"last_login_at"}))
-MEMBER = Shape(
+USER_SUMMARY = ObjectSchema(
+    "UserSummary", "A user, without their preferences.", summary("users"), optional=frozenset({"last_login_at"})
+)
+MEMBER = ObjectSchema(
     "Member", "A user in a tenant.", {**row("tenant_users"), "role_ids": said(UUIDS, "The roles that the member has.")}
 )
-INVITATION = Shape("Invitation", "An address that was invited to become a member.", row("invitations"))
-ROLE = Shape(
+INVITATION = ObjectSchema("Invitation", "An address that was invited to become a member.", row("invitations"))
+ROLE = ObjectSchema(
     "Role", "A named set of permissions.", {**row("roles"), "permissions": said(TEXTS, "Keys of the permissions that it gives.")}
 )
-PERMISSION = Shape("Permission", "What can be permitted.", row("permissions", without=()))
-API_KEY = Shape("ApiKey", "What a client presents; its token is not told again.", row("api_keys"))
+PERMISSION = ObjectSchema("Permission", "What can be permitted.", row("permissions", without=()))
+API_KEY = ObjectSchema("ApiKey", "What a client presents; its token is not told again.", row("api_keys"))
 
-WORKFLOW = Shape("Workflow", "A draft, and the definition published last.", row("workflows"))
-WORKFLOW_SUMMARY = Shape(
+WORKFLOW = ObjectSchema("Workflow", "A draft, and the definition published last.", row("workflows"))
+WORKFLOW_SUMMARY = ObjectSchema(
     "WorkflowSummary",
     "A workflow without its definitions.",
     summary("workflows"),
 )
-WORKFLOW_VERSION = Shape(
+WORKFLOW_VERSION = ObjectSchema(
     "WorkflowVersion", "What was published under a number.", row("workflow_versions", without=("tenant_id", "workflow_id"))
 )
-WORKFLOW_VERSION_SUMMARY = Shape(
+WORKFLOW_VERSION_SUMMARY = ObjectSchema(
     "WorkflowVersionSummary",
     "A published version without its definition.",
     summary("workflow_versions", without=("tenant_id", "workflow_id")),
 )
 
-OPEN_ITEM = Shape(
+OPEN_ITEM = ObjectSchema(
     "OpenItem",
     "What an execution waits for. `id`: of the approval request, of the AI task, of the task's job, of what else it is.",
     {"kind": one_of(*OPEN_KINDS), "id": UUID, "node_id": TEXT, "activation_id": UUID},
 )
 OPEN = said(many(OPEN_ITEM), "What it waits for now.")
-WAIT = Shape(
+WAIT = ObjectSchema(
     "Wait",
     "Something that an execution waits for.",
     {
@@ -67,11 +69,13 @@ WAIT = Shape(
         },
     },
 )
-WAITS = Shape("Waits", "What an execution waits for now, the oldest first.", {"id": UUID, "version": BIG, "items": many(WAIT)})
-EXECUTION_SUMMARY = Shape(
+WAITS = ObjectSchema(
+    "Waits", "What an execution waits for now, the oldest first.", {"id": UUID, "version": BIG, "items": many(WAIT)}
+)
+EXECUTION_SUMMARY = ObjectSchema(
     "ExecutionSummary", "A run of a workflow, without what went in and came out.", summary("workflow_executions")
 )
-EXECUTION = Shape(
+EXECUTION = ObjectSchema(
     "Execution",
     "A run of a workflow.",
     {
@@ -85,39 +89,39 @@ EXECUTION = Shape(
     },
 )
 
-APPROVAL_DECISION = Shape(
+APPROVAL_DECISION = ObjectSchema(
     "ApprovalDecision",
     "What one person decided.",
     row("approval_decisions", without=("tenant_id", "request_id", "version", "created_at", "updated_at")),
 )
-APPROVAL_SUMMARY = Shape(
+APPROVAL_SUMMARY = ObjectSchema(
     "ApprovalSummary", "What people are, or were, asked to decide, without what they are shown.", summary("approval_requests")
 )
-APPROVAL = Shape(
+APPROVAL = ObjectSchema(
     "Approval",
     "What people are, or were, asked to decide.",
     {**row("approval_requests"), "decisions": said(many(APPROVAL_DECISION), "In the order in which they were made.")},
 )
 
-AI_ATTEMPT = Shape(
+AI_ATTEMPT = ObjectSchema(
     "AiAttempt",
     "One call of a model.",
     row("ai_agent_attempts", without=("tenant_id", "task_id", "version", "created_at", "updated_at")),
 )
-AI_TASK_SUMMARY = Shape(
+AI_TASK_SUMMARY = ObjectSchema(
     "AiTaskSummary",
     "What a model is asked, without what was said at length.",
     summary("ai_agent_tasks"),
 )
-AI_TASK = Shape(
+AI_TASK = ObjectSchema(
     "AiTask",
     "What a model is asked, what it answered, used and cost.",
     {**row("ai_agent_tasks"), "attempts": said(many(AI_ATTEMPT), "In their order.")},
 )
 
-AUDIT_LOG = Shape("AuditLog", "One event of the ledger, as the audit log tells it.", row("audit_logs"))
+AUDIT_LOG = ObjectSchema("AuditLog", "One event of the ledger, as the audit log tells it.", row("audit_logs"))
 
-DEAD_JOB = Shape(
+DEAD_JOB = ObjectSchema(
     "DeadJob",
     "A job that was given up.",
     fields(

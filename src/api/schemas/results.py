@@ -2,28 +2,34 @@
 
 from api.schemas.columns import fields
 from api.schemas.resources import OPEN
-from api.schemas.shape import BIG, BOOLEAN, TEXT, TEXTS, UUID, UUIDS, Shape, one_of, ref, said
+from api.schemas.shape import BIG, BOOLEAN, TEXT, TEXTS, UUID, UUIDS, ObjectSchema, one_of, ref, said
 
-CREATED_TENANT = Shape("CreatedTenant", "A tenant that was created.", fields("tenants", "id", "slug", "name", "version"))
-TENANT_RESULT = Shape("TenantResult", "How a tenant stands.", fields("tenants", "id", "slug", "name", "is_active", "version"))
-REGISTERED_USER = Shape("RegisteredUser", "A user who was registered.", fields("users", "id", "email", "display_name", "version"))
-INVITATION = Shape(
+CREATED_TENANT = ObjectSchema("CreatedTenant", "A tenant that was created.", fields("tenants", "id", "slug", "name", "version"))
+TENANT_RESULT = ObjectSchema(
+    "TenantResult", "How a tenant stands.", fields("tenants", "id", "slug", "name", "is_active", "version")
+)
+REGISTERED_USER = ObjectSchema(
+    "RegisteredUser", "A user who was registered.", fields("users", "id", "email", "display_name", "version")
+)
+INVITATION = ObjectSchema(
     "InvitationResult",
     "How an invitation stands. Whether the address has a user, it does not say: nobody looked.",
     fields("invitations", "id", "email", "role_ids", "status", "expires_at", "version"),
 )
-USER_RESULT = Shape("UserResult", "How a user stands.", fields("users", "id", "email", "display_name", "is_active", "version"))
-MEMBER_RESULT = Shape(
+USER_RESULT = ObjectSchema(
+    "UserResult", "How a user stands.", fields("users", "id", "email", "display_name", "is_active", "version")
+)
+MEMBER_RESULT = ObjectSchema(
     "MemberResult",
     "How a member stands.",
     {**fields("tenant_users", "user_id", "status"), "role_ids": UUIDS, **fields("tenant_users", "version")},
 )
-ROLE_RESULT = Shape(
+ROLE_RESULT = ObjectSchema(
     "RoleResult",
     "How a role stands, or stood when it was deleted.",
     {**fields("roles", "id", "key", "name", "description"), "permissions": TEXTS, **fields("roles", "version")},
 )
-CREATED_API_KEY = Shape(
+CREATED_API_KEY = ObjectSchema(
     "CreatedApiKey",
     "A key that was created.",
     {
@@ -32,21 +38,23 @@ CREATED_API_KEY = Shape(
     },
     optional=frozenset({"token"}),
 )
-REVOKED_API_KEY = Shape(
+REVOKED_API_KEY = ObjectSchema(
     "RevokedApiKey",
     "A key that was revoked.",
     {**fields("api_keys", "id"), "revoked": {**BOOLEAN, "const": True}, **fields("api_keys", "version")},
 )
-HANDED_OVER_API_KEY = Shape("HandedOverApiKey", "A key with another owner.", fields("api_keys", "id", "owner_id", "version"))
-WORKFLOW_RESULT = Shape(
+HANDED_OVER_API_KEY = ObjectSchema(
+    "HandedOverApiKey", "A key with another owner.", fields("api_keys", "id", "owner_id", "version")
+)
+WORKFLOW_RESULT = ObjectSchema(
     "WorkflowResult", "How a workflow stands.", fields("workflows", "id", "key", "status", "published_version", "version")
 )
-EXECUTION_RESULT = Shape(
+EXECUTION_RESULT = ObjectSchema(
     "ExecutionResult",
     "How an execution stands right after a command.",
     {**fields("workflow_executions", "id", "status", "version"), "open": OPEN},
 )
-EVENT_RESULT = Shape(
+EVENT_RESULT = ObjectSchema(
     "EventResult",
     "An event, received now or before.",
     {
@@ -58,20 +66,20 @@ EVENT_RESULT = Shape(
         "version": BIG,
     },
 )
-APPROVAL_RESULT = Shape(
+APPROVAL_RESULT = ObjectSchema(
     "ApprovalResult",
     "How an approval request stands after a decision.",
     fields("approval_requests", "id", "status", "outcome", "outcome_kind", "version"),
 )
-DECIDED = Shape(
+DECIDED = ObjectSchema(
     "Decided",
     "What a decision led to.",
     {"approval": ref(APPROVAL_RESULT), "execution": ref(EXECUTION_RESULT)},
 )
-AI_TASK_RESULT = Shape("AiTaskResult", "How an AI task stands.", fields("ai_agent_tasks", "id", "status", "version"))
-CANCELLED_AI_TASK = Shape(
+AI_TASK_RESULT = ObjectSchema("AiTaskResult", "How an AI task stands.", fields("ai_agent_tasks", "id", "status", "version"))
+CANCELLED_AI_TASK = ObjectSchema(
     "CancelledAiTask",
     "What cancelling an AI task led to.",
     {"ai_task": ref(AI_TASK_RESULT), "execution": ref(EXECUTION_RESULT)},
 )
-HASTENED_AI_TASK = Shape("HastenedAiTask", "An AI task that is tried again now.", fields("ai_agent_tasks", "id", "status"))
+HASTENED_AI_TASK = ObjectSchema("HastenedAiTask", "An AI task that is tried again now.", fields("ai_agent_tasks", "id", "status"))

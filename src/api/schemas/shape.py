@@ -20,7 +20,7 @@ ANYTHING: Schema = {}
 
 
 @dataclass(frozen=True)
-class Shape:
+class ObjectSchema:
     """An object with these fields, all of them but the `optional` ones always there, and no others."""
 
     name: str
@@ -47,7 +47,7 @@ class Choice:
 
     name: str
     description: str
-    shapes: tuple[Shape, ...]
+    shapes: tuple[ObjectSchema, ...]
 
     @property
     def schema(self) -> Schema:
@@ -57,9 +57,9 @@ class Choice:
 class Ref(str):
     """The target of a reference, which knows the shape that it names: what a document refers to, it is given."""
 
-    shape: Shape | Choice
+    shape: ObjectSchema | Choice
 
-    def __new__(cls, shape: Shape | Choice) -> "Ref":
+    def __new__(cls, shape: ObjectSchema | Choice) -> "Ref":
         made = super().__new__(cls, f"#/components/schemas/{shape.name}")
         made.shape = shape
         return made
@@ -68,17 +68,17 @@ class Ref(str):
         return self  # FastAPI copies what it is told of an answer
 
 
-def ref(shape: Shape | Choice) -> Schema:
+def ref(shape: ObjectSchema | Choice) -> Schema:
     return {"$ref": Ref(shape)}
 
 
-def many(shape: Shape | Choice) -> Schema:
+def many(shape: ObjectSchema | Choice) -> Schema:
     return {"type": "array", "items": ref(shape)}
 
 
-def page(item: Shape) -> Shape:
+def page(item: ObjectSchema) -> ObjectSchema:
     cursor = said(or_null(TEXT), "For the next page, as `cursor`; null: this is the last one.")
-    return Shape(f"{item.name}Page", "A part of a list.", {"items": many(item), "next_cursor": cursor})
+    return ObjectSchema(f"{item.name}Page", "A part of a list.", {"items": many(item), "next_cursor": cursor})
 
 
 def one_of(*words: str) -> Schema:
@@ -99,7 +99,7 @@ def or_null(schema: Schema) -> Schema:
     return {**schema, "type": [schema["type"], "null"], **also}
 
 
-def referred_to(value: Any) -> Iterator[Shape | Choice]:
+def referred_to(value: Any) -> Iterator[ObjectSchema | Choice]:
     """The shapes that a part of a document refers to, and those that they refer to, some of them more than once."""
     if isinstance(value, Ref):
         yield value.shape

@@ -1,9 +1,9 @@
 """How things stand: with the process, with the caller, with a definition that is being written."""
 
-from api.schemas.shape import BIG, BOOLEAN, TEXT, TEXTS, UUID, Shape, many, one_of, or_null, ref, said
+from api.schemas.shape import BIG, BOOLEAN, TEXT, TEXTS, UUID, ObjectSchema, many, one_of, or_null, ref, said
 
-ALIVE = Shape("Alive", "The process answers.", {"status": one_of("ok")})
-LAG = Shape(
+ALIVE = ObjectSchema("Alive", "The process answers.", {"status": one_of("ok")})
+LAG = ObjectSchema(
     "Lag",
     "How far the tables are behind their ledgers.",
     {
@@ -12,7 +12,7 @@ LAG = Shape(
         "ledgers_stopped": said(BIG, "Of these, those that come no nearer: an event cannot be applied, or nobody projects them."),
     },
 )
-WORK = Shape(
+WORK = ObjectSchema(
     "Work",
     "Jobs and timers in trouble, of all tenants.",
     {
@@ -21,7 +21,7 @@ WORK = Shape(
         "timers_failing": said(BIG, "Timers that are put off because firing them failed."),
     },
 )
-FAILING_TASK = Shape(
+FAILING_TASK = ObjectSchema(
     "FailingTask",
     "A background task that fails time and again, and is begun again each time.",
     {
@@ -31,7 +31,7 @@ FAILING_TASK = Shape(
         "failures": said(BIG, "How often since it was well."),
     },
 )
-READY = Shape(
+READY = ObjectSchema(
     "Ready",
     "It can serve.",
     {
@@ -42,7 +42,7 @@ READY = Shape(
         "failing_tasks": said(many(FAILING_TASK), "Of this process, and of others as far as they can say so."),
     },
 )
-NOT_READY = Shape(
+NOT_READY = ObjectSchema(
     "NotReady",
     "It cannot serve now.",
     {
@@ -53,8 +53,8 @@ NOT_READY = Shape(
     optional=frozenset({"migrations"}),
 )
 
-KEY = Shape("Key", "The API key itself.", {"id": UUID, "name": TEXT})
-ME = Shape(
+KEY = ObjectSchema("Key", "The API key itself.", {"id": UUID, "name": TEXT})
+ME = ObjectSchema(
     "Me",
     "Who calls, and what they may do.",
     {
@@ -68,7 +68,7 @@ ME = Shape(
     },
 )
 
-FINDING = Shape(
+FINDING = ObjectSchema(
     "Finding",
     "Something about a definition. Errors prevent publishing.",
     {
@@ -79,4 +79,4 @@ FINDING = Shape(
         "message": TEXT,
     },
 )
-FINDINGS = Shape("Findings", "What was found in a definition; nothing: it can be published.", {"findings": many(FINDING)})
+FINDINGS = ObjectSchema("Findings", "What was found in a definition; nothing: it can be published.", {"findings": many(FINDING)})

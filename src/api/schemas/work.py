@@ -3,10 +3,10 @@
 from api.schemas.columns import fields
 from api.schemas.problem import PROBLEM
 from api.schemas.results import EXECUTION_RESULT
-from api.schemas.shape import ANYTHING, BIG, INTEGER, TIME, Choice, Schema, Shape, many, one_of, or_null, ref, said
+from api.schemas.shape import ANYTHING, BIG, INTEGER, TIME, Choice, ObjectSchema, Schema, many, one_of, or_null, ref, said
 
 LEASED_UNTIL = said(TIME, "When the lease runs out, by the database's clock.")
-LEASED_JOB = Shape(
+LEASED_JOB = ObjectSchema(
     "LeasedJob",
     "A job that was handed out.",
     {
@@ -17,11 +17,13 @@ LEASED_JOB = Shape(
         **fields("jobs", "execution_id", "activation_id"),
     },
 )
-LEASED_JOBS = Shape("LeasedJobs", "The jobs that were handed out, none where there were none.", {"items": many(LEASED_JOB)})
-HEARTBEAT = Shape("Heartbeat", "Until when a job is leased.", {**fields("jobs", "id"), "lease_until": LEASED_UNTIL})
-READY_JOB = Shape("ReadyJob", "A job that may be leased.", {**fields("jobs", "id"), "state": one_of("ready")})
+LEASED_JOBS = ObjectSchema(
+    "LeasedJobs", "The jobs that were handed out, none where there were none.", {"items": many(LEASED_JOB)}
+)
+HEARTBEAT = ObjectSchema("Heartbeat", "Until when a job is leased.", {**fields("jobs", "id"), "lease_until": LEASED_UNTIL})
+READY_JOB = ObjectSchema("ReadyJob", "A job that may be leased.", {**fields("jobs", "id"), "state": one_of("ready")})
 
-JOB_RESULT = Shape(
+JOB_RESULT = ObjectSchema(
     "JobResult",
     "What became of a job.",
     {
@@ -32,24 +34,26 @@ JOB_RESULT = Shape(
     },
 )
 REPORTED: dict[str, Schema] = {"job": ref(JOB_RESULT), "execution": ref(EXECUTION_RESULT)}
-REPORTED_JOB = Shape("ReportedJob", "What a report led to.", REPORTED)
+REPORTED_JOB = ObjectSchema("ReportedJob", "What a report led to.", REPORTED)
 
-REFUSED = Shape(
+REFUSED = ObjectSchema(
     "RefusedItem", "One that was refused; the others are not stopped by it.", {"status": INTEGER, "problem": ref(PROBLEM)}
 )
 
 
-def _results(name: str, done: Shape, **also: Schema) -> Shape:
+def _results(name: str, done: ObjectSchema, **also: Schema) -> ObjectSchema:
     """One result for each of many, in their order; and what else there may be."""
     either = Choice(f"{name}Result", "What became of one of them.", (done, REFUSED))
     fields = {"items": many(either), **also}
-    return Shape(f"{name}Results", "One result for each, in their order.", fields, optional=frozenset(also))
+    return ObjectSchema(f"{name}Results", "One result for each, in their order.", fields, optional=frozenset(also))
 
 
-STARTED = Shape("StartedItem", "One that was started.", {"status": {**INTEGER, "const": 201}, "execution": ref(EXECUTION_RESULT)})
+STARTED = ObjectSchema(
+    "StartedItem", "One that was started.", {"status": {**INTEGER, "const": 201}, "execution": ref(EXECUTION_RESULT)}
+)
 BULK_RESULTS = _results("BulkStart", STARTED)
 REPORT_RESULTS = _results(
     "JobReport",
-    Shape("ReportedItem", "One that was recorded.", {"status": {**INTEGER, "const": 200}, **REPORTED}),
+    ObjectSchema("ReportedItem", "One that was recorded.", {"status": {**INTEGER, "const": 200}, **REPORTED}),
     jobs=said(many(LEASED_JOB), "What the worker has to do next, where it asked for that."),
 )

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
-from cli.diagnostics.finding import Finding, fail, ok, warn
+from cli.diagnostics.finding import CheckResult, fail, ok, warn
 from domain.envelope import PLATFORM
 from projections.freshness import lagging
 from projections.poison_events import faults
@@ -60,7 +60,7 @@ SHADOWS = r"SELECT datname::text FROM pg_database WHERE datname LIKE 'gesta\_sha
 USED = "SELECT DISTINCT datname::text FROM pg_stat_activity WHERE datname IS NOT NULL"
 
 
-async def examine(addresses: Addresses) -> AsyncIterator[Finding]:
+async def examine(addresses: Addresses) -> AsyncIterator[CheckResult]:
     """The database by the addresses of its roles; drift is looked for elsewhere."""
     async with AsyncExitStack() as stack:
         system: Connection | None = None
@@ -92,20 +92,20 @@ async def examine(addresses: Addresses) -> AsyncIterator[Finding]:
             yield await background(system)
 
 
-def _unreachable(role: str, words: str) -> Finding:
+def _unreachable(role: str, words: str) -> CheckResult:
     if role == "owner" and "is not set" in words:
         return warn("database as owner", "no DATABASE_URL", "right for a process that serves; migrations need it")
     return fail(f"database as {role}", words, "see docs/how-to/run.md, “On a server of your own”; is the server up?")
 
 
-def _version(role: str, connection: Connection) -> Finding:
+def _version(role: str, connection: Connection) -> CheckResult:
     major = connection.info.server_version // 10_000
     if major < OLDEST_SERVER:
         return fail(f"database as {role}", f"PostgreSQL {major}", f"Gesta needs PostgreSQL {OLDEST_SERVER} or later")
     return ok(f"database as {role}", f"PostgreSQL {major}, as {connection.info.user}")
 
 
-async def safe(role: str, connection: Connection) -> Finding:
+async def safe(role: str, connection: Connection) -> CheckResult:
     try:
         await refuse_dangerous_role(connection)
     except OperatorError as error:
@@ -113,7 +113,7 @@ async def safe(role: str, connection: Connection) -> Finding:
     return ok(f"rights of {role}", "no superuser, no owner, no BYPASSRLS")
 
 
-async def clock(connection: Connection) -> Finding:
+async def clock(connection: Connection) -> CheckResult:
     """The machine's clock against the database's, as exactly as the way there and back allows."""
     before = datetime.now(UTC)
     cursor = await connection.execute(CLOCK)
@@ -129,7 +129,7 @@ async def clock(connection: Connection) -> Finding:
     return ok("clock", words)
 
 
-async def locks(connection: Connection) -> Finding:
+async def locks(connection: Connection) -> CheckResult:
     waiting = await _one(connection, WAITING, [LONG_WAIT])
     if waiting:
         return warn(
@@ -147,7 +147,7 @@ async def locks(connection: Connection) -> Finding:
     return ok("locks", "nobody waits for long, no transaction is old")
 
 
-async def shadows(connection: Connection) -> AsyncIterator[Finding]:
+async def shadows(connection: Connection) -> AsyncIterator[CheckResult]:
     """Databases that `gesta db check` could not drop, because it was killed."""
     left = {row[0] for row in await (await connection.execute(SHADOWS)).fetchall()}
     left -= {row[0] for row in await (await connection.execute(USED)).fetchall()}
@@ -155,7 +155,7 @@ async def shadows(connection: Connection) -> AsyncIterator[Finding]:
         yield warn("shadow databases", f"left behind: {', '.join(sorted(left))}", "DROP DATABASE them")
 
 
-async def current(connection: Connection) -> Finding:
+async def current(connection: Connection) -> CheckResult:
     state, words = await schema.of_this_release().state(connection)
     if state == "ok":
         return ok("migrations", words)
@@ -164,7 +164,7 @@ async def current(connection: Connection) -> Finding:
     return fail("migrations", "not those of this version", "run the version that migrated, or restore; see gesta db status")
 
 
-async def protected(connection: Connection) -> Finding:
+async def protected(connection: Connection) -> CheckResult:
     open_tables = [row[0] for row in await (await connection.execute(UNPROTECTED)).fetchall()]
     if open_tables:
         return fail(
@@ -173,7 +173,7 @@ async def protected(connection: Connection) -> Finding:
     return ok("row-level security", "forced on every table of tenants")
 
 
-async def recorded(connection: Connection) -> Finding:
+async def recorded(connection: Connection) -> CheckResult:
     """Whether everything that came from a ledger has one."""
     lost = await (await connection.execute(WITHOUT_EVENTS, [PLATFORM])).fetchall()
     if lost:
@@ -183,7 +183,7 @@ async def recorded(connection: Connection) -> Finding:
     return ok("ledgers", "every tenant has its events")
 
 
-async def behind(connection: Connection) -> Finding:
+async def behind(connection: Connection) -> CheckResult:
     lags = await lagging(connection)
     events = sum(lag.head - lag.position for lag in lags.values())
     if events:
@@ -191,7 +191,7 @@ async def behind(connection: Connection) -> Finding:
     return ok("tables", "as current as the ledgers")
 
 
-async def stopped(connection: Connection) -> Finding:
+async def stopped(connection: Connection) -> CheckResult:
     known = await faults(connection)
     if known:
         first = next(iter(known.values()))
@@ -200,7 +200,7 @@ async def stopped(connection: Connection) -> Finding:
     return ok("projection", "no event is held up")
 
 
-async def work(connection: Connection) -> Finding:
+async def work(connection: Connection) -> CheckResult:
     found = await troubled(connection)
     if found.jobs_failing or found.timers_failing:
         words = f"{found.jobs_failing} jobs and {found.timers_failing} timers fail and are put off"
@@ -210,7 +210,7 @@ async def work(connection: Connection) -> Finding:
     return ok("work", "no job and no timer fails")
 
 
-async def background(connection: Connection) -> Finding:
+async def background(connection: Connection) -> CheckResult:
     found = await failing_tasks(connection)
     if found:
         first = found[0]

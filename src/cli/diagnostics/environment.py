@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from cli.diagnostics.finding import Finding, fail, ok, warn
+from cli.diagnostics.finding import CheckResult, fail, ok, warn
 from runtime import failpoints
 from runtime.errors import OperatorError
 from runtime.migrations import DIRECTORY
@@ -26,7 +26,7 @@ SHOWN = 5
 LITTLE_DISK, TOO_LITTLE_DISK = 2 << 30, 256 << 20  # bytes
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
+def examine(settings: Settings) -> Iterator[CheckResult]:
     yield python(sys.version_info[:2])
     yield from libraries(LOCK.read_text("utf-8") if LOCK.exists() else None)
     yield programs(settings)
@@ -37,7 +37,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from secrets(settings)
 
 
-def python(version: tuple[int, int]) -> Finding:
+def python(version: tuple[int, int]) -> CheckResult:
     if version < OLDEST_PYTHON:
         return fail(
             "python", platform.python_version(), "Gesta needs Python 3.11 or later: make clean, make PYTHON=python3.12 run"
@@ -45,7 +45,7 @@ def python(version: tuple[int, int]) -> Finding:
     return ok("python", platform.python_version())
 
 
-def libraries(lock: str | None) -> Iterator[Finding]:
+def libraries(lock: str | None) -> Iterator[CheckResult]:
     """What is installed against ``requirements.lock`` (its text; None where there is none, as in an installed wheel)."""
     missing = [name for name in _required() if _installed(name) is None]
     if missing:
@@ -68,7 +68,7 @@ def libraries(lock: str | None) -> Iterator[Finding]:
         yield ok("libraries", f"as in requirements.lock ({len(locked)} named there)")
 
 
-def programs(settings: Settings) -> Finding:
+def programs(settings: Settings) -> CheckResult:
     try:
         found = find_binaries(settings.postgres_bin)
     except OperatorError as error:
@@ -78,7 +78,7 @@ def programs(settings: Settings) -> Finding:
     return ok("postgresql programs", f"{found.major} in {found.path}")
 
 
-def data_directory(home: Path) -> Finding:
+def data_directory(home: Path) -> CheckResult:
     """``home``: the embedded server's."""
     if not home.exists():
         return ok("data directory", f"{home} is not there yet; gesta up makes it")
@@ -96,7 +96,7 @@ def data_directory(home: Path) -> Finding:
     return ok("data directory", str(home))
 
 
-def disk(directory: Path) -> Finding:
+def disk(directory: Path) -> CheckResult:
     there = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
     words = f"{free / 2**30:.1f} GiB free for {directory}"
@@ -107,7 +107,7 @@ def disk(directory: Path) -> Finding:
     return ok("disk", words)
 
 
-def variables(environment: Mapping[str, str]) -> Iterator[Finding]:
+def variables(environment: Mapping[str, str]) -> Iterator[CheckResult]:
     """Names that look like settings and are none: a typing error is silent otherwise."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {VARIABLE, failpoints.VARIABLE}
     strange = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
@@ -121,7 +121,7 @@ def variables(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield ok("settings", "every GESTA_ variable is known")
 
 
-def secrets(settings: Settings) -> Iterator[Finding]:
+def secrets(settings: Settings) -> Iterator[CheckResult]:
     path = settings.master_key_file
     if path is None:
         return

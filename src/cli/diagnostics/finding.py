@@ -5,7 +5,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """``words`` say what is so, ``remedy`` what to do about it."""
 
     state: Literal["ok", "warn", "fail"]
@@ -18,13 +18,13 @@ class Finding:
         return f"{line}\n{'':<28}→ {self.remedy}" if self.remedy else line
 
 
-def ok(what: str, words: str) -> Finding:
-    return Finding("ok", what, words)
+def ok(what: str, words: str) -> CheckResult:
+    return CheckResult("ok", what, words)
 
 
-def warn(what: str, words: str, remedy: str) -> Finding:
-    return Finding("warn", what, words, remedy)
+def warn(what: str, words: str, remedy: str) -> CheckResult:
+    return CheckResult("warn", what, words, remedy)
 
 
-def fail(what: str, words: str, remedy: str) -> Finding:
-    return Finding("fail", what, words, remedy)
+def fail(what: str, words: str, remedy: str) -> CheckResult:
+    return CheckResult("fail", what, words, remedy)

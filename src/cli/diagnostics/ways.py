@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import psycopg
 
-from cli.diagnostics.finding import Finding, fail, ok, warn
+from cli.diagnostics.finding import CheckResult, fail, ok, warn
 from runtime.addresses import Addresses
 from runtime.errors import OperatorError
 from runtime.limits import LIMITS
@@ -22,7 +22,7 @@ SETTING = "SELECT name, setting FROM pg_settings WHERE name = ANY (%s)"
 WRITER_WAITS = "SELECT set_config('lock_timeout', '5s', true)"
 
 
-async def examine(addresses: Addresses) -> AsyncIterator[Finding]:
+async def examine(addresses: Addresses) -> AsyncIterator[CheckResult]:
     """Of addresses that can be reached; the others are told of elsewhere."""
     reached: dict[str, str] = {}
     for role in ("owner", "system", "api", "listen"):
@@ -44,7 +44,7 @@ async def examine(addresses: Addresses) -> AsyncIterator[Finding]:
             yield await hints(reached["system"], reached["listen"])
 
 
-async def way(role: str, url: str, *, shared: bool) -> Finding:
+async def way(role: str, url: str, *, shared: bool) -> CheckResult:
     """`shared`: clients meet on one server."""
     if role == "owner" and shared:
         words = "through a pooler in transaction mode: migrations could not keep their lock"
@@ -61,7 +61,7 @@ async def way(role: str, url: str, *, shared: bool) -> Finding:
     return ok(f"way of {role}", "through a pooler in transaction mode that keeps track of prepared statements")
 
 
-async def limits(role: str, url: str) -> Finding:
+async def limits(role: str, url: str) -> CheckResult:
     """Time limits come from the role, so that they hold through a pooler too."""
     async with connect(url, name="gesta doctor") as connection:
         found = dict(await (await connection.execute(SETTING, [list(TIME_LIMITS)])).fetchall())
@@ -73,7 +73,7 @@ async def limits(role: str, url: str) -> Finding:
     return ok(f"time limits of {role}", ", ".join(f"{name} {int(found[name]) // 1000} s" for name in TIME_LIMITS))
 
 
-async def writer(url: str) -> Finding:
+async def writer(url: str) -> CheckResult:
     """What the writer needs: several statements in a transaction, sent without waiting, and a setting for that long."""
     link = ReconnectingConnection(url, "gesta doctor")
     try:
@@ -88,7 +88,7 @@ async def writer(url: str) -> Finding:
     return ok("writer", "sends transactions as the ledger wants them")
 
 
-async def hints(url: str, listen_url: str) -> Finding:
+async def hints(url: str, listen_url: str) -> CheckResult:
     """What is said on the way of the system must be heard on that of the listeners."""
     remedy = f"GESTA_LISTEN_DATABASE_URL leads, directly, to the same database as the system's; see {RECIPE}"
     link = ReconnectingConnection(url, "gesta doctor")

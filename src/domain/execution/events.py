@@ -23,7 +23,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Problem:
+class NodeError:
     """An error as people and expressions see it. `attempts` counts the tries that were made."""
 
     type: str
@@ -107,7 +107,7 @@ class ActivationRetried(Event):
 
     activation_id: UUID
     node_id: str
-    error: Problem
+    error: NodeError
     attempt: int
     delay_ms: int
 
@@ -129,7 +129,7 @@ class ActivationFailed(Event):
 
     activation_id: UUID
     node_id: str
-    error: Problem
+    error: NodeError
     handle: str | None = None
     moves: tuple[Move, ...] = ()
 
@@ -211,5 +211,5 @@ ExecutionEvent = (
 )
 
 
-def problem_json(problem: Problem) -> Json:
+def problem_json(problem: NodeError) -> Json:
     return {"type": problem.type, "message": problem.message, "attempts": problem.attempts}

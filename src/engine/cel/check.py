@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.cel.syntax import Comprehension, Ident, Node, Select, Syntax, chain, children
-from engine.expressions import Finding, Schema
+from engine.expressions import ExpressionFinding, Schema
 
 _Path = tuple[str, tuple[str | int, ...]]
 _COMPOSED = ("allOf", "anyOf", "oneOf", "not", "if", "dependentSchemas", "$dynamicRef")
@@ -34,7 +34,7 @@ class _UnknownFieldError(Exception):
     """The message says which field, and what there is."""
 
 
-def check_paths(syntax: Syntax, source: str, types: Mapping[str, Schema]) -> tuple[Finding, ...]:
+def check_paths(syntax: Syntax, source: str, types: Mapping[str, Schema]) -> tuple[ExpressionFinding, ...]:
     """Undeclared variables and unknown fields, each with its place."""
     findings = []
     for node, path, scope in _paths(syntax.root, {name: (schema, schema) for name, schema in types.items()}):
@@ -43,12 +43,12 @@ def check_paths(syntax: Syntax, source: str, types: Mapping[str, Schema]) -> tup
         line, column = _place(source, syntax.places.get(node.id, 0))
         if path[0] not in scope:
             known = ", ".join(types)
-            findings.append(Finding("undeclared", f"{path[0]} is not available here; there is {known}", line, column))
+            findings.append(ExpressionFinding("undeclared", f"{path[0]} is not available here; there is {known}", line, column))
             continue
         try:
             _descend(*scope[path[0]], path)
         except _UnknownFieldError as error:
-            findings.append(Finding("unknown_field", str(error), line, column))
+            findings.append(ExpressionFinding("unknown_field", str(error), line, column))
     return tuple(findings)
 
 

@@ -34,8 +34,8 @@ from engine.cel.cost import Cost, loop_costs, work
 from engine.cel.messages import findings_in, in_words
 from engine.cel.numbers import Numbers
 from engine.cel.syntax import Node, Select, Struct, Syntax, chain, children, read, walk, write
-from engine.cel.values import Result, Trie, kind_of, lower_reads, pick
-from engine.expressions import JSON, ROOTS, ExpressionError, Finding, Schema
+from engine.cel.values import ResultConverter, Trie, kind_of, lower_reads, pick
+from engine.expressions import JSON, ROOTS, ExpressionError, ExpressionFinding, Schema
 from engine.measure import json_size
 
 SOURCE_LIMIT = 4096  # code points of an expression
@@ -123,7 +123,7 @@ class CelEvaluator:
             data = {root: lower_reads(variables[root], trie) for root, trie in program.reads.items() if root in variables}
             if program.costs and work(program.costs, data) > COMMAND:
                 raise ExpressionError("the expression costs too much on values of this size")
-            return Result().lift(program.expression.eval(data=data), 0)
+            return ResultConverter().lift(program.expression.eval(data=data), 0)
         except ExpressionError as error:
             error.source = source
             raise
@@ -140,16 +140,18 @@ class CelEvaluator:
             self._programs.move_to_end(source)
         return program
 
-    def check(self, source: str, types: Mapping[str, Schema], want: Literal["bool"] | None = None) -> tuple[Finding, ...]:
+    def check(
+        self, source: str, types: Mapping[str, Schema], want: Literal["bool"] | None = None
+    ) -> tuple[ExpressionFinding, ...]:
         try:
             syntax = read(self._parse(source).serialize())
             forbidden = _forbidden(syntax.root)
             if forbidden:
-                return (Finding("type", forbidden),)
+                return (ExpressionFinding("type", forbidden),)
             self._rewritten(syntax.root)
         except ExpressionError as error:
             code = "too_large" if "limit" in str(error) else "syntax"
-            return (Finding(code, str(error)),)
+            return (ExpressionFinding(code, str(error)),)
         except RuntimeError as error:
             return findings_in(str(error), "syntax")
         findings = check_paths(syntax, source, types)
@@ -289,7 +291,9 @@ _WITHOUT = "stdlib:\n  exclude_functions:\n    - name: '_/_'\n    - name: '_?_:_
 # --- Checking ---------------------------------------------------------------------------------------------------------
 
 
-def _check_types(source: str, syntax: Syntax, types: Mapping[str, Schema], want: Literal["bool"] | None) -> tuple[Finding, ...]:
+def _check_types(
+    source: str, syntax: Syntax, types: Mapping[str, Schema], want: Literal["bool"] | None
+) -> tuple[ExpressionFinding, ...]:
     """What the library's type checker says, with every path whose schema is known declared as a variable of its type."""
     env = _env_of(tuple(types), tuple(sorted(typed_paths(syntax, source, types).items())))
     try:
@@ -297,7 +301,7 @@ def _check_types(source: str, syntax: Syntax, types: Mapping[str, Schema], want:
     except RuntimeError as error:
         return findings_in(str(error), "type")
     if want == "bool" and result not in (cel.Type.BOOL, cel.Type.DYN):
-        return (Finding("not_bool", f"a condition must be true or false; this is of type {result.name().lower()}"),)
+        return (ExpressionFinding("not_bool", f"a condition must be true or false; this is of type {result.name().lower()}"),)
     return ()
 
 

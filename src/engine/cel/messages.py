@@ -2,7 +2,7 @@
 
 import re
 
-from engine.expressions import Finding
+from engine.expressions import ExpressionFinding
 
 _PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): ([^\n]*)")
 _REST = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$| \(in container ''\)| expecting .*")
@@ -36,14 +36,16 @@ def in_words(message: str) -> str:
     return text[:200] or "the expression failed"
 
 
-def findings_in(message: str, code: str) -> tuple[Finding, ...]:
+def findings_in(message: str, code: str) -> tuple[ExpressionFinding, ...]:
     """Every placed complaint of the library as a finding; one without a place where it names none."""
     if _is_too_deep(message):
-        return (Finding("too_large", TOO_DEEP),)
+        return (ExpressionFinding("too_large", TOO_DEEP),)
     placed = [
-        Finding(code, in_words(match[0]), int(match[1]), int(match[2])) for match in _PLACE.finditer(message) if int(match[2]) > 0
+        ExpressionFinding(code, in_words(match[0]), int(match[1]), int(match[2]))
+        for match in _PLACE.finditer(message)
+        if int(match[2]) > 0
     ]
-    return tuple(placed) or (Finding(code, in_words(message)),)
+    return tuple(placed) or (ExpressionFinding(code, in_words(message)),)
 
 
 def _is_too_deep(message: str) -> bool:

@@ -76,7 +76,7 @@ def _text(value: str) -> str:
     return value
 
 
-class Result:
+class ResultConverter:
     """Turns one result into JSON, within RESULT_LIMIT. Never calls `value()` on a null or an error."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ long the visit may take in all.
 from collections.abc import Iterator
 
 from domain.ai_task import AiTaskCancelled, AiTaskCompleted, AiTaskFailed, AiTaskRequested, Configuration, request
-from domain.execution import Activation, Problem, Wait
+from domain.execution import Activation, NodeError, Wait
 from domain.facts import Fact, Invalid, Job, Json
 from domain.retry import RetryPolicy
 from engine.definition import Node
@@ -52,7 +52,7 @@ def handles(_node: Node) -> Handles:
     return Handles(("success",), ("error", "timeout"))
 
 
-def run(visit: Visit) -> kind.Outcome:
+def run(visit: Visit) -> kind.RunResult:
     task_id, node = visit.view.new_id(), visit.node
     plain = {name: value for name, value in node.config.items() if name not in AI_AGENT.raw}
     config = resolve(plain, visit.evaluator, visit.variables)
@@ -131,9 +131,9 @@ def on_child(visit: Visit, ended: ChildEnded) -> kind.Woken:
         case AiTaskCompleted(output):
             return Done(output)
         case AiTaskFailed(error):
-            return Failed(Problem(error.type, error.message, visit.attempt))
+            return Failed(NodeError(error.type, error.message, visit.attempt))
         case AiTaskCancelled(reason):
-            return Failed(Problem(CANCELLED, reason or "The AI task was cancelled.", visit.attempt))
+            return Failed(NodeError(CANCELLED, reason or "The AI task was cancelled.", visit.attempt))
         case event:
             raise AssertionError(f"an AI task does not end by {type(event).__name__}")
 

@@ -71,7 +71,7 @@ def handles(node: Node) -> Handles:
     return Handles(tuple(outcome["name"] for outcome in outcomes(node)), ("error", "timeout"))
 
 
-def run(visit: Visit) -> kind.Outcome:
+def run(visit: Visit) -> kind.RunResult:
     plain = {key: value for key, value in visit.node.config.items() if key not in APPROVAL.raw}
     config = resolve(plain, visit.evaluator, visit.variables)
     request_id = visit.view.new_id()

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from domain.execution import Problem
+from domain.execution import NodeError
 from engine.definition import Node
 from engine.expressions import ExpressionError
-from engine.nodes.kind import Done, Failed, Fault, Formula, Handles, NodeType, Outcome, Visit, object_schema
+from engine.nodes.kind import Done, Failed, Fault, Formula, Handles, NodeType, RunResult, Visit, object_schema
 
 HANDLE = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"}
 CONFIG = object_schema(
@@ -25,14 +25,14 @@ def handles(node: Node) -> Handles:
     return Handles(tuple(dict.fromkeys((*(branch["handle"] for branch in node.config["branches"]), node.config["default"]))))
 
 
-def run(visit: Visit) -> Outcome:
+def run(visit: Visit) -> RunResult:
     """An expression that fails is no error to be handled: which way to go cannot be guessed, so the execution fails."""
     try:
         for branch in visit.node.config["branches"]:
             if visit.evaluator.evaluate_bool(branch["when"], visit.variables):
                 return Done(handle=branch["handle"])
     except ExpressionError as error:
-        return Failed(Problem(error.code, f"{error} in {error.source}"), may_be_handled=False)
+        return Failed(NodeError(error.code, f"{error} in {error.source}"), may_be_handled=False)
     return Done(handle=visit.node.config["default"])
 
 

@@ -8,11 +8,11 @@ from domain.facts import Json
 from engine.definition import Node
 from engine.deliveries import coming_in
 from engine.expressions import resolve
-from engine.nodes.kind import Done, Handles, NodeType, Outcome, Visit, object_schema
+from engine.nodes.kind import Done, Handles, NodeType, RunResult, Visit, object_schema
 from engine.nodes.wait_event import TEXT, event_type, lint
 
 
-def run(visit: Visit) -> Outcome:
+def run(visit: Visit) -> RunResult:
     config = resolve(visit.node.config, visit.evaluator, visit.variables)
     id, source = str(visit.activation_id), f"/v1/executions/{visit.execution_id}"
     event = EventReceived(source, id, event_type(config["event_type"]), config.get("data"), emitted_by=visit.execution_id)

@@ -2,14 +2,14 @@
 
 from engine.definition import Node
 from engine.expressions import resolve
-from engine.nodes.kind import Ended, Handles, NodeType, Outcome, Visit, object_schema
+from engine.nodes.kind import Ended, Handles, NodeType, RunResult, Visit, object_schema
 
 
 def handles(_node: Node) -> Handles:
     return Handles()
 
 
-def run(visit: Visit) -> Outcome:
+def run(visit: Visit) -> RunResult:
     return Ended(resolve(visit.node.config.get("output"), visit.evaluator, visit.variables))
 
 

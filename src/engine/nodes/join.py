@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from engine.definition import Node
-from engine.nodes.kind import Done, Fault, Handles, JoinRule, NodeType, Outcome, Visit, object_schema
+from engine.nodes.kind import Done, Fault, Handles, JoinRule, NodeType, RunResult, Visit, object_schema
 
 CONFIG = object_schema({"mode": {"enum": ["all", "any", "count"]}, "count": {"type": "integer", "minimum": 1}}, ("mode",))
 
@@ -12,7 +12,7 @@ def handles(_node: Node) -> Handles:
     return Handles(("success",))
 
 
-def run(_visit: Visit) -> Outcome:
+def run(_visit: Visit) -> RunResult:
     return Done()
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
-from domain.execution import EXECUTION, TIMEOUT, Activation, Execution, Problem, Wait
+from domain.execution import EXECUTION, TIMEOUT, Activation, Execution, NodeError, Wait
 from domain.facts import Due, Fact, Job, Json, Timer, View, timer_id
 from domain.retry import Failure, RetryPolicy, retry_in
 from engine.definition import Node
@@ -87,7 +87,7 @@ class Ended:
 class Failed:
     """The visit failed. Where it may not be handled, or no edge handles it, the execution fails."""
 
-    problem: Problem
+    problem: NodeError
     may_be_handled: bool = True
 
 
@@ -125,7 +125,7 @@ class Passed:
     """What came is not what the visit waits for: it waits on, as if nothing had come."""
 
 
-Outcome: TypeAlias = Done | Ended | Failed | Waiting
+RunResult: TypeAlias = Done | Ended | Failed | Waiting
 Woken: TypeAlias = Done | Failed | Waiting | Again | Passed
 """What becomes of a visit that something has come to. `Waiting`: it goes on, and what is in it is added."""
 
@@ -210,7 +210,7 @@ class NodeType:
     config: Json
     """JSON Schema of the configuration as it is written, expressions included."""
     handles: Callable[[Node], Handles]
-    run: Callable[[Visit], Outcome]
+    run: Callable[[Visit], RunResult]
     output: Callable[[Node], Json] = no_schema
     """JSON Schema of the output; None where it is not known."""
     lint: Callable[[Node], Iterator[Fault]] = no_faults
@@ -244,5 +244,5 @@ def tried_again(visit: Visit, failure: Failure, jitter: float) -> Again | Failed
     """What becomes of a visit whose attempt failed: by the node's policy another attempt, or the node's error."""
     delay = retry_in(visit.node.retry or RetryPolicy(), visit.attempt, failure, jitter)
     if delay is None:
-        return Failed(Problem(failure.type, failure.message, visit.attempt))
+        return Failed(NodeError(failure.type, failure.message, visit.attempt))
     return Again(failure, delay)

@@ -2,14 +2,14 @@
 
 from engine.definition import Node
 from engine.expressions import is_expression, resolve
-from engine.nodes.kind import Done, Handles, NodeType, Outcome, Visit, object_schema
+from engine.nodes.kind import Done, Handles, NodeType, RunResult, Visit, object_schema
 
 
 def handles(_node: Node) -> Handles:
     return Handles(("success",), ("error",))
 
 
-def run(visit: Visit) -> Outcome:
+def run(visit: Visit) -> RunResult:
     return Done(resolve(visit.node.config["values"], visit.evaluator, visit.variables))
 
 

@@ -1,14 +1,14 @@
 """start {}: where the first token stands."""
 
 from engine.definition import Node
-from engine.nodes.kind import Done, Handles, NodeType, Outcome, Visit, object_schema
+from engine.nodes.kind import Done, Handles, NodeType, RunResult, Visit, object_schema
 
 
 def handles(_node: Node) -> Handles:
     return Handles(("success",))
 
 
-def run(_visit: Visit) -> Outcome:
+def run(_visit: Visit) -> RunResult:
     return Done()
 
 

@@ -6,7 +6,7 @@
 import re
 from collections.abc import Iterator
 
-from domain.execution import Problem
+from domain.execution import NodeError
 from domain.facts import Job, Json
 from engine.definition import Node
 from engine.expressions import is_expression, resolve
@@ -34,7 +34,7 @@ def handles(_node: Node) -> Handles:
     return Handles(("success",), ("error", "timeout"))
 
 
-def run(visit: Visit) -> kind.Outcome:
+def run(visit: Visit) -> kind.RunResult:
     config = {name: value for name, value in visit.node.config.items() if name not in TASK.raw}
     config = resolve(config, visit.evaluator, visit.variables)
     started = visit.execution.started
@@ -60,7 +60,7 @@ def on_job(visit: Visit, report: JobReport) -> kind.Woken:
             refused = unacceptable(report.output, visit.node.config.get("output_schema"), visit.output_bytes, visit.view.effort)
             if refused is None:
                 return Done(report.output)
-            return Failed(Problem("invalid_output", refused, visit.attempt))
+            return Failed(NodeError("invalid_output", refused, visit.attempt))
 
 
 def job_type(value: Json) -> str:

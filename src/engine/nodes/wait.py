@@ -13,13 +13,13 @@ from engine.durations import duration
 from engine.expressions import is_expression, resolve
 from engine.happenings import TimerFired
 from engine.invalid import InvalidValue
-from engine.nodes.kind import Done, Fault, Handles, NodeType, Outcome, Visit, Waiting, Woken, object_schema
+from engine.nodes.kind import Done, Fault, Handles, NodeType, RunResult, Visit, Waiting, Woken, object_schema
 
 PURPOSE = "wait"
 TEXT = {"type": "string", "minLength": 1}
 
 
-def run(visit: Visit) -> Outcome:
+def run(visit: Visit) -> RunResult:
     config = resolve(visit.node.config, visit.evaluator, visit.variables)
     return Waiting(timers=(visit.timer(PURPOSE, due(config)),))
 

@@ -21,8 +21,8 @@ from engine.nodes.kind import (
     Formula,
     Handles,
     NodeType,
-    Outcome,
     Passed,
+    RunResult,
     Visit,
     Waiting,
     Woken,
@@ -47,7 +47,7 @@ EVENT = object_schema(
 )
 
 
-def run(visit: Visit) -> Outcome:
+def run(visit: Visit) -> RunResult:
     plain = {name: value for name, value in visit.node.config.items() if name not in WAIT_EVENT.raw}
     config = resolve(plain, visit.evaluator, visit.variables)
     wanted = Wait("event", visit.view.new_id(), event_type(config["event_type"]))

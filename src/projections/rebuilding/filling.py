@@ -12,10 +12,10 @@ from psycopg import AsyncConnection, OperationalError
 
 from domain.envelope import PLATFORM, RecordedEvent
 from projections.batching import BYTES, Span, loads, measure, read
-from projections.flush import Batch, flush
+from projections.flush import EventBatch, flush
 from projections.freshness import of_schema
 from projections.generation import Generation
-from projections.skipped_events import Passed
+from projections.skipped_events import SkippedPlace
 from runtime.connecting import is_gone
 from runtime.errors import OperatorError
 from runtime.failpoints import failpoint
@@ -95,7 +95,7 @@ class Filler:
                 if reached.get(gap.tenant_id, gap.up_to) < gap.up_to
             ]
 
-    def _of(self, span: Span, stored: list[tuple[Any, ...]], skipped: set[int]) -> Batch:
+    def _of(self, span: Span, stored: list[tuple[Any, ...]], skipped: set[int]) -> EventBatch:
         """A tenant's next events, without those that are skipped, be they there or not."""
         known = {row[0] for row in stored} | skipped
         last, recorded_at = stored[-1][0], stored[-1][5]
@@ -103,9 +103,9 @@ class Filler:
         if missing is not None:
             raise OperatorError(f"There is no event {missing} in the ledger {span.tenant_id}, and there are later ones.")
         records = decode_all(span.tenant_id, [row for row in stored if row[0] not in skipped], self._codec)
-        return Batch(span.tenant_id, span.after, records, Passed(last, recorded_at))
+        return EventBatch(span.tenant_id, span.after, records, SkippedPlace(last, recorded_at))
 
-    async def _flush(self, batches: Sequence[Batch]) -> None:
+    async def _flush(self, batches: Sequence[EventBatch]) -> None:
         try:
             await flush(self._conn, batches, generation=self._generation)
         except OperationalError:
@@ -115,13 +115,13 @@ class Filler:
                 raise
             raise await self._narrowed_down(batches, error) from error
 
-    async def _narrowed_down(self, batches: Iterable[Batch], error: Exception) -> OperatorError:
+    async def _narrowed_down(self, batches: Iterable[EventBatch], error: Exception) -> OperatorError:
         """Flush event by event what could not be flushed together, up to the one that cannot be applied: all before it stays."""
         for batch in batches:
             after = batch.after
             for record in batch.records:
                 try:
-                    await flush(self._conn, [Batch(batch.tenant_id, after, [record])], generation=self._generation)
+                    await flush(self._conn, [EventBatch(batch.tenant_id, after, [record])], generation=self._generation)
                 except OperationalError:
                     raise
                 except Exception as cause:

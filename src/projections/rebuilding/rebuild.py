@@ -14,8 +14,8 @@ from domain.envelope import PLATFORM
 from projections.generation import NEXT_SCHEMA, OLD_SCHEMA, SERVING_SCHEMA, Generation, next_generation, tables_of
 from projections.rebuilding import of_tenant, records, schema
 from projections.rebuilding.comparing import Comparer, Findings
+from projections.rebuilding.dependents import dependents
 from projections.rebuilding.filling import Filler
-from projections.rebuilding.hangers_on import hangers_on
 from projections.rebuilding.swapping import NotNow, swap
 from projections.registry import GROUPS
 from projections.table import Table
@@ -178,7 +178,7 @@ class Rebuild:
         if not_meant := found.not_accepted(self.wishes.accepted):
             words = ", ".join(f"{name} ({found.changes[name]})" for name in sorted(not_meant))
             raise Refused(f"The tables would differ from those that serve: {words}. What is meant is named with --accept.")
-        left = [] if self.wishes.leave_behind else await hangers_on(self.owner, SERVING_SCHEMA, tables)
+        left = [] if self.wishes.leave_behind else await dependents(self.owner, SERVING_SCHEMA, tables)
         if left:
             raise Refused(f"Others' things would stay with the old tables: {'; '.join(left)}. --leave-behind says that they may.")
 

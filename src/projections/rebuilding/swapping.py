@@ -17,8 +17,8 @@ from psycopg import AsyncConnection, sql
 from projections.freshness import of_schema
 from projections.generation import NEXT_SCHEMA, OLD_SCHEMA, SERVING_SCHEMA, Generation
 from projections.rebuilding import records
+from projections.rebuilding.dependents import ForeignGrants, rights_of
 from projections.rebuilding.filling import Filler
-from projections.rebuilding.hangers_on import Rights, rights_of
 from projections.table import Table
 from runtime.errors import OperatorError
 from runtime.failpoints import failpoint
@@ -80,7 +80,9 @@ async def swap(
     failpoint("rebuild.swapped")
 
 
-async def _exchange(owner: AsyncConnection[Any], serving: Sequence[Table], tables: Sequence[Table], rights: Rights) -> None:
+async def _exchange(
+    owner: AsyncConnection[Any], serving: Sequence[Table], tables: Sequence[Table], rights: ForeignGrants
+) -> None:
     await owner.execute(CREATE_OLD.format(schema=sql.Identifier(OLD_SCHEMA)))
     await owner.execute(COMMENT_OLD.format(schema=sql.Identifier(OLD_SCHEMA)))
     for table in serving:

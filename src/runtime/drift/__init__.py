@@ -4,9 +4,9 @@ A live database's catalogs are read as *facts* (``catalog``), in the words of Po
 of a *shadow* (``shadow``): a database made from the migrations a moment ago. What differs can be drafted as SQL (``draft``).
 """
 
-from runtime.drift.catalog import Catalog, Fact, read_catalog
+from runtime.drift.catalog import Catalog, CatalogFact, read_catalog
 from runtime.drift.compare import Drift, compare
 from runtime.drift.draft import Draft, draft
 from runtime.drift.shadow import Sides, both_sides
 
-__all__ = ["Catalog", "Draft", "Drift", "Fact", "Sides", "both_sides", "compare", "draft", "read_catalog"]
+__all__ = ["Catalog", "CatalogFact", "Draft", "Drift", "Sides", "both_sides", "compare", "draft", "read_catalog"]

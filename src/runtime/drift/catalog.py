@@ -40,7 +40,7 @@ NOBODYS = ("public",)
 
 
 @dataclass(frozen=True)
-class Fact:
+class CatalogFact:
     """One thing that is so. ``make``, ``undo`` and ``change`` are statements (see ``queries``), or None.
 
     ``parent``: the fact without which this one cannot be. ``oid``: of two of a kind, the one made earlier has the lower.
@@ -65,12 +65,12 @@ class Fact:
         return RANK[self.kind], self.oid, self.name
 
 
-Catalog: TypeAlias = Mapping[Key, Fact]
+Catalog: TypeAlias = Mapping[Key, CatalogFact]
 
 
 def read_catalog(
     connection: Connection[TupleRow], schemas: Collection[str] = NOBODYS, but_not: Collection[str] = ()
-) -> dict[Key, Fact]:
+) -> dict[Key, CatalogFact]:
     """The facts of these schemas and of all that belong to gesta_owner, except ``but_not``. All seen at one moment.
 
     ``connection`` is in autocommit, or at least in no transaction. Any login may read catalogs.
@@ -104,10 +104,10 @@ def _one(connection: Connection[TupleRow], query: str, parameters: Mapping[str, 
     return list(row[0])
 
 
-def _facts(rows: Collection[TupleRow]) -> Iterator[Fact]:
+def _facts(rows: Collection[TupleRow]) -> Iterator[CatalogFact]:
     owners = {row[6]: (row[0], row[1]) for row in rows if row[6] is not None}
     for kind, name, value, make, change, undo, _, parent, oid in rows:
         found = owners.get(parent) or (owners.get(parent.rpartition("/")[0] + "/0") if parent else None)
         if kind == "comment" and found is None:
             continue  # on something outside these schemas
-        yield Fact(kind, name, value, make, change, undo, found, oid)
+        yield CatalogFact(kind, name, value, make, change, undo, found, oid)

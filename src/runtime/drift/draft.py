@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from runtime.drift.catalog import Catalog, Fact, Key, ancestors
+from runtime.drift.catalog import Catalog, CatalogFact, Key, ancestors
 from runtime.drift.kinds import BY_NAME, OnChange
 
 HEAD = "-- Drafted from a live database: read it, and say why, before it becomes a migration."
@@ -60,7 +60,7 @@ def _on_change(key: Key) -> OnChange:
     return BY_NAME[key[0]].on_change
 
 
-def _goes_with_another(fact: Fact, old: Catalog, going: set[Key]) -> bool:
+def _goes_with_another(fact: CatalogFact, old: Catalog, going: set[Key]) -> bool:
     """Whether the statement that takes its parent away takes it too. A schema is only dropped when it is empty."""
     if fact.kind in LET_GO_FIRST:
         return False
@@ -68,7 +68,7 @@ def _goes_with_another(fact: Fact, old: Catalog, going: set[Key]) -> bool:
     return any(above in going and not (alone and above[0] == "schema") for above in ancestors(old, fact.key))
 
 
-def _comes_with_another(fact: Fact, new: Catalog, coming: set[Key]) -> bool:
+def _comes_with_another(fact: CatalogFact, new: Catalog, coming: set[Key]) -> bool:
     """Whether the statement that makes its parent makes it too; an owner has all rights to what he makes."""
     above = set(ancestors(new, fact.key))
     if fact.kind == "grant" and fact.name.endswith(TO_OWNER):

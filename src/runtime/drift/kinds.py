@@ -13,7 +13,7 @@ class OnChange(Enum):
 
 
 @dataclass(frozen=True)
-class Kind:
+class ObjectKind:
     """``part_of_parent``: the statement that makes its parent says it already."""
 
     name: str
@@ -22,35 +22,35 @@ class Kind:
 
 
 KINDS = (
-    Kind("schema", OnChange.REFUSE),
-    Kind("type", OnChange.REFUSE),
-    Kind("sequence", OnChange.REFUSE),
-    Kind("table", OnChange.REFUSE),
-    Kind("column", OnChange.REPLACE, part_of_parent=True),
-    Kind("generated column", OnChange.REFUSE, part_of_parent=True),
-    Kind("identity", OnChange.REMAKE, part_of_parent=True),
-    Kind("default", OnChange.REPLACE, part_of_parent=True),
-    Kind("not null", OnChange.REPLACE, part_of_parent=True),
-    Kind("sequence owner", OnChange.REPLACE),
-    Kind("storage parameters", OnChange.REMAKE),
-    Kind("function", OnChange.REMAKE),
-    Kind("function body", OnChange.REPLACE, part_of_parent=True),
-    Kind("view", OnChange.REMAKE),
-    Kind("constraint", OnChange.REMAKE),
-    Kind("foreign key", OnChange.REMAKE),
-    Kind("foreign key enforcement", OnChange.REFUSE),
-    Kind("index", OnChange.REMAKE),
-    Kind("statistics", OnChange.REMAKE),
-    Kind("rule", OnChange.REMAKE),
-    Kind("trigger", OnChange.REMAKE),
-    Kind("trigger state", OnChange.REPLACE),
-    Kind("policy", OnChange.REMAKE),
-    Kind("row-level security", OnChange.REPLACE),
-    Kind("forced row-level security", OnChange.REPLACE),
-    Kind("grant", OnChange.REMAKE),
-    Kind("default privilege", OnChange.REMAKE),
-    Kind("comment", OnChange.REPLACE),
-    Kind("owner other than gesta_owner", OnChange.REFUSE),
+    ObjectKind("schema", OnChange.REFUSE),
+    ObjectKind("type", OnChange.REFUSE),
+    ObjectKind("sequence", OnChange.REFUSE),
+    ObjectKind("table", OnChange.REFUSE),
+    ObjectKind("column", OnChange.REPLACE, part_of_parent=True),
+    ObjectKind("generated column", OnChange.REFUSE, part_of_parent=True),
+    ObjectKind("identity", OnChange.REMAKE, part_of_parent=True),
+    ObjectKind("default", OnChange.REPLACE, part_of_parent=True),
+    ObjectKind("not null", OnChange.REPLACE, part_of_parent=True),
+    ObjectKind("sequence owner", OnChange.REPLACE),
+    ObjectKind("storage parameters", OnChange.REMAKE),
+    ObjectKind("function", OnChange.REMAKE),
+    ObjectKind("function body", OnChange.REPLACE, part_of_parent=True),
+    ObjectKind("view", OnChange.REMAKE),
+    ObjectKind("constraint", OnChange.REMAKE),
+    ObjectKind("foreign key", OnChange.REMAKE),
+    ObjectKind("foreign key enforcement", OnChange.REFUSE),
+    ObjectKind("index", OnChange.REMAKE),
+    ObjectKind("statistics", OnChange.REMAKE),
+    ObjectKind("rule", OnChange.REMAKE),
+    ObjectKind("trigger", OnChange.REMAKE),
+    ObjectKind("trigger state", OnChange.REPLACE),
+    ObjectKind("policy", OnChange.REMAKE),
+    ObjectKind("row-level security", OnChange.REPLACE),
+    ObjectKind("forced row-level security", OnChange.REPLACE),
+    ObjectKind("grant", OnChange.REMAKE),
+    ObjectKind("default privilege", OnChange.REMAKE),
+    ObjectKind("comment", OnChange.REPLACE),
+    ObjectKind("owner other than gesta_owner", OnChange.REFUSE),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 RANK = {kind.name: rank for rank, kind in enumerate(KINDS)}

@@ -67,7 +67,7 @@ class ChatModel(OpenAIChatModel):
         return super()._validate_completion(response)
 
 
-class Client:
+class ProviderClient:
     """One of them. `free`: connections that no call is using; less than none while calls wait for one."""
 
     def __init__(self, http: httpx2.AsyncClient, base_url: str | None, api_key: str | None, connections: int) -> None:
@@ -100,7 +100,7 @@ class Clients:
                 headers={"Accept-Encoding": "identity"},
                 event_hooks={"response": [cap]},
             )
-            self._clients.append(Client(http, base_url, api_key, own))
+            self._clients.append(ProviderClient(http, base_url, api_key, own))
 
     @contextmanager
     def model(self, name: str) -> Iterator[OpenAIChatModel]:
@@ -117,5 +117,5 @@ class Clients:
             await client.sdk.close()
 
 
-def _free(client: Client) -> int:
+def _free(client: ProviderClient) -> int:
     return client.free

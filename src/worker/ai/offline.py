@@ -14,7 +14,7 @@ from domain.ai_task import Usage
 from domain.facts import Json
 from engine.schema import SchemaError, faults
 from worker.ai.output import check_call
-from worker.ai.provider import AiAnswer, AiCall, AiError, Price, UsageReport
+from worker.ai.provider import AiAnswer, AiCall, AiError, CallReport, Price
 
 NAME = "offline/echo"
 PROVIDER = "offline"
@@ -31,7 +31,7 @@ class OfflineProvider:
         sent = f"{call.system_prompt or ''} {call.text}"
         output = call.text if call.output_schema is None else Answering(call).value(call.output_schema, None, MAX_DEPTH)
         usage = Usage(_words(sent), _words(output if isinstance(output, str) else json.dumps(output)))
-        account = UsageReport(0, usage, Price(Decimal(0), "USD"), PROVIDER, NAME, "stop")
+        account = CallReport(0, usage, Price(Decimal(0), "USD"), PROVIDER, NAME, "stop")
         if call.output_schema is not None and (found := faults(call.output_schema, output)):
             message = f"{NAME} finds no output for this schema. {found[0].path or '/'}: {found[0].message}"
             raise AiError("invalid_output", message, retryable=False, account=account)

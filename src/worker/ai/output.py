@@ -9,7 +9,7 @@ from typing import NoReturn
 from domain.facts import Json
 from domain.storable import MAX_DIGITS, require_storable, text_fault
 from engine.schema import SchemaError, check_schema, faults
-from worker.ai.provider import AiCall, AiError, UsageReport
+from worker.ai.provider import AiCall, AiError, CallReport
 
 MAX_CHARACTERS = 1 << 20
 NAMED_FAULTS = 5
@@ -33,7 +33,7 @@ def unfenced(text: str) -> str | None:
     return None if found is None or "```" in found[1] else found[1]
 
 
-def read_output(text: str, schema: Json, account: UsageReport) -> Json:
+def read_output(text: str, schema: Json, account: CallReport) -> Json:
     """The output that a model's text stands for: itself without a schema, else the JSON in it. Raises AiError invalid_output."""
     if len(text) > MAX_CHARACTERS:
         _invalid(f"The answer is longer than {MAX_CHARACTERS} characters.", account)
@@ -57,7 +57,7 @@ def read_output(text: str, schema: Json, account: UsageReport) -> Json:
     return value
 
 
-def _invalid(message: str, account: UsageReport) -> NoReturn:
+def _invalid(message: str, account: CallReport) -> NoReturn:
     raise AiError("invalid_output", message, account=account) from None
 
 

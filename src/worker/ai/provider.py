@@ -34,7 +34,7 @@ class AiCall:
 
     @classmethod
     def of(cls, task: AiTaskRequested, model: str, timeout: timedelta) -> "AiCall":
-        """The call that a task asks for. `model`: `registry.Named.full`, because a task may leave it to the settings."""
+        """The call that a task asks for. `model`: `registry.ModelRef.full`, because a task may leave it to the settings."""
         return cls(
             model, task.prompt, task.system_prompt, task.input, task.context, task.output_schema, task.configuration, timeout
         )
@@ -58,7 +58,7 @@ class Price:
 
 
 @dataclass(frozen=True)
-class UsageReport:
+class CallReport:
     """What is known of a call, answered or failed: what it used, cost and took, and who answered. None: not known."""
 
     latency_ms: int
@@ -86,7 +86,7 @@ class AiAnswer:
     output: Json
     provider: str
     model: str
-    account: UsageReport
+    account: CallReport
 
 
 class AiError(Exception):
@@ -99,7 +99,7 @@ class AiError(Exception):
         *,
         retryable: bool | None = None,
         retry_after: timedelta | None = None,
-        account: UsageReport | None = None,
+        account: CallReport | None = None,
     ) -> None:
         super().__init__(message)
         self.type = type

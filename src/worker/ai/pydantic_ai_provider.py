@@ -21,7 +21,7 @@ from domain.facts import Json
 from worker.ai.clients import OPENAI, Clients, UnacceptableAnswer
 from worker.ai.output import check_call, read_output, unfenced
 from worker.ai.pricing import price
-from worker.ai.provider import AiAnswer, AiCall, AiError, UsageReport
+from worker.ai.provider import AiAnswer, AiCall, AiError, CallReport
 from worker.ai.pydantic_ai_errors import as_ai_error, presentable
 
 PREFIX = "openai:"
@@ -56,7 +56,7 @@ class PydanticAiProvider:
         response = await self._request(call, name)
         took = round((self._monotonic() - began) * 1000)
         if isinstance(response, AiError):
-            response.account = UsageReport(took, provider=VENDOR, model=name)
+            response.account = CallReport(took, provider=VENDOR, model=name)
             raise response
         return self._answer(call, name, response, took)
 
@@ -107,12 +107,12 @@ class PydanticAiProvider:
             output = output[WRAPPED]
         return AiAnswer(output, VENDOR, account.model or name, account)
 
-    def _account(self, name: str, response: ModelResponse, took: int) -> UsageReport:
+    def _account(self, name: str, response: ModelResponse, took: int) -> CallReport:
         if not response.usage.has_values():
-            return UsageReport(took, None, None, VENDOR, response.model_name or name, response.finish_reason)
+            return CallReport(took, None, None, VENDOR, response.model_name or name, response.finish_reason)
         models = tuple(filter(None, (response.model_name, name)))
         cost = price(response.usage, models, url=self._url, vendor=VENDOR)
-        return UsageReport(took, _usage(response), cost, VENDOR, models[0], response.finish_reason)
+        return CallReport(took, _usage(response), cost, VENDOR, models[0], response.finish_reason)
 
 
 def _message(call: AiCall) -> ModelRequest:

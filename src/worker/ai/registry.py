@@ -15,7 +15,7 @@ DEFAULT = "default"
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProviderKind:
     """`prefix`: of the names of its models; `name`: what attempts record as the provider; `strips`: the prefix is ours alone."""
 
     prefix: str
@@ -39,18 +39,18 @@ def make_openai(settings: Settings) -> Provider:
 
 
 KINDS = (
-    Kind("offline/", offline.PROVIDER, lambda _settings: offline.OfflineProvider(), strips=False),
-    Kind("openai:", "openai", make_openai),
+    ProviderKind("offline/", offline.PROVIDER, lambda _settings: offline.OfflineProvider(), strips=False),
+    ProviderKind("openai:", "openai", make_openai),
 )
 
 
 @dataclass(frozen=True)
-class Named:
+class ModelRef:
     """A model as attempts record it before the call, and the kind of provider that calls it."""
 
     full: str
     """For `AiCall.model`."""
-    kind: Kind
+    kind: ProviderKind
     timeout: timedelta
     """Of one call."""
 
@@ -66,13 +66,13 @@ class Named:
 class Providers:
     """The providers of a process: each is made when its first model is called, and is shared from then on."""
 
-    def __init__(self, settings: Settings, kinds: tuple[Kind, ...] = KINDS) -> None:
+    def __init__(self, settings: Settings, kinds: tuple[ProviderKind, ...] = KINDS) -> None:
         self._settings = settings
         self._kinds = kinds
         self._made: dict[str, Provider] = {}
         self._making = asyncio.Lock()
 
-    def name(self, model: str) -> Named:
+    def name(self, model: str) -> ModelRef:
         """Raises AiError bad_request for a name that no provider has."""
         if model == DEFAULT:
             if not self._settings.ai_model:
@@ -80,11 +80,11 @@ class Providers:
             model = self._settings.ai_model
         for kind in self._kinds:
             if model.startswith(kind.prefix) and model != kind.prefix:
-                return Named(model, kind, timedelta(seconds=self._settings.ai_timeout))
+                return ModelRef(model, kind, timedelta(seconds=self._settings.ai_timeout))
         known = ", ".join(f"{kind.prefix}…" for kind in self._kinds)
         raise AiError("bad_request", f"No provider calls the model {model!r}; names begin with one of: {known}")
 
-    async def provider(self, named: Named) -> Provider:
+    async def provider(self, named: ModelRef) -> Provider:
         """Raises OperatorError where this process is not set up for it: then nothing was called, and no attempt need be made."""
         async with self._making:
             if named.kind.prefix not in self._made:

@@ -38,7 +38,7 @@ SELECT format('CREATE POLICY %%I ON projections.%%I AS %%s FOR %%s TO %%s%%s%%s'
                     WHERE n.polrelid = to_regclass(format('%%I.%%I', %(next)s::text, c.relname)) AND n.polname = p.polname)
 """
 
-HANGERS_ON = """
+DEPENDENTS = """
 WITH serving AS (SELECT oid, oid::regclass AS name, relname FROM pg_class WHERE oid = ANY(%(tables)s::text[]::regclass[]))
 SELECT format('the view %%s reads %%s', r.ev_class::regclass, s.name)
   FROM pg_depend d JOIN serving s ON s.oid = d.refobjid JOIN pg_rewrite r ON r.oid = d.objid
@@ -70,24 +70,24 @@ SELECT format('the index %%s is on %%s', i.indexrelid::regclass, s.name)
 """
 
 
-class Rights(NamedTuple):
+class ForeignGrants(NamedTuple):
     """What lets roles of others read: statements about the tables by the names that they serve under."""
 
     statements: list[str]
 
 
-async def rights_of(conn: AsyncConnection[Any], schema: str, tables: Sequence[Table]) -> Rights:
+async def rights_of(conn: AsyncConnection[Any], schema: str, tables: Sequence[Table]) -> ForeignGrants:
     """Within a transaction: expressions are written out with all names qualified."""
     await conn.execute("SET LOCAL search_path = pg_catalog")
     names = {"tables": _names(schema, tables), "next": NEXT_SCHEMA}
     found = [row[0] for query in (GRANTS, POLICIES) for row in await (await conn.execute(query, names)).fetchall()]
-    return Rights(found)
+    return ForeignGrants(found)
 
 
-async def hangers_on(conn: AsyncConnection[Any], schema: str, tables: Sequence[Table]) -> list[str]:
+async def dependents(conn: AsyncConnection[Any], schema: str, tables: Sequence[Table]) -> list[str]:
     """What would stay with the old tables, in words."""
     names = {"tables": _names(schema, tables), "next": NEXT_SCHEMA}
-    return [row[0] for row in await (await conn.execute(HANGERS_ON, names)).fetchall()]
+    return [row[0] for row in await (await conn.execute(DEPENDENTS, names)).fetchall()]
 
 
 def _names(schema: str, tables: Sequence[Table]) -> list[str]:

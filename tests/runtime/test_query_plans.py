@@ -2,7 +2,7 @@
 
 from psycopg import AsyncConnection, sql
 
-from runtime import plans
+from runtime import query_plans
 from tests.conftest import Database
 
 LOOK = sql.SQL("EXPLAIN EXECUTE look (1)")
@@ -21,11 +21,11 @@ async def test_plans_are_made_anew_after_a_while(database: Database) -> None:
         await conn.execute("ANALYZE numbers")
         await conn.execute("SET plan_cache_mode = force_generic_plan")
         await conn.execute("PREPARE look (integer) AS SELECT told FROM numbers WHERE n = $1")
-        await plans.renew(conn, lambda: now)
+        await query_plans.renew(conn, lambda: now)
         assert await plan(conn) == "Seq Scan"  # of one row
 
         await conn.execute("INSERT INTO numbers SELECT n, repeat('x', 100) FROM generate_series(1, 10000) n")
-        await plans.renew(conn, lambda: now + plans.KEEP_SECONDS - 1)
+        await query_plans.renew(conn, lambda: now + query_plans.KEEP_SECONDS - 1)
         assert await plan(conn) == "Seq Scan"  # of ten thousand: the plan was kept
-        await plans.renew(conn, lambda: now + plans.KEEP_SECONDS)
+        await query_plans.renew(conn, lambda: now + query_plans.KEEP_SECONDS)
         assert await plan(conn) == "Index Scan"

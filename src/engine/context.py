@@ -21,7 +21,7 @@ PLAN_BYTES_OF_A_BYTE = 7
 
 
 @dataclass(frozen=True)
-class Limits:
+class EngineLimits:
     steps_per_command: int = 1_000
     """Activations started by one command. Where more would follow, a job goes on from there."""
     bytes_per_command: int = 8 << 20
@@ -37,7 +37,7 @@ Key: TypeAlias = tuple[UUID, UUID, int]
 """(tenant, workflow, version)."""
 
 
-class Plans:
+class PlanCache:
     """Compiled plans, those used last, in about so many bytes of memory."""
 
     def __init__(self) -> None:
@@ -69,10 +69,10 @@ class Plans:
 @dataclass(frozen=True)
 class Engine:
     evaluator: Evaluator
-    limits: Limits = field(default_factory=Limits)
+    limits: EngineLimits = field(default_factory=EngineLimits)
     node_types: Mapping[str, NodeType] = field(default_factory=lambda: BY_NAME, repr=False)
     """Those that definitions may use, by name."""
-    _plans: Plans = field(default_factory=Plans, repr=False, compare=False)
+    _plans: PlanCache = field(default_factory=PlanCache, repr=False, compare=False)
 
     def plan(self, view: View, workflow_id: UUID, number: int) -> Plan:
         """A published version never changes: a plan that is known spares the decision from reading the workflow.
