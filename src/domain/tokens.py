@@ -50,14 +50,14 @@ def inside(path: Path, scope: UUID | None) -> Path:
     return () if place is None else path[place + 1 :]
 
 
-def merge_paths(paths: Sequence[Path], scope: UUID | None, swallowed: Iterable[Path], others: Iterable[Path]) -> Path:
+def merge_paths(paths: Sequence[Path], scope: UUID | None, swallowed: Iterable[Path], others_live: bool) -> Path:
     """The path of a join's token. It stays in the scope's split, its branches merged, while others live in that split."""
     if scope is None:
         return ()
     place = branch_in(paths[0], scope)
     assert place is not None, "a join takes tokens of its scope"
     outer = paths[0][:place]
-    if all(branch_in(path, scope) is None for path in others):
+    if not others_live:
         return outer
     merged = {edge for path in (*paths, *swallowed) for branch in path if branch.split == scope for edge in branch.edges}
     return (*outer, replace(paths[0][place], edges=tuple(sorted(merged))))

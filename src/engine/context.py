@@ -26,7 +26,8 @@ class EngineLimits:
     """Activations started by one command. Where more would follow, a job goes on from there."""
     bytes_per_command: int = 8 << 20
     """Of what the nodes visited in one command made (`engine.size_limit`). Where that is reached, too, a job goes on."""
-    steps_per_execution: int = 10_000
+    steps_per_execution: int = 100_000
+    """Activations started in all, so that a loop that waits for nothing comes to an end. A step costs the same at any number."""
     output_bytes: int = 1 << 20
     """Of a worker's output, as JSON."""
     plans_bytes: int = 64 << 20

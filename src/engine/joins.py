@@ -31,11 +31,14 @@ class Round:
 
 def close_round(plan: Plan, state: Execution, token: Token, join_rule: JoinRule) -> Round | None:
     """The round that this token's arrival closes, if it does."""
-    scopes = Scopes(plan, state, token.target)
-    join, scope = token.target, scopes.of(token.path)
-    first: dict[int, int] = {}
-    for waiting in sorted(state.tokens.values(), key=lambda each: each.id):
-        if waiting.target == join and waiting.edge is not None and scopes.of(waiting.path) == scope:
+    join = token.target
+    edges = state.waiting[join]
+    if len(edges) < join_rule.need:
+        return None  # there are no more queues with tokens than edges; most arrivals need not look further
+    scopes = Scopes(plan, state, join)
+    scope, first = scopes.of(token.path), dict[int, int]()
+    for waiting in (state.tokens[each] for each in sorted(each for ids in edges.values() for each in ids)):
+        if waiting.edge is not None and scopes.of(waiting.path) == scope:
             first.setdefault(plan.queue_of[waiting.edge], waiting.id)
     if len(first) < join_rule.need:
         return None
@@ -51,9 +54,11 @@ def close_round(plan: Plan, state: Execution, token: Token, join_rule: JoinRule)
 
 def regrouped(plan: Plan, before: Execution, after: Execution) -> list[int]:
     """The tokens that wait at joins in splits that have ended since: in the scopes around them a round may be complete."""
-    if len(before.ended_splits) == len(after.ended_splits):
+    if before.ended_splits is after.ended_splits:
         return []
     ended = {split for split in after.ended_splits if split not in before.ended_splits}
+    if not ended:
+        return []
     return sorted(
         token.id
         for token in after.tokens.values()

@@ -26,6 +26,7 @@ from domain.execution.events import (
 )
 from domain.execution.moves import begin, end
 from domain.execution.state import FIRST_TOKEN, Activation, Execution, Status
+from domain.execution.upkeep import counted, enqueue
 from domain.facts import Aggregate, Due, EventType, Subject
 from domain.tokens import Token
 from domain.wording import because, plural
@@ -35,7 +36,13 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
     match event:
         case ExecutionStarted():
             first = Token(FIRST_TOKEN, None, event.start_node)
-            return Execution("running", event, tokens=state.tokens.insert(first.id, first), next_token=first.id + 1)
+            return Execution(
+                "running",
+                event,
+                tokens=state.tokens.insert(first.id, first),
+                next_token=first.id + 1,
+                waiting=enqueue(state.waiting, first),
+            )
         case ActivationStarted():
             return begin(state, event)
         case ActivationWaiting():
@@ -53,7 +60,7 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
         case ActivationFailed():
             return end(state, event.activation_id, {"error": problem_json(event.error)}, event.moves)
         case ActivationCancelled():
-            return changed(state, activations=state.activations.discard(event.activation_id))
+            return _cancel(state, event)
         case ExecutionCompleted():
             return _close(changed(state, output=event.output), "completed")
         case ExecutionFailed():
@@ -70,6 +77,13 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
             return state
         case _:
             assert_never(event)
+
+
+def _cancel(state: Execution, event: ActivationCancelled) -> Execution:
+    activation = state.activations.get(event.activation_id)
+    if activation is None:
+        return state
+    return counted(changed(state, activations=state.activations.remove(activation.id)), (activation.path,), ())
 
 
 def _resume(state: Execution, event: ExecutionResumed) -> Execution:

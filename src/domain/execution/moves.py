@@ -1,21 +1,22 @@
 """How tokens move: a visit takes them when it begins, and sends others on when it ends."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from uuid import UUID
 
 from domain.changes import changed
 from domain.execution.events import ActivationStarted, Move
 from domain.execution.state import Activation, Execution, Result
+from domain.execution.upkeep import COMPACTED_EVERY, compacted, counted, dequeue, enqueue, swept
 from domain.facts import Json
-from domain.tokens import Branch, Lineage, Path, Token, inside, merge_paths
+from domain.tokens import Branch, Lineage, Path, Token, branch_in, inside, merge_paths
 
 
 def begin(state: Execution, event: ActivationStarted) -> Execution:
     taken = [state.tokens[token] for token in event.tokens]
     gone = {*event.tokens, *event.swallowed}
-    path, ended = taken[0].path, frozenset[UUID]()
+    path = taken[0].path
     if len(gone) > 1 or event.scope is not None:
-        path, ended = _meet(state, event, [token.path for token in taken])
+        state, path = _meet(state, event, [token.path for token in taken])
     order = state.steps + 1
     activation = Activation(
         event.activation_id,
@@ -27,39 +28,52 @@ def begin(state: Execution, event: ActivationStarted) -> Execution:
         _merge_lineages(state, [token.lineage for token in taken]),
         event.waits,
     )
-    tokens = state.tokens
+    tokens, waiting = state.tokens, state.waiting
     for token_id in gone:
-        tokens = tokens.discard(token_id)
+        token = tokens.get(token_id)
+        if token is not None:
+            tokens, waiting = tokens.remove(token_id), dequeue(waiting, token)
     held = state.held and tuple(token for token in state.held if token not in gone)
     return changed(
         state,
         tokens=tokens,
+        waiting=waiting,
         activations=state.activations.insert(activation.id, activation),
         visits=state.visits.insert(event.node_id, event.visit),
-        ended_splits=state.ended_splits.update(ended) if ended else state.ended_splits,
         steps=order,
         held=held,
         continuation=state.continuation if held else None,
     )
 
 
-def _meet(state: Execution, event: ActivationStarted, paths: list[Path]) -> tuple[Path, frozenset[UUID]]:
-    """The path of a join's token, and the splits within its scope that the round has reached into."""
-    taken, swallowed = set(event.tokens), set(event.swallowed)
-    losers, others = [], []
-    for held, path in _places(state):
-        if not swallowed.isdisjoint(held):
-            losers.append(path)
-        elif taken.isdisjoint(held):
-            others.append(path)
-    ended = frozenset(branch.split for path in (*paths, *losers) for branch in inside(path, event.scope))
-    return merge_paths(paths, event.scope, losers, others), ended
+def _meet(state: Execution, event: ActivationStarted, paths: list[Path]) -> tuple[Execution, Path]:
+    """A round of a join: the path of its token, and the splits within its scope are ended that it has reached into."""
+    lost, held = _swallowed(state, event)
+    ended = {branch.split for path in (*paths, *lost, *held) for branch in inside(path, event.scope)}
+    path = merge_paths(paths, event.scope, (*lost, *held), _others_live(state, event.scope, (*paths, *lost, *held)))
+    if ended:
+        state = changed(state, ended_splits=state.ended_splits.update(ended))
+    return counted(state, (*paths, *lost), (path,)), path
 
 
-def _places(state: Execution) -> Iterable[tuple[tuple[int, ...], Path]]:
-    """Every live place: the tokens there and their path."""
-    yield from (((token.id,), token.path) for token in state.tokens.values())
-    yield from ((activation.tokens, activation.path) for activation in state.activations.values())
+def _swallowed(state: Execution, event: ActivationStarted) -> tuple[Sequence[Path], Sequence[Path]]:
+    """The paths of tokens that are swallowed where they wait, and of running activations, which are cancelled next."""
+    if not event.swallowed:
+        return (), ()
+    waiting = [token for token_id in event.swallowed if (token := state.tokens.get(token_id)) is not None]
+    if len(waiting) == len(event.swallowed):
+        return [token.path for token in waiting], ()
+    swallowed = set(event.swallowed)
+    return [token.path for token in waiting], [
+        each.path for each in state.activations.values() if not swallowed.isdisjoint(each.tokens)
+    ]
+
+
+def _others_live(state: Execution, scope: UUID | None, met: Sequence[Path]) -> bool:
+    """Whether anybody lives in a split beside those who meet."""
+    if scope is None:
+        return False
+    return state.places[scope] > sum(branch_in(path, scope) is not None for path in met)
 
 
 def _merge_lineages(state: Execution, lineages: list[Lineage]) -> Lineage:
@@ -68,6 +82,8 @@ def _merge_lineages(state: Execution, lineages: list[Lineage]) -> Lineage:
     for lineage in rest:
         for node_id, activation_id in lineage.items():
             known = merged.get(node_id)
+            if known == activation_id:
+                continue
             if known is None or state.results[known].order < state.results[activation_id].order:
                 merged = merged.insert(node_id, activation_id)
     return merged
@@ -80,14 +96,22 @@ def end(state: Execution, activation_id: UUID, value: Json, moves: tuple[Move, .
         # Nobody else is there whose lineage could name what this node came to before: a loop does not grow by its turns.
         results = results.discard(activation.lineage[activation.node_id])
     taken = tuple(move.edge for move in moves)
-    tokens = state.tokens
+    tokens, waiting, paths = state.tokens, state.waiting, []
     for move in moves:
         path = activation.path if len(moves) == 1 else (*activation.path, Branch(activation_id, (move.edge,), taken))
-        tokens = tokens.insert(move.token, Token(move.token, move.edge, move.target, path, lineage))
-    return changed(
+        token = Token(move.token, move.edge, move.target, path, lineage)
+        tokens, waiting = tokens.insert(move.token, token), enqueue(waiting, token)
+        paths.append(path)
+    ended = changed(
         state,
         tokens=tokens,
+        waiting=waiting,
         activations=state.activations.remove(activation_id),
         results=results.insert(activation_id, Result(activation.order, value)),
         next_token=state.next_token + len(moves),
     )
+    if len(moves) != 1:
+        ended = counted(ended, (activation.path,), paths)
+        if paths and len(paths[0]) % COMPACTED_EVERY == 0:
+            ended = compacted(ended)
+    return ended if len(ended.results) < ended.sweep_at else swept(ended)

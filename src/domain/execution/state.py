@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from rpds import HashTrieMap, HashTrieSet
@@ -52,6 +52,11 @@ class Result:
 
 
 FIRST_TOKEN = 0
+SWEPT_AT_LEAST = 64
+"""Results that pile up before those are looked for that no lineage names any more."""
+
+Waiting: TypeAlias = "HashTrieMap[str, HashTrieMap[int | None, tuple[int, ...]]]"
+"""The tokens that no activation has taken, by the node that they go to and the edge that they came by."""
 
 Status = Literal["absent", "running", "paused", "completed", "failed", "cancelled"]
 
@@ -79,6 +84,12 @@ class Execution:
     continuation: UUID | None = None
     """The job that takes up what is held."""
     paused_at: datetime | None = None
+    waiting: "Waiting" = field(default_factory=HashTrieMap)
+    """`tokens` by where they wait, so that a join need not look at all of them."""
+    places: "HashTrieMap[UUID, int]" = field(default_factory=HashTrieMap)
+    """By split: how many tokens and running activations live in it."""
+    sweep_at: int = SWEPT_AT_LEAST
+    """With so many results those are let go of that no lineage names any more."""
 
     @property
     def live(self) -> bool:
