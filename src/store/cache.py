@@ -1,10 +1,10 @@
 """States of streams in this process: what is committed, and what it will be once the commands under way are.
 
-Each stream has a line. Commands on one stream are decided in sequence, each on the tip that its predecessor will leave; what
+Each stream has an entry. Commands on one stream are decided in sequence, each on the tip that its predecessor will leave; what
 is known to be committed (the base) moves only when the ledger has answered. A rejected command takes the tip away with it:
 whoever comes next reads the stream's tail and goes on from there, and what was decided on that tip falls with its dependency.
 
-The lines of a process are bounded by the bytes of memory that their states take, not by their number.
+The entries of a process are bounded by the bytes of memory that their states take, not by their number.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Kinds: TypeAlias = dict[type[Event], Aggregate[Any]]
 """Which aggregate an event belongs to."""
 
 MEASURED_FROM = 1 << 16
-LINE_BYTES = 1_024
-"""Of a line beside its states."""
+ENTRY_BYTES = 1_024
+"""Of an entry beside its states."""
 NAME_BYTES = 384
 """Of a name's place, beside the name."""
 MOST_SPARED = 8
-"""StreamEntries with commands under way that are passed over in one search for something to drop: it is to stay a short one."""
+"""Entries with commands under way that are passed over in one search for something to drop: it is to stay a short one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class StreamEntry:
     """The commands under way that write this stream, in order."""
     generation: int = 0
     """Counts how often the tip was taken away."""
-    lines: StreamEntries | None = None
+    entries: StreamEntries | None = None
     """Those that it counts among, while it does."""
     size: int = 0
     """For how many bytes it counts there."""
@@ -111,8 +111,8 @@ class StreamEntry:
         """Whether the tip is known to be in the ledger."""
         return self.tip is self.base
 
-    def chain(self, ticket: PendingAppend, tip: StreamState) -> None:
-        self.pending.append(ticket)
+    def chain(self, append: PendingAppend, tip: StreamState) -> None:
+        self.pending.append(append)
         self.tip = tip
         self._resized()
 
@@ -125,9 +125,9 @@ class StreamEntry:
         self.tip = None
         self.generation += 1
 
-    def settle(self, ticket: PendingAppend, tip: StreamState, generation: int, *, appended: bool) -> None:
-        """A command of this line was answered; `tip` is what it left, decided in `generation`."""
-        self.pending.remove(ticket)
+    def settle(self, append: PendingAppend, tip: StreamState, generation: int, *, appended: bool) -> None:
+        """A command of this entry was answered; `tip` is what it left, decided in `generation`."""
+        self.pending.remove(append)
         if generation == self.generation:
             if appended:
                 self.base = tip
@@ -136,77 +136,77 @@ class StreamEntry:
         self._resized()
 
     def _resized(self) -> None:
-        if self.lines is not None:
-            self.lines.count(self)
+        if self.entries is not None:
+            self.entries.count(self)
 
 
 Key: TypeAlias = tuple[UUID, UUID]
 
 
 class StreamEntries:
-    """The lines of a process by (tenant, stream): at most `most_bytes` of them, and those with commands under way.
+    """The entries of a process by (tenant, stream): at most `most_bytes` of them, and those with commands under way.
 
     What the least recently used take is given up first. The one used last stays, whatever it takes.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
-        self._lines: OrderedDict[Key, StreamEntry] = OrderedDict()
+        self._entries: OrderedDict[Key, StreamEntry] = OrderedDict()
         self.size = 0
         """About the bytes of memory that they take."""
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._entries)
 
     def find(self, tenant_id: UUID, stream_id: UUID) -> StreamEntry | None:
-        return self._lines.get((tenant_id, stream_id))
+        return self._entries.get((tenant_id, stream_id))
 
-    def keep(self, tenant_id: UUID, stream_id: UUID, line: StreamEntry) -> StreamEntry:
-        """Bring a line back that was dropped meanwhile. The one that took its place, if any, is the better one."""
-        kept = self._lines.get((tenant_id, stream_id))
+    def keep(self, tenant_id: UUID, stream_id: UUID, entry: StreamEntry) -> StreamEntry:
+        """Bring an entry back that was dropped meanwhile. The one that took its place, if any, is the better one."""
+        kept = self._entries.get((tenant_id, stream_id))
         if kept is None:
-            self._put((tenant_id, stream_id), line)
-            return line
-        self._lines.move_to_end((tenant_id, stream_id))
+            self._put((tenant_id, stream_id), entry)
+            return entry
+        self._entries.move_to_end((tenant_id, stream_id))
         return kept
 
-    def line(self, tenant_id: UUID, stream_id: UUID) -> StreamEntry:
-        """The line, made if it is not there, and now the most recently used."""
+    def entry(self, tenant_id: UUID, stream_id: UUID) -> StreamEntry:
+        """The entry, made if it is not there, and now the most recently used."""
         key = (tenant_id, stream_id)
-        line = self._lines.get(key)
-        if line is None:
-            line = StreamEntry()
-            self._put(key, line)
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = StreamEntry()
+            self._put(key, entry)
         else:
-            self._lines.move_to_end(key)
-        return line
+            self._entries.move_to_end(key)
+        return entry
 
-    def count(self, line: StreamEntry) -> None:
+    def count(self, entry: StreamEntry) -> None:
         """One of them has another size now."""
-        base, tip = line.base, line.tip  # which share most of what they are made of
-        size = LINE_BYTES + max(0 if base is None else base.size, 0 if tip is None else tip.size)
-        self.size += size - line.size
-        line.size = size
+        base, tip = entry.base, entry.tip  # which share most of what they are made of
+        size = ENTRY_BYTES + max(0 if base is None else base.size, 0 if tip is None else tip.size)
+        self.size += size - entry.size
+        entry.size = size
         if self.size > self._most:
             self._trim()
 
-    def _put(self, key: Key, line: StreamEntry) -> None:
-        self._lines[key] = line
-        line.lines = self
-        self.count(line)
+    def _put(self, key: Key, entry: StreamEntry) -> None:
+        self._entries[key] = entry
+        entry.entries = self
+        self.count(entry)
 
     def _trim(self) -> None:
         """Drop the least recently used, as long as nothing is under way there."""
         spared = 0
-        while self.size > self._most and len(self._lines) > 1 and spared < MOST_SPARED:
-            key, line = next(iter(self._lines.items()))
-            if line.pending:
-                self._lines.move_to_end(key)
+        while self.size > self._most and len(self._entries) > 1 and spared < MOST_SPARED:
+            key, entry = next(iter(self._entries.items()))
+            if entry.pending:
+                self._entries.move_to_end(key)
                 spared += 1
                 continue
-            del self._lines[key]
-            self.size -= line.size
-            line.lines, line.size = None, 0
+            del self._entries[key]
+            self.size -= entry.size
+            entry.entries, entry.size = None, 0
 
 
 class Owners:

@@ -64,9 +64,9 @@ class Tuning:
 
 
 class Written(NamedTuple):
-    """A stream that a command writes: its line, the tip that it leaves, and the generation in which it was decided."""
+    """A stream that a command writes: its entry in the cache, the tip that it leaves, and the generation it was decided in."""
 
-    line: StreamEntry
+    cached: StreamEntry
     tip: StreamState
     generation: int
 
@@ -145,8 +145,8 @@ class Handler:
 
     def at_hand(self, tenant_id: UUID, aggregate: Aggregate[S], stream_id: UUID) -> S | None:
         """A stream's state as this process last knew it to be committed, if it does. Asks nobody."""
-        line = self._states.lines.find(tenant_id, stream_id)
-        return None if line is None or line.base is None else cast("S", line.base.state_of(aggregate))
+        cached = self._states.entries.find(tenant_id, stream_id)
+        return None if cached is None or cached.base is None else cast("S", cached.base.state_of(aggregate))
 
     async def lookup(self, tenant_id: UUID, scope: str, name: str) -> UUID | None:
         """The stream that holds a name, as of now."""
@@ -193,10 +193,10 @@ class Handler:
                 if command.request_hash is None:
                     known = await self._known(command.tenant_id, command_id)
                     return CommandResult(None, known.epoch, decision.decided.result)
-            ticket = self._submit(command, decision, chained=not final)
-            outcome = await ticket.settled()
+            pending = self._submit(command, decision, chained=not final)
+            outcome = await pending.settled()
             if outcome.verdict != "conflict" and _claimed(outcome) not in decision.view.free:
-                return await self._done(command, decision, ticket, outcome)
+                return await self._done(command, decision, pending, outcome)
         raise Contended
 
     async def _decide(self, command: Command, command_id: UUID, decide: Decide) -> DecisionRun:
@@ -206,10 +206,10 @@ class Handler:
         owners: dict[tuple[str, str], UUID | None] = {}
 
         def tip_of(stream_id: UUID) -> StreamState | None:
-            line = states.lines.find(tenant_id, stream_id)
-            if line is None and stream_id in loaded:
-                line = states.lines.keep(tenant_id, stream_id, loaded[stream_id])
-            return line.tip if line else None
+            cached = states.entries.find(tenant_id, stream_id)
+            if cached is None and stream_id in loaded:
+                cached = states.entries.keep(tenant_id, stream_id, loaded[stream_id])
+            return cached.tip if cached else None
 
         def owner_of(scope: str, name: str) -> tuple[bool, UUID | None]:
             if (scope, name) in owners:
@@ -218,8 +218,8 @@ class Handler:
             return cached is not None, cached
 
         def committed_of(stream_id: UUID) -> bool:
-            line = states.lines.find(tenant_id, stream_id)
-            return line is not None and line.committed
+            cached = states.entries.find(tenant_id, stream_id)
+            return cached is not None and cached.committed
 
         while True:
             try:
@@ -260,25 +260,25 @@ class Handler:
         """Enqueue. `chained`: decided on this process's tips, and so dependent on the commands that they stand for."""
         tenant_id, entry = command.tenant_id, decision.entry
         assert entry is not None, "an error is not submitted"
-        lines = [self._states.lines.find(tenant_id, stream_id) for stream_id in decision.view.touched]
-        dependencies = {line.pending[-1] for line in lines if line and line.pending} if chained else ()
+        entries = [self._states.entries.find(tenant_id, stream_id) for stream_id in decision.view.touched]
+        dependencies = {cached.pending[-1] for cached in entries if cached and cached.pending} if chained else ()
         written = [
-            Written(line := self._states.lines.line(tenant_id, stream_id), tip, line.generation)
+            Written(cached := self._states.entries.entry(tenant_id, stream_id), tip, cached.generation)
             for stream_id, tip in decision.left.items()
         ]
-        ticket = self._writer.submit(
-            tenant_id, entry, tuple(dependencies), lambda ticket: self._settled(command, decision, written, ticket)
+        pending = self._writer.submit(
+            tenant_id, entry, tuple(dependencies), lambda pending: self._settled(command, decision, written, pending)
         )
         for one in written:
-            one.line.chain(ticket, one.tip)
-        return ticket
+            one.cached.chain(pending, one.tip)
+        return pending
 
-    def _settled(self, command: Command, decision: DecisionRun, written: list[Written], ticket: PendingAppend) -> None:
+    def _settled(self, command: Command, decision: DecisionRun, written: list[Written], pending: PendingAppend) -> None:
         """The writer has an answer, whether or not the caller still waits for it: the cache follows the ledger."""
-        tenant_id, outcome = command.tenant_id, cast("AppendOutcome", ticket.outcome)
+        tenant_id, outcome = command.tenant_id, cast("AppendOutcome", pending.outcome)
         appended = outcome.verdict == "appended"
         for one in written:
-            one.line.settle(ticket, one.tip, one.generation, appended=appended)
+            one.cached.settle(pending, one.tip, one.generation, appended=appended)
         if appended:
             decided = decision.decided
             for claim in decided.releases:
@@ -295,12 +295,12 @@ class Handler:
             self._states.owners.forget(tenant_id, scope, name)
         if outcome.reason == "version":  # which stream it was is not said: none that was read is to be trusted
             for stream_id, tip in decision.view.touched.items():
-                line = self._states.lines.find(tenant_id, stream_id)
-                if line and line.tip is tip:
-                    line.discard()
+                cached = self._states.entries.find(tenant_id, stream_id)
+                if cached and cached.tip is tip:
+                    cached.discard()
 
     async def _done(
-        self, command: Command, decision: DecisionRun, ticket: PendingAppend, outcome: AppendOutcome
+        self, command: Command, decision: DecisionRun, pending: PendingAppend, outcome: AppendOutcome
     ) -> CommandResult:
         match outcome.verdict, outcome.reason or "":
             case "appended", _:
@@ -309,7 +309,7 @@ class Handler:
                 ours = command.command_id is None  # nobody else has this id: done is our own commit, its answer lost
                 result = decision.decided.result if ours else _from_bytes(outcome.result)
                 # Sent again, and what was stored is what was to be stored: the first time was this one.
-                just_now = ticket.resent and outcome.result == ticket.entry.result
+                just_now = pending.resent and outcome.result == pending.entry.result
                 return CommandResult(outcome.position, outcome.epoch, result, replayed=not just_now)
             case "refused", "key_reused":
                 raise KeyReused(path="Idempotency-Key")

@@ -105,7 +105,7 @@ class Loader:
 
     def __init__(self, url: str, codec: Codec = JSON, *, lanes: int = 2, give_up: float = 15.0) -> None:
         self._codec = codec
-        self._links = [ReconnectingConnection(url, f"gesta loader {n}") for n in range(lanes)]
+        self._connections = [ReconnectingConnection(url, f"gesta loader {n}") for n in range(lanes)]
         self._give_up = give_up
         self._asked: dict[Question, asyncio.Future[Any]] = {}
         self._something = asyncio.Event()
@@ -134,8 +134,8 @@ class Loader:
     async def aclose(self) -> None:
         await stop(*self._tasks)
         _fail(self._asked, LedgerUnavailable())
-        for link in self._links:
-            await link.close()
+        for each in self._connections:
+            await each.close()
 
     def _after(self, rows: Rows, version: int) -> list[PastEvent] | None:
         """The rows since a version as events above it."""
@@ -151,7 +151,7 @@ class Loader:
 
     async def _ask(self, question: Question) -> Any:
         if not self._tasks:
-            self._tasks = [supervise("loader", partial(self._serve, link)) for link in self._links]
+            self._tasks = [supervise("loader", partial(self._serve, each)) for each in self._connections]
         answer = self._asked.get(question)
         if answer is None:
             answer = self._asked[question] = asyncio.get_running_loop().create_future()
@@ -159,7 +159,7 @@ class Loader:
             self._something.set()
         return await asyncio.shield(answer)
 
-    async def _serve(self, link: ReconnectingConnection) -> None:
+    async def _serve(self, reconnecting: ReconnectingConnection) -> None:
         if self._asked:  # before this lane failed
             self._something.set()
         while True:
@@ -168,36 +168,36 @@ class Loader:
             failpoint("loader.answers")
             asked, self._asked = self._asked, {}
             try:
-                await self._answer(link, asked)
+                await self._answer(reconnecting, asked)
             except LedgerUnavailable as error:
                 _fail(asked, error)
             except Exception:
                 # One question may be at fault (a name that text cannot hold): each for itself.
                 for question, answer in asked.items():
                     if not answer.done():
-                        await self._answer_alone(link, question, answer)
+                        await self._answer_alone(reconnecting, question, answer)
             except BaseException as error:
                 _fail(asked, error)
                 raise
 
-    async def _answer_alone(self, link: ReconnectingConnection, question: Question, answer: asyncio.Future[Any]) -> None:
+    async def _answer_alone(self, reconnecting: ReconnectingConnection, question: Question, answer: asyncio.Future[Any]) -> None:
         try:
-            await self._answer(link, {question: answer})
+            await self._answer(reconnecting, {question: answer})
         except Exception as error:
             if not answer.done():
                 answer.set_exception(error)
 
-    async def _answer(self, link: ReconnectingConnection, asked: dict[Question, asyncio.Future[Any]]) -> None:
+    async def _answer(self, reconnecting: ReconnectingConnection, asked: dict[Question, asyncio.Future[Any]]) -> None:
         states = [question for question in asked if isinstance(question, AskStates)]
         commands = [question for question in asked if isinstance(question, AskCommand)]
         if states:
-            for state, found in zip(states, await self._states(link, states), strict=True):
+            for state, found in zip(states, await self._states(reconnecting, states), strict=True):
                 _tell(asked[state], found)
         if commands:
-            for command, rows in zip(commands, await self._commands(link, commands), strict=True):
+            for command, rows in zip(commands, await self._commands(reconnecting, commands), strict=True):
                 _tell(asked[command], rows)
 
-    async def _states(self, link: ReconnectingConnection, asked: Sequence[AskStates]) -> list[Found]:
+    async def _states(self, reconnecting: ReconnectingConnection, asked: Sequence[AskStates]) -> list[Found]:
         streams = [(question.tenant_id, *stream) for question in asked for stream in question.streams]
         names = [(question.tenant_id, *name) for question in asked for name in question.names]
         parameters = [
@@ -210,7 +210,7 @@ class Loader:
         ]
         tails: list[Rows] = [[] for _ in streams]
         owners: list[UUID | None] = [None for _ in names]
-        for row in await self._rows(link, SELECT_STREAMS_AND_NAMES, parameters):
+        for row in await self._rows(reconnecting, SELECT_STREAMS_AND_NAMES, parameters):
             if row[5] is None:
                 tails[row[0] - 1].append(row[1:5])
             else:
@@ -218,25 +218,25 @@ class Loader:
         tail, holder = iter(tails), iter(owners)
         return [(list(islice(tail, len(each.streams))), list(islice(holder, len(each.names)))) for each in asked]
 
-    async def _commands(self, link: ReconnectingConnection, asked: Sequence[AskCommand]) -> list[Rows]:
+    async def _commands(self, reconnecting: ReconnectingConnection, asked: Sequence[AskCommand]) -> list[Rows]:
         parameters = [Uuids([question.tenant_id for question in asked]), Uuids([question.command_id for question in asked])]
         answers: list[Rows] = [[] for _ in asked]
-        for row in await self._rows(link, SELECT_COMMANDS, parameters):
+        for row in await self._rows(reconnecting, SELECT_COMMANDS, parameters):
             answers[row[0] - 1].append(row)
         return answers
 
-    async def _rows(self, link: ReconnectingConnection, query: str, parameters: list[Any]) -> Rows:
+    async def _rows(self, reconnecting: ReconnectingConnection, query: str, parameters: list[Any]) -> Rows:
         """Reading again does no harm, so a lost connection is simply opened again, for a while."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._give_up
         attempt = 0
         while True:
             try:
-                connection = await link.open()
+                connection = await reconnecting.open()
                 await query_plans.renew(connection)
                 return await _fetch(connection, query, parameters)
             except psycopg.Error as error:
-                if not await link.lost(error):
+                if not await reconnecting.lost(error):
                     raise
                 pause = RECONNECT_PAUSES[min(attempt, len(RECONNECT_PAUSES) - 1)]
                 if loop.time() + pause > give_up:

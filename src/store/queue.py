@@ -38,15 +38,18 @@ class Batch(NamedTuple):
     """Commands of one ledger that go to the database together."""
 
     ledger: LedgerQueue
-    tickets: list[PendingAppend]
+    appends: list[PendingAppend]
 
     def dependencies(self) -> list[tuple[int, int]]:
         """(command, earlier command of this batch that it was decided on), counted from 1."""
-        if not any(ticket.dependencies for ticket in self.tickets):
+        if not any(pending.dependencies for pending in self.appends):
             return []
-        numbers = {ticket: number for number, ticket in enumerate(self.tickets, 1)}
+        numbers = {pending: number for number, pending in enumerate(self.appends, 1)}
         return [
-            (number, numbers[on]) for number, ticket in enumerate(self.tickets, 1) for on in ticket.dependencies if on in numbers
+            (number, numbers[on])
+            for number, pending in enumerate(self.appends, 1)
+            for on in pending.dependencies
+            if on in numbers
         ]
 
 
@@ -62,21 +65,21 @@ class LedgerQueue:
 
     def cut(self, limits: BatchLimits) -> Batch:
         """The next batch: at least one command, unless none is left. Commands that are already doomed are settled here."""
-        tickets: list[PendingAppend] = []
+        appends: list[PendingAppend] = []
         events = size = 0
         share = max(limits.split_from, (len(self.waiting) + 1) // 2)
-        while self.waiting and len(tickets) < share:
-            ticket = self.waiting[0]
-            if ticket.doomed():
+        while self.waiting and len(appends) < share:
+            pending = self.waiting[0]
+            if pending.doomed():
                 self.waiting.popleft().settle(DOOMED)
                 continue
-            events += len(ticket.entry.events)
-            size += ticket.entry.size
-            if tickets and (events > limits.batch_events or size > limits.batch_bytes):
+            events += len(pending.entry.events)
+            size += pending.entry.size
+            if appends and (events > limits.batch_events or size > limits.batch_bytes):
                 break
-            tickets.append(self.waiting.popleft())
-        return Batch(self, tickets)
+            appends.append(self.waiting.popleft())
+        return Batch(self, appends)
 
-    def put_back(self, tickets: list[PendingAppend]) -> None:
+    def put_back(self, appends: list[PendingAppend]) -> None:
         """Before all others, in their order."""
-        self.waiting.extendleft(reversed(tickets))
+        self.waiting.extendleft(reversed(appends))

@@ -23,49 +23,49 @@ NOTHING_READ = Snapshot({}, {})
 
 
 class States:
-    """StreamEntries of streams and owners of names, read from the ledger where they are not at hand."""
+    """Cached streams and owners of names, read from the ledger where they are not at hand."""
 
     def __init__(self, loader: Loader, kinds: Kinds, *, stream_bytes: int, owner_bytes: int) -> None:
         self._loader = loader
         self.kinds = kinds
-        self.lines = StreamEntries(stream_bytes)
+        self.entries = StreamEntries(stream_bytes)
         self.owners = Owners(owner_bytes)
 
     async def load(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> StreamEntry:
-        """Have a line's tip read from the ledger, after everything under way on it is settled."""
-        line = self.lines.line(tenant_id, stream_id)
-        while line.pending:
-            await line.pending[-1].settled()
-        if line.tip is not None and line.tip.serves(aggregate):
-            return line
-        generation = line.generation
-        (tip,) = (await self._read(tenant_id, {stream_id: (line.base, aggregate)}, ())).tips.values()
-        if line.generation == generation and not line.pending and (line.tip is None or not line.tip.serves(aggregate)):
-            line.adopt(tip)
-        return line
+        """Have an entry's tip read from the ledger, after everything under way on it is settled."""
+        entry = self.entries.entry(tenant_id, stream_id)
+        while entry.pending:
+            await entry.pending[-1].settled()
+        if entry.tip is not None and entry.tip.serves(aggregate):
+            return entry
+        generation = entry.generation
+        (tip,) = (await self._read(tenant_id, {stream_id: (entry.base, aggregate)}, ())).tips.values()
+        if entry.generation == generation and not entry.pending and (entry.tip is None or not entry.tip.serves(aggregate)):
+            entry.adopt(tip)
+        return entry
 
     async def read(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> StreamState:
-        """What the ledger holds of a stream now. The line learns of it, if nothing is under way there."""
+        """What the ledger holds of a stream now. The entry learns of it, if nothing is under way there."""
         return (await self.read_together(tenant_id, {stream_id: aggregate})).tips[stream_id]
 
     async def read_together(
         self, tenant_id: UUID, wanted: Wanted, names: Collection[tuple[str, str]] = (), earlier: Snapshot = NOTHING_READ
     ) -> Snapshot:
         """The same of streams and names, as of one moment. `earlier`: what was read before is read on from there."""
-        lines = {stream_id: self.lines.line(tenant_id, stream_id) for stream_id in wanted}
-        seen = {stream_id: line.tip for stream_id, line in lines.items()}
-        bases = {stream_id: (earlier.tips.get(stream_id, lines[stream_id].base), each) for stream_id, each in wanted.items()}
+        entries = {stream_id: self.entries.entry(tenant_id, stream_id) for stream_id in wanted}
+        seen = {stream_id: entry.tip for stream_id, entry in entries.items()}
+        bases = {stream_id: (earlier.tips.get(stream_id, entries[stream_id].base), each) for stream_id, each in wanted.items()}
         snapshot = await self._read(tenant_id, bases, names)
         for stream_id, tip in snapshot.tips.items():
-            _learn(lines[stream_id], seen[stream_id], tip)
+            _learn(entries[stream_id], seen[stream_id], tip)
         for (scope, name), owner in snapshot.owners.items():
             self._remember(tenant_id, scope, name, owner)
         return snapshot
 
     async def settled(self, tenant_id: UUID, streams: Collection[UUID]) -> None:
         """Until the commands that are now under way on these streams are settled."""
-        lines = [self.lines.find(tenant_id, stream_id) for stream_id in streams]
-        for last in [line.pending[-1] for line in lines if line and line.pending]:
+        entries = [self.entries.find(tenant_id, stream_id) for stream_id in streams]
+        for last in [entry.pending[-1] for entry in entries if entry and entry.pending]:
             await last.settled()
 
     async def look_up(self, tenant_id: UUID, scope: str, name: str) -> UUID | None:
@@ -106,12 +106,12 @@ class States:
         return Snapshot(tips, dict(zip(asked, found.owners, strict=True)))
 
 
-def _learn(line: StreamEntry, seen: StreamState | None, tip: StreamState) -> None:
-    """A line's tip was read, and nothing is under way there. `seen`: the tip that it had when it was asked for; what took
+def _learn(entry: StreamEntry, seen: StreamState | None, tip: StreamState) -> None:
+    """An entry's tip was read, and nothing is under way there. `seen`: the tip that it had when it was asked for; what took
     that one's place meanwhile gives way to something newer only. The ledger's word counts also where it is shorter."""
-    if line.pending or line.tip is tip:
+    if entry.pending or entry.tip is tip:
         return
-    known = line.tip
+    known = entry.tip
     if known is None or known.version < tip.version or (known is seen and known.version != tip.version):
-        line.discard()
-        line.adopt(tip)
+        entry.discard()
+        entry.adopt(tip)

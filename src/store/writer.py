@@ -67,23 +67,25 @@ class Writer:
         if self._unsettled >= self.limits.queue or len(ledger.waiting) >= self.limits.queue_per_ledger:
             raise LedgerBusy(f"{len(ledger.waiting)} commands are waiting for this ledger, {self._unsettled} in all")
         if not self._tasks:
-            self._tasks = [supervise("writer", partial(self._serve, link)) for link in self._lanes]
-            self._tasks += [supervise("waiting writer", partial(self._serve_held, link)) for link in self._waiting_lanes]
+            self._tasks = [supervise("writer", partial(self._serve, connection)) for connection in self._lanes]
+            self._tasks += [
+                supervise("waiting writer", partial(self._serve_held, connection)) for connection in self._waiting_lanes
+            ]
 
-        def settled(ticket: PendingAppend) -> None:
+        def settled(pending: PendingAppend) -> None:
             self._unsettled -= 1
             if self._unsettled == 0:
                 self._all_settled.set()
             if on_settled is not None:
-                on_settled(ticket)
+                on_settled(pending)
 
-        ticket = PendingAppend(entry, dependencies, settled)
+        pending = PendingAppend(entry, dependencies, settled)
         self._unsettled += 1
         self._all_settled.clear()
-        ledger.waiting.append(ticket)
+        ledger.waiting.append(pending)
         if not ledger.active:
             self._make_ready(ledger)
-        return ticket
+        return pending
 
     async def aclose(self) -> None:
         """Take nothing more, settle what there is, let the connections go."""
@@ -91,8 +93,8 @@ class Writer:
         if self._unsettled:
             await self._all_settled.wait()
         await stop(*self._tasks)
-        for link in self._lanes + self._waiting_lanes:
-            await link.close()
+        for connection in self._lanes + self._waiting_lanes:
+            await connection.close()
 
     # Which ledger is served when
 
@@ -100,7 +102,7 @@ class Writer:
         ledger.active = True
         self._ready.put_nowait(ledger)
 
-    async def _serve(self, link: ReconnectingConnection) -> None:
+    async def _serve(self, connection: ReconnectingConnection) -> None:
         while True:
             failpoint("writer.serves")
             self._idle_lanes += 1
@@ -110,20 +112,20 @@ class Writer:
                 self._idle_lanes -= 1
             share = self._ready.qsize() // (self._idle_lanes + 1)  # leave the other idle lanes theirs
             ledgers += [self._ready.get_nowait() for _ in range(min(share, self.limits.batch_ledgers - 1))]
-            await self._carry(link, sorted(ledgers, key=lambda ledger: ledger.tenant_id), no_wait=True)
+            await self._carry(connection, sorted(ledgers, key=lambda ledger: ledger.tenant_id), no_wait=True)
 
-    async def _serve_held(self, link: ReconnectingConnection) -> None:
+    async def _serve_held(self, connection: ReconnectingConnection) -> None:
         while True:
             ledger = await self._held.get()
             try:
-                await self._carry(link, [ledger], no_wait=False)
+                await self._carry(connection, [ledger], no_wait=False)
             finally:
                 self._holding -= 1
 
-    async def _carry(self, link: ReconnectingConnection, ledgers: list[LedgerQueue], *, no_wait: bool) -> None:
-        batches = [batch for ledger in ledgers if (batch := ledger.cut(self.limits)).tickets]
+    async def _carry(self, connection: ReconnectingConnection, ledgers: list[LedgerQueue], *, no_wait: bool) -> None:
+        batches = [batch for ledger in ledgers if (batch := ledger.cut(self.limits)).appends]
         try:
-            await self._deliver(link, batches, no_wait=no_wait)
+            await self._deliver(connection, batches, no_wait=no_wait)
         except Exception as error:
             log.exception("A batch could not be carried", extra={"action": "append"})
             _fail(batches, AppendFailed, error)
@@ -148,42 +150,46 @@ class Writer:
 
     # How batches reach the database
 
-    async def _deliver(self, link: ReconnectingConnection, batches: list[Batch], *, no_wait: bool) -> None:
+    async def _deliver(self, connection: ReconnectingConnection, batches: list[Batch], *, no_wait: bool) -> None:
         """Settles every command of the batches, or puts them back where the head is held."""
         if not batches:
             return
         try:
-            answers = await self._send(link, batches, no_wait=no_wait)
+            answers = await self._send(connection, batches, no_wait=no_wait)
         except LedgerUnavailable as error:
             _fail(batches, LedgerUnavailable, error)
         except Exception as error:  # the database's, or a value that cannot even be sent
-            await self._separate(link, batches, error, no_wait=no_wait)
+            await self._separate(connection, batches, error, no_wait=no_wait)
         else:
             for batch, outcomes in zip(batches, answers, strict=True):
                 self._answer(batch, outcomes)
 
-    async def _separate(self, link: ReconnectingConnection, batches: list[Batch], error: Exception, *, no_wait: bool) -> None:
+    async def _separate(
+        self, connection: ReconnectingConnection, batches: list[Batch], error: Exception, *, no_wait: bool
+    ) -> None:
         """An error met these batches: find the one, and in it the command, that it is about."""
         if len(batches) > 1:
             for batch in batches:
-                await self._deliver(link, [batch], no_wait=no_wait)
+                await self._deliver(connection, [batch], no_wait=no_wait)
             return
-        ((ledger, tickets),) = batches
+        ((ledger, appends),) = batches
         if isinstance(error, LockNotAvailable):
             ledger.busy_since = None
             _fail(batches, LedgerBusy, error)
-        elif len(tickets) == 1:
+        elif len(appends) == 1:
             log.error("The database refuses a command: %s", error, extra={"action": "append"})
             _fail(batches, AppendFailed, error)
         else:
-            ledger.put_back(tickets)
-            for _ in tickets:
+            ledger.put_back(appends)
+            for _ in appends:
                 single = ledger.cut(ONE)
-                await self._deliver(link, [single] if single.tickets else [], no_wait=no_wait)
+                await self._deliver(connection, [single] if single.appends else [], no_wait=no_wait)
                 if ledger.busy_since is not None:
                     return
 
-    async def _send(self, link: ReconnectingConnection, batches: list[Batch], *, no_wait: bool) -> list[list[AppendOutcome]]:
+    async def _send(
+        self, connection: ReconnectingConnection, batches: list[Batch], *, no_wait: bool
+    ) -> list[list[AppendOutcome]]:
         """The answers. Sends again, under the same command ids, while the connection is being lost."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self.limits.give_up
@@ -191,11 +197,11 @@ class Writer:
         while True:
             try:
                 wait_for_lock = None if no_wait else self.limits.lock_timeout
-                return await _send_once(await link.open(), batches, wait_for_lock)
+                return await _send_once(await connection.open(), batches, wait_for_lock)
             except psycopg.Error as error:
                 if connecting.is_unable(error):
                     raise LedgerUnavailable(" ".join(str(error).split())) from error
-                if not await link.lost(error):
+                if not await connection.lost(error):
                     raise
                 pause = RECONNECT_PAUSES[min(attempt, len(RECONNECT_PAUSES) - 1)]
                 if loop.time() + pause > give_up:
@@ -203,21 +209,21 @@ class Writer:
                 log.warning("Connection lost, sending again: %s", error, extra={"action": "append"})
             attempt += 1
             for batch in batches:
-                for ticket in batch.tickets:
-                    ticket.resent = True
+                for pending in batch.appends:
+                    pending.resent = True
             await asyncio.sleep(pause)
 
     def _answer(self, batch: Batch, outcomes: list[AppendOutcome]) -> None:
-        ledger, tickets = batch
+        ledger, appends = batch
         if outcomes[0].verdict != "busy":
             ledger.busy_since = None
-            for ticket, outcome in zip(tickets, outcomes, strict=True):
-                ticket.settle(outcome)
+            for pending, outcome in zip(appends, outcomes, strict=True):
+                pending.settle(outcome)
             return
         now = asyncio.get_running_loop().time()
         ledger.busy_since = ledger.busy_since or now
         if now - ledger.busy_since < self.limits.lock_timeout:
-            ledger.put_back(tickets)
+            ledger.put_back(appends)
         else:
             ledger.busy_since = None
             _fail([batch], LedgerBusy, "somebody else holds this ledger")
@@ -239,15 +245,15 @@ async def _send_once(
 async def _send_batch(
     connection: psycopg.AsyncConnection[tuple[object, ...]], batch: Batch, *, no_wait: bool
 ) -> psycopg.AsyncCursor[tuple[object, ...]]:
-    entries = [ticket.entry for ticket in batch.tickets]
+    entries = [pending.entry for pending in batch.appends]
     return await send_append(connection, batch.ledger.tenant_id, entries, batch.dependencies(), no_wait=no_wait)
 
 
 def _fail(batches: Sequence[Batch], kind: type[StoreError], cause: Exception | str) -> None:
     """Settle what is left of these batches. Each command gets an exception of its own: they are raised in different tasks."""
     for batch in batches:
-        for ticket in batch.tickets:
-            if ticket.outcome is None and ticket not in batch.ledger.waiting:
+        for pending in batch.appends:
+            if pending.outcome is None and pending not in batch.ledger.waiting:
                 error = kind(" ".join(str(cause).split()))
                 error.__cause__ = cause if isinstance(cause, Exception) else None
-                ticket.settle(AppendOutcome("failed", error=error))
+                pending.settle(AppendOutcome("failed", error=error))

@@ -61,7 +61,7 @@ class Attempt:
     """One attempt at one AI task."""
 
     def __init__(self, context: WorkerContext, providers: ProvidersOf, job: LeasedJob) -> None:
-        self._acting = context
+        self._context = context
         self._providers = providers
         self._job = job
         self._attempt_id = new_id()
@@ -101,17 +101,17 @@ class Attempt:
     async def _requested(self) -> AiTaskRequested:
         job = self._job
         assert job.task_id is not None, "a job of an AI task names it"
-        task = await self._acting.handler.recall(job.tenant_id, AI_TASK, job.task_id)
+        task = await self._context.handler.recall(job.tenant_id, AI_TASK, job.task_id)
         if task.requested is None or task.closed:
             raise AiTaskClosed
         return task.requested
 
     async def _start(self, provider: str, model: str) -> None:
-        worker_id = self._acting.worker_id
+        worker_id = self._context.worker_id
         await self._do(
             "ai_task.start_attempt",
             lambda view: start_attempt(
-                view, self._acting.engine, self._job, self._attempt_id, provider=provider, model=model, worker_id=worker_id
+                view, self._context.engine, self._job, self._attempt_id, provider=provider, model=model, worker_id=worker_id
             ),
         )
 
@@ -121,7 +121,7 @@ class Attempt:
             "ai_task.succeed_attempt",
             lambda view: succeed_attempt(
                 view,
-                self._acting.engine,
+                self._context.engine,
                 self._job,
                 self._attempt_id,
                 answer.output,
@@ -139,7 +139,7 @@ class Attempt:
             "ai_task.fail_attempt",
             lambda view: fail_attempt(
                 view,
-                self._acting.engine,
+                self._context.engine,
                 self._job,
                 self._attempt_id,
                 error.failure,
@@ -159,4 +159,4 @@ class Attempt:
 
     async def _do(self, name: str, decide: Callable[[View], Decided]) -> None:
         task_id: UUID | None = self._job.task_id
-        await self._acting.do(self._job.tenant_id, name, decide, resource="ai_task", resource_id=str(task_id))
+        await self._context.do(self._job.tenant_id, name, decide, resource="ai_task", resource_id=str(task_id))

@@ -76,7 +76,7 @@ class JobExecutor:
     """The jobs of one process."""
 
     def __init__(self, context: WorkerContext, runners: Mapping[str, Runner], leasing: Leasing) -> None:
-        self._acting = context
+        self._context = context
         self._runners = runners
         self._leasing = leasing
         self._running: dict[Lease, tuple[LeasedJob, asyncio.Task[None]]] = {}
@@ -96,7 +96,7 @@ class JobExecutor:
         """Lease and run until told to stop; then let what runs come to its end."""
         heartbeats = supervise("heartbeats", self._keep_alive)
         try:
-            with jobs_ready(self._acting.notifications, self._runners, self._has_its_part) as woken, setting_at(stop, woken):
+            with jobs_ready(self._context.notifications, self._runners, self._has_its_part) as woken, setting_at(stop, woken):
                 self._woken = woken
                 leasing = supervise("leasing", partial(self._fill_on, stop), until=stop)
                 try:
@@ -129,13 +129,13 @@ class JobExecutor:
         """In how many seconds it is worth looking again, if nothing happens before. None: not before something does."""
         types, leasing, reserved = list(self._runners), self._leasing, min(self._leasing.reserve, free)
         holders, ended_before = {lease.tenant_id for lease in self._running}, self._ended_so_far
-        async with self._acting.pool.connection() as connection:
+        async with self._context.pool.connection() as connection:
             leased = await jobs.lease(
                 connection,
                 types,
                 free,
                 leasing.lease,
-                self._acting.worker_id,
+                self._context.worker_id,
                 after_tenant=self._after_tenant,
                 reserved=reserved,
                 held_by=holders,
@@ -192,7 +192,7 @@ class JobExecutor:
             await self._hand_back(job, error)
         except LeftToLease as error:
             log.error("A job's lease is given up", exc_info=error, extra=details)
-            async with self._acting.pool.connection() as connection:
+            async with self._context.pool.connection() as connection:
                 await jobs.expire_now(connection, [job.lease])
         except Refusal as refusal:
             log.warning("What a job came to is refused: %s", refusal, extra=details)
@@ -204,7 +204,7 @@ class JobExecutor:
 
     async def _hand_back(self, job: LeasedJob, error: NotForThisRelease) -> None:
         """A process of a newer release may take it; it uses up no attempt."""
-        async with self._acting.pool.connection() as connection:
+        async with self._context.pool.connection() as connection:
             count = await failures.hand_back(connection, job.lease, error)
         if count is not None:
             details = {"action": "job", "tenant_id": str(job.tenant_id), "job_id": str(job.id), "type": job.type}
@@ -215,7 +215,7 @@ class JobExecutor:
         error = {"type": kind, "message": message.encode(errors="replace").decode()}
         then = Fence(job.id, job.fence, "dead" if pause is None else "retry", pause or timedelta(0), error)
         try:
-            await self._acting.do(job.tenant_id, "job.give_up", lambda _: Decided(fences=(then,)))
+            await self._context.do(job.tenant_id, "job.give_up", lambda _: Decided(fences=(then,)))
         except LeaseLost:
             log.info("The job is over already", extra={"action": "job", "job_id": str(job.id)})
         except (Refusal, StoreError, PydanticSerializationError) as error:
@@ -237,7 +237,7 @@ class JobExecutor:
         if not before:
             return
         try:
-            kept = await self._acting.pool.read(lambda connection: jobs.heartbeats(connection, before))
+            kept = await self._context.pool.read(lambda connection: jobs.heartbeats(connection, before))
         except OUT_OF_REACH as error:
             log.warning("No heartbeat: %s", error, extra={"action": "heartbeat"})
             return
@@ -259,6 +259,6 @@ class JobExecutor:
         await asyncio.gather(*late, return_exceptions=True)
         log.warning("%d jobs did not end in time; others may take them up", len(late), extra={"action": "drain"})
         try:
-            await self._acting.pool.read(lambda connection: jobs.expire_now(connection, leases))
+            await self._context.pool.read(lambda connection: jobs.expire_now(connection, leases))
         except OUT_OF_REACH as error:
             log.warning("Their leases run out by themselves: %s", error, extra={"action": "drain"})

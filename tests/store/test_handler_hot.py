@@ -9,7 +9,7 @@ import pytest
 
 from domain.facts import Decided, Fact, NotFound, View
 from domain.role import ROLE, RoleChanged, RoleCreated, RoleDeleted
-from store.cache import LINE_BYTES, StreamEntries, StreamEntry, StreamState
+from store.cache import ENTRY_BYTES, StreamEntries, StreamEntry, StreamState
 from store.handler import Tuning
 from store.queue import BatchLimits
 from store.sizes import STATE_BYTES
@@ -178,20 +178,20 @@ async def test_a_small_cache_is_enough(database: Database, tenant: UUID) -> None
 
 
 def test_the_cache_keeps_the_most_recently_used() -> None:
-    lines, tenant = StreamEntries(2 * (LINE_BYTES + STATE_BYTES)), uuid4()
+    entries, tenant = StreamEntries(2 * (ENTRY_BYTES + STATE_BYTES)), uuid4()
     a, b, c = uuid4(), uuid4(), uuid4()
     for stream_id in (a, b, a, c):
-        lines.line(tenant, stream_id).adopt(StreamState())
-    assert [lines.find(tenant, stream_id) is not None for stream_id in (a, b, c)] == [True, False, True]
-    assert len(lines) == 2
+        entries.entry(tenant, stream_id).adopt(StreamState())
+    assert [entries.find(tenant, stream_id) is not None for stream_id in (a, b, c)] == [True, False, True]
+    assert len(entries) == 2
 
 
 def test_a_line_discards_its_tip_once_for_each_rejected_chain() -> None:
-    line = StreamEntry(base=StreamState(1))
-    line.discard()
-    generation = line.generation
-    line.adopt(StreamState(2))
-    assert (line.base, line.tip, line.generation) == (StreamState(2), StreamState(2), generation)
+    entry = StreamEntry(base=StreamState(1))
+    entry.discard()
+    generation = entry.generation
+    entry.adopt(StreamState(2))
+    assert (entry.base, entry.tip, entry.generation) == (StreamState(2), StreamState(2), generation)
 
 
 async def test_one_hint_names_the_ledgers_that_have_grown(database: Database, ledger: psycopg.Connection[Any]) -> None:

@@ -18,7 +18,7 @@ from domain.role import ROLE, RoleChanged
 from domain.workflow import WorkflowDrafted, WorkflowPublished
 from engine.cel import CelEvaluator
 from engine.engine import Engine, EngineLimits, signal, start
-from store.cache import LINE_BYTES, MEASURED_FROM, Owners, StreamEntries, StreamState
+from store.cache import ENTRY_BYTES, MEASURED_FROM, Owners, StreamEntries, StreamState
 from store.handler import Decide, Tuning
 from store.loader import PastEvent
 from store.sizes import decoded_size, measured_size
@@ -116,34 +116,34 @@ def sized(version: int, size: int) -> StreamState:
 
 
 def test_states_that_grow_push_out_those_that_were_not_used() -> None:
-    lines, tenant = StreamEntries(10 * MEGABYTE), uuid4()
+    entries, tenant = StreamEntries(10 * MEGABYTE), uuid4()
     small = [uuid4() for _ in range(100)]
     for stream_id in small:
-        lines.line(tenant, stream_id).adopt(sized(1, 1_000))
+        entries.entry(tenant, stream_id).adopt(sized(1, 1_000))
     grown = uuid4()
-    lines.line(tenant, grown).adopt(sized(1, 1_000))
-    lines.line(tenant, small[0])
-    lines.line(tenant, grown).adopt(sized(2, 10 * MEGABYTE - 3 * LINE_BYTES))
-    assert [stream_id for stream_id in small if lines.find(tenant, stream_id)] == [small[0]]
-    assert lines.find(tenant, grown) is not None
-    assert lines.size <= 10 * MEGABYTE
+    entries.entry(tenant, grown).adopt(sized(1, 1_000))
+    entries.entry(tenant, small[0])
+    entries.entry(tenant, grown).adopt(sized(2, 10 * MEGABYTE - 3 * ENTRY_BYTES))
+    assert [stream_id for stream_id in small if entries.find(tenant, stream_id)] == [small[0]]
+    assert entries.find(tenant, grown) is not None
+    assert entries.size <= 10 * MEGABYTE
 
 
 def test_what_was_dropped_and_what_takes_its_place_are_counted_once() -> None:
-    lines, tenant, stream_id = StreamEntries(4 * LINE_BYTES), uuid4(), uuid4()
-    dropped = lines.line(tenant, stream_id)
-    dropped.adopt(sized(1, 3 * LINE_BYTES))
-    lines.line(tenant, uuid4()).adopt(sized(1, LINE_BYTES))
-    assert lines.find(tenant, stream_id) is None
-    dropped.adopt(sized(2, 3 * LINE_BYTES))  # its loader did not know
-    assert (lines.size, len(lines)) == (2 * LINE_BYTES, 1)
-    assert lines.keep(tenant, stream_id, dropped) is dropped
-    assert (lines.size, len(lines)) == (4 * LINE_BYTES, 1)
+    entries, tenant, stream_id = StreamEntries(4 * ENTRY_BYTES), uuid4(), uuid4()
+    dropped = entries.entry(tenant, stream_id)
+    dropped.adopt(sized(1, 3 * ENTRY_BYTES))
+    entries.entry(tenant, uuid4()).adopt(sized(1, ENTRY_BYTES))
+    assert entries.find(tenant, stream_id) is None
+    dropped.adopt(sized(2, 3 * ENTRY_BYTES))  # its loader did not know
+    assert (entries.size, len(entries)) == (2 * ENTRY_BYTES, 1)
+    assert entries.keep(tenant, stream_id, dropped) is dropped
+    assert (entries.size, len(entries)) == (4 * ENTRY_BYTES, 1)
 
 
 async def test_what_has_commands_under_way_is_kept(database: Database, tenant: UUID) -> None:
     hot, others = uuid4(), [uuid4() for _ in range(20)]
-    async with running(database.system_url, tuning=Tuning(cached_states=LINE_BYTES)) as process:
+    async with running(database.system_url, tuning=Tuning(cached_states=ENTRY_BYTES)) as process:
         await process.handler.handle(command(tenant), create(hot))
         with held_head(database.system_url, tenant):
             waiting = asyncio.create_task(process.handler.handle(command(tenant), rename(hot, "waiting")))

@@ -34,12 +34,12 @@ async def proxy(database: Database) -> AsyncIterator[Proxy]:
         yield proxy
 
 
-async def outcomes(*tickets: PendingAppend) -> list[AppendOutcome]:
-    return await asyncio.wait_for(asyncio.gather(*[ticket.settled() for ticket in tickets]), PATIENCE)
+async def outcomes(*submitted: PendingAppend) -> list[AppendOutcome]:
+    return await asyncio.wait_for(asyncio.gather(*[pending.settled() for pending in submitted]), PATIENCE)
 
 
-async def verdicts(*tickets: PendingAppend) -> list[str]:
-    return [outcome.verdict for outcome in await outcomes(*tickets)]
+async def verdicts(*submitted: PendingAppend) -> list[str]:
+    return [outcome.verdict for outcome in await outcomes(*submitted)]
 
 
 def poison() -> Entry:
@@ -51,13 +51,13 @@ async def test_commands_of_many_ledgers_arrive_in_the_order_of_each(writer: Writ
     tenants = [open_ledger(ledger) for _ in range(30)]
     streams = {tenant: uuid4() for tenant in tenants}
 
-    tickets = [
+    submitted = [
         writer.submit(tenant, entry(streams[tenant], expect=[(streams[tenant], round_)]))
         for round_ in range(20)
         for tenant in tenants
     ]
 
-    assert set(await verdicts(*tickets)) == {"appended"}
+    assert set(await verdicts(*submitted)) == {"appended"}
     for tenant in tenants:
         assert versions(ledger, tenant, streams[tenant]) == list(range(1, 21))
 
@@ -66,8 +66,8 @@ async def test_batches_are_cut_by_events_and_by_bytes(database: Database, ledger
     tenant = open_ledger(ledger)
     writer = Writer(database.system_url, BatchLimits(batch_events=3, batch_bytes=1000))
     large = [Entry(uuid4(), b"{}", [event(uuid4(), b"x" * 5000)]) for _ in range(3)]
-    tickets = [writer.submit(tenant, one) for one in [*[entry(uuid4(), uuid4()) for _ in range(5)], *large]]
-    assert set(await verdicts(*tickets)) == {"appended"}
+    submitted = [writer.submit(tenant, one) for one in [*[entry(uuid4(), uuid4()) for _ in range(5)], *large]]
+    assert set(await verdicts(*submitted)) == {"appended"}
     batches = ledger.execute("SELECT count(DISTINCT recorded_at) FROM ledger.events WHERE tenant_id = %s", (tenant,)).fetchone()
     assert batches == (8,)
     await writer.aclose()
@@ -114,7 +114,7 @@ async def test_a_poisonous_command_fails_alone(writer: Writer, ledger: psycopg.C
     one, two, a = open_ledger(ledger), open_ledger(ledger), uuid4()
     bad = poison()
 
-    tickets = [
+    submitted = [
         writer.submit(one, entry(a, expect=[(a, 0)])),
         on := writer.submit(one, bad),
         writer.submit(one, entry(uuid4()), [on]),
@@ -122,7 +122,7 @@ async def test_a_poisonous_command_fails_alone(writer: Writer, ledger: psycopg.C
         *[writer.submit(two, entry(uuid4())) for _ in range(3)],
     ]
 
-    settled = await outcomes(*tickets)
+    settled = await outcomes(*submitted)
     assert [outcome.verdict for outcome in settled] == ["appended", "failed", "conflict", *["appended"] * 4]
     assert isinstance(settled[1].error, AppendFailed)
     assert isinstance(settled[1].error.__cause__, psycopg.DataError)
@@ -132,8 +132,8 @@ async def test_a_poisonous_command_fails_alone(writer: Writer, ledger: psycopg.C
 @pytest.mark.parametrize("name", ["b\x00d", "b\ud800d"])
 async def test_a_name_that_text_cannot_hold_fails_alone(writer: Writer, ledger: psycopg.Connection[Any], name: str) -> None:
     tenant, a = open_ledger(ledger), uuid4()
-    tickets = [writer.submit(tenant, entry(a, claims=[Claim("s", name, a)])) for name in ("good", name, "fine")]
-    assert await verdicts(*tickets) == ["appended", "failed", "appended"]
+    submitted = [writer.submit(tenant, entry(a, claims=[Claim("s", name, a)])) for name in ("good", name, "fine")]
+    assert await verdicts(*submitted) == ["appended", "failed", "appended"]
     assert set(claims(ledger, tenant)) == {("s", "good"), ("s", "fine")}
 
 
@@ -153,7 +153,7 @@ async def test_held_heads_stall_their_own_ledgers_only(database: Database, ledge
             for _ in range(3):
                 served = [writer.submit(tenant, entry(uuid4())) for tenant in free]
                 assert set(await verdicts(*served)) == {"appended"}
-            assert [ticket.outcome for ticket in stalled] == [None] * 6
+            assert [pending.outcome for pending in stalled] == [None] * 6
         assert [outcome.position for outcome in await outcomes(*stalled)] == [2] * 6
     await writer.aclose()
 
@@ -181,12 +181,12 @@ async def test_an_answer_lost_after_the_commit_is_fetched_again(proxy: Proxy, le
     assert await verdicts(writer.submit(tenant, entry(a, expect=[(a, 0)]))) == ["appended"]
 
     proxy.lose_answers()
-    tickets = [writer.submit(tenant, entry(a, expect=[(a, 1)])), writer.submit(tenant, entry(a, expect=[(a, 2)]))]
-    settled = await outcomes(*tickets)
+    submitted = [writer.submit(tenant, entry(a, expect=[(a, 1)])), writer.submit(tenant, entry(a, expect=[(a, 2)]))]
+    settled = await outcomes(*submitted)
 
     assert proxy.lost == 1
     assert [(one.verdict, one.position) for one in settled] == [("done", 2), ("done", 3)]
-    assert all(ticket.resent for ticket in tickets)
+    assert all(pending.resent for pending in submitted)
     assert versions(ledger, tenant, a) == [1, 2, 3]
     await writer.aclose()
 
@@ -196,8 +196,8 @@ async def test_an_answer_over_several_ledgers_lost_after_the_commit(proxy: Proxy
     writer = Writer(proxy.url, BatchLimits(lanes=1))
     await outcomes(writer.submit(tenants[0], entry(uuid4())))
     proxy.lose_answers()
-    tickets = [writer.submit(tenant, entry(uuid4())) for tenant in tenants]
-    assert set(await verdicts(*tickets)) <= {"done", "appended"}
+    submitted = [writer.submit(tenant, entry(uuid4())) for tenant in tenants]
+    assert set(await verdicts(*submitted)) <= {"done", "appended"}
     assert proxy.lost == 1
     assert [positions(ledger, tenant) for tenant in tenants] == [[1, 2], [1], [1], [1], [1]]
     await writer.aclose()
@@ -244,8 +244,8 @@ async def test_connections_killed_by_the_server_are_opened_again(writer: Writer,
 
 async def test_a_cancelled_caller_disturbs_nobody(writer: Writer, ledger: psycopg.Connection[Any]) -> None:
     tenant, a = open_ledger(ledger), uuid4()
-    tickets = [writer.submit(tenant, entry(a, expect=[(a, version)])) for version in range(10)]
-    callers = [asyncio.create_task(ticket.settled()) for ticket in tickets for _ in range(2)]
+    submitted = [writer.submit(tenant, entry(a, expect=[(a, version)])) for version in range(10)]
+    callers = [asyncio.create_task(pending.settled()) for pending in submitted for _ in range(2)]
     await asyncio.sleep(0)
     for caller in callers[::2]:
         caller.cancel()
@@ -258,13 +258,13 @@ async def test_a_cancelled_caller_disturbs_nobody(writer: Writer, ledger: psycop
 async def test_a_full_queue_takes_nothing_more(database: Database, ledger: psycopg.Connection[Any]) -> None:
     tenant, other = open_ledger(ledger), open_ledger(ledger)
     writer = Writer(database.system_url, BatchLimits(queue_per_ledger=3, queue=4))
-    tickets = [writer.submit(tenant, entry(uuid4())) for _ in range(3)]
+    submitted = [writer.submit(tenant, entry(uuid4())) for _ in range(3)]
     with pytest.raises(LedgerBusy):
         writer.submit(tenant, entry(uuid4()))
-    tickets.append(writer.submit(other, entry(uuid4())))
+    submitted.append(writer.submit(other, entry(uuid4())))
     with pytest.raises(LedgerBusy):
         writer.submit(other, entry(uuid4()))
-    assert set(await verdicts(*tickets)) == {"appended"}
+    assert set(await verdicts(*submitted)) == {"appended"}
     assert await verdicts(writer.submit(tenant, entry(uuid4()))) == ["appended"]
     await writer.aclose()
 
@@ -272,9 +272,9 @@ async def test_a_full_queue_takes_nothing_more(database: Database, ledger: psyco
 async def test_closing_settles_what_was_taken(database: Database, ledger: psycopg.Connection[Any]) -> None:
     tenant = open_ledger(ledger)
     writer = Writer(database.system_url, BatchLimits(batch_events=2))
-    tickets = [writer.submit(tenant, entry(uuid4())) for _ in range(7)]
+    submitted = [writer.submit(tenant, entry(uuid4())) for _ in range(7)]
     await asyncio.wait_for(writer.aclose(), PATIENCE)
-    assert [ticket.outcome.position for ticket in tickets if ticket.outcome] == list(range(1, 8))
+    assert [pending.outcome.position for pending in submitted if pending.outcome] == list(range(1, 8))
     with pytest.raises(LedgerUnavailable):
         writer.submit(tenant, entry(uuid4()))
 
@@ -282,6 +282,6 @@ async def test_closing_settles_what_was_taken(database: Database, ledger: psycop
 async def test_a_callback_is_called_before_anybody_who_waits(writer: Writer, ledger: psycopg.Connection[Any]) -> None:
     tenant = open_ledger(ledger)
     said: list[str] = []
-    ticket = writer.submit(tenant, entry(uuid4()), on_settled=lambda _: said.append("settled"))
-    await outcomes(ticket)
+    pending = writer.submit(tenant, entry(uuid4()), on_settled=lambda _: said.append("settled"))
+    await outcomes(pending)
     assert said == ["settled"]

@@ -75,35 +75,35 @@ async def limits(role: str, url: str) -> CheckResult:
 
 async def writer(url: str) -> CheckResult:
     """What the writer needs: several statements in a transaction, sent without waiting, and a setting for that long."""
-    link = ReconnectingConnection(url, "gesta doctor")
+    reconnecting = ReconnectingConnection(url, "gesta doctor")
     try:
-        connection = await link.open()
+        connection = await reconnecting.open()
         async with connection.pipeline(), connection.transaction():
             await connection.execute(WRITER_WAITS)
             await connection.execute("SELECT 1", prepare=True)
     except psycopg.Error as error:
         return fail("writer", _in_a_line(error), f"GESTA_SYSTEM_DATABASE_URL: pool_mode = transaction; see {RECIPE}")
     finally:
-        await link.close()
+        await reconnecting.close()
     return ok("writer", "sends transactions as the ledger wants them")
 
 
 async def hints(url: str, listen_url: str) -> CheckResult:
     """What is said on the way of the system must be heard on that of the listeners."""
     remedy = f"GESTA_LISTEN_DATABASE_URL leads, directly, to the same database as the system's; see {RECIPE}"
-    link = ReconnectingConnection(url, "gesta doctor")
+    reconnecting = ReconnectingConnection(url, "gesta doctor")
     try:
         async with connect(listen_url, name="gesta doctor") as listening:
             await listening.execute(f"LISTEN {CHANNEL}".encode())
-            word = f"{listening.info.backend_pid}-{id(link)}"
-            await (await link.open()).execute(NOTIFY, ([CHANNEL], [word]))
+            word = f"{listening.info.backend_pid}-{id(reconnecting)}"
+            await (await reconnecting.open()).execute(NOTIFY, ([CHANNEL], [word]))
             if await _hears(listening, word):
                 return ok("notifications", "what is said is heard")
             return fail("notifications", f"what is said is not heard within {HEARD_WITHIN:.0f} s", remedy)
     except (OperatorError, psycopg.Error) as error:
         return fail("notifications", _in_a_line(error), remedy)
     finally:
-        await link.close()
+        await reconnecting.close()
 
 
 async def _hears(listening: Connection, word: str) -> bool:
