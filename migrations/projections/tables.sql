@@ -214,6 +214,7 @@ CREATE TABLE workflow_executions (
     metrics             jsonb NOT NULL,
     priority            integer NOT NULL,
     parent_execution_id uuid,
+    parent_activation_id uuid,
     correlation_id      uuid,
     scheduled_at        timestamptz,
     started_at          timestamptz NOT NULL,

@@ -140,7 +140,7 @@ def start(
         behind=behind or None,
     )
     started = _with_attributes(view, engine, plan, execution_id, started)
-    run = Run(view, engine, plan, execution_id, evolve(EXECUTION.initial, started), [Fact(execution_id, started)])
+    run = Run(view, engine, plan, execution_id, evolve(EXECUTION.initial, started), [Fact(execution_id, started)], new=True)
     run.pending.append(FIRST_TOKEN)
     run.advance()
     result = summary(execution_id, run.state, sum(fact.stream_id == execution_id for fact in run.facts))

@@ -22,9 +22,11 @@ from domain.execution import (
     ExecutionFailed,
     ExecutionHeld,
     ExecutionResumed,
+    ExecutionStarted,
     Move,
     NodeError,
     Result,
+    Wait,
     evolve,
     problem_json,
 )
@@ -34,6 +36,7 @@ from domain.tokens import Lineage, Token
 from engine.context import Engine
 from engine.definition import Node
 from engine.expressions import Budgeted, ExpressionError
+from engine.family import Family
 from engine.happenings import ChildEnded, Happening, JobDone, JobFailed, MessageArrived, TimerFired
 from engine.joins import Round, close_round, regrouped
 from engine.nodes.kind import (
@@ -74,17 +77,31 @@ class Run:
     pending: deque[int] = field(init=False)
     evaluator: Budgeted = field(init=False)
     work: Work = field(default_factory=Work)
-    steps: int = 0
-    weight: int = 0
+    family: Family = field(default_factory=Family)
+    new: bool = False
+    """Begun by this very command: no name is held yet that its end would release."""
 
     def __post_init__(self) -> None:
         self.pending = deque(self.state.held)
         self.evaluator = Budgeted(self.engine.evaluator, self.view.effort)
         self._continuation = self.state.continuation
+        self._holds_names = self.state.live and not self.new
+        self.family.runs[self.execution_id] = self
+
+    def relative(self, execution_id: UUID, state: Execution, *, new: bool = False) -> "Run":
+        """Another execution that the same command moves."""
+        assert state.started is not None
+        plan = self.engine.plan(self.view, state.started.workflow_id, state.started.workflow_version)
+        return Run(self.view, self.engine, plan, execution_id, state, self.facts, family=self.family, new=new)
 
     # --- What happens to activations ----------------------------------------------------------------------------------
 
     def advance(self) -> None:
+        """Move on, and with it those that wait for it or that it gives up."""
+        self.move()
+        self.family.settle(self)
+
+    def move(self) -> None:
         """Let every token arrive, then see whether the execution is over.
 
         Tokens do not arrive while it is paused, nor beyond a command's share of steps, of bytes and of work: those are held.
@@ -93,9 +110,9 @@ class Run:
             token = self.state.tokens.get(self.pending[0])
             taken = None if token is None else self._taken_by(token)
             if token is not None and taken is not None:
-                if self._has_done_enough:
+                if self.has_done_enough:
                     break
-                self.steps += 1
+                self.family.steps += 1
                 if self.state.steps < self.engine.limits.steps_per_execution:
                     self._visit(token.target, taken)
                 else:
@@ -178,7 +195,7 @@ class Run:
         ended = (happening.id, *(id for id in woken.ended if id != happening.id))
         for wait in activation.waits:
             if wait.id in ended:
-                self.work.drop(wait)
+                self._drop(wait)
         self._hand_out(woken)
         self._record(ActivationWaiting(activation.id, activation.node_id, woken.waits, ended))
 
@@ -200,10 +217,11 @@ class Run:
         self._record(ExecutionCancelled(reason, by))
 
     @property
-    def _has_done_enough(self) -> bool:
-        limits = self.engine.limits
-        return self.steps > 0 and (
-            self.steps >= limits.steps_per_command or self.weight >= limits.bytes_per_command or self.view.effort.spent
+    def has_done_enough(self) -> bool:
+        """Whether the command has done its share, of steps, of bytes or of work."""
+        limits, done = self.engine.limits, self.family
+        return done.steps > 0 and (
+            done.steps >= limits.steps_per_command or done.weight >= limits.bytes_per_command or self.view.effort.spent
         )
 
     def _taken_by(self, token: Token) -> Round | None:
@@ -249,7 +267,11 @@ class Run:
                 self._fail_unhandled(self.state.activations[activation_id], outcome.problem)
 
     def _hand_out(self, outcome: Waiting | Done) -> None:
-        self.facts.extend(outcome.facts)
+        for fact in outcome.facts:
+            if isinstance(fact.event, ExecutionStarted):
+                self.family.begin(self, fact.stream_id, fact.event)
+            else:
+                self.facts.append(fact)
         for job in outcome.jobs:
             self.work.add_job(job)
         if isinstance(outcome, Waiting):
@@ -277,7 +299,7 @@ class Run:
     def _outcome(self, node_type: NodeType, visit: Visit) -> RunResult:
         try:
             outcome = node_type.run(visit)
-            self.weight += weight_of(outcome)
+            self.family.weight += weight_of(outcome)
         except ExpressionError as error:
             return Failed(problem_of(error))
         except (InvalidValue, TooLarge) as error:
@@ -347,13 +369,18 @@ class Run:
 
     def _record(self, event: ExecutionEvent) -> None:
         if isinstance(event, ActivationCompleted | ActivationFailed | ActivationCancelled):
-            self._drop_work(self.state.activations[event.activation_id])
+            for wait in self.state.activations[event.activation_id].waits:
+                self._drop(wait)
         self.facts.append(Fact(self.execution_id, event))
         self.state = evolve(self.state, event)
+        if isinstance(event, ExecutionCompleted | ExecutionFailed | ExecutionCancelled):
+            self.family.ended(self, event)
 
-    def _drop_work(self, activation: Activation) -> None:
-        for wait in activation.waits:
-            self.work.drop(wait)
+    def _drop(self, wait: Wait) -> None:
+        """It is waited for no longer: what waits only for this is given up."""
+        self.work.drop(wait)
+        if wait.kind == "execution":
+            self.family.give_up(wait.id)
 
     # --- What it comes to ---------------------------------------------------------------------------------------------
 
@@ -362,6 +389,30 @@ class Run:
 
         `fence`: by which the job that led here is held; it says what becomes of that job.
         """
+        self.family.settle(self)
+        runs = tuple(self.family.runs.values())
+        works = (*(run.rows() for run in runs), self.family.work)
+        dropped = {job_id: None for work in works for job_id in work.dropped_jobs}
+        if fence is not None:
+            dropped.pop(fence.job_id, None)
+        taken = (name for run in runs for name in run.names(run.work.subscriptions))
+        released = (name for run in runs for name in (*run.releases, *run.names(run.work.dropped_subscriptions)))
+        return Decided(
+            tuple(self.facts),
+            (*(claims or ()), *taken),
+            tuple(released),
+            result,
+            tuple(job for work in works for job in work.jobs.values()),
+            () if fence is None else (fence,),
+            tuple(dropped),
+            tuple(timer for work in works for timer in work.timers.values()),
+            tuple(timer_id for work in works for timer_id in work.dropped_timers),
+            None if self.state.started is None else self.state.started.correlation_id,
+            {run.execution_id: run.state for run in runs},
+        )
+
+    def rows(self) -> Work:
+        """Its jobs and timers, with the job that takes up what it holds."""
         before, after = self._continuation, self.state.continuation
         if after != before:
             if before is not None:
@@ -369,28 +420,15 @@ class Run:
             if after is not None:
                 assert self.state.started is not None
                 self.work.add_job(Job(after, CONTINUE, None, self.execution_id, priority=self.state.started.priority))
-        fenced = None if fence is None else fence.job_id
-        return Decided(
-            tuple(self.facts),
-            (*(claims or ()), *self._names(self.work.subscriptions)),
-            (*(self._releases if claims is None else ()), *self._names(self.work.dropped_subscriptions)),
-            result,
-            tuple(self.work.jobs.values()),
-            () if fence is None else (fence,),
-            tuple(job_id for job_id in self.work.dropped_jobs if job_id != fenced),
-            tuple(self.work.timers.values()),
-            tuple(self.work.dropped_timers),
-            None if self.state.started is None else self.state.started.correlation_id,
-            {self.execution_id: self.state},
-        )
+        return self.work
 
-    def _names(self, subscriptions: Mapping[UUID, str]) -> tuple[Claim, ...]:
+    def names(self, subscriptions: Mapping[UUID, str]) -> tuple[Claim, ...]:
         return tuple(Claim(scope, str(wait_id), self.execution_id) for wait_id, scope in subscriptions.items())
 
     @property
-    def _releases(self) -> tuple[Claim, ...]:
+    def releases(self) -> tuple[Claim, ...]:
         """The names that the execution holds no longer, once it is over."""
-        claim = None if self.state.live else business_claim(self.execution_id, self.state)
+        claim = None if self.state.live or not self._holds_names else business_claim(self.execution_id, self.state)
         return () if claim is None else (claim,)
 
 

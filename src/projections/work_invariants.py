@@ -1,7 +1,8 @@
 """Which jobs and timers there must be at the end of a ledger, told from its events alone.
 
 A visit has the jobs and timers that it waits for. An execution that has done a
-command's share of steps has one job more, which takes it up.
+command's share of steps has one job more, which takes it up. So has a child that is out of step with the visit that waits for it:
+one is over, and the other is not.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,11 +28,13 @@ from domain.execution import (
     Wait,
 )
 from domain.facts import Due
+from engine.family import give_up_job, tell_job
 
 
 @dataclass
 class VisitWork:
     jobs: set[UUID]
+    children: set[UUID]
     timers: dict[UUID, tuple[datetime, ...]]
     """When each may be due; nothing where a pause has moved it, by the database's clock: the events do not say when."""
 
@@ -51,6 +54,8 @@ class Open:
 @dataclass
 class WorkInvariants:
     open: dict[UUID, Open] = field(default_factory=dict)
+    children: dict[UUID, tuple[UUID, UUID]] = field(default_factory=dict)
+    """Executions that live or are waited for: their parent and the visit of it that waits, or has waited."""
     telling: set[UUID] = field(default_factory=set)
     """Events that are being told to those who wait."""
     unread: set[UUID] = field(default_factory=set)
@@ -66,15 +71,33 @@ class WorkInvariants:
             self.telling.discard(stream)
         elif isinstance(event, ExecutionStarted):
             self.open[stream] = Open()
+            if event.parent_execution_id is not None and event.parent_activation_id is not None:
+                self.children[stream] = event.parent_execution_id, event.parent_activation_id
         elif isinstance(event, ExecutionCompleted | ExecutionFailed | ExecutionCancelled):
-            self.open.pop(stream, None)
+            ended = self.open.pop(stream, None)
+            self._forget_children([stream] if ended is None else [stream, *_children(ended.visits.values())])
         elif (execution := self.open.get(stream)) is not None:
-            _move(execution, record)
+            self._forget_children(_move(execution, record))
+
+    def _forget_children(self, over: Iterable[UUID]) -> None:
+        """Those that neither live nor are waited for."""
+        for child in over:
+            if child in self.children and child not in self.open and not self._is_waited_for(child):
+                del self.children[child]
+
+    def _is_waited_for(self, child: UUID) -> bool:
+        parent, visit = self.children[child]
+        found = self.open[parent].visits.get(visit) if parent in self.open else None
+        return found is not None and child in found.children
 
     def jobs(self) -> Iterator[tuple[UUID, UUID]]:
         """(job, execution or other stream that it is for)."""
         for event_id in self.telling:
             yield delivery_of(event_id), event_id
+        for child in self.children:
+            live, waited_for = child in self.open, self._is_waited_for(child)
+            if live != waited_for:
+                yield give_up_job(child) if live else tell_job(child), child
         for execution_id, execution in self.open.items():
             for visit in execution.visits.values():
                 for job_id in visit.jobs:
@@ -90,11 +113,14 @@ class WorkInvariants:
                     yield timer, execution_id, () if execution.paused else due
 
 
-def _move(execution: Open, record: RecordedEvent) -> None:
-    event = record.event
+def _move(execution: Open, record: RecordedEvent) -> list[UUID]:
+    """The children that are no longer waited for."""
+    event, left = record.event, list[UUID]()
     match event:
         case ActivationStarted():
-            execution.visits[event.activation_id] = VisitWork(_jobs(event.waits), _timers(record, event.waits))
+            execution.visits[event.activation_id] = VisitWork(
+                _jobs(event.waits), _executions(event.waits), _timers(record, event.waits)
+            )
             execution.held -= {*event.tokens, *event.swallowed}
             if not execution.held:
                 execution.continuation = None
@@ -102,10 +128,13 @@ def _move(execution: Open, record: RecordedEvent) -> None:
             visit = execution.visits.get(event.activation_id)
             if visit is not None:
                 visit.jobs = (visit.jobs - {*event.ended}) | _jobs(event.added)
+                left = [child for child in event.ended if child in visit.children]
+                visit.children = (visit.children - {*event.ended}) | _executions(event.added)
                 timers = {id: due for id, due in visit.timers.items() if id not in event.ended}
                 visit.timers = timers | _timers(record, event.added)
         case ActivationCompleted() | ActivationFailed() | ActivationCancelled():
-            execution.visits.pop(event.activation_id, None)
+            visit = execution.visits.pop(event.activation_id, None)
+            left = [] if visit is None else [*visit.children]
         case ExecutionHeld():
             execution.held, execution.continuation = frozenset(event.tokens), event.job_id
         case ExecutionPaused():
@@ -117,6 +146,15 @@ def _move(execution: Open, record: RecordedEvent) -> None:
                 visit.timers = dict.fromkeys(visit.timers, ())
         case _:
             pass
+    return left
+
+
+def _children(visits: Iterable[VisitWork]) -> Iterator[UUID]:
+    return (child for visit in visits for child in visit.children)
+
+
+def _executions(waits: Iterable[Wait]) -> set[UUID]:
+    return {wait.id for wait in waits if wait.kind == "execution"}
 
 
 def _jobs(waits: Iterable[Wait]) -> set[UUID]:

@@ -25,7 +25,7 @@ from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
 
 NAME = "workflow_executions"
-WORK = ("job", "ai_task")
+WORK = ("job", "ai_task", "execution")
 
 
 def started(rows: Rows, record: RecordedEvent, event: ExecutionStarted) -> None:
@@ -49,6 +49,7 @@ def started(rows: Rows, record: RecordedEvent, event: ExecutionStarted) -> None:
         "metrics": {"total": 0, "completed": 0, "failed": 0, "skipped": 0, "waiting_ms": 0, "running_ms": None},
         "priority": event.priority,
         "parent_execution_id": event.parent_execution_id,
+        "parent_activation_id": event.parent_activation_id,
         "correlation_id": event.correlation_id or record.envelope.correlation_id,
         "scheduled_at": None,
         "started_at": record.occurred_at,
@@ -192,6 +193,9 @@ TABLE = Table(
         ),
         "priority": Column("integer", "Higher is more urgent."),
         "parent_execution_id": Column("uuid", "The execution that started or was forked into this one.", null=True),
+        "parent_activation_id": Column(
+            "uuid", "The visit of its parent that waits for its end; null where none does.", null=True
+        ),
         "correlation_id": Column("uuid", "Groups what belongs together across systems.", null=True),
         "scheduled_at": Column("timestamptz", "For which time a schedule started it.", null=True),
         "started_at": Column("timestamptz", "When it started."),

@@ -3,9 +3,11 @@
 import random
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
+from uuid import UUID
 
 from domain.facts import Decided, Json, View
 from domain.retry import Failure
+from engine.children import settle_child
 from engine.jobs import complete_job, continue_run, fail_job
 from runtime.failpoints import failpoint
 from store.jobs import LeasedJob
@@ -53,5 +55,17 @@ def continue_runner(context: WorkerContext) -> Runner:
             return continue_run(view, context.engine, job)
 
         await context.do(job.tenant_id, "execution.continue", decide)
+
+    return Runner(run)
+
+
+def child_runner(context: WorkerContext) -> Runner:
+    """Tells parents of children that are over, and cancels children that nobody waits for, where a command had to leave that."""
+
+    async def run(job: LeasedJob) -> None:
+        def decide(view: View) -> Decided:
+            return settle_child(view, context.engine, job, UUID(job.input["execution"]))
+
+        await context.do(job.tenant_id, "execution.settle_child", decide)
 
     return Runner(run)

@@ -9,6 +9,7 @@ from functools import partial
 
 from engine.context import Engine
 from engine.deliveries import DELIVER
+from engine.family import CHILD
 from engine.nodes.ai_agent import JOB as AI
 from engine.nodes.wait_event import LOOK_BACK
 from engine.work import CONTINUE
@@ -25,7 +26,7 @@ from worker.context import WorkerContext
 from worker.event_runners import event_runner, lookback_runner
 from worker.leases import JobExecutor, Leasing, Runner
 from worker.maintenance import fire_timers, forget_commands, run_periodically, take_expired_leases
-from worker.tasks import Task, continue_runner, task_runner
+from worker.tasks import Task, child_runner, continue_runner, task_runner
 
 CONNECTIONS = 4
 
@@ -38,6 +39,7 @@ class WorkerProcess:
         runners: dict[str, Runner] = {
             AI: ai_runner(context, providers),
             CONTINUE: continue_runner(context),
+            CHILD: child_runner(context),
             DELIVER: event_runner(context),
             LOOK_BACK: lookback_runner(context),
         }

@@ -52,12 +52,22 @@ async def everything(ledgers: Ledgers) -> None:
     assert isinstance(start, ExecutionStarted)
     entered, (request, event) = asked("a child")
     assert isinstance(event, ApprovalRequested)
-    parent = an_id("acme 1")
+    parent, calling = an_id("acme 1"), an_id("the visit that calls")
     decision = ApprovalDecided(an_id("for Bob"), ANN, "approve", "approve", on_behalf_of=BOB)
     by = replace(BY_ANN, on_behalf_of=BOB, causation_id=an_id("a cause"), reason="Bob is away")
     await ledgers.append(
         ACME,
-        (stream, replace(start, trigger_type="child", trigger_data={"node": "call"}, parent_execution_id=parent)),
+        (
+            stream,
+            replace(
+                start,
+                trigger_type="child",
+                trigger_data={"node": "call"},
+                parent_execution_id=parent,
+                parent_activation_id=calling,
+                depth=1,
+            ),
+        ),
         entered,
         (request, replace(event, description="Three days", priority=7)),
         (request, decision),

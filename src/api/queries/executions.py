@@ -45,6 +45,7 @@ SELECT e.id, e.version,
                                                          FROM projections.ai_agent_tasks t
                                                         WHERE t.tenant_id = %(tenant_id)s AND t.id = (w.wait ->> 'id')::uuid)
                                   WHEN 'job' THEN jsonb_build_object('job_type', w.wait ->> 'about')
+                                  WHEN 'execution' THEN jsonb_build_object('workflow_key', w.wait ->> 'about')
                                   WHEN 'event' THEN jsonb_build_object('event_type', w.wait ->> 'about') END)
                         ORDER BY w.wait ->> 'since', n.id, w.number)
                    FROM projections.node_activations n

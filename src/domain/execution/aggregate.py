@@ -62,11 +62,11 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
         case ActivationCancelled():
             return _cancel(state, event)
         case ExecutionCompleted():
-            return _close(changed(state, output=event.output), "completed")
+            return _close(state, "completed", event)
         case ExecutionFailed():
-            return _close(state, "failed")
+            return _close(state, "failed", event)
         case ExecutionCancelled():
-            return _close(state, "cancelled")
+            return _close(state, "cancelled", event)
         case ExecutionPaused():
             return changed(state, status="paused", paused_at=event.at, continuation=None)
         case ExecutionResumed():
@@ -113,11 +113,15 @@ def _later(wait: Wait, span: timedelta) -> Wait:
     return wait if wait.due is None or wait.due.at is None else replace(wait, due=Due(at=wait.due.at + span))
 
 
-def _close(state: Execution, status: Status) -> Execution:
+def _close(state: Execution, status: Status, event: ExecutionCompleted | ExecutionFailed | ExecutionCancelled) -> Execution:
     """What is over lets go of all that no decision asks for any more: results and the input may be large."""
     assert state.started is not None
     return Execution(
-        status, changed(state.started, input=None, trigger_data=None), steps=state.steps, next_token=state.next_token
+        status,
+        changed(state.started, input=None, trigger_data=None),
+        steps=state.steps,
+        next_token=state.next_token,
+        ended=None if state.started.parent_activation_id is None else event,
     )
 
 

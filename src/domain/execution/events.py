@@ -69,6 +69,10 @@ class ExecutionStarted(Event):
     """Search attributes by name, as evaluated when it started."""
     behind: tuple[UUID, ...] | None = None
     """Who started it in fact, on behalf of `created_by`."""
+    parent_activation_id: UUID | None = None
+    """The visit of its parent that waits for its end; None where nobody does."""
+    depth: int | None = None
+    """How many ancestors a child has; None: none."""
 
 
 @dataclass(frozen=True)

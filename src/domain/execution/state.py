@@ -7,7 +7,7 @@ from uuid import UUID
 
 from rpds import HashTrieMap, HashTrieSet
 
-from domain.execution.events import ExecutionStarted, Wait, WaitKind
+from domain.execution.events import ExecutionCancelled, ExecutionCompleted, ExecutionFailed, ExecutionStarted, Wait, WaitKind
 from domain.facts import Json
 from domain.tokens import Lineage, Path, Token
 
@@ -90,6 +90,8 @@ class Execution:
     """By split: how many tokens and running activations live in it."""
     sweep_at: int = SWEPT_AT_LEAST
     """With so many results those are let go of that no lineage names any more."""
+    ended: ExecutionCompleted | ExecutionFailed | ExecutionCancelled | None = None
+    """How it ended, where a parent's visit asks for that."""
 
     @property
     def live(self) -> bool:

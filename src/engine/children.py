@@ -1,0 +1,32 @@
+"""Decisions about a child and the visit that waits for it, where a command had to leave them out of step."""
+
+from uuid import UUID
+
+from domain.execution import EXECUTION
+from domain.facts import Decided, View
+from engine.context import Engine
+from engine.executions import load_run
+from engine.family import GIVEN_UP, waits_for
+from engine.happenings import ChildEnded
+from engine.jobs import HeldJob, discarded, reported
+
+
+def settle_child(view: View, engine: Engine, job: HeldJob, child_id: UUID) -> Decided:
+    """Tell the visit of a child that is over, or cancel a child that nobody waits for. Who comes too late has nothing to do."""
+    child = view.read(EXECUTION, child_id)
+    started = child.started
+    if started is None or started.parent_execution_id is None or started.parent_activation_id is None:
+        return discarded(job)
+    parent = view.read(EXECUTION, started.parent_execution_id)
+    waited_for = waits_for(parent, started.parent_activation_id, child_id)
+    if child.live == waited_for:
+        return discarded(job)
+    if child.live:
+        run = load_run(view, engine, child_id, child)
+        run.cancel(GIVEN_UP, None)
+    else:
+        assert child.ended is not None
+        run = load_run(view, engine, started.parent_execution_id, parent)
+        run.wake(started.parent_activation_id, ChildEnded(child_id, (child.ended,)))
+        run.advance()
+    return reported(run, job, None)
