@@ -2,6 +2,10 @@
 -- `after_tenant`, so that a long queue of one tenant does not hold up another's first job. What others are leasing is passed over.
 -- The last `reserved` of the `most` are for tenants that hold nothing yet, neither by this call nor (`held_by`) before it: one job of
 -- each type for each of them.
+-- No plan of it may depend on what the planner believes of tables that are empty one moment and full of dead rows the next. So there
+-- is one way to run each statement: an order that one index alone gives, and no sorting; jobs looked up by their whole key, one by
+-- one, in a subquery that locks and is therefore never merged into the query around it, or by a list of ids. (A sort that cannot be
+-- avoided counts as costly up to PostgreSQL 17, and what is costly is compiled: hence no jit.)
 CREATE OR REPLACE FUNCTION runtime.lease_jobs(
     wanted text[], most int, seconds double precision, worker text, only_tenant uuid, after_tenant uuid,
     reserved int = 0, held_by uuid[] = '{}', for_key uuid = NULL
@@ -9,7 +13,7 @@ CREATE OR REPLACE FUNCTION runtime.lease_jobs(
     tenant_id uuid, id uuid, fence bigint, type text, input bytea, attempt int, max_attempts int, lease_until timestamptz,
     execution_id uuid, activation_id uuid, task_id uuid
 ) LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-SET plan_cache_mode = force_generic_plan AS $$
+SET enable_sort = off SET enable_incremental_sort = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     unit_types   text[];
@@ -18,19 +22,27 @@ DECLARE
     remaining    int := most - spare;
     holders      uuid[] := held_by;
     to_newcomers boolean := false;
+    share        int;
     taken        int;
+    leased       int;
+    due          record;
     suspended    uuid[] := ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s);
 BEGIN
     -- A megabyte is a few thousand jobs come and gone. Not each time: while others are at it for long, as a backup is, it would be in vain.
     IF pg_relation_size('runtime.job_queue') > 1048576 AND random() < 0.2 THEN
         PERFORM runtime.rewrite_job_queue();
     END IF;
-    UPDATE runtime.jobs j SET state = 'ready', updated_at = clock_timestamp()
-        FROM unnest(wanted) w (type) CROSS JOIN LATERAL (
-            SELECT d.tenant_id, d.id FROM runtime.job_queue q JOIN runtime.jobs d ON d.tenant_id = q.tenant_id AND d.id = q.id
-            WHERE q.state = 'waiting' AND q.type = w.type AND q.run_at <= clock_timestamp() AND d.state = 'waiting'
-            ORDER BY q.run_at LIMIT 1000 FOR NO KEY UPDATE OF d SKIP LOCKED) due
-        WHERE j.tenant_id = due.tenant_id AND j.id = due.id;
+    FOR due IN
+        SELECT d.tenant_id, array_agg(d.id) AS ids FROM unnest(wanted) w (type) CROSS JOIN LATERAL (
+            SELECT q.tenant_id, q.id FROM runtime.job_queue q CROSS JOIN LATERAL (
+                SELECT FROM runtime.jobs r WHERE r.tenant_id = q.tenant_id AND r.id = q.id AND r.state = 'waiting'
+                FOR NO KEY UPDATE SKIP LOCKED) r
+            WHERE q.state = 'waiting' AND q.type = w.type AND q.run_at <= clock_timestamp()
+            ORDER BY q.run_at LIMIT 1000) d
+        GROUP BY d.tenant_id
+    LOOP
+        UPDATE runtime.jobs j SET state = 'ready', updated_at = clock_timestamp() WHERE j.tenant_id = due.tenant_id AND j.id = ANY (due.ids);
+    END LOOP;
     WHILE remaining > 0 OR spare > 0 LOOP
         IF remaining = 0 THEN
             to_newcomers := true;
@@ -57,35 +69,40 @@ BEGIN
                     CROSS JOIN LATERAL (
                         SELECT j.tenant_id FROM runtime.job_queue j
                         WHERE j.state = 'ready' AND j.type = w.type AND j.tenant_id > s.since AND j.tenant_id <= s.upto
-                        ORDER BY j.tenant_id LIMIT 1) n
+                        ORDER BY j.tenant_id, j.priority DESC, j.run_at, j.id LIMIT 1) n
                     WHERE n.tenant_id < s.upto OR NOT s.is_left_out
                 UNION ALL
                 SELECT r.is_behind, r.upto, r.is_left_out, r.type, n.tenant_id, r.nth + 1
                     FROM ring r CROSS JOIN LATERAL (
                         SELECT j.tenant_id FROM runtime.job_queue j
                         WHERE j.state = 'ready' AND j.type = r.type AND j.tenant_id > r.tenant_id AND j.tenant_id <= r.upto
-                        ORDER BY j.tenant_id LIMIT 1) n
+                        ORDER BY j.tenant_id, j.priority DESC, j.run_at, j.id LIMIT 1) n
                     WHERE r.nth < remaining AND (n.tenant_id < r.upto OR NOT r.is_left_out)
             )
             SELECT array_agg(u.type), array_agg(u.tenant_id) INTO unit_types, unit_tenants
                 FROM (SELECT type, tenant_id FROM ring ORDER BY is_behind, tenant_id, type LIMIT remaining) u;
         END IF;
         EXIT WHEN unit_types IS NULL OR only_tenant = ANY (suspended);
-        RETURN QUERY
-            UPDATE runtime.jobs j
-                SET state = 'leased', attempt = j.attempt + 1, fence = j.fence + 1, worker_id = worker, leased_by = for_key, lease_seconds = seconds,
-                    lease_until = clock_timestamp() + seconds * interval '1 second', updated_at = clock_timestamp()
-                FROM (SELECT r.tenant_id, r.id FROM unnest(unit_types, unit_tenants) u (type, tenant) CROSS JOIN LATERAL (
-                          SELECT r.tenant_id, r.id FROM runtime.job_queue q JOIN runtime.jobs r ON r.tenant_id = q.tenant_id AND r.id = q.id
-                          WHERE q.state = 'ready' AND q.type = u.type AND q.tenant_id = u.tenant AND r.state = 'ready'
-                          ORDER BY q.priority DESC, q.run_at, q.id
-                          LIMIT CASE WHEN to_newcomers THEN 1 ELSE greatest(remaining / cardinality(unit_types), 1) END
-                          FOR NO KEY UPDATE OF r SKIP LOCKED) r
-                      LIMIT remaining) next
-                WHERE j.tenant_id = next.tenant_id AND j.id = next.id
-                RETURNING j.tenant_id, j.id, j.fence, j.type, j.input, j.attempt, j.max_attempts, j.lease_until,
-                          j.execution_id, j.activation_id, j.task_id;
-        GET DIAGNOSTICS taken = ROW_COUNT;
+        share := CASE WHEN to_newcomers THEN 1 ELSE greatest(remaining / cardinality(unit_types), 1) END;
+        taken := 0;
+        FOR unit IN 1 .. cardinality(unit_types) LOOP
+            RETURN QUERY
+                UPDATE runtime.jobs j
+                    SET state = 'leased', attempt = j.attempt + 1, fence = j.fence + 1, worker_id = worker, leased_by = for_key,
+                        lease_seconds = seconds, lease_until = clock_timestamp() + seconds * interval '1 second', updated_at = clock_timestamp()
+                    WHERE j.tenant_id = unit_tenants[unit] AND j.id = ANY (ARRAY(
+                        SELECT q.id FROM runtime.job_queue q CROSS JOIN LATERAL (
+                            SELECT FROM runtime.jobs r WHERE r.tenant_id = q.tenant_id AND r.id = q.id AND r.state = 'ready'
+                            FOR NO KEY UPDATE SKIP LOCKED) r
+                        WHERE q.state = 'ready' AND q.type = unit_types[unit] AND q.tenant_id = unit_tenants[unit]
+                        ORDER BY q.priority DESC, q.run_at, q.id
+                        LIMIT least(share, remaining - taken)))
+                    RETURNING j.tenant_id, j.id, j.fence, j.type, j.input, j.attempt, j.max_attempts, j.lease_until,
+                              j.execution_id, j.activation_id, j.task_id;
+            GET DIAGNOSTICS leased = ROW_COUNT;
+            taken := taken + leased;
+            EXIT WHEN taken >= remaining;
+        END LOOP;
         remaining := CASE WHEN taken = 0 AND NOT to_newcomers THEN 0 ELSE remaining - taken END;
         holders := holders || unit_tenants;
     END LOOP;

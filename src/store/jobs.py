@@ -29,46 +29,11 @@ SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, ex
                           %b::int, %b::uuid[], %b::uuid)
 """
 
-# As strict as a fence: a lease that has run out is not brought back to life.
 HEARTBEAT = """
-UPDATE runtime.jobs j
-   SET lease_until = clock_timestamp() + j.lease_seconds * interval '1 second'
-  FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) AS asked (tenant_id, id, fence)
- WHERE j.tenant_id = asked.tenant_id AND j.id = asked.id AND j.state = 'leased' AND j.fence = asked.fence
-   AND j.lease_until > clock_timestamp()
-RETURNING j.tenant_id, j.id, j.fence, j.lease_until, false
+SELECT tenant_id, id, fence, lease_until, is_shortened
+  FROM runtime.prolong_leases(%b::uuid[], %b::uuid[], %b::bigint[], %b::double precision)
 """
-
-# For another length, and whether the lease ends sooner by it.
-HEARTBEAT_FOR = """
-UPDATE runtime.jobs j
-   SET lease_until = clock_timestamp() + given.seconds * interval '1 second', lease_seconds = given.seconds
-  FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) AS asked (tenant_id, id, fence)
-  JOIN runtime.jobs before USING (tenant_id, id)
- CROSS JOIN (VALUES (%b::double precision)) AS given (seconds)
- WHERE j.tenant_id = asked.tenant_id AND j.id = asked.id AND j.state = 'leased' AND j.fence = asked.fence
-   AND j.lease_until > clock_timestamp()
-RETURNING j.tenant_id, j.id, j.fence, j.lease_until, j.lease_until < before.lease_until
-"""
-
-# Nothing was begun: the lease does not count as an attempt.
-GIVE_BACK = """
-UPDATE runtime.jobs j
-   SET state = 'ready', attempt = j.attempt - 1, lease_until = NULL, lease_seconds = NULL, worker_id = NULL,
-       updated_at = clock_timestamp()
-  FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) AS given (tenant_id, id, fence)
- WHERE j.tenant_id = given.tenant_id AND j.id = given.id AND j.state = 'leased' AND j.fence = given.fence
-RETURNING j.tenant_id, j.type
-"""
-
-# Something may have been begun: whoever looks for lapsed leases finds it at once, and counts it as an attempt.
-SURRENDER = """
-UPDATE runtime.jobs j
-   SET lease_until = clock_timestamp(), updated_at = clock_timestamp()
-  FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) AS given (tenant_id, id, fence)
- WHERE j.tenant_id = given.tenant_id AND j.id = given.id AND j.state = 'leased' AND j.fence = given.fence
-   AND j.lease_until > clock_timestamp()
-"""
+END_LEASES = "SELECT tenant_id, type FROM runtime.end_leases(%b::uuid[], %b::uuid[], %b::bigint[], %b::boolean)"
 
 SELECT_LEASED = """
 SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, execution_id, activation_id, task_id, leased_by
@@ -76,15 +41,7 @@ SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, ex
  WHERE tenant_id = %s AND id = %s AND state = 'leased'
 """
 
-# Seconds until the next one is ready, by the database's clock: zero or less when it is.
-SECONDS_TO_JOB = """
-SELECT extract(epoch FROM min(next.run_at) - clock_timestamp())::float8
-  FROM unnest(%s::text[]) AS wanted (type)
- CROSS JOIN LATERAL (
-       SELECT run_at FROM runtime.job_queue
-        WHERE state = 'waiting' AND type = wanted.type AND (%s::uuid IS NULL OR tenant_id = %s)
-        ORDER BY run_at LIMIT 1) next
-"""
+SECONDS_TO_JOB = "SELECT runtime.seconds_to_next('job', %s::text[], %s::uuid)"
 SELECT_DEAD = """
 SELECT tenant_id, id, type, attempt, max_attempts, execution_id, activation_id, task_id, input, error, created_at, updated_at
   FROM runtime.jobs
@@ -223,10 +180,7 @@ async def heartbeat(conn: Connection, one: Lease, seconds: float | None = None) 
 async def heartbeats(conn: Connection, leases: Sequence[Lease], seconds: float | None = None) -> dict[Lease, datetime]:
     """Prolong many. Those that are not in the answer are lost."""
     async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
-        if seconds is None:
-            await cursor.execute(HEARTBEAT, _columns(leases), prepare=True)
-        else:
-            await cursor.execute(HEARTBEAT_FOR, (*_columns(leases), seconds), prepare=True)
+        await cursor.execute(HEARTBEAT, (*_columns(leases), seconds), prepare=True)
         kept = await cursor.fetchall()
     if seconds is not None and any(shortened for *_, shortened in kept):
         await notify_lease(conn, seconds)
@@ -236,7 +190,7 @@ async def heartbeats(conn: Connection, leases: Sequence[Lease], seconds: float |
 async def give_back(conn: Connection, leases: Sequence[Lease]) -> None:
     """Leave jobs that were not begun to others. Leases that are lost are passed over."""
     async with conn.cursor(row_factory=tuple_row, binary=True) as cursor:
-        await cursor.execute(GIVE_BACK, _columns(leases))
+        await cursor.execute(END_LEASES, (*_columns(leases), False))
         names = {job_name(tenant_id, type) for tenant_id, type in await cursor.fetchall()}
     for name in names:
         await notify(conn, JOBS, name)
@@ -244,7 +198,7 @@ async def give_back(conn: Connection, leases: Sequence[Lease]) -> None:
 
 async def expire_now(conn: Connection, leases: Sequence[Lease]) -> None:
     """Let leases of jobs that were begun run out now. Leases that are lost are passed over."""
-    await conn.execute(SURRENDER, _columns(leases), binary=True)
+    await conn.execute(END_LEASES, (*_columns(leases), True), binary=True)
     await notify_lease(conn, 0)
 
 
@@ -261,7 +215,7 @@ async def leased(conn: Connection, tenant_id: UUID, job_id: UUID) -> LeasedJob |
 
 async def seconds_to_job(conn: Connection, types: Sequence[str], tenant_id: UUID | None = None) -> float | None:
     """Until the next job that waits for its moment is ready. None: none waits."""
-    return await _seconds(conn, SECONDS_TO_JOB, list(types), tenant_id, tenant_id)
+    return await _seconds(conn, SECONDS_TO_JOB, list(types), tenant_id)
 
 
 # What was given up, and housekeeping
