@@ -7,7 +7,7 @@ from starlette.responses import Response
 from api.listing import FRESHNESS, Listing
 from api.routing import Calling
 from api.schemas.problem import PROBLEM
-from api.schemas.shape import ObjectSchema, page, ref
+from api.schemas.schema import ObjectSchema, page, ref
 
 __all__ = ["Calling", "documented", "in_json", "paged"]
 

@@ -43,7 +43,7 @@ class LeaseRequest:
 
 
 @dataclass(eq=False)
-class _Place:
+class _Waiter:
     """One who waits. `woken`: there may be something. `due`: it was told of a moment that others do not know of.
 
     `room`: how many hints are for it before the next ones are for others. `waits`: it has looked, and found nothing.
@@ -86,7 +86,7 @@ class JobDispatcher:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._places: dict[UUID, list[_Place]] = {}
+        self._waiters: dict[UUID, list[_Waiter]] = {}
         self._nothing: dict[UUID, dict[tuple[str, ...], _Nothing]] = {}
         self._handed_out: dict[Lease, LeasedJob] = {}
         self._lease_notices = LeaseNotices()
@@ -113,53 +113,53 @@ class JobDispatcher:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_seconds
-        with self._place(_Place(request)) as place:
-            gone.add_done_callback(place.wake)
+        with self._waiting(_Waiter(request)) as waiter:
+            gone.add_done_callback(waiter.wake)
             while not gone.done():
                 await check()
-                place.look()
+                waiter.look()
                 found: list[LeasedJob] = []
                 due = self._quiet(request) if loop.time() < until else None
                 if due is None:
-                    found, due = await self._look_for(place, gone, look_ahead=loop.time() < until)
+                    found, due = await self._look_for(waiter, gone, look_ahead=loop.time() < until)
                 if gone.done():
                     break
-                if found or not await self._wait(place, until - loop.time(), due):
+                if found or not await self._wait(waiter, until - loop.time(), due):
                     return found
         return []
 
     @contextmanager
     def next_jobs(self, request: LeaseRequest, gone: asyncio.Future[None]) -> Iterator[Next]:
         """For a worker that does something which may make jobs ready, and takes its next jobs when that is done."""
-        with self._place(_Place(request, room=request.most), first=True) as place:
-            yield lambda check: self._next(place, gone, check)
+        with self._waiting(_Waiter(request, room=request.most), first=True) as waiter:
+            yield lambda check: self._next(waiter, gone, check)
 
-    async def _next(self, place: _Place, gone: asyncio.Future[None], check: Callable[[], Awaitable[None]]) -> list[LeasedJob]:
+    async def _next(self, waiter: _Waiter, gone: asyncio.Future[None], check: Callable[[], Awaitable[None]]) -> list[LeasedJob]:
         """What there is now. Where nothing is known to be there, nothing is looked for."""
-        if gone.done() or (not place.woken.is_set() and self._nothing_for(place)):
+        if gone.done() or (not waiter.woken.is_set() and self._nothing_for(waiter)):
             return []
         await check()
-        place.look()
-        found, _ = await self._look_for(place, gone, look_ahead=False)
+        waiter.look()
+        found, _ = await self._look_for(waiter, gone, look_ahead=False)
         return found
 
-    def _nothing_for(self, place: _Place) -> bool:
+    def _nothing_for(self, waiter: _Waiter) -> bool:
         """It is known from a look a moment ago, or from those who wait: they have looked, and are told of what comes."""
-        if self._quiet(place.request) is not None:
+        if self._quiet(waiter.request) is not None:
             return True
-        others = [other for other in self._places[place.request.tenant_id] if other.waits]
-        return all(any(other.takes(type) for other in others) for type in place.request.types)
+        others = [other for other in self._waiters[waiter.request.tenant_id] if other.waits]
+        return all(any(other.takes(type) for other in others) for type in waiter.request.types)
 
     async def _look_for(
-        self, place: _Place, gone: asyncio.Future[None], *, look_ahead: bool
+        self, waiter: _Waiter, gone: asyncio.Future[None], *, look_ahead: bool
     ) -> tuple[list[LeasedJob], float | None]:
         """As `_take`, for somebody who may have gone meanwhile."""
-        found, due = await self._take(place.request, look_ahead=look_ahead)
+        found, due = await self._take(waiter.request, look_ahead=look_ahead)
         if gone.done():
             await self._give_back(found)
             return [], None
-        if len(found) == place.request.most:
-            place.wake()  # for the next one: there may be more
+        if len(found) == waiter.request.most:
+            waiter.wake()  # for the next one: there may be more
         self._remember(found)
         return found, due
 
@@ -168,37 +168,37 @@ class JobDispatcher:
         while len(self._handed_out) > MOST_REMEMBERED:
             del self._handed_out[next(iter(self._handed_out))]  # the oldest: its report will have it read
 
-    async def _wait(self, place: _Place, seconds: float, due: float | None) -> bool:
+    async def _wait(self, waiter: _Waiter, seconds: float, due: float | None) -> bool:
         """Until there may be something: True. False when the time is over, or the process stops."""
-        place.due = due is not None
+        waiter.due = due is not None
         is_soon = due is not None and due < seconds
-        place.waits = True
+        waiter.waits = True
         try:
-            await asyncio.wait_for(place.woken.wait(), max(due or 0.0, LEAST_PAUSE) if is_soon else max(seconds, 0.0))
+            await asyncio.wait_for(waiter.woken.wait(), max(due or 0.0, LEAST_PAUSE) if is_soon else max(seconds, 0.0))
         except TimeoutError:
             return is_soon
         finally:
-            place.waits = False
+            waiter.waits = False
         return not self._closing
 
     def hear(self, ready: JobsReady) -> None:
         """There may be jobs of a tenant."""
         self._expect(ready.tenant_id, ready.type)
-        places = self._places.get(ready.tenant_id, [])
-        _wake_one(places, ready.type) if ready.type else _wake_each_type(places)
+        waiters = self._waiters.get(ready.tenant_id, [])
+        _wake_one(waiters, ready.type) if ready.type else _wake_each_type(waiters)
 
     def look_everywhere(self) -> None:
         """There may be jobs of any."""
         self._nothing.clear()
-        for places in self._places.values():
-            _wake_each_type(places)
+        for waiters in self._waiters.values():
+            _wake_each_type(waiters)
 
     def release(self) -> None:
         """Let everybody go, now and from now on: the process is about to stop."""
         self._closing = True
-        for places in self._places.values():
-            for place in places:
-                place.wake()
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.wake()
 
     async def _take(self, request: LeaseRequest, *, look_ahead: bool) -> tuple[list[LeasedJob], float | None]:
         """What there is; where there is nothing, the seconds until there will be."""
@@ -256,35 +256,35 @@ class JobDispatcher:
             await self._pool.read(lambda connection: jobs.give_back(connection, [job.lease for job in found]))
 
     @contextmanager
-    def _place(self, place: _Place, *, first: bool = False) -> Iterator[_Place]:
+    def _waiting(self, waiter: _Waiter, *, first: bool = False) -> Iterator[_Waiter]:
         """`first`: before those who wait."""
-        request = place.request
-        places = self._places.setdefault(request.tenant_id, [])
-        places.insert(0 if first else len(places), place)
+        request = waiter.request
+        waiters = self._waiters.setdefault(request.tenant_id, [])
+        waiters.insert(0 if first else len(waiters), waiter)
         try:
-            yield place
+            yield waiter
         finally:
-            places = self._places[request.tenant_id]
-            places.remove(place)
-            if not places:
-                del self._places[request.tenant_id]
-            elif place.woken.is_set() or place.due:
+            waiters = self._waiters[request.tenant_id]
+            waiters.remove(waiter)
+            if not waiters:
+                del self._waiters[request.tenant_id]
+            elif waiter.woken.is_set() or waiter.due:
                 for type in request.types:
-                    _wake_one(places, type)
+                    _wake_one(waiters, type)
 
 
-def _wake_one(places: Sequence[_Place], type: str) -> None:
+def _wake_one(waiters: Sequence[_Waiter], type: str) -> None:
     """The one who has waited longest for this type, of those who are not awake already."""
-    for place in places:
-        if place.takes(type):
-            place.wake()
+    for waiter in waiters:
+        if waiter.takes(type):
+            waiter.wake()
             return
 
 
-def _wake_each_type(places: Sequence[_Place]) -> None:
+def _wake_each_type(waiters: Sequence[_Waiter]) -> None:
     """As few as are needed so that each type is looked for."""
     looked_for: set[str] = set()
-    for place in places:
-        if not looked_for.issuperset(place.request.types):
-            looked_for.update(place.request.types)
-            place.wake()
+    for waiter in waiters:
+        if not looked_for.issuperset(waiter.request.types):
+            looked_for.update(waiter.request.types)
+            waiter.wake()

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers, reference_page
-from api.schemas.shape import referred_to
+from api.schemas.schema import referred_to
 
 DESCRIPTION = """Workflows in which people approve, kept as a ledger of what happened.
 

@@ -58,10 +58,10 @@ class _Waiters:
     """Whose tables are waited for, and by how many."""
 
     def of(self, kind: type) -> list[Any]:
-        return [wish for wish in self.futures if isinstance(wish, kind)]
+        return [awaited for awaited in self.futures if isinstance(awaited, kind)]
 
-    def grant(self, wish: Hashable) -> None:
-        for future in self.futures.get(wish, ()):
+    def resolve(self, awaited: Hashable) -> None:
+        for future in self.futures.get(awaited, ()):
             if not future.done():
                 future.set_result(None)
 
@@ -86,27 +86,27 @@ class Waiter:
     def release(self) -> None:
         """Let everybody go, now and from now on: the process is about to stop."""
         self._closing = True
-        for wish in list(self._waiting.futures):
-            self._waiting.grant(wish)
+        for awaited in list(self._waiting.futures):
+            self._waiting.resolve(awaited)
 
-    async def _wait(self, wish: "_Reached | _Ended", seconds: float) -> bool:
+    async def _wait(self, awaited: "_Reached | _Ended", seconds: float) -> bool:
         if self._closing:
             return True
         future = asyncio.get_running_loop().create_future()
-        self._waiting.futures.setdefault(wish, set()).add(future)
-        self._waiting.tenants[wish.tenant_id] += 1
+        self._waiting.futures.setdefault(awaited, set()).add(future)
+        self._waiting.tenants[awaited.tenant_id] += 1
         self._wake.set()  # what was flushed since the caller looked has had its hint already
         try:
             done, _ = await asyncio.wait([future], timeout=seconds)
             return bool(done)
         finally:
-            self._waiting.tenants[wish.tenant_id] -= 1
-            if not self._waiting.tenants[wish.tenant_id]:
-                del self._waiting.tenants[wish.tenant_id]
-            others = self._waiting.futures[wish]
+            self._waiting.tenants[awaited.tenant_id] -= 1
+            if not self._waiting.tenants[awaited.tenant_id]:
+                del self._waiting.tenants[awaited.tenant_id]
+            others = self._waiting.futures[awaited]
             others.discard(future)
             if not others:
-                del self._waiting.futures[wish]
+                del self._waiting.futures[awaited]
 
     def hear(self, tenant_id: UUID) -> None:
         """A tenant's tables have moved on."""
@@ -135,17 +135,17 @@ class Waiter:
 
     async def _look(self, positions: list[_Reached], ends: list[_Ended], connection: Connection) -> None:
         if positions:
-            cursor = await connection.execute(SELECT_PROGRESS, {"tenants": list({wish.tenant_id for wish in positions})})
+            cursor = await connection.execute(SELECT_PROGRESS, {"tenants": list({awaited.tenant_id for awaited in positions})})
             progress = {tenant: (position, stopped) for tenant, position, stopped in await cursor.fetchall()}
-            for wish in positions:
-                position, stopped = progress[wish.tenant_id]
-                if stopped or position >= wish.position:
-                    self._waiting.grant(wish)
+            for awaited in positions:
+                position, stopped = progress[awaited.tenant_id]
+                if stopped or position >= awaited.position:
+                    self._waiting.resolve(awaited)
         if ends:
-            wanted = {"tenants": [wish.tenant_id for wish in ends], "ids": [wish.execution_id for wish in ends]}
+            wanted = {"tenants": [awaited.tenant_id for awaited in ends], "ids": [awaited.execution_id for awaited in ends]}
             cursor = await connection.execute(SELECT_ENDED, wanted)
             for tenant_id, execution_id in await cursor.fetchall():
-                self._waiting.grant(_Ended(tenant_id, execution_id))
+                self._waiting.resolve(_Ended(tenant_id, execution_id))
 
 
 @asynccontextmanager

@@ -64,9 +64,9 @@ def status() -> None:
     from runtime.settings import load_settings
 
     with resolve(load_settings()) as addresses, migrations.owner_connection(addresses.owner) as connection:
-        standings = migrations.status(connection, migrations.load())
+        statuses = migrations.status(connection, migrations.load())
         of_functions = functions.status(functions.history(connection), functions.load())
-    for what, applied_at in [*((each.migration, each.applied_at) for each in standings), *of_functions]:
+    for what, applied_at in [*((each.migration, each.applied_at) for each in statuses), *of_functions]:
         since = applied_at.isoformat(" ", "seconds") if applied_at else "pending"
         print(f"{since:<27}{what}")
 

@@ -10,7 +10,7 @@ import typer
 from cli.ledgers import TenantOption
 
 if TYPE_CHECKING:
-    from projections.rebuilding.rebuild import Stage, Wishes
+    from projections.rebuilding.rebuild import RebuildOptions, Stage
 
 BAR = 30
 """Characters."""
@@ -79,16 +79,16 @@ def rebuild(
     Killed and begun again it goes on where it stood. It changes nothing where rows or values would differ that --accept does not
     name. With --tenant, only that tenant's rows are replaced. The old tables stay until `drop-old`.
     """
-    from projections.rebuilding.rebuild import Wishes
+    from projections.rebuilding.rebuild import RebuildOptions
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
-    wishes = Wishes(group or (), accept or (), leave_behind, patience_seconds=patience)
+    options = RebuildOptions(group or (), accept or (), leave_behind, patience_seconds=patience)
     with resolve(load_settings()) as addresses:
-        asyncio.run(_rebuild(addresses.owner, addresses.system, wishes, tenant))
+        asyncio.run(_rebuild(addresses.owner, addresses.system, options, tenant))
 
 
-async def _rebuild(owner_url: str, system_url: str, wishes: "Wishes", tenant: str | None) -> None:
+async def _rebuild(owner_url: str, system_url: str, options: "RebuildOptions", tenant: str | None) -> None:
     from cli.ledgers import ledgers
     from projections.rebuilding import rebuild as rebuilding
     from runtime.pools import connect
@@ -96,11 +96,11 @@ async def _rebuild(owner_url: str, system_url: str, wishes: "Wishes", tenant: st
     progress = ProgressBar()
     try:
         if tenant is None:
-            found = await rebuilding.rebuild(owner_url, system_url, wishes, progress.show)
+            found = await rebuilding.rebuild(owner_url, system_url, options, progress.show)
         else:
             async with connect(system_url, name="gesta rebuild") as conn:
                 (ledger,) = await ledgers(conn, tenant)
-            found = await rebuilding.rebuild_tenant(owner_url, system_url, wishes, ledger.tenant_id, progress.show)
+            found = await rebuilding.rebuild_tenant(owner_url, system_url, options, ledger.tenant_id, progress.show)
     finally:
         progress.end()
     for name, count in sorted(found.changes.items()):

@@ -50,9 +50,9 @@ def status() -> None:
     """Show how far every tenant's tables are, and what keeps them from going on."""
     from cli.ledgers import ledgers
     from projections.freshness import lagging, position
-    from projections.poison_events import faults
+    from projections.poison_events import read_poison_events
     from projections.rebuilding.records import records
-    from projections.skipped_events import skips
+    from projections.skipped_events import read_skipped_events
     from runtime.addresses import resolve
     from runtime.pools import connect
     from runtime.settings import load_settings
@@ -61,13 +61,13 @@ def status() -> None:
         async with connect(url, name="gesta projections") as conn:
             for record in await records(conn, "wanted", "building"):
                 print(f"{', '.join(record.groups)}: {record.state}, {record.reason}: gesta projections rebuild")
-            known, behind = await faults(conn), await lagging(conn)
+            known, behind = await read_poison_events(conn), await lagging(conn)
             for ledger in await ledgers(conn, None):
                 lag, fault = behind.get(ledger.tenant_id), known.get(ledger.tenant_id)
                 at = await position(conn, ledger.tenant_id)
                 state = f"behind by {lag.head - lag.position}" if lag else "current"
                 print(f"{ledger.name:<30} {at:>10}  {state}")
-                for one in await skips(conn, ledger.tenant_id):
+                for one in await read_skipped_events(conn, ledger.tenant_id):
                     print(f"{'':<30} {one.position:>10}  skipped: {one.reason} ({one.error})")
                 if fault:
                     print(f"{'':<30} {fault.position:>10}  {fault.words}")

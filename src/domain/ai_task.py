@@ -326,7 +326,7 @@ def succeed(
     latency_ms: int,
     provider: str,
     model: str,
-    account: UsageReport = NOT_KNOWN,
+    report: UsageReport = NOT_KNOWN,
 ) -> Decided:
     """The attempt's answer, whose output was validated before, completes the task, unless that was cancelled meanwhile.
 
@@ -340,7 +340,7 @@ def succeed(
         latency_ms,
         believed_name(provider),
         believed_name(model),
-        *_known(account),
+        *_known(report),
     )
     if state.closed:
         return _decided(view, task_id, succeeded)
@@ -356,7 +356,7 @@ def fail_attempt(
     jitter: float,
     retry_after: timedelta | None = None,
     latency_ms: int | None = None,
-    account: UsageReport = NOT_KNOWN,
+    report: UsageReport = NOT_KNOWN,
 ) -> Decided:
     """The attempt failed: by the task's policy another one is due at `retry_at`, or the task fails with it.
 
@@ -370,7 +370,7 @@ def fail_attempt(
         state.number,
         error,
         latency_ms,
-        *_known(account),
+        *_known(report),
         None if delay is None else view.now + delay,
     )
     if state.closed or delay is not None:
@@ -400,9 +400,9 @@ def _running(view: View, task_id: UUID, attempt_id: UUID) -> AiTask:
     return state
 
 
-def _known(account: UsageReport) -> tuple[Usage | None, Decimal | None, str | None, str | None]:
+def _known(report: UsageReport) -> tuple[Usage | None, Decimal | None, str | None, str | None]:
     """As the events of an attempt's end have it: usage, cost, currency, finish_reason."""
-    believed = account.believed()
+    believed = report.believed()
     return believed.usage, believed.cost, believed.currency, believed.finish_reason
 
 

@@ -54,12 +54,12 @@ def nothing_changed(_event: Any) -> Mapping[str, Json]:
 class EventType(Generic[E]):
     """All that is known of one kind of event: its name in the database, and what the audit log and the reference say of it.
 
-    The topic is for good. `sentence`: what happened, for people; `note`: a line for the reference.
+    The topic is for good. `describe`: what happened, in a sentence for people; `note`: a line for the reference.
     """
 
     event: type[E]
     topic: str
-    sentence: Callable[[E, Subject], str]
+    describe: Callable[[E, Subject], str]
     severity: Severity = "info"
     changes: Callable[[E], Mapping[str, Json]] = nothing_changed
     """Columns of the thing's row and what they become: the audit log sets what they were beside it."""
@@ -134,7 +134,7 @@ class Fence:
     """done: it goes. retry: ready again after `delay`. dead: stays with its `error` until it is retried. keep: leased on."""
     delay: timedelta = timedelta(0)
     error: Json = None
-    lapsed: bool = False
+    expired: bool = False
     """Checks the opposite, for who takes the job from a worker that was not heard of: the lease of this token has run out."""
 
 

@@ -45,7 +45,7 @@ def succeed_attempt(
     latency_ms: int,
     provider: str,
     model: str,
-    account: UsageReport = NOT_KNOWN,
+    report: UsageReport = NOT_KNOWN,
 ) -> Decided:
     """The model has answered: the task is completed, and its execution moves on.
 
@@ -63,10 +63,10 @@ def succeed_attempt(
             Failure("invalid_output", refused),
             jitter=jitter,
             latency_ms=latency_ms,
-            account=account,
+            report=report,
         )
     ended = ai_task.succeed(
-        view, _task_id(job), attempt_id, output, latency_ms=latency_ms, provider=provider, model=model, account=account
+        view, _task_id(job), attempt_id, output, latency_ms=latency_ms, provider=provider, model=model, report=report
     )
     if task.closed:
         return _late(task, ended)
@@ -84,8 +84,8 @@ def fail_attempt(
     jitter: float,
     retry_after: timedelta | None = None,
     latency_ms: int | None = None,
-    account: UsageReport = NOT_KNOWN,
-    lapsed: bool = False,
+    report: UsageReport = NOT_KNOWN,
+    expired: bool = False,
 ) -> Decided:
     """The attempt failed: by the task's policy another one is due, or the task fails and the error leaves the node.
 
@@ -95,17 +95,17 @@ def fail_attempt(
     if task.requested is not None and not task.closed:
         error = saying_that_it_is_capped(error, task.requested.retry, retry_after)
     ended = ai_task.fail_attempt(
-        view, _task_id(job), attempt_id, error, jitter=jitter, retry_after=retry_after, latency_ms=latency_ms, account=account
+        view, _task_id(job), attempt_id, error, jitter=jitter, retry_after=retry_after, latency_ms=latency_ms, report=report
     )
     if task.closed:
         return _late(task, ended)
     run, activation = held_run(view, engine, job)
     retry_at = next(fact.event.retry_at for fact in ended.facts if isinstance(fact.event, AiTaskAttemptFailed))
     if retry_at is None:
-        return _moved_on(run, job, activation, ended, lapsed=lapsed)
+        return _moved_on(run, job, activation, ended, expired=expired)
     run.facts.extend(ended.facts)
     run.retry(activation.id, error, retry_at - view.now)
-    return _with_task(reported(run, job, activation, retry_at - view.now, lapsed=lapsed), ended)
+    return _with_task(reported(run, job, activation, retry_at - view.now, expired=expired), ended)
 
 
 def expire_ai_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
@@ -115,11 +115,11 @@ def expire_ai_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) 
     """
     task = view.read(AI_TASK, _task_id(job))
     if task.attempt_id is not None and not task.closed:
-        return fail_attempt(view, engine, job, task.attempt_id, LEASE_LOST, jitter=jitter, lapsed=True)
+        return fail_attempt(view, engine, job, task.attempt_id, LEASE_LOST, jitter=jitter, expired=True)
     assert job.execution_id is not None
     if task.closed or visit_of(view.read(EXECUTION, job.execution_id), job) is None:
-        return discarded(job, lapsed=True)
-    again = Fence(job.id, job.fence, "retry", lapsed=True)
+        return discarded(job, expired=True)
+    again = Fence(job.id, job.fence, "retry", expired=True)
     return Decided(fences=(again,), result={"job": job_json(job, task.number, timedelta(0)), "execution": None})
 
 
@@ -136,12 +136,12 @@ def _correlation(task: AiTask) -> UUID | None:
     return None if task.requested is None else task.requested.correlation_id
 
 
-def _moved_on(run: Run, job: HeldJob, activation: Activation, ended: Decided, *, lapsed: bool = False) -> Decided:
+def _moved_on(run: Run, job: HeldJob, activation: Activation, ended: Decided, *, expired: bool = False) -> Decided:
     """The task is over: its visit is told, and the execution goes on."""
     run.facts.extend(ended.facts)
     run.wake(activation.id, ChildEnded(_task_id(job), tuple(fact.event for fact in ended.facts)))
     run.advance()
-    return _with_task(reported(run, job, activation, lapsed=lapsed), ended)
+    return _with_task(reported(run, job, activation, expired=expired), ended)
 
 
 def _late(task: AiTask, ended: Decided) -> Decided:

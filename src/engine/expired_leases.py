@@ -22,9 +22,9 @@ def expire_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> 
     state = view.read(EXECUTION, job.execution_id)
     if visit_of(state, job) is not None:
         return expire_task_lease(view, engine, job, jitter=jitter)
-    return _hand_out_again(job) if state.continuation == job.id else discarded(job, lapsed=True)
+    return _hand_out_again(job) if state.continuation == job.id else discarded(job, expired=True)
 
 
 def _hand_out_again(job: HeldJob) -> Decided:
     again = timedelta(0)
-    return Decided(fences=(fence(job, again, lapsed=True),), result={"job": job_json(job, None, again), "execution": None})
+    return Decided(fences=(fence(job, again, expired=True),), result={"job": job_json(job, None, again), "execution": None})

@@ -81,7 +81,7 @@ def fail_job(view: View, engine: Engine, job: HeldJob, error: Failure, *, jitter
 
 def expire_task_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
     """The worker was not heard of: an attempt that failed with `lease_lost`."""
-    return _report(view, engine, job, JobFailed(job.id, LEASE_LOST, jitter), lapsed=True)
+    return _report(view, engine, job, JobFailed(job.id, LEASE_LOST, jitter), expired=True)
 
 
 def continue_run(view: View, engine: Engine, job: HeldJob) -> Decided:
@@ -110,23 +110,23 @@ def visit_of(state: Execution, job: HeldJob) -> Activation | None:
 
 
 def reported(
-    run: Run, job: HeldJob, activation: Activation | None, delay: timedelta | None = None, *, lapsed: bool = False
+    run: Run, job: HeldJob, activation: Activation | None, delay: timedelta | None = None, *, expired: bool = False
 ) -> Decided:
     """What was decided on a report. `delay`: until the job is handed out again; None: it is done with."""
     attempt = None if activation is None else activation.attempt
     result = {"job": job_json(job, attempt, delay), "execution": answer(run)}
-    return run.decided(result, fence=fence(job, delay, lapsed=lapsed))
+    return run.decided(result, fence=fence(job, delay, expired=expired))
 
 
-def discarded(job: HeldJob, *, lapsed: bool = False) -> Decided:
+def discarded(job: HeldJob, *, expired: bool = False) -> Decided:
     """Nothing is left to do for a job."""
-    return Decided(fences=(fence(job, None, lapsed=lapsed),), result={"job": job_json(job, None, None), "execution": None})
+    return Decided(fences=(fence(job, None, expired=expired),), result={"job": job_json(job, None, None), "execution": None})
 
 
-def fence(job: HeldJob, delay: timedelta | None, *, lapsed: bool = False) -> Fence:
+def fence(job: HeldJob, delay: timedelta | None, *, expired: bool = False) -> Fence:
     if delay is None:
-        return Fence(job.id, job.fence, "done", lapsed=lapsed)
-    return Fence(job.id, job.fence, "retry", delay, lapsed=lapsed)
+        return Fence(job.id, job.fence, "done", expired=expired)
+    return Fence(job.id, job.fence, "retry", delay, expired=expired)
 
 
 def job_json(job: HeldJob, attempt: int | None, delay: timedelta | None) -> Json:
@@ -138,14 +138,14 @@ def job_json(job: HeldJob, attempt: int | None, delay: timedelta | None) -> Json
     }
 
 
-def _report(view: View, engine: Engine, job: HeldJob, report: JobReport, *, own: bool = False, lapsed: bool = False) -> Decided:
+def _report(view: View, engine: Engine, job: HeldJob, report: JobReport, *, own: bool = False, expired: bool = False) -> Decided:
     run, activation = held_run(view, engine, job)
     wait = next((wait for wait in activation.waits if (wait.kind, wait.id) == ("job", job.id)), None)
-    if wait is None or (wait.about.startswith(OWN) and not (own or lapsed)):
+    if wait is None or (wait.about.startswith(OWN) and not (own or expired)):
         raise NotATask
     woken = run.wake(activation.id, report)
     if isinstance(woken, Again):
         # Nothing else moves: what is held goes on by itself, and must not end the visit whose job is handed out again here.
-        return reported(run, job, activation, woken.delay, lapsed=lapsed)
+        return reported(run, job, activation, woken.delay, expired=expired)
     run.advance()
-    return reported(run, job, activation, lapsed=lapsed)
+    return reported(run, job, activation, expired=expired)

@@ -38,7 +38,7 @@ def happened(rows: Rows, record: RecordedEvent, event: Event) -> None:
         "resource_id": record.stream_id,
         "resource_version": record.version,
         "category": aggregate.category,
-        "description": known.sentence(event, subject),
+        "description": known.describe(event, subject),
         "severity": known.severity,
         "tags": list(known.tags(event, subject)),
     }
@@ -54,7 +54,7 @@ def refused(rows: Rows, record: RecordedEvent, event: CommandRefused) -> None:
         "resource_id": as_uuid(event.resource_id),
         "resource_version": None,
         "category": CATEGORIES.get(event.resource or "", REFUSAL.category),
-        "description": known.sentence(event, RowSubject(rows, record, REFUSAL.name)),
+        "description": known.describe(event, RowSubject(rows, record, REFUSAL.name)),
         "severity": known.severity,
         "tags": [],
     }

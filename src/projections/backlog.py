@@ -15,7 +15,7 @@ from projections.poison_events import PoisonEvent
 class Backlog(NamedTuple):
     """`reached`: how far the platform's tables are."""
 
-    faults: dict[UUID, PoisonEvent]
+    poison_events: dict[UUID, PoisonEvent]
     lags: dict[UUID, Lag]
     reached: int
 

@@ -1,4 +1,4 @@
-"""The normal form in which a replay compares values: one text for one value, and another for every other.
+"""The canonical form in which a replay compares values: one text for one value, and another for every other.
 
 Made from the folded value on one side and from what the database holds on the other, without the projector's way of writing.
 """
@@ -14,14 +14,14 @@ from uuid import UUID
 
 import orjson
 
-Normal = str | None
+Canonical = str | None
 
 PLAIN = frozenset({type(None), str, bool, int, UUID, datetime})
-"""Types whose equal values have the same normal form: not float and Decimal, in which 1, 1.0 and -0.0 are among the equals."""
+"""Types whose equal values have the same canonical form: not float and Decimal, in which 1, 1.0 and -0.0 are among the equals."""
 
 
 def surely_same(live: Any, folded: Any) -> bool:
-    """Whether the normal forms are equal, as far as that can be seen without making them: of equal types, all the way down."""
+    """Whether the canonical forms are equal, as far as that can be seen without making them: of equal types, all the way down."""
     kind = type(live)
     if kind is not type(folded):
         return False
@@ -37,7 +37,7 @@ def surely_same(live: Any, folded: Any) -> bool:
     return kind in PLAIN and bool(live == folded)
 
 
-def normal(kind: str, value: Any) -> Normal:
+def canonical(kind: str, value: Any) -> Canonical:
     """A column's value as text; None for null. `kind` is the column's PostgreSQL type."""
     if value is None:
         return None

@@ -72,7 +72,7 @@ class Missing(Exception):
     """An event is not there, and later ones are: append leaves no gap, so somebody else wrote or deleted here."""
 
 
-async def faults(conn: AsyncConnection[Any]) -> dict[UUID, PoisonEvent]:
+async def read_poison_events(conn: AsyncConnection[Any]) -> dict[UUID, PoisonEvent]:
     return await read_faults(await conn.execute(SELECT))
 
 

@@ -121,7 +121,7 @@ class Projector:
 
     async def _serve_on(self, conn: Connection, wanted: TenantsToProject, leases: PartitionLeases, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        known = await poison_events.faults(conn)
+        known = await poison_events.read_poison_events(conn)
         while not stop.is_set():
             if await leases.keep(conn):
                 wanted.add_all()
@@ -165,24 +165,24 @@ class Projector:
         if leases is not None and await leases.keep(conn):
             tenant_ids = None
         seen = await look(conn, tenant_ids)
-        known = seen.faults
+        known = seen.poison_events
         now = self._clock.now()
-        standing = {tenant for tenant, fault in known.items() if not fault.is_due(now)}
+        stopped = {tenant for tenant, fault in known.items() if not fault.is_due(now)}
         mine = {
-            tenant: lag for tenant, lag in seen.lags.items() if tenant not in standing and (leases is None or tenant in leases)
+            tenant: lag for tenant, lag in seen.lags.items() if tenant not in stopped and (leases is None or tenant in leases)
         }
         flusher = Flusher(conn, known, now, leases)
         try:
-            unfinished = await self._advance(conn, flusher, seen, mine, standing)
+            unfinished = await self._advance(conn, flusher, seen, mine, stopped)
         finally:
             if flusher.moved:
                 await notify(conn, PROJECTED, *map(str, flusher.moved))
         if known or flusher.faulty:
-            known = await poison_events.faults(conn)
+            known = await poison_events.read_poison_events(conn)
         return Progress(flusher.moved, unfinished, known)
 
     async def _advance(
-        self, conn: Connection, flusher: "Flusher", seen: Backlog, mine: dict[UUID, Lag], standing: set[UUID]
+        self, conn: Connection, flusher: "Flusher", seen: Backlog, mine: dict[UUID, Lag], stopped: set[UUID]
     ) -> set[UUID]:
         """One portion for the platform, or, where that is done, for every other tenant. Returns who has more to do."""
         if not mine:
@@ -191,7 +191,7 @@ class Projector:
         if platform is not None:
             await self._project(conn, flusher, [platform], platform_position=platform.head)
             reached = await freshness.position(conn, PLATFORM)
-        elif PLATFORM in seen.lags and PLATFORM not in standing:
+        elif PLATFORM in seen.lags and PLATFORM not in stopped:
             self._waiting.update(mine)  # another projector has the platform: its flush will wake us
             return set()
         if platform is not None and reached < platform.head and PLATFORM not in flusher.faulty:

@@ -18,11 +18,11 @@ from domain.envelope import PLATFORM, RecordedEvent, Unread
 from projections import freshness
 from projections.audit_logs import TABLE as AUDIT_LOGS
 from projections.batching import Span, measure
-from projections.canonical import exact_json, normal, surely_same
+from projections.canonical import canonical, exact_json, surely_same
 from projections.generation import SERVING, Generation
 from projections.registry import TABLES, Concerned, apply
 from projections.rows import Rows, TableRows
-from projections.skipped_events import SkippedEvent, skips
+from projections.skipped_events import SkippedEvent, read_skipped_events
 from projections.spilling import Spill, spilling
 from projections.table import Key, Row, Table
 from runtime import limits
@@ -128,7 +128,7 @@ async def compare(
     generation: Generation = SERVING,
 ) -> Comparison:
     """As `replay`, within the caller's snapshot. `see` is shown every event up to `last` or `position`, whatever it is."""
-    left_out = [skip for skip in await skips(conn, tenant_id) if skip.position <= position]
+    left_out = [skip for skip in await read_skipped_events(conn, tenant_id) if skip.position <= position]
     passed_over = {skip.position for skip in left_out}
     found = Comparison(tenant_id, position, skipped=left_out)
     audited = 0
@@ -172,7 +172,7 @@ def fold_one(rows: Rows, spill: Spill, record: RecordedEvent, known: Concerned =
 @asynccontextmanager
 async def rebuilt(conn: AsyncConnection[Any], tenant_id: UUID, up_to: int) -> AsyncIterator[Rows]:
     """All rows of a tenant as they were at a position, without the events that are skipped by now. Raises OperatorError."""
-    passed_over = {skip.position for skip in await skips(conn, tenant_id)}
+    passed_over = {skip.position for skip in await read_skipped_events(conn, tenant_id)}
     with spilling(TABLES) as (rows, spill):
         async for records in batches(conn, tenant_id, up_to):
             for record in records:
@@ -221,7 +221,7 @@ async def _compare_rows(table: Table, live: AsyncGenerator[Row, None], folded: T
             for name, column in table.columns.items():
                 if surely_same(row[name], expected[name]):
                     continue
-                there, here = normal(column.type, row[name]), normal(column.type, expected[name])
+                there, here = canonical(column.type, row[name]), canonical(column.type, expected[name])
                 if there != here:
                     found.add(Difference(table.name, "differs", _key_text(key), name, *_kept(there, here)))
     for key in folded.current:

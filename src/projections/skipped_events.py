@@ -54,7 +54,7 @@ class SkippedPlace(NamedTuple):
     recorded_at: datetime
 
 
-async def skips(conn: AsyncConnection[Any], tenant_id: UUID) -> list[SkippedEvent]:
+async def read_skipped_events(conn: AsyncConnection[Any], tenant_id: UUID) -> list[SkippedEvent]:
     """A tenant's skipped events, in their order."""
     cursor = await conn.execute(SELECT, {"tenant": tenant_id})
     return [SkippedEvent(*row) for row in await cursor.fetchall()]
@@ -66,7 +66,7 @@ async def skip(conn: AsyncConnection[Any], tenant_id: UUID, position: int, reaso
     `conn` is in autocommit, as gesta_system. Raises OperatorError where another event, or none, holds the tenant up.
     """
     async with conn.transaction():
-        fault = (await poison_events.faults(conn)).get(tenant_id)
+        fault = (await poison_events.read_poison_events(conn)).get(tenant_id)
         if fault is None or fault.position != position:
             held = "nothing holds it up" if fault is None else f"event {fault.position} holds it up"
             raise OperatorError(f"Event {position} cannot be skipped: {held}.")

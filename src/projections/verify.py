@@ -18,7 +18,7 @@ from domain.refusal import CommandRefused
 from projections import freshness
 from projections.invariants import MOST, Invariants
 from projections.replay import Comparison, compare, snapshot
-from projections.skipped_events import skips
+from projections.skipped_events import read_skipped_events
 from projections.work_invariants import WorkInvariants
 from store.jobs import COMMANDS_KEPT
 from store.reading import LAST, Head, head
@@ -116,7 +116,7 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
         top = await head(conn, tenant_id)
         last = top.position if top else 0
         position = await freshness.position(conn, tenant_id)
-        left_out = [skip.position for skip in await skips(conn, tenant_id)]
+        left_out = [skip.position for skip in await read_skipped_events(conn, tenant_id)]
         rules = Invariants(frozenset(left_out))
         comparison = await compare(conn, tenant_id, min(position, last), last=LAST, see=rules.see)
         skipped = sum(each <= position for each in left_out)

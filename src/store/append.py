@@ -234,7 +234,7 @@ def _fences(side: Side[tuple[Fence, bytes | None]]) -> list[Any]:
         Ints(side.commands),
         Uuids([fence.job_id for fence in fences]),
         Bigints([fence.fence for fence in fences]),
-        Bools([fence.lapsed for fence in fences]),
+        Bools([fence.expired for fence in fences]),
         Texts([fence.then for fence in fences]),
         Bigints([fence.delay // MICROSECOND for fence in fences]),
         Blobs([error for _, error in side.rows]),

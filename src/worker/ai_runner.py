@@ -126,15 +126,15 @@ class Attempt:
                 self._attempt_id,
                 answer.output,
                 jitter=jitter,
-                latency_ms=answer.account.latency_ms,
+                latency_ms=answer.report.latency_ms,
                 provider=answer.provider,
                 model=answer.model,
-                account=answer.account.recorded(),
+                report=answer.report.recorded(),
             ),
         )
 
     async def _failed(self, error: AiError) -> None:
-        jitter, account = random.random(), error.account
+        jitter, report = random.random(), error.report
         await self._do(
             "ai_task.fail_attempt",
             lambda view: fail_attempt(
@@ -145,8 +145,8 @@ class Attempt:
                 error.failure,
                 jitter=jitter,
                 retry_after=error.retry_after,
-                latency_ms=None if account is None else account.latency_ms,
-                account=NOT_KNOWN if account is None else account.recorded(),
+                latency_ms=None if report is None else report.latency_ms,
+                report=NOT_KNOWN if report is None else report.recorded(),
             ),
         )
 

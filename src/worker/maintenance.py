@@ -104,12 +104,12 @@ async def _lapse(context: WorkerContext, job: ExpiredLease) -> bool:
 
     def dead(refusal: RuleViolation) -> Decided:
         error = {"type": refusal.code, "message": refusal.message}
-        return Decided(fences=(Fence(job.id, job.fence, "dead", error=error, lapsed=True),))
+        return Decided(fences=(Fence(job.id, job.fence, "dead", error=error, expired=True),))
 
     def failed(connection: Connection, error: Exception) -> Awaitable[int | None]:
         return failures.lease_failed(connection, job.lease, error)
 
-    return await _once(context, job.tenant_id, "job.lapse", decide, uuid5(job.id, f"lapsed {job.fence}"), dead, failed)
+    return await _once(context, job.tenant_id, "job.expire", decide, uuid5(job.id, f"lapsed {job.fence}"), dead, failed)
 
 
 async def _once(

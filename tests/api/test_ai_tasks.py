@@ -12,7 +12,7 @@ from tests.api.working import execution, start
 from tests.worker.house import ScriptedProvider, at_work, worker_of
 from worker.ai.provider import AiError, CallReport, Price
 
-ACCOUNT = CallReport(7, Usage(30, 4), Price(Decimal("0.0000123450"), "USD"))
+REPORT = CallReport(7, Usage(30, 4), Price(Decimal("0.0000123450"), "USD"))
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def test_an_ai_task_tells_what_was_asked_used_and_paid(gesta: Gesta, acme:
     pending = await one(acme.admin, task_id)
     assert (pending["status"], pending["attempts"], pending["actual_cost"]) == ("pending", [], None)
     assert (pending["prompt"], pending["system_prompt"]) == ("Taxi to the airport", "You sort claims.")
-    async with worker_of(gesta.database, provider=ScriptedProvider(["travel"], account=ACCOUNT)) as worker, at_work(worker):
+    async with worker_of(gesta.database, provider=ScriptedProvider(["travel"], report=REPORT)) as worker, at_work(worker):
         assert (await ended(acme, started))["output"] == {"said": "travel"}
     done = await one(acme.admin, task_id)
     assert (done["status"], done["output"], done["execution_id"]) == ("completed", "travel", started)

@@ -93,9 +93,9 @@ async def work(gesta: Gesta, acme: Tenant) -> None:
 async def ai_tasks(gesta: Gesta, acme: Tenant) -> None:
     """One that is tried twice, one that fails, one that is cancelled."""
     await acme.publish(AI_TASK)
-    account = CallReport(7, Usage(30, 4, details={"audio_tokens": 0}))
-    script = [AiError("rate_limit", "Slowly.", account=account), "travel", AiError("refused", "No.")]
-    provider = ScriptedProvider(script, account=account)
+    report = CallReport(7, Usage(30, 4, details={"audio_tokens": 0}))
+    script = [AiError("rate_limit", "Slowly.", report=report), "travel", AiError("refused", "No.")]
+    provider = ScriptedProvider(script, report=report)
     async with worker_of(gesta.database, provider=provider) as worker, at_work(worker):
         first = await start(acme, "classify", claim="Taxi")
         (task,) = (await execution(acme, first))["open"]

@@ -8,7 +8,7 @@ import httpx2
 import psycopg
 import pytest
 
-from api.job_dispatcher import JobDispatcher, LeaseRequest, _Place
+from api.job_dispatcher import JobDispatcher, LeaseRequest, _Waiter
 from runtime.pools import Pool, open_pool
 from store.jobs import LeasedJob
 from store.notifications.channels import JobsReady
@@ -196,7 +196,7 @@ class Counting(JobDispatcher):
             self._look.notify_all()
         return found
 
-    async def _wait(self, place: _Place, seconds: float, due: float | None) -> bool:
+    async def _wait(self, place: _Waiter, seconds: float, due: float | None) -> bool:
         self.in_wait.set()
         return await super()._wait(place, seconds, due)
 

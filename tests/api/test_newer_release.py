@@ -104,13 +104,13 @@ async def test_the_projector_waits_for_its_own_upgrade(
     database: Database, gesta: Gesta, acme: Tenant, position: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as conn:
-        fault = (await poison_events.faults(conn))[acme.id]
+        fault = (await poison_events.read_poison_events(conn))[acme.id]
         assert (fault.position, fault.topic) == (position, NEWER)
         await gesta.projector.catch_up()
-        assert (await poison_events.faults(conn))[acme.id] == fault, "it is not tried again: nothing has changed"
+        assert (await poison_events.read_poison_events(conn))[acme.id] == fault, "it is not tried again: nothing has changed"
         monkeypatch.setattr(poison_events, "is_known", lambda topic: topic == NEWER)
         await gesta.projector.catch_up()
-        assert (await poison_events.faults(conn))[acme.id].attempts == 2, "a release that knows it tries at once"
+        assert (await poison_events.read_poison_events(conn))[acme.id].attempts == 2, "a release that knows it tries at once"
 
 
 async def test_skipping_it_cures_the_tables_replay_and_verify(

@@ -68,4 +68,4 @@ async def take_lapsed(database: Database) -> None:
         await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as connection,
     ):
         for job in await expired_leases(connection, 10):
-            await handler.handle(Command(job.tenant_id, "job.lapse", Envelope("worker", "w")), lapse(job))
+            await handler.handle(Command(job.tenant_id, "job.expire", Envelope("worker", "w")), lapse(job))

@@ -5,7 +5,7 @@ from psycopg import AsyncConnection
 
 from cli.generations import _rebuild, duration, words
 from projections.projector import Projector
-from projections.rebuilding.rebuild import Stage, Wishes
+from projections.rebuilding.rebuild import RebuildOptions, Stage
 from projections.registry import TABLES
 from tests.conftest import Database
 from tests.projections.story import Ledgers
@@ -35,7 +35,7 @@ async def test_tables_are_built_anew_and_the_old_ones_kept(database: Database, c
     async with await AsyncConnection.connect(database.superuser_url, autocommit=True) as conn:
         await Ledgers(conn).everything()
     await Projector(database.system_url).catch_up()
-    await _rebuild(database.owner_url, database.system_url, Wishes(), None)
+    await _rebuild(database.owner_url, database.system_url, RebuildOptions(), None)
     said = capsys.readouterr()
     assert "The tables are built anew." in said.out
     assert [stage for stage in ("filling", "comparing", "exchanging") if stage not in said.err] == []

@@ -65,7 +65,7 @@ def succeed(view: View, attempt_id: UUID = FIRST) -> Decided:
         latency_ms=850,
         provider="openai",
         model="gpt-4o-mini-2024-07-18",
-        account=UsageReport(USAGE, CENT, "USD", "stop"),
+        report=UsageReport(USAGE, CENT, "USD", "stop"),
     )
 
 
@@ -113,12 +113,12 @@ def test_an_answer_completes_the_task_and_adds_up_its_cost() -> None:
 
 def test_an_attempt_ends_on_record_whatever_the_provider_says_of_it() -> None:
     def end(view: View) -> Decided:
-        account = UsageReport(Usage(10**40), Decimal("1e30"), "USD", "\ud800")
-        return ai_task.succeed(view, TASK, FIRST, OUTPUT, latency_ms=1, provider="openai", model="gpt\0", account=account)
+        report = UsageReport(Usage(10**40), Decimal("1e30"), "USD", "\ud800")
+        return ai_task.succeed(view, TASK, FIRST, OUTPUT, latency_ms=1, provider="openai", model="gpt\0", report=report)
 
     def failed(view: View) -> Decided:
-        account = UsageReport(Usage(-1), Decimal("NaN"), "USD", "\0")
-        return ai_task.fail_attempt(view, TASK, FIRST, WRONG_KEY, jitter=0.5, account=account)
+        report = UsageReport(Usage(-1), Decimal("NaN"), "USD", "\0")
+        return ai_task.fail_attempt(view, TASK, FIRST, WRONG_KEY, jitter=0.5, report=report)
 
     unpriced = Totals(1, unpriced=1)
     ended = AiTaskAttemptSucceeded(FIRST, 1, OUTPUT, 1, "openai", "gpt\ufffd", finish_reason="\ufffd")

@@ -93,7 +93,7 @@ def test_an_attempt_is_on_record_before_the_call_and_keeps_the_lease() -> None:
 def test_the_answer_is_the_output() -> None:
     place = asking()
     job, task_id = place.held("ai"), place.task_id("ai")
-    place.answer("ai", "hello", account=UsageReport(Usage(3, 1), Decimal("0.1"), "USD"))
+    place.answer("ai", "hello", report=UsageReport(Usage(3, 1), Decimal("0.1"), "USD"))
     place.completed("hello")
     succeeded, completed = place.view.events(task_id)[-2:]
     assert isinstance(succeeded, AiTaskAttemptSucceeded)
@@ -145,7 +145,7 @@ def test_a_worker_that_dies_during_a_call_uses_up_the_attempt() -> None:
     failed = place.view.events(task_id)[-1]
     assert isinstance(failed, AiTaskAttemptFailed)
     assert failed.error == LEASE_LOST
-    assert place.story.decided.fences[0].lapsed
+    assert place.story.decided.fences[0].expired
     assert place.story.decided.fences[0].then == "retry"
     place.attempt("ai")
     place.lapse("ai")
@@ -158,7 +158,7 @@ def test_a_worker_that_dies_before_the_call_uses_up_nothing() -> None:
     place.lapse("ai")
     assert place.story.decided.facts == ()
     [fence] = place.story.decided.fences
-    assert (fence.then, fence.lapsed) == ("retry", True)
+    assert (fence.then, fence.expired) == ("retry", True)
     place.answer("ai", "x").completed("x")
 
 
@@ -168,7 +168,7 @@ def test_cancelling_cancels_the_task_and_what_the_attempt_used_is_recorded_all_t
     place.step(lambda view: cancel(view, place.engine, EXECUTION_ID))
     assert place.view.events(task_id)[-1] == AiTaskCancelled("execution_cancelled")
     check_work(place)
-    place.report(job, attempt_id, "late", account=UsageReport(Usage(5, 5)))
+    place.report(job, attempt_id, "late", report=UsageReport(Usage(5, 5)))
     [late] = place.story.decided.facts
     assert isinstance(late.event, AiTaskAttemptSucceeded)
     assert place.story.decided.fences == ()

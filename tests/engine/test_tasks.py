@@ -112,9 +112,9 @@ def test_a_worker_that_is_gone_uses_up_an_attempt() -> None:
     place = working(task(retry={"max_attempts": 2}))
     place.lapse("work")
     [fence] = place.story.decided.fences
-    assert (fence.then, fence.lapsed, fence.delay) == ("retry", True, timedelta(seconds=1))
+    assert (fence.then, fence.expired, fence.delay) == ("retry", True, timedelta(seconds=1))
     place.lapse("work")
-    assert place.story.decided.fences[0].lapsed
+    assert place.story.decided.fences[0].expired
     place.completed(after_error("lease_lost", "The worker was not heard of before its lease ended.", 2))
     check_work(place)
 

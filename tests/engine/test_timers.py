@@ -212,7 +212,7 @@ def test_a_continuation_whose_worker_died_is_handed_out_again() -> None:
     place.start()
     job = JobRef(next(iter(place.story.jobs)), 1, EXECUTION_ID)
     place.lapse_held(job)
-    assert place.story.decided.fences == (Fence(job.id, 1, "retry", lapsed=True),)
+    assert place.story.decided.fences == (Fence(job.id, 1, "retry", expired=True),)
     assert place.story.decided.facts == ()
     place.go_on().go_on().completed()
 

@@ -1,4 +1,4 @@
-"""The normal form in which a replay compares: what the ledger's JSON says, and what the database made of it, in one text."""
+"""The canonical form in which a replay compares: what the ledger's JSON says, and what the database made of it, in one text."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
-from projections.canonical import exact_json, json_text, normal, span_text, surely_same
+from projections.canonical import canonical, exact_json, json_text, span_text, surely_same
 
 
 @given(st.timedeltas() | st.timedeltas(timedelta(days=-2), timedelta(days=2)))
@@ -30,7 +30,7 @@ def test_numbers_of_the_database_keep_every_digit() -> None:
 
 
 def test_amounts_in_columns_are_compared_with_the_digits_the_column_has() -> None:
-    assert normal("numeric(20,10)", Decimal("1E-7").quantize(Decimal("1E-10"))) == "0.0000001000"
+    assert canonical("numeric(20,10)", Decimal("1E-7").quantize(Decimal("1E-10"))) == "0.0000001000"
 
 
 SCALARS: st.SearchStrategy[Any] = (

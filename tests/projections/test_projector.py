@@ -48,7 +48,7 @@ async def test_a_poisoned_tenant_stops_before_the_event_and_the_others_go_on(
     await ledgers.append(GLOBEX, *tenant_story("globex"))
     await projector.catch_up()
     assert await positions(system) == {**await tops(system), ACME: len(story)}
-    fault = (await poison_events.faults(system))[ACME]
+    fault = (await poison_events.read_poison_events(system))[ACME]
     assert (fault.position, fault.attempts) == (len(story) + 1, 1)
     assert "workflow_executions has no row" in fault.error
     assert (await replay(system, ACME)).equal
@@ -62,7 +62,7 @@ async def test_an_event_that_cannot_be_decoded_is_poison_too(
     await ledgers.append_raw(ACME, NOBODY_S, "execution.completed.v1", b"[]")
     await projector.catch_up()
     assert await freshness.position(system, ACME) == 4
-    assert (await poison_events.faults(system))[ACME].position == 5
+    assert (await poison_events.read_poison_events(system))[ACME].position == 5
 
 
 GAP = """
@@ -83,7 +83,7 @@ async def test_a_gap_that_somebody_made_stops_the_tenant_before_it(
     projector = Projector(database.system_url, batch=batch)
     await projector.catch_up()
     assert await freshness.position(system, ACME) == 11
-    fault = (await poison_events.faults(system))[ACME]
+    fault = (await poison_events.read_poison_events(system))[ACME]
     assert (fault.position, fault.error) == (12, "Missing: there is no event 12, and there are later ones")
     assert fault.topic is None
 
@@ -94,7 +94,7 @@ async def test_an_event_of_an_unknown_topic_is_waited_for_and_is_no_poison(
     await ledgers.append(ACME, (an_id("r"), RoleCreated("r", "R", ())))
     await ledgers.append_raw(ACME, NOBODY_S, "execution.dreamt.v1", b"{}")
     await projector.catch_up()
-    fault = (await poison_events.faults(system))[ACME]
+    fault = (await poison_events.read_poison_events(system))[ACME]
     assert (fault.position, fault.topic, await freshness.position(system, ACME)) == (2, "execution.dreamt.v1", 1)
     assert fault.words == "waits for a release that knows the topic execution.dreamt.v1"
     (told,) = [each for each in caplog.records if each.name == "projections.projector"]
@@ -108,7 +108,7 @@ async def test_an_event_that_the_database_refuses_is_poison_too(
     await ledgers.append(ACME, (an_id("r1"), RoleCreated("twin", "One", ())), (an_id("r2"), RoleCreated("twin", "Two", ())))
     await projector.catch_up()
     assert await freshness.position(system, ACME) == 1
-    assert "roles_key_is_unique" in (await poison_events.faults(system))[ACME].error
+    assert "roles_key_is_unique" in (await poison_events.read_poison_events(system))[ACME].error
 
 
 async def test_a_fault_is_retried_at_growing_intervals_and_goes_when_it_is_healed(
@@ -123,15 +123,15 @@ async def test_a_fault_is_retried_at_growing_intervals_and_goes_when_it_is_heale
         waits = []
         for _ in range(3):
             await projector.catch_up()
-            fault = (await poison_events.faults(system))[ACME]
+            fault = (await poison_events.read_poison_events(system))[ACME]
             waits.append(fault.retry_at - clock.now())
             await projector.catch_up()
-            assert (await poison_events.faults(system))[ACME] == fault, "it is not due"
+            assert (await poison_events.read_poison_events(system))[ACME] == fault, "it is not due"
             clock.set(fault.retry_at)
         assert waits == [timedelta(seconds=1), timedelta(seconds=2), timedelta(seconds=4)]
         await owner.execute("ALTER TABLE projections.roles DROP CONSTRAINT not_now")
     await projector.catch_up()
-    assert await poison_events.faults(system) == {}
+    assert await poison_events.read_poison_events(system) == {}
     assert (await replay(system, ACME)).equal
 
 
@@ -142,7 +142,7 @@ async def test_retry_makes_a_fault_due(database: Database, ledgers: Ledgers, sys
     await projector.catch_up()
     assert await poison_events.retry(system, clock.now()) == [ACME]
     await projector.catch_up()
-    assert (await poison_events.faults(system))[ACME].attempts == 2
+    assert (await poison_events.read_poison_events(system))[ACME].attempts == 2
 
 
 def test_intervals_end_at_five_minutes() -> None:
@@ -189,7 +189,7 @@ async def test_a_member_waits_for_the_platform(ledgers: Ledgers, projector: Proj
     await ledgers.append(ACME, (an_id("r"), RoleCreated("r", "R", ())), (ANN, MemberAdded(ANN, (), 1)))
     await projector.catch_up()
     assert await freshness.position(system, ACME) == 1
-    assert await poison_events.faults(system) == {}, "waiting is no fault"
+    assert await poison_events.read_poison_events(system) == {}, "waiting is no fault"
     await ledgers.append(PLATFORM, (ANN, UserRegistered("ann@acme.example", "Ann")))
     await projector.catch_up()
     assert await freshness.position(system, ACME) == 2

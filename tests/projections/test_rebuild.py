@@ -12,7 +12,7 @@ from projections.freshness import position
 from projections.generation import NEXT_SCHEMA, next_generation
 from projections.projector import Projector
 from projections.rebuilding import records, schema
-from projections.rebuilding.rebuild import Refused, Stage, Wishes, drop_old, opened, rebuild, rebuild_tenant
+from projections.rebuilding.rebuild import RebuildOptions, Refused, Stage, drop_old, opened, rebuild, rebuild_tenant
 from projections.registry import GROUPS, TABLES
 from projections.replay import compare, replay, snapshot
 from runtime.drift.catalog import read_catalog
@@ -68,7 +68,7 @@ async def test_a_group_is_built_anew_and_serves(
     await told(ledgers, projector)
     before = {table.name: await place_of(system, table.name) for table in TABLES}
     stages: list[Stage] = []
-    found = await rebuild(database.owner_url, database.system_url, Wishes((group,)), stages.append)
+    found = await rebuild(database.owner_url, database.system_url, RebuildOptions((group,)), stages.append)
     assert dict(found.changes) == {}
     after = {table.name: await place_of(system, table.name) for table in TABLES}
     assert {name for name in before if before[name] != after[name]} == {table.name for table in GROUPS[group]}
@@ -83,9 +83,9 @@ async def test_a_group_is_built_anew_and_serves(
     assert (await replay(system, ACME)).equal
 
 
-async def refused(database: Database, groups: tuple[str, ...] = ("work",), **wishes: Any) -> str:
+async def refused(database: Database, groups: tuple[str, ...] = ("work",), **options: Any) -> str:
     with pytest.raises(Refused) as caught:
-        await rebuild(database.owner_url, database.system_url, Wishes(groups, **wishes))
+        await rebuild(database.owner_url, database.system_url, RebuildOptions(groups, **options))
     return str(caught.value)
 
 
@@ -102,7 +102,7 @@ async def test_what_differs_from_the_serving_tables_is_named_and_refused_until_i
     assert "workflow_executions.status" not in words
     assert "execution_attributes.rows added (" in await refused(database, accepted=["workflow_executions.error"])
     assert await place_of(system, "workflow_executions") == before
-    accepted = Wishes(("work",), ["workflow_executions.error", "execution_attributes"])
+    accepted = RebuildOptions(("work",), ["workflow_executions.error", "execution_attributes"])
     await rebuild(database.owner_url, database.system_url, accepted)
     assert (await replay(system, ACME)).equal
     assert (await replay(system, GLOBEX)).equal
@@ -141,7 +141,7 @@ async def test_what_hangs_on_the_old_tables_goes_along_or_is_named(
             words = await refused(database)
             assert "the index projections.of_mine is on" in words
             assert "the view failures reads" in words
-            await rebuild(database.owner_url, database.system_url, Wishes(("work",), leave_behind=True))
+            await rebuild(database.owner_url, database.system_url, RebuildOptions(("work",), leave_behind=True))
             rights = "SELECT has_table_privilege(%s, 'projections.workflow_executions', 'SELECT'), "
             rights += "has_column_privilege(%s, 'projections.node_activations', 'id', 'SELECT')"
             assert await (await conn.execute(rights, [role, role])).fetchone() == (True, True)
@@ -150,7 +150,7 @@ async def test_what_hangs_on_the_old_tables_goes_along_or_is_named(
             with pytest.raises(OperatorError, match=r"still needed.*view failures"):
                 await drop_old(database.owner_url)
             with pytest.raises(OperatorError, match="still there: gesta projections drop-old"):
-                await rebuild(database.owner_url, database.system_url, Wishes(("work",)))
+                await rebuild(database.owner_url, database.system_url, RebuildOptions(("work",)))
             await conn.execute("DROP VIEW public.failures")
             assert await drop_old(database.owner_url)
         finally:
@@ -169,7 +169,7 @@ async def test_a_session_that_has_read_is_waited_for_and_named(
         words = await refused(database, patience_seconds=2.0)
         assert "an analyst" in words
         assert await (await analyst.execute("SELECT count(*) FROM projections.workflow_executions")).fetchone() == seen
-    await rebuild(database.owner_url, database.system_url, Wishes(("work",)))
+    await rebuild(database.owner_url, database.system_url, RebuildOptions(("work",)))
 
 
 async def test_verify_and_replay_are_waited_for_from_their_beginning(
@@ -189,24 +189,24 @@ async def test_an_event_that_cannot_be_applied_ends_the_building_and_one_that_is
     await told(ledgers, projector)
     await ledgers.append_raw(ACME, started("never")[0], "execution.started.v1", b"{}")
     await projector.catch_up()
-    broken = next(iter((await poison_events.faults(system)).values())).position
+    broken = next(iter((await poison_events.read_poison_events(system)).values())).position
     await skipped_events.skip(system, ACME, broken, "it is broken")
     await ledgers.append(ACME, started("one more"))
     await projector.catch_up()
-    await rebuild(database.owner_url, database.system_url, Wishes(()))
+    await rebuild(database.owner_url, database.system_url, RebuildOptions(()))
     assert (await replay(system, ACME)).equal
     await drop_old(database.owner_url)
     await system.execute("SET ROLE NONE")
     async with await AsyncConnection.connect(database.superuser_url, autocommit=True) as conn:
         await conn.execute("DELETE FROM runtime.projection_skips")
     with pytest.raises(OperatorError, match=rf"event {broken} .*cannot be applied"):
-        await rebuild(database.owner_url, database.system_url, Wishes(()))
+        await rebuild(database.owner_url, database.system_url, RebuildOptions(()))
 
 
 async def test_two_rebuilds_at_a_time_are_one_too_many(database: Database) -> None:
-    async with opened(database.owner_url, database.system_url, Wishes()):
+    async with opened(database.owner_url, database.system_url, RebuildOptions()):
         with pytest.raises(OperatorError, match="Another rebuild is under way"):
-            await rebuild(database.owner_url, database.system_url, Wishes())
+            await rebuild(database.owner_url, database.system_url, RebuildOptions())
 
 
 async def test_what_a_migration_asks_for_is_built_where_nothing_else_is_named(
@@ -215,7 +215,7 @@ async def test_what_a_migration_asks_for_is_built_where_nothing_else_is_named(
     await told(ledgers, projector)
     async with await owner_of(database) as owner:
         await owner.execute("INSERT INTO runtime.projection_generations (groups, reason) VALUES ('{people}', 'a new column')")
-    await rebuild(database.owner_url, database.system_url, Wishes())
+    await rebuild(database.owner_url, database.system_url, RebuildOptions())
     assert await records.records(system, "wanted") == []
     assert [record.groups for record in await records.records(system, "serving")] == [["people"]]
 
@@ -227,11 +227,11 @@ async def test_one_tenant_s_rows_are_replaced_and_no_others(
     await system.execute("UPDATE projections.workflow_executions SET error = 'altered'")
     await system.execute("DELETE FROM projections.role_permissions WHERE tenant_id = %s", [ACME])
     with pytest.raises(Refused, match=r"workflow_executions\.error"):
-        await rebuild_tenant(database.owner_url, database.system_url, Wishes(), ACME)
-    accepted = Wishes(accepted=["workflow_executions.error", "role_permissions"])
+        await rebuild_tenant(database.owner_url, database.system_url, RebuildOptions(), ACME)
+    accepted = RebuildOptions(accepted=["workflow_executions.error", "role_permissions"])
     await rebuild_tenant(database.owner_url, database.system_url, accepted, ACME)
     assert (await replay(system, ACME)).equal
     assert not (await replay(system, GLOBEX)).equal
     assert await records.records(system, "building") == []
     with pytest.raises(OperatorError, match="for all tenants"):
-        await rebuild_tenant(database.owner_url, database.system_url, Wishes(("audit",)), ACME)
+        await rebuild_tenant(database.owner_url, database.system_url, RebuildOptions(("audit",)), ACME)

@@ -12,7 +12,7 @@ from domain.role import RoleCreated
 from projections import freshness, poison_events
 from projections.projector import Projector
 from projections.replay import rebuilt, replay
-from projections.skipped_events import skip, skips
+from projections.skipped_events import read_skipped_events, skip
 from projections.verify import verify
 from runtime.errors import OperatorError
 from tests.projections.story import ACME, Ledgers, an_id, platform_story, tenant_story
@@ -37,10 +37,10 @@ async def test_the_projector_goes_on_behind_a_skipped_event(projector: Projector
     await skip(system, ACME, POISON, "a bug of ours")
     assert [note.channel async for note in system.notifies(timeout=10, stop_after=1)] == ["gesta_events"]
     assert await freshness.position(system, ACME) == POISON
-    assert await poison_events.faults(system) == {}
+    assert await poison_events.read_poison_events(system) == {}
     await projector.catch_up()
     assert await freshness.position(system, ACME) == POISON + 2
-    (only,) = await skips(system, ACME)
+    (only,) = await read_skipped_events(system, ACME)
     assert (only.position, only.reason) == (POISON, "a bug of ours")
     assert "workflow_executions has no row" in only.error
 
@@ -94,7 +94,7 @@ async def test_a_gap_is_skipped_as_a_whole_and_stays_on_record(
     await skip(system, ACME, 3, "somebody wrote beside append")
     await projector.catch_up()
     assert await freshness.position(system, ACME) == 33
-    assert [each.position for each in await skips(system, ACME)] == list(range(3, 33))
+    assert [each.position for each in await read_skipped_events(system, ACME)] == list(range(3, 33))
     found = await replay(system, ACME)
     assert (found.equal, found.rows["roles"], found.rows["audit_logs"]) == (True, 3, 3)
     broken = (await verify(system, ACME)).broken
@@ -112,7 +112,7 @@ async def test_only_what_holds_the_tenant_up_can_be_skipped(position: int, words
         await skip(system, ACME, position, "to be rid of it")
     with pytest.raises(OperatorError, match="nothing holds it up"):
         await skip(system, PLATFORM, position, "to be rid of it")
-    assert await skips(system, ACME) == []
+    assert await read_skipped_events(system, ACME) == []
     assert await freshness.position(system, ACME) == POISON - 1
 
 
@@ -121,7 +121,7 @@ async def test_a_fault_that_was_overcome_meanwhile_is_not_skipped(system: AsyncC
     await system.execute("UPDATE projections.freshness SET position = position + 1 WHERE tenant_id = %s", [ACME])
     with pytest.raises(OperatorError, match="the tables have moved on"):
         await skip(system, ACME, POISON, "to be rid of it")
-    assert await skips(system, ACME) == []
+    assert await read_skipped_events(system, ACME) == []
 
 
 @pytest.mark.usefixtures("held_up")

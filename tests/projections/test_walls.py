@@ -10,7 +10,7 @@ from domain.facts import Event
 from domain.permission import PermissionRegistered
 from domain.tenant import TenantChanged, TenantCreated, TenantSuspended
 from domain.user import UserChanged, UserRegistered
-from projections.poison_events import faults
+from projections.poison_events import read_poison_events
 from projections.projector import Projector
 from tests.conftest import Database
 from tests.projections.story import ACME, ANN, GLOBEX, Ledgers, an_id
@@ -151,5 +151,5 @@ async def test_a_tenants_ledger_changes_nothing_of_the_platforms(
     )
     await ledgers.append(ACME, (stream, event))
     await projector.catch_up()
-    assert list(await faults(system)) == [ACME]
+    assert list(await read_poison_events(system)) == [ACME]
     assert await (await system.execute(NAMES)).fetchone() == (["Globextrue"], ["Ann"])

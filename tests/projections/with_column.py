@@ -16,7 +16,7 @@ from domain.envelope import RecordedEvent
 from domain.execution import ActivationStarted, ExecutionStarted
 from projections import writing
 from projections.rebuilding import schema
-from projections.rebuilding.rebuild import Wishes, rebuild
+from projections.rebuilding.rebuild import RebuildOptions, rebuild
 from projections.rows import Rows
 from projections.table import Column
 from projections.workflow_executions import NAME, TABLE
@@ -59,8 +59,8 @@ def upgrade(patch: pytest.MonkeyPatch, directory: Path) -> None:
 def main(owner_url: str, system_url: str) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as directory:
         upgrade(patch, Path(directory))
-        wishes = Wishes(accepted=[f"{NAME}.{NAMED}"], batch=40)
-        found = asyncio.run(rebuild(owner_url, system_url, wishes))
+        options = RebuildOptions(accepted=[f"{NAME}.{NAMED}"], batch=40)
+        found = asyncio.run(rebuild(owner_url, system_url, options))
         sys.stdout.write(f"{dict(found.changes)}\n")
 
 

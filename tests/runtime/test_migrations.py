@@ -97,13 +97,13 @@ def test_a_login_that_cannot_become_the_owner_is_named(empty_database: Database)
 
 def test_what_is_pending_is_applied_once_and_in_order(owner: Connection[TupleRow]) -> None:
     assert migrate(owner, TWO[:1]) == [TWO[0]]
-    assert [standing.applied_at is not None for standing in status(owner, TWO)] == [True, False]
+    assert [each.applied_at is not None for each in status(owner, TWO)] == [True, False]
     assert migrate(owner, TWO) == [TWO[1]]
     assert migrate(owner, TWO) == []
 
 
 def test_status_writes_nothing(owner: Connection[TupleRow]) -> None:
-    assert [standing.applied_at for standing in status(owner, TWO)] == [None, None]
+    assert [each.applied_at for each in status(owner, TWO)] == [None, None]
     assert not table_exists(owner, "gesta_meta.migrations")
 
 

@@ -79,7 +79,7 @@ class Model:
             return ("done", position) if request_hash == one.request_hash else ("refused", None)
         if not dependencies_hold or any(self.versions.get(stream, 0) != version for stream, version in one.expectations):
             return "conflict", None
-        if any(self.jobs.get(fence.job_id) != LeasedOrNot("leased", fence.fence, not fence.lapsed) for fence, _ in one.fences):
+        if any(self.jobs.get(fence.job_id) != LeasedOrNot("leased", fence.fence, not fence.expired) for fence, _ in one.fences):
             return "refused", None
         held = dict(self.held)
         for claim in one.releases:
@@ -104,7 +104,7 @@ def fenced(job_ids: Sequence[UUID]) -> st.SearchStrategy[list[Fence]]:
         return st.just([])
     thens = st.sampled_from(["done", "retry", "dead", "keep"])
     one = st.builds(
-        Fence, st.sampled_from(job_ids), st.sampled_from([1, 1, 1, 2]), thens, lapsed=st.sampled_from([False] * 3 + [True])
+        Fence, st.sampled_from(job_ids), st.sampled_from([1, 1, 1, 2]), thens, expired=st.sampled_from([False] * 3 + [True])
     )
     return st.lists(one, max_size=2, unique_by=lambda fence: fence.job_id)
 

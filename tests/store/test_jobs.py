@@ -178,7 +178,7 @@ async def test_a_worker_past_its_lease_is_refused_while_the_next_one_works(conn:
     await made(conn, tenant)
     job = await lease_one(conn)
     await conn.execute(LAPSE, (job.id,))
-    assert verdicts(await commit(conn, tenant, fenced(job, "retry", lapsed=True))) == ["appended"]
+    assert verdicts(await commit(conn, tenant, fenced(job, "retry", expired=True))) == ["appended"]
     again = await lease_one(conn)
     assert (again.id, again.fence, again.attempt) == (job.id, 2, 2)
     assert verdicts(await commit(conn, tenant, fenced(job))) == ["refused"]
@@ -188,7 +188,7 @@ async def test_a_worker_past_its_lease_is_refused_while_the_next_one_works(conn:
 async def test_a_lease_that_lasts_cannot_be_called_lapsed(conn: AsyncConnection[Any], tenant: UUID) -> None:
     await made(conn, tenant)
     job = await lease_one(conn)
-    assert verdicts(await commit(conn, tenant, fenced(job, "retry", lapsed=True))) == ["refused"]
+    assert verdicts(await commit(conn, tenant, fenced(job, "retry", expired=True))) == ["refused"]
     assert await due.expired_leases(conn, 9) == []
 
 
@@ -227,7 +227,7 @@ async def test_a_heartbeat_at_the_last_moment_holds_off_the_lapse(
             other.execute(
                 "UPDATE runtime.jobs SET lease_until = clock_timestamp() + interval '1 minute' WHERE id = %s", (job.id,)
             )
-            lapse = asyncio.create_task(commit(conn, tenant, fenced(job, "retry", lapsed=True)))
+            lapse = asyncio.create_task(commit(conn, tenant, fenced(job, "retry", expired=True)))
             await until_waiting(database, conn.info.backend_pid)
         assert verdicts(await lapse) == ["refused"]
 

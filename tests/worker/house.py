@@ -55,7 +55,7 @@ class ScriptedProvider:
     script: list[AiError | Json] = field(default_factory=lambda: ["done"])
     calls: list[AiCall] = field(default_factory=list)
     before: Callable[[AiCall], Awaitable[None]] | None = None
-    account: CallReport = field(default_factory=lambda: CallReport(7, Usage(3, 4)))
+    report: CallReport = field(default_factory=lambda: CallReport(7, Usage(3, 4)))
 
     async def call(self, call: AiCall) -> AiAnswer:
         self.calls.append(call)
@@ -64,7 +64,7 @@ class ScriptedProvider:
             await self.before(call)
         if isinstance(line, AiError):
             raise line
-        return AiAnswer(line, "scripted", call.model, self.account)
+        return AiAnswer(line, "scripted", call.model, self.report)
 
     async def aclose(self) -> None:
         """Nothing to close."""

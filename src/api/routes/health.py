@@ -14,7 +14,7 @@ from api.health import OUT_OF_REACH
 from api.metrics import MEDIA_TYPE
 from api.routing import OpenRoute, operation_id
 from api.schemas import status
-from api.schemas.shape import TEXT
+from api.schemas.schema import TEXT
 from api.services import Services
 from runtime.supervision import failing
 

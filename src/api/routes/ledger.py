@@ -12,7 +12,7 @@ from api.queries.audit import AUDIT_LOGS
 from api.queries.ledger import event_item, history_item
 from api.routing import query, router
 from api.schemas import events, resources
-from api.schemas.shape import page
+from api.schemas.schema import page
 from domain.envelope import RecordedEvent, Unread
 from domain.execution import ExecutionStarted
 from runtime.pools import Connection

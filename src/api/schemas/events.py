@@ -3,7 +3,7 @@
 from typing import get_args
 
 from api.schemas.columns import fields
-from api.schemas.shape import BIG, OBJECT, TEXT, UUID, ObjectSchema, one_of, or_null, ref, said
+from api.schemas.schema import BIG, OBJECT, TEXT, UUID, ObjectSchema, one_of, or_null, ref, said
 from domain.envelope import ActorType
 
 ACTOR = ObjectSchema(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import get_args
 
-from api.schemas.shape import (
+from api.schemas.schema import (
     ANYTHING,
     BIG,
     BOOLEAN,

@@ -1,6 +1,6 @@
 """The one shape of every error (RFC 9457)."""
 
-from api.schemas.shape import INTEGER, TEXT, ObjectSchema, many, said
+from api.schemas.schema import INTEGER, TEXT, ObjectSchema, many, said
 
 FAULT = ObjectSchema(
     "Fault",

@@ -6,7 +6,7 @@ Lists leave out what is long, and what is looked up for each row: an item of a l
 from typing import get_args
 
 from api.schemas.columns import fields, row, summary
-from api.schemas.shape import BIG, TEXT, TEXTS, TIME, UUID, UUIDS, ObjectSchema, many, one_of, or_null, said
+from api.schemas.schema import BIG, TEXT, TEXTS, TIME, UUID, UUIDS, ObjectSchema, many, one_of, or_null, said
 from domain.execution import WaitKind
 from engine.executions import OPEN_KINDS
 

@@ -2,7 +2,7 @@
 
 from api.schemas.columns import fields
 from api.schemas.resources import OPEN
-from api.schemas.shape import BIG, BOOLEAN, TEXT, TEXTS, UUID, UUIDS, ObjectSchema, one_of, ref, said
+from api.schemas.schema import BIG, BOOLEAN, TEXT, TEXTS, UUID, UUIDS, ObjectSchema, one_of, ref, said
 
 CREATED_TENANT = ObjectSchema("CreatedTenant", "A tenant that was created.", fields("tenants", "id", "slug", "name", "version"))
 TENANT_RESULT = ObjectSchema(

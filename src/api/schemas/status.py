@@ -1,6 +1,6 @@
 """How things stand: with the process, with the caller, with a definition that is being written."""
 
-from api.schemas.shape import BIG, BOOLEAN, TEXT, TEXTS, UUID, ObjectSchema, many, one_of, or_null, ref, said
+from api.schemas.schema import BIG, BOOLEAN, TEXT, TEXTS, UUID, ObjectSchema, many, one_of, or_null, ref, said
 
 ALIVE = ObjectSchema("Alive", "The process answers.", {"status": one_of("ok")})
 LAG = ObjectSchema(

@@ -3,7 +3,7 @@
 from api.schemas.columns import fields
 from api.schemas.problem import PROBLEM
 from api.schemas.results import EXECUTION_RESULT
-from api.schemas.shape import ANYTHING, BIG, INTEGER, TIME, Choice, ObjectSchema, Schema, many, one_of, or_null, ref, said
+from api.schemas.schema import ANYTHING, BIG, INTEGER, TIME, Choice, ObjectSchema, Schema, many, one_of, or_null, ref, said
 
 LEASED_UNTIL = said(TIME, "When the lease runs out, by the database's clock.")
 LEASED_JOB = ObjectSchema(

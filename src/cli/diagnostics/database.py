@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from cli.diagnostics.finding import CheckResult, fail, ok, warn
 from domain.envelope import PLATFORM
 from projections.freshness import lagging
-from projections.poison_events import faults
+from projections.poison_events import read_poison_events
 from runtime import migrations, schema
 from runtime.addresses import Addresses
 from runtime.errors import OperatorError
@@ -192,7 +192,7 @@ async def behind(connection: Connection) -> CheckResult:
 
 
 async def stopped(connection: Connection) -> CheckResult:
-    known = await faults(connection)
+    known = await read_poison_events(connection)
     if known:
         first = next(iter(known.values()))
         words = f"{len(known)} ledgers stand still; {first.tenant_id} before {first.position}: {first.error}"

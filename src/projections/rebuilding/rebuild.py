@@ -56,7 +56,7 @@ def show_nobody(_stage: Stage) -> None:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RebuildOptions:
     """What is to be built, and what may follow. `groups`: none: those that a migration asked for, or all."""
 
     groups: Collection[str] = ()
@@ -81,7 +81,7 @@ class Rebuild:
     system: AsyncConnection[Any]
     hold: AsyncConnection[Any]
     seen: AsyncConnection[Any]
-    wishes: Wishes
+    options: RebuildOptions
     show: Show
     groups: list[str] = field(default_factory=list)
 
@@ -92,7 +92,7 @@ class Rebuild:
         await self._refuse_second_old(tables)
         generation = next_generation(self.groups)
         number = await self._begin(generation, schema.digest())
-        filler = Filler(self.system, generation, tell=await self._told(), batch=self.wishes.batch)
+        filler = Filler(self.system, generation, tell=await self._told(), batch=self.options.batch)
         await filler.fill()
         ledgers: list[UUID] = [row[0] for row in await (await self.system.execute(LEDGERS)).fetchall()]
         found = await self._compare(filler, generation, tables, ledgers)
@@ -102,14 +102,14 @@ class Rebuild:
 
     async def run_for(self, tenant_id: UUID) -> Findings:
         """One tenant's rows. What is folded of the platform beside them is thrown away."""
-        self.groups = sorted(set(self.wishes.groups) or GROUPS.keys() - {"audit"})
+        self.groups = sorted(set(self.options.groups) or GROUPS.keys() - {"audit"})
         if "audit" in self.groups or tenant_id == PLATFORM:
             raise OperatorError("Audit logs and what belongs to the platform are rebuilt for all tenants: leave out --tenant.")
         await self._groups()
         tables = tables_of(self.groups)
         generation = next_generation(self.groups)
         await self._begin(generation, f"{schema.digest()} {tenant_id}")
-        filler = Filler(self.system, generation, batch=self.wishes.batch)
+        filler = Filler(self.system, generation, batch=self.options.batch)
         found = await self._compare(filler, generation, tables, [tenant_id])
         await self._refuse(found, ())
         await of_tenant.replace(self.hold, filler, generation, tables, tenant_id)
@@ -120,7 +120,7 @@ class Rebuild:
 
     async def _groups(self) -> list[str]:
         """Raises OperatorError for what is none."""
-        wanted = set(self.wishes.groups)
+        wanted = set(self.options.groups)
         if unknown := wanted - GROUPS.keys():
             raise OperatorError(f"There is no group {min(unknown)}: there are {', '.join(GROUPS)}.")
         if not wanted:
@@ -143,7 +143,7 @@ class Rebuild:
             await schema.drop(self.owner)
             await records.abandon(self.owner)
             await schema.create(self.owner, generation)
-            return await records.begin(self.owner, self.groups, self.wishes.reason, code)
+            return await records.begin(self.owner, self.groups, self.options.reason, code)
 
     async def _told(self) -> Callable[[int], None]:
         done, total = await self._folded(NEXT_SCHEMA), await self._folded(SERVING_SCHEMA)
@@ -175,16 +175,16 @@ class Rebuild:
     async def _refuse(self, found: Findings, tables: Sequence[Table]) -> None:
         if found.wrong:
             raise Refused("The tables that were built are not what the ledger comes to: " + "; ".join(found.wrong[:5]))
-        if not_meant := found.not_accepted(self.wishes.accepted):
+        if not_meant := found.not_accepted(self.options.accepted):
             words = ", ".join(f"{name} ({found.changes[name]})" for name in sorted(not_meant))
             raise Refused(f"The tables would differ from those that serve: {words}. What is meant is named with --accept.")
-        left = [] if self.wishes.leave_behind else await dependents(self.owner, SERVING_SCHEMA, tables)
+        left = [] if self.options.leave_behind else await dependents(self.owner, SERVING_SCHEMA, tables)
         if left:
             raise Refused(f"Others' things would stay with the old tables: {'; '.join(left)}. --leave-behind says that they may.")
 
     async def _swap(self, filler: Filler, generation: Generation, tables: Sequence[Table], number: int) -> None:
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.wishes.patience_seconds
+        until = loop.time() + self.options.patience_seconds
         attempt = 0
         while True:
             attempt += 1
@@ -208,7 +208,7 @@ class Rebuild:
 
 
 @asynccontextmanager
-async def opened(owner_url: str, system_url: str, wishes: Wishes, show: Show = show_nobody) -> AsyncIterator[Rebuild]:
+async def opened(owner_url: str, system_url: str, options: RebuildOptions, show: Show = show_nobody) -> AsyncIterator[Rebuild]:
     """Raises OperatorError where another rebuild is under way, or a pooler stands between that shares servers."""
     await asyncio.to_thread(refuse_shared_servers, owner_url, "DATABASE_URL", "a rebuild could not keep its lock")
     async with AsyncExitStack() as stack:
@@ -217,18 +217,20 @@ async def opened(owner_url: str, system_url: str, wishes: Wishes, show: Show = s
         if await (await owner.execute(TRY_LOCK, [ADVISORY_LOCK])).fetchone() != (True,):
             raise OperatorError("Another rebuild is under way.")
         system, hold, seen = [await stack.enter_async_context(connect(system_url, name="gesta rebuild")) for _ in range(3)]
-        yield Rebuild(owner, system, hold, seen, wishes, show)
+        yield Rebuild(owner, system, hold, seen, options, show)
 
 
-async def rebuild(owner_url: str, system_url: str, wishes: Wishes, show: Show = show_nobody) -> Findings:
+async def rebuild(owner_url: str, system_url: str, options: RebuildOptions, show: Show = show_nobody) -> Findings:
     """Build the tables anew and exchange them. What changed."""
-    async with opened(owner_url, system_url, wishes, show) as work:
+    async with opened(owner_url, system_url, options, show) as work:
         return await work.run()
 
 
-async def rebuild_tenant(owner_url: str, system_url: str, wishes: Wishes, tenant_id: UUID, show: Show = show_nobody) -> Findings:
+async def rebuild_tenant(
+    owner_url: str, system_url: str, options: RebuildOptions, tenant_id: UUID, show: Show = show_nobody
+) -> Findings:
     """Build one tenant's rows anew and put them in place. What changed."""
-    async with opened(owner_url, system_url, wishes, show) as work:
+    async with opened(owner_url, system_url, options, show) as work:
         return await work.run_for(tenant_id)
 
 

@@ -59,8 +59,8 @@ def both_sides(
     Raises OperatorError where the live database is out of reach, knows other migrations, or no shadow can be made.
     """
     with _live(settings) as (live, maintenance):
-        standings = migrations.status(live, known)
-        applied = [standing.migration for standing in standings if standing.applied_at is not None]
+        statuses = migrations.status(live, known)
+        applied = [status.migration for status in statuses if status.applied_at is not None]
         given = functions.history(live)
         with _shadow(live, maintenance, settings.postgres_bin) as shadow:
             if applied:

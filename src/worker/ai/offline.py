@@ -31,11 +31,11 @@ class OfflineProvider:
         sent = f"{call.system_prompt or ''} {call.text}"
         output = call.text if call.output_schema is None else Answering(call).value(call.output_schema, None, MAX_DEPTH)
         usage = Usage(_words(sent), _words(output if isinstance(output, str) else json.dumps(output)))
-        account = CallReport(0, usage, Price(Decimal(0), "USD"), PROVIDER, NAME, "stop")
+        report = CallReport(0, usage, Price(Decimal(0), "USD"), PROVIDER, NAME, "stop")
         if call.output_schema is not None and (found := faults(call.output_schema, output)):
             message = f"{NAME} finds no output for this schema. {found[0].path or '/'}: {found[0].message}"
-            raise AiError("invalid_output", message, retryable=False, account=account)
-        return AiAnswer(output, PROVIDER, NAME, account)
+            raise AiError("invalid_output", message, retryable=False, report=report)
+        return AiAnswer(output, PROVIDER, NAME, report)
 
     async def aclose(self) -> None:
         return

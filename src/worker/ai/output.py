@@ -33,32 +33,32 @@ def unfenced(text: str) -> str | None:
     return None if found is None or "```" in found[1] else found[1]
 
 
-def read_output(text: str, schema: Json, account: CallReport) -> Json:
+def read_output(text: str, schema: Json, report: CallReport) -> Json:
     """The output that a model's text stands for: itself without a schema, else the JSON in it. Raises AiError invalid_output."""
     if len(text) > MAX_CHARACTERS:
-        _invalid(f"The answer is longer than {MAX_CHARACTERS} characters.", account)
+        _invalid(f"The answer is longer than {MAX_CHARACTERS} characters.", report)
     if schema is None:
         if text_fault(text) is not None:
-            _invalid("The answer holds a NUL or half of a surrogate pair.", account)
+            _invalid("The answer holds a NUL or half of a surrogate pair.", report)
         return text
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant)
         require_storable(value)
     except json.JSONDecodeError as error:
-        _invalid(f"The answer is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.", account)
+        _invalid(f"The answer is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.", report)
     except ValueError as error:
-        _invalid(f"The answer is JSON that is not accepted: {error}.", account)
+        _invalid(f"The answer is JSON that is not accepted: {error}.", report)
     except RecursionError:
-        _invalid("The answer is nested too deeply.", account)
+        _invalid("The answer is nested too deeply.", report)
     found = faults(schema, value)
     if found:
         named = "; ".join(f"{fault.path or '/'}: {fault.message}" for fault in found[:NAMED_FAULTS])
-        _invalid(f"The answer does not fit the output schema. {named}", account)
+        _invalid(f"The answer does not fit the output schema. {named}", report)
     return value
 
 
-def _invalid(message: str, account: CallReport) -> NoReturn:
-    raise AiError("invalid_output", message, account=account) from None
+def _invalid(message: str, report: CallReport) -> NoReturn:
+    raise AiError("invalid_output", message, report=report) from None
 
 
 def _object(pairs: list[tuple[str, Json]]) -> Mapping[str, Json]:

@@ -86,7 +86,7 @@ class AiAnswer:
     output: Json
     provider: str
     model: str
-    account: CallReport
+    report: CallReport
 
 
 class AiError(Exception):
@@ -99,7 +99,7 @@ class AiError(Exception):
         *,
         retryable: bool | None = None,
         retry_after: timedelta | None = None,
-        account: CallReport | None = None,
+        report: CallReport | None = None,
     ) -> None:
         super().__init__(message)
         self.type = type
@@ -107,7 +107,7 @@ class AiError(Exception):
         self.retryable = type in RETRYABLE if retryable is None else retryable
         self.retry_after = retry_after
         """How long the provider asked to wait."""
-        self.account = account
+        self.report = report
         """What the failed call used; None where no provider was called."""
 
     @property

@@ -56,7 +56,7 @@ class PydanticAiProvider:
         response = await self._request(call, name)
         took = round((self._monotonic() - began) * 1000)
         if isinstance(response, AiError):
-            response.account = CallReport(took, provider=VENDOR, model=name)
+            response.report = CallReport(took, provider=VENDOR, model=name)
             raise response
         return self._answer(call, name, response, took)
 
@@ -87,27 +87,27 @@ class PydanticAiProvider:
 
     def _answer(self, call: AiCall, name: str, response: ModelResponse, took: int) -> AiAnswer:
         """The output in a response. Raises AiError, with what the response used."""
-        account = self._account(name, response, took)
-        if account.finish_reason == "content_filter":
+        report = self._report(name, response, took)
+        if report.finish_reason == "content_filter":
             said = (response.provider_details or {}).get("refusal")
             message = (
                 f"The model refused: {presentable(said)}" if isinstance(said, str) else "A content filter stopped the answer."
             )
-            raise AiError("refused", message, account=account)
-        if account.finish_reason == "length":
+            raise AiError("refused", message, report=report)
+        if report.finish_reason == "length":
             # The same limit would meet the same end, and be paid for again.
-            raise AiError("invalid_output", "The answer was cut off at its longest.", retryable=False, account=account)
+            raise AiError("invalid_output", "The answer was cut off at its longest.", retryable=False, report=report)
         if not response.text:
-            raise AiError("invalid_output", "The answer is empty.", account=account)
+            raise AiError("invalid_output", "The answer is empty.", report=report)
         text, inner = response.text, unfenced(response.text) if call.output_schema is not None else None
         if inner is not None:
-            text, account = inner, replace(account, finish_reason=f"{account.finish_reason or 'stop'} ({IN_FENCE})")
-        output = read_output(text, _asked(call.output_schema), account)
+            text, report = inner, replace(report, finish_reason=f"{report.finish_reason or 'stop'} ({IN_FENCE})")
+        output = read_output(text, _asked(call.output_schema), report)
         if _is_wrapped(call.output_schema):
             output = output[WRAPPED]
-        return AiAnswer(output, VENDOR, account.model or name, account)
+        return AiAnswer(output, VENDOR, report.model or name, report)
 
-    def _account(self, name: str, response: ModelResponse, took: int) -> CallReport:
+    def _report(self, name: str, response: ModelResponse, took: int) -> CallReport:
         if not response.usage.has_values():
             return CallReport(took, None, None, VENDOR, response.model_name or name, response.finish_reason)
         models = tuple(filter(None, (response.model_name, name)))

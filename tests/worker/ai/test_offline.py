@@ -43,8 +43,8 @@ async def test_it_repeats_what_it_was_sent_where_no_schema_is_asked_for() -> Non
     answered = await OfflineProvider().call(AiCall(NAME, "Say three words", "Be brief."))
     assert answered.output == "Say three words"
     assert (answered.provider, answered.model) == ("offline", "offline/echo")
-    assert answered.account.usage == Usage(5, 3)
-    assert answered.account.price == Price(Decimal(0), "USD")
+    assert answered.report.usage == Usage(5, 3)
+    assert answered.report.price == Price(Decimal(0), "USD")
 
 
 async def test_it_takes_properties_of_the_input_that_fit_and_fills_in_the_rest() -> None:

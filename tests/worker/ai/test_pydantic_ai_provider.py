@@ -51,8 +51,8 @@ async def failing(given: Answer, call: AiCall = CALL) -> AiError:
             await made.call(call)
     assert len(wire.asked) == 1
     assert KEY not in "".join(traceback.format_exception(caught.value))
-    assert caught.value.account is not None
-    assert caught.value.account.latency_ms >= 0
+    assert caught.value.report is not None
+    assert caught.value.report.latency_ms >= 0
     return caught.value
 
 
@@ -61,11 +61,11 @@ async def test_a_structured_answer_with_what_it_used_and_cost() -> None:
     async with provider(answer(completion(FITS)), monotonic=lambda: next(ticks)) as (made, wire):
         answered = await made.call(CALL)
     assert answered.output == {"kind": "travel", "confidence": 0.9}
-    assert (answered.provider, answered.model, answered.account.finish_reason) == ("openai", MODEL, "stop")
-    assert answered.account.usage == Usage(1000, 100, 400, 0, {"reasoning_tokens": 7})
+    assert (answered.provider, answered.model, answered.report.finish_reason) == ("openai", MODEL, "stop")
+    assert answered.report.usage == Usage(1000, 100, 400, 0, {"reasoning_tokens": 7})
     # 600 fresh input tokens at 0.15, 400 cached ones at 0.075 and 100 output tokens at 0.60 dollars a million
-    assert answered.account.price == Price(Decimal("0.00018"), "USD")
-    assert answered.account.latency_ms == 850
+    assert answered.report.price == Price(Decimal("0.00018"), "USD")
+    assert answered.report.latency_ms == 850
     assert len(wire.asked) == 1
 
 
@@ -119,15 +119,15 @@ async def test_a_model_without_a_known_price_has_no_cost() -> None:
     unknown = completion(FITS) | {"model": "in-house-7b"}
     async with provider(answer(unknown)) as (made, _):
         answered = await made.call(replace(CALL, model="openai:in-house-7b"))
-    assert answered.account.usage is not None
-    assert answered.account.price is None
+    assert answered.report.usage is not None
+    assert answered.report.price is None
 
 
 async def test_usage_that_was_not_told_is_unknown() -> None:
     untold = {name: value for name, value in completion(FITS).items() if name != "usage"}
     async with provider(answer(untold)) as (made, _):
-        account = (await made.call(CALL)).account
-    assert (account.usage, account.price) == (None, None)
+        report = (await made.call(CALL)).report
+    assert (report.usage, report.price) == (None, None)
 
 
 async def test_a_rate_limit_says_how_long_to_wait() -> None:
@@ -185,8 +185,8 @@ async def test_a_refusal_by_the_model_is_final_and_has_its_price() -> None:
     failure = await failing(answer(completion(None, refusal="I will not say.")))
     assert (failure.type, failure.retryable) == ("refused", False)
     assert "I will not say." in failure.message
-    assert failure.account is not None
-    assert failure.account.price == Price(Decimal("0.00018"), "USD")
+    assert failure.report is not None
+    assert failure.report.price == Price(Decimal("0.00018"), "USD")
 
 
 async def test_a_content_filter_refuses_the_answer_or_the_prompt() -> None:
@@ -221,9 +221,9 @@ async def test_an_endpoint_that_is_not_there_is_unavailable() -> None:
 async def test_an_answer_cut_off_at_its_longest_is_not_tried_again_but_was_paid_for() -> None:
     failure = await failing(answer(completion('{"kind": "tra', "length")))
     assert (failure.type, failure.retryable) == ("invalid_output", False)
-    assert failure.account is not None
-    assert failure.account.usage is not None
-    assert failure.account.finish_reason == "length"
+    assert failure.report is not None
+    assert failure.report.usage is not None
+    assert failure.report.finish_reason == "length"
 
 
 @pytest.mark.parametrize(
@@ -247,8 +247,8 @@ async def test_an_output_that_does_not_fit_is_an_error_that_says_why_and_was_pai
     failure = await failing(answer(completion(content)))
     assert (failure.type, failure.retryable) == ("invalid_output", True)
     assert says in failure.message
-    assert failure.account is not None
-    assert failure.account.price is not None
+    assert failure.report is not None
+    assert failure.report.price is not None
 
 
 async def test_a_text_that_the_ledger_could_not_hold_is_no_output() -> None:
@@ -315,15 +315,15 @@ async def test_json_in_a_code_fence_is_read_and_the_attempt_says_so(fence: str) 
     async with provider(answer(completion(fence % FITS)), answer(completion(FITS))) as (made, _):
         fenced, plain = await made.call(CALL), await made.call(CALL)
     assert fenced.output == plain.output
-    assert fenced.account.finish_reason == "stop (read from a code fence)"
-    assert plain.account.finish_reason == "stop"
+    assert fenced.report.finish_reason == "stop (read from a code fence)"
+    assert plain.report.finish_reason == "stop"
 
 
 async def test_a_code_fence_in_a_text_is_the_text() -> None:
     text = "```json\n1\n```"
     async with provider(answer(completion(text))) as (made, _):
         answered = await made.call(TEXT)
-    assert (answered.output, answered.account.finish_reason) == (text, "stop")
+    assert (answered.output, answered.report.finish_reason) == (text, "stop")
 
 
 async def test_json_among_other_words_is_not_guessed_at() -> None:
@@ -338,7 +338,7 @@ async def test_a_count_of_tokens_that_is_null_is_no_fault(count: str, is_known: 
     async with provider(answer(told)) as (made, _):
         answered = await made.call(CALL)
     assert answered.output == {"kind": "travel", "confidence": 0.9}
-    assert (answered.account.usage is not None, answered.account.price is not None) == (is_known, is_known)
+    assert (answered.report.usage is not None, answered.report.price is not None) == (is_known, is_known)
 
 
 async def test_an_endless_answer_is_read_no_further_than_to_the_cap() -> None:

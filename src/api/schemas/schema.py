@@ -43,37 +43,37 @@ class ObjectSchema:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of these shapes: no value is of two of them."""
+    """One of these schemas: no value is of two of them."""
 
     name: str
     description: str
-    shapes: tuple[ObjectSchema, ...]
+    schemas: tuple[ObjectSchema, ...]
 
     @property
     def schema(self) -> Schema:
-        return {"description": self.description, "oneOf": [ref(shape) for shape in self.shapes]}
+        return {"description": self.description, "oneOf": [ref(schema) for schema in self.schemas]}
 
 
 class Ref(str):
-    """The target of a reference, which knows the shape that it names: what a document refers to, it is given."""
+    """The target of a reference, which knows the schema that it names: what a document refers to, it is given."""
 
-    shape: ObjectSchema | Choice
+    schema: ObjectSchema | Choice
 
-    def __new__(cls, shape: ObjectSchema | Choice) -> "Ref":
-        made = super().__new__(cls, f"#/components/schemas/{shape.name}")
-        made.shape = shape
+    def __new__(cls, schema: ObjectSchema | Choice) -> "Ref":
+        made = super().__new__(cls, f"#/components/schemas/{schema.name}")
+        made.schema = schema
         return made
 
     def __deepcopy__(self, _memo: Any) -> "Ref":
         return self  # FastAPI copies what it is told of an answer
 
 
-def ref(shape: ObjectSchema | Choice) -> Schema:
-    return {"$ref": Ref(shape)}
+def ref(schema: ObjectSchema | Choice) -> Schema:
+    return {"$ref": Ref(schema)}
 
 
-def many(shape: ObjectSchema | Choice) -> Schema:
-    return {"type": "array", "items": ref(shape)}
+def many(schema: ObjectSchema | Choice) -> Schema:
+    return {"type": "array", "items": ref(schema)}
 
 
 def page(item: ObjectSchema) -> ObjectSchema:
@@ -100,10 +100,10 @@ def or_null(schema: Schema) -> Schema:
 
 
 def referred_to(value: Any) -> Iterator[ObjectSchema | Choice]:
-    """The shapes that a part of a document refers to, and those that they refer to, some of them more than once."""
+    """The schemas that a part of a document refers to, and those that they refer to, some of them more than once."""
     if isinstance(value, Ref):
-        yield value.shape
-        yield from referred_to(value.shape.schema)
+        yield value.schema
+        yield from referred_to(value.schema.schema)
     elif isinstance(value, Mapping):
         for each in value.values():
             yield from referred_to(each)
