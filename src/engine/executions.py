@@ -17,51 +17,21 @@ from domain.execution import (
     WaitKind,
     evolve,
 )
-from domain.facts import Claim, Decided, Fact, FieldError, Invalid, Json, NotFound, RuleViolation, View
-from domain.workflow import WORKFLOW, Workflow
+from domain.facts import Claim, Decided, Fact, Json, NotFound, RuleViolation, View
+from domain.workflow import WORKFLOW
 from engine.context import Engine
-from engine.expressions import Budgeted, ExpressionError, resolve
+from engine.expressions import Budgeted
 from engine.happenings import MessageArrived
 from engine.nodes.task import OWN
-from engine.plan import Plan
 from engine.run import Run, business_claim
-from engine.schema import faults
-from engine.variables import base_variables
+from engine.starting import accept_input, version_of, with_attributes
 
 SIGNAL = "signal"
 """The source of the event that a signal is to those who wait for it."""
 
 
-class NoSuchWorkflow(NotFound):
-    """There is no such workflow."""
-
-
 class NoSuchExecution(NotFound):
     """There is no such execution."""
-
-
-class NotPublished(RuleViolation):
-    """The workflow has no published version."""
-
-    code = "workflow_not_published"
-
-
-class Archived(RuleViolation):
-    """The workflow is archived."""
-
-    code = "workflow_archived"
-
-
-class UnknownVersion(Invalid):
-    """The workflow has no such version."""
-
-    code = "unknown_version"
-
-
-class InvalidInput(Invalid):
-    """The input does not fit the workflow's input schema."""
-
-    code = "invalid_input"
 
 
 class AlreadyStarted(RuleViolation):
@@ -117,9 +87,9 @@ def start(
     An `execution_id` is given only by callers that must know it before; result {id, status, version, open}.
     """
     workflow = view.read(WORKFLOW, workflow_id)
-    number = _version(workflow, version)
+    number = version_of(workflow, version)
     plan = engine.plan(view, workflow_id, number)
-    _accept_input(view, plan, input)
+    accept_input(view, plan.definition, input)
     if execution_id is None:
         execution_id = view.new_id()
     elif view.read(EXECUTION, execution_id) != EXECUTION.initial:
@@ -139,7 +109,7 @@ def start(
         created_by,
         behind=behind or None,
     )
-    started = _with_attributes(view, engine, plan, execution_id, started)
+    started = with_attributes(view, Budgeted(engine.evaluator, view.effort), plan.definition, execution_id, started)
     run = Run(view, engine, plan, execution_id, evolve(EXECUTION.initial, started), [Fact(execution_id, started)], new=True)
     run.pending.append(FIRST_TOKEN)
     run.advance()
@@ -264,21 +234,6 @@ def _record(view: View, execution_id: UUID, state: Execution, event: ExecutionPa
     return Decided((Fact(execution_id, event),), result=result, correlation_id=correlation_id, left={execution_id: after})
 
 
-def _version(workflow: Workflow, wanted: int | None) -> int:
-    if workflow.status == "absent":
-        raise NoSuchWorkflow
-    if workflow.status == "archived":
-        raise Archived
-    if workflow.published_version is None:
-        raise NotPublished
-    if wanted is None:
-        return workflow.published_version
-    if wanted not in workflow.versions:
-        detail = f"The workflow has no version {wanted}."
-        raise UnknownVersion(detail, "/version", (FieldError("/version", "unknown_version", detail),))
-    return wanted
-
-
 def _claims(view: View, execution_id: UUID, state: Execution) -> tuple[Claim, ...]:
     """The business key, held while it runs. One that is over already holds nothing, but may not take another's name either."""
     claim = business_claim(execution_id, state)
@@ -289,29 +244,3 @@ def _claims(view: View, execution_id: UUID, state: Execution) -> tuple[Claim, ..
     if view.owner(claim.scope, claim.name) is not None:
         raise BusinessKeyTaken(path="/business_key")
     return ()
-
-
-def _accept_input(view: View, plan: Plan, value: Json) -> None:
-    schema = plan.definition.input_schema
-    found = () if schema is None else faults(schema, value, "/input", view.effort)
-    if found:
-        raise InvalidInput("", found[0].path, found)
-
-
-def _with_attributes(view: View, engine: Engine, plan: Plan, execution_id: UUID, started: ExecutionStarted) -> ExecutionStarted:
-    """The search attributes, evaluated on what is known at the start. One that cannot be evaluated refuses the start."""
-    if not plan.definition.search_attributes:
-        return started
-    variables = {**base_variables(view, execution_id, started), "nodes": {}}
-    evaluator = Budgeted(engine.evaluator, view.effort)
-    attributes: dict[str, Json] = {}
-    for name, source in plan.definition.search_attributes.items():
-        try:
-            attributes[name] = resolve(source, evaluator, variables)
-        except ExpressionError as error:
-            detail = f"The search attribute {name} cannot be evaluated: {error}"
-            raise InvalidInput(detail, "/input", (FieldError("/input", error.code, detail),)) from error
-        if isinstance(attributes[name], dict | list):
-            detail = f"The search attribute {name} must be a text, a number, a boolean or null."
-            raise InvalidInput(detail, "/input", (FieldError("/input", "invalid_value", detail),))
-    return replace(started, attributes=attributes)

@@ -294,6 +294,7 @@ class Run:
             1 if activation is None else activation.attempt,
             0 if activation is None else activation.turns + 1,
             self.engine.limits.output_bytes,
+            lambda workflow_id, number: self.engine.plan(self.view, workflow_id, number).definition,
         )
 
     def _outcome(self, node_type: NodeType, visit: Visit) -> RunResult:

@@ -8,6 +8,7 @@ from engine.definition import Definition, Finding, parse
 from engine.expressions import Evaluator
 from engine.lints.expressions import expressions
 from engine.lints.nodes import Sound, nodes
+from engine.lints.recursion import recursion
 from engine.lints.shape import schemas, shape, triggers
 from engine.lints.wiring import edges, handles, joins, reachable, spins
 from engine.measure import json_size
@@ -57,3 +58,4 @@ def _of_the_whole(definition: Definition, sound: list[Sound]) -> Iterator[Findin
     yield from reachable(definition, sound)
     yield from joins(definition, sound)
     yield from spins(definition, sound)
+    yield from recursion(definition, sound)

@@ -67,5 +67,6 @@ def child_runner(context: WorkerContext) -> Runner:
             return settle_child(view, context.engine, job, UUID(job.input["execution"]))
 
         await context.do(job.tenant_id, "execution.settle_child", decide)
+        failpoint("worker.child_settled")
 
     return Runner(run)

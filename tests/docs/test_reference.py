@@ -93,7 +93,7 @@ def test_the_nodes_that_are_shown_are_accepted(name: str) -> None:
     tasks = [each for each in shown if "key" not in each]
     assert tasks
     for fields_shown in tasks:
-        node = {"config": {"job_type": "work"}, **fields_shown, "id": "work", "type": "task"}
+        node = {"config": {"job_type": "work"}, "type": "task", **fields_shown, "id": "work"}
         nodes = [{"id": "start", "type": "start"}, node, {"id": "end", "type": "end"}]
         edges = [{"source": "start", "target": "work"}, {"source": "work", "target": "end"}]
         assert errors(validate({"key": "k", "name": "K", "nodes": nodes, "edges": edges}, CelEvaluator())) == []

@@ -1,7 +1,7 @@
 """A child tells the visit that waits for it how it ended; a visit that ends gives up the children that it waits for."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from domain.execution import (
@@ -72,6 +72,8 @@ CALL = NodeType(
 class Household(Play):
     """Workflows by number; the execution that is played is of the first."""
 
+    first = UUID(int=1)
+
     def __init__(self, *definitions: Json, limits: EngineLimits | None = None) -> None:
         self.engine = Engine(EVALUATOR, limits or EngineLimits(), {**BY_NAME, "call": CALL})
         drafted = [(UUID(int=number), each) for number, each in enumerate(definitions, 1)]
@@ -81,8 +83,8 @@ class Household(Play):
             for fact in (Fact(id, WorkflowDrafted(each["key"], each["name"], each)), Fact(id, WorkflowPublished(1, each)))
         )
 
-    def start(self, input: Json = None, **more: Any) -> "Household":
-        self.step(lambda view: start(view, self.engine, workflow_id=UUID(int=1), execution_id=EXECUTION_ID, input=input, **more))
+    def start(self, input: Json = None, **more: Any) -> Self:
+        self.step(lambda view: start(view, self.engine, workflow_id=self.first, execution_id=EXECUTION_ID, input=input, **more))
         return self
 
     def children(self, of: UUID = EXECUTION_ID) -> list[UUID]:
@@ -92,14 +94,14 @@ class Household(Play):
     def of(self, execution_id: UUID) -> Execution:
         return self.view.read(EXECUTION, execution_id)
 
-    def done(self, execution_id: UUID, output: Json = None) -> "Household":
+    def done(self, execution_id: UUID, output: Json = None) -> Self:
         """The job of its only visit is done."""
         [activation] = self.of(execution_id).activations
         job = JobRef(activation, 1, execution_id, activation)
         self.step(lambda view: complete_job(view, self.engine, job, output))
         return self
 
-    def settled(self) -> "Household":
+    def settled(self) -> Self:
         """All jobs that bring children and parents into step are done, and those that take up what was left."""
         while jobs := [job for job in self.story.jobs.values() if job.type in (CHILD, "gesta.continue")]:
             ref = JobRef(jobs[0].id, 1, jobs[0].execution_id)

@@ -68,3 +68,9 @@ WORKFLOW_VERSIONS = Listing(
     "workflow-versions",
     two_ways("number", ListSource(SELECT_VERSIONS, (sql.Identifier("v", "number"),), ("number",), (WHOLE,))),
 )
+
+STATUSES = """
+SELECT w.key, w.status
+  FROM projections.workflows w
+ WHERE w.tenant_id = %(tenant_id)s AND w.key = ANY (%(keys)s)
+"""

@@ -19,7 +19,9 @@ from domain import workflow
 from domain.effort import Effort
 from domain.facts import FieldError, Json
 from domain.workflow import Check
+from engine.definition import Finding
 from engine.expressions import Evaluator
+from engine.lints.called import called, unknown_workflows
 from engine.validate import findings
 
 routes = router("workflows")
@@ -57,7 +59,16 @@ async def lint(call: Calling, body: Definition) -> Response:
     await call.authorize(commands.WORKFLOW_VALIDATE)
     evaluator = call.services.engine.evaluator
     found = await call.services.handler.compute(call.tenant_id, lambda effort: findings(body.definition, evaluator, effort))
-    return answers.answer({"findings": found})
+    return answers.answer({"findings": [*found, *await _unknown_workflows(call, body.definition)]})
+
+
+async def _unknown_workflows(call: Calling, definition: Json) -> list[Finding]:
+    keys = list(called(definition))
+    if not keys:
+        return []
+    asked = Question(queries.STATUSES, {"tenant_id": call.tenant_id, "keys": keys})
+    [rows] = (await call.rows([asked])).rows
+    return list(unknown_workflows(definition, {row["key"]: row["status"] for row in rows}))
 
 
 @routes.post(

@@ -13,6 +13,7 @@ from engine.nodes.start import START
 from engine.nodes.task import TASK
 from engine.nodes.wait import WAIT
 from engine.nodes.wait_event import WAIT_EVENT
+from engine.nodes.workflow import WORKFLOW
 
 NODE_TYPES: tuple[NodeType, ...] = (
     START,
@@ -27,9 +28,10 @@ NODE_TYPES: tuple[NodeType, ...] = (
     WAIT,
     WAIT_EVENT,
     EMIT,
+    WORKFLOW,
 )
 
 BY_NAME: dict[str, NodeType] = {node_type.name: node_type for node_type in NODE_TYPES}
 
-LATER: frozenset[str] = frozenset({"http", "foreach", "workflow"})
+LATER: frozenset[str] = frozenset({"http", "foreach"})
 """Known to the definition's reference and not supported yet."""

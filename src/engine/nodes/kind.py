@@ -9,10 +9,14 @@ from uuid import UUID
 from domain.execution import EXECUTION, TIMEOUT, Activation, Execution, NodeError, Wait
 from domain.facts import Due, Fact, Job, Json, Timer, View, timer_id
 from domain.retry import Failure, RetryPolicy, retry_in
-from engine.definition import Node
+from engine.definition import Definition, Node
 from engine.expressions import Budgeted
 from engine.happenings import ChildEnded, JobReport, MessageArrived, TimerFired
 from engine.invalid import InvalidValue as InvalidValue
+
+
+def no_definition(_workflow_id: UUID, _number: int) -> Definition:
+    raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Visit:
     """How often something has come to it after which it went on waiting."""
     output_bytes: int = 1 << 20
     """The most that a worker may give as output, as JSON."""
+    definition_of: Callable[[UUID, int], Definition] = no_definition
+    """Of a published version of a workflow."""
 
     @property
     def waits(self) -> tuple[Wait, ...]:
@@ -95,8 +101,9 @@ class Failed:
 class Waiting:
     """The visit waits: for streams that it has opened by these facts (`children`), for jobs to be done, for timers to fire.
 
-    `input`: what is handed out, where no fact says it. `ended`: ids of what it waits for no longer, where something came to it;
-    that very thing need not be named.
+    A fact that starts an execution makes it run, in this very command; who ends it tells the visit that it names as the one that
+    waits (`ExecutionStarted.parent_activation_id`). `input`: what is handed out, where no fact says it. `ended`: ids of what it
+    waits for no longer, where something came to it; that very thing need not be named.
     """
 
     children: tuple[Wait, ...] = ()
