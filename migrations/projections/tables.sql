@@ -154,6 +154,25 @@ CREATE INDEX invitations_by_creation ON invitations (tenant_id, created_at, id);
 CREATE INDEX invitations_by_status ON invitations (tenant_id, status, created_at, id);
 COMMENT ON TABLE invitations IS 'Whom a tenant has invited to become a member.';
 
+CREATE TABLE secrets (
+    tenant_id   uuid NOT NULL,
+    id          uuid NOT NULL,
+    name        text NOT NULL,
+    description text,
+    hosts       text[] NOT NULL,
+    number      bigint NOT NULL,
+    created_by  uuid,
+    rotated_by  uuid,
+    rotated_at  timestamptz,
+    version     bigint NOT NULL,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT secrets_name_is_unique UNIQUE (tenant_id, name)
+);
+CREATE INDEX secrets_by_creation ON secrets (tenant_id, created_at, id);
+COMMENT ON TABLE secrets IS 'Credentials that nodes refer to by name. Their values are nowhere in it.';
+
 CREATE TABLE workflows (
     tenant_id         uuid NOT NULL,
     id                uuid NOT NULL,

@@ -34,6 +34,7 @@ from runtime import schema
 from runtime.addresses import Addresses
 from runtime.clock import Clock, SystemClock
 from runtime.failing_tasks import telling
+from runtime.master_keys import MasterKeys
 from runtime.pools import open_pool
 from store.errors import LedgerBusy, LedgerUnavailable
 from store.handler import open_handler
@@ -61,7 +62,9 @@ logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, metrics: Metrics) -> AsyncIterator[Services]:
+async def open_services(
+    addresses: Addresses, *, pool_size: int, clock: Clock, metrics: Metrics, master_keys: MasterKeys | None
+) -> AsyncIterator[Services]:
     """Everything the routes work with. Raises OperatorError where the database is out of reach or a login is dangerous."""
     async with (
         open_pool(addresses.api, name="gesta api", size=pool_size) as reading,
@@ -100,20 +103,31 @@ async def open_services(addresses: Addresses, *, pool_size: int, clock: Clock, m
                 feed=feed,
                 metrics=metrics,
                 doctor=doctor,
+                master_keys=master_keys,
                 process=process,
                 database_trouble=addresses.embedded.trouble if addresses.embedded is not None else None,
             )
 
 
 def create_app(
-    addresses: Addresses, *, pool_size: int = 8, clock: Clock | None = None, proxies: Proxies | None = None
+    addresses: Addresses,
+    *,
+    pool_size: int = 8,
+    clock: Clock | None = None,
+    proxies: Proxies | None = None,
+    master_keys: MasterKeys | None = None,
 ) -> FastAPI:
-    """The application. Its lifespan opens the database and closes it; `app.state.services` exists in between."""
+    """The application. Its lifespan opens the database and closes it; `app.state.services` exists in between.
+
+    `master_keys`: None: it keeps no secrets.
+    """
     metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = open_services(addresses, pool_size=pool_size, clock=clock or SystemClock(), metrics=metrics)
+        services = open_services(
+            addresses, pool_size=pool_size, clock=clock or SystemClock(), metrics=metrics, master_keys=master_keys
+        )
         async with services as app.state.services:
             yield
 

@@ -50,6 +50,10 @@ API_KEY_CREATE = CommandSpec("api_key.create", "api_keys:manage")
 API_KEY_REVOKE = CommandSpec("api_key.revoke", "api_keys:manage")
 API_KEY_HAND_OVER = CommandSpec("api_key.hand_over", "api_keys:manage")
 
+SECRET_CREATE = CommandSpec("secret.create", "secrets:manage")
+SECRET_ROTATE = CommandSpec("secret.rotate", "secrets:manage")
+SECRET_DELETE = CommandSpec("secret.delete", "secrets:manage")
+
 WORKFLOW_VALIDATE = CommandSpec("workflow.validate", "workflows:read")
 WORKFLOW_DRAFT = CommandSpec("workflow.draft", "workflows:write")
 WORKFLOW_PUBLISH = CommandSpec("workflow.publish", "workflows:publish")

@@ -25,6 +25,7 @@ GROUPS = {
     "events": "What happened: the ledger, the audit log, the history of an execution.",
     "people": "Users, who belong to the platform, and members, who are users in a tenant.",
     "access": "Roles, permissions and API keys.",
+    "secrets": "Credentials that nodes use by their names: written here, and told to nobody.",
     "tenants": "The organisations that share an installation, and who one is.",
     "operations": "For who runs it; no key is needed.",
 }

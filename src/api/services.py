@@ -12,6 +12,7 @@ from api.session import Sessions
 from api.waiter import Waiter
 from engine.engine import Engine
 from runtime.clock import Clock
+from runtime.master_keys import MasterKeys
 from runtime.pools import Pool
 from store.handler import Handler
 
@@ -31,6 +32,7 @@ class Services:
     feed: EventFeed
     metrics: Metrics
     doctor: Doctor
+    master_keys: MasterKeys | None
     process: str
     """What this process is called where processes tell of themselves."""
     database_trouble: Callable[[], str] | None = None

@@ -18,6 +18,7 @@ def api() -> None:
         from api.proxies import Proxies
         from api.server import bind, serve
         from cli.preparing import seed_if_migrated
+        from runtime import master_keys
         from runtime.pools import check_logins
         from runtime.schema import refuse_older
 
@@ -26,7 +27,8 @@ def api() -> None:
             await refuse_older(addresses.system)
             await seed_if_migrated(addresses)
             proxies = Proxies(settings.trusted_proxies, settings.proxy_header)
-            await serve(create_app(addresses, pool_size=settings.pool_size, proxies=proxies), sockets)
+            await serve(create_app(addresses, pool_size=settings.pool_size, proxies=proxies, master_keys=keys), sockets)
 
+        keys = master_keys.load(settings)
         sockets = [bind(settings.host, settings.port)]
         uvloop.run(checked())

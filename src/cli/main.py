@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from cli import api, db, doctor, events, generations, jobs, key, projector, replay, tenant, up, verify, worker, workflow
+from cli import api, db, doctor, events, generations, jobs, key, projector, replay, secrets, tenant, up, verify, worker, workflow
 from runtime import process
 from runtime.errors import OperatorError
 
@@ -37,6 +37,7 @@ projector.app.command(name="rebuild")(generations.rebuild)
 projector.app.command(name="drop-old")(generations.drop_old)
 app.add_typer(projector.app, name="projections")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(secrets.app, name="secrets")
 
 
 def show_version(wanted: bool) -> None:

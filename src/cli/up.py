@@ -72,6 +72,7 @@ class Supervised:
 def up() -> None:
     """Run everything: the database (where none is named), migrations, seeding, the API, the projector and a worker."""
     from api.server import bind
+    from runtime import master_keys
     from runtime.addresses import resolve
     from runtime.log import configure_logging
     from runtime.settings import load_settings
@@ -80,6 +81,7 @@ def up() -> None:
     configure_logging(settings.log_level, settings.log_format)
     if settings.port:
         bind(settings.host, settings.port).close()  # where it is taken, nothing is begun
+    master_keys.make_own(settings)
     with resolve(settings) as addresses:
         asyncio.run(_serve(addresses))
 

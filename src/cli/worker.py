@@ -34,6 +34,7 @@ def worker(
 async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     from engine.cel import CelEvaluator
     from engine.context import Engine
+    from runtime import master_keys
     from runtime.failing_tasks import telling
     from runtime.pools import check_logins
     from runtime.schema import refuse_older
@@ -47,11 +48,15 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
         loop.add_signal_handler(number, stop.set)
     await check_logins(url, listen=listen_url)
     await refuse_older(url)
-    providers = Providers(load_settings())
+    settings = load_settings()
+    keys = master_keys.load(settings)
+    providers = Providers(settings)
     try:
         async with (
             telling(url, "worker"),
-            open_worker(url, Engine(CelEvaluator()), providers, listen_url=listen_url, leasing=leasing) as worker,
+            open_worker(
+                url, Engine(CelEvaluator()), providers, listen_url=listen_url, leasing=leasing, master_keys=keys
+            ) as worker,
         ):
             await worker.run(stop)
     finally:

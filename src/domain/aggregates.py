@@ -13,6 +13,7 @@ from domain.member import MEMBER
 from domain.permission import PERMISSION
 from domain.refusal import REFUSAL
 from domain.role import ROLE
+from domain.secret import SECRET
 from domain.tenant import TENANT
 from domain.user import USER
 from domain.workflow import WORKFLOW
@@ -25,6 +26,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     INVITATION,
     ROLE,
     API_KEY,
+    SECRET,
     WORKFLOW,
     EXECUTION,
     APPROVAL,

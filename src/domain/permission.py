@@ -93,6 +93,8 @@ PERMISSIONS: dict[str, str] = {
     "members:manage": "Add and remove members and give them roles",
     "roles:manage": "Create and change roles",
     "api_keys:manage": "Create and revoke API keys",
+    "secrets:read": "See which secrets there are, never their values",
+    "secrets:manage": "Create, rotate and delete secrets",
     "users:act_as": "Act on behalf of another member",
     "events:backdate": "Record events with an earlier time of occurrence",
     "events:read": "Read the event stream",

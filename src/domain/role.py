@@ -95,8 +95,11 @@ _READS = ("workflows:read", "executions:read", "approvals:read", "ai_tasks:read"
 SEEDED_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "owner": ("Owner", tuple(PERMISSIONS)),
     "admin": ("Admin", tuple(key for key in PERMISSIONS if key not in ("users:act_as", "events:backdate"))),
-    "designer": ("Designer", (*_READS, "workflows:write", "workflows:publish", "executions:start")),
-    "operator": ("Operator", (*_READS, "executions:start", "executions:control", "ai_tasks:control", "approvals:manage")),
+    "designer": ("Designer", (*_READS, "workflows:write", "workflows:publish", "executions:start", "secrets:read")),
+    "operator": (
+        "Operator",
+        (*_READS, "executions:start", "executions:control", "ai_tasks:control", "approvals:manage", "secrets:read"),
+    ),
     "approver": ("Approver", ("workflows:read", "executions:read", "approvals:read", "approvals:decide")),
     "analyst": ("Analyst", (*_READS, "audit:read", "users:read", "events:read")),
     "viewer": ("Viewer", _READS),

@@ -24,6 +24,7 @@ from projections import (
     permissions,
     role_permissions,
     roles,
+    secrets,
     tenant_user_roles,
     tenant_users,
     tenants,
@@ -46,6 +47,7 @@ TABLES: tuple[Table, ...] = (
     role_permissions.TABLE,
     tenant_user_roles.TABLE,
     api_keys.TABLE,
+    secrets.TABLE,
     workflows.TABLE,
     workflow_versions.TABLE,
     workflow_executions.TABLE,
@@ -78,6 +80,7 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
         tenant_user_roles.TABLE,
         api_keys.TABLE,
         invitations.TABLE,
+        secrets.TABLE,
     ),
     "work": (
         workflows.TABLE,

@@ -15,6 +15,7 @@ from runtime.pools import Pool
 from store.command import Command, CommandResult
 from store.handler import Handler
 from store.notifications.listening import Notifications
+from worker.vault import Vault
 
 OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 """What the database's absence looks like from a pool. It is waited out."""
@@ -29,6 +30,7 @@ class WorkerContext:
     pool: Pool
     notifications: Notifications
     worker_id: str
+    vault: Vault
 
     async def do(
         self, tenant_id: UUID, name: str, decide: Callable[[View], Decided], *, command_id: UUID | None = None, **about: Any

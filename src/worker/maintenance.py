@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from uuid import UUID, uuid5
 
-from domain.facts import Decided, Fence, RuleViolation, View
+from domain.facts import Decided, Fence, NotForThisRelease, RuleViolation, View
+from domain.secret import SECRET
 from engine.expired_leases import expire_lease
 from engine.timers import OWNERS, fire
 from runtime import counters
 from runtime.failpoints import failpoint
 from store import due as work
-from store import failures, jobs
+from store import failures, jobs, secrets
 from store.due import DueTimer, ExpiredLease
 from store.errors import LeaseLost, LedgerBusy, LedgerUnavailable
 from store.jobs import COMMANDS_KEPT, Connection
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 PORTION = 100
 PAUSE_SECONDS = 1.0
 COMMANDS_PORTION = 1_000
+SECRETS_PORTION = 100
 HOUSEKEEPING_SECONDS = 60.0
 
 METRIC = "gesta_work_failures_total"
@@ -62,6 +64,24 @@ async def forget_commands(context: WorkerContext) -> float | None:
     async with context.pool.connection() as connection:
         count = await jobs.delete_old_commands(connection, COMMANDS_KEPT, COMMANDS_PORTION)
     return 0 if count == COMMANDS_PORTION else HOUSEKEEPING_SECONDS
+
+
+async def sweep_secrets(context: WorkerContext) -> float | None:
+    """Values of secrets that no event names: left by who died before the event, or after the one that named another."""
+    async with context.pool.connection() as connection:
+        found = await secrets.doubtful(connection, SECRETS_PORTION)
+    for value in found:
+        try:
+            secret, _ = await context.handler.read(value.tenant_id, SECRET, value.secret_id)
+            async with context.pool.connection() as connection:
+                if secret.value_id == value.id:
+                    await secrets.keep(connection, value.tenant_id, value.id)
+                else:
+                    await secrets.delete(connection, value.tenant_id, value.id)
+        except NotForThisRelease as error:
+            log.warning("A secret is left to a newer release: %s", error, extra={"action": "sweep_secrets"})
+            return HOUSEKEEPING_SECONDS
+    return 0 if len(found) == SECRETS_PORTION else HOUSEKEEPING_SECONDS
 
 
 async def run_periodically(context: WorkerContext, turn: Turn, woken: asyncio.Event, stop: asyncio.Event) -> None:

@@ -15,6 +15,7 @@ from engine.nodes.wait_event import LOOK_BACK
 from engine.work import CONTINUE
 from runtime.clock import Clock
 from runtime.ids import new_id
+from runtime.master_keys import MasterKeys
 from runtime.pools import open_pool
 from runtime.supervision import stop as end
 from runtime.supervision import supervise
@@ -25,8 +26,9 @@ from worker.ai_runner import ProvidersOf, ai_runner
 from worker.context import WorkerContext
 from worker.event_runners import event_runner, lookback_runner
 from worker.leases import JobExecutor, Leasing, Runner
-from worker.maintenance import fire_timers, forget_commands, run_periodically, take_expired_leases
+from worker.maintenance import fire_timers, forget_commands, run_periodically, sweep_secrets, take_expired_leases
 from worker.tasks import Task, child_runner, continue_runner, task_runner
+from worker.vault import Vault
 
 CONNECTIONS = 4
 
@@ -54,6 +56,7 @@ class WorkerProcess:
                 (fire_timers, stack.enter_context(timers_set(notifications))),
                 (take_expired_leases, stack.enter_context(leases_ending(notifications))),
                 (forget_commands, asyncio.Event()),
+                (sweep_secrets, asyncio.Event()),
             )
             for _, woken in turns:
                 stack.enter_context(setting_at(stop, woken))
@@ -79,14 +82,17 @@ async def open_worker(
     leasing: Leasing | None = None,
     worker_id: str | None = None,
     clock: Clock | None = None,
+    master_keys: MasterKeys | None = None,
 ) -> AsyncIterator[WorkerProcess]:
-    """A worker with connections of its own. `url`: as gesta_system; `listen_url`: the same, direct, where `url` is a pooler's."""
+    """A worker with connections of its own. `url`: as gesta_system; `listen_url`: the same, direct, where `url` is a pooler's.
+    `master_keys`: None: no secret can be used here."""
     notifications = Notifications(listen_url or url, "gesta worker (listening)", CHANNELS)
     async with (
         open_pool(url, name="gesta worker", size=CONNECTIONS) as pool,
         open_handler(url, clock=clock, heard=notifications.hear) as handler,
     ):
-        context = WorkerContext(handler, engine, pool, notifications, worker_id or name_of_process())
+        vault = Vault(handler, pool, master_keys)
+        context = WorkerContext(handler, engine, pool, notifications, worker_id or name_of_process(), vault)
         yield WorkerProcess(context, providers, tasks or {}, leasing or Leasing())
 
 

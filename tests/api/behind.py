@@ -409,6 +409,30 @@ async def api_keys_hand_over(two: Two) -> httpx2.Response:
     return await two.behind.admin.post(f"/api-keys/{made['id']}/hand-over", {"owner_id": user_id})
 
 
+async def secret(process: Tenant) -> str:
+    return str((await ok(process.admin.post("/secrets", {"name": "token", "value": "sesame, open"})))["id"])
+
+
+async def secrets_create(two: Two) -> httpx2.Response:
+    """Of a name that was taken, as this process knows, and is free by now."""
+    await ok(two.ahead.admin.call("DELETE", f"/secrets/{await secret(two.behind)}"))
+    return await two.behind.admin.post("/secrets", {"name": "token", "value": "sesame, close"})
+
+
+async def secrets_rotate(two: Two) -> httpx2.Response:
+    secret_id = await secret(two.behind)
+    await ok(two.ahead.admin.post(f"/secrets/{secret_id}/rotate", {"value": "another one"}))
+    answer = await two.behind.admin.post(f"/secrets/{secret_id}/rotate", {"value": "yet another"})
+    assert answer.json()["number"] == 3
+    return answer
+
+
+async def secrets_delete(two: Two) -> httpx2.Response:
+    secret_id = await secret(two.behind)
+    await ok(two.ahead.admin.post(f"/secrets/{secret_id}/rotate", {"value": "another one"}))
+    return await two.behind.admin.call("DELETE", f"/secrets/{secret_id}")
+
+
 # Tenants
 
 
@@ -484,6 +508,9 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         api_keys_create,
         api_keys_revoke,
         api_keys_hand_over,
+        secrets_create,
+        secrets_rotate,
+        secrets_delete,
         tenants_create,
         tenants_suspend,
         tenants_reactivate,

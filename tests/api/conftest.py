@@ -24,11 +24,13 @@ from domain.keys import KeyRequest
 from domain.permission import PERMISSIONS
 from projections.projector import Projector
 from runtime.addresses import Addresses
+from runtime.master_keys import KEY_BYTES, MasterKeys
 from store.handler import open_handler
 from tests.api.definitions import TASK
 from tests.api.documented import document
 from tests.conftest import Database
 
+MASTER_KEYS = MasterKeys([b"k" * KEY_BYTES])
 COUNT_EVENTS = "SELECT count(*) FROM ledger.events"
 
 
@@ -138,10 +140,10 @@ async def platform_key(database: Database) -> str:
 
 
 @asynccontextmanager
-async def serving(database: Database) -> AsyncIterator[httpx2.AsyncClient]:
+async def serving(database: Database, master_keys: MasterKeys | None = MASTER_KEYS) -> AsyncIterator[httpx2.AsyncClient]:
     """The API on a port of its own, and a client for it that accepts no answer that is not as documented."""
     sock = bind("127.0.0.1", 0)
-    server = new_server(create_app(addresses_of(database), pool_size=4))
+    server = new_server(create_app(addresses_of(database), pool_size=4, master_keys=master_keys))
     serving = asyncio.create_task(server.serve([sock]))
     while not server.started:
         assert not serving.done(), "the server did not start"

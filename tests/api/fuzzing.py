@@ -165,6 +165,9 @@ class World:
         instead("email", lambda: f"{next(self.numbers)}@example.com")
         if kind == "roles":
             instead("key", lambda: f"role-{next(self.numbers)}")
+        if kind == "secrets":
+            instead("name", lambda: f"secret-{next(self.numbers)}")
+            instead("hosts", lambda: ["api.example.com"])
         instead("expires_at", lambda: "2999-01-01T00:00:00Z")
         return body
 
@@ -223,6 +226,10 @@ class World:
                 return await self._posted(self.tenant.admin, "/roles", body)
             case "api-keys":
                 return await self._posted(self.tenant.admin, "/api-keys", {"name": "made", "permissions": []})
+            case "secrets":
+                return await self._posted(
+                    self.tenant.admin, "/secrets", {"name": f"made-{next(self.numbers)}", "value": "sesame, open"}
+                )
             case "tenants":
                 return str((await self.gesta.tenant(f"other-{next(self.numbers)}")).id)
             case _:

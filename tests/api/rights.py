@@ -67,6 +67,7 @@ KINDS = (
     "job",
     "dead_job",
     "invitation",
+    "secret",
 )
 
 
@@ -96,6 +97,10 @@ def _invitation(_ids: Ids) -> Any:
 
 def _role(_ids: Ids) -> Any:
     return {"key": f"made-{next(NUMBERS)}", "name": "Made", "permissions": []}
+
+
+def _secret(_ids: Ids) -> Any:
+    return {"name": f"made-{next(NUMBERS)}", "value": "sesame, open"}
 
 
 START = said({"workflow_key": "instant"})
@@ -183,6 +188,11 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/api-keys/{id}/hand-over"): Row(
         "api_keys:manage", "both", about="service_key", body=lambda ids: {"owner_id": ids.of["owner"]}, done=(200, 409)
     ),
+    ("POST", "/secrets"): Row("secrets:manage", body=_secret, done=(201,)),
+    ("GET", "/secrets"): Row("secrets:read"),
+    ("GET", "/secrets/{id}"): Row("secrets:read", about="secret"),
+    ("POST", "/secrets/{id}/rotate"): Row("secrets:manage", about="secret", body=said({"value": "sesame, close"})),
+    ("DELETE", "/secrets/{id}"): Row("secrets:manage", about="secret", fresh=True),
     ("POST", "/tenants"): Row("tenants:manage", "platform", body=_tenant, done=(201,)),
     ("GET", "/tenants"): Row("tenants:read", "platform"),
     ("GET", "/tenants/{id}"): Row("tenants:read", "platform", about="tenant", everywhere="always"),

@@ -45,6 +45,11 @@ async def people(gesta: Gesta, acme: Tenant) -> None:
     await at.get(f"/invitations/{guest.json()['id']}")
     for path in ("/invitations", "/users", "/members", "/roles", "/permissions", "/api-keys", f"/roles/{role.json()['id']}"):
         await at.get(path)
+    secret = f"/secrets/{(await at.post('/secrets', {'name': 'token', 'value': 'sesame, open'})).json()['id']}"
+    await at.post(f"{secret}/rotate", {"value": "sesame, close", "hosts": ["api.example.com"]})
+    for path in ("/secrets", secret):
+        await at.get(path)
+    await at.call("DELETE", secret)
     for path in ("/tenants", f"/tenants/{acme.id}", "/users"):
         await gesta.platform.get(path)
     await at.call("DELETE", f"/members/{somebody.user_id}")

@@ -157,7 +157,9 @@ async def things(acme: Tenant) -> dict[str, str]:
     person = await acme.member("approver")
     key = (await ok(acme.admin.post("/api-keys", {"name": "k", "permissions": []})))["id"]
     invitation = (await ok(acme.admin.post("/invitations", {"email": "guest@else.example"})))["id"]
+    secret = (await ok(acme.admin.post("/secrets", {"name": "token", "value": "sesame, open"})))["id"]
     return {
+        "/v1/secrets/{id}": f"/secrets/{secret}",
         "/v1/invitations/{id}": f"/invitations/{invitation}",
         "/v1/executions/{id}": f"/executions/{execution['id']}",
         "/v1/executions/{id}/waits": f"/executions/{execution['id']}/waits",

@@ -164,11 +164,16 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
         await gesta.platform.post("/users", {"email": email, "display_name": "Guest"})
         return str((await admin.post("/invitations", {"email": email})).json()["id"])
 
+    async def secret() -> str:
+        body = {"name": f"s{await gesta.events()}", "value": "sesame, open"}
+        return str((await admin.post("/secrets", body)).json()["id"])
+
     of["role"], of["dead_job"], of["invitation"] = await role(), await dead_job(), await invitation()
+    of["secret"] = await secret()
     await start(tenant)
     of["job"] = (await leased(admin))["id"]
     assert of.keys() >= set(KINDS)
-    return Ids(of, {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation})
+    return Ids(of, {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation, "secret": secret})
 
 
 async def expired_keys(database: Database, *ledgers: Any) -> list[str]:

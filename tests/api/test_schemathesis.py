@@ -12,7 +12,19 @@ from runtime.postgres import EmbeddedServer
 from tests.api.fuzzing import Case, World, running
 from tests.conftest import temporary_database
 
-GROUPS = ("jobs", "executions", "approvals", "AI tasks", "workflows", "events", "people", "access", "tenants", "operations")
+GROUPS = (
+    "jobs",
+    "executions",
+    "approvals",
+    "AI tasks",
+    "workflows",
+    "events",
+    "people",
+    "access",
+    "secrets",
+    "tenants",
+    "operations",
+)
 """The tags of the document: a test each, so that they can run side by side.
 
 (/events is asked for JSON: its stream has no end, and tests of its own.)

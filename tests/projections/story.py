@@ -49,6 +49,7 @@ from domain.permission import PERMISSIONS, PermissionRegistered, permission_id
 from domain.refusal import CommandRefused
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.role import RoleChanged, RoleCreated, RoleDeleted
+from domain.secret import SecretCreated, SecretDeleted, SecretRotated
 from domain.tenant import TenantChanged, TenantCreated, TenantReactivated, TenantSuspended
 from domain.user import UserChanged, UserRegistered
 from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished, WorkflowRestored
@@ -187,6 +188,19 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         (an_id("regained"), WorkflowRestored("needed")),
         (an_id(f"{name} event"), EventReceived("shop", "1", "paid", {"order": "A"}, "A", START, an_id(f"{name} 1"))),
         (an_id(f"{name} event"), EventDelivered(2)),
+        *kept(name),
+    )
+
+
+def kept(name: str) -> tuple[Step, ...]:
+    """A secret that was rotated, one that was not, and one that was deleted."""
+    crm, signing, old = (an_id(f"{name} secret {which}") for which in ("crm", "signing", "old"))
+    return (
+        (crm, SecretCreated("crm_token", an_id("value 1"), ("api.crm.example",), "For the CRM")),
+        (signing, SecretCreated("signing", an_id("value 2"))),
+        (old, SecretCreated("old", an_id("value 3"))),
+        (crm, SecretRotated("crm_token", an_id("value 4"), 2, ("api.crm.example", "*.crm.example"))),
+        (old, SecretDeleted("old")),
     )
 
 

@@ -19,6 +19,7 @@ from domain.workflow import WorkflowDrafted, WorkflowPublished
 from engine.cel import CelEvaluator
 from engine.engine import Engine, start
 from runtime.clock import Clock
+from runtime.master_keys import MasterKeys
 from store.command import Command
 from store.handler import Handler, open_handler
 from store.reading import read_ledger
@@ -156,11 +157,18 @@ async def worker_of(
     tasks: Mapping[str, Task] | None = None,
     provider: ScriptedProvider | None = None,
     leasing: Leasing | None = None,
+    master_keys: MasterKeys | None = None,
 ) -> AsyncIterator[WorkerProcess]:
     """A worker that does not run by itself."""
     providers = provider or ScriptedProvider()
     async with open_worker(
-        database.system_url, ENGINE, providers, listen_url=database.listen_url, tasks=tasks, leasing=leasing
+        database.system_url,
+        ENGINE,
+        providers,
+        listen_url=database.listen_url,
+        tasks=tasks,
+        leasing=leasing,
+        master_keys=master_keys,
     ) as worker:
         yield worker
 

@@ -4,7 +4,7 @@ from psycopg import sql
 
 from api.listing import TEXT, Filter, Listing, ListSource, choice
 from api.queries.common import by_creation, one, summaries, two_ways
-from projections import api_keys, invitations, permissions, roles, tenant_users, tenants, users
+from projections import api_keys, invitations, permissions, roles, secrets, tenant_users, tenants, users
 
 TENANT = one(
     """
@@ -263,3 +263,29 @@ SELECT {columns}
 )
 
 API_KEYS = Listing("api-keys", two_ways("created_at", by_creation(SELECT_API_KEYS, "k.created_at", "k.id")))
+
+SECRET = one(
+    """
+SELECT {columns}
+  FROM projections.secrets s
+ WHERE s.tenant_id = %(tenant_id)s AND s.id = %(id)s
+""",
+    secrets.TABLE,
+    "s",
+)
+
+SELECT_SECRETS = summaries(
+    """
+SELECT {columns}
+  FROM projections.secrets s
+ WHERE s.tenant_id = %(tenant_id)s
+""",
+    secrets.TABLE,
+    "s",
+)
+
+SECRETS = Listing(
+    "secrets",
+    two_ways("created_at", by_creation(SELECT_SECRETS, "s.created_at", "s.id")),
+    filters={"name": Filter(TEXT, sql.SQL("   AND s.name = %(name)s"), "With this name.")},
+)

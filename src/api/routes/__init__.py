@@ -16,6 +16,7 @@ from api.routes import (
     ledger,
     people,
     roles,
+    secrets,
     tenants,
     workflows,
 )
@@ -31,6 +32,7 @@ ROUTES: tuple[APIRouter, ...] = (
     people.routes,
     invitations.routes,
     roles.routes,
+    secrets.routes,
     tenants.routes,
     health.routes,
 )

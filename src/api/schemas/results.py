@@ -46,6 +46,11 @@ REVOKED_API_KEY = ObjectSchema(
 HANDED_OVER_API_KEY = ObjectSchema(
     "HandedOverApiKey", "A key with another owner.", fields("api_keys", "id", "owner_id", "version")
 )
+SECRET_RESULT = ObjectSchema(
+    "SecretResult",
+    "How a secret stands, or stood when it was deleted. Never its value.",
+    fields("secrets", "id", "name", "description", "hosts", "number", "version"),
+)
 WORKFLOW_RESULT = ObjectSchema(
     "WorkflowResult", "How a workflow stands.", fields("workflows", "id", "key", "status", "published_version", "version")
 )

@@ -1,0 +1,2 @@
+DROP TABLE runtime.secrets;
+DROP TABLE projections.secrets;

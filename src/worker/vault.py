@@ -1,0 +1,59 @@
+"""The values of secrets, at the moment at which they are used. Nothing keeps them: each use reads them, and lets them go."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from domain.secret import SECRET, secret_id_of
+from runtime.master_keys import CannotOpen, MasterKeys
+from runtime.pools import Pool
+from store import secrets
+from store.handler import Handler
+from store.secrets import Value
+
+
+class SecretError(Exception):
+    """A secret that cannot be used. `type`: secret_missing, secret_unreadable, secret_forbidden. The message can be recorded."""
+
+    def __init__(self, type: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.type = type
+        self.retryable = retryable
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A secret's value. `hosts`: where it may be sent; none: nowhere, it signs only."""
+
+    name: str
+    text: str = field(repr=False)
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Vault:
+    """`keys`: None: this process was given no master key."""
+
+    handler: Handler
+    pool: Pool
+    keys: MasterKeys | None
+
+    async def open(self, tenant_id: UUID, name: str) -> Opened:
+        """The value of now. Raises SecretError; and what a database out of reach raises."""
+        secret_id = secret_id_of(tenant_id, name)
+        for _ in range(2):  # one that is rotated between the two looks is looked for again
+            state, _ = await self.handler.read(tenant_id, SECRET, secret_id)
+            if state.value_id is None:
+                raise SecretError("secret_missing", f"There is no secret {name}.")
+            value = Value(tenant_id, state.value_id, secret_id)
+            async with self.pool.connection() as connection:
+                sealed = await secrets.read(connection, value)
+            if sealed is not None:
+                break
+        else:
+            raise SecretError("secret_unreadable", f"The value of the secret {name} is gone: give it another.", retryable=True)
+        if self.keys is None:
+            raise SecretError("secret_unreadable", "This worker has no master key: GESTA_MASTER_KEY is not set.", retryable=True)
+        try:
+            return Opened(name, self.keys.open(sealed, value.bound_to), state.hosts)
+        except CannotOpen as error:
+            raise SecretError("secret_unreadable", f"The secret {name} cannot be opened. {error}", retryable=True) from None
