@@ -47,6 +47,8 @@ class StreamState:
     """About the bytes of memory that the state takes: those of its events, until it turns out to keep less of them."""
     measured_at: int = field(default=MEASURED_FROM, compare=False)
     """The size from which on it is measured: a stream of many events may have a small state."""
+    snapshot: int = field(default=0, compare=False)
+    """The version of the snapshot that it was read from, if it was."""
 
     def serves(self, aggregate: Aggregate[Any] | None) -> bool:
         """Whether this aggregate's state can be had from it."""
@@ -69,7 +71,7 @@ class StreamState:
             if aggregate is not None:
                 state = aggregate.evolve(state, past.event)
             version, occurred_at, size = past.version, past.occurred_at, size + past.size
-        return StreamState(version, state, occurred_at, aggregate, *_sized(state, size, self.measured_at))
+        return StreamState(version, state, occurred_at, aggregate, *_sized(state, size, self.measured_at), self.snapshot)
 
     def left_in(self, state: Any, pasts: Sequence[PastEvent], kinds: Kinds) -> StreamState:
         """The same, by a decision's word on what the fold comes to. On a stream of something else its word does not count."""
@@ -77,7 +79,8 @@ class StreamState:
         if aggregate is None or (self.version > 0 and self.aggregate is not aggregate):
             return self.after(pasts, kinds)
         size = self.size + sum(past.size for past in pasts)
-        return StreamState(pasts[-1].version, state, pasts[-1].occurred_at, aggregate, *_sized(state, size, self.measured_at))
+        sized = _sized(state, size, self.measured_at)
+        return StreamState(pasts[-1].version, state, pasts[-1].occurred_at, aggregate, *sized, self.snapshot)
 
 
 def _sized(state: Any, size: int, measured_at: int) -> tuple[int, int]:
@@ -101,6 +104,8 @@ class StreamEntry:
     """The commands under way that write this stream, in order."""
     generation: int = 0
     """Counts how often the tip was taken away."""
+    snapshot: int = 0
+    """The version up to which its next snapshot is not due: where the last one was taken."""
     entries: StreamEntries | None = None
     """Those that it counts among, while it does."""
     size: int = 0
@@ -119,6 +124,7 @@ class StreamEntry:
     def adopt(self, tip: StreamState) -> None:
         """What was read from the ledger."""
         self.base = self.tip = tip
+        self.snapshot = max(self.snapshot, tip.snapshot)
         self._resized()
 
     def discard(self) -> None:

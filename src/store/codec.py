@@ -185,7 +185,10 @@ class Codec:
 
     def encode(self, event: Event) -> bytes:
         """Raises Unencodable."""
-        data = to_bytes(event)
+        return self.closed(to_bytes(event))
+
+    def closed(self, data: bytes) -> bytes:
+        """JSON as it is stored: compressed and encrypted, as configured. `opened` is the way back."""
         if self._compressor and len(data) >= self._compress_from:
             data = COMPRESSED + self._compressor.compress(data)
         return ENCRYPTED + self._cipher.encrypt(data) if self._cipher else data

@@ -37,6 +37,7 @@ from store.notifications.sending import Notifier, notify_access, notify_work
 from store.pending_append import PendingAppend
 from store.queue import BatchLimits
 from store.refusal_log import RefusalLog
+from store.snapshots import Snapshots
 from store.states import NOTHING_READ, States
 from store.view import NeedOwner, NeedStream
 from store.writer import Writer
@@ -86,6 +87,7 @@ class Handler:
         aggregates: tuple[Aggregate[Any], ...] = AGGREGATES,
         tuning: Tuning | None = None,
         aside: Aside | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
         tuning = tuning or Tuning()
         self._aside = aside or Aside(HEAVY)
@@ -96,7 +98,9 @@ class Handler:
         self._new_id = new_id
         kinds = {event: aggregate for aggregate in aggregates for event in aggregate.events}
         self._runs = Runs(self._clock, new_id, codec, kinds)
-        self._states = States(loader, kinds, stream_bytes=tuning.cached_states, owner_bytes=tuning.cached_owners)
+        self._states = States(
+            loader, kinds, stream_bytes=tuning.cached_states, owner_bytes=tuning.cached_owners, snapshots=snapshots
+        )
         self._attempts = tuning.attempts
         self._in_flight: set[tuple[UUID, UUID]] = set()
         self._refusal_log = RefusalLog(
@@ -280,6 +284,8 @@ class Handler:
         for one in written:
             one.cached.settle(pending, one.tip, one.generation, appended=appended)
         if appended:
+            for stream_id, one in zip(decision.left, written, strict=True):
+                self._states.note(tenant_id, stream_id, one.cached)
             decided = decision.decided
             for claim in decided.releases:
                 self._states.owners.forget(tenant_id, claim.scope, claim.name)
@@ -350,12 +356,24 @@ async def open_handler(
 
     `heard`: what this process says to others, told to itself (`Notifications.hear`).
     """
-    writer, loader, notifier, aside = Writer(url, limits), Loader(url, codec), Notifier(url, heard), Aside(HEAVY)
+    writer, notifier, aside, snapshots = Writer(url, limits), Notifier(url, heard), Aside(HEAVY), Snapshots(url, codec)
+    loader = Loader(url, codec, state_versions=snapshots.state_versions)
     try:
-        yield Handler(writer, loader, notifier, clock=clock, new_id=new_id, codec=codec, tuning=tuning, aside=aside)
+        yield Handler(
+            writer,
+            loader,
+            notifier,
+            clock=clock,
+            new_id=new_id,
+            codec=codec,
+            tuning=tuning,
+            aside=aside,
+            snapshots=snapshots,
+        )
     finally:
         aside.close()
         await writer.aclose()
+        await snapshots.aclose()
         await loader.aclose()
         await notifier.aclose()
 

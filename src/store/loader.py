@@ -30,15 +30,33 @@ from store.reconnecting import ReconnectingConnection
 from store.sizes import decoded_size
 from store.writer import RECONNECT_PAUSES
 
-# One statement for both, and so one snapshot: what is asked for together is told as of one moment.
+# One statement for all, and so one moment as of which it is told. A snapshot counts only where the very event is in the ledger
+# after which it was taken: a restore may have put another one in its place.
 SELECT_STREAMS_AND_NAMES = """
-SELECT asked.n, e.version, e.occurred_at, e.topic, e.data, NULL::uuid AS owner
-  FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) WITH ORDINALITY AS asked (tenant_id, stream_id, since, n)
+WITH asked AS (
+       SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) WITH ORDINALITY AS asked (tenant_id, stream_id, since, n)
+), snapshots AS MATERIALIZED (
+       SELECT asked.n, s.version, e.occurred_at, s.state_version, s.state
+         FROM asked
+        CROSS JOIN LATERAL (
+              SELECT * FROM runtime.snapshots
+               WHERE asked.since = 0 AND tenant_id = asked.tenant_id AND stream_id = asked.stream_id
+                 AND state_version = ANY (%b::text[])
+               ORDER BY version DESC LIMIT 1) s
+         JOIN ledger.events e ON e.tenant_id = s.tenant_id AND e.stream_id = s.stream_id AND e.version = s.version
+                             AND e.command_id = s.command_id)
+SELECT asked.n, e.version, e.occurred_at, e.topic, e.data, NULL::uuid AS owner, NULL::text AS state_version
+  FROM asked
+  LEFT JOIN snapshots s ON s.n = asked.n
  CROSS JOIN LATERAL (
        SELECT version, occurred_at, topic, data FROM ledger.events
-        WHERE tenant_id = asked.tenant_id AND stream_id = asked.stream_id AND version >= asked.since) e
+        WHERE tenant_id = asked.tenant_id AND stream_id = asked.stream_id
+          AND version >= coalesce(s.version + 1, asked.since)) e
  UNION ALL
-SELECT asked.n, NULL, NULL, NULL, NULL, c.owner
+SELECT n, version, occurred_at, NULL, state, NULL, state_version
+  FROM snapshots
+ UNION ALL
+SELECT asked.n, NULL, NULL, NULL, NULL, c.owner, NULL
   FROM unnest(%b::uuid[], %b::text[], %b::text[]) WITH ORDINALITY AS asked (tenant_id, scope, name, n)
   JOIN runtime.claims c ON c.tenant_id = asked.tenant_id AND c.scope = asked.scope AND c.name = asked.name
  ORDER BY 1, 2
@@ -52,6 +70,9 @@ SELECT asked.n, h.epoch, k.command_id IS NOT NULL, k.request_hash, k.position, k
 """
 
 
+NO_SNAPSHOT = -1
+
+
 class PastEvent(NamedTuple):
     """An event of a stream, as far as its fold is concerned. `size`: about the bytes of memory that it takes."""
 
@@ -61,12 +82,23 @@ class PastEvent(NamedTuple):
     size: int = 0
 
 
+class StoredState(NamedTuple):
+    """A snapshot of a stream, as it was found: of the state after the event of this version."""
+
+    version: int
+    occurred_at: datetime
+    state_version: str
+    state: bytes
+
+
 class Together(NamedTuple):
     """What the ledger held of streams and of names, all at one moment, in the order in which they were asked for."""
 
     tails: list[list[PastEvent] | None]
     """None: the stream does not reach the version that was named (a restore took it back)."""
     owners: list[UUID | None]
+    snapshots: list[StoredState | None]
+    """Of streams that were asked for from the beginning: the tail is what came after it."""
 
 
 class KnownCommand(NamedTuple):
@@ -81,7 +113,10 @@ class KnownCommand(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AskStates:
-    """Of one ledger: the tails of streams since a version, and the owners of (scope, name)."""
+    """Of one ledger: the tails of streams since a version, and the owners of (scope, name).
+
+    Since 0: from the beginning, or from a snapshot. Since `NO_SNAPSHOT`: from the beginning, whatever there is.
+    """
 
     tenant_id: UUID
     streams: tuple[tuple[UUID, int], ...] = ()
@@ -97,14 +132,20 @@ class AskCommand:
 Question: TypeAlias = AskStates | AskCommand
 Rows: TypeAlias = list[tuple[Any, ...]]
 Found: TypeAlias = tuple[list[Rows], list[UUID | None]]
-"""The answer to AskStates: (version, occurred_at, topic, data) of each stream, in order, and the owners."""
+"""The answer to AskStates: (version, occurred_at, topic, data, state_version) of each stream, in order, and the owners.
+
+`state_version` is of a snapshot, which comes first and has no topic.
+"""
 
 
 class Loader:
-    """Made and used in one event loop. `url`: of a login as gesta_system."""
+    """Made and used in one event loop. `url`: of a login as gesta_system. `state_versions`: snapshots that it may read."""
 
-    def __init__(self, url: str, codec: Codec = JSON, *, lanes: int = 2, give_up: float = 15.0) -> None:
+    def __init__(
+        self, url: str, codec: Codec = JSON, *, state_versions: Sequence[str] = (), lanes: int = 2, give_up: float = 15.0
+    ) -> None:
         self._codec = codec
+        self._state_versions = Texts(state_versions)
         self._connections = [ReconnectingConnection(url, f"gesta loader {n}") for n in range(lanes)]
         self._give_up = give_up
         self._asked: dict[Question, asyncio.Future[Any]] = {}
@@ -116,9 +157,10 @@ class Loader:
     ) -> Together:
         """The events of streams above a version of each, and the owners of names: all of it as of one moment."""
         tails, owners = await self._ask(AskStates(tenant_id, tuple(streams), tuple(names)))
+        snapshots = [_snapshot_in(rows) for rows in tails]
+        events = [rows[1:] if snapshot else rows for rows, snapshot in zip(tails, snapshots, strict=True)]
         return Together(
-            [self._after(rows, version) for rows, (_, version) in zip(tails, streams, strict=True)],
-            list(owners),
+            [self._after(rows, version) for rows, (_, version) in zip(events, streams, strict=True)], list(owners), snapshots
         )
 
     async def owner(self, tenant_id: UUID, scope: str, name: str) -> UUID | None:
@@ -139,11 +181,11 @@ class Loader:
 
     def _after(self, rows: Rows, version: int) -> list[PastEvent] | None:
         """The rows since a version as events above it."""
-        if version:
+        if version > 0:
             if not rows or rows[0][0] != version:
                 return None
             rows = rows[1:]
-        return [self._past(*row) for row in rows]
+        return [self._past(*row[:4]) for row in rows]
 
     def _past(self, version: int, occurred_at: datetime, topic: str, data: bytes) -> PastEvent:
         opened = self._codec.opened(topic, data)
@@ -204,6 +246,7 @@ class Loader:
             Uuids([tenant_id for tenant_id, _, _ in streams]),
             Uuids([stream_id for _, stream_id, _ in streams]),
             Bigints([since for _, _, since in streams]),
+            self._state_versions,
             Uuids([tenant_id for tenant_id, _, _ in names]),
             Texts([scope for _, scope, _ in names]),
             Texts([name for _, _, name in names]),
@@ -212,7 +255,7 @@ class Loader:
         owners: list[UUID | None] = [None for _ in names]
         for row in await self._rows(reconnecting, SELECT_STREAMS_AND_NAMES, parameters):
             if row[5] is None:
-                tails[row[0] - 1].append(row[1:5])
+                tails[row[0] - 1].append((*row[1:5], row[6]))
             else:
                 owners[row[0] - 1] = row[5]
         tail, holder = iter(tails), iter(owners)
@@ -249,6 +292,13 @@ async def _fetch(connection: AsyncConnection[Any], query: str, parameters: list[
     async with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
         await cursor.execute(query, parameters, prepare=True)
         return await cursor.fetchall()
+
+
+def _snapshot_in(rows: Rows) -> StoredState | None:
+    if not rows or rows[0][4] is None:
+        return None
+    version, occurred_at, _, state, state_version = rows[0]
+    return StoredState(version, occurred_at, state_version, state)
 
 
 def _tell(answer: asyncio.Future[Any], what: Any) -> None:

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from domain.facts import Aggregate
 from store.cache import Kinds, Owners, StreamEntries, StreamEntry, StreamState
-from store.loader import Loader
+from store.loader import NO_SNAPSHOT, Loader
+from store.snapshots import Snapshots
 
 Wanted: TypeAlias = Mapping[UUID, Aggregate[Any] | None]
 """Streams, each with what it is to be read as; None: only how far it reaches is asked."""
@@ -25,8 +26,11 @@ NOTHING_READ = Snapshot({}, {})
 class States:
     """Cached streams and owners of names, read from the ledger where they are not at hand."""
 
-    def __init__(self, loader: Loader, kinds: Kinds, *, stream_bytes: int, owner_bytes: int) -> None:
+    def __init__(
+        self, loader: Loader, kinds: Kinds, *, stream_bytes: int, owner_bytes: int, snapshots: Snapshots | None = None
+    ) -> None:
         self._loader = loader
+        self._snapshots = snapshots
         self.kinds = kinds
         self.entries = StreamEntries(stream_bytes)
         self.owners = Owners(owner_bytes)
@@ -42,6 +46,7 @@ class States:
         (tip,) = (await self._read(tenant_id, {stream_id: (entry.base, aggregate)}, ())).tips.values()
         if entry.generation == generation and not entry.pending and (entry.tip is None or not entry.tip.serves(aggregate)):
             entry.adopt(tip)
+            self.note(tenant_id, stream_id, entry)
         return entry
 
     async def read(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> StreamState:
@@ -58,9 +63,15 @@ class States:
         snapshot = await self._read(tenant_id, bases, names)
         for stream_id, tip in snapshot.tips.items():
             _learn(entries[stream_id], seen[stream_id], tip)
+            self.note(tenant_id, stream_id, entries[stream_id])
         for (scope, name), owner in snapshot.owners.items():
             self._remember(tenant_id, scope, name, owner)
         return snapshot
+
+    def note(self, tenant_id: UUID, stream_id: UUID, entry: StreamEntry) -> None:
+        """What is known to be committed of a stream has moved on."""
+        if self._snapshots is not None:
+            self._snapshots.note(tenant_id, stream_id, entry)
 
     async def settled(self, tenant_id: UUID, streams: Collection[UUID]) -> None:
         """Until the commands that are now under way on these streams are settled."""
@@ -93,16 +104,23 @@ class States:
             else StreamState(aggregate=aggregate)
             for stream_id, (base, aggregate) in bases.items()
         }
-        asked = list(names)
+        asked, since = list(names), {stream_id: tip.version for stream_id, tip in start.items()}
         while True:
-            found = await self._loader.together(tenant_id, [(stream, tip.version) for stream, tip in start.items()], asked)
-            tails = dict(zip(start, found.tails, strict=True))
-            taken_back = [stream_id for stream_id, pasts in tails.items() if pasts is None]
-            if not taken_back:
+            found = await self._loader.together(tenant_id, list(since.items()), asked)
+            again = False
+            for stream_id, pasts, stored in zip(start, found.tails, found.snapshots, strict=True):
+                if pasts is None:
+                    start[stream_id], since[stream_id], again = StreamState(aggregate=bases[stream_id][1]), 0, True
+                elif stored is not None:
+                    state = self._snapshots.opened(stream_id, stored) if self._snapshots else None
+                    if state is None:
+                        since[stream_id], again = NO_SNAPSHOT, True
+                    else:
+                        start[stream_id] = state
+            if not again:
                 break
-            for stream_id in taken_back:
-                start[stream_id] = StreamState(aggregate=bases[stream_id][1])
-        tips = {stream_id: tip.after(tails[stream_id] or (), self.kinds) for stream_id, tip in start.items()}
+        tails = zip(start.items(), found.tails, strict=True)
+        tips = {stream_id: tip.after(pasts or (), self.kinds) for (stream_id, tip), pasts in tails}
         return Snapshot(tips, dict(zip(asked, found.owners, strict=True)))
 
 

@@ -19,11 +19,14 @@ from store.handler import Handler, Tuning
 from store.loader import Loader
 from store.notifications.sending import Notifier
 from store.queue import BatchLimits
+from store.snapshots import Snapshots
 from store.topics import topic_of
 from store.writer import Writer
 from tests.store.ledgers import append, connected, entry
 
 PATIENCE = 60.0
+SNAPSHOT_AT = 16
+"""Events of a stream for a snapshot: few, so that tests have some."""
 WHO = Envelope("system")
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 
@@ -53,12 +56,14 @@ class Process:
     def __init__(self, url: str, writer_url: str, limits: BatchLimits | None, tuning: Tuning | None) -> None:
         self.clock = StillClock()
         self.writer = Writer(writer_url, limits)
-        self.loader = Loader(url)
+        self.snapshots = Snapshots(url, first_at=SNAPSHOT_AT, every=SNAPSHOT_AT, rest=0)
+        self.loader = Loader(url, state_versions=self.snapshots.state_versions)
         self.notifier = Notifier(url)
-        self.handler = Handler(self.writer, self.loader, self.notifier, clock=self.clock, tuning=tuning)
+        self.handler = Handler(self.writer, self.loader, self.notifier, clock=self.clock, tuning=tuning, snapshots=self.snapshots)
 
     async def aclose(self) -> None:
         await asyncio.wait_for(self.writer.aclose(), PATIENCE)
+        await self.snapshots.aclose()
         await self.loader.aclose()
         await self.notifier.aclose()
 
