@@ -6,13 +6,13 @@ task is cancelled meanwhile still ends on record: what it used was used.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Literal, assert_never
 from uuid import UUID
 
 from domain.ai_usage import Usage as Usage
-from domain.facts import Aggregate, Decided, Event, EventType, Fact, Invalid, Json, NotFound, RuleViolation, Subject, View
+from domain.facts import Aggregate, Decided, Due, Event, EventType, Fact, Invalid, Json, NotFound, RuleViolation, Subject, View
 from domain.retry import Failure, RetryPolicy, retry_in
 from domain.usage_report import NOT_KNOWN, UsageReport, believed_name
 from domain.wording import because, plural
@@ -100,7 +100,7 @@ class AiTaskAttemptSucceeded(Event):
 
 @dataclass(frozen=True)
 class AiTaskAttemptFailed(Event):
-    """A failed call may have cost money too. `retry_at`: when the next attempt is due; None: there is none."""
+    """A failed call may have cost money too. `retry`: when the next attempt is due; None: there is none."""
 
     attempt_id: UUID
     number: int
@@ -110,7 +110,7 @@ class AiTaskAttemptFailed(Event):
     cost: Decimal | None = None
     currency: str | None = None
     finish_reason: str | None = None
-    retry_at: datetime | None = None
+    retry: Due | None = None
 
 
 @dataclass(frozen=True)
@@ -210,14 +210,15 @@ AI_TASK: Aggregate[AiTask] = Aggregate(
         ),
         EventType(
             AiTaskAttemptFailed,
-            "ai_task.attempt_failed.v1",
+            "ai_task.attempt_failed.v2",
             lambda e, task: (
                 f"Attempt {e.number} failed ({e.error.type}, {e.error.message})"
-                f"{'' if e.retry_at is None else ', another one follows'}: {task.name}"
+                f"{'' if e.retry is None else ', another one follows'}: {task.name}"
             ),
             severity="warning",
             tags=_of_node,
-            note="It may have cost, too. `retry_at`: when the next one is due; null: there is none.",
+            note="It may have cost, too. `retry`: when the next one is due, `{after}` from the recorded time of the event; "
+            "null: there is none. v1 named the moment, by a process's clock, as `retry_at`; it stays readable.",
         ),
         EventType(
             AiTaskCompleted,
@@ -358,7 +359,7 @@ def fail_attempt(
     latency_ms: int | None = None,
     report: UsageReport = NOT_KNOWN,
 ) -> Decided:
-    """The attempt failed: by the task's policy another one is due at `retry_at`, or the task fails with it.
+    """The attempt failed: by the task's policy another one is due after a pause, or the task fails with it.
 
     `jitter`: a random number from 0 to 1. A worker that is gone is `domain.retry.LEASE_LOST`.
     """
@@ -371,7 +372,7 @@ def fail_attempt(
         error,
         latency_ms,
         *_known(report),
-        None if delay is None else view.now + delay,
+        None if delay is None else Due(after=delay),
     )
     if state.closed or delay is not None:
         return _decided(view, task_id, failed)
@@ -407,18 +408,18 @@ def _known(report: UsageReport) -> tuple[Usage | None, Decimal | None, str | Non
 
 
 def _decided(view: View, task_id: UUID, *events: AiTaskEvent) -> Decided:
-    """result {id, status, version, attempt_id, number, retry_at}; `retry_at` RFC 3339 where another attempt is due."""
+    """result {id, status, version, attempt_id, number, delay_ms}; `delay_ms`: until another attempt is due, if one is."""
     state = view.read(AI_TASK, task_id)
     for event in events:
         state = evolve(state, event)
     last = events[-1]
-    retry_at = last.retry_at if isinstance(last, AiTaskAttemptFailed) else None
+    retry = last.retry if isinstance(last, AiTaskAttemptFailed) else None
     result = {
         "id": str(task_id),
         "status": state.status,
         "version": view.version(task_id) + len(events),
         "attempt_id": None if state.attempt_id is None else str(state.attempt_id),
         "number": state.number,
-        "retry_at": None if retry_at is None else retry_at.isoformat().replace("+00:00", "Z"),
+        "delay_ms": None if retry is None or retry.after is None else retry.after // timedelta(milliseconds=1),
     }
     return Decided(tuple(Fact(task_id, event) for event in events), result=result)

@@ -100,12 +100,12 @@ def fail_attempt(
     if task.closed:
         return _late(task, ended)
     run, activation = held_run(view, engine, job)
-    retry_at = next(fact.event.retry_at for fact in ended.facts if isinstance(fact.event, AiTaskAttemptFailed))
-    if retry_at is None:
+    retry = next(fact.event.retry for fact in ended.facts if isinstance(fact.event, AiTaskAttemptFailed))
+    if retry is None or retry.after is None:
         return _moved_on(run, job, activation, ended, expired=expired)
     run.facts.extend(ended.facts)
-    run.retry(activation.id, error, retry_at - view.now)
-    return _with_task(reported(run, job, activation, retry_at - view.now, expired=expired), ended)
+    run.retry(activation.id, error, retry.after)
+    return _with_task(reported(run, job, activation, retry.after, expired=expired), ended)
 
 
 def expire_ai_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:

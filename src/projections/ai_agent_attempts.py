@@ -40,7 +40,8 @@ def succeeded(rows: Rows, record: RecordedEvent, event: AiTaskAttemptSucceeded) 
 
 def failed(rows: Rows, record: RecordedEvent, event: AiTaskAttemptFailed) -> None:
     error = {"error": event.error.message, "error_details": failure_json(event.error)}
-    _end(rows, record, event, {"status": "failed", **error, "retry_at": event.retry_at})
+    retry_at = None if event.retry is None else event.retry.moment(record.recorded_at)
+    _end(rows, record, event, {"status": "failed", **error, "retry_at": retry_at})
 
 
 def _end(rows: Rows, record: RecordedEvent, event: AttemptEnded, changes: Row) -> None:

@@ -1,8 +1,8 @@
 """Verify: what must always hold of a tenant, checked in one snapshot without changing anything.
 
 The ledger is in order and breaks no rule (`projections.invariants`), the tables equal a fresh fold of it, the audit log has one
-row for each event, and what append keeps beside the events (head, commands, claims, jobs, timers) agrees with them. Memory is
-bounded as a replay's is; at most a thousand findings of each kind are told.
+row for each event, and what append keeps beside the events (head, commands, claims, jobs, timers) agrees with them. The queue of
+jobs says of each what the job says. Memory is bounded as a replay's is; at most a thousand findings of each kind are told.
 
 What nobody can find from what is stored alone needs seals: a payload that was changed together with the tables made from it, a
 changed answer of a command, a command without events that was deleted.
@@ -17,6 +17,7 @@ from psycopg import AsyncConnection
 from domain.refusal import CommandRefused
 from projections import freshness
 from projections.invariants import MOST, Invariants
+from projections.job_queue import faults_in_queue
 from projections.replay import Comparison, compare, snapshot
 from projections.skipped_events import read_skipped_events
 from projections.work_invariants import WorkInvariants
@@ -134,6 +135,7 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
             "activations": await _activations(conn, tenant_id),
             "ai_tasks": await _ai_tasks(conn, tenant_id),
         }
+    broken["job_queue"] = _first([str(fault) for fault in await faults_in_queue(conn, tenant_id, MOST + 1)])
     return Verdict(tenant_id, last, position, comparison, broken)
 
 

@@ -82,6 +82,12 @@ def approval_requested_v1(payload: Payload) -> Payload:
     return {**payload, **{name: {"at": at} for name, at in named.items() if at is not None}}
 
 
+def ai_task_attempt_failed_v1(payload: Payload) -> Payload:
+    """v1 named the moment of the next attempt, by a process's clock."""
+    retry_at = payload.pop("retry_at", None)
+    return payload if retry_at is None else {**payload, "retry": {"at": retry_at}}
+
+
 CHAIN: dict[str, Upcast] = {
     "api_key.created.v1": Upcast("api_key.created.v2", api_key_created_v1),
     "api_key.revoked.v1": Upcast("api_key.revoked.v2", api_key_revoked_v1),
@@ -89,6 +95,7 @@ CHAIN: dict[str, Upcast] = {
     "activation.started.v1": Upcast("activation.started.v2", activation_started_v1),
     "activation.started.v2": Upcast("activation.started.v3", activation_started_v2),
     "activation.waiting.v1": Upcast("activation.waiting.v2", activation_waiting_v1),
+    "ai_task.attempt_failed.v1": Upcast("ai_task.attempt_failed.v2", ai_task_attempt_failed_v1),
     "approval.requested.v1": Upcast("approval.requested.v2", approval_requested_v1),
     "approval.resolved.v1": Upcast("approval.resolved.v2", approval_resolved_v1),
 }

@@ -19,11 +19,11 @@ from domain.ai_task import (
     Totals,
     Usage,
 )
-from domain.facts import Decided, Event, Fact, View
+from domain.facts import Decided, Due, Event, Fact, View
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.usage_report import UsageReport
 from store.codec import from_bytes, to_bytes
-from tests.given import MOMENT, given
+from tests.given import given
 
 TASK, FIRST, SECOND = UUID(int=1), UUID(int=11), UUID(int=12)
 REQUESTED = AiTaskRequested(
@@ -44,8 +44,8 @@ USAGE = Usage(100, 20)
 CENT = Decimal("0.01")
 OUTPUT = {"kind": "travel"}
 SUCCEEDED = AiTaskAttemptSucceeded(FIRST, 1, OUTPUT, 850, "openai", "gpt-4o-mini-2024-07-18", USAGE, CENT, "USD", "stop")
-AGAIN_AT = MOMENT + timedelta(seconds=10)
-FAILED = AiTaskAttemptFailed(FIRST, 1, BUSY, 30, retry_at=AGAIN_AT)
+AGAIN = Due(after=timedelta(seconds=10))
+FAILED = AiTaskAttemptFailed(FIRST, 1, BUSY, 30, retry=AGAIN)
 
 
 def facts(*events: Event) -> list[Fact]:
@@ -94,7 +94,7 @@ def test_an_attempt_is_on_record_before_the_provider_is_called() -> None:
         "version": 2,
         "attempt_id": str(FIRST),
         "number": 1,
-        "retry_at": None,
+        "delay_ms": None,
     }
 
 
@@ -130,7 +130,7 @@ def test_an_attempt_ends_on_record_whatever_the_provider_says_of_it() -> None:
 def test_a_failure_that_may_be_retried_makes_another_attempt_due() -> None:
     story = given(facts(REQUESTED, STARTED)).when(fail).then(FAILED)
     assert story.result["status"] == "pending"
-    assert story.result["retry_at"] == "2026-01-05T09:00:10Z"
+    assert story.result["delay_ms"] == 10_000
     story.when(lambda view: start(view, SECOND)).then(replace(STARTED, attempt_id=SECOND, number=2))
 
 
@@ -139,7 +139,7 @@ def test_the_provider_may_ask_for_a_longer_pause() -> None:
     story = given(facts(REQUESTED, STARTED)).when(
         lambda view: ai_task.fail_attempt(view, TASK, FIRST, BUSY, jitter=0.5, retry_after=patient)
     )
-    story.then(AiTaskAttemptFailed(FIRST, 1, BUSY, retry_at=MOMENT + patient))
+    story.then(AiTaskAttemptFailed(FIRST, 1, BUSY, retry=Due(after=patient)))
 
 
 def test_a_failure_that_is_final_fails_the_task_at_once() -> None:
@@ -149,7 +149,7 @@ def test_a_failure_that_is_final_fails_the_task_at_once() -> None:
 
 
 def test_the_last_failure_fails_the_task_with_what_all_attempts_used() -> None:
-    costly = AiTaskAttemptFailed(FIRST, 1, BUSY, 30, USAGE, CENT, "USD", "stop", AGAIN_AT)
+    costly = AiTaskAttemptFailed(FIRST, 1, BUSY, 30, USAGE, CENT, "USD", "stop", AGAIN)
     story = given(facts(REQUESTED, STARTED, costly, replace(STARTED, attempt_id=SECOND, number=2)))
     story.when(lambda view: fail(view, SECOND)).then(
         AiTaskAttemptFailed(SECOND, 2, BUSY, 30), AiTaskFailed(BUSY, Totals(2, 100, 20, CENT, "USD", unpriced=1))
@@ -158,7 +158,7 @@ def test_the_last_failure_fails_the_task_with_what_all_attempts_used() -> None:
 
 def test_a_worker_that_is_gone_uses_up_an_attempt_and_its_answer_comes_too_late() -> None:
     story = given(facts(REQUESTED, STARTED)).when(lambda view: fail(view, error=LEASE_LOST))
-    story.then(AiTaskAttemptFailed(FIRST, 1, LEASE_LOST, 30, retry_at=AGAIN_AT))
+    story.then(AiTaskAttemptFailed(FIRST, 1, LEASE_LOST, 30, retry=AGAIN))
     story.when(succeed).then_refused("attempt_over")
     story = story.when(lambda view: start(view, SECOND))
     story.when(succeed).then_refused("attempt_over")
@@ -179,7 +179,7 @@ def test_a_task_is_cancelled_and_a_running_attempt_still_says_what_it_used() -> 
     assert answered.result["status"] == "cancelled"
     assert answered.view.read(AI_TASK, TASK).totals == Totals(1, 100, 20, CENT, "USD")
     answered.when(fail).then_refused("attempt_over")
-    story.when(fail).then(replace(FAILED, retry_at=None))
+    story.when(fail).then(replace(FAILED, retry=None))
     story.when(lambda view: start(view, SECOND)).then_refused("ai_task_closed")
 
 

@@ -17,7 +17,7 @@ from domain.ai_task import (
     Usage,
 )
 from domain.execution import ActivationRetried, NodeError
-from domain.facts import Fence, Job, Json
+from domain.facts import Due, Fence, Job, Json
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.usage_report import UsageReport
 from engine.ai_tasks import fail_attempt
@@ -25,7 +25,6 @@ from engine.engine import cancel, pause, resume
 from engine.validate import validate
 from tests.engine.drawing import ANN, EVALUATOR, EXECUTION_ID, drawing
 from tests.engine.working import Workplace, agent, check_work
-from tests.given import MOMENT
 
 SCHEMA = {"type": "object", "properties": {"kind": {"enum": ["meal", "hotel"]}}, "required": ["kind"]}
 LIMITED = Failure("rate_limit", "Slow down.")
@@ -122,7 +121,7 @@ def test_a_failed_attempt_is_tried_again_when_the_task_says() -> None:
     attempt = place.view.events(task_id)[1]
     assert isinstance(attempt, AiTaskAttemptStarted)
     place.story.then(
-        AiTaskAttemptFailed(attempt.attempt_id, 1, LIMITED, retry_at=MOMENT + timedelta(seconds=20)),
+        AiTaskAttemptFailed(attempt.attempt_id, 1, LIMITED, retry=Due(after=timedelta(seconds=20))),
         ActivationRetried(visit.id, "ai", NodeError("rate_limit", "Slow down.", 1), 1, 20_000),
     )
     assert place.story.decided.fences == (Fence(job.id, job.fence, "retry", timedelta(seconds=20)),)
@@ -184,7 +183,7 @@ def test_a_late_failure_is_recorded_too() -> None:
     place.step(lambda view: fail_attempt(view, place.engine, job, attempt_id, LIMITED, jitter=0.5))
     [late] = place.story.decided.facts
     assert isinstance(late.event, AiTaskAttemptFailed)
-    assert late.event.retry_at is None
+    assert late.event.retry is None
 
 
 def test_a_timeout_cancels_the_task() -> None:

@@ -351,7 +351,7 @@ def classified(execution: str) -> tuple[Step, ...]:
     """The first attempt runs into a limit, the second one is answered."""
     stream, task = an_id(execution), an_id(f"{execution} task")
     limited = AiTaskAttemptFailed(
-        an_id(f"{execution} attempt 1"), 1, Failure("rate_limit", "Too many."), 120, retry_at=START + timedelta(days=2)
+        an_id(f"{execution} attempt 1"), 1, Failure("rate_limit", "Too many."), 120, retry=Due(after=timedelta(days=2))
     )
     answered = AiTaskAttemptSucceeded(
         an_id(f"{execution} attempt 2"),
@@ -420,7 +420,7 @@ def abandoned(execution: str) -> tuple[Step, ...]:
         started(execution),
         *entrusted(execution),
         attempt(execution, 1),
-        (task, AiTaskAttemptFailed(an_id(f"{execution} attempt 1"), 1, LEASE_LOST, retry_at=START + timedelta(days=2))),
+        (task, AiTaskAttemptFailed(an_id(f"{execution} attempt 1"), 1, LEASE_LOST, retry=Due(after=timedelta(days=2)))),
         attempt(execution, 2),
         (stream, ActivationCancelled(an_id(f"{execution} classify"), "classify", "withdrawn")),
         (stream, ExecutionCancelled("withdrawn", ANN)),

@@ -314,7 +314,7 @@ async def test_an_ai_task_that_was_answered_at_the_second_attempt(system: AsyncC
     first, second = await rows(system, "ai_agent_attempts", task_id=task["id"])
     assert part(first, "number", "status", "error", "cost", "input_tokens") == (1, "failed", "Too many.", None, None)
     assert first["error_details"] == {"type": "rate_limit", "message": "Too many.", "retryable": True}
-    assert first["retry_at"] == START + timedelta(days=2)
+    assert first["retry_at"] == first["completed_at"] + timedelta(days=2), "by the recorded time"
     assert part(second, "number", "status", "model", "worker_id") == (2, "succeeded", "gpt-4o-2024-08-06", "worker-1")
     assert part(second, "cost", "currency", "finish_reason") == (Decimal("0.0033000001"), "USD", "stop")
     assert second["usage"]["details"] == {"audio_tokens": 0}

@@ -206,3 +206,36 @@ async def test_damage_is_found(
     assert check in found if check is not None else found == {}, found
     if check is None:
         assert (await verify(system, PLATFORM)).broken["tables"]
+
+
+A_JOB = """
+INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, max_attempts, created_at, updated_at)
+VALUES (%(t)s, %(t)s, 'resize', 'ready', now(), 0, 1, now(), now())
+"""
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        (None, None),
+        ("DELETE FROM runtime.job_queue", "is not in the queue"),
+        ("DELETE FROM runtime.jobs", "which there is not"),
+        ("UPDATE runtime.jobs SET state = 'dead'", "which is dead"),
+        ("UPDATE runtime.job_queue SET state = 'leased', expires_at = now()", "says otherwise"),
+        ("UPDATE runtime.job_queue SET run_at = run_at + interval '1 hour'", "says otherwise"),
+        ("UPDATE runtime.job_queue SET type = 'shrink'", "says otherwise"),
+        ("UPDATE runtime.job_queue SET priority = 1", "says otherwise"),
+    ],
+)
+async def test_a_queue_that_says_otherwise_than_the_jobs_is_found(
+    fault: str | None, complaint: str | None, database: Database, system: AsyncConnection[Any]
+) -> None:
+    async with await AsyncConnection.connect(database.superuser_url, autocommit=True) as owner:
+        await owner.execute(A_JOB, {"t": ACME})
+        await owner.execute("SET session_replication_role = replica")  # no trigger tells the queue
+        if fault is not None:
+            await owner.execute(fault.encode())
+    found = (await broken(system)).get("job_queue", [])
+    assert [complaint in one for one in found if complaint] == ([] if complaint is None else [True])
+    assert found == [] or str(ACME) in found[0]

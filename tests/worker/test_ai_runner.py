@@ -87,7 +87,7 @@ async def test_a_model_that_nobody_calls_fails_on_record(database: Database) -> 
     async with house(database) as home, worker_of(database, provider=provider) as worker, at_work(worker):
         assert (await home.ended(await home.start(asking(model="nobody/knows")))).status == "failed"
         assert provider.calls == []
-        assert "ai_task.attempt_failed.v1" in await home.topics("ai_task")
+        assert "ai_task.attempt_failed.v2" in await home.topics("ai_task")
 
 
 async def test_a_worker_that_is_not_set_up_leaves_the_task_to_others(database: Database) -> None:

@@ -205,7 +205,7 @@ async def test_an_attempt_whose_end_cannot_be_recorded_is_left_to_its_lease(data
         async with worker_of(database, provider=provider) as newer, at_work(newer):
             assert (await home.ended(execution)).status == "completed"
         assert len(provider.calls) == 2
-        assert await home.topics("ai_task.attempt_failed") == ["ai_task.attempt_failed.v1"], "the first is on record as lost"
+        assert await home.topics("ai_task.attempt_failed") == ["ai_task.attempt_failed.v2"], "the first is on record as lost"
 
 
 async def test_a_backlog_of_one_tenant_does_not_delay_what_others_have_due(database: Database) -> None:
