@@ -82,12 +82,14 @@ def documented(
     query: list[dict[str, Any]] | None = None,
     listed: bool = False,
     also: dict[str, Any] | None = None,
+    found: str | None = None,
 ) -> dict[str, Any]:
     """The keyword arguments of a route. With `parameters` (even none) it is a question, without a command.
 
     `unrecorded`: it changes something beside the ledger, and so takes no command's headers. `versioned`: a command on something
     that has a version, for If-Match. `query`: a command's parameters. A header that is not described is refused.
     `listed`: the answer is a page, which has no version. `also`: what else it may answer, by media type.
+    `found`: what it answers with 200, of what it creates, where it was there before.
     """
     is_command = parameters is None
     command = COMMAND if versioned and not creates else [header for header in COMMAND if header["name"] != "If-Match"]
@@ -105,6 +107,7 @@ def documented(
         "response_class": Response,
         "responses": {
             status: {"description": answer, "headers": told, "content": content},
+            **({} if found is None else {200: {"description": found, "headers": told, "content": content}}),
             **({304: {"description": "Not changed", "headers": told}} if is_tagged else {}),
             **_problems({**ALWAYS, **(COMMANDS if is_command else {404: "Not found"})}),
         },

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -37,15 +37,20 @@ def start(
     business_key: str | None = None,
     version: int | None = None,
     priority: int = 0,
+    on_conflict: Literal["reject", "return", "replace"] = "reject",
     idempotency_key: str | None = None,
 ) -> Flow[ExecutionResult]:
-    """Start an execution of a published workflow. Raises Conflict where one with this business key runs."""
+    """Start an execution of a published workflow.
+
+    Where one with this business key runs: raises Conflict, answers how that one stands, or cancels it and starts another.
+    """
     body = {
         "workflow_key": workflow_key,
         "input": dict(input or {}),
         "business_key": business_key,
         "version": version,
         "priority": priority,
+        **({} if on_conflict == "reject" else {"on_conflict": on_conflict}),
     }
     return ExecutionResult.of((yield from command("/executions", body, idempotency_key=idempotency_key)))
 

@@ -3,7 +3,7 @@
 from domain.approval import Decider
 from engine.approvals import decide_approval
 from engine.context import Engine, EngineLimits
-from engine.executions import cancel, open_items, pause, resume, signal, start, terminate
+from engine.executions import OnConflict, cancel, open_items, pause, resume, signal, start, terminate
 from engine.expired_leases import expire_lease
 from engine.jobs import complete_job, continue_run, fail_job
 from engine.timers import fire
@@ -12,6 +12,7 @@ __all__ = [
     "Decider",
     "Engine",
     "EngineLimits",
+    "OnConflict",
     "cancel",
     "complete_job",
     "continue_run",

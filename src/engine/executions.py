@@ -1,7 +1,7 @@
 """Decisions about executions: start, cancel, terminate, pause, resume, signal, continue."""
 
 from dataclasses import replace
-from typing import get_args
+from typing import Literal, get_args
 from uuid import UUID
 
 from domain.execution import (
@@ -17,15 +17,20 @@ from domain.execution import (
     WaitKind,
     evolve,
 )
-from domain.facts import Claim, Decided, Fact, Json, NotFound, RuleViolation, View
+from domain.facts import Claim, Decided, Fact, Invalid, Json, NotFound, RuleViolation, View
 from domain.workflow import WORKFLOW
 from engine.context import Engine
 from engine.expressions import Budgeted
+from engine.family import Family
 from engine.happenings import MessageArrived
 from engine.nodes.task import OWN
-from engine.run import Run, business_claim
+from engine.run import Run, business_claim, business_scope
 from engine.starting import accept_input, version_of, with_attributes
 
+OnConflict = Literal["reject", "return", "replace"]
+"""What a start does where an execution of the workflow with its business key runs: it is refused, answers how that one stands,
+or cancels it and starts another one."""
+REPLACED = "Another execution of its business key was started in its place."
 SIGNAL = "signal"
 """The source of the event that a signal is to those who wait for it."""
 
@@ -80,16 +85,21 @@ def start(
     trigger_data: Json = None,
     parent_execution_id: UUID | None = None,
     behind: tuple[UUID, ...] = (),
+    on_conflict: OnConflict = "reject",
 ) -> Decided:
     """Start the published version, or an earlier one, and run until it waits or is over.
 
     `behind`: who acts on behalf of `created_by`.
-    An `execution_id` is given only by callers that must know it before; result {id, status, version, open}.
+    An `execution_id` is given only by callers that must know it before; result {id, status, version, open}, with `existing` where
+    `on_conflict` is "return" and another one with this business key runs.
     """
     workflow = view.read(WORKFLOW, workflow_id)
     number = version_of(workflow, version)
     plan = engine.plan(view, workflow_id, number)
     accept_input(view, plan.definition, input)
+    running = None if on_conflict == "reject" else _running(view, workflow_id, business_key)
+    if running is not None and on_conflict == "return":
+        return Decided(result={**summary(running, view.read(EXECUTION, running), view.version(running)), "existing": True})
     if execution_id is None:
         execution_id = view.new_id()
     elif view.read(EXECUTION, execution_id) != EXECUTION.initial:
@@ -110,11 +120,16 @@ def start(
         behind=behind or None,
     )
     started = with_attributes(view, Budgeted(engine.evaluator, view.effort), plan.definition, execution_id, started)
-    run = Run(view, engine, plan, execution_id, evolve(EXECUTION.initial, started), [Fact(execution_id, started)], new=True)
+    facts, family = list[Fact](), Family()
+    if running is not None:
+        old = load_run(view, engine, running, view.read(EXECUTION, running), facts, family)
+        old.cancel(REPLACED, created_by)
+    facts.append(Fact(execution_id, started))
+    run = Run(view, engine, plan, execution_id, evolve(EXECUTION.initial, started), facts, family=family, new=True)
     run.pending.append(FIRST_TOKEN)
     run.advance()
     result = summary(execution_id, run.state, sum(fact.stream_id == execution_id for fact in run.facts))
-    return run.decided(result, _claims(view, execution_id, run.state))
+    return run.decided(result, _claims(view, execution_id, run.state, running))
 
 
 def cancel(view: View, engine: Engine, execution_id: UUID, reason: str | None = None, by: UUID | None = None) -> Decided:
@@ -180,11 +195,18 @@ def read_live(view: View, execution_id: UUID) -> Execution:
     return state
 
 
-def load_run(view: View, engine: Engine, execution_id: UUID, state: Execution) -> Run:
-    """A run that goes on from where the execution stands."""
+def load_run(
+    view: View,
+    engine: Engine,
+    execution_id: UUID,
+    state: Execution,
+    facts: list[Fact] | None = None,
+    family: Family | None = None,
+) -> Run:
+    """A run that goes on from where the execution stands. `facts`, `family`: of a command that has moved others before."""
     assert state.started is not None
     plan = engine.plan(view, state.started.workflow_id, state.started.workflow_version)
-    return Run(view, engine, plan, execution_id, state)
+    return Run(view, engine, plan, execution_id, state, [] if facts is None else facts, family=family or Family())
 
 
 def answer(run: Run) -> Json:
@@ -234,13 +256,21 @@ def _record(view: View, execution_id: UUID, state: Execution, event: ExecutionPa
     return Decided((Fact(execution_id, event),), result=result, correlation_id=correlation_id, left={execution_id: after})
 
 
-def _claims(view: View, execution_id: UUID, state: Execution) -> tuple[Claim, ...]:
+def _running(view: View, workflow_id: UUID, business_key: str | None) -> UUID | None:
+    """The execution of the workflow that holds the business key."""
+    if business_key is None:
+        raise Invalid("on_conflict is for a start with a business_key.", "/on_conflict")
+    found = view.owner(business_scope(workflow_id), business_key)
+    return found if found is not None and view.read(EXECUTION, found).live else None
+
+
+def _claims(view: View, execution_id: UUID, state: Execution, replaced: UUID | None) -> tuple[Claim, ...]:
     """The business key, held while it runs. One that is over already holds nothing, but may not take another's name either."""
     claim = business_claim(execution_id, state)
     if claim is None:
         return ()
     if state.live:
         return (claim,)
-    if view.owner(claim.scope, claim.name) is not None:
+    if replaced is None and view.owner(claim.scope, claim.name) is not None:
         raise BusinessKeyTaken(path="/business_key")
     return ()

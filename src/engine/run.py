@@ -463,4 +463,8 @@ def business_claim(execution_id: UUID, state: Execution) -> Claim | None:
     started = state.started
     if started is None or started.business_key is None:
         return None
-    return Claim(f"execution.business_key:{started.workflow_id}", started.business_key, execution_id, "/business_key")
+    return Claim(business_scope(started.workflow_id), started.business_key, execution_id, "/business_key")
+
+
+def business_scope(workflow_id: UUID) -> str:
+    return f"execution.business_key:{workflow_id}"

@@ -199,7 +199,7 @@ class Handler:
                     return CommandResult(None, known.epoch, decision.decided.result)
             pending = self._submit(command, decision, chained=not final)
             outcome = await pending.settled()
-            if outcome.verdict != "conflict" and _claimed(outcome) not in decision.view.free:
+            if outcome.verdict != "conflict" and _claimed(outcome) not in decision.view.names:
                 return await self._done(command, decision, pending, outcome)
         raise Contended
 
@@ -386,7 +386,7 @@ def _earlier(command: Command, known: KnownCommand) -> CommandResult:
 
 
 def _claimed(outcome: AppendOutcome) -> tuple[str, str]:
-    """The name that the ledger refused, by scope: where the decision had found it free, it is to decide again."""
+    """The name that the ledger refused, by scope: where the decision had asked whose it is, it is to decide again."""
     return (outcome.reason or "").removeprefix("claim:"), outcome.name or ""
 
 

@@ -60,8 +60,6 @@ class DecisionView:
         """Every stream that was read or is written, as it was found: the command's expectations."""
         self.names: set[tuple[str, str]] = set()
         """The names whose owner was asked for."""
-        self.free: set[tuple[str, str]] = set()
-        """Those of them that nobody held."""
 
     @property
     def tenant_id(self) -> UUID:
@@ -97,8 +95,6 @@ class DecisionView:
         if not known:
             raise NeedOwner(scope, name)
         self.names.add((scope, name))
-        if owner is None:
-            self.free.add((scope, name))
         return owner
 
     def minted(self, stream_id: UUID) -> bool:

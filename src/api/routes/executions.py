@@ -21,7 +21,7 @@ from domain.access import Rights
 from domain.execution import EXECUTION
 from domain.facts import Decided, Invalid, View
 from engine import engine as workflows
-from engine.engine import Engine
+from engine.engine import Engine, OnConflict
 from store.command import CommandResult
 
 routes = router("executions")
@@ -29,6 +29,10 @@ routes = router("executions")
 MAX_WAIT = 60
 MAX_BULK = 1_000
 BusinessKey = Annotated[str, Field(min_length=1, max_length=255)]
+ON_CONFLICT = Field(
+    description="Where an execution of the workflow with this business key runs: `reject` the start, `return` how that one "
+    "stands (200 instead of 201), or `replace` it: it is cancelled, which needs executions:control."
+)
 
 
 class Start(Body):
@@ -37,6 +41,7 @@ class Start(Body):
     business_key: BusinessKey | None = None
     input: Object = Field(default_factory=dict)
     priority: Priority = 0
+    on_conflict: Annotated[OnConflict, ON_CONFLICT] = "reject"
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"workflow_key": "expense", "business_key": "E-1042", "input": {"amount": 240}}]}
@@ -51,6 +56,7 @@ class BulkItem(Body):
 class Bulk(Body):
     workflow_key: Name
     items: Annotated[list[BulkItem], Field(min_length=1, max_length=MAX_BULK)]
+    on_conflict: Annotated[OnConflict, ON_CONFLICT] = "reject"
 
 
 class Signal(Body):
@@ -63,6 +69,8 @@ def _start(engine: Engine, body: Start, correlation_id: UUID | None) -> Callable
         workflow_id = view.owner("workflow.key", body.workflow_key)
         if workflow_id is None:
             raise Invalid("There is no such workflow.", "/workflow_key")
+        if body.on_conflict == "replace":
+            who.require("executions:control")
         return workflows.start(
             view,
             engine,
@@ -74,19 +82,24 @@ def _start(engine: Engine, body: Start, correlation_id: UUID | None) -> Callable
             created_by=who.user_id,
             behind=tuple(sorted(who.behind)),
             correlation_id=correlation_id,
+            on_conflict=body.on_conflict,
         )
 
     return decide
 
 
+def _status(done: CommandResult) -> int:
+    return 200 if done.result.get("existing") else 201
+
+
 @routes.post(
     "/executions",
     status_code=201,
-    **documented("Start an execution", "Execution started", results.EXECUTION_RESULT, creates=True),
+    **documented("Start an execution", "Execution started", results.STARTED_EXECUTION, creates=True, found="It runs already"),
 )
 async def start(call: Calling, body: Start) -> Response:
-    decide = _start(call.services.engine, body, call.correlation_id)
-    return await call.command(commands.EXECUTION_START, decide, status=201, location="/v1/executions/{id}")
+    done = await call.decide(commands.EXECUTION_START, _start(call.services.engine, body, call.correlation_id))
+    return call.answer(done, call.tenant_id, status=_status(done), location="/v1/executions/{id}")
 
 
 @routes.post(
@@ -98,11 +111,15 @@ async def bulk(call: Calling, body: Bulk) -> Response:
     correlation_id = call.correlation_id
 
     async def one(item: BulkItem, key_suffix: str) -> CommandResult:
-        wanted = Start(workflow_key=body.workflow_key, business_key=item.business_key, input=item.input)
+        wanted = Start(
+            workflow_key=body.workflow_key, business_key=item.business_key, input=item.input, on_conflict=body.on_conflict
+        )
         decide = _start(call.services.engine, wanted, correlation_id)
         return await call.decide(commands.EXECUTION_START, decide, key_suffix=key_suffix)
 
-    results = await call.each(body.items, commands.EXECUTION_START, one, lambda done: {"status": 201, "execution": done.result})
+    results = await call.each(
+        body.items, commands.EXECUTION_START, one, lambda done: {"status": _status(done), "execution": done.result}
+    )
     return answers.answer({"items": results})
 
 

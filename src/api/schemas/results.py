@@ -59,6 +59,16 @@ EXECUTION_RESULT = ObjectSchema(
     "How an execution stands right after a command.",
     {**fields("workflow_executions", "id", "status", "version"), "open": OPEN},
 )
+STARTED_EXECUTION = ObjectSchema(
+    "StartedExecution",
+    "How an execution stands right after its start.",
+    {
+        **fields("workflow_executions", "id", "status", "version"),
+        "open": OPEN,
+        "existing": said({**BOOLEAN, "const": True}, "It runs already under this business key: nothing was started."),
+    },
+    optional=frozenset({"existing"}),
+)
 EVENT_RESULT = ObjectSchema(
     "EventResult",
     "An event, received now or before.",

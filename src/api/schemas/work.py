@@ -2,7 +2,7 @@
 
 from api.schemas.columns import fields
 from api.schemas.problem import PROBLEM
-from api.schemas.results import EXECUTION_RESULT
+from api.schemas.results import EXECUTION_RESULT, STARTED_EXECUTION
 from api.schemas.schema import ANYTHING, BIG, INTEGER, TIME, Choice, ObjectSchema, Schema, many, one_of, or_null, ref, said
 
 LEASED_UNTIL = said(TIME, "When the lease runs out, by the database's clock.")
@@ -49,7 +49,9 @@ def _results(name: str, done: ObjectSchema, **also: Schema) -> ObjectSchema:
 
 
 STARTED = ObjectSchema(
-    "StartedItem", "One that was started.", {"status": {**INTEGER, "const": 201}, "execution": ref(EXECUTION_RESULT)}
+    "StartedItem",
+    "One that was started, or ran already.",
+    {"status": {**INTEGER, "enum": [200, 201]}, "execution": ref(STARTED_EXECUTION)},
 )
 BULK_RESULTS = _results("BulkStart", STARTED)
 REPORT_RESULTS = _results(
