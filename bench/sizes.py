@@ -30,6 +30,9 @@ class Sizes:
     held_part: float = 60.0
     """Seconds; of each the rate is told while a snapshot is held."""
     held_parts: int = 10
+    flat_events: tuple[int, ...] = (10, 1_000, 10_000)
+    """Of the loops whose steps are compared."""
+    flat_turns: int = 200
     peer_is_installed: bool = True
     """Whether a peer that is not there may be fetched."""
     callers: int = 128
@@ -53,4 +56,5 @@ QUICK = Sizes(
     ai_calls=400,
     held_part=10.0,
     held_parts=6,
+    flat_turns=100,
 )

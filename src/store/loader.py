@@ -31,7 +31,8 @@ from store.sizes import decoded_size
 from store.writer import RECONNECT_PAUSES
 
 # One statement for all, and so one moment as of which it is told. A snapshot counts only where the very event is in the ledger
-# after which it was taken: a restore may have put another one in its place.
+# after which it was taken: a restore may have put another one in its place. Where a tail begins is reckoned on its own: under
+# row-level security an index serves what is compared, and not what is added first; whole streams would be gone through.
 SELECT_STREAMS_AND_NAMES = """
 WITH asked AS (
        SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) WITH ORDINALITY AS asked (tenant_id, stream_id, since, n)
@@ -44,14 +45,15 @@ WITH asked AS (
                  AND state_version = ANY (%b::text[])
                ORDER BY version DESC LIMIT 1) s
          JOIN ledger.events e ON e.tenant_id = s.tenant_id AND e.stream_id = s.stream_id AND e.version = s.version
-                             AND e.command_id = s.command_id)
-SELECT asked.n, e.version, e.occurred_at, e.topic, e.data, NULL::uuid AS owner, NULL::text AS state_version
-  FROM asked
-  LEFT JOIN snapshots s ON s.n = asked.n
+                             AND e.command_id = s.command_id
+), tails AS MATERIALIZED (
+       SELECT asked.n, asked.tenant_id, asked.stream_id, coalesce(s.version + 1, asked.since) AS first
+         FROM asked LEFT JOIN snapshots s ON s.n = asked.n)
+SELECT tails.n, e.version, e.occurred_at, e.topic, e.data, NULL::uuid AS owner, NULL::text AS state_version
+  FROM tails
  CROSS JOIN LATERAL (
        SELECT version, occurred_at, topic, data FROM ledger.events
-        WHERE tenant_id = asked.tenant_id AND stream_id = asked.stream_id
-          AND version >= coalesce(s.version + 1, asked.since)) e
+        WHERE tenant_id = tails.tenant_id AND stream_id = tails.stream_id AND version >= tails.first) e
  UNION ALL
 SELECT n, version, occurred_at, NULL, state, NULL, state_version
   FROM snapshots

@@ -1,6 +1,6 @@
 """Snapshots spare the folding of long streams, and nothing depends on them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,7 +11,7 @@ from domain.facts import Event
 from domain.role import ROLE, Role, RoleChanged, RoleCreated
 from store.codec import Codec
 from store.handler import Handler
-from store.loader import Loader
+from store.loader import SELECT_STREAMS_AND_NAMES, Loader
 from store.snapshots import Snapshots
 from store.state_codec import codecs_of
 from store.writer import Writer
@@ -155,6 +155,27 @@ async def test_one_of_a_stream_that_was_written_meanwhile_by_others_is_of_what_t
     process.snapshots.note(tenant, role_id, entry)
     await process.snapshots.taken()
     assert snapshots(ledger, tenant, role_id) == []
+
+
+@pytest.mark.parametrize("since", [0, 2_000], ids=["after a snapshot", "after a version"])
+async def test_a_tail_is_read_without_going_through_the_stream(
+    ledger: psycopg.Connection[Any], tenant: UUID, process: Process, since: int
+) -> None:
+    role_id = written(ledger, tenant, 2_000)
+    await process.handler.read(tenant, ROLE, role_id)
+    await process.snapshots.taken()
+    append(ledger, tenant, stored(role_id, RoleChanged("last", ())))
+    asked: list[Any] = [[tenant], [role_id], [since], list(process.snapshots.state_versions), [], [], []]
+    query = f"EXPLAIN (ANALYZE, FORMAT JSON) {SELECT_STREAMS_AND_NAMES.replace('%b', '%s')}"
+    ((plan,),) = ledger.execute(query, asked).fetchall()
+    assert max(rows_of(plan[0]["Plan"])) <= 2
+
+
+def rows_of(node: dict[str, Any]) -> Iterator[float]:
+    """What each part of a plan has looked at."""
+    yield node["Actual Rows"] + node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Join Filter", 0)
+    for part in node.get("Plans", ()):
+        yield from rows_of(part)
 
 
 async def test_those_of_releases_that_are_gone_are_cleared_away(
