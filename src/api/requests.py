@@ -24,13 +24,13 @@ JSON = re.compile(r"application/(json|[^/]*\+json)")
 
 
 class StrictRequest(Request):
-    """A request whose body is at most 1 MiB of strict JSON. `sent`: what was read of it."""
+    """A request whose body is strict JSON, of a bounded size. `sent`: what was read of it."""
 
     sent: bytes = b""
 
-    async def read_json(self) -> tuple[bool, Json]:
+    async def read_json(self, most: int = MAX_BODY) -> tuple[bool, Json]:
         """Whether there is a body, and what it says. Read once. Raises what speaks against it."""
-        self.sent = await self._read()
+        self.sent = await self._read(most)
         if not self.sent:
             return False, None
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -38,24 +38,24 @@ class StrictRequest(Request):
             raise Problem(415, "unsupported_media_type", "The body is application/json.", headers={"Accept": "application/json"})
         return True, strict_json.parse(self.sent)
 
-    async def _read(self) -> bytes:
+    async def _read(self, most: int) -> bytes:
         """A body that is too large is read on for a while, unkept: a client that still sends would not see the answer.
 
         One that is said to be larger than that, or that waits to be asked for, is refused before it comes.
         """
         announced = int(self.headers.get("content-length", 0))
-        if announced > MAX_DRAINED or (announced > MAX_BODY and "expect" in self.headers):
-            raise _too_large()
+        if announced > MAX_DRAINED or (announced > most and "expect" in self.headers):
+            raise _too_large(most)
         chunks: list[bytes] = []
         size = 0
         async for chunk in self.stream():
             size += len(chunk)
-            if size <= MAX_BODY:
+            if size <= most:
                 chunks.append(chunk)
             elif size > MAX_DRAINED:
                 break
-        if size > MAX_BODY:
-            raise _too_large()
+        if size > most:
+            raise _too_large(most)
         return b"".join(chunks)
 
 
@@ -83,6 +83,8 @@ class Parameters:
 
     in_path: Sequence[_Parameter]
     body: _Parameter | None
+    most: int = MAX_BODY
+    """The bytes of a body."""
 
     @classmethod
     def of(cls, path: str, function: Callable[..., Any]) -> "Parameters":
@@ -91,6 +93,7 @@ class Parameters:
         types = get_type_hints(function)
         in_path: list[_Parameter] = []
         body: _Parameter | None = None
+        most = MAX_BODY
         _call, *others = inspect.signature(function).parameters.values()
         for each in others:
             kind = types[each.name]
@@ -98,15 +101,16 @@ class Parameters:
                 in_path.append(_Parameter(each.name, TypeAdapter(kind), written=WRITTEN.get(kind)))
             elif body is None and isinstance(kind, type) and issubclass(kind, BaseModel):
                 body = _Parameter(each.name, TypeAdapter(kind), each.default is inspect.Parameter.empty)
+                most = getattr(kind, "MAX_BYTES", MAX_BODY)
             else:
                 raise TypeError(f"{path}: {each.name} is neither named in the path nor the body")
-        return cls(in_path, body)
+        return cls(in_path, body, most)
 
     async def read(self, request: StrictRequest) -> dict[str, Any]:
         """By name. Raises Problem, RequestValidationError and Unreadable for what is not acceptable."""
         if self.body is None:
             return self._read_path(request)
-        is_there, body = await request.read_json()
+        is_there, body = await request.read_json(self.most)
         values = self._read_path(request)
         if is_there:
             values[self.body.name] = self.body.valid(body, "body")
@@ -125,5 +129,5 @@ class Parameters:
         return values
 
 
-def _too_large() -> Problem:
-    return Problem(413, "too_large", f"A body has at most {MAX_BODY} bytes.", headers={"Connection": "close"})
+def _too_large(most: int) -> Problem:
+    return Problem(413, "too_large", f"A body has at most {most} bytes here.", headers={"Connection": "close"})

@@ -1,7 +1,15 @@
 """A definition as a graph of numbered nodes and edges, and what can be reached in it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+
+
+def ones(bits: int) -> Iterator[int]:
+    """The places of the bits that are set, the lowest first."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
 
 
 class Graph:
@@ -27,11 +35,21 @@ class Graph:
                     open_places.append(target)
         return reached
 
-    def marks(self, goals: Mapping[int, int], barred: Set[int] = frozenset(), outside: Set[int] = frozenset()) -> dict[int, int]:
-        """By node: the marks (as bits) of all goals to which a path leads that keeps `outside` of some nodes; none: not there."""
+    def marks(
+        self,
+        goals: Mapping[int, int],
+        barred: Set[int] = frozenset(),
+        outside: Set[int] = frozenset(),
+        most: int | None = None,
+    ) -> dict[int, int]:
+        """By node: the marks (as bits) of all goals to which a path leads that keeps `outside` of some nodes; none: not there.
+
+        `most`: how often a node is looked at, the nearest first. What is found by then is true, and may not be all.
+        """
         found: defaultdict[int, int] = defaultdict(int, goals)
         changed = dict.fromkeys(goals)
-        while changed:
+        while changed and most != 0:
+            most = None if most is None else most - 1
             place = next(iter(changed))
             del changed[place]
             for edge in self.entering[place]:
@@ -40,6 +58,28 @@ class Graph:
                     found[source] |= found[place]
                     changed[source] = None
         return {place: bits for place, bits in found.items() if bits}
+
+    def dominators(self, start: int, within: Set[int] | None = None, barred: Set[int] = frozenset()) -> "Dominators":
+        """Of the nodes to which a path leads from the start, within some or all nodes."""
+        order, seen, stack = list[int](), {start}, [(start, iter(self.leaving[start]))]
+        while stack:
+            place, edges = stack[-1]
+            for edge in edges:
+                target = self.ends[edge][1]
+                if target not in seen and edge not in barred and (within is None or target in within):
+                    seen.add(target)
+                    stack.append((target, iter(self.leaving[target])))
+                    break
+            else:
+                order.append(place)
+                stack.pop()
+        order.reverse()
+        rank = {place: number for number, place in enumerate(order)}
+        sources = [
+            [rank[self.ends[edge][0]] for edge in self.entering[place] if self.ends[edge][0] in rank and edge not in barred]
+            for place in order
+        ]
+        return Dominators(rank, _nearest_dominators(sources))
 
     def cycles(self, barred: Set[int], within: Set[int]) -> list[set[int]]:
         """The strongly connected parts of a set of nodes that hold a cycle (Tarjan, without recursion)."""
@@ -78,3 +118,62 @@ class Graph:
         return [
             target for edge in self.leaving[place] if edge not in barred for target in (self.ends[edge][1],) if target in within
         ]
+
+
+class Dominators:
+    """A node dominates another where every path from the start to the other leads through it; each dominates itself."""
+
+    def __init__(self, rank: Mapping[int, int], nearest: Sequence[int]) -> None:
+        """`rank`: the nodes in an order in which those who dominate come first. `nearest`: by rank, the nearest that does."""
+        self.rank = rank
+        below: list[list[int]] = [[] for _ in nearest]
+        for number, above in enumerate(nearest):
+            if number:
+                below[above].append(number)
+        self._first, self._last = [0] * len(nearest), [0] * len(nearest)
+        count, stack = 0, [0]
+        while stack:
+            number = stack.pop()
+            if number < 0:
+                self._last[~number] = count
+                continue
+            self._first[number] = count
+            count += 1
+            stack.append(~number)
+            stack.extend(below[number])
+
+    def dominates(self, place: int, other: int) -> bool:
+        """Where a path leads to both."""
+        first = self._first[self.rank[place]]
+        return first <= self._first[self.rank[other]] < self._last[self.rank[place]]
+
+    def is_reached_before(self, place: int, other: int) -> bool:
+        """Whether a path leads there that has not gone on from the other."""
+        if place not in self.rank:
+            return False
+        return place == other or other not in self.rank or not self.dominates(other, place)
+
+
+def _nearest_dominators(sources: Sequence[Sequence[int]]) -> list[int]:
+    """By rank in reverse postorder (Cooper, Harvey and Kennedy: A simple, fast dominance algorithm)."""
+    nearest = [0] + [-1] * (len(sources) - 1)
+    changed = True
+    while changed:
+        changed = False
+        for number in range(1, len(sources)):
+            found = -1
+            for source in sources[number]:
+                if nearest[source] < 0:
+                    continue
+                if found < 0:
+                    found = source
+                    continue
+                while source != found:
+                    while source > found:
+                        source = nearest[source]
+                    while found > source:
+                        found = nearest[found]
+            if nearest[number] != found:
+                nearest[number] = found
+                changed = True
+    return nearest

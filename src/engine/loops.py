@@ -24,19 +24,86 @@ class Loop:
     """The edges, from anywhere in the loop, that lead to one of its heads."""
 
 
+MOST_LOOKS = 100_000
+"""At nodes, one by one, for loops within loops that are entered in several places: some seconds."""
+
+
+class TangledLoops(Exception):
+    """Loops that are entered in several places are nested too deeply."""
+
+
 def loops_of(graph: Graph, joins: Set[int], splits: Sequence[Sequence[int]]) -> tuple[Loop, ...]:
-    """All loops, those within others too. `splits`: the edges of each handle that has several."""
+    """All loops, those within others too. `splits`: the edges of each handle that has several.
+
+    Raises TangledLoops where that takes too long; such a definition is not published.
+    """
     found: list[Loop] = []
+    looks = 0
     barred: set[int] = set()
     parts: list[Set[int]] = [set(range(len(graph.leaving)))]
     while parts:
         for nodes in graph.cycles(barred, parts.pop()):
+            nested = _with_one_head_each(graph, nodes, barred)
+            if nested is not None:
+                found.extend(nested)
+                continue
+            looks += len(nodes)
+            if looks > MOST_LOOKS:
+                raise TangledLoops
             heads = _heads(graph, joins, splits, nodes, barred)
             back = frozenset(edge for head in heads for edge in graph.entering[head] if graph.ends[edge][0] in nodes) - barred
             found.append(Loop(sum(1 << node for node in nodes), back))
             barred |= back
             parts.append(nodes)
     return tuple(found)
+
+
+def _with_one_head_each(graph: Graph, loop: Set[int], barred: Set[int]) -> list[Loop] | None:
+    """The loop and all within it, where only one way leads into each of them; None where that is not so.
+
+    Then an edge goes back where its target dominates its source, and a loop is what leads back to its head (Tarjan: Testing flow
+    graph reducibility): found from the innermost to the outermost in one pass, however deep they are nested.
+    """
+    entries = [node for node in loop if any(True for _ in _from_outside(graph, node, loop, barred))]
+    if len(entries) != 1:
+        return None
+    dominators = graph.dominators(entries[0], loop, barred)
+    rank, back = dominators.rank, dict[int, list[int]]()
+    for edge in {edge for node in loop for edge in graph.leaving[node]} - barred:
+        source, target = graph.ends[edge]
+        if target in loop and rank[target] <= rank[source]:
+            if not dominators.dominates(target, source):
+                return None
+            back.setdefault(target, []).append(edge)
+    found: list[Loop] = []
+    inside: dict[int, int] = {}
+    bits: dict[int, int] = {}
+
+    def outermost(node: int) -> int:
+        """The head of the largest loop found so far that the node is in; or the node."""
+        head = node
+        while head in inside:
+            head = inside[head]
+        while node != head:
+            inside[node], node = head, inside[node]
+        return head
+
+    for head in sorted(back, key=rank.__getitem__, reverse=True):
+        members, waiting = {head}, [outermost(graph.ends[edge][0]) for edge in back[head]]
+        while waiting:
+            node = waiting.pop()
+            if node not in members:
+                members.add(node)
+                sources = (graph.ends[edge][0] for edge in graph.entering[node] if edge not in barred)
+                waiting.extend(outermost(source) for source in sources if source in loop and rank[source] < rank[node])
+        nodes = 0
+        for node in members:
+            nodes |= bits.pop(node, 1 << node)
+            if node != head:
+                inside[node] = head
+        bits[head] = nodes
+        found.append(Loop(nodes, frozenset(back[head])))
+    return found
 
 
 def _heads(graph: Graph, joins: Set[int], splits: Sequence[Sequence[int]], loop: Set[int], barred: Set[int]) -> Set[int]:

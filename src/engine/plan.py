@@ -50,7 +50,7 @@ def compile_plan(definition: Definition, node_types: Mapping[str, NodeType] = BY
     for edge in definition.edges:
         leaving.setdefault((edge.source, edge.handle), []).append(edge)
     graph = graph_of(definition)
-    queues = {node.id: queues_of(node.id, definition.edges) for node in definition.nodes if types[node.id].join_rule}
+    queues = queues_of([node.id for node in definition.nodes if types[node.id].join_rule], definition.edges)
     return Plan(
         definition,
         next(node.id for node in definition.nodes if node.type == "start"),
@@ -76,12 +76,13 @@ def graph_of(definition: Definition) -> Graph:
     return Graph([node.id for node in definition.nodes], [(edge.source, edge.target) for edge in definition.edges])
 
 
-def queues_of(join: str, edges: Iterable[Edge]) -> tuple[tuple[int, ...], ...]:
-    """A queue is (source, n): it holds the n-th edge that each handle of the source sends into the join."""
-    queues: dict[tuple[str, int], list[int]] = {}
-    drawn: dict[tuple[str, str], int] = {}
+def queues_of(joins: Iterable[str], edges: Iterable[Edge]) -> dict[str, tuple[tuple[int, ...], ...]]:
+    """By join. A queue is (source, n): it holds the n-th edge that each handle of the source sends into the join."""
+    queues: dict[str, dict[tuple[str, int], list[int]]] = {join: {} for join in joins}
+    drawn: dict[tuple[str, str, str], int] = {}
     for edge in edges:
-        if edge.target == join:
-            ordinal = drawn[edge.source, edge.handle] = drawn.get((edge.source, edge.handle), -1) + 1
-            queues.setdefault((edge.source, ordinal), []).append(edge.index)
-    return tuple(tuple(queue) for queue in queues.values())
+        if edge.target in queues:
+            way = edge.source, edge.handle, edge.target
+            ordinal = drawn[way] = drawn.get(way, -1) + 1
+            queues[edge.target].setdefault((edge.source, ordinal), []).append(edge.index)
+    return {join: tuple(tuple(queue) for queue in each.values()) for join, each in queues.items()}

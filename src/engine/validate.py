@@ -10,7 +10,7 @@ from engine.lints.expressions import expressions
 from engine.lints.nodes import Sound, nodes
 from engine.lints.recursion import recursion
 from engine.lints.shape import schemas, shape, triggers
-from engine.lints.wiring import edges, handles, joins, reachable, spins
+from engine.lints.wiring import edges, handles, joins, reachable, spins, tangles
 from engine.measure import json_size
 from engine.nodes import BY_NAME
 from engine.nodes.kind import NodeType
@@ -56,6 +56,7 @@ def errors(findings: list[Finding]) -> list[Finding]:
 
 def _of_the_whole(definition: Definition, sound: list[Sound]) -> Iterator[Finding]:
     yield from reachable(definition, sound)
+    yield from tangles(definition, sound)
     yield from joins(definition, sound)
     yield from spins(definition, sound)
     yield from recursion(definition, sound)

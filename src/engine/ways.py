@@ -11,7 +11,7 @@ An edge that goes back from behind a join straight into it is one of its queues,
 from collections.abc import Collection, Iterable, Sequence, Set
 from dataclasses import dataclass
 
-from engine.graph import Graph
+from engine.graph import Graph, ones
 from engine.loops import Loop
 
 Queues = Sequence[Sequence[int]]
@@ -53,29 +53,30 @@ def ways_to(graph: Graph, loops: Iterable[Loop], join: int, queues: Queues) -> W
     barred = {edge for edge in back if graph.ends[edge][0] in behind}
     from_nodes = [0] * len(queues)
     for node, reached in _marks(graph, queues, barred).items():
-        while reached:
-            queue = (reached & -reached).bit_length() - 1
+        for queue in ones(reached):
             from_nodes[queue] |= 1 << node
-            reached &= reached - 1
     asked = [number for number, queue in enumerate(queues) if barred.isdisjoint(queue)]
     return Ways(graph, join, queues, from_nodes, asked)
 
 
-def reached_first(graph: Graph, join: int, queues: Queues) -> list[int]:
-    """By edge: the queues, as bits, to which its token may come before the join's first round: not through the join."""
-    marks = _marks(graph, queues, frozenset(graph.leaving[join]))
-    reached = [marks.get(target, 0) for _, target in graph.ends]
+def reached_first(graph: Graph, join: int, queues: Queues, most: int | None = None) -> dict[int, int]:
+    """By edge: the queues, as bits, to which its token may come before the join's first round: not through the join.
+
+    `most`: see `Graph.marks`.
+    """
+    marks = _marks(graph, queues, frozenset(graph.leaving[join]), most)
+    reached = {edge: bits for node, bits in marks.items() for edge in graph.entering[node]}
     for number, queue in enumerate(queues):
         for edge in queue:
             reached[edge] = 1 << number
     return reached
 
 
-def _marks(graph: Graph, queues: Queues, barred: Set[int]) -> dict[int, int]:
+def _marks(graph: Graph, queues: Queues, barred: Set[int], most: int | None = None) -> dict[int, int]:
     """By node: the queues, as bits, to which a path leads."""
     goals: dict[int, int] = {}
     for number, queue in enumerate(queues):
         if barred.isdisjoint(queue):
             source = graph.ends[queue[0]][0]
             goals[source] = goals.get(source, 0) | 1 << number
-    return graph.marks(goals, barred)
+    return graph.marks(goals, barred, most=most)

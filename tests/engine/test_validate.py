@@ -210,5 +210,5 @@ def test_a_cycle_in_which_nothing_waits_is_warned_of() -> None:
 
 
 def test_there_is_a_limit_of_nodes() -> None:
-    nodes = {f"n{number}": "end" for number in range(501)}
+    nodes = {f"n{number}": "end" for number in range(10_001)}
     assert ("error", "maxItems", "/nodes", None) in found(drawing(nodes))

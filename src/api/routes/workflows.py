@@ -1,6 +1,6 @@
 """Workflows: drafts, publishing, versions."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from fastapi import Body as Default
@@ -13,6 +13,7 @@ from api.models import NO_REASON, Body, Object, Reason, Text
 from api.problems import not_found
 from api.queries import workflows as queries
 from api.reads import Question
+from api.requests import MAX_BODY
 from api.routing import router
 from api.schemas import resources, results, status
 from domain import workflow
@@ -28,6 +29,9 @@ routes = router("workflows")
 
 
 class Definition(Body):
+    """What is drawn is large: ten thousand nodes take some two megabytes."""
+
+    MAX_BYTES: ClassVar[int] = 8 * MAX_BODY
     definition: Object
 
 

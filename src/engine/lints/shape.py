@@ -9,7 +9,7 @@ from engine.policies import RETRY
 from engine.policies import faults as policy_faults
 from engine.schema import SchemaError, check_schema, faults
 
-NODES_LIMIT, EDGES_LIMIT = 500, 2_000
+NODES_LIMIT, EDGES_LIMIT = 10_000, 40_000
 CEL_LIMIT = 4_096
 
 _NODE = object_schema(

@@ -1,14 +1,15 @@
 """The nodes together: edges, handles, what can be reached, joins that cannot fire, cycles that spin."""
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from engine.definition import Definition, Finding
 from engine.expressions import expressions_in
+from engine.graph import Dominators, Graph, ones
 from engine.lints.nodes import Sound
-from engine.loops import with_others
+from engine.loops import TangledLoops, loops_of, with_others
 from engine.plan import graph_of, queues_of, splits_of
-from engine.ways import reached_first
+from engine.ways import Queues, reached_first
 
 
 def edges(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
@@ -61,11 +62,15 @@ def reachable(definition: Definition, sound: Sequence[Sound]) -> Iterator[Findin
 
 
 def joins(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
-    graph, splits = graph_of(definition), splits_of(definition.edges)
+    graph = graph_of(definition)
+    dominators = graph.dominators(_start(definition))
+    splits = [tuple(split) for split in splits_of(definition.edges)]
+    split_of = {edge: split for split in splits for edge in split}
+    all_queues = queues_of([each.node.id for each in sound if each.type.join_rule is not None], definition.edges)
     for each in sound:
         if each.type.join_rule is None:
             continue
-        queues = queues_of(each.node.id, definition.edges)
+        queues = all_queues[each.node.id]
         need = each.type.join_rule(each.node, len(queues)).need
         if len(queues) < 2:
             message = f"Only {len(queues)} edge comes in: there is nothing to join."
@@ -74,12 +79,9 @@ def joins(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
             message = f"It waits for {need} different edges, and {len(queues)} come in."
             yield Finding("error", each.node.id, each.path, "join_never_fires", message)
         elif need > 1:
-            join = graph.place[each.node.id]
-            before = graph.reached_from(_start(definition), frozenset(graph.leaving[join]))
-            parting = [split for split in splits if graph.ends[split[0]][0] in before]
-            apart = _never_together(reached_first(graph, join, queues), parting, len(queues))
-            if len(apart) == len(queues) * (len(queues) - 1) // 2 or (apart and need == len(queues)):
-                first, second = (definition.edges[queues[number][0]].source for number in apart[0])
+            apart = _never_together(graph, dominators, split_of, graph.place[each.node.id], queues)
+            if apart is not None and (apart.all or need == len(queues)):
+                first, second = (definition.edges[queues[number][0]].source for number in apart.first)
                 message = (
                     f"No token can come from {first} while another comes from {second}: "
                     "they are alternatives, or one of them is behind the join."
@@ -87,19 +89,52 @@ def joins(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
                 yield Finding("error", each.node.id, each.path, "join_never_fires", message)
 
 
-def _never_together(reached: Sequence[int], splits: Sequence[Sequence[int]], queues: int) -> list[tuple[int, int]]:
-    """Pairs of queues for which no handle sends tokens by two edges, one towards each, before the join's first round.
+@dataclass(frozen=True)
+class Apart:
+    """Pairs of queues of a join that never hold tokens at once before its first round. `all`: every pair is one."""
 
-    `reached`: by edge, the queues that it leads to. All tokens descend from the first one; two of them part where a handle has
-    several edges, or never.
+    first: tuple[int, int]
+    all: bool
+
+
+NEAR = 64
+"""Nodes in front of a join that are looked at first: mostly the split is among them. Then eight times as many, then all."""
+
+
+def _never_together(
+    graph: Graph, dominators: Dominators, split_of: Mapping[int, tuple[int, ...]], join: int, queues: Queues
+) -> Apart | None:
+    """Pairs for which no handle sends tokens by two edges, one towards each. None: there are none.
+
+    All tokens descend from the first one; two of them part where a handle has several edges, or never.
     """
-    together = [0] * queues
-    for split in splits:
-        for own, others in with_others([reached[edge] for edge in split]):
-            for number in range(queues):
-                if own >> number & 1:
-                    together[number] |= others
-    return [(one, other) for one, other in combinations(range(queues), 2) if not together[one] >> other & 1]
+    every = (1 << len(queues)) - 1
+    together = [0] * len(queues)
+    for most in (NEAR, 8 * NEAR, None):
+        reached = reached_first(graph, join, queues, most)
+        for split in {split_of[edge]: None for edge in reached if edge in split_of}:
+            if dominators.is_reached_before(graph.ends[split[0]][0], join):
+                for own, others in with_others([reached.get(edge, 0) for edge in split]):
+                    if others:
+                        for number in ones(own):
+                            together[number] |= others
+        if all(seen | 1 << number == every for number, seen in enumerate(together)):
+            return None
+    apart = [(number, every & ~seen & ~((2 << number) - 1)) for number, seen in enumerate(together)]
+    number, others = next((number, others) for number, others in apart if others)
+    pairs = sum(others.bit_count() for _, others in apart)
+    return Apart((number, next(ones(others))), pairs == len(queues) * (len(queues) - 1) // 2)
+
+
+def tangles(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
+    """What would take too long to make sense of each time that the workflow is loaded."""
+    graph = graph_of(definition)
+    joins = {graph.place[each.node.id] for each in sound if each.type.join_rule is not None}
+    try:
+        loops_of(graph, joins, splits_of(definition.edges))
+    except TangledLoops:
+        message = "There are too many loops within loops that are entered in several places."
+        yield Finding("error", None, "/edges", "too_costly", message)
 
 
 def _start(definition: Definition) -> int:
