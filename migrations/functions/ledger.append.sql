@@ -6,7 +6,8 @@
 --   conflict  what it was decided on does not hold      reason = version | dependency
 --   refused   reason = claim:<scope> (taken names the name) | fence | key_reused | unknown_ledger
 --   busy      only with no_wait: somebody else holds the ledger's head
--- Delays are microseconds, and reckoned from the database's time of the append. What is dropped may be gone already.
+-- Delays are microseconds, and reckoned from the database's time of the append. What is dropped may be gone already. Jobs and timers
+-- with a delay below zero are held, because their execution is paused: -1 for none, -2 for one microsecond.
 CREATE OR REPLACE FUNCTION ledger.append(
     tenant uuid, no_wait boolean,
     command_ids uuid[], request_hashes bytea[], results bytea[], metas bytea[],
@@ -149,9 +150,10 @@ BEGIN
             SELECT x.id FROM unnest(dropped_job_cmds, dropped_jobs) x (c, id) WHERE accepted[x.c]));
     END IF;
     IF cardinality(job_cmds) > 0 THEN
-        INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, max_attempts, execution_id, activation_id, task_id, input,
+        INSERT INTO runtime.jobs (tenant_id, id, type, state, paused, run_at, priority, max_attempts, execution_id, activation_id, task_id, input,
                                   created_at, updated_at)
-            SELECT tenant, x.id, x.type, CASE WHEN x.delay > 0 THEN 'waiting' ELSE 'ready' END, now.now + x.delay * interval '1 microsecond',
+            SELECT tenant, x.id, x.type, CASE WHEN x.delay < 0 THEN 'held' WHEN x.delay > 0 THEN 'waiting' ELSE 'ready' END, x.delay < 0,
+                   now.now + CASE WHEN x.delay < 0 THEN -1 - x.delay ELSE x.delay END * interval '1 microsecond',
                    x.priority, x.max_attempts, x.execution, x.activation, x.task, x.input, now.now, now.now
                 FROM unnest(job_cmds, job_ids, job_types, job_inputs, job_executions, job_activations, job_tasks, job_max_attempts, job_delays,
                             job_priorities) x (c, id, type, input, execution, activation, task, max_attempts, delay, priority)
@@ -164,11 +166,12 @@ BEGIN
             SELECT x.id FROM unnest(dropped_timer_cmds, dropped_timers) x (c, id) WHERE accepted[x.c]));
     END IF;
     IF cardinality(timer_cmds) > 0 THEN
-        INSERT INTO runtime.timers (tenant_id, id, due_at, kind, owner_kind, owner_id, fixed, execution_id, activation_id)
-            SELECT tenant, x.id, coalesce(x.moment, recorded_time + x.delay * interval '1 microsecond'), x.kind,
+        INSERT INTO runtime.timers (tenant_id, id, due_at, remaining, kind, owner_kind, owner_id, fixed, execution_id, activation_id)
+            SELECT tenant, x.id, coalesce(x.moment, recorded_time + due.after), CASE WHEN x.delay < 0 THEN due.after END, x.kind,
                    coalesce(x.owner_kind, 'execution'), coalesce(x.owner, x.execution), x.moment IS NOT NULL, x.execution, x.activation
                 FROM unnest(timer_cmds, timer_ids, timer_delays, timer_kinds, timer_executions, timer_activations, timer_moments,
                             timer_owner_kinds, timer_owners) x (c, id, delay, kind, execution, activation, moment, owner_kind, owner)
+                CROSS JOIN LATERAL (SELECT CASE WHEN x.delay < 0 THEN -1 - x.delay ELSE x.delay END * interval '1 microsecond' AS after) due
                 WHERE accepted[x.c] AND NOT EXISTS (
                     SELECT FROM unnest(dropped_timer_cmds, dropped_timers) d (c, id) WHERE d.id = x.id AND d.c > x.c AND accepted[d.c]);
     END IF;

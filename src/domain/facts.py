@@ -118,6 +118,8 @@ class Job:
     delay: timedelta = timedelta(0)
     priority: int = 0
     """Of the ready jobs of a tenant and type the highest goes first."""
+    held: bool = False
+    """Its execution is paused: it is handed out once that is resumed."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,8 @@ class Timer:
     """Whose pause holds it."""
     activation_id: UUID | None = None
     """The visit that it is for, of an execution's."""
+    held: bool = False
+    """Its execution is paused: what is left until it fires counts from when that is resumed."""
 
 
 def timer_id(owner_id: UUID, purpose: str, turn: int = 0) -> UUID:

@@ -15,6 +15,7 @@ from domain.facts import Decided, Fence, Json, View
 from domain.retry import LEASE_LOST, Failure, saying_that_it_is_capped
 from domain.usage_report import NOT_KNOWN, UsageReport
 from engine.context import Engine
+from engine.executions import ExecutionIsPaused
 from engine.happenings import ChildEnded
 from engine.jobs import HeldJob, discarded, held_run, job_json, reported, visit_of
 from engine.outputs import recordable, unacceptable
@@ -24,7 +25,12 @@ from engine.run import Run
 def start_attempt(
     view: View, _engine: Engine, job: HeldJob, attempt_id: UUID, *, provider: str, model: str, worker_id: str
 ) -> Decided:
-    """The provider is about to be called; the job stays leased. result {task: as `domain.ai_task`}."""
+    """The provider is about to be called; the job stays leased. result {task: as `domain.ai_task`}.
+
+    Refused while the execution is paused: a call begins before a pause or after it.
+    """
+    if job.execution_id is not None and view.read(EXECUTION, job.execution_id).status == "paused":
+        raise ExecutionIsPaused
     decided = ai_task.start_attempt(view, _task_id(job), attempt_id, provider=provider, model=model, worker_id=worker_id)
     return replace(
         decided,

@@ -11,8 +11,11 @@ from engine.happenings import ChildEnded
 from engine.jobs import HeldJob, discarded, reported
 
 
-def settle_child(view: View, engine: Engine, job: HeldJob, child_id: UUID) -> Decided:
-    """Tell the visit of a child that is over, or cancel a child that nobody waits for. Who comes too late has nothing to do."""
+def settle_child(view: View, engine: Engine, job: HeldJob, child_id: UUID, *, terminate: bool = False) -> Decided:
+    """Tell the visit of a child that is over, or cancel a child that nobody waits for. Who comes too late has nothing to do.
+
+    `terminate`: its parent was terminated, and so it is.
+    """
     child = view.read(EXECUTION, child_id)
     started = child.started
     if started is None or started.parent_execution_id is None or started.parent_activation_id is None:
@@ -22,8 +25,11 @@ def settle_child(view: View, engine: Engine, job: HeldJob, child_id: UUID) -> De
     if child.live == waited_for:
         return discarded(job)
     if child.live:
+        if child.compensation is not None and not terminate:
+            return discarded(job)
         run = load_run(view, engine, child_id, child)
-        run.cancel(GIVEN_UP, None)
+        run.family.terminating = terminate
+        run.give_up(GIVEN_UP)
     else:
         assert child.ended is not None
         run = load_run(view, engine, started.parent_execution_id, parent)

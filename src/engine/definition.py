@@ -30,6 +30,8 @@ class Node:
     retry: RetryPolicy | None = None
     """None: one attempt."""
     timeout: timedelta | None = None
+    compensate: str | None = None
+    """The node that undoes a completed visit."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Definition:
     input_schema: Json = None
     output_schema: Json = None
     search_attributes: Mapping[str, Json] = field(default_factory=dict)
+    timeout: timedelta | None = None
+    """Of a whole execution."""
 
 
 def parse(definition: Json) -> Definition:
@@ -65,8 +69,17 @@ def parse(definition: Json) -> Definition:
         definition.get("input_schema"),
         definition.get("output_schema"),
         definition.get("search_attributes") or {},
+        read_timeout(definition),
     )
 
 
 def _node(node: Json) -> Node:
-    return Node(node["id"], node["type"], node.get("config") or {}, node.get("name"), read_retry(node), read_timeout(node))
+    return Node(
+        node["id"],
+        node["type"],
+        node.get("config") or {},
+        node.get("name"),
+        read_retry(node),
+        read_timeout(node),
+        node.get("compensate"),
+    )

@@ -26,11 +26,15 @@ from engine.happenings import MessageArrived
 from engine.nodes.task import OWN
 from engine.run import Run, business_claim, business_scope
 from engine.starting import accept_input, version_of, with_attributes
+from engine.time_limit import with_timeout
 
 OnConflict = Literal["reject", "return", "replace"]
 """What a start does where an execution of the workflow with its business key runs: it is refused, answers how that one stands,
 or cancels it and starts another one."""
 REPLACED = "Another execution of its business key was started in its place."
+UNDOING = (
+    "The execution that has this business key must undo what it has done before another one can take its place: cancel it first."
+)
 SIGNAL = "signal"
 """The source of the event that a signal is to those who wait for it."""
 
@@ -61,6 +65,12 @@ class ExecutionIsPaused(RuleViolation):
     """The execution is paused."""
 
     code = "execution_paused"
+
+
+class ExecutionIsCompensating(RuleViolation):
+    """What the execution has done is being undone; it can be terminated."""
+
+    code = "execution_compensating"
 
 
 class NotPaused(RuleViolation):
@@ -120,9 +130,12 @@ def start(
         behind=behind or None,
     )
     started = with_attributes(view, Budgeted(engine.evaluator, view.effort), plan.definition, execution_id, started)
+    started = with_timeout(plan.definition, execution_id, started)
     facts, family = list[Fact](), Family()
     if running is not None:
         old = load_run(view, engine, running, view.read(EXECUTION, running), facts, family)
+        if old.state.compensable or old.state.compensation is not None:
+            raise BusinessKeyTaken(UNDOING, "/business_key")
         old.cancel(REPLACED, created_by)
     facts.append(Fact(execution_id, started))
     run = Run(view, engine, plan, execution_id, evolve(EXECUTION.initial, started), facts, family=family, new=True)
@@ -133,14 +146,23 @@ def start(
 
 
 def cancel(view: View, engine: Engine, execution_id: UUID, reason: str | None = None, by: UUID | None = None) -> Decided:
-    """Cancel what is alive in it. Compensation will be part of this command and not of `terminate`."""
-    return terminate(view, engine, execution_id, reason, by)
+    """What runs is given up, and what is done is undone; then it is cancelled. While it is paused, the undoing waits.
+
+    Refused where it is being undone already.
+    """
+    state = read_live(view, execution_id)
+    if state.compensation is not None:
+        raise ExecutionIsCompensating
+    run = load_run(view, engine, execution_id, state)
+    run.cancel(reason, by)
+    run.advance()
+    return run.decided(answer(run))
 
 
 def terminate(view: View, engine: Engine, execution_id: UUID, reason: str | None = None, by: UUID | None = None) -> Decided:
-    """End it at once."""
+    """End it at once, whatever is left to undo."""
     run = load_run(view, engine, execution_id, read_live(view, execution_id))
-    run.cancel(reason, by)
+    run.terminate(reason, by)
     return run.decided(answer(run))
 
 

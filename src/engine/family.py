@@ -43,6 +43,8 @@ class Family:
     steps: int = 0
     weight: int = 0
     work: Work = field(default_factory=Work)
+    terminating: bool = False
+    """Whether children that are given up are over at once, and undo nothing."""
     _begun: deque["Run"] = field(default_factory=deque)
     _ended: deque[tuple["Run", End]] = field(default_factory=deque)
     _given_up: deque[UUID] = field(default_factory=deque)
@@ -58,6 +60,12 @@ class Family:
 
     def ended(self, run: "Run", event: End) -> None:
         self._ended.append((run, event))
+
+    def compensates(self, run: "Run") -> None:
+        """It ends by itself, once what it has done is undone: nobody has to give it up."""
+        started = run.state.started
+        if started is not None and started.parent_activation_id is not None and not run.new:
+            self.work.drop_job(give_up_job(run.execution_id))
 
     def give_up(self, child_id: UUID) -> None:
         """Nobody waits for it any more; what is over already stays as it is."""
@@ -104,12 +112,12 @@ class Family:
         child = self._run(run, child_id)
         if child.state.live:
             self.steps += len(child.state.activations)
-            child.cancel(GIVEN_UP, None)
+            child.give_up(GIVEN_UP)
         elif not known:
             self.work.drop_job(tell_job(child_id))
 
     def _leave(self, job_id: UUID, child_id: UUID) -> None:
-        self.work.add_job(Job(job_id, CHILD, {"execution": str(child_id)}))
+        self.work.add_job(Job(job_id, CHILD, {"execution": str(child_id), **({"terminate": True} if self.terminating else {})}))
 
     def _run(self, run: "Run", execution_id: UUID) -> "Run":
         found = self.runs.get(execution_id)

@@ -15,8 +15,10 @@ from domain.execution import (
     ActivationRetried,
     ActivationStarted,
     ActivationWaiting,
+    CompletedVisit,
     Execution,
     ExecutionCancelled,
+    ExecutionCompensating,
     ExecutionCompleted,
     ExecutionEvent,
     ExecutionFailed,
@@ -33,11 +35,13 @@ from domain.execution import (
 from domain.facts import Claim, Decided, Due, Fact, Fence, Job, Json, View
 from domain.retry import Failure
 from domain.tokens import Lineage, Token
+from engine.compensation import end_after, end_of, result_of, variables_of
 from engine.context import Engine
 from engine.definition import Node
 from engine.expressions import Budgeted, ExpressionError
 from engine.family import Family
 from engine.happenings import ChildEnded, Happening, JobDone, JobFailed, MessageArrived, TimerFired
+from engine.interrupts import interrupted_by
 from engine.joins import Round, close_round, regrouped
 from engine.nodes.kind import (
     Again,
@@ -56,8 +60,12 @@ from engine.nodes.kind import (
 from engine.plan import Plan
 from engine.schema import faults
 from engine.size_limit import TooLarge, weight
+from engine.time_limit import execution_timer
 from engine.variables import Nodes, base_variables, problem_of
 from engine.work import CONTINUE, Work
+
+ENDS = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled, ExecutionCompensating)
+"""After which the time limit of an execution is nothing any more."""
 
 
 @dataclass
@@ -87,6 +95,8 @@ class Run:
         self._continuation = self.state.continuation
         self._holds_names = self.state.live and not self.new
         self.family.runs[self.execution_id] = self
+        if self.new and self.state.timeout is not None:
+            self.work.set_timer(execution_timer(self.execution_id, self.state.timeout))
 
     def relative(self, execution_id: UUID, state: Execution, *, new: bool = False) -> "Run":
         """Another execution that the same command moves."""
@@ -119,7 +129,9 @@ class Run:
                     self._stop_before(token.target)
             self.pending.popleft()
         self._hold()
-        if self.state.live and not self.state.activations and not self.state.held:
+        if self.state.compensation is not None:
+            self._compensate()
+        elif self.state.live and not self.state.activations and not self.state.held:
             self._settle()
 
     def resume(self, resumed: ExecutionResumed) -> None:
@@ -133,8 +145,11 @@ class Run:
         self._record(resumed)
         self.advance()
 
-    def complete(self, activation_id: UUID, handle: str, output: Json) -> None:
+    def complete(self, activation_id: UUID, handle: str, output: Json, interrupts: tuple[str, ...] = ()) -> None:
         activation = self.state.activations[activation_id]
+        if activation.compensates is not None:
+            self._record(ActivationCompleted(activation_id, activation.node_id, handle, output))
+            return
         try:
             moves = self._moves(activation, handle, {"output": output})
         except ExpressionError as error:
@@ -144,7 +159,9 @@ class Run:
             message = f"No edge leaves {activation.node_id} by {handle} whose condition holds."
             self._fail_unhandled(activation, NodeError("no_route", message))
             return
-        self._record(ActivationCompleted(activation_id, activation.node_id, handle, output, moves))
+        tokens, siblings = interrupted_by(self.plan, self.state, activation, interrupts)
+        self._record(ActivationCompleted(activation_id, activation.node_id, handle, output, moves, tokens))
+        self._cancel_activations(siblings, f"interrupted_by_{activation.node_id}")
         self.pending.extend(move.token for move in moves)
 
     def fail(self, activation_id: UUID, problem: NodeError, handle: str = "error") -> None:
@@ -181,7 +198,7 @@ class Run:
                 self.retry(activation_id, woken.failure, woken.delay)
             case Done():
                 self._hand_out(woken)
-                self.complete(activation_id, woken.handle, woken.output)
+                self.complete(activation_id, woken.handle, woken.output, woken.interrupts)
             case Failed(may_be_handled=True):
                 self.fail(activation_id, woken.problem)
             case Failed():
@@ -213,8 +230,26 @@ class Run:
         self.fail(activation_id, NodeError(TIMEOUT, message, attempts), TIMEOUT)
 
     def cancel(self, reason: str | None, by: UUID | None) -> None:
+        """What runs is given up, and what is done is undone."""
         self._cancel_activations(tuple(self.state.activations.values()), "execution_cancelled")
-        self._record(ExecutionCancelled(reason, by))
+        self._record(end_of(self.state, ExecutionCancelled(reason, by)))
+
+    def terminate(self, reason: str | None, by: UUID | None) -> None:
+        """It is over at once, also while it is compensated, and so are the children that it waits for."""
+        self.family.terminating = True
+        self._cancel_activations(tuple(self.state.activations.values()), "execution_cancelled")
+        self._record(ExecutionCancelled(reason, by, result_of(self.state)))
+
+    def give_up(self, reason: str) -> None:
+        """Its parent waits for it no longer. One that is being compensated already ends by itself."""
+        if self.family.terminating:
+            self.terminate(reason, None)
+        elif self.state.compensation is None:
+            self.cancel(reason, None)
+            self.move()
+
+    def run_out_of_time(self) -> None:
+        self._fail_execution(TIMEOUT, "The execution was not done in time.", None)
 
     @property
     def has_done_enough(self) -> bool:
@@ -234,9 +269,6 @@ class Run:
         node_type, node = self.plan.types[node_id], self.plan.nodes[node_id]
         visit = self._seen(node, self.state.tokens[taken.tokens[0]].lineage)
         activation_id, outcome, before = visit.activation_id, self._outcome(node_type, visit), self.state
-        if isinstance(outcome, Waiting) and node.timeout is not None:
-            timeout = visit_timer(self.execution_id, activation_id, TIMEOUT, Due(node.timeout))
-            outcome = replace(outcome, timers=(*outcome.timers, timeout))
         self._record(
             ActivationStarted(
                 activation_id,
@@ -248,11 +280,17 @@ class Run:
                 swallowed=taken.swallowed,
                 scope=taken.scope,
                 waits=outcome.waits if isinstance(outcome, Waiting) else (),
+                compensate=node.compensate,
             )
         )
         waiting = regrouped(self.plan, before, self.state)
         self.pending.extend(token for token in waiting if token not in self.pending)
         self._cancel_activations(taken.cancelled, f"{node_id}_closed")
+        self._follow(activation_id, outcome)
+
+    def _follow(self, activation_id: UUID, outcome: RunResult) -> None:
+        """A visit has begun: what becomes of it."""
+        activation = self.state.activations[activation_id]
         match outcome:
             case Waiting():
                 self._hand_out(outcome)
@@ -260,29 +298,63 @@ class Run:
                 self._hand_out(outcome)
                 self.complete(activation_id, outcome.handle, outcome.output)
             case Ended():
-                self._record(ActivationCompleted(activation_id, node_id, None, outcome.output))
+                self._record(ActivationCompleted(activation_id, activation.node_id, None, outcome.output))
             case Failed(may_be_handled=True):
                 self.fail(activation_id, outcome.problem)
             case Failed():
-                self._fail_unhandled(self.state.activations[activation_id], outcome.problem)
+                self._fail_unhandled(activation, outcome.problem)
+
+    def _compensate(self) -> None:
+        """Undo one visit after another, as far as nothing waits, and within a command's share; then it is over."""
+        while self.state.compensation is not None and self.state.status == "running" and not self.state.activations:
+            completed = self.state.to_undo
+            if completed is None:
+                self._record(end_after(self.state))
+            elif self.has_done_enough:
+                job_id = self._continuation or self.view.new_id()
+                if self.state.continuation != job_id:
+                    self._record(ExecutionHeld((), job_id))
+                return
+            else:
+                self._undo(completed)
+
+    def _undo(self, completed: CompletedVisit) -> None:
+        """By a visit that has no token. It counts towards the command's steps, not towards those of the execution."""
+        self.family.steps += 1
+        node, node_type = self.plan.nodes[completed.compensate], self.plan.types[completed.compensate]
+        visit = self._seen(node, completed.lineage, compensates=completed)
+        outcome = self._outcome(node_type, visit)
+        waits = outcome.waits if isinstance(outcome, Waiting) else ()
+        given = outcome.input if isinstance(outcome, Waiting) else None
+        number, undone = self.state.visits.get(node.id, 0) + 1, completed.activation_id
+        self._record(
+            ActivationStarted(visit.activation_id, node.id, node_type.name, number, (), given, waits=waits, compensates=undone)
+        )
+        self._follow(visit.activation_id, outcome)
 
     def _hand_out(self, outcome: Waiting | Done) -> None:
+        """What a visit adds while the execution is paused waits until that is resumed, like all that it had before."""
+        paused = self.state.status == "paused"
         for fact in outcome.facts:
             if isinstance(fact.event, ExecutionStarted):
                 self.family.begin(self, fact.stream_id, fact.event)
             else:
                 self.facts.append(fact)
         for job in outcome.jobs:
-            self.work.add_job(job)
+            self.work.add_job(replace(job, held=paused and job.execution_id is not None))
         if isinstance(outcome, Waiting):
             for timer in outcome.timers:
-                self.work.set_timer(timer)
+                self.work.set_timer(replace(timer, held=paused))
             for wait in outcome.children:
                 if wait.kind == "event":
                     self.work.subscribe(wait)
 
-    def _seen(self, node: Node, lineage: Lineage, activation: Activation | None = None) -> Visit:
-        """A visit as its node sees it: a new one, or one that waits."""
+    def _seen(
+        self, node: Node, lineage: Lineage, activation: Activation | None = None, compensates: CompletedVisit | None = None
+    ) -> Visit:
+        """A visit as its node sees it: a new one, or one that waits. `compensates`: of a new one."""
+        compensates = compensates if activation is None else activation.compensates
+        undoing = {} if compensates is None else variables_of(compensates, self.state)
         return Visit(
             self.view,
             self.evaluator,
@@ -290,7 +362,7 @@ class Run:
             self.execution_id,
             self.state,
             self.view.new_id() if activation is None else activation.id,
-            self._variables(Nodes(self.state.results, lineage)),
+            self._variables(Nodes(self.state.results, lineage)) | undoing,
             1 if activation is None else activation.attempt,
             0 if activation is None else activation.turns + 1,
             self.engine.limits.output_bytes,
@@ -300,6 +372,9 @@ class Run:
     def _outcome(self, node_type: NodeType, visit: Visit) -> RunResult:
         try:
             outcome = node_type.run(visit)
+            if isinstance(outcome, Waiting) and visit.node.timeout is not None:
+                timeout = visit_timer(self.execution_id, visit.activation_id, TIMEOUT, Due(visit.node.timeout))
+                outcome = replace(outcome, timers=(*outcome.timers, timeout))
             self.family.weight += weight_of(outcome)
         except ExpressionError as error:
             return Failed(problem_of(error))
@@ -357,11 +432,12 @@ class Run:
     def _fail_unhandled(self, activation: Activation, problem: NodeError, attempts: int | None = None) -> None:
         counted = replace(problem, attempts=activation.attempt if attempts is None else attempts)
         self._record(ActivationFailed(activation.id, activation.node_id, counted))
-        self._fail_execution(problem.type, problem.message, activation.node_id)
+        if activation.compensates is None:
+            self._fail_execution(problem.type, problem.message, activation.node_id)
 
     def _fail_execution(self, code: str, message: str, node_id: str | None) -> None:
         self._cancel_activations(tuple(self.state.activations.values()), "execution_failed")
-        self._record(ExecutionFailed(code, message, node_id))
+        self._record(end_of(self.state, ExecutionFailed(code, message, node_id)))
 
     def _cancel_activations(self, activations: tuple[Activation, ...], reason: str) -> None:
         for activation in sorted(activations, key=lambda each: each.order):
@@ -372,10 +448,14 @@ class Run:
         if isinstance(event, ActivationCompleted | ActivationFailed | ActivationCancelled):
             for wait in self.state.activations[event.activation_id].waits:
                 self._drop(wait)
+        elif isinstance(event, ENDS) and self.state.timeout is not None:
+            self.work.drop(self.state.timeout)
         self.facts.append(Fact(self.execution_id, event))
         self.state = evolve(self.state, event)
         if isinstance(event, ExecutionCompleted | ExecutionFailed | ExecutionCancelled):
             self.family.ended(self, event)
+        elif isinstance(event, ExecutionCompensating):
+            self.family.compensates(self)
 
     def _drop(self, wait: Wait) -> None:
         """It is waited for no longer: what waits only for this is given up."""

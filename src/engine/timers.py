@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 from uuid import UUID
 
-from domain.execution import EXECUTION, TIMEOUT
+from domain.execution import EXECUTION, EXECUTION_TIMEOUT, TIMEOUT
 from domain.facts import Decided, NotForThisRelease, View
 from engine.context import Engine
 from engine.executions import answer, load_run
@@ -46,6 +46,8 @@ def fire(view: View, engine: Engine, timer: DueTimer) -> Decided:
 
 def _visit_is_told(view: View, engine: Engine, timer: DueTimer) -> Decided:
     """The visit's time is up: it leaves by `timeout`, whatever it waits for is given up. What it set itself, its node is told."""
+    if timer.owner_id is not None and timer.purpose == EXECUTION_TIMEOUT:
+        return _time_is_up(view, engine, timer, timer.owner_id)
     if timer.owner_id is None or timer.activation_id is None:
         raise UnknownTimer(timer.purpose)
     state = view.read(EXECUTION, timer.owner_id)
@@ -59,6 +61,19 @@ def _visit_is_told(view: View, engine: Engine, timer: DueTimer) -> Decided:
         run.time_out(activation.id, activation.retries if timer.between_attempts and activation.retries else activation.attempt)
     else:
         run.wake(activation.id, TimerFired(timer.id, timer.purpose))
+    run.advance()
+    return run.decided({"execution": answer(run)})
+
+
+def _time_is_up(view: View, engine: Engine, timer: DueTimer, execution_id: UUID) -> Decided:
+    """Of the whole execution: it fails, and what it has done is undone."""
+    state = view.read(EXECUTION, execution_id)
+    if state.timeout is None or state.timeout.id != timer.id:
+        return Decided(dropped_timers=(timer.id,), result={"execution": None})
+    if state.status == "paused" or state.timeout_moved != timer.moved:
+        return Decided(result={"execution": None})  # it was found before a pause held or moved it
+    run = load_run(view, engine, execution_id, state)
+    run.run_out_of_time()
     run.advance()
     return run.decided({"execution": answer(run)})
 

@@ -7,6 +7,7 @@ from domain.facts import Json
 from engine.definition import Definition, Finding, parse
 from engine.expressions import Evaluator
 from engine.lints.expressions import expressions
+from engine.lints.mentions import compensations, mentions
 from engine.lints.nodes import Sound, nodes
 from engine.lints.recursion import recursion
 from engine.lints.shape import schemas, shape, triggers
@@ -42,6 +43,8 @@ def validate(definition: Json, evaluator: Evaluator, node_types: Mapping[str, No
     of_nodes, sound = nodes(parsed, node_types)
     found += of_nodes
     found += edges(parsed, sound)
+    found += mentions(parsed, sound)
+    found += compensations(parsed, sound)
     found += handles(parsed, sound)
     if not errors(found):
         found += _of_the_whole(parsed, sound)

@@ -36,6 +36,7 @@ def started(rows: Rows, record: RecordedEvent, event: ActivationStarted) -> None
         "retry_count": 0,
         "started_at": record.occurred_at,
         "completed_at": None,
+        "compensates": event.compensates,
     }
     rows.insert(NAME, record, row)
 
@@ -124,6 +125,7 @@ TABLE = Table(
         "retry_count": Column("integer", "Attempts beyond the first."),
         "started_at": Column("timestamptz", "When it was entered."),
         "completed_at": Column("timestamptz", "When it was left, failed or was cancelled.", null=True),
+        "compensates": Column("uuid", "The completed activation that it undoes.", null=True),
     },
     appliers={
         ActivationStarted: started,

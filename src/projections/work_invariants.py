@@ -19,6 +19,7 @@ from domain.execution import (
     ActivationStarted,
     ActivationWaiting,
     ExecutionCancelled,
+    ExecutionCompensating,
     ExecutionCompleted,
     ExecutionFailed,
     ExecutionHeld,
@@ -46,9 +47,13 @@ class Open:
     visits: dict[UUID, VisitWork] = field(default_factory=dict)
     held: frozenset[int] = frozenset()
     continuation: UUID | None = None
+    timer: dict[UUID, tuple[datetime, ...]] = field(default_factory=dict)
+    """That of its time limit, where it has one."""
+    compensating: bool = False
+    """It ends by itself."""
     paused: bool = False
     paused_at: datetime | None = None
-    """Of older releases, which dropped the timers at a pause and set them again."""
+    """Of older releases, which dropped visits' timers at a pause and set them again."""
 
 
 @dataclass
@@ -70,7 +75,7 @@ class WorkInvariants:
         elif isinstance(event, EventDelivered):
             self.telling.discard(stream)
         elif isinstance(event, ExecutionStarted):
-            self.open[stream] = Open()
+            self.open[stream] = Open(timer=_timers(record, () if event.timeout is None else (event.timeout,)))
             if event.parent_execution_id is not None and event.parent_activation_id is not None:
                 self.children[stream] = event.parent_execution_id, event.parent_activation_id
         elif isinstance(event, ExecutionCompleted | ExecutionFailed | ExecutionCancelled):
@@ -95,9 +100,11 @@ class WorkInvariants:
         for event_id in self.telling:
             yield delivery_of(event_id), event_id
         for child in self.children:
-            live, waited_for = child in self.open, self._is_waited_for(child)
-            if live != waited_for:
-                yield give_up_job(child) if live else tell_job(child), child
+            execution, waited_for = self.open.get(child), self._is_waited_for(child)
+            if execution is None and waited_for:
+                yield tell_job(child), child
+            elif execution is not None and not waited_for and not execution.compensating:
+                yield give_up_job(child), child
         for execution_id, execution in self.open.items():
             for visit in execution.visits.values():
                 for job_id in visit.jobs:
@@ -108,8 +115,9 @@ class WorkInvariants:
     def timers(self) -> Iterator[tuple[UUID, UUID, tuple[datetime, ...]]]:
         """(timer, execution, when it may be due); nothing: the events do not say when."""
         for execution_id, execution in self.open.items():
-            for visit in execution.visits.values() if execution.paused_at is None else ():
-                for timer, due in visit.timers.items():
+            visits = execution.visits.values() if execution.paused_at is None else ()
+            for timers in (execution.timer, *(visit.timers for visit in visits)):
+                for timer, due in timers.items():
                     yield timer, execution_id, () if execution.paused else due
 
 
@@ -135,6 +143,9 @@ def _move(execution: Open, record: RecordedEvent) -> list[UUID]:
         case ActivationCompleted() | ActivationFailed() | ActivationCancelled():
             visit = execution.visits.pop(event.activation_id, None)
             left = [] if visit is None else [*visit.children]
+        case ExecutionCompensating():
+            execution.held, execution.continuation, execution.timer = frozenset(), None, {}
+            execution.compensating = True
         case ExecutionHeld():
             execution.held, execution.continuation = frozenset(event.tokens), event.job_id
         case ExecutionPaused():
@@ -142,6 +153,7 @@ def _move(execution: Open, record: RecordedEvent) -> list[UUID]:
         case ExecutionResumed():
             # what was left of a time limit is left again, by the database's clock
             execution.paused, execution.paused_at = False, None
+            execution.timer = dict.fromkeys(execution.timer, ())
             for visit in execution.visits.values():
                 visit.timers = dict.fromkeys(visit.timers, ())
         case _:

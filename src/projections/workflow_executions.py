@@ -11,7 +11,9 @@ from domain.execution import (
     ActivationRetried,
     ActivationStarted,
     ActivationWaiting,
+    CompensationResult,
     ExecutionCancelled,
+    ExecutionCompensating,
     ExecutionCompleted,
     ExecutionFailed,
     ExecutionHeld,
@@ -19,6 +21,7 @@ from domain.execution import (
     ExecutionResumed,
     ExecutionSignalled,
     ExecutionStarted,
+    problem_json,
 )
 from domain.facts import Json
 from projections.rows import Rows
@@ -56,6 +59,7 @@ def started(rows: Rows, record: RecordedEvent, event: ExecutionStarted) -> None:
         "completed_at": None,
         "cancelled_at": None,
         "cancelled_by": None,
+        "compensation": None,
         "created_by": event.created_by,
     }
     rows.insert(NAME, record, row)
@@ -88,19 +92,47 @@ def completed(rows: Rows, record: RecordedEvent, event: ExecutionCompleted) -> N
     _update(rows, record, {**changes, **_ended(rows, record)})
 
 
+def compensating(rows: Rows, record: RecordedEvent, event: ExecutionCompensating) -> None:
+    error = {} if event.ends == "cancelled" else _error(event.code, event.message, event.node_id)
+    _update(rows, record, {**error, "compensation": "running"})
+
+
 def failed(rows: Rows, record: RecordedEvent, event: ExecutionFailed) -> None:
-    changes = {
-        "status": "failed",
-        "error": event.message,
-        "error_details": {"code": event.code, "message": event.message, "node_id": event.node_id},
-        "completed_at": record.occurred_at,
-    }
-    _update(rows, record, {**changes, **_ended(rows, record)})
+    changes = {"status": "failed", **_error(event.code, event.message, event.node_id), "completed_at": record.occurred_at}
+    _update(rows, record, {**changes, **_undone(changes["error_details"], event.compensation), **_ended(rows, record)})
 
 
 def cancelled(rows: Rows, record: RecordedEvent, event: ExecutionCancelled) -> None:
     changes = {"status": "cancelled", "cancelled_at": record.occurred_at, "cancelled_by": event.cancelled_by}
-    _update(rows, record, {**changes, **_ended(rows, record)})
+    known = _row(rows, record)["error_details"]
+    _update(rows, record, {**changes, **_undone(known, event.compensation), **_ended(rows, record)})
+
+
+def _error(code: str | None, message: str | None, node_id: str | None) -> Row:
+    return {"error": message, "error_details": {"code": code, "message": message, "node_id": node_id}}
+
+
+def _undone(error: Json, result: CompensationResult | None) -> Row:
+    """The first error stays. A cancelled execution has one only where something could not be undone."""
+    if result is None:
+        return {}
+    said: Row = {"compensation": "terminated" if result.left else "failed" if result.failed else "completed"}
+    if not result.failures:
+        return said
+    if error is None:
+        first = result.failures[0]
+        error = {"code": "compensation_failed", "message": first.error.message, "node_id": first.compensate}
+    failures = [
+        {
+            "node_id": each.node_id,
+            "activation_id": str(each.activation_id),
+            "compensate": each.compensate,
+            "error": problem_json(each.error),
+        }
+        for each in result.failures
+    ]
+    counts = {"undone": result.undone, "failed": result.failed, "left": result.left}
+    return {**said, "error": error["message"], "error_details": {**error, "compensation": {**counts, "failures": failures}}}
 
 
 def paused(rows: Rows, record: RecordedEvent, _event: ExecutionPaused) -> None:
@@ -185,7 +217,12 @@ TABLE = Table(
         "variables": Column("jsonb", "The outputs of its set nodes, merged; the later value of a name holds.", listed=False),
         "current_nodes": Column("text[]", "The nodes it is at, one entry for each running activation, in the order of starting."),
         "error": Column("text", "Why it failed, in words.", null=True),
-        "error_details": Column("jsonb", "Why it failed: {code, message, node_id}.", null=True),
+        "error_details": Column(
+            "jsonb",
+            "Why it failed: {code, message, node_id}; where something could not be undone also "
+            "{compensation: {undone, failed, left, failures}}.",
+            null=True,
+        ),
         "metrics": Column(
             "jsonb",
             "Activations {total, completed, failed, skipped (cancelled ones)}, {waiting_ms}: how "
@@ -202,6 +239,13 @@ TABLE = Table(
         "completed_at": Column("timestamptz", "When it completed or failed.", null=True),
         "cancelled_at": Column("timestamptz", "When it was cancelled.", null=True),
         "cancelled_by": Column("uuid", "Who cancelled it.", null=True),
+        "compensation": Column(
+            "text",
+            "Whether what it had done is being undone (running), was undone (completed), in part could not be (failed), or was "
+            "left because it was terminated.",
+            null=True,
+            choices=("running", "completed", "failed", "terminated"),
+        ),
         "created_by": Column("uuid", "Who started it.", null=True),
     },
     appliers={
@@ -215,6 +259,7 @@ TABLE = Table(
         ExecutionCompleted: completed,
         ExecutionFailed: failed,
         ExecutionCancelled: cancelled,
+        ExecutionCompensating: compensating,
         ExecutionPaused: paused,
         ExecutionResumed: resumed,
         ExecutionHeld: noted,

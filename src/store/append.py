@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from uuid import UUID
@@ -44,6 +44,8 @@ SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
        $50::int[], $51::uuid[],
        $52::timestamptz[], $53::text[], $54::uuid[])
 """
+
+NO_TIME = timedelta(0)
 
 
 class NewEvent(NamedTuple):
@@ -252,9 +254,15 @@ def _jobs(side: Side[tuple[Job, bytes | None]]) -> list[Any]:
         Uuids([job.activation_id for job in jobs]),
         Uuids([job.task_id for job in jobs]),
         Ints([job.max_attempts for job in jobs]),
-        Bigints([job.delay // MICROSECOND for job in jobs]),
+        Bigints([_delay(job.delay, held=job.held) for job in jobs]),
         Ints([job.priority for job in jobs]),
     ]
+
+
+def _delay(delay: timedelta, *, held: bool) -> int:
+    """Microseconds; of what is held, less than none: -1 for no delay, -2 for one microsecond."""
+    microseconds = delay // MICROSECOND
+    return -1 - microseconds if held else microseconds
 
 
 def _timers(side: Side[Timer]) -> list[Any]:
@@ -262,7 +270,7 @@ def _timers(side: Side[Timer]) -> list[Any]:
     return [
         Ints(side.commands),
         Uuids([timer.id for timer in timers]),
-        Bigints([0 if timer.due.after is None else timer.due.after // MICROSECOND for timer in timers]),
+        Bigints([_delay(timer.due.after or NO_TIME, held=timer.held) for timer in timers]),
         Texts([timer.purpose for timer in timers]),
         Uuids([timer.execution_id for timer in timers]),
         Uuids([timer.activation_id for timer in timers]),

@@ -17,7 +17,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, Union, get_args, 
 from uuid import UUID
 
 from pydantic_core import from_json, to_json
-from rpds import HashTrieMap, HashTrieSet
+from rpds import HashTrieMap, HashTrieSet, List
 
 from domain.facts import Aggregate
 from store.fingerprint import of_code
@@ -36,7 +36,11 @@ class SetOf(Generic[V]):
     """`HashTrieSet` likewise."""
 
 
-PERSISTENT = {"HashTrieMap": MapOf, "HashTrieSet": SetOf}
+class ListOf(Generic[V]):
+    """`List` likewise."""
+
+
+PERSISTENT = {"HashTrieMap": MapOf, "HashTrieSet": SetOf, "List": ListOf}
 
 
 class Unstorable(ValueError):
@@ -126,9 +130,9 @@ def form_of(hint: Any) -> Form:
         return _of_items("tuple", tuple, form_of(arguments[0]))
     if origin is tuple:
         return _of_tuple([form_of(each) for each in arguments])
-    if origin in (frozenset, SetOf, list):
-        make = {frozenset: frozenset, SetOf: HashTrieSet, list: list}[origin]
-        return _of_items(make.__name__, make, form_of(arguments[0]))
+    if origin in ITEMS:
+        name, make = ITEMS[origin]
+        return _of_items(name, make, form_of(arguments[0]))
     if origin in (dict, MapOf):
         make_map = {dict: dict, MapOf: HashTrieMap}[origin]
         return _of_pairs(make_map.__name__, make_map, form_of(arguments[0]), form_of(arguments[1]))
@@ -159,6 +163,12 @@ def _any_of(kinds: tuple[type, ...], value: Any) -> Any:
     return value
 
 
+ITEMS: Mapping[Any, tuple[str, Callable[[Any], Any]]] = {
+    frozenset: ("frozenset", frozenset),
+    SetOf: ("HashTrieSet", HashTrieSet),
+    list: ("list", list),
+    ListOf: ("List", List),
+}
 PLAIN = (bool, int, float, str, NoneType)
 AS_TEXT: Mapping[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     UUID: (str, UUID),

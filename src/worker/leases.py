@@ -17,6 +17,7 @@ from uuid import UUID
 from pydantic_core import PydanticSerializationError
 
 from domain.facts import Decided, Fence, NotForThisRelease, Refusal
+from engine.executions import ExecutionIsPaused
 from runtime.failpoints import failpoint
 from runtime.supervision import stop as end
 from runtime.supervision import supervise
@@ -194,6 +195,8 @@ class JobExecutor:
             log.error("A job's lease is given up", exc_info=error, extra=details)
             async with self._context.pool.connection() as connection:
                 await jobs.expire_now(connection, [job.lease])
+        except ExecutionIsPaused:
+            await self._give_back(job)
         except Refusal as refusal:
             log.warning("What a job came to is refused: %s", refusal, extra=details)
             await self._give_up(job, refusal.code, refusal.message, None)
@@ -201,6 +204,11 @@ class JobExecutor:
             log.exception("A job's runner broke", extra=details)
             pause = timedelta(seconds=2**job.attempt)
             await self._give_up(job, type(error).__name__, str(error), pause if job.attempt < FAULTS else None)
+
+    async def _give_back(self, job: LeasedJob) -> None:
+        """Its execution was paused before anything was begun: the job is held, and no attempt is used up."""
+        async with self._context.pool.connection() as connection:
+            await jobs.give_back(connection, [job.lease])
 
     async def _hand_back(self, job: LeasedJob, error: NotForThisRelease) -> None:
         """A process of a newer release may take it; it uses up no attempt."""

@@ -64,7 +64,8 @@ def child_runner(context: WorkerContext) -> Runner:
 
     async def run(job: LeasedJob) -> None:
         def decide(view: View) -> Decided:
-            return settle_child(view, context.engine, job, UUID(job.input["execution"]))
+            terminate = job.input.get("terminate", False)
+            return settle_child(view, context.engine, job, UUID(job.input["execution"]), terminate=terminate)
 
         await context.do(job.tenant_id, "execution.settle_child", decide)
         failpoint("worker.child_settled")

@@ -86,3 +86,21 @@ AI_TASK: dict[str, Any] = {
         {"source": "classify", "source_handle": "error", "target": "by_hand"},
     ],
 }
+
+UNDOABLE: dict[str, Any] = {
+    "key": "trip",
+    "name": "Trip",
+    "triggers": [{"type": "manual"}],
+    "nodes": [
+        {"id": "start", "type": "start", "config": {}},
+        {"id": "book", "type": "task", "config": {"job_type": "book"}, "compensate": "free"},
+        {"id": "pay", "type": "task", "config": {"job_type": "pay"}},
+        {"id": "end", "type": "end", "config": {}},
+        {"id": "free", "type": "task", "config": {"job_type": "free", "input": "=compensates.output"}},
+    ],
+    "edges": [
+        {"source": "start", "target": "book"},
+        {"source": "book", "target": "pay"},
+        {"source": "pay", "target": "end"},
+    ],
+}

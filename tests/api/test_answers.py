@@ -11,7 +11,7 @@ import pytest
 
 from domain.ai_task import Usage
 from tests.api.conftest import Client, Gesta, Tenant
-from tests.api.definitions import AI_TASK, APPROVAL, TASK
+from tests.api.definitions import AI_TASK, APPROVAL, TASK, UNDOABLE
 from tests.api.documented import Undocumented, document
 from tests.api.working import BURY, execution, leased, report, run_sql, start
 from tests.worker.house import ScriptedProvider, at_work, worker_of
@@ -93,6 +93,12 @@ async def work(gesta: Gesta, acme: Tenant) -> None:
     await run_sql(gesta.database, BURY)
     await worker.get("/jobs", state="dead")
     await worker.post(f"/jobs/{job['id']}/retry")
+    await acme.publish(UNDOABLE)
+    trip = await start(acme, "trip")
+    await report(worker, await leased(worker, "book"), "complete", {"output": "B"})
+    for job_type in ("pay", "free"):
+        await report(worker, await leased(worker, job_type), "fail", {"error": {"type": "closed"}})
+    assert (await execution(acme, trip))["compensation"] == "failed"
 
 
 async def ai_tasks(gesta: Gesta, acme: Tenant) -> None:

@@ -13,7 +13,8 @@ import typer
 from cli.main import app
 from domain.aggregates import AGGREGATES
 from engine.cel import CelEvaluator
-from engine.nodes import LATER, NODE_TYPES
+from engine.definition import parse
+from engine.nodes import BY_NAME, LATER, NODE_TYPES
 from engine.nodes.kind import NodeType
 from engine.policies import RETRY
 from engine.validate import errors, validate
@@ -94,6 +95,11 @@ def test_the_nodes_that_are_shown_are_accepted(name: str) -> None:
     assert tasks
     for fields_shown in tasks:
         node = {"config": {"job_type": "work"}, "type": "task", **fields_shown, "id": "work"}
-        nodes = [{"id": "start", "type": "start"}, node, {"id": "end", "type": "end"}]
-        edges = [{"source": "start", "target": "work"}, {"source": "work", "target": "end"}]
+        read = parse({"key": "k", "nodes": [node], "edges": []}).nodes[0]
+        handles, mentioned = BY_NAME[read.type].handles(read), [name for _, name in BY_NAME[read.type].mentions(read)]
+        beside = [{"id": name, "type": "wait", "config": {"duration": "PT1S"}} for name in (*mentioned, read.compensate) if name]
+        nodes = [{"id": "start", "type": "start"}, node, *beside, {"id": "end", "type": "end"}]
+        edges = [{"source": "start", "target": name} for name in ("work", *mentioned)]
+        edges += [{"source": "work", "source_handle": handle, "target": "end"} for handle in handles.needed]
+        edges += [{"source": name, "target": "end"} for name in mentioned]
         assert errors(validate({"key": "k", "name": "K", "nodes": nodes, "edges": edges}, CelEvaluator())) == []

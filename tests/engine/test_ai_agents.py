@@ -20,7 +20,7 @@ from domain.execution import ActivationRetried, NodeError
 from domain.facts import Due, Fence, Job, Json
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.usage_report import UsageReport
-from engine.ai_tasks import fail_attempt
+from engine.ai_tasks import fail_attempt, start_attempt
 from engine.engine import cancel, pause, resume
 from engine.validate import validate
 from tests.engine.drawing import ANN, EVALUATOR, EXECUTION_ID, drawing
@@ -198,12 +198,24 @@ def test_a_timeout_cancels_the_task() -> None:
 
 def test_an_answer_during_a_pause_goes_on_afterwards() -> None:
     place = asking()
+    job, attempt_id = place.held("ai"), place.attempt("ai")
     place.step(lambda view: pause(view, place.engine, EXECUTION_ID))
-    place.answer("ai", "x")
+    place.report(job, attempt_id, "x")
     assert place.end is None
     check_work(place)
     place.step(lambda view: resume(view, place.engine, EXECUTION_ID))
     place.completed("x")
+
+
+def test_no_attempt_begins_during_a_pause() -> None:
+    place = asking()
+    place.step(lambda view: pause(view, place.engine, EXECUTION_ID))
+    job, attempt_id = place.held("ai"), place.view.new_id()
+    place.step(
+        lambda view: start_attempt(view, place.engine, job, attempt_id, provider="offline", model="echo", worker_id="w")
+    ).refused("execution_paused")
+    place.step(lambda view: resume(view, place.engine, EXECUTION_ID))
+    place.answer("ai", "x").completed("x")
 
 
 def test_a_value_that_a_model_cannot_be_asked_with_takes_the_error_handle() -> None:

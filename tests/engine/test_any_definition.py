@@ -18,6 +18,7 @@ from domain.execution import (
     ActivationRetried,
     ActivationStarted,
     ExecutionCancelled,
+    ExecutionCompensating,
     ExecutionCompleted,
     ExecutionFailed,
 )
@@ -124,6 +125,8 @@ KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "ask": (ask("ok:approve", "no:reject"), ("ok", "no")),
     "limited": ((*ask("ok:approve"), {"timeout": "P1D"}), ("ok", "timeout")),
     "task": (task(timeout="PT1H", retry={"max_attempts": 2}), ("success", "error", "timeout")),
+    "book": ((*task()[:2], {"compensate": "undo_book"}), ("success", "error")),
+    "note": (("set", {"values": {"n": 1}}, {"compensate": "undo_note"}), ("success",)),
     "agent": (agent(timeout="PT1H", retry={"max_attempts": 2}), ("success", "error", "timeout")),
     "set": (("set", {"values": {"x": "=input.x"}}), ("success", "error")),
     "broken": (("set", {"values": {"x": "=input.nope"}}), ("success", "error")),
@@ -134,7 +137,30 @@ KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "fail": (("fail", {"code": "no", "message": "no"}), ()),
     "end": ("end", ()),
 }
-USUAL = ["task", "task", "agent", "limited", "ask", "ask", "ask", "set", "if", "all", "any", "two", "broken", "end", "end"]
+UNDOING = {
+    "undo_book": task(input="=nodes", timeout="PT1H", retry={"max_attempts": 2}),
+    "undo_note": ("set", {"values": {"undone": "=compensates.output.n", "broken": "=1 / (input.x - 2)"}}),
+}
+USUAL = [
+    "task",
+    "task",
+    "book",
+    "book",
+    "note",
+    "agent",
+    "limited",
+    "ask",
+    "ask",
+    "ask",
+    "set",
+    "if",
+    "all",
+    "any",
+    "two",
+    "broken",
+    "end",
+    "end",
+]
 
 
 @st.composite
@@ -151,7 +177,9 @@ def graphs(draw: st.DrawFn) -> Json:
             for target in draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True)):
                 when = draw(st.sampled_from(["", "", "", " if input.x < 3", " if has(nodes.ask0)"]))
                 edges.append(f"{source}.{handle} > {target}{when}")
-    return drawing({"start": "start", **{name: KINDS[kind][0] for name, kind in zip(names, kinds, strict=True)}}, *edges)
+    nodes = {name: KINDS[kind][0] for name, kind in zip(names, kinds, strict=True)}
+    undoing = {undo: UNDOING[undo] for kind, undo in (("book", "undo_book"), ("note", "undo_note")) if kind in kinds}
+    return drawing({"start": "start", **nodes, **undoing}, *edges)
 
 
 @SETTINGS
@@ -161,9 +189,12 @@ def test_every_execution_ends_once_or_waits_for_somebody(definition: Json, data:
     check_events(play)
     never = {finding.node_id for finding in validate(definition, EVALUATOR) if finding.code == "join_never_fires"}
     assert never.isdisjoint(play.visited), "a lint that refuses joins must be right"
-    if play.end is None:
+    if play.end is None and play.state.compensation is None:
         play.step(lambda view: cancel(view, play.engine, EXECUTION_ID))
         check_events(play)
+    while play.end is None:
+        choose(play, data.draw(st.integers(0, 9), "which"), data.draw(st.integers(0, 4), "how"))
+    check_events(play)
     requests = [fact.stream_id for fact in play.view.facts if isinstance(fact.event, ApprovalRequested)]
     assert all(play.view.read(APPROVAL, request).status in ("resolved", "cancelled", "expired") for request in requests)
     tasks = [fact.stream_id for fact in play.view.facts if isinstance(fact.event, AiTaskRequested)]
@@ -216,9 +247,10 @@ def choose(play: Workplace, number: int, how: int) -> None:
         names = outcomes_of(play, UUID(item["id"]))
         play.decide(UUID(item["id"]), names[how % len(names)])
     elif how == 4:
+        attempt_id = play.attempt_by(play.held_by(UUID(item["activation_id"]))) if item["kind"] == "ai_task" else None
         play.step(lambda view: pause(view, play.engine, EXECUTION_ID, "lunch"))
         check_work(play)
-        work(play, item, 0)
+        work(play, item, 0, attempt_id)
         check_work(play)
         if play.end is None:
             play.later(timedelta(hours=1)).step(lambda view: resume(view, play.engine, EXECUTION_ID))
@@ -226,10 +258,10 @@ def choose(play: Workplace, number: int, how: int) -> None:
         work(play, item, how)
 
 
-def work(play: Workplace, item: dict[str, str], how: int) -> None:
+def work(play: Workplace, item: dict[str, str], how: int, attempt_id: UUID | None = None) -> None:
     job = play.held_by(UUID(item["activation_id"]))
     if item["kind"] == "ai_task":
-        attempt_id = play.attempt_by(job)
+        attempt_id = attempt_id or play.attempt_by(job)
         if how == 0:
             play.report(job, attempt_id, "words")
         elif how == 1:
@@ -265,6 +297,7 @@ def check_events(play: Workplace) -> None:
     assert ends in ([], [len(events)]), "one terminal event, and nothing after it"
     check_activations(events, bool(ends))
     check_tokens(events, isinstance(events[-1], ExecutionCompleted))
+    check_compensation(events)
 
 
 def check_activations(events: list[Event], over: bool) -> None:
@@ -283,6 +316,27 @@ def check_activations(events: list[Event], over: bool) -> None:
             attempts[event.activation_id] = event.attempt
         elif isinstance(event, ActivationFailed) and event.error.type != "timeout":
             assert event.error.attempts == attempts.get(event.activation_id, 0) + 1
+
+
+def check_compensation(events: list[Event]) -> None:
+    """Each completed visit of a node that names what undoes it is undone once, the last one first, and nothing else happens."""
+    undoable = {event.activation_id for event in events if isinstance(event, ActivationStarted) and event.compensate}
+    completed = [event.activation_id for event in events if isinstance(event, ActivationCompleted)]
+    done = [each for each in completed if each in undoable]
+    begun = next((place for place, event in enumerate(events) if isinstance(event, ExecutionCompensating)), None)
+    undone = [event.compensates for event in events if isinstance(event, ActivationStarted) and event.compensates]
+    end = events[-1]
+    if begun is None:
+        assert not undone
+        assert not done or not isinstance(end, ExecutionFailed | ExecutionCancelled)
+        return
+    visits = [event for event in events[begun:] if isinstance(event, ActivationStarted)]
+    assert [visit.compensates for visit in visits] == undone == done[::-1][: len(undone)]
+    if isinstance(end, ExecutionFailed | ExecutionCancelled):
+        assert len(undone) == len(done)
+        assert end.compensation is not None
+        failed = sum(isinstance(event, ActivationFailed) for event in events[begun:])
+        assert (end.compensation.undone, end.compensation.failed, end.compensation.left) == (len(done) - failed, failed, 0)
 
 
 def check_tokens(events: list[Event], completed: bool) -> None:

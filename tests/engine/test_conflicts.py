@@ -8,7 +8,7 @@ import pytest
 
 from domain.execution import EXECUTION, ExecutionCancelled, ExecutionCompleted
 from domain.facts import Decided, View
-from engine.engine import pause, start
+from engine.engine import cancel, pause, start
 from engine.executions import REPLACED
 from tests.engine.drawing import ANN, EXECUTION_ID, WORKFLOW_ID, Play, ask, drawing
 from tests.engine.test_children import WORKS
@@ -48,6 +48,22 @@ def test_without_another_one_it_starts(policy: str) -> None:
     assert play.view.read(EXECUTION, OTHER).status == "running"
     assert [claim.owner for claim in play.view.claims] == [OTHER]
     assert "existing" not in play.story.decided.result
+
+
+def test_one_that_has_something_to_undo_is_not_replaced() -> None:
+    nodes: dict[str, Any] = {
+        "s": "start",
+        "book": ("set", {"values": {}}, {"compensate": "undo"}),
+        "a": ask(),
+        "e": "end",
+        "undo": ask(),
+    }
+    play = Play(drawing(nodes, "s > book", "book > a", "a.approved > e", "a.rejected > e")).start({}, business_key="k")
+    play.step(again(play, "replace")).refused("name_taken", "/business_key")
+    play.step(lambda view: cancel(view, play.engine, EXECUTION_ID))
+    play.step(again(play, "replace")).refused("name_taken", "/business_key")
+    play.choose("undo", "approved").step(again(play, "replace"))
+    assert play.view.read(EXECUTION, OTHER).status == "running"
 
 
 def test_the_one_that_runs_is_cancelled_and_its_key_taken_in_one_command() -> None:

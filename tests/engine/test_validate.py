@@ -67,7 +67,9 @@ def test_what_is_no_definition_is_told_so(definition: Json) -> None:
     [
         ("/key", "No", "pattern", None),
         ("/nope", 1, "unknown_field", None),
-        ("/timeout", "PT5M", "not_supported_yet", None),
+        ("/timeout", "5 minutes", "invalid_value", None),
+        ("/timeout", "PT0S", "invalid_value", None),
+        ("/retry", {"max_attempts": 3}, "not_supported_yet", None),
         ("/input_schema", {"type": "nope"}, "invalid_schema", None),
         ("/input_schema", {"$ref": "https://example.com/schema"}, "invalid_schema", None),
         ("/triggers/0/type", "schedule", "not_supported_yet", None),
@@ -84,7 +86,10 @@ def test_what_is_no_definition_is_told_so(definition: Json) -> None:
         ("/nodes/2/timeout", "5 minutes", "invalid_value", "ask"),
         ("/nodes/2/timeout", "PT0S", "invalid_value", "ask"),
         ("/nodes/2/timeout", "P101Y", "invalid_value", "ask"),
-        ("/nodes/2/compensate", "x", "not_supported_yet", "ask"),
+        ("/nodes/2/compensate", "x", "unknown_node", "ask"),
+        ("/nodes/2/compensate", "ask", "invalid_value", "ask"),
+        ("/nodes/2/compensate", "yes", "invalid_value", "ask"),
+        ("/nodes/1/compensate", "note", "unknown_field", "size"),
         ("/nodes/1/type", "nope", "unknown_node_type", "size"),
         ("/nodes/1/type", "http", "not_supported_yet", "size"),
         ("/nodes/4/id", "note", "duplicate_id", "note"),
@@ -98,7 +103,8 @@ def test_what_is_no_definition_is_told_so(definition: Json) -> None:
         ("/nodes/2/config/due_in", "3 days", "invalid_value", "ask"),
         ("/nodes/2/config/outcomes/0/name", "error", "reserved", "ask"),
         ("/nodes/2/config/outcomes/1/name", "approved", "duplicate_handle", "ask"),
-        ("/nodes/2/config/outcomes/0/interrupts", ["note"], "not_supported_yet", "ask"),
+        ("/nodes/2/config/outcomes/0/interrupts", ["nobody"], "unknown_node", "ask"),
+        ("/nodes/2/config/outcomes/0/interrupts", ["ask"], "invalid_value", "ask"),
         ("/nodes/2/config/outcomes/0/by", {}, "minProperties", "ask"),
         ("/nodes/2/config/outcomes/0/by/users", ["ann"], "invalid_value", "ask"),
         ("/nodes/2/config/outcomes/0/by/expr", "nodes.nope", "unknown_field", "ask"),
@@ -138,6 +144,29 @@ def test_an_error_handle_without_an_edge_is_a_warning_where_an_expression_may_fa
 
     assert found(definition("=input.x")) == {("warning", "unconnected_handle", "/nodes/1", "set")}
     assert found(definition("x")) == set()
+
+
+def saga(undo: Any = ("task", {"job_type": "undo"}), *edges: str, **more: Any) -> set[tuple[str, str, str, str | None]]:
+    nodes = {"start": "start", "book": ("task", {"job_type": "book"}, {"compensate": "undo"}), "undo": undo, "end": "end", **more}
+    return found(drawing(nodes, "start > book", "book > end", "book.error > end", *edges))
+
+
+def test_what_undoes_a_node_stands_by_itself() -> None:
+    assert saga() == set()
+    assert ("error", "compensation_with_edges", "/edges/3/source", "undo") in saga(("task", {"job_type": "undo"}), "undo > end")
+    assert ("error", "compensation_with_edges", "/edges/3/target", "undo") in saga(("task", {"job_type": "undo"}), "book > undo")
+    assert ("error", "invalid_value", "/nodes/1/compensate", "book") in saga(("join", {"mode": "any"}))
+    undone = ("task", {"job_type": "undo"}, {"compensate": "again"})
+    assert ("error", "invalid_value", "/nodes/1/compensate", "book") in saga(undone, again=("task", {"job_type": "again"}))
+
+
+def test_what_undoes_a_node_knows_what_it_came_to() -> None:
+    assert saga(("set", {"values": {"x": "=compensates.output", "y": "=compensates.input", "z": "=nodes.book.output"}})) == set()
+    assert ("error", "unknown_field", "/nodes/2/config/values/x", "undo") in saga(
+        ("set", {"values": {"x": "=compensates.outpt"}})
+    )
+    sees = {"start": "start", "set": ("set", {"values": {"x": "=compensates.output"}}), "end": "end"}
+    assert ("error", "undeclared", "/nodes/1/config/values/x", "set") in found(drawing(sees, "start > set", "set > end"))
 
 
 def test_every_node_can_be_reached() -> None:

@@ -147,8 +147,10 @@ def check_work(play: Play) -> None:
     working = {id for each in state.activations.values() for id in each.waits_for("job")}
     continuing = set() if state.continuation is None else {state.continuation}
     assert play.story.jobs.keys() == working | continuing
-    assert bool(continuing) == bool(state.held and state.status == "running")
-    assert play.story.timers.keys() == {id for each in state.activations.values() for id in each.waits_for("timer")}
+    undoing_on = state.compensation is not None and not state.activations and state.live
+    assert bool(continuing) == bool((state.held or undoing_on) and state.status == "running")
+    limit = set() if state.timeout is None else {state.timeout.id}
+    assert play.story.timers.keys() == limit | {id for each in state.activations.values() for id in each.waits_for("timer")}
     for job in play.story.jobs.values():
         assert is_open(play, job)
 

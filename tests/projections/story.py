@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid5
 
 from psycopg import AsyncConnection
@@ -31,7 +31,10 @@ from domain.execution import (
     ActivationFailed,
     ActivationRetried,
     ActivationStarted,
+    CompensationFailure,
+    CompensationResult,
     ExecutionCancelled,
+    ExecutionCompensating,
     ExecutionCompleted,
     ExecutionFailed,
     ExecutionHeld,
@@ -189,6 +192,8 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         (an_id(f"{name} event"), EventReceived("shop", "1", "paid", {"order": "A"}, "A", START, an_id(f"{name} 1"))),
         (an_id(f"{name} event"), EventDelivered(2)),
         *kept(name),
+        *undone(f"{name} 20", "failed"),
+        *undone(f"{name} 21", "cancelled"),
     )
 
 
@@ -296,6 +301,33 @@ def failed(execution: str) -> tuple[Step, ...]:
         (stream, ActivationStarted(activation, "call", "task", 1, (1,))),
         (stream, ActivationFailed(activation, "call", NodeError("timeout", "Too late.", 3))),
         (stream, ExecutionFailed("timeout", "Too late.", "call")),
+    )
+
+
+def undone(execution: str, ends: Literal["failed", "cancelled"]) -> tuple[Step, ...]:
+    """A visit that is undone, and one that cannot be."""
+    stream, error = an_id(execution), NodeError("closed", "Nobody answers.", 2)
+    book, stay = an_id(f"{execution} book"), an_id(f"{execution} stay")
+    free, leave = an_id(f"{execution} free"), an_id(f"{execution} leave")
+    failure = CompensationFailure("stay", stay, "leave", error)
+    result = CompensationResult(1, 1, 0, (failure,))
+    begun: Event = ExecutionCompensating("failed", 2, "full", "No room.", "start")
+    end: Event = ExecutionFailed("full", "No room.", "start", result)
+    if ends == "cancelled":
+        begun = ExecutionCompensating("cancelled", 2, reason="not needed", cancelled_by=ANN)
+        end = ExecutionCancelled("not needed", ANN, result)
+    return (
+        started(execution),
+        (stream, ActivationStarted(book, "book", "task", 1, (1,), compensate="free")),
+        (stream, ActivationCompleted(book, "book", "success", "B")),
+        (stream, ActivationStarted(stay, "stay", "task", 1, (2,), compensate="leave")),
+        (stream, ActivationCompleted(stay, "stay", "success", "S")),
+        (stream, begun),
+        (stream, ActivationStarted(leave, "leave", "task", 1, (), compensates=stay)),
+        (stream, ActivationFailed(leave, "leave", error)),
+        (stream, ActivationStarted(free, "free", "task", 1, (), compensates=book)),
+        (stream, ActivationCompleted(free, "free", "success", None)),
+        (stream, end),
     )
 
 

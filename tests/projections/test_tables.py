@@ -118,7 +118,7 @@ async def test_an_api_key_shows_no_secret(system: AsyncConnection[Any]) -> None:
 
 async def test_a_workflow_shows_what_was_published_last_and_keeps_every_version(system: AsyncConnection[Any]) -> None:
     travel = await row(system, "workflows", key="travel")
-    expected = ("active", "Travelling", None, 2, {"type": "object"}, 8)
+    expected = ("active", "Travelling", None, 2, {"type": "object"}, 10)
     assert part(travel, "status", "name", "draft", "published_version", "input_schema", "execution_count") == expected
     assert travel["version"] == 4, "counting executions is no event of the workflow"
     versions = await rows(system, "workflow_versions")
@@ -157,6 +157,25 @@ async def test_an_execution_that_failed(system: AsyncConnection[Any]) -> None:
     call = await row(system, "node_activations", execution_id=lost["id"])
     assert part(call, "status", "retry_count", "handle") == ("failed", 2, None)
     assert call["error"] == {"type": "timeout", "message": "Too late.", "attempts": 3}
+
+
+async def test_what_is_undone_and_what_cannot_be(system: AsyncConnection[Any]) -> None:
+    failed = await row(system, "workflow_executions", id=an_id("acme 20"))
+    assert part(failed, "status", "compensation", "error") == ("failed", "failed", "No room.")
+    failure = {
+        "node_id": "stay",
+        "activation_id": str(an_id("acme 20 stay")),
+        "compensate": "leave",
+        "error": {"type": "closed", "message": "Nobody answers.", "attempts": 2},
+    }
+    said = {"undone": 1, "failed": 1, "left": 0, "failures": [failure]}
+    assert failed["error_details"] == {"code": "full", "message": "No room.", "node_id": "start", "compensation": said}
+    gone = await row(system, "workflow_executions", id=an_id("acme 21"))
+    assert part(gone, "status", "compensation", "error") == ("cancelled", "failed", "Nobody answers.")
+    assert part(gone["error_details"], "code", "node_id") == ("compensation_failed", "leave")
+    visits = await rows(system, "node_activations", execution_id=failed["id"])
+    undoing = {each["node_id"]: each["compensates"] for each in visits}
+    assert undoing == {"book": None, "stay": None, "free": an_id("acme 20 book"), "leave": an_id("acme 20 stay")}
 
 
 async def test_an_execution_that_was_cancelled(system: AsyncConnection[Any]) -> None:

@@ -174,6 +174,7 @@ def _seconds(text: str | None) -> int:
 
 @routes.post("/executions/{id}/cancel", **documented("Cancel an execution", "How it stands", results.EXECUTION_RESULT))
 async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    """What runs is given up, and what is done is undone, where nodes name what undoes them; then it is cancelled."""
     return await _steer(
         call, id, commands.EXECUTION_CANCEL, lambda view, who: workflows.cancel(view, _of(call), id, body.reason, who.user_id)
     )

@@ -11,6 +11,7 @@ from api.schemas.schema import (
     OBJECT,
     TEXT,
     TEXTS,
+    UUID,
     UUIDS,
     ObjectSchema,
     Schema,
@@ -22,10 +23,32 @@ from api.schemas.schema import (
 )
 from domain.approval import OutcomeKind
 
+NOT_UNDONE = ObjectSchema(
+    "CompensationFailure",
+    "A completed visit (`activation_id` of `node_id`) that the node `compensate` could not undo.",
+    {
+        "node_id": TEXT,
+        "activation_id": UUID,
+        "compensate": TEXT,
+        "error": {
+            "type": "object",
+            "properties": {"type": TEXT, "message": TEXT, "attempts": INTEGER},
+            "required": ["type", "message", "attempts"],
+        },
+    },
+)
+COMPENSATION = ObjectSchema(
+    "Compensation",
+    "How many completed visits were undone, could not be, and are left because the execution was terminated. "
+    "`failures`: the first hundred.",
+    {**dict.fromkeys(("undone", "failed", "left"), INTEGER), "failures": many(NOT_UNDONE)},
+)
 FAILURE = ObjectSchema(
     "ExecutionFailure",
-    "Why an execution failed. `code`: the `fail` node's, or the type of the error that nothing handled.",
-    {"code": TEXT, "message": TEXT, "node_id": or_null(TEXT)},
+    "Why an execution failed. `code`: the `fail` node's, or the type of the error that nothing handled; of a cancelled execution "
+    "`compensation_failed`. `compensation`: there where something could not be undone.",
+    {"code": TEXT, "message": TEXT, "node_id": or_null(TEXT), "compensation": ref(COMPENSATION)},
+    optional=frozenset({"compensation"}),
 )
 METRICS = ObjectSchema(
     "ExecutionMetrics",

@@ -5,6 +5,7 @@ The decisions about executions are the engine's; here is what happened and what 
 
 from domain.execution.aggregate import EXECUTION, evolve
 from domain.execution.events import (
+    EXECUTION_TIMEOUT,
     TIMEOUT,
     ActivationCancelled,
     ActivationCompleted,
@@ -12,7 +13,10 @@ from domain.execution.events import (
     ActivationRetried,
     ActivationStarted,
     ActivationWaiting,
+    CompensationFailure,
+    CompensationResult,
     ExecutionCancelled,
+    ExecutionCompensating,
     ExecutionCompleted,
     ExecutionEvent,
     ExecutionFailed,
@@ -28,10 +32,11 @@ from domain.execution.events import (
     WaitKind,
     problem_json,
 )
-from domain.execution.state import FIRST_TOKEN, Activation, Execution, Result, Status
+from domain.execution.state import FIRST_TOKEN, Activation, Compensation, CompletedVisit, Execution, Result, Status
 
 __all__ = [
     "EXECUTION",
+    "EXECUTION_TIMEOUT",
     "FIRST_TOKEN",
     "TIMEOUT",
     "Activation",
@@ -41,8 +46,13 @@ __all__ = [
     "ActivationRetried",
     "ActivationStarted",
     "ActivationWaiting",
+    "Compensation",
+    "CompensationFailure",
+    "CompensationResult",
+    "CompletedVisit",
     "Execution",
     "ExecutionCancelled",
+    "ExecutionCompensating",
     "ExecutionCompleted",
     "ExecutionEvent",
     "ExecutionFailed",

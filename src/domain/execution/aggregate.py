@@ -3,8 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, assert_never
+from uuid import UUID
 
 from domain.changes import changed
+from domain.execution.compensation import begin_compensating, begin_undoing, end_undoing, remember, without_tokens
 from domain.execution.events import (
     ActivationCancelled,
     ActivationCompleted,
@@ -13,6 +15,7 @@ from domain.execution.events import (
     ActivationStarted,
     ActivationWaiting,
     ExecutionCancelled,
+    ExecutionCompensating,
     ExecutionCompleted,
     ExecutionEvent,
     ExecutionFailed,
@@ -42,7 +45,10 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
                 tokens=state.tokens.insert(first.id, first),
                 next_token=first.id + 1,
                 waiting=enqueue(state.waiting, first),
+                timeout=event.timeout,
             )
+        case ActivationStarted(compensates=UUID()):
+            return begin_undoing(state, event)
         case ActivationStarted():
             return begin(state, event)
         case ActivationWaiting():
@@ -55,9 +61,11 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
             retried = changed(activation, retries=activation.retries + 1)
             return changed(state, activations=state.activations.insert(activation.id, retried))
         case ActivationCompleted():
-            ended = end(state, event.activation_id, {"output": event.output}, event.moves)
-            return ended if event.moves else changed(ended, last_end=event.node_id, output=event.output)
+            return _complete(state, event, state.activations[event.activation_id])
         case ActivationFailed():
+            activation = state.activations[event.activation_id]
+            if activation.compensates is not None:
+                return end_undoing(state, activation, event.error)
             return end(state, event.activation_id, {"error": problem_json(event.error)}, event.moves)
         case ActivationCancelled():
             return _cancel(state, event)
@@ -67,6 +75,8 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
             return _close(state, "failed", event)
         case ExecutionCancelled():
             return _close(state, "cancelled", event)
+        case ExecutionCompensating():
+            return begin_compensating(state, event)
         case ExecutionPaused():
             return changed(state, status="paused", paused_at=event.at, continuation=None)
         case ExecutionResumed():
@@ -86,6 +96,17 @@ def _cancel(state: Execution, event: ActivationCancelled) -> Execution:
     return counted(changed(state, activations=state.activations.remove(activation.id)), (activation.path,), ())
 
 
+def _complete(state: Execution, event: ActivationCompleted, activation: Activation) -> Execution:
+    if activation.compensates is not None:
+        return end_undoing(state, activation, None)
+    ended = end(state, event.activation_id, {"output": event.output}, event.moves)
+    if not event.moves:
+        ended = changed(ended, last_end=event.node_id, output=event.output)
+    if event.interrupted:
+        ended = without_tokens(ended, event)
+    return ended if activation.compensate is None else remember(ended, activation)
+
+
 def _resume(state: Execution, event: ExecutionResumed) -> Execution:
     """Timeouts keep what was left of them: the timer knows what that is, by the database's clock.
 
@@ -95,7 +116,8 @@ def _resume(state: Execution, event: ExecutionResumed) -> Execution:
     for activation in state.activations.values():
         if activation.waits_for("timer"):
             activations = activations.insert(activation.id, _with_timers_moved(state, activation, event))
-    return changed(state, status="running", paused_at=None, activations=activations)
+    moved = state.timeout_moved + (state.timeout is not None)
+    return changed(state, status="running", paused_at=None, activations=activations, timeout_moved=moved)
 
 
 def _with_timers_moved(state: Execution, activation: Activation, event: ExecutionResumed) -> Activation:
@@ -125,6 +147,10 @@ def _close(state: Execution, status: Status, event: ExecutionCompleted | Executi
     )
 
 
+def _ends(event: ExecutionCompensating) -> str:
+    return f"failed: {event.message}" if event.ends == "failed" else f"is cancelled{because(event.reason)}"
+
+
 def _at_node(event: Any, execution: Subject) -> tuple[str, ...]:
     return (execution.tag, event.node_id)
 
@@ -152,13 +178,24 @@ EXECUTION: Aggregate[Execution] = Aggregate(
             lambda e, execution: f"{execution.name} failed: {e.message}",
             severity="error",
             changes=lambda _: {"status": "failed"},
-            note="`code`: a fail node's, an error's type, or one of `no_route`, `stuck`, `step_limit`, `expression_error`.",
+            note="`code`: a fail node's, an error's type, or one of `no_route`, `stuck`, `step_limit`, `expression_error`, "
+            "`timeout`. `compensation`: how many visits were undone, and which could not be; null where nothing had to be.",
         ),
         EventType(
             ExecutionCancelled,
             "execution.cancelled.v1",
             lambda e, execution: f"{execution.name} was cancelled{because(e.reason)}.",
             changes=lambda _: {"status": "cancelled"},
+            note="`compensation` as in `execution.failed`; `left`: visits that were not undone because it was terminated.",
+        ),
+        EventType(
+            ExecutionCompensating,
+            "execution.compensating.v1",
+            lambda e, execution: f"{execution.name} {_ends(e)}; {plural(e.visits, 'visit')} will be undone first.",
+            severity="warning",
+            changes=lambda _: {"compensation": "running"},
+            note="Nothing of it goes on any more. Completed visits are undone, the last one first, each by an activation that "
+            "says which one it `compensates`; then it ends.",
         ),
         EventType(
             ExecutionPaused,
@@ -192,6 +229,7 @@ EXECUTION: Aggregate[Execution] = Aggregate(
             tags=_at_node,
             note="A node begins a visit and takes `tokens`. `waits`: what it waits for, as `{kind, id, about, due}`; of timers, "
             "its timeout among them, `due` is `{after}`, a duration from the recorded time of the event, or `{at}`, a moment. "
+            "`compensate`: the node that undoes it; `compensates`: the completed visit that it undoes itself. "
             "v1 named at most one `child`, v2 its timeout as `timeout_at`; both stay readable.",
         ),
         EventType(
@@ -219,7 +257,7 @@ EXECUTION: Aggregate[Execution] = Aggregate(
             lambda e, execution: f"{execution.name} left {e.node_id}{'' if e.handle is None else f' by {e.handle}'}.",
             severity="debug",
             tags=_at_node,
-            note="`moves`: which token went along which edge.",
+            note="`moves`: which token went along which edge. `interrupted`: tokens that the outcome took out of the execution.",
         ),
         EventType(
             ActivationFailed,

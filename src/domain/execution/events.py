@@ -49,6 +49,8 @@ class Wait:
 
 TIMEOUT = "timeout"
 """The purpose of the timer that ends a visit, whatever its node type."""
+EXECUTION_TIMEOUT = "execution_timeout"
+"""The purpose of the timer that ends an execution. It belongs to no visit."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class ExecutionStarted(Event):
     """The visit of its parent that waits for its end; None where nobody does."""
     depth: int | None = None
     """How many ancestors a child has; None: none."""
+    timeout: Wait | None = None
+    """The timer that ends it."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,10 @@ class ActivationStarted(Event):
     """A join's scope: the activation that split; None for the execution, and for every other node type."""
     waits: tuple[Wait, ...] = ()
     """What it waits for, its timeout among it; empty where the visit is over at once."""
+    compensate: str | None = None
+    """The node that undoes this visit, once it is completed."""
+    compensates: UUID | None = None
+    """The completed visit that this one undoes. It has no tokens."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +126,18 @@ class ActivationRetried(Event):
 
 @dataclass(frozen=True)
 class ActivationCompleted(Event):
-    """`handle` is None and `moves` are empty where the token ends: at an end node, whose output this is."""
+    """`handle` is None and `moves` are empty where the token ends: at an end node, whose output this is.
+
+    `interrupted`: tokens on their way to nodes that this outcome interrupts. They are gone; visits are cancelled by the events
+    that follow.
+    """
 
     activation_id: UUID
     node_id: str
     handle: str | None
     output: Json
     moves: tuple[Move, ...] = ()
+    interrupted: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,21 +159,64 @@ class ActivationCancelled(Event):
 
 
 @dataclass(frozen=True)
+class CompensationFailure:
+    """A visit that could not be undone: `activation_id` of `node_id`, by the node `compensate`."""
+
+    node_id: str
+    activation_id: UUID
+    compensate: str
+    error: NodeError
+
+
+@dataclass(frozen=True)
+class CompensationResult:
+    """How many completed visits were undone, how many could not be, and how many are left because the execution was terminated.
+
+    `failures`: the first of them.
+    """
+
+    undone: int
+    failed: int
+    left: int = 0
+    failures: tuple[CompensationFailure, ...] = ()
+
+
+@dataclass(frozen=True)
 class ExecutionCompleted(Event):
     output: Json
 
 
 @dataclass(frozen=True)
 class ExecutionFailed(Event):
-    """`code`: the fail node's code, the error's type, or one of no_route, stuck, step_limit, expression_error."""
+    """`code`: the fail node's code, the error's type, or one of no_route, stuck, step_limit, expression_error, timeout."""
 
     code: str
     message: str
     node_id: str | None = None
+    compensation: CompensationResult | None = None
+    """None where there was nothing to undo."""
 
 
 @dataclass(frozen=True)
 class ExecutionCancelled(Event):
+    reason: str | None = None
+    cancelled_by: UUID | None = None
+    compensation: CompensationResult | None = None
+
+
+@dataclass(frozen=True)
+class ExecutionCompensating(Event):
+    """Nothing of it goes on any more, and what it has done is undone, the last visit first; then it ends as `ends` says.
+
+    `visits`: how many there are to undo. `code`, `message`, `node_id`: why it failed; `reason`, `cancelled_by`: why and by whom
+    it is cancelled.
+    """
+
+    ends: Literal["failed", "cancelled"]
+    visits: int
+    code: str | None = None
+    message: str | None = None
+    node_id: str | None = None
     reason: str | None = None
     cancelled_by: UUID | None = None
 
@@ -182,6 +238,8 @@ class ExecutionResumed(Event):
 @dataclass(frozen=True)
 class ExecutionHeld(Event):
     """Tokens that were sent on and have not arrived, oldest first: all there are, also those held before.
+
+    While an execution is compensated there are none, and the job goes on undoing.
 
     They go on with the next command that may move the execution: `job_id` is the job that sees to it where a command has done
     its share of steps; None where the execution is paused (or nothing is held any more).
@@ -208,6 +266,7 @@ ExecutionEvent = (
     | ExecutionCompleted
     | ExecutionFailed
     | ExecutionCancelled
+    | ExecutionCompensating
     | ExecutionPaused
     | ExecutionResumed
     | ExecutionHeld

@@ -27,6 +27,8 @@ def begin(state: Execution, event: ActivationStarted) -> Execution:
         path,
         _merge_lineages(state, [token.lineage for token in taken]),
         event.waits,
+        compensate=event.compensate,
+        input=None if event.compensate is None else event.input,
     )
     tokens, waiting = state.tokens, state.waiting
     for token_id in gone:
@@ -94,7 +96,10 @@ def end(state: Execution, activation_id: UUID, value: Json, moves: tuple[Move, .
     lineage, results = activation.lineage.insert(activation.node_id, activation_id), state.results
     if len(state.activations) == 1 and not state.tokens and activation.node_id in activation.lineage:
         # Nobody else is there whose lineage could name what this node came to before: a loop does not grow by its turns.
-        results = results.discard(activation.lineage[activation.node_id])
+        # But a visit that may have to be undone remembers its lineage, which names only visits before it.
+        before = activation.lineage[activation.node_id]
+        if before in results and results[before].order > state.latest_compensable:
+            results = results.discard(before)
     taken = tuple(move.edge for move in moves)
     tokens, waiting, paths = state.tokens, state.waiting, []
     for move in moves:

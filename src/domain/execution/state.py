@@ -5,11 +5,35 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from rpds import HashTrieMap, HashTrieSet
+from rpds import HashTrieMap, HashTrieSet, List
 
-from domain.execution.events import ExecutionCancelled, ExecutionCompleted, ExecutionFailed, ExecutionStarted, Wait, WaitKind
+from domain.execution.events import (
+    CompensationFailure,
+    ExecutionCancelled,
+    ExecutionCompensating,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionStarted,
+    Wait,
+    WaitKind,
+)
 from domain.facts import Json
 from domain.tokens import Lineage, Path, Token
+
+
+@dataclass(frozen=True)
+class CompletedVisit:
+    """A completed visit of a node that names what undoes it: remembered until it is undone, or the execution is over."""
+
+    activation_id: UUID
+    node_id: str
+    compensate: str
+    """The node that undoes it."""
+    order: int
+    lineage: Lineage
+    """Itself included."""
+    input: Json
+    """What its activation recorded of it."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +56,11 @@ class Activation:
     """How often something has come to it after which it went on waiting."""
     moved: "HashTrieMap[UUID, int]" = field(default_factory=HashTrieMap)
     """How often each of its timers was moved by a pause, as the timer counts it."""
+    compensate: str | None = None
+    input: Json = None
+    """Kept where the visit can be undone."""
+    compensates: CompletedVisit | None = None
+    """What it undoes."""
 
     @property
     def attempt(self) -> int:
@@ -59,6 +88,17 @@ Waiting: TypeAlias = "HashTrieMap[str, HashTrieMap[int | None, tuple[int, ...]]]
 """The tokens that no activation has taken, by the node that they go to and the edge that they came by."""
 
 Status = Literal["absent", "running", "paused", "completed", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Compensation:
+    """What is done is being undone."""
+
+    begun: ExecutionCompensating
+    undone: int = 0
+    failed: int = 0
+    failures: tuple[CompensationFailure, ...] = ()
+    """The first of them."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +132,20 @@ class Execution:
     """With so many results those are let go of that no lineage names any more."""
     ended: ExecutionCompleted | ExecutionFailed | ExecutionCancelled | None = None
     """How it ended, where a parent's visit asks for that."""
+    timeout: Wait | None = None
+    """The timer that ends it."""
+    timeout_moved: int = 0
+    """How often a pause has moved that timer."""
+    compensable: "List[CompletedVisit]" = field(default_factory=List)
+    """The visits to be undone if it fails or is cancelled, the last completed first."""
+    latest_compensable: int = 0
+    """The highest order among them."""
+    compensation: Compensation | None = None
+
+    @property
+    def to_undo(self) -> CompletedVisit | None:
+        """The visit to be undone next."""
+        return next(iter(self.compensable), None)
 
     @property
     def live(self) -> bool:

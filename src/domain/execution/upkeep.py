@@ -50,7 +50,8 @@ def swept(state: Execution) -> Execution:
     """Without the results that no lineage names. The next look comes when there are as many more as this one went through."""
     named: dict[UUID, Result] = {}
     walked = 0
-    for lineage in (*(each.lineage for each in state.tokens.values()), *(each.lineage for each in state.activations.values())):
+    lineages = (each.lineage for some in (state.tokens.values(), state.activations.values(), state.compensable) for each in some)
+    for lineage in lineages:
         walked += len(lineage)
         for activation_id in lineage.values():
             if activation_id not in named:

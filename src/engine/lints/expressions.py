@@ -28,15 +28,38 @@ def expressions(definition: Definition, sound: Sequence[Sound], evaluator: Evalu
     outputs = {node.id: None for node in definition.nodes} | {each.node.id: each.type.output(each.node) for each in sound}
     known = {"input": definition.input_schema, "execution": EXECUTION, "tenant": TENANT}
     types = {**known, "nodes": nodes_schema(outputs)}
+    undone = _undone(definition, outputs)
     for each in sound:
         for formula in _of_node(each):
-            seen = {**types, **formula.variables}
+            seen = {**types, **undone.get(each.node.id, {}), **formula.variables}
             yield from _check(evaluator, seen, formula.source, formula.want, each.node.id, f"{each.path}/config{formula.path}")
     for edge in definition.edges:
         if edge.when is not None:
             yield from _check(evaluator, types, edge.when, "bool", edge.source, f"/edges/{edge.index}/when")
     for path, source in expressions_in(definition.search_attributes, "/search_attributes"):
         yield from _check(evaluator, known, source, None, None, path)
+
+
+def _undone(definition: Definition, outputs: Mapping[str, Json]) -> dict[str, Json]:
+    """By node that undoes visits: the schema of `compensates`, which it sees beside all else."""
+    by_node: dict[str, list[Json]] = {}
+    for node in definition.nodes:
+        if node.compensate is not None:
+            by_node.setdefault(node.compensate, []).append(outputs[node.id])
+    text = {"type": "string"}
+    return {
+        node_id: {
+            "compensates": object_schema(
+                {"node_id": text, "activation_id": text, "input": True, "output": _as_resource(node_id, found)}
+            )
+        }
+        for node_id, found in by_node.items()
+    }
+
+
+def _as_resource(node_id: str, outputs: Sequence[Json]) -> Json:
+    """Of the one node that it undoes; where there are several, anything. A `$ref` in it is meant within it."""
+    return {"$id": f"undone by:{node_id}", **outputs[0]} if len(outputs) == 1 and isinstance(outputs[0], Mapping) else True
 
 
 def _of_node(each: Sound) -> Iterator[Formula]:

@@ -74,8 +74,16 @@ def _policies(node: Node, node_type: NodeType, path: str) -> Iterator[Finding]:
     if node.retry is not None and not node_type.works:
         message = f"Nothing is tried again by nodes of type {node.type}."
         yield Finding("error", node.id, f"{path}/retry", "unknown_field", message)
+    if node.compensate is not None and not does_something(node, node_type):
+        message = f"Nodes of type {node.type} do nothing that could be undone."
+        yield Finding("error", node.id, f"{path}/compensate", "unknown_field", message)
     if node.timeout is not None and not node_type.waits:
         yield Finding("error", node.id, f"{path}/timeout", "unknown_field", f"Nodes of type {node.type} do not wait.")
+
+
+def does_something(node: Node, node_type: NodeType) -> bool:
+    """Whether a visit can be undone, or can undo one: it may fail by itself."""
+    return "error" in node_type.handles(node).errors
 
 
 def _starts(definition: Definition) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ _NODE = object_schema(
         "config": {"type": "object"},
         "retry": RETRY,
         "timeout": {"type": "string"},
+        "compensate": {"type": "string"},
         "ui": True,
     },
     ("id", "type"),
@@ -48,6 +49,7 @@ DEFINITION = object_schema(
             "maxProperties": 50,
             "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,62}$"},
         },
+        "timeout": {"type": "string"},
         "triggers": {"type": "array", "items": {"type": "object", "required": ["type"]}},
         "nodes": {"type": "array", "minItems": 1, "maxItems": NODES_LIMIT, "items": _NODE},
         "edges": {"type": "array", "maxItems": EDGES_LIMIT, "items": _EDGE},
@@ -55,7 +57,7 @@ DEFINITION = object_schema(
     },
     ("key", "name", "nodes", "edges"),
 )
-LATER = frozenset({"timeout", "retry", "compensate"})
+LATER = frozenset({"retry"})
 """Fields of nodes, or of the definition, that the reference knows and that are not supported yet."""
 
 
@@ -66,6 +68,8 @@ def shape(definition: Json) -> Iterator[Finding]:
         code, message = ("not_supported_yet", "This is not supported yet.") if later else (fault.code, fault.message)
         yield Finding("error", node_at(definition, fault.path), fault.path, code, message)
     if not found:
+        for pointer, said in policy_faults(definition):
+            yield Finding("error", None, pointer, "invalid_value", said)
         for index, node in enumerate(definition["nodes"]):
             for pointer, said in policy_faults(node):
                 yield Finding("error", node["id"], f"/nodes/{index}{pointer}", "invalid_value", said)

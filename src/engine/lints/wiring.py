@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from engine.definition import Definition, Finding
 from engine.expressions import expressions_in
 from engine.graph import Dominators, Graph, ones
+from engine.lints.mentions import compensating
 from engine.lints.nodes import Sound
 from engine.loops import TangledLoops, loops_of, with_others
 from engine.plan import graph_of, queues_of, splits_of
@@ -34,7 +35,10 @@ def edges(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
 
 def handles(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
     drawn = {(edge.source, edge.handle) for edge in definition.edges}
+    undoing = compensating(definition)
     for each in sound:
+        if each.node.id in undoing:
+            continue
         offered = each.type.handles(each.node)
         for handle in offered.needed:
             if (each.node.id, handle) not in drawn:
@@ -55,9 +59,9 @@ def _may_happen(each: Sound, handle: str) -> bool:
 def reachable(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
     """Only called where every node is sound and every edge joins two nodes."""
     graph = graph_of(definition)
-    reached = graph.reached_from(_start(definition))
+    reached, undoing = graph.reached_from(_start(definition)), compensating(definition)
     for each in sound:
-        if graph.place[each.node.id] not in reached:
+        if each.node.id not in undoing and graph.place[each.node.id] not in reached:
             yield Finding("error", each.node.id, each.path, "unreachable", f"No path leads from the start to {each.node.id}.")
 
 

@@ -7,6 +7,8 @@ The token leaves by the outcome's name; output {outcome, kind, user_id, role, co
 role key, or a list of them. They add up. Without `by`, everybody may who may decide approvals at all; a `by` that comes to nobody
 is the node's error `invalid_value`, for it would otherwise open the outcome to all.
 
+`outcomes[].interrupts` names nodes whose visits beside this one are cancelled when that outcome is chosen (`engine.interrupts`).
+
 `outcomes[].exclude` says who may not, whatever `by` says: user ids, and `requester`: who started the execution, and who did so on
 their behalf. It holds for who acts on behalf of others, too.
 """
@@ -48,6 +50,7 @@ CONFIG = object_schema(
                     "name": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"},
                     "kind": {"enum": KINDS},
                     "exclude": NAMES,
+                    "interrupts": NAMES | {"maxItems": 100},
                     "by": object_schema({"users": NAMES, "roles": NAMES, "expr": {"type": "string", "minLength": 1}})
                     | {"minProperties": 1},
                 },
@@ -167,7 +170,7 @@ def _user_id(name: str) -> UUID:
     return UUID(name)
 
 
-def on_child(_visit: Visit, ended: ChildEnded) -> kind.Woken:
+def on_child(visit: Visit, ended: ChildEnded) -> kind.Woken:
     """The request is resolved, whoever brought that about: its outcome is the handle."""
     resolved = ended.events[-1]
     assert isinstance(resolved, ApprovalResolved)
@@ -180,7 +183,14 @@ def on_child(_visit: Visit, ended: ChildEnded) -> kind.Woken:
         "comment": None if last is None else last.comment,
         "form": resolved.form,
     }
-    return kind.Done(output, resolved.outcome)
+    chosen: Json = next((each for each in outcomes(visit.node) if each["name"] == resolved.outcome), {})
+    return kind.Done(output, resolved.outcome, interrupts=tuple(chosen.get("interrupts", ())))
+
+
+def mentions(node: Node) -> Iterator[tuple[str, str]]:
+    for index, outcome in enumerate(outcomes(node)):
+        for number, name in enumerate(outcome.get("interrupts", ())):
+            yield f"/outcomes/{index}/interrupts/{number}", name
 
 
 def output(node: Node) -> Json:
@@ -258,8 +268,9 @@ APPROVAL = NodeType(
     output,
     lint,
     formulas,
+    mentions,
     raw=frozenset({"rule", "outcomes", "form"}),
-    later=frozenset({"escalation", "reminders", "assigned_to", "attachments", "delegation", "interrupts"}),
+    later=frozenset({"escalation", "reminders", "assigned_to", "attachments", "delegation"}),
     waits=True,
     cancel=cancel,
     on_child=on_child,

@@ -74,12 +74,16 @@ def visit_timer(execution_id: UUID, activation_id: UUID, purpose: str, due: Due,
 
 @dataclass(frozen=True)
 class Done:
-    """The visit is over; its token goes on by a handle. `facts`, `jobs`: what it leaves in the world."""
+    """The visit is over; its token goes on by a handle. `facts`, `jobs`: what it leaves in the world.
+
+    `interrupts`: nodes whose visits beside it are cancelled.
+    """
 
     output: Json = None
     handle: str = "success"
     facts: tuple[Fact, ...] = ()
     jobs: tuple[Job, ...] = ()
+    interrupts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,10 @@ def no_formulas(_node: Node) -> Iterator[Formula]:
     return iter(())
 
 
+def no_mentions(_node: Node) -> Iterator[tuple[str, str]]:
+    return iter(())
+
+
 def no_schema(_node: Node) -> Json:
     return None
 
@@ -223,6 +231,8 @@ class NodeType:
     lint: Callable[[Node], Iterator[Fault]] = no_faults
     """Faults that the configuration's schema cannot express. Called where the schema found none."""
     formulas: Callable[[Node], Iterator[Formula]] = no_formulas
+    mentions: Callable[[Node], Iterator[tuple[str, str]]] = no_mentions
+    """(JSON pointer within the configuration, node id) of other nodes that the configuration names."""
     raw: frozenset[str] = frozenset()
     """Fields of the configuration that are taken as they are: no `=` in them is an expression."""
     later: frozenset[str] = frozenset()

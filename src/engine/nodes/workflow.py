@@ -23,6 +23,7 @@ from engine.happenings import ChildEnded
 from engine.invalid import InvalidValue
 from engine.nodes.kind import Done, Failed, Fault, Handles, NodeType, RunResult, Visit, Waiting, Woken, object_schema
 from engine.starting import accept_input, version_of, with_attributes
+from engine.time_limit import with_timeout
 
 MOST_DEPTH = 16
 """Executions within each other, the outermost not counted."""
@@ -72,6 +73,7 @@ def run(visit: Visit) -> RunResult:
             depth=depth,
         )
         started = with_attributes(visit.view, visit.evaluator, definition, child_id, started)
+        started = with_timeout(definition, child_id, started)
     except Refusal as refused:
         return _failed(refused.code, _message(refused))
     fact = Fact(child_id, started)
