@@ -5,13 +5,14 @@ it; and `ahead`, the process that goes on from there. It returns the answer of t
 """
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 
-from tests.api.conftest import Client, Member, Tenant
+from tests.api.conftest import Client, Gesta, Member, Tenant, serving
 from tests.api.definitions import AI_TASK, INSTANT
 from tests.api.working import BURY, leased, report, run_sql
 
@@ -64,6 +65,10 @@ class Two:
         """Somebody's key at a process."""
         return Client(process.gesta.http, client.token, client.headers)
 
+    def turned(self) -> "Two":
+        """The other way round."""
+        return Two(self.behind, self.ahead, self.person, self.at(self.behind, self.worker))
+
     async def started(self, definition: dict[str, Any], **input: Any) -> str:
         """The id of an execution that was started, and so is known, behind."""
         await self.behind.publish(definition)
@@ -115,6 +120,18 @@ class Two:
 
     async def workflow(self, process: Tenant) -> str:
         return str((await ok(process.admin.post("/workflows", {"definition": INSTANT})))["id"])
+
+
+@asynccontextmanager
+async def two_processes(gesta: Gesta) -> AsyncIterator[Two]:
+    """A second one beside the one that there is."""
+    async with serving(gesta.database) as http:
+        other = Gesta(http, gesta.database, Client(http, gesta.platform.token), gesta.projector)
+        behind = await gesta.tenant()
+        ahead = Tenant(other, behind.id, behind.slug, other.platform.with_headers(Gesta_Tenant=behind.slug))
+        person = await behind.member("approver")
+        worker = await behind.service("jobs:work")
+        yield Two(ahead, behind, person, Client(http, worker.token))
 
 
 async def ok(answering: Awaitable[httpx2.Response]) -> Any:

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.api.behind import CASES, Two
-from tests.api.conftest import Client, Gesta, Tenant, serving
+from tests.api.behind import CASES, Two, two_processes
+from tests.api.conftest import Gesta
 from tests.api.documented import document
 
 READS = {"get"}
@@ -19,13 +19,8 @@ COMMANDS = {
 
 @pytest.fixture
 async def two(gesta: Gesta) -> AsyncIterator[Two]:
-    async with serving(gesta.database) as http:
-        other = Gesta(http, gesta.database, Client(http, gesta.platform.token), gesta.projector)
-        behind = await gesta.tenant()
-        ahead = Tenant(other, behind.id, behind.slug, other.platform.with_headers(Gesta_Tenant=behind.slug))
-        person = await behind.member("approver")
-        worker = await behind.service("jobs:work")
-        yield Two(ahead, behind, person, Client(http, worker.token))
+    async with two_processes(gesta) as made:
+        yield made
 
 
 def test_every_command_has_a_case() -> None:

@@ -106,8 +106,8 @@ class Household(Play):
         while jobs := [job for job in self.story.jobs.values() if job.type in (CHILD, "gesta.continue")]:
             ref = JobRef(jobs[0].id, 1, jobs[0].execution_id)
             if jobs[0].type == CHILD:
-                child = UUID(jobs[0].input["execution"])
-                self.step(lambda view, ref=ref, child=child: settle_child(view, self.engine, ref, child))  # type: ignore[misc]
+                child, more = UUID(jobs[0].input["execution"]), {"terminate": jobs[0].input.get("terminate", False)}
+                self.step(lambda view, ref=ref, child=child, more=more: settle_child(view, self.engine, ref, child, **more))  # type: ignore[misc]
             else:
                 self.step(lambda view, ref=ref: continue_run(view, self.engine, ref))  # type: ignore[misc]
         return self

@@ -89,7 +89,7 @@ class House:
     tenant_id: UUID
     handler: Handler
 
-    async def start(self, definition: Json, input: Json = None) -> UUID:
+    async def start(self, definition: Json, input: Json = None, engine: Engine = ENGINE) -> UUID:
         workflow_id, execution_id = uuid4(), uuid4()
         definition = {**definition, "key": f"w-{workflow_id.hex}"}
         facts = (
@@ -97,13 +97,13 @@ class House:
             Fact(workflow_id, WorkflowPublished(1, definition)),
         )
         await self.handler.handle(Command(self.tenant_id, "publish", WHO), lambda _: Decided(facts))
-        await self.start_another(workflow_id, execution_id, input)
+        await self.start_another(workflow_id, execution_id, input, engine)
         return execution_id
 
-    async def start_another(self, workflow_id: UUID, execution_id: UUID, input: Json = None) -> None:
+    async def start_another(self, workflow_id: UUID, execution_id: UUID, input: Json = None, engine: Engine = ENGINE) -> None:
         await self.handler.handle(
             Command(self.tenant_id, "execution.start", WHO),
-            lambda view: start(view, ENGINE, execution_id=execution_id, workflow_id=workflow_id, version=None, input=input),
+            lambda view: start(view, engine, execution_id=execution_id, workflow_id=workflow_id, version=None, input=input),
         )
 
     async def state(self, execution_id: UUID) -> Execution:

@@ -1,23 +1,32 @@
 """A paused execution: nothing new of it is leased, retried or called; timers keep what was left, by the database's clock."""
 
+import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from domain.execution import ExecutionPaused, ExecutionResumed
-from domain.facts import Decided, Json, View
+from domain.execution import EXECUTION, ExecutionPaused, ExecutionResumed
+from domain.facts import Decided, Due, Json, View
 from domain.retry import Failure
-from engine.engine import pause, resume
-from engine.jobs import fail_job
+from engine.cel import CelEvaluator
+from engine.engine import Engine, fire, pause, resume
+from engine.happenings import JobReport
+from engine.jobs import complete_job, fail_job
+from engine.nodes import BY_NAME
+from engine.nodes.kind import Done, Handles, NodeType, Visit, Waiting, Woken, object_schema
 from store import failures, jobs
 from store.command import Command
+from store.due import due_timers
 from store.jobs import LeasedJob
 from store.topics import topic_of
 from tests.conftest import Database
+from tests.engine.drawing import drawing
 from tests.worker.house import ENGINE, LONG_RETRY, RETRY, WHO, House, ScriptedProvider, asking, at_work, house, steps, worker_of
+from worker.ai.provider import Provider
 from worker.maintenance import fire_timers, take_expired_leases
 from worker.worker import WorkerProcess
 
@@ -161,3 +170,92 @@ async def test_the_trigger_knows_the_topics(database: Database) -> None:
     assert row is not None
     for event in (ExecutionPaused, ExecutionResumed):
         assert f"'{topic_of(event)}'" in row[0]
+
+
+def again(visit: Visit, _report: JobReport) -> Woken:
+    """The first report is followed by another job and by a timer."""
+    return Waiting(jobs=(visit.job("step"),), timers=(visit.timer("later", Due(timedelta(hours=1))),))
+
+
+TWICE = NodeType(
+    "twice",
+    object_schema({}),
+    lambda _node: Handles(("success",), ("error", "timeout")),
+    lambda visit: Waiting(jobs=(visit.job("step"),)),
+    waits=True,
+    on_job=again,
+    on_timer=lambda _visit, _fired: Done("in time"),
+)
+KNOWS_TWICE = Engine(CelEvaluator(), node_types={**BY_NAME, "twice": TWICE})
+
+
+async def test_what_a_visit_adds_in_a_pause_is_held(database: Database) -> None:
+    async with house(database) as home:
+        definition = drawing({"s": "start", "t": "twice", "e": "end"}, "s > t", "t > e")
+        execution = await home.start(definition, engine=KNOWS_TWICE)
+        (job,) = await leased(home)
+        await steer(home, pause, execution)
+        await home.handler.handle(
+            Command(home.tenant_id, "job.complete", WHO), lambda view: complete_job(view, KNOWS_TWICE, job, None)
+        )
+        assert home.jobs() == [("step", "held", 0)]
+        assert await leased(home) == []
+        ((left, _, _),) = home.sql(LEFT)
+        assert 3595 <= left <= 3600
+        await home.handler.handle(Command(home.tenant_id, "resume", WHO), lambda view: resume(view, KNOWS_TWICE, execution))
+        assert home.jobs() == [("step", "ready", 0)]
+        assert len(await leased(home)) == 1
+        ((held, due, moved),) = home.sql(LEFT)
+        assert (held, 3590 <= due <= 3600, moved) == (None, True, 1)
+        home.sql("UPDATE runtime.timers SET due_at = clock_timestamp()")
+        async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as conn:
+            (timer,) = await due_timers(conn, [EXECUTION.name], 9)
+        await home.handler.handle(Command(home.tenant_id, "fire", WHO), lambda view: fire(view, KNOWS_TWICE, timer))
+        assert (await home.state(execution)).status == "completed", "the ledger counts its moves as the timer does"
+
+
+async def test_a_call_that_was_not_begun_before_a_pause_begins_after_it(database: Database) -> None:
+    """A worker has the job, and the pause comes before it says that it is about to call."""
+    about_to_call, paused = asyncio.Event(), asyncio.Event()
+
+    class Slow(ScriptedProvider):
+        async def provider(self, named: Any) -> Provider:
+            about_to_call.set()
+            await paused.wait()
+            return await super().provider(named)
+
+    provider = Slow()
+    async with house(database) as home:
+        execution = await home.start(asking())
+        async with worker_of(database, provider=provider) as worker, at_work(worker):
+            await about_to_call.wait()
+            await steer(home, pause, execution)
+            paused.set()
+
+            async def given_back() -> bool:
+                return home.jobs() == [("gesta.ai", "held", 0)]
+
+            await home.until(given_back)
+            assert provider.calls == []
+            assert "ai_task.attempt_started.v1" not in await home.topics()
+            await steer(home, resume, execution)
+            assert (await home.ended(execution)).status == "completed"
+        assert len(provider.calls) == 1
+
+
+async def test_the_time_of_an_execution_stands_still_in_a_pause(database: Database) -> None:
+    async with house(database) as home, worker_of(database) as worker:
+        execution = await home.start({**steps(), "timeout": "PT5M"})
+        home.sql("UPDATE runtime.timers SET due_at = due_at - interval '1 minute'")
+        await steer(home, pause, execution)
+        home.sql("UPDATE runtime.timers SET due_at = due_at - interval '1 hour'")
+        assert await fire_timers(worker.context) is None
+        await steer(home, resume, execution)
+        ((held, due, moved),) = home.sql(LEFT)
+        assert (held, 230 <= due <= 240, moved) == (None, True, 1)
+        home.sql("UPDATE runtime.timers SET due_at = clock_timestamp()")
+        assert await fire_timers(worker.context) == 0
+        assert (await home.state(execution)).status == "failed"
+        (failed,) = [each.event for each in await home.events() if each.topic == "execution.failed.v1"]
+        assert failed.code == "timeout"  # type: ignore[attr-defined]
+        assert (home.sql("SELECT count(*) FROM runtime.timers"), home.jobs()) == ([(0,)], [])
