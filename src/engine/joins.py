@@ -32,13 +32,14 @@ class Round:
 def close_round(plan: Plan, state: Execution, token: Token, join_rule: JoinRule) -> Round | None:
     """The round that this token's arrival closes, if it does."""
     join = token.target
-    edges = state.waiting[join]
-    if len(edges) < join_rule.need:
-        return None  # there are no more queues with tokens than edges; most arrivals need not look further
+    edges = state.waiting.get(join)
+    if edges is not None and len(edges) < join_rule.need:
+        return None  # there are no more queues with tokens than edges; most arrivals at a wide join need not look further
     scopes = Scopes(plan, state, join)
     scope, first = scopes.of(token.path), dict[int, int]()
-    for waiting in (state.tokens[each] for each in sorted(each for ids in edges.values() for each in ids)):
-        if waiting.edge is not None and scopes.of(waiting.path) == scope:
+    ids = state.tokens.keys() if edges is None else (each for of_edge in edges.values() for each in of_edge)
+    for waiting in (state.tokens[each] for each in sorted(ids)):
+        if waiting.target == join and waiting.edge is not None and scopes.of(waiting.path) == scope:
             first.setdefault(plan.queue_of[waiting.edge], waiting.id)
     if len(first) < join_rule.need:
         return None

@@ -27,9 +27,9 @@ from store.reconnecting import ReconnectingConnection
 from store.sizes import STATE_BYTES, decoded_size
 from store.state_codec import StateCodec, Unreadable, Unstorable, codecs_of, sealed, unsealed
 
-FIRST_AT = 128
+FIRST_AT = 64
 """Events of a stream before its first snapshot: fewer are folded in the time that it takes to ask for them."""
-EVERY = 64
+EVERY = 32
 """Events from one to the next."""
 BYTES_OF_AN_EVENT = 1 << 14
 """Of a state that is large, the next snapshot is put off by an event for so many bytes."""
@@ -39,8 +39,10 @@ ASIDE_FROM = 1 << 16
 """Bytes that a state takes from which on it is encoded in a thread."""
 MOST_DUE = 10_000
 BATCH = 100
-REST = 0.25
+REST = 0.05
 """Seconds at least from one batch to the next."""
+SHARE = 10
+"""And as many times as long as the batch took: a tenth of a connection's time is the most that goes to it."""
 
 TAKEN = "gesta_snapshots_taken_total"
 UNREADABLE = "gesta_snapshots_unreadable_total"
@@ -155,7 +157,7 @@ class Snapshots:
             finally:
                 if not self._due:
                     self._idle.set()
-            await asyncio.sleep(max(self._rest, loop.time() - began))
+            await asyncio.sleep(max(self._rest, SHARE * (loop.time() - began)) if self._rest else 0)
 
     async def _encoded(self, tenant_id: UUID, stream_id: UUID, entry: StreamEntry) -> Taken | None:
         """An entry whose state cannot be stored is asked again when it has moved on."""

@@ -29,7 +29,7 @@ from domain.execution.events import (
 )
 from domain.execution.moves import begin, end
 from domain.execution.state import FIRST_TOKEN, Activation, Execution, Status
-from domain.execution.upkeep import counted, enqueue
+from domain.execution.upkeep import counted
 from domain.facts import Aggregate, Due, EventType, Subject
 from domain.tokens import Token
 from domain.wording import because, plural
@@ -44,7 +44,6 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
                 event,
                 tokens=state.tokens.insert(first.id, first),
                 next_token=first.id + 1,
-                waiting=enqueue(state.waiting, first),
                 timeout=event.timeout,
             )
         case ActivationStarted(compensates=UUID()):

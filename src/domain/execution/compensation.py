@@ -7,7 +7,7 @@ from rpds import HashTrieMap, HashTrieSet
 from domain.changes import changed
 from domain.execution.events import ActivationCompleted, ActivationStarted, CompensationFailure, ExecutionCompensating, NodeError
 from domain.execution.state import Activation, Compensation, CompletedVisit, Execution
-from domain.execution.upkeep import counted, dequeue
+from domain.execution.upkeep import counted, indexed
 
 FAILURES_NAMED = 100
 """The others are counted."""
@@ -76,9 +76,10 @@ def end_undoing(state: Execution, activation: Activation, error: NodeError | Non
 def without_tokens(state: Execution, event: ActivationCompleted) -> Execution:
     """An outcome has interrupted them."""
     gone = [state.tokens[token] for token in event.interrupted]
-    tokens, waiting = state.tokens, state.waiting
+    tokens = state.tokens
     for token in gone:
-        tokens, waiting = tokens.remove(token.id), dequeue(waiting, token)
+        tokens = tokens.remove(token.id)
+    waiting = indexed(state.waiting, tokens, gone, ())
     held = tuple(token for token in state.held if token not in event.interrupted)
     left = changed(state, tokens=tokens, waiting=waiting, held=held, continuation=state.continuation if held else None)
     return counted(left, [token.path for token in gone], ())

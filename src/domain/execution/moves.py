@@ -6,7 +6,7 @@ from uuid import UUID
 from domain.changes import changed
 from domain.execution.events import ActivationStarted, Move
 from domain.execution.state import Activation, Execution, Result
-from domain.execution.upkeep import COMPACTED_EVERY, compacted, counted, dequeue, enqueue, swept
+from domain.execution.upkeep import COMPACTED_EVERY, compacted, counted, indexed, swept
 from domain.facts import Json
 from domain.tokens import Branch, Lineage, Path, Token, branch_in, inside, merge_paths
 
@@ -30,11 +30,12 @@ def begin(state: Execution, event: ActivationStarted) -> Execution:
         compensate=event.compensate,
         input=None if event.compensate is None else event.input,
     )
-    tokens, waiting = state.tokens, state.waiting
+    tokens = state.tokens
     for token_id in gone:
-        token = tokens.get(token_id)
-        if token is not None:
-            tokens, waiting = tokens.remove(token_id), dequeue(waiting, token)
+        tokens = tokens.discard(token_id)
+    waiting = state.waiting
+    if waiting:
+        waiting = indexed(waiting, tokens, [token for each in gone if (token := state.tokens.get(each)) is not None], ())
     held = state.held and tuple(token for token in state.held if token not in gone)
     return changed(
         state,
@@ -101,22 +102,22 @@ def end(state: Execution, activation_id: UUID, value: Json, moves: tuple[Move, .
         if before in results and results[before].order > state.latest_compensable:
             results = results.discard(before)
     taken = tuple(move.edge for move in moves)
-    tokens, waiting, paths = state.tokens, state.waiting, []
+    tokens, come = state.tokens, []
     for move in moves:
         path = activation.path if len(moves) == 1 else (*activation.path, Branch(activation_id, (move.edge,), taken))
         token = Token(move.token, move.edge, move.target, path, lineage)
-        tokens, waiting = tokens.insert(move.token, token), enqueue(waiting, token)
-        paths.append(path)
+        tokens = tokens.insert(move.token, token)
+        come.append(token)
     ended = changed(
         state,
         tokens=tokens,
-        waiting=waiting,
+        waiting=indexed(state.waiting, tokens, (), come),
         activations=state.activations.remove(activation_id),
         results=results.insert(activation_id, Result(activation.order, value)),
         next_token=state.next_token + len(moves),
     )
     if len(moves) != 1:
-        ended = counted(ended, (activation.path,), paths)
-        if paths and len(paths[0]) % COMPACTED_EVERY == 0:
+        ended = counted(ended, (activation.path,), [token.path for token in come])
+        if come and len(come[0].path) % COMPACTED_EVERY == 0:
             ended = compacted(ended)
     return ended if len(ended.results) < ended.sweep_at else swept(ended)

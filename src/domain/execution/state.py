@@ -84,6 +84,7 @@ FIRST_TOKEN = 0
 SWEPT_AT_LEAST = 64
 """Results that pile up before those are looked for that no lineage names any more."""
 
+Tokens: TypeAlias = "HashTrieMap[int, Token]"
 Waiting: TypeAlias = "HashTrieMap[str, HashTrieMap[int | None, tuple[int, ...]]]"
 """The tokens that no activation has taken, by the node that they go to and the edge that they came by."""
 
@@ -125,7 +126,7 @@ class Execution:
     """The job that takes up what is held."""
     paused_at: datetime | None = None
     waiting: "Waiting" = field(default_factory=HashTrieMap)
-    """`tokens` by where they wait, so that a join need not look at all of them."""
+    """`tokens` by where they wait, so that a join need not look at all of them; empty where they are few."""
     places: "HashTrieMap[UUID, int]" = field(default_factory=HashTrieMap)
     """By split: how many tokens and running activations live in it."""
     sweep_at: int = SWEPT_AT_LEAST

@@ -9,21 +9,35 @@ from uuid import UUID
 from rpds import HashTrieMap
 
 from domain.changes import changed
-from domain.execution.state import SWEPT_AT_LEAST, Execution, Result, Waiting
+from domain.execution.state import SWEPT_AT_LEAST, Execution, Result, Tokens, Waiting
 from domain.tokens import Branch, Path, Token
 
+INDEXED_FROM, INDEXED_UNTIL = 32, 16
+"""Tokens from which on there is an index of them, and below which there is none any more."""
 COMPACTED_EVERY = 32
 """Splits that a path grows by before those are looked for that can make no difference any more."""
 
 
-def enqueue(waiting: Waiting, token: Token) -> Waiting:
-    edges = waiting.get(token.target)
-    if edges is None:
-        edges = HashTrieMap()
-    return waiting.insert(token.target, edges.insert(token.edge, (*edges.get(token.edge, ()), token.id)))
+def indexed(waiting: Waiting, tokens: Tokens, gone: Iterable[Token], come: Iterable[Token]) -> Waiting:
+    """The index of the tokens, after some are gone and others have come. Few tokens are looked through without one."""
+    if not waiting:
+        if len(tokens) < INDEXED_FROM:
+            return waiting
+        come = tokens.values()
+    elif len(tokens) < INDEXED_UNTIL:
+        return HashTrieMap()
+    else:
+        for token in gone:
+            waiting = _without(waiting, token)
+    for token in come:
+        edges = waiting.get(token.target)
+        if edges is None:
+            edges = HashTrieMap()
+        waiting = waiting.insert(token.target, edges.insert(token.edge, (*edges.get(token.edge, ()), token.id)))
+    return waiting
 
 
-def dequeue(waiting: Waiting, token: Token) -> Waiting:
+def _without(waiting: Waiting, token: Token) -> Waiting:
     edges = waiting[token.target]
     rest = tuple(one for one in edges[token.edge] if one != token.id)
     edges = edges.insert(token.edge, rest) if rest else edges.remove(token.edge)
