@@ -15,7 +15,7 @@ from api.proxies import Proxies
 
 logger = logging.getLogger(__name__)
 
-INTERNAL = Problem(500, "internal_error", "Something went wrong here. The request id finds it in the logs.")
+INTERNAL = Problem(500, "internal_error", "Something went wrong. The request id finds it in the logs.")
 CLIENT_LEFT = 499
 """In the metrics alone."""
 NO_ROUTE = "(none)"

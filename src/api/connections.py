@@ -95,7 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._counted = 0
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url), 414, "The address is too long.")
+        self._count(len(url), 414, "The URL is too long.")
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -47,13 +47,15 @@ def _told(schema: dict[str, Any], words: str) -> dict[str, Any]:
 UUID_SCHEMA = {"type": "string", "format": "uuid"}
 COMMON = [
     _header("Gesta-Tenant", {"type": "string"}, "For a platform key: the tenant's id or slug."),
-    _header("Gesta-On-Behalf-Of", UUID_SCHEMA, "The member on whose behalf this is; needs users:act_as."),
+    _header("Gesta-On-Behalf-Of", UUID_SCHEMA, "The member on whose behalf this is done; needs users:act_as."),
 ]
 COMMAND = [
     _header(
-        "Idempotency-Key", {"type": "string", "maxLength": 255}, "A repeated request with this key is answered, not done again."
+        "Idempotency-Key",
+        {"type": "string", "maxLength": 255},
+        "A request that repeats this key gets the first answer, and nothing is done again.",
     ),
-    _header("If-Match", {"type": "string"}, "The ETag that was seen last; 412 if it has changed."),
+    _header("If-Match", {"type": "string"}, "The ETag seen last; 412 if the resource has changed since."),
     _header("Gesta-Occurred-At", {"type": "string", "format": "date-time"}, "When it happened; needs events:backdate."),
     _header("Gesta-Correlation-Id", UUID_SCHEMA, "Kept with every event."),
 ]
@@ -61,13 +63,15 @@ COMMAND = [
 
 STALE = {"Gesta-Stale": _told({"type": "string", "pattern": "^[0-9]+$"}, "How many events the tables are behind, if they are.")}
 TAGGED = {"ETag": _told({"type": "string", "pattern": '^"[0-9.]+"$'}, "The version; for If-Match and If-None-Match.")}
-IF_NONE_MATCH = _header("If-None-Match", {"type": "string"}, "ETags that are known: 304 if the answer has one of them.")
+IF_NONE_MATCH = _header("If-None-Match", {"type": "string"}, "Known ETags; 304 if the answer has one of them.")
 COMMANDED = {
     "ETag": _told({"type": "string", "pattern": '^"[0-9]+"$'}, "The version now; for If-Match."),
-    "Gesta-Position": _told({"type": "string", "minLength": 1}, "Where it stands in the ledger; for `at_least`."),
-    "Idempotency-Replayed": _told({"type": "string", "enum": ["true"]}, "It had been done before, by this Idempotency-Key."),
+    "Gesta-Position": _told({"type": "string", "minLength": 1}, "Its position in the ledger; for `at_least`."),
+    "Idempotency-Replayed": _told(
+        {"type": "string", "enum": ["true"]}, "The request had been done before, under this Idempotency-Key."
+    ),
 }
-CREATED = {"Location": {**_told({"type": "string", "pattern": "^/v1/"}, "Where it is."), "required": True}}
+CREATED = {"Location": {**_told({"type": "string", "pattern": "^/v1/"}, "Where the new resource is."), "required": True}}
 
 
 def documented(

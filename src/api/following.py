@@ -52,7 +52,7 @@ async def _messages(call: RequestContext, after: int, topics: Sequence[str] | No
             except (Problem, Refusal):
                 return  # who comes back is told why
             except psycopg.OperationalError as error:
-                logger.warning("Nobody can follow for now: %s", error, extra={"action": "follow"})
+                logger.warning("Events cannot be followed for now: %s", error, extra={"action": "follow"})
                 return
             for record in found:
                 yield _message(record)

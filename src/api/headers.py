@@ -25,7 +25,7 @@ def once(request: Request, name: str) -> str | None:
     """A header's value, or None. Raises Problem where it is given twice."""
     values = request.headers.getlist(name)
     if len(values) > 1:
-        raise Problem.at(name, "duplicate", f"{name} may be given once.")
+        raise Problem.at(name, "duplicate", f"{name} may be given only once.")
     return values[0] if values else None
 
 
@@ -43,7 +43,7 @@ def uuid(request: Request, name: str) -> UUID | None:
     try:
         return id_of(text)
     except ValueError:
-        raise Problem.at(name, "uuid", f"{name} is a UUID.") from None
+        raise Problem.at(name, "uuid", f"{name} must be a UUID.") from None
 
 
 def moment(text: str) -> datetime:
@@ -53,7 +53,7 @@ def moment(text: str) -> datetime:
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         pass  # 30 February, the year 0: the same answer as for any other text
-    raise ValueError("a time of RFC 3339 with its zone, as 2026-03-01T09:30:00Z")
+    raise ValueError("an RFC 3339 time with a zone, for example 2026-03-01T09:30:00Z")
 
 
 def occurred_at(request: Request) -> datetime | None:
@@ -64,7 +64,7 @@ def occurred_at(request: Request) -> datetime | None:
     try:
         return moment(text)
     except ValueError as error:
-        raise Problem.at("Gesta-Occurred-At", "time", f"Gesta-Occurred-At is {error}.") from None
+        raise Problem.at("Gesta-Occurred-At", "time", f"Gesta-Occurred-At must be {error}.") from None
 
 
 def if_match(request: Request) -> int | None:
@@ -74,7 +74,7 @@ def if_match(request: Request) -> int | None:
         return None
     tag = TAG.fullmatch(text)
     if tag is None:
-        raise Problem.at("If-Match", "etag", 'If-Match is the ETag of an answer, as "3".')
+        raise Problem.at("If-Match", "etag", 'If-Match must be the ETag of an answer, for example "3".')
     return int(tag[1])
 
 
@@ -105,7 +105,7 @@ def prefers(accept: Sequence[str], media_type: str, otherwise: str) -> bool:
 def idempotency_key(request: Request) -> str | None:
     key = once(request, "Idempotency-Key")
     if key is not None and not 0 < len(key) <= MAX_IDEMPOTENCY_KEY:
-        raise Problem.at("Idempotency-Key", "length", f"Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY} characters.")
+        raise Problem.at("Idempotency-Key", "length", f"Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY} characters.")
     return key
 
 

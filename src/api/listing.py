@@ -137,9 +137,13 @@ class Listing:
         named = [(name, wanted.kind.schema, wanted.description) for name, wanted in self.filters.items()]
         named += [(f"{prefix}*", wanted.kind.schema, wanted.description) for prefix, wanted in self.prefixed.items()]
         named += [
-            ("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "How many at most."),
+            (
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+                "The most items in the answer.",
+            ),
             ("cursor", {"type": "string"}, "`next_cursor` of the page before."),
-            ("order", {"type": "string", "enum": list(self.orders), "default": next(iter(self.orders))}, "How they are sorted."),
+            ("order", {"type": "string", "enum": list(self.orders), "default": next(iter(self.orders))}, "Sort order."),
         ]
         return [_parameter(*one) for one in (*named, *FRESHNESS_PARAMETERS)]
 
@@ -147,11 +151,11 @@ class Listing:
         """What is asked for. Raises Problem naming the parameter at fault."""
         limit = read_parameter("limit", WHOLE, query.get("limit", str(DEFAULT_LIMIT)))
         if not 1 <= limit <= MAX_LIMIT:
-            raise Problem.at("limit", "range", f"limit is between 1 and {MAX_LIMIT}.")
+            raise Problem.at("limit", "range", f"limit must be between 1 and {MAX_LIMIT}.")
         orders = self.orders_for(query)
         order = query.get("order", orders[0])
         if order not in orders:
-            raise Problem.at("order", "unknown_value", f"order is one of {', '.join(orders)}.")
+            raise Problem.at("order", "unknown_value", f"order must be one of {', '.join(orders)}.")
         filters = {name: read_parameter(name, self.filters[name].kind, query[name]) for name in self.filters if name in query}
         for prefix, wanted in self.prefixed.items():
             for name in [name for name in query if name.startswith(prefix)]:
@@ -248,7 +252,7 @@ class PageRequest:
             packed = b""
         keys = packed[DIGEST_BYTES:]
         if not keys or packed[:DIGEST_BYTES] != self._digest(keys):
-            raise Problem.at("cursor", "cursor", "cursor is not one of this list with these filters and this order.")
+            raise Problem.at("cursor", "cursor", "cursor does not belong to this list with these filters and this order.")
         last = tuple(kind.read(str(value)) for kind, value in zip(self.source.kinds, orjson.loads(keys), strict=True))
         return PageRequest(self.listing, self.tenant_id, self.limit, self.order, self.filters, self.fixed, last)
 
@@ -287,4 +291,4 @@ def read_parameter(name: str, kind: ValueType, text: str) -> Any:
     try:
         return kind.read(text)
     except ValueError as error:
-        raise Problem.at(name, "value", f"{name} is {error}.") from None
+        raise Problem.at(name, "value", f"{name} must be {error}.") from None

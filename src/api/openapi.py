@@ -17,7 +17,7 @@ Every change answers with its `ETag` and its `Gesta-Position`. Reads wait until 
 Errors are problem documents (RFC 9457)."""
 
 GROUPS = {
-    "workflows": "What is to happen, as nodes and edges: drafted, looked over for faults, published.",
+    "workflows": "What is to happen, as nodes and edges: drafted, checked, published.",
     "executions": "Runs of a workflow: started, watched, steered.",
     "approvals": "What people are asked, and their decisions.",
     "AI tasks": "What models are asked, what they answered, used and cost.",
@@ -26,8 +26,8 @@ GROUPS = {
     "people": "Users, who belong to the platform, and members, who are users in a tenant.",
     "access": "Roles, permissions and API keys.",
     "secrets": "Credentials that nodes use by their names: written here, and told to nobody.",
-    "tenants": "The organisations that share an installation, and who one is.",
-    "operations": "For who runs it; no key is needed.",
+    "tenants": "The organisations that share an installation, and who the caller is.",
+    "operations": "For whoever runs it; no key is needed.",
 }
 """The tags of the routes, in the order in which a reader wants them."""
 

@@ -87,7 +87,7 @@ def unauthorized(detail: str) -> Problem:
 
 
 def too_many_failed_logins(seconds: float) -> Problem:
-    detail = "Too many requests with keys that are not valid came from this address."
+    detail = "Too many requests with invalid keys came from this address."
     return Problem(429, "too_many_failed_logins", detail, headers={"Retry-After": str(math.ceil(seconds))})
 
 
@@ -119,7 +119,7 @@ def from_http(error: HTTPException) -> Problem:
 UNKNOWN_FIELDS = "unknown_fields"
 """The type of a fault that stands for many: `names` are some of them, `count` is how many there are."""
 CODES = {"extra_forbidden": "unknown_field", "missing": "required"}
-MESSAGES = {"extra_forbidden": "There is no such field.", "missing": "This is required."}
+MESSAGES = {"extra_forbidden": "There is no such field.", "missing": "This field is required."}
 
 
 def from_validation(error: RequestValidationError) -> Problem:
@@ -136,7 +136,7 @@ def from_validation(error: RequestValidationError) -> Problem:
             more += fault["ctx"]["count"] - len(names)
         else:
             errors.append(_fault(_pointer(fault["loc"]), fault["type"], fault["msg"]))
-    return Problem(422, "invalid", "The request is not acceptable.", tuple(errors), more_errors=more)
+    return Problem(422, "invalid", "The request is not valid.", tuple(errors), more_errors=more)
 
 
 def _fault(path: str, kind: str, message: str) -> FieldError:
@@ -177,7 +177,7 @@ def from_exception(error: Exception) -> Problem | None:
 
 
 def newer_release(error: NotForThisRelease) -> Problem:
-    detail = f"A newer release of Gesta wrote what this process cannot read: {error}."
+    detail = f"A newer release of Gesta wrote something that this process cannot read: {error}."
     return Problem(503, "newer_release", detail, headers={"Retry-After": "5"})
 
 

@@ -84,7 +84,9 @@ async def complete(handler: Handler, connection: AsyncConnection) -> list[str]:
                 await open_tenant(handler, connection, tenant_id)
                 return slug
             except (Refusal, StoreError) as error:
-                log.error("A tenant's roles were not seeded: %s", error, extra={"action": "seed", "tenant_id": str(tenant_id)})
+                log.error(
+                    "The roles of a tenant could not be seeded: %s", error, extra={"action": "seed", "tenant_id": str(tenant_id)}
+                )
                 return None
 
     brought = await asyncio.gather(*(bring(*row) for row in await cursor.fetchall()))

@@ -92,7 +92,7 @@ class Read:
         query = request.query_params
         consistency = query.get("consistency")
         if consistency not in (None, "eventual"):
-            raise Problem.at("consistency", "unknown_value", "consistency is eventual, or not given.")
+            raise Problem.at("consistency", "unknown_value", "consistency must be eventual, or left out.")
         text = query.get("at_least")
         if text is None:
             return cls(tenant_id, also, None, consistency is not None)
@@ -100,7 +100,7 @@ class Read:
         if at_least is not None and at_least.tenant_id == PLATFORM != tenant_id and PLATFORM not in also:
             also = (*also, PLATFORM)  # where a tenant's commands on people are recorded, too
         if at_least is None or at_least.tenant_id not in (tenant_id, *also):
-            raise Problem.at("at_least", "position", "at_least is the Gesta-Position of an answer in this tenant.")
+            raise Problem.at("at_least", "position", "at_least must be the Gesta-Position of an answer in this tenant.")
         return cls(tenant_id, also, at_least, consistency is not None)
 
     def target(self, tenant_id: UUID, now: Freshness) -> int:
@@ -110,7 +110,7 @@ class Read:
         if self.at_least.tenant_id != tenant_id:
             return 0
         if self.at_least.epoch != now.epoch:
-            raise Problem.at("at_least", "epoch", "The ledger was restored since; this position is not of its time.", status=409)
+            raise Problem.at("at_least", "epoch", "The ledger has been restored since: this position is from before.", status=409)
         return min(self.at_least.position, now.head)
 
 

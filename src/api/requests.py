@@ -35,7 +35,9 @@ class StrictRequest(Request):
             return False, None
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not JSON.fullmatch(media_type):
-            raise Problem(415, "unsupported_media_type", "The body is application/json.", headers={"Accept": "application/json"})
+            raise Problem(
+                415, "unsupported_media_type", "The body must be application/json.", headers={"Accept": "application/json"}
+            )
         return True, strict_json.parse(self.sent)
 
     async def _read(self, most: int) -> bytes:
@@ -115,7 +117,7 @@ class Parameters:
         if is_there:
             values[self.body.name] = self.body.valid(body, "body")
         elif self.body.is_required:
-            raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": "There is none."}])
+            raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": "The body is missing."}])
         return values
 
     def _read_path(self, request: StrictRequest) -> dict[str, Any]:
@@ -130,4 +132,4 @@ class Parameters:
 
 
 def _too_large(most: int) -> Problem:
-    return Problem(413, "too_large", f"A body has at most {most} bytes here.", headers={"Connection": "close"})
+    return Problem(413, "too_large", f"A body may have at most {most} bytes here.", headers={"Connection": "close"})

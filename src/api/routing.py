@@ -60,7 +60,9 @@ class KeyRoute(APIRoute):
             services = request.app.state.services
             call = RequestContext(request, services, await services.sessions.authenticate(request))
             if of_tenant and call.tenant_id == PLATFORM:
-                raise Problem.at("Gesta-Tenant", "tenant_required", "A platform key names the tenant here, by its id or slug.")
+                raise Problem.at(
+                    "Gesta-Tenant", "tenant_required", "A platform key must name the tenant here, by its id or slug."
+                )
             _check_query(request, known, prefixes)
             _check_headers(request, refused)
             values = await parameters.read(request)
@@ -106,7 +108,7 @@ def _check_headers(request: Request, refused: list[str]) -> None:
     """A header that would promise what is not kept is refused."""
     for name in refused:
         if name in request.headers:
-            raise Problem.at(name, "not_applicable", f"{name} cannot be honoured here.")
+            raise Problem.at(name, "not_applicable", f"{name} has no effect here, and is refused.")
 
 
 def _check_query(request: Request, known: set[str], prefixes: tuple[str, ...]) -> None:
@@ -117,9 +119,9 @@ def _check_query(request: Request, known: set[str], prefixes: tuple[str, ...]) -
         if name not in known and not (prefixes and name.startswith(prefixes)):
             raise Problem.at(name, "unknown_parameter", f"There is no parameter {name} here.")
         if name in seen:
-            raise Problem.at(name, "duplicate", f"The parameter {name} may be given once.")
+            raise Problem.at(name, "duplicate", f"The parameter {name} may be given only once.")
         if "\0" in name or "\0" in value:
-            raise Problem.at(name, "nul", f"The parameter {name} cannot hold the character NUL.")
+            raise Problem.at(name, "nul", f"The parameter {name} must not contain the character NUL.")
         seen.add(name)
 
 

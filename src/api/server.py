@@ -94,4 +94,4 @@ async def serve(app: FastAPI, sockets: list[socket.socket]) -> None:
     server = new_server(app)
     await server.serve(sockets)
     if not server.started:
-        raise OperatorError("The API did not start; the reason stands above.")
+        raise OperatorError("The API did not start; the reason is printed above.")

@@ -339,7 +339,7 @@ class _Loaded:
 def _token(request: Request) -> ParsedKey:
     given = headers.once(request, "Authorization")
     if given is None:
-        raise unauthorized("This needs an API key: Authorization: Bearer gk_…")
+        raise unauthorized("An API key is required: Authorization: Bearer gk_…")
     token = _parsed(given)
     if token is None:
         raise FailedLogin("no API key")

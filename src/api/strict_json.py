@@ -20,8 +20,8 @@ from domain.facts import FieldError, Json
 from domain.storable import MAX_DEPTH, MAX_DIGITS, TextFault, text_fault
 
 TEXT_FAULTS: Mapping[TextFault, str] = {
-    "nul": "Text cannot hold the character NUL.",
-    "lone_surrogate": "Text cannot hold half of a surrogate pair.",
+    "nul": "A text must not contain the character NUL.",
+    "lone_surrogate": "A text must not contain half of a surrogate pair.",
 }
 SAFE_LENGTH = 16
 """Of a number: 15 digits and a point. A double holds every such number as it is written."""
@@ -56,7 +56,7 @@ def parse(body: bytes) -> Json:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _malformed(f"The body is not UTF-8: byte {error.start}.") from None
+        raise _malformed(f"The body is not UTF-8 (at byte {error.start}).") from None
     if too_deep(body, MAX_DEPTH):
         path = _pointer(place_too_deep(body, MAX_DEPTH))
         raise Unreadable(422, FieldError(path, "too_deep", f"The body is nested deeper than {MAX_DEPTH} levels."))
@@ -107,19 +107,19 @@ class _Reader:
 
     def _int(self, digits: str) -> Any:
         if len(digits.lstrip("-")) > MAX_DIGITS:
-            return self._fault("number_too_long", f"Numbers have at most {MAX_DIGITS} digits.")
+            return self._fault("number_too_long", f"A number may have at most {MAX_DIGITS} digits.")
         return int(digits)
 
     def _float(self, text: str) -> Any:
         if self.faulty:
             return None  # the first fault is told
         if sum(map(str.isdigit, text)) > MAX_DIGITS:
-            return self._fault("number_too_long", f"Numbers have at most {MAX_DIGITS} digits.")
+            return self._fault("number_too_long", f"A number may have at most {MAX_DIGITS} digits.")
         value = float(text)
         if not math.isfinite(value):
             return self._fault("number_out_of_range", "The number is out of range.")
         if (len(text) > SAFE_LENGTH or "e" in text or "E" in text) and not _holds(value, text):
-            message = f"The number {text} cannot be kept exactly; {value!r} can. Send it as a text where each digit counts."
+            message = f"The number {text} cannot be kept exactly; {value!r} can. Send it as a text if every digit counts."
             return self._fault("number_not_exact", message)
         return value
 

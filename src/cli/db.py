@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The database: migrations and ways in.", no_args_is_help=True)
+app = typer.Typer(help="The database: migrations, drift, backups, connections.", no_args_is_help=True)
 
 
 class DatabaseRole(StrEnum):
@@ -19,7 +19,7 @@ class DatabaseRole(StrEnum):
     api = "api"
 
 
-RoleOption = Annotated[DatabaseRole, typer.Option("--role", help="As whom.")]
+RoleOption = Annotated[DatabaseRole, typer.Option("--role", help="The role to connect as.")]
 
 
 @app.command()
@@ -35,12 +35,12 @@ def migrate() -> None:
     for each in applied:
         print(f"applied      {each}")
     if not applied:
-        print(f"Nothing to do: {known[-1]} is the last, and it is applied.")
+        print(f"Nothing to do: all migrations are applied, up to {known[-1]}.")
 
 
 @app.command()
 def rollback(
-    to: Annotated[int | None, typer.Option(help="Take back everything above this number; 0 is everything.", min=0)] = None,
+    to: Annotated[int | None, typer.Option(help="Roll back every migration above this number; 0 rolls back all.", min=0)] = None,
 ) -> None:
     """Take back the last migration, or all above a number. What their tables held is lost."""
     from runtime import migrations
@@ -72,7 +72,7 @@ def status() -> None:
 
 
 ExceptOption = Annotated[
-    list[str] | None, typer.Option("--except", metavar="SCHEMA", help="Leave a schema out (a replay's, say); may be repeated.")
+    list[str] | None, typer.Option("--except", metavar="SCHEMA", help="Leave out a schema, such as a replay's; may be repeated.")
 ]
 
 
@@ -96,15 +96,15 @@ def check(
     else:
         for drift in drifts:
             print(drift)
-        print(f"{len(drifts)} differences." if drifts else f"Equal: {len(sides.expected)} facts are what the migrations say.")
+        print(f"{len(drifts)} differences." if drifts else f"Equal: all {len(sides.expected)} facts are as the migrations say.")
     raise typer.Exit(1 if drifts else 0)
 
 
 @app.command()
 def generate(
-    name: Annotated[str, typer.Argument(help="What the migration is called: lower case, digits and underscores.")] = "drafted",
+    name: Annotated[str, typer.Argument(help="The migration's name: lower-case letters, digits and underscores.")] = "drafted",
     directory: Annotated[
-        Path | None, typer.Option("--to", help="Where to write it; default: beside the others.", file_okay=False, exists=True)
+        Path | None, typer.Option("--to", help="Where to write it; default: with the others.", file_okay=False, exists=True)
     ] = None,
     but_not: ExceptOption = None,
 ) -> None:

@@ -25,7 +25,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     if as_json:
         print(json.dumps({"well": not failed, "findings": [asdict(finding) for finding in findings]}, indent=2))
     else:
-        print(f"\n{failed} failed, {warned} to look at." if failed or warned else "\nAll is well.")
+        print(f"\n{failed} failed, {warned} warnings." if failed or warned else "\nAll is well.")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -40,7 +40,7 @@ def _examine() -> "Iterator[CheckResult]":
     try:
         settings = load_settings()
     except OperatorError as error:
-        yield fail("settings", str(error), "nothing starts before this is put right; see docs/how-to/run.md")
+        yield fail("settings", str(error), "nothing starts before this is fixed; see docs/how-to/run.md")
         return
     yield from environment.examine(settings)
     if settings.is_embedded and not (settings.data_dir / "postgres" / "data").exists():
@@ -80,7 +80,7 @@ def _drift(settings: "Settings") -> "CheckResult":
     try:
         drifts = both_sides(settings, migrations.load(), (), functions.load()).drifts()
     except OperatorError as error:
-        return warn("drift", f"not looked at: {error}", "gesta db check, with the owner's DATABASE_URL")
+        return warn("drift", f"not checked: {error}", "gesta db check, with the owner's DATABASE_URL")
     if drifts:
         return fail("drift", f"{len(drifts)} differences from the migrations; the first: {drifts[0]}", "gesta db check")
-    return ok("drift", "the schema is what the migrations say")
+    return ok("drift", "the schema is as the migrations say")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The events of the ledgers.", no_args_is_help=True)
 
-StreamOption = Annotated[UUID | None, typer.Option("--stream", help="Only the events of this thing (its id).")]
+StreamOption = Annotated[UUID | None, typer.Option("--stream", help="Only the events of this stream (the id of a resource).")]
 AfterOption = Annotated[int, typer.Option("--after", help="Only events after this position.", min=0)]
 FoldOption = Annotated[bool, typer.Option("--fold", help="Show what each event changed in the state; needs --stream.")]
 
@@ -38,7 +38,7 @@ def show(tenant: TenantOption = None, stream: StreamOption = None, after: AfterO
     from runtime.settings import load_settings
 
     if fold and stream is None:
-        raise typer.BadParameter("A state is that of one thing: name it.", param_hint="--stream")
+        raise typer.BadParameter("--fold shows the state of one stream: name it with --stream.", param_hint="--stream")
     with resolve(load_settings()) as addresses:
         asyncio.run(_show(addresses.system, tenant, stream, after, fold))
 
@@ -47,7 +47,9 @@ def show(tenant: TenantOption = None, stream: StreamOption = None, after: AfterO
 def tail(
     tenant: TenantOption = None,
     stream: StreamOption = None,
-    after: Annotated[int | None, typer.Option("--after", help="Begin after this position, not with the latest.", min=0)] = None,
+    after: Annotated[
+        int | None, typer.Option("--after", help="Begin after this position; default: with the latest.", min=0)
+    ] = None,
 ) -> None:
     """Print the latest events, and then each new one as it is recorded, until interrupted."""
     from runtime.addresses import resolve

@@ -69,7 +69,7 @@ def rebuild(
     ] = None,
     accept: Annotated[
         list[str] | None,
-        typer.Option(metavar="TABLE[.COLUMN]", help="A difference from the tables that serve which is meant; may be repeated."),
+        typer.Option(metavar="TABLE[.COLUMN]", help="A difference from the serving tables that is intended; may be repeated."),
     ] = None,
     leave_behind: Annotated[bool, typer.Option(help="Others' views, indexes and the like may stay with the old tables.")] = False,
     patience: Annotated[float, typer.Option(help="Seconds to wait for sessions that hold the tables.", min=0)] = 60.0,
@@ -105,7 +105,7 @@ async def _rebuild(owner_url: str, system_url: str, options: "RebuildOptions", t
         progress.end()
     for name, count in sorted(found.changes.items()):
         print(f"{name}: {count} changed")
-    print("The tables are built anew." if tenant is None else f"The tables of {tenant} are built anew.")
+    print("The tables are rebuilt." if tenant is None else f"The tables of {tenant} are rebuilt.")
 
 
 def drop_old() -> None:
@@ -116,4 +116,4 @@ def drop_old() -> None:
 
     with resolve(load_settings()) as addresses:
         names = asyncio.run(drop(addresses.owner))
-    print(f"{len(names)} tables dropped." if names else "There are none.")
+    print(f"{len(names)} tables dropped." if names else "There are no tables to drop.")

@@ -12,7 +12,7 @@ from cli.ledgers import TenantOption
 if TYPE_CHECKING:
     from store.failures import WorkItem
 
-app = typer.Typer(help="Jobs and timers: what fails, what was given up, and trying it again.", no_args_is_help=True)
+app = typer.Typer(help="Jobs and timers that fail or were given up, and how to retry them.", no_args_is_help=True)
 
 
 class State(StrEnum):
@@ -30,9 +30,9 @@ class State(StrEnum):
 @app.command(name="list")
 def list_(
     tenant: TenantOption = None,
-    state: Annotated[State, typer.Option(help="Which of them.")] = State.troubled,
-    type: Annotated[str | None, typer.Option(help="Of this type; of timers, their kind.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=10_000)] = 100,
+    state: Annotated[State, typer.Option(help="Which of them to show.")] = State.troubled,
+    type: Annotated[str | None, typer.Option(help="Only of this type; for timers: of this kind.")] = None,
+    limit: Annotated[int, typer.Option(help="Show at most so many.", min=1, max=10_000)] = 100,
 ) -> None:
     """List jobs, and timers that fail; without options, what is in trouble."""
     from cli.ledgers import ledgers
@@ -49,7 +49,7 @@ def list_(
         for item in found:
             print(_line(known.get(item.tenant_id, str(item.tenant_id)), item))
         if not found:
-            print("There are none.")
+            print("Nothing to show.")
 
     with resolve(load_settings()) as addresses:
         asyncio.run(show(addresses.system))
@@ -57,7 +57,7 @@ def list_(
 
 @app.command()
 def retry(
-    job: Annotated[UUID | None, typer.Argument(help="The id of a job or timer; default: all that are in trouble.")] = None,
+    job: Annotated[UUID | None, typer.Argument(help="The id of a job or timer; default: all that fail or were given up.")] = None,
     tenant: TenantOption = None,
 ) -> None:
     """Try again now what fails or was given up. A job that was given up has all its attempts again."""
@@ -73,8 +73,8 @@ def retry(
             one = (await ledgers(conn, tenant))[0].tenant_id if tenant is not None else None
             found = await failures.retry_now(conn, tenant_id=one, id=job)
         if job is not None and not found:
-            raise OperatorError(f"No job or timer {job} is in trouble.")
-        print(f"{len(found)} to be tried again." if found else "Nothing is in trouble.")
+            raise OperatorError(f"There is no job or timer {job} that fails or was given up.")
+        print(f"{len(found)} will be retried." if found else "Nothing fails, and nothing was given up.")
 
     with resolve(load_settings()) as addresses:
         asyncio.run(wake(addresses.system))

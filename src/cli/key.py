@@ -11,14 +11,14 @@ app = typer.Typer(help="API keys.", no_args_is_help=True)
 @app.command()
 def create(
     tenant: Annotated[str | None, typer.Option(metavar="SLUG", help="The tenant the key belongs to.")] = None,
-    platform: Annotated[bool, typer.Option("--platform", help="A key for any tenant it names.")] = False,
-    user: Annotated[str | None, typer.Option(metavar="EMAIL", help="The member it acts for; a service without.")] = None,
-    permission: Annotated[list[str] | None, typer.Option(help="What it may do (repeat); everything where none is named.")] = None,
+    platform: Annotated[bool, typer.Option("--platform", help="A key for all tenants: each request names one.")] = False,
+    user: Annotated[str | None, typer.Option(metavar="EMAIL", help="The member it acts for; default: none, a service.")] = None,
+    permission: Annotated[list[str] | None, typer.Option(help="A permission; may be repeated; default: all.")] = None,
     name: Annotated[str, typer.Option(help="What it is for.")] = "command line",
 ) -> None:
     """Create a key and print it. It is shown this once."""
     if platform == (tenant is not None):
-        raise typer.BadParameter("one of --tenant SLUG and --platform is needed")
+        raise typer.BadParameter("give either --tenant SLUG or --platform")
     if platform and user:
         raise typer.BadParameter("a platform key belongs to nobody", param_hint="--user")
 

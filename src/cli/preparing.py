@@ -52,4 +52,4 @@ async def seed_if_migrated(addresses: Addresses) -> None:
     try:
         await seed(addresses)
     except (psycopg.Error, StoreError, OperatorError) as error:
-        log.warning("The ledgers were not brought up to date with this release: %s", error, extra={"action": "seed"})
+        log.warning("The ledgers could not be brought up to date with this release: %s", error, extra={"action": "seed"})

@@ -8,11 +8,13 @@ import typer
 
 from cli.ledgers import TenantOption
 
-app = typer.Typer(help="The projected tables: how current they are, and what holds them up.", no_args_is_help=True)
+app = typer.Typer(
+    help="The projected tables: how current they are, what holds them up, and rebuilding them.", no_args_is_help=True
+)
 
 
 def projector(
-    batch: Annotated[int, typer.Option(help="Events of one flush.", min=1, max=10_000)] = 1000,
+    batch: Annotated[int, typer.Option(help="The most events in one flush.", min=1, max=10_000)] = 1000,
 ) -> None:
     """Keep the tables current until told to stop."""
     import uvloop
@@ -91,7 +93,7 @@ def retry(tenant: TenantOption = None) -> None:
             chosen = await ledgers(conn, tenant)
             one = chosen[0].tenant_id if tenant is not None else None
             woken = await poison_events.retry(conn, SystemClock().now(), one)
-        print(f"{len(woken)} to be tried again." if woken else "Nothing is held up.")
+        print(f"{len(woken)} will be retried." if woken else "Nothing is held up.")
 
     with resolve(load_settings()) as addresses:
         asyncio.run(wake(addresses.system))
@@ -101,7 +103,7 @@ def retry(tenant: TenantOption = None) -> None:
 def skip(
     tenant: Annotated[str, typer.Option("--tenant", help="The tenant's slug or id, or “platform”.")],
     position: Annotated[int, typer.Option("--position", help="The event that cannot be applied.", min=1)],
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept for good, and shown by replay and verify.")],
+    reason: Annotated[str, typer.Option("--reason", help="The reason; it is kept for good, and shown by replay and verify.")],
 ) -> None:
     """Leave an event that cannot be applied out of the tables, and go on behind it. Nothing else can be skipped.
 
@@ -114,7 +116,7 @@ def skip(
     from runtime.settings import load_settings
 
     if not reason.strip():
-        raise typer.BadParameter("Say why.", param_hint="--reason")
+        raise typer.BadParameter("Give a reason.", param_hint="--reason")
 
     async def leave_out(url: str) -> None:
         async with connect(url, name="gesta projections") as conn:

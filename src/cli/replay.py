@@ -42,7 +42,7 @@ def replay(
     if as_of is not None and position is not None:
         raise typer.BadParameter("Give a time or a position, not both.", param_hint="--position")
     if tenant is None and (as_of is not None or position is not None or into is not None):
-        raise typer.BadParameter("Times, positions and schemas belong to one ledger: name it.", param_hint="--tenant")
+        raise typer.BadParameter("A time, a position or a schema needs one ledger: name it with --tenant.", param_hint="--tenant")
     until = None if as_of is None else moment(as_of)
     with resolve(load_settings()) as addresses:
         owner = addresses.owner if into is not None else None

@@ -11,7 +11,7 @@ app = typer.Typer(help="Tenants.", no_args_is_help=True)
 @app.command()
 def create(
     slug: Annotated[str, typer.Argument(help="A short name: lower-case letters, digits, hyphens.")],
-    name: Annotated[str | None, typer.Option(help="The name people read; the slug where there is none.")] = None,
+    name: Annotated[str | None, typer.Option(help="The name for people; default: the slug.")] = None,
 ) -> None:
     """Create a tenant with its ledger and its roles, and print its id. A tenant cut short is finished."""
     from cli.preparing import opened
@@ -35,7 +35,7 @@ def create(
                 if existing is None:
                     raise OperatorError(f"{slug}: {refusal.message}") from None
                 await provisioning.open_tenant(handler, connection, existing)
-                raise OperatorError(f"There is a tenant {slug} already: {existing}") from None
+                raise OperatorError(f"The tenant {slug} exists already: {existing}") from None
 
     with resolve(load_settings()) as addresses:
         print(asyncio.run(run()))

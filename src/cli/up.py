@@ -49,7 +49,7 @@ class Supervised:
             if self.stopping.is_set():
                 return
             pause = FIRST_PAUSE if loop.time() - begun > HEALTHY_AFTER else min(pause * 2, LONGEST_PAUSE)
-            log.error("%s ended with %s; it is started again in %.1f s", self.name, code, pause, extra={"action": "restart"})
+            log.error("%s ended with %s and will be restarted in %.1f s", self.name, code, pause, extra={"action": "restart"})
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), pause)
 
@@ -61,7 +61,7 @@ class Supervised:
         try:
             await asyncio.wait_for(process.wait(), STOP_WITHIN)
         except TimeoutError:
-            log.error("%s did not stop within %.0f s; it is killed", self.name, STOP_WITHIN, extra={"action": "kill"})
+            log.error("%s did not stop within %.0f s and was killed", self.name, STOP_WITHIN, extra={"action": "kill"})
             process.kill()
 
     @staticmethod
@@ -95,12 +95,12 @@ async def keep(server: "EmbeddedServer", stopping: asyncio.Event) -> None:
         if await asyncio.to_thread(server.is_kept):
             pause = FIRST_PAUSE
         else:
-            log.error("The database ended; it is started again", extra={"action": "restart"})
+            log.error("The database ended and is being restarted", extra={"action": "restart"})
             try:
                 await asyncio.to_thread(server.revive)
             except OperatorError as error:
                 pause = min(pause * 2, LONGEST_PAUSE)
-                log.error("The database: %s Another try in %.1f s", error, pause, extra={"action": "restart"})
+                log.error("The database: %s Trying again in %.1f s", error, pause, extra={"action": "restart"})
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), pause)
 

@@ -11,9 +11,13 @@ if TYPE_CHECKING:
 
 
 def worker(
-    concurrency: Annotated[int, typer.Option(help="Jobs at a time; of one tenant, seven eighths.", min=1, max=10_000)] = 256,
-    lease_seconds: Annotated[float, typer.Option(help="A job is taken from a worker not heard of for so long.", min=1)] = 30.0,
-    drain_seconds: Annotated[float, typer.Option(help="How long jobs may go on when told to stop.", min=0)] = 15.0,
+    concurrency: Annotated[
+        int, typer.Option(help="Jobs at a time; one tenant gets seven eighths at most.", min=1, max=10_000)
+    ] = 256,
+    lease_seconds: Annotated[
+        float, typer.Option(help="Seconds without a heartbeat after which a job is given to another worker.", min=1)
+    ] = 30.0,
+    drain_seconds: Annotated[float, typer.Option(help="Seconds for which running jobs may go on after a stop.", min=0)] = 15.0,
 ) -> None:
     """Do the platform's own work until told to stop."""
     from runtime.addresses import resolve

@@ -19,7 +19,7 @@ def workflow() -> None:
 @app.command(name="apply")
 def apply_definition(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A definition, as JSON.", exists=True, dir_okay=False)],
-    publish: Annotated[bool, typer.Option("--publish", help="Publish it, too.")] = False,
+    publish: Annotated[bool, typer.Option("--publish", help="Publish it as well.")] = False,
     note: Annotated[str | None, typer.Option(help="What is new in this version.")] = None,
     tenant: Annotated[str | None, typer.Option(metavar="SLUG", help="The tenant, for a platform key.")] = None,
 ) -> None:
@@ -32,7 +32,7 @@ def apply_definition(
     except ValueError as error:
         raise OperatorError(f"{file}: {error}") from None
     if not isinstance(definition, dict):
-        raise OperatorError(f"{file}: a definition is a JSON object.")
+        raise OperatorError(f"{file}: a definition must be a JSON object.")
     settings = load_settings()
     if settings.api_key is None:
         raise OperatorError("GESTA_API_KEY is not set: `gesta key create` makes a key.")

@@ -19,7 +19,7 @@ class AnswerLost(GestaError):
 
 
 class StillRunning(GestaError):
-    """The execution has not ended in the time that it was waited for."""
+    """The execution did not end within the time given."""
 
     def __init__(self, execution: Execution) -> None:
         super().__init__(f"The execution {execution.id} is still {execution.status}.")
@@ -78,19 +78,19 @@ class VersionMismatch(ApiError):
 
 
 class Invalid(ApiError):
-    """The request is not acceptable; `errors` say where."""
+    """The request is not valid; `errors` say where."""
 
     statuses: ClassVar[tuple[int, ...]] = (400, 413, 415, 422)
 
 
 class TooManyRequests(ApiError):
-    """Too much was asked, for as long as was tried."""
+    """Too many requests, for as long as it was tried."""
 
     statuses: ClassVar[tuple[int, ...]] = (429,)
 
 
 class Unavailable(ApiError):
-    """The service could not do this, for as long as was tried."""
+    """The service could not do this, for as long as it was tried."""
 
     statuses: ClassVar[tuple[int, ...]] = (500, 502, 503, 504)
 

@@ -85,7 +85,7 @@ class Worker:
         worker_id: str | None = None,
     ) -> None:
         if concurrency < 1:
-            raise ValueError("a worker does at least one job at a time")
+            raise ValueError("concurrency must be at least 1")
         self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self._options = client.options
         self._concurrency = concurrency
@@ -99,7 +99,7 @@ class Worker:
 
         def register(function: F) -> F:
             if type in self._handlers:
-                raise ValueError(f"{type} has a function already")
+                raise ValueError(f"{type} already has a function")
             self._handlers[type] = _handler(function)
             return function
 
@@ -116,7 +116,7 @@ class Worker:
     async def serve(self) -> None:
         """Work until `stop`, in an event loop of yours."""
         if not self._handlers:
-            raise ValueError("a worker without functions has nothing to do")
+            raise ValueError("a worker needs at least one function")
         options = self._options
         client = AsyncClient(options.url, options.api_key, options.tenant, connections=2 * self._concurrency + 2)
         async with client:
@@ -303,9 +303,9 @@ class _Shift:
                     raise
                 await self._reporting.report(Report(job, failure=Failure(NOT_JSON, str(error), retryable=False)))
         except LeaseLost:
-            logger.warning("The lease of %s was lost before its end was reported", job.id, extra=_about(job))
+            logger.warning("The lease of %s was lost before its result was reported", job.id, extra=_about(job))
         except Exception as error:
-            self._wonder(error, f"The end of {job.id} was not reported", _about(job))
+            self._wonder(error, f"The result of {job.id} could not be reported", _about(job))
 
     @staticmethod
     def _wonder(error: Exception, words: str, about: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ class SuspendedTenant(PermissionDenied):
 
 
 class PlatformOnly(PermissionDenied):
-    """Only the platform does this."""
+    """Only the platform may do this."""
 
     code = "platform_only"
 
@@ -152,7 +152,7 @@ def rights(view: View, caller: Caller, platform: Platform) -> Rights:
     if on_behalf_of is None:
         return changed(own, suspended=suspended)
     if caller.on_behalf_of not in (None, on_behalf_of):
-        raise PermissionDenied("This key acts on behalf of another member only.")
+        raise PermissionDenied("This key may act only on behalf of another member.")
     own.require("users:act_as")
     other = _member(view, on_behalf_of, key.on_behalf_term, platform)
     behind = frozenset(whose for whose in (key.user_id, key.owner_id) if whose is not None)

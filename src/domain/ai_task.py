@@ -273,7 +273,7 @@ class AttemptRunning(RuleViolation):
 
 
 class AttemptOver(RuleViolation):
-    """This attempt is not the one that runs: its end is on record."""
+    """This attempt is not the running one: its end is on record."""
 
     code = "attempt_over"
 
@@ -297,11 +297,11 @@ def request(view: View, task_id: UUID, requested: AiTaskRequested) -> Decided:
     if view.read(AI_TASK, task_id).status != "absent":
         raise AiTaskExists
     if not requested.model.strip() or len(requested.model) > MAX_MODEL_NAME:
-        raise Invalid(f"A model's name has 1 to {MAX_MODEL_NAME} characters.", "/model")
+        raise Invalid(f"A model's name must have 1 to {MAX_MODEL_NAME} characters.", "/model")
     if not requested.prompt.strip():
-        raise Invalid("A prompt says something.", "/prompt")
+        raise Invalid("The prompt must not be empty.", "/prompt")
     if requested.retry.max_attempts < 1:
-        raise Invalid("There is at least one attempt.", "/retry/max_attempts")
+        raise Invalid("max_attempts must be at least 1.", "/retry/max_attempts")
     return _decided(view, task_id, requested)
 
 

@@ -34,7 +34,7 @@ class TooCostly(Exception):
     """It would take, or took, more than a command may compute."""
 
     def __init__(self) -> None:
-        super().__init__("it computes more than one command may")
+        super().__init__("it takes more computing than one command may use")
 
 
 @dataclass

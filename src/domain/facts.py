@@ -288,6 +288,6 @@ class NotFound(Refusal):
 
 
 class Invalid(Refusal):
-    """The input is not acceptable."""
+    """The input is not valid."""
 
     code = "invalid"

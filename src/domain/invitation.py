@@ -129,13 +129,13 @@ class InvitationExpired(InvitationClosed):
 
 
 class InvitationVoid(RuleViolation):
-    """Who made the invitation could not make it any more."""
+    """The person who made the invitation could no longer make it."""
 
     code = "invitation_void"
 
 
 class NoUserYet(RuleViolation):
-    """Nobody is registered under the invited address: register them first."""
+    """No user is registered under the invited address: register one first."""
 
     code = "no_user_yet"
 
@@ -163,7 +163,7 @@ def invite(
     email = require_email(email, "/email")
     until = view.now + VALID_FOR if expires_at is None else expires_at
     if until <= view.now:
-        raise Invalid("An invitation must expire in the future.", "/expires_at")
+        raise Invalid("expires_at must be in the future.", "/expires_at")
     event = InvitationMade(email, member.roles_given(view, role_ids, granted), until, invited_by)
     made = Fact(invitation_id, event)
     claims = (Claim(SCOPE, email.lower(), invitation_id),)

@@ -20,13 +20,13 @@ ACT_AS = "users:act_as"
 
 
 class OwnNameOnly(PermissionDenied):
-    """Keys are made in one's own name, not on behalf of another: name the member in `user_id`."""
+    """A key cannot be made on behalf of another member: name the member in `user_id`."""
 
     code = "own_name_only"
 
 
 class AnothersKey(PermissionDenied):
-    """A key for another person is theirs to make; or it needs users:act_as, and then says at every use who acts for them."""
+    """A key for another person needs users:act_as; every use of it then records who acts for them."""
 
     code = "anothers_key"
 
@@ -68,7 +68,7 @@ def make(view: View, asking: Asking, key_id: UUID, secret_hash: str, wanted: Key
     require_text(wanted.name, "/name")
     require_known(wanted.permissions, PERMISSIONS, "/permissions", "permission")
     if who.granted is not None:
-        require_known(wanted.permissions, who.granted, "/permissions", "permission of yours named")
+        require_known(wanted.permissions, who.granted, "/permissions", "permission among your own called")
     given = tuple(dict.fromkeys(wanted.permissions))
     event = ApiKeyCreated(
         wanted.name,
@@ -117,7 +117,7 @@ def _whose(view: View, caller: Caller, who: Rights, maker: ApiKey | None, user_i
         return _of_service(view, who, maker)
     if caller.platform:
         if view.tenant_id == PLATFORM:
-            raise Invalid("A key of the platform belongs to nobody.", "/user_id")
+            raise Invalid("A platform key must not name a user.", "/user_id")
         return _Whose(user_id=user_id, term=_term(view, user_id))
     if user_id == who.user_id:
         return _Whose(user_id=user_id, term=_term(view, user_id))
@@ -147,10 +147,10 @@ def _term(view: View, user_id: UUID) -> int:
 def _expiry(view: View, caller: Caller, maker: ApiKey | None, wanted: datetime | None) -> datetime | None:
     """No later than that of the key that makes it."""
     if wanted is not None and wanted <= max(view.now, caller.asked_at or view.now):
-        raise Invalid("A key must expire in the future.", "/expires_at")
+        raise Invalid("expires_at must be in the future.", "/expires_at")
     most = None if maker is None else maker.expires_at
     if most is not None and wanted is not None and wanted > most:
-        raise Invalid("A key expires no later than the one that makes it.", "/expires_at")
+        raise Invalid("A key must not expire later than the key that makes it.", "/expires_at")
     return wanted or most
 
 

@@ -20,7 +20,7 @@ RESERVED_SLUGS = frozenset({"platform"})
 def require_slug(value: str, path: str) -> None:
     if not SLUG.fullmatch(value):
         raise Invalid(
-            "A key starts with a lower-case letter; letters, digits and hyphens follow; at most 63 characters.",
+            "A key must start with a lower-case letter, followed by letters, digits or hyphens; at most 63 characters.",
             path,
         )
 
@@ -37,7 +37,7 @@ def require_role_key(value: str, path: str) -> None:
     """Where a rule names somebody, it is by a role's key or a user's id."""
     if not ROLE_KEY.fullmatch(value):
         raise Invalid(
-            "A role's key starts with a lower-case letter; letters, digits, - and _ follow; at most 63 characters.",
+            "A role's key must start with a lower-case letter, followed by letters, digits, - or _; at most 63 characters.",
             path,
         )
     _refuse_ids(value, path)
@@ -45,7 +45,7 @@ def require_role_key(value: str, path: str) -> None:
 
 def _refuse_ids(value: str, path: str) -> None:
     if HEXADECIMAL.fullmatch(value.replace("-", "")):
-        raise Invalid("This reads as an id.", path)
+        raise Invalid("A slug must not look like an id.", path)
 
 
 def require_email(value: str, path: str) -> str:
@@ -60,18 +60,18 @@ def require_domain(value: str, path: str) -> None:
     try:
         validate_email(f"postmaster@{value}", check_deliverability=False)
     except EmailNotValidError:
-        raise Invalid("This is not a domain name, as acme.example.", path) from None
+        raise Invalid("This is not a domain name such as acme.example.", path) from None
 
 
 def require_web_address(value: str, path: str) -> None:
     """What browsers may be shown: nothing that they would run."""
     if not WEB_ADDRESS.fullmatch(value):
-        raise Invalid("This is not an address that begins with https:// or http://.", path)
+        raise Invalid("This is not a URL that begins with https:// or http://.", path)
 
 
 def require_text(value: str, path: str, most: int = MAX_NAME) -> None:
     if not value.strip() or len(value) > most:
-        raise Invalid(f"Between 1 and {most} characters, not only blanks.", path)
+        raise Invalid(f"Must have between 1 and {most} characters, not only blanks.", path)
 
 
 def require_known(values: Iterable[str], known: Iterable[str], path: str, what: str) -> None:

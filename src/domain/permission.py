@@ -49,7 +49,7 @@ PERMISSION: Aggregate[Permission] = Aggregate(
 
 
 class BeyondYours(PermissionDenied):
-    """This takes rights that you do not have yourself from whoever has them."""
+    """You cannot take rights from others that you do not have yourself."""
 
     code = "beyond_yours"
 
@@ -58,7 +58,7 @@ def require_within(permissions: frozenset[str], granted: frozenset[str] | None) 
     """Nobody takes away what goes beyond their own rights (`granted`; None: everything). Raises BeyondYours."""
     if granted is not None and not permissions <= granted:
         more = ", ".join(sorted(permissions - granted))
-        raise BeyondYours(f"Whom this concerns may do more than you: {more}.")
+        raise BeyondYours(f"They have permissions that you do not have: {more}.")
 
 
 def permission_id(key: str) -> UUID:

@@ -16,7 +16,7 @@ class Failure:
     retryable: bool = True
 
 
-LEASE_LOST = Failure("lease_lost", "The worker was not heard of before its lease ended.")
+LEASE_LOST = Failure("lease_lost", "The lease expired without a heartbeat.")
 """Uses up an attempt like every other failure: what the attempt did to the world is not known."""
 
 
@@ -82,5 +82,5 @@ def saying_that_it_is_capped(failure: Failure, policy: RetryPolicy, retry_after:
         return failure
     asked, allowed = retry_after.total_seconds(), longest_wait(policy).total_seconds()
     return replace(
-        failure, message=f"{failure.message} (It asked to wait {asked:g} s; max_interval allows {allowed:g} s.)".strip()
+        failure, message=f"{failure.message} (The provider asked to wait {asked:g} s; max_interval allows {allowed:g} s.)".strip()
     )

@@ -168,7 +168,7 @@ def bring_up_to_date(view: View) -> Decided:
 
 
 class RoleInUse(RuleViolation):
-    """Open requests or published definitions name this role: nobody could act in it."""
+    """Open requests or published definitions name this role."""
 
     code = "role_in_use"
 
@@ -182,14 +182,14 @@ def delete(view: View, role_id: UUID, granted: frozenset[str] | None = None, use
     require_within(state.permissions, granted)
     if uses:
         told = tuple(FieldError("force", RoleInUse.code, each) for each in uses)
-        raise RoleInUse("What is named here counts on this role. With force=true it is deleted all the same.", errors=told)
+        raise RoleInUse("The following need this role. Use force=true to delete it anyway.", errors=told)
     return _answer(view, role_id, state, RoleDeleted(state.key), releases=(Claim("role.key", state.key, role_id),))
 
 
 def _require_granted(permissions: tuple[str, ...], granted: frozenset[str] | None) -> None:
     require_known(permissions, PERMISSIONS, "/permissions", "permission")
     if granted is not None:
-        require_known(permissions, granted, "/permissions", "permission of yours named")
+        require_known(permissions, granted, "/permissions", "permission among your own called")
 
 
 def _own(view: View, role_id: UUID) -> Role:

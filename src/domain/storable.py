@@ -45,7 +45,7 @@ def require_storable(value: Json, depth: int = MAX_DEPTH) -> None:
         case int() | float():
             return
         case dict() | list() if depth == 0:
-            raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
         case dict():
             for key, item in value.items():
                 if not isinstance(key, str):

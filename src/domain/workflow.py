@@ -224,15 +224,15 @@ def _open(view: View, workflow_id: UUID) -> Workflow:
 
 def _drafted(definition: Json, by: UUID | None) -> WorkflowDrafted:
     if not isinstance(definition, dict):
-        raise Invalid("A definition is an object.", "/definition")
+        raise Invalid("A definition must be an object.", "/definition")
     for name in ("key", "name"):
         if not isinstance(definition.get(name), str):
-            raise Invalid(f"A definition has a {name}, a string.", f"/definition/{name}")
+            raise Invalid(f"A definition needs a {name}, a string.", f"/definition/{name}")
     require_slug(definition["key"], "/definition/key")
     require_text(definition["name"], "/definition/name")
     description = definition.get("description")
     if description is not None and not isinstance(description, str):
-        raise Invalid("A description is a string.", "/definition/description")
+        raise Invalid("description must be a string.", "/definition/description")
     return WorkflowDrafted(definition["key"], definition["name"], definition, description, by)
 
 

@@ -44,13 +44,13 @@ class NoSuchExecution(NotFound):
 
 
 class AlreadyStarted(RuleViolation):
-    """An execution with this id exists."""
+    """An execution with this id exists already."""
 
     code = "execution_exists"
 
 
 class BusinessKeyTaken(RuleViolation):
-    """Another execution of the workflow that is not over has this business key."""
+    """Another running execution of this workflow has this business key."""
 
     code = "name_taken"
 

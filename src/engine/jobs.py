@@ -47,13 +47,13 @@ class JobRef:
 
 
 class ActivationClosed(RuleViolation):
-    """What the job was for is over: its result is not wanted any more."""
+    """The job's result is no longer needed: the node it was for is over."""
 
     code = "activation_closed"
 
 
 class NotATask(RuleViolation):
-    """This is not a job for a worker of your own."""
+    """This is not a job for your own workers."""
 
     code = "not_a_task"
 

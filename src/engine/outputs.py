@@ -15,7 +15,7 @@ ERROR_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,99}")
 
 
 class InvalidError(Invalid):
-    """An error's type is a word: letters, digits and _ . : -, at most 100."""
+    """An error's type may have letters, digits and _ . : -, at most 100 characters."""
 
     code = "invalid_error_type"
 

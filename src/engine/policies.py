@@ -43,7 +43,7 @@ def _duration_faults(pointer: str, text: str) -> Iterator[tuple[str, str]]:
         yield pointer, str(error)
     else:
         if not found:
-            yield pointer, f"{text} is no time at all"
+            yield pointer, f"{text} must be greater than zero"
 
 
 def read_timeout(node: Json) -> timedelta | None:

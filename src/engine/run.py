@@ -226,7 +226,7 @@ class Run:
         """The visit has taken too long: whatever it waits for is given up. `attempts`: how many have begun."""
         activation = self.state.activations[activation_id]
         self.facts.extend(self.plan.types[activation.node_id].expire(activation))
-        message = f"{activation.node_id} was not done in time."
+        message = f"{activation.node_id} timed out."
         self.fail(activation_id, NodeError(TIMEOUT, message, attempts), TIMEOUT)
 
     def cancel(self, reason: str | None, by: UUID | None) -> None:
@@ -416,7 +416,7 @@ class Run:
         if self.state.tokens:
             waiting = sorted({token.target for token in self.state.tokens.values()})
             joins = ", ".join(waiting)
-            self._fail_execution("stuck", f"Nothing is alive that could complete the joins: {joins}.", waiting[0])
+            self._fail_execution("stuck", f"No token is left that could complete the joins: {joins}.", waiting[0])
             return
         schema, output = self.plan.definition.output_schema, self.state.output
         found = () if schema is None else faults(schema, output, "/output", self.view.effort)

@@ -49,7 +49,9 @@ def faults(schema: Json, value: Json, pointer: str = "", effort: Effort | None =
                 return faults_here(text, value, pointer, every=size <= (EXPLAINED_ALONE if alone else EXPLAINED))
         return _faults_elsewhere(effort, text, value, pointer)
     except TooCostly:
-        return (FieldError(pointer, "too_costly", "To hold this against its schema takes more than one command may compute."),)
+        return (
+            FieldError(pointer, "too_costly", "Checking this against its schema takes more computing than one command may use."),
+        )
 
 
 def faults_here(text: str, value: Json, pointer: str, *, every: bool) -> tuple[FieldError, ...]:
@@ -91,7 +93,7 @@ def check_schema(schema: Json) -> None:
     if weight.levels > LEVELS_LIMIT:
         raise SchemaError(f"Schemas are nested, or refer to one another, in more than {LEVELS_LIMIT} levels.")
     if weight.text > PATTERN_LIMIT:
-        raise SchemaError("The patterns of the schema are too heavy.")
+        raise SchemaError("The schema's patterns are too costly.")
     _validator(text)
 
 

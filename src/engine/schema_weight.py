@@ -96,7 +96,7 @@ class Weights:
                 continue
             under_way.add(task)
             if any(one in under_way for one in missing):
-                raise Endless("A schema applies itself to the same value, without end.")
+                raise Endless("The schema applies itself to the same value without end.")
             waiting += missing
         return known[root, depth]
 
@@ -132,7 +132,7 @@ class Weights:
         if number is None:
             number = len(self._schemas)
             if number >= SCHEMAS_LIMIT:
-                raise ValueError(f"A schema has at most {SCHEMAS_LIMIT} subschemas.")
+                raise ValueError(f"A schema may have at most {SCHEMAS_LIMIT} subschemas.")
             self._schemas.append(schema)
             self._parts.append(None)
             if isinstance(schema, Mapping):

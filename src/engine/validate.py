@@ -27,7 +27,7 @@ def findings(definition: Json, evaluator: Evaluator, effort: Effort) -> list[Fin
             return validate(definition, evaluator)
         return [Finding(*each) for each in effort.elsewhere(("check", definition), CHECK_SECONDS, charged=False)]
     except TooCostly:
-        return [Finding("error", None, "", "too_costly", "To check this definition takes more time than there is for it.")]
+        return [Finding("error", None, "", "too_costly", "Checking this definition takes too long.")]
 
 
 def validate(definition: Json, evaluator: Evaluator, node_types: Mapping[str, NodeType] = BY_NAME) -> list[Finding]:

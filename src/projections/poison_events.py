@@ -64,7 +64,7 @@ class PoisonEvent(NamedTuple):
     @property
     def words(self) -> str:
         if self.topic is not None:
-            return f"waits for a release that knows the topic {self.topic}"
+            return f"needs a release that knows the topic {self.topic}"
         return f"cannot be applied ({self.attempts} attempts): {self.error}"
 
 

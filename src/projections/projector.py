@@ -316,7 +316,12 @@ class Flusher:
         fault = await poison_events.record(self._conn, self._known.get(tenant_id), tenant_id, position, error, self._now)
         about = {"action": "projector.fault", "tenant_id": str(tenant_id), "position": position, "attempts": fault.attempts}
         if fault.topic is not None:
-            logger.warning("The tables of a tenant wait for a newer release: event %s %s", position, fault.words, extra=about)
+            logger.warning(
+                "The tables of a tenant stand still until a newer release reads them: event %s %s",
+                position,
+                fault.words,
+                extra=about,
+            )
             return
         logger.critical(
             "The tables of a tenant stand still: event %s cannot be applied: %s",

@@ -126,7 +126,7 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
             "ledger": [*await _head(conn, tenant_id, top), *_told(rules.broken, rules.more)],
             "tables": unfoldable
             + _told([str(difference) for difference in comparison.differences], comparison.count - len(comparison.differences)),
-            "freshness": [] if position <= last else [f"The tables stand at {position}, the ledger ends at {last}."],
+            "freshness": [] if position <= last else [f"The tables are at {position}, the ledger ends at {last}."],
             "audit_logs": await _audit(conn, tenant_id, position, skipped),
             "commands": await _commands(conn, tenant_id),
             "claims": await _claims(conn, tenant_id, rules),
@@ -149,7 +149,7 @@ async def _head(conn: AsyncConnection[Any], tenant_id: UUID, top: Head | None) -
         return ["The ledger has no head: it was deleted, or what there is of this tenant came from elsewhere."]
     cursor = await conn.execute(EPOCH, {"tenant": tenant_id})
     epoch, written_down = await cursor.fetchone() or (1, 1)
-    return [] if epoch == written_down else [f"The ledger's epoch is {epoch}; raised it was to {written_down}."]
+    return [] if epoch == written_down else [f"The ledger's epoch is {epoch}, but it was raised to {written_down}."]
 
 
 async def _audit(conn: AsyncConnection[Any], tenant_id: UUID, position: int, skipped: int) -> list[str]:

@@ -77,10 +77,10 @@ def backup(url: str, binaries: Binaries, file: Path) -> Backup:
         connection.execute(SAY_BACKUP)
         connection.execute(HOLD_TABLES)
         if connection.execute(EXCHANGED).fetchone() == (True,):
-            raise OperatorError("The projected tables were exchanged just now: try again.")
+            raise OperatorError("The projected tables have just been exchanged: try again.")
         ledgers, events = connection.execute(COUNTS).fetchone() or (0, 0)
         if events == 0:
-            raise OperatorError("The ledger holds no event: an empty backup is not written.")
+            raise OperatorError("The ledger holds no events: an empty backup is not written.")
         (snapshot,) = connection.execute(SNAPSHOT).fetchone() or ("",)
         try:
             _create(partial)
@@ -88,7 +88,7 @@ def backup(url: str, binaries: Binaries, file: Path) -> Backup:
             _run(binaries, "pg_dump", [*dump, "--dbname", url], backup_session=True)
             found = count_events(binaries, partial)
             if found != events:
-                raise OperatorError(f"The dump holds {found} events, the ledger {events}: it was thrown away.")
+                raise OperatorError(f"The dump holds {found} events, but the ledger {events}: the dump was deleted.")
             _persist(partial)
             partial.rename(file)
         finally:
@@ -106,9 +106,7 @@ def restore(url: str, binaries: Binaries, file: Path) -> Backup:
         raise OperatorError(f"There is no file {file}.")
     events = count_events(binaries, file)
     if events == 0:
-        raise OperatorError(
-            f"{file} holds no event: it is no backup of a Gesta database, or one that was taken without its rows."
-        )
+        raise OperatorError(f"{file} holds no events: it is not a backup of a Gesta database, or was taken without its rows.")
     with _owner(url) as connection:
         if connection.execute(IS_EMPTY).fetchone() == (False,):
             raise OperatorError("The database is not empty: a backup is restored into a new one (or into a new GESTA_DATA_DIR).")

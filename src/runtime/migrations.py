@@ -188,7 +188,7 @@ def _exclusively(connection: Connection[TupleRow]) -> Iterator[None]:
         if (holder := connection.execute(HOLDER, {"key": ADVISORY_LOCK}).fetchone()) is not None:
             pid, login, application = holder
             logger.warning(
-                "Waiting for process %s of the database (%s, %s), which holds the migrations' lock",
+                "Waiting for database process %s (%s, %s), which holds the migration lock",
                 pid,
                 login,
                 application,
@@ -250,7 +250,7 @@ def _refuse_other_history(applied: Sequence[Applied], migrations: Sequence[Migra
         if row.version != position:
             raise OperatorError(f"Migration {position:04} was never applied to this database, but {label} was.")
         if position > len(migrations):
-            raise OperatorError(f"This database knows migration {label}, of which there is no file: it is of a newer Gesta.")
+            raise OperatorError(f"This database has migration {label}, which has no file here: it is from a newer Gesta.")
         ours = migrations[position - 1]
         if ours.name != row.name or ours.checksum != row.checksum:
             raise OperatorError(f"Migration {label} was changed after it was applied: write a new one instead.")
@@ -264,5 +264,5 @@ def _one_step(connection: Connection[TupleRow], migration: Migration) -> Iterato
     except Error as error:
         where = f" ({error.diag.context.splitlines()[0]})" if error.diag.context else ""
         raise OperatorError(
-            f"Migration {migration} failed, and left nothing behind: {error.diag.message_primary or error}{where}"
+            f"Migration {migration} failed and was rolled back: {error.diag.message_primary or error}{where}"
         ) from error

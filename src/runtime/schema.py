@@ -47,7 +47,7 @@ class Schema:
             applied = []
         known, both = len(self._versions), min(len(applied), len(self._versions))
         if applied[:both] != self._versions[:both]:
-            return "other", "its migrations are not those of this version"
+            return "other", "its migrations are not this version's"
         if len(applied) < known:
             return "older", f"{len(applied)} of {known} migrations are applied"
         given = {(row[0], row[1]) for row in await (await connection.execute(GIVEN)).fetchall()}

@@ -24,13 +24,13 @@ def _parsable(url: SecretStr) -> SecretStr:
         parts = conninfo_to_dict(text)
     except ProgrammingError:
         hint = f"; {ENCODE}" if "://" in text else ""
-        raise ValueError(f"is no connection string that PostgreSQL's client library can read{hint}") from None
+        raise ValueError(f"is not a connection string that PostgreSQL's client library can read{hint}") from None
     ports = str(parts.get("port") or "").split(",")
     if "://" in text and (
         any("@" in str(parts.get(name) or "") for name in ("host", "dbname", "port"))
         or not all(port.isdigit() or not port for port in ports)
     ):
-        raise ValueError(f"is read otherwise than it is meant: {ENCODE}")
+        raise ValueError(f"would be read differently from what is meant: {ENCODE}")
     return url
 
 
@@ -46,7 +46,7 @@ def _networks(text: object) -> object:
         try:
             found.append(ip_network(one))
         except ValueError:
-            raise ValueError(f"{one!r} is no address or network, as 10.0.0.7 or 10.0.0.0/24") from None
+            raise ValueError(f"{one!r} is not an address or network such as 10.0.0.7 or 10.0.0.0/24") from None
     return tuple(found)
 
 

@@ -119,11 +119,11 @@ def _failed(task: asyncio.Task[None], name: str, error: BaseException, now: floa
         known.error = words
     about = {"action": "background", "task": name, "pause": pause}
     if isinstance(error, expected):
-        log.warning("%s is begun again: %s", name, words, extra=about)
+        log.warning("%s is restarted: %s", name, words, extra=about)
     else:
-        log.error("%s failed and is begun again: %s", name, words, exc_info=error, extra=about)
+        log.error("%s failed and is restarted: %s", name, words, exc_info=error, extra=about)
 
 
 def _recovered(task: asyncio.Task[None]) -> None:
     if (known := _failing.pop(task, None)) is not None:
-        log.info("%s is well again after %d failures", known.task, known.failures, extra={"action": "background"})
+        log.info("%s works again after %d failures", known.task, known.failures, extra={"action": "background"})

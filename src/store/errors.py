@@ -13,7 +13,7 @@ class KeyReused(Refusal):
 
 
 class CommandInFlight(Refusal):
-    """A request with this Idempotency-Key is being worked on."""
+    """A request with this Idempotency-Key is still in progress."""
 
     code = "in_flight"
 
@@ -25,7 +25,7 @@ class VersionMismatch(Refusal):
 
 
 class Contended(Refusal):
-    """Others changed the same things too often for this command to get its turn; try again."""
+    """Other commands kept changing the same resources; try again."""
 
     code = "contended"
 
@@ -52,7 +52,7 @@ class ClaimTaken(RuleViolation):
 
 
 class NotOfPlatform(RuleViolation):
-    """The platform's ledger takes no members, roles, workflows or executions: they are a tenant's."""
+    """The platform has no members, roles, workflows or executions: they belong to tenants."""
 
     code = "not_of_platform"
 
@@ -64,7 +64,7 @@ class OccurredInFuture(Invalid):
 
 
 class OccurredBeforeLast(Invalid):
-    """An event cannot have occurred before the last one of the same thing."""
+    """An event cannot have occurred before the last one of the same resource."""
 
     code = "occurred_before_last"
 

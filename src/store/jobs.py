@@ -131,7 +131,7 @@ class DeadJob:
 
 
 class NoSuchDeadJob(NotFound):
-    """There is no such job among those that were given up."""
+    """There is no such job among the dead ones."""
 
 
 # Leases

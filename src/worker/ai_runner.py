@@ -152,7 +152,7 @@ class Attempt:
 
     async def _hand_back(self, reason: str) -> None:
         """Nothing was called, and no attempt is on record."""
-        log.error("An AI task waits for this worker to be set up: %s", reason, extra={"action": "ai_task"})
+        log.error("An AI task is not done, because this worker is not set up for it: %s", reason, extra={"action": "ai_task"})
         error = {"type": "not_set_up", "message": reason}
         fence = Fence(self._job.id, self._job.fence, "retry", NOT_SET_UP, error)
         await self._do("job.hand_back", lambda _: Decided(fences=(fence,)))

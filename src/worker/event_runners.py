@@ -73,7 +73,7 @@ def lookback_runner(context: WorkerContext) -> Runner:
         try:
             await context.do(job.tenant_id, "job.complete", lambda view: complete_own(view, context.engine, job, None))
         except (LeaseLost, Refusal):
-            log.debug("The visit went on meanwhile.", extra={"action": "lookback", "job": str(job.id)})
+            log.debug("The node has gone on meanwhile.", extra={"action": "lookback", "job": str(job.id)})
 
     return Runner(run)
 

@@ -186,22 +186,22 @@ class JobExecutor:
         try:
             await self._runners[job.type].run(job)
         except LeaseLost:
-            log.info("A job was lost to its lease or to its execution's end", extra=details)
+            log.info("A job was lost: its lease expired, or its execution ended", extra=details)
         except (Contended, StoreError, *OUT_OF_REACH) as error:
             log.warning("A job is left to its lease: %s", error, extra=details)
         except NotForThisRelease as error:
             await self._hand_back(job, error)
         except LeftToLease as error:
-            log.error("A job's lease is given up", exc_info=error, extra=details)
+            log.error("A job's lease is ended early", exc_info=error, extra=details)
             async with self._context.pool.connection() as connection:
                 await jobs.expire_now(connection, [job.lease])
         except ExecutionIsPaused:
             await self._give_back(job)
         except Refusal as refusal:
-            log.warning("What a job came to is refused: %s", refusal, extra=details)
+            log.warning("A job's result was refused: %s", refusal, extra=details)
             await self._give_up(job, refusal.code, refusal.message, None)
         except Exception as error:
-            log.exception("A job's runner broke", extra=details)
+            log.exception("A job failed unexpectedly", extra=details)
             pause = timedelta(seconds=2**job.attempt)
             await self._give_up(job, type(error).__name__, str(error), pause if job.attempt < FAULTS else None)
 
@@ -216,7 +216,7 @@ class JobExecutor:
             count = await failures.hand_back(connection, job.lease, error)
         if count is not None:
             details = {"action": "job", "tenant_id": str(job.tenant_id), "job_id": str(job.id), "type": job.type}
-            log.warning("A job is not for this release, and is handed back: %s", error, extra=details)
+            log.warning("A job needs a newer release and is handed back: %s", error, extra=details)
 
     async def _give_up(self, job: LeasedJob, kind: str, message: str, pause: timedelta | None) -> None:
         """No command of its own ended the job: another try after a pause, or dead (None)."""
@@ -265,8 +265,8 @@ class JobExecutor:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        log.warning("%d jobs did not end in time; others may take them up", len(late), extra={"action": "drain"})
+        log.warning("%d jobs did not end in time; other workers may take them", len(late), extra={"action": "drain"})
         try:
             await self._context.pool.read(lambda connection: jobs.expire_now(connection, leases))
         except OUT_OF_REACH as error:
-            log.warning("Their leases run out by themselves: %s", error, extra={"action": "drain"})
+            log.warning("Their leases will expire by themselves: %s", error, extra={"action": "drain"})

@@ -152,7 +152,7 @@ async def _once(
         try:
             return replace(decide(view), result=None)
         except RuleViolation as refusal:
-            log.warning("It comes to nothing: %s", refusal, extra=details)
+            log.warning("The work was refused, and is ended: %s", refusal, extra=details)
             return otherwise(refusal)
 
     try:
@@ -160,7 +160,7 @@ async def _once(
     except LeaseLost:
         return True
     except TRANSIENT as error:
-        log.warning("It is tried again: %s", error, extra=details)
+        log.warning("The work will be tried again: %s", error, extra=details)
         return False
     except Exception as error:
         await _record(context, error, failed, details)
@@ -182,6 +182,6 @@ async def _record(
     except OUT_OF_REACH:
         count = 1  # it is found again, and fails again
     if count == 1:
-        log.error("It failed, and is put off: %s", error, exc_info=error, extra=details)
+        log.error("The work failed, and is postponed: %s", error, exc_info=error, extra=details)
     elif count is not None:
-        log.warning("It failed for the %d. time, and is put off: %s", count, error, extra=details)
+        log.warning("The work has failed %d times, and is postponed: %s", count, error, extra=details)

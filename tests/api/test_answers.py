@@ -22,7 +22,7 @@ FAILING_TASK = "INSERT INTO runtime.failing_tasks SELECT 'worker a', 'x', 'y', 1
 
 
 async def people(gesta: Gesta, acme: Tenant) -> None:
-    """Tenants, users, members, roles, keys, and who one is."""
+    """Tenants, users, members, roles, keys, and who the caller is."""
     somebody = await acme.member("viewer")
     at = acme.admin
     await at.call("PATCH", f"/users/{somebody.user_id}", {"display_name": "Somebody else"})

@@ -183,8 +183,8 @@ def test_a_database_whose_ledgers_are_gone_fails(tmp_path: Path, database: Datab
         connection.execute(
             "INSERT INTO runtime.commands (tenant_id, command_id, created_at) VALUES (%s, %s, now())", [PLATFORM] * 2
         )
-        assert doctor(tmp_path, **addresses(database))[1]["ledgers"].words == f"1 ledgers are gone; {PLATFORM} has no events"
+        assert doctor(tmp_path, **addresses(database))[1]["ledgers"].words == f"1 ledgers are missing; {PLATFORM} has no events"
         connection.execute("DELETE FROM runtime.commands")
         connection.execute("DELETE FROM ledger.heads")
     code, told = doctor(tmp_path, **addresses(database))
-    assert (code, told["ledgers"].words) == (1, f"1 ledgers are gone; {PLATFORM} has no ledger")
+    assert (code, told["ledgers"].words) == (1, f"1 ledgers are missing; {PLATFORM} has no ledger")

@@ -37,7 +37,7 @@ async def test_tables_are_built_anew_and_the_old_ones_kept(database: Database, c
     await Projector(database.system_url).catch_up()
     await _rebuild(database.owner_url, database.system_url, RebuildOptions(), None)
     said = capsys.readouterr()
-    assert "The tables are built anew." in said.out
+    assert "The tables are rebuilt." in said.out
     assert [stage for stage in ("filling", "comparing", "exchanging") if stage not in said.err] == []
     async with await AsyncConnection.connect(database.owner_url, autocommit=True) as conn:
         kept = "SELECT count(*) FROM pg_class WHERE relnamespace = 'projections_old'::regnamespace AND relkind = 'r'"

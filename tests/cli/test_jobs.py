@@ -26,8 +26,8 @@ PLATFORM = UUID("00000000-0000-0000-0000-000000000001")
 
 def test_what_is_in_trouble_is_listed_and_tried_again(tmp_path: Path, database: Database) -> None:
     environment = addresses(database)
-    assert gesta(tmp_path, "jobs", "list", **environment).stdout == "There are none.\n"
-    assert gesta(tmp_path, "jobs", "retry", **environment).stdout == "Nothing is in trouble.\n"
+    assert gesta(tmp_path, "jobs", "list", **environment).stdout == "There are no tables to drop.\n"
+    assert gesta(tmp_path, "jobs", "retry", **environment).stdout == "Nothing fails, and nothing was given up.\n"
     with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
         superuser.execute(JOB, (PLATFORM, uuid4(), "dead-one", "dead", 0))
         superuser.execute(JOB, (PLATFORM, uuid4(), "failing-one", "waiting", 3))
@@ -46,9 +46,9 @@ def test_what_is_in_trouble_is_listed_and_tried_again(tmp_path: Path, database: 
         assert doctor(tmp_path, **environment)[1]["work"].words == "1 jobs and 1 timers fail and are put off"
 
         assert gesta(tmp_path, "jobs", "retry", str(uuid4()), **environment).returncode == 1
-        assert gesta(tmp_path, "jobs", "retry", str(timer), **environment).stdout == "1 to be tried again.\n"
+        assert gesta(tmp_path, "jobs", "retry", str(timer), **environment).stdout == "1 will be retried.\n"
         assert superuser.execute(DUE).fetchall() == [(True,)]
-        assert gesta(tmp_path, "jobs", "retry", **environment).stdout == "3 to be tried again.\n"
+        assert gesta(tmp_path, "jobs", "retry", **environment).stdout == "3 will be retried.\n"
         assert superuser.execute(STANDING).fetchall() == [
             ("dead-one", "ready", 0, True),
             ("failing-one", "ready", 1, True),

@@ -94,6 +94,6 @@ def test_the_other_side_cannot_ask_for_more_than_the_policys_longest_pause_and_i
     assert retry_in(policy, 1, BUSY, 0.5, timedelta(hours=2)) == 30 * SECOND
     assert retry_in(policy, 1, BUSY, 0.5, 20 * SECOND) == 20 * SECOND
     said = saying_that_it_is_capped(BUSY, policy, timedelta(hours=2))
-    assert said.message == f"{BUSY.message} (It asked to wait 7200 s; max_interval allows 30 s.)"
+    assert said.message == f"{BUSY.message} (The provider asked to wait 7200 s; max_interval allows 30 s.)"
     assert saying_that_it_is_capped(BUSY, policy, 20 * SECOND) == BUSY
     assert saying_that_it_is_capped(BUSY, STEADY, timedelta(days=900)) == BUSY

@@ -115,7 +115,7 @@ def test_a_worker_that_is_gone_uses_up_an_attempt() -> None:
     assert (fence.then, fence.expired, fence.delay) == ("retry", True, timedelta(seconds=1))
     place.lapse("work")
     assert place.story.decided.fences[0].expired
-    place.completed(after_error("lease_lost", "The worker was not heard of before its lease ended.", 2))
+    place.completed(after_error("lease_lost", "The lease expired without a heartbeat.", 2))
     check_work(place)
 
 

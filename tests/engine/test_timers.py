@@ -66,10 +66,10 @@ def test_a_visit_that_takes_too_long_leaves_by_timeout_and_is_not_tried_again() 
     place = working(task(timeout="PT5M", retry={"max_attempts": 9}))
     visit = place.visit("work")
     place.fail("work").expire("work")
-    place.completed({"type": "timeout", "message": "work was not done in time.", "attempts": 2})
+    place.completed({"type": "timeout", "message": "work timed out.", "attempts": 2})
     failed = place.story.decided.facts[0].event
     assert isinstance(failed, ActivationFailed)
-    assert (failed.handle, failed.error) == ("timeout", NodeError("timeout", "work was not done in time.", 2))
+    assert (failed.handle, failed.error) == ("timeout", NodeError("timeout", "work timed out.", 2))
     assert (place.story.decided.dropped_jobs, place.story.decided.dropped_timers) == ((visit.id,), (timeout(visit.id).id,))
     check_work(place)
 
@@ -162,7 +162,7 @@ def test_a_timeout_between_two_attempts_counts_those_that_were_made() -> None:
     place = working(task(timeout="PT5M", retry={"max_attempts": 9}))
     [timer] = place.story.timers.values()
     place.fail("work").fail("work").expire_timer(found(timer, between_attempts=True))
-    place.completed({"type": "timeout", "message": "work was not done in time.", "attempts": 2})
+    place.completed({"type": "timeout", "message": "work timed out.", "attempts": 2})
 
 
 # --- Beyond a command's share of steps --------------------------------------------------------------------------------

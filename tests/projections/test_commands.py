@@ -192,7 +192,7 @@ async def test_what_holds_a_tenant_up_is_shown_and_tried_again(
     status = gesta(database, "projections", "status").stdout
     assert "behind by 1" in status
     assert "cannot be applied (1 attempts): Unappliable: workflow_executions has no row" in status
-    assert gesta(database, "projections", "retry", "--tenant", str(ACME)).stdout == "1 to be tried again.\n"
+    assert gesta(database, "projections", "retry", "--tenant", str(ACME)).stdout == "1 will be retried.\n"
 
 
 async def test_the_process_projects_and_stops_when_told(

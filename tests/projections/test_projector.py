@@ -96,7 +96,7 @@ async def test_an_event_of_an_unknown_topic_is_waited_for_and_is_no_poison(
     await projector.catch_up()
     fault = (await poison_events.read_poison_events(system))[ACME]
     assert (fault.position, fault.topic, await freshness.position(system, ACME)) == (2, "execution.dreamt.v1", 1)
-    assert fault.words == "waits for a release that knows the topic execution.dreamt.v1"
+    assert fault.words == "needs a release that knows the topic execution.dreamt.v1"
     (told,) = [each for each in caplog.records if each.name == "projections.projector"]
     assert (told.levelname, "wait for a newer release" in told.message) == ("WARNING", True)
 

@@ -354,7 +354,7 @@ async def test_an_ai_task_that_was_cancelled_is_still_charged_for(system: AsyncC
     lost, late = await rows(system, "ai_agent_attempts", task_id=task["id"])
     assert part(lost, "status", "error_details") == (
         "failed",
-        {"type": "lease_lost", "message": "The worker was not heard of before its lease ended.", "retryable": True},
+        {"type": "lease_lost", "message": "The lease expired without a heartbeat.", "retryable": True},
     )
     assert late["status"] == "succeeded"
 

@@ -124,7 +124,7 @@ def test_rolling_back_to_what_is_not_applied_is_refused(owner: Connection[TupleR
 
 def test_a_failing_migration_leaves_nothing_and_keeps_what_came_before(owner: Connection[TupleRow]) -> None:
     broken = Migration(2, "broken", "CREATE TABLE half (id int); SELECT nonsense", "")
-    with pytest.raises(OperatorError, match='0002_broken failed, and left nothing behind: column "nonsense"'):
+    with pytest.raises(OperatorError, match='0002_broken failed and was rolled back: column "nonsense"'):
         migrate(owner, (TWO[0], broken))
     assert table_exists(owner, "one")
     assert not table_exists(owner, "half")
@@ -208,4 +208,4 @@ def test_who_waits_for_the_lock_says_for_whom(database: Database, caplog: pytest
             holder.execute("SELECT pg_advisory_unlock(%s)", [migrations.ADVISORY_LOCK])
             assert waiting.result(30) == []
     (said,) = [record.getMessage() for record in caplog.records if record.name == "runtime.migrations"]
-    assert said == f"Waiting for process {pid} of the database (gesta_api, somebody), which holds the migrations' lock"
+    assert said == f"Waiting for database process {pid} (gesta_api, somebody), which holds the migration lock"

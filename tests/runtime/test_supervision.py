@@ -46,8 +46,8 @@ async def test_a_task_that_fails_comes_back(caplog: pytest.LogCaptureFixture) ->
     assert f'{METRIC}{{task="work"}} {before + 3}' in list(counters.lines())
     told = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert [record.message for record in told] == [
-        "work failed and is begun again: ValueError: once",
-        "work failed and is begun again: KeyError: 'twice'",
+        "work failed and is restarted: ValueError: once",
+        "work failed and is restarted: KeyError: 'twice'",
     ]
     assert all(record.exc_info for record in told)
     await stop(task)

@@ -39,7 +39,7 @@ SELECT {columns}
 TENANTS = Listing(
     "tenants",
     two_ways("created_at", by_creation(SELECT_TENANTS, "t.created_at", "t.id")),
-    filters={"slug": Filter(TEXT, sql.SQL("   AND t.slug = %(slug)s"), "With this slug.")},
+    filters={"slug": Filter(TEXT, sql.SQL("   AND t.slug = %(slug)s"), "Filter by slug.")},
 )
 
 OF_THEIRS = ("preferences", "last_login_at")
@@ -94,12 +94,12 @@ SELECT {columns}
 USERS = Listing(
     "users",
     two_ways("created_at", by_creation(SELECT_USERS, "u.created_at", "u.id")),
-    filters={"email": Filter(TEXT, sql.SQL("   AND u.id = %(email_owner)s"), "With this address.")},
+    filters={"email": Filter(TEXT, sql.SQL("   AND u.id = %(email_owner)s"), "Filter by address.")},
 )
 OWN_USERS = Listing(
     "own-users",
     two_ways("created_at", by_creation(SELECT_OWN_USERS, "m.created_at", "m.user_id")),
-    filters={"email": Filter(TEXT, sql.SQL("   AND m.user_id = %(email_owner)s"), "With this address.")},
+    filters={"email": Filter(TEXT, sql.SQL("   AND m.user_id = %(email_owner)s"), "Filter by address.")},
 )
 
 MEMBER = one(
@@ -153,7 +153,7 @@ INVITATIONS = Listing(
     two_ways("created_at", by_creation(SELECT_INVITATIONS, "i.created_at", "i.id")),
     filters={
         "status": Filter(
-            choice("pending", "accepted", "declined", "withdrawn"), sql.SQL("   AND i.status = %(status)s"), "How it stands."
+            choice("pending", "accepted", "declined", "withdrawn"), sql.SQL("   AND i.status = %(status)s"), "Filter by status."
         )
     },
 )
@@ -198,7 +198,7 @@ ROLES = Listing(
         **two_ways("key", ListSource(SELECT_ROLES, (sql.Identifier("r", "key"),), ("key",), (TEXT,)), newest_first=False),
         **two_ways("created_at", by_creation(SELECT_ROLES, "r.created_at", "r.id")),
     },
-    filters={"key": Filter(TEXT, sql.SQL("   AND r.key = %(key)s"), "With this key.")},
+    filters={"key": Filter(TEXT, sql.SQL("   AND r.key = %(key)s"), "Filter by key.")},
 )
 
 # Open requests that name a role; and definitions that do so by its key, published last or under way in open executions.

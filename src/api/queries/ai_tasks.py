@@ -41,8 +41,8 @@ AI_TASKS = Listing(
     "ai-tasks",
     two_ways("created_at", by_creation(SELECT, "t.created_at", "t.id")),
     filters={
-        "status": Filter(choice(*STATUSES), sql.SQL("   AND t.status = %(status)s"), "How it stands."),
-        "model": Filter(TEXT, sql.SQL("   AND t.model = %(model)s"), "Of this model, as its node names it."),
-        "execution_id": Filter(UUID_, sql.SQL("   AND t.execution_id = %(execution_id)s"), "Of this execution."),
+        "status": Filter(choice(*STATUSES), sql.SQL("   AND t.status = %(status)s"), "Filter by status."),
+        "model": Filter(TEXT, sql.SQL("   AND t.model = %(model)s"), "Filter by model, as its node names it."),
+        "execution_id": Filter(UUID_, sql.SQL("   AND t.execution_id = %(execution_id)s"), "Filter by execution."),
     },
 )

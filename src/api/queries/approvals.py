@@ -92,8 +92,8 @@ APPROVALS = Listing(
         **two_ways("due_at", BY_DUE, newest_first=False),
     },
     filters={
-        "status": Filter(choice(*STATUSES), sql.SQL("   AND r.status = %(status)s"), "How it stands."),
-        "execution_id": Filter(UUID_, sql.SQL("   AND r.execution_id = %(execution_id)s"), "Of this execution."),
+        "status": Filter(choice(*STATUSES), sql.SQL("   AND r.status = %(status)s"), "Filter by status."),
+        "execution_id": Filter(UUID_, sql.SQL("   AND r.execution_id = %(execution_id)s"), "Filter by execution."),
         "role": Filter(
             TEXT,
             sql.SQL("""   AND EXISTS (

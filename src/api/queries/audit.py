@@ -33,19 +33,21 @@ AUDIT_LOGS = Listing(
     "audit-logs",
     two_ways("position", BY_POSITION, (by_time("from"), by_time("to"))),
     filters={
-        "resource": Filter(TEXT, sql.SQL("   AND l.resource = %(resource)s"), "Kind of thing, e.g. execution."),
-        "resource_id": Filter(UUID_, sql.SQL("   AND l.resource_id = %(resource_id)s"), "The thing."),
-        "user_id": Filter(UUID_, sql.SQL("   AND l.user_id = %(user_id)s"), "Who acted."),
-        "action": Filter(TEXT, sql.SQL("   AND l.action = %(action)s"), "What was done, e.g. approval.decided."),
+        "resource": Filter(TEXT, sql.SQL("   AND l.resource = %(resource)s"), "Filter by kind of resource, e.g. execution."),
+        "resource_id": Filter(UUID_, sql.SQL("   AND l.resource_id = %(resource_id)s"), "Filter by resource id."),
+        "user_id": Filter(UUID_, sql.SQL("   AND l.user_id = %(user_id)s"), "Filter by the user who acted."),
+        "action": Filter(TEXT, sql.SQL("   AND l.action = %(action)s"), "Filter by action, e.g. approval.decided."),
         "category": Filter(
             choice(*audit_logs.TABLE.columns["category"].choices),
             sql.SQL("   AND l.category = %(category)s"),
-            "Its category.",
+            "Filter by category.",
         ),
         "severity": Filter(
-            choice(*audit_logs.TABLE.columns["severity"].choices), sql.SQL("   AND l.severity = %(severity)s"), "Its severity."
+            choice(*audit_logs.TABLE.columns["severity"].choices),
+            sql.SQL("   AND l.severity = %(severity)s"),
+            "Filter by severity.",
         ),
-        "correlation_id": Filter(UUID_, sql.SQL("   AND l.correlation_id = %(correlation_id)s"), "With this correlation id."),
+        "correlation_id": Filter(UUID_, sql.SQL("   AND l.correlation_id = %(correlation_id)s"), "Filter by correlation id."),
         "from": Filter(TIME, sql.SQL("   AND l.recorded_at >= %(from)s"), "Recorded at or after."),
         "to": Filter(TIME, sql.SQL("   AND l.recorded_at < %(to)s"), "Recorded before."),
     },

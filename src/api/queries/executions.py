@@ -104,10 +104,10 @@ EXECUTIONS = Listing(
         ),
     ),
     filters={
-        "status": Filter(choice(*STATUSES), sql.SQL("   AND e.status = %(status)s"), "How it stands."),
-        "workflow_key": Filter(TEXT, sql.SQL("   AND e.workflow_key = %(workflow_key)s"), "Of this workflow."),
-        "business_key": Filter(TEXT, sql.SQL("   AND e.business_key = %(business_key)s"), "With this business key."),
-        "node_id": Filter(TEXT, sql.SQL("   AND n.node_id = %(node_id)s"), "Waiting at this node."),
+        "status": Filter(choice(*STATUSES), sql.SQL("   AND e.status = %(status)s"), "Filter by status."),
+        "workflow_key": Filter(TEXT, sql.SQL("   AND e.workflow_key = %(workflow_key)s"), "Filter by workflow key."),
+        "business_key": Filter(TEXT, sql.SQL("   AND e.business_key = %(business_key)s"), "Filter by business key."),
+        "node_id": Filter(TEXT, sql.SQL("   AND n.node_id = %(node_id)s"), "Filter by the node that it waits at."),
         "created_from": Filter(TIME, sql.SQL("   AND e.created_at >= %(created_from)s"), "Recorded at or after."),
         "created_to": Filter(TIME, sql.SQL("   AND e.created_at < %(created_to)s"), "Recorded before."),
     },
@@ -117,7 +117,7 @@ EXECUTIONS = Listing(
             sql.SQL("""   AND EXISTS (SELECT FROM projections.execution_attributes a
                 WHERE a.tenant_id = %(tenant_id)s AND a.execution_id = e.id AND a.name = {name} AND a.search_key = {key}
                   AND (a.kind = 'number' OR a.value = {value}))"""),
-            "With this search attribute, by name. Numbers are compared as numbers.",
+            "Filter by the search attribute of this name. Numbers are compared as numbers.",
             key=execution_attributes.search_key,
             driving=sql.SQL("""   AND first_attribute.name = {name} AND first_attribute.search_key = {key}
    AND (first_attribute.kind = 'number' OR first_attribute.value = {value})"""),

@@ -20,7 +20,7 @@ DEAD_JOBS = Listing(
     "jobs",
     two_ways("updated_at", BY_UPDATE),
     filters={
-        "state": Filter(choice("dead"), sql.SQL(""), "Given up; there are no others in this list."),
-        "type": Filter(TEXT, sql.SQL("   AND j.type = %(type)s"), "Of this type."),
+        "state": Filter(choice("dead"), sql.SQL(""), "Only `dead`: jobs that were given up."),
+        "type": Filter(TEXT, sql.SQL("   AND j.type = %(type)s"), "Filter by type."),
     },
 )

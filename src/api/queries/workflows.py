@@ -47,9 +47,9 @@ WORKFLOWS = Listing(
     },
     filters={
         "status": Filter(
-            choice(*workflows.TABLE.columns["status"].choices), sql.SQL("   AND w.status = %(status)s"), "How it stands."
+            choice(*workflows.TABLE.columns["status"].choices), sql.SQL("   AND w.status = %(status)s"), "Filter by status."
         ),
-        "key": Filter(TEXT, sql.SQL("   AND w.key = %(key)s"), "With this key."),
+        "key": Filter(TEXT, sql.SQL("   AND w.key = %(key)s"), "Filter by key."),
     },
 )
 

@@ -47,7 +47,8 @@ async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
 
 
 @routes.post(
-    "/ai-tasks/{id}/retry", **documented("Try an AI task again now", "How it stands", results.HASTENED_AI_TASK, unrecorded=True)
+    "/ai-tasks/{id}/retry",
+    **documented("Try an AI task again now", "The task's status", results.HASTENED_AI_TASK, unrecorded=True),
 )
 async def retry(call: Calling, id: UUID) -> Response:
     """Does not wait for the moment of the next attempt. A task that is over stays over: its execution has moved on."""

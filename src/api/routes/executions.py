@@ -104,7 +104,7 @@ async def start(call: Calling, body: Start) -> Response:
 
 @routes.post(
     "/executions/bulk",
-    **documented("Start many executions", "One result per item, in their order", work.BULK_RESULTS, versioned=False),
+    **documented("Start many executions", "One result per item, in order", work.BULK_RESULTS, versioned=False),
 )
 async def bulk(call: Calling, body: Bulk) -> Response:
     """A refused item does not stop the others. A result has a `status` and, if refused, a `problem`."""
@@ -168,11 +168,11 @@ def _seconds(text: str | None) -> int:
     if text is None:
         return 0
     if not (text.isascii() and text.isdigit() and int(text[:9]) <= MAX_WAIT):
-        raise Problem.at("wait", "range", f"wait is a whole number of seconds from 0 to {MAX_WAIT}.")
+        raise Problem.at("wait", "range", f"wait must be a whole number of seconds from 0 to {MAX_WAIT}.")
     return int(text)
 
 
-@routes.post("/executions/{id}/cancel", **documented("Cancel an execution", "How it stands", results.EXECUTION_RESULT))
+@routes.post("/executions/{id}/cancel", **documented("Cancel an execution", "The execution's status", results.EXECUTION_RESULT))
 async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     """What runs is given up, and what is done is undone, where nodes name what undoes them; then it is cancelled."""
     return await _steer(
@@ -182,7 +182,7 @@ async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
 
 @routes.post(
     "/executions/{id}/terminate",
-    **documented("End an execution at once, without compensation", "How it stands", results.EXECUTION_RESULT),
+    **documented("End an execution at once, without compensation", "The execution's status", results.EXECUTION_RESULT),
 )
 async def terminate(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await _steer(
@@ -193,19 +193,23 @@ async def terminate(call: Calling, id: UUID, body: Annotated[Reason, Default()] 
     )
 
 
-@routes.post("/executions/{id}/pause", **documented("Pause an execution", "How it stands", results.EXECUTION_RESULT))
+@routes.post("/executions/{id}/pause", **documented("Pause an execution", "The execution's status", results.EXECUTION_RESULT))
 async def pause(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await _steer(call, id, commands.EXECUTION_PAUSE, lambda view, _who: workflows.pause(view, _of(call), id, body.reason))
 
 
-@routes.post("/executions/{id}/resume", **documented("Resume a paused execution", "How it stands", results.EXECUTION_RESULT))
+@routes.post(
+    "/executions/{id}/resume", **documented("Resume a paused execution", "The execution's status", results.EXECUTION_RESULT)
+)
 async def resume(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await _steer(
         call, id, commands.EXECUTION_RESUME, lambda view, _who: workflows.resume(view, _of(call), id, body.reason)
     )
 
 
-@routes.post("/executions/{id}/signal", **documented("Send a signal to an execution", "How it stands", results.EXECUTION_RESULT))
+@routes.post(
+    "/executions/{id}/signal", **documented("Send a signal to an execution", "The execution's status", results.EXECUTION_RESULT)
+)
 async def signal(call: Calling, id: UUID, body: Signal) -> Response:
     return await _steer(
         call, id, commands.EXECUTION_SIGNAL, lambda view, _who: workflows.signal(view, _of(call), id, body.name, body.payload)

@@ -20,22 +20,22 @@ from runtime.supervision import failing
 
 routes = APIRouter(route_class=OpenRoute, tags=["operations"], generate_unique_id_function=operation_id)
 
-ALIVE: dict[int | str, dict[str, Any]] = {200: {"description": "It is", "content": in_json(status.ALIVE)}}
+ALIVE: dict[int | str, dict[str, Any]] = {200: {"description": "The process is alive", "content": in_json(status.ALIVE)}}
 READINESS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "It can", "content": in_json(status.READY)},
-    503: {"description": "Not now", "content": in_json(status.NOT_READY)},
+    200: {"description": "The process can serve", "content": in_json(status.READY)},
+    503: {"description": "The process cannot serve now", "content": in_json(status.NOT_READY)},
 }
 COUNTED: dict[int | str, dict[str, Any]] = {
     200: {"description": "Counters and gauges", "content": {"text/plain": {"schema": TEXT}}}
 }
 
 
-@routes.get("/healthz", summary="Is the process alive", response_class=Response, responses=ALIVE)
+@routes.get("/healthz", summary="Check that the process is alive", response_class=Response, responses=ALIVE)
 async def healthz() -> Response:
     return answers.answer({"status": "ok"})
 
 
-@routes.get("/readyz", summary="Can it serve", response_class=Response, responses=READINESS)
+@routes.get("/readyz", summary="Check that the process can serve", response_class=Response, responses=READINESS)
 async def readyz(request: Request) -> Response:
     """503 where the database is out of reach or its schema is not this version's. What lags or fails is told, not judged."""
     services: Services = request.app.state.services
@@ -58,7 +58,7 @@ async def readyz(request: Request) -> Response:
     return answers.answer({**told, "failing_tasks": own + others})
 
 
-@routes.get("/metrics", summary="What this process has counted, for Prometheus", response_class=Response, responses=COUNTED)
+@routes.get("/metrics", summary="Get the metrics of this process, for Prometheus", response_class=Response, responses=COUNTED)
 async def metrics(request: Request) -> Response:
     services: Services = request.app.state.services
     gauges: dict[str, float] = {"gesta_failing_tasks": len(failing())}

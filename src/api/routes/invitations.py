@@ -75,7 +75,7 @@ async def get(call: Calling, id: UUID) -> Response:
     return await call.one(queries.INVITATION, {"id": id})
 
 
-@routes.delete("/invitations/{id}", **documented("Withdraw an invitation", "How the invitation stands", results.INVITATION))
+@routes.delete("/invitations/{id}", **documented("Withdraw an invitation", "The invitation's status", results.INVITATION))
 async def withdraw(call: Calling, id: UUID) -> Response:
     return await call.command(commands.INVITATION_WITHDRAW, lambda view, _who: invitation.withdraw(view, id), id)
 
@@ -86,7 +86,7 @@ async def accept(call: Calling, id: UUID, body: Annotated[Whose, Default()] = MI
     return await _answer(call, commands.INVITATION_ACCEPT, id, body, invitation.accept)
 
 
-@routes.post("/invitations/{id}/decline", **documented("Decline an invitation", "How the invitation stands", results.INVITATION))
+@routes.post("/invitations/{id}/decline", **documented("Decline an invitation", "The invitation's status", results.INVITATION))
 async def decline(call: Calling, id: UUID, body: Annotated[Whose, Default()] = MINE) -> Response:
     """By the same as accept it."""
     return await _answer(call, commands.INVITATION_DECLINE, id, body, invitation.decline)
@@ -96,7 +96,7 @@ async def _answer(call: RequestContext, spec: CommandSpec, id: UUID, body: Whose
     caller = call.session.caller
     if caller.platform and caller.on_behalf_of is None:
         if body.tenant is not None:
-            raise Problem.at("/tenant", "not_applicable", "The platform names the tenant in Gesta-Tenant.")
+            raise Problem.at("/tenant", "not_applicable", "The platform must name the tenant in Gesta-Tenant.")
         done, tenant_id = await _for_user(call, spec, id, decide), call.tenant_id
     else:
         done, tenant_id = await _by_user(call, spec.by_themselves, id, body.tenant, decide)
@@ -127,7 +127,7 @@ async def _by_user(
     rights = call.session.rights
     await call.authorize(spec, id)
     if headers.occurred_at(call.request) is not None:
-        raise Problem.at("Gesta-Occurred-At", "not_applicable", "Gesta-Occurred-At cannot be honoured here.")
+        raise Problem.at("Gesta-Occurred-At", "not_applicable", "Gesta-Occurred-At has no effect here, and is refused.")
     user_id = rights.user_id
     tenant_id = call.tenant_id if tenant is None else await call.services.sessions.tenant_named(tenant)
     position = None if user_id is None or rights.delegated else await _known_since(call, user_id)

@@ -57,7 +57,7 @@ class NextJobs(Body):
         """Raises Problem for types that are not for everybody. `path`: where this is in the body."""
         for number, type in enumerate(self.types):
             if type.startswith(OWN):
-                raise Problem.at(f"{path}/types/{number}", "reserved", f"Types of jobs that begin with {OWN} are Gesta's own.")
+                raise Problem.at(f"{path}/types/{number}", "reserved", f"Job types that begin with {OWN} are reserved for Gesta.")
         types = tuple(dict.fromkeys(self.types))
         return LeaseRequest(call.tenant_id, types, self.max, self.lease_seconds, self.worker_id, call.session.key_id)
 
@@ -119,7 +119,7 @@ class Reports(Body):
 
 
 @routes.post(
-    "/jobs/lease", **documented("Lease jobs", "The jobs; none when the time is over", schemas.LEASED_JOBS, unrecorded=True)
+    "/jobs/lease", **documented("Lease jobs", "The jobs; none where the time ran out", schemas.LEASED_JOBS, unrecorded=True)
 )
 async def lease(call: Calling, body: Ask) -> Response:
     """Waits for the first job, up to `wait_seconds`. A job that nobody reports on comes back when its lease runs out."""
@@ -131,7 +131,9 @@ async def lease(call: Calling, body: Ask) -> Response:
     return answers.answer({"items": _items(found)})
 
 
-@routes.post("/jobs/{id}/heartbeat", **documented("Keep a job", "Until when it is leased", schemas.HEARTBEAT, unrecorded=True))
+@routes.post(
+    "/jobs/{id}/heartbeat", **documented("Extend a job's lease", "When the lease ends", schemas.HEARTBEAT, unrecorded=True)
+)
 async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
     """From now on for as long again as it was leased for, or for `lease_seconds`."""
     await call.authorize(commands.JOB_HEARTBEAT, id)
@@ -146,7 +148,7 @@ async def heartbeat(call: Calling, id: UUID, body: Beat) -> Response:
 
 @routes.post(
     "/jobs/{id}/release",
-    **documented("Give back a job that was not begun", "It is ready again", schemas.READY_JOB, unrecorded=True),
+    **documented("Give back a job that was not begun", "The job is ready again", schemas.READY_JOB, unrecorded=True),
 )
 async def release(call: Calling, id: UUID, body: Held) -> Response:
     """Others may lease it at once, and it does not count as an attempt."""
@@ -179,7 +181,7 @@ async def fail(call: Calling, id: UUID, body: Fail) -> Response:
 
 @routes.post(
     "/jobs/report",
-    **documented("Report on many jobs", "One result per report, in their order", schemas.REPORT_RESULTS, versioned=False),
+    **documented("Report on many jobs", "One result per report, in order", schemas.REPORT_RESULTS, versioned=False),
 )
 async def report(call: Calling, body: Reports) -> Response:
     """A refused report does not stop the others. A result has a `status`, and `job` and `execution`; if refused, a `problem`.
@@ -189,7 +191,7 @@ async def report(call: Calling, body: Reports) -> Response:
     """
     for number, each in enumerate(body.reports):
         if each.error is not None and "output" in each.model_fields_set:
-            raise Problem.at(f"/reports/{number}/output", "excluded", "A report has an output or an error, not both.")
+            raise Problem.at(f"/reports/{number}/output", "excluded", "A report has either an output or an error, not both.")
 
     may_work = False
 
@@ -225,7 +227,8 @@ async def list_jobs(call: Calling) -> Response:
 
 
 @routes.post(
-    "/jobs/{id}/retry", **documented("Retry a job that was given up", "It is ready again", schemas.READY_JOB, unrecorded=True)
+    "/jobs/{id}/retry",
+    **documented("Retry a job that was given up", "The job is ready again", schemas.READY_JOB, unrecorded=True),
 )
 async def retry(call: Calling, id: UUID) -> Response:
     """With all its attempts."""

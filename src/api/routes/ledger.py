@@ -21,7 +21,9 @@ from store.topics import UnknownTopic, class_of, topics_of
 
 routes = router("events")
 
-LIMIT = query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "How many at most.")
+LIMIT = query(
+    "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "The most items in the answer."
+)
 AFTER = query("after", {"type": "integer", "minimum": 0, "default": 0}, "Only events above this position.")
 TOPICS_WANTED = query("topics", {"type": "string"}, "Only these topics, separated by commas.")
 LAST_EVENT_ID = {
@@ -29,7 +31,7 @@ LAST_EVENT_ID = {
     "in": "header",
     "required": False,
     "schema": {"type": "integer", "minimum": 0},
-    "description": "For server-sent events: the position seen last. Goes before `after`.",
+    "description": "For server-sent events: the position seen last. Takes precedence over `after`.",
 }
 CURSOR = query("cursor", {"type": "string"}, "`next_cursor` of the page before.")
 
@@ -82,7 +84,7 @@ def _follow(call: Calling, last_seen: int | None) -> Response:
     given = call.request.query_params
     for name in ("limit", "cursor"):
         if name in given:
-            raise Problem.at(name, "not_applicable", f"{name} is for pages; this answer has no end.")
+            raise Problem.at(name, "not_applicable", f"{name} applies to pages only; this answer has no end.")
     after = read_parameter("after", WHOLE, given.get("after", "0")) if last_seen is None else last_seen
     return following.follow(call, after, _topics(given.get("topics")))
 
@@ -124,7 +126,7 @@ def _starts_execution(record: RecordedEvent) -> bool:
 def _limit(call: Calling) -> int:
     limit: int = read_parameter("limit", WHOLE, call.request.query_params.get("limit", str(DEFAULT_LIMIT)))
     if not 1 <= limit <= MAX_LIMIT:
-        raise Problem.at("limit", "range", f"limit is between 1 and {MAX_LIMIT}.")
+        raise Problem.at("limit", "range", f"limit must be between 1 and {MAX_LIMIT}.")
     return limit
 
 

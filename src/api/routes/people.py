@@ -81,16 +81,16 @@ async def get_user(call: Calling, id: UUID) -> Response:
     return await call.one(queries.USER if is_whole else queries.SEEN_USER, {"id": id}, platform=True)
 
 
-@routes.patch("/users/{id}", **documented("Change a user", "How the user stands", results.USER_RESULT))
+@routes.patch("/users/{id}", **documented("Change a user", "The user's status", results.USER_RESULT))
 async def change_user(call: Calling, id: UUID, body: UserChange) -> Response:
     """Users change themselves, which needs no permission, and the platform changes them."""
     themselves = _is_themselves(call.session.rights, id)
 
     def theirs(_view: View, who: Rights) -> None:
         if not _is_themselves(who, id):
-            who.require_platform("Users belong to themselves: they, or the platform, change them.")
+            who.require_platform("Only the user and the platform may change a user.")
         if "is_active" in body.given():
-            who.require_platform("Only the platform deactivates users. Remove the member.")
+            who.require_platform("Only the platform may deactivate users. Remove the member instead.")
 
     return await call.platform_command(
         commands.USER_CHANGE.by_themselves if themselves else commands.USER_CHANGE,
@@ -110,7 +110,7 @@ async def add(call: Calling, body: NewMember) -> Response:
     position = await provisioning.known_since(call.services.handler, call.services.system_pool, body.user_id)
 
     def decide(view: View, who: Rights) -> Decided:
-        who.require_platform("Nobody becomes a member unasked: invite their address.")
+        who.require_platform("Nobody becomes a member without being asked: invite their address.")
         if position is None:
             raise Invalid("There is no such user.", "/user_id")
         return member.add(view, body.user_id, tuple(body.role_ids), position, granted=who.granted, by_platform=True)
@@ -130,7 +130,7 @@ async def get_member(call: Calling, user_id: UUID) -> Response:
     return await call.one(queries.MEMBER, {"id": user_id}, platform=True)
 
 
-@routes.patch("/members/{user_id}", **documented("Give a member other roles", "The member", results.MEMBER_RESULT))
+@routes.patch("/members/{user_id}", **documented("Change a member's roles", "The member", results.MEMBER_RESULT))
 async def change_roles(call: Calling, user_id: UUID, body: MemberChange) -> Response:
     owners = await _owners(call)
     return await call.command(
@@ -141,7 +141,7 @@ async def change_roles(call: Calling, user_id: UUID, body: MemberChange) -> Resp
 
 
 @routes.post(
-    "/members/{user_id}/suspend", **documented("Take all rights from a member for now", "The member", results.MEMBER_RESULT)
+    "/members/{user_id}/suspend", **documented("Suspend a member: it has no rights for now", "The member", results.MEMBER_RESULT)
 )
 async def suspend(call: Calling, user_id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     """At once, and all of them: the member's own keys, and those of services that are theirs. Roles and keys are kept."""
@@ -153,7 +153,7 @@ async def suspend(call: Calling, user_id: UUID, body: Annotated[Reason, Default(
     )
 
 
-@routes.post("/members/{user_id}/reactivate", **documented("Let a suspended member go on", "The member", results.MEMBER_RESULT))
+@routes.post("/members/{user_id}/reactivate", **documented("Reactivate a suspended member", "The member", results.MEMBER_RESULT))
 async def reactivate(call: Calling, user_id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await call.command(
         commands.MEMBER_REACTIVATE,

@@ -79,7 +79,7 @@ async def get(call: Calling, id: UUID) -> Response:
     return await call.one(queries.ROLE, {"id": id}, platform=True)
 
 
-@routes.patch("/roles/{id}", **documented("Change a role", "How the role stands", results.ROLE_RESULT))
+@routes.patch("/roles/{id}", **documented("Change a role", "The role's status", results.ROLE_RESULT))
 async def change(call: Calling, id: UUID, body: RoleChange) -> Response:
     given = body.given()
 
@@ -92,7 +92,7 @@ async def change(call: Calling, id: UUID, body: RoleChange) -> Response:
     return await call.command(commands.ROLE_CHANGE, decide, id)
 
 
-FORCE = query("force", {"type": "boolean", "default": False}, "Delete it although open requests or definitions name it.")
+FORCE = query("force", {"type": "boolean", "default": False}, "Delete the role even though open requests or definitions name it.")
 
 
 @routes.delete("/roles/{id}", **documented("Delete a role", "The role as it was", results.ROLE_RESULT, query=[FORCE]))
@@ -108,7 +108,7 @@ async def _uses(call: Calling, id: UUID) -> tuple[str, ...]:
     question = Question(queries.ROLE_USES, {"tenant_id": call.tenant_id, "id": id, "most": MOST_USES + 1}, by_key=True)
     (rows,) = (await call.services.reads.ask(Read(call.tenant_id), [question])).rows
     told = tuple(row["words"] for row in rows[:MOST_USES])
-    return told if len(rows) <= MOST_USES else (*told, "There are more.")
+    return told if len(rows) <= MOST_USES else (*told, "There are more of them.")
 
 
 @routes.get("/permissions", **paged("List permissions", queries.PERMISSIONS, resources.PERMISSION))
@@ -120,7 +120,7 @@ async def list_permissions(call: Calling) -> Response:
 @routes.post(
     "/api-keys",
     status_code=201,
-    **documented("Create an API key", "The key; its token is shown this once", results.CREATED_API_KEY, creates=True),
+    **documented("Create an API key", "The key; its token is shown only once", results.CREATED_API_KEY, creates=True),
 )
 async def create_key(call: Calling, body: NewKey) -> Response:
     """For oneself, or for a service, which is then limited by its owner's roles and ends with the membership.
@@ -171,7 +171,7 @@ async def revoke(call: Calling, id: UUID) -> Response:
 
 def _boolean(name: str, text: str) -> bool:
     if text not in ("true", "false"):
-        raise Problem.at(name, "boolean", f"{name} is true or false.")
+        raise Problem.at(name, "boolean", f"{name} must be true or false.")
     return text == "true"
 
 

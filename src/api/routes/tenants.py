@@ -73,7 +73,7 @@ async def get_one(call: Calling, id: UUID) -> Response:
 
 @routes.post(
     "/tenants/{id}/suspend",
-    **documented("Suspend a tenant: its keys are refused", "How the tenant stands", results.TENANT_RESULT),
+    **documented("Suspend a tenant: its keys are refused", "The tenant's status", results.TENANT_RESULT),
 )
 async def suspend(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     call.session.require_platform()
@@ -81,7 +81,7 @@ async def suspend(call: Calling, id: UUID, body: Annotated[Reason, Default()] = 
 
 
 @routes.post(
-    "/tenants/{id}/reactivate", **documented("Let a suspended tenant go on", "How the tenant stands", results.TENANT_RESULT)
+    "/tenants/{id}/reactivate", **documented("Reactivate a suspended tenant", "The tenant's status", results.TENANT_RESULT)
 )
 async def reactivate(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     call.session.require_platform()
@@ -96,7 +96,7 @@ async def get(call: Calling) -> Response:
     return await call.one(queries.TENANT, {}, platform=True)
 
 
-@routes.patch("/tenant", **documented("Change the tenant", "How the tenant stands", results.TENANT_RESULT))
+@routes.patch("/tenant", **documented("Change the tenant", "The tenant's status", results.TENANT_RESULT))
 async def change(call: Calling, body: TenantChange) -> Response:
     return await call.platform_command(
         commands.TENANT_CHANGE,

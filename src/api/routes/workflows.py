@@ -57,7 +57,7 @@ def check(evaluator: Evaluator, effort: Effort) -> Check:
 
 @routes.post(
     "/workflows/validate",
-    **documented("Look for faults in a definition", "What was found, errors and warnings", status.FINDINGS, unrecorded=True),
+    **documented("Check a definition", "What was found: errors and warnings", status.FINDINGS, unrecorded=True),
 )
 async def lint(call: Calling, body: Definition) -> Response:
     await call.authorize(commands.WORKFLOW_VALIDATE)
@@ -89,7 +89,7 @@ async def draft(call: Calling, body: Definition) -> Response:
     )
 
 
-@routes.put("/workflows/{id}/draft", **documented("Replace the draft", "How the workflow stands", results.WORKFLOW_RESULT))
+@routes.put("/workflows/{id}/draft", **documented("Replace the draft", "The workflow's status", results.WORKFLOW_RESULT))
 async def redraft(call: Calling, id: UUID, body: Definition) -> Response:
     return await call.command(
         commands.WORKFLOW_DRAFT,
@@ -99,7 +99,7 @@ async def redraft(call: Calling, id: UUID, body: Definition) -> Response:
 
 
 @routes.post(
-    "/workflows/{id}/publish", **documented("Make the draft the next version", "How the workflow stands", results.WORKFLOW_RESULT)
+    "/workflows/{id}/publish", **documented("Make the draft the next version", "The workflow's status", results.WORKFLOW_RESULT)
 )
 async def publish(call: Calling, id: UUID, body: Annotated[Publish, Default()] = NO_NOTE) -> Response:
     evaluator = call.services.engine.evaluator
@@ -110,7 +110,7 @@ async def publish(call: Calling, id: UUID, body: Annotated[Publish, Default()] =
     )
 
 
-@routes.post("/workflows/{id}/archive", **documented("Archive a workflow", "How the workflow stands", results.WORKFLOW_RESULT))
+@routes.post("/workflows/{id}/archive", **documented("Archive a workflow", "The workflow's status", results.WORKFLOW_RESULT))
 async def archive(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await call.command(
         commands.WORKFLOW_ARCHIVE,
@@ -120,7 +120,7 @@ async def archive(call: Calling, id: UUID, body: Annotated[Reason, Default()] = 
 
 
 @routes.post(
-    "/workflows/{id}/restore", **documented("Restore an archived workflow", "How the workflow stands", results.WORKFLOW_RESULT)
+    "/workflows/{id}/restore", **documented("Restore an archived workflow", "The workflow's status", results.WORKFLOW_RESULT)
 )
 async def restore(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     """As it was: with its draft and its published versions, under its key, which was kept for it."""

@@ -29,7 +29,7 @@ ROLE = ObjectSchema(
     "Role", "A named set of permissions.", {**row("roles"), "permissions": said(TEXTS, "Keys of the permissions that it gives.")}
 )
 PERMISSION = ObjectSchema("Permission", "What can be permitted.", row("permissions", without=()))
-API_KEY = ObjectSchema("ApiKey", "What a client presents; its token is not told again.", row("api_keys"))
+API_KEY = ObjectSchema("ApiKey", "What a client presents; its token is shown only once.", row("api_keys"))
 SECRET = ObjectSchema("Secret", "A credential that nodes refer to by its name. Its value is told to nobody.", row("secrets"))
 
 WORKFLOW = ObjectSchema("Workflow", "A draft, and the definition published last.", row("workflows"))

@@ -6,7 +6,7 @@ from api.schemas.schema import BIG, BOOLEAN, TEXT, TEXTS, UUID, UUIDS, ObjectSch
 
 CREATED_TENANT = ObjectSchema("CreatedTenant", "A tenant that was created.", fields("tenants", "id", "slug", "name", "version"))
 TENANT_RESULT = ObjectSchema(
-    "TenantResult", "How a tenant stands.", fields("tenants", "id", "slug", "name", "is_active", "version")
+    "TenantResult", "A tenant after a change.", fields("tenants", "id", "slug", "name", "is_active", "version")
 )
 REGISTERED_USER = ObjectSchema(
     "RegisteredUser", "A user who was registered.", fields("users", "id", "email", "display_name", "version")
@@ -17,16 +17,16 @@ INVITATION = ObjectSchema(
     fields("invitations", "id", "email", "role_ids", "status", "expires_at", "version"),
 )
 USER_RESULT = ObjectSchema(
-    "UserResult", "How a user stands.", fields("users", "id", "email", "display_name", "is_active", "version")
+    "UserResult", "A user after a change.", fields("users", "id", "email", "display_name", "is_active", "version")
 )
 MEMBER_RESULT = ObjectSchema(
     "MemberResult",
-    "How a member stands.",
+    "A member after a change.",
     {**fields("tenant_users", "user_id", "status"), "role_ids": UUIDS, **fields("tenant_users", "version")},
 )
 ROLE_RESULT = ObjectSchema(
     "RoleResult",
-    "How a role stands, or stood when it was deleted.",
+    "A role after a change, or as it was when it was deleted.",
     {**fields("roles", "id", "key", "name", "description"), "permissions": TEXTS, **fields("roles", "version")},
 )
 CREATED_API_KEY = ObjectSchema(
@@ -34,7 +34,7 @@ CREATED_API_KEY = ObjectSchema(
     "A key that was created.",
     {
         **fields("api_keys", "id", "name", "user_id", "on_behalf_of", "owner_id", "permissions", "expires_at", "version"),
-        "token": said(TEXT, "What the client presents. Told this once: not where the answer is a repetition."),
+        "token": said(TEXT, "What the client presents. Shown only once: a repeated answer does not have it."),
     },
     optional=frozenset({"token"}),
 )
@@ -52,11 +52,11 @@ SECRET_RESULT = ObjectSchema(
     fields("secrets", "id", "name", "description", "hosts", "number", "version"),
 )
 WORKFLOW_RESULT = ObjectSchema(
-    "WorkflowResult", "How a workflow stands.", fields("workflows", "id", "key", "status", "published_version", "version")
+    "WorkflowResult", "A workflow after a change.", fields("workflows", "id", "key", "status", "published_version", "version")
 )
 EXECUTION_RESULT = ObjectSchema(
     "ExecutionResult",
-    "How an execution stands right after a command.",
+    "An execution right after a command.",
     {**fields("workflow_executions", "id", "status", "version"), "open": OPEN},
 )
 STARTED_EXECUTION = ObjectSchema(
@@ -83,7 +83,7 @@ EVENT_RESULT = ObjectSchema(
 )
 APPROVAL_RESULT = ObjectSchema(
     "ApprovalResult",
-    "How an approval request stands after a decision.",
+    "An approval request after a decision.",
     fields("approval_requests", "id", "status", "outcome", "outcome_kind", "version"),
 )
 DECIDED = ObjectSchema(
@@ -91,7 +91,7 @@ DECIDED = ObjectSchema(
     "What a decision led to.",
     {"approval": ref(APPROVAL_RESULT), "execution": ref(EXECUTION_RESULT)},
 )
-AI_TASK_RESULT = ObjectSchema("AiTaskResult", "How an AI task stands.", fields("ai_agent_tasks", "id", "status", "version"))
+AI_TASK_RESULT = ObjectSchema("AiTaskResult", "An AI task after a command.", fields("ai_agent_tasks", "id", "status", "version"))
 CANCELLED_AI_TASK = ObjectSchema(
     "CancelledAiTask",
     "What cancelling an AI task led to.",

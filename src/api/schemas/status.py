@@ -7,7 +7,7 @@ LAG = ObjectSchema(
     "Lag",
     "How far the tables are behind their ledgers.",
     {
-        "ledgers_behind": said(BIG, "Ledgers whose tables are behind."),
+        "ledgers_behind": said(BIG, "Number of ledgers whose tables are behind."),
         "events_behind": said(BIG, "By how many events, summed."),
         "ledgers_stopped": said(BIG, "Of these, those that come no nearer: an event cannot be applied, or nobody projects them."),
     },
@@ -23,12 +23,12 @@ WORK = ObjectSchema(
 )
 FAILING_TASK = ObjectSchema(
     "FailingTask",
-    "A background task that fails time and again, and is begun again each time.",
+    "A background task that keeps failing and is restarted each time.",
     {
         "process": said(TEXT, "this, or another process: what kind, on which host, and its number."),
         "task": TEXT,
-        "error": said(TEXT, "What it failed with last."),
-        "failures": said(BIG, "How often since it was well."),
+        "error": said(TEXT, "Its last error."),
+        "failures": said(BIG, "How often since it last succeeded."),
     },
 )
 READY = ObjectSchema(
@@ -60,11 +60,11 @@ ME = ObjectSchema(
     {
         "tenant_id": said(UUID, "The tenant in which the key speaks."),
         "user_id": said(or_null(UUID), "The person who acts; null: a service."),
-        "on_behalf_of": said(or_null(UUID), "For whom."),
+        "on_behalf_of": said(or_null(UUID), "On whose behalf."),
         "api_key": ref(KEY),
         "platform": said(BOOLEAN, "True for the platform's keys, which may do everything."),
         "roles": said(TEXTS, "Keys of the roles."),
-        "permissions": said(TEXTS, "Keys of the permissions that hold."),
+        "permissions": said(TEXTS, "Keys of the permissions in force."),
     },
 )
 

@@ -20,7 +20,7 @@ LEASED_JOB = ObjectSchema(
 LEASED_JOBS = ObjectSchema(
     "LeasedJobs", "The jobs that were handed out, none where there were none.", {"items": many(LEASED_JOB)}
 )
-HEARTBEAT = ObjectSchema("Heartbeat", "Until when a job is leased.", {**fields("jobs", "id"), "lease_until": LEASED_UNTIL})
+HEARTBEAT = ObjectSchema("Heartbeat", "When a job's lease ends.", {**fields("jobs", "id"), "lease_until": LEASED_UNTIL})
 READY_JOB = ObjectSchema("ReadyJob", "A job that may be leased.", {**fields("jobs", "id"), "state": one_of("ready")})
 
 JOB_RESULT = ObjectSchema(
@@ -37,7 +37,7 @@ REPORTED: dict[str, Schema] = {"job": ref(JOB_RESULT), "execution": ref(EXECUTIO
 REPORTED_JOB = ObjectSchema("ReportedJob", "What a report led to.", REPORTED)
 
 REFUSED = ObjectSchema(
-    "RefusedItem", "One that was refused; the others are not stopped by it.", {"status": INTEGER, "problem": ref(PROBLEM)}
+    "RefusedItem", "An item that was refused; it does not stop the others.", {"status": INTEGER, "problem": ref(PROBLEM)}
 )
 
 
@@ -45,7 +45,7 @@ def _results(name: str, done: ObjectSchema, **also: Schema) -> ObjectSchema:
     """One result for each of many, in their order; and what else there may be."""
     either = Choice(f"{name}Result", "What became of one of them.", (done, REFUSED))
     fields = {"items": many(either), **also}
-    return ObjectSchema(f"{name}Results", "One result for each, in their order.", fields, optional=frozenset(also))
+    return ObjectSchema(f"{name}Results", "One result for each, in order.", fields, optional=frozenset(also))
 
 
 STARTED = ObjectSchema(

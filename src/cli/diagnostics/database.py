@@ -178,7 +178,7 @@ async def recorded(connection: Connection) -> CheckResult:
     lost = await (await connection.execute(WITHOUT_EVENTS, [PLATFORM])).fetchall()
     if lost:
         tenant, has_head = lost[0]
-        words = f"{len(lost)} ledgers are gone; {tenant} has {'no events' if has_head else 'no ledger'}"
+        words = f"{len(lost)} ledgers are missing; {tenant} has {'no events' if has_head else 'no ledger'}"
         return fail("ledgers", words, "restore a backup made by gesta db backup; see docs/how-to/back-up.md")
     return ok("ledgers", "every tenant has its events")
 
@@ -204,7 +204,7 @@ async def work(connection: Connection) -> CheckResult:
     found = await troubled(connection)
     if found.jobs_failing or found.timers_failing:
         words = f"{found.jobs_failing} jobs and {found.timers_failing} timers fail and are put off"
-        return fail("work", words, "gesta jobs list says why; gesta jobs retry, once that is put right")
+        return fail("work", words, "gesta jobs list says why; gesta jobs retry, once that is fixed")
     if found.jobs_dead:
         return warn("work", f"{found.jobs_dead} jobs were given up", "gesta jobs list --state dead, then retry")
     return ok("work", "no job and no timer fails")
@@ -215,7 +215,7 @@ async def background(connection: Connection) -> CheckResult:
     if found:
         first = found[0]
         words = f"{len(found)} keep failing; {first.task} of {first.process}, {first.failures} times: {first.error}"
-        return fail("background tasks", words, "the process begins them again by itself; its log has the whole error")
+        return fail("background tasks", words, "the process restarts them by itself; its log has the whole error")
     return ok("background tasks", "none keeps failing")
 
 

@@ -85,7 +85,7 @@ async def writer(url: str) -> CheckResult:
         return fail("writer", _in_a_line(error), f"GESTA_SYSTEM_DATABASE_URL: pool_mode = transaction; see {RECIPE}")
     finally:
         await reconnecting.close()
-    return ok("writer", "sends transactions as the ledger wants them")
+    return ok("writer", "runs transactions as the ledger needs them")
 
 
 async def hints(url: str, listen_url: str) -> CheckResult:
@@ -98,8 +98,8 @@ async def hints(url: str, listen_url: str) -> CheckResult:
             word = f"{listening.info.backend_pid}-{id(reconnecting)}"
             await (await reconnecting.open()).execute(NOTIFY, ([CHANNEL], [word]))
             if await _hears(listening, word):
-                return ok("notifications", "what is said is heard")
-            return fail("notifications", f"what is said is not heard within {HEARD_WITHIN:.0f} s", remedy)
+                return ok("notifications", "notifications arrive")
+            return fail("notifications", f"notifications do not arrive within {HEARD_WITHIN:.0f} s", remedy)
     except (OperatorError, psycopg.Error) as error:
         return fail("notifications", _in_a_line(error), remedy)
     finally:

@@ -43,7 +43,7 @@ def check_paths(syntax: Syntax, source: str, types: Mapping[str, Schema]) -> tup
         line, column = _place(source, syntax.places.get(node.id, 0))
         if path[0] not in scope:
             known = ", ".join(types)
-            findings.append(ExpressionFinding("undeclared", f"{path[0]} is not available here; there is {known}", line, column))
+            findings.append(ExpressionFinding("undeclared", f"{path[0]} is not available here; available: {known}", line, column))
             continue
         try:
             _descend(*scope[path[0]], path)

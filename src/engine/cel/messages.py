@@ -13,7 +13,7 @@ _SAID = (
     (re.compile(r'Key not found in map : "(.*)"'), r"there is no '\1'"),
     (re.compile(r"Index error: index=(-?\d+) size=(\d+)"), r"there is no element \1 in a list of \2"),
     (re.compile(r"Iteration budget exceeded"), "the expression loops too often"),
-    (re.compile(r"Applying SELECT to non-message type"), "a field is read from what is no object"),
+    (re.compile(r"Applying SELECT to non-message type"), "a field is read from something that is not an object"),
 )
 TOO_DEEP = "the expression is nested deeper than the limit (32 levels, fewer where much arithmetic is nested in loops)"
 

@@ -33,10 +33,10 @@ def nodes(definition: Definition, node_types: Mapping[str, NodeType] = BY_NAME) 
     for index, node in enumerate(definition.nodes):
         path = f"/nodes/{index}"
         if node.id in seen:
-            findings.append(Finding("error", node.id, f"{path}/id", "duplicate_id", f"Another node is called {node.id}."))
+            findings.append(Finding("error", node.id, f"{path}/id", "duplicate_id", f"Another node has the id {node.id}."))
         if node.id in CEL_WORDS:
             findings.append(
-                Finding("error", node.id, f"{path}/id", "reserved", f"{node.id} is a word of the expression language.")
+                Finding("error", node.id, f"{path}/id", "reserved", f"{node.id} is a reserved word of the expression language.")
             )
         seen.add(node.id)
         node_type = node_types.get(node.type)
@@ -72,13 +72,19 @@ def _config(node: Node, node_type: NodeType, path: str) -> Iterator[Finding]:
 
 def _policies(node: Node, node_type: NodeType, path: str) -> Iterator[Finding]:
     if node.retry is not None and not node_type.works:
-        message = f"Nothing is tried again by nodes of type {node.type}."
+        message = f"Nodes of type {node.type} make no attempts, so they take no retry policy."
         yield Finding("error", node.id, f"{path}/retry", "unknown_field", message)
     if node.compensate is not None and not does_something(node, node_type):
         message = f"Nodes of type {node.type} do nothing that could be undone."
         yield Finding("error", node.id, f"{path}/compensate", "unknown_field", message)
     if node.timeout is not None and not node_type.waits:
-        yield Finding("error", node.id, f"{path}/timeout", "unknown_field", f"Nodes of type {node.type} do not wait.")
+        yield Finding(
+            "error",
+            node.id,
+            f"{path}/timeout",
+            "unknown_field",
+            f"Nodes of type {node.type} do not wait, so they take no timeout.",
+        )
 
 
 def does_something(node: Node, node_type: NodeType) -> bool:
@@ -89,6 +95,6 @@ def does_something(node: Node, node_type: NodeType) -> bool:
 def _starts(definition: Definition) -> Iterator[Finding]:
     starts = [(index, node) for index, node in enumerate(definition.nodes) if node.type == "start"]
     if not starts:
-        yield Finding("error", None, "/nodes", "missing_start", "A definition has one start node.")
+        yield Finding("error", None, "/nodes", "missing_start", "A definition needs a start node.")
     for index, node in starts[1:]:
-        yield Finding("error", node.id, f"/nodes/{index}/type", "duplicate_start", "A definition has only one start node.")
+        yield Finding("error", node.id, f"/nodes/{index}/type", "duplicate_start", "A definition may have only one start node.")

@@ -99,7 +99,7 @@ def triggers(definition: Json) -> Iterator[Finding]:
             message = f"Triggers of type {trigger['type']} are not supported yet."
             yield Finding("error", None, f"/triggers/{index}/type", "not_supported_yet", message)
         elif trigger["type"] != "manual":
-            yield Finding("error", None, f"/triggers/{index}/type", "unknown_trigger", "There is no such type of trigger.")
+            yield Finding("error", None, f"/triggers/{index}/type", "unknown_trigger", "There is no such trigger type.")
         else:
             for field in trigger.keys() - {"type"}:
                 yield Finding("error", None, f"/triggers/{index}/{field}", "unknown_field", "A manual trigger has no such field.")

@@ -158,5 +158,5 @@ def spins(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
         if each.node.id in of_node and each.node.id not in told:
             cycle = sorted(names[place] for place in of_node[each.node.id])
             told.update(cycle)
-            message = f"Nothing waits in the cycle of {', '.join(cycle)}: it may run into the step limit."
+            message = f"No node waits in the cycle of {', '.join(cycle)}: it may reach the step limit."
             yield Finding("warning", each.node.id, each.path, "instant_cycle", message)

@@ -112,7 +112,7 @@ def _configuration(config: Json) -> Configuration:
 def _whole(config: Json, field: str, least: int, below: int) -> int | None:
     value = config.get(field)
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not least <= value < below):
-        raise InvalidValue(f"{field} must be a whole number from {least}")
+        raise InvalidValue(f"{field} must be a whole number of at least {least}")
     return value
 
 

@@ -34,7 +34,7 @@ REQUESTER = "requester"
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
 LONGEST_ROLE = 63
 """Characters of a role's key: a longer name is nobody's, and the tables could not be searched by it."""
-TOO_LONG = f"the key of a role has at most {LONGEST_ROLE} characters"
+TOO_LONG = f"a role's key may have at most {LONGEST_ROLE} characters"
 NAMES = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
 CONFIG = object_schema(
     {
@@ -108,7 +108,7 @@ def _text(config: Json, field: str) -> str:
 
 def _priority(value: Json) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**31:
-        raise InvalidValue("priority must be a whole number of 32 bits")
+        raise InvalidValue("priority must be a whole number within 32 bits")
     return value
 
 

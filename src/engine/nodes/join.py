@@ -31,7 +31,7 @@ def lint(node: Node) -> Iterator[Fault]:
     if counts and "count" not in node.config:
         yield Fault("/count", "required", "A join of mode count needs a count.")
     if not counts and "count" in node.config:
-        yield Fault("/count", "unknown_field", f"A join of mode {node.config['mode']} has no count.")
+        yield Fault("/count", "unknown_field", f"A join of mode {node.config['mode']} takes no count.")
 
 
 JOIN = NodeType("join", CONFIG, handles, run, lint=lint, join_rule=join_rule, raw=frozenset(CONFIG["properties"]))

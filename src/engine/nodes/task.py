@@ -65,9 +65,9 @@ def on_job(visit: Visit, report: JobReport) -> kind.Woken:
 
 def job_type(value: Json) -> str:
     if not isinstance(value, str) or not JOB_TYPE.fullmatch(value):
-        raise InvalidValue(f"{value!r} is no type of job: letters, digits and _ . : / -, at most 100")
+        raise InvalidValue(f"{value!r} is not a job type: letters, digits and _ . : / -, at most 100 characters")
     if value.startswith(OWN):
-        raise InvalidValue(f"Types of jobs that begin with {OWN} are Gesta's own")
+        raise InvalidValue(f"Job types that begin with {OWN} are reserved for Gesta")
     return value
 
 

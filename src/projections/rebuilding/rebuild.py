@@ -132,7 +132,7 @@ class Rebuild:
             cursor = await self.owner.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{OLD_SCHEMA}.{table.name}"])
             if await cursor.fetchone() == (True,):
                 place = f"{OLD_SCHEMA}.{table.name}"
-                raise OperatorError(f"{place} served before and is still there: gesta projections drop-old drops it.")
+                raise OperatorError(f"{place} served before and still exists: gesta projections drop-old drops it.")
 
     async def _begin(self, generation: Generation, code: str) -> int:
         """Go on with what is under way, where it is the same work by the same code; else begin."""
@@ -174,13 +174,15 @@ class Rebuild:
 
     async def _refuse(self, found: Findings, tables: Sequence[Table]) -> None:
         if found.wrong:
-            raise Refused("The tables that were built are not what the ledger comes to: " + "; ".join(found.wrong[:5]))
+            raise Refused("The rebuilt tables differ from a fold of the ledger: " + "; ".join(found.wrong[:5]))
         if not_meant := found.not_accepted(self.options.accepted):
             words = ", ".join(f"{name} ({found.changes[name]})" for name in sorted(not_meant))
-            raise Refused(f"The tables would differ from those that serve: {words}. What is meant is named with --accept.")
+            raise Refused(f"The tables would differ from those that serve: {words}. Name intended differences with --accept.")
         left = [] if self.options.leave_behind else await dependents(self.owner, SERVING_SCHEMA, tables)
         if left:
-            raise Refused(f"Others' things would stay with the old tables: {'; '.join(left)}. --leave-behind says that they may.")
+            raise Refused(
+                f"Objects of others would stay with the old tables: {'; '.join(left)}. Use --leave-behind to allow that."
+            )
 
     async def _swap(self, filler: Filler, generation: Generation, tables: Sequence[Table], number: int) -> None:
         loop = asyncio.get_running_loop()
@@ -215,7 +217,7 @@ async def opened(owner_url: str, system_url: str, options: RebuildOptions, show:
         owner = await stack.enter_async_context(connect(owner_url, name="gesta rebuild (owner)"))
         await owner.execute("SET ROLE gesta_owner")
         if await (await owner.execute(TRY_LOCK, [ADVISORY_LOCK])).fetchone() != (True,):
-            raise OperatorError("Another rebuild is under way.")
+            raise OperatorError("Another rebuild is running.")
         system, hold, seen = [await stack.enter_async_context(connect(system_url, name="gesta rebuild")) for _ in range(3)]
         yield Rebuild(owner, system, hold, seen, options, show)
 

@@ -77,5 +77,5 @@ def _describe(directory: Path) -> Binaries:
         raise OperatorError(f"{directory} holds no PostgreSQL that runs here: {error}") from error
     version = re.search(r"(\d+)", answer.stdout)
     if version is None:
-        raise OperatorError(f"{directory}/postgres does not tell its version: {answer.stdout!r}")
+        raise OperatorError(f"{directory}/postgres does not print its version: {answer.stdout!r}")
     return Binaries(directory, int(version.group(1)))

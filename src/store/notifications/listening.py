@@ -122,7 +122,7 @@ class Notifications:
         now = asyncio.get_running_loop().time()
         if now >= self._complained.get(channel, now):
             self._complained[channel] = now + COMPLAIN_SECONDS
-            logger.warning("Somebody says on %s what says nothing: %s", channel, error, extra={"action": "listen"})
+            logger.warning("A notification on %s cannot be read: %s", channel, error, extra={"action": "listen"})
 
 
 async def sign(connection: Connection) -> None:
@@ -141,4 +141,4 @@ def _tell(hear: Callable[..., object], *named: object) -> None:
         hear(*named)
     except Exception:
         counters.count(supervision.METRIC, task="subscriber")
-        logger.exception("A subscriber failed", extra={"action": "listen"})
+        logger.exception("A subscriber of notifications failed", extra={"action": "listen"})

@@ -50,7 +50,7 @@ class Capped(httpx2.AsyncByteStream):
 async def cap(response: httpx2.Response) -> None:
     """A hook of the client, called before the answer is read."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise UnacceptableAnswer("The answer is compressed, which was not asked for: it may be of any length.")
+        raise UnacceptableAnswer("The answer is compressed, although that was not asked for.")
     assert isinstance(response.stream, httpx2.AsyncByteStream)
     response.stream = Capped(response.stream)
 

@@ -39,7 +39,7 @@ def read_output(text: str, schema: Json, report: CallReport) -> Json:
         _invalid(f"The answer is longer than {MAX_CHARACTERS} characters.", report)
     if schema is None:
         if text_fault(text) is not None:
-            _invalid("The answer holds a NUL or half of a surrogate pair.", report)
+            _invalid("The answer contains a NUL or half of a surrogate pair.", report)
         return text
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant)
@@ -47,7 +47,7 @@ def read_output(text: str, schema: Json, report: CallReport) -> Json:
     except json.JSONDecodeError as error:
         _invalid(f"The answer is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.", report)
     except ValueError as error:
-        _invalid(f"The answer is JSON that is not accepted: {error}.", report)
+        _invalid(f"The answer is JSON that cannot be stored: {error}.", report)
     except RecursionError:
         _invalid("The answer is nested too deeply.", report)
     found = faults(schema, value)

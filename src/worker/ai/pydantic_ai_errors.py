@@ -34,7 +34,7 @@ FILTERED = frozenset({"content_filter", "content_policy_violation"})
 def as_ai_error(error: theirs.AgentRunError, secret: str | None) -> AiError:
     """The error to raise. `secret`: the key, which some endpoints repeat in what they answer."""
     if not isinstance(error, theirs.ModelAPIError):
-        return AiError("unavailable", f"The answer is none of this protocol: {presentable(error.message, secret)}")
+        return AiError("unavailable", f"The answer does not follow the protocol: {presentable(error.message, secret)}")
     status = error.status_code if isinstance(error, theirs.ModelHTTPError) else None
     said = presentable(_said(error), secret)
     message = said if status is None else f"HTTP {status}: {said}"
@@ -44,7 +44,7 @@ def as_ai_error(error: theirs.AgentRunError, secret: str | None) -> AiError:
     if unacceptable is not None:
         return AiError("invalid_output", str(unacceptable))
     if status is None and _is_redirect(error):
-        return AiError("bad_request", "The endpoint answers with a redirect, which is not followed.")
+        return AiError("bad_request", "The endpoint answered with a redirect, which is not followed.")
     named = (kind for cls, kind in KINDS if isinstance(error, cls))
     kind: AiErrorType = STATUSES[status] if status in STATUSES else next(named, "unavailable")
     # An exhausted account is not filled by waiting.

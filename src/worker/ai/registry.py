@@ -34,7 +34,7 @@ def make_openai(settings: Settings) -> Provider:
         ) from error
     key = settings.ai_api_key.get_secret_value() if settings.ai_api_key else None
     if key is None and settings.ai_base_url is None:
-        raise OperatorError("GESTA_AI_API_KEY: OpenAI's endpoint needs a key; another endpoint is named by GESTA_AI_BASE_URL")
+        raise OperatorError("GESTA_AI_API_KEY: OpenAI's endpoint needs a key; name another endpoint with GESTA_AI_BASE_URL")
     return PydanticAiProvider(settings.ai_base_url, key)
 
 
@@ -76,7 +76,7 @@ class Providers:
         """Raises AiError bad_request for a name that no provider has."""
         if model == DEFAULT:
             if not self._settings.ai_model:
-                raise AiError("bad_request", "The model is left to GESTA_AI_MODEL, which is not set.")
+                raise AiError("bad_request", "The node names no model, and GESTA_AI_MODEL is not set.")
             model = self._settings.ai_model
         for kind in self._kinds:
             if model.startswith(kind.prefix) and model != kind.prefix:

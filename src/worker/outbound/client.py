@@ -166,7 +166,7 @@ class Outbound:
                 headers = tuple((name.decode("ascii").lower(), value.decode("latin-1")) for name, value in response.headers)
                 return Response(response.status, headers, await _read(response, headers, request.max_bytes))
         except TimeoutError as error:
-            message = f"There was no whole answer within {request.timeout:g} seconds."
+            message = f"There was no complete answer within {request.timeout:g} seconds."
             raise OutboundError("timeout", message, retryable=True, sent=sent) from error
         except httpcore2.TimeoutException as error:
             raise OutboundError("timeout", "The host did not answer in time.", retryable=True, sent=sent) from error
@@ -182,7 +182,9 @@ class Outbound:
 async def _read(response: httpcore2.Response, headers: tuple[tuple[str, str], ...], max_bytes: int) -> bytes:
     told = dict(headers)
     if told.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise OutboundError("protocol", f"The answer is packed ({told['content-encoding']}), which was not asked for.", sent=True)
+        raise OutboundError(
+            "protocol", f"The answer is compressed ({told['content-encoding']}), which was not asked for.", sent=True
+        )
     length = told.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
         raise _too_large(max_bytes)
@@ -205,11 +207,11 @@ def parsed(text: str) -> httpx2.URL:
     if url.scheme not in SCHEMES:
         raise OutboundError("invalid_url", "The URL must begin with https:// or http://.")
     if not HOST.fullmatch(url.raw_host):
-        raise OutboundError("invalid_url", "The URL names no host that there could be.")
+        raise OutboundError("invalid_url", "The URL names no valid host.")
     if url.port is not None and not 0 < url.port < 65_536:
         raise OutboundError("invalid_url", "The URL's port is not a port.")
     if url.userinfo:
-        raise OutboundError("invalid_url", "A URL carries no user and no password: use a header.")
+        raise OutboundError("invalid_url", "A URL must not carry a user or a password: use a header.")
     return url
 
 
@@ -224,4 +226,4 @@ def _too_large(max_bytes: int) -> OutboundError:
 
 
 def _words(error: Exception, host: str) -> str:
-    return f"There was no connection to {host}, or it broke: {str(error) or type(error).__name__}"
+    return f"The connection to {host} failed: {str(error) or type(error).__name__}"
