@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 from client import AsyncClient, NonRetryable, Worker
-from examples.declarations.compare import DECISIONS, OPEN_NODES, STATES, VARIANTS, Figures, Question, expected
+from examples.declarations.compare import DECISIONS, OPEN_NODES, STATES, VARIANTS, Figures, Question, expected, final_states
 from examples.declarations.log import Case, Step
 from examples.declarations.player import DEFINITION, Script
 
@@ -36,24 +36,11 @@ PAYMENTS = Question(
     "SELECT status, count(*) FROM projections.node_activations WHERE node_id = 'paying' GROUP BY 1",
 )
 
-PAID_STATES = Question(
-    STATES.title,
+PAID_STATES = final_states(
     """
-    SELECT concat_ws(' and ', paid.label, open.node_id), count(*)
-    FROM projections.workflow_executions e
-    LEFT JOIN LATERAL (
-        SELECT 'paid' AS label
-        FROM projections.node_activations a
-        WHERE (a.tenant_id, a.execution_id) = (e.tenant_id, e.id) AND a.node_id IN ('paid', 'paying') AND a.status = 'completed'
-        LIMIT 1
-    ) AS paid ON true
-    LEFT JOIN LATERAL (
-        SELECT string_agg(a.node_id, '+' ORDER BY a.node_id) AS node_id
-        FROM projections.node_activations a
-        WHERE (a.tenant_id, a.execution_id) = (e.tenant_id, e.id) AND a.status = 'running'
-    ) AS open ON true
-    GROUP BY 1
-    """,
+    FROM projections.node_activations a
+    WHERE (a.tenant_id, a.execution_id) = (e.tenant_id, e.id) AND a.node_id IN ('paid', 'paying') AND a.status = 'completed'
+    """
 )
 
 

@@ -41,25 +41,30 @@ VARIANTS = Question(
     """,
 )
 
-STATES = Question(
-    "final states",
-    """
+FINAL_STATES = """
     SELECT concat_ws(' and ', paid.label, open.node_id), count(*)
     FROM projections.workflow_executions e
-    LEFT JOIN LATERAL (
-        SELECT 'paid' AS label
-        FROM projections.approval_requests r
-        JOIN projections.approval_decisions d ON (d.tenant_id, d.request_id) = (r.tenant_id, r.id)
-        WHERE (r.tenant_id, r.execution_id) = (e.tenant_id, e.id) AND d.outcome = 'payment_handled'
-        LIMIT 1
-    ) AS paid ON true
+    LEFT JOIN LATERAL (SELECT 'paid' AS label {paid} LIMIT 1) AS paid ON true
     LEFT JOIN LATERAL (
         SELECT string_agg(a.node_id, '+' ORDER BY a.node_id) AS node_id
         FROM projections.node_activations a
         WHERE (a.tenant_id, a.execution_id) = (e.tenant_id, e.id) AND a.status = 'running'
     ) AS open ON true
     GROUP BY 1
-    """,
+"""
+
+
+def final_states(paid: LiteralString) -> Question:
+    """`paid`: the FROM and WHERE that find the payment of execution e."""
+    return Question("final states", FINAL_STATES.replace("{paid}", paid))
+
+
+STATES = final_states(
+    """
+    FROM projections.approval_requests r
+    JOIN projections.approval_decisions d ON (d.tenant_id, d.request_id) = (r.tenant_id, r.id)
+    WHERE (r.tenant_id, r.execution_id) = (e.tenant_id, e.id) AND d.outcome = 'payment_handled'
+    """
 )
 
 OPEN_NODES = Question(

@@ -137,7 +137,7 @@ class Fence:
     delay: timedelta = timedelta(0)
     error: Json = None
     expired: bool = False
-    """Checks the opposite, for who takes the job from a worker that was not heard of: the lease of this token has run out."""
+    """Checks the opposite, for whoever takes the job back: the lease of this token has expired."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from domain.api_key import API_KEY, ApiKey, ApiKeyCreated, ApiKeyHandedOver, Api
 from domain.envelope import PLATFORM
 from domain.facts import Decided, Event, Fact, Invalid, Json, NotFound, PermissionDenied, RuleViolation, View
 from domain.member import MEMBER, permissions_of
-from domain.names import require_known, require_text
-from domain.permission import PERMISSIONS, require_within
+from domain.names import require_text
+from domain.permission import PERMISSIONS, require_granted, require_within
 
 ACT_AS = "users:act_as"
 
@@ -66,9 +66,7 @@ def make(view: View, asking: Asking, key_id: UUID, secret_hash: str, wanted: Key
     maker = None if caller.key_id is None else valid_key(view, caller, asking.platform)
     whose = _whose(view, caller, who, maker, wanted.user_id)
     require_text(wanted.name, "/name")
-    require_known(wanted.permissions, PERMISSIONS, "/permissions", "permission")
-    if who.granted is not None:
-        require_known(wanted.permissions, who.granted, "/permissions", "permission among your own called")
+    require_granted(wanted.permissions, who.granted)
     given = tuple(dict.fromkeys(wanted.permissions))
     event = ApiKeyCreated(
         wanted.name,

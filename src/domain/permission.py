@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 from domain.envelope import PLATFORM
 from domain.facts import Aggregate, Event, EventType, PermissionDenied
+from domain.names import require_known
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,13 @@ def require_within(permissions: frozenset[str], granted: frozenset[str] | None) 
     if granted is not None and not permissions <= granted:
         more = ", ".join(sorted(permissions - granted))
         raise BeyondYours(f"They have permissions that you do not have: {more}.")
+
+
+def require_granted(permissions: tuple[str, ...], granted: frozenset[str] | None) -> None:
+    """Nobody gives what they do not have themselves (`granted`; None: everything). Raises Invalid."""
+    require_known(permissions, PERMISSIONS, "/permissions", "permission")
+    if granted is not None:
+        require_known(permissions, granted, "/permissions", "permission among your own called")
 
 
 def permission_id(key: str) -> UUID:

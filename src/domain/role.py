@@ -5,8 +5,8 @@ from typing import assert_never
 from uuid import UUID, uuid5
 
 from domain.facts import Aggregate, Claim, Decided, Event, EventType, Fact, FieldError, NotFound, RuleViolation, View
-from domain.names import require_known, require_role_key, require_text
-from domain.permission import PERMISSIONS, require_within
+from domain.names import require_role_key, require_text
+from domain.permission import PERMISSIONS, require_granted, require_within
 from domain.wording import plural
 
 
@@ -125,7 +125,7 @@ def create(
     """Create a role; its key is claimed in the tenant. `granted`: what its maker may give away (None: everything)."""
     require_role_key(key, "/key")
     require_text(name, "/name")
-    _require_granted(permissions, granted)
+    require_granted(permissions, granted)
     if view.read(ROLE, role_id).exists:
         raise RoleExists
     event = RoleCreated(key, name, tuple(dict.fromkeys(permissions)), description, is_system)
@@ -143,7 +143,7 @@ def change(
     """Change a role. What is new in its permissions, and what goes, is its changer's own (`granted`; None: everything)."""
     state = _own(view, role_id)
     require_text(name, "/name")
-    _require_granted(permissions, None if granted is None else granted | state.permissions)
+    require_granted(permissions, None if granted is None else granted | state.permissions)
     require_within(state.permissions - set(permissions), granted)
     event = RoleChanged(name, tuple(dict.fromkeys(permissions)), description)
     return _answer(view, role_id, state, None if evolve(state, event) == state else event)
@@ -184,12 +184,6 @@ def delete(view: View, role_id: UUID, granted: frozenset[str] | None = None, use
         told = tuple(FieldError("force", RoleInUse.code, each) for each in uses)
         raise RoleInUse("The following need this role. Use force=true to delete it anyway.", errors=told)
     return _answer(view, role_id, state, RoleDeleted(state.key), releases=(Claim("role.key", state.key, role_id),))
-
-
-def _require_granted(permissions: tuple[str, ...], granted: frozenset[str] | None) -> None:
-    require_known(permissions, PERMISSIONS, "/permissions", "permission")
-    if granted is not None:
-        require_known(permissions, granted, "/permissions", "permission among your own called")
 
 
 def _own(view: View, role_id: UUID) -> Role:

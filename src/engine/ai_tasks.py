@@ -115,7 +115,7 @@ def fail_attempt(
 
 
 def expire_ai_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
-    """The worker was not heard of. What became of its call is not known; where none was on record, none was made.
+    """The lease expired. What became of its call is not known; where none was on record, none was made.
 
     A lease that ends before the provider is about to be called uses up no attempt.
     """

@@ -10,7 +10,7 @@ from engine.jobs import HeldJob, discarded, expire_task_lease, fence, job_json, 
 
 
 def expire_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
-    """Take the job from a worker that was not heard of: by the policy it is handed out again, or it has failed for good.
+    """Take the job back after its lease expired: by the policy it is handed out again, or it has failed for good.
 
     A job for nothing goes: who finds a lease that has run out must never find it twice. `jitter`: random, from 0 to 1.
     result {job, execution: as `engine.jobs`, or None}.

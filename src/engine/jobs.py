@@ -1,4 +1,4 @@
-"""What workers report of the jobs that they hold: done, failed, not heard of; and what moves on from it, as one decision each.
+"""What workers report of the jobs that they hold: done, failed, expired; and what moves on from it, as one decision each.
 
 Every report carries the fence by which the job is held; the ledger refuses it where the lease is another's by now.
 """
@@ -80,7 +80,7 @@ def fail_job(view: View, engine: Engine, job: HeldJob, error: Failure, *, jitter
 
 
 def expire_task_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
-    """The worker was not heard of: an attempt that failed with `lease_lost`."""
+    """The lease expired: an attempt that failed with `lease_lost`."""
     return _report(view, engine, job, JobFailed(job.id, LEASE_LOST, jitter), expired=True)
 
 

@@ -4,7 +4,7 @@ from domain.ai_task import AiTaskAttemptFailed, AiTaskAttemptStarted, AiTaskAtte
 from domain.envelope import RecordedEvent
 from projections.ai_agent_tasks import AttemptEnded, failure_json, money
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Row, Table
+from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id
 
 NAME = "ai_agent_attempts"
 
@@ -61,9 +61,7 @@ def _end(rows: Rows, record: RecordedEvent, event: AttemptEnded, changes: Row) -
 
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     event = record.event
-    if isinstance(event, AttemptEnded):
-        return (Lookup(("tenant_id", "id"), (record.tenant_id, event.attempt_id)),)
-    return ()
+    return (row_with_id(record, event.attempt_id),) if isinstance(event, AttemptEnded) else ()
 
 
 TABLE = Table(

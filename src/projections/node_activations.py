@@ -14,7 +14,7 @@ from domain.execution import (
 )
 from domain.facts import Json
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Row, Table
+from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id
 
 NAME = "node_activations"
 
@@ -92,7 +92,7 @@ def _end(rows: Rows, record: RecordedEvent, event: AnyEnd, changes: Row) -> None
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     event = record.event
     if isinstance(event, AnyEnd | ActivationRetried | ActivationWaiting):
-        return (Lookup(("tenant_id", "id"), (record.tenant_id, event.activation_id)),)
+        return (row_with_id(record, event.activation_id),)
     return ()
 
 

@@ -1,6 +1,6 @@
 """All projected tables, and what each event means to them.
 
-A new table is one module beside this one, one line in `TABLES` and one in `GROUPS`, and a migration.
+A new table is one module beside this one, one line in `GROUPS`, and a migration.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,50 +36,18 @@ from projections import (
 from projections.rows import Rows, Unappliable
 from projections.table import Table
 
-TABLES: tuple[Table, ...] = (
-    audit_logs.TABLE,  # refers to nothing, and is applied before the others change the rows that it describes
-    tenants.TABLE,
-    users.TABLE,
-    permissions.TABLE,
-    tenant_users.TABLE,
-    invitations.TABLE,
-    roles.TABLE,
-    role_permissions.TABLE,
-    tenant_user_roles.TABLE,
-    api_keys.TABLE,
-    secrets.TABLE,
-    workflows.TABLE,
-    workflow_versions.TABLE,
-    workflow_executions.TABLE,
-    execution_attributes.TABLE,
-    node_activations.TABLE,
-    approval_requests.TABLE,
-    approval_assignees.TABLE,
-    approval_decisions.TABLE,
-    ai_agent_tasks.TABLE,
-    ai_agent_attempts.TABLE,
-)
-"""In foreign-key order: a table comes after those it refers to. Also the order in which an event is applied."""
-
-IGNORED: dict[type[Event], str] = {
-    EventReceived: "it changes what waited for it, by events of its own; it stands in audit_logs",
-    EventDelivered: "as EventReceived",
-    CommandRefused: "a refusal changes nothing: it is evidence, and stands in audit_logs",
-}
-"""Events that no table but the audit log applies, and why."""
-
-
 GROUPS: Mapping[str, tuple[Table, ...]] = {
+    "audit": (audit_logs.TABLE,),  # applied before the others change the rows that it describes
     "people": (
         tenants.TABLE,
         users.TABLE,
         permissions.TABLE,
         tenant_users.TABLE,
+        invitations.TABLE,
         roles.TABLE,
         role_permissions.TABLE,
         tenant_user_roles.TABLE,
         api_keys.TABLE,
-        invitations.TABLE,
         secrets.TABLE,
     ),
     "work": (
@@ -94,9 +62,19 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
         ai_agent_tasks.TABLE,
         ai_agent_attempts.TABLE,
     ),
-    "audit": (audit_logs.TABLE,),
 }
-"""What can be built anew by itself: no reference leads from one group to another, and nothing but `NEEDED` is read across."""
+"""What can be built anew by itself: no reference leads from one group to another, and nothing but `NEEDED` is read across.
+In foreign-key order within a group: a table comes after those it refers to. Also the order in which an event is applied.
+"""
+
+TABLES: tuple[Table, ...] = tuple(table for group in GROUPS.values() for table in group)
+
+IGNORED: dict[type[Event], str] = {
+    EventReceived: "it changes what waited for it, by events of its own; it stands in audit_logs",
+    EventDelivered: "as EventReceived",
+    CommandRefused: "a refusal changes nothing: it is evidence, and stands in audit_logs",
+}
+"""Events that no table but the audit log applies, and why."""
 
 NEEDED: Mapping[str, tuple[str, ...]] = {"audit": ("people", "work")}
 """Groups whose rows are read when an event is applied to a group: the audit log names things as they were."""

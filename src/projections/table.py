@@ -8,6 +8,7 @@ and writes what changed; a replay applies the same functions to an empty memory.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from uuid import UUID
 
 from domain.envelope import RecordedEvent
 from domain.facts import Event
@@ -78,6 +79,10 @@ class Table:
         object.__setattr__(self, "columns", {**self.columns, **STAMP})
 
 
+def row_with_id(record: RecordedEvent, id: UUID) -> Lookup:
+    return Lookup(("tenant_id", "id"), (record.tenant_id, id))
+
+
 def stream_row(record: RecordedEvent) -> Lookup:
     """The row whose id is the event's stream."""
-    return Lookup(("tenant_id", "id"), (record.tenant_id, record.stream_id))
+    return row_with_id(record, record.stream_id)

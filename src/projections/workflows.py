@@ -4,7 +4,7 @@ from domain.envelope import RecordedEvent
 from domain.execution import ExecutionStarted
 from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished, WorkflowRestored
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Table, stream_row
+from projections.table import TENANT_ID, Column, Lookup, Table, row_with_id, stream_row
 
 NAME = "workflows"
 
@@ -58,7 +58,7 @@ def execution_started(rows: Rows, record: RecordedEvent, event: ExecutionStarted
 
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     if isinstance(record.event, ExecutionStarted):
-        return (Lookup(("tenant_id", "id"), (record.tenant_id, record.event.workflow_id)),)
+        return (row_with_id(record, record.event.workflow_id),)
     return (stream_row(record),)
 
 

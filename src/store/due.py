@@ -45,7 +45,7 @@ class DueTimer:
 
 @dataclass(frozen=True, slots=True)
 class ExpiredLease:
-    """A job whose worker was not heard of in time; an `engine.jobs.HeldJob`."""
+    """A job whose lease expired; an `engine.jobs.HeldJob`."""
 
     tenant_id: UUID
     id: UUID

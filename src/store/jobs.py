@@ -57,7 +57,7 @@ UPDATE runtime.jobs
 RETURNING type
 """
 
-HASTEN = """
+RUN_NOW = """
 UPDATE runtime.jobs
    SET state = 'ready', run_at = clock_timestamp(), updated_at = clock_timestamp()
  WHERE tenant_id = %s AND id = %s AND state = 'waiting'
@@ -242,7 +242,7 @@ async def retry_dead(conn: Connection, tenant_id: UUID, job_id: UUID) -> None:
 async def run_now(conn: Connection, tenant_id: UUID, job_id: UUID) -> None:
     """Make a job that waits for its moment ready now. One that does not wait stays as it is."""
     async with conn.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(HASTEN, (tenant_id, job_id))
+        await cursor.execute(RUN_NOW, (tenant_id, job_id))
         row = await cursor.fetchone()
     if row is not None:
         await notify(conn, JOBS, job_name(tenant_id, row[0]))

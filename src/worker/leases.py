@@ -55,7 +55,7 @@ class Runner:
 
 @dataclass(frozen=True)
 class Leasing:
-    """Times in seconds. A job whose worker is not heard of for `lease` is taken from it; `drain`: how long jobs may go on at
+    """Times in seconds. A job without a heartbeat for `lease` is given to others; `drain`: how long jobs may go on at
     the end before their leases are given up.
 
     `concurrency`: jobs at a time, of all tenants together. Once no more than the `reserve` of them is free, only tenants that

@@ -51,7 +51,7 @@ async def fire_timers(context: WorkerContext) -> float | None:
 
 
 async def take_expired_leases(context: WorkerContext) -> float | None:
-    """Leases that ran out: a worker was not heard of."""
+    """Leases that expired without a heartbeat."""
     async with context.pool.connection() as connection:
         expired = await work.expired_leases(connection, PORTION)
         if not expired:

@@ -1,4 +1,4 @@
-"""The worker: leases jobs, fires timers, takes jobs from those that are not heard of, and keeps house."""
+"""The worker: leases jobs, fires timers, takes back expired leases, and does the maintenance."""
 
 import asyncio
 import os

@@ -3,38 +3,14 @@
 from psycopg import sql
 
 from api.listing import TEXT, Filter, Listing, ListSource, choice
-from api.queries.common import by_creation, one, summaries, two_ways
+from api.queries.common import by_creation, one, rows_of, summaries, two_ways
 from projections import api_keys, invitations, permissions, roles, secrets, tenant_users, tenants, users
 
-TENANT = one(
-    """
-SELECT {columns}
-  FROM projections.tenants t
- WHERE t.id = %(tenant_id)s
-""",
-    tenants.TABLE,
-    "t",
-)
+TENANT = one(rows_of(tenants.TABLE, "t", "t.id = %(tenant_id)s"), tenants.TABLE, "t")
 
-TENANT_BY_ID = one(
-    """
-SELECT {columns}
-  FROM projections.tenants t
- WHERE t.id = %(id)s
-""",
-    tenants.TABLE,
-    "t",
-)
+TENANT_BY_ID = one(rows_of(tenants.TABLE, "t", "t.id = %(id)s"), tenants.TABLE, "t")
 
-SELECT_TENANTS = summaries(
-    """
-SELECT {columns}
-  FROM projections.tenants t
- WHERE true
-""",
-    tenants.TABLE,
-    "t",
-)
+SELECT_TENANTS = summaries(rows_of(tenants.TABLE, "t", "true"), tenants.TABLE, "t")
 
 TENANTS = Listing(
     "tenants",
@@ -45,36 +21,11 @@ TENANTS = Listing(
 OF_THEIRS = ("preferences", "last_login_at")
 """What a tenant does not see of a user."""
 
-USER = one(
-    """
-SELECT {columns}
-  FROM projections.users u
- WHERE u.id = %(id)s
-""",
-    users.TABLE,
-    "u",
-)
+USER = one(rows_of(users.TABLE, "u", "u.id = %(id)s"), users.TABLE, "u")
 
-SEEN_USER = one(
-    """
-SELECT {columns}
-  FROM projections.users u
- WHERE u.id = %(id)s
-""",
-    users.TABLE,
-    "u",
-    without=OF_THEIRS,
-)
+SEEN_USER = one(rows_of(users.TABLE, "u", "u.id = %(id)s"), users.TABLE, "u", without=OF_THEIRS)
 
-SELECT_USERS = summaries(
-    """
-SELECT {columns}
-  FROM projections.users u
- WHERE true
-""",
-    users.TABLE,
-    "u",
-)
+SELECT_USERS = summaries(rows_of(users.TABLE, "u", "true"), users.TABLE, "u")
 
 # A tenant's users are found from its members: the index of all users would lead through everybody else's.
 SELECT_OWN_USERS = summaries(
@@ -102,51 +53,17 @@ OWN_USERS = Listing(
     filters={"email": Filter(TEXT, sql.SQL("   AND m.user_id = %(email_owner)s"), "Filter by address.")},
 )
 
-MEMBER = one(
-    """
-SELECT {columns},
-       ARRAY(SELECT x.role_id FROM projections.tenant_user_roles x
-              WHERE x.tenant_id = %(tenant_id)s AND x.user_id = m.user_id ORDER BY x.role_id) AS role_ids
-  FROM projections.tenant_users m
- WHERE m.tenant_id = %(tenant_id)s AND m.user_id = %(id)s
-""",
-    tenant_users.TABLE,
-    "m",
-)
-
-SELECT_MEMBERS = summaries(
-    """
-SELECT {columns},
-       ARRAY(SELECT x.role_id FROM projections.tenant_user_roles x
-              WHERE x.tenant_id = %(tenant_id)s AND x.user_id = m.user_id ORDER BY x.role_id) AS role_ids
-  FROM projections.tenant_users m
- WHERE m.tenant_id = %(tenant_id)s
-""",
-    tenant_users.TABLE,
-    "m",
-)
+ROLE_IDS = """ARRAY(SELECT x.role_id FROM projections.tenant_user_roles x
+              WHERE x.tenant_id = %(tenant_id)s AND x.user_id = m.user_id ORDER BY x.role_id) AS role_ids"""
+WITH_ROLES = rows_of(tenant_users.TABLE, "m", also=ROLE_IDS)
+MEMBER = one(WITH_ROLES + "   AND m.user_id = %(id)s\n", tenant_users.TABLE, "m")
+SELECT_MEMBERS = summaries(WITH_ROLES, tenant_users.TABLE, "m")
 
 MEMBERS = Listing("members", two_ways("created_at", by_creation(SELECT_MEMBERS, "m.created_at", "m.user_id", id_name="user_id")))
 
-INVITATION = one(
-    """
-SELECT {columns}
-  FROM projections.invitations i
- WHERE i.tenant_id = %(tenant_id)s AND i.id = %(id)s
-""",
-    invitations.TABLE,
-    "i",
-)
+INVITATION = one(rows_of(invitations.TABLE, "i") + "   AND i.id = %(id)s\n", invitations.TABLE, "i")
 
-SELECT_INVITATIONS = summaries(
-    """
-SELECT {columns}
-  FROM projections.invitations i
- WHERE i.tenant_id = %(tenant_id)s
-""",
-    invitations.TABLE,
-    "i",
-)
+SELECT_INVITATIONS = summaries(rows_of(invitations.TABLE, "i"), invitations.TABLE, "i")
 
 INVITATIONS = Listing(
     "invitations",
@@ -168,29 +85,12 @@ SELECT x.user_id
  LIMIT %(most)s
 """
 
-ROLE = one(
-    """
-SELECT {columns},
-       ARRAY(SELECT p.key FROM projections.role_permissions x JOIN projections.permissions p ON p.id = x.permission_id
-              WHERE x.tenant_id = %(tenant_id)s AND x.role_id = r.id ORDER BY p.key) AS permissions
-  FROM projections.roles r
- WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
-""",
-    roles.TABLE,
-    "r",
-)
-
-SELECT_ROLES = summaries(
-    """
-SELECT {columns},
-       ARRAY(SELECT p.key FROM projections.role_permissions x JOIN projections.permissions p ON p.id = x.permission_id
-              WHERE x.tenant_id = %(tenant_id)s AND x.role_id = r.id ORDER BY p.key) AS permissions
-  FROM projections.roles r
- WHERE r.tenant_id = %(tenant_id)s
-""",
-    roles.TABLE,
-    "r",
-)
+PERMISSION_KEYS = """ARRAY(SELECT p.key
+               FROM projections.role_permissions x JOIN projections.permissions p ON p.id = x.permission_id
+              WHERE x.tenant_id = %(tenant_id)s AND x.role_id = r.id ORDER BY p.key) AS permissions"""
+WITH_PERMISSIONS = rows_of(roles.TABLE, "r", also=PERMISSION_KEYS)
+ROLE = one(WITH_PERMISSIONS + "   AND r.id = %(id)s\n", roles.TABLE, "r")
+SELECT_ROLES = summaries(WITH_PERMISSIONS, roles.TABLE, "r")
 
 ROLES = Listing(
     "roles",
@@ -227,65 +127,25 @@ WITH named AS (SELECT r.key FROM projections.roles r WHERE r.tenant_id = %(tenan
  LIMIT %(most)s
 """
 
-SELECT_PERMISSIONS = summaries(
-    """
-SELECT {columns}
-  FROM projections.permissions p
- WHERE true
-""",
-    permissions.TABLE,
-    "p",
-)
+SELECT_PERMISSIONS = summaries(rows_of(permissions.TABLE, "p", "true"), permissions.TABLE, "p")
 
 PERMISSIONS = Listing(
     "permissions",
     two_ways("key", ListSource(SELECT_PERMISSIONS, (sql.Identifier("p", "key"),), ("key",), (TEXT,)), newest_first=False),
 )
 
-SELECT_API_KEYS = summaries(
-    """
-SELECT {columns}
-  FROM projections.api_keys k
- WHERE k.tenant_id = %(tenant_id)s
-""",
-    api_keys.TABLE,
-    "k",
-)
+SELECT_API_KEYS = summaries(rows_of(api_keys.TABLE, "k"), api_keys.TABLE, "k")
 
-API_KEY = one(
-    """
-SELECT {columns}
-  FROM projections.api_keys k
- WHERE k.tenant_id = %(tenant_id)s AND k.id = %(id)s
-""",
-    api_keys.TABLE,
-    "k",
-)
+API_KEY = one(rows_of(api_keys.TABLE, "k") + "   AND k.id = %(id)s\n", api_keys.TABLE, "k")
 
 API_KEYS = Listing("api-keys", two_ways("created_at", by_creation(SELECT_API_KEYS, "k.created_at", "k.id")))
 
-SECRET = one(
-    """
-SELECT {columns}
-  FROM projections.secrets s
- WHERE s.tenant_id = %(tenant_id)s AND s.id = %(id)s
-""",
-    secrets.TABLE,
-    "s",
-)
+SECRET = one(rows_of(secrets.TABLE, "s") + "   AND s.id = %(id)s\n", secrets.TABLE, "s")
 
-SELECT_SECRETS = summaries(
-    """
-SELECT {columns}
-  FROM projections.secrets s
- WHERE s.tenant_id = %(tenant_id)s
-""",
-    secrets.TABLE,
-    "s",
-)
+SELECT_SECRETS = summaries(rows_of(secrets.TABLE, "s"), secrets.TABLE, "s")
 
 SECRETS = Listing(
     "secrets",
     two_ways("created_at", by_creation(SELECT_SECRETS, "s.created_at", "s.id")),
-    filters={"name": Filter(TEXT, sql.SQL("   AND s.name = %(name)s"), "With this name.")},
+    filters={"name": Filter(TEXT, sql.SQL("   AND s.name = %(name)s"), "Filter by name.")},
 )

@@ -3,7 +3,7 @@
 from psycopg import sql
 
 from api.listing import TEXT, UUID_, Filter, Listing, choice
-from api.queries.common import by_creation, item, one, summaries, two_ways
+from api.queries.common import by_creation, item, one, rows_of, summaries, two_ways
 from projections import ai_agent_attempts, ai_agent_tasks
 from projections.table import STAMP
 
@@ -25,15 +25,7 @@ SELECT {columns},
     "t",
 )
 
-SELECT = summaries(
-    """
-SELECT {columns}
-  FROM projections.ai_agent_tasks t
- WHERE t.tenant_id = %(tenant_id)s
-""",
-    ai_agent_tasks.TABLE,
-    "t",
-)
+SELECT = summaries(rows_of(ai_agent_tasks.TABLE, "t"), ai_agent_tasks.TABLE, "t")
 
 STATUSES = ai_agent_tasks.TABLE.columns["status"].choices
 

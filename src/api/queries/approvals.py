@@ -5,7 +5,7 @@ from dataclasses import replace
 from psycopg import sql
 
 from api.listing import TEXT, TIME, UUID_, Filter, Listing, ListSource, choice
-from api.queries.common import by_creation, item, one, summaries, two_ways
+from api.queries.common import by_creation, item, one, rows_of, summaries, two_ways
 from projections import approval_decisions, approval_requests
 from projections.table import STAMP
 
@@ -27,15 +27,7 @@ SELECT {columns},
     "r",
 )
 
-SELECT = summaries(
-    """
-SELECT {columns}
-  FROM projections.approval_requests r
- WHERE r.tenant_id = %(tenant_id)s
-""",
-    approval_requests.TABLE,
-    "r",
-)
+SELECT = summaries(rows_of(approval_requests.TABLE, "r"), approval_requests.TABLE, "r")
 
 # Requests that name a role, found from the role. (tenant, request, kind, value) is the key: each request comes once.
 SELECT_BY_ROLE = summaries(

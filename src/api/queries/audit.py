@@ -3,18 +3,14 @@
 from psycopg import sql
 
 from api.listing import TEXT, TIME, UUID_, WHOLE, Filter, Listing, ListSource, choice
-from api.queries.common import cut, summaries, two_ways
+from api.queries.common import cut, rows_of, summaries, two_ways
 from projections import audit_logs
 
 # An entry is an event: there it is whole.
 HREF = "'/v1/events?after=' || l.position - 1 || '&limit=1'"
 
 SELECT = summaries(
-    """
-SELECT {columns}
-  FROM projections.audit_logs l
- WHERE l.tenant_id = %(tenant_id)s
-""",
+    rows_of(audit_logs.TABLE, "l"),
     audit_logs.TABLE,
     "l",
     instead={name: cut(f"l.{name}", HREF) for name in ("metadata", "payload")},

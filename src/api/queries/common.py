@@ -27,6 +27,12 @@ def by_creation(select: sql.SQL, created_at: str, id_: str, *, id_name: str = "i
     return ListSource(select, (_column(created_at), _column(id_)), ("created_at", id_name), (TIME, UUID_), drives)
 
 
+def rows_of(table: Table, alias: str, where: str = "{alias}.tenant_id = %(tenant_id)s", also: str = "") -> str:
+    """The statement for rows of one table, which more conditions may follow. `also`: what is shown beside its columns."""
+    shown = f"{{columns}},\n       {also}" if also else "{columns}"
+    return f"\nSELECT {shown}\n  FROM projections.{table.name} {alias}\n WHERE {where.format(alias=alias)}\n"
+
+
 def one(statement: str, table: Table, alias: str, *, without: Sequence[str] = ("tenant_id",)) -> str:
     """The statement with all columns of the table, but some, at {columns}."""
     return statement.replace("{columns}", _listed([name for name in table.columns if name not in without], alias, {}))

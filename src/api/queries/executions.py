@@ -3,7 +3,7 @@
 from psycopg import sql
 
 from api.listing import TEXT, TIME, Filter, Listing, choice
-from api.queries.common import by_creation, one, summaries, two_ways
+from api.queries.common import by_creation, one, rows_of, summaries, two_ways
 from projections import execution_attributes, workflow_executions
 
 EXECUTION = one(
@@ -55,15 +55,7 @@ SELECT e.id, e.version,
  WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s
 """
 
-SELECT = summaries(
-    """
-SELECT {columns}
-  FROM projections.workflow_executions e
- WHERE e.tenant_id = %(tenant_id)s
-""",
-    workflow_executions.TABLE,
-    "e",
-)
+SELECT = summaries(rows_of(workflow_executions.TABLE, "e"), workflow_executions.TABLE, "e")
 
 # Executions that have come to a node and wait there, found from its open visits. Several visits are one execution.
 SELECT_AT_NODE = summaries(

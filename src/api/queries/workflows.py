@@ -3,41 +3,21 @@
 from psycopg import sql
 
 from api.listing import TEXT, WHOLE, Filter, Listing, ListSource, choice
-from api.queries.common import by_creation, one, summaries, two_ways
+from api.queries.common import by_creation, one, rows_of, summaries, two_ways
 from projections import workflow_versions, workflows
 
 OF_WORKFLOW = ("tenant_id", "workflow_id")
 
-WORKFLOW = one(
-    """
-SELECT {columns}
-  FROM projections.workflows w
- WHERE w.tenant_id = %(tenant_id)s AND w.id = %(id)s
-""",
-    workflows.TABLE,
-    "w",
-)
+WORKFLOW = one(rows_of(workflows.TABLE, "w") + "   AND w.id = %(id)s\n", workflows.TABLE, "w")
 
 WORKFLOW_VERSION = one(
-    """
-SELECT {columns}
-  FROM projections.workflow_versions v
- WHERE v.tenant_id = %(tenant_id)s AND v.workflow_id = %(id)s AND v.number = %(number)s
-""",
+    rows_of(workflow_versions.TABLE, "v") + "   AND v.workflow_id = %(id)s AND v.number = %(number)s\n",
     workflow_versions.TABLE,
     "v",
     without=OF_WORKFLOW,
 )
 
-SELECT = summaries(
-    """
-SELECT {columns}
-  FROM projections.workflows w
- WHERE w.tenant_id = %(tenant_id)s
-""",
-    workflows.TABLE,
-    "w",
-)
+SELECT = summaries(rows_of(workflows.TABLE, "w"), workflows.TABLE, "w")
 
 WORKFLOWS = Listing(
     "workflows",
@@ -54,14 +34,7 @@ WORKFLOWS = Listing(
 )
 
 SELECT_VERSIONS = summaries(
-    """
-SELECT {columns}
-  FROM projections.workflow_versions v
- WHERE v.tenant_id = %(tenant_id)s AND v.workflow_id = %(id)s
-""",
-    workflow_versions.TABLE,
-    "v",
-    without=OF_WORKFLOW,
+    rows_of(workflow_versions.TABLE, "v") + "   AND v.workflow_id = %(id)s\n", workflow_versions.TABLE, "v", without=OF_WORKFLOW
 )
 
 WORKFLOW_VERSIONS = Listing(

@@ -48,7 +48,7 @@ async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
 
 @routes.post(
     "/ai-tasks/{id}/retry",
-    **documented("Try an AI task again now", "The task's status", results.HASTENED_AI_TASK, unrecorded=True),
+    **documented("Try an AI task again now", "The task's status", results.RETRIED_AI_TASK, unrecorded=True),
 )
 async def retry(call: Calling, id: UUID) -> Response:
     """Does not wait for the moment of the next attempt. A task that is over stays over: its execution has moved on."""

@@ -97,4 +97,4 @@ CANCELLED_AI_TASK = ObjectSchema(
     "What cancelling an AI task led to.",
     {"ai_task": ref(AI_TASK_RESULT), "execution": ref(EXECUTION_RESULT)},
 )
-HASTENED_AI_TASK = ObjectSchema("HastenedAiTask", "An AI task that is tried again now.", fields("ai_agent_tasks", "id", "status"))
+RETRIED_AI_TASK = ObjectSchema("RetriedAiTask", "An AI task that is tried again now.", fields("ai_agent_tasks", "id", "status"))

@@ -4,8 +4,6 @@ Its output is the model's text, or with `output_schema` the JSON that fits it. `
 long the visit may take in all.
 """
 
-from collections.abc import Iterator
-
 from domain.ai_task import AiTaskCancelled, AiTaskCompleted, AiTaskFailed, AiTaskRequested, Configuration, request
 from domain.execution import Activation, NodeError, Wait
 from domain.facts import Fact, Invalid, Job, Json
@@ -15,7 +13,7 @@ from engine.expressions import resolve
 from engine.happenings import ChildEnded
 from engine.invalid import InvalidValue
 from engine.nodes import kind
-from engine.nodes.kind import Done, Failed, Fault, Handles, NodeType, Visit, Waiting, object_schema
+from engine.nodes.kind import Done, Failed, Handles, NodeType, Visit, Waiting, object_schema
 from engine.nodes.task import schema_faults
 
 JOB = "gesta.ai"
@@ -142,10 +140,6 @@ def output(node: Node) -> Json:
     return node.config.get("output_schema", {"type": "string"})
 
 
-def lint(node: Node) -> Iterator[Fault]:
-    yield from schema_faults(node)
-
-
 def cancel(activation: Activation, reason: str) -> tuple[Fact, ...]:
     return tuple(Fact(task, AiTaskCancelled(reason)) for task in activation.waits_for("ai_task"))
 
@@ -160,7 +154,7 @@ AI_AGENT = NodeType(
     handles,
     run,
     output,
-    lint,
+    schema_faults,
     raw=frozenset({"output_schema"}),
     waits=True,
     works=True,

@@ -137,7 +137,7 @@ def notify_work(notifier: Notifier, tenant_id: UUID, decided: Decided) -> None:
 
 
 class LeaseNotices:
-    """Says when leases end, so that whoever takes jobs from workers that are not heard of need not look all the time.
+    """Says when leases end, so that whoever takes back expired leases need not look all the time.
 
     A lease is not worth a notice while one that was said is still to end and ends sooner: whoever looks then finds this one, too.
     So a process that leases without a pause says it about once in the length of a lease. One for a process, in one event loop.

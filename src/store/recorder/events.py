@@ -57,7 +57,7 @@ SELECT e.stream_id
    AND convert_from(e.meta, 'UTF8')::jsonb -> 'zero_based' ? e.stream_id::text
 """
 
-SELECT_EVENTS_ASCENDING = """
+SELECT_EVENTS = """
 WITH origin AS (
      SELECT count(*) AS shift
        FROM ledger.events e
@@ -67,23 +67,9 @@ SELECT e.stream_id, e.version - origin.shift AS version, e.topic, e.data
   FROM origin, ledger.events e
  WHERE e.tenant_id = %(tenant)s AND e.stream_id = %(stream)s
    AND e.version > %(gt)s + origin.shift AND e.version - origin.shift <= %(lte)s
- ORDER BY e.version
- LIMIT %(limit)s
 """
-
-SELECT_EVENTS_DESCENDING = """
-WITH origin AS (
-     SELECT count(*) AS shift
-       FROM ledger.events e
-      WHERE e.tenant_id = %(tenant)s AND e.stream_id = %(stream)s AND e.version = 1
-        AND convert_from(e.meta, 'UTF8')::jsonb -> 'zero_based' ? e.stream_id::text)
-SELECT e.stream_id, e.version - origin.shift AS version, e.topic, e.data
-  FROM origin, ledger.events e
- WHERE e.tenant_id = %(tenant)s AND e.stream_id = %(stream)s
-   AND e.version > %(gt)s + origin.shift AND e.version - origin.shift <= %(lte)s
- ORDER BY e.version DESC
- LIMIT %(limit)s
-"""
+SELECT_EVENTS_ASCENDING = SELECT_EVENTS + " ORDER BY e.version\n LIMIT %(limit)s"
+SELECT_EVENTS_DESCENDING = SELECT_EVENTS + " ORDER BY e.version DESC\n LIMIT %(limit)s"
 
 SELECT_NOTIFICATIONS = """
 SELECT position, stream_id, version, topic, meta, data
