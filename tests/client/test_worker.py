@@ -305,7 +305,7 @@ async def test_a_worker_that_may_not_work_says_so(gesta: Gesta) -> None:
 
 def test_a_type_has_one_function_and_a_worker_at_least_one() -> None:
     worker = Worker(Client("http://127.0.0.1:1", "gk"))
-    with pytest.raises(ValueError, match="nothing to do"):
+    with pytest.raises(ValueError, match="at least one function"):
         worker.run()
     worker.task("a")(lambda _input: None)
     with pytest.raises(ValueError, match="already"):

@@ -98,7 +98,7 @@ async def test_an_event_of_an_unknown_topic_is_waited_for_and_is_no_poison(
     assert (fault.position, fault.topic, await freshness.position(system, ACME)) == (2, "execution.dreamt.v1", 1)
     assert fault.words == "needs a release that knows the topic execution.dreamt.v1"
     (told,) = [each for each in caplog.records if each.name == "projections.projector"]
-    assert (told.levelname, "wait for a newer release" in told.message) == ("WARNING", True)
+    assert (told.levelname, "until a newer release" in told.message) == ("WARNING", True)
 
 
 async def test_an_event_that_the_database_refuses_is_poison_too(
