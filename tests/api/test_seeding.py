@@ -112,4 +112,4 @@ async def test_an_api_starts_on_a_database_that_is_not_migrated(
     empty_database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await seed_if_migrated(addresses_of(empty_database))
-    assert "were not brought up to date" in caplog.text
+    assert "could not be brought up to date" in caplog.text

@@ -122,8 +122,8 @@ def test_it_starts_keeps_its_processes_and_drains_when_asked_to_stop(platform: P
     assert up.wait(DEADLINE) == 0
     platform.until(platform.gone, "an end of every process")
     log = platform.log.read_text()
-    assert log.count("it is started again") == len(PARTS)
-    assert "it is killed" not in log
+    assert log.count("will be restarted") == len(PARTS)
+    assert "was killed" not in log
     assert "Traceback" not in log
 
 

@@ -15,7 +15,7 @@ from tests.worker.ai.wire import Wire, answer, completion, serve
 
 WORKERS = ("worker.job_leased", "worker.attempt_started", "worker.attempt_called", "worker.attempt_ended")
 APIS = ("api.job_leased", "api.report_received", "api.report_appended")
-REFUSED = ("A job was lost to its lease", "The job is over already")
+REFUSED = ("A job was lost: its lease", "The job is over already")
 """What a worker says whose report the ledger refuses; which of them depends on how much it has read since."""
 OPEN_WORK = "SELECT count(*) FROM runtime.jobs"
 

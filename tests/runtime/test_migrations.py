@@ -141,7 +141,7 @@ def test_a_changed_migration_is_refused(owner: Connection[TupleRow]) -> None:
 
 def test_a_database_of_a_newer_gesta_is_refused(owner: Connection[TupleRow]) -> None:
     migrate(owner, TWO)
-    with pytest.raises(OperatorError, match="knows migration 0002_second, of which there is no file"):
+    with pytest.raises(OperatorError, match="has migration 0002_second, which has no file"):
         migrate(owner, TWO[:1])
 
 
