@@ -44,6 +44,7 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     from runtime.schema import refuse_older
     from runtime.settings import load_settings
     from worker.ai.registry import Providers
+    from worker.outbound.client import Outbound
     from worker.worker import open_worker
 
     stop = asyncio.Event()
@@ -54,12 +55,19 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     await refuse_older(url)
     settings = load_settings()
     keys = master_keys.load(settings)
+    outbound = Outbound(permitted=settings.outbound_networks)
     providers = Providers(settings)
     try:
         async with (
             telling(url, "worker"),
             open_worker(
-                url, Engine(CelEvaluator()), providers, listen_url=listen_url, leasing=leasing, master_keys=keys
+                url,
+                Engine(CelEvaluator()),
+                providers,
+                listen_url=listen_url,
+                leasing=leasing,
+                master_keys=keys,
+                outbound=outbound,
             ) as worker,
         ):
             await worker.run(stop)

@@ -3,21 +3,18 @@
 The sealed text lies beside the ledger (`store.secrets`), under the id that the event tells. It is written before the event.
 """
 
-import re
 from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import UUID, uuid5
 
 from domain.facts import Aggregate, Decided, Event, EventType, Fact, Invalid, NotFound, RuleViolation, View
+from domain.hosts import require_hosts
 from domain.names import require_role_key, require_text
 from domain.wording import listed
 
 LEAST, MOST = 8, 32_768
 """Characters of a value. A shorter one could not be told from other text, and so not be kept out of what an answer says."""
 MOST_HOSTS = 50
-HOST = re.compile(
-    r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?|[0-9a-f:.]*:[0-9a-f:.]*"
-)
 
 
 @dataclass(frozen=True)
@@ -132,16 +129,7 @@ def require_value(value: str, hosts: tuple[str, ...]) -> None:
     """Raises Invalid, which does not cite the value."""
     if not LEAST <= len(value) <= MOST:
         raise Invalid(f"A value has {LEAST} to {MOST} characters.", "/value")
-    if len(hosts) > MOST_HOSTS:
-        raise Invalid(f"At most {MOST_HOSTS} hosts.", "/hosts")
-    for number, host in enumerate(hosts):
-        require_host(host, f"/hosts/{number}")
-
-
-def require_host(host: str, path: str) -> None:
-    """A host as requests go by it: `api.example.com`, `*.example.com`, an IPv6 address without brackets, or `*` for any."""
-    if host != "*" and (len(host) > 253 or not HOST.fullmatch(host)):
-        raise Invalid("A host is written as api.example.com, *.example.com or *: lower case, without scheme, port or path.", path)
+    require_hosts(hosts, "/hosts", MOST_HOSTS)
 
 
 def create(

@@ -5,6 +5,7 @@ from typing import assert_never
 from uuid import UUID
 
 from domain.facts import Aggregate, Claim, Decided, Event, EventType, Fact, Json, NotFound, RuleViolation, View
+from domain.hosts import require_outbound
 from domain.names import require_domain, require_email, require_tenant_slug, require_text
 from domain.wording import because, listed
 
@@ -135,6 +136,7 @@ def create(
         require_email(billing_email, "/billing_email")
     if domain is not None:
         require_domain(domain, "/domain")
+    require_outbound(settings)
     if view.read(TENANT, tenant_id).exists:
         raise TenantExists
     event = TenantCreated(slug, name, settings if settings is not None else {}, domain, description, billing_email)
@@ -153,6 +155,7 @@ def change(view: View, tenant_id: UUID, changes: dict[str, Json]) -> Decided:
         require_email(changes["billing_email"], "/billing_email")
     if changes.get("domain") is not None:
         require_domain(changes["domain"], "/domain")
+    require_outbound(changes.get("settings"))
     changes = {name: value for name, value in changes.items() if name in CHANGEABLE}
     return _answer(view, tenant_id, state, TenantChanged(changes) if changes else None)
 

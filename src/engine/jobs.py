@@ -71,6 +71,11 @@ def complete_own(view: View, engine: Engine, job: HeldJob, output: Json) -> Deci
     return _report(view, engine, job, JobDone(job.id, output), own=True)
 
 
+def fail_own(view: View, engine: Engine, job: HeldJob, error: Failure, *, jitter: float) -> Decided:
+    """A job of a runner of this product failed, as `fail_job`."""
+    return _report(view, engine, job, JobFailed(job.id, recordable(error), jitter), own=True)
+
+
 def fail_job(view: View, engine: Engine, job: HeldJob, error: Failure, *, jitter: float) -> Decided:
     """The attempt failed: by the node's policy another one follows, or the error leaves the node. `jitter`: random, from 0 to 1.
 

@@ -16,6 +16,9 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 CHATTY = ("httpx", "httpx2")
 """Libraries that say each request at INFO: a line for each call of a model is nothing to act on. DEBUG has them."""
 
+INDISCREET = ("httpcore", "httpcore2")
+"""Libraries that say at DEBUG what is sent and answered: credentials, for one."""
+
 
 class ActionFilter(logging.Filter):
     """Gives every record an ``action``."""
@@ -68,5 +71,7 @@ def configure_logging(level: str, style: Literal["auto", "plain", "json"] = "aut
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for indiscreet in INDISCREET:
+        logging.getLogger(indiscreet).setLevel(logging.WARNING)
     for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(max(root.level, logging.WARNING) if root.level > logging.DEBUG else root.level)

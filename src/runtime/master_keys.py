@@ -52,6 +52,9 @@ class MasterKeys:
     def __repr__(self) -> str:
         return f"MasterKeys({self.id})"
 
+    def has(self, id: str) -> bool:
+        return id in self._by_id
+
     def seal(self, text: str, bound_to: bytes) -> Sealed:
         """`bound_to`: what it can be opened with and for only."""
         nonce = os.urandom(NONCE_BYTES)

@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     master_key: SecretStr | None = None
     master_key_file: Path | None = None
 
+    outbound_networks: Networks = ()  # by commas; what tenants' requests may reach though it is not public
+
     ai_base_url: str | None = None
     ai_api_key: SecretStr | None = None
     ai_model: str | None = None

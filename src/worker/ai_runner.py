@@ -4,7 +4,6 @@ Nothing of the database is held during the call. Who dies in between leaves an a
 out that is recorded as lost, and the next attempt is another one, with a call of its own.
 """
 
-import logging
 import random
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from domain.ai_task import AI_TASK, AiTaskClosed, AiTaskRequested
-from domain.facts import Decided, Fence, Refusal, View
+from domain.facts import Decided, Refusal, View
 from domain.usage_report import NOT_KNOWN
 from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
 from runtime.errors import OperatorError
@@ -23,11 +22,8 @@ from store.jobs import LeasedJob
 from worker.ai.provider import AiAnswer, AiCall, AiError, Provider
 from worker.context import OUT_OF_REACH, WorkerContext
 from worker.leases import LeftToLease, Runner
+from worker.not_set_up import hand_back
 
-log = logging.getLogger(__name__)
-
-NOT_SET_UP = timedelta(seconds=30)
-"""The pause where this process cannot call the provider: the operator has to do something, or another worker can."""
 UNKNOWN = "unknown"
 """The provider of a model that none calls."""
 
@@ -72,7 +68,9 @@ class Attempt:
             named = self._providers.name(requested.model)
             provider = await self._providers.provider(named)
         except OperatorError as error:
-            await self._hand_back(str(error))
+            await hand_back(
+                self._context, self._job, str(error), "An AI task is not done, because this worker is not set up for it: %s"
+            )
             return
         except AiError as error:
             await self._start(UNKNOWN, requested.model)
@@ -149,13 +147,6 @@ class Attempt:
                 report=NOT_KNOWN if report is None else report.recorded(),
             ),
         )
-
-    async def _hand_back(self, reason: str) -> None:
-        """Nothing was called, and no attempt is on record."""
-        log.error("An AI task is not done, because this worker is not set up for it: %s", reason, extra={"action": "ai_task"})
-        error = {"type": "not_set_up", "message": reason}
-        fence = Fence(self._job.id, self._job.fence, "retry", NOT_SET_UP, error)
-        await self._do("job.hand_back", lambda _: Decided(fences=(fence,)))
 
     async def _do(self, name: str, decide: Callable[[View], Decided]) -> None:
         task_id: UUID | None = self._job.task_id

@@ -15,6 +15,7 @@ from runtime.pools import Pool
 from store.command import Command, CommandResult
 from store.handler import Handler
 from store.notifications.listening import Notifications
+from worker.outbound.client import Outbound
 from worker.vault import Vault
 
 OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
@@ -23,7 +24,8 @@ OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """`pool`: for leases and timers. Connections go back before anything is called or decided."""
+    """`pool`: for leases and timers. Connections go back before anything is called or decided. `vault`: the values of secrets.
+    `outbound`: the one way to where tenants say."""
 
     handler: Handler
     engine: Engine
@@ -31,6 +33,7 @@ class WorkerContext:
     notifications: Notifications
     worker_id: str
     vault: Vault
+    outbound: Outbound
 
     async def do(
         self, tenant_id: UUID, name: str, decide: Callable[[View], Decided], *, command_id: UUID | None = None, **about: Any

@@ -12,12 +12,19 @@ from store.secrets import Value
 
 
 class SecretError(Exception):
-    """A secret that cannot be used. `type`: secret_missing, secret_unreadable, secret_forbidden. The message can be recorded."""
+    """A secret that cannot be used. The message can be recorded.
+
+    `type`: secret_missing, secret_unreadable, secret_forbidden (not to this host), secret_unusable (not in this place).
+    """
 
     def __init__(self, type: str, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.type = type
         self.retryable = retryable
+
+
+class NotSetUp(Exception):
+    """This process does not have the master key: another may, or its operator has to do something."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Vault:
     keys: MasterKeys | None
 
     async def open(self, tenant_id: UUID, name: str) -> Opened:
-        """The value of now. Raises SecretError; and what a database out of reach raises."""
+        """The value of now. Raises SecretError and NotSetUp; and what a database out of reach raises."""
         secret_id = secret_id_of(tenant_id, name)
         for _ in range(2):  # one that is rotated between the two looks is looked for again
             state, _ = await self.handler.read(tenant_id, SECRET, secret_id)
@@ -50,10 +57,14 @@ class Vault:
             if sealed is not None:
                 break
         else:
-            raise SecretError("secret_unreadable", f"The value of the secret {name} is gone: give it another.", retryable=True)
+            raise SecretError("secret_unreadable", f"The value of the secret {name} is gone: give it another.")
         if self.keys is None:
-            raise SecretError("secret_unreadable", "This worker has no master key: GESTA_MASTER_KEY is not set.", retryable=True)
+            raise NotSetUp("There is no master key: GESTA_MASTER_KEY is not set.")
+        if not self.keys.has(sealed.master_key):
+            raise NotSetUp(
+                f"The secret {name} is sealed under the master key {sealed.master_key}, which is not among those given."
+            )
         try:
             return Opened(name, self.keys.open(sealed, value.bound_to), state.hosts)
         except CannotOpen as error:
-            raise SecretError("secret_unreadable", f"The secret {name} cannot be opened. {error}", retryable=True) from None
+            raise SecretError("secret_unreadable", f"The secret {name} cannot be opened. {error}") from None

@@ -4,13 +4,14 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
 
 from engine.context import Engine
 from engine.deliveries import DELIVER
 from engine.family import CHILD
 from engine.nodes.ai_agent import JOB as AI
+from engine.nodes.http import JOB as HTTP
 from engine.nodes.wait_event import LOOK_BACK
 from engine.work import CONTINUE
 from runtime.clock import Clock
@@ -25,8 +26,10 @@ from store.notifications.waking import CHANNELS, leases_ending, setting_at, time
 from worker.ai_runner import ProvidersOf, ai_runner
 from worker.context import WorkerContext
 from worker.event_runners import event_runner, lookback_runner
+from worker.http_runner import http_runner
 from worker.leases import JobExecutor, Leasing, Runner
 from worker.maintenance import fire_timers, forget_commands, run_periodically, sweep_secrets, take_expired_leases
+from worker.outbound.client import Outbound
 from worker.tasks import Task, child_runner, continue_runner, task_runner
 from worker.vault import Vault
 
@@ -44,6 +47,7 @@ class WorkerProcess:
             CHILD: child_runner(context),
             DELIVER: event_runner(context),
             LOOK_BACK: lookback_runner(context),
+            HTTP: http_runner(context),
         }
         runners |= {type: task_runner(context, task) for type, task in tasks.items()}
         self.leases = JobExecutor(context, runners, leasing)
@@ -83,16 +87,21 @@ async def open_worker(
     worker_id: str | None = None,
     clock: Clock | None = None,
     master_keys: MasterKeys | None = None,
+    outbound: Outbound | None = None,
 ) -> AsyncIterator[WorkerProcess]:
     """A worker with connections of its own. `url`: as gesta_system; `listen_url`: the same, direct, where `url` is a pooler's.
-    `master_keys`: None: no secret can be used here."""
+
+    `master_keys`: None: no secret can be used here. `outbound`: the way out, closed with the worker.
+    """
     notifications = Notifications(listen_url or url, "gesta worker (listening)", CHANNELS)
     async with (
         open_pool(url, name="gesta worker", size=CONNECTIONS) as pool,
         open_handler(url, clock=clock, heard=notifications.hear) as handler,
+        AsyncExitStack() as stack,
     ):
-        vault = Vault(handler, pool, master_keys)
-        context = WorkerContext(handler, engine, pool, notifications, worker_id or name_of_process(), vault)
+        vault, way_out = Vault(handler, pool, master_keys), outbound or Outbound()
+        stack.push_async_callback(way_out.aclose)
+        context = WorkerContext(handler, engine, pool, notifications, worker_id or name_of_process(), vault, way_out)
         yield WorkerProcess(context, providers, tasks or {}, leasing or Leasing())
 
 

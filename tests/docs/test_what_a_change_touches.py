@@ -14,7 +14,7 @@ from projections.registry import TABLES
 from store.upcasting import CHAIN
 
 ROOT = Path(__file__).parents[2]
-ACTS = {"ai_agent", "task", "wait_event", "emit"}
+ACTS = {"ai_agent", "task", "wait_event", "emit", "http"}
 """Types of nodes that others act for: the type of their jobs, or the form of their events, is known elsewhere, too."""
 
 

@@ -28,6 +28,7 @@ from tests.engine.drawing import drawing
 from tests.store.ledgers import connected, open_ledger
 from worker.ai.provider import AiAnswer, AiCall, AiError, CallReport, Provider
 from worker.leases import Leasing
+from worker.outbound.client import Outbound
 from worker.tasks import Task
 from worker.worker import WorkerProcess, open_worker
 
@@ -158,6 +159,7 @@ async def worker_of(
     provider: ScriptedProvider | None = None,
     leasing: Leasing | None = None,
     master_keys: MasterKeys | None = None,
+    outbound: Outbound | None = None,
 ) -> AsyncIterator[WorkerProcess]:
     """A worker that does not run by itself."""
     providers = provider or ScriptedProvider()
@@ -169,6 +171,7 @@ async def worker_of(
         tasks=tasks,
         leasing=leasing,
         master_keys=master_keys,
+        outbound=outbound,
     ) as worker:
         yield worker
 

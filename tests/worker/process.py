@@ -1,6 +1,7 @@
 """A worker as a process of its own, to be killed: `python -m tests.worker.process URL FILE`.
 
-It does tasks of type "step", and calls a model that writes a line to FILE for each call. Says "ready" when it begins.
+It does tasks of type "step", calls services on loopback, and a model that writes a line to FILE for each call. Says "ready"
+when it begins.
 """
 
 import asyncio
@@ -12,7 +13,9 @@ from pathlib import Path
 from domain.facts import Json
 from store.jobs import LeasedJob
 from tests.worker.house import ENGINE, ScriptedProvider
+from tests.worker.outbound.servers import LOOPBACK
 from worker.ai.provider import AiCall
+from worker.outbound.client import Outbound
 from worker.worker import open_worker
 
 
@@ -28,7 +31,8 @@ async def run(url: str, file: Path) -> None:
 
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with open_worker(url, ENGINE, ScriptedProvider(before=count), tasks={"step": step}) as worker:
+    way_out = Outbound(permitted=LOOPBACK)
+    async with open_worker(url, ENGINE, ScriptedProvider(before=count), tasks={"step": step}, outbound=way_out) as worker:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await worker.run(stop)

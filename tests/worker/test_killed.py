@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from domain.execution import ExecutionCompleted
+from domain.facts import Json
 from runtime.failpoints import VARIABLE
 from tests.conftest import Database
+from tests.engine.drawing import drawing
 from tests.worker.house import PATIENCE, RETRY, asking, house, steps
+from tests.worker.outbound.servers import answering, server
 
 
 async def started(database: Database, file: Path, failpoint: str | None = None) -> asyncio.subprocess.Process:
@@ -70,6 +74,41 @@ async def test_a_task_survives_its_worker(database: Database, tmp_path: Path, fa
         assert await stopped(second) == 0
         assert len(done.read_text().splitlines()) == times
         assert len(await home.topics("execution.completed")) == 1
+        assert home.jobs() == []
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "config", "sent", "ends_by"),
+    [
+        ("worker.http_ready", {"method": "GET"}, 1, "e"),
+        ("worker.http_sent", {"method": "GET"}, 2, "e"),
+        ("worker.http_recorded", {"method": "POST"}, 1, "e"),
+        ("worker.http_ready", {"method": "POST"}, 0, "f"),
+        ("worker.http_sent", {"method": "POST"}, 1, "f"),
+        ("worker.http_sent", {"method": "POST", "idempotent": True}, 2, "e"),
+    ],
+)
+async def test_a_request_survives_its_worker_and_is_not_sent_twice_unless_it_may(
+    database: Database, tmp_path: Path, failpoint: str, config: Json, sent: int, ends_by: str
+) -> None:
+    """What cannot be known is not tried out: one that was only about to be sent counts as sent."""
+    ok, seen = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", list[bytes]()
+    async with house(database) as home, server(answering(ok, seen=seen)) as port:
+        call = ("http", {"url": f"http://127.0.0.1:{port}/", **config}, {"retry": RETRY})
+        end, late = ("end", {"output": "=nodes.h.output.status"}), ("end", {"output": "=nodes.h.error.type"})
+        nodes = {"s": "start", "h": call, "e": end, "f": late}
+        execution = await home.start(drawing(nodes, "s > h", "h > e", "h.error > f"))
+        first = await started(database, tmp_path / "calls", failpoint)
+        assert await asyncio.wait_for(first.wait(), PATIENCE) == -signal.SIGKILL
+        home.lapse_all()
+        second = await started(database, tmp_path / "calls")
+        await home.ended(execution)
+        assert await stopped(second) == 0
+        (completed,) = [each.event for each in await home.events() if isinstance(each.event, ExecutionCompleted)]
+        assert completed.output == (200 if ends_by == "e" else "lease_lost")
+        assert len(seen) == sent
+        keys = {line for head in seen for line in head.splitlines() if line.startswith(b"Idempotency-Key:")}
+        assert len(keys) == (0 if config["method"] == "GET" or not sent else 1), "the visit's, for all attempts"
         assert home.jobs() == []
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.execution import EXECUTION, TIMEOUT, Activation, Execution, NodeError, Wait
 from domain.facts import Due, Fact, Job, Json, Timer, View, timer_id
-from domain.retry import Failure, RetryPolicy, retry_in
+from domain.retry import Failure, RetryPolicy, retry_in, saying_that_it_is_capped
 from engine.definition import Definition, Node
 from engine.expressions import Budgeted
 from engine.happenings import ChildEnded, JobReport, MessageArrived, TimerFired
@@ -257,9 +257,14 @@ def object_schema(properties: Mapping[str, Json], required: tuple[str, ...] = ()
     return {"type": "object", "properties": dict(properties), "required": list(required), "additionalProperties": False}
 
 
-def tried_again(visit: Visit, failure: Failure, jitter: float) -> Again | Failed:
-    """What becomes of a visit whose attempt failed: by the node's policy another attempt, or the node's error."""
-    delay = retry_in(visit.node.retry or RetryPolicy(), visit.attempt, failure, jitter)
+def tried_again(visit: Visit, failure: Failure, jitter: float, retry_after: timedelta | None = None) -> Again | Failed:
+    """What becomes of a visit whose attempt failed: by the node's policy another attempt, or the node's error.
+
+    `retry_after`: how long the other side asked to wait.
+    """
+    policy = visit.node.retry or RetryPolicy()
+    failure = saying_that_it_is_capped(failure, policy, retry_after)
+    delay = retry_in(policy, visit.attempt, failure, jitter, retry_after)
     if delay is None:
         return Failed(NodeError(failure.type, failure.message, visit.attempt))
     return Again(failure, delay)

@@ -9,8 +9,11 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, TypeAlias
 
@@ -18,7 +21,8 @@ import httpcore2
 import httpx2
 from httpcore2 import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
 
-from worker.outbound.addresses import Address, Network, is_allowed
+from domain.hosts import is_listed
+from worker.outbound.addresses import Address, Network, is_allowed, is_public
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[Address]]]
 """The addresses of a host, by name or in any notation that the system's resolver takes for an address."""
@@ -29,14 +33,19 @@ HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 CONNECT_SECONDS = 10.0
 MAX_URL = 8_192
 """Characters."""
-CONNECTIONS = 100
+KEPT_CONNECTIONS = 25
+"""While nothing is asked by them. How many there are at a time is bounded by who asks: whoever waits for one here would wait for
+another tenant's service."""
+RESOLVERS = ThreadPoolExecutor(64, "gesta resolver")
+"""Not the threads that everybody shares: a name whose servers do not answer holds one for as long as the system waits."""
 IDLE_SECONDS = 15.0
 
 
 class OutboundError(Exception):
-    """A request that came to no answer. `type`: forbidden, invalid_url, unreachable, timeout, too_large, protocol.
+    """A request that came to no answer. `type`: forbidden, insecure, invalid_url, unreachable, timeout, too_large, protocol.
 
-    `retryable`: another try may do better. `sent`: the other side may have got it, and acted on it.
+    insecure: a request that nobody on its way may read, to where anybody could. `retryable`: another try may do better.
+    `sent`: the other side may have got it, and acted on it.
     """
 
     def __init__(self, type: str, message: str, *, retryable: bool = False, sent: bool = False) -> None:
@@ -48,14 +57,18 @@ class OutboundError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """`timeout`: seconds for everything, from resolving to the last byte. `max_bytes`: of the answer's body."""
+    """`timeout`: seconds for everything, from resolving to the last byte. `max_bytes`: of the answer's body.
+
+    `confidential`: it carries what nobody on the way may read: by https only, but to networks that the operator opened.
+    """
 
     method: str
-    url: str
-    headers: Sequence[tuple[str, str]] = ()
-    body: bytes = b""
+    url: str = field(repr=False)
+    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
     timeout: float = 30.0
     max_bytes: int = 1 << 20
+    confidential: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,8 @@ class Response:
 
 async def resolve(host: str, port: int) -> Sequence[Address]:
     """By the system's resolver, on a thread of its own."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    asked = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(RESOLVERS, asked)
     return list(dict.fromkeys(ip_address(sockaddr[0]) for *_, sockaddr in found))
 
 
@@ -92,7 +106,7 @@ class GuardedBackend(AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> AsyncNetworkStream:
-        addresses = await self._judged(host, port)
+        addresses = await self.judged(host, port)
         options = list(socket_options or ())
         for number, address in enumerate(addresses, start=1):
             try:
@@ -105,7 +119,13 @@ class GuardedBackend(AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         await self._network.sleep(seconds)
 
-    async def _judged(self, host: str, port: int) -> Sequence[Address]:
+    async def opened(self, host: str, port: int) -> bool:
+        """Whether a host is in networks that the operator opened, with all its addresses. Raises OutboundError."""
+        addresses = await self.judged(host, port)
+        return not any(is_public(address) or not is_allowed(address, self._permitted) for address in addresses)
+
+    async def judged(self, host: str, port: int) -> Sequence[Address]:
+        """A host's addresses. Raises OutboundError where one of them may not be called."""
         try:
             addresses = await self._resolve(host, port)
         except (OSError, UnicodeError) as error:
@@ -124,12 +144,13 @@ class Outbound:
     def __init__(
         self, *, permitted: Collection[Network] = (), resolve: Resolve = resolve, tls: ssl.SSLContext | None = None
     ) -> None:
+        self._backend = GuardedBackend(resolve, permitted)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=tls or httpx2.create_ssl_context(),
-            max_connections=CONNECTIONS,
-            max_keepalive_connections=CONNECTIONS // 4,
+            max_connections=None,
+            max_keepalive_connections=KEPT_CONNECTIONS,
             keepalive_expiry=IDLE_SECONDS,
-            network_backend=GuardedBackend(resolve, permitted),
+            network_backend=self._backend,
         )
 
     async def aclose(self) -> None:
@@ -142,7 +163,7 @@ class Outbound:
         Raises OutboundError.
         """
         url = parsed(request.url)
-        if hosts is not None and not is_listed(url.host, hosts):
+        if hosts is not None and not is_listed(host_of(url), hosts):
             raise OutboundError("forbidden", f"The host {url.host} is not on this tenant's list.")
         sent = False
 
@@ -154,6 +175,7 @@ class Outbound:
         try:
             async with (
                 asyncio.timeout(request.timeout),
+                self._secured(request, url),
                 self._pool.stream(
                     request.method,
                     # From its parts: a second parser might read another host out of the same text.
@@ -178,6 +200,12 @@ class Outbound:
                 "protocol", message, retryable=isinstance(error, httpcore2.RemoteProtocolError), sent=sent
             ) from error
 
+    @asynccontextmanager
+    async def _secured(self, request: Request, url: httpx2.URL) -> AsyncIterator[None]:
+        if request.confidential and url.scheme != "https" and not await self._backend.opened(host_of(url), url.port or 80):
+            raise OutboundError("insecure", f"The request to {url.host} carries a secret, and goes by https:// only.")
+        yield
+
 
 async def _read(response: httpcore2.Response, headers: tuple[tuple[str, str], ...], max_bytes: int) -> bytes:
     told = dict(headers)
@@ -194,6 +222,11 @@ async def _read(response: httpcore2.Response, headers: tuple[tuple[str, str], ..
             raise _too_large(max_bytes)
         body += chunk
     return bytes(body)
+
+
+def host_of(url: httpx2.URL) -> str:
+    """In ASCII, as it is asked for: an international name as `xn--…`, an IPv6 address without brackets."""
+    return url.raw_host.decode("ascii")
 
 
 def parsed(text: str) -> httpx2.URL:
@@ -213,12 +246,6 @@ def parsed(text: str) -> httpx2.URL:
     if url.userinfo:
         raise OutboundError("invalid_url", "A URL must not carry a user or a password: use a header.")
     return url
-
-
-def is_listed(host: str, hosts: Collection[str]) -> bool:
-    """Whether a host is one of those, or within one that begins with `*.`."""
-    name = host.rstrip(".").lower()
-    return any(name.endswith(each[1:].lower()) if each.startswith("*.") else name == each.lower() for each in hosts)
 
 
 def _too_large(max_bytes: int) -> OutboundError:
