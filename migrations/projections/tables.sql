@@ -261,6 +261,60 @@ CREATE UNIQUE INDEX workflow_executions_business_key_is_unique_while_open
     ON workflow_executions (tenant_id, workflow_id, business_key) WHERE status IN ('running', 'paused');
 COMMENT ON TABLE workflow_executions IS 'Every run of a workflow.';
 
+CREATE TABLE workflow_triggers (
+    tenant_id         uuid NOT NULL,
+    id                uuid NOT NULL,
+    workflow_id       uuid NOT NULL,
+    workflow_key      text NOT NULL,
+    workflow_version  integer NOT NULL,
+    key               text NOT NULL,
+    name              text,
+    type              text NOT NULL,
+    status            text NOT NULL CHECK (status IN ('active', 'paused', 'retired')),
+    is_paused         boolean NOT NULL,
+    config            jsonb NOT NULL,
+    has_address       boolean NOT NULL,
+    next_run_at       timestamptz,
+    next_due_at       timestamptz,
+    waiting           text[] NOT NULL,
+    last_run_at       timestamptz,
+    last_scheduled_at timestamptz,
+    last_outcome      text CHECK (last_outcome IN ('started', 'skipped', 'failed')),
+    last_execution_id uuid,
+    last_error        text,
+    started_count     bigint NOT NULL,
+    failed_count      bigint NOT NULL,
+    version           bigint NOT NULL,
+    created_at        timestamptz NOT NULL,
+    updated_at        timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, workflow_id) REFERENCES workflows (tenant_id, id)
+);
+CREATE INDEX workflow_triggers_by_creation ON workflow_triggers (tenant_id, created_at, id);
+CREATE INDEX workflow_triggers_by_status ON workflow_triggers (tenant_id, status, created_at, id);
+CREATE INDEX workflow_triggers_by_workflow ON workflow_triggers (tenant_id, workflow_id, created_at, id);
+COMMENT ON TABLE workflow_triggers IS 'What starts executions of workflows by itself.';
+
+CREATE TABLE trigger_runs (
+    tenant_id    uuid NOT NULL,
+    id           uuid NOT NULL,
+    trigger_id   uuid NOT NULL,
+    outcome      text NOT NULL CHECK (outcome IN ('started', 'skipped', 'failed', 'buffered')),
+    scheduled_at timestamptz,
+    ran_at       timestamptz NOT NULL,
+    execution_id uuid,
+    code         text,
+    message      text,
+    times        integer NOT NULL,
+    version      bigint NOT NULL,
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, trigger_id) REFERENCES workflow_triggers (tenant_id, id)
+);
+CREATE INDEX trigger_runs_by_trigger ON trigger_runs (tenant_id, trigger_id, created_at, id);
+COMMENT ON TABLE trigger_runs IS 'Each time that a trigger was to start an execution, and what came of it.';
+
 CREATE TABLE execution_attributes (
     tenant_id    uuid NOT NULL,
     execution_id uuid NOT NULL,
@@ -470,7 +524,7 @@ CREATE TABLE audit_logs (
     position         bigint NOT NULL,
     event_id         uuid NOT NULL,
     user_id          uuid,
-    actor_type       text NOT NULL CHECK (actor_type IN ('user', 'api_key', 'worker', 'schedule', 'system')),
+    actor_type       text NOT NULL CHECK (actor_type IN ('user', 'api_key', 'worker', 'schedule', 'webhook', 'event', 'system')),
     actor_id         text,
     on_behalf_of     uuid,
     action           text NOT NULL,

@@ -67,6 +67,11 @@ EXECUTION_PAUSE = CommandSpec("execution.pause", "executions:control")
 EXECUTION_RESUME = CommandSpec("execution.resume", "executions:control")
 EXECUTION_SIGNAL = CommandSpec("execution.signal", "executions:control")
 
+TRIGGER_PAUSE = CommandSpec("trigger.pause", "workflows:publish")
+TRIGGER_RESUME = CommandSpec("trigger.resume", "workflows:publish")
+TRIGGER_RUN = CommandSpec("trigger.run", "workflows:publish")
+TRIGGER_BACKFILL = CommandSpec("trigger.backfill", "workflows:publish")
+
 EVENT_RECEIVE = CommandSpec("event.receive", "executions:control")
 
 APPROVAL_DECIDE = CommandSpec("approval.decide", "approvals:decide")

@@ -15,6 +15,7 @@ from domain.refusal import REFUSAL
 from domain.role import ROLE
 from domain.secret import SECRET
 from domain.tenant import TENANT
+from domain.trigger import TRIGGER
 from domain.user import USER
 from domain.workflow import WORKFLOW
 
@@ -32,6 +33,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     APPROVAL,
     AI_TASK,
     EVENT,
+    TRIGGER,
     REFUSAL,
 )
 

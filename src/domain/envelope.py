@@ -10,7 +10,7 @@ from domain.facts import Event
 PLATFORM = UUID("00000000-0000-0000-0000-000000000001")
 """The fixed tenant id of the platform ledger, which owns users, permissions and the existence of tenants."""
 
-ActorType = Literal["user", "api_key", "worker", "schedule", "system"]
+ActorType = Literal["user", "api_key", "worker", "schedule", "webhook", "event", "system"]
 
 
 @dataclass(frozen=True)

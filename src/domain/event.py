@@ -28,9 +28,10 @@ class EventReceived(Event):
 
 @dataclass(frozen=True)
 class EventDelivered(Event):
-    """All who waited for it were told, and so many went on."""
+    """All who waited for it were told, and so many went on; and so many executions were started by triggers."""
 
     woken: int
+    started: int = 0
 
 
 EventEvent = EventReceived | EventDelivered
@@ -69,7 +70,7 @@ EVENT: Aggregate[Received] = Aggregate(
             "event.delivered.v1",
             lambda e, _: f"The event was told to all who waited for it, and {plural(e.woken, 'visit')} went on.",
             severity="debug",
-            note="`woken`: how many visits of nodes went on.",
+            note="`woken`: how many visits of nodes went on; `started`: how many executions triggers started.",
         ),
     ),
     "workflow",

@@ -65,8 +65,8 @@ def deliver(view: View, engine: Engine, event_id: UUID, to: EventSubscription) -
     return run.decided({"execution": answer(run)})
 
 
-def delivered(view: View, job: HeldJob, event_id: UUID, woken: int) -> Decided:
+def delivered(view: View, job: HeldJob, event_id: UUID, woken: int, started: int = 0) -> Decided:
     """All who waited were told."""
     state, fence = view.read(EVENT, event_id), Fence(job.id, job.fence, "done")
-    facts = (Fact(event_id, EventDelivered(woken)),) if state.status == "received" else ()
+    facts = (Fact(event_id, EventDelivered(woken, started)),) if state.status == "received" else ()
     return Decided(facts, fences=(fence,))

@@ -1,6 +1,7 @@
 """Decisions about executions: start, cancel, terminate, pause, resume, signal, continue."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -96,6 +97,8 @@ def start(
     parent_execution_id: UUID | None = None,
     behind: tuple[UUID, ...] = (),
     on_conflict: OnConflict = "reject",
+    trigger_id: UUID | None = None,
+    scheduled_at: datetime | None = None,
 ) -> Decided:
     """Start the published version, or an earlier one, and run until it waits or is over.
 
@@ -128,6 +131,8 @@ def start(
         correlation_id,
         created_by,
         behind=behind or None,
+        trigger_id=trigger_id,
+        scheduled_at=scheduled_at,
     )
     started = with_attributes(view, Budgeted(engine.evaluator, view.effort), plan.definition, execution_id, started)
     started = with_timeout(plan.definition, execution_id, started)

@@ -15,7 +15,10 @@ from engine.size_limit import TooLarge, weight
 JSON: TypeAlias = Any
 Schema: TypeAlias = Any  # a JSON Schema: a dict, True (anything), False (nothing) or None (not known)
 
-ROOTS = ("input", "nodes", "execution", "tenant", "event", "item", "index", "compensates", "response")
+ROOTS = (
+    *("input", "nodes", "execution", "tenant", "event", "item", "index", "compensates", "response"),
+    *("scheduled_at", "headers", "query", "body"),
+)
 
 # Words that CEL keeps for itself; a node that bore one as its id could not be read by `nodes.<id>`.
 RESERVED_WORDS = frozenset(

@@ -61,6 +61,8 @@ from engine.plan import Plan
 from engine.schema import faults
 from engine.size_limit import TooLarge, weight
 from engine.time_limit import execution_timer
+from engine.triggers.changing import joined
+from engine.triggers.freeing import freed
 from engine.variables import Nodes, base_variables, problem_of
 from engine.work import CONTINUE, Work
 
@@ -88,6 +90,8 @@ class Run:
     family: Family = field(default_factory=Family)
     new: bool = False
     """Begun by this very command: no name is held yet that its end would release."""
+    tells_trigger: bool = True
+    """Whether the schedule that started it is told that it is over."""
 
     def __post_init__(self) -> None:
         self.pending = deque(self.state.held)
@@ -478,7 +482,7 @@ class Run:
             dropped.pop(fence.job_id, None)
         taken = (name for run in runs for name in run.names(run.work.subscriptions))
         released = (name for run in runs for name in (*run.releases, *run.names(run.work.dropped_subscriptions)))
-        return Decided(
+        decided = Decided(
             tuple(self.facts),
             (*(claims or ()), *taken),
             tuple(released),
@@ -491,6 +495,7 @@ class Run:
             None if self.state.started is None else self.state.started.correlation_id,
             {run.execution_id: run.state for run in runs},
         )
+        return joined(decided, *(freed(run.view, run.execution_id, run.state) for run in runs if run.tells_trigger))
 
     def rows(self) -> Work:
         """Its jobs and timers, with the job that takes up what it holds."""

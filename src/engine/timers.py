@@ -1,21 +1,31 @@
 """A timer is due: what it ends, or whom it tells, and what moves on from it. By the kind of its owner."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from domain.execution import EXECUTION, EXECUTION_TIMEOUT, TIMEOUT
 from domain.facts import Decided, NotForThisRelease, View
+from domain.trigger import TRIGGER
 from engine.context import Engine
 from engine.executions import answer, load_run
 from engine.happenings import TimerFired
+from engine.triggers.firing import fire_trigger
 
 
 class DueTimer(Protocol):
-    """A timer as it was found: `store.due.DueTimer`, for one. `between_attempts`: nobody had the visit's job then."""
+    """A timer as it was found: `store.due.DueTimer`, for one. `between_attempts`: nobody had the visit's job then.
+
+    `found_at`: that moment, by the database's clock.
+    """
 
     @property
     def id(self) -> UUID: ...
+    @property
+    def due_at(self) -> datetime: ...
+    @property
+    def found_at(self) -> datetime: ...
     @property
     def moved(self) -> int: ...
     @property
@@ -78,5 +88,14 @@ def _time_is_up(view: View, engine: Engine, timer: DueTimer, execution_id: UUID)
     return run.decided({"execution": answer(run)})
 
 
-OWNERS: Mapping[str, Callable[[View, Engine, DueTimer], Decided]] = {EXECUTION.name: _visit_is_told}
+def _trigger_fires(view: View, engine: Engine, timer: DueTimer) -> Decided:
+    if timer.owner_id is None:
+        raise UnknownTimer(timer.purpose)
+    return fire_trigger(view, engine, timer, timer.owner_id)
+
+
+OWNERS: Mapping[str, Callable[[View, Engine, DueTimer], Decided]] = {
+    EXECUTION.name: _visit_is_told,
+    TRIGGER.name: _trigger_fires,
+}
 """What a timer that is due does, by its owner's aggregate. Those of other owners are left to a release that knows them."""

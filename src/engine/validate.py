@@ -10,7 +10,8 @@ from engine.lints.expressions import expressions
 from engine.lints.mentions import compensations, mentions
 from engine.lints.nodes import Sound, nodes
 from engine.lints.recursion import recursion
-from engine.lints.shape import schemas, shape, triggers
+from engine.lints.shape import schemas, shape
+from engine.lints.triggers import trigger_expressions, triggers
 from engine.lints.wiring import edges, handles, joins, reachable, spins, tangles
 from engine.measure import json_size
 from engine.nodes import BY_NAME
@@ -39,7 +40,8 @@ def validate(definition: Json, evaluator: Evaluator, node_types: Mapping[str, No
     if found:
         return found
     parsed = parse(definition)
-    found = [*schemas(definition), *triggers(definition)]
+    of_triggers = list(triggers(definition))
+    found = [*schemas(definition), *of_triggers]
     of_nodes, sound = nodes(parsed, node_types)
     found += of_nodes
     found += edges(parsed, sound)
@@ -50,6 +52,8 @@ def validate(definition: Json, evaluator: Evaluator, node_types: Mapping[str, No
         found += _of_the_whole(parsed, sound)
     if not errors(of_nodes) and not any(finding.code == "invalid_schema" for finding in found):
         found += expressions(parsed, sound, evaluator)
+        if not errors(of_triggers):
+            found += trigger_expressions(parsed, definition, evaluator)
     return found
 
 

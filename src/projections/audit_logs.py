@@ -127,8 +127,8 @@ TABLE = Table(
         "user_id": Column("uuid", "The person who acted.", null=True),
         "actor_type": Column(
             "text",
-            "What acted: user, api_key, worker, schedule or system.",
-            choices=("user", "api_key", "worker", "schedule", "system"),
+            "What acted: user, api_key, worker, schedule, webhook, event or system.",
+            choices=("user", "api_key", "worker", "schedule", "webhook", "event", "system"),
         ),
         "actor_id": Column("text", "Which one of them.", null=True),
         "on_behalf_of": Column("uuid", "For whom, where it was somebody else.", null=True),

@@ -30,6 +30,7 @@ SOURCES: Mapping[str, SubjectSource] = {
     "execution": SubjectSource("workflow_executions", "execution_number", "workflow_key"),
     "approval": SubjectSource("approval_requests", "title", "node_id"),
     "ai_task": SubjectSource("ai_agent_tasks", "task_name", "node_id"),
+    "trigger": SubjectSource("workflow_triggers", "key", "workflow_key"),
 }
 """By resource. Events of the others name all that there is to say."""
 
@@ -47,6 +48,8 @@ class RowSubject:
         row = self._row()
         if self._resource == "execution":
             return f"Execution {row['execution_number']} of {row['workflow_key']}"
+        if self._resource == "trigger":
+            return f"{row['key']} of {row['workflow_key']}"
         return str(row[SOURCES[self._resource].name])
 
     @property

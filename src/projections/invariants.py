@@ -26,6 +26,7 @@ from domain.invitation import InvitationAccepted, InvitationDeclined, Invitation
 from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from domain.role import RoleCreated, RoleDeleted
 from domain.tenant import TenantCreated
+from domain.trigger import TriggerChanged, TriggerCreated, TriggerRetired
 from domain.user import UserRegistered
 from domain.workflow import WorkflowDrafted
 from projections.ai_invariants import AiInvariants
@@ -61,6 +62,7 @@ class Invariants:
     _business_keys: dict[UUID, Name] = field(default_factory=dict)
     _subscriptions: dict[UUID, dict[UUID, Name]] = field(default_factory=dict)
     """By visit: the names of what it waits for."""
+    _event_triggers: dict[UUID, Name] = field(default_factory=dict)
     _offers: dict[UUID, tuple[Outcome, ...]] = field(default_factory=dict)
     _decided_by: dict[UUID, set[UUID]] = field(default_factory=dict)
     _closed: set[UUID] = field(default_factory=set)
@@ -81,6 +83,7 @@ class Invariants:
         self._see_executions(record)
         self._see_access(record)
         self._see_approvals(record)
+        self._see_triggers(record)
         for what in self._ai.see(record):
             self._say(record, what)
 
@@ -134,6 +137,15 @@ class Invariants:
         elif isinstance(event, ActivationCompleted | ActivationFailed | ActivationCancelled):
             for name in self._subscriptions.pop(event.activation_id, {}).values():
                 self.claims.pop(name, None)
+
+    def _see_triggers(self, record: RecordedEvent) -> None:
+        """A trigger that events start holds its id as a name, for their type."""
+        event, stream = record.event, record.stream_id
+        if isinstance(event, TriggerCreated | TriggerChanged | TriggerRetired):
+            self.claims.pop(self._event_triggers.pop(stream, ("", "")), None)
+        if isinstance(event, TriggerCreated | TriggerChanged) and event.type == "event":
+            name = self._event_triggers[stream] = (f"event.trigger:{event.config['event_type']}", str(stream))
+            self._claim(record, *name)
 
     def _see_access(self, record: RecordedEvent) -> None:
         event, stream = record.event, record.stream_id

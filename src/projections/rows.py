@@ -118,6 +118,10 @@ class Rows:
         row = self.get(table, *key)
         self._tables[table].replace(key, {**row, column: row[column] + 1})
 
+    def note(self, table: str, key: Key, changes: Row) -> None:
+        """Change what another stream's event says of a row: as with `count`, the stamp stays."""
+        self._tables[table].replace(key, {**self.get(table, *key), **changes})
+
     def delete(self, table: str, key: Key) -> None:
         self.get(table, *key)
         self._tables[table].delete(key)

@@ -2,7 +2,7 @@
 
 A visit has the jobs and timers that it waits for. An execution that has done a
 command's share of steps has one job more, which takes it up. So has a child that is out of step with the visit that waits for it:
-one is over, and the other is not.
+one is over, and the other is not. A schedule has a timer for its next time, and one for what waits.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,6 +29,7 @@ from domain.execution import (
     Wait,
 )
 from domain.facts import Due
+from domain.trigger import TRIGGER, Trigger, timers_of
 from engine.family import give_up_job, tell_job
 
 
@@ -63,6 +64,9 @@ class WorkInvariants:
     """Executions that live or are waited for: their parent and the visit of it that waits, or has waited."""
     telling: set[UUID] = field(default_factory=set)
     """Events that are being told to those who wait."""
+    triggers: dict[UUID, Trigger] = field(default_factory=dict)
+    trigger_timers: dict[UUID, dict[UUID, datetime]] = field(default_factory=dict)
+    """By trigger: its timers, and when each is due."""
     unread: set[UUID] = field(default_factory=set)
     """Executions of whose events one cannot be read: nothing can be said of their work."""
 
@@ -81,6 +85,8 @@ class WorkInvariants:
         elif isinstance(event, ExecutionCompleted | ExecutionFailed | ExecutionCancelled):
             ended = self.open.pop(stream, None)
             self._forget_children([stream] if ended is None else [stream, *_children(ended.visits.values())])
+        elif isinstance(event, TRIGGER.events):
+            self._move_trigger(record)
         elif (execution := self.open.get(stream)) is not None:
             self._forget_children(_move(execution, record))
 
@@ -94,6 +100,15 @@ class WorkInvariants:
         parent, visit = self.children[child]
         found = self.open[parent].visits.get(visit) if parent in self.open else None
         return found is not None and child in found.children
+
+    def _move_trigger(self, record: RecordedEvent) -> None:
+        state = self.triggers[record.stream_id] = TRIGGER.evolve(
+            self.triggers.get(record.stream_id, TRIGGER.initial), record.event
+        )
+        known = self.trigger_timers.get(record.stream_id, {})
+        self.trigger_timers[record.stream_id] = {
+            timer.id: known.get(timer.id) or timer.due.moment(record.recorded_at) for timer in timers_of(record.stream_id, state)
+        }
 
     def jobs(self) -> Iterator[tuple[UUID, UUID]]:
         """(job, execution or other stream that it is for)."""
@@ -113,12 +128,15 @@ class WorkInvariants:
                 yield execution.continuation, execution_id
 
     def timers(self) -> Iterator[tuple[UUID, UUID, tuple[datetime, ...]]]:
-        """(timer, execution, when it may be due); nothing: the events do not say when."""
+        """(timer, execution or trigger, when it may be due); nothing: the events do not say when."""
         for execution_id, execution in self.open.items():
             visits = execution.visits.values() if execution.paused_at is None else ()
             for timers in (execution.timer, *(visit.timers for visit in visits)):
                 for timer, due in timers.items():
                     yield timer, execution_id, () if execution.paused else due
+        for trigger_id, set_for in self.trigger_timers.items():
+            for timer, moment in set_for.items():
+                yield timer, trigger_id, (moment,)
 
 
 def _move(execution: Open, record: RecordedEvent) -> list[UUID]:

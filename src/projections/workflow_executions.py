@@ -54,7 +54,7 @@ def started(rows: Rows, record: RecordedEvent, event: ExecutionStarted) -> None:
         "parent_execution_id": event.parent_execution_id,
         "parent_activation_id": event.parent_activation_id,
         "correlation_id": event.correlation_id or record.envelope.correlation_id,
-        "scheduled_at": None,
+        "scheduled_at": event.scheduled_at,
         "started_at": record.occurred_at,
         "completed_at": None,
         "cancelled_at": None,

@@ -19,7 +19,7 @@ WINDOW = 1_000
 """How many due timers are looked at, in the order of their moments, before tenants are gone through one by one."""
 
 SELECT_DUE_TIMERS = """
-SELECT tenant_id, id, due_at, kind, owner_kind, owner_id, activation_id, moved, between_attempts
+SELECT tenant_id, id, due_at, kind, owner_kind, owner_id, activation_id, moved, between_attempts, clock_timestamp()
   FROM runtime.due_timers(%b::text[], %b::int, %b::int)
 """
 SELECT_EXPIRED_LEASES = """
@@ -30,7 +30,8 @@ SECONDS_TO_NEXT = "SELECT runtime.seconds_to_next(%s::text, %s::text[])"
 
 @dataclass(frozen=True, slots=True)
 class DueTimer:
-    """A timer whose moment has come. `moved`: how often by a pause; `between_attempts`: nobody has the job of its visit."""
+    """A timer whose moment has come. `moved`: how often by a pause; `between_attempts`: nobody has the job of its visit;
+    `found_at`: the database's time when it was found."""
 
     tenant_id: UUID
     id: UUID
@@ -41,6 +42,7 @@ class DueTimer:
     activation_id: UUID | None
     moved: int
     between_attempts: bool
+    found_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
     runtime.claims (tenant_id, scope, name, owner, position, PRIMARY KEY (tenant_id, scope, name))
 
-A visit that waits for events of a type holds a name in `engine.deliveries.scope_of`: the id of what it waits for. `position`: of
+A visit that waits for events of a type holds a name in `engine.deliveries.scope_of`: the id of what it waits for. A trigger that
+they start holds one in `domain.trigger.scope_of`: its own id. `position`: of
 the command by which it began to wait, so that it is known whether an event came before. Connections are in autocommit.
 """
 
@@ -14,6 +15,7 @@ from uuid import UUID
 from psycopg.rows import tuple_row
 
 from domain.event import EventReceived
+from domain.trigger import scope_of as of_triggers
 from engine.deliveries import scope_of
 from engine.events import EventSubscription
 from store.codec import JSON, Undecodable
@@ -60,6 +62,12 @@ async def waiting(conn: Connection, tenant_id: UUID, event_id: UUID, type: str, 
     """Those who waited for events of a type when one came, by their ids, a page's worth after one."""
     given = {"tenant": tenant_id, "scope": scope_of(type), "event": event_id, "after": after, "limit": PAGE}
     return [EventSubscription(*row) for row in await _rows(conn, SELECT_WAITING, given)]
+
+
+async def triggers(conn: Connection, tenant_id: UUID, event_id: UUID, type: str, after: str) -> list[UUID]:
+    """The triggers that such events start when one came, by their ids, a page's worth after one."""
+    given = {"tenant": tenant_id, "scope": of_triggers(type), "event": event_id, "after": after, "limit": PAGE}
+    return [owner for _, owner in await _rows(conn, SELECT_WAITING, given)]
 
 
 async def since(conn: Connection, tenant_id: UUID, wait_id: UUID, type: str) -> tuple[int, datetime] | None:

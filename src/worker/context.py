@@ -36,8 +36,15 @@ class WorkerContext:
     outbound: Outbound
 
     async def do(
-        self, tenant_id: UUID, name: str, decide: Callable[[View], Decided], *, command_id: UUID | None = None, **about: Any
+        self,
+        tenant_id: UUID,
+        name: str,
+        decide: Callable[[View], Decided],
+        *,
+        command_id: UUID | None = None,
+        who: Envelope | None = None,
+        **about: Any,
     ) -> CommandResult:
-        """One command. Raises what `Handler.handle` does."""
-        who = Envelope("worker", self.worker_id)
+        """One command. `who`: acts, where it is not this worker. Raises what `Handler.handle` does."""
+        who = who or Envelope("worker", self.worker_id)
         return await self.handler.handle(Command(tenant_id, name, who, command_id, **about), decide)

@@ -1,4 +1,4 @@
-"""Telling events to those who wait for them: one command for each visit, whatever becomes of the others.
+"""Telling events to those who wait for them, visits and triggers: one command for each, whatever becomes of the others.
 
 Whoever dies in between leaves a job whose lease runs out; who then tells everybody again tells nobody twice, for the id of each
 command follows from the event and the wait.
@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID, uuid5
 
+from domain.envelope import Envelope
 from domain.event import EVENT
 from domain.facts import Refusal
 from engine.events import EventSubscription, deliver, delivered
 from engine.jobs import complete_own
+from engine.triggers.arriving import start_by_event
 from runtime.failpoints import failpoint
 from store import subscriptions
 from store.errors import LeaseLost
@@ -46,9 +48,10 @@ def event_runner(context: WorkerContext) -> Runner:
             if len(found) < subscriptions.PAGE:
                 break
             after = str(found[-1].id)
-        if failed is not None:
-            raise failed
-        await context.do(tenant_id, "event.delivered", lambda view: delivered(view, job, event_id, woken))
+        started, unstarted = await _start_all(context, tenant_id, event_id, received.event.type)
+        if failed is not None or unstarted is not None:
+            raise failed or unstarted or AssertionError
+        await context.do(tenant_id, "event.delivered", lambda view: delivered(view, job, event_id, woken, started))
 
     return Runner(run)
 
@@ -82,6 +85,34 @@ async def _tell_all(
     context: WorkerContext, tenant_id: UUID, event_id: UUID, to: Sequence[EventSubscription]
 ) -> list[bool | BaseException]:
     return await asyncio.gather(*(_tell(context, tenant_id, event_id, one) for one in to), return_exceptions=True)
+
+
+async def _start_all(context: WorkerContext, tenant_id: UUID, event_id: UUID, type: str) -> tuple[int, BaseException | None]:
+    """How many executions its triggers start, one command for each; and what one of them failed by, if any did."""
+    started, after, failed = 0, "", None
+    while True:
+        async with context.pool.connection() as connection:
+            found = await subscriptions.triggers(connection, tenant_id, event_id, type, after)
+        for some in (found[start : start + TOGETHER] for start in range(0, len(found), TOGETHER)):
+            told = await asyncio.gather(*(_start(context, tenant_id, event_id, one) for one in some), return_exceptions=True)
+            started += sum(one is True for one in told)
+            failed = next((one for one in told if isinstance(one, BaseException)), failed)
+            failpoint("worker.event_started")
+        if len(found) < subscriptions.PAGE:
+            return started, failed
+        after = str(found[-1])
+
+
+async def _start(context: WorkerContext, tenant_id: UUID, event_id: UUID, trigger_id: UUID) -> bool:
+    """Whether the trigger started an execution by this event."""
+    done = await context.do(
+        tenant_id,
+        "trigger.start",
+        lambda view: start_by_event(view, context.engine, event_id, trigger_id),
+        command_id=uuid5(trigger_id, f"event {event_id}"),
+        who=Envelope("event", str(trigger_id), causation_id=event_id),
+    )
+    return done.result is not None and done.result["execution"] is not None
 
 
 async def _tell(context: WorkerContext, tenant_id: UUID, event_id: UUID, to: EventSubscription) -> bool:

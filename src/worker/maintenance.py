@@ -11,8 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from uuid import UUID, uuid5
 
+from domain.envelope import Envelope
 from domain.facts import Decided, Fence, NotForThisRelease, RuleViolation, View
 from domain.secret import SECRET
+from domain.trigger import TRIGGER
 from engine.expired_leases import expire_lease
 from engine.timers import OWNERS, fire
 from runtime import counters
@@ -113,7 +115,11 @@ async def _fire(context: WorkerContext, due: DueTimer) -> bool:
     def failed(connection: Connection, error: Exception) -> Awaitable[int | None]:
         return failures.timer_failed(connection, due, error)
 
-    return await _once(context, due.tenant_id, "timer.fire", decide, command_id, lambda _: dropped, failed)
+    who = Envelope("schedule", str(due.owner_id)) if due.owner == TRIGGER.name else None
+    failpoint("worker.timer_found")
+    fired = await _once(context, due.tenant_id, "timer.fire", decide, command_id, lambda _: dropped, failed, who)
+    failpoint("worker.timer_fired")
+    return fired
 
 
 async def _lapse(context: WorkerContext, job: ExpiredLease) -> bool:
@@ -140,6 +146,7 @@ async def _once(
     command_id: UUID,
     otherwise: Callable[[RuleViolation], Decided],
     failed: Callable[[Connection, Exception], Awaitable[int | None]],
+    who: Envelope | None = None,
 ) -> bool:
     """Whether something came of it, by this process or another.
 
@@ -156,7 +163,7 @@ async def _once(
             return otherwise(refusal)
 
     try:
-        done = await context.do(tenant_id, name, quietly, command_id=command_id)
+        done = await context.do(tenant_id, name, quietly, command_id=command_id, who=who)
     except LeaseLost:
         return True
     except TRANSIENT as error:

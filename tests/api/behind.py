@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 
 from tests.api.conftest import Client, Gesta, Member, Tenant, serving
-from tests.api.definitions import AI_TASK, INSTANT
+from tests.api.definitions import AI_TASK, INSTANT, SCHEDULED
 from tests.api.working import BURY, leased, report, run_sql
 
 ANYBODY = [{"name": "approved", "kind": "approve"}]
@@ -203,6 +203,50 @@ async def events_receive(two: Two) -> httpx2.Response:
     await ok(two.ahead.admin.post("/events", event))
     answer = await two.behind.admin.post("/events", event)
     assert answer.json()["status"] == "duplicate", answer.text
+    return answer
+
+
+# Triggers
+
+
+async def scheduled(two: Two) -> str:
+    """The id of a trigger that is known behind."""
+    await two.behind.publish(SCHEDULED)
+    trigger_id = str((await ok(two.behind.admin.get("/triggers")))["items"][0]["id"])
+    await ok(two.behind.admin.post(f"/triggers/{trigger_id}/pause"))
+    await ok(two.ahead.admin.post(f"/triggers/{trigger_id}/resume"))
+    return trigger_id
+
+
+async def triggers_pause(two: Two) -> httpx2.Response:
+    return await two.behind.admin.post(f"/triggers/{await scheduled(two)}/pause")
+
+
+async def triggers_resume(two: Two) -> httpx2.Response:
+    trigger_id = await scheduled(two)
+    await ok(two.ahead.admin.post(f"/triggers/{trigger_id}/pause"))
+    return await two.behind.admin.post(f"/triggers/{trigger_id}/resume")
+
+
+async def triggers_run(two: Two) -> httpx2.Response:
+    """Its input is that of the version published ahead."""
+    trigger_id = await scheduled(two)
+    changed = {**SCHEDULED, "triggers": [{**SCHEDULED["triggers"][0], "input": {"new": True}}]}
+    workflow_id = (await ok(two.ahead.admin.get(f"/triggers/{trigger_id}")))["workflow_id"]
+    await ok(two.ahead.admin.call("PUT", f"/workflows/{workflow_id}/draft", {"definition": changed}))
+    await ok(two.ahead.admin.post(f"/workflows/{workflow_id}/publish"))
+    answer = await two.behind.admin.post(f"/triggers/{trigger_id}/run")
+    started = await ok(two.ahead.admin.get(f"/executions/{answer.json()['id']}"))
+    assert (started["input"], started["workflow_version"]) == ({"new": True}, 2)
+    return answer
+
+
+async def triggers_backfill(two: Two) -> httpx2.Response:
+    trigger_id = await scheduled(two)
+    body = {"from": "2026-01-01T00:30:00Z", "to": "2026-01-01T03:00:00Z"}
+    await ok(two.ahead.admin.post(f"/triggers/{trigger_id}/backfill", body))
+    answer = await two.behind.admin.post(f"/triggers/{trigger_id}/backfill", {**body, "to": "2026-01-01T04:00:00Z"})
+    assert answer.json()["times"] == 1, answer.text
     return answer
 
 
@@ -492,6 +536,10 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         executions_resume,
         executions_signal,
         events_receive,
+        triggers_pause,
+        triggers_resume,
+        triggers_run,
+        triggers_backfill,
         approvals_decide,
         ai_tasks_cancel,
         ai_tasks_retry,

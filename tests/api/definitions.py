@@ -104,3 +104,9 @@ UNDOABLE: dict[str, Any] = {
         {"source": "pay", "target": "end"},
     ],
 }
+
+SCHEDULED: dict[str, Any] = {
+    **INSTANT,
+    "key": "scheduled",
+    "triggers": [{"type": "schedule", "cron": "0 * * * *"}],
+}

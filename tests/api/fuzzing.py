@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from domain.permission import PERMISSIONS
 from tests.api.conftest import Client, Gesta, Member, Tenant, platform_key, projecting, serving
-from tests.api.definitions import AI_TASK, APPROVAL, INSTANT, TASK
+from tests.api.definitions import AI_TASK, APPROVAL, INSTANT, SCHEDULED, TASK
 from tests.conftest import Database
 
 T = TypeVar("T")
@@ -168,6 +168,8 @@ class World:
         if kind == "secrets":
             instead("name", lambda: f"secret-{next(self.numbers)}")
             instead("hosts", lambda: ["api.example.com"])
+        instead("from", lambda: "2026-01-01T00:00:00Z")
+        instead("to", lambda: "2026-01-01T05:00:00Z")
         instead("expires_at", lambda: "2999-01-01T00:00:00Z")
         return body
 
@@ -212,6 +214,11 @@ class World:
                 if kind == "workflows":
                     await self.tenant.admin.post(f"/workflows/{made}/publish")
                 return made
+            case "triggers":
+                key = f"scheduled-{next(self.numbers)}"
+                await self.tenant.publish({**SCHEDULED, "key": key})
+                found = await self.tenant.admin.get(f"/triggers?workflow_key={key}")
+                return str(found.json()["items"][0]["id"])
             case "strangers":
                 body = {"email": f"{next(self.numbers)}@else.example", "display_name": "Somebody"}
                 return await self._posted(self.gesta.platform, "/users", body)
@@ -256,6 +263,9 @@ class World:
     async def _pause(self, execution_id: str) -> None:
         await self.tenant.admin.post(f"/executions/{execution_id}/pause")
 
+    async def _pause_trigger(self, trigger_id: str) -> None:
+        await self.tenant.admin.post(f"/triggers/{trigger_id}/pause")
+
     async def _archive(self, workflow_id: str) -> None:
         await self.tenant.admin.post(f"/workflows/{workflow_id}/archive")
 
@@ -272,6 +282,7 @@ class World:
 ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[Any, Any, None]]]] = {
     ("jobs", "retry"): ("jobs", World._bury),
     ("executions", "resume"): ("executions", World._pause),
+    ("triggers", "resume"): ("triggers", World._pause_trigger),
     ("tenants", "reactivate"): ("tenants", World._suspend),
     ("workflows", "publish"): ("drafts", World._nothing),
     ("workflows", "restore"): ("workflows", World._archive),

@@ -68,6 +68,7 @@ KINDS = (
     "dead_job",
     "invitation",
     "secret",
+    "trigger",
 )
 
 
@@ -107,6 +108,7 @@ START = said({"workflow_key": "instant"})
 REPORT = said({"fence": 1})
 KEY = said({"name": "k", "permissions": []})
 LOST = (409, "lease_lost")
+BACKFILL = said({"from": "2020-01-01T00:00:00Z", "to": "2020-01-01T03:00:00Z"})
 
 ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/jobs/lease"): Row("jobs:work", body=said({"types": ["none"], "worker_id": "w"})),
@@ -125,6 +127,13 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/executions/{id}"): Row("executions:read", about="execution"),
     ("GET", "/executions/{id}/history"): Row("executions:read", about="execution"),
     ("POST", "/events"): Row("executions:control", body=said({"specversion": "1.0", "id": "1", "source": "s", "type": "t"})),
+    ("GET", "/triggers"): Row("workflows:read"),
+    ("GET", "/triggers/{id}"): Row("workflows:read", about="trigger"),
+    ("GET", "/triggers/{id}/runs"): Row("workflows:read", about="trigger"),
+    ("POST", "/triggers/{id}/pause"): Row("workflows:publish", about="trigger", done=(200, 409)),
+    ("POST", "/triggers/{id}/resume"): Row("workflows:publish", about="trigger", done=(200, 409)),
+    ("POST", "/triggers/{id}/run"): Row("workflows:publish", about="trigger", done=(201,)),
+    ("POST", "/triggers/{id}/backfill"): Row("workflows:publish", about="trigger", body=BACKFILL),
     ("GET", "/executions/{id}/waits"): Row("executions:read", about="execution"),
     ("POST", "/executions/{id}/cancel"): Row("executions:control", about="execution", done=(200, 409)),
     ("POST", "/executions/{id}/terminate"): Row("executions:control", about="execution", done=(200, 409)),

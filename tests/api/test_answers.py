@@ -11,7 +11,7 @@ import pytest
 
 from domain.ai_task import Usage
 from tests.api.conftest import Client, Gesta, Tenant
-from tests.api.definitions import AI_TASK, APPROVAL, TASK, UNDOABLE
+from tests.api.definitions import AI_TASK, APPROVAL, SCHEDULED, TASK, UNDOABLE
 from tests.api.documented import Undocumented, document
 from tests.api.working import BURY, execution, leased, report, run_sql, start
 from tests.worker.house import ScriptedProvider, at_work, worker_of
@@ -122,6 +122,17 @@ async def ai_tasks(gesta: Gesta, acme: Tenant) -> None:
         await acme.admin.get(f"/ai-tasks/{one['id']}")
 
 
+async def triggers(acme: Tenant) -> None:
+    await acme.publish(SCHEDULED)
+    (trigger,) = (await at(acme.admin, "/triggers"))["items"]
+    path = f"/triggers/{trigger['id']}"
+    await acme.admin.post(f"{path}/run")
+    await acme.admin.post(f"{path}/backfill", {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T02:00:00Z"})
+    await acme.admin.post(f"{path}/pause")
+    await acme.admin.get(path)
+    await acme.admin.get(f"{path}/runs")
+
+
 async def at(client: Client, path: str) -> Any:
     return (await client.get(path)).json()
 
@@ -133,6 +144,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await approvals(acme)
     await work(gesta, acme)
     await ai_tasks(gesta, acme)
+    await triggers(acme)
     await acme.admin.get("/audit-logs", limit=200)
     await acme.admin.get("/events", limit=200)
     await acme.admin.get("/events", colour="red")

@@ -20,7 +20,7 @@ from domain.permission import PERMISSIONS
 from runtime.addresses import Addresses
 from store.handler import open_handler
 from tests.api.conftest import Client, Gesta, Tenant
-from tests.api.definitions import AI_TASK, APPROVAL, INSTANT, TASK
+from tests.api.definitions import AI_TASK, APPROVAL, INSTANT, SCHEDULED, TASK
 from tests.api.rights import KINDS, ROWS, Ids, Row
 from tests.api.working import BURY, leased, run_sql, start
 from tests.clock import ManualClock
@@ -135,6 +135,8 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     of["workflow"], of["workflow_key"] = await tenant.publish(INSTANT), INSTANT["key"]
     for definition in (APPROVAL, AI_TASK, TASK):
         await tenant.publish(definition)
+    await tenant.publish(SCHEDULED)
+    of["trigger"] = (await admin.get("/triggers")).json()["items"][0]["id"]
     asked = (await admin.post("/executions", {"workflow_key": "purchase", "input": {"amount": 1}})).json()
     of["execution"], of["approval"] = asked["id"], asked["open"][0]["id"]
     classified = (await admin.post("/executions", {"workflow_key": "classify", "input": {"claim": "Taxi"}})).json()

@@ -17,6 +17,8 @@ from engine.definition import parse
 from engine.nodes import BY_NAME, LATER, NODE_TYPES
 from engine.nodes.kind import NodeType
 from engine.policies import RETRY
+from engine.triggers import BY_NAME as TRIGGERS
+from engine.triggers.kind import TriggerSpec
 from engine.validate import errors, validate
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -91,7 +93,7 @@ def test_a_retry_has_the_fields_that_are_shown() -> None:
 @pytest.mark.parametrize("name", ["how-to/write-a-worker.md", "how-to/call-a-service.md", "reference/definition.md"])
 def test_the_nodes_that_are_shown_are_accepted(name: str) -> None:
     shown = [json.loads(block) for block in re.findall(r"```json\n(\{.*?\})\n```", page(name), re.DOTALL)]
-    tasks = [each for each in shown if "key" not in each]
+    tasks = [each for each in shown if "key" not in each and each.get("type") not in TRIGGERS]
     assert tasks
     for fields_shown in tasks:
         node = {"config": {"job_type": "work"}, "type": "task", **fields_shown, "id": "work"}
@@ -103,3 +105,20 @@ def test_the_nodes_that_are_shown_are_accepted(name: str) -> None:
         edges += [{"source": "work", "source_handle": handle, "target": "end"} for handle in handles.needed]
         edges += [{"source": name, "target": "end"} for name in mentioned]
         assert errors(validate({"key": "k", "name": "K", "nodes": nodes, "edges": edges}, CelEvaluator())) == []
+
+
+@pytest.mark.parametrize("name", ["how-to/schedule.md", "reference/definition.md"])
+def test_the_triggers_that_are_shown_are_accepted(name: str) -> None:
+    shown = [json.loads(block) for block in re.findall(r"```json\n(\{.*?\})\n```", page(name), re.DOTALL)]
+    triggers = [each for each in shown if each.get("type") in TRIGGERS]
+    assert triggers
+    nodes = [{"id": "start", "type": "start"}, {"id": "end", "type": "end"}]
+    edges = [{"source": "start", "target": "end"}]
+    definition = {"key": "k", "name": "K", "triggers": triggers, "nodes": nodes, "edges": edges}
+    assert validate(definition, CelEvaluator()) == []
+
+
+@pytest.mark.parametrize("spec", TRIGGERS.values(), ids=lambda spec: spec.name)
+def test_every_type_of_trigger_is_there_with_its_fields(spec: TriggerSpec) -> None:
+    said = row(page("reference/definition.md"), spec.name)
+    assert {*spec.fields, *spec.variables} <= set(re.findall(r"\w+", said))

@@ -72,7 +72,6 @@ def test_what_is_no_definition_is_told_so(definition: Json) -> None:
         ("/retry", {"max_attempts": 3}, "not_supported_yet", None),
         ("/input_schema", {"type": "nope"}, "invalid_schema", None),
         ("/input_schema", {"$ref": "https://example.com/schema"}, "invalid_schema", None),
-        ("/triggers/0/type", "schedule", "not_supported_yet", None),
         ("/triggers/0/type", "nope", "unknown_trigger", None),
         ("/triggers/0/cron", "* * * * *", "unknown_field", None),
         ("/nodes/1/id", "1st", "pattern", "1st"),

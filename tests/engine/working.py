@@ -1,6 +1,7 @@
 """A story's workers: jobs taken up, done and failed, and timers that are due."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from engine.expired_leases import expire_lease
 from engine.jobs import JobRef, complete_job, continue_run, fail_job
 from engine.timers import fire
 from tests.engine.drawing import EXECUTION_ID, Play
+from tests.given import MOMENT
 
 
 def task(job_type: str = "resize", **more: Json) -> tuple[str, Json, Json]:
@@ -40,6 +42,8 @@ class Found:
     activation_id: UUID | None
     moved: int = 0
     between_attempts: bool = False
+    due_at: datetime = MOMENT
+    found_at: datetime = MOMENT
 
 
 def found(timer: Timer, moved: int = 0, *, between_attempts: bool = False) -> Found:

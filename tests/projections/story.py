@@ -54,6 +54,19 @@ from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.role import RoleChanged, RoleCreated, RoleDeleted
 from domain.secret import SecretCreated, SecretDeleted, SecretRotated
 from domain.tenant import TenantChanged, TenantCreated, TenantReactivated, TenantSuspended
+from domain.trigger import (
+    Clock,
+    TriggerBackfilled,
+    TriggerChanged,
+    TriggerCreated,
+    TriggerFired,
+    TriggerFreed,
+    TriggerPaused,
+    TriggerResumed,
+    TriggerRetired,
+    TriggerScheduled,
+    TriggerSecretRotated,
+)
 from domain.user import UserChanged, UserRegistered
 from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished, WorkflowRestored
 from store.codec import JSON, encode_envelope
@@ -190,7 +203,8 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         (an_id("regained"), WorkflowArchived("too soon")),
         (an_id("regained"), WorkflowRestored("needed")),
         (an_id(f"{name} event"), EventReceived("shop", "1", "paid", {"order": "A"}, "A", START, an_id(f"{name} 1"))),
-        (an_id(f"{name} event"), EventDelivered(2)),
+        (an_id(f"{name} event"), EventDelivered(2, 1)),
+        *triggered(name),
         *kept(name),
         *undone(f"{name} 20", "failed"),
         *undone(f"{name} 21", "cancelled"),
@@ -207,6 +221,45 @@ def kept(name: str) -> tuple[Step, ...]:
         (crm, SecretRotated("crm_token", an_id("value 4"), 2, ("api.crm.example", "*.crm.example"))),
         (old, SecretDeleted("old")),
     )
+
+
+def triggered(name: str) -> tuple[Step, ...]:
+    """A schedule that starts, waits, misses and fails; a webhook that is retired; an event's that does nothing yet."""
+    nightly, hook, paid = (an_id(f"{name} trigger {key}") for key in ("nightly", "hook", "paid"))
+    schedule = {"type": "schedule", "id": "nightly", "name": "Every night", "cron": "0 1 * * *"}
+    one, two, three, four = (datetime(2026, 3, day, 1, tzinfo=UTC) for day in (2, 3, 4, 5))
+    run, begun = started(f"{name} nightly")
+    assert isinstance(begun, ExecutionStarted)
+    later = {number: an_id(f"{name} run {number}") for number in (2, 3, 4)}
+    return (
+        (nightly, TriggerCreated(TRAVEL, "travel", 1, "nightly", "schedule", {**schedule, "cron": "0 2 * * *"})),
+        (nightly, TriggerScheduled(Clock(one, one))),
+        (nightly, TriggerChanged(2, "schedule", schedule)),
+        (nightly, TriggerScheduled(Clock(one, one))),
+        (run, replace(begun, trigger_type="scheduled", trigger_id=nightly, scheduled_at=one)),
+        (nightly, TriggerFired(run, "started", one, live=True, clock=Clock(two, two))),
+        (nightly, TriggerFired(later[2], "buffered", two, clock=Clock(three, three))),
+        (run, ExecutionCancelled("too slow", ANN)),
+        (nightly, TriggerFreed(run)),
+        (nightly, TriggerFired(later[2], "failed", two, code="invalid_input", message="The input does not fit.")),
+        (nightly, TriggerFired(later[3], "skipped", three, code="missed", message="Missed.", clock=Clock(four, four), count=3)),
+        (nightly, TriggerPaused("holidays")),
+        (nightly, TriggerResumed("back")),
+        (nightly, TriggerScheduled(Clock(four, four + timedelta(minutes=3)))),
+        (nightly, TriggerBackfilled(one, three, (two, three))),
+        (hook, TriggerCreated(TRAVEL, "travel", 2, "hook", "webhook", {"type": "webhook", "id": "hook"})),
+        (hook, TriggerSecretRotated("ab" * 32)),
+        *_hooked(name, hook),
+        (hook, TriggerRetired("archived")),
+        (paid, TriggerCreated(TRAVEL, "travel", 2, "paid", "event", {"type": "event", "event_type": "paid"})),
+        (paid, TriggerPaused()),
+    )
+
+
+def _hooked(name: str, hook: UUID) -> tuple[Step, ...]:
+    run, begun = started(f"{name} hooked")
+    assert isinstance(begun, ExecutionStarted)
+    return ((run, replace(begun, trigger_type="webhook", trigger_id=hook)), (run, ExecutionCancelled()))
 
 
 def invited(name: str) -> tuple[Step, ...]:

@@ -33,7 +33,6 @@ NEVER_FILLED = {
     "approval_decisions.revoked_at",
     "approval_requests.escalation_rules",
     "users.last_login_at",
-    "workflow_executions.scheduled_at",
 }
 """By no event that there is."""
 

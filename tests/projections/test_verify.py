@@ -12,6 +12,7 @@ from domain.envelope import PLATFORM
 from domain.execution import ActivationCancelled, ExecutionCompleted, ExecutionPaused
 from domain.member import MemberRemoved
 from domain.retry import Failure
+from domain.trigger import Trigger, folded, timers_of
 from projections.projector import Projector
 from projections.verify import Verdict, verify
 from tests.conftest import Database
@@ -36,7 +37,13 @@ INSERT INTO runtime.claims (tenant_id, scope, name, owner) VALUES
   (%(acme)s, 'workflow.key', 'travel', %(travel)s), (%(acme)s, 'workflow.key', 'old', %(old)s),
   (%(acme)s, 'workflow.key', 'regained', %(regained)s),
   (%(acme)s, 'execution.business_key:' || %(travel)s, 'trip-1', %(open)s),
-  (%(acme)s, 'invitation.email', 'sue@acme.example', %(sue)s)
+  (%(acme)s, 'invitation.email', 'sue@acme.example', %(sue)s),
+  (%(acme)s, 'event.trigger:paid', (%(paid)s)::text, %(paid)s)
+"""
+TIMED = """
+INSERT INTO runtime.timers (tenant_id, id, due_at, kind, owner_kind, owner_id)
+SELECT tenant_id, %(id)s, coalesce(%(at)s, recorded_at), %(purpose)s, 'trigger', stream_id
+  FROM ledger.events WHERE tenant_id = %(tenant)s AND stream_id = %(owner)s ORDER BY position DESC LIMIT 1
 """
 
 
@@ -47,7 +54,13 @@ async def told(ledgers: Ledgers) -> None:
     await ledgers.append(ACME, *tenant_story("acme"))
     names = {"acme": ACME, "travel": an_id("travel"), "old": an_id("old"), "regained": an_id("regained"), "open": an_id("acme 4")}
     names["sue"] = an_id("acme invites sue@acme.example")
+    names["paid"] = an_id("acme trigger paid")
     await ledgers.conn.execute(CLAIMED, {**names, "approver": an_id("role approver"), "clerk": an_id("role clerk")})
+    nightly = an_id("acme trigger nightly")
+    state = folded(Trigger(), [event for stream, event in tenant_story("acme") if stream == nightly])  # type: ignore[misc]
+    for timer in timers_of(nightly, state):
+        given = {"tenant": ACME, "id": timer.id, "at": timer.due.at, "purpose": timer.purpose, "owner": nightly}
+        await ledgers.conn.execute(TIMED, given)
 
 
 async def broken(system: AsyncConnection[Any]) -> dict[str, list[str]]:

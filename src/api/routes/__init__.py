@@ -18,6 +18,7 @@ from api.routes import (
     roles,
     secrets,
     tenants,
+    triggers,
     workflows,
 )
 
@@ -27,6 +28,7 @@ ROUTES: tuple[APIRouter, ...] = (
     approvals.routes,
     ai_tasks.routes,
     workflows.routes,
+    triggers.routes,
     ledger.routes,
     events.routes,
     people.routes,

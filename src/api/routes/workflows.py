@@ -23,6 +23,7 @@ from domain.workflow import Check
 from engine.definition import Finding
 from engine.expressions import Evaluator
 from engine.lints.called import called, unknown_workflows
+from engine.triggers import publishing
 from engine.validate import findings
 
 routes = router("workflows")
@@ -105,7 +106,7 @@ async def publish(call: Calling, id: UUID, body: Annotated[Publish, Default()] =
     evaluator = call.services.engine.evaluator
     return await call.command(
         commands.WORKFLOW_PUBLISH,
-        lambda view, who: workflow.publish(view, id, check(evaluator, view.effort), body.note, who.user_id),
+        lambda view, who: publishing.publish(view, id, check(evaluator, view.effort), body.note, who.user_id),
         id,
     )
 
@@ -114,7 +115,7 @@ async def publish(call: Calling, id: UUID, body: Annotated[Publish, Default()] =
 async def archive(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     return await call.command(
         commands.WORKFLOW_ARCHIVE,
-        lambda view, _who: workflow.archive(view, id, body.reason),
+        lambda view, _who: publishing.archive(view, id, body.reason),
         id,
     )
 
@@ -126,7 +127,7 @@ async def restore(call: Calling, id: UUID, body: Annotated[Reason, Default()] = 
     """As it was: with its draft and its published versions, under its key, which was kept for it."""
     return await call.command(
         commands.WORKFLOW_RESTORE,
-        lambda view, _who: workflow.restore(view, id, body.reason),
+        lambda view, _who: publishing.restore(view, id, body.reason),
         id,
     )
 

@@ -47,6 +47,23 @@ WORKFLOW_VERSION_SUMMARY = ObjectSchema(
     summary("workflow_versions", without=("tenant_id", "workflow_id")),
 )
 
+TRIGGER_SUMMARY = ObjectSchema(
+    "TriggerSummary", "What starts executions by itself, without its configuration.", summary("workflow_triggers")
+)
+TRIGGER = ObjectSchema(
+    "Trigger",
+    "What starts executions of a workflow by itself.",
+    {
+        **row("workflow_triggers"),
+        "next_times": said({"type": "array", "items": TIME}, "The next ten times of a schedule that is not paused."),
+    },
+)
+TRIGGER_RUN = ObjectSchema(
+    "TriggerRun",
+    "A time that a trigger was to start an execution, and what came of it.",
+    summary("trigger_runs", without=("tenant_id", "trigger_id")),
+)
+
 OPEN_ITEM = ObjectSchema(
     "OpenItem",
     "What an execution waits for. `id`: of the approval request, of the AI task, of the task's job, of what else it is.",

@@ -2,7 +2,7 @@
 
 from api.schemas.columns import fields
 from api.schemas.resources import OPEN
-from api.schemas.schema import BIG, BOOLEAN, TEXT, TEXTS, UUID, UUIDS, ObjectSchema, one_of, ref, said
+from api.schemas.schema import BIG, BOOLEAN, INTEGER, TEXT, TEXTS, UUID, UUIDS, ObjectSchema, one_of, ref, said
 
 CREATED_TENANT = ObjectSchema("CreatedTenant", "A tenant that was created.", fields("tenants", "id", "slug", "name", "version"))
 TENANT_RESULT = ObjectSchema(
@@ -68,6 +68,14 @@ STARTED_EXECUTION = ObjectSchema(
         "existing": said({**BOOLEAN, "const": True}, "It runs already under this business key: nothing was started."),
     },
     optional=frozenset({"existing"}),
+)
+TRIGGER_RESULT = ObjectSchema(
+    "TriggerResult", "How a trigger stands.", fields("workflow_triggers", "id", "key", "type", "status", "version")
+)
+BACKFILL_RESULT = ObjectSchema(
+    "BackfillResult",
+    "How a trigger stands, and how many of its times are made up for.",
+    {**fields("workflow_triggers", "id", "key", "type", "status", "version"), "times": said(INTEGER, "Times that wait now.")},
 )
 EVENT_RESULT = ObjectSchema(
     "EventResult",

@@ -77,6 +77,10 @@ class ExecutionStarted(Event):
     """How many ancestors a child has; None: none."""
     timeout: Wait | None = None
     """The timer that ends it."""
+    trigger_id: UUID | None = None
+    """The trigger that started it, or by which somebody did."""
+    scheduled_at: datetime | None = None
+    """The time of the schedule that it is for."""
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,12 @@ def expressions(definition: Definition, sound: Sequence[Sound], evaluator: Evalu
     for each in sound:
         for formula in _of_node(each):
             seen = {**types, **undone.get(each.node.id, {}), **formula.variables}
-            yield from _check(evaluator, seen, formula.source, formula.want, each.node.id, f"{each.path}/config{formula.path}")
+            yield from check(evaluator, seen, formula.source, formula.want, each.node.id, f"{each.path}/config{formula.path}")
     for edge in definition.edges:
         if edge.when is not None:
-            yield from _check(evaluator, types, edge.when, "bool", edge.source, f"/edges/{edge.index}/when")
+            yield from check(evaluator, types, edge.when, "bool", edge.source, f"/edges/{edge.index}/when")
     for path, source in expressions_in(definition.search_attributes, "/search_attributes"):
-        yield from _check(evaluator, known, source, None, None, path)
+        yield from check(evaluator, known, source, None, None, path)
 
 
 def _undone(definition: Definition, outputs: Mapping[str, Json]) -> dict[str, Json]:
@@ -69,7 +69,7 @@ def _of_node(each: Sound) -> Iterator[Formula]:
     yield from each.type.formulas(each.node)
 
 
-def _check(
+def check(
     evaluator: Evaluator, types: Mapping[str, Json], source: str, want: Literal["bool"] | None, node_id: str | None, path: str
 ) -> Iterator[Finding]:
     for found in evaluator.check(source, types, want):

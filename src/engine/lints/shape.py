@@ -11,6 +11,7 @@ from engine.schema import SchemaError, check_schema, faults
 
 NODES_LIMIT, EDGES_LIMIT = 10_000, 40_000
 CEL_LIMIT = 4_096
+TRIGGERS_LIMIT = 50
 
 _NODE = object_schema(
     {
@@ -50,7 +51,7 @@ DEFINITION = object_schema(
             "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,62}$"},
         },
         "timeout": {"type": "string"},
-        "triggers": {"type": "array", "items": {"type": "object", "required": ["type"]}},
+        "triggers": {"type": "array", "maxItems": TRIGGERS_LIMIT, "items": {"type": "object", "required": ["type"]}},
         "nodes": {"type": "array", "minItems": 1, "maxItems": NODES_LIMIT, "items": _NODE},
         "edges": {"type": "array", "maxItems": EDGES_LIMIT, "items": _EDGE},
         "ui": True,
@@ -91,15 +92,3 @@ def schemas(definition: Json) -> Iterator[Finding]:
             check_schema(definition.get(field, True))
         except SchemaError as error:
             yield Finding("error", None, f"/{field}{error.pointer}", "invalid_schema", str(error))
-
-
-def triggers(definition: Json) -> Iterator[Finding]:
-    for index, trigger in enumerate(definition.get("triggers", [])):
-        if trigger["type"] in ("schedule", "webhook", "event"):
-            message = f"Triggers of type {trigger['type']} are not supported yet."
-            yield Finding("error", None, f"/triggers/{index}/type", "not_supported_yet", message)
-        elif trigger["type"] != "manual":
-            yield Finding("error", None, f"/triggers/{index}/type", "unknown_trigger", "There is no such trigger type.")
-        else:
-            for field in trigger.keys() - {"type"}:
-                yield Finding("error", None, f"/triggers/{index}/{field}", "unknown_field", "A manual trigger has no such field.")
