@@ -149,7 +149,7 @@ async def test_what_hangs_on_the_old_tables_goes_along_or_is_named(
             assert "failed" in str(await (await conn.execute(policy)).fetchone())
             with pytest.raises(OperatorError, match=r"still needed.*view failures"):
                 await drop_old(database.owner_url)
-            with pytest.raises(OperatorError, match="still there: gesta projections drop-old"):
+            with pytest.raises(OperatorError, match="still exists: gesta projections drop-old"):
                 await rebuild(database.owner_url, database.system_url, RebuildOptions(("work",)))
             await conn.execute("DROP VIEW public.failures")
             assert await drop_old(database.owner_url)
