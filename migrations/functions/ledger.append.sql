@@ -8,6 +8,13 @@
 --   busy      only with no_wait: somebody else holds the ledger's head
 -- Delays are microseconds, and reckoned from the database's time of the append. What is dropped may be gone already. Jobs and timers
 -- with a delay below zero are held, because their execution is paused: -1 for none, -2 for one microsecond.
+-- It was without `job_limits`, and calls without it are understood as they were: all further parameters have defaults.
+DROP FUNCTION IF EXISTS ledger.append(
+    uuid, boolean, uuid[], bytea[], bytea[], bytea[], int[], uuid[], bigint[], int[], int[], int[], uuid[], text[],
+    timestamptz[], bytea[], int[], text[], text[], uuid[], int[], text[], text[], uuid[], int[], uuid[], bigint[], boolean[],
+    text[], bigint[], bytea[], int[], uuid[], text[], bytea[], uuid[], uuid[], uuid[], int[], bigint[], int[], int[], uuid[],
+    int[], uuid[], bigint[], text[], uuid[], uuid[], int[], uuid[], timestamptz[], text[], uuid[]
+);
 CREATE OR REPLACE FUNCTION ledger.append(
     tenant uuid, no_wait boolean,
     command_ids uuid[], request_hashes bytea[], results bytea[], metas bytea[],
@@ -25,7 +32,8 @@ CREATE OR REPLACE FUNCTION ledger.append(
     timer_cmds int[] = '{}', timer_ids uuid[] = '{}', timer_delays bigint[] = '{}', timer_kinds text[] = '{}',
     timer_executions uuid[] = '{}', timer_activations uuid[] = '{}',
     dropped_timer_cmds int[] = '{}', dropped_timers uuid[] = '{}',
-    timer_moments timestamptz[] = '{}', timer_owner_kinds text[] = '{}', timer_owners uuid[] = '{}'
+    timer_moments timestamptz[] = '{}', timer_owner_kinds text[] = '{}', timer_owners uuid[] = '{}',
+    job_limits text[] = '{}'
 ) RETURNS TABLE (cmd int, outcome text, reason text, taken text, pos bigint, recorded timestamptz, result bytea, epoch int)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 -- Planned once, and by index even while the tables are small: small batches would be planned afresh each time, at twice the cost.
@@ -151,15 +159,19 @@ BEGIN
     END IF;
     IF cardinality(job_cmds) > 0 THEN
         INSERT INTO runtime.jobs (tenant_id, id, type, state, paused, run_at, priority, max_attempts, execution_id, activation_id, task_id, input,
-                                  created_at, updated_at)
+                                  limits, created_at, updated_at)
             SELECT tenant, x.id, x.type, CASE WHEN x.delay < 0 THEN 'held' WHEN x.delay > 0 THEN 'waiting' ELSE 'ready' END, x.delay < 0,
                    now.now + CASE WHEN x.delay < 0 THEN -1 - x.delay ELSE x.delay END * interval '1 microsecond',
-                   x.priority, x.max_attempts, x.execution, x.activation, x.task, x.input, now.now, now.now
+                   x.priority, x.max_attempts, x.execution, x.activation, x.task, x.input, x.limits::jsonb,
+                   now.now, now.now
                 FROM unnest(job_cmds, job_ids, job_types, job_inputs, job_executions, job_activations, job_tasks, job_max_attempts, job_delays,
-                            job_priorities) x (c, id, type, input, execution, activation, task, max_attempts, delay, priority)
+                            job_priorities, job_limits) x (c, id, type, input, execution, activation, task, max_attempts, delay, priority, limits)
                 CROSS JOIN (SELECT clock_timestamp() AS now) now
                 WHERE accepted[x.c] AND NOT EXISTS (
                     SELECT FROM unnest(dropped_job_cmds, dropped_jobs) d (c, id) WHERE d.id = x.id AND d.c > x.c AND accepted[d.c]);
+    END IF;
+    IF EXISTS (SELECT FROM unnest(job_limits) l WHERE l LIKE '%"concurrency"%' OR l LIKE '%"rate"%') THEN
+        INSERT INTO runtime.limited_tenants VALUES (tenant) ON CONFLICT DO NOTHING;
     END IF;
     IF cardinality(dropped_timer_cmds) > 0 THEN
         DELETE FROM runtime.timers t WHERE t.tenant_id = tenant AND t.id = ANY (ARRAY(
@@ -206,4 +218,5 @@ END
 $$;
 COMMENT ON FUNCTION ledger.append IS
     'Appends a batch of commands to one ledger under the lock of its head: positions without gaps, each command accepted or refused for itself.';
+REVOKE EXECUTE ON FUNCTION ledger.append FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ledger.append TO gesta_system;

@@ -5,7 +5,7 @@ DECLARE
     now timestamptz := clock_timestamp();
 BEGIN
     IF NEW.topic = 'execution.paused.v1' THEN
-        UPDATE runtime.jobs SET paused = true, updated_at = now WHERE execution_id = NEW.stream_id AND tenant_id IS NOT DISTINCT FROM NEW.tenant_id;
+        UPDATE runtime.jobs SET paused = true, held_back_by = NULL, updated_at = now WHERE execution_id = NEW.stream_id AND tenant_id IS NOT DISTINCT FROM NEW.tenant_id;
         UPDATE runtime.timers SET remaining = greatest(due_at - now, interval '0')
             WHERE execution_id = NEW.stream_id AND tenant_id IS NOT DISTINCT FROM NEW.tenant_id AND remaining IS NULL;
     ELSE

@@ -5,12 +5,15 @@ BEGIN
         DELETE FROM runtime.job_queue q WHERE q.tenant_id = OLD.tenant_id AND q.id = OLD.id;
     ELSIF TG_OP = 'UPDATE' AND OLD.state IN ('waiting', 'ready', 'leased') THEN
         UPDATE runtime.job_queue q
-            SET type = NEW.type, state = NEW.state, priority = NEW.priority, run_at = NEW.run_at,
+            SET type = NEW.type, state = CASE WHEN NEW.state = 'ready' AND NEW.held_back_by IS NOT NULL THEN 'limited' ELSE NEW.state END,
+                bucket = CASE WHEN NEW.state = 'ready' THEN NEW.held_back_by END, priority = NEW.priority, run_at = NEW.run_at,
                 expires_at = CASE WHEN NEW.state = 'leased' THEN greatest(NEW.lease_until, NEW.retry_at) END
             WHERE q.tenant_id = NEW.tenant_id AND q.id = NEW.id;
     ELSE
-        INSERT INTO runtime.job_queue (tenant_id, id, type, state, priority, run_at, expires_at)
-            VALUES (NEW.tenant_id, NEW.id, NEW.type, NEW.state, NEW.priority, NEW.run_at,
+        INSERT INTO runtime.job_queue (tenant_id, id, type, state, bucket, priority, run_at, expires_at)
+            VALUES (NEW.tenant_id, NEW.id, NEW.type,
+                    CASE WHEN NEW.state = 'ready' AND NEW.held_back_by IS NOT NULL THEN 'limited' ELSE NEW.state END,
+                    CASE WHEN NEW.state = 'ready' THEN NEW.held_back_by END, NEW.priority, NEW.run_at,
                     CASE WHEN NEW.state = 'leased' THEN greatest(NEW.lease_until, NEW.retry_at) END);
     END IF;
     RETURN NULL;
@@ -26,7 +29,7 @@ CREATE OR REPLACE TRIGGER moved_in_queue AFTER UPDATE ON runtime.jobs FOR EACH R
     -- Column by column: of two rows compared, a dump and its restore make another text, and the database would seem to have drifted.
     WHEN (OLD.type IS DISTINCT FROM NEW.type OR OLD.state IS DISTINCT FROM NEW.state OR OLD.priority IS DISTINCT FROM NEW.priority
           OR OLD.run_at IS DISTINCT FROM NEW.run_at OR OLD.lease_until IS DISTINCT FROM NEW.lease_until
-          OR OLD.retry_at IS DISTINCT FROM NEW.retry_at)
+          OR OLD.retry_at IS DISTINCT FROM NEW.retry_at OR OLD.held_back_by IS DISTINCT FROM NEW.held_back_by)
     EXECUTE FUNCTION runtime.queue_job();
 COMMENT ON TRIGGER moved_in_queue ON runtime.jobs IS 'Jobs to be looked for stand in runtime.job_queue.';
 CREATE OR REPLACE TRIGGER unqueued AFTER DELETE ON runtime.jobs FOR EACH ROW

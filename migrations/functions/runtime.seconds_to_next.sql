@@ -19,6 +19,9 @@ BEGIN
             SELECT q.run_at FROM runtime.job_queue q
              WHERE q.state = 'waiting' AND q.type = w.type AND (only_tenant IS NULL OR q.tenant_id = only_tenant)
              ORDER BY q.run_at LIMIT 1) n;
+        SELECT least(moment, min(n.next_at)) INTO moment FROM (
+            SELECT b.next_at FROM runtime.limit_buckets b
+             WHERE b.next_at IS NOT NULL AND (only_tenant IS NULL OR b.tenant_id = only_tenant) ORDER BY b.next_at LIMIT 1) n;
     END IF;
     RETURN extract(epoch FROM moment - clock_timestamp());
 END

@@ -76,6 +76,9 @@ EVENT_RECEIVE = CommandSpec("event.receive", "executions:control")
 
 APPROVAL_DECIDE = CommandSpec("approval.decide", "approvals:decide")
 
+LIMIT_SET = CommandSpec("limit.set", "executions:control")
+LIMIT_REMOVE = CommandSpec("limit.remove", "executions:control")
+
 AI_TASK_CANCEL = CommandSpec("ai_task.cancel", "ai_tasks:control")
 AI_TASK_RETRY = CommandSpec("ai_task.retry", "ai_tasks:control")
 

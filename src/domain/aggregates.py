@@ -9,6 +9,7 @@ from domain.event import EVENT
 from domain.execution import EXECUTION
 from domain.facts import Aggregate
 from domain.invitation import INVITATION
+from domain.limit import LIMIT
 from domain.member import MEMBER
 from domain.permission import PERMISSION
 from domain.refusal import REFUSAL
@@ -34,6 +35,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     AI_TASK,
     EVENT,
     TRIGGER,
+    LIMIT,
     REFUSAL,
 )
 

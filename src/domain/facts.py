@@ -103,6 +103,33 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Concurrency:
+    """At most `limit` jobs of one `key` are leased at a time. None: of one node."""
+
+    limit: int
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Rate:
+    """At most `count` jobs of one `key` are leased in any span of the length `per`. None: of one node."""
+
+    count: int
+    per: timedelta
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class JobLimits:
+    """What limits of a job go by: the workflow's key, the node, and what its node says for itself."""
+
+    workflow: str
+    node: str
+    concurrency: Concurrency | None = None
+    rate: Rate | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """Work for a worker, handed out to one at a time from the moment its command is committed (plus `delay`)."""
 
@@ -120,6 +147,7 @@ class Job:
     """Of the ready jobs of a tenant and type the highest goes first."""
     held: bool = False
     """Its execution is paused: it is handed out once that is resumed."""
+    limits: JobLimits | None = None
 
 
 @dataclass(frozen=True)

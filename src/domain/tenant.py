@@ -4,7 +4,20 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import UUID
 
-from domain.facts import Aggregate, Claim, Decided, Event, EventType, Fact, Json, NotFound, RuleViolation, View
+from domain.facts import (
+    Aggregate,
+    Claim,
+    Decided,
+    Event,
+    EventType,
+    Fact,
+    Invalid,
+    Json,
+    NotFound,
+    PermissionDenied,
+    RuleViolation,
+    View,
+)
 from domain.hosts import require_outbound
 from domain.names import require_domain, require_email, require_tenant_slug, require_text
 from domain.wording import because, listed
@@ -116,6 +129,8 @@ class TenantAlready(RuleViolation):
     code = "tenant_already"
 
 
+MAX_WEIGHT = 1_000
+"""A tenant's share of the jobs that are handed out while others wait as well; without a weight it has 1."""
 CHANGEABLE = frozenset({"name", "domain", "description", "settings", "billing_email", "subscription_tier", "subscription_status"})
 
 
@@ -132,6 +147,7 @@ def create(
     """Create a tenant in the platform ledger; the slug is claimed there."""
     require_tenant_slug(slug, "/slug")
     require_text(name, "/name")
+    _require_weight(settings)
     if billing_email is not None:
         require_email(billing_email, "/billing_email")
     if domain is not None:
@@ -147,8 +163,11 @@ def create(
     )
 
 
-def change(view: View, tenant_id: UUID, changes: dict[str, Json]) -> Decided:
+def change(view: View, tenant_id: UUID, changes: dict[str, Json], *, by_platform: bool = True) -> Decided:
+    """`by_platform`: its weight among the others is for the platform to say, and stays where the tenant changes its settings."""
     state = _existing(view, tenant_id)
+    if "settings" in changes:
+        changes = {**changes, "settings": _with_weight(state, changes["settings"], by_platform)}
     if "name" in changes:
         require_text(changes["name"], "/name")
     if changes.get("billing_email") is not None:
@@ -158,6 +177,23 @@ def change(view: View, tenant_id: UUID, changes: dict[str, Json]) -> Decided:
     require_outbound(changes.get("settings"))
     changes = {name: value for name, value in changes.items() if name in CHANGEABLE}
     return _answer(view, tenant_id, state, TenantChanged(changes) if changes else None)
+
+
+def _with_weight(state: Tenant, settings: Json, by_platform: bool) -> Json:
+    before = state.settings.get("weight") if isinstance(state.settings, dict) else None
+    if by_platform:
+        _require_weight(settings)
+    elif "weight" in settings and settings["weight"] != before:
+        raise PermissionDenied("Weights are for the platform to set.", "/settings/weight")
+    elif before is not None:
+        return {**settings, "weight": before}
+    return settings
+
+
+def _require_weight(settings: Json) -> None:
+    weight = settings.get("weight", 1) if isinstance(settings, dict) else 1
+    if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight <= MAX_WEIGHT:
+        raise Invalid(f"A weight is a whole number from 1 to {MAX_WEIGHT}.", "/settings/weight")
 
 
 def suspend(view: View, tenant_id: UUID, reason: str | None = None) -> Decided:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from domain.facts import Json
 from domain.retry import RetryPolicy
+from engine.limits import NONE, NodeLimits, read_limits
 from engine.policies import read_retry, read_timeout
 
 
@@ -32,6 +33,7 @@ class Node:
     timeout: timedelta | None = None
     compensate: str | None = None
     """The node that undoes a completed visit."""
+    limits: NodeLimits = NONE
 
 
 @dataclass(frozen=True)
@@ -82,4 +84,5 @@ def _node(node: Json) -> Node:
         read_retry(node),
         read_timeout(node),
         node.get("compensate"),
+        read_limits(node),
     )

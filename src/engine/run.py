@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from domain.execution import (
@@ -43,6 +44,7 @@ from engine.family import Family
 from engine.happenings import ChildEnded, Happening, JobDone, JobFailed, MessageArrived, TimerFired
 from engine.interrupts import interrupted_by
 from engine.joins import Round, close_round, regrouped
+from engine.limits import limited
 from engine.nodes.kind import (
     Again,
     Done,
@@ -68,6 +70,7 @@ from engine.work import CONTINUE, Work
 
 ENDS = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled, ExecutionCompensating)
 """After which the time limit of an execution is nothing any more."""
+Outcome = TypeVar("Outcome", bound=RunResult | Woken)
 
 
 @dataclass
@@ -188,7 +191,7 @@ class Run:
         node_type, node = self.plan.types[activation.node_id], self.plan.nodes[activation.node_id]
         visit = self._seen(node, activation.lineage, activation)
         try:
-            woken = _hook(node_type, happening)(visit)
+            woken = self._limited(node_type, visit, _hook(node_type, happening)(visit))
         except ExpressionError as error:
             woken = Failed(problem_of(error))
         except (InvalidValue, TooLarge) as error:
@@ -375,7 +378,7 @@ class Run:
 
     def _outcome(self, node_type: NodeType, visit: Visit) -> RunResult:
         try:
-            outcome = node_type.run(visit)
+            outcome = self._limited(node_type, visit, node_type.run(visit))
             if isinstance(outcome, Waiting) and visit.node.timeout is not None:
                 timeout = visit_timer(self.execution_id, visit.activation_id, TIMEOUT, Due(visit.node.timeout))
                 outcome = replace(outcome, timers=(*outcome.timers, timeout))
@@ -385,6 +388,13 @@ class Run:
         except (InvalidValue, TooLarge) as error:
             return Failed(NodeError("invalid_value", str(error)))
         return outcome
+
+    def _limited(self, node_type: NodeType, visit: Visit, outcome: Outcome) -> Outcome:
+        """What limits go by is stored with the jobs. Raises ExpressionError and InvalidValue."""
+        if not node_type.works or not isinstance(outcome, Waiting | Done):
+            return outcome
+        node, key = visit.node, self.plan.definition.key
+        return replace(outcome, jobs=limited(outcome.jobs, node.limits, key, node.id, self.evaluator, visit.variables))
 
     # --- Where tokens go ----------------------------------------------------------------------------------------------
 

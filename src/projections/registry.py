@@ -9,6 +9,7 @@ from typing import TypeAlias
 from domain.envelope import RecordedEvent, Unread
 from domain.event import EventDelivered, EventReceived
 from domain.facts import Event
+from domain.limit import LimitRemoved, LimitSet
 from domain.refusal import CommandRefused
 from projections import (
     ai_agent_attempts,
@@ -76,6 +77,8 @@ TABLES: tuple[Table, ...] = tuple(table for group in GROUPS.values() for table i
 IGNORED: dict[type[Event], str] = {
     EventReceived: "it changes what waited for it, by events of its own; it stands in audit_logs",
     EventDelivered: "as EventReceived",
+    LimitSet: "whoever leases jobs goes by runtime.limits, which a trigger keeps; it stands in audit_logs",
+    LimitRemoved: "as LimitSet",
     CommandRefused: "a refusal changes nothing: it is evidence, and stands in audit_logs",
 }
 """Events that no table but the audit log applies, and why."""

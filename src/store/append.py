@@ -9,8 +9,9 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor, AsyncRawCursor
 from psycopg.rows import tuple_row
+from pydantic_core import to_json
 
-from domain.facts import Claim, Fence, Job, Timer
+from domain.facts import Claim, Fence, Job, Json, Timer
 from store.arrays import MICROSECOND, Bigints, Blobs, Bools, Ints, Texts, Times, Uuids
 
 # A batch that leaves no work is sent without the parameters for it: as many again, which cost a quarter of a small append.
@@ -42,7 +43,7 @@ SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
        $42::int[], $43::uuid[],
        $44::int[], $45::uuid[], $46::bigint[], $47::text[], $48::uuid[], $49::uuid[],
        $50::int[], $51::uuid[],
-       $52::timestamptz[], $53::text[], $54::uuid[])
+       $52::timestamptz[], $53::text[], $54::uuid[], $55::text[])
 """
 
 NO_TIME = timedelta(0)
@@ -217,6 +218,7 @@ def _work(columns: Columns) -> list[Any]:
         Ints(columns.dropped_timers.commands),
         Uuids(columns.dropped_timers.rows),
         *_of_timers(columns.timers),
+        Texts([_limits(job) for job, _ in columns.jobs.rows]),
     ]
 
 
@@ -285,6 +287,19 @@ def _of_timers(side: Side[Timer]) -> list[Any]:
         Texts([timer.owner for timer in timers]),
         Uuids([timer.owner_id for timer in timers]),
     ]
+
+
+def _limits(job: Job) -> str | None:
+    """What limits go by, as `runtime.limits_of` reads it."""
+    under = job.limits
+    if under is None:
+        return None
+    said: dict[str, Json] = {"workflow": under.workflow, "node": under.node}
+    if under.concurrency is not None:
+        said["concurrency"] = {"key": under.concurrency.key, "limit": under.concurrency.limit}
+    if under.rate is not None:
+        said["rate"] = {"key": under.rate.key, "count": under.rate.count, "seconds": under.rate.per.total_seconds()}
+    return to_json(said).decode()
 
 
 async def send_append(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, tuple_row
+from psycopg.rows import class_row, dict_row, tuple_row
 from pydantic_core import from_json
 
 from domain.facts import Json, NotFound
@@ -48,6 +48,13 @@ SELECT tenant_id, id, type, attempt, max_attempts, execution_id, activation_id, 
  WHERE tenant_id = %s AND state = 'dead' AND (%s::timestamptz IS NULL OR (updated_at, id) > (%s, %s))
  ORDER BY updated_at, id
  LIMIT %s
+"""
+
+SELECT_ONE = """
+SELECT j.id, j.type, j.state, j.priority, j.attempt, j.max_attempts, j.run_at, j.lease_until, j.execution_id, j.activation_id,
+       j.task_id, j.created_at, j.updated_at, s.place, s.held_back_by
+  FROM runtime.jobs j CROSS JOIN LATERAL runtime.job_standing(j.tenant_id, j.id) s
+ WHERE j.tenant_id = %s AND j.id = %s
 """
 
 RETRY_DEAD = """
@@ -227,6 +234,13 @@ async def dead(conn: Connection, tenant_id: UUID, limit: int, after: tuple[datet
     async with conn.cursor(row_factory=class_row(DeadJob)) as cursor:
         await cursor.execute(SELECT_DEAD, (tenant_id, since, since, last, limit))
         return [replace(job, input=_json(job.input), error=_json(job.error)) for job in await cursor.fetchall()]
+
+
+async def one(conn: Connection, tenant_id: UUID, job_id: UUID) -> dict[str, Any] | None:
+    """A job as it stands, with how many are before it and what limit holds it back. None: it is over, or never was."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(SELECT_ONE, (tenant_id, job_id))
+        return await cursor.fetchone()
 
 
 async def retry_dead(conn: Connection, tenant_id: UUID, job_id: UUID) -> None:

@@ -412,6 +412,18 @@ async def invitations_invite(two: Two) -> httpx2.Response:
     return await two.behind.admin.post("/invitations", {"email": "guest@else.example"})
 
 
+async def limits_set(two: Two) -> httpx2.Response:
+    given = {"scope": "job_type", "name": "resize-image", "concurrency": 5}
+    await ok(two.behind.admin.post("/limits", given))
+    await ok(two.ahead.admin.post("/limits", {**given, "concurrency": 6}))
+    return await two.behind.admin.post("/limits", given)
+
+
+async def limits_remove(two: Two) -> httpx2.Response:
+    made = await ok(two.ahead.admin.post("/limits", {"scope": "job_type", "name": "resize-image", "concurrency": 5}))
+    return await two.behind.admin.call("DELETE", f"/limits/{made['id']}")
+
+
 async def invitations_withdraw(two: Two) -> httpx2.Response:
     return await two.behind.admin.call("DELETE", f"/invitations/{await invited(two.ahead)}")
 
@@ -560,6 +572,8 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         users_change,
         invitations_invite,
         invitations_withdraw,
+        limits_set,
+        limits_remove,
         invitations_accept,
         invitations_decline,
         members_add,

@@ -222,6 +222,9 @@ class World:
             case "strangers":
                 body = {"email": f"{next(self.numbers)}@else.example", "display_name": "Somebody"}
                 return await self._posted(self.gesta.platform, "/users", body)
+            case "limits":
+                given = {"scope": "key", "name": f"key-{next(self.numbers)}", "concurrency": 100}
+                return await self._posted(self.tenant.admin, "/limits", given)
             case "invitations":
                 email = f"{next(self.numbers)}@guest.example"
                 await self._posted(self.gesta.platform, "/users", {"email": email, "display_name": "Guest"})

@@ -69,6 +69,7 @@ KINDS = (
     "invitation",
     "secret",
     "trigger",
+    "limit",
 )
 
 
@@ -96,6 +97,10 @@ def _invitation(_ids: Ids) -> Any:
     return {"email": f"invited-{next(NUMBERS)}@else.example"}
 
 
+def _limit(_ids: Ids) -> Any:
+    return {"scope": "key", "name": f"made-{next(NUMBERS)}", "concurrency": 100}
+
+
 def _role(_ids: Ids) -> Any:
     return {"key": f"made-{next(NUMBERS)}", "name": "Made", "permissions": []}
 
@@ -120,6 +125,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("POST", "/jobs/report"): Row("jobs:work", body=lambda ids: {"reports": [{"id": ids.of["job"], "fence": 1}]}),
     ("GET", "/jobs"): Row("executions:read"),
+    ("GET", "/jobs/{id}"): Row("executions:read", about="dead_job"),
     ("POST", "/jobs/{id}/retry"): Row("executions:control", about="dead_job", fresh=True),
     ("POST", "/executions"): Row("executions:start", body=START, done=(201,)),
     ("POST", "/executions/bulk"): Row("executions:start", body=said({"workflow_key": "instant", "items": [{}]})),
@@ -170,6 +176,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/members"): Row(
         "members:manage", body=lambda ids: {"user_id": ids.of["user"], "role_ids": []}, done=(201, 409), platforms=True
     ),
+    ("POST", "/limits"): Row("executions:control", body=_limit),
+    ("GET", "/limits"): Row("executions:read"),
+    ("DELETE", "/limits/{id}"): Row("executions:control", about="limit", fresh=True),
     ("POST", "/invitations"): Row("members:manage", body=_invitation, done=(201,)),
     ("GET", "/invitations"): Row("users:read"),
     ("GET", "/invitations/{id}"): Row("users:read", about="invitation"),

@@ -81,7 +81,12 @@ async def work(gesta: Gesta, acme: Tenant) -> None:
     worker = acme.admin
     for _ in range(4):
         await start(acme)
+    for given in ({"concurrency": 100}, {"rate": {"count": 1_000, "per": "PT1S"}}):
+        limit = await worker.post("/limits", {"scope": "job_type", "name": "resize-image", **given})
+        await worker.get("/limits")
+        await worker.call("DELETE", f"/limits/{limit.json()['id']}")
     job = await leased(worker)
+    await worker.get(f"/jobs/{job['id']}")
     await report(worker, job, "heartbeat")
     await report(worker, job, "release")
     await report(worker, await leased(worker), "complete", {"output": {"url": "b.png"}})

@@ -160,6 +160,10 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     async def member() -> str:
         return (await tenant.member()).user_id
 
+    async def limit() -> str:
+        given = {"scope": "key", "name": f"key-{await gesta.events()}", "concurrency": 9}
+        return str((await admin.post("/limits", given)).json()["id"])
+
     async def invitation() -> str:
         """Of somebody who is registered, so that the platform can answer for them."""
         email = f"guest-{await gesta.events()}@else.example"
@@ -172,10 +176,13 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
 
     of["role"], of["dead_job"], of["invitation"] = await role(), await dead_job(), await invitation()
     of["secret"] = await secret()
+    of["limit"] = await limit()
     await start(tenant)
     of["job"] = (await leased(admin))["id"]
     assert of.keys() >= set(KINDS)
-    return Ids(of, {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation, "secret": secret})
+    return Ids(
+        of, {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation, "secret": secret, "limit": limit}
+    )
 
 
 async def expired_keys(database: Database, *ledgers: Any) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
-from domain.facts import Due, Fence, Job, Timer
+from domain.facts import Concurrency, Due, Fence, Job, JobLimits, Rate, Timer
 from store import due, jobs
 from store.append import Entry, read_outcomes, send_append
 from store.arrays import teach_columns
@@ -32,7 +32,7 @@ EXPLAINED = {
     "auto_explain.log_level": "notice",
 }
 BY_KEY = {"jobs_pkey", "job_queue_pkey", "timers_pkey"}
-BY_ORDER = {"job_queue_ready", "job_queue_waiting", "job_queue_leased", "timers_due", "timers_due_by_tenant"}
+BY_ORDER = {"job_queue_ready", "job_queue_waiting", "job_queue_leased", "job_queue_limited", "timers_due", "timers_due_by_tenant"}
 BY_EXECUTION = {"jobs_of_execution", "timers_of_execution"}
 PAUSE = """
 INSERT INTO ledger.events (tenant_id, position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data)
@@ -84,12 +84,22 @@ class Scans:
 
     def of_the_queue(self) -> list[tuple[str, str, str]]:
         ours = BY_KEY | BY_ORDER | BY_EXECUTION
-        return [scan for scan in self.seen if scan[0] in ("jobs", "job_queue", "timers") or scan[1] in ours]
+        return [
+            scan
+            for scan in self.seen
+            if scan[0] in ("jobs", "job_queue", "timers") or scan[0].startswith("limit_") or scan[1] in ours
+        ]
 
 
 def check(scans: Scans) -> None:
     for relation, index, condition in scans.of_the_queue():
-        if index in BY_KEY:
+        if relation.startswith("limit_"):
+            assert index not in ("limit_uses_pkey", "limit_buckets_pkey") or "bucket = " in condition, (
+                relation,
+                index,
+                condition,
+            )
+        elif index in BY_KEY:
             assert "tenant_id = " in condition, (relation, index, condition)
             assert "(id = " in condition, (relation, index, condition)
         elif index in BY_EXECUTION:
@@ -110,6 +120,7 @@ async def everything(conn: AsyncConnection[Any], tenant: UUID) -> None:
     """Each statement that looks for jobs, timers or leases, with something for it to find."""
     execution, owners = uuid4(), ("execution",)
     timers = [timer(execution) for _ in range(3)]
+    await limited_ones(conn)
     made = [Job(uuid4(), "resize", execution_id=execution) for _ in range(20)]
     later = Job(uuid4(), "resize", delay=timedelta(microseconds=1))
     await commit(conn, tenant, entry(uuid4(), jobs=[*made, later], timers=timers))
@@ -128,6 +139,17 @@ async def everything(conn: AsyncConnection[Any], tenant: UUID) -> None:
     thens = [Fence(lease.job_id, lease.fence, "done" if n % 2 else "retry") for n, lease in enumerate(leases[4:])]
     await commit(conn, tenant, entry(uuid4(), fences=thens, dropped_timers=[one.id for one in timers]))
     await commit(conn, tenant, entry(uuid4(), dropped_jobs=[job.id for job in (*made, later)]))
+
+
+async def limited_ones(conn: AsyncConnection[Any]) -> None:
+    """Of another tenant: two of three are held back, and the next one goes on when the first is done."""
+    tenant = uuid4()
+    await conn.execute("SELECT ledger.open(%s)", [tenant])
+    under = JobLimits("flow", "n", Concurrency(1, "k"), Rate(100, timedelta(hours=1), "k"))
+    await commit(conn, tenant, entry(uuid4(), jobs=[Job(uuid4(), "resize", limits=under) for _ in range(3)]))
+    for _ in range(3):
+        (job,) = await jobs.lease(conn, ["resize"], 8, 60, "worker", tenant_id=tenant)
+        await commit(conn, tenant, entry(uuid4(), fences=[Fence(job.id, job.fence, "done")]))
 
 
 async def test_there_is_one_way_for_each_whatever_the_planner_believes(

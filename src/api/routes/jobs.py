@@ -17,7 +17,7 @@ from api.call import RequestContext
 from api.documented import Calling, documented, paged
 from api.job_dispatcher import LeaseRequest
 from api.models import Body, Id, Name
-from api.problems import Problem, from_exception
+from api.problems import Problem, from_exception, not_found
 from api.queries.jobs import DEAD_JOBS
 from api.routing import router
 from api.schemas import work as schemas
@@ -224,6 +224,16 @@ async def report(call: Calling, body: Reports) -> Response:
 async def list_jobs(call: Calling) -> Response:
     call.require("executions:read")
     return await call.page(DEAD_JOBS)
+
+
+@routes.get("/jobs/{id}", **documented("Get a job that is not done", "The job", schemas.JOB, parameters=[]))
+async def get(call: Calling, id: UUID) -> Response:
+    """With its `place` in the queue and what holds it back. It is gone when it is done."""
+    call.require("executions:read")
+    found = await call.services.system_pool.read(lambda connection: jobs.one(connection, call.tenant_id, id))
+    if found is None:
+        raise not_found()
+    return answers.answer(found)
 
 
 @routes.post(

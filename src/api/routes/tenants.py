@@ -100,7 +100,7 @@ async def get(call: Calling) -> Response:
 async def change(call: Calling, body: TenantChange) -> Response:
     return await call.platform_command(
         commands.TENANT_CHANGE,
-        lambda view: tenant.change(view, call.tenant_id, body.given()),
+        lambda view: tenant.change(view, call.tenant_id, body.given(), by_platform=call.session.caller.platform),
         call.tenant_id,
     )
 

@@ -3,7 +3,7 @@
 from api.schemas.columns import fields
 from api.schemas.problem import PROBLEM
 from api.schemas.results import EXECUTION_RESULT, STARTED_EXECUTION
-from api.schemas.schema import ANYTHING, BIG, INTEGER, TIME, Choice, ObjectSchema, Schema, many, one_of, or_null, ref, said
+from api.schemas.schema import ANYTHING, BIG, INTEGER, TEXT, TIME, Choice, ObjectSchema, Schema, many, one_of, or_null, ref, said
 
 LEASED_UNTIL = said(TIME, "When the lease runs out, by the database's clock.")
 LEASED_JOB = ObjectSchema(
@@ -22,6 +22,24 @@ LEASED_JOBS = ObjectSchema(
 )
 HEARTBEAT = ObjectSchema("Heartbeat", "When a job's lease ends.", {**fields("jobs", "id"), "lease_until": LEASED_UNTIL})
 READY_JOB = ObjectSchema("ReadyJob", "A job that may be leased.", {**fields("jobs", "id"), "state": one_of("ready")})
+
+JOB = ObjectSchema(
+    "Job",
+    "A job that is not done.",
+    {
+        **fields("jobs", "id", "type", "state", "priority", "attempt", "max_attempts"),
+        "run_at": said(TIME, "Not leased before."),
+        "lease_until": or_null(LEASED_UNTIL),
+        **fields("jobs", "execution_id", "activation_id", "task_id", "created_at", "updated_at"),
+        "place": said(
+            or_null(INTEGER),
+            "Of a ready one: how many of its type, or of those that the same limit holds back, are before it; 10000: or more.",
+        ),
+        "held_back_by": said(
+            or_null(TEXT), "The limit that is reached: tenant, or type:, workflow:, node:, key: or rate: and a name."
+        ),
+    },
+)
 
 JOB_RESULT = ObjectSchema(
     "JobResult",

@@ -6,6 +6,7 @@ from typing import Literal
 from domain.facts import Json
 from engine.definition import Definition, Finding
 from engine.expressions import Evaluator, expressions_in, nodes_schema
+from engine.limits import expressions as limit_expressions
 from engine.lints.nodes import Sound
 from engine.nodes.kind import Formula, object_schema
 
@@ -33,6 +34,8 @@ def expressions(definition: Definition, sound: Sequence[Sound], evaluator: Evalu
         for formula in _of_node(each):
             seen = {**types, **undone.get(each.node.id, {}), **formula.variables}
             yield from check(evaluator, seen, formula.source, formula.want, each.node.id, f"{each.path}/config{formula.path}")
+        for path, source in limit_expressions(each.node.limits):
+            yield from check(evaluator, types, source, None, each.node.id, f"{each.path}{path}")
     for edge in definition.edges:
         if edge.when is not None:
             yield from check(evaluator, types, edge.when, "bool", edge.source, f"/edges/{edge.index}/when")

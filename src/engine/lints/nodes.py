@@ -77,6 +77,10 @@ def _policies(node: Node, node_type: NodeType, path: str) -> Iterator[Finding]:
     if node.compensate is not None and not does_something(node, node_type):
         message = f"Nodes of type {node.type} do nothing that could be undone."
         yield Finding("error", node.id, f"{path}/compensate", "unknown_field", message)
+    for name, given in (("concurrency", node.limits.concurrency), ("rate", node.limits.rate)):
+        if given is not None and not node_type.works:
+            message = f"Nodes of type {node.type} have no jobs for workers to limit."
+            yield Finding("error", node.id, f"{path}/{name}", "unknown_field", message)
     if node.timeout is not None and not node_type.waits:
         yield Finding(
             "error",

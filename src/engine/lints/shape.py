@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from domain.facts import Json
 from engine.definition import Finding
+from engine.limits import CONCURRENCY, RATE
+from engine.limits import faults as limit_faults
 from engine.nodes.kind import object_schema
 from engine.policies import RETRY
 from engine.policies import faults as policy_faults
@@ -23,6 +25,8 @@ _NODE = object_schema(
         "retry": RETRY,
         "timeout": {"type": "string"},
         "compensate": {"type": "string"},
+        "concurrency": CONCURRENCY,
+        "rate": RATE,
         "ui": True,
     },
     ("id", "type"),
@@ -72,7 +76,7 @@ def shape(definition: Json) -> Iterator[Finding]:
         for pointer, said in policy_faults(definition):
             yield Finding("error", None, pointer, "invalid_value", said)
         for index, node in enumerate(definition["nodes"]):
-            for pointer, said in policy_faults(node):
+            for pointer, said in (*policy_faults(node), *limit_faults(node)):
                 yield Finding("error", node["id"], f"/nodes/{index}{pointer}", "invalid_value", said)
 
 
