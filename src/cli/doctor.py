@@ -57,12 +57,15 @@ def _examine() -> "Iterator[CheckResult]":
 def _database(settings: "Settings") -> "Iterator[CheckResult]":
     import asyncio
 
-    from cli.diagnostics import database, ways
+    from cli.diagnostics import database, secrets, ways
     from runtime.addresses import Addresses, resolve
 
     async def collect(addresses: Addresses) -> "list[CheckResult]":
         findings = [finding async for finding in database.examine(addresses)]
-        return findings + [finding async for finding in ways.examine(addresses)]
+        findings += [finding async for finding in ways.examine(addresses)]
+        if any(finding.what == "migrations" and finding.state == "ok" for finding in findings):
+            findings += [finding async for finding in secrets.examine(settings, addresses)]
+        return findings
 
     with resolve(settings) as addresses:
         findings = asyncio.run(collect(addresses))

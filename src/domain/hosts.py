@@ -13,11 +13,11 @@ LONGEST_HOST = 253
 
 def require_hosts(hosts: Json, path: str, most: int = MOST_HOSTS) -> None:
     if not isinstance(hosts, list | tuple) or len(hosts) > most:
-        raise Invalid(f"A list of at most {most} hosts.", path)
+        raise Invalid(f"hosts must be a list of at most {most}.", path)
     for number, host in enumerate(hosts):
         if host != "*" and (not isinstance(host, str) or len(host) > LONGEST_HOST or not HOST.fullmatch(host)):
             raise Invalid(
-                "A host is written as api.example.com, *.example.com or *: lower case, without scheme, port or path.",
+                "A host must be written as api.example.com, *.example.com or *: in lower case, without scheme, port or path.",
                 f"{path}/{number}",
             )
 
@@ -34,7 +34,7 @@ def require_outbound(settings: Json) -> None:
         return
     outbound = settings["outbound"]
     if not isinstance(outbound, dict) or outbound.keys() - {"hosts"}:
-        raise Invalid("An object with hosts, and nothing else.", "/settings/outbound")
+        raise Invalid("outbound must be an object with hosts and no other field.", "/settings/outbound")
     if "hosts" in outbound:
         require_hosts(outbound["hosts"], "/settings/outbound/hosts")
 

@@ -128,7 +128,7 @@ def require_new(name: str, value: str, hosts: tuple[str, ...], description: str 
 def require_value(value: str, hosts: tuple[str, ...]) -> None:
     """Raises Invalid, which does not cite the value."""
     if not LEAST <= len(value) <= MOST:
-        raise Invalid(f"A value has {LEAST} to {MOST} characters.", "/value")
+        raise Invalid(f"The value must have {LEAST} to {MOST} characters.", "/value")
     require_hosts(hosts, "/hosts", MOST_HOSTS)
 
 

@@ -6,6 +6,7 @@ first one seals, and the others open what was sealed under them before (`gesta s
 
 import hashlib
 import hmac
+import logging
 import os
 import re
 from base64 import b64decode, b64encode
@@ -19,6 +20,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from runtime.errors import OperatorError
 from runtime.settings import Settings
+
+log = logging.getLogger(__name__)
 
 KEY_BYTES, NONCE_BYTES = 32, 12
 VARIABLE, FILE_VARIABLE = "GESTA_MASTER_KEY", "GESTA_MASTER_KEY_FILE"
@@ -117,8 +120,11 @@ def make_own(settings: Settings) -> None:
 
 def _from_file(file: Path, name: str) -> MasterKeys:
     try:
-        if file.stat().st_mode & 0o077:
-            raise OperatorError(f"{name}: others than its owner may read or write {file}. Make it theirs alone: chmod 600.")
+        mode = file.stat().st_mode
+        if mode & 0o022:
+            raise OperatorError(f"{name}: others than its owner may write to {file}. Make it theirs alone: chmod 600.")
+        if mode & 0o044:  # as containers mount secrets
+            log.warning("%s: others than its owner may read %s", name, file, extra={"action": "master_key"})
         return _parsed(file.read_text("ascii"), name)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"

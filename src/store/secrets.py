@@ -47,6 +47,13 @@ SELECT tenant_id, id, secret_id, master_key, nonce, ciphertext FROM runtime.secr
  ORDER BY tenant_id, id LIMIT %s
 """
 
+COUNT_BY_KEY = "SELECT master_key, count(*) FROM runtime.secrets GROUP BY master_key"
+
+COUNT_WITHOUT_VALUE = """
+SELECT count(*) FROM projections.secrets p
+ WHERE NOT EXISTS (SELECT FROM runtime.secrets s WHERE s.tenant_id = p.tenant_id AND s.secret_id = p.id)
+"""
+
 RESEAL = """
 UPDATE runtime.secrets SET master_key = %s, nonce = %s, ciphertext = %s
  WHERE tenant_id = %s AND id = %s AND master_key = %s AND nonce = %s
@@ -115,3 +122,14 @@ async def reseal(connection: Connection, keys: MasterKeys, value: Value, sealed:
         RESEAL, (anew.master_key, anew.nonce, anew.ciphertext, value.tenant_id, value.id, sealed.master_key, sealed.nonce)
     )
     return cursor.rowcount == 1
+
+
+async def count_by_key(connection: Connection) -> dict[str, int]:
+    """How many values each master key opens, by its id."""
+    return dict(await (await connection.execute(COUNT_BY_KEY)).fetchall())
+
+
+async def count_without_value(connection: Connection) -> int:
+    """Secrets of which no value is kept: what was restored is not all there was."""
+    row = await (await connection.execute(COUNT_WITHOUT_VALUE)).fetchone()
+    return 0 if row is None else int(row[0])

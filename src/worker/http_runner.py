@@ -151,7 +151,14 @@ class Attempt:
             added["Idempotency-Key"] = asked["key"]
         headers += [(name, value) for name, value in added.items() if name.lower() not in given]
         return Request(
-            asked["method"], url, headers, body, asked["seconds"], asked["max_bytes"], confidential=bool(carried.texts)
+            asked["method"],
+            url,
+            headers,
+            body,
+            asked["seconds"],
+            asked["max_bytes"],
+            once=not asked["idempotent"],
+            confidential=bool(carried.texts),
         )
 
     # What is recorded

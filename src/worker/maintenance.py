@@ -34,6 +34,7 @@ PAUSE_SECONDS = 1.0
 COMMANDS_PORTION = 1_000
 SECRETS_PORTION = 100
 HOUSEKEEPING_SECONDS = 60.0
+SWEEP_SECONDS = 600.0
 
 METRIC = "gesta_work_failures_total"
 TRANSIENT = (LedgerBusy, LedgerUnavailable, *OUT_OF_REACH)
@@ -82,8 +83,8 @@ async def sweep_secrets(context: WorkerContext) -> float | None:
                     await secrets.delete(connection, value.tenant_id, value.id)
         except NotForThisRelease as error:
             log.warning("A secret is left to a newer release: %s", error, extra={"action": "sweep_secrets"})
-            return HOUSEKEEPING_SECONDS
-    return 0 if len(found) == SECRETS_PORTION else HOUSEKEEPING_SECONDS
+            return SWEEP_SECONDS
+    return 0 if len(found) == SECRETS_PORTION else SWEEP_SECONDS
 
 
 async def run_periodically(context: WorkerContext, turn: Turn, woken: asyncio.Event, stop: asyncio.Event) -> None:

@@ -75,10 +75,15 @@ def test_what_is_no_key_is_named_by_its_variable_and_not_cited(wrong: str, tmp_p
     assert caught.value.__suppress_context__
 
 
-def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+def test_a_key_that_others_may_change_is_refused_and_one_that_they_may_read_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "keys"
     file.write_text(text(ONE))
-    file.chmod(0o644)
+    file.chmod(0o640)
+    assert master_keys.load(settings(master_key_file=file)) is not None
+    assert "may read" in caplog.text
+    file.chmod(0o620)
     with pytest.raises(OperatorError, match="chmod 600"):
         master_keys.load(settings(master_key_file=file))
     with pytest.raises(OperatorError, match="cannot be read"):

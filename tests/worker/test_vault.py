@@ -14,7 +14,7 @@ from store import secrets
 from store.command import Command
 from store.secrets import Value
 from tests.cli.test_db import gesta
-from tests.cli.test_doctor import addresses
+from tests.cli.test_doctor import addresses, doctor
 from tests.conftest import Database
 from tests.worker.house import WHO, House, house, worker_of
 from worker.maintenance import sweep_secrets
@@ -91,3 +91,18 @@ async def test_another_master_key_takes_over_while_secrets_are_in_use(database: 
             for one in (worker, after):
                 assert (await one.context.vault.open(home.tenant_id, f"token{number}")).text == f"sesame {number}"
         assert "sesame" not in repr(await after.context.vault.open(home.tenant_id, "token0"))
+
+
+async def test_the_doctor_says_whether_secrets_can_be_opened(database: Database, tmp_path: Path) -> None:
+    """With the key, without it, with another in front, and where a value is gone."""
+    keys, variables = MasterKeys([OLD]), addresses(database)
+    old, new = (b64encode(key).decode() for key in (OLD, NEW))
+    async with house(database) as home, worker_of(database, master_keys=keys) as worker:
+        await kept(home, worker, "token", "sesame, open", keys)
+        assert doctor(tmp_path, **variables, GESTA_MASTER_KEY=old)[1].keys() & {"master key", "secrets"} == set()
+        for given in ({}, {"GESTA_MASTER_KEY": new}):
+            code, told = doctor(tmp_path, **variables, **given)
+            assert (code, told["master key"].state, told["master key"].words.startswith("1 secrets")) == (1, "fail", True)
+        assert doctor(tmp_path, **variables, GESTA_MASTER_KEY=f"{new},{old}")[1]["master key"].remedy == "gesta secrets rekey"
+        broken = doctor(tmp_path, **variables, GESTA_MASTER_KEY="short")[1]["master key"]
+        assert (broken.state, "short" in broken.words) == ("fail", False)

@@ -59,6 +59,7 @@ class OutboundError(Exception):
 class Request:
     """`timeout`: seconds for everything, from resolving to the last byte. `max_bytes`: of the answer's body.
 
+    `once`: it goes by a new connection: one that is kept may be closed by its host just then, and nobody knows what was received.
     `confidential`: it carries what nobody on the way may read: by https only, but to networks that the operator opened.
     """
 
@@ -68,6 +69,7 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     timeout: float = 30.0
     max_bytes: int = 1 << 20
+    once: bool = False
     confidential: bool = False
 
 
@@ -145,16 +147,22 @@ class Outbound:
         self, *, permitted: Collection[Network] = (), resolve: Resolve = resolve, tls: ssl.SSLContext | None = None
     ) -> None:
         self._backend = GuardedBackend(resolve, permitted)
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=tls or httpx2.create_ssl_context(),
-            max_connections=None,
-            max_keepalive_connections=KEPT_CONNECTIONS,
-            keepalive_expiry=IDLE_SECONDS,
-            network_backend=self._backend,
-        )
+        tls = tls or httpx2.create_ssl_context()
+
+        def pool(kept: int) -> httpcore2.AsyncConnectionPool:
+            return httpcore2.AsyncConnectionPool(
+                ssl_context=tls,
+                max_connections=None,
+                max_keepalive_connections=kept,
+                keepalive_expiry=IDLE_SECONDS,
+                network_backend=self._backend,
+            )
+
+        self._pool, self._new_connections = pool(KEPT_CONNECTIONS), pool(0)
 
     async def aclose(self) -> None:
         await self._pool.aclose()
+        await self._new_connections.aclose()
 
     async def send(self, request: Request, *, hosts: Collection[str] | None = None) -> Response:
         """One request and its whole answer, whatever its status.
@@ -176,7 +184,7 @@ class Outbound:
             async with (
                 asyncio.timeout(request.timeout),
                 self._secured(request, url),
-                self._pool.stream(
+                (self._new_connections if request.once else self._pool).stream(
                     request.method,
                     # From its parts: a second parser might read another host out of the same text.
                     httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),

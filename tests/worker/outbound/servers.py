@@ -1,6 +1,7 @@
 """Servers on loopback, resolvers that lie, and the way out with loopback opened."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -13,7 +14,7 @@ Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def server(handle: Handle) -> AsyncIterator[int]:
+async def server(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """A server of this process; gives its port. Connections that are still open at the end are cut."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -29,7 +30,7 @@ async def server(handle: Handle) -> AsyncIterator[int]:
             tasks.discard(task)
             writer.close()
 
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0)
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     try:
         yield listening.sockets[0].getsockname()[1]
     finally:

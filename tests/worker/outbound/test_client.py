@@ -2,8 +2,17 @@
 
 import asyncio
 import socket
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from domain.hosts import is_listed
 from tests.worker.outbound.servers import answering, outbound, resolving, server
@@ -190,3 +199,80 @@ def test_a_list_names_hosts_and_what_is_within_them() -> None:
         is_listed(host, hosts)
         for host in ("example.com", "xapi.example.com", "example.org", "badexample.org", "api.example.com.evil")
     )
+
+
+def _signed(name: str, issuer: "Signed | None" = None) -> "Signed":
+    """A certificate for a host, or of an authority where nobody issues it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(subject_name=subject, issuer_name=issuer.certificate.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .sign(issuer.key if issuer else key, hashes.SHA256())
+    )
+    return Signed(key, certificate)
+
+
+@dataclass(frozen=True)
+class Signed:
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    def write(self, directory: Path) -> tuple[Path, Path]:
+        certificate, key = directory / "certificate.pem", directory / "key.pem"
+        certificate.write_bytes(self.certificate.public_bytes(Encoding.PEM))
+        key.write_bytes(self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return certificate, key
+
+
+async def test_the_host_proves_that_it_is_the_one_that_was_named(tmp_path: Path) -> None:
+    """TLS goes by the name in the URL, although the connection is made to an address; what is confidential goes by it."""
+    authority = _signed("authority")
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(*_signed("api.example", authority).write(tmp_path))
+    trusting = ssl.create_default_context(cadata=authority.certificate.public_bytes(Encoding.PEM).decode())
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    resolve, _ = resolving(["127.0.0.1"])
+    async with server(answering(ok), tls=served) as port:
+        async with outbound(resolve=resolve, tls=trusting) as out:
+            assert (await out.send(Request("GET", f"https://api.example:{port}/", confidential=True))).status == 200
+        other = await refused(Request("POST", f"https://other.example:{port}/"), resolve=resolve, tls=trusting)
+        unknown = await refused(Request("POST", f"https://api.example:{port}/"), resolve=resolve)
+    assert (other.type, other.sent) == (unknown.type, unknown.sent) == ("unreachable", False)
+
+
+async def test_what_must_not_be_read_on_its_way_goes_by_https_or_to_opened_networks() -> None:
+    ok, seen = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", list[bytes]()
+    async with server(answering(ok, seen=seen)) as port, outbound() as out:
+        assert (await out.send(Request("GET", f"http://127.0.0.1:{port}/", confidential=True))).status == 200
+        for addresses in (["8.8.8.8"], ["127.0.0.1", "8.8.8.8"]):
+            resolve, _ = resolving(addresses)
+            error = await refused(Request("GET", f"http://api.example:{port}/", confidential=True), resolve=resolve)
+            assert (error.type, error.sent) == ("insecure", False)
+    assert len(seen) == 1
+
+
+async def test_what_must_not_be_done_twice_goes_by_a_new_connection() -> None:
+    """A kept one may be closed by the other side in the moment of the request: then nobody knows whether it was received."""
+    connections = 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with server(handle) as port, outbound() as out:
+        for _ in range(3):
+            await out.send(Request("GET", f"http://127.0.0.1:{port}/"))
+        assert connections == 1
+        for _ in range(3):
+            await out.send(Request("POST", f"http://127.0.0.1:{port}/", once=True))
+        assert connections == 4
