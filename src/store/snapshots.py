@@ -29,7 +29,7 @@ from store.state_codec import StateCodec, Unreadable, Unstorable, codecs_of, sea
 
 FIRST_AT = 64
 """Events of a stream before its first snapshot: fewer are folded in the time that it takes to ask for them."""
-EVERY = 32
+EVERY = 48
 """Events from one to the next."""
 BYTES_OF_AN_EVENT = 1 << 14
 """Of a state that is large, the next snapshot is put off by an event for so many bytes."""
@@ -48,12 +48,16 @@ TAKEN = "gesta_snapshots_taken_total"
 UNREADABLE = "gesta_snapshots_unreadable_total"
 
 # The event is looked up: only after what the ledger holds is a snapshot worth anything. Those of releases that are gone go, too.
+# Nobody waits for the disk: what is lost is taken again.
 TAKE = """
-WITH taken AS (
+WITH unhurried AS MATERIALIZED (
+       SELECT set_config('synchronous_commit', 'off', true)
+), taken AS (
        INSERT INTO runtime.snapshots AS s (tenant_id, stream_id, state_version, version, command_id, state, taken_at)
        SELECT x.tenant_id, x.stream_id, x.state_version, x.version, e.command_id, x.state, clock_timestamp()
          FROM unnest(%b::uuid[], %b::uuid[], %b::text[], %b::bigint[], %b::timestamptz[], %b::bytea[])
               AS x (tenant_id, stream_id, state_version, version, occurred_at, state)
+        CROSS JOIN unhurried
          JOIN ledger.events e ON e.tenant_id = x.tenant_id AND e.stream_id = x.stream_id AND e.version = x.version
                              AND e.occurred_at = x.occurred_at
         ORDER BY x.tenant_id, x.stream_id
@@ -178,15 +182,12 @@ class Snapshots:
         return Taken(tenant_id, stream_id, codec.tag, base, stored)
 
     async def _take(self, batch: Sequence[Taken]) -> None:
-        """Not waited for at the disk: what is lost is taken again."""
         if not batch:
             return
         connection = await self._connection.open()
         try:
             await query_plans.renew(connection)
-            async with connection.transaction():
-                await connection.execute("SET LOCAL synchronous_commit = off")
-                await connection.execute(TAKE, _columns(batch), prepare=True, binary=True)
+            await connection.execute(TAKE, _columns(batch), prepare=True, binary=True)
         except psycopg.Error as error:
             await self._connection.lost(error)
             raise

@@ -12,11 +12,11 @@ import pytest
 
 from domain.aggregates import AGGREGATES
 from domain.effort import Effort
-from domain.execution import EXECUTION, Activation, Execution
+from domain.execution import EXECUTION, Activation, Execution, ExecutionCompleted
 from domain.facts import Aggregate, Decided, Event, Json, View
 from domain.workflow import WorkflowDrafted, WorkflowPublished
 from engine.engine import Engine, complete_job, start
-from engine.jobs import JobRef
+from engine.jobs import JobRef, continue_run
 from store.sizes import measured_size
 from tests.engine.drawing import EVALUATOR, EXECUTION_ID, WORKFLOW_ID, ask, drawing
 from tests.engine.working import task
@@ -89,6 +89,10 @@ class Loop:
         (job_id,) = visit.waits_for("job")
         job = JobRef(job_id, 1, EXECUTION_ID, visit.id)
         self.step(lambda view: complete_job(view, self.engine, job, output))
+
+    def go_on(self, job: JobRef) -> None:
+        """Take up what a command has left."""
+        self.step(lambda view: continue_run(view, self.engine, job))
 
     @property
     def state(self) -> Execution:
@@ -168,6 +172,27 @@ def test_the_fold_of_a_long_loop_is_the_state_that_was_left() -> None:
             if isinstance(event, EXECUTION.events):
                 state = EXECUTION.evolve(state, event)
         assert state == play.state
+
+
+def test_a_loop_of_ten_thousand_turns_completes_in_bounded_memory() -> None:
+    """By the default limits. What waits for nothing goes on by jobs, a thousand nodes each."""
+    number = "has(nodes.count) ? nodes.count.output.n + 1 : 1"
+    play = Loop(
+        {
+            "start": "start",
+            "count": ("set", {"values": {"n": f"={number}"}}),
+            "more": ("condition", {"branches": [{"handle": "again", "when": "nodes.count.output.n < 10000"}], "default": "done"}),
+            "end": ("end", {"output": "=nodes.count.output"}),
+        },
+        *("start > count", "count > more", "more.again > count", "more.done > end"),
+    )
+    sizes = []
+    while play.state.continuation is not None:
+        play.go_on(JobRef(play.state.continuation, 1, EXECUTION_ID))
+        sizes.append(measured(play.state))
+    assert play.ledger.events[-1] == ExecutionCompleted({"n": 10_000})
+    assert len(sizes) >= 20
+    assert max(sizes) <= ALIKE * sizes[0]
 
 
 def test_a_token_that_comes_to_a_join_does_not_look_at_all_that_wait_there() -> None:
