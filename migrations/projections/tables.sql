@@ -234,6 +234,7 @@ CREATE TABLE workflow_executions (
     priority            integer NOT NULL,
     parent_execution_id uuid,
     parent_activation_id uuid,
+    labels              jsonb NOT NULL DEFAULT '{}',
     correlation_id      uuid,
     scheduled_at        timestamptz,
     started_at          timestamptz NOT NULL,
@@ -322,6 +323,8 @@ CREATE TABLE execution_attributes (
     kind         text NOT NULL CHECK (kind IN ('text', 'number', 'boolean', 'null', 'json')),
     value        text NOT NULL,
     value_number numeric,
+    number_order double precision,
+    value_moment timestamptz,
     search_key   text NOT NULL DEFAULT '',
     version      bigint NOT NULL,
     created_at   timestamptz NOT NULL,
@@ -331,7 +334,27 @@ CREATE TABLE execution_attributes (
 );
 CREATE INDEX execution_attributes_by_key
     ON execution_attributes (tenant_id, name, search_key, created_at, execution_id);
+CREATE INDEX execution_attributes_by_number
+    ON execution_attributes (tenant_id, name, number_order, execution_id) WHERE number_order IS NOT NULL;
+CREATE INDEX execution_attributes_by_moment
+    ON execution_attributes (tenant_id, name, value_moment, execution_id) WHERE value_moment IS NOT NULL;
 COMMENT ON TABLE execution_attributes IS 'Search attributes of executions, one row each; created_at is the execution''s own.';
+
+CREATE TABLE execution_labels (
+    tenant_id            uuid NOT NULL,
+    execution_id         uuid NOT NULL,
+    key                  text NOT NULL,
+    value                text NOT NULL,
+    execution_created_at timestamptz NOT NULL,
+    version              bigint NOT NULL,
+    created_at           timestamptz NOT NULL,
+    updated_at           timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, execution_id, key, value),
+    FOREIGN KEY (tenant_id, execution_id) REFERENCES workflow_executions (tenant_id, id)
+);
+CREATE INDEX execution_labels_by_value
+    ON execution_labels (tenant_id, key, value, execution_created_at, execution_id);
+COMMENT ON TABLE execution_labels IS 'Labels of executions, one row each.';
 
 CREATE TABLE node_activations (
     tenant_id            uuid NOT NULL,

@@ -75,10 +75,12 @@ class Filter:
     """A condition on %(<its name>)s. A mapping where the value chooses the condition rather than being compared."""
 
     kind: ValueType
-    clause: sql.SQL | Mapping[Any, sql.SQL]
+    clause: sql.SQL | Mapping[Any, sql.SQL] | Callable[[Any], sql.SQL]
     description: str
-    key: Callable[[str], str] | None = None
+    key: Callable[[Any], Any] | None = None
     """Of a prefixed filter: what {key} is filled in with, for the value."""
+    endings: Mapping[str, "Filter"] = field(default_factory=dict)
+    """Of a prefixed filter: others on the same name, by what follows it, `<prefix><name>.<ending>`. They drive no source."""
     driving: sql.SQL | None = None
     """The condition where the rows come from the source that was chosen for this filter."""
 
@@ -114,7 +116,7 @@ class Order:
             assert source.drives is not None
             if source.alone and len(filters) > 1:
                 continue
-            if any(name == source.drives or (source.drives.endswith(".") and name.startswith(source.drives)) for name in filters):
+            if any(_drives(source.drives, name) for name in filters):
                 return source
         return self.source
 
@@ -159,7 +161,10 @@ class Listing:
         filters = {name: read_parameter(name, self.filters[name].kind, query[name]) for name in self.filters if name in query}
         for prefix, wanted in self.prefixed.items():
             for name in [name for name in query if name.startswith(prefix)]:
-                filters[name] = read_parameter(name, wanted.kind, query[name])
+                ending = _ending(name, prefix)
+                if ending and ending not in wanted.endings:
+                    raise Problem.at(name, "unknown_parameter", f"There is no parameter {name} here.")
+                filters[name] = read_parameter(name, wanted.endings.get(ending, wanted).kind, query[name])
         return PageRequest(self, tenant_id, limit, order, filters, fixed).after(query.get("cursor"))
 
     def orders_for(self, query: QueryParams) -> Sequence[str]:
@@ -204,7 +209,7 @@ class PageRequest:
         parts: list[sql.Composable] = [source.select.format(after=after, order=sorting) if source.alone else source.select]
         undriven = source.drives
         for name, value in self.filters.items():
-            drives = undriven is not None and name.startswith(undriven)
+            drives = undriven is not None and _drives(undriven, name)
             parts.append(self._condition(name, value, params, drives=drives))
             undriven = None if drives else undriven
         parts += [after, ORDER_LIMIT.format(sorting)]
@@ -215,12 +220,17 @@ class PageRequest:
         if wanted is not None:
             params[name] = value
             clause = wanted.driving if drives and wanted.driving is not None else wanted.clause
-            return clause if isinstance(clause, sql.SQL) else clause[value]
+            if isinstance(clause, sql.SQL):
+                return clause
+            return clause[value] if isinstance(clause, Mapping) else clause(value)
         prefix, wanted = next((p, w) for p, w in self.listing.prefixed.items() if name.startswith(p))
+        ending = _ending(name, prefix)
+        wanted = wanted.endings.get(ending, wanted)
         clause = wanted.driving if drives and wanted.driving is not None else wanted.clause
-        assert isinstance(clause, sql.SQL)
+        if not isinstance(clause, sql.SQL):
+            clause = clause[value] if isinstance(clause, Mapping) else clause(value)
         number = len(params)
-        params[f"name_{number}"] = name.removeprefix(prefix)
+        params[f"name_{number}"] = name.removeprefix(prefix).removesuffix(f".{ending}" if ending else "")
         params[f"value_{number}"] = value
         params[f"key_{number}"] = value if wanted.key is None else wanted.key(value)
         return clause.format(**{part: sql.Placeholder(f"{part}_{number}") for part in ("name", "value", "key")})
@@ -280,6 +290,16 @@ FRESHNESS = [
 
 def _parameter(name: str, schema: Json, description: str) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+
+
+def _ending(name: str, prefix: str) -> str:
+    """What follows the name in `<prefix><name>.<ending>`."""
+    return name.removeprefix(prefix).partition(".")[2]
+
+
+def _drives(drives: str, name: str) -> bool:
+    """Whether rows come from another source for this filter. `drives`: its name, or a prefix with its dot."""
+    return name == drives or (drives.endswith(".") and name.startswith(drives) and not _ending(name, drives))
 
 
 def _comma(parts: Sequence[sql.Composable]) -> sql.Composed:

@@ -38,6 +38,7 @@ def start(
     version: int | None = None,
     priority: int = 0,
     on_conflict: Literal["reject", "return", "replace"] = "reject",
+    labels: Mapping[str, str] | None = None,
     idempotency_key: str | None = None,
 ) -> Flow[ExecutionResult]:
     """Start an execution of a published workflow.
@@ -51,6 +52,7 @@ def start(
         "version": version,
         "priority": priority,
         **({} if on_conflict == "reject" else {"on_conflict": on_conflict}),
+        **({"labels": dict(labels)} if labels else {}),
     }
     return ExecutionResult.of((yield from command("/executions", body, idempotency_key=idempotency_key)))
 

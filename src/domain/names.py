@@ -13,6 +13,8 @@ HOST = r"(?:\[[0-9a-f:.]+\]|[^\x00-\x20\x7f/?#\\@:\[\]]+)"
 WEB_ADDRESS = re.compile(rf"https?://{HOST}(?::[0-9]{{1,5}})?(?:[/?#][^\x00-\x20\x7f\\]*)?", re.IGNORECASE)
 HEXADECIMAL = re.compile(r"[0-9a-f]{32}")
 MAX_NAME = 200
+LONGEST_LABEL = 255
+"""Characters of a label's value."""
 RESERVED_SLUGS = frozenset({"platform"})
 """What a tenant's slug would be mistaken for."""
 
@@ -41,6 +43,14 @@ def require_role_key(value: str, path: str) -> None:
             path,
         )
     _refuse_ids(value, path)
+
+
+def require_label(key: str, value: str, path: str) -> None:
+    if not ROLE_KEY.fullmatch(key):
+        raise Invalid(
+            "A label's key starts with a lower-case letter; letters, digits, - and _ follow; at most 63 characters.", path
+        )
+    require_text(value, path, LONGEST_LABEL)
 
 
 def _refuse_ids(value: str, path: str) -> None:

@@ -1,5 +1,6 @@
 """Decisions about executions: start, cancel, terminate, pause, resume, signal, continue."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal, get_args
@@ -9,6 +10,7 @@ from domain.execution import (
     EXECUTION,
     FIRST_TOKEN,
     Execution,
+    ExecutionChanged,
     ExecutionPaused,
     ExecutionResumed,
     ExecutionSignalled,
@@ -99,10 +101,11 @@ def start(
     on_conflict: OnConflict = "reject",
     trigger_id: UUID | None = None,
     scheduled_at: datetime | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Decided:
     """Start the published version, or an earlier one, and run until it waits or is over.
 
-    `behind`: who acts on behalf of `created_by`.
+    `behind`: who acts on behalf of `created_by`. `labels`: as `engine.labels` has checked them.
     An `execution_id` is given only by callers that must know it before; result {id, status, version, open}, with `existing` where
     `on_conflict` is "return" and another one with this business key runs.
     """
@@ -133,6 +136,7 @@ def start(
         behind=behind or None,
         trigger_id=trigger_id,
         scheduled_at=scheduled_at,
+        labels=dict(labels) if labels else None,
     )
     started = with_attributes(view, Budgeted(engine.evaluator, view.effort), plan.definition, execution_id, started)
     started = with_timeout(plan.definition, execution_id, started)
@@ -179,7 +183,7 @@ def pause(view: View, _engine: Engine, execution_id: UUID, reason: str | None = 
     state = read_live(view, execution_id)
     if state.status == "paused":
         raise ExecutionIsPaused
-    paused = _record(view, execution_id, state, ExecutionPaused(reason))
+    paused = record(view, execution_id, state, ExecutionPaused(reason))
     return replace(paused, dropped_jobs=() if state.continuation is None else (state.continuation,))
 
 
@@ -197,7 +201,7 @@ def signal(view: View, engine: Engine, execution_id: UUID, name: str, payload: J
     state, signalled = read_live(view, execution_id), ExecutionSignalled(name, payload)
     waits = [(each.id, wait.id) for each in state.activations.values() for wait in each.waits if _is_event(wait, name)]
     if not waits:
-        return _record(view, execution_id, state, signalled)
+        return record(view, execution_id, state, signalled)
     run = load_run(view, engine, execution_id, state)
     run.facts.append(Fact(execution_id, signalled))
     event = {"id": None, "source": SIGNAL, "type": name, "subject": None, "time": None, "data": payload}
@@ -276,7 +280,10 @@ def _shown(wait: Wait) -> str | None:
             return wait.kind
 
 
-def _record(view: View, execution_id: UUID, state: Execution, event: ExecutionPaused | ExecutionSignalled) -> Decided:
+def record(
+    view: View, execution_id: UUID, state: Execution, event: ExecutionPaused | ExecutionSignalled | ExecutionChanged
+) -> Decided:
+    """One event of an execution, after which nothing moves."""
     after = evolve(state, event)
     correlation_id = None if state.started is None else state.started.correlation_id
     result = summary(execution_id, after, view.version(execution_id) + 1)

@@ -13,6 +13,7 @@ from domain.execution import (
     ActivationWaiting,
     CompensationResult,
     ExecutionCancelled,
+    ExecutionChanged,
     ExecutionCompensating,
     ExecutionCompleted,
     ExecutionFailed,
@@ -53,6 +54,7 @@ def started(rows: Rows, record: RecordedEvent, event: ExecutionStarted) -> None:
         "priority": event.priority,
         "parent_execution_id": event.parent_execution_id,
         "parent_activation_id": event.parent_activation_id,
+        "labels": event.labels or {},
         "correlation_id": event.correlation_id or record.envelope.correlation_id,
         "scheduled_at": event.scheduled_at,
         "started_at": record.occurred_at,
@@ -141,6 +143,11 @@ def paused(rows: Rows, record: RecordedEvent, _event: ExecutionPaused) -> None:
 
 def resumed(rows: Rows, record: RecordedEvent, _event: ExecutionResumed) -> None:
     _update(rows, record, {"status": "running"})
+
+
+def changed(rows: Rows, record: RecordedEvent, event: ExecutionChanged) -> None:
+    given: Row = {"labels": event.labels, "priority": event.priority}
+    _update(rows, record, {name: value for name, value in given.items() if value is not None})
 
 
 def noted(
@@ -233,6 +240,7 @@ TABLE = Table(
         "parent_activation_id": Column(
             "uuid", "The visit of its parent that waits for its end; null where none does.", null=True
         ),
+        "labels": Column("jsonb", "Texts by key, as its starter or others gave them."),
         "correlation_id": Column("uuid", "Groups what belongs together across systems.", null=True),
         "scheduled_at": Column("timestamptz", "For which time a schedule started it.", null=True),
         "started_at": Column("timestamptz", "When it started."),
@@ -264,6 +272,7 @@ TABLE = Table(
         ExecutionResumed: resumed,
         ExecutionHeld: noted,
         ExecutionSignalled: noted,
+        ExecutionChanged: changed,
     },
     rows_needed=rows_needed,
 )

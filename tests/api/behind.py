@@ -170,6 +170,10 @@ async def executions_bulk(two: Two) -> httpx2.Response:
     return answer
 
 
+async def executions_change(two: Two) -> httpx2.Response:
+    return await two.behind.admin.call("PATCH", f"/executions/{await two.moved()}", {"labels": {"team": "north"}, "priority": 3})
+
+
 async def executions_cancel(two: Two) -> httpx2.Response:
     return await two.behind.admin.post(f"/executions/{await two.moved()}/cancel")
 
@@ -542,6 +546,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
     for case in (
         executions_start,
         executions_bulk,
+        executions_change,
         executions_cancel,
         executions_terminate,
         executions_pause,

@@ -131,6 +131,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/executions/bulk"): Row("executions:start", body=said({"workflow_key": "instant", "items": [{}]})),
     ("GET", "/executions"): Row("executions:read"),
     ("GET", "/executions/{id}"): Row("executions:read", about="execution"),
+    ("PATCH", "/executions/{id}"): Row(
+        "executions:control", about="execution", body=said({"labels": {"team": "north"}}), done=(200, 409)
+    ),
     ("GET", "/executions/{id}/history"): Row("executions:read", about="execution"),
     ("POST", "/events"): Row("executions:control", body=said({"specversion": "1.0", "id": "1", "source": "s", "type": "t"})),
     ("GET", "/triggers"): Row("workflows:read"),

@@ -30,6 +30,10 @@ VALUES: list[Any] = [
     f"{LONG}a",
     f"{LONG}b",
     "ü" * 2000,
+    "2026-03-01",
+    "2026-02-30",
+    "2026-03-01t10:00:00.25+01:00",
+    "1999-12-31T23:59:59.123456789Z",
 ]
 ROWS = """
 SELECT * FROM projections.execution_attributes WHERE tenant_id = %s ORDER BY execution_id

@@ -15,6 +15,7 @@ SMALL = {
     ("approval_requests", "assigned_to"),
     ("ai_agent_tasks", "usage"),
     ("ai_agent_tasks", "error_details"),
+    ("workflow_executions", "labels"),
 }
 """Columns of JSON that lists show whole: what is in them is Gesta's own, and bounded."""
 CUT = {("audit_logs", "metadata"), ("audit_logs", "payload")}

@@ -47,6 +47,11 @@ CASES = (
             "created_from": (EARLY, MIDDLE, LATE),
             "created_to": (EARLY, MIDDLE, LATE),
             "attr.region": ("north", "absent"),
+            "attr.size.gte": ("104950", "1", "200000"),
+            "attr.size.lt": ("50", "200000", "1"),
+            "attr.size.lte": ("50",),
+            "attr.due.gt": ("2026-01-09T12:06:00Z", "2026-01-01", "2030-01-01"),
+            "label.team": ("red", "absent"),
         },
     ),
     Case(
@@ -168,5 +173,12 @@ def test_every_list_is_read_by_an_index(database: Database) -> None:
 def test_every_filter_is_walked() -> None:
     """A filter without a value here would go unnoticed."""
     for listing in {case.listing.name: case.listing for case in CASES}.values():
-        values = {name for case in CASES if case.listing is listing for name in case.values}
-        assert values == {*listing.filters, *(f"{prefix}region" for prefix in listing.prefixed)}
+        values = {_without_name(name, listing) for case in CASES if case.listing is listing for name in case.values}
+        endings = {f"{prefix}{ending}" for prefix, each in listing.prefixed.items() for ending in each.endings}
+        assert values == {*listing.filters, *listing.prefixed, *endings}
+
+
+def _without_name(filter: str, listing: Listing) -> str:
+    """`attr.` of attr.region, `attr.gte` of attr.size.gte."""
+    prefix = next((prefix for prefix in listing.prefixed if filter.startswith(prefix)), None)
+    return filter if prefix is None else prefix + filter.removeprefix(prefix).partition(".")[2]

@@ -90,6 +90,21 @@ SELECT e.tenant_id, e.id, 'region', 'text', v, v, 1, e.created_at, e.created_at
   FROM projections.workflow_executions e
  CROSS JOIN LATERAL (SELECT (ARRAY['north', 'south', 'east'])[1 + e.execution_number % 3]) x (v);
 
+INSERT INTO projections.execution_attributes (tenant_id, execution_id, name, kind, value, value_number, number_order,
+       value_moment, search_key, version, created_at, updated_at)
+SELECT e.tenant_id, e.id, 'size', 'number', e.execution_number::text, e.execution_number, e.execution_number, NULL,
+       e.execution_number::text, 1, e.created_at, e.created_at
+  FROM projections.workflow_executions e
+ UNION ALL
+SELECT e.tenant_id, e.id, 'due', 'text', e.created_at::text, NULL, NULL, e.created_at, e.created_at::text, 1, e.created_at,
+       e.created_at
+  FROM projections.workflow_executions e;
+
+INSERT INTO projections.execution_labels (tenant_id, execution_id, key, value, execution_created_at, version, created_at,
+       updated_at)
+SELECT e.tenant_id, e.id, 'team', (ARRAY['red', 'blue'])[1 + e.execution_number % 2], e.created_at, 1, e.created_at, e.created_at
+  FROM projections.workflow_executions e;
+
 INSERT INTO projections.node_activations (tenant_id, id, execution_id, execution_created_at, node_id, node_type, visit, status,
        retry_count, started_at, version, created_at, updated_at)
 SELECT e.tenant_id, pg_temp.made(8 + k, e.execution_number), e.id, e.created_at, (ARRAY['start', 'review'])[1 + k],

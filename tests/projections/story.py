@@ -291,6 +291,7 @@ def started(execution: str, business_key: str | None = None) -> Step:
         priority=3,
         created_by=ANN,
         attributes={"amount": 100.5, "country": "NO", "urgent": True, "parts": [1, {"a": None}], "none": None},
+        labels={"team": "north"},
     )
     return an_id(execution), event
 

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection, sql
 
 from domain.approval import ApprovalDecided, ApprovalRequested
 from domain.envelope import PLATFORM
-from domain.execution import ExecutionStarted
+from domain.execution import ExecutionChanged, ExecutionStarted
 from domain.tenant import TenantChanged, TenantCreated
 from domain.user import UserRegistered
 from projections.projector import Projector
@@ -64,9 +64,11 @@ async def everything(ledgers: Ledgers) -> None:
                 trigger_data={"node": "call"},
                 parent_execution_id=parent,
                 parent_activation_id=calling,
+                attributes={"due": "2026-03-02T10:00:00+01:00"},
                 depth=1,
             ),
         ),
+        (stream, ExecutionChanged({"team": "north", "tier": "gold"}, 9)),
         entered,
         (request, replace(event, description="Three days", priority=7)),
         (request, decision),

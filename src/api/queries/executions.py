@@ -1,8 +1,12 @@
 """projections.workflow_executions, as one and as a list. Each filter leads to the rows in order, by an index of its own."""
 
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
 from psycopg import sql
 
-from api.listing import TEXT, TIME, Filter, Listing, choice
+from api.listing import TEXT, TIME, Filter, Listing, ValueType, choice
 from api.queries.common import by_creation, one, rows_of, summaries, two_ways
 from projections import execution_attributes, workflow_executions
 
@@ -82,6 +86,59 @@ SELECT {columns}
     "e",
 )
 
+# Executions with a label, found from its values.
+SELECT_WITH_LABEL = summaries(
+    """
+SELECT {columns}
+  FROM projections.execution_labels first_label
+  JOIN projections.workflow_executions e ON e.tenant_id = %(tenant_id)s AND e.id = first_label.execution_id
+ WHERE first_label.tenant_id = %(tenant_id)s
+""",
+    workflow_executions.TABLE,
+    "e",
+)
+
+# A range, of the numbers or the moments among the values. Numbers are found by an index of about the same, and then compared.
+AMONG = """   AND EXISTS (SELECT FROM projections.execution_attributes a
+                WHERE a.tenant_id = %(tenant_id)s AND a.execution_id = e.id AND a.name = {name} AND """
+OF_NUMBERS = AMONG + "a.number_order WIDE {key} AND a.value_number EXACT {value})"
+OF_MOMENTS = AMONG + "a.value_moment EXACT {value})"
+
+
+def _number_or_moment(text: str) -> Decimal | datetime:
+    found = execution_attributes.number_of(text)
+    if found is not None:
+        return found
+    moment = execution_attributes.moment_of(text)
+    if moment is None:
+        raise ValueError("a number, a date, or a moment as RFC 3339 has it, with its offset")
+    return moment
+
+
+NUMBER_OR_MOMENT = ValueType(_number_or_moment, {"type": "string", "minLength": 1})
+
+
+def _range(wide: str, exact: str, words: str) -> Filter:
+    numbers, moments = (sql.SQL(text.replace("WIDE", wide).replace("EXACT", exact)) for text in (OF_NUMBERS, OF_MOMENTS))
+
+    def clause(value: Any) -> sql.SQL:
+        return numbers if isinstance(value, Decimal) else moments
+
+    return Filter(NUMBER_OR_MOMENT, clause, words, key=_about)
+
+
+def _about(value: Decimal | datetime) -> float | datetime:
+    """What is compared with the index: rounded, and so never past the value."""
+    return float(value) if isinstance(value, Decimal) else value
+
+
+RANGES = {
+    "gte": _range(">=", ">=", "This value, or above."),
+    "gt": _range(">=", ">", "Above this value."),
+    "lte": _range("<=", "<=", "This value, or below."),
+    "lt": _range("<=", "<", "Below this value."),
+}
+
 ENDED = ("completed", "failed", "cancelled")
 STATUSES = workflow_executions.TABLE.columns["status"].choices
 
@@ -93,6 +150,7 @@ EXECUTIONS = Listing(
         (
             by_creation(SELECT_AT_NODE, "n.execution_created_at", "n.execution_id", drives="node_id"),
             by_creation(SELECT_WITH_ATTRIBUTE, "first_attribute.created_at", "first_attribute.execution_id", drives="attr."),
+            by_creation(SELECT_WITH_LABEL, "first_label.execution_created_at", "first_label.execution_id", drives="label."),
         ),
     ),
     filters={
@@ -109,10 +167,19 @@ EXECUTIONS = Listing(
             sql.SQL("""   AND EXISTS (SELECT FROM projections.execution_attributes a
                 WHERE a.tenant_id = %(tenant_id)s AND a.execution_id = e.id AND a.name = {name} AND a.search_key = {key}
                   AND (a.kind = 'number' OR a.value = {value}))"""),
-            "Filter by the search attribute of this name. Numbers are compared as numbers.",
+            "Filter by the search attribute of this name. Numbers are compared as numbers. Ranges of numbers, dates and moments: "
+            "`attr.<name>.gte`, `.gt`, `.lte`, `.lt`.",
             key=execution_attributes.search_key,
             driving=sql.SQL("""   AND first_attribute.name = {name} AND first_attribute.search_key = {key}
    AND (first_attribute.kind = 'number' OR first_attribute.value = {value})"""),
-        )
+            endings=RANGES,
+        ),
+        "label.": Filter(
+            TEXT,
+            sql.SQL("""   AND EXISTS (SELECT FROM projections.execution_labels l
+                WHERE l.tenant_id = %(tenant_id)s AND l.execution_id = e.id AND l.key = {name} AND l.value = {value})"""),
+            "Filter by the label of this key.",
+            driving=sql.SQL("   AND first_label.key = {name} AND first_label.value = {value}"),
+        ),
     },
 )

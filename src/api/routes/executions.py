@@ -21,6 +21,7 @@ from domain.access import Rights
 from domain.execution import EXECUTION
 from domain.facts import Decided, Invalid, View
 from engine import engine as workflows
+from engine import labels
 from engine.engine import Engine, OnConflict
 from store.command import CommandResult
 
@@ -42,6 +43,7 @@ class Start(Body):
     input: Object = Field(default_factory=dict)
     priority: Priority = 0
     on_conflict: Annotated[OnConflict, ON_CONFLICT] = "reject"
+    labels: dict[str, str] = Field(default_factory=dict)
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"workflow_key": "expense", "business_key": "E-1042", "input": {"amount": 240}}]}
@@ -51,12 +53,18 @@ class Start(Body):
 class BulkItem(Body):
     business_key: BusinessKey | None = None
     input: Object = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class Bulk(Body):
     workflow_key: Name
     items: Annotated[list[BulkItem], Field(min_length=1, max_length=MAX_BULK)]
     on_conflict: Annotated[OnConflict, ON_CONFLICT] = "reject"
+
+
+class Change(Body):
+    labels: Annotated[dict[str, str | None] | None, Field(description="To set, by key; null removes one. Others stay.")] = None
+    priority: Annotated[Priority | None, Field(description="Of what it hands out from now on.")] = None
 
 
 class Signal(Body):
@@ -83,6 +91,7 @@ def _start(engine: Engine, body: Start, correlation_id: UUID | None) -> Callable
             behind=tuple(sorted(who.behind)),
             correlation_id=correlation_id,
             on_conflict=body.on_conflict,
+            labels=labels.checked(body.labels),
         )
 
     return decide
@@ -112,7 +121,11 @@ async def bulk(call: Calling, body: Bulk) -> Response:
 
     async def one(item: BulkItem, key_suffix: str) -> CommandResult:
         wanted = Start(
-            workflow_key=body.workflow_key, business_key=item.business_key, input=item.input, on_conflict=body.on_conflict
+            workflow_key=body.workflow_key,
+            business_key=item.business_key,
+            input=item.input,
+            on_conflict=body.on_conflict,
+            labels=item.labels,
         )
         decide = _start(call.services.engine, wanted, correlation_id)
         return await call.decide(commands.EXECUTION_START, decide, key_suffix=key_suffix)
@@ -127,6 +140,13 @@ async def bulk(call: Calling, body: Bulk) -> Response:
 async def list_executions(call: Calling) -> Response:
     call.require("executions:read")
     return await call.page(queries.EXECUTIONS)
+
+
+@routes.patch("/executions/{id}", **documented("Change labels or priority", "How it stands", results.EXECUTION_RESULT))
+async def change(call: Calling, id: UUID, body: Change) -> Response:
+    return await _steer(
+        call, id, commands.EXECUTION_CHANGE, lambda view, _who: labels.change(view, id, body.labels, body.priority)
+    )
 
 
 WAIT = query(

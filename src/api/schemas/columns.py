@@ -18,6 +18,7 @@ OF_TYPE: Mapping[str, Schema] = {
     "boolean": BOOLEAN,
     "integer": INTEGER,
     "bigint": BIG,
+    "double precision": {"type": "number"},
     "numeric(20,10)": {"type": "string", "format": "decimal"},
     "numeric": {"type": "string", "format": "decimal"},
     "jsonb": ANYTHING,

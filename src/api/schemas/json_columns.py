@@ -110,6 +110,7 @@ JSON_COLUMNS: Mapping[tuple[str, str], Schema] = {
     ("workflows", "definition"): OBJECT,
     ("workflow_versions", "definition"): OBJECT,
     ("workflow_executions", "variables"): OBJECT,
+    ("workflow_executions", "labels"): {"type": "object", "additionalProperties": TEXT},
     ("workflow_executions", "error_details"): ref(FAILURE),
     ("workflow_executions", "metrics"): ref(METRICS),
     ("approval_requests", "request_data"): ref(REQUEST_DATA),

@@ -15,6 +15,7 @@ from domain.execution.events import (
     ActivationStarted,
     ActivationWaiting,
     ExecutionCancelled,
+    ExecutionChanged,
     ExecutionCompensating,
     ExecutionCompleted,
     ExecutionEvent,
@@ -30,9 +31,9 @@ from domain.execution.events import (
 from domain.execution.moves import begin, end
 from domain.execution.state import FIRST_TOKEN, Activation, Execution, Status
 from domain.execution.upkeep import counted
-from domain.facts import Aggregate, Due, EventType, Subject
+from domain.facts import Aggregate, Due, EventType, Json, Subject
 from domain.tokens import Token
-from domain.wording import because, plural
+from domain.wording import because, listed, plural
 
 
 def evolve(state: Execution, event: ExecutionEvent) -> Execution:
@@ -84,6 +85,11 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
             return changed(state, held=event.tokens, continuation=event.job_id)
         case ExecutionSignalled():
             return state
+        case ExecutionChanged():
+            assert state.started is not None
+            labels = state.started.labels if event.labels is None else event.labels
+            priority = state.started.priority if event.priority is None else event.priority
+            return changed(state, started=changed(state.started, labels=labels, priority=priority))
         case _:
             assert_never(event)
 
@@ -148,6 +154,17 @@ def _close(state: Execution, status: Status, event: ExecutionCompleted | Executi
 
 def _ends(event: ExecutionCompensating) -> str:
     return f"failed: {event.message}" if event.ends == "failed" else f"is cancelled{because(event.reason)}"
+
+
+def _columns_changed(event: ExecutionChanged) -> dict[str, Json]:
+    given: dict[str, Json] = {"labels": event.labels, "priority": event.priority}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _what_changed(event: ExecutionChanged) -> str:
+    labels = "" if event.labels is None else f"the labels {listed(event.labels)}"
+    priority = "" if event.priority is None else f"the priority {event.priority}"
+    return " and ".join(part for part in (labels, priority) if part)
 
 
 def _at_node(event: Any, execution: Subject) -> tuple[str, ...]:
@@ -219,6 +236,13 @@ EXECUTION: Aggregate[Execution] = Aggregate(
             ExecutionSignalled,
             "execution.signalled.v1",
             lambda e, execution: f"{execution.name} got the signal {e.name}.",
+        ),
+        EventType(
+            ExecutionChanged,
+            "execution.changed.v1",
+            lambda e, execution: f"{execution.name} has {_what_changed(e)}.",
+            changes=_columns_changed,
+            note="`labels`: all that it has from now on; `priority`: of what it hands out from now on. null: as it was.",
         ),
         EventType(
             ActivationStarted,

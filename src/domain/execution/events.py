@@ -81,6 +81,7 @@ class ExecutionStarted(Event):
     """The trigger that started it, or by which somebody did."""
     scheduled_at: datetime | None = None
     """The time of the schedule that it is for."""
+    labels: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -254,6 +255,14 @@ class ExecutionHeld(Event):
 
 
 @dataclass(frozen=True)
+class ExecutionChanged(Event):
+    """`labels`: all that it has from now on. None: as it was."""
+
+    labels: dict[str, str] | None = None
+    priority: int | None = None
+
+
+@dataclass(frozen=True)
 class ExecutionSignalled(Event):
     name: str
     payload: Json
@@ -275,6 +284,7 @@ ExecutionEvent = (
     | ExecutionResumed
     | ExecutionHeld
     | ExecutionSignalled
+    | ExecutionChanged
 )
 
 
