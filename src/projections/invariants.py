@@ -30,6 +30,7 @@ from domain.trigger import TriggerChanged, TriggerCreated, TriggerRetired
 from domain.user import UserRegistered
 from domain.workflow import WorkflowDrafted
 from projections.ai_invariants import AiInvariants
+from projections.compensation_invariants import CompensationInvariants
 from projections.work_invariants import WorkInvariants
 
 TERMINAL = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
@@ -71,6 +72,7 @@ class Invariants:
     _suspended: set[UUID] = field(default_factory=set)
     _invited: dict[UUID, str] = field(default_factory=dict)
     _ai: AiInvariants = field(default_factory=AiInvariants)
+    _compensation: CompensationInvariants = field(default_factory=CompensationInvariants)
     work: WorkInvariants = field(default_factory=WorkInvariants)
 
     def see(self, record: RecordedEvent) -> None:
@@ -84,7 +86,7 @@ class Invariants:
         self._see_access(record)
         self._see_approvals(record)
         self._see_triggers(record)
-        for what in self._ai.see(record):
+        for what in (*self._ai.see(record), *self._compensation.see(record)):
             self._say(record, what)
 
     def _say(self, record: RecordedEvent, what: str) -> None:

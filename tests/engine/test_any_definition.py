@@ -1,5 +1,6 @@
 """What holds for every definition, however it is drawn, whatever people decide, and however work goes wrong."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from domain.execution import (
     ActivationFailed,
     ActivationRetried,
     ActivationStarted,
+    Execution,
     ExecutionCancelled,
     ExecutionCompensating,
     ExecutionCompleted,
@@ -123,6 +125,7 @@ def test_where_every_split_meets_in_a_join_every_execution_completes(spec: Any, 
 
 KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "ask": (ask("ok:approve", "no:reject"), ("ok", "no")),
+    "stop": (ask("ok:approve", "no:reject"), ("ok", "no")),
     "limited": ((*ask("ok:approve"), {"timeout": "P1D"}), ("ok", "timeout")),
     "task": (task(timeout="PT1H", retry={"max_attempts": 2}), ("success", "error", "timeout")),
     "book": ((*task()[:2], {"compensate": "undo_book"}), ("success", "error")),
@@ -142,6 +145,7 @@ UNDOING = {
     "undo_note": ("set", {"values": {"undone": "=compensates.output.n", "broken": "=1 / (input.x - 2)"}}),
 }
 USUAL = [
+    "stop",
     "task",
     "task",
     "book",
@@ -163,6 +167,13 @@ USUAL = [
 ]
 
 
+def stopping(*others: str) -> tuple[str, Json]:
+    """An approval whose first outcome interrupts others."""
+    kind, config = ask("ok:approve", "no:reject")
+    ok, no = config["outcomes"]
+    return kind, {**config, "outcomes": [{**ok, "interrupts": list(others)}, no]}
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> Json:
     kinds = [*draw(st.lists(st.sampled_from(USUAL), min_size=3, max_size=9)), draw(st.sampled_from(["end", "fail"])), "ask"]
@@ -178,6 +189,10 @@ def graphs(draw: st.DrawFn) -> Json:
                 when = draw(st.sampled_from(["", "", "", " if input.x < 3", " if has(nodes.ask0)"]))
                 edges.append(f"{source}.{handle} > {target}{when}")
     nodes = {name: KINDS[kind][0] for name, kind in zip(names, kinds, strict=True)}
+    for name, kind in zip(names, kinds, strict=True):
+        if kind == "stop":
+            others = draw(st.lists(st.sampled_from([other for other in names if other != name]), min_size=1, unique=True))
+            nodes[name] = stopping(*others)
     undoing = {undo: UNDOING[undo] for kind, undo in (("book", "undo_book"), ("note", "undo_note")) if kind in kinds}
     return drawing({"start": "start", **nodes, **undoing}, *edges)
 
@@ -231,8 +246,24 @@ def played(
         if choices is not None:
             choices.append(choice)
         check_state(play)
+        check_upkeep(play.state)
         check_work(play)
     return play
+
+
+def check_upkeep(state: Execution) -> None:
+    """What the state keeps beside its tokens and visits is what they come to."""
+    waiting: dict[str, dict[int | None, list[int]]] = {}
+    for token in sorted(state.tokens.values(), key=lambda each: each.id):
+        waiting.setdefault(token.target, {}).setdefault(token.edge, []).append(token.id)
+    assert {node: {edge: sorted(tokens) for edge, tokens in edges.items()} for node, edges in state.waiting.items()} == waiting
+    paths = [*(token.path for token in state.tokens.values()), *(each.path for each in state.activations.values())]
+    places = Counter(branch.split for path in paths for branch in path)
+    assert dict(state.places.items()) == places
+    assert set(state.ended_splits) <= set(places)
+    lineages = [each.lineage for some in (state.tokens.values(), state.activations.values()) for each in some]
+    lineages += [each.lineage for each in state.compensable]
+    assert {visit for lineage in lineages for visit in lineage.values()} <= set(state.results)
 
 
 def choose(play: Workplace, number: int, how: int) -> None:
@@ -348,6 +379,7 @@ def check_tokens(events: list[Event], completed: bool) -> None:
     holders: dict[int, UUID] = {}
     for event in events:
         if isinstance(event, ActivationCompleted | ActivationFailed):
+            swallowed += event.interrupted if isinstance(event, ActivationCompleted) else ()
             new = {move.token for move in event.moves}
             assert not new & created
             created |= new

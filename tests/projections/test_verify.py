@@ -1,7 +1,9 @@
 """Verify finds what a ledger, or anything beside it, must never be."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from psycopg import AsyncConnection
@@ -9,7 +11,17 @@ from psycopg import AsyncConnection
 from domain.ai_task import AiTaskAttemptFailed, AiTaskCancelled, AiTaskCompleted, AiTaskFailed, Totals, Usage
 from domain.approval import ApprovalDecided, ApprovalResolved, Outcome
 from domain.envelope import PLATFORM
-from domain.execution import ActivationCancelled, ExecutionCompleted, ExecutionPaused
+from domain.execution import (
+    ActivationCancelled,
+    ActivationCompleted,
+    ActivationStarted,
+    ExecutionCancelled,
+    ExecutionCompensating,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionPaused,
+)
+from domain.facts import Event
 from domain.member import MemberRemoved
 from domain.retry import Failure
 from domain.trigger import Trigger, folded, timers_of
@@ -167,6 +179,42 @@ async def test_sums_in_one_currency_that_add_up_break_no_rule(ledgers: Ledgers, 
         (an_id("acme 9"), ActivationCancelled(an_id("acme 9 classify"), "classify", "no")),
     )
     assert await broken(system) == {}
+
+
+BOOK, STAY, FREE = an_id("book"), an_id("stay"), an_id("free")
+DONE: list[Event] = [
+    ActivationStarted(BOOK, "book", "task", 1, (1,), compensate="free"),
+    ActivationCompleted(BOOK, "book", "success", None),
+    ActivationStarted(STAY, "stay", "task", 1, (2,), compensate="free"),
+    ActivationCompleted(STAY, "stay", "success", None),
+]
+FAILING = ExecutionCompensating("failed", 2, "no", "no")
+
+
+def undoing(visit: UUID) -> ActivationStarted:
+    return ActivationStarted(FREE, "free", "task", 1, (), compensates=visit)
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize(
+    ("events", "complaint"),
+    [
+        ([*DONE, ExecutionFailed("no", "no")], "leaves 2 visits"),
+        ([*DONE, replace(FAILING, visits=1)], "names 1 visits to undo, of 2"),
+        ([*DONE, FAILING, undoing(BOOK)], "another visit than the one that was completed last"),
+        ([*DONE, undoing(STAY)], "out of turn"),
+        ([*DONE, FAILING, ActivationStarted(FREE, "free", "task", 1, ())], "although the execution is being compensated"),
+        ([*DONE, FAILING, ExecutionCancelled()], "2 visits are left"),
+        ([FAILING], "undoes what was not done"),
+    ],
+)
+async def test_a_broken_rule_of_undoing_is_found(
+    events: list[Event], complaint: str, ledgers: Ledgers, system: AsyncConnection[Any]
+) -> None:
+    stream = an_id("acme 9")
+    await ledgers.append(ACME, started("acme 9"), *((stream, event) for event in events))
+    (sentence,) = (await broken(system))["ledger"]
+    assert complaint in sentence
 
 
 @pytest.mark.usefixtures("told")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import pytest
-from rpds import HashTrieMap, HashTrieSet
+from rpds import HashTrieMap, HashTrieSet, List
 
 from domain.aggregates import AGGREGATES
 from domain.execution import EXECUTION, moves
@@ -53,6 +53,7 @@ class Everything:
     plain: int | str
     map: "HashTrieMap[UUID, Left]" = field(default_factory=HashTrieMap)
     set: "HashTrieSet[int]" = field(default_factory=HashTrieSet)
+    list: "List[int]" = field(default_factory=List)
 
 
 EVERYTHING = Everything(
@@ -72,6 +73,7 @@ EVERYTHING = Everything(
     "1",
     HashTrieMap({uuid4(): Left(1)}),
     HashTrieSet([1, 2]),
+    List([3, 1, 2]),
 )
 
 
