@@ -136,10 +136,9 @@ class Run:
                     self._stop_before(token.target)
             self.pending.popleft()
         self._hold()
-        if self.state.compensation is not None:
-            self._compensate()
-        elif self.state.live and not self.state.activations and not self.state.held:
+        if self.state.live and self.state.compensation is None and not self.state.activations and not self.state.held:
             self._settle()
+        self._compensate()
 
     def resume(self, resumed: ExecutionResumed) -> None:
         """The ledger lets jobs and timers go on. What an older release paused has lost its timers: they are set again."""

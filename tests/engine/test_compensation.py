@@ -84,6 +84,28 @@ def test_it_sees_what_the_visit_came_to_and_got() -> None:
     assert started(place, "free_flight").input == {"id": "F", "seat": "4A"}
 
 
+def test_what_fails_because_nothing_is_left_is_undone_too() -> None:
+    nodes = {
+        "start": "start",
+        "book": booking(),
+        "other": ask("away:approve"),
+        "join": ("join", {"mode": "all"}),
+        "end": ("end", {"output": "x"}),
+        "undo": task("undo"),
+    }
+    edges = ("start > book", "start > other", "book > join", "other.away > end", "other.timeout > join", "join > end")
+    place = Workplace(drawing(nodes, *edges))
+    place.start()
+    place.complete("book").choose("other", "away")
+    assert place.asking == ["undo"]
+    place.complete("undo").failed("stuck", "join")
+
+    place = Workplace(trip(then=("end", {"output": "x"}), output_schema={"type": "integer"}))
+    place.start({"seat": "4A"})
+    place.complete("flight", {"id": "F"}).complete("hotel", {"id": "H"})
+    place.complete("free_hotel").complete("free_flight").failed("invalid_output", "then")
+
+
 def test_only_completed_visits_are_undone() -> None:
     place = Workplace(trip())
     place.start({"seat": "4A"})
