@@ -64,6 +64,8 @@ UPDATE runtime.jobs
 RETURNING type
 """
 
+IS_PAUSED = "SELECT paused FROM runtime.jobs WHERE tenant_id = %s AND id = %s"
+
 RUN_NOW = """
 UPDATE runtime.jobs
    SET state = 'ready', run_at = clock_timestamp(), updated_at = clock_timestamp()
@@ -201,6 +203,14 @@ async def give_back(conn: Connection, leases: Sequence[Lease]) -> None:
         names = {job_name(tenant_id, type) for tenant_id, type in await cursor.fetchall()}
     for name in names:
         await notify(conn, JOBS, name)
+
+
+async def is_paused(conn: Connection, tenant_id: UUID, job_id: UUID) -> bool:
+    """Whether a job's execution is paused by now."""
+    async with conn.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(IS_PAUSED, (tenant_id, job_id), prepare=True)
+        row = await cursor.fetchone()
+    return row is not None and bool(row[0])
 
 
 async def expire_now(conn: Connection, leases: Sequence[Lease]) -> None:

@@ -23,9 +23,11 @@ from domain.facts import Json, Refusal
 from domain.hosts import hosts_of, is_listed
 from domain.retry import Failure
 from domain.tenant import TENANT
+from engine.executions import ExecutionIsPaused
 from engine.http_requests import VALUE
 from engine.jobs import complete_own, fail_own
 from runtime.failpoints import failpoint
+from store import jobs
 from store.errors import StoreError
 from store.jobs import LeasedJob
 from worker.context import OUT_OF_REACH, WorkerContext
@@ -96,12 +98,19 @@ class Attempt:
         carried = await self._carried()
         request = self._request(carried)
         failpoint("worker.http_ready")
+        await self._not_in_a_pause()
         response = await self._context.outbound.send(request, hosts=hosts_of(tenant.settings))
         return {
             "response": _told(response, self._asked["response_as"], self._redaction),
             "retry_after": retry_after(response, datetime.now(UTC)),
             "jitter": random.random(),
         }
+
+    async def _not_in_a_pause(self) -> None:
+        """A pause that came since the job was leased: nothing is sent, and the job waits with its execution."""
+        async with self._context.pool.connection() as connection:
+            if await jobs.is_paused(connection, self._job.tenant_id, self._job.id):
+                raise ExecutionIsPaused
 
     # What is sent
 

@@ -14,6 +14,7 @@ from domain.facts import Decided, Due, Json, View
 from domain.retry import Failure
 from engine.cel import CelEvaluator
 from engine.engine import Engine, fire, pause, resume
+from engine.executions import ExecutionIsPaused
 from engine.happenings import JobReport
 from engine.jobs import complete_job, fail_job
 from engine.nodes import BY_NAME
@@ -27,6 +28,7 @@ from tests.conftest import Database
 from tests.engine.drawing import drawing
 from tests.worker.house import ENGINE, LONG_RETRY, RETRY, WHO, House, ScriptedProvider, asking, at_work, house, steps, worker_of
 from worker.ai.provider import Provider
+from worker.http_runner import http_runner
 from worker.maintenance import fire_timers, take_expired_leases
 from worker.worker import WorkerProcess
 
@@ -241,6 +243,19 @@ async def test_a_call_that_was_not_begun_before_a_pause_begins_after_it(database
             await steer(home, resume, execution)
             assert (await home.ended(execution)).status == "completed"
         assert len(provider.calls) == 1
+
+
+async def test_no_request_is_sent_in_a_pause(database: Database) -> None:
+    """A worker has the job, and the pause comes before it sends anything."""
+    calls = ("http", {"method": "GET", "url": "https://192.0.2.1/"}, {"timeout": "PT1H"})
+    async with house(database) as home, worker_of(database) as worker:
+        execution = await home.start(drawing({"s": "start", "call": calls, "e": "end"}, "s > call", "call > e"))
+        async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as conn:
+            (job,) = await jobs.lease(conn, ["gesta.http"], 9, 60, "w")
+        await steer(home, pause, execution)
+        with pytest.raises(ExecutionIsPaused):
+            await http_runner(worker.context).run(job)
+        assert home.jobs() == [("gesta.http", "leased", 1)], "who holds the lease gives it back"
 
 
 async def test_the_time_of_an_execution_stands_still_in_a_pause(database: Database) -> None:
