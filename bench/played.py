@@ -102,9 +102,9 @@ async def _play(on: Stage, executions: int) -> Played:
 
 
 def no_faults(engine: Engine) -> workflow.Check:
-    def check(definition: Json) -> tuple[FieldError, ...]:
+    def check(definition: Json) -> workflow.Checked:
         found = validate(definition, engine.evaluator)
-        return tuple(FieldError(each.path, each.code, each.message) for each in errors(found))
+        return workflow.Checked(tuple(FieldError(each.path, each.code, each.message) for each in errors(found)))
 
     return check
 

@@ -43,3 +43,5 @@ def apply_definition(
             raise OperatorError(str(error)) from None
     version = "no version" if applied.published_version is None else f"version {applied.published_version}"
     print(f"{applied.key} ({applied.id}): {version} is published")
+    for warning in applied.data.get("warnings", ()):
+        print(f"  warning: {warning['message']} ({warning['path']})")

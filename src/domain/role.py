@@ -9,6 +9,9 @@ from domain.names import require_role_key, require_text
 from domain.permission import PERMISSIONS, require_granted, require_within
 from domain.wording import plural
 
+ROLE_KEY = "role.key"
+"""The scope of the claims on roles' keys."""
+
 
 @dataclass(frozen=True)
 class RoleCreated(Event):
@@ -129,7 +132,7 @@ def create(
     if view.read(ROLE, role_id).exists:
         raise RoleExists
     event = RoleCreated(key, name, tuple(dict.fromkeys(permissions)), description, is_system)
-    return _answer(view, role_id, Role(), event, claims=(Claim("role.key", key, role_id, "/key"),))
+    return _answer(view, role_id, Role(), event, claims=(Claim(ROLE_KEY, key, role_id, "/key"),))
 
 
 def change(
@@ -157,7 +160,7 @@ def bring_up_to_date(view: View) -> Decided:
         role_id = role_id_of(view.tenant_id, key)
         state = view.read(ROLE, role_id)
         if not state.exists:
-            if view.owner("role.key", key) is not None:
+            if view.owner(ROLE_KEY, key) is not None:
                 continue  # a role of the tenant's own had this name before there was one that is seeded
             decided = create(view, role_id, key, name, permissions, is_system=True)
             facts.extend(decided.facts)
@@ -183,7 +186,7 @@ def delete(view: View, role_id: UUID, granted: frozenset[str] | None = None, use
     if uses:
         told = tuple(FieldError("force", RoleInUse.code, each) for each in uses)
         raise RoleInUse("The following need this role. Use force=true to delete it anyway.", errors=told)
-    return _answer(view, role_id, state, RoleDeleted(state.key), releases=(Claim("role.key", state.key, role_id),))
+    return _answer(view, role_id, state, RoleDeleted(state.key), releases=(Claim(ROLE_KEY, state.key, role_id),))
 
 
 def _own(view: View, role_id: UUID) -> Role:

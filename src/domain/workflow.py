@@ -24,6 +24,9 @@ from domain.facts import (
 from domain.names import require_slug, require_text
 from domain.wording import because
 
+WORKFLOW_KEY = "workflow.key"
+"""The scope of the claims on workflows' keys."""
+
 
 @dataclass(frozen=True)
 class WorkflowDrafted(Event):
@@ -164,8 +167,18 @@ class DefinitionRejected(Invalid):
     code = "definition_rejected"
 
 
-Check = Callable[[Json], tuple[FieldError, ...]]
-"""Finds the faults of a definition that keep it from being published (the engine's lints)."""
+@dataclass(frozen=True)
+class Checked:
+    """What was found in a definition. `errors` keep it from being published; `warnings` are told to its author."""
+
+    errors: tuple[FieldError, ...] = ()
+    warnings: tuple[FieldError, ...] = ()
+
+
+Check = Callable[[Json], Checked]
+"""The engine's lints."""
+MOST_WARNINGS = 100
+"""In the answer to publishing; validating tells all."""
 
 
 def draft(view: View, workflow_id: UUID, definition: Json, by: UUID | None = None) -> Decided:
@@ -173,7 +186,7 @@ def draft(view: View, workflow_id: UUID, definition: Json, by: UUID | None = Non
     if view.read(WORKFLOW, workflow_id).status != "absent":
         raise WorkflowExists
     event = _drafted(definition, by)
-    claims = (Claim("workflow.key", event.key, workflow_id, "/definition/key"),)
+    claims = (Claim(WORKFLOW_KEY, event.key, workflow_id, "/definition/key"),)
     return _answer(view, workflow_id, Workflow(), event, claims)
 
 
@@ -187,15 +200,16 @@ def redraft(view: View, workflow_id: UUID, definition: Json, by: UUID | None = N
 
 
 def publish(view: View, workflow_id: UUID, check: Check, note: str | None = None, by: UUID | None = None) -> Decided:
-    """Make the draft the next version. Raises DefinitionRejected with every fault that `check` finds."""
+    """Make the draft the next version; the result has what was warned of. Raises DefinitionRejected with all errors."""
     state = _open(view, workflow_id)
     if state.draft is None:
         raise NothingToPublish
-    faults = check(state.draft)
-    if faults:
-        raise DefinitionRejected(path="/definition", errors=faults)
+    checked = check(state.draft)
+    if checked.errors:
+        raise DefinitionRejected(path="/definition", errors=checked.errors)
     number = (state.published_version or 0) + 1
-    return _answer(view, workflow_id, state, WorkflowPublished(number, state.draft, note, by))
+    warnings = [{"path": each.path, "code": each.code, "message": each.message} for each in checked.warnings[:MOST_WARNINGS]]
+    return _answer(view, workflow_id, state, WorkflowPublished(number, state.draft, note, by), warnings=warnings)
 
 
 def archive(view: View, workflow_id: UUID, reason: str | None = None) -> Decided:
@@ -236,7 +250,9 @@ def _drafted(definition: Json, by: UUID | None) -> WorkflowDrafted:
     return WorkflowDrafted(definition["key"], definition["name"], definition, description, by)
 
 
-def _answer(view: View, workflow_id: UUID, state: Workflow, event: WorkflowEvent, claims: tuple[Claim, ...] = ()) -> Decided:
+def _answer(
+    view: View, workflow_id: UUID, state: Workflow, event: WorkflowEvent, claims: tuple[Claim, ...] = (), **more: Json
+) -> Decided:
     after = evolve(state, event)
     result = {
         "id": str(workflow_id),
@@ -244,5 +260,6 @@ def _answer(view: View, workflow_id: UUID, state: Workflow, event: WorkflowEvent
         "status": after.status,
         "published_version": after.published_version,
         "version": view.version(workflow_id) + 1,
+        **more,
     }
     return Decided((Fact(workflow_id, event),), claims, result=result)

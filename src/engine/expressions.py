@@ -62,13 +62,14 @@ class ExpressionError(Exception):
 class ExpressionFinding:
     """What is wrong with an expression at publishing. Line and column count from 1; both are 0 where the whole is meant.
 
-    Codes: syntax, too_large, undeclared, unknown_field, type, not_bool.
+    Codes: syntax, too_large, undeclared, unknown_field, type, not_bool, constant_error.
     """
 
     code: str
     message: str
     line: int = 0
     column: int = 0
+    severity: Literal["error", "warning"] = "error"
 
 
 class Evaluator(Protocol):
@@ -93,6 +94,10 @@ class Evaluator(Protocol):
         self, source: str, types: Mapping[str, Schema], want: Literal["bool"] | None = None
     ) -> tuple[ExpressionFinding, ...]:
         """Findings for a source whose variables have these schemas; a variable that is not named there is undeclared."""
+        ...
+
+    def nodes_read(self, source: str) -> frozenset[str]:
+        """The ids of the nodes that it reads, but for those of which it asks by `has` whether they have run."""
         ...
 
 

@@ -82,12 +82,34 @@ class Graph:
         return Dominators(rank, _nearest_dominators(sources))
 
     def cycles(self, barred: Set[int], within: Set[int]) -> list[set[int]]:
-        """The strongly connected parts of a set of nodes that hold a cycle (Tarjan, without recursion)."""
+        """The strongly connected parts of a set of nodes that hold a cycle."""
+        return [part for part in self._parts(barred, within) if self._is_cycle(part, barred, within)]
+
+    def before(self) -> list[int]:
+        """By node: those from which a path of one or more edges leads to it, as bits."""
+        within = set(range(len(self.leaving)))
+        found = [0] * len(self.leaving)
+        for part in reversed(list(self._parts(frozenset(), within))):
+            bits = 0
+            for edge in {edge for place in part for edge in self.entering[place]}:
+                source = self.ends[edge][0]
+                if source not in part:
+                    bits |= found[source] | 1 << source
+            if self._is_cycle(part, frozenset(), within):
+                bits |= sum(1 << place for place in part)
+            for place in part:
+                found[place] = bits
+        return found
+
+    def _is_cycle(self, part: Set[int], barred: Set[int], within: Set[int]) -> bool:
+        return len(part) > 1 or any(place in self._followers(place, barred, within) for place in part)
+
+    def _parts(self, barred: Set[int], within: Set[int]) -> Iterator[set[int]]:
+        """The strongly connected parts, each after those to which it leads (Tarjan, without recursion)."""
         order: dict[int, int] = {}
         low: dict[int, int] = {}
         path: list[int] = []
         done: set[int] = set()
-        found: list[set[int]] = []
         for root in within:
             stack = [] if root in order else [(root, self._followers(root, barred, within))]
             while stack:
@@ -110,9 +132,7 @@ class Graph:
                     while place not in part:
                         part.add(path.pop())
                     done |= part
-                    if len(part) > 1 or place in self._followers(place, barred, within):
-                        found.append(part)
-        return found
+                    yield part
 
     def _followers(self, place: int, barred: Set[int], within: Set[int]) -> list[int]:
         return [

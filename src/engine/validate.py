@@ -4,15 +4,17 @@ from collections.abc import Iterator, Mapping
 
 from domain.effort import Effort, TooCostly
 from domain.facts import Json
-from engine.definition import Definition, Finding, parse
+from engine.definition import Finding, parse
 from engine.expressions import Evaluator
-from engine.lints.expressions import expressions
+from engine.lints.expressions import expressions, never_run
+from engine.lints.inputs import no_input
+from engine.lints.joins import Drawn, fire, stuck, tangled
 from engine.lints.mentions import compensations, mentions
-from engine.lints.nodes import Sound, nodes
+from engine.lints.nodes import nodes
 from engine.lints.recursion import recursion
 from engine.lints.shape import schemas, shape
 from engine.lints.triggers import trigger_expressions, triggers
-from engine.lints.wiring import edges, handles, joins, reachable, spins, tangles
+from engine.lints.wiring import edges, handles, reachable, repeated, spins
 from engine.measure import json_size
 from engine.nodes import BY_NAME
 from engine.nodes.kind import NodeType
@@ -48,12 +50,18 @@ def validate(definition: Json, evaluator: Evaluator, node_types: Mapping[str, No
     found += mentions(parsed, sound)
     found += compensations(parsed, sound)
     found += handles(parsed, sound)
+    found += repeated(parsed)
+    drawn = Drawn(parsed, sound)
     if not errors(found):
-        found += _of_the_whole(parsed, sound)
+        found += _of_the_whole(drawn)
     if not errors(of_nodes) and not any(finding.code == "invalid_schema" for finding in found):
         found += expressions(parsed, sound, evaluator)
         if not errors(of_triggers):
             found += trigger_expressions(parsed, definition, evaluator)
+    if not errors(found):
+        found += never_run(parsed, sound, evaluator)
+        found += stuck(drawn)
+        found += no_input(parsed.input_schema)
     return found
 
 
@@ -61,9 +69,9 @@ def errors(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity == "error"]
 
 
-def _of_the_whole(definition: Definition, sound: list[Sound]) -> Iterator[Finding]:
-    yield from reachable(definition, sound)
-    yield from tangles(definition, sound)
-    yield from joins(definition, sound)
-    yield from spins(definition, sound)
-    yield from recursion(definition, sound)
+def _of_the_whole(drawn: Drawn) -> Iterator[Finding]:
+    yield from reachable(drawn.definition, drawn.sound)
+    yield from tangled(drawn)
+    yield from fire(drawn)
+    yield from spins(drawn.definition, drawn.sound)
+    yield from recursion(drawn.definition, drawn.sound)

@@ -5,7 +5,7 @@ import pytest
 
 from domain import workflow
 from domain.facts import Claim, Fact, FieldError, Json
-from domain.workflow import WORKFLOW, WorkflowArchived, WorkflowDrafted, WorkflowPublished, WorkflowRestored
+from domain.workflow import WORKFLOW, Checked, WorkflowArchived, WorkflowDrafted, WorkflowPublished, WorkflowRestored
 from tests.given import given
 
 ID, ADA = UUID(int=3), UUID(int=1)
@@ -15,8 +15,8 @@ DRAFTED = Fact(ID, WorkflowDrafted("leave", "Leave", FIRST))
 PUBLISHED = Fact(ID, WorkflowPublished(1, FIRST))
 
 
-def faultless(_definition: Json) -> tuple[FieldError, ...]:
-    return ()
+def faultless(_definition: Json) -> Checked:
+    return Checked()
 
 
 def test_the_first_draft_creates_the_workflow_and_claims_its_key() -> None:
@@ -45,6 +45,7 @@ def test_a_draft_has_a_key_and_a_name(definition: Json, path: str) -> None:
 def test_versions_are_numbered_and_keep_their_definitions() -> None:
     story = given([DRAFTED]).when(lambda view: workflow.publish(view, ID, faultless, "go", ADA))
     story.then(WorkflowPublished(1, FIRST, "go", ADA))
+    assert story.result["warnings"] == []
     story = story.when(lambda view: workflow.redraft(view, ID, SECOND))
     assert story.result["status"] == "active"
     story = story.when(lambda view: workflow.publish(view, ID, faultless)).then(WorkflowPublished(2, SECOND))
@@ -58,8 +59,17 @@ def test_there_must_be_something_to_publish() -> None:
 
 def test_a_definition_with_faults_is_not_published() -> None:
     fault = FieldError("/definition/nodes", "no_start", "There is no start node.")
-    story = given([DRAFTED]).when(lambda view: workflow.publish(view, ID, lambda _: (fault,)))
+    story = given([DRAFTED]).when(lambda view: workflow.publish(view, ID, lambda _: Checked((fault,))))
     story.then_refused("definition_rejected", "/definition/nodes")
+
+
+def test_what_an_author_is_warned_of_is_told_with_the_version() -> None:
+    many = tuple(FieldError(f"/definition/edges/{number}", "duplicate_edge", "It is there twice.") for number in range(101))
+    story = given([DRAFTED]).when(lambda view: workflow.publish(view, ID, lambda _: Checked((), many)))
+    story.then(WorkflowPublished(1, FIRST))
+    told = story.result["warnings"]
+    assert told[0] == {"path": "/definition/edges/0", "code": "duplicate_edge", "message": "It is there twice."}
+    assert len(told) == 100
 
 
 def test_a_workflow_keeps_its_key() -> None:

@@ -13,8 +13,8 @@ import pytest
 from domain.execution import ActivationCancelled, ExecutionFailed
 from engine.definition import parse
 from engine.engine import EngineLimits
+from engine.lints.joins import Drawn, fire
 from engine.lints.nodes import nodes
-from engine.lints.wiring import joins
 from engine.plan import compile_plan
 from tests.engine.drawing import EXECUTION_ID, Play
 from tests.engine.nets import Drawer, drawn
@@ -114,7 +114,7 @@ def test_a_join_that_is_said_never_to_fire_does_not_fire() -> None:
     for seed in range(2 * SEEDS):
         net, random = Drawer(seed).net(), Random(seed)
         definition = parse(drawn(net))
-        never = {found.node_id for found in joins(definition, nodes(definition)[1]) if found.code == "join_never_fires"}
+        never = {found.node_id for found in fire(Drawn(definition, nodes(definition)[1])) if found.code == "join_never_fires"}
         said += len(never)
         for _ in range(3 if never else 0):
             simulation = Simulation(net, LIMITS.steps_per_execution)

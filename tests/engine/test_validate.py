@@ -206,7 +206,10 @@ def test_a_join_never_fires_for_the_first_time_by_what_comes_from_behind_it() ->
     nodes |= {"k": ask("ok:approve", "again:changes"), "end": "end"}
     edges = ("start > a", "a.ok > join", "b.ok > join", "join > k", "k.again > a", "k.again > b", "k.ok > end")
     assert found(drawing(nodes, *edges)) == {("error", "join_never_fires", "/nodes/3", "join")}
-    assert found(drawing(nodes, "start > b", *edges)) == set()
+    assert found(drawing(nodes, "start > b", *edges)) == {
+        ("warning", "stuck_at_join", "/edges/5", "k"),  # each of the two by itself
+        ("warning", "stuck_at_join", "/edges/6", "k"),
+    }
 
 
 def test_a_join_of_one_edge_joins_nothing() -> None:
@@ -240,3 +243,116 @@ def test_a_cycle_in_which_nothing_waits_is_warned_of() -> None:
 def test_there_is_a_limit_of_nodes() -> None:
     nodes = {f"n{number}": "end" for number in range(10_001)}
     assert ("error", "maxItems", "/nodes", None) in found(drawing(nodes))
+
+
+def warned(definition: Json) -> set[tuple[str, str]]:
+    found = validate(definition, EVALUATOR)
+    assert all(finding.severity == "warning" and finding.message for finding in found)
+    return {(finding.code, finding.path) for finding in found}
+
+
+def test_an_edge_that_is_there_twice() -> None:
+    twice = drawing({"start": "start", "a": ask("ok:approve"), "end": "end"}, "start > a", "a.ok > end", "start > a")
+    assert warned(twice) == {("duplicate_edge", "/edges/2")}
+    unlike = ("start > a if input.x", "a.ok > end", "start > a if !input.x")
+    assert warned(drawing({"start": "start", "a": ask("ok:approve"), "end": "end"}, *unlike)) == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "codes"),
+    [
+        ("input.name.matches('[')", {"constant_error"}),
+        ("input.name.matches('^a+$')", set()),
+        ("duration('soon') > duration('1s')", {"constant_error"}),
+        ("timestamp('yesterday') < timestamp(input.at)", {"constant_error"}),
+        ("timestamp('2026-11-26T00:00:00Z') < timestamp(input.at)", set()),
+        ("1 / 0 == input.x", {"constant_error"}),
+        ("int('x') == 1", {"constant_error"}),
+        ("[1, 2][5] == input.x", {"constant_error"}),
+        ("[1, 2].exists(x, x == input.x)", set()),
+        ("input.items.exists(x, x.matches('('))", {"constant_error"}),
+    ],
+)
+def test_what_fails_whatever_the_values_are(source: str, codes: set[str]) -> None:
+    branches = [{"handle": "yes", "when": source}]
+    nodes = {"start": "start", "which": ("condition", {"branches": branches, "default": "no"}), "end": "end"}
+    found = warned(drawing(nodes, "start > which", "which.yes > end", "which.no > end"))
+    assert {code for code, _ in found} == codes
+
+
+def test_what_cannot_have_run() -> None:
+    """On a way beside it, or behind it. Around a loop it may have."""
+    nodes = {
+        "start": "start",
+        "a": ("set", {"values": {"x": "=nodes.b.output"}}),
+        "b": ("set", {"values": {"x": "=has(nodes.a) ? nodes.a.output : 1", "y": "=nodes.b.output"}}),
+        "turn": ("set", {"values": {"n": "=has(nodes.again) ? 1 : nodes.turn.output.n"}}),
+        "again": ask("more:changes", "done:approve"),
+        "end": ("end", {"output": "=nodes.again.output"}),
+    }
+    edges = ("start > a", "start > b", "a > end", "b > turn if nodes.b.output.x == 1 && nodes.a.output.x == 1", "turn > again")
+    found = warned(drawing(nodes, *edges, "again.more > turn", "again.done > end if nodes.again.output.outcome == 'done'"))
+    assert {each for each in found if each[0] == "cannot_have_run"} == {
+        ("cannot_have_run", "/nodes/1/config/values/x"),
+        ("cannot_have_run", "/nodes/2/config/values/y"),
+        ("cannot_have_run", "/edges/3/when"),
+    }
+
+
+OBJECT = {"type": "object", "required": ["n"]}
+TREES = [{"$ref": "#/$defs/tree"}] * 40
+"""To follow each to its end would take for ever."""
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        (False, ""),
+        ({"type": "object", "required": ["n"], "additionalProperties": False}, "/required"),
+        (OBJECT | {"properties": {"n": {"type": "integer", "minimum": 3, "maximum": 2}}}, "/properties/n/minimum"),
+        (OBJECT | {"properties": {"n": {"enum": [1, 2], "type": "string"}}}, "/properties/n/enum"),
+        (OBJECT | {"properties": {"n": {"const": "x", "minLength": 2}}}, "/properties/n/const"),
+        (OBJECT | {"properties": {"n": {"$ref": "#/$defs/never"}}, "$defs": {"never": False}}, "/properties/n"),
+        ({"anyOf": [False, {"type": "string", "minLength": 2, "maxLength": 1}]}, "/anyOf"),
+        ({"allOf": [{}, False]}, "/allOf/1"),
+    ],
+)
+def test_no_input_fits(schema: Json, path: str) -> None:
+    definition = drawing({"start": "start", "end": "end"}, "start > end", input_schema=schema)
+    assert warned(definition) == {("no_input_fits", f"/input_schema{path}")}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        True,
+        {},
+        {"required": ["n"], "additionalProperties": False},  # a number fits
+        {"minimum": 3, "maximum": 2},  # a text fits
+        {"type": "object", "properties": {"n": False}},
+        {"anyOf": [False, {}]},
+        {"$ref": "#/$defs/tree", "$defs": {"tree": {"type": "object", "required": ["n"], "properties": {"n": {"anyOf": TREES}}}}},
+        {"$defs": {"a": {"enum": ["x"]}}, "type": "object", "required": ["n"], "properties": {"n": {"$ref": "#/$defs/a"}}},
+    ],
+)
+def test_some_input_fits(schema: Json) -> None:
+    assert warned(drawing({"start": "start", "end": "end"}, "start > end", input_schema=schema)) == set()
+
+
+def test_what_is_sent_back_to_one_branch_of_a_join_is_stuck() -> None:
+    nodes: dict[str, Any] = {"start": "start", "split": ("set", {"values": {}}), "a": ask("ok:approve"), "b": ask("ok:approve")}
+    nodes |= {"join": ("join", {"mode": "all"}), "check": ask("ok:approve", "again:changes"), "end": "end"}
+    edges = ("start > split", "split > a", "split > b", "a.ok > join", "b.ok > join", "join > check", "check.ok > end")
+    assert warned(drawing(nodes, *edges, "check.again > a")) == {("stuck_at_join", "/edges/7")}
+    assert warned(drawing(nodes, *edges, "check.again > split")) == set()
+    assert warned(drawing(nodes | {"join": ("join", {"mode": "any"})}, *edges, "check.again > a")) == set()
+
+
+def test_a_model_that_no_provider_calls() -> None:
+    def agent(model: str) -> Json:
+        nodes = {"start": "start", "agent": ("ai_agent", {"model": model, "prompt": "Say it."}), "end": "end"}
+        return drawing(nodes, "start > agent", "agent > end", "agent.error > end")
+
+    assert warned(agent("gpt-4o")) == {("unknown_provider", "/nodes/1/config/model")}
+    for known in ("default", "openai:gpt-4o", "offline/echo", "=input.model"):
+        assert warned(agent(known)) == set()

@@ -47,3 +47,14 @@ SELECT w.key, w.status
   FROM projections.workflows w
  WHERE w.tenant_id = %(tenant_id)s AND w.key = ANY (%(keys)s)
 """
+
+ROLE_KEYS = """
+SELECT r.key
+  FROM projections.roles r
+ WHERE r.tenant_id = %(tenant_id)s AND r.key = ANY (%(keys)s)
+"""
+ACTIVE_MEMBERS = """
+SELECT m.user_id
+  FROM projections.tenant_users m
+ WHERE m.tenant_id = %(tenant_id)s AND m.user_id = ANY (%(ids)s) AND m.status = 'active'
+"""

@@ -20,6 +20,7 @@ from api.schemas import resources, results, work
 from domain.access import Rights
 from domain.execution import EXECUTION
 from domain.facts import Decided, Invalid, View
+from domain.workflow import WORKFLOW_KEY
 from engine import engine as workflows
 from engine import labels
 from engine.engine import Engine, OnConflict
@@ -74,7 +75,7 @@ class Signal(Body):
 
 def _start(engine: Engine, body: Start, correlation_id: UUID | None) -> Callable[[View, Rights], Decided]:
     def decide(view: View, who: Rights) -> Decided:
-        workflow_id = view.owner("workflow.key", body.workflow_key)
+        workflow_id = view.owner(WORKFLOW_KEY, body.workflow_key)
         if workflow_id is None:
             raise Invalid("There is no such workflow.", "/workflow_key")
         if body.on_conflict == "replace":

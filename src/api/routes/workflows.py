@@ -1,5 +1,6 @@
 """Workflows: drafts, publishing, versions."""
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -17,12 +18,13 @@ from api.requests import MAX_BODY
 from api.routing import router
 from api.schemas import resources, results, status
 from domain import workflow
-from domain.effort import Effort
-from domain.facts import FieldError, Json
-from domain.workflow import Check
+from domain.facts import FieldError, Json, View
+from domain.role import ROLE_KEY
+from domain.workflow import WORKFLOW_KEY, Check, Checked
 from engine.definition import Finding
 from engine.expressions import Evaluator
 from engine.lints.called import called, unknown_workflows
+from engine.lints.people import Asked, asked, unknown_people, user_ids
 from engine.triggers import publishing
 from engine.validate import findings
 
@@ -43,17 +45,23 @@ class Publish(Body):
 NO_NOTE = Publish()
 
 
-def check(evaluator: Evaluator, effort: Effort) -> Check:
-    """The lints whose findings keep a definition from being published."""
+def check(evaluator: Evaluator, view: View) -> Check:
+    """The lints, and which of the roles and workflows that are named there are at the moment of publishing."""
 
-    def faults(definition: Json) -> tuple[FieldError, ...]:
-        return tuple(
-            FieldError(f"/definition{finding.path}", finding.code, finding.message)
-            for finding in findings(definition, evaluator, effort)
-            if finding.severity == "error"
-        )
+    def checked(definition: Json) -> Checked:
+        found = findings(definition, evaluator, view.effort)
+        people = asked(definition)
+        roles = {key for key in people.roles if view.owner(ROLE_KEY, key) is not None}
+        there = {key: "active" for key in called(definition) if view.owner(WORKFLOW_KEY, key) is not None}
+        found += unknown_people(Asked(people.roles), roles, ())
+        found += unknown_workflows(definition, there)
+        return Checked(_of(found, "error"), _of(found, "warning"))
 
-    return faults
+    return checked
+
+
+def _of(found: Iterable[Finding], severity: str) -> tuple[FieldError, ...]:
+    return tuple(FieldError(f"/definition{each.path}", each.code, each.message) for each in found if each.severity == severity)
 
 
 @routes.post(
@@ -64,16 +72,25 @@ async def lint(call: Calling, body: Definition) -> Response:
     await call.authorize(commands.WORKFLOW_VALIDATE)
     evaluator = call.services.engine.evaluator
     found = await call.services.handler.compute(call.tenant_id, lambda effort: findings(body.definition, evaluator, effort))
-    return answers.answer({"findings": [*found, *await _unknown_workflows(call, body.definition)]})
+    return answers.answer({"findings": [*found, *await _unknown_names(call, body.definition)]})
 
 
-async def _unknown_workflows(call: Calling, definition: Json) -> list[Finding]:
-    keys = list(called(definition))
-    if not keys:
+async def _unknown_names(call: Calling, definition: Json) -> list[Finding]:
+    """What the definition names and the tenant does not have."""
+    keys, people = list(called(definition)), asked(definition)
+    if not keys and not people.roles and not people.users:
         return []
-    asked = Question(queries.STATUSES, {"tenant_id": call.tenant_id, "keys": keys})
-    [rows] = (await call.rows([asked])).rows
-    return list(unknown_workflows(definition, {row["key"]: row["status"] for row in rows}))
+    of = {"tenant_id": call.tenant_id}
+    questions = [
+        Question(queries.STATUSES, {**of, "keys": keys}),
+        Question(queries.ROLE_KEYS, {**of, "keys": list(people.roles)}),
+        Question(queries.ACTIVE_MEMBERS, {**of, "ids": user_ids(people)}),
+    ]
+    workflows, roles, members = (await call.rows(questions)).rows
+    return [
+        *unknown_workflows(definition, {row["key"]: row["status"] for row in workflows}),
+        *unknown_people(people, {row["key"] for row in roles}, {str(row["user_id"]) for row in members}),
+    ]
 
 
 @routes.post(
@@ -100,13 +117,13 @@ async def redraft(call: Calling, id: UUID, body: Definition) -> Response:
 
 
 @routes.post(
-    "/workflows/{id}/publish", **documented("Make the draft the next version", "The workflow's status", results.WORKFLOW_RESULT)
+    "/workflows/{id}/publish", **documented("Make the draft the next version", "The workflow's status", results.PUBLISHED)
 )
 async def publish(call: Calling, id: UUID, body: Annotated[Publish, Default()] = NO_NOTE) -> Response:
     evaluator = call.services.engine.evaluator
     return await call.command(
         commands.WORKFLOW_PUBLISH,
-        lambda view, who: publishing.publish(view, id, check(evaluator, view.effort), body.note, who.user_id),
+        lambda view, who: publishing.publish(view, id, check(evaluator, view), body.note, who.user_id),
         id,
     )
 

@@ -2,7 +2,7 @@
 
 from api.schemas.columns import fields
 from api.schemas.resources import OPEN
-from api.schemas.schema import BIG, BOOLEAN, INTEGER, TEXT, TEXTS, UUID, UUIDS, ObjectSchema, one_of, ref, said
+from api.schemas.schema import BIG, BOOLEAN, INTEGER, TEXT, TEXTS, UUID, UUIDS, ObjectSchema, many, one_of, ref, said
 
 CREATED_TENANT = ObjectSchema("CreatedTenant", "A tenant that was created.", fields("tenants", "id", "slug", "name", "version"))
 TENANT_RESULT = ObjectSchema(
@@ -53,6 +53,21 @@ SECRET_RESULT = ObjectSchema(
 )
 WORKFLOW_RESULT = ObjectSchema(
     "WorkflowResult", "A workflow after a change.", fields("workflows", "id", "key", "status", "published_version", "version")
+)
+PUBLISHED = ObjectSchema(
+    "PublishedWorkflow",
+    "How a workflow stands after it was published, and what an author should know.",
+    {
+        **fields("workflows", "id", "key", "status", "published_version", "version"),
+        "warnings": said(
+            many(
+                ObjectSchema(
+                    "PublishingWarning", "What may not work as it is drawn.", {"path": TEXT, "code": TEXT, "message": TEXT}
+                )
+            ),
+            "The first hundred.",
+        ),
+    },
 )
 EXECUTION_RESULT = ObjectSchema(
     "ExecutionResult",

@@ -33,6 +33,7 @@ from engine.cel.check import check_paths, typed_paths, without_tests
 from engine.cel.cost import Cost, loop_costs, work
 from engine.cel.messages import findings_in, in_words
 from engine.cel.numbers import Numbers
+from engine.cel.study import constant_faults, nodes_read
 from engine.cel.syntax import Node, Select, Struct, Syntax, chain, children, read, walk, write
 from engine.cel.values import ResultConverter, Trie, kind_of, lower_reads, pick
 from engine.expressions import JSON, ROOTS, ExpressionError, ExpressionFinding, Schema
@@ -154,10 +155,25 @@ class CelEvaluator:
             return (ExpressionFinding(code, str(error)),)
         except RuntimeError as error:
             return findings_in(str(error), "syntax")
-        findings = check_paths(syntax, source, types)
-        if findings:
-            return findings
-        return _check_types(source, syntax, types, want)
+        findings = check_paths(syntax, source, types) or _check_types(source, syntax, types, want)
+        return findings or tuple(
+            ExpressionFinding("constant_error", f"This fails whatever the values are: {in_words(said)}.", severity="warning")
+            for said in constant_faults(syntax.root, self._failure)
+        )
+
+    def nodes_read(self, source: str) -> frozenset[str]:
+        try:
+            return nodes_read(read(self._parse(source).serialize()).root)
+        except (ExpressionError, RuntimeError):
+            return frozenset()
+
+    def _failure(self, part: Node) -> str | None:
+        """Why a part without variables cannot be evaluated. Its value may be what no whole may be, as a type."""
+        try:
+            value = self._rewritten(part).eval(data={})
+        except (ExpressionError, RuntimeError, ValueError, OverflowError) as error:
+            return str(error)
+        return str(value.value()) if value.type() == cel.Type.ERROR else None
 
     def _parse(self, source: str) -> cel.Expression:
         if len(source) > SOURCE_LIMIT:

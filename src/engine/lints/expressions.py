@@ -9,6 +9,7 @@ from engine.expressions import Evaluator, expressions_in, nodes_schema
 from engine.limits import expressions as limit_expressions
 from engine.lints.nodes import Sound
 from engine.nodes.kind import Formula, object_schema
+from engine.plan import graph_of
 
 EXECUTION = object_schema(
     {
@@ -65,6 +66,33 @@ def _as_resource(node_id: str, outputs: Sequence[Json]) -> Json:
     return {"$id": f"undone by:{node_id}", **outputs[0]} if len(outputs) == 1 and isinstance(outputs[0], Mapping) else True
 
 
+def never_run(definition: Definition, sound: Sequence[Sound], evaluator: Evaluator) -> Iterator[Finding]:
+    """Expressions that read nodes from which no path leads to them. Nodes that no edge leads to are not looked at."""
+    graph = graph_of(definition)
+    before: list[int] | None = None
+    for node_id, path, has_run, source in _placed(definition, sound):
+        read = (
+            evaluator.nodes_read(source) & graph.place.keys()
+            if "nodes" in source and graph.entering[graph.place[node_id]]
+            else ()
+        )
+        for other in sorted(read):
+            before = before or graph.before()
+            if not before[graph.place[node_id]] >> graph.place[other] & 1 and not (has_run and other == node_id):
+                message = f"{other} cannot have run by then: no path leads from it to {node_id}. Ask by has(nodes.{other})."
+                yield Finding("warning", node_id, path, "cannot_have_run", message)
+
+
+def _placed(definition: Definition, sound: Sequence[Sound]) -> Iterator[tuple[str, str, bool, str]]:
+    """Every expression: at which node, its path, whether the node has run by then, its source."""
+    for each in sound:
+        for formula in _of_node(each):
+            yield each.node.id, f"{each.path}/config{formula.path}", False, formula.source
+    for edge in definition.edges:
+        if edge.when is not None:
+            yield edge.source, f"/edges/{edge.index}/when", True, edge.when
+
+
 def _of_node(each: Sound) -> Iterator[Formula]:
     resolved = {name: value for name, value in each.node.config.items() if name not in each.type.raw}
     for path, source in expressions_in(resolved):
@@ -77,4 +105,4 @@ def check(
 ) -> Iterator[Finding]:
     for found in evaluator.check(source, types, want):
         place = f" (line {found.line}, column {found.column})" if found.line else ""
-        yield Finding("error", node_id, path, found.code, f"{found.message}{place}")
+        yield Finding(found.severity, node_id, path, found.code, f"{found.message}{place}")

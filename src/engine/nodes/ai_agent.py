@@ -9,7 +9,7 @@ from domain.execution import Activation, NodeError, Wait
 from domain.facts import Fact, Invalid, Job, Json
 from domain.retry import RetryPolicy
 from engine.definition import Node
-from engine.expressions import resolve
+from engine.expressions import is_expression, resolve
 from engine.happenings import ChildEnded
 from engine.invalid import InvalidValue
 from engine.nodes import kind
@@ -20,6 +20,9 @@ JOB = "gesta.ai"
 """The type of the jobs that are attempts at AI tasks."""
 CANCELLED = "cancelled"
 """The type of a node's error whose AI task was cancelled."""
+PROVIDERS = ("offline/", "openai:")
+"""How the names of models begin that a worker of this release knows a provider for."""
+DEFAULT_MODEL = "default"
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
 TEXT = {"type": "string", "minLength": 1}
 
@@ -140,6 +143,15 @@ def output(node: Node) -> Json:
     return node.config.get("output_schema", {"type": "string"})
 
 
+def lint(node: Node) -> Iterator[Fault]:
+    yield from schema_faults(node)
+    model = node.config["model"]
+    if not is_expression(model) and model != DEFAULT_MODEL and not any(model.startswith(each) for each in PROVIDERS):
+        known = ", ".join(f"{each}…" for each in PROVIDERS)
+        message = f"No provider is known for the model {model}. Names begin with one of: {known}"
+        yield Fault("/model", "unknown_provider", message, "warning")
+
+
 def cancel(activation: Activation, reason: str) -> tuple[Fact, ...]:
     return tuple(Fact(task, AiTaskCancelled(reason)) for task in activation.waits_for("ai_task"))
 
@@ -154,7 +166,7 @@ AI_AGENT = NodeType(
     handles,
     run,
     output,
-    schema_faults,
+    lint,
     raw=frozenset({"output_schema"}),
     waits=True,
     works=True,

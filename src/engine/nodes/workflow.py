@@ -17,6 +17,7 @@ from domain.execution import (
     Wait,
 )
 from domain.facts import Fact, Json, Refusal
+from domain.workflow import WORKFLOW_KEY
 from engine.definition import Node
 from engine.expressions import is_expression, resolve
 from engine.happenings import ChildEnded
@@ -35,7 +36,7 @@ VERSION = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
 def run(visit: Visit) -> RunResult:
     config = resolve(visit.node.config, visit.evaluator, visit.variables)
     key, version = _key(config["workflow_key"]), _version(config.get("version"))
-    workflow_id = visit.view.owner("workflow.key", key)
+    workflow_id = visit.view.owner(WORKFLOW_KEY, key)
     if workflow_id is None:
         return _failed("unknown_workflow", f"There is no workflow {key}.")
     input, waits = config.get("input", {}), config.get("wait", True)

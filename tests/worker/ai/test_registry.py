@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from engine.nodes.ai_agent import DEFAULT_MODEL, PROVIDERS
 from runtime.errors import OperatorError
 from runtime.settings import Settings
 from tests.worker.ai.wire import answer, completion, serve
 from worker.ai.provider import AiCall, AiError
-from worker.ai.registry import Providers
+from worker.ai.registry import DEFAULT, KINDS, Providers
 
 SOURCE = Path(__file__).parents[3] / "src"
 BARE = Settings(ai_base_url=None, ai_api_key=None, ai_model=None)
@@ -31,6 +32,11 @@ BARE = Settings(ai_base_url=None, ai_api_key=None, ai_model=None)
 def test_a_models_name_begins_with_its_provider(model: str, provider: str, named: str) -> None:
     found = Providers(BARE).name(model)
     assert (found.provider, found.model, found.full) == (provider, named, model)
+
+
+def test_authors_are_warned_of_models_that_no_provider_here_calls() -> None:
+    assert {kind.prefix for kind in KINDS} == {*PROVIDERS}
+    assert DEFAULT == DEFAULT_MODEL
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "", "openai:", "offline", "anthropic:claude"])
