@@ -8,9 +8,9 @@ from uuid import UUID
 
 from domain.event import EventReceived, stream_of
 from domain.execution import EXECUTION, ExecutionStarted
-from domain.facts import Decided, Fact, FieldError, Json, Timer, View
+from domain.facts import Decided, Fact, Json, Timer, View
 from domain.trigger import CLOCK, QUEUE, TRIGGER, Trigger, TriggerFired, id_of, timers_of
-from domain.workflow import WorkflowDrafted
+from domain.workflow import Checked, WorkflowDrafted
 from engine.engine import Engine, terminate
 from engine.timers import fire
 from engine.triggers import publishing
@@ -23,8 +23,8 @@ HOURLY: Json = {"type": "schedule", "cron": "0 * * * *"}
 WAITS: dict[str, Any] = {"s": "start", "w": ("wait", {"duration": "P1D"}), "e": "end"}
 
 
-def faultless(_definition: Json) -> tuple[FieldError, ...]:
-    return ()
+def faultless(_definition: Json) -> Checked:
+    return Checked()
 
 
 def waiting(*triggers: Json, **more: Json) -> Json:

@@ -13,8 +13,9 @@ import pytest
 
 from domain import workflow
 from domain.execution import ExecutionStarted
-from domain.facts import FieldError, Json
+from domain.facts import Json
 from domain.trigger import TRIGGER, Trigger, id_of
+from domain.workflow import Checked
 from engine.triggers import commands, publishing
 from projections.verify import verify
 from store.command import Command
@@ -29,8 +30,8 @@ INSTANT: dict[str, Any] = {"s": "start", "e": ("end", {"output": "=input"})}
 NOW = "UPDATE runtime.timers SET due_at = clock_timestamp() WHERE owner_kind = 'trigger' AND kind = 'clock'"
 
 
-def faultless(_definition: Json) -> tuple[FieldError, ...]:
-    return ()
+def faultless(_definition: Json) -> Checked:
+    return Checked()
 
 
 async def publish(home: House, *triggers: Json, nodes: dict[str, Any] = INSTANT) -> UUID:

@@ -4,6 +4,8 @@ Its output is the model's text, or with `output_schema` the JSON that fits it. `
 long the visit may take in all.
 """
 
+from collections.abc import Iterator
+
 from domain.ai_task import AiTaskCancelled, AiTaskCompleted, AiTaskFailed, AiTaskRequested, Configuration, request
 from domain.execution import Activation, NodeError, Wait
 from domain.facts import Fact, Invalid, Job, Json
@@ -13,7 +15,7 @@ from engine.expressions import is_expression, resolve
 from engine.happenings import ChildEnded
 from engine.invalid import InvalidValue
 from engine.nodes import kind
-from engine.nodes.kind import Done, Failed, Handles, NodeType, Visit, Waiting, object_schema
+from engine.nodes.kind import Done, Failed, Fault, Handles, NodeType, Visit, Waiting, object_schema
 from engine.nodes.task import schema_faults
 
 JOB = "gesta.ai"
