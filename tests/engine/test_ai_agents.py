@@ -17,7 +17,7 @@ from domain.ai_task import (
     Usage,
 )
 from domain.execution import ActivationRetried, NodeError
-from domain.facts import Due, Fence, Job, Json
+from domain.facts import Due, Fence, Job, JobLimits, Json
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.usage_report import UsageReport
 from engine.ai_tasks import fail_attempt, start_attempt
@@ -75,7 +75,9 @@ def test_a_model_is_asked_by_an_ai_task_and_a_job() -> None:
             requested_by=ANN,
         )
     ]
-    job = Job(visit.id, "gesta.ai", None, EXECUTION_ID, visit.id, task_id, max_attempts=3, priority=2)
+    job = Job(
+        visit.id, "gesta.ai", None, EXECUTION_ID, visit.id, task_id, max_attempts=3, priority=2, limits=JobLimits("test", "ai")
+    )
     assert place.story.decided.jobs == (job,)
     assert place.open == [{"kind": "ai_task", "id": str(task_id), "node_id": "ai", "activation_id": str(visit.id)}]
 

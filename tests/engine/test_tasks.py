@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from domain.execution import ActivationCompleted, ActivationFailed, ActivationRetried, ActivationStarted, NodeError, Wait
-from domain.facts import Fence, Job, Json, timer_id
+from domain.facts import Fence, Job, JobLimits, Json, timer_id
 from engine.engine import EngineLimits, cancel, pause, resume
 from engine.jobs import JobRef, complete_job
 from engine.validate import validate
@@ -31,7 +31,7 @@ def test_a_task_is_a_job_for_a_worker() -> None:
     place = working(task(input={"url": "=input.url"}, retry={"max_attempts": 3}), {"url": "x"})
     visit = place.visit("work")
     assert place.story.jobs == {
-        visit.id: Job(visit.id, "resize", {"url": "x"}, EXECUTION_ID, visit.id, max_attempts=3),
+        visit.id: Job(visit.id, "resize", {"url": "x"}, EXECUTION_ID, visit.id, max_attempts=3, limits=JobLimits("test", "work")),
     }
     [started] = [e for e in place.view.events(EXECUTION_ID) if isinstance(e, ActivationStarted) and e.node_id == "work"]
     assert (started.input, started.waits) == ({"url": "x"}, (Wait("job", visit.id, "resize"),))
