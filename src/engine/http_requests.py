@@ -26,6 +26,8 @@ MOST_BYTES = 1 << 20
 MOST_URL = 8_192
 MOST_HEADERS = 50
 MOST_EXCERPT = 500
+MOST_SECRETS = 5
+"""In headers. Each is looked for, in all its forms, in all of an answer."""
 
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 VALUE = re.compile(r"[\t\x20-\x7e]{0,8192}")
@@ -142,6 +144,8 @@ def url(value: Json, query: Mapping[str, Json]) -> str:
 
 
 def headers(given: Mapping[str, Json], carrying: frozenset[str]) -> dict[str, Json]:
+    if len(carrying) > MOST_SECRETS:
+        raise InvalidValue(f"headers must carry at most {MOST_SECRETS} secrets")
     found: dict[str, Json] = {}
     for name, value in given.items():
         header_name(name)

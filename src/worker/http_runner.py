@@ -115,7 +115,7 @@ class Attempt:
     # What is sent
 
     async def _carried(self) -> Carried:
-        """The secrets of the request, opened. From here on the redaction knows them."""
+        """The secrets of the request, opened. The redaction knows each from then on."""
         carried, auth = Carried(), self._asked["auth"]
         host = host_of(parsed(self._asked["url"]))
         for name, value in self._asked["headers"].items():
@@ -129,21 +129,24 @@ class Attempt:
                     carried.headers.append(("Authorization", f"Bearer {_header_value(text, auth['secret'])}"))
                 case "basic":
                     credentials = f"{auth['username']}:{text}"
-                    carried.texts.append(credentials)
+                    self._keep_out(carried, credentials)
                     carried.headers.append(("Authorization", f"Basic {b64encode(credentials.encode()).decode()}"))
                 case "header":
                     carried.headers.append((auth["name"], auth.get("prefix", "") + _header_value(text, auth["secret"])))
                 case "query":
                     carried.query.append((auth["name"], text))
-        self._redaction = Redaction(carried.texts)
         return carried
 
     async def _open(self, name: str, host: str, carried: Carried) -> Opened:
         opened = await self._context.vault.open(self._job.tenant_id, name)
         if not is_listed(host, opened.hosts):
             raise SecretError("secret_forbidden", f"The secret {name} may not be sent to {host}: its hosts do not name it.")
-        carried.texts.append(opened.text)
+        self._keep_out(carried, opened.text)
         return opened
+
+    def _keep_out(self, carried: Carried, text: str) -> None:
+        carried.texts.append(text)
+        self._redaction = Redaction(carried.texts)
 
     def _request(self, carried: Carried) -> Request:
         asked = self._asked

@@ -7,9 +7,8 @@ service that is sent a secret has it.
 
 import html
 import json
-import re
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from urllib.parse import quote, quote_plus
 
 from domain.facts import Json
@@ -20,37 +19,83 @@ SHORTEST = 6
 
 
 class Redaction:
-    """What is to be taken out. There may be nothing."""
+    """What is to be taken out. There may be nothing.
+
+    It takes some passes over all that there is, however much of it is text of its own: an answer must not hold up the process.
+    """
 
     def __init__(self, secrets: Collection[str]) -> None:
         forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._text = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if forms else None
-        encoded = {form.encode(code) for form in forms for code in ("utf-8", "utf-16-le", "utf-16-be")}
-        by_length = sorted(encoded, key=len, reverse=True)
-        self._bytes = re.compile(b"|".join(map(re.escape, by_length)), re.IGNORECASE) if encoded else None
+        encoded = {form.encode().lower() for form in forms}
+        wide = {form.encode(code).lower() for form in forms for code in ("utf-16-le", "utf-16-be")}
+        self._forms = sorted(encoded, key=len, reverse=True)
+        self._wide = sorted(wide, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        return text if self._text is None else self._text.sub(REDACTED, text)
+        if not self._forms:
+            return text
+        data = text.encode("utf-8", "surrogatepass")
+        return _without(data, self._forms).decode("utf-8", "surrogatepass")
 
     def data(self, data: bytes) -> bytes:
-        return data if self._bytes is None else self._bytes.sub(REDACTED.encode(), data)
+        return _without(data, self._forms + self._wide)
 
     def json(self, value: Json) -> Json:
         """Also where a number is the secret."""
-        if self._text is None:
+        if not self._forms:
             return value
-        match value:
-            case str():
-                return self.text(value)
-            case dict():
-                return {self.text(name): self.json(each) for name, each in value.items()}
-            case list():
-                return [self.json(each) for each in value]
-            case int() | float() if not isinstance(value, bool) and self._text.search(str(value)):
-                return REDACTED
-            case _:
-                return value
+        found = list(_texts(value))
+        told = self.text(BETWEEN.join(found)).split(BETWEEN)
+        return value if told == found else _rebuilt(value, iter(told))
+
+
+BETWEEN = "\0"
+"""Stands in no form of a secret, nor in what can be recorded."""
+
+
+def _without(data: bytes, forms: Sequence[bytes]) -> bytes:
+    """The longest form first, in capitals or small letters (of ASCII: whatever else there is keeps its place)."""
+    for form in forms:
+        low, parts, end = data.lower(), list[bytes](), 0
+        while (start := low.find(form, end)) >= 0:
+            parts += [data[end:start], REDACTED.encode()]
+            end = start + len(form)
+        if parts:
+            data = b"".join([*parts, data[end:]])
+    return data
+
+
+def _texts(value: Json) -> Iterator[str]:
+    match value:
+        case str():
+            yield value.replace(BETWEEN, "\ufffd")
+        case dict():
+            for name, each in value.items():
+                yield name.replace(BETWEEN, "\ufffd")
+                yield from _texts(each)
+        case list():
+            for each in value:
+                yield from _texts(each)
+        case int() | float() if not isinstance(value, bool):
+            yield str(value)
+        case _:
+            pass
+
+
+def _rebuilt(value: Json, texts: Iterator[str]) -> Json:
+    """In the order of `_texts`."""
+    match value:
+        case str():
+            return next(texts)
+        case dict():
+            return {next(texts): _rebuilt(each, texts) for each in value.values()}
+        case list():
+            return [_rebuilt(each, texts) for each in value]
+        case int() | float() if not isinstance(value, bool):
+            told = next(texts)
+            return value if told == str(value) else REDACTED
+        case _:
+            return value
 
 
 def _forms(secret: str) -> Iterator[str]:

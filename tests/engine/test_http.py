@@ -236,6 +236,7 @@ def test_no_worker_of_somebody_s_own_answers_for_it() -> None:
         ({"headers": {"a b": "x"}}, "/headers/a b"),
         ({"headers": {"X": {"secret": "=input.which"}}}, "/headers/X"),
         ({"headers": {"X": "1", "x": "2"}}, "/headers"),
+        ({"headers": {f"X-{number}": {"secret": "t"} for number in range(6)}}, "/headers"),
         ({"headers": {"Authorization": "x"}, "auth": {"type": "bearer", "secret": "t"}}, "/auth"),
         ({"auth": {"type": "basic", "secret": "t"}}, "/auth"),
         ({"auth": {"type": "digest", "secret": "t"}}, "/auth"),

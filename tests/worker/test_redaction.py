@@ -2,6 +2,7 @@
 
 import html
 import json
+import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
@@ -72,3 +73,17 @@ def test_in_base64_it_is_found_wherever_it_stands(secret: str, before: bytes, af
     redaction = Redaction([secret])
     assert REDACTED in redaction.text(b64encode(before + secret.encode() + after).decode())
     assert secret not in redaction.text(f"<{secret}>")
+
+
+def test_the_largest_answers_hold_nobody_up() -> None:
+    """A megabyte of short texts, or of what nearly is the secret, with the most secrets that a request carries."""
+    redaction = Redaction([f"{number}" * 32_000 for number in range(4)] + ["aaaaaaaaaaaaaaab", "another secret"])
+    largest: list[object] = [
+        ["another secret", *("a text of ten" for _ in range(70_000))],
+        "a" * 1_000_000,
+        {f"{number:08}": number for number in range(50_000)},
+    ]
+    for value in largest:
+        begun = time.process_time()
+        redaction.json(value)
+        assert time.process_time() - begun < 2, "on a busy machine; some tenths of a second on an idle one"

@@ -120,6 +120,7 @@ def lint(node: Node) -> Iterator[Fault]:
         yield from _found(f"/headers/{name}", partial(requests.header_name, name))
     if "auth" in config and config["auth"]["type"] in ("bearer", "basic") and any(n.lower() == "authorization" for n in headers):
         yield Fault("/auth", "duplicate_header", "The header Authorization is given as well.")
+    yield from _found("/headers", partial(requests.headers, {}, carrying_secrets(headers)))
     if len({name.lower() for name in headers}) < len(headers):
         yield Fault("/headers", "duplicate_header", "A header is given twice.")
     if "body" in config and config.get("method", "GET") in ("GET", "HEAD"):
