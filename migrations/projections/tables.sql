@@ -356,11 +356,40 @@ CREATE INDEX execution_labels_by_value
     ON execution_labels (tenant_id, key, value, execution_created_at, execution_id);
 COMMENT ON TABLE execution_labels IS 'Labels of executions, one row each.';
 
+CREATE TABLE execution_items (
+    tenant_id            uuid NOT NULL,
+    id                   uuid NOT NULL,
+    execution_id         uuid NOT NULL,
+    execution_created_at timestamptz NOT NULL,
+    execution_number     integer NOT NULL,
+    workflow_key         text NOT NULL,
+    parent_activation_id uuid NOT NULL,
+    parent_item_id       uuid,
+    node_id              text NOT NULL,
+    item_index           integer NOT NULL,
+    status               text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'cancelled')),
+    item                 jsonb,
+    output               jsonb,
+    error                jsonb,
+    started_at           timestamptz NOT NULL,
+    completed_at         timestamptz,
+    version              bigint NOT NULL,
+    created_at           timestamptz NOT NULL,
+    updated_at           timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, execution_id) REFERENCES workflow_executions (tenant_id, id)
+);
+CREATE INDEX execution_items_of_visit ON execution_items (tenant_id, parent_activation_id, item_index);
+CREATE INDEX execution_items_by_execution ON execution_items (tenant_id, execution_id, id);
+COMMENT ON TABLE execution_items IS 'The items that a foreach runs through its body, and what came of each.';
+
 CREATE TABLE node_activations (
     tenant_id            uuid NOT NULL,
     id                   uuid NOT NULL,
     execution_id         uuid NOT NULL,
     execution_created_at timestamptz NOT NULL,
+    item_id              uuid,
+    item_index           integer,
     node_id              text NOT NULL,
     node_type            text NOT NULL,
     visit                integer NOT NULL,
@@ -390,6 +419,7 @@ CREATE TABLE approval_requests (
     id                  uuid NOT NULL,
     execution_id        uuid NOT NULL,
     activation_id       uuid NOT NULL,
+    item_index          integer,
     node_id             text NOT NULL,
     title               text NOT NULL,
     description         text,
@@ -473,6 +503,7 @@ CREATE TABLE ai_agent_tasks (
     id            uuid NOT NULL,
     execution_id  uuid NOT NULL,
     activation_id uuid NOT NULL,
+    item_index          integer,
     node_id       text NOT NULL,
     task_name     text NOT NULL,
     agent_type    text,

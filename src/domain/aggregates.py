@@ -8,6 +8,7 @@ from domain.approval import APPROVAL
 from domain.event import EVENT
 from domain.execution import EXECUTION
 from domain.facts import Aggregate
+from domain.foreach import CHUNK, FOREACH
 from domain.invitation import INVITATION
 from domain.limit import LIMIT
 from domain.member import MEMBER
@@ -31,6 +32,8 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     SECRET,
     WORKFLOW,
     EXECUTION,
+    FOREACH,
+    CHUNK,
     APPROVAL,
     AI_TASK,
     EVENT,

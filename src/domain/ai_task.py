@@ -69,6 +69,9 @@ class AiTaskRequested(Event):
     cost_estimate: Decimal | None = None
     currency: str | None = None
     correlation_id: UUID | None = None
+    item_id: UUID | None = None
+    """The stream of the foreach's item that asks, where one does."""
+    item_index: int | None = None
 
 
 @dataclass(frozen=True)

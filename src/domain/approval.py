@@ -57,6 +57,9 @@ class ApprovalRequested(Event):
     due: Due | None = None
     expires: Due | None = None
     """The node's timeout, as it stood when the request was opened."""
+    item_id: UUID | None = None
+    """The stream of the foreach's item that asks, where one does."""
+    item_index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ class Approval:
     decisions: tuple[ApprovalDecided, ...] = ()
     """In their order."""
     resolution: ApprovalResolved | None = None
+    item_id: UUID | None = None
+    """The stream of the foreach's item that asks, where one does."""
 
     @property
     def votes(self) -> tuple[Vote, ...]:
@@ -127,6 +132,7 @@ def evolve(state: Approval, event: ApprovalEvent) -> Approval:
                 event.outcomes,
                 event.rule,
                 event.form,
+                item_id=event.item_id,
             )
         case ApprovalDecided():
             return replace(state, decisions=(*state.decisions, event))

@@ -139,7 +139,7 @@ class Job:
     execution_id: UUID | None = None
     activation_id: UUID | None = None
     task_id: UUID | None = None
-    """The stream of the AI task that it is an attempt of, if any."""
+    """The stream that it is for within the execution: that of the AI task that it is an attempt of, or of a foreach's item."""
     max_attempts: int = 1
     """In total. The decisions that end an attempt go by it; the ledger only counts the leases."""
     delay: timedelta = timedelta(0)

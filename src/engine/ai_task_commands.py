@@ -6,7 +6,7 @@ from domain import ai_task
 from domain.ai_task import AI_TASK, AiTask, AiTaskClosed, AttemptRunning, NoSuchAiTask
 from domain.facts import Decided, View
 from engine.context import Engine
-from engine.executions import answer, load_run, read_live
+from engine.executions import answer, asking_run
 from engine.happenings import ChildEnded
 
 
@@ -18,7 +18,7 @@ def cancel_ai_task(view: View, engine: Engine, task_id: UUID, reason: str | None
     requested = _open(view, task_id).requested
     assert requested is not None
     ended = ai_task.cancel(view, task_id, reason)
-    run = load_run(view, engine, requested.execution_id, read_live(view, requested.execution_id))
+    run = asking_run(view, engine, requested.execution_id, requested.item_id)
     run.facts.extend(ended.facts)
     run.wake(requested.activation_id, ChildEnded(task_id, tuple(fact.event for fact in ended.facts)))
     run.advance()

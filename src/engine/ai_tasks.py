@@ -76,7 +76,7 @@ def succeed_attempt(
     )
     if task.closed:
         return _late(task, ended)
-    run, activation = held_run(view, engine, job)
+    run, activation = held_run(view, engine, job, _stream_of(task, job))
     return _moved_on(run, job, activation, ended)
 
 
@@ -105,7 +105,7 @@ def fail_attempt(
     )
     if task.closed:
         return _late(task, ended)
-    run, activation = held_run(view, engine, job)
+    run, activation = held_run(view, engine, job, _stream_of(task, job))
     retry = next(fact.event.retry for fact in ended.facts if isinstance(fact.event, AiTaskAttemptFailed))
     if retry is None or retry.after is None:
         return _moved_on(run, job, activation, ended, expired=expired)
@@ -122,8 +122,9 @@ def expire_ai_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) 
     task = view.read(AI_TASK, _task_id(job))
     if task.attempt_id is not None and not task.closed:
         return fail_attempt(view, engine, job, task.attempt_id, LEASE_LOST, jitter=jitter, expired=True)
-    assert job.execution_id is not None
-    if task.closed or visit_of(view.read(EXECUTION, job.execution_id), job) is None:
+    stream_id = _stream_of(task, job)
+    assert stream_id is not None
+    if task.closed or visit_of(view.read(EXECUTION, stream_id), job) is None:
         return discarded(job, expired=True)
     again = Fence(job.id, job.fence, "retry", expired=True)
     return Decided(fences=(again,), result={"job": job_json(job, task.number, timedelta(0)), "execution": None})
@@ -132,6 +133,11 @@ def expire_ai_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) 
 def _task_id(job: HeldJob) -> UUID:
     assert job.task_id is not None, "a job of an AI task names it"
     return job.task_id
+
+
+def _stream_of(task: AiTask, job: HeldJob) -> UUID | None:
+    """Where the visit is recorded."""
+    return job.execution_id if task.requested is None else task.requested.item_id or job.execution_id
 
 
 def _schema(task: AiTask) -> Json:

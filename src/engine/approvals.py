@@ -6,7 +6,7 @@ from uuid import UUID
 from domain.approval import APPROVAL, Approval, Decider, Outcome, decide, evolve, offered
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
 from engine.context import Engine
-from engine.executions import ExecutionIsPaused, answer, load_run, read_live
+from engine.executions import ExecutionIsPaused, answer, asking_run, read_live
 from engine.happenings import ChildEnded
 from engine.schema import faults
 
@@ -36,10 +36,9 @@ def decide_approval(
     _accept_form(view, approval, offered(approval, outcome), form)
     assert approval.execution_id is not None
     assert approval.activation_id is not None
-    state = read_live(view, approval.execution_id)
-    if state.status == "paused":
+    if read_live(view, approval.execution_id).status == "paused":
         raise ExecutionIsPaused
-    run = load_run(view, engine, approval.execution_id, state)
+    run = asking_run(view, engine, approval.execution_id, approval.item_id)
     events = decide(approval, decider, outcome, view.new_id(), role=role, comment=comment, form=form)
     run.facts.extend(Fact(request_id, event) for event in events)
     after = reduce(evolve, events, approval)

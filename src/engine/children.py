@@ -18,9 +18,9 @@ def settle_child(view: View, engine: Engine, job: HeldJob, child_id: UUID, *, te
     """
     child = view.read(EXECUTION, child_id)
     started = child.started
-    if started is None or started.parent_execution_id is None or started.parent_activation_id is None:
+    if started is None or started.parent_stream_id is None or started.parent_activation_id is None:
         return discarded(job)
-    parent = view.read(EXECUTION, started.parent_execution_id)
+    parent = view.read(EXECUTION, started.parent_stream_id)
     waited_for = waits_for(parent, started.parent_activation_id, child_id)
     if child.live == waited_for:
         return discarded(job)
@@ -32,7 +32,7 @@ def settle_child(view: View, engine: Engine, job: HeldJob, child_id: UUID, *, te
         run.give_up(GIVEN_UP)
     else:
         assert child.ended is not None
-        run = load_run(view, engine, started.parent_execution_id, parent)
+        run = load_run(view, engine, started.parent_stream_id, parent)
         run.wake(started.parent_activation_id, ChildEnded(child_id, (child.ended,)))
         run.advance()
     return reported(run, job, None)

@@ -9,6 +9,7 @@ from domain.execution import EXECUTION
 from domain.facts import Decided, Fact, Fence, Json, NotFound, View
 from engine.context import Engine
 from engine.deliveries import coming_in
+from engine.enclosing import is_wanted
 from engine.executions import answer, load_run
 from engine.happenings import MessageArrived
 from engine.jobs import HeldJob
@@ -21,7 +22,7 @@ class NoSuchEvent(NotFound):
 
 @dataclass(frozen=True)
 class EventSubscription:
-    """A visit that waits for events of a type. `id`: of what it waits for."""
+    """A visit that waits for events of a type. `id`: of what it waits for; `execution_id`: where the visit is recorded."""
 
     id: UUID
     execution_id: UUID
@@ -59,6 +60,8 @@ def deliver(view: View, engine: Engine, event_id: UUID, to: EventSubscription) -
     if activation is None:
         return Decided(result={"execution": None})
     run = load_run(view, engine, to.execution_id, state)
+    if not is_wanted(run):
+        return Decided(result={"execution": None})
     if isinstance(run.wake(activation.id, MessageArrived(to.id, event_json(event))), Passed):
         return Decided(result={"execution": None})
     run.advance()

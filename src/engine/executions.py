@@ -23,11 +23,12 @@ from domain.execution import (
 from domain.facts import Claim, Decided, Fact, Invalid, Json, NotFound, RuleViolation, View
 from domain.workflow import WORKFLOW
 from engine.context import Engine
+from engine.enclosing import execution_of, is_wanted
 from engine.expressions import Budgeted
 from engine.family import Family
 from engine.happenings import MessageArrived
 from engine.nodes.task import OWN
-from engine.run import Run, business_claim, business_scope
+from engine.run import Run, business_claim, business_scope, plan_of
 from engine.starting import accept_input, version_of, with_attributes
 from engine.time_limit import with_timeout
 
@@ -62,6 +63,12 @@ class ExecutionClosed(RuleViolation):
     """The execution is over."""
 
     code = "execution_closed"
+
+
+class ItemClosed(RuleViolation):
+    """The item of a foreach that asks is over, or nobody waits for it any more."""
+
+    code = "item_closed"
 
 
 class ExecutionIsPaused(RuleViolation):
@@ -192,6 +199,10 @@ def resume(view: View, engine: Engine, execution_id: UUID, reason: str | None = 
     if state.status != "paused":
         raise NotPaused
     run = load_run(view, engine, execution_id, state)
+    turn = state.resumes + 1
+    for activation in state.activations.values():
+        for foreach_id in activation.waits_for("foreach"):
+            run.family.fan_out.resume_later(run, foreach_id, turn)
     run.resume(ExecutionResumed(reason, None if state.paused_at is None else view.now))
     return run.decided(answer(run))
 
@@ -234,16 +245,32 @@ def load_run(
     facts: list[Fact] | None = None,
     family: Family | None = None,
 ) -> Run:
-    """A run that goes on from where the execution stands. `facts`, `family`: of a command that has moved others before."""
-    assert state.started is not None
-    plan = engine.plan(view, state.started.workflow_id, state.started.workflow_version)
+    """A run that goes on from where the execution stands, or the item of a foreach.
+
+    `facts`, `family`: of a command that has moved others before.
+    """
+    plan = plan_of(view, engine, state)
     return Run(view, engine, plan, execution_id, state, [] if facts is None else facts, family=family or Family())
 
 
+def asking_run(view: View, engine: Engine, execution_id: UUID, item_id: UUID | None) -> Run:
+    """A run from where that stands which asks somebody: an execution, or an item in it whose foreach still waits for it."""
+    state = read_live(view, execution_id)
+    if item_id is None:
+        return load_run(view, engine, execution_id, state)
+    run = load_run(view, engine, item_id, view.read(EXECUTION, item_id))
+    if not is_wanted(run):
+        raise ItemClosed
+    return run
+
+
 def answer(run: Run) -> Json:
-    """The execution as a command's result names it, after the run."""
-    version = run.view.version(run.execution_id) + sum(fact.stream_id == run.execution_id for fact in run.facts)
-    return summary(run.execution_id, run.state, version)
+    """The execution as a command's result names it, after the run, which may be of an item within it."""
+    run.family.settle(run)
+    execution = execution_of(run)
+    execution_id = execution.execution_id
+    version = run.view.version(execution_id) + sum(fact.stream_id == execution_id for fact in run.facts)
+    return summary(execution_id, execution.state, version)
 
 
 def summary(execution_id: UUID, state: Execution, version: int) -> Json:
@@ -265,14 +292,14 @@ def open_items(state: Execution) -> list[dict[str, str]]:
     ]
 
 
-OPEN_KINDS = ("task", *(kind for kind in get_args(WaitKind) if kind not in ("job", "timer")))
+OPEN_KINDS = ("task", *(kind for kind in get_args(WaitKind) if kind not in ("job", "timer", "foreach")))
 """Of open items."""
 
 
 def _shown(wait: Wait) -> str | None:
     """As what kind of open item something stands that is waited for."""
     match wait.kind:
-        case "timer":
+        case "timer" | "foreach":
             return None
         case "job":
             return None if wait.about.startswith(OWN) else "task"

@@ -6,7 +6,9 @@ from domain.execution import EXECUTION
 from domain.facts import Decided, View
 from engine.ai_tasks import expire_ai_lease
 from engine.context import Engine
-from engine.jobs import HeldJob, discarded, expire_task_lease, fence, job_json, visit_of
+from engine.fan_out import MOVE_ITEMS
+from engine.jobs import ActivationClosed, HeldJob, discarded, expire_task_lease, fence, job_json, stream_of, visit_of
+from engine.nodes.ai_agent import JOB as AI
 
 
 def expire_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
@@ -15,13 +17,17 @@ def expire_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> 
     A job for nothing goes: who finds a lease that has run out must never find it twice. `jitter`: random, from 0 to 1.
     result {job, execution: as `engine.jobs`, or None}.
     """
-    if job.task_id is not None:
+    if job.type == AI:
         return expire_ai_lease(view, engine, job, jitter=jitter)
-    if job.execution_id is None:
+    stream_id = stream_of(job)
+    if stream_id is None or job.type == MOVE_ITEMS:
         return _hand_out_again(job)
-    state = view.read(EXECUTION, job.execution_id)
+    state = view.read(EXECUTION, stream_id)
     if visit_of(state, job) is not None:
-        return expire_task_lease(view, engine, job, jitter=jitter)
+        try:
+            return expire_task_lease(view, engine, job, jitter=jitter)
+        except ActivationClosed:  # of an item whose foreach was given up
+            return discarded(job, expired=True)
     return _hand_out_again(job) if state.continuation == job.id else discarded(job, expired=True)
 
 

@@ -20,6 +20,8 @@ from domain.execution import (
     evolve,
 )
 from domain.facts import Fact, Job
+from engine.enclosing import is_wanted
+from engine.fan_out import FanOut
 from engine.happenings import ChildEnded
 from engine.work import Work
 
@@ -45,6 +47,7 @@ class Family:
     work: Work = field(default_factory=Work)
     terminating: bool = False
     """Whether children that are given up are over at once, and undo nothing."""
+    fan_out: FanOut = field(default_factory=FanOut)
     _begun: deque["Run"] = field(default_factory=deque)
     _ended: deque[tuple["Run", End]] = field(default_factory=deque)
     _given_up: deque[UUID] = field(default_factory=deque)
@@ -56,6 +59,9 @@ class Family:
         parent.facts.append(Fact(execution_id, started))
         run = parent.relative(execution_id, evolve(EXECUTION.initial, started), new=True)
         run.pending.append(FIRST_TOKEN)
+        self.move_later(run)
+
+    def move_later(self, run: "Run") -> None:
         self._begun.append(run)
 
     def ended(self, run: "Run", event: End) -> None:
@@ -76,24 +82,28 @@ class Family:
         if self._settling:
             return
         self._settling = True
-        while self._given_up or self._ended or self._begun:
+        while self._given_up or self._ended or self.fan_out.moving or self._begun:
             if self._given_up:
                 self._cancel(run, self._given_up.popleft())
             elif self._ended:
                 self._tell(*self._ended.popleft())
+            elif self.fan_out.moving:
+                self.fan_out.step()
             else:
-                self._begun.popleft().move()
+                begun = self._begun.popleft()
+                if is_wanted(begun):
+                    begun.move()
         self._settling = False
 
     def _tell(self, child: "Run", event: End) -> None:
         """The parent's visit is told, if it still waits: nobody else is, and whoever caused the end need not know."""
         started = child.state.started
         assert started is not None
-        if started.parent_execution_id is None or started.parent_activation_id is None:
+        if started.parent_stream_id is None or started.parent_activation_id is None:
             return
         if not child.new:
             self.work.drop_job(give_up_job(child.execution_id))
-        parent = self._run(child, started.parent_execution_id)
+        parent = self.run(child, started.parent_stream_id)
         if not waits_for(parent.state, started.parent_activation_id, child.execution_id):
             return
         if child.has_done_enough:
@@ -109,7 +119,7 @@ class Family:
             self._leave(give_up_job(child_id), child_id)
             return
         self._read += not known
-        child = self._run(run, child_id)
+        child = self.run(run, child_id)
         if child.state.live:
             self.steps += len(child.state.activations)
             child.give_up(GIVEN_UP)
@@ -119,7 +129,8 @@ class Family:
     def _leave(self, job_id: UUID, child_id: UUID) -> None:
         self.work.add_job(Job(job_id, CHILD, {"execution": str(child_id), **({"terminate": True} if self.terminating else {})}))
 
-    def _run(self, run: "Run", execution_id: UUID) -> "Run":
+    def run(self, run: "Run", execution_id: UUID) -> "Run":
+        """Another one of the command's. `run`: any of them."""
         found = self.runs.get(execution_id)
         return run.relative(execution_id, run.view.read(EXECUTION, execution_id)) if found is None else found
 

@@ -30,10 +30,14 @@ JobReport: TypeAlias = JobDone | JobFailed
 
 @dataclass(frozen=True)
 class ChildEnded:
-    """A stream that the visit opened is closed: an approval request, an AI task. `events`: those that say how."""
+    """A stream that the visit opened is closed: an approval request, an AI task. `events`: those that say how.
+
+    `output`: what it came to, where no event of its own says it.
+    """
 
     id: UUID
     events: tuple[Event, ...]
+    output: Json = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from domain.execution import EXECUTION, Activation, Execution
 from domain.facts import Decided, Fence, Json, RuleViolation, View
 from domain.retry import LEASE_LOST, Failure
 from engine.context import Engine
+from engine.enclosing import is_wanted
 from engine.executions import answer, load_run
 from engine.happenings import JobDone, JobFailed, JobReport
 from engine.nodes.kind import Again
@@ -25,6 +26,8 @@ class HeldJob(Protocol):
 
     @property
     def id(self) -> UUID: ...
+    @property
+    def type(self) -> str: ...
     @property
     def fence(self) -> int: ...
     @property
@@ -44,6 +47,7 @@ class JobRef:
     execution_id: UUID | None = None
     activation_id: UUID | None = None
     task_id: UUID | None = None
+    type: str = ""
 
 
 class ActivationClosed(RuleViolation):
@@ -91,23 +95,34 @@ def expire_task_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float
 
 def continue_run(view: View, engine: Engine, job: HeldJob) -> Decided:
     """Take up the tokens that a command has left. One who comes too late finds nothing to do; result as `complete_job`."""
-    assert job.execution_id is not None
-    state = view.read(EXECUTION, job.execution_id)
+    stream_id = stream_of(job)
+    assert stream_id is not None
+    state = view.read(EXECUTION, stream_id)
     if state.continuation != job.id:
         return discarded(job)
-    run = load_run(view, engine, job.execution_id, state)
+    run = load_run(view, engine, stream_id, state)
+    if not is_wanted(run):
+        return discarded(job)
     run.advance()
     again = timedelta(0) if run.state.continuation == job.id else None
     return reported(run, job, None, again)
 
 
-def held_run(view: View, engine: Engine, job: HeldJob) -> tuple[Run, Activation]:
-    """A run from where the execution stands, and the visit that the job is for."""
-    state = EXECUTION.initial if job.execution_id is None else view.read(EXECUTION, job.execution_id)
+def stream_of(job: HeldJob) -> UUID | None:
+    """Where the visit is recorded that a job is for: the item of a foreach, or the execution. Those of AI tasks name the task."""
+    return job.task_id or job.execution_id
+
+
+def held_run(view: View, engine: Engine, job: HeldJob, stream_id: UUID | None) -> tuple[Run, Activation]:
+    """A run from where the execution stands, or an item in it, and the visit that the job is for."""
+    state = EXECUTION.initial if stream_id is None else view.read(EXECUTION, stream_id)
     activation = visit_of(state, job)
-    if activation is None or job.execution_id is None:
+    if activation is None or stream_id is None:
         raise ActivationClosed
-    return load_run(view, engine, job.execution_id, state), activation
+    run = load_run(view, engine, stream_id, state)
+    if not is_wanted(run):
+        raise ActivationClosed
+    return run, activation
 
 
 def visit_of(state: Execution, job: HeldJob) -> Activation | None:
@@ -144,7 +159,7 @@ def job_json(job: HeldJob, attempt: int | None, delay: timedelta | None) -> Json
 
 
 def _report(view: View, engine: Engine, job: HeldJob, report: JobReport, *, own: bool = False, expired: bool = False) -> Decided:
-    run, activation = held_run(view, engine, job)
+    run, activation = held_run(view, engine, job, stream_of(job))
     wait = next((wait for wait in activation.waits if (wait.kind, wait.id) == ("job", job.id)), None)
     if wait is None or (wait.about.startswith(OWN) and not (own or expired)):
         raise NotATask

@@ -27,6 +27,10 @@ class Plan:
     """By edge into a join: its queue."""
     graph: Graph
     loops: tuple[Loop, ...]
+    bodies: "Mapping[str, Plan]" = field(default_factory=dict)
+    """By node: what is within it."""
+    is_body: bool = False
+    """Whether it is within a node: a token that finds no edge to go by is then at its end."""
     _ways: dict[str, Ways] = field(default_factory=dict, repr=False, compare=False)
 
     def ways_to(self, join: str) -> Ways:
@@ -40,7 +44,7 @@ class UnknownNodeType(NotForThisRelease):
     """A published definition has a node of a type that does not exist: it was published by a newer release."""
 
 
-def compile_plan(definition: Definition, node_types: Mapping[str, NodeType] = BY_NAME) -> Plan:
+def compile_plan(definition: Definition, node_types: Mapping[str, NodeType] = BY_NAME, *, is_body: bool = False) -> Plan:
     """Raises UnknownNodeType."""
     unknown = sorted({node.type for node in definition.nodes if node.type not in node_types})
     if unknown:
@@ -53,7 +57,7 @@ def compile_plan(definition: Definition, node_types: Mapping[str, NodeType] = BY
     queues = queues_of([node.id for node in definition.nodes if types[node.id].join_rule], definition.edges)
     return Plan(
         definition,
-        next(node.id for node in definition.nodes if node.type == "start"),
+        entries_of(definition)[0],
         {node.id: node for node in definition.nodes},
         types,
         {key: tuple(edges) for key, edges in leaving.items()},
@@ -61,7 +65,20 @@ def compile_plan(definition: Definition, node_types: Mapping[str, NodeType] = BY
         {edge: number for each in queues.values() for number, queue in enumerate(each) for edge in queue},
         graph,
         loops_of(graph, {graph.place[join] for join in queues}, splits_of(definition.edges)),
+        {
+            node.id: compile_plan(body(node), node_types, is_body=True)
+            for node in definition.nodes
+            if (body := types[node.id].body)
+        },
+        is_body,
     )
+
+
+def entries_of(definition: Definition) -> list[str]:
+    """Where it begins: at its start node or, of a body without one, at the only node that no edge leads to."""
+    starts = [node.id for node in definition.nodes if node.type == "start"]
+    entered = {edge.target for edge in definition.edges}
+    return starts or [node.id for node in definition.nodes if node.id not in entered]
 
 
 def splits_of(edges: Iterable[Edge]) -> list[list[int]]:

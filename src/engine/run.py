@@ -26,6 +26,10 @@ from domain.execution import (
     ExecutionHeld,
     ExecutionResumed,
     ExecutionStarted,
+    ItemCancelled,
+    ItemCompleted,
+    ItemFailed,
+    ItemHeld,
     Move,
     NodeError,
     Result,
@@ -34,11 +38,13 @@ from domain.execution import (
     problem_json,
 )
 from domain.facts import Claim, Decided, Due, Fact, Fence, Job, Json, View
+from domain.foreach import ForeachStarted
 from domain.retry import Failure
 from domain.tokens import Lineage, Token
 from engine.compensation import end_after, end_of, result_of, variables_of
 from engine.context import Engine
 from engine.definition import Node
+from engine.enclosing import execution_of, variables_around
 from engine.expressions import Budgeted, ExpressionError
 from engine.family import Family
 from engine.happenings import ChildEnded, Happening, JobDone, JobFailed, MessageArrived, TimerFired
@@ -65,7 +71,7 @@ from engine.size_limit import TooLarge, weight
 from engine.time_limit import execution_timer
 from engine.triggers.changing import joined
 from engine.triggers.freeing import freed
-from engine.variables import Nodes, base_variables, problem_of
+from engine.variables import Nodes, problem_of
 from engine.work import CONTINUE, Work
 
 ENDS = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled, ExecutionCompensating)
@@ -107,9 +113,12 @@ class Run:
 
     def relative(self, execution_id: UUID, state: Execution, *, new: bool = False) -> "Run":
         """Another execution that the same command moves."""
-        assert state.started is not None
-        plan = self.engine.plan(self.view, state.started.workflow_id, state.started.workflow_version)
+        plan = plan_of(self.view, self.engine, state)
         return Run(self.view, self.engine, plan, execution_id, state, self.facts, family=self.family, new=new)
+
+    @property
+    def _may_move(self) -> bool:
+        return self.state.status == "running" and execution_of(self).state.status == "running"
 
     # --- What happens to activations ----------------------------------------------------------------------------------
 
@@ -123,7 +132,7 @@ class Run:
 
         Tokens do not arrive while it is paused, nor beyond a command's share of steps, of bytes and of work: those are held.
         """
-        while self.pending and self.state.status == "running":
+        while self.pending and self._may_move:
             token = self.state.tokens.get(self.pending[0])
             taken = None if token is None else self._taken_by(token)
             if token is not None and taken is not None:
@@ -161,7 +170,7 @@ class Run:
         except ExpressionError as error:
             self._fail_unhandled(activation, problem_of(error))
             return
-        if not moves:
+        if not moves and not (self.plan.is_body and (activation.node_id, handle) not in self.plan.leaving):
             message = f"No edge leaves {activation.node_id} by {handle} whose condition holds."
             self._fail_unhandled(activation, NodeError("no_route", message))
             return
@@ -220,7 +229,14 @@ class Run:
             if wait.id in ended:
                 self._drop(wait)
         self._hand_out(woken)
-        self._record(ActivationWaiting(activation.id, activation.node_id, woken.waits, ended))
+        self._record(ActivationWaiting(activation.id, activation.node_id, self._noted(woken.waits), ended))
+
+    def _noted(self, waits: tuple[Wait, ...]) -> tuple[Wait, ...]:
+        """Timers of an item are moved by the pauses of its execution, of which its own stream knows nothing."""
+        if self.state.item is None:
+            return waits
+        resumes = execution_of(self).state.resumes
+        return tuple(replace(wait, resumes=resumes) if wait.kind == "timer" else wait for wait in waits)
 
     def retry(self, activation_id: UUID, failure: Failure, delay: timedelta) -> None:
         """An attempt failed, and another one will follow."""
@@ -285,7 +301,7 @@ class Run:
                 outcome.input if isinstance(outcome, Waiting) else None,
                 swallowed=taken.swallowed,
                 scope=taken.scope,
-                waits=outcome.waits if isinstance(outcome, Waiting) else (),
+                waits=self._noted(outcome.waits) if isinstance(outcome, Waiting) else (),
                 compensate=node.compensate,
             )
         )
@@ -340,10 +356,12 @@ class Run:
 
     def _hand_out(self, outcome: Waiting | Done) -> None:
         """What a visit adds while the execution is paused waits until that is resumed, like all that it had before."""
-        paused = self.state.status == "paused"
+        paused = execution_of(self).state.status == "paused"
         for fact in outcome.facts:
             if isinstance(fact.event, ExecutionStarted):
                 self.family.begin(self, fact.stream_id, fact.event)
+            elif isinstance(fact.event, ForeachStarted):
+                self.family.fan_out.begin(self, fact.stream_id, fact.event)
             else:
                 self.facts.append(fact)
         for job in outcome.jobs:
@@ -365,7 +383,7 @@ class Run:
             self.view,
             self.evaluator,
             node,
-            self.execution_id,
+            execution_of(self).execution_id,
             self.state,
             self.view.new_id() if activation is None else activation.id,
             self._variables(Nodes(self.state.results, lineage)) | undoing,
@@ -373,13 +391,15 @@ class Run:
             0 if activation is None else activation.turns + 1,
             self.engine.limits.output_bytes,
             lambda workflow_id, number: self.engine.plan(self.view, workflow_id, number).definition,
+            None if self.state.item is None else self.execution_id,
         )
 
     def _outcome(self, node_type: NodeType, visit: Visit) -> RunResult:
         try:
             outcome = self._limited(node_type, visit, node_type.run(visit))
             if isinstance(outcome, Waiting) and visit.node.timeout is not None:
-                timeout = visit_timer(self.execution_id, visit.activation_id, TIMEOUT, Due(visit.node.timeout))
+                about = visit.execution_id, visit.activation_id, TIMEOUT, Due(visit.node.timeout)
+                timeout = visit_timer(*about, item_id=visit.item_id)
                 outcome = replace(outcome, timers=(*outcome.timers, timeout))
             self.family.weight += weight_of(outcome)
         except ExpressionError as error:
@@ -409,8 +429,7 @@ class Run:
         return tuple(Move(token, edge.index, edge.target) for token, edge in enumerate(edges, self.state.next_token))
 
     def _variables(self, nodes: Nodes) -> dict[str, Json]:
-        assert self.state.started is not None
-        return {**base_variables(self.view, self.execution_id, self.state.started), "nodes": nodes}
+        return variables_around(self, nodes)
 
     def _hold(self) -> None:
         """Record which tokens have not arrived, and the job that takes them up, where that has changed."""
@@ -418,7 +437,7 @@ class Run:
             return
         held = tuple(token for token in self.pending if token in self.state.tokens)
         job_id = None
-        if held and self.state.status == "running":
+        if held and self._may_move:
             job_id = self._continuation or self.view.new_id()
         if (held, job_id) != (self.state.held, self.state.continuation):
             self._record(ExecutionHeld(held, job_id))
@@ -463,8 +482,12 @@ class Run:
                 self._drop(wait)
         elif isinstance(event, ENDS) and self.state.timeout is not None:
             self.work.drop(self.state.timeout)
+        if self.state.item is not None:
+            event = _of_item(event)
         self.facts.append(Fact(self.execution_id, event))
         self.state = evolve(self.state, event)
+        if isinstance(event, ItemCompleted | ItemFailed):
+            self.family.fan_out.item_ended(self, event)
         if isinstance(event, ExecutionCompleted | ExecutionFailed | ExecutionCancelled):
             self.family.ended(self, event)
         elif isinstance(event, ExecutionCompensating):
@@ -475,6 +498,8 @@ class Run:
         self.work.drop(wait)
         if wait.kind == "execution":
             self.family.give_up(wait.id)
+        elif wait.kind == "foreach":
+            self.family.fan_out.give_up(self, wait.id)
 
     # --- What it comes to ---------------------------------------------------------------------------------------------
 
@@ -484,6 +509,8 @@ class Run:
         `fence`: by which the job that led here is held; it says what becomes of that job.
         """
         self.family.settle(self)
+        self.family.fan_out.taken = None if fence is None or fence.then != "done" else fence.job_id
+        self.facts.extend(self.family.fan_out.conclude(self))
         runs = tuple(self.family.runs.values())
         works = (*(run.rows() for run in runs), self.family.work)
         dropped = {job_id: None for work in works for job_id in work.dropped_jobs}
@@ -514,7 +541,10 @@ class Run:
                 self.work.drop_job(before)
             if after is not None:
                 assert self.state.started is not None
-                self.work.add_job(Job(after, CONTINUE, None, self.execution_id, priority=self.state.started.priority))
+                execution_id = execution_of(self).execution_id
+                item_id = None if self.state.item is None else self.execution_id
+                priority = self.state.started.priority
+                self.work.add_job(Job(after, CONTINUE, None, execution_id, task_id=item_id, priority=priority))
         return self.work
 
     def names(self, subscriptions: Mapping[UUID, str]) -> tuple[Claim, ...]:
@@ -537,6 +567,30 @@ def _hook(node_type: NodeType, happening: Happening) -> Callable[[Visit], Woken]
             return lambda visit: node_type.on_timer(visit, happening)
         case MessageArrived():
             return lambda visit: node_type.on_message(visit, happening)
+
+
+def plan_of(view: View, engine: Engine, state: Execution) -> Plan:
+    """What an execution runs, or the item of a foreach in it."""
+    assert state.started is not None
+    plan = engine.plan(view, state.started.workflow_id, state.started.workflow_version)
+    for node_id in () if state.item is None else state.item.path:
+        plan = plan.bodies[node_id]
+    return plan
+
+
+def _of_item(event: ExecutionEvent) -> ExecutionEvent:
+    """What would happen to an execution, as it happens to an item."""
+    match event:
+        case ExecutionCompleted():
+            return ItemCompleted(event.output)
+        case ExecutionFailed():
+            return ItemFailed(event.code, event.message, event.node_id)
+        case ExecutionCancelled():
+            return ItemCancelled(event.reason)
+        case ExecutionHeld():
+            return ItemHeld(event.tokens, event.job_id)
+        case _:
+            return event
 
 
 def weight_of(outcome: RunResult) -> int:

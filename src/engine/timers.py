@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.execution import EXECUTION, EXECUTION_TIMEOUT, TIMEOUT
+from domain.execution import EXECUTION, EXECUTION_TIMEOUT, TIMEOUT, Activation
 from domain.facts import Decided, NotForThisRelease, View
 from domain.trigger import TRIGGER
 from engine.context import Engine
+from engine.enclosing import execution_of, is_wanted
 from engine.executions import answer, load_run
 from engine.happenings import TimerFired
+from engine.run import Run
 from engine.triggers.firing import fire_trigger
 
 
@@ -64,9 +66,11 @@ def _visit_is_told(view: View, engine: Engine, timer: DueTimer) -> Decided:
     activation = state.activations.get(timer.activation_id)
     if activation is None or timer.id not in activation.waits_for("timer"):
         return Decided(dropped_timers=(timer.id,), result={"execution": None})
-    if state.status == "paused" or activation.moved.get(timer.id, 0) != timer.moved:
-        return Decided(result={"execution": None})  # it was found before a pause held or moved it
     run = load_run(view, engine, timer.owner_id, state)
+    if not is_wanted(run):
+        return Decided(dropped_timers=(timer.id,), result={"execution": None})
+    if execution_of(run).state.status == "paused" or _moved(run, activation, timer.id) != timer.moved:
+        return Decided(result={"execution": None})  # it was found before a pause held or moved it
     if timer.purpose == TIMEOUT:
         run.time_out(activation.id, activation.retries if timer.between_attempts and activation.retries else activation.attempt)
     else:
@@ -92,6 +96,14 @@ def _trigger_fires(view: View, engine: Engine, timer: DueTimer) -> Decided:
     if timer.owner_id is None:
         raise UnknownTimer(timer.purpose)
     return fire_trigger(view, engine, timer, timer.owner_id)
+
+
+def _moved(run: Run, activation: Activation, timer_id: UUID) -> int:
+    """How often pauses have moved it since it was set."""
+    if run.state.item is None:
+        return activation.moved.get(timer_id, 0)
+    set_at = next(wait.resumes or 0 for wait in activation.waits if wait.id == timer_id)
+    return execution_of(run).state.resumes - set_at
 
 
 OWNERS: Mapping[str, Callable[[View, Engine, DueTimer], Decided]] = {

@@ -6,13 +6,14 @@ from domain.effort import Effort, TooCostly
 from domain.facts import Json
 from engine.definition import Finding, parse
 from engine.expressions import Evaluator
-from engine.lints.expressions import expressions, never_run
+from engine.lints.bodies import Bodies
+from engine.lints.expressions import expressions, known_to, never_run
 from engine.lints.inputs import no_input
 from engine.lints.joins import Drawn, fire, stuck, tangled
 from engine.lints.mentions import compensations, mentions
 from engine.lints.nodes import nodes
 from engine.lints.recursion import recursion
-from engine.lints.shape import schemas, shape
+from engine.lints.shape import schemas, shape, too_many
 from engine.lints.triggers import trigger_expressions, triggers
 from engine.lints.wiring import edges, handles, reachable, repeated, spins
 from engine.measure import json_size
@@ -38,7 +39,7 @@ def validate(definition: Json, evaluator: Evaluator, node_types: Mapping[str, No
 
     What cannot be judged because of an earlier error is not judged: an author mends the shape first.
     """
-    found = list(shape(definition))
+    found = list(shape(definition)) or list(too_many(definition))
     if found:
         return found
     parsed = parse(definition)
@@ -55,9 +56,13 @@ def validate(definition: Json, evaluator: Evaluator, node_types: Mapping[str, No
     if not errors(found):
         found += _of_the_whole(drawn)
     if not errors(of_nodes) and not any(finding.code == "invalid_schema" for finding in found):
-        found += expressions(parsed, sound, evaluator)
+        known = known_to(parsed)
+        found += expressions(parsed, sound, evaluator, known, {})
+        found += Bodies(evaluator, node_types).within(parsed, sound, known)
         if not errors(of_triggers):
             found += trigger_expressions(parsed, definition, evaluator)
+    else:
+        found += Bodies(None, node_types).within(parsed, sound, {})
     if not errors(found):
         found += never_run(parsed, sound, evaluator)
         found += stuck(drawn)

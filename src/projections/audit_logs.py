@@ -9,9 +9,11 @@ from pydantic_core import from_json
 
 from domain.aggregates import AGGREGATES
 from domain.envelope import RecordedEvent
+from domain.execution import ItemStarted
 from domain.facts import Aggregate, Event, EventType, Json
 from domain.refusal import REFUSAL, CommandRefused
 from projections.audit_subjects import RowSubject
+from projections.execution_items import item_of
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Table
 
@@ -35,14 +37,23 @@ def happened(rows: Rows, record: RecordedEvent, event: Event) -> None:
         "action": record.topic.rsplit(".", 1)[0],
         "outcome": "accepted",
         "resource": aggregate.name,
-        "resource_id": record.stream_id,
-        "resource_version": record.version,
+        **_whom(rows, record),
         "category": aggregate.category,
         "description": known.describe(event, subject),
         "severity": known.severity,
         "tags": list(known.tags(event, subject)),
     }
     _insert(rows, record, about, subject.before_after(changes) if changes else {})
+
+
+def _whom(rows: Rows, record: RecordedEvent) -> dict[str, Json]:
+    """What happens to an item of a foreach happens to its execution."""
+    if isinstance(record.event, ItemStarted):
+        return {"resource_id": record.event.execution_id, "resource_version": None}
+    item = item_of(rows, record)
+    if item is not None:
+        return {"resource_id": item["execution_id"], "resource_version": None}
+    return {"resource_id": record.stream_id, "resource_version": record.version}
 
 
 def refused(rows: Rows, record: RecordedEvent, event: CommandRefused) -> None:
@@ -140,7 +151,11 @@ TABLE = Table(
         ),
         "resource": Column("text", "The kind of thing it happened to, e.g. execution.", null=True),
         "resource_id": Column("uuid", "The thing it happened to.", null=True),
-        "resource_version": Column("bigint", "That thing's version after it; null where a command was refused.", null=True),
+        "resource_version": Column(
+            "bigint",
+            "That thing's version after it; null where a command was refused, or it happened to an item of a foreach.",
+            null=True,
+        ),
         "description": Column("text", "What happened, in a sentence."),
         "category": Column(
             "text",

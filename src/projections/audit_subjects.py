@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from domain.envelope import RecordedEvent
+from domain.execution import ItemStarted
 from domain.facts import Json
+from projections.execution_items import item_of
 from projections.rows import Rows
 from projections.table import Row
 
@@ -47,7 +49,8 @@ class RowSubject:
     def name(self) -> str:
         row = self._row()
         if self._resource == "execution":
-            return f"Execution {row['execution_number']} of {row['workflow_key']}"
+            execution = f"Execution {row['execution_number']} of {row['workflow_key']}"
+            return f"{execution} (item {row['item_index']} of {row['node_id']})" if "item_index" in row else execution
         if self._resource == "trigger":
             return f"{row['key']} of {row['workflow_key']}"
         return str(row[SOURCES[self._resource].name])
@@ -67,9 +70,11 @@ class RowSubject:
         return {"before": before, "after": dict(after), "changes": changed}
 
     def _row(self) -> Row:
+        item = item_of(self._rows, self._record) if self._resource == "execution" else None
         source = SOURCES[self._resource]
-        return self._rows.get(source.table, *self._key(source))
+        return self._rows.get(source.table, *self._key(source)) if item is None else item
 
     def _key(self, source: SubjectSource) -> tuple[object, ...]:
-        stream_id = self._record.stream_id
+        event = self._record.event
+        stream_id = event.execution_id if isinstance(event, ItemStarted) else self._record.stream_id
         return (self._record.tenant_id, stream_id) if source.of_tenant else (stream_id,)

@@ -11,8 +11,10 @@ from domain.execution import (
     ActivationStarted,
     ActivationWaiting,
     Wait,
+    problem_json,
 )
 from domain.facts import Json
+from projections.execution_items import item_of
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id
 
@@ -22,8 +24,7 @@ NAME = "node_activations"
 def started(rows: Rows, record: RecordedEvent, event: ActivationStarted) -> None:
     row = {
         "id": event.activation_id,
-        "execution_id": record.stream_id,
-        "execution_created_at": rows.get("workflow_executions", record.tenant_id, record.stream_id)["created_at"],
+        **_where(rows, record),
         "node_id": event.node_id,
         "node_type": event.node_type,
         "visit": event.visit,
@@ -39,6 +40,20 @@ def started(rows: Rows, record: RecordedEvent, event: ActivationStarted) -> None
         "compensates": event.compensates,
     }
     rows.insert(NAME, record, row)
+
+
+def _where(rows: Rows, record: RecordedEvent) -> Row:
+    item = item_of(rows, record)
+    if item is None:
+        execution = rows.get("workflow_executions", record.tenant_id, record.stream_id)
+        about = {"execution_id": record.stream_id, "execution_created_at": execution["created_at"]}
+        return {**about, "item_id": None, "item_index": None}
+    return {
+        "execution_id": item["execution_id"],
+        "execution_created_at": item["execution_created_at"],
+        "item_id": record.stream_id,
+        "item_index": item["item_index"],
+    }
 
 
 def waiting(rows: Rows, record: RecordedEvent, event: ActivationWaiting) -> None:
@@ -72,7 +87,7 @@ def failed(rows: Rows, record: RecordedEvent, event: ActivationFailed) -> None:
     changes = {
         "status": "failed",
         "handle": event.handle,
-        "error": {"type": problem.type, "message": problem.message, "attempts": problem.attempts},
+        "error": problem_json(problem),
         "retry_count": problem.attempts - 1,
     }
     _end(rows, record, event, changes)
@@ -106,6 +121,10 @@ TABLE = Table(
         "execution_created_at": Column(
             "timestamptz", "That execution's created_at: executions at a node can be listed in their order."
         ),
+        "item_id": Column(
+            "uuid", "The foreach's item that it belongs to, in execution_items; null outside of a foreach.", null=True
+        ),
+        "item_index": Column("integer", "That item's place in the list, from 0.", null=True),
         "node_id": Column("text", "The node, as the definition names it."),
         "node_type": Column("text", "The node's type."),
         "visit": Column("integer", "1, 2, 3 … for each node of an execution."),

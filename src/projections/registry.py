@@ -9,6 +9,7 @@ from typing import TypeAlias
 from domain.envelope import RecordedEvent, Unread
 from domain.event import EventDelivered, EventReceived
 from domain.facts import Event
+from domain.foreach import CHUNK, FOREACH
 from domain.limit import LimitRemoved, LimitSet
 from domain.refusal import CommandRefused
 from projections import (
@@ -20,6 +21,7 @@ from projections import (
     approval_requests,
     audit_logs,
     execution_attributes,
+    execution_items,
     execution_labels,
     invitations,
     node_activations,
@@ -62,6 +64,7 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
         trigger_runs.TABLE,
         execution_attributes.TABLE,
         execution_labels.TABLE,
+        execution_items.TABLE,
         node_activations.TABLE,
         approval_requests.TABLE,
         approval_assignees.TABLE,
@@ -77,6 +80,9 @@ In foreign-key order within a group: a table comes after those it refers to. Als
 TABLES: tuple[Table, ...] = tuple(table for group in GROUPS.values() for table in group)
 
 IGNORED: dict[type[Event], str] = {
+    **dict.fromkeys(
+        (*FOREACH.events, *CHUNK.events), "what becomes of a foreach is told by its visit, and of its items by execution_items"
+    ),
     EventReceived: "it changes what waited for it, by events of its own; it stands in audit_logs",
     EventDelivered: "as EventReceived",
     LimitSet: "whoever leases jobs goes by runtime.limits, which a trigger keeps; it stands in audit_logs",

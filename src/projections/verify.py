@@ -70,6 +70,9 @@ OPEN_IN_ENDED = """
 SELECT a.id FROM projections.node_activations a
   JOIN projections.workflow_executions e ON e.tenant_id = a.tenant_id AND e.id = a.execution_id
  WHERE a.tenant_id = %(tenant)s AND a.status = 'running' AND e.status IN ('completed', 'failed', 'cancelled')
+   AND NOT (a.item_id IS NOT NULL AND EXISTS (  -- a foreach that was given up: a job ends what of it still runs
+           SELECT FROM runtime.jobs j
+            WHERE j.tenant_id = %(tenant)s AND j.execution_id = a.execution_id AND j.type = 'gesta.foreach'))
  LIMIT %(most)s
 """
 
@@ -78,6 +81,9 @@ OPEN_AI_IN_ENDED = """
 SELECT t.id FROM projections.ai_agent_tasks t
   JOIN projections.workflow_executions e ON e.tenant_id = t.tenant_id AND e.id = t.execution_id
  WHERE t.tenant_id = %(tenant)s AND t.status IN ('pending', 'running') AND e.status IN ('completed', 'failed', 'cancelled')
+   AND NOT (t.item_index IS NOT NULL AND EXISTS (  -- a foreach that was given up: a job ends what of it still runs
+           SELECT FROM runtime.jobs j
+            WHERE j.tenant_id = %(tenant)s AND j.execution_id = t.execution_id AND j.type = 'gesta.foreach'))
  LIMIT %(most)s
 """
 

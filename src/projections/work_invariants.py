@@ -26,11 +26,19 @@ from domain.execution import (
     ExecutionPaused,
     ExecutionResumed,
     ExecutionStarted,
+    ItemCancelled,
+    ItemCompleted,
+    ItemFailed,
+    ItemHeld,
+    ItemStarted,
     Wait,
 )
 from domain.facts import Due
 from domain.trigger import TRIGGER, Trigger, timers_of
 from engine.family import give_up_job, tell_job
+from projections.foreach_invariants import ForeachInvariants
+
+EXECUTION_ENDED = ExecutionCompleted | ExecutionFailed | ExecutionCancelled | ItemCompleted | ItemFailed | ItemCancelled
 
 
 @dataclass
@@ -53,6 +61,8 @@ class Open:
     compensating: bool = False
     """It ends by itself."""
     paused: bool = False
+    execution_id: UUID | None = None
+    """Of a foreach's item, the execution that it is a part of: that is paused, not the item."""
     paused_at: datetime | None = None
     """Of older releases, which dropped visits' timers at a pause and set them again."""
 
@@ -62,6 +72,7 @@ class WorkInvariants:
     open: dict[UUID, Open] = field(default_factory=dict)
     children: dict[UUID, tuple[UUID, UUID]] = field(default_factory=dict)
     """Executions that live or are waited for: their parent and the visit of it that waits, or has waited."""
+    foreaches: ForeachInvariants = field(default_factory=ForeachInvariants)
     telling: set[UUID] = field(default_factory=set)
     """Events that are being told to those who wait."""
     triggers: dict[UUID, Trigger] = field(default_factory=dict)
@@ -80,15 +91,22 @@ class WorkInvariants:
             self.telling.discard(stream)
         elif isinstance(event, ExecutionStarted):
             self.open[stream] = Open(timer=_timers(record, () if event.timeout is None else (event.timeout,)))
-            if event.parent_execution_id is not None and event.parent_activation_id is not None:
-                self.children[stream] = event.parent_execution_id, event.parent_activation_id
-        elif isinstance(event, ExecutionCompleted | ExecutionFailed | ExecutionCancelled):
+            if event.parent_stream_id is not None and event.parent_activation_id is not None:
+                self.children[stream] = event.parent_stream_id, event.parent_activation_id
+        elif isinstance(event, ItemStarted):
+            self.open[stream] = Open(execution_id=event.execution_id)
+        elif isinstance(event, EXECUTION_ENDED):
             ended = self.open.pop(stream, None)
             self._forget_children([stream] if ended is None else [stream, *_children(ended.visits.values())])
         elif isinstance(event, TRIGGER.events):
             self._move_trigger(record)
         elif (execution := self.open.get(stream)) is not None:
             self._forget_children(_move(execution, record))
+            if isinstance(event, ExecutionPaused | ExecutionResumed):
+                for item in self.open.values():
+                    if item.execution_id == stream:
+                        _pause_item(item, paused=isinstance(event, ExecutionPaused))
+        self.foreaches.see(record)
 
     def _forget_children(self, over: Iterable[UUID]) -> None:
         """Those that neither live nor are waited for."""
@@ -120,6 +138,7 @@ class WorkInvariants:
                 yield tell_job(child), child
             elif execution is not None and not waited_for and not execution.compensating:
                 yield give_up_job(child), child
+        yield from self.foreaches.jobs()
         for execution_id, execution in self.open.items():
             for visit in execution.visits.values():
                 for job_id in visit.jobs:
@@ -164,7 +183,7 @@ def _move(execution: Open, record: RecordedEvent) -> list[UUID]:
         case ExecutionCompensating():
             execution.held, execution.continuation, execution.timer = frozenset(), None, {}
             execution.compensating = True
-        case ExecutionHeld():
+        case ExecutionHeld() | ItemHeld():
             execution.held, execution.continuation = frozenset(event.tokens), event.job_id
         case ExecutionPaused():
             execution.paused, execution.paused_at, execution.continuation = True, event.at, None
@@ -177,6 +196,13 @@ def _move(execution: Open, record: RecordedEvent) -> list[UUID]:
         case _:
             pass
     return left
+
+
+def _pause_item(item: Open, *, paused: bool) -> None:
+    item.paused = paused
+    if not paused:
+        for visit in item.visits.values():
+            visit.timers = dict.fromkeys(visit.timers, ())
 
 
 def _children(visits: Iterable[VisitWork]) -> Iterator[UUID]:

@@ -22,9 +22,11 @@ from domain.execution import (
     ExecutionResumed,
     ExecutionSignalled,
     ExecutionStarted,
+    ItemStarted,
     problem_json,
 )
 from domain.facts import Json
+from projections.execution_items import item_of
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
 
@@ -67,13 +69,21 @@ def started(rows: Rows, record: RecordedEvent, event: ExecutionStarted) -> None:
     rows.insert(NAME, record, row)
 
 
+def item_started(_rows: Rows, _record: RecordedEvent, _event: ItemStarted) -> None:
+    """The items of a foreach have rows of their own, and so have their visits; the execution is at the foreach meanwhile."""
+
+
 def activation_started(rows: Rows, record: RecordedEvent, event: ActivationStarted) -> None:
+    if item_of(rows, record) is not None:
+        return
     row = _row(rows, record)
     metrics = {**row["metrics"], "total": row["metrics"]["total"] + 1}
     _update(rows, record, {"current_nodes": [*row["current_nodes"], event.node_id], "metrics": metrics})
 
 
 def activation_completed(rows: Rows, record: RecordedEvent, event: ActivationCompleted) -> None:
+    if item_of(rows, record) is not None:
+        return
     changes = _left(rows, record, event.activation_id, event.node_id, "completed")
     activation = rows.get("node_activations", record.tenant_id, event.activation_id)
     if activation["node_type"] == "set" and isinstance(event.output, dict):
@@ -82,11 +92,13 @@ def activation_completed(rows: Rows, record: RecordedEvent, event: ActivationCom
 
 
 def activation_failed(rows: Rows, record: RecordedEvent, event: ActivationFailed) -> None:
-    _update(rows, record, _left(rows, record, event.activation_id, event.node_id, "failed"))
+    if item_of(rows, record) is None:
+        _update(rows, record, _left(rows, record, event.activation_id, event.node_id, "failed"))
 
 
 def activation_cancelled(rows: Rows, record: RecordedEvent, event: ActivationCancelled) -> None:
-    _update(rows, record, _left(rows, record, event.activation_id, event.node_id, "skipped"))
+    if item_of(rows, record) is None:
+        _update(rows, record, _left(rows, record, event.activation_id, event.node_id, "skipped"))
 
 
 def completed(rows: Rows, record: RecordedEvent, event: ExecutionCompleted) -> None:
@@ -154,7 +166,8 @@ def noted(
     rows: Rows, record: RecordedEvent, _event: ExecutionHeld | ExecutionSignalled | ActivationRetried | ActivationWaiting
 ) -> None:
     """Nothing but its version changes."""
-    _update(rows, record, {})
+    if item_of(rows, record) is None:
+        _update(rows, record, {})
 
 
 def _row(rows: Rows, record: RecordedEvent) -> Row:
@@ -194,6 +207,8 @@ def milliseconds(span: timedelta) -> int:
 
 
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
+    if isinstance(record.event, ItemStarted):
+        return (Lookup(("tenant_id", "id"), (record.tenant_id, record.event.execution_id)),)
     return () if isinstance(record.event, ExecutionStarted) else (stream_row(record),)
 
 
@@ -258,6 +273,7 @@ TABLE = Table(
     },
     appliers={
         ExecutionStarted: started,
+        ItemStarted: item_started,
         ActivationStarted: activation_started,
         ActivationWaiting: noted,
         ActivationRetried: noted,

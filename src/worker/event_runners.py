@@ -14,7 +14,7 @@ from domain.envelope import Envelope
 from domain.event import EVENT
 from domain.facts import Refusal
 from engine.events import EventSubscription, deliver, delivered
-from engine.jobs import complete_own
+from engine.jobs import complete_own, stream_of
 from engine.triggers.arriving import start_by_event
 from runtime.failpoints import failpoint
 from store import subscriptions
@@ -61,8 +61,9 @@ def lookback_runner(context: WorkerContext) -> Runner:
 
     async def run(job: LeasedJob) -> None:
         wait_id, type, back = UUID(job.input["wait"]), job.input["type"], timedelta(seconds=job.input["seconds"])
-        assert job.execution_id is not None
-        to = EventSubscription(wait_id, job.execution_id)
+        stream_id = stream_of(job)
+        assert stream_id is not None
+        to = EventSubscription(wait_id, stream_id)
         async with context.pool.connection() as connection:
             begun = await subscriptions.since(connection, job.tenant_id, wait_id, type)
         position = None if begun is None else begun[0]

@@ -8,6 +8,7 @@ from uuid import UUID
 from domain.facts import Decided, Json, View
 from domain.retry import Failure
 from engine.children import settle_child
+from engine.foreaches import move_items
 from engine.jobs import complete_job, continue_run, fail_job
 from runtime.failpoints import failpoint
 from store.jobs import LeasedJob
@@ -69,5 +70,21 @@ def child_runner(context: WorkerContext) -> Runner:
 
         await context.do(job.tenant_id, "execution.settle_child", decide)
         failpoint("worker.child_settled")
+
+    return Runner(run)
+
+
+def foreach_runner(context: WorkerContext) -> Runner:
+    """Begins items of a foreach, lets them go on after a pause, and ends them where their foreach was given up."""
+
+    async def run(job: LeasedJob) -> None:
+        foreach_id, chunk, turn = UUID(job.input["foreach"]), job.input.get("chunk"), job.input.get("turn")
+
+        def decide(view: View) -> Decided:
+            chunk_id = None if chunk is None else UUID(chunk)
+            return move_items(view, context.engine, job, foreach_id, chunk_id=chunk_id, turn=turn)
+
+        await context.do(job.tenant_id, "execution.move_items", decide)
+        failpoint("worker.items_moved")
 
     return Runner(run)

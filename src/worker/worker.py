@@ -10,6 +10,7 @@ from functools import partial
 from engine.context import Engine
 from engine.deliveries import DELIVER
 from engine.family import CHILD
+from engine.fan_out import MOVE_ITEMS
 from engine.nodes.ai_agent import JOB as AI
 from engine.nodes.http import JOB as HTTP
 from engine.nodes.wait_event import LOOK_BACK
@@ -30,7 +31,7 @@ from worker.http_runner import http_runner
 from worker.leases import JobExecutor, Leasing, Runner
 from worker.maintenance import fire_timers, forget_commands, run_periodically, sweep_secrets, take_expired_leases
 from worker.outbound.client import Outbound
-from worker.tasks import Task, child_runner, continue_runner, task_runner
+from worker.tasks import Task, child_runner, continue_runner, foreach_runner, task_runner
 from worker.vault import Vault
 
 CONNECTIONS = 4
@@ -45,6 +46,7 @@ class WorkerProcess:
             AI: ai_runner(context, providers),
             CONTINUE: continue_runner(context),
             CHILD: child_runner(context),
+            MOVE_ITEMS: foreach_runner(context),
             DELIVER: event_runner(context),
             LOOK_BACK: lookback_runner(context),
             HTTP: http_runner(context),

@@ -14,7 +14,7 @@ from cli.main import app
 from domain.aggregates import AGGREGATES
 from engine.cel import CelEvaluator
 from engine.definition import parse
-from engine.nodes import BY_NAME, LATER, NODE_TYPES
+from engine.nodes import BY_NAME, NODE_TYPES
 from engine.nodes.kind import NodeType
 from engine.policies import RETRY
 from engine.triggers import BY_NAME as TRIGGERS
@@ -77,11 +77,6 @@ def test_the_topics_page_is_what_the_catalogue_says() -> None:
 def test_every_type_of_node_is_there_with_its_fields(node_type: NodeType) -> None:
     said = row(page("reference/definition.md"), node_type.name)
     assert set(node_type.config["properties"]) <= set(re.findall(r"\w+", said))
-
-
-def test_what_comes_later_is_said_to() -> None:
-    (said,) = (line for line in page("reference/definition.md").splitlines() if line.endswith("come later."))
-    assert set(re.findall(r"`(\w+)`", said)) == LATER
 
 
 def test_a_retry_has_the_fields_that_are_shown() -> None:

@@ -1,5 +1,6 @@
 """What an execution's events make of its state."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -90,7 +91,7 @@ def test_what_is_over_has_nothing_alive(event: ExecutionEvent, status: str) -> N
 def test_a_pause_changes_the_status_alone() -> None:
     paused = after(*BEGUN, ExecutionPaused())
     assert (paused.status, paused.live, len(paused.activations)) == ("paused", True, 1)
-    assert evolve(paused, ExecutionResumed()) == after(*BEGUN)
+    assert evolve(paused, ExecutionResumed()) == replace(after(*BEGUN), resumes=1)
 
 
 def test_a_signal_changes_nothing() -> None:

@@ -90,7 +90,6 @@ def test_what_is_no_definition_is_told_so(definition: Json) -> None:
         ("/nodes/2/compensate", "yes", "invalid_value", "ask"),
         ("/nodes/1/compensate", "note", "unknown_field", "size"),
         ("/nodes/1/type", "nope", "unknown_node_type", "size"),
-        ("/nodes/1/type", "foreach", "not_supported_yet", "size"),
         ("/nodes/4/id", "note", "duplicate_id", "note"),
         ("/nodes/4/id", "in", "reserved", "in"),
         ("/nodes/4/type", "start", "duplicate_start", "yes"),

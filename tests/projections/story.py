@@ -42,10 +42,31 @@ from domain.execution import (
     ExecutionResumed,
     ExecutionSignalled,
     ExecutionStarted,
+    ItemCancelled,
+    ItemCompleted,
+    ItemFailed,
+    ItemHeld,
+    ItemStarted,
     NodeError,
     Wait,
 )
 from domain.facts import Due, Event
+from domain.foreach import (
+    ChunkCancelled,
+    ChunkEnd,
+    ChunkMoved,
+    ChunkStarted,
+    ForeachCancelled,
+    ForeachClosed,
+    ForeachCompleted,
+    ForeachFailed,
+    ForeachMoved,
+    ForeachResumed,
+    ForeachStarted,
+    ItemEnd,
+    ItemError,
+    Opened,
+)
 from domain.invitation import InvitationAccepted, InvitationDeclined, InvitationMade, InvitationWithdrawn
 from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from domain.permission import PERMISSIONS, PermissionRegistered, permission_id
@@ -188,6 +209,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *given_up(f"{name} 6"),
         *abandoned(f"{name} 7"),
         *expired(f"{name} 8"),
+        *each(f"{name} 9"),
         (
             an_id(f"{name} refusal"),
             CommandRefused("approval.decide", "permission_denied", "No.", "approval", str(an_id(f"{name} 4 request"))),
@@ -401,6 +423,74 @@ def cancelled(execution: str) -> tuple[Step, ...]:
 
 def still_open(execution: str) -> tuple[Step, ...]:
     return (started(execution, "trip-1"), *asked(execution, outcomes=(Outcome("approved", "approve"),)))
+
+
+def each(execution: str) -> tuple[Step, ...]:
+    """A foreach of two items: one completes, one fails beside an item within it. Two more foreaches are given up."""
+    stream, visit, foreach, chunk = (an_id(f"{execution}{part}") for part in ("", " each", " foreach", " chunk"))
+    first, second, inner = (an_id(f"{execution} item {part}") for part in ("0", "1", "1 0"))
+    call, failed, other, third = (an_id(f"{execution} {part}") for part in ("call", "failed", "other", "third"))
+    (_, entered), (request, asks) = asked(execution)
+    assert isinstance(asks, ApprovalRequested)
+    (_, classifies), task = entrusted(execution, item_id=second, item_index=1)
+    error = NodeError("broken", "It broke.", index=1)
+    results = ChunkEnd(chunk, 0, ["A", None], (ItemError(1, "broken", "It broke."),), 40)
+    return (
+        started(execution),
+        (stream, ActivationStarted(visit, "each", "foreach", 1, (1,), waits=(Wait("foreach", foreach),))),
+        (foreach, ForeachStarted(stream, stream, visit, "each", ["a", "b"], 2, 1)),
+        (chunk, ChunkStarted(foreach, stream, stream, visit, "each", 0, ["a", "b"], 2)),
+        (first, item(stream, stream, visit, foreach, chunk, 0, "a")),
+        (second, item(stream, stream, visit, foreach, chunk, 1, "b")),
+        (chunk, ChunkMoved((first, second))),
+        (foreach, ForeachMoved((Opened(chunk, 0, 2, 2),))),
+        (first, ActivationStarted(call, "call", "task", 1, (0,), {"of": "a"}, waits=(Wait("job", call, "resize"),))),
+        (first, ActivationRetried(call, "call", NodeError("lease_lost", "Not heard of.", 1), 1, 1000)),
+        (first, ActivationCompleted(call, "call", "success", "A")),
+        (first, ItemHeld((1,), an_id(f"{execution} continuation"))),
+        (first, ItemCompleted("A")),
+        (second, entered),
+        (request, replace(asks, item_id=second, item_index=1)),
+        (second, classifies),
+        task,
+        (inner, item(stream, second, visit, other, chunk, 0, None, ("each", "inner"))),
+        (inner, ItemCancelled("It is given up.")),
+        (second, ActivationStarted(failed, "work", "task", 1, (0,), waits=(Wait("job", failed, "resize"),))),
+        (second, ActivationFailed(failed, "work", NodeError("broken", "It broke."))),
+        (task[0], AiTaskCancelled("execution_failed")),
+        (second, ActivationCancelled(an_id(f"{execution} classify"), "classify", "execution_failed")),
+        (request, ApprovalCancelled("execution_failed")),
+        (second, ActivationCancelled(an_id(f"{execution} review"), "review", "execution_failed")),
+        (second, ItemFailed("broken", "It broke.", "work")),
+        (chunk, ChunkMoved((), (ItemEnd(0, "A"), ItemEnd(1, error=error)), returned=2, size=40)),
+        (foreach, ForeachMoved(returned=2, failed=1, ended=(results,))),
+        (foreach, ForeachCompleted()),
+        (stream, ActivationCompleted(visit, "each", "success", {"results": ["A", None], "errors": [vars(results.errors[0])]})),
+        (other, ForeachStarted(stream, second, visit, "inner", [None], 1, 0)),
+        (other, ForeachResumed(1)),
+        (other, ForeachFailed(error)),
+        (third, ForeachStarted(stream, stream, visit, "each", ["c"], 1)),
+        (an_id(f"{execution} third chunk"), ChunkStarted(third, stream, stream, visit, "each", 0, ["c"], 1)),
+        (third, ForeachMoved((Opened(an_id(f"{execution} third chunk"), 0, 1, 1),))),
+        (third, ForeachCancelled("Its visit is over.")),
+        (an_id(f"{execution} third chunk"), ChunkCancelled()),
+        (third, ForeachClosed()),
+        (stream, ExecutionCompleted(None)),
+    )
+
+
+def item(
+    execution: UUID,
+    parent: UUID,
+    visit: UUID,
+    foreach: UUID,
+    chunk: UUID,
+    index: int,
+    value: Any,
+    path: tuple[str, ...] = ("each",),
+) -> ItemStarted:
+    about = (TRAVEL, "travel", 2, "call", 3)
+    return ItemStarted(execution, parent, visit, foreach, chunk, path, index, value, *about, created_by=ANN)
 
 
 def entrusted(execution: str, **asked_for: Any) -> tuple[Step, ...]:

@@ -14,13 +14,16 @@ EXECUTION = one(
     """
 SELECT {columns},
        coalesce((SELECT jsonb_agg(jsonb_build_object('kind', o.kind, 'id', o.id, 'node_id', o.node_id,
-                                                     'activation_id', o.activation_id) ORDER BY o.activation_id, o.number)
+                                                     'activation_id', o.activation_id)
+                                  || CASE WHEN o.item_index IS NULL THEN '{}'
+                                          ELSE jsonb_build_object('item_index', o.item_index) END
+                                  ORDER BY o.activation_id, o.number)
                    FROM (SELECT CASE WHEN w.wait ->> 'kind' = 'job' THEN 'task' ELSE w.wait ->> 'kind' END AS kind,
-                                w.wait ->> 'id' AS id, n.node_id, n.id AS activation_id, w.number
+                                w.wait ->> 'id' AS id, n.node_id, n.id AS activation_id, n.item_index, w.number
                            FROM projections.node_activations n
                           CROSS JOIN LATERAL jsonb_array_elements(n.waits) WITH ORDINALITY w (wait, number)
                           WHERE n.tenant_id = %(tenant_id)s AND n.execution_id = e.id AND n.status = 'running'
-                            AND w.wait ->> 'kind' <> 'timer'
+                            AND w.wait ->> 'kind' NOT IN ('timer', 'foreach')
                             AND (w.wait ->> 'kind' <> 'job' OR NOT starts_with(w.wait ->> 'about', 'gesta.'))) o), '[]') AS open,
        coalesce((SELECT jsonb_object_agg(a.name, CASE a.kind WHEN 'number' THEN to_jsonb(a.value_number)
                                                              WHEN 'boolean' THEN to_jsonb(a.value = 'true')
@@ -51,6 +54,7 @@ SELECT e.id, e.version,
                                   WHEN 'job' THEN jsonb_build_object('job_type', w.wait ->> 'about')
                                   WHEN 'execution' THEN jsonb_build_object('workflow_key', w.wait ->> 'about')
                                   WHEN 'event' THEN jsonb_build_object('event_type', w.wait ->> 'about') END)
+                        || CASE WHEN n.item_index IS NULL THEN '{}' ELSE jsonb_build_object('item_index', n.item_index) END
                         ORDER BY w.wait ->> 'since', n.id, w.number)
                    FROM projections.node_activations n
                   CROSS JOIN LATERAL jsonb_array_elements(n.waits) WITH ORDINALITY w (wait, number)

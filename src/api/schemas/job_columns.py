@@ -19,7 +19,11 @@ JOB_COLUMNS: Mapping[str, Column] = {
     "fence": Column("bigint", "The fencing token of the last lease: who shows an older one is refused."),
     "execution_id": Column("uuid", "The execution that waits for it.", null=True),
     "activation_id": Column("uuid", "The visit of a node that waits for it.", null=True),
-    "task_id": Column("uuid", "The AI task that it is an attempt of.", null=True),
+    "task_id": Column(
+        "uuid",
+        "The stream that it is for within its execution: the AI task that it is an attempt of, or the item of a foreach.",
+        null=True,
+    ),
     "input": Column("bytea", "What the worker is given, as UTF-8 JSON.", null=True),
     "error": Column("bytea", "Why the last attempt failed, as UTF-8 JSON.", null=True),
     "created_at": Column("timestamptz", "When its command was appended."),

@@ -64,10 +64,12 @@ TRIGGER_RUN = ObjectSchema(
     summary("trigger_runs", without=("tenant_id", "trigger_id")),
 )
 
+ITEM_INDEX = {"type": "integer", "minimum": 0, "description": "Of the foreach's item, where it is in one."}
 OPEN_ITEM = ObjectSchema(
     "OpenItem",
     "What an execution waits for. `id`: of the approval request, of the AI task, of the task's job, of what else it is.",
-    {"kind": one_of(*OPEN_KINDS), "id": UUID, "node_id": TEXT, "activation_id": UUID},
+    {"kind": one_of(*OPEN_KINDS), "id": UUID, "node_id": TEXT, "activation_id": UUID, "item_index": ITEM_INDEX},
+    optional=frozenset({"item_index"}),
 )
 OPEN = said(many(OPEN_ITEM), "What it waits for now.")
 WAIT = ObjectSchema(
@@ -79,6 +81,7 @@ WAIT = ObjectSchema(
         "about": said(TEXT, "A job's type, what a timer is for, an event's type."),
         "node_id": TEXT,
         "activation_id": UUID,
+        "item_index": ITEM_INDEX,
         "since": TIME,
         "until": said(or_null(TIME), "When a timer fires, before any pause; null while it is paused, and of all else."),
         "by": {
@@ -86,6 +89,7 @@ WAIT = ObjectSchema(
             "description": "Who or what can move it on: {users, roles}, {job_type}, {model} or {event_type}; null: time alone.",
         },
     },
+    optional=frozenset({"item_index"}),
 )
 WAITS = ObjectSchema(
     "Waits", "What an execution waits for now, the oldest first.", {"id": UUID, "version": BIG, "items": many(WAIT)}

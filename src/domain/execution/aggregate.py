@@ -25,6 +25,11 @@ from domain.execution.events import (
     ExecutionResumed,
     ExecutionSignalled,
     ExecutionStarted,
+    ItemCancelled,
+    ItemCompleted,
+    ItemFailed,
+    ItemHeld,
+    ItemStarted,
     Wait,
     problem_json,
 )
@@ -81,7 +86,15 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
             return changed(state, status="paused", paused_at=event.at, continuation=None)
         case ExecutionResumed():
             return _resume(state, event)
-        case ExecutionHeld():
+        case ItemStarted():
+            return changed(evolve(state, _as_started(event)), item=event)
+        case ItemCompleted():
+            return _close(changed(state, output=event.output), "completed")
+        case ItemFailed():
+            return _close(state, "failed")
+        case ItemCancelled():
+            return _close(state, "cancelled")
+        case ExecutionHeld() | ItemHeld():
             return changed(state, held=event.tokens, continuation=event.job_id)
         case ExecutionSignalled():
             return state
@@ -112,6 +125,23 @@ def _complete(state: Execution, event: ActivationCompleted, activation: Activati
     return ended if activation.compensate is None else remember(ended, activation)
 
 
+def _as_started(event: ItemStarted) -> ExecutionStarted:
+    """What an item has of its execution. Its input is the execution's, and not repeated."""
+    return ExecutionStarted(
+        event.workflow_id,
+        event.workflow_key,
+        event.workflow_version,
+        event.start_node,
+        None,
+        priority=event.priority,
+        parent_execution_id=None,
+        correlation_id=event.correlation_id,
+        created_by=event.created_by,
+        behind=event.behind,
+        depth=event.depth,
+    )
+
+
 def _resume(state: Execution, event: ExecutionResumed) -> Execution:
     """Timeouts keep what was left of them: the timer knows what that is, by the database's clock.
 
@@ -122,7 +152,9 @@ def _resume(state: Execution, event: ExecutionResumed) -> Execution:
         if activation.waits_for("timer"):
             activations = activations.insert(activation.id, _with_timers_moved(state, activation, event))
     moved = state.timeout_moved + (state.timeout is not None)
-    return changed(state, status="running", paused_at=None, activations=activations, timeout_moved=moved)
+    return changed(
+        state, status="running", paused_at=None, activations=activations, resumes=state.resumes + 1, timeout_moved=moved
+    )
 
 
 def _with_timers_moved(state: Execution, activation: Activation, event: ExecutionResumed) -> Activation:
@@ -140,7 +172,9 @@ def _later(wait: Wait, span: timedelta) -> Wait:
     return wait if wait.due is None or wait.due.at is None else replace(wait, due=Due(at=wait.due.at + span))
 
 
-def _close(state: Execution, status: Status, event: ExecutionCompleted | ExecutionFailed | ExecutionCancelled) -> Execution:
+def _close(
+    state: Execution, status: Status, event: ExecutionCompleted | ExecutionFailed | ExecutionCancelled | None = None
+) -> Execution:
     """What is over lets go of all that no decision asks for any more: results and the input may be large."""
     assert state.started is not None
     return Execution(
@@ -148,6 +182,7 @@ def _close(state: Execution, status: Status, event: ExecutionCompleted | Executi
         changed(state.started, input=None, trigger_data=None),
         steps=state.steps,
         next_token=state.next_token,
+        item=None if state.item is None else changed(state.item, item=None),
         ended=None if state.started.parent_activation_id is None else event,
     )
 
@@ -243,6 +278,38 @@ EXECUTION: Aggregate[Execution] = Aggregate(
             lambda e, execution: f"{execution.name} has {_what_changed(e)}.",
             changes=_columns_changed,
             note="`labels`: all that it has from now on; `priority`: of what it hands out from now on. null: as it was.",
+        ),
+        EventType(
+            ItemStarted,
+            "item.started.v1",
+            lambda e, execution: f"{execution.name} began with item {e.index} of {e.path[-1]}.",
+            severity="debug",
+            tags=lambda e, execution: (execution.tag, e.path[-1]),
+            note="An item of a foreach, in a stream of its own: events of activations follow in it as in an execution's.",
+        ),
+        EventType(
+            ItemCompleted,
+            "item.completed.v1",
+            lambda _, execution: f"{execution.name} completed.",
+            severity="debug",
+        ),
+        EventType(
+            ItemFailed,
+            "item.failed.v1",
+            lambda e, execution: f"{execution.name} failed: {e.message}",
+            severity="warning",
+            note="`code`: as of `execution.failed`.",
+        ),
+        EventType(
+            ItemCancelled,
+            "item.cancelled.v1",
+            lambda e, execution: f"{execution.name} was cancelled{because(e.reason)}.",
+        ),
+        EventType(
+            ItemHeld,
+            "item.held.v1",
+            lambda e, execution: f"{execution.name} holds {plural(len(e.tokens), 'token')} back until it goes on.",
+            severity="debug",
         ),
         EventType(
             ActivationStarted,

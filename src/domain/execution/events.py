@@ -29,9 +29,11 @@ class NodeError:
     type: str
     message: str
     attempts: int = 1
+    index: int | None = None
+    """Of the item of a foreach whose error this was."""
 
 
-WaitKind = Literal["job", "timer", "approval", "ai_task", "execution", "event"]
+WaitKind = Literal["job", "timer", "approval", "ai_task", "execution", "event", "foreach"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Wait:
     id: UUID
     about: str = ""
     due: Due | None = None
+    resumes: int | None = None
+    """Of a timer within an item: how often the execution had been resumed when it was set."""
 
 
 TIMEOUT = "timeout"
@@ -82,6 +86,13 @@ class ExecutionStarted(Event):
     scheduled_at: datetime | None = None
     """The time of the schedule that it is for."""
     labels: dict[str, str] | None = None
+    parent_item_id: UUID | None = None
+    """The stream of the foreach's item of its parent in which that visit is, where it is in one."""
+
+    @property
+    def parent_stream_id(self) -> UUID | None:
+        """Where the visit is recorded that waits for its end."""
+        return self.parent_item_id or self.parent_execution_id
 
 
 @dataclass(frozen=True)
@@ -268,6 +279,60 @@ class ExecutionSignalled(Event):
     payload: Json
 
 
+@dataclass(frozen=True)
+class ItemStarted(Event):
+    """An item of a foreach begins to run through the node's body, in a stream of its own that is moved like an execution's."""
+
+    execution_id: UUID
+    """The execution that it is a part of, however deep it is nested."""
+    parent_id: UUID
+    """The stream with the foreach's visit: the execution's, or that of an item of the foreach around it."""
+    activation_id: UUID
+    """That visit."""
+    foreach_id: UUID
+    chunk_id: UUID
+    path: tuple[str, ...]
+    """The foreach nodes whose bodies it is in, the outermost first."""
+    index: int
+    item: Json
+    workflow_id: UUID
+    workflow_key: str
+    workflow_version: int
+    start_node: str
+    priority: int = 0
+    correlation_id: UUID | None = None
+    created_by: UUID | None = None
+    behind: tuple[UUID, ...] | None = None
+    depth: int | None = None
+
+
+@dataclass(frozen=True)
+class ItemCompleted(Event):
+    output: Json
+
+
+@dataclass(frozen=True)
+class ItemFailed(Event):
+    """As `ExecutionFailed`."""
+
+    code: str
+    message: str
+    node_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ItemCancelled(Event):
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class ItemHeld(Event):
+    """As `ExecutionHeld`."""
+
+    tokens: tuple[int, ...]
+    job_id: UUID | None = None
+
+
 ExecutionEvent = (
     ExecutionStarted
     | ActivationStarted
@@ -285,8 +350,14 @@ ExecutionEvent = (
     | ExecutionHeld
     | ExecutionSignalled
     | ExecutionChanged
+    | ItemStarted
+    | ItemCompleted
+    | ItemFailed
+    | ItemCancelled
+    | ItemHeld
 )
 
 
 def problem_json(problem: NodeError) -> Json:
-    return {"type": problem.type, "message": problem.message, "attempts": problem.attempts}
+    about = {"type": problem.type, "message": problem.message, "attempts": problem.attempts}
+    return about if problem.index is None else {**about, "index": problem.index}

@@ -14,6 +14,7 @@ from domain.execution.events import (
     ExecutionCompleted,
     ExecutionFailed,
     ExecutionStarted,
+    ItemStarted,
     Wait,
     WaitKind,
 )
@@ -131,6 +132,10 @@ class Execution:
     """By split: how many tokens and running activations live in it."""
     sweep_at: int = SWEPT_AT_LEAST
     """With so many results those are let go of that no lineage names any more."""
+    item: ItemStarted | None = None
+    """Of a foreach, where this is one, and no execution of its own; `started` then says what it has of its execution."""
+    resumes: int = 0
+    """How often it was resumed after a pause."""
     ended: ExecutionCompleted | ExecutionFailed | ExecutionCancelled | None = None
     """How it ended, where a parent's visit asks for that."""
     timeout: Wait | None = None

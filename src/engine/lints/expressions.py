@@ -1,7 +1,7 @@
 """Every expression of a definition, checked against the input schema and the outputs of the nodes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from domain.facts import Json
 from engine.definition import Definition, Finding
@@ -26,11 +26,25 @@ EXECUTION = object_schema(
 TENANT = object_schema({"id": {"type": "string"}})
 
 
-def expressions(definition: Definition, sound: Sequence[Sound], evaluator: Evaluator) -> Iterator[Finding]:
-    outputs = {node.id: None for node in definition.nodes} | {each.node.id: each.type.output(each.node) for each in sound}
-    known = {"input": definition.input_schema, "execution": EXECUTION, "tenant": TENANT}
-    types = {**known, "nodes": nodes_schema(outputs)}
-    undone = _undone(definition, outputs)
+Outputs: TypeAlias = Mapping[str, Json]
+"""The schema of each node's output, by its id; None where it is not known."""
+
+
+def known_to(definition: Definition) -> dict[str, Json]:
+    """What all expressions of a definition see, beside its nodes."""
+    return {"input": definition.input_schema, "execution": EXECUTION, "tenant": TENANT}
+
+
+def outputs_of(definition: Definition, sound: Sequence[Sound]) -> dict[str, Json]:
+    return {node.id: None for node in definition.nodes} | {each.node.id: each.type.output(each.node) for each in sound}
+
+
+def expressions(
+    definition: Definition, sound: Sequence[Sound], evaluator: Evaluator, known: Mapping[str, Json], outer: Outputs
+) -> Iterator[Finding]:
+    """`known`: variables and their schemas; `outer`: of the nodes around, where the definition is the body of one."""
+    types = {**known, "nodes": nodes_schema({**outer, **outputs_of(definition, sound)})}
+    undone = _undone(definition, outputs_of(definition, sound))
     for each in sound:
         for formula in _of_node(each):
             seen = {**types, **undone.get(each.node.id, {}), **formula.variables}

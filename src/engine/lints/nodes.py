@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.definition import Definition, Finding, Node
-from engine.nodes import BY_NAME, LATER
+from engine.nodes import BY_NAME
 from engine.nodes.kind import NodeType
+from engine.plan import entries_of
 from engine.schema import faults
 
 # fmt: off
@@ -26,7 +27,9 @@ class Sound:
     type: NodeType
 
 
-def nodes(definition: Definition, node_types: Mapping[str, NodeType] = BY_NAME) -> tuple[list[Finding], list[Sound]]:
+def nodes(
+    definition: Definition, node_types: Mapping[str, NodeType] = BY_NAME, *, is_body: bool = False
+) -> tuple[list[Finding], list[Sound]]:
     findings: list[Finding] = []
     sound: list[Sound] = []
     seen: set[str] = set()
@@ -41,20 +44,15 @@ def nodes(definition: Definition, node_types: Mapping[str, NodeType] = BY_NAME) 
         seen.add(node.id)
         node_type = node_types.get(node.type)
         if node_type is None:
-            findings.append(_unknown_type(node, path))
+            message = f"There is no node type {node.type}."
+            findings.append(Finding("error", node.id, f"{path}/type", "unknown_node_type", message))
             continue
         found = [*_config(node, node_type, f"{path}/config"), *_policies(node, node_type, path)]
         findings.extend(found)
         if not any(finding.severity == "error" for finding in found):
             sound.append(Sound(path, node, node_type))
-    findings.extend(_starts(definition))
+    findings.extend(_starts(definition, is_body=is_body))
     return findings, sound
-
-
-def _unknown_type(node: Node, path: str) -> Finding:
-    if node.type in LATER:
-        return Finding("error", node.id, f"{path}/type", "not_supported_yet", f"Nodes of type {node.type} are not supported yet.")
-    return Finding("error", node.id, f"{path}/type", "unknown_node_type", f"There is no node type {node.type}.")
 
 
 def _config(node: Node, node_type: NodeType, path: str) -> Iterator[Finding]:
@@ -96,9 +94,15 @@ def does_something(node: Node, node_type: NodeType) -> bool:
     return "error" in node_type.handles(node).errors
 
 
-def _starts(definition: Definition) -> Iterator[Finding]:
+def _starts(definition: Definition, *, is_body: bool) -> Iterator[Finding]:
     starts = [(index, node) for index, node in enumerate(definition.nodes) if node.type == "start"]
-    if not starts:
+    if not starts and is_body:
+        entries = entries_of(definition)
+        if len(entries) != 1:
+            found = "Every node has one" if not entries else f"These have none: {', '.join(entries)}"
+            message = f"A body begins at its start node, or at the only node without an incoming edge. {found}."
+            yield Finding("error", None, "/nodes", "missing_start", message)
+    elif not starts:
         yield Finding("error", None, "/nodes", "missing_start", "A definition needs a start node.")
     for index, node in starts[1:]:
         yield Finding("error", node.id, f"/nodes/{index}/type", "duplicate_start", "A definition may have only one start node.")

@@ -62,12 +62,44 @@ DEFINITION = object_schema(
     },
     ("key", "name", "nodes", "edges"),
 )
+GRAPH = object_schema({name: DEFINITION["properties"][name] for name in ("nodes", "edges")}, ("nodes", "edges"))
+"""What is within a node: nodes and edges, as a definition has them."""
 LATER = frozenset({"retry"})
 """Fields of nodes, or of the definition, that the reference knows and that are not supported yet."""
 
 
 def shape(definition: Json) -> Iterator[Finding]:
-    found = list(faults(DEFINITION, definition))
+    yield from _shape(DEFINITION, definition)
+
+
+def body_shape(body: Json) -> Iterator[Finding]:
+    """Paths are within the body."""
+    yield from _shape(GRAPH, body)
+
+
+def too_many(definition: Json) -> Iterator[Finding]:
+    """Nodes and edges within others count like all the rest."""
+    for field, limit in (("nodes", NODES_LIMIT), ("edges", EDGES_LIMIT)):
+        count = sum(len(graph[field]) for graph in _graphs(definition))
+        if count > limit:
+            message = f"There are {count} {field}, those within others included; {limit} are the most."
+            yield Finding("error", None, f"/{field}", "out_of_range", message)
+
+
+def _graphs(definition: Json) -> Iterator[Json]:
+    waiting = [definition]
+    while waiting:
+        graph = waiting.pop()
+        yield graph
+        for node in graph["nodes"]:
+            config = node.get("config") if isinstance(node, dict) else None
+            body = config.get("body") if isinstance(config, dict) else None
+            if isinstance(body, dict) and isinstance(body.get("nodes"), list) and isinstance(body.get("edges"), list):
+                waiting.append(body)
+
+
+def _shape(schema: Json, definition: Json) -> Iterator[Finding]:
+    found = list(faults(schema, definition))
     for fault in found:
         later = fault.code == "unknown_field" and fault.path.rpartition("/")[2] in LATER and not fault.path.startswith("/edges")
         code, message = ("not_supported_yet", "This is not supported yet.") if later else (fault.code, fault.message)

@@ -6,7 +6,7 @@ from engine.definition import Definition, Finding
 from engine.expressions import expressions_in
 from engine.lints.mentions import compensating
 from engine.lints.nodes import Sound
-from engine.plan import graph_of
+from engine.plan import entries_of, graph_of
 
 
 def edges(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:
@@ -72,9 +72,9 @@ def reachable(definition: Definition, sound: Sequence[Sound]) -> Iterator[Findin
 
 
 def start_of(definition: Definition) -> int:
-    """The place of the start node."""
-    [place] = [place for place, node in enumerate(definition.nodes) if node.type == "start"]
-    return place
+    """The place of the node where it begins."""
+    entry = entries_of(definition)[0]
+    return next(place for place, node in enumerate(definition.nodes) if node.id == entry)
 
 
 def spins(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from engine.nodes.condition import CONDITION
 from engine.nodes.emit import EMIT
 from engine.nodes.end import END
 from engine.nodes.fail import FAIL
+from engine.nodes.foreach import FOREACH
 from engine.nodes.http import HTTP
 from engine.nodes.join import JOIN
 from engine.nodes.kind import NodeType
@@ -31,9 +32,7 @@ NODE_TYPES: tuple[NodeType, ...] = (
     EMIT,
     WORKFLOW,
     HTTP,
+    FOREACH,
 )
 
 BY_NAME: dict[str, NodeType] = {node_type.name: node_type for node_type in NODE_TYPES}
-
-LATER: frozenset[str] = frozenset({"foreach"})
-"""Known to the definition's reference and not supported yet."""

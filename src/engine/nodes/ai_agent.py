@@ -79,6 +79,8 @@ def run(visit: Visit) -> kind.RunResult:
         priority=started.priority,
         requested_by=started.created_by,
         correlation_id=started.correlation_id,
+        item_id=visit.item_id,
+        item_index=visit.item_index,
     )
     job = Job(
         visit.activation_id,

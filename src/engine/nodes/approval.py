@@ -95,6 +95,8 @@ def run(visit: Visit) -> kind.RunResult:
         requested_by=started.created_by,
         due=None if due_in is None else Due(duration(due_in)),
         expires=None if visit.node.timeout is None else Due(visit.node.timeout),
+        item_id=visit.item_id,
+        item_index=visit.item_index,
     )
     return kind.Waiting((Wait("approval", request_id),), (Fact(request_id, requested),))
 

@@ -37,6 +37,17 @@ class Visit:
     """The most that a worker may give as output, as JSON."""
     definition_of: Callable[[UUID, int], Definition] = no_definition
     """Of a published version of a workflow."""
+    item_id: UUID | None = None
+    """The stream of the foreach's item that the visit is in; `execution_id` is the execution's all the same."""
+
+    @property
+    def stream_id(self) -> UUID:
+        """Where the visit is recorded."""
+        return self.item_id or self.execution_id
+
+    @property
+    def item_index(self) -> int | None:
+        return None if self.execution.item is None else self.execution.item.index
 
     @property
     def waits(self) -> tuple[Wait, ...]:
@@ -55,6 +66,7 @@ class Visit:
             input,
             self.execution_id,
             self.activation_id,
+            self.item_id,
             max_attempts=max_attempts,
             priority=started.priority,
         )
@@ -63,13 +75,21 @@ class Visit:
         """A timer of the visit; when it fires, `on_timer` is told what for. One visit may have many, each for a purpose."""
         if purpose == TIMEOUT:
             raise ValueError(f"{TIMEOUT} is the purpose of every visit's own timer")
-        return visit_timer(self.execution_id, self.activation_id, purpose, due, self.turn)
+        return visit_timer(self.execution_id, self.activation_id, purpose, due, self.turn, item_id=self.item_id)
 
 
-def visit_timer(execution_id: UUID, activation_id: UUID, purpose: str, due: Due, turn: int = 0, id: UUID | None = None) -> Timer:
-    """`id`: of one that was set before."""
+def visit_timer(
+    execution_id: UUID,
+    activation_id: UUID,
+    purpose: str,
+    due: Due,
+    turn: int = 0,
+    id: UUID | None = None,
+    item_id: UUID | None = None,
+) -> Timer:
+    """`id`: of one that was set before. `item_id`: the stream that the visit is in, where it is not the execution's."""
     id = id or timer_id(activation_id, purpose, turn)
-    return Timer(id, due, purpose, EXECUTION.name, execution_id, execution_id, activation_id)
+    return Timer(id, due, purpose, EXECUTION.name, item_id or execution_id, execution_id, activation_id)
 
 
 @dataclass(frozen=True)
@@ -249,6 +269,8 @@ class NodeType:
     """What becomes of the stream that a cancelled activation has opened."""
     expire: Callable[[Activation], tuple[Fact, ...]] = nothing_to_expire
     """What becomes of it at the node's timeout."""
+    body: Callable[[Node], Definition] | None = None
+    """The nodes and edges within it, of a node that has such. Called where the configuration's schema found no fault."""
     join_rule: Callable[[Node, int], JoinRule] | None = None
     """Given the number of its queues, what a round takes; None: the node runs once for each token."""
 

@@ -45,6 +45,7 @@ def run(visit: Visit) -> kind.RunResult:
         config.get("input"),
         visit.execution_id,
         visit.activation_id,
+        visit.item_id,
         max_attempts=1 if visit.node.retry is None else visit.node.retry.max_attempts,
         priority=started.priority,
     )
