@@ -20,6 +20,17 @@ async def test_start_decide_and_wait(boss: AsyncClient) -> None:
     assert (await boss.approval(decided.approval_id)).data["decisions"][0]["comment"] == "Fine."
 
 
+async def test_a_start_says_what_it_does_where_its_key_is_taken(boss: AsyncClient) -> None:
+    first = await boss.start("purchase", {"amount": 1}, business_key="P-1", labels={"team": "north"})
+    again = await boss.start("purchase", {"amount": 1}, business_key="P-1", on_conflict="return")
+    other = await boss.start("purchase", {"amount": 1}, business_key="P-1", on_conflict="replace")
+    assert again == first
+    assert (await boss.execution(first.id)).status == "cancelled"
+    assert (await boss.execution(other.id)).status == "running"
+    with pytest.raises(Conflict):
+        await boss.start("purchase", {"amount": 1}, business_key="P-1")
+
+
 async def test_the_blocking_client_does_the_same(gesta: Gesta, acme: Tenant) -> None:
     member = await acme.member("owner", "approver")
 

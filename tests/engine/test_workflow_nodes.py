@@ -245,6 +245,10 @@ def test_nothing_speaks_against_a_good_one() -> None:
     assert codes(calls("other", "error", input={"n": "=input.n"})) == set()
 
 
+def test_it_is_said_that_a_childs_failure_has_nowhere_to_go() -> None:
+    assert codes(calls("other")) == {("warning", "unconnected_handle")}
+
+
 def test_a_retry_is_refused_and_a_timeout_of_who_does_not_wait() -> None:
     definition = calls("other", "error")
     definition["nodes"][1]["retry"] = {"max_attempts": 2}

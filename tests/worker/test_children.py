@@ -88,6 +88,18 @@ async def test_children_that_a_command_could_not_cancel_are_cancelled_although_a
         assert {state.status for state, _ in states} == {"cancelled"}
 
 
+async def test_a_job_that_is_to_cancel_a_child_is_missed(database: Database) -> None:
+    async with house(database) as home:
+        await child_published(home)
+        execution = await home.start(calling(MOST_GIVEN_UP + 1))
+        await home.handler.handle(Command(home.tenant_id, "execution.cancel", WHO), lambda view: cancel(view, ENGINE, execution))
+        await assert_in_step(home)
+        home.sql("DELETE FROM runtime.jobs WHERE type = 'gesta.child'")
+        async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as conn:
+            [missed] = (await verify(conn, home.tenant_id)).broken["jobs"]
+        assert missed.endswith("is gone.")
+
+
 def _executions(home: House) -> list[UUID]:
     statement = "SELECT DISTINCT stream_id FROM ledger.events WHERE topic LIKE 'execution.started%%' AND tenant_id = %s"
     return [row[0] for row in home.sql(statement, home.tenant_id)]

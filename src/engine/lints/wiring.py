@@ -59,7 +59,7 @@ def handles(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]
 def _may_happen(each: Sound, handle: str) -> bool:
     if handle == "timeout":
         return each.node.timeout is not None
-    return each.type.works or any(expressions_in(each.node.config)) or any(each.type.formulas(each.node))
+    return each.type.works or each.type.may_fail or any(expressions_in(each.node.config)) or any(each.type.formulas(each.node))
 
 
 def reachable(definition: Definition, sound: Sequence[Sound]) -> Iterator[Finding]:

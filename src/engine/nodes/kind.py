@@ -261,6 +261,8 @@ class NodeType:
     """Whether a visit waits for the world, so that it may have a timeout, and a cycle through it cannot spin."""
     works: bool = False
     """Whether a visit makes attempts, so that it may have a retry policy."""
+    may_fail: bool = False
+    """Whether a visit may fail however it is configured, without making attempts: what it waits for may."""
     on_job: Callable[[Visit, JobReport], Woken] = unexpected
     on_child: Callable[[Visit, ChildEnded], Woken] = unexpected
     on_timer: Callable[[Visit, TimerFired], Woken] = unexpected

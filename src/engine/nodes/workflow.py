@@ -150,5 +150,6 @@ WORKFLOW = NodeType(
     output=output,
     lint=lint,
     waits=True,
+    may_fail=True,
     on_child=on_child,
 )
