@@ -10,8 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,15 +143,14 @@ class Platform:
             return list((await http.get(f"/ai-tasks/{task['id']}")).json()["attempts"])
 
 
-@asynccontextmanager
-async def platform(directory: Path, model_url: str) -> AsyncIterator[Platform]:
+def an_environment(directory: Path, model_url: str) -> dict[str, str]:
+    """Of processes that work on the database in `directory`, with a port of their own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    (directory / "failpoints").mkdir()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GESTA_") and name != "DATABASE_URL"}
     chosen = {name: os.environ[name] for name in ("GESTA_POSTGRES_BIN",) if name in os.environ}
-    environment = {
+    return {
         **inherited,
         **chosen,
         "GESTA_DATA_DIR": str(directory),
@@ -159,12 +158,29 @@ async def platform(directory: Path, model_url: str) -> AsyncIterator[Platform]:
         "GESTA_AI_BASE_URL": model_url,
         "GESTA_AI_API_KEY": "sk-test",
         "GESTA_AI_MODEL": "openai:gpt-4o-mini",
-        DIRECTORY: str(directory / "failpoints"),
     }
-    url = f"http://127.0.0.1:{port}"
+
+
+def url_of(environment: dict[str, str]) -> str:
+    return f"http://127.0.0.1:{environment['GESTA_PORT']}"
+
+
+@contextmanager
+def database(directory: Path) -> Iterator[None]:
+    """The embedded server that the processes in `directory` find running."""
+    binaries = os.environ.get("GESTA_POSTGRES_BIN")
+    with embedded(directory / "postgres", bin_directory=Path(binaries) if binaries else None, parameters={"autovacuum": "off"}):
+        yield
+
+
+@asynccontextmanager
+async def platform(directory: Path, model_url: str) -> AsyncIterator[Platform]:
+    environment = an_environment(directory, model_url)
+    (directory / "failpoints").mkdir()
+    environment[DIRECTORY] = str(directory / "failpoints")
+    url = url_of(environment)
     working = ("worker", "--lease-seconds", str(LEASE_SECONDS))
-    binaries = Path(chosen["GESTA_POSTGRES_BIN"]) if chosen else None
-    with embedded(directory / "postgres", bin_directory=binaries, parameters={"autovacuum": "off"}):
+    with database(directory):
         await asyncio.to_thread(gesta, environment, "db", "migrate")
         await asyncio.to_thread(gesta, environment, "db", "seed")
         await asyncio.to_thread(gesta, environment, "tenant", "create", "acme")

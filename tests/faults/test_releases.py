@@ -1,0 +1,144 @@
+"""Processes of the release before, and of this one, on one database: both serve while the one replaces the other.
+
+The release before is a commit; its sources come from the history. Where the checkout has none (a copy without history, a shallow
+clone), there is nothing to run: the statements that the release before sends are tried in `tests/store/test_release_before.py`.
+When a release is out, it takes the place of the one named here.
+"""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client import AsyncClient, Worker
+from tests.faults.platform import (
+    DEFINITION,
+    LEASE_SECONDS,
+    PATIENCE,
+    Process,
+    an_environment,
+    answering,
+    database,
+    gesta,
+    url_of,
+)
+from tests.worker.ai.wire import answer, completion, serve
+
+BEFORE = "0fd8c32c2cc03a9c8300512a1f8f4f34c8d3700b"
+ROOT = Path(__file__).resolve().parents[2]
+SERVING = (("api",), ("projector",), ("worker", "--lease-seconds", str(LEASE_SECONDS)))
+AT_ONCE = 6
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sources of the release before."""
+    archive = subprocess.run(["git", "-C", str(ROOT), "archive", BEFORE, "src", "migrations"], capture_output=True, check=False)
+    if archive.returncode != 0:
+        pytest.skip(f"the history here does not reach back to the release before ({BEFORE[:7]})")
+    directory = tmp_path_factory.mktemp("before")
+    subprocess.run(["tar", "-x", "-C", str(directory)], input=archive.stdout, check=True)
+    return directory / "src"
+
+
+@dataclass
+class Releases:
+    """Environments of processes on one database."""
+
+    directory: Path
+    before: dict[str, str]
+    now: dict[str, str]
+
+    @asynccontextmanager
+    async def serving(self, *environments: dict[str, str]) -> AsyncIterator[Sequence[Process]]:
+        """An API, a projector and a worker of each, kept running. Nothing here kills them: who ends has failed."""
+        processes = [Process(line, each, self.directory / "log") for each in environments for line in SERVING]
+        keeping = [asyncio.create_task(process.keep()) for process in processes]
+        try:
+            async with asyncio.timeout(PATIENCE):
+                for each in environments:
+                    await answering(url_of(each))
+            yield processes
+        finally:
+            for task in keeping:
+                task.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
+
+
+@asynccontextmanager
+async def releases(directory: Path, sources: Path) -> AsyncIterator[Releases]:
+    """A database, not migrated yet."""
+    async with serve(answer(completion("done"))) as wire:
+        now, before = an_environment(directory, wire.url), an_environment(directory, wire.url)
+        before["PYTHONPATH"] = str(sources)
+        with database(directory):
+            yield Releases(directory, before, now)
+
+
+async def a_tenant(environment: dict[str, str]) -> str:
+    """Its key."""
+    await asyncio.to_thread(gesta, environment, "db", "seed")
+    await asyncio.to_thread(gesta, environment, "tenant", "create", "acme")
+    return (await asyncio.to_thread(gesta, environment, "key", "create", "--tenant", "acme")).strip()
+
+
+async def play(starts: AsyncClient, waits: AsyncClient) -> None:
+    """Executions that one API starts and another is asked about."""
+    started = [await starts.start("both", {"n": n}) for n in range(AT_ONCE)]
+    for each in started:
+        assert (await waits.wait(each.id, PATIENCE)).status == "completed"
+
+
+@asynccontextmanager
+async def external_worker(client: AsyncClient) -> AsyncIterator[None]:
+    worker = Worker(client, lease_seconds=LEASE_SECONDS)
+
+    @worker.task("work")
+    async def work(input: Any) -> Any:
+        return input
+
+    serving = asyncio.create_task(worker.serve())
+    try:
+        yield
+    finally:
+        worker.stop()
+        await asyncio.wait_for(serving, PATIENCE)
+
+
+async def test_the_release_before_works_on_this_schema_alone_and_beside_this_release(tmp_path: Path, sources: Path) -> None:
+    async with releases(tmp_path, sources) as on:
+        await asyncio.to_thread(gesta, on.before, "db", "migrate")
+        key = await a_tenant(on.before)
+        async with AsyncClient(url_of(on.before), key) as before, AsyncClient(url_of(on.now), key) as now:
+            async with on.serving(on.before) as processes, external_worker(before):
+                await before.apply(DEFINITION, publish=True)
+                await play(before, before)
+                await asyncio.to_thread(gesta, on.now, "db", "migrate")  # under way
+                await play(before, before)
+                async with on.serving(on.now) as newer, external_worker(now):
+                    await play(before, now)
+                    await play(now, before)
+                    assert [process.deaths for process in newer] == [0, 0, 0]
+                assert [process.deaths for process in processes] == [0, 0, 0]
+            async with on.serving(on.now), external_worker(now):
+                await play(now, now)
+            await asyncio.to_thread(gesta, on.now, "verify")
+
+
+async def test_this_release_refuses_the_schema_of_the_release_before_in_one_line(tmp_path: Path, sources: Path) -> None:
+    async with releases(tmp_path, sources) as on:
+        await asyncio.to_thread(gesta, on.before, "db", "migrate")
+        for line in SERVING:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "cli.main", *line, env=on.now, stderr=asyncio.subprocess.PIPE
+            )
+            _, told = await asyncio.wait_for(process.communicate(), PATIENCE)
+            assert process.returncode == 1
+            assert told.decode().count("\n") == 1
+            assert "run gesta db migrate as the owner first" in told.decode()
