@@ -71,6 +71,7 @@ EXECUTION_SIGNAL = CommandSpec("execution.signal", "executions:control")
 TRIGGER_PAUSE = CommandSpec("trigger.pause", "workflows:publish")
 TRIGGER_RESUME = CommandSpec("trigger.resume", "workflows:publish")
 TRIGGER_RUN = CommandSpec("trigger.run", "workflows:publish")
+TRIGGER_ROTATE = CommandSpec("trigger.rotate", "workflows:publish")
 TRIGGER_BACKFILL = CommandSpec("trigger.backfill", "workflows:publish")
 
 EVENT_RECEIVE = CommandSpec("event.receive", "executions:control")

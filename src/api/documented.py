@@ -9,7 +9,7 @@ from api.routing import Calling
 from api.schemas.problem import PROBLEM
 from api.schemas.schema import ObjectSchema, page, ref
 
-__all__ = ["Calling", "documented", "in_json", "paged"]
+__all__ = ["Calling", "documented", "in_json", "paged", "problem_answers"]
 
 ALWAYS = {
     400: "Malformed",
@@ -28,7 +28,7 @@ COMMANDS = {
 }
 
 
-def _problems(statuses: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+def problem_answers(statuses: dict[int, str]) -> dict[int | str, dict[str, Any]]:
     return {
         status: {"description": words, "content": {"application/problem+json": {"schema": ref(PROBLEM)}}}
         for status, words in statuses.items()
@@ -113,7 +113,7 @@ def documented(
             status: {"description": answer, "headers": told, "content": content},
             **({} if found is None else {200: {"description": found, "headers": told, "content": content}}),
             **({304: {"description": "Not changed", "headers": told}} if is_tagged else {}),
-            **_problems({**ALWAYS, **(COMMANDS if is_command else {404: "Not found"})}),
+            **problem_answers({**ALWAYS, **(COMMANDS if is_command else {404: "Not found"})}),
         },
         "openapi_extra": {"parameters": [*headers, *(parameters or query or ())]},
     }

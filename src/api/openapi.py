@@ -18,6 +18,7 @@ Errors are problem documents (RFC 9457)."""
 
 GROUPS = {
     "workflows": "What is to happen, as nodes and edges: drafted, checked, published.",
+    "triggers": "What starts executions by itself: schedules, requests from outside, events.",
     "executions": "Runs of a workflow: started, watched, steered.",
     "approvals": "What people are asked, and their decisions.",
     "AI tasks": "What models are asked, what they answered, used and cost.",

@@ -30,15 +30,23 @@ class StrictRequest(Request):
 
     async def read_json(self, most: int = MAX_BODY) -> tuple[bool, Json]:
         """Whether there is a body, and what it says. Read once. Raises what speaks against it."""
-        self.sent = await self._read(most)
+        await self.read_bytes(most)
         if not self.sent:
             return False, None
-        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if not JSON.fullmatch(media_type):
+        if not self.says_json:
             raise Problem(
                 415, "unsupported_media_type", "The body must be application/json.", headers={"Accept": "application/json"}
             )
         return True, strict_json.parse(self.sent)
+
+    @property
+    def says_json(self) -> bool:
+        return JSON.fullmatch(self.headers.get("content-type", "").partition(";")[0].strip().lower()) is not None
+
+    async def read_bytes(self, most: int = MAX_BODY) -> bytes:
+        """The body as it was sent, whatever it is. Read once. Raises what speaks against it."""
+        self.sent = await self._read(most)
+        return self.sent
 
     async def _read(self, most: int) -> bytes:
         """A body that is too large is read on for a while, unkept: a client that still sends would not see the answer.

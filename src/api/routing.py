@@ -40,6 +40,22 @@ class OpenRoute(APIRoute):
         return handle
 
 
+class AddressRoute(APIRoute):
+    """A route that is its own key: who knows its address may use it. It takes any query and any body of limited size.
+
+    Its function takes the request, and the part of its path that nobody can guess.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint = self.endpoint
+
+        async def handle(plain: Request) -> Response:
+            response: Response = await endpoint(StrictRequest(plain.scope, plain.receive), plain.path_params["token"])
+            return response
+
+        return handle
+
+
 class KeyRoute(APIRoute):
     """A route that wants an API key. The key is checked before anything else of the request is looked at.
 

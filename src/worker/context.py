@@ -15,8 +15,8 @@ from runtime.pools import Pool
 from store.command import Command, CommandResult
 from store.handler import Handler
 from store.notifications.listening import Notifications
+from store.vault import Vault
 from worker.outbound.client import Outbound
-from worker.vault import Vault
 
 OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 """What the database's absence looks like from a pool. It is waited out."""

@@ -30,12 +30,12 @@ from runtime.failpoints import failpoint
 from store import jobs
 from store.errors import StoreError
 from store.jobs import LeasedJob
+from store.vault import NotSetUp, Opened, SecretError
 from worker.context import OUT_OF_REACH, WorkerContext
 from worker.leases import LeftToLease, Runner
 from worker.not_set_up import hand_back
 from worker.outbound.client import OutboundError, Request, Response, host_of, parsed
 from worker.redaction import Redaction
-from worker.vault import NotSetUp, Opened, SecretError
 
 log = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ from runtime.supervision import supervise
 from store.handler import open_handler
 from store.notifications.listening import Notifications
 from store.notifications.waking import CHANNELS, leases_ending, setting_at, timers_set
+from store.vault import Vault
 from worker.ai_runner import ProvidersOf, ai_runner
 from worker.context import WorkerContext
 from worker.event_runners import event_runner, lookback_runner
@@ -32,7 +33,6 @@ from worker.leases import JobExecutor, Leasing, Runner
 from worker.maintenance import fire_timers, forget_commands, run_periodically, sweep_secrets, take_expired_leases
 from worker.outbound.client import Outbound
 from worker.tasks import Task, child_runner, continue_runner, foreach_runner, task_runner
-from worker.vault import Vault
 
 CONNECTIONS = 4
 

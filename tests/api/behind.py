@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 
 from tests.api.conftest import Client, Gesta, Member, Tenant, serving
-from tests.api.definitions import AI_TASK, INSTANT, SCHEDULED
+from tests.api.definitions import AI_TASK, HOOKED, INSTANT, SCHEDULED
 from tests.api.working import BURY, leased, report, run_sql
 
 ANYBODY = [{"name": "approved", "kind": "approve"}]
@@ -242,6 +242,19 @@ async def triggers_run(two: Two) -> httpx2.Response:
     answer = await two.behind.admin.post(f"/triggers/{trigger_id}/run")
     started = await ok(two.ahead.admin.get(f"/executions/{answer.json()['id']}"))
     assert (started["input"], started["workflow_version"]) == ({"new": True}, 2)
+    return answer
+
+
+async def triggers_rotate(two: Two) -> httpx2.Response:
+    """The address of before is no more, at both processes."""
+    await two.behind.publish(HOOKED)
+    trigger_id = (await ok(two.behind.admin.get("/triggers")))["items"][0]["id"]
+    first = await ok(two.behind.admin.post(f"/triggers/{trigger_id}/rotate"))
+    second = await ok(two.ahead.admin.post(f"/triggers/{trigger_id}/rotate"))
+    assert (await two.behind.admin.http.post(first["address"])).status_code == 404
+    assert (await two.behind.admin.http.post(second["address"])).status_code == 202
+    answer = await two.behind.admin.post(f"/triggers/{trigger_id}/rotate")
+    assert (await two.ahead.admin.http.post(second["address"])).status_code == 404
     return answer
 
 
@@ -557,6 +570,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         triggers_resume,
         triggers_run,
         triggers_backfill,
+        triggers_rotate,
         approvals_decide,
         ai_tasks_cancel,
         ai_tasks_retry,

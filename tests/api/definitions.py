@@ -110,3 +110,5 @@ SCHEDULED: dict[str, Any] = {
     "key": "scheduled",
     "triggers": [{"type": "schedule", "cron": "0 * * * *"}],
 }
+
+HOOKED: dict[str, Any] = {**INSTANT, "key": "hooked", "triggers": [{"type": "webhook"}]}

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from domain.permission import PERMISSIONS
 from tests.api.conftest import Client, Gesta, Member, Tenant, platform_key, projecting, serving
-from tests.api.definitions import AI_TASK, APPROVAL, INSTANT, SCHEDULED, TASK
+from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, INSTANT, SCHEDULED, TASK
 from tests.conftest import Database
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class World:
     def aim(self, case: Case, random: Random) -> dict[str, str]:
         """Changes the case; its authorization."""
         made_wrong = _made_wrong(case)
-        kind = case.path.removeprefix("/v1/").partition("/")[0]
+        kind = case.path.removeprefix("/v1").strip("/").partition("/")[0]
         by_platform = random.random() < BY_PLATFORM.get(kind, 0.4)
         if ParameterLocation.PATH not in made_wrong and case.path_parameters and random.random() < 0.9:
             case.path_parameters = {
@@ -219,6 +219,14 @@ class World:
                 await self.tenant.publish({**SCHEDULED, "key": key})
                 found = await self.tenant.admin.get(f"/triggers?workflow_key={key}")
                 return str(found.json()["items"][0]["id"])
+            case "webhooks":
+                key = f"hooked-{next(self.numbers)}"
+                await self.tenant.publish({**HOOKED, "key": key})
+                found = await self.tenant.admin.get(f"/triggers?workflow_key={key}")
+                return str(found.json()["items"][0]["id"])
+            case "hooks":
+                rotated = await self.tenant.admin.post(f"/triggers/{await self._make('webhooks')}/rotate")
+                return str(rotated.json()["address"]).removeprefix("/hooks/")
             case "strangers":
                 body = {"email": f"{next(self.numbers)}@else.example", "display_name": "Somebody"}
                 return await self._posted(self.gesta.platform, "/users", body)
@@ -286,6 +294,7 @@ ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[An
     ("jobs", "retry"): ("jobs", World._bury),
     ("executions", "resume"): ("executions", World._pause),
     ("triggers", "resume"): ("triggers", World._pause_trigger),
+    ("triggers", "rotate"): ("webhooks", World._nothing),
     ("tenants", "reactivate"): ("tenants", World._suspend),
     ("workflows", "publish"): ("drafts", World._nothing),
     ("workflows", "restore"): ("workflows", World._archive),

@@ -70,6 +70,7 @@ KINDS = (
     "secret",
     "trigger",
     "limit",
+    "webhook",
 )
 
 
@@ -142,6 +143,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/triggers/{id}/pause"): Row("workflows:publish", about="trigger", done=(200, 409)),
     ("POST", "/triggers/{id}/resume"): Row("workflows:publish", about="trigger", done=(200, 409)),
     ("POST", "/triggers/{id}/run"): Row("workflows:publish", about="trigger", done=(201,)),
+    ("POST", "/triggers/{id}/rotate"): Row("workflows:publish", about="webhook"),
     ("POST", "/triggers/{id}/backfill"): Row("workflows:publish", about="trigger", body=BACKFILL),
     ("GET", "/executions/{id}/waits"): Row("executions:read", about="execution"),
     ("POST", "/executions/{id}/cancel"): Row("executions:control", about="execution", done=(200, 409)),

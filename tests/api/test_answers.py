@@ -11,7 +11,7 @@ import pytest
 
 from domain.ai_task import Usage
 from tests.api.conftest import Client, Gesta, Tenant
-from tests.api.definitions import AI_TASK, APPROVAL, SCHEDULED, TASK, UNDOABLE
+from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, SCHEDULED, TASK, UNDOABLE
 from tests.api.documented import Undocumented, document
 from tests.api.working import BURY, execution, leased, report, run_sql, start
 from tests.worker.house import ScriptedProvider, at_work, worker_of
@@ -138,6 +138,13 @@ async def triggers(acme: Tenant) -> None:
     await acme.admin.get(f"{path}/runs")
 
 
+async def hooks(acme: Tenant) -> None:
+    await acme.publish(HOOKED)
+    (trigger,) = (await at(acme.admin, "/triggers?type=webhook"))["items"]
+    rotated = (await acme.admin.post(f"/triggers/{trigger['id']}/rotate")).json()
+    await acme.admin.http.post(rotated["address"], json={"order": 1})
+
+
 async def at(client: Client, path: str) -> Any:
     return (await client.get(path)).json()
 
@@ -150,6 +157,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await work(gesta, acme)
     await ai_tasks(gesta, acme)
     await triggers(acme)
+    await hooks(acme)
     await acme.admin.get("/audit-logs", limit=200)
     await acme.admin.get("/events", limit=200)
     await acme.admin.get("/events", colour="red")

@@ -20,7 +20,7 @@ from domain.permission import PERMISSIONS
 from runtime.addresses import Addresses
 from store.handler import open_handler
 from tests.api.conftest import Client, Gesta, Tenant
-from tests.api.definitions import AI_TASK, APPROVAL, INSTANT, SCHEDULED, TASK
+from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, INSTANT, SCHEDULED, TASK
 from tests.api.rights import KINDS, ROWS, Ids, Row
 from tests.api.working import BURY, leased, run_sql, start
 from tests.clock import ManualClock
@@ -136,7 +136,8 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     for definition in (APPROVAL, AI_TASK, TASK):
         await tenant.publish(definition)
     await tenant.publish(SCHEDULED)
-    of["trigger"] = (await admin.get("/triggers")).json()["items"][0]["id"]
+    await tenant.publish(HOOKED)
+    of["trigger"], of["webhook"] = [await triggered(tenant, type) for type in ("schedule", "webhook")]
     asked = (await admin.post("/executions", {"workflow_key": "purchase", "input": {"amount": 1}})).json()
     of["execution"], of["approval"] = asked["id"], asked["open"][0]["id"]
     classified = (await admin.post("/executions", {"workflow_key": "classify", "input": {"claim": "Taxi"}})).json()
@@ -183,6 +184,11 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     return Ids(
         of, {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation, "secret": secret, "limit": limit}
     )
+
+
+async def triggered(tenant: Tenant, type: str) -> str:
+    """The id of the one trigger of a type."""
+    return str((await tenant.admin.get(f"/triggers?type={type}")).json()["items"][0]["id"])
 
 
 async def expired_keys(database: Database, *ledgers: Any) -> list[str]:

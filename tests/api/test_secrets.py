@@ -9,11 +9,11 @@ from domain.secret import SECRET
 from runtime.master_keys import KEY_BYTES, MasterKeys
 from runtime.pools import open_pool
 from store.handler import open_handler
+from store.vault import NotSetUp, SecretError, Vault
 from tests.api.conftest import MASTER_KEYS, Client, Gesta, Tenant, platform_key, projecting, serving
 from tests.api.working import run_sql
 from tests.conftest import Database
 from tests.planted import everywhere
-from worker.vault import NotSetUp, SecretError, Vault
 
 PLANTED = 'pl4nted-"s€cret"-value'
 NEW = {"name": "crm_token", "value": PLANTED, "hosts": ["api.crm.example"], "description": "For the CRM"}

@@ -102,7 +102,7 @@ def test_the_nodes_that_are_shown_are_accepted(name: str) -> None:
         assert errors(validate({"key": "k", "name": "K", "nodes": nodes, "edges": edges}, CelEvaluator())) == []
 
 
-@pytest.mark.parametrize("name", ["how-to/schedule.md", "reference/definition.md"])
+@pytest.mark.parametrize("name", ["how-to/schedule.md", "how-to/webhook.md", "reference/definition.md"])
 def test_the_triggers_that_are_shown_are_accepted(name: str) -> None:
     shown = [json.loads(block) for block in re.findall(r"```json\n(\{.*?\})\n```", page(name), re.DOTALL)]
     triggers = [each for each in shown if each.get("type") in TRIGGERS]

@@ -271,6 +271,9 @@ SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required"
         ({**HOURLY, "input": {"n": "=event.data"}}, "/input/n", "undeclared"),
         ({"type": "event"}, "/event_type", "required"),
         ({**PAID, "when": "event.type"}, "/when", "not_bool"),
+        ({"type": "webhook", "replay_window": "PT1M"}, "/replay_window", "unknown_field"),
+        ({"type": "webhook", "secret": "shop", "replay_window": "P7D"}, "/replay_window", "invalid_value"),
+        ({"type": "webhook", "secret": "the shop's"}, "/secret", "pattern"),
     ],
 )
 def test_a_trigger_s_faults_are_named(trigger: Json, path: str, code: str) -> None:
@@ -292,7 +295,7 @@ def test_an_input_that_can_never_fit_is_named(trigger: Json, path: str) -> None:
 
 
 def test_an_input_that_may_fit_is_left_to_the_run() -> None:
-    assert found({**HOURLY, "input": {"n": "=int(scheduled_at.size())"}}, PAID, input_schema=SCHEMA) == []
+    assert found({**HOURLY, "input": {"n": "=int(scheduled_at.size())"}}, PAID, {"type": "webhook"}, input_schema=SCHEMA) == []
 
 
 def test_two_triggers_of_a_type_have_ids_and_differ() -> None:

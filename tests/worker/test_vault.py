@@ -13,12 +13,12 @@ from runtime.master_keys import KEY_BYTES, MasterKeys
 from store import secrets
 from store.command import Command
 from store.secrets import Value
+from store.vault import NotSetUp
 from tests.cli.test_db import gesta
 from tests.cli.test_doctor import addresses, doctor
 from tests.conftest import Database
 from tests.worker.house import WHO, House, house, worker_of
 from worker.maintenance import sweep_secrets
-from worker.vault import NotSetUp
 from worker.worker import WorkerProcess
 
 OLD, NEW = b"o" * KEY_BYTES, b"n" * KEY_BYTES

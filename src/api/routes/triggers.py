@@ -1,5 +1,6 @@
 """Triggers: what starts executions by itself, what came of it, and what people do with them."""
 
+import secrets
 from datetime import datetime
 from itertools import islice
 from typing import Annotated, Any, Literal
@@ -18,7 +19,9 @@ from api.queries import triggers as queries
 from api.reads import Question
 from api.routing import router
 from api.schemas import resources, results
+from domain.api_key import hash_secret
 from domain.facts import Json
+from domain.webhook_address import SECRET_BYTES, Address, written
 from engine.triggers import commands as triggers
 from engine.triggers.schedule import schedule_of
 
@@ -120,3 +123,15 @@ async def backfill(call: Calling, id: UUID, body: Backfill) -> Response:
         lambda view, _who: triggers.backfill(view, id, body.from_, body.to, concurrent=concurrent),
         id,
     )
+
+
+@routes.post(
+    "/triggers/{id}/rotate",
+    **documented("Give a webhook a new address", "How it stands; its address is shown this once", results.ROTATED_TRIGGER),
+)
+async def rotate(call: Calling, id: UUID) -> Response:
+    """Its first one, or one in the place of the one before, which is no more from the answer on."""
+    address = Address(call.tenant_id, id, secrets.token_bytes(SECRET_BYTES))
+    hashed = hash_secret(address.secret)
+    done = await call.decide(commands.TRIGGER_ROTATE, lambda view, _who: triggers.rotate(view, id, hashed), id)
+    return call.answer(done, call.tenant_id, unstored={"address": f"/hooks/{written(address)}"})

@@ -2,7 +2,7 @@
 
 from api.schemas.columns import fields
 from api.schemas.resources import OPEN
-from api.schemas.schema import BIG, BOOLEAN, INTEGER, TEXT, TEXTS, UUID, UUIDS, ObjectSchema, many, one_of, ref, said
+from api.schemas.schema import BIG, BOOLEAN, INTEGER, TEXT, TEXTS, UUID, UUIDS, ObjectSchema, many, one_of, or_null, ref, said
 
 CREATED_TENANT = ObjectSchema("CreatedTenant", "A tenant that was created.", fields("tenants", "id", "slug", "name", "version"))
 TENANT_RESULT = ObjectSchema(
@@ -86,6 +86,27 @@ STARTED_EXECUTION = ObjectSchema(
 )
 TRIGGER_RESULT = ObjectSchema(
     "TriggerResult", "How a trigger stands.", fields("workflow_triggers", "id", "key", "type", "status", "version")
+)
+ROTATED_TRIGGER = ObjectSchema(
+    "RotatedTrigger",
+    "A webhook with another address.",
+    {
+        **fields("workflow_triggers", "id", "key", "type", "status", "version"),
+        "address": said(TEXT, "The path to send requests to. Told this once: not where the answer is a repetition."),
+    },
+    optional=frozenset({"address"}),
+)
+HOOK_RESULT = ObjectSchema(
+    "HookResult",
+    "What came of a request to a webhook.",
+    {
+        "outcome": said(
+            one_of("started", "duplicate", "ignored", "skipped"),
+            "duplicate: it came before, and started this execution. ignored: it is not wanted. skipped: an execution with its "
+            "business key is not over.",
+        ),
+        "execution_id": or_null(UUID),
+    },
 )
 BACKFILL_RESULT = ObjectSchema(
     "BackfillResult",

@@ -6,6 +6,7 @@ from engine.triggers.event import EVENT
 from engine.triggers.kind import TriggerSpec
 from engine.triggers.manual import MANUAL
 from engine.triggers.schedule import SCHEDULE
+from engine.triggers.webhook import WEBHOOK
 
-TRIGGER_TYPES: tuple[TriggerSpec, ...] = (MANUAL, SCHEDULE, EVENT)
+TRIGGER_TYPES: tuple[TriggerSpec, ...] = (MANUAL, SCHEDULE, WEBHOOK, EVENT)
 BY_NAME: Mapping[str, TriggerSpec] = {each.name: each for each in TRIGGER_TYPES}

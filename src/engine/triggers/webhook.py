@@ -42,7 +42,7 @@ VARIABLES = {
 WEBHOOK = TriggerSpec(
     NAME,
     {
-        "secret": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.-]{0,62}$"},
+        "secret": {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,62}$"},
         "replay_window": {"type": "string"},
         "when": TEXT,
         **STARTING,
