@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import ai_overhead, append, flat, held_snapshot, hot_stream, http, project, read, replay, steps
+from bench import ai_overhead, append, flat, held_snapshot, hot_stream, http, project, read, replay, steps, timers
 from bench.figures import Lost, Result
 from bench.sizes import FULL, QUICK, Sizes
 from bench.stage import Stage, machine, stage
@@ -20,6 +20,7 @@ BENCHES: dict[str, Callable[[Stage, Sizes], Result]] = {
     "steps": steps.bench,
     "ai_overhead": ai_overhead.bench,
     "held_snapshot": held_snapshot.bench,
+    "timers": timers.bench,
     "flat": flat.bench,
 }
 

@@ -33,6 +33,16 @@ class Sizes:
     flat_events: tuple[int, ...] = (10, 1_000, 10_000)
     """Of the loops whose steps are compared."""
     flat_turns: int = 200
+    timers_pending: int = 1_000_000
+    timers_due: int = 1_200
+    timers_lead: float = 30.0
+    """Seconds in which the executions are started whose timers are due afterwards."""
+    timers_spread: float = 60.0
+    """Seconds over which those that are due are spread."""
+    timers_backlog: int = 100_000
+    """Due at once, of one tenant."""
+    timers_idle: float = 30.0
+    """Seconds for which nothing is due."""
     peer_is_installed: bool = True
     """Whether a peer that is not there may be fetched."""
     callers: int = 128
@@ -56,5 +66,10 @@ QUICK = Sizes(
     ai_calls=400,
     held_part=10.0,
     held_parts=6,
+    timers_pending=100_000,
+    timers_due=300,
+    timers_spread=15.0,
+    timers_backlog=5_000,
+    timers_idle=10.0,
     flat_turns=100,
 )

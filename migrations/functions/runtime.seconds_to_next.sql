@@ -6,11 +6,17 @@ SET enable_sort = off SET enable_incremental_sort = off SET jit = off SET plan_c
 DECLARE
     suspended uuid[] := ARRAY(SELECT s.tenant_id FROM runtime.suspended_tenants s);
     moment    timestamptz;
+    looked_at CONSTANT int := 1000;
+    since     timestamptz := clock_timestamp() - interval '1 second';  -- once: else it is compared with all that is before it
 BEGIN
     IF what = 'timer' THEN
-        SELECT greatest(t.due_at, t.retry_at) INTO moment FROM runtime.timers t
-            WHERE t.remaining IS NULL AND t.owner_kind = ANY (kinds) AND t.tenant_id <> ALL (suspended)
-            ORDER BY greatest(t.due_at, t.retry_at) LIMIT 1;
+        -- Asked when nothing is due. What is passed over may be very much, due and pending: no more than some of it is looked at, and
+        -- whoever asks looks again at the moment of the last.
+        SELECT coalesce(min(d.moment) FILTER (WHERE d.is_wanted), CASE WHEN count(*) = looked_at THEN max(d.moment) END) INTO moment FROM (
+            SELECT greatest(t.due_at, t.retry_at) AS moment, t.owner_kind = ANY (kinds) AND t.tenant_id <> ALL (suspended) AS is_wanted
+              FROM runtime.timers t
+             WHERE t.remaining IS NULL AND greatest(t.due_at, t.retry_at) > since
+             ORDER BY greatest(t.due_at, t.retry_at) LIMIT looked_at) d;
     ELSIF what = 'expiry' THEN
         SELECT q.expires_at INTO moment FROM runtime.job_queue q
             WHERE q.state = 'leased' AND q.tenant_id <> ALL (suspended) ORDER BY q.expires_at LIMIT 1;

@@ -15,7 +15,8 @@ from psycopg.rows import tuple_row
 
 from store.jobs import Connection, Lease
 
-WINDOW = 1_000
+WINDOW = 200
+LEASES_WINDOW = 1_000
 """How many due timers are looked at, in the order of their moments, before tenants are gone through one by one."""
 
 SELECT_DUE_TIMERS = """
@@ -69,7 +70,7 @@ async def due_timers(conn: Connection, owners: Sequence[str], limit: int, *, win
 
 async def expired_leases(conn: Connection, limit: int) -> list[ExpiredLease]:
     """Jobs whose lease has expired, of all tenants in turn."""
-    return [ExpiredLease(*row) for row in await _rows(conn, SELECT_EXPIRED_LEASES, limit, WINDOW)]
+    return [ExpiredLease(*row) for row in await _rows(conn, SELECT_EXPIRED_LEASES, limit, LEASES_WINDOW)]
 
 
 async def seconds_to_timer(conn: Connection, owners: Sequence[str]) -> float | None:

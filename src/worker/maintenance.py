@@ -16,7 +16,7 @@ from domain.facts import Decided, Fence, NotForThisRelease, RuleViolation, View
 from domain.secret import SECRET
 from domain.trigger import TRIGGER
 from engine.expired_leases import expire_lease
-from engine.timers import OWNERS, fire
+from engine.timers import fire
 from runtime import counters
 from runtime.failpoints import failpoint
 from store import due as work
@@ -26,6 +26,7 @@ from store.errors import LeaseLost, LedgerBusy, LedgerUnavailable
 from store.jobs import COMMANDS_KEPT, Connection
 from store.notifications.waking import wait
 from worker.context import OUT_OF_REACH, WorkerContext
+from worker.timers import Firing
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +45,18 @@ Turn = Callable[[WorkerContext], Awaitable[float | None]]
 """Does what is due. Returns in how many seconds something will be; None: nothing is."""
 
 
+def timer_firing() -> Firing:
+    """Fires timers that are due."""
+    return Firing(_fire)
+
+
 async def fire_timers(context: WorkerContext) -> float | None:
-    """Timers that are due."""
-    async with context.pool.connection() as connection:
-        due = await work.due_timers(connection, tuple(OWNERS), PORTION)
-        if not due:
-            return await work.seconds_to_timer(connection, tuple(OWNERS))
-    return await _all([_fire(context, one) for one in due])
+    """Timers that are due, to their end."""
+    firing = timer_firing()
+    try:
+        return await firing.fire_timers(context)
+    finally:
+        await firing.finish()
 
 
 async def take_expired_leases(context: WorkerContext) -> float | None:

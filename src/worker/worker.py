@@ -30,7 +30,7 @@ from worker.context import WorkerContext
 from worker.event_runners import event_runner, lookback_runner
 from worker.http_runner import http_runner
 from worker.leases import JobExecutor, Leasing, Runner
-from worker.maintenance import fire_timers, forget_commands, run_periodically, sweep_secrets, take_expired_leases
+from worker.maintenance import forget_commands, run_periodically, sweep_secrets, take_expired_leases, timer_firing
 from worker.outbound.client import Outbound
 from worker.tasks import Task, child_runner, continue_runner, foreach_runner, task_runner
 
@@ -56,10 +56,10 @@ class WorkerProcess:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, and until what runs then has come to its end."""
-        context, notifications = self.context, self.context.notifications
+        context, notifications, firing = self.context, self.context.notifications, timer_firing()
         with ExitStack() as stack:
             turns = (
-                (fire_timers, stack.enter_context(timers_set(notifications))),
+                (firing.fire_timers, stack.enter_context(timers_set(notifications))),
                 (take_expired_leases, stack.enter_context(leases_ending(notifications))),
                 (forget_commands, asyncio.Event()),
                 (sweep_secrets, asyncio.Event()),
@@ -75,6 +75,7 @@ class WorkerProcess:
                     await asyncio.gather(self.leases.run(stop), *maintenance)
                 finally:
                     await end(*maintenance)
+                    await firing.finish()
 
 
 @asynccontextmanager

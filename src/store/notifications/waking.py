@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
-from store.notifications.channels import JOBS, LEASES, TIMERS, JobsReady
+from store.notifications.channels import JOBS, LEASES, TIMERS, Channel, JobsReady
 from store.notifications.listening import Notifications
 
 CHANNELS = (JOBS, TIMERS, LEASES)
@@ -32,18 +32,28 @@ def jobs_ready(
         yield event
 
 
+EARLY_SECONDS = 0.1
+"""So long before a timer that was told of is due it is looked: then its moment is known by the database's clock."""
+
+
 @contextmanager
 def timers_set(notifications: Notifications) -> Iterator[asyncio.Event]:
-    """Timers were set."""
-    event = asyncio.Event()
-    with notifications.subscribed(TIMERS, lambda _due: event.set(), event.set):
+    """A timer may be due soon that was not there at the last look."""
+    with _soonest(notifications, TIMERS, EARLY_SECONDS) as event:
         yield event
 
 
 @contextmanager
 def leases_ending(notifications: Notifications) -> Iterator[asyncio.Event]:
-    """A lease may have run out that was not there at the last look. Before it ends there is nothing to be found, so of those
-    that were said the soonest counts: whoever looks then finds out about the others."""
+    """A lease may have run out that was not there at the last look."""
+    with _soonest(notifications, LEASES) as event:
+        yield event
+
+
+@contextmanager
+def _soonest(notifications: Notifications, channel: Channel[float], early: float = 0.0) -> Iterator[asyncio.Event]:
+    """Before the moments that are told there is nothing to be found, so of those that were said the soonest counts: whoever looks
+    then finds out about the others."""
     event, loop = asyncio.Event(), asyncio.get_running_loop()
     soonest: asyncio.TimerHandle | None = None
 
@@ -54,12 +64,13 @@ def leases_ending(notifications: Notifications) -> Iterator[asyncio.Event]:
 
     def hear(seconds: float) -> None:
         nonlocal soonest
+        seconds = max(seconds - early, 0.0)
         if soonest is None or loop.time() + seconds < soonest.when():
             if soonest is not None:
                 soonest.cancel()
             soonest = loop.call_later(seconds, ended)
 
-    with notifications.subscribed(LEASES, hear, event.set):
+    with notifications.subscribed(channel, hear, event.set):
         try:
             yield event
         finally:
