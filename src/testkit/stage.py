@@ -1,0 +1,69 @@
+"""Where a scenario is played: in the engine itself, or on a server. What both can do."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.facts import Json
+
+
+class Refused(Exception):
+    """A command was refused. `code` is what the API answers."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event of an execution's history. `topic` without its version: `activation.started`."""
+
+    topic: str
+    data: Mapping[str, Json]
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who acts. `roles`: in the engine, those that they have; on a server, who has the key has them."""
+
+    name: str | None = None
+    roles: tuple[str, ...] = ()
+
+
+class Stage(Protocol):
+    """Commands raise Refused."""
+
+    def start(self, input: Json, business_key: str | None, priority: int, who: Person) -> str: ...
+
+    def history(self, execution_id: str) -> Sequence[Happening]: ...
+
+    def decide(self, request_id: str, who: Person, outcome: str, role: str | None, comment: str | None, form: Json) -> None: ...
+
+    def do(self, execution_id: str, what: str, body: Mapping[str, Json]) -> None:
+        """cancel, terminate, pause, resume {reason}, signal {name, payload}."""
+
+    def event(self, type: str, data: Json, id: str, source: str, subject: str | None) -> None: ...
+
+    def outcomes(self, execution_id: str, node: str) -> Sequence[tuple[str, str]]:
+        """Names and kinds that a node of the execution offers."""
+
+    def report(self, job_id: str, output: Json, error: tuple[str, str, bool] | None) -> None:
+        """By hand, of a job that no double does. `error`: type, message, whether another attempt may follow."""
+
+    def pass_time(self, span: str) -> None: ...
+
+    def unserved(self, execution_id: str) -> Mapping[str, str]:
+        """Job ids that no double does: why."""
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait for what happens by itself, where that takes time."""
+
+    @property
+    def now(self) -> datetime: ...
+
+    @property
+    def executions(self) -> Sequence[str]:
+        """Those that no other one started, in order."""
