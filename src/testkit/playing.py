@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
 from domain import workflow
-from domain.execution import ExecutionStarted
-from domain.facts import Decided, FieldError, Json, Refusal, View
+from domain.approval import APPROVAL
+from domain.execution import ExecutionStarted, ItemStarted
+from domain.facts import Decided, Json, Refusal, View
+from domain.workflow import Checked
 from engine import events
 from engine.approvals import decide_approval
 from engine.context import Engine
@@ -16,7 +18,7 @@ from engine.durations import duration
 from engine.engine import Decider, cancel, fire, pause, resume, signal, start, terminate
 from engine.triggers import publishing
 from testkit.doubles import Doubles
-from testkit.publishing import EVALUATOR, STUB, nodes_of, outcomes_in, stub
+from testkit.publishing import EVALUATOR, STUB, nodes_of, stub
 from testkit.stage import Happening, Person, Refused
 from testkit.work import Work
 from testkit.world import TENANT_ID, TimerRow, World, topic_of
@@ -53,7 +55,7 @@ class Playing:
     def __init__(self, definitions: Sequence[Json], doubles: Doubles, start_at: datetime) -> None:
         self.world = World(now=start_at)
         self.engine = Engine(EVALUATOR)
-        self._definitions = {definition["key"]: definition for definition in definitions}
+
         self._work = Work(self.world, self.engine, doubles)
         stubs = [stub(key, STUB + key) for key in doubles.by_kind["workflow"]]
         ids = [self._publish(each) for each in (*stubs, *(_unversioned(each, doubles) for each in definitions))]
@@ -187,8 +189,13 @@ class Playing:
             if isinstance(record.event, ExecutionStarted) and record.event.parent_execution_id is None
         ]
 
-    def outcomes(self, execution_id: str, node: str) -> Sequence[tuple[str, str]]:  # noqa: ARG002
-        return outcomes_in(self._definitions.values(), node)
+    def items(self, execution_id: str, node: str) -> Sequence[str]:
+        begun = [(each.event, each.stream_id) for each in self.world.records if isinstance(each.event, ItemStarted)]
+        of_node = [(event.index, id) for event, id in begun if str(event.parent_id) == execution_id and event.path[-1] == node]
+        return [str(id) for _, id in sorted(of_node)]
+
+    def outcomes(self, request_id: str) -> Sequence[tuple[str, str]]:
+        return [(each.name, each.kind) for each in self.world.read(APPROVAL, UUID(request_id)).outcomes]
 
     def unserved(self, execution_id: str) -> Mapping[str, str]:
         return self._work.unserved(UUID(execution_id))
@@ -251,6 +258,6 @@ def _without(value: Json, doubles: Doubles) -> Json:
             return value
 
 
-def _faultless(_definition: Json) -> tuple[FieldError, ...]:
+def _faultless(_definition: Json) -> Checked:
     """It was checked before, with more to say."""
-    return ()
+    return Checked()

@@ -1,12 +1,11 @@
 """What is said of a definition before it is played: the findings of publishing, and doubles that stand for nothing in it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from domain.facts import Json
 from engine.cel import CelEvaluator
 from engine.definition import Finding
 from engine.expressions import is_expression
-from engine.nodes.approval import DEFAULT_OUTCOMES
 from engine.validate import validate
 from testkit.doubles import Double, Kind
 
@@ -81,11 +80,3 @@ def stub(key: str, job_type: str, name: str | None = None) -> Json:
         ],
         "edges": [{"source": "start", "target": "double"}, {"source": "double", "target": "end"}],
     }
-
-
-def outcomes_in(definitions: Iterable[Json], node_id: str) -> list[tuple[str, str]]:
-    """Names and kinds of what an approval node offers."""
-    for node in (node for definition in definitions for node in nodes_of(definition)):
-        if (node["id"], node["type"]) == (node_id, "approval"):
-            return [(each["name"], each["kind"]) for each in node["config"].get("outcomes") or DEFAULT_OUTCOMES]
-    return []

@@ -8,7 +8,7 @@ from domain.facts import Json
 from testkit.stage import Happening, Person, Stage
 from testkit.telling import standing
 
-ENDS = {"execution.completed": "completed", "execution.failed": "failed", "execution.cancelled": "cancelled"}
+ENDS = {f"{whose}.{how}": how for whose in ("execution", "item") for how in ("completed", "failed", "cancelled")}
 
 
 class NotSo(AssertionError):
@@ -101,18 +101,18 @@ class Run:
     @property
     def completed(self) -> Json:
         """Its output. Raises NotSo where it has not completed."""
-        return self._ended("execution.completed").data["output"]
+        return self._ended("completed").data["output"]
 
     @property
     def failed(self) -> Json:
         """Its error: {code, message, node_id}. Raises NotSo where it has not failed."""
-        data = self._ended("execution.failed").data
+        data = self._ended("failed").data
         return {name: data.get(name) for name in ("code", "message", "node_id")}
 
     @property
     def cancelled(self) -> str | None:
         """The reason. Raises NotSo where it is not cancelled."""
-        reason: str | None = self._ended("execution.cancelled").data.get("reason")
+        reason: str | None = self._ended("cancelled").data.get("reason")
         return reason
 
     @property
@@ -158,13 +158,17 @@ class Run:
         failed = [each for each in self.history if each.topic == "activation.failed" and each.data["node_id"] == node]
         if not failed:
             raise NotSo(f"No visit of {node} has failed.\n{self.standing}")
-        return failed[-1].data["error"]
+        return {name: value for name, value in failed[-1].data["error"].items() if value is not None}
 
     @property
     def children(self) -> list["Run"]:
         """Executions that its nodes have started and wait for, or waited."""
         waits = [wait for each in self.history for wait in each.data.get("waits") or () if each.topic == "activation.started"]
         return [Run(self._stage, str(wait["id"])) for wait in waits if wait["kind"] == "execution"]
+
+    def items(self, node: str) -> list["Run"]:
+        """Those of a foreach that have begun, in the order of the list, each like an execution. Without a server only."""
+        return [Run(self._stage, id) for id in self._stage.items(self.id, node)]
 
     @property
     def standing(self) -> str:
@@ -178,11 +182,11 @@ class Run:
         self._stage.do(self.id, what, {"reason": reason})
         return self
 
-    def _ended(self, topic: str) -> Happening:
+    def _ended(self, how: str) -> Happening:
         self._stage.until(lambda: any(each.topic in ENDS for each in self.history))
-        found = next((each for each in self.history if each.topic == topic), None)
+        found = next((each for each in self.history if ENDS.get(each.topic) == how), None)
         if found is None:
-            raise NotSo(f"The execution is not {ENDS[topic]}. {self.standing}")
+            raise NotSo(f"The execution is not {how}. {self.standing}")
         return found
 
     def _waiting(self, node: str, kind: str) -> str:
@@ -197,9 +201,9 @@ class Run:
         return next((id for each in self.open if each.node_id == node and (id := each.waits_for(kind))), None)
 
     def _outcome(self, node: str, kind: str) -> str:
-        offered = self._stage.outcomes(self.id, node)
+        offered = self._stage.outcomes(self._waiting(node, "approval"))
         names = [name for name, of in offered if of == kind]
         if len(names) != 1:
-            said = ", ".join(f"{name} ({of})" for name, of in offered) or "none"
+            said = ", ".join(f"{name} ({of})" for name, of in offered)
             raise NotSo(f"{node} has not one outcome of the kind {kind}, but: {said}. Use decide() with its name.")
         return names[0]

@@ -47,8 +47,11 @@ class Stage(Protocol):
 
     def event(self, type: str, data: Json, id: str, source: str, subject: str | None) -> None: ...
 
-    def outcomes(self, execution_id: str, node: str) -> Sequence[tuple[str, str]]:
-        """Names and kinds that a node of the execution offers."""
+    def items(self, execution_id: str, node: str) -> Sequence[str]:
+        """The streams of the items of a foreach, in the order of the list."""
+
+    def outcomes(self, request_id: str) -> Sequence[tuple[str, str]]:
+        """Names and kinds that an approval request offers."""
 
     def report(self, job_id: str, output: Json, error: tuple[str, str, bool] | None) -> None:
         """By hand, of a job that no double does. `error`: type, message, whether another attempt may follow."""

@@ -18,7 +18,9 @@ from engine.deliveries import DELIVER, scope_of
 from engine.events import EventSubscription, deliver, delivered
 from engine.expired_leases import expire_lease
 from engine.family import CHILD
-from engine.jobs import JobRef, complete_job, complete_own, continue_run, fail_job, fail_own
+from engine.fan_out import MOVE_ITEMS
+from engine.foreaches import move_items
+from engine.jobs import JobRef, complete_job, complete_own, continue_run, fail_job, fail_own, stream_of
 from engine.nodes.ai_agent import JOB as AI
 from engine.nodes.http import JOB as HTTP
 from engine.nodes.wait_event import LOOK_BACK
@@ -77,7 +79,7 @@ class Work:
 
     def unserved(self, execution_id: UUID) -> Mapping[str, str]:
         pending = {each.row.job.id: each.at for each in self._pending}
-        rows = [row for row in self._world.jobs.values() if row.job.execution_id == execution_id and row.asked]
+        rows = [row for row in self._world.jobs.values() if row.asked and execution_id in whose_is(row.job)]
         return {str(row.job.id): self._why(row, pending.get(row.job.id)) for row in rows}
 
     def report_by_hand(self, job_id: UUID, output: Json, error: tuple[str, str, bool] | None) -> None:
@@ -99,6 +101,10 @@ class Work:
                 self._deliver(held, UUID(job.input["event"]))
             case _ if job.type == LOOK_BACK:
                 self._look_back(job, held)
+            case _ if job.type == MOVE_ITEMS:
+                foreach, turn, chunk = UUID(job.input["foreach"]), job.input.get("turn"), job.input.get("chunk")
+                chunk_id = None if chunk is None else UUID(chunk)
+                world.do(lambda view: move_items(view, engine, held, foreach, chunk_id=chunk_id, turn=turn))
             case _ if job.type.startswith("gesta.") and job.type not in (AI, HTTP):
                 raise NotImplementedError(f"The test kit does not know jobs of the type {job.type}.")
             case _:
@@ -124,7 +130,8 @@ class Work:
         return done.result is not None and done.result["execution"] is not None
 
     def _look_back(self, job: Job, held: JobRef) -> None:
-        assert job.execution_id is not None
+        stream_id = stream_of(held)
+        assert stream_id is not None
         world, wait, type = self._world, UUID(job.input["wait"]), job.input["type"]
         began = world.taken_at(scope_of(type), str(wait))
         if began is None:
@@ -133,7 +140,7 @@ class Work:
         oldest = world.records[began - 1].at - timedelta(seconds=job.input["seconds"])
         for record in reversed(world.records[: began - 1]):
             wanted = isinstance(record.event, EventReceived) and record.event.type == type and record.at >= oldest
-            if wanted and self._told(record.stream_id, EventSubscription(wait, job.execution_id)):
+            if wanted and self._told(record.stream_id, EventSubscription(wait, stream_id)):
                 return
         world.do(lambda view: complete_own(view, self._engine, held, None))
 
@@ -171,9 +178,10 @@ class Work:
                 return "worker", job.type, job.input
 
     def _node_of(self, job: Job) -> str:
+        stream_id = stream_of(ref(job))
         assert job.activation_id is not None
-        assert job.execution_id is not None
-        return self._world.read(EXECUTION, job.execution_id).activations[job.activation_id].node_id
+        assert stream_id is not None
+        return self._world.read(EXECUTION, stream_id).activations[job.activation_id].node_id
 
     def _start_attempt(self, row: JobRow) -> None:
         job, attempt_id = ref(row.job), self._world.new_id()
@@ -232,8 +240,13 @@ class Work:
         )
 
 
+def whose_is(job: Job) -> tuple[UUID | None, UUID | None]:
+    """The execution that a job is for, and the item in it."""
+    return job.execution_id, stream_of(ref(job))
+
+
 def ref(job: Job) -> JobRef:
-    return JobRef(job.id, 1, job.execution_id, job.activation_id, job.task_id)
+    return JobRef(job.id, 1, job.execution_id, job.activation_id, job.task_id, job.type)
 
 
 def body_of(sent: Json) -> Json:

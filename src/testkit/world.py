@@ -88,8 +88,8 @@ class World:
         return UUID(int=self._ids)
 
     def read(self, aggregate: Aggregate[S], stream_id: UUID) -> S:
-        state: S = self._states.get(stream_id, aggregate.initial)
-        return state
+        state = self._states.get(stream_id)
+        return state if isinstance(state, type(aggregate.initial)) else aggregate.initial
 
     def version(self, stream_id: UUID) -> int:
         return len(self._of_stream.get(stream_id, ()))

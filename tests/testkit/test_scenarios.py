@@ -10,6 +10,7 @@ from domain.facts import Json
 from testkit import NEVER, Asked, NoAnswerLeft, NotPublishable, NotSo, Refused, fails, in_turn, lost, response, scenario, takes
 from testkit.world import MORNING
 from tests.engine.drawing import ask, drawing
+from tests.engine.items import body
 
 RETRY = {"max_attempts": 3, "initial_interval": "PT10S", "backoff": 2}
 
@@ -230,6 +231,36 @@ def test_another_workflow_as_it_is() -> None:
         assert run.children[0].visited == ["start", "pay", "done"]
 
 
+def each_item(within: Json, **config: Json) -> Json:
+    return one("foreach", {"items": "=input.items", "body": within, **config})
+
+
+def test_a_foreach() -> None:
+    within = body({"work": ("task", {"job_type": "resize", "input": "=item"})})
+    double = in_turn("a", fails("torn"), "c")
+    with scenario(each_item(within, on_item_error="continue"), workers={"resize": double}) as s:
+        run = s.start({"items": [1, 2, 3]})
+        assert run.completed == {
+            "results": ["a", None, "c"],
+            "errors": [{"index": 1, "type": "torn", "message": "The double fails with torn."}],
+        }
+        assert s.asked_of("resize") == [1, 2, 3]
+        assert [item.status for item in run.items("n")] == ["completed", "failed", "completed"]
+
+
+def test_people_decide_on_the_items_of_a_foreach() -> None:
+    within = body(
+        {"review": ask(), "ok": ("end", {"output": "=item"}), "no": "end"}, "review.approved > ok", "review.rejected > no"
+    )
+    with scenario(each_item(within, max_concurrency=2)) as s:
+        run = s.start({"items": ["x", "y", "z"]})
+        first, second = run.items("n")
+        second.approve("review")
+        first.reject("review")
+        run.items("n")[2].approve("review")
+        assert run.completed["results"] == [None, "y", "z"]
+
+
 # People, events, time
 
 
@@ -437,8 +468,15 @@ def test_what_does_not_wait_cannot_be_decided_nor_done() -> None:
         run = s.start({"amount": 1})
         with pytest.raises(NotSo, match="pay does not wait for work"):
             run.complete("pay")
-        with pytest.raises(NotSo, match="has not one outcome of the kind approve"):
+        with pytest.raises(NotSo, match="pay does not wait for a decision"):
             run.approve("pay")
+
+
+def test_which_outcome_is_meant_is_never_guessed() -> None:
+    nodes: dict[str, Any] = {"start": "start", "review": ask("a:approve", "b:approve"), "end": "end"}
+    said = r"not one outcome of the kind approve, but: a \(approve\), b \(approve\)"
+    with scenario(drawing(nodes, "start > review", "review.a > end", "review.b > end")) as s, pytest.raises(NotSo, match=said):
+        s.start().approve("review")
 
 
 def test_an_input_that_does_not_fit_is_refused_as_by_the_api() -> None:
