@@ -18,6 +18,7 @@ GROUPS = (
     "approvals",
     "AI tasks",
     "workflows",
+    "triggers",
     "events",
     "people",
     "access",
