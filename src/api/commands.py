@@ -66,6 +66,7 @@ EXECUTION_TERMINATE = CommandSpec("execution.terminate", "executions:control")
 EXECUTION_PAUSE = CommandSpec("execution.pause", "executions:control")
 EXECUTION_RESUME = CommandSpec("execution.resume", "executions:control")
 EXECUTION_CHANGE = CommandSpec("execution.change", "executions:control")
+EXECUTION_FORK = CommandSpec("execution.fork", "executions:control")
 EXECUTION_SIGNAL = CommandSpec("execution.signal", "executions:control")
 
 TRIGGER_PAUSE = CommandSpec("trigger.pause", "workflows:publish")

@@ -158,7 +158,7 @@ def start(
     run.pending.append(FIRST_TOKEN)
     run.advance()
     result = summary(execution_id, run.state, sum(fact.stream_id == execution_id for fact in run.facts))
-    return run.decided(result, _claims(view, execution_id, run.state, running))
+    return run.decided(result, claims_of(view, execution_id, run.state, running))
 
 
 def cancel(view: View, engine: Engine, execution_id: UUID, reason: str | None = None, by: UUID | None = None) -> Decided:
@@ -325,7 +325,7 @@ def _running(view: View, workflow_id: UUID, business_key: str | None) -> UUID | 
     return found if found is not None and view.read(EXECUTION, found).live else None
 
 
-def _claims(view: View, execution_id: UUID, state: Execution, replaced: UUID | None) -> tuple[Claim, ...]:
+def claims_of(view: View, execution_id: UUID, state: Execution, replaced: UUID | None = None) -> tuple[Claim, ...]:
     """The business key, held while it runs. One that is over already holds nothing, but may not take another's name either."""
     claim = business_claim(execution_id, state)
     if claim is None:

@@ -283,7 +283,7 @@ class Run:
 
     def _taken_by(self, token: Token) -> Round | None:
         join_rule, node = self.plan.types[token.target].join_rule, self.plan.nodes[token.target]
-        if join_rule is None:
+        if join_rule is None or token.edge is None:  # a fork begins behind what its join has waited for
             return Round((token.id,))
         return close_round(self.plan, self.state, token, join_rule(node, len(self.plan.queues[node.id])))
 

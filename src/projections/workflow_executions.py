@@ -17,6 +17,7 @@ from domain.execution import (
     ExecutionCompensating,
     ExecutionCompleted,
     ExecutionFailed,
+    ExecutionForked,
     ExecutionHeld,
     ExecutionPaused,
     ExecutionResumed,
@@ -163,7 +164,9 @@ def changed(rows: Rows, record: RecordedEvent, event: ExecutionChanged) -> None:
 
 
 def noted(
-    rows: Rows, record: RecordedEvent, _event: ExecutionHeld | ExecutionSignalled | ActivationRetried | ActivationWaiting
+    rows: Rows,
+    record: RecordedEvent,
+    _event: ExecutionForked | ExecutionHeld | ExecutionSignalled | ActivationRetried | ActivationWaiting,
 ) -> None:
     """Nothing but its version changes."""
     if item_of(rows, record) is None:
@@ -288,6 +291,7 @@ TABLE = Table(
         ExecutionResumed: resumed,
         ExecutionHeld: noted,
         ExecutionSignalled: noted,
+        ExecutionForked: noted,
         ExecutionChanged: changed,
     },
     rows_needed=rows_needed,

@@ -196,6 +196,14 @@ async def executions_signal(two: Two) -> httpx2.Response:
     return await two.behind.admin.post(f"/executions/{await two.moved()}/signal", {"name": "hello"})
 
 
+async def executions_fork(two: Two) -> httpx2.Response:
+    """From the approval that the process behind has never seen."""
+    execution_id = await two.moved()
+    items = (await ok(two.ahead.admin.get(f"/executions/{execution_id}/history", limit=200)))["items"]
+    node_id = [item["node_id"] for item in items if item["topic"].startswith("activation.started.")][-1]
+    return await two.behind.admin.post(f"/executions/{execution_id}/fork", {"node_id": node_id})
+
+
 async def approvals_decide(two: Two) -> httpx2.Response:
     return await two.decided(two.behind, await two.moved())
 
@@ -565,6 +573,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         executions_pause,
         executions_resume,
         executions_signal,
+        executions_fork,
         events_receive,
         triggers_pause,
         triggers_resume,

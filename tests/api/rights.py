@@ -150,6 +150,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/executions/{id}/terminate"): Row("executions:control", about="execution", done=(200, 409)),
     ("POST", "/executions/{id}/pause"): Row("executions:control", about="execution", done=(200, 409)),
     ("POST", "/executions/{id}/resume"): Row("executions:control", about="execution", done=(200, 409)),
+    ("POST", "/executions/{id}/fork"): Row(
+        "executions:control", about="execution", body=said({"node_id": "nowhere"}), done=(422,)
+    ),
     ("POST", "/executions/{id}/signal"): Row("executions:control", about="execution", body=said({"name": "s"}), done=(200, 409)),
     ("POST", "/approvals/{id}/decide"): Row(
         "approvals:decide", about="approval", body=said({"outcome": "approved"}), done=(200, 409), person=True

@@ -18,18 +18,22 @@ from api.queries import executions as queries
 from api.routing import query, router
 from api.schemas import resources, results, work
 from domain.access import Rights
-from domain.execution import EXECUTION
+from domain.execution import EXECUTION, ExecutionStarted
 from domain.facts import Decided, Invalid, View
 from domain.workflow import WORKFLOW_KEY
 from engine import engine as workflows
-from engine import labels
+from engine import forking, labels
 from engine.engine import Engine, OnConflict
+from runtime.pools import Connection
 from store.command import CommandResult
+from store.reading import read_stream
 
 routes = router("executions")
 
 MAX_WAIT = 60
 MAX_BULK = 1_000
+MOST_EVENTS, EVENTS_AT_A_TIME = 200_000, 1_000
+"""Of an execution that is forked."""
 BusinessKey = Annotated[str, Field(min_length=1, max_length=255)]
 ON_CONFLICT = Field(
     description="Where an execution of the workflow with this business key runs: `reject` the start, `return` how that one "
@@ -61,6 +65,14 @@ class Bulk(Body):
     workflow_key: Name
     items: Annotated[list[BulkItem], Field(min_length=1, max_length=MAX_BULK)]
     on_conflict: Annotated[OnConflict, ON_CONFLICT] = "reject"
+
+
+class Fork(Body):
+    node_id: Name
+    input: Annotated[Object | None, Field(description="The other execution's, unless given.")] = None
+    version: Annotated[int, Field(ge=1)] | None = None
+    business_key: BusinessKey | None = None
+    labels: Annotated[dict[str, str] | None, Field(description="The other execution's, unless given.")] = None
 
 
 class Change(Body):
@@ -226,6 +238,48 @@ async def resume(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
     return await _steer(
         call, id, commands.EXECUTION_RESUME, lambda view, _who: workflows.resume(view, _of(call), id, body.reason)
     )
+
+
+@routes.post(
+    "/executions/{id}/fork",
+    status_code=201,
+    **documented("Fork an execution from one of its nodes", "Execution started", results.EXECUTION_RESULT, creates=True),
+)
+async def fork(call: Calling, id: UUID, body: Fork) -> Response:
+    """Another execution begins at the node, with what its last visit had behind it. So what has failed is tried again."""
+    await call.authorize(commands.EXECUTION_FORK)
+    seed = await call.services.reads.of_ledger(lambda connection: _seed(connection, call.tenant_id, id, body.node_id))
+
+    def decide(view: View, who: Rights) -> Decided:
+        return forking.fork(
+            view,
+            _of(call),
+            id,
+            body.node_id,
+            seed,
+            input=body.input,
+            version=body.version,
+            business_key=body.business_key,
+            labels=None if body.labels is None else labels.checked(body.labels),
+            created_by=who.user_id,
+            behind=tuple(sorted(who.behind)),
+            correlation_id=call.correlation_id,
+        )
+
+    return await call.command(commands.EXECUTION_FORK, decide, status=201, location="/v1/executions/{id}")
+
+
+async def _seed(connection: Connection, tenant_id: UUID, execution_id: UUID, node_id: str) -> forking.Seed | None:
+    """From the ledger: what is over keeps nothing in its state."""
+    finder, version = forking.Finder(node_id), 0
+    while records := await read_stream(connection, tenant_id, execution_id, version, EVENTS_AT_A_TIME):
+        if version == 0 and not isinstance(records[0].event, ExecutionStarted):
+            return None
+        finder.read(record.event for record in records)
+        version = records[-1].version
+        if version > MOST_EVENTS:
+            raise Problem.at("/id", "too_long", f"An execution of more than {MOST_EVENTS} events cannot be forked.", status=409)
+    return finder.seed
 
 
 @routes.post(

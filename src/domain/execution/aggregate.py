@@ -20,6 +20,7 @@ from domain.execution.events import (
     ExecutionCompleted,
     ExecutionEvent,
     ExecutionFailed,
+    ExecutionForked,
     ExecutionHeld,
     ExecutionPaused,
     ExecutionResumed,
@@ -33,7 +34,7 @@ from domain.execution.events import (
     Wait,
     problem_json,
 )
-from domain.execution.moves import begin, end
+from domain.execution.moves import begin, end, with_lineage
 from domain.execution.state import FIRST_TOKEN, Activation, Execution, Status
 from domain.execution.upkeep import counted
 from domain.facts import Aggregate, Due, EventType, Json, Subject
@@ -52,6 +53,8 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
                 next_token=first.id + 1,
                 timeout=event.timeout,
             )
+        case ExecutionForked():
+            return with_lineage(state, event)
         case ActivationStarted(compensates=UUID()):
             return begin_undoing(state, event)
         case ActivationStarted():
@@ -216,6 +219,13 @@ EXECUTION: Aggregate[Execution] = Aggregate(
             "execution.started.v1",
             lambda e, _: f"An execution of {e.workflow_key} (version {e.workflow_version}) was started.",
             tags=lambda e, _: (e.workflow_key,),
+        ),
+        EventType(
+            ExecutionForked,
+            "execution.forked.v1",
+            lambda e, execution: f"{execution.name} goes on from {e.node_id} with {plural(len(e.visits), 'visit')} behind it.",
+            severity="debug",
+            note="`visits`: of the execution `origin_id`, up to its last visit of `node_id`.",
         ),
         EventType(
             ExecutionCompleted,

@@ -96,6 +96,27 @@ class ExecutionStarted(Event):
 
 
 @dataclass(frozen=True)
+class ForkedVisit:
+    """A visit of another execution. `value`: {"output": …} or {"error": …}, as expressions see it."""
+
+    node_id: str
+    activation_id: UUID
+    value: Json
+
+
+@dataclass(frozen=True)
+class ExecutionForked(Event):
+    """What the first token has behind it: visits of the execution that this one is forked from, in the order in which they began.
+
+    Where it is much, several events follow one another, the earliest visits first.
+    """
+
+    origin_id: UUID
+    node_id: str
+    visits: tuple[ForkedVisit, ...]
+
+
+@dataclass(frozen=True)
 class ActivationStarted(Event):
     """A node begins a visit and takes `tokens` (several for a join, which also swallows its losers' tokens).
 
@@ -335,6 +356,7 @@ class ItemHeld(Event):
 
 ExecutionEvent = (
     ExecutionStarted
+    | ExecutionForked
     | ActivationStarted
     | ActivationWaiting
     | ActivationRetried

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from domain.changes import changed
-from domain.execution.events import ActivationStarted, Move
-from domain.execution.state import Activation, Execution, Result
+from domain.execution.events import ActivationStarted, ExecutionForked, Move
+from domain.execution.state import FIRST_TOKEN, Activation, Execution, Result
 from domain.execution.upkeep import COMPACTED_EVERY, compacted, counted, indexed, swept
 from domain.facts import Json
 from domain.tokens import Branch, Lineage, Path, Token, branch_in, inside, merge_paths
+
+MOST_FORKED = 1_000_000
+"""Visits that a fork may have behind it: one for each node at most. Their orders are below zero."""
 
 
 def begin(state: Execution, event: ActivationStarted) -> Execution:
@@ -47,6 +50,18 @@ def begin(state: Execution, event: ActivationStarted) -> Execution:
         held=held,
         continuation=state.continuation if held else None,
     )
+
+
+def with_lineage(state: Execution, event: ExecutionForked) -> Execution:
+    """The first token has visits of another execution behind it: before all that this one begins, each after the last."""
+    first = state.tokens[FIRST_TOKEN]
+    lineage, results = first.lineage, state.results
+    order = len(lineage) - MOST_FORKED
+    for visit in event.visits:
+        order += 1
+        lineage = lineage.insert(visit.node_id, visit.activation_id)
+        results = results.insert(visit.activation_id, Result(order, visit.value))
+    return changed(state, tokens=state.tokens.insert(FIRST_TOKEN, changed(first, lineage=lineage)), results=results)
 
 
 def _meet(state: Execution, event: ActivationStarted, paths: list[Path]) -> tuple[Execution, Path]:
