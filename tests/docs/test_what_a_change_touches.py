@@ -39,9 +39,13 @@ def test_an_approval_rule_is_a_function_and_a_line() -> None:
 
 
 def test_an_event_is_named_by_few() -> None:
-    """In its aggregate, and in each table that it changes. It was 6.7 once, with topics and audit log beside."""
+    """In its aggregate, and in each table that it changes. It was 6.7 once, with topics and audit log beside.
+
+    A package that passes its rooms' names on is not counted.
+    """
     events = [event.__name__ for aggregate in AGGREGATES for event in aggregate.events]
-    assert mean(len(naming(rf"\b{event}\b")) for event in events) < 5
+    named = [{file for file in naming(rf"\b{event}\b") if not file.endswith("/__init__.py")} for event in events]
+    assert mean(map(len, named)) < 5
 
 
 @pytest.mark.parametrize("topic", CHAIN)
