@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import ai_overhead, append, flat, held_snapshot, hot_stream, http, project, read, replay, steps, timers
+from bench import ai_overhead, append, flat, foreach, held_snapshot, hot_stream, http, project, read, replay, steps, timers
 from bench.figures import Lost, Result
 from bench.sizes import FULL, QUICK, Sizes
 from bench.stage import Stage, machine, stage
@@ -22,6 +22,7 @@ BENCHES: dict[str, Callable[[Stage, Sizes], Result]] = {
     "held_snapshot": held_snapshot.bench,
     "timers": timers.bench,
     "flat": flat.bench,
+    "foreach": foreach.bench,
 }
 
 

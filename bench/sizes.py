@@ -43,6 +43,9 @@ class Sizes:
     """Due at once, of one tenant."""
     timers_idle: float = 30.0
     """Seconds for which nothing is due."""
+    items: int = 10_000
+    """Of the foreach whose first and last tenths are compared."""
+    items_rounds: int = 3
     peer_is_installed: bool = True
     """Whether a peer that is not there may be fetched."""
     callers: int = 128
@@ -72,4 +75,6 @@ QUICK = Sizes(
     timers_backlog=5_000,
     timers_idle=10.0,
     flat_turns=100,
+    items=2_000,
+    items_rounds=1,
 )

@@ -63,7 +63,7 @@ class Workplace(Play):
 
     def held_by(self, activation_id: UUID) -> JobRef:
         job = self.story.jobs[activation_id]
-        return JobRef(job.id, 1, job.execution_id, job.activation_id, job.task_id)
+        return JobRef(job.id, 1, job.execution_id, job.activation_id, job.task_id, job.type)
 
     def complete(self, node_id: str, output: Json = None) -> "Workplace":
         return self.complete_held(self.held(node_id), output)

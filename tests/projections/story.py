@@ -209,7 +209,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *given_up(f"{name} 6"),
         *abandoned(f"{name} 7"),
         *expired(f"{name} 8"),
-        *each(f"{name} 9"),
+        *each(f"{name} items"),
         (
             an_id(f"{name} refusal"),
             CommandRefused("approval.decide", "permission_denied", "No.", "approval", str(an_id(f"{name} 4 request"))),
@@ -430,9 +430,6 @@ def each(execution: str) -> tuple[Step, ...]:
     stream, visit, foreach, chunk = (an_id(f"{execution}{part}") for part in ("", " each", " foreach", " chunk"))
     first, second, inner = (an_id(f"{execution} item {part}") for part in ("0", "1", "1 0"))
     call, failed, other, third = (an_id(f"{execution} {part}") for part in ("call", "failed", "other", "third"))
-    (_, entered), (request, asks) = asked(execution)
-    assert isinstance(asks, ApprovalRequested)
-    (_, classifies), task = entrusted(execution, item_id=second, item_index=1)
     error = NodeError("broken", "It broke.", index=1)
     results = ChunkEnd(chunk, 0, ["A", None], (ItemError(1, "broken", "It broke."),), 40)
     return (
@@ -445,22 +442,13 @@ def each(execution: str) -> tuple[Step, ...]:
         (chunk, ChunkMoved((first, second))),
         (foreach, ForeachMoved((Opened(chunk, 0, 2, 2),))),
         (first, ActivationStarted(call, "call", "task", 1, (0,), {"of": "a"}, waits=(Wait("job", call, "resize"),))),
-        (first, ActivationRetried(call, "call", NodeError("lease_lost", "Not heard of.", 1), 1, 1000)),
         (first, ActivationCompleted(call, "call", "success", "A")),
         (first, ItemHeld((1,), an_id(f"{execution} continuation"))),
         (first, ItemCompleted("A")),
-        (second, entered),
-        (request, replace(asks, item_id=second, item_index=1)),
-        (second, classifies),
-        task,
         (inner, item(stream, second, visit, other, chunk, 0, None, ("each", "inner"))),
         (inner, ItemCancelled("It is given up.")),
         (second, ActivationStarted(failed, "work", "task", 1, (0,), waits=(Wait("job", failed, "resize"),))),
         (second, ActivationFailed(failed, "work", NodeError("broken", "It broke."))),
-        (task[0], AiTaskCancelled("execution_failed")),
-        (second, ActivationCancelled(an_id(f"{execution} classify"), "classify", "execution_failed")),
-        (request, ApprovalCancelled("execution_failed")),
-        (second, ActivationCancelled(an_id(f"{execution} review"), "review", "execution_failed")),
         (second, ItemFailed("broken", "It broke.", "work")),
         (chunk, ChunkMoved((), (ItemEnd(0, "A"), ItemEnd(1, error=error)), returned=2, size=40)),
         (foreach, ForeachMoved(returned=2, failed=1, ended=(results,))),

@@ -20,7 +20,7 @@ from domain.tenant import TenantChanged, TenantCreated
 from domain.user import UserRegistered
 from projections.projector import Projector
 from projections.registry import TABLES
-from tests.projections.story import ACME, ANN, BOB, BY_ANN, Ledgers, an_id, asked, started
+from tests.projections.story import ACME, ANN, BOB, BY_ANN, Ledgers, an_id, asked, entrusted, started
 
 EXPECTED = Path(__file__).with_name("every_column")
 """A file of rows for each table, or several."""
@@ -70,7 +70,8 @@ async def everything(ledgers: Ledgers) -> None:
         ),
         (stream, ExecutionChanged({"team": "north", "tier": "gold"}, 9)),
         entered,
-        (request, replace(event, description="Three days", priority=7)),
+        (request, replace(event, description="Three days", priority=7, item_id=an_id("an item"), item_index=3)),
+        *entrusted("a child", item_id=an_id("an item"), item_index=3),
         (request, decision),
         envelope=by,
     )
