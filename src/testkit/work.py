@@ -28,6 +28,7 @@ from engine.triggers.arriving import start_by_event
 from engine.work import CONTINUE
 from testkit.doubles import Asked, Doubles, Fails, Kind, Lost, Never, Response
 from testkit.publishing import STUB
+from testkit.room import Room
 from testkit.world import JobRow, World
 
 JITTER = 0.5
@@ -52,14 +53,23 @@ class Work:
         self._world = world
         self._engine = engine
         self._doubles = doubles
+        self._room = Room()
         self._pending: list[Pending] = []
         self._attempts: dict[UUID, UUID] = {}
         """Of AI tasks that run: by job."""
 
     def moments(self) -> Iterator[datetime]:
         """When something is to be done."""
-        yield from (row.ready_at for row in self._world.jobs.values() if not row.asked and not row.held)
+        yield from (at for _, at in self._ready())
         yield from (each.at for each in self._pending)
+
+    def _ready(self) -> Iterator[tuple[JobRow, datetime]]:
+        """Jobs that are to be handed out, and from when on they may."""
+        rows = self._world.jobs.values()
+        for row in rows:
+            since = None if row.asked or row.held else self._room.since(row.job, rows)
+            if since is not None:
+                yield row, max(row.ready_at, since)
 
     def do_one(self) -> bool:
         """Whether there was anything to do at this moment."""
@@ -71,7 +81,7 @@ class Work:
             if self._world.jobs.get(first.row.job.id) is first.row:
                 self._report(first.row, first.says)
             return True
-        ready = [row for row in self._world.jobs.values() if not row.asked and not row.held and row.ready_at <= now]
+        ready = [row for row, at in self._ready() if at <= now]
         if not ready:
             return False
         self._take(min(ready, key=lambda row: (row.ready_at, -row.job.priority, row.order)))
@@ -91,6 +101,7 @@ class Work:
     def _take(self, row: JobRow) -> None:
         job, held, world, engine = row.job, ref(row.job), self._world, self._engine
         row.asked = True
+        self._room.take(job, world.now)
         match job.type:
             case _ if job.type == CONTINUE:
                 world.do(lambda view: continue_run(view, engine, held))

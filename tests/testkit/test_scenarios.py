@@ -141,6 +141,21 @@ def test_an_assertion_in_a_double_is_the_tests_own() -> None:
         s.start({"amount": 1})
 
 
+def test_rates_and_concurrency_of_nodes_hold_jobs_back() -> None:
+    def asked_at(**fields: Json) -> list[float]:
+        with scenario(charging(**fields), workers={"charge": takes("PT1M")}) as s:
+            for amount in range(4):
+                s.start({"amount": amount})
+            s.pass_time("PT1H")
+            assert {run.status for run in s.runs} == {"completed"}
+            return [(asked.at - MORNING).total_seconds() for asked in s.asked]
+
+    assert asked_at(rate={"count": 2, "per": "PT10M"}) == [0, 0, 600, 600]
+    assert asked_at(concurrency={"limit": 1}) == [0, 60, 120, 180]
+    assert asked_at(concurrency={"limit": 1, "key": "=input.amount % 2"}) == [0, 0, 60, 60]
+    assert asked_at() == [0, 0, 0, 0]
+
+
 # Models, services, other workflows
 
 
