@@ -232,7 +232,7 @@ class World:
                 return await self._posted(self.gesta.platform, "/users", body)
             case "limits":
                 given = {"scope": "key", "name": f"key-{next(self.numbers)}", "concurrency": 100}
-                return await self._posted(self.tenant.admin, "/limits", given)
+                return str((await self.tenant.admin.post("/limits", given)).json()["id"])
             case "invitations":
                 email = f"{next(self.numbers)}@guest.example"
                 await self._posted(self.gesta.platform, "/users", {"email": email, "display_name": "Guest"})

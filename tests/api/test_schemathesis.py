@@ -23,6 +23,7 @@ GROUPS = (
     "people",
     "access",
     "secrets",
+    "limits",
     "tenants",
     "operations",
 )

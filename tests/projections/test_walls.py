@@ -31,6 +31,7 @@ A_JOB = """
 INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, max_attempts, created_at, updated_at)
 VALUES (%s, %s, 'resize', 'ready', now(), 0, 1, now(), now())
 """
+A_LIMIT = "INSERT INTO runtime.limits (tenant_id, id, scope, name, concurrency, set_at) VALUES (%s, %s, 'tenant', '', 9, now())"
 A_HASH = "SELECT convert_from(data, 'UTF8')::jsonb ->> 'secret_hash' FROM ledger.events WHERE topic LIKE 'api_key.created.%'"
 COLUMNS = """
 SELECT attname, atttypid::regtype::text FROM pg_attribute
@@ -69,6 +70,7 @@ async def test_of_the_ledger_the_api_s_login_sees_how_far_it_reaches_and_nothing
     async with await AsyncConnection.connect(database.superuser_url) as superuser:
         readable: dict[str, list[str]] = dict(await (await superuser.execute(READABLE)).fetchall())
     jobs = set(readable.pop("runtime.jobs"))
+    assert "name" in readable.pop("runtime.limits")
     assert readable == {"ledger.heads": ["epoch", "tenant_id"], "ledger.events": ["position", "tenant_id"]}
     assert jobs.isdisjoint({"fence", "leased_by", "worker_id"})
 
@@ -110,6 +112,7 @@ async def test_with_one_tenant_set_nothing_of_another_is_seen_in_any_table(
     await projector.catch_up()
     for tenant in (ACME, GLOBEX):
         await system.execute(A_JOB, [tenant, an_id(f"job of {tenant}")])
+        await system.execute(A_LIMIT, [tenant, an_id(f"limit of {tenant}")])
     told = sql.SQL("SELECT DISTINCT tenant_id FROM {} WHERE tenant_id IN (%s, %s)")
     readable = [row for row in await catalog(database) if row[3]]
     async with (
