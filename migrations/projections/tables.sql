@@ -573,6 +573,40 @@ CREATE TABLE ai_agent_attempts (
 );
 COMMENT ON TABLE ai_agent_attempts IS 'Every attempt at an AI task; on record before the provider is called, and the provider is called once for it.';
 
+CREATE TABLE execution_waits (
+    tenant_id          uuid NOT NULL,
+    waiter_id          uuid NOT NULL,
+    kind               text NOT NULL,
+    id                 uuid NOT NULL,
+    execution_id       uuid NOT NULL,
+    activation_id      uuid,
+    item_id            uuid,
+    item_index         integer,
+    node_id            text,
+    about              text NOT NULL,
+    since              timestamptz NOT NULL,
+    until              timestamptz,
+    is_fixed           boolean NOT NULL,
+    paused_at          timestamptz,
+    moved_on_by        text NOT NULL,
+    roles              text[],
+    users              uuid[],
+    model              text,
+    job_type           text,
+    event_type         text,
+    workflow_key       text,
+    child_execution_id uuid,
+    version            bigint NOT NULL,
+    created_at         timestamptz NOT NULL,
+    updated_at         timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, waiter_id, kind, id),
+    FOREIGN KEY (tenant_id, execution_id) REFERENCES workflow_executions (tenant_id, id)
+);
+CREATE INDEX execution_waits_by_execution ON execution_waits (tenant_id, execution_id);
+CREATE INDEX execution_waits_by_kind ON execution_waits (tenant_id, kind, about);
+CREATE INDEX execution_waits_by_until ON execution_waits (tenant_id, until) WHERE until IS NOT NULL;
+COMMENT ON TABLE execution_waits IS 'What open executions wait for: one row for each thing, gone when it is waited for no longer.';
+
 CREATE TABLE audit_logs (
     tenant_id        uuid NOT NULL,
     position         bigint NOT NULL,

@@ -42,7 +42,7 @@ def canonical(kind: str, value: Any) -> Canonical:
     if value is None:
         return None
     match kind:
-        case "jsonb" | "text[]":
+        case "jsonb" | "text[]" | "uuid[]":
             return json_text(value)
         case "numeric" | "numeric(20,10)":
             return number_text(value)

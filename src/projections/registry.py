@@ -23,6 +23,7 @@ from projections import (
     execution_attributes,
     execution_items,
     execution_labels,
+    execution_waits,
     invitations,
     node_activations,
     permissions,
@@ -71,6 +72,7 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
         approval_decisions.TABLE,
         ai_agent_tasks.TABLE,
         ai_agent_attempts.TABLE,
+        execution_waits.TABLE,
     ),
 }
 """What can be built anew by itself: no reference leads from one group to another, and nothing but `NEEDED` is read across.

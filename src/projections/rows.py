@@ -98,7 +98,7 @@ class Rows:
 
     def where(self, table: str, lookup: Lookup) -> list[Row]:
         rows = self._tables[table]
-        return [rows.current[key] for key in rows.keys_where(*lookup)]
+        return [rows.current[key] for key in rows.keys_where(lookup.columns, lookup.values)]
 
     def insert(self, table: str, record: RecordedEvent, row: Row) -> None:
         """Add a row; `tenant_id` and the stamp are added to it where the table has them."""
@@ -130,7 +130,7 @@ class Rows:
         """Make the rows of a lookup the wanted ones: delete the others, add the missing, leave those that stay as they are."""
         rows = self._tables[table]
         missing = {rows.key_of({"tenant_id": record.tenant_id, **row}): row for row in wanted}
-        for key in rows.keys_where(*lookup):
+        for key in rows.keys_where(lookup.columns, lookup.values):
             if missing.pop(key, None) is None:
                 rows.delete(key)
         for row in missing.values():

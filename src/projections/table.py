@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from projections.rows import Rows
 
 Row: TypeAlias = dict[str, Any]
-"""A row by column name: UUID, datetime (UTC), int, str, bool, list of str (text[]), JSON values (jsonb), None. Never mutated."""
+"""A row by column name: UUID, datetime (UTC), int, str, bool, list of str (text[]) or of UUID (uuid[]), JSON values (jsonb),
+None. Never mutated."""
 
 Key: TypeAlias = tuple[Any, ...]
 
@@ -50,10 +51,12 @@ STAMP: Mapping[str, Column] = {
 
 
 class Lookup(NamedTuple):
-    """The rows in which these columns have these values: the key, or a part of it."""
+    """The rows in which these columns have these values: the key, or what an index leads to."""
 
     columns: tuple[str, ...]
     values: Key
+    table: str | None = None
+    """Where they are another table's, of the same group, which is read when an event is applied."""
 
 
 def needs_no_rows(_record: RecordedEvent) -> tuple[Lookup, ...]:
@@ -73,7 +76,7 @@ class Table:
     rows_needed: Callable[[RecordedEvent], tuple[Lookup, ...]] = needs_no_rows
     """The rows that must be at hand before one of these events is applied; may leave out those that it creates."""
     lookups: tuple[tuple[str, ...], ...] = ()
-    """Parts of the key by which rows are looked up, beside the whole key."""
+    """Columns that never change by which rows are looked up, beside the whole key. The key begins with them, or an index does."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", {**self.columns, **STAMP})

@@ -33,6 +33,7 @@ from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
 
 NAME = "workflow_executions"
 WORK = ("job", "ai_task", "execution")
+AnyEnd = ExecutionCompleted | ExecutionFailed | ExecutionCancelled
 
 
 def started(rows: Rows, record: RecordedEvent, event: ExecutionStarted) -> None:

@@ -53,8 +53,8 @@ async def load(conn: AsyncConnection[Any], records: Iterable[RecordedEvent], gen
     wanted: dict[tuple[str, tuple[str, ...]], dict[Key, None]] = {}
     for record in records:
         for table in generation.known.get(type(record.event), ()):
-            for columns, values in table.rows_needed(record):
-                wanted.setdefault((table.name, columns), {})[values] = None
+            for columns, values, other in table.rows_needed(record):
+                wanted.setdefault((other or table.name, columns), {})[values] = None
     queries = []
     for table in generation.tables:
         for columns in (table.key, *table.lookups):

@@ -8,19 +8,22 @@ What the rows mean is tested by name in test_tables. After a change that is mean
 import json
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from psycopg import AsyncConnection, sql
 
-from domain.approval import ApprovalDecided, ApprovalRequested
+from domain.approval import ApprovalDecided, ApprovalRequested, Outcome
 from domain.envelope import PLATFORM
-from domain.execution import ExecutionChanged, ExecutionStarted
+from domain.execution import ActivationStarted, ExecutionChanged, ExecutionPaused, ExecutionStarted, Wait
+from domain.facts import Due
+from domain.foreach import ChunkMoved, ChunkStarted, ForeachMoved, ForeachStarted, Opened
 from domain.tenant import TenantChanged, TenantCreated
 from domain.user import UserRegistered
 from projections.projector import Projector
 from projections.registry import TABLES
-from tests.projections.story import ACME, ANN, BOB, BY_ANN, Ledgers, an_id, asked, entrusted, started
+from tests.projections.story import ACME, ANN, BOB, BY_ANN, START, Ledgers, Step, an_id, asked, entrusted, item, started
 
 EXPECTED = Path(__file__).with_name("every_column")
 """A file of rows for each table, or several."""
@@ -74,6 +77,34 @@ async def everything(ledgers: Ledgers) -> None:
         *entrusted("a child", item_id=an_id("an item"), item_index=3),
         (request, decision),
         envelope=by,
+    )
+    await ledgers.append(ACME, *waiting("waiting"))
+
+
+def waiting(execution: str) -> tuple[Step, ...]:
+    """One that waits for everything, within an item of a foreach too, and is paused."""
+    stream, begun = started(execution)
+    assert isinstance(begun, ExecutionStarted)
+    foreach, chunk, first = (an_id(f"{execution} {part}") for part in ("foreach", "chunk", "first"))
+    visit, work, items, call = (an_id(f"{execution} {part}") for part in ("visit", "work", "items", "call"))
+    waits = (
+        Wait("event", an_id(f"{execution} paid"), "paid"),
+        Wait("execution", an_id(f"{execution} child"), "ship"),
+        Wait("timer", visit, "timeout", Due(at=START + timedelta(days=1))),
+    )
+    return (
+        (stream, replace(begun, timeout=Wait("timer", an_id(f"{execution} limit"), "execution_timeout", Due(timedelta(days=2))))),
+        (stream, ActivationStarted(visit, "wait", "wait_event", 1, (1,), waits=waits)),
+        *entrusted(execution),
+        *asked(execution, outcomes=(Outcome("approve", "approve", (BOB, ANN), ("approver", "clerk")),)),
+        (stream, ActivationStarted(items, "each", "foreach", 1, (2,), waits=(Wait("foreach", foreach),))),
+        (foreach, ForeachStarted(stream, stream, items, "each", ["a"], 1, 1)),
+        (chunk, ChunkStarted(foreach, stream, stream, items, "each", 0, ["a"], 1)),
+        (first, item(stream, stream, items, foreach, chunk, 0, "a")),
+        (chunk, ChunkMoved((first,))),
+        (foreach, ForeachMoved((Opened(chunk, 0, 1, 1),))),
+        (first, ActivationStarted(call, "call", "task", 1, (0,), waits=(Wait("job", work, "resize"),))),
+        (stream, ExecutionPaused("lunch")),
     )
 
 

@@ -60,6 +60,7 @@ ALTERED = {
     "uuid": sql.SQL("'00000000-0000-7000-8000-00000000beef'::uuid"),
     "text": sql.SQL("coalesce({column}, '') || '?'"),
     "text[]": sql.SQL("coalesce({column}, '{{}}') || 'x'::text"),
+    "uuid[]": sql.SQL("coalesce({column}, '{{}}') || '00000000-0000-7000-8000-00000000beef'::uuid"),
     "jsonb": sql.SQL("jsonb_build_array({column})"),
     "integer": sql.SQL("coalesce({column}, 0) + 1"),
     "bigint": sql.SQL("coalesce({column}, 0) + 1"),

@@ -38,27 +38,24 @@ SELECT {columns},
     "e",
 )
 
-# `until` is as it was set; what is paused has none, and a pause has moved the others by as long as it was.
+# What is held has no `until`: what is left of it counts from when the execution is resumed.
 WAITS = """
 SELECT e.id, e.version,
        coalesce((SELECT jsonb_agg(jsonb_build_object(
-                            'kind', w.wait ->> 'kind', 'id', w.wait ->> 'id', 'about', w.wait ->> 'about',
-                            'node_id', n.node_id, 'activation_id', n.id, 'since', w.wait ->> 'since',
-                            'until', CASE WHEN e.status <> 'paused' THEN w.wait ->> 'until' END,
-                            'by', CASE w.wait ->> 'kind'
-                                  WHEN 'approval' THEN (SELECT r.assigned_to FROM projections.approval_requests r
-                                                         WHERE r.tenant_id = %(tenant_id)s AND r.id = (w.wait ->> 'id')::uuid)
-                                  WHEN 'ai_task' THEN (SELECT jsonb_build_object('model', t.model)
-                                                         FROM projections.ai_agent_tasks t
-                                                        WHERE t.tenant_id = %(tenant_id)s AND t.id = (w.wait ->> 'id')::uuid)
-                                  WHEN 'job' THEN jsonb_build_object('job_type', w.wait ->> 'about')
-                                  WHEN 'execution' THEN jsonb_build_object('workflow_key', w.wait ->> 'about')
-                                  WHEN 'event' THEN jsonb_build_object('event_type', w.wait ->> 'about') END)
-                        || CASE WHEN n.item_index IS NULL THEN '{}' ELSE jsonb_build_object('item_index', n.item_index) END
-                        ORDER BY w.wait ->> 'since', n.id, w.number)
-                   FROM projections.node_activations n
-                  CROSS JOIN LATERAL jsonb_array_elements(n.waits) WITH ORDINALITY w (wait, number)
-                  WHERE n.tenant_id = %(tenant_id)s AND n.execution_id = e.id AND n.status = 'running'), '[]') AS items
+                            'kind', w.kind, 'id', w.id, 'about', w.about, 'node_id', w.node_id, 'activation_id', w.activation_id,
+                            'since', to_char(w.since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                            'until', CASE WHEN w.paused_at IS NULL THEN to_char(w.until, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END,
+                            'moved_on_by', w.moved_on_by,
+                            'by', CASE WHEN w.users IS NOT NULL THEN jsonb_build_object('users', w.users, 'roles', w.roles)
+                                       WHEN w.model IS NOT NULL THEN jsonb_build_object('model', w.model)
+                                       WHEN w.job_type IS NOT NULL THEN jsonb_build_object('job_type', w.job_type)
+                                       WHEN w.workflow_key IS NOT NULL THEN jsonb_build_object('workflow_key', w.workflow_key)
+                                       WHEN w.event_type IS NOT NULL THEN jsonb_build_object('event_type', w.event_type) END)
+                        || CASE WHEN w.item_index IS NULL THEN '{}' ELSE jsonb_build_object('item_index', w.item_index) END
+                        ORDER BY w.since, w.waiter_id, w.kind, w.id)
+                   FROM projections.execution_waits w
+                  WHERE w.tenant_id = %(tenant_id)s AND w.execution_id = e.id
+                    AND e.status IN ('running', 'paused')), '[]') AS items
   FROM projections.workflow_executions e
  WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s
 """

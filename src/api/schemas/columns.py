@@ -5,7 +5,7 @@ from functools import cache
 
 from api.schemas.job_columns import JOB_COLUMNS
 from api.schemas.json_columns import JSON_COLUMNS
-from api.schemas.schema import ANYTHING, BIG, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, UUID, Schema, or_null, said
+from api.schemas.schema import ANYTHING, BIG, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, UUID, UUIDS, Schema, or_null, said
 from projections.registry import TABLES
 from projections.table import Column
 
@@ -13,6 +13,7 @@ OF_TYPE: Mapping[str, Schema] = {
     "uuid": UUID,
     "text": TEXT,
     "text[]": TEXTS,
+    "uuid[]": UUIDS,
     "inet": TEXT,
     "timestamptz": TIME,
     "boolean": BOOLEAN,

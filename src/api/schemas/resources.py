@@ -78,15 +78,17 @@ WAIT = ObjectSchema(
     {
         "kind": one_of(*get_args(WaitKind)),
         "id": said(UUID, "Of the approval request, the AI task, the job, the timer, the subscription."),
-        "about": said(TEXT, "A job's type, what a timer is for, an event's type."),
-        "node_id": TEXT,
-        "activation_id": UUID,
+        "about": said(TEXT, "A job's type, what a timer is for, an event's type, a child's workflow."),
+        "node_id": said(or_null(TEXT), "Null of the time that the execution itself may take."),
+        "activation_id": said(or_null(UUID), "Null of the time that the execution itself may take."),
         "item_index": ITEM_INDEX,
         "since": TIME,
-        "until": said(or_null(TIME), "When a timer fires, before any pause; null while it is paused, and of all else."),
+        "until": said(or_null(TIME), "When a timer fires; null while it is paused, and of all else."),
+        "moved_on_by": said(TEXT, "Who or what can move it on, in words."),
         "by": {
             "type": ["object", "null"],
-            "description": "Who or what can move it on: {users, roles}, {job_type}, {model} or {event_type}; null: time alone.",
+            "description": "Who or what can move it on: {users, roles}, {job_type}, {model}, {workflow_key} or {event_type}; "
+            "null: time alone, or the items of a foreach.",
         },
     },
     optional=frozenset({"item_index"}),
