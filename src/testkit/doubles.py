@@ -5,12 +5,14 @@ answer or raises; an exception, which is raised; or one of the answers below.
 """
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from client import NonRetryable
+from client.protocol import encode
 from domain.facts import Json
 from domain.retry import Failure
 from engine.durations import duration
@@ -63,10 +65,9 @@ class Takes:
     double: Double
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class InTurn:
     answers: tuple[Double, ...]
-    given: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,44 +122,59 @@ class Doubles:
 
     by_kind: Mapping[Kind, Mapping[str, Double]]
     asked: list[Asked] = field(default_factory=list)
+    _turns: dict[InTurn, int] = field(default_factory=dict)
+    """How many answers those in turn have given, in this scenario, whatever others they serve."""
 
     def has(self, kind: Kind, name: str) -> bool:
         return name in self.by_kind[kind]
 
     def ask(self, question: Asked) -> Answer:
         self.asked.append(question)
-        return answer_of(self.by_kind[question.kind][question.of], question)
+        return self._answer(self.by_kind[question.kind][question.of], question, timedelta(0))
+
+    def _answer(self, double: Double, asked: Asked, after: timedelta) -> Answer:
+        match double:
+            case Never() | Fails():
+                return Answer(double, after)
+            case Response():
+                return Answer(replace(double, body=plain(double.body)), after)
+            case Lost():
+                return Answer(double, after + LEASE)
+            case Takes():
+                return self._answer(double.double, asked, after + double.after)
+            case InTurn():
+                turn = self._turns.get(double, 0)
+                if turn == len(double.answers):
+                    raise NoAnswerLeft(f"{asked.of} was asked more than {turn} times; the last question: {asked.input}")
+                self._turns[double] = turn + 1
+                return self._answer(double.answers[turn], asked, after)
+            case BaseException():
+                return Answer(_failed(double), after)
+            case _ if callable(double):
+                try:
+                    if isinstance(double, type) and issubclass(double, Exception):
+                        raise double
+                    said = double(asked.input, asked) if _takes_two(double) else double(asked.input)
+                except AssertionError:
+                    raise  # the test's own
+                except Exception as error:
+                    return Answer(_failed(error), after)
+                return self._answer(said, asked, after)
+            case _:
+                return Answer(_as_json(double), after)
 
 
-def answer_of(double: Double, asked: Asked, after: timedelta = timedelta(0)) -> Answer:
-    match double:
-        case Never() | Fails() | Response():
-            return Answer(double, after)
-        case Lost():
-            return Answer(double, after + LEASE)
-        case Takes():
-            return answer_of(double.double, asked, after + double.after)
-        case InTurn():
-            if double.given == len(double.answers):
-                raise NoAnswerLeft(
-                    f"{asked.of} was asked more than {len(double.answers)} times; the last question: {asked.input}"
-                )
-            double.given += 1
-            return answer_of(double.answers[double.given - 1], asked, after)
-        case BaseException():
-            return Answer(_failed(double), after)
-        case _ if callable(double):
-            try:
-                if isinstance(double, type) and issubclass(double, Exception):
-                    raise double
-                said = double(asked.input, asked) if _takes_two(double) else double(asked.input)
-            except AssertionError:
-                raise  # the test's own
-            except Exception as error:
-                return Answer(_failed(error), after)
-            return answer_of(said, asked, after)
-        case _:
-            return Answer(double, after)
+def _as_json(said: Any) -> Json | Fails:
+    """What is no JSON is the error that the SDK's worker makes of it."""
+    try:
+        return plain(said)
+    except (TypeError, ValueError) as error:
+        return Fails(Failure("invalid_output", f"What the double says is not JSON: {error}", False))
+
+
+def plain(value: Any) -> Json:
+    """As it goes over the wire. Raises TypeError or ValueError for what is not JSON."""
+    return json.loads(encode(value))
 
 
 def _failed(error: BaseException) -> Fails:

@@ -10,6 +10,7 @@ from domain import workflow
 from domain.approval import APPROVAL
 from domain.execution import ExecutionStarted, ItemStarted
 from domain.facts import Decided, Json, Refusal, View
+from domain.trigger import TRIGGER, WEBHOOK, id_of
 from domain.workflow import Checked
 from engine import events
 from engine.approvals import decide_approval
@@ -17,6 +18,8 @@ from engine.context import Engine
 from engine.durations import duration
 from engine.engine import Decider, cancel, fire, pause, resume, signal, start, terminate
 from engine.triggers import publishing
+from engine.triggers.arriving import start_by_request
+from engine.triggers.commands import rotate
 from testkit.doubles import Doubles
 from testkit.publishing import EVALUATOR, STUB, nodes_of, stub
 from testkit.stage import Happening, Person, Refused
@@ -24,6 +27,8 @@ from testkit.work import Work
 from testkit.world import TENANT_ID, TimerRow, World, topic_of
 
 T = TypeVar("T")
+ADDRESS = "known to the test alone"
+"""Of webhooks."""
 MOST_STEPS = 100_000
 """Things done without time passing, after which a scenario is taken for endless."""
 ORDERED: Mapping[str, Callable[[View, Engine, UUID, str | None], Decided]] = {
@@ -55,7 +60,6 @@ class Playing:
     def __init__(self, definitions: Sequence[Json], doubles: Doubles, start_at: datetime) -> None:
         self.world = World(now=start_at)
         self.engine = Engine(EVALUATOR)
-
         self._work = Work(self.world, self.engine, doubles)
         stubs = [stub(key, STUB + key) for key in doubles.by_kind["workflow"]]
         ids = [self._publish(each) for each in (*stubs, *(_unversioned(each, doubles) for each in definitions))]
@@ -105,6 +109,18 @@ class Playing:
     def event(self, type: str, data: Json, id: str, source: str, subject: str | None) -> None:
         self._do(lambda view: events.receive(view, source=source, id=id, type=type, data=data, subject=subject))
         self._settle()
+
+    def request(self, trigger: str, body: Json, headers: Mapping[str, str], query: Mapping[str, str], id: str | None) -> str:
+        trigger_id = id_of(self._main, trigger)
+        state = self.world.read(TRIGGER, trigger_id)
+        if state.type == WEBHOOK and state.secret_hash is None:
+            self._do(lambda view: rotate(view, trigger_id, ADDRESS))
+        given = {"headers": {name.lower(): value for name, value in headers.items()}, "query": dict(query), "body": body}
+        said = self._do(lambda view: start_by_request(view, self.engine, trigger_id, ADDRESS, id, given)).result
+        self._settle()
+        if said["outcome"] == "failed":
+            raise Refused(said["code"], said["message"])
+        return str(said["outcome"])
 
     def report(self, job_id: str, output: Json, error: tuple[str, str, bool] | None) -> None:
         self._refusing(lambda: self._work.report_by_hand(UUID(job_id), output, error))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.facts import Json
+from testkit.doubles import plain
 from testkit.stage import Happening, Person, Stage
 from testkit.telling import standing
 
@@ -49,7 +50,7 @@ class Run:
         form: Json = None,
     ) -> "Run":
         """Decide the request of a node that was opened first. Raises Refused where `by`, with these roles, may not."""
-        self._stage.decide(self._waiting(node, "approval"), Person(by, tuple(roles)), outcome, role, comment, form)
+        self._stage.decide(self._waiting(node, "approval"), Person(by, tuple(roles)), outcome, role, comment, plain(form))
         return self
 
     def approve(self, node: str, **more: Any) -> "Run":
@@ -62,7 +63,7 @@ class Run:
 
     def complete(self, node: str, output: Json = None) -> "Run":
         """Do by hand what a node asks for that no double does, or never does."""
-        self._stage.report(self._waiting(node, "job"), output, None)
+        self._stage.report(self._waiting(node, "job"), plain(output), None)
         return self
 
     def fail(self, node: str, type: str, message: str = "", *, retryable: bool = True) -> "Run":
@@ -70,7 +71,7 @@ class Run:
         return self
 
     def signal(self, name: str, payload: Json = None) -> "Run":
-        self._stage.do(self.id, "signal", {"name": name, "payload": payload})
+        self._stage.do(self.id, "signal", {"name": name, "payload": plain(payload)})
         return self
 
     def cancel(self, reason: str | None = None) -> "Run":

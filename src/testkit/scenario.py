@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from domain.facts import Json
 from engine.definition import Finding
-from testkit.doubles import Asked, Double, Doubles
+from testkit.doubles import Asked, Double, Doubles, plain
 from testkit.playing import Playing
 from testkit.publishing import check_doubles, checked, line
 from testkit.runs import Run
@@ -29,14 +29,29 @@ class Scenario:
 
     def start(self, input: Json = None, *, business_key: str | None = None, priority: int = 0, by: str | None = None) -> Run:
         """Start an execution, and do what can be done at once. `by`: who requests it."""
-        given = {} if input is None else input
+        given = {} if input is None else plain(input)
         return Run(self._stage, self._stage.start(given, business_key, priority, Person(by)))
 
     def event(
         self, type: str, data: Json = None, *, id: str | None = None, source: str = "/test", subject: str | None = None
     ) -> None:
         """An event comes from outside: to those who wait for one, and to triggers. Another of its `id` and `source` is none."""
-        self._stage.event(type, data, id or uuid4().hex, source, subject)
+        self._stage.event(type, plain(data), id or uuid4().hex, source, subject)
+
+    def request(
+        self,
+        body: Json = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        id: str | None = None,
+        trigger: str = "webhook",
+    ) -> str:
+        """A request comes to the workflow's webhook. What came of it: `started`, `duplicate`, `ignored` or `skipped`.
+
+        `id`: the sender's name for it. `trigger`: its id, where it has one. Signatures are not played. Raises Refused.
+        """
+        return self._stage.request(trigger, plain(body), headers or {}, query or {}, id)
 
     def pass_time(self, span: str) -> None:
         """So long, ISO 8601: what is due until then happens in its order. On a server that is real time."""

@@ -16,10 +16,12 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import httpx2
+
 from client import Client, NonRetryable, Worker
 from client import Job as LeasedJob
-from client.errors import ApiError
-from client.protocol import Flow, command
+from client.errors import ApiError, from_answer
+from client.protocol import Flow, command, get
 from domain.facts import Json
 from domain.retry import Failure
 from engine.durations import duration
@@ -73,6 +75,8 @@ class OnServer:
         self._why: dict[str, str] = {}
         self._faults: list[BaseException] = []
         self._lock = threading.Lock()
+        self._addresses: dict[str, str] = {}
+        """Of webhooks, by the trigger's id."""
         self._workflows = [self._ask(partial(self._client.apply, each, publish=True)).id for each in self._staged.definitions]
 
     # The worker
@@ -154,6 +158,19 @@ class OnServer:
     def event(self, type: str, data: Json, id: str, source: str, subject: str | None) -> None:
         event = {"specversion": "1.0", "id": id, "source": source, "type": type, "data": data}
         self._send("/events", event if subject is None else {**event, "subject": subject})
+
+    def request(self, trigger: str, body: Json, headers: Mapping[str, str], query: Mapping[str, str], id: str | None) -> str:
+        found = self._ask(lambda: self._client.run(get("/triggers", {"workflow_key": self._staged.key})))["items"]
+        (trigger_id,) = [each["id"] for each in found if each["key"] == trigger]
+        if trigger_id not in self._addresses:
+            self._addresses[trigger_id] = self._send(f"/triggers/{trigger_id}/rotate", {})["address"]
+        about = {**headers, **({} if id is None else {"webhook-id": id})}
+        url = self._client.options.url.rstrip("/") + self._addresses[trigger_id]
+        answer = httpx2.post(url, json=body, headers=about, params=dict(query), timeout=self._server.patience)
+        if answer.status_code != 202:
+            error = from_answer(answer.status_code, answer.content)
+            raise Refused(error.code, error.detail)
+        return str(answer.json()["outcome"])
 
     def report(self, job_id: str, output: Json, error: tuple[str, str, bool] | None) -> None:
         self.until(lambda: job_id in self._hands)

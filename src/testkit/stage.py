@@ -53,6 +53,9 @@ class Stage(Protocol):
     def outcomes(self, request_id: str) -> Sequence[tuple[str, str]]:
         """Names and kinds that an approval request offers."""
 
+    def request(self, trigger: str, body: Json, headers: Mapping[str, str], query: Mapping[str, str], id: str | None) -> str:
+        """To a webhook of the workflow, by the trigger's key. What came of it."""
+
     def report(self, job_id: str, output: Json, error: tuple[str, str, bool] | None) -> None:
         """By hand, of a job that no double does. `error`: type, message, whether another attempt may follow."""
 

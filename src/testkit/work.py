@@ -31,6 +31,8 @@ from testkit.publishing import STUB
 from testkit.room import Room
 from testkit.world import JobRow, World
 
+OWN_JOBS = frozenset({AI, HTTP, CONTINUE, CHILD, DELIVER, LOOK_BACK, MOVE_ITEMS})
+"""Types of jobs that the platform's own worker does: the kit does them, or has doubles for them."""
 JITTER = 0.5
 """Pauses are as long as the policy says."""
 NO_ATTEMPT = UUID(int=0)

@@ -90,6 +90,24 @@ def told(on: Server | None) -> None:
         assert other.completed == "a signal"
 
 
+def called(on: Server | None) -> None:
+    """By requests to a webhook."""
+    trigger = {"type": "webhook", "when": "body.type == 'paid'", "business_key": "=body.order", "input": {"order": "=body.order"}}
+    nodes: dict[str, Any] = {"start": "start", "ship": ("task", {"job_type": "ship", "input": "=input.order"}), "end": "end"}
+    schema = {"type": "object", "properties": {"order": {"type": "string"}}}
+    definition = drawing(nodes, "start > ship", "ship > end", triggers=[trigger], input_schema=schema)
+    with scenario(definition, workers={"ship": NEVER}, on=on) as s:
+        assert s.request({"type": "paid", "order": "A"}, id="1") == "started"
+        assert s.request({"type": "paid", "order": "A"}, id="1", headers={"X-Shop": "a"}, query={"a": "b"}) == "duplicate"
+        assert s.request({"type": "seen", "order": "B"}) == "ignored"
+        assert s.request({"type": "paid", "order": "A"}) == "skipped"
+        with pytest.raises(Refused, match="expression_error: business_key"):
+            s.request({"type": "paid", "order": 7})
+        (run,) = s.runs
+        assert run.waiting == ["ship"]
+        assert s.asked_of("ship") == ["A"]
+
+
 def by_hand(on: Server | None) -> None:
     nodes: dict[str, Any] = {"start": "start", "a": ("task", {"job_type": "a"}), "b": ("task", {"job_type": "b"}), "end": "end"}
     with scenario(drawing(nodes, "start > a", "a > b", "b > end"), workers={"b": NEVER}, on=on) as s:
@@ -118,7 +136,7 @@ def fanned_out(on: Server | None) -> None:
         assert sorted(s.asked_of("resize")) == [1, 2, 3]
 
 
-SCENARIOS = [bought, told, by_hand, fanned_out]
+SCENARIOS = [bought, told, called, by_hand, fanned_out]
 
 
 @pytest.mark.parametrize("play", SCENARIOS)

@@ -1,16 +1,20 @@
 """Scenarios played by the engine: doubles of everything that acts on the world, and a clock that the test moves on."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from client import NonRetryable
 from domain.facts import Json
 from testkit import NEVER, Asked, NoAnswerLeft, NotPublishable, NotSo, Refused, fails, in_turn, lost, response, scenario, takes
+from testkit.work import OWN_JOBS
 from testkit.world import MORNING
 from tests.engine.drawing import ask, drawing
 from tests.engine.items import body
+from worker.leases import Leasing
+from worker.worker import WorkerProcess
 
 RETRY = {"max_attempts": 3, "initial_interval": "PT10S", "backoff": 2}
 
@@ -131,6 +135,22 @@ def test_a_double_that_is_asked_too_often_fails_the_test() -> None:
         s.start({"amount": 1})
         with pytest.raises(NoAnswerLeft, match=r"charge was asked more than 1 times; the last question: \{'amount': 2\}"):
             s.start({"amount": 2})
+
+
+def test_answers_in_turn_begin_anew_in_each_scenario() -> None:
+    doubles = {"charge": in_turn("once")}
+    for _ in range(2):
+        with scenario(charging(), workers=doubles) as s:
+            assert s.start({"amount": 1}).completed == "once"
+
+
+def test_what_is_no_json_is_what_the_platform_would_make_of_it() -> None:
+    with scenario(charging(retry=RETRY), workers={"charge": in_turn({1, 2}, (1, 2))}) as s:
+        assert s.start({"amount": 1}).completed == "invalid_output"
+        assert s.start({"amount": (1, 2)}).completed == [1, 2]
+        assert s.asked_of("charge")[1] == {"amount": [1, 2]}
+        with pytest.raises(TypeError, match="not JSON serializable"):
+            s.start({"amount": object()})
 
 
 def test_an_assertion_in_a_double_is_the_tests_own() -> None:
@@ -419,6 +439,11 @@ def test_the_same_scenario_twice_is_the_same_to_the_last_id() -> None:
             return [(each.topic, each.data, each.at) for each in run.history]
 
     assert played() == played()
+
+
+def test_every_type_of_job_that_the_platforms_worker_does_is_known_to_the_kit() -> None:
+    worker = WorkerProcess(SimpleNamespace(notifications=None), cast(Any, None), {}, Leasing())  # type: ignore[arg-type]
+    assert set(worker.leases._runners) == OWN_JOBS
 
 
 # What a test is told
