@@ -21,9 +21,11 @@ from engine.context import EngineLimits
 from engine.durations import LONGEST
 from engine.expressions import ROOTS, ExpressionError
 from engine.lints import bodies, shape
-from engine.nodes import NODE_TYPES, approval, foreach, task, wait_event, workflow
+from engine.lints.expressions import EXECUTION, TENANT
+from engine.nodes import NODE_TYPES, approval, foreach, http, task, wait_event, workflow
 from engine.triggers import overlap, schedule, starting
 from engine.validate import validate
+from testkit import scenario
 from tests.engine.drawing import drawing
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "definition.md").read_text("utf-8")
@@ -211,6 +213,48 @@ def test_every_function_and_operator_of_the_specification_has_an_example() -> No
 
 def test_every_name_that_expressions_see_is_there() -> None:
     assert {name for row in table("name") for name in named(row[0])} == set(ROOTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"), [("execution", EXECUTION), ("tenant", TENANT), ("event", wait_event.EVENT), ("response", http.RESPONSE)]
+)
+def test_the_fields_of_what_expressions_see_are_told(name: str, schema: Json) -> None:
+    (said,) = [row[1] for row in table("name") if name in named(row[0])]
+    assert re.findall(r"\w+", said) == list(properties(schema))
+
+
+@pytest.mark.parametrize(
+    ("code", "definition"),
+    [
+        ("no_route", drawing({"start": "start", "end": "end"}, "start > end if false")),
+        ("expression_error", drawing({"start": "start", "end": "end"}, "start > end if input.n")),
+        (
+            "timeout",
+            drawing({"start": "start", "n": ("wait", {"duration": "P9D"}), "end": "end"}, "start > n", "n > end", timeout="P1D"),
+        ),
+        ("invalid_output", drawing({"start": "start", "end": "end"}, "start > end", output_schema={"type": "object"})),
+        (
+            "stuck",
+            drawing(
+                {"start": "start", "c": ("condition", {"branches": [{"handle": "a", "when": "input.n > 1"}], "default": "b"})}
+                | {"x": ("set", {"values": {}}), "j": ("join", {"mode": "all"}), "end": "end"},
+                *("start > c", "c.a > x", "c.b > end", "x > j", "start > j", "j > end"),
+            ),
+        ),
+    ],
+)
+def test_an_execution_fails_with_each_of_the_codes(code: str, definition: Json) -> None:
+    with scenario(definition) as s:
+        run = s.start({"n": 1})
+        s.pass_time("P2D")
+        assert run.failed["code"] == code
+    assert code in {named(row[0])[0] for row in table("code")}
+
+
+def test_no_other_code_is_told() -> None:
+    """Of the limit of steps, `tests/engine` has a smaller one."""
+    assert len(table("code")) == 6
+    assert "step_limit" in {named(row[0])[0] for row in table("code")}
 
 
 def test_the_names_are_seen_where_it_is_said() -> None:
