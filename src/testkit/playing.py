@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
 from domain import workflow
-from domain.approval import APPROVAL
+from domain.approval import APPROVAL, ApprovalRequested
 from domain.execution import ExecutionStarted, ItemStarted
 from domain.facts import Decided, Json, Refusal, View
 from domain.trigger import TRIGGER, WEBHOOK, id_of
@@ -209,6 +209,11 @@ class Playing:
         begun = [(each.event, each.stream_id) for each in self.world.records if isinstance(each.event, ItemStarted)]
         of_node = [(event.index, id) for event, id in begun if str(event.parent_id) == execution_id and event.path[-1] == node]
         return [str(id) for _, id in sorted(of_node)]
+
+    def due(self, request_id: str) -> datetime | None:
+        (asked, *_) = self.world.of(UUID(request_id))
+        assert isinstance(asked.event, ApprovalRequested)
+        return None if asked.event.due is None else asked.event.due.moment(asked.at)
 
     def outcomes(self, request_id: str) -> Sequence[tuple[str, str]]:
         return [(each.name, each.kind) for each in self.world.read(APPROVAL, UUID(request_id)).outcomes]

@@ -147,6 +147,12 @@ class Run:
                     pass
         return list(found.values())
 
+    @property
+    def overdue(self) -> list[str]:
+        """The nodes whose requests are past their `due_in`."""
+        asked = [(each.node_id, id) for each in self.open if (id := each.waits_for("approval")) is not None]
+        return [node for node, id in asked if (due := self._stage.due(id)) is not None and due <= self._stage.now]
+
     def output_of(self, node: str) -> Json:
         """Of its latest visit that completed."""
         done = [each for each in self.history if each.topic == "activation.completed" and each.data["node_id"] == node]

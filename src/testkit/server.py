@@ -54,11 +54,15 @@ class Server:
     @contextmanager
     def staging(self, definitions: Sequence[Json], doubles: Doubles) -> Iterator["OnServer"]:
         stage = OnServer(self, definitions, doubles)
-        with stage.working():
-            try:
-                yield stage
-            finally:
-                stage.clear()
+        try:
+            stage.publish()
+            with stage.working():
+                try:
+                    yield stage
+                finally:
+                    stage.end_executions()
+        finally:
+            stage.archive()
         stage.check()
 
 
@@ -77,7 +81,11 @@ class OnServer:
         self._lock = threading.Lock()
         self._addresses: dict[str, str] = {}
         """Of webhooks, by the trigger's id."""
-        self._workflows = [self._ask(partial(self._client.apply, each, publish=True)).id for each in self._staged.definitions]
+        self._workflows: list[str] = []
+
+    def publish(self) -> None:
+        for each in self._staged.definitions:
+            self._workflows.append(self._ask(partial(self._client.apply, each, publish=True)).id)
 
     # The worker
 
@@ -216,6 +224,10 @@ class OnServer:
     def items(self, execution_id: str, node: str) -> Sequence[str]:
         raise NotImplementedError("A server tells nothing of single items. Play this without one.")
 
+    def due(self, request_id: str) -> datetime | None:
+        due = self._ask(partial(self._client.approval, request_id)).data["due_at"]
+        return None if due is None else datetime.fromisoformat(due)
+
     def outcomes(self, request_id: str) -> Sequence[tuple[str, str]]:
         found = self._ask(partial(self._client.approval, request_id)).data["request_data"]["outcomes"]
         return [(each["name"], each["kind"]) for each in found]
@@ -228,12 +240,15 @@ class OnServer:
         if self._faults:
             raise self._faults.pop(0)
 
-    def clear(self) -> None:
-        """What still runs is ended, and what was published is archived."""
-        with suppress(ApiError):
+    def end_executions(self) -> None:
+        """What still runs, whatever else went wrong."""
+        with suppress(ApiError, Refused):
             for id in self.executions:
                 if self._client.execution(id).status in ("running", "paused"):
                     self._send(f"/executions/{id}/terminate", {"reason": "The test is over."})
+
+    def archive(self) -> None:
+        """What was published."""
         for id in self._workflows:
             with suppress(Refused):
                 self._send(f"/workflows/{id}/archive", {"reason": "The test is over."})

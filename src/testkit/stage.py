@@ -50,6 +50,9 @@ class Stage(Protocol):
     def items(self, execution_id: str, node: str) -> Sequence[str]:
         """The streams of the items of a foreach, in the order of the list."""
 
+    def due(self, request_id: str) -> datetime | None:
+        """From when on an approval request is overdue."""
+
     def outcomes(self, request_id: str) -> Sequence[tuple[str, str]]:
         """Names and kinds that an approval request offers."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from client import Client
+from client.protocol import get
 from domain.facts import Json
 from engine.engine import Engine
 from testkit import NEVER, NoAnswerLeft, NotSo, Refused, Server, fails, in_turn, response, scenario, takes
@@ -33,7 +34,7 @@ def shop() -> Json:
             {"model": "openai:x", "prompt": "='Classify ' + input.text", "output_schema": {"type": "string"}},
         ),
         "order": ("http", {**ORDERS, "output": {"number": "=response.body.number", "who": "=input.text"}}, {"retry": RETRY}),
-        "review": ask("yes:approve:approver", "no:reject"),
+        "review": ask("yes:approve:approver", "no:reject", due_in="PT0.1S"),
         "charge": ("task", {"job_type": "charge", "input": {"n": "=nodes.order.output.number"}}, {"retry": RETRY}),
         "ship": ("workflow", SHIP),
         "end": (
@@ -57,7 +58,7 @@ def bought(on: Server | None) -> None:
     ) as s:
         run = s.start({"text": "it", "amount": 3}, by="ben")
         s.pass_time("PT1S")
-        assert run.waiting == ["review"]
+        assert (run.waiting, run.overdue) == (["review"], ["review"])
         with pytest.raises(Refused, match="not_eligible"):
             run.decide("review", "yes", by="ben", roles=["clerk"])
         run.approve("review", by="ann", roles=["approver"])
@@ -178,6 +179,8 @@ async def test_what_a_double_says_of_the_test_reaches_it_and_nothing_stays_behin
     await asyncio.to_thread(play)
     left = await asyncio.to_thread(server.client.executions)
     assert {each.status for each in left.items} == {"cancelled"}
+    workflows = await asyncio.to_thread(lambda: server.client.run(get("/workflows")))
+    assert {each["status"] for each in workflows["items"]} == {"archived"}
 
 
 async def test_on_a_server_time_is_real_and_people_have_keys(server: Server) -> None:

@@ -200,6 +200,17 @@ def test_a_model() -> None:
         assert run.completed == "refund"
 
 
+def test_a_worker_is_lost_while_it_asks_a_model() -> None:
+    with scenario(one("ai_agent", {"model": "openai:x", "prompt": "x"}, retry=RETRY), ai={"n": in_turn(lost(), "late")}) as s:
+        run = s.start()
+        s.pass_time("PT1M10S")
+        assert run.completed == "late"
+    with scenario(calling(), http={"order": in_turn(lost(), {"number": 1})}) as s:
+        run = s.start({"id": 4})
+        s.pass_time("PT2M")
+        assert (run.completed["type"], len(s.asked)) == ("lease_lost", 1)  # it may have been sent
+
+
 def test_a_model_that_never_answers() -> None:
     with scenario(one("ai_agent", {"model": "openai:x", "prompt": "x"}, timeout="PT1M"), ai={"n": NEVER}) as s:
         run = s.start()
@@ -336,6 +347,17 @@ def test_nobody_decides() -> None:
         run = s.start()
         s.pass_time("P3D")
         assert run.completed == "late"
+
+
+def test_a_request_is_overdue_and_still_open() -> None:
+    nodes: dict[str, Any] = {"start": "start", "review": ask("yes:approve", due_in="P1D"), "end": "end"}
+    with scenario(drawing(nodes, "start > review", "review.yes > end")) as s:
+        run = s.start()
+        s.pass_time("PT23H59M")
+        assert run.overdue == []
+        s.pass_time("PT1M")
+        assert (run.overdue, run.waiting) == (["review"], ["review"])
+        assert run.approve("review").overdue == []
 
 
 def test_a_wait_and_the_clock() -> None:
