@@ -25,6 +25,7 @@ from store import due, jobs
 from store.append import Entry, read_outcomes, send_append
 from store.arrays import teach_columns
 from store.jobs import LeasedJob
+from store.side_rows import learn_side_rows
 
 MARK = 0.8
 TYPE = "bench.step"
@@ -111,6 +112,7 @@ async def _rate(count: Count, seconds: float) -> float:
 async def _connect(url: str) -> AsyncConnection[Any]:
     connection = await AsyncConnection.connect(url, autocommit=True)
     teach_columns(connection)
+    await learn_side_rows(connection)
     return connection
 
 

@@ -1,52 +1,48 @@
-"""ledger.append from Python: what a command brings to the ledger, and what the ledger says to it."""
+"""ledger.append_rows from Python: what a command brings to the ledger, and what the ledger says to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import itemgetter
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor, AsyncRawCursor
 from psycopg.rows import tuple_row
-from pydantic_core import to_json
 
-from domain.facts import Claim, Fence, Job, Json, Timer
-from store.arrays import MICROSECOND, Bigints, Blobs, Bools, Ints, Texts, Times, Uuids
+from domain.facts import Claim, Fence, Job, Timer
+from store.arrays import Bigints, Blobs, Ints, Texts, Times, Uuids
+from store.side_rows import Claims, Dropped, Fences, Jobs, SideRows, Timers
 
-# A batch that leaves no work is sent without the parameters for it: as many again, which cost a quarter of a small append.
-# Numbered as PostgreSQL has it: statements of more than 50 parameters psycopg would translate anew each time.
-APPEND = """
-SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
-  FROM ledger.append(
-       $1::uuid, $2::boolean,
-       $3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[],
-       $7::int[], $8::uuid[], $9::bigint[],
-       $10::int[], $11::int[],
-       $12::int[], $13::uuid[], $14::text[], $15::timestamptz[], $16::bytea[],
-       $17::int[], $18::text[], $19::text[], $20::uuid[],
-       $21::int[], $22::text[], $23::text[], $24::uuid[])
-"""
-APPEND_WITH_WORK = """
-SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
-  FROM ledger.append(
-       $1::uuid, $2::boolean,
-       $3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[],
-       $7::int[], $8::uuid[], $9::bigint[],
-       $10::int[], $11::int[],
-       $12::int[], $13::uuid[], $14::text[], $15::timestamptz[], $16::bytea[],
-       $17::int[], $18::text[], $19::text[], $20::uuid[],
-       $21::int[], $22::text[], $23::text[], $24::uuid[],
-       $25::int[], $26::uuid[], $27::bigint[], $28::boolean[], $29::text[], $30::bigint[], $31::bytea[],
-       $32::int[], $33::uuid[], $34::text[], $35::bytea[],
-       $36::uuid[], $37::uuid[], $38::uuid[], $39::int[], $40::bigint[], $41::int[],
-       $42::int[], $43::uuid[],
-       $44::int[], $45::uuid[], $46::bigint[], $47::text[], $48::uuid[], $49::uuid[],
-       $50::int[], $51::uuid[],
-       $52::timestamptz[], $53::text[], $54::uuid[], $55::text[])
-"""
+COLUMNS: Sequence[str] = (
+    *("uuid", "boolean", "uuid[]", "bytea[]", "bytea[]", "bytea[]", "int[]", "uuid[]", "bigint[]", "int[]", "int[]"),
+    *("int[]", "uuid[]", "text[]", "timestamptz[]", "bytea[]"),
+)
+"""Types of the first parameters of ledger.append_rows: the ledger, and what every command has. Side rows follow."""
+SIDES: Mapping[str, type[SideRows[Any]]] = {
+    "claims": Claims,
+    "releases": Claims,
+    "fences": Fences,
+    "jobs": Jobs,
+    "dropped_jobs": Dropped,
+    "timers": Timers,
+    "dropped_timers": Dropped,
+}
+"""The further parameters: an array of rows each."""
+ALWAYS = 2
+"""How many of them are always sent. A batch that leaves no work does without the others."""
 
-NO_TIME = timedelta(0)
+
+def _query(sides: Sequence[str]) -> bytes:
+    """Numbered as PostgreSQL has it, so that psycopg has nothing to translate."""
+    types = [*((None, name) for name in COLUMNS), *((name, f"ledger.{SIDES[name].type}[]") for name in sides)]
+    given = [f"{f'{name} => ' if name else ''}${n}::{of_type}" for n, (name, of_type) in enumerate(types, 1)]
+    columns = "cmd, outcome, reason, taken, pos, recorded, result, epoch"
+    return f"SELECT {columns} FROM ledger.append_rows({', '.join(given)})".encode()  # noqa: S608  of constants
+
+
+APPEND = _query([*SIDES][:ALWAYS])
+APPEND_WITH_WORK = _query([*SIDES])
 
 
 class NewEvent(NamedTuple):
@@ -110,25 +106,9 @@ class AppendOutcome:
     error: Exception | None = None
 
 
-T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Side(Generic[T]):
-    """The side rows of one kind, each with the number of its command."""
-
-    commands: list[int] = field(default_factory=list)
-    rows: list[T] = field(default_factory=list)
-
-    def add(self, number: int, rows: Sequence[T]) -> None:
-        if rows:
-            self.commands += [number] * len(rows)
-            self.rows += rows
-
-
 @dataclass(slots=True)
 class Columns:
-    """A batch turned on its side: one list for each parameter of ledger.append."""
+    """A batch turned on its side: one list for each parameter of ledger.append_rows."""
 
     command_ids: list[UUID] = field(default_factory=list)
     hashes: list[bytes | None] = field(default_factory=list)
@@ -139,13 +119,7 @@ class Columns:
     expected_versions: list[int] = field(default_factory=list)
     events_of: list[int] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
-    claims: Side[Claim] = field(default_factory=Side)
-    releases: Side[Claim] = field(default_factory=Side)
-    fences: Side[tuple[Fence, bytes | None]] = field(default_factory=Side)
-    jobs: Side[tuple[Job, bytes | None]] = field(default_factory=Side)
-    dropped_jobs: Side[UUID] = field(default_factory=Side)
-    timers: Side[Timer] = field(default_factory=Side)
-    dropped_timers: Side[UUID] = field(default_factory=Side)
+    sides: dict[str, SideRows[Any]] = field(default_factory=lambda: {name: kind() for name, kind in SIDES.items()})
 
     def add(self, number: int, entry: Entry) -> None:
         self.command_ids.append(entry.command_id)
@@ -158,24 +132,15 @@ class Columns:
             self.expected_versions.append(version)
         self.events_of += [number] * len(entry.events)
         self.events += entry.events
-        self.claims.add(number, entry.claims)
-        self.releases.add(number, entry.releases)
-        self.fences.add(number, entry.fences)
-        self.jobs.add(number, entry.jobs)
-        self.dropped_jobs.add(number, entry.dropped_jobs)
-        self.timers.add(number, entry.timers)
-        self.dropped_timers.add(number, entry.dropped_timers)
-
-    @property
-    def leaves_work(self) -> bool:
-        work = (self.fences, self.jobs, self.dropped_jobs, self.timers, self.dropped_timers)
-        return any(side.commands for side in work)
+        for name, side in self.sides.items():
+            if rows := getattr(entry, name):
+                side.add(number, rows)
 
 
 class Statement(NamedTuple):
     """What to send, and its parameters."""
 
-    query: str
+    query: bytes
     parameters: list[Any]
 
 
@@ -185,7 +150,7 @@ def statement(tenant_id: UUID, entries: Sequence[Entry], dependencies: Sequence[
     for number, entry in enumerate(entries, 1):
         columns.add(number, entry)
     events = columns.events
-    parameters = [
+    parameters: list[Any] = [
         tenant_id,
         no_wait,
         Uuids(columns.command_ids),
@@ -202,104 +167,11 @@ def statement(tenant_id: UUID, entries: Sequence[Entry], dependencies: Sequence[
         Texts([event.topic for event in events]),
         Times([event.occurred_at for event in events]),
         Blobs([event.data for event in events]),
-        *_claims(columns.claims),
-        *_claims(columns.releases),
     ]
-    return Statement(APPEND_WITH_WORK, parameters + _work(columns)) if columns.leaves_work else Statement(APPEND, parameters)
-
-
-def _work(columns: Columns) -> list[Any]:
-    return [
-        *_fences(columns.fences),
-        *_jobs(columns.jobs),
-        Ints(columns.dropped_jobs.commands),
-        Uuids(columns.dropped_jobs.rows),
-        *_timers(columns.timers),
-        Ints(columns.dropped_timers.commands),
-        Uuids(columns.dropped_timers.rows),
-        *_of_timers(columns.timers),
-        Texts([_limits(job) for job, _ in columns.jobs.rows]),
-    ]
-
-
-def _claims(side: Side[Claim]) -> list[Any]:
-    rows = side.rows
-    return [
-        Ints(side.commands),
-        Texts([claim.scope for claim in rows]),
-        Texts([claim.name for claim in rows]),
-        Uuids([claim.owner for claim in rows]),
-    ]
-
-
-def _fences(side: Side[tuple[Fence, bytes | None]]) -> list[Any]:
-    fences = [fence for fence, _ in side.rows]
-    return [
-        Ints(side.commands),
-        Uuids([fence.job_id for fence in fences]),
-        Bigints([fence.fence for fence in fences]),
-        Bools([fence.expired for fence in fences]),
-        Texts([fence.then for fence in fences]),
-        Bigints([fence.delay // MICROSECOND for fence in fences]),
-        Blobs([error for _, error in side.rows]),
-    ]
-
-
-def _jobs(side: Side[tuple[Job, bytes | None]]) -> list[Any]:
-    jobs = [job for job, _ in side.rows]
-    return [
-        Ints(side.commands),
-        Uuids([job.id for job in jobs]),
-        Texts([job.type for job in jobs]),
-        Blobs([encoded for _, encoded in side.rows]),
-        Uuids([job.execution_id for job in jobs]),
-        Uuids([job.activation_id for job in jobs]),
-        Uuids([job.task_id for job in jobs]),
-        Ints([job.max_attempts for job in jobs]),
-        Bigints([_delay(job.delay, held=job.held) for job in jobs]),
-        Ints([job.priority for job in jobs]),
-    ]
-
-
-def _delay(delay: timedelta, *, held: bool) -> int:
-    """Microseconds; of what is held, less than none: -1 for no delay, -2 for one microsecond."""
-    microseconds = delay // MICROSECOND
-    return -1 - microseconds if held else microseconds
-
-
-def _timers(side: Side[Timer]) -> list[Any]:
-    timers = side.rows
-    return [
-        Ints(side.commands),
-        Uuids([timer.id for timer in timers]),
-        Bigints([_delay(timer.due.after or NO_TIME, held=timer.held) for timer in timers]),
-        Texts([timer.purpose for timer in timers]),
-        Uuids([timer.execution_id for timer in timers]),
-        Uuids([timer.activation_id for timer in timers]),
-    ]
-
-
-def _of_timers(side: Side[Timer]) -> list[Any]:
-    """What the ledger learnt of timers last: moments that were named, and owners."""
-    timers = side.rows
-    return [
-        Times([timer.due.at for timer in timers]),
-        Texts([timer.owner for timer in timers]),
-        Uuids([timer.owner_id for timer in timers]),
-    ]
-
-
-def _limits(job: Job) -> str | None:
-    """What limits go by, as `runtime.limits_of` reads it."""
-    under = job.limits
-    if under is None:
-        return None
-    said: dict[str, Json] = {"workflow": under.workflow, "node": under.node}
-    if under.concurrency is not None:
-        said["concurrency"] = {"key": under.concurrency.key, "limit": under.concurrency.limit}
-    if under.rate is not None:
-        said["rate"] = {"key": under.rate.key, "count": under.rate.count, "seconds": under.rate.per.total_seconds()}
-    return to_json(said).decode()
+    sides = [*columns.sides.values()]
+    leaves_work = any(side.encoded for side in sides[ALWAYS:])
+    parameters += sides if leaves_work else sides[:ALWAYS]
+    return Statement(APPEND_WITH_WORK if leaves_work else APPEND, parameters)
 
 
 async def send_append(
@@ -310,7 +182,8 @@ async def send_append(
     *,
     no_wait: bool = False,
 ) -> AsyncCursor[tuple[Any, ...]]:
-    """Send a batch for one ledger. In a pipeline the answer comes when the cursor is read: see `read_outcomes`."""
+    """Send a batch for one ledger, over a connection that knows columns and side rows. In a pipeline the answer comes when the
+    cursor is read: see `read_outcomes`."""
     cursor = AsyncRawCursor(connection, row_factory=tuple_row)
     await cursor.execute(*statement(tenant_id, entries, dependencies, no_wait=no_wait), prepare=True, binary=True)
     return cursor

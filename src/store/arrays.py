@@ -37,10 +37,6 @@ class Uuids(ArrayColumn):
     """UUID or None."""
 
 
-class Bools(ArrayColumn):
-    """bool."""
-
-
 class Ints(ArrayColumn):
     """int4."""
 
@@ -84,13 +80,6 @@ class UuidsDumper(ColumnDumper):
         return b"".join([NULL if value is None else UUID_LENGTH + value.bytes for value in values])
 
 
-class BoolsDumper(ColumnDumper):
-    oid, element = 1000, 16
-
-    def elements(self, values: Sequence[bool]) -> bytes:
-        return pack(f"!{'i?' * len(values)}", *(part for value in values for part in (1, value)))
-
-
 class IntsDumper(ColumnDumper):
     oid, element = 1007, 23
 
@@ -130,7 +119,6 @@ class TimesDumper(BigintsDumper):
 
 DUMPERS: tuple[tuple[type[ArrayColumn], type[ColumnDumper]], ...] = (
     (Uuids, UuidsDumper),
-    (Bools, BoolsDumper),
     (Ints, IntsDumper),
     (Bigints, BigintsDumper),
     (Texts, TextsDumper),

@@ -49,8 +49,10 @@ class Writer:
         self._all_settled = asyncio.Event()
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._lanes = [ReconnectingConnection(url, f"gesta writer {n}") for n in range(self.limits.lanes)]
-        self._waiting_lanes = [ReconnectingConnection(url, f"gesta writer waiting {n}") for n in range(self.limits.waiting_lanes)]
+        self._lanes = [ReconnectingConnection(url, f"gesta writer {n}", appends=True) for n in range(self.limits.lanes)]
+        self._waiting_lanes = [
+            ReconnectingConnection(url, f"gesta writer waiting {n}", appends=True) for n in range(self.limits.waiting_lanes)
+        ]
 
     @property
     def unsettled(self) -> int:
@@ -201,12 +203,12 @@ class Writer:
             except psycopg.Error as error:
                 if connecting.is_unable(error):
                     raise LedgerUnavailable(" ".join(str(error).split())) from error
-                if not await connection.lost(error):
+                if not (await connection.lost(error) or await _knows_better(connection)):
                     raise
                 pause = RECONNECT_PAUSES[min(attempt, len(RECONNECT_PAUSES) - 1)]
                 if loop.time() + pause > give_up:
                     raise LedgerUnavailable(" ".join(str(error).split())) from error
-                log.warning("Connection lost, sending again: %s", error, extra={"action": "append"})
+                log.warning("Sending again: %s", error, extra={"action": "append"})
             attempt += 1
             for batch in batches:
                 for pending in batch.appends:
@@ -227,6 +229,15 @@ class Writer:
         else:
             ledger.busy_since = None
             _fail([batch], LedgerBusy, "somebody else holds this ledger")
+
+
+async def _knows_better(connection: ReconnectingConnection) -> bool:
+    """Whether the types that an append sends have other numbers than this connection knew: then it is as good as lost. It may be
+    lost while it asks."""
+    try:
+        return await connection.learn_anew()
+    except psycopg.Error as error:
+        return await connection.lost(error)
 
 
 async def _send_once(

@@ -130,6 +130,10 @@ PLANTED = [
     ),
     ("CREATE SEQUENCE runtime.extra", [("sequence", "runtime.extra", None, "AS bigint")]),
     ("CREATE TYPE runtime.mood AS ENUM ('good', 'bad')", [("type", "runtime.mood", None, "'good', 'bad'")]),
+    (
+        "ALTER TYPE ledger.dropped_row ADD ATTRIBUTE more integer",
+        [("type", "ledger.dropped_row", "composite cmd integer, id uuid", "id uuid, more integer")],
+    ),
     ("CREATE FUNCTION runtime.extra() RETURNS int LANGUAGE sql RETURN 1", [("function", "runtime.extra()", None, "integer")]),
     (
         "CREATE RULE forget AS ON INSERT TO projections.roles DO INSTEAD NOTHING",

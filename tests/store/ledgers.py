@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from domain.facts import Claim, Fence, Job, Timer
 from store.append import AppendOutcome, Entry, NewEvent, statement
 from store.arrays import teach_columns
+from store.side_rows import NAMES, SELECT_TYPES, teach_side_rows
 
 MOMENT = datetime(2024, 2, 29, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -21,6 +22,8 @@ MOMENT = datetime(2024, 2, 29, 12, 0, 0, 123456, tzinfo=UTC)
 def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(url, autocommit=True, options="-c timezone=UTC -c lock_timeout=10000") as connection:
         teach_columns(connection)
+        if connection.execute("SELECT to_regtype('ledger.job_row') IS NOT NULL").fetchone() == (True,):
+            teach_side_rows(connection, connection.execute(SELECT_TYPES, NAMES).fetchall())
         yield connection
 
 

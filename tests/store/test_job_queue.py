@@ -17,6 +17,7 @@ from store import due, jobs
 from store.append import Entry, read_outcomes, send_append
 from store.arrays import teach_columns
 from store.jobs import LeasedJob
+from store.side_rows import learn_side_rows
 from tests.conftest import Database
 from tests.store.ledgers import connected, entry, open_ledger, verdicts
 
@@ -45,6 +46,7 @@ PAGES = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM runtime.lease_job
 async def conn(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
     async with await AsyncConnection.connect(database.system_url, autocommit=True) as connection:
         teach_columns(connection)
+        await learn_side_rows(connection)
         yield connection
 
 

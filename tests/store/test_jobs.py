@@ -18,6 +18,7 @@ from store import due, jobs
 from store.append import AppendOutcome, Entry, read_outcomes, send_append
 from store.arrays import teach_columns
 from store.jobs import Lease, LeasedJob
+from store.side_rows import learn_side_rows
 from tests.conftest import Database
 from tests.store.ledgers import append, connected, entry, open_ledger, verdicts
 
@@ -42,6 +43,7 @@ STATE = "SELECT state, attempt, fence FROM runtime.jobs WHERE id = %s"
 async def conn(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
     async with await AsyncConnection.connect(database.system_url, autocommit=True, options="-c timezone=UTC") as connection:
         teach_columns(connection)
+        await learn_side_rows(connection)
         yield connection
 
 

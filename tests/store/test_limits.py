@@ -20,6 +20,7 @@ from store import due, jobs
 from store.append import Entry, NewEvent, read_outcomes, send_append
 from store.arrays import teach_columns
 from store.jobs import LeasedJob
+from store.side_rows import learn_side_rows
 from tests.conftest import Database
 from tests.store.ledgers import connected, entry, open_ledger, verdicts
 
@@ -30,6 +31,7 @@ DEADLINE = 60.0
 async def connect(url: str) -> AsyncConnection[Any]:
     connection = await AsyncConnection.connect(url, autocommit=True)
     teach_columns(connection)
+    await learn_side_rows(connection)
     return connection
 
 

@@ -19,6 +19,7 @@ from domain.facts import Concurrency, Due, Fence, Job, JobLimits, Rate, Timer
 from store import due, jobs
 from store.append import Entry, read_outcomes, send_append
 from store.arrays import teach_columns
+from store.side_rows import learn_side_rows
 from tests.conftest import Database
 from tests.store.ledgers import connected, entry, open_ledger, verdicts
 
@@ -54,6 +55,7 @@ async def conn(database: Database, superuser: psycopg.Connection[TupleRow]) -> A
         superuser.execute(where.format(sql.Identifier(database.name), sql.Identifier(*name.split(".")), sql.Literal(value)))
     async with await AsyncConnection.connect(database.system_url, autocommit=True) as connection:
         teach_columns(connection)
+        await learn_side_rows(connection)
         yield connection
 
 

@@ -4,7 +4,7 @@ When a release is out, its statements take the place of these.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -43,6 +43,25 @@ SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
        $44::int[], $45::uuid[], $46::bigint[], $47::text[], $48::uuid[], $49::uuid[],
        $50::int[], $51::uuid[])
 """
+# The last one that brought all of it as columns.
+APPEND_WITH_LIMITS = """
+SELECT cmd, outcome, reason, taken, pos, recorded, result, epoch
+  FROM ledger.append(
+       $1::uuid, $2::boolean,
+       $3::uuid[], $4::bytea[], $5::bytea[], $6::bytea[],
+       $7::int[], $8::uuid[], $9::bigint[],
+       $10::int[], $11::int[],
+       $12::int[], $13::uuid[], $14::text[], $15::timestamptz[], $16::bytea[],
+       $17::int[], $18::text[], $19::text[], $20::uuid[],
+       $21::int[], $22::text[], $23::text[], $24::uuid[],
+       $25::int[], $26::uuid[], $27::bigint[], $28::boolean[], $29::text[], $30::bigint[], $31::bytea[],
+       $32::int[], $33::uuid[], $34::text[], $35::bytea[],
+       $36::uuid[], $37::uuid[], $38::uuid[], $39::int[], $40::bigint[], $41::int[],
+       $42::int[], $43::uuid[],
+       $44::int[], $45::uuid[], $46::bigint[], $47::text[], $48::uuid[], $49::uuid[],
+       $50::int[], $51::uuid[],
+       $52::timestamptz[], $53::text[], $54::uuid[], $55::text[])
+"""
 LEASE = """
 SELECT tenant_id, id, fence, type, input, attempt, max_attempts, lease_until, execution_id, activation_id, task_id, $1::uuid
   FROM runtime.lease_jobs($2::text[], $3::int, $4::double precision, $5::text, $6::uuid, $7::uuid,
@@ -77,14 +96,22 @@ def tenant(connection: Connection[TupleRow]) -> UUID:
     return tenant_id
 
 
-def append(connection: Connection[TupleRow], tenant: UUID, work: list[object] | None = None) -> tuple[object, ...]:
+def append(
+    connection: Connection[TupleRow],
+    tenant: UUID,
+    work: list[object] | None = None,
+    *,
+    limits: list[object] | None = None,
+    claims: list[object] | None = None,
+    releases: list[object] | None = None,
+) -> tuple[object, ...]:
     """A command with an event on a stream of its own: outcome, reason, position."""
     stream, now = new_id(), connection.execute("SELECT clock_timestamp()").fetchone()
     assert now is not None
     given = [tenant, False, [new_id()], [None], [None], [b"{}"], [1], [stream], [0], NONE, NONE]
-    given += [[1], [stream], ["execution.paused.v1"], [now[0]], [b"{}"], *[NONE] * 8]
-    cursor = psycopg.RawCursor(connection)
-    row = cursor.execute(APPEND if work is None else APPEND_WITH_WORK, [*given, *(work or [])]).fetchone()
+    given += [[1], [stream], ["execution.paused.v1"], [now[0]], [b"{}"], *(claims or [NONE] * 4), *(releases or [NONE] * 4)]
+    query = APPEND if work is None else APPEND_WITH_WORK if limits is None else APPEND_WITH_LIMITS
+    row = psycopg.RawCursor(connection).execute(query, [*given, *(work or []), *(limits or [])]).fetchone()
     assert row is not None
     return row[1], row[2], row[4]
 
@@ -124,3 +151,61 @@ def test_its_timers_are_set_and_owned(connection: Connection[TupleRow], tenant: 
     timer = new_id()
     append(connection, tenant, work(timer=timer))
     assert connection.execute(TIMERS).fetchall() == [(timer, "timeout", "execution", timer, True)]
+
+
+def test_its_names_are_claimed_refused_and_released(connection: Connection[TupleRow], tenant: UUID) -> None:
+    one, other = new_id(), new_id()
+    claim: list[object] = [[1], ["role.key"], ["approver"], [one]]
+    assert append(connection, tenant, claims=claim)[0] == "appended"
+    assert append(connection, tenant, claims=[[1], ["role.key"], ["approver"], [other]])[:2] == ("refused", "claim:role.key")
+    assert append(connection, tenant, releases=claim)[0] == "appended"
+    assert append(connection, tenant, claims=[[1], ["role.key"], ["approver"], [other]])[0] == "appended"
+
+
+def test_its_jobs_and_timers_wait_are_held_limited_and_dropped(connection: Connection[TupleRow], tenant: UUID) -> None:
+    """In columns, what is held has a delay below zero."""
+    second, moment = 1_000_000, datetime(2030, 1, 1, tzinfo=UTC)
+    jobs, timers = [new_id() for _ in range(3)], [new_id() for _ in range(3)]
+    execution: list[object] = [new_id()] * 3
+    limits = '{"workflow": "expense", "node": "book", "rate": {"key": "erp", "count": 5, "seconds": 60.0}}'
+    ours: list[object] = [
+        *[NONE] * 7,
+        *(
+            [1] * 3,
+            jobs,
+            ["step"] * 3,
+            [None] * 3,
+            execution,
+            [None] * 3,
+            [None] * 3,
+            [2] * 3,
+            [second, -1, -1 - second],
+            [0, 5, 0],
+        ),
+        *(NONE, NONE),
+        *([1] * 3, timers, [second, 0, -1 - second], ["timeout", "due", "timeout"], execution, [None] * 3),
+        *(NONE, NONE),
+    ]
+    named: list[object] = [
+        [None, moment, None],
+        [None, "approval", "execution"],
+        [None, jobs[0], execution[0]],
+        [limits, None, None],
+    ]
+    assert append(connection, tenant, ours, limits=named)[0] == "appended"
+    told = "SELECT id, state, paused, max_attempts, priority, run_at > created_at, limits IS NULL FROM runtime.jobs"
+    assert set(connection.execute(told).fetchall()) == {
+        (jobs[0], "waiting", False, 2, 0, True, False),
+        (jobs[1], "held", True, 2, 5, False, True),
+        (jobs[2], "held", True, 2, 0, True, True),
+    }
+    assert connection.execute("SELECT tenant_id FROM runtime.limited_tenants").fetchall() == [(tenant,)]
+    told = "SELECT id, kind, owner_kind, owner_id, fixed, due_at = %s, remaining FROM runtime.timers"
+    assert set(connection.execute(told, [moment]).fetchall()) == {
+        (timers[0], "timeout", "execution", execution[0], False, False, None),
+        (timers[1], "due", "approval", jobs[0], True, True, None),
+        (timers[2], "timeout", "execution", execution[0], False, False, timedelta(seconds=1)),
+    }
+    gone: list[object] = [*[NONE] * 17, [1] * 3, jobs, *[NONE] * 6, [1] * 3, timers]
+    assert append(connection, tenant, gone, limits=[NONE] * 4)[0] == "appended"
+    assert connection.execute("SELECT id FROM runtime.jobs UNION SELECT id FROM runtime.timers").fetchall() == []

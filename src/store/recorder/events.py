@@ -1,4 +1,4 @@
-"""Library events in one ledger: appended by `ledger.append`, selected from `ledger.events`."""
+"""Library events in one ledger: appended by `ledger.append_rows`, selected from `ledger.events`."""
 
 import json
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ reconnecting = retry((InterfaceError, OperationalError), max_attempts=10, wait=0
 
 APPEND = """
 SELECT outcome, reason, pos
-  FROM ledger.append(
+  FROM ledger.append_rows(
        tenant => %(tenant)s, no_wait => false,
        command_ids => ARRAY[%(command)s]::uuid[], request_hashes => ARRAY[NULL]::bytea[],
        results => ARRAY[NULL]::bytea[], metas => ARRAY[%(meta)s]::bytea[],
@@ -43,8 +43,7 @@ SELECT outcome, reason, pos
        event_streams => %(originators)s::uuid[], event_topics => %(topics)s::text[],
        event_times => array_fill(clock_timestamp(), ARRAY[cardinality(%(originators)s::uuid[])]),
        event_data => %(states)s::bytea[],
-       claim_cmds => '{}', claim_scopes => '{}', claim_names => '{}', claim_owners => '{}',
-       release_cmds => '{}', release_scopes => '{}', release_names => '{}', release_owners => '{}')
+       claims => '{}', releases => '{}')
 """
 
 # A hint after commit, on a connection that is in autocommit: NOTIFY inside append would serialise all commits.
@@ -217,7 +216,7 @@ def first_versions(stored_events: Sequence[StoredEvent]) -> dict[UUID | str, int
 
 
 def appended_at(row: DictRow) -> int:
-    """The position of a command's last event, from the answer of `ledger.append`."""
+    """The position of a command's last event, from the answer of `ledger.append_rows`."""
     match row["outcome"]:
         case "appended" | "done":
             return int(row["pos"])
