@@ -210,7 +210,8 @@ def resume(view: View, engine: Engine, execution_id: UUID, reason: str | None = 
 def signal(view: View, engine: Engine, execution_id: UUID, name: str, payload: Json = None) -> Decided:
     """Record a message to the execution, running or paused; to its visits that wait for one, it is an event of its name."""
     state, signalled = read_live(view, execution_id), ExecutionSignalled(name, payload)
-    waits = [(each.id, wait.id) for each in state.activations.values() for wait in each.waits if _is_event(wait, name)]
+    visits = sorted(state.activations.values(), key=lambda each: each.order)  # decided again, the same ones come first
+    waits = [(each.id, wait.id) for each in visits for wait in each.waits if _is_event(wait, name)]
     if not waits:
         return record(view, execution_id, state, signalled)
     run = load_run(view, engine, execution_id, state)

@@ -166,9 +166,7 @@ def _move(execution: Open, record: RecordedEvent) -> list[UUID]:
             execution.visits[event.activation_id] = VisitWork(
                 _jobs(event.waits), _executions(event.waits), _timers(record, event.waits)
             )
-            execution.held -= {*event.tokens, *event.swallowed}
-            if not execution.held:
-                execution.continuation = None
+            _take(execution, {*event.tokens, *event.swallowed})
         case ActivationWaiting():
             visit = execution.visits.get(event.activation_id)
             if visit is not None:
@@ -180,6 +178,8 @@ def _move(execution: Open, record: RecordedEvent) -> list[UUID]:
         case ActivationCompleted() | ActivationFailed() | ActivationCancelled():
             visit = execution.visits.pop(event.activation_id, None)
             left = [] if visit is None else [*visit.children]
+            if isinstance(event, ActivationCompleted) and event.interrupted:
+                _take(execution, event.interrupted)
         case ExecutionCompensating():
             execution.held, execution.continuation, execution.timer = frozenset(), None, {}
             execution.compensating = True
@@ -196,6 +196,13 @@ def _move(execution: Open, record: RecordedEvent) -> list[UUID]:
         case _:
             pass
     return left
+
+
+def _take(execution: Open, tokens: Iterable[int]) -> None:
+    """Who has taken the last token that was held has the job, too, that would have taken it up."""
+    execution.held -= {*tokens}
+    if not execution.held:
+        execution.continuation = None
 
 
 def _pause_item(item: Open, *, paused: bool) -> None:

@@ -1,27 +1,19 @@
 """Two commands at once, at two processes: exactly one outcome, and the other one is told why."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any
 
-import httpx2
 import psycopg
 import pytest
-from psycopg import AsyncConnection
 
-from projections.verify import verify
-from tests.api.behind import Two, two_processes
+from tests.api.behind import Two
 from tests.api.conftest import Gesta
-from tests.api.working import execution, lease, leased, report, run_sql, start
+from tests.api.racing import DUE, GONE, ROUNDS, at_once, code, ends, published, racing, steer
+from tests.api.working import execution, lease, leased, report, run_sql
 from tests.engine.drawing import ask, drawing
 from tests.worker.house import worker_of
 from worker.maintenance import fire_timers
-
-T = TypeVar("T")
-ROUNDS = 6
-GONE = {"activation_closed", "lease_lost"}
-"""What a worker is told whose job is for nothing."""
-DUE = "UPDATE runtime.timers SET due_at = clock_timestamp() WHERE remaining IS NULL"
 
 LINE = drawing(
     {
@@ -58,44 +50,8 @@ EVENT = drawing(
 
 @pytest.fixture
 async def two(gesta: Gesta) -> AsyncIterator[Two]:
-    async with two_processes(gesta) as made:
+    async with racing(gesta) as made:
         yield made
-        async with await AsyncConnection.connect(gesta.database.system_url, autocommit=True) as conn:
-            await gesta.projector.catch_up()
-            verdict = await verify(conn, made.behind.id)
-            assert verdict.holds, verdict.broken
-
-
-async def at_once(number: int, first: Awaitable[T], second: Awaitable[T]) -> tuple[T, T]:
-    """Each of them goes ahead in turn."""
-    if number % 2:
-        later, sooner = await asyncio.gather(second, first)
-        return sooner, later
-    sooner, later = await asyncio.gather(first, second)
-    return sooner, later
-
-
-def code(answer: httpx2.Response) -> str:
-    """Of a refusal."""
-    assert answer.status_code in (200, 202, 409), answer.text
-    return "" if answer.status_code < 300 else str(answer.json()["code"])
-
-
-def steer(process: Any, id: str, verb: str) -> Awaitable[httpx2.Response]:
-    return process.admin.post(f"/executions/{id}/{verb}", {})  # type: ignore[no-any-return]
-
-
-async def published(two: Two, definition: Any) -> Callable[[], Awaitable[str]]:
-    """Starts executions of it."""
-    await two.behind.publish({**definition, "key": "race"})
-    return lambda: start(two.behind, "race")
-
-
-async def ends(two: Two, id: str) -> list[str]:
-    """Its terminal events."""
-    found = (await two.behind.admin.get(f"/executions/{id}/history", limit=200)).json()["items"]
-    terminal = ("execution.completed.v1", "execution.failed.v1", "execution.cancelled.v1")
-    return [item["topic"] for item in found if item["topic"] in terminal]
 
 
 async def test_a_timer_against_a_report(two: Two) -> None:
@@ -106,8 +62,8 @@ async def test_a_timer_against_a_report(two: Two) -> None:
             job = await leased(two.worker, "one")
             await run_sql(two.behind.gesta.database, DUE)
             done, _ = await at_once(number, report(two.worker, job, "complete"), fire_timers(worker.context))
-            if code(done):  # type: ignore[arg-type]
-                assert code(done) in GONE  # type: ignore[arg-type]
+            if code(done):
+                assert code(done) in GONE
                 assert (await ends(two, id), (await execution(two.behind, id))["error_details"]["code"]) == (
                     ["execution.failed.v1"],
                     "timeout",
@@ -126,8 +82,8 @@ async def test_the_time_of_an_execution_against_its_last_report(two: Two) -> Non
             job = await leased(two.worker, "one")
             await run_sql(two.behind.gesta.database, DUE)
             done, _ = await at_once(number, report(two.worker, job, "complete"), fire_timers(worker.context))
-            if code(done):  # type: ignore[arg-type]
-                assert code(done) in GONE  # type: ignore[arg-type]
+            if code(done):
+                assert code(done) in GONE
                 await report(two.worker, await leased(two.worker, "free"), "complete")
                 assert await ends(two, id) == ["execution.failed.v1"]
             else:
@@ -264,8 +220,8 @@ async def test_pause_against_a_timer(two: Two) -> None:
             id = await begin()
             await run_sql(two.behind.gesta.database, DUE)
             _, paused = await at_once(number, fire_timers(worker.context), steer(two.behind, id, "pause"))
-            assert code(paused) in ("", "execution_closed")  # type: ignore[arg-type]
-            if code(paused):  # type: ignore[arg-type]
+            assert code(paused) in ("", "execution_closed")
+            if code(paused):
                 assert await ends(two, id) == ["execution.failed.v1"]
                 continue
             assert await ends(two, id) == []

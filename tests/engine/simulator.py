@@ -1,13 +1,14 @@
 """The contract's tokens and joins once more, in the plainest way: slow, literal, and without a line of the engine's.
 
 A net is a drawing without contents. What waits in it is answered by a handle; everything else happens at once. `Simulation` says
-what is open, who was visited and cancelled, and how it ends; tests/engine/test_simulation.py compares the engine with it.
+what is open, who was visited and cancelled, and how it ends; tests/engine/test_simulation.py compares the engine with it. What
+work, time, messages, pauses and undoing add to it is in tests/engine/working_simulator.py.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,18 @@ class Wire:
 
 @dataclass(frozen=True)
 class Place:
-    kind: Literal["start", "ask", "step", "join", "end", "fail"]
+    kind: Literal["start", "ask", "step", "join", "end", "fail", "work", "wait", "hear", "broken", "amend"]
     handles: tuple[str, ...] = ()
     need: int | Literal["all"] = "all"
     """Of a join: how many different queues a round takes; all of them wait for their losers, fewer swallow them."""
+    attempts: int = 1
+    """Of work."""
+    timed: bool = False
+    """Whether it has a timeout."""
+    undo: str = ""
+    """The place that undoes it."""
+    stops: tuple[str, ...] = ()
+    """Of a request: whom its answer `again` interrupts."""
 
 
 @dataclass(frozen=True)
@@ -161,14 +170,23 @@ class Split:
     """A join further out has reached into it."""
 
 
+Inside: TypeAlias = list[tuple[Split, set[int]]]
+Known: TypeAlias = dict[str, tuple[int, Any]]
+"""What the places came to that were visited on the way, each with the number of the visit."""
+
+
 @dataclass(eq=False)
 class Token:
     number: int
     wire: int | None
-    inside: list[tuple[Split, set[int]]]
+    inside: Inside
     """The splits it is in, outermost first, each with the wires it came down: several where a join has merged them."""
     at: str = ""
     """The place that holds it; on its way, or waiting at a join, as long as there is none."""
+    known: Known = field(default_factory=dict)
+    """Of the one that leaves a place: what came before."""
+    visit: int = 0
+    """Of a held one: which visit it is."""
 
     def part_of(self, split: Split) -> bool:
         return any(each is split for each, _ in self.inside)
@@ -186,11 +204,14 @@ class Simulation:
     cancelled: list[str] = field(default_factory=list)
     end: str = ""
     sent: int = 0
+    steps: int = 0
+    share: int = 10_000
+    """How many places a command may enter; another one goes on from there."""
 
     def start(self) -> None:
         [begin] = [name for name, place in self.net.places.items() if place.kind == "start"]
-        self._visit(begin, [])
-        self._go_on()
+        self._visit(begin, [], {})
+        self._go_on(1)
 
     @property
     def open(self) -> list[str]:
@@ -198,61 +219,94 @@ class Simulation:
 
     def answer(self, number: int, handle: str) -> None:
         token = self.held.pop(number)
-        self._leave(token.at, handle, token.inside)
+        self._leave(token, handle, None)
         self._go_on()
 
-    def _go_on(self) -> None:
-        while self.arriving and not self.end:
-            token = self.arriving.pop(0)
-            if token in self.tokens:
-                self._arrive(token)
-        if not self.end and not self.held:
-            self.end = "stuck" if self.tokens else "completed"
+    def _go_on(self, done: int = 0) -> int:
+        """Let everybody arrive, as far as the command's share goes; how much of it is done before, and then."""
+        while self.arriving and self._moves:
+            token = self.arriving[0]
+            taken = self._round(token) if token in self.tokens else []
+            if taken:
+                if done == self.share:
+                    return done
+                done += 1
+                if self.steps < self.limit:
+                    self._enter(token, taken)
+                else:
+                    self._fail("step_limit")
+            if self.arriving:
+                self.arriving.pop(0)
+        if self._moves and not self.held:
+            if self.tokens:
+                self._fail("stuck")
+            else:
+                self.end = "completed"
+        return done
 
-    def _arrive(self, token: Token) -> None:
-        assert token.wire is not None
-        target = self.net.wires[token.wire].target
-        if self.net.places[target].kind == "join":
-            self._meet(target, token)
-        elif self._may_visit():
-            self.tokens.remove(token)
-            self._visit(target, token.inside)
-
-    def _may_visit(self) -> bool:
-        if len(self.visited) >= self.limit:
-            self._fail("step_limit")
+    @property
+    def _moves(self) -> bool:
         return not self.end
 
-    def _visit(self, name: str, inside: list[tuple[Split, set[int]]]) -> None:
+    def _round(self, token: Token) -> list[Token]:
+        """Whom a visit would take, if there is one now."""
+        target = self._target(token)
+        return self._meeting(target, token) if self.net.places[target].kind == "join" else [token]
+
+    def _target(self, token: Token) -> str:
+        assert token.wire is not None
+        return self.net.wires[token.wire].target
+
+    def _enter(self, token: Token, taken: list[Token]) -> None:
+        target = self._target(token)
+        if self.net.places[target].kind == "join":
+            self._meet(target, token, taken)
+        else:
+            self.tokens.remove(token)
+            self._visit(target, token.inside, token.known)
+
+    def _visit(self, name: str, inside: Inside, known: Known) -> None:
         self.visited.append(name)
+        self.steps += 1
+        visit = Token(-1, None, inside, name, known, len(self.visited))
         match self.net.places[name].kind:
-            case "ask":
-                self.held.append(Token(-1, None, inside, name))
+            case "ask" | "work" | "wait" | "hear":
+                self.held.append(visit)
             case "fail":
                 self._fail("failed")
             case "end":
                 pass
+            case "broken":
+                self._leave(visit, "error", None, unhandled="expression_error")
             case _:
-                self._leave(name, self.net.places[name].handles[0], inside)
+                self._leave(visit, self.net.places[name].handles[0], None)
 
-    def _leave(self, name: str, handle: str, inside: list[tuple[Split, set[int]]]) -> None:
-        wires = [n for n in self.net.out(name) if self.net.wires[n].handle == handle and self.net.wires[n].open]
+    def _leave(self, visit: Token, handle: str, value: Any, unhandled: str = "no_route") -> bool:
+        """By all wires of a handle that are open; without one the execution fails. Whether there is one."""
+        wires = [n for n in self.net.out(visit.at) if self.net.wires[n].handle == handle and self.net.wires[n].open]
         if not wires:
-            self._fail("no_route")
-        split = Split(wires)
+            self._fail(unhandled)
+            return False
+        split, known = Split(wires), {**visit.known, visit.at: (visit.visit, value)}
         for wire in wires:
             self.sent += 1
-            token = Token(self.sent, wire, inside if len(wires) == 1 else [*inside, (split, {wire})])
+            inside = visit.inside if len(wires) == 1 else [*visit.inside, (split, {wire})]
+            token = Token(self.sent, wire, inside, known=known)
             self.tokens.append(token)
             self.arriving.append(token)
+        return True
 
     def _fail(self, code: str) -> None:
+        self._give_up()
+        self.end = code
+
+    def _give_up(self) -> None:
         self.cancelled += [token.at for token in self.held]
-        self.held, self.tokens, self.end = [], [], code
+        self.held, self.tokens, self.arriving = [], [], []
 
     # --- Joins --------------------------------------------------------------------------------------------------------
 
-    def _meet(self, join: str, token: Token) -> None:
+    def _meeting(self, join: str, token: Token) -> list[Token]:
         """A token is at a join: does a round close? Whoever is on the way to a join waits there already."""
         scope, queues = self._scope(join, token), self.net.queues(join)
         place = self.net.places[join]
@@ -261,16 +315,20 @@ class Simulation:
             waiting = [each for each in self.tokens if each.wire in queue and self._scope(join, each) is scope]
             firsts += waiting[:1]
         need = len(queues) if place.need == "all" else place.need
-        if len(firsts) < need or not self._may_visit():
-            return
-        taken = sorted(firsts, key=lambda each: each.number)[:need]
+        return sorted(firsts, key=lambda each: each.number)[:need] if len(firsts) >= need else []
+
+    def _meet(self, join: str, token: Token, taken: list[Token]) -> None:
+        scope = self._scope(join, token)
         rest = [each for each in (*self.tokens, *self.held) if each not in taken]
-        losers = [] if place.need == "all" else [each for each in rest if self._loses(join, each, scope)]
+        losers = [] if self.net.places[join].need == "all" else [each for each in rest if self._loses(join, each, scope)]
         self.cancelled += [each.at for each in self.held if each in losers]
         self.tokens = [each for each in self.tokens if each not in taken and each not in losers]
         self.held = [each for each in self.held if each not in losers]
         inside = self._merge(scope, taken, losers)
-        self._visit(join, inside)
+        known: Known = {}
+        for name, found in [each for one in taken for each in one.known.items()]:
+            known[name] = max(known.get(name, found), found, key=lambda each: each[0])
+        self._visit(join, inside, known)
 
     def _scope(self, join: str, token: Token) -> Split | None:
         """The innermost split whose branches together come to all queues of the join; none: the whole execution."""
@@ -285,7 +343,7 @@ class Simulation:
             return False
         return not token.inside or any(self.net.comes_to(n, join) for n in token.inside[-1][1])
 
-    def _merge(self, scope: Split | None, taken: list[Token], losers: list[Token]) -> list[tuple[Split, set[int]]]:
+    def _merge(self, scope: Split | None, taken: list[Token], losers: list[Token]) -> Inside:
         """Where the join's token is: in the scope, its branches merged, while others live there; else where the scope is.
 
         Splits within the scope are over: who is left of them is in the scope from now on. One token alone that passes by a join
@@ -301,7 +359,7 @@ class Simulation:
             self.arriving += [each for each in again if each not in self.arriving]
         if scope is None:
             return []
-        outer: list[tuple[Split, set[int]]] = []
+        outer: Inside = []
         for split, wires in taken[0].inside:
             if split is scope:
                 break

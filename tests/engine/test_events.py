@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from domain.event import EVENT, EventDelivered, EventReceived, delivery_of, event_json, stream_of
-from domain.execution import Wait
+from domain.execution import ActivationCompleted, Wait
 from domain.facts import Claim, Job, Json
 from engine.deliveries import coming_in
 from engine.engine import cancel, pause, resume, signal
@@ -174,3 +174,14 @@ def test_an_author_is_told_what_cannot_be_waited_for() -> None:
     assert codes({"event_type": "x" * 256}) == {("/nodes/1/config/event_type", "invalid_value")}
     assert codes({"event_type": "paid", "when": "event.nothing == 1"}) == {("/nodes/1/config/when", "unknown_field")}
     assert codes({"event_type": "paid", "when": "event.type"}) == {("/nodes/1/config/when", "not_bool")}
+
+
+def test_a_signal_wakes_those_who_wait_in_the_order_in_which_they_began() -> None:
+    """So that a decision that is made again, in another process, comes to the same."""
+    names = [f"w{number}" for number in range(12)]
+    nodes = {"start": "start", **{name: ("wait_event", {"event_type": "go"}) for name in names}, "end": "end"}
+    place = Workplace(drawing(nodes, *(f"start > {name}" for name in names), *(f"{name} > end" for name in names)))
+    place.start()
+    place.step(lambda view: signal(view, place.engine, EXECUTION_ID, "go"))
+    done = [event.node_id for event in place.view.events(EXECUTION_ID) if isinstance(event, ActivationCompleted)]
+    assert [node_id for node_id in done if node_id in names] == names

@@ -6,8 +6,9 @@ import pytest
 
 from domain.execution import ActivationCancelled, ActivationCompleted
 from domain.facts import Json
-from engine.engine import pause, resume
-from tests.engine.drawing import EXECUTION_ID, ask, drawing
+from engine.engine import Decider, EngineLimits, decide_approval, pause, resume, start
+from tests.engine.drawing import ANN, EXECUTION_ID, WORKFLOW_ID, ask, drawing
+from tests.engine.restarting import Ledger
 from tests.engine.working import Workplace, check_work, task
 
 
@@ -159,3 +160,16 @@ def test_an_inner_split_that_only_leads_back_is_not_the_scope() -> None:
     place = play(drawing(nodes, *edges))
     place.choose("ask", "withdrawn")
     assert cancelled(place) == [("work", "interrupted_by_ask")]
+
+
+def test_where_the_last_token_that_was_held_is_taken_out_verify_expects_no_job_that_takes_it_up() -> None:
+    nodes = {"start": "start", "ask": approval("work"), "work": task("work"), "then": approval(), "end": "end"}
+    definition = drawing(nodes, "start > ask", "start > work", "ask.withdrawn > then", "ask.accepted > end", "work > end")
+    ledger = Ledger(definition, EngineLimits(steps_per_command=2))
+    ledger.do(lambda view, engine: start(view, engine, workflow_id=WORKFLOW_ID, execution_id=EXECUTION_ID, input={}))
+    assert ledger.state.held
+    (visit,) = ledger.state.activations.values()
+    (request,) = visit.waits_for("approval")
+    ann = Decider(ANN, frozenset())
+    ledger.do(lambda view, engine: decide_approval(view, engine, request, ann, outcome="withdrawn"))
+    assert (ledger.jobs, list(ledger.work.jobs())) == ({}, [])

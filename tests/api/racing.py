@@ -1,0 +1,75 @@
+"""Two commands at once, at two processes, and what is looked at afterwards."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import httpx2
+from psycopg import AsyncConnection
+
+from projections.verify import verify
+from tests.api.behind import Two, two_processes
+from tests.api.conftest import Gesta
+from tests.api.working import start
+
+T = TypeVar("T")
+U = TypeVar("U")
+ROUNDS = 6
+GONE = {"activation_closed", "lease_lost"}
+"""What a worker is told whose job is for nothing."""
+DUE = "UPDATE runtime.timers SET due_at = clock_timestamp() WHERE remaining IS NULL"
+TERMINAL = ("execution.completed.v1", "execution.failed.v1", "execution.cancelled.v1")
+
+
+@asynccontextmanager
+async def racing(gesta: Gesta) -> AsyncIterator[Two]:
+    """Two processes; in the end, all tables are as the events say."""
+    async with two_processes(gesta) as made:
+        yield made
+        async with await AsyncConnection.connect(gesta.database.system_url, autocommit=True) as conn:
+            await gesta.projector.catch_up()
+            verdict = await verify(conn, made.behind.id)
+            assert verdict.holds, verdict.broken
+
+
+async def at_once(number: int, first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
+    """Each of them goes ahead in turn."""
+    if number % 2:
+        later, sooner = await asyncio.gather(second, first)
+        return sooner, later
+    sooner, later = await asyncio.gather(first, second)
+    return sooner, later
+
+
+def code(answer: httpx2.Response) -> str:
+    """Of a refusal."""
+    assert answer.status_code in (200, 202, 409), answer.text
+    return "" if answer.status_code < 300 else str(answer.json()["code"])
+
+
+def steer(process: Any, id: str, verb: str) -> Awaitable[httpx2.Response]:
+    return process.admin.post(f"/executions/{id}/{verb}", {})  # type: ignore[no-any-return]
+
+
+async def published(two: Two, definition: Any) -> Callable[[], Awaitable[str]]:
+    """Starts executions of it."""
+    await two.behind.publish({**definition, "key": "race"})
+    return lambda: start(two.behind, "race")
+
+
+async def history(two: Two, id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await two.behind.admin.get(f"/executions/{id}/history", limit=200)).json()["items"]
+    return found
+
+
+async def ends(two: Two, id: str) -> list[str]:
+    """Its terminal events."""
+    return [item["topic"] for item in await history(two, id) if item["topic"] in TERMINAL]
+
+
+async def ended(two: Two, id: str, node_id: str) -> list[tuple[str, str | None]]:
+    """How the visits of a node have ended: (topic, handle)."""
+    topics = ("activation.completed.v1", "activation.failed.v1", "activation.cancelled.v1")
+    found = [item for item in await history(two, id) if item["topic"] in topics and item["node_id"] == node_id]
+    return [(item["topic"], item["data"].get("handle")) for item in found]
