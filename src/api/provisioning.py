@@ -15,8 +15,9 @@ from uuid import UUID, uuid5
 
 from psycopg import AsyncConnection
 
-from domain import access, api_key, keys, permission, role, tenant
+from domain import access, bearer_text, keys, permission, role, tenant
 from domain.access import Asking, Caller
+from domain.bearer_text import BearerText
 from domain.envelope import PLATFORM, Envelope
 from domain.facts import Decided, Fact, Json, Refusal, View
 from domain.keys import KeyRequest
@@ -146,12 +147,12 @@ async def create_key(
     handle: Callable[[Callable[[View, Asking], Decided]], Awaitable[CommandResult]], ledger: UUID, wanted: KeyRequest
 ) -> CreatedKey:
     """Create an API key in a ledger. `handle` decides there, for whoever asks."""
-    secret, key_id = secrets.token_bytes(api_key.SECRET_BYTES), new_id()
+    secret, key_id = secrets.token_bytes(bearer_text.SECRET_BYTES), new_id()
 
     def decide(view: View, asking: Asking) -> Decided:
-        return keys.make(view, asking, key_id, api_key.hash_secret(secret), wanted)
+        return keys.make(view, asking, key_id, bearer_text.hash_secret(secret), wanted)
 
-    return CreatedKey(key_id, api_key.new_token(ledger, key_id, secret), await handle(decide))
+    return CreatedKey(key_id, bearer_text.written(bearer_text.KEY, BearerText(ledger, key_id, secret)), await handle(decide))
 
 
 async def create_key_as_operator(handler: Handler, ledger: UUID, wanted: KeyRequest) -> CreatedKey:

@@ -25,7 +25,8 @@ from api import headers
 from api.problems import Problem, not_found, too_many_failed_logins, unauthorized
 from domain import access
 from domain.access import Caller, Rights
-from domain.api_key import API_KEY, ParsedKey, hash_secret, parse_token
+from domain.api_key import API_KEY
+from domain.bearer_text import KEY, BearerText, hash_secret, read
 from domain.effort import Effort
 from domain.envelope import PLATFORM
 from domain.facts import Aggregate, NotFound, PermissionDenied
@@ -112,7 +113,7 @@ class Sessions:
         token = _token(request)
         asked = _Asked(
             token.tenant_id,
-            token.key_id,
+            token.id,
             headers.once(request, "Gesta-Tenant"),
             headers.uuid(request, "Gesta-On-Behalf-Of"),
         )
@@ -131,7 +132,7 @@ class Sessions:
     async def authenticate_anew(self, request: Request) -> Session:
         """The same, by what is so now."""
         token = _token(request)
-        for asked in [asked for asked in self._kept if asked.key_id == token.key_id]:
+        for asked in [asked for asked in self._kept if asked.key_id == token.id]:
             del self._kept[asked]
         return await self.authenticate(request)
 
@@ -273,7 +274,7 @@ class FailedLogins:
             return
         self._bucket.take(_whence(request))
         token = _parsed(request.headers["authorization"])
-        who = {"key_id": None if token is None else token.key_id, "ip": None if request.client is None else request.client.host}
+        who = {"key_id": None if token is None else token.id, "ip": None if request.client is None else request.client.host}
         extra = {"action": "login_failed", **who, "request_id": request.scope["request_id"]}
         logger.warning("API key refused: %s", why, extra=extra)
 
@@ -336,7 +337,7 @@ class _Loaded:
         raise NotImplementedError(f"rights depend on no name ({scope} {name})")
 
 
-def _token(request: Request) -> ParsedKey:
+def _token(request: Request) -> BearerText:
     given = headers.once(request, "Authorization")
     if given is None:
         raise unauthorized("An API key is required: Authorization: Bearer gk_…")
@@ -346,9 +347,9 @@ def _token(request: Request) -> ParsedKey:
     return token
 
 
-def _parsed(authorization: str) -> ParsedKey | None:
+def _parsed(authorization: str) -> BearerText | None:
     scheme, _, text = authorization.partition(" ")
-    return parse_token(text.strip()) if scheme.lower() == "bearer" else None
+    return read(KEY, text.strip()) if scheme.lower() == "bearer" else None
 
 
 def _presented(request: Request) -> bytes | None:

@@ -3,12 +3,9 @@
 Who may make, hand over and revoke which key is in `domain.keys`.
 """
 
-import hashlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as Base64Error
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple, assert_never
+from typing import assert_never
 from uuid import UUID
 
 from domain.facts import Aggregate, Event, EventType, RuleViolation, Subject
@@ -149,47 +146,7 @@ API_KEY: Aggregate[ApiKey] = Aggregate(
 )
 
 
-SECRET_BYTES = 32
-_PREFIX = "gk_"
-
-
-class ParsedKey(NamedTuple):
-    """What a key's text says: whose ledger and stream to look in, and the secret to prove."""
-
-    tenant_id: UUID
-    key_id: UUID
-    secret: bytes
-
-
 class KeyRevoked(RuleViolation):
     """The key is revoked already."""
 
     code = "key_revoked"
-
-
-def new_token(tenant_id: UUID, key_id: UUID, secret: bytes) -> str:
-    """The text that a client presents; `secret` is 32 random bytes. It is shown once and never stored."""
-    return _text(tenant_id.bytes + key_id.bytes + secret)
-
-
-def _text(raw: bytes) -> str:
-    return _PREFIX + urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def parse_token(text: str) -> ParsedKey | None:
-    """The parts of a key's text, or None if it does not have the form of one."""
-    if not text.startswith(_PREFIX) or not text.isascii():
-        return None
-    body = text[len(_PREFIX) :]
-    try:
-        raw = urlsafe_b64decode(body + "=" * (-len(body) % 4))
-    except (Base64Error, ValueError):
-        return None
-    if len(raw) != 32 + SECRET_BYTES or _text(raw) != text:  # base64 has several texts for the same bytes; one is a key's
-        return None
-    return ParsedKey(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), raw[32:])
-
-
-def hash_secret(secret: bytes) -> str:
-    """Hex SHA-256: enough for a secret of 256 random bits, which cannot be guessed by trying."""
-    return hashlib.sha256(secret).hexdigest()

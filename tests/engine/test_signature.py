@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.webhook_address import Address, read, written
+from domain.bearer_text import KEY, WEBHOOK, BearerText, read, written
 from engine.triggers.signature import BadSignature, sign, verify
 
 # The example of the specification's reference libraries.
@@ -64,8 +64,9 @@ def test_a_secret_that_is_no_base64_is_taken_as_it_is(secret: str) -> None:
 
 
 def test_an_address_is_written_one_way() -> None:
-    address = Address(UUID(int=1), UUID(int=2), bytes(range(32)))
-    text = written(address)
-    assert read(text) == address
+    address = BearerText(UUID(int=1), UUID(int=2), bytes(range(32)))
+    text = written(WEBHOOK, address)
+    assert read(WEBHOOK, text) == address
+    assert read(KEY, text) is None
     for wrong in (text[:-1], text + "A", text[3:], "wh_", "", text.replace("wh_", "gk_"), text[:-1] + "€", text + "="):
-        assert read(wrong) is None
+        assert read(WEBHOOK, wrong) is None

@@ -16,12 +16,11 @@ from api.requests import StrictRequest
 from api.routing import AddressRoute, operation_id
 from api.schemas import results
 from api.services import Services
-from domain.api_key import hash_secret
+from domain.bearer_text import WEBHOOK, BearerText, hash_secret, read
 from domain.envelope import PLATFORM, Envelope
 from domain.facts import Json, NotFound
 from domain.tenant import TENANT
 from domain.trigger import TRIGGER, Trigger
-from domain.webhook_address import Address, read
 from engine.triggers.arriving import is_address_of, start_by_request
 from engine.triggers.commands import TriggerIsPaused
 from engine.triggers.signature import BadSignature, verify
@@ -74,7 +73,7 @@ async def receive(request: Request, token: str) -> Response:
     """No API key: the address is the proof, and the signature where the trigger names a secret. Answers when it is recorded."""
     assert isinstance(request, StrictRequest), "of an AddressRoute"
     services: Services = request.app.state.services
-    address = read(token)
+    address = read(WEBHOOK, token)
     state = None if address is None else await _found(services, address)
     if address is None or state is None:
         raise not_found()
@@ -86,11 +85,11 @@ async def receive(request: Request, token: str) -> Response:
         await _require_signed(services, address.tenant_id, state, id, request)
     given, hashed = seen(request), hash_secret(address.secret)
     command = Command(
-        address.tenant_id, "trigger.start", _envelope(request, address), resource="trigger", resource_id=str(address.trigger_id)
+        address.tenant_id, "trigger.start", _envelope(request, address), resource="trigger", resource_id=str(address.id)
     )
     try:
         done = await services.handler.handle(
-            command, lambda view: start_by_request(view, services.engine, address.trigger_id, hashed, id, given)
+            command, lambda view: start_by_request(view, services.engine, address.id, hashed, id, given)
         )
     except NotFound:  # it was given another address meanwhile
         raise not_found() from None
@@ -99,10 +98,10 @@ async def receive(request: Request, token: str) -> Response:
     return _answer(done.result)
 
 
-async def _found(services: Services, address: Address) -> Trigger | None:
+async def _found(services: Services, address: BearerText) -> Trigger | None:
     """The webhook of this address. A suspended tenant's is nobody's."""
     try:
-        state, _ = await services.handler.read(address.tenant_id, TRIGGER, address.trigger_id)
+        state, _ = await services.handler.read(address.tenant_id, TRIGGER, address.id)
         tenant, _ = await services.handler.read(PLATFORM, TENANT, address.tenant_id)
     except UnknownLedger:
         return None
@@ -134,10 +133,10 @@ def _id(request: StrictRequest) -> str | None:
     return id
 
 
-def _envelope(request: StrictRequest, address: Address) -> Envelope:
+def _envelope(request: StrictRequest, address: BearerText) -> Envelope:
     return Envelope(
         "webhook",
-        str(address.trigger_id),
+        str(address.id),
         ip=None if request.client is None else request.client.host,
         user_agent=headers.user_agent(request),
         request_id=request.scope["request_id"],

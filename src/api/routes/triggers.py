@@ -19,9 +19,8 @@ from api.queries import triggers as queries
 from api.reads import Question
 from api.routing import router
 from api.schemas import resources, results
-from domain.api_key import hash_secret
+from domain.bearer_text import SECRET_BYTES, WEBHOOK, BearerText, hash_secret, written
 from domain.facts import Json
-from domain.webhook_address import SECRET_BYTES, Address, written
 from engine.triggers import commands as triggers
 from engine.triggers.schedule import schedule_of
 
@@ -131,7 +130,7 @@ async def backfill(call: Calling, id: UUID, body: Backfill) -> Response:
 )
 async def rotate(call: Calling, id: UUID) -> Response:
     """Its first one, or one in the place of the one before, which is no more from the answer on."""
-    address = Address(call.tenant_id, id, secrets.token_bytes(SECRET_BYTES))
+    address = BearerText(call.tenant_id, id, secrets.token_bytes(SECRET_BYTES))
     hashed = hash_secret(address.secret)
     done = await call.decide(commands.TRIGGER_ROTATE, lambda view, _who: triggers.rotate(view, id, hashed), id)
-    return call.answer(done, call.tenant_id, unstored={"address": f"/hooks/{written(address)}"})
+    return call.answer(done, call.tenant_id, unstored={"address": f"/hooks/{written(WEBHOOK, address)}"})
