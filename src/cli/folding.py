@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
+from rpds import List
 
 from cli.events import SECRETS
 from domain.aggregates import AGGREGATES
@@ -102,7 +103,7 @@ def _plain(value: Any) -> Any:
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.name not in SECRETS}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_plain(item) for item in value] if isinstance(value, list | tuple | List) else value
 
 
 def lines(step: Step, *, colours: bool) -> Iterator[str]:

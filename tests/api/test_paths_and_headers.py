@@ -9,7 +9,7 @@ import pytest
 from api.headers import prefers
 from tests.api.behind import ok
 from tests.api.conftest import Client, Gesta, Tenant, platform_key, projecting, serving
-from tests.api.definitions import APPROVAL, INSTANT
+from tests.api.definitions import APPROVAL, INSTANT, SCHEDULED
 from tests.api.documented import document
 from tests.api.test_bad_input import fault
 from tests.conftest import Database
@@ -163,7 +163,10 @@ async def things(acme: Tenant) -> dict[str, str]:
     key = (await ok(acme.admin.post("/api-keys", {"name": "k", "permissions": []})))["id"]
     invitation = (await ok(acme.admin.post("/invitations", {"email": "guest@else.example"})))["id"]
     secret = (await ok(acme.admin.post("/secrets", {"name": "token", "value": "sesame, open"})))["id"]
+    await acme.publish(SCHEDULED)
+    trigger = (await acme.admin.get("/triggers")).json()["items"][0]["id"]
     return {
+        "/v1/triggers/{id}": f"/triggers/{trigger}",
         "/v1/secrets/{id}": f"/secrets/{secret}",
         "/v1/invitations/{id}": f"/invitations/{invitation}",
         "/v1/executions/{id}": f"/executions/{execution['id']}",

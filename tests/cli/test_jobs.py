@@ -26,7 +26,7 @@ PLATFORM = UUID("00000000-0000-0000-0000-000000000001")
 
 def test_what_is_in_trouble_is_listed_and_tried_again(tmp_path: Path, database: Database) -> None:
     environment = addresses(database)
-    assert gesta(tmp_path, "jobs", "list", **environment).stdout == "There are no tables to drop.\n"
+    assert gesta(tmp_path, "jobs", "list", **environment).stdout == "Nothing to show.\n"
     assert gesta(tmp_path, "jobs", "retry", **environment).stdout == "Nothing fails, and nothing was given up.\n"
     with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
         superuser.execute(JOB, (PLATFORM, uuid4(), "dead-one", "dead", 0))
