@@ -199,9 +199,17 @@ class Handler:
                     return CommandResult(None, known.epoch, decision.decided.result)
             pending = self._submit(command, decision, chained=not final)
             outcome = await pending.settled()
-            if outcome.verdict != "conflict" and _claimed(outcome) not in decision.view.names:
+            if outcome.verdict != "conflict" and not await self._is_held_by_another(
+                command.tenant_id, decision, _claimed(outcome)
+            ):
                 return await self._done(command, decision, pending, outcome)
         raise Contended
+
+    async def _is_held_by_another(self, tenant_id: UUID, decision: DecisionRun, claimed: tuple[str, str]) -> bool:
+        """Whether the name that could not be claimed has another holder than the decision was told: it may decide otherwise."""
+        if claimed not in decision.view.names:
+            return False
+        return await self._states.look_up(tenant_id, *claimed) != decision.view.names[claimed]
 
     async def _decide(self, command: Command, command_id: UUID, decide: Decide) -> DecisionRun:
         """On the tips of this process. Nothing is awaited after the run that succeeds: the caller appends on those very tips."""

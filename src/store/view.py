@@ -58,8 +58,8 @@ class DecisionView:
         self._fresh: set[UUID] = set()
         self.touched: dict[UUID, StreamState] = {}
         """Every stream that was read or is written, as it was found: the command's expectations."""
-        self.names: set[tuple[str, str]] = set()
-        """The names whose owner was asked for."""
+        self.names: dict[tuple[str, str], UUID | None] = {}
+        """The names whose owner was asked for, and who that was."""
 
     @property
     def tenant_id(self) -> UUID:
@@ -94,7 +94,7 @@ class DecisionView:
         known, owner = self._owner_of(scope, name)
         if not known:
             raise NeedOwner(scope, name)
-        self.names.add((scope, name))
+        self.names[scope, name] = owner
         return owner
 
     def minted(self, stream_id: UUID) -> bool:

@@ -154,6 +154,8 @@ class World:
         instead("items", lambda: [{**item, "input": {"amount": 1}} for item in body["items"][:5]], 1.0)  # not a thousand
         instead("error", lambda: {**body["error"], "type": "Broken"} if isinstance(body["error"], dict) else body["error"])
         instead("tenant", lambda: None)
+        instead("node_id", lambda: "start")
+        instead("version", lambda: None)
         instead("outcome", lambda: random.choice(["approved", "rejected"]))
         instead("role", lambda: random.choice([None, "approver"]))
         instead("user_id", lambda: self.wait_for(self._make("strangers")) if kind == "members" else self.owner.user_id)
