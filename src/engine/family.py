@@ -47,12 +47,23 @@ class Family:
     work: Work = field(default_factory=Work)
     terminating: bool = False
     """Whether children that are given up are over at once, and undo nothing."""
-    fan_out: FanOut = field(default_factory=FanOut)
+    _fan_out: FanOut | None = None
     _begun: deque["Run"] = field(default_factory=deque)
     _ended: deque[tuple["Run", End]] = field(default_factory=deque)
     _given_up: deque[UUID] = field(default_factory=deque)
     _read: int = 0
     _settling: bool = False
+
+    @property
+    def fans_out(self) -> bool:
+        """Whether the command has to do with items of a list; most have not."""
+        return self._fan_out is not None
+
+    @property
+    def fan_out(self) -> FanOut:
+        if self._fan_out is None:
+            self._fan_out = FanOut()
+        return self._fan_out
 
     def begin(self, parent: "Run", execution_id: UUID, started: ExecutionStarted) -> None:
         """It has begun at once, and moves when its parent has moved."""
@@ -82,12 +93,12 @@ class Family:
         if self._settling:
             return
         self._settling = True
-        while self._given_up or self._ended or self.fan_out.moving or self._begun:
+        while self._given_up or self._ended or self._begun or (self.fans_out and self.fan_out.moving):
             if self._given_up:
                 self._cancel(run, self._given_up.popleft())
             elif self._ended:
                 self._tell(*self._ended.popleft())
-            elif self.fan_out.moving:
+            elif self.fans_out and self.fan_out.moving:
                 self.fan_out.step()
             else:
                 begun = self._begun.popleft()

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from domain.changes import changed
 from domain.facts import Concurrency, Job, JobLimits, Json, Rate
 from engine.durations import duration
 from engine.expressions import Budgeted, expressions_in, resolve
@@ -89,15 +90,13 @@ def limited(
     jobs: tuple[Job, ...], limits: NodeLimits, workflow: str, node_id: str, evaluator: Budgeted, variables: Mapping[str, Json]
 ) -> tuple[Job, ...]:
     """The jobs of a visit, with what limits go by. Raises ExpressionError and InvalidValue."""
-    if not jobs:
-        return jobs
     concurrency, rate = limits.concurrency, limits.rate
     if limits.keys:
         keys = {name: _key(name, value) for name, value in resolve(limits.keys, evaluator, variables).items()}
         concurrency = concurrency and replace(concurrency, key=keys.get("concurrency"))
         rate = rate and replace(rate, key=keys.get("rate"))
     under = JobLimits(workflow, node_id, concurrency, rate)
-    return tuple(replace(job, limits=under) for job in jobs)
+    return tuple(changed(job, limits=under) for job in jobs)
 
 
 def _key(field: str, value: Json) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
+from domain.changes import changed
 from domain.execution import (
     TIMEOUT,
     Activation,
@@ -365,10 +366,10 @@ class Run:
             else:
                 self.facts.append(fact)
         for job in outcome.jobs:
-            self.work.add_job(replace(job, held=paused and job.execution_id is not None))
+            self.work.add_job(replace(job, held=True) if paused and job.execution_id is not None else job)
         if isinstance(outcome, Waiting):
             for timer in outcome.timers:
-                self.work.set_timer(replace(timer, held=paused))
+                self.work.set_timer(replace(timer, held=True) if paused else timer)
             for wait in outcome.children:
                 if wait.kind == "event":
                     self.work.subscribe(wait)
@@ -410,10 +411,10 @@ class Run:
 
     def _limited(self, node_type: NodeType, visit: Visit, outcome: Outcome) -> Outcome:
         """What limits go by is stored with the jobs. Raises ExpressionError and InvalidValue."""
-        if not node_type.works or not isinstance(outcome, Waiting | Done):
+        if not node_type.works or not isinstance(outcome, Waiting | Done) or not outcome.jobs:
             return outcome
         node, key = visit.node, self.plan.definition.key
-        return replace(outcome, jobs=limited(outcome.jobs, node.limits, key, node.id, self.evaluator, visit.variables))
+        return changed(outcome, jobs=limited(outcome.jobs, node.limits, key, node.id, self.evaluator, visit.variables))
 
     # --- Where tokens go ----------------------------------------------------------------------------------------------
 
@@ -509,8 +510,9 @@ class Run:
         `fence`: by which the job that led here is held; it says what becomes of that job.
         """
         self.family.settle(self)
-        self.family.fan_out.taken = None if fence is None or fence.then != "done" else fence.job_id
-        self.facts.extend(self.family.fan_out.conclude(self))
+        if self.family.fans_out:
+            self.family.fan_out.taken = None if fence is None or fence.then != "done" else fence.job_id
+            self.facts.extend(self.family.fan_out.conclude(self))
         runs = tuple(self.family.runs.values())
         works = (*(run.rows() for run in runs), self.family.work)
         dropped = {job_id: None for work in works for job_id in work.dropped_jobs}
@@ -531,7 +533,8 @@ class Run:
             None if self.state.started is None else self.state.started.correlation_id,
             {run.execution_id: run.state for run in runs},
         )
-        return joined(decided, *(freed(run.view, run.execution_id, run.state) for run in runs if run.tells_trigger))
+        told = [freed(run.view, run.execution_id, run.state) for run in runs if run.tells_trigger]
+        return joined(decided, *(each for each in told if each is not None))
 
     def rows(self) -> Work:
         """Its jobs and timers, with the job that takes up what it holds."""

@@ -8,12 +8,12 @@ from domain.trigger import TRIGGER, TriggerFreed
 from engine.triggers.changing import changed
 
 
-def freed(view: View, execution_id: UUID, execution: Execution) -> Decided:
-    """Nothing, unless it is over and something waits."""
+def freed(view: View, execution_id: UUID, execution: Execution) -> Decided | None:
+    """None, unless it is over and something waits."""
     started = execution.started
     if execution.live or started is None or started.trigger_id is None or started.scheduled_at is None:
-        return Decided()
+        return None
     state = view.read(TRIGGER, started.trigger_id)
     if state.running != execution_id or not state.waiting:
-        return Decided()
+        return None
     return changed(view, started.trigger_id, [TriggerFreed(execution_id)])
