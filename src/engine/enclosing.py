@@ -39,4 +39,5 @@ def variables_around(run: "Run", nodes: Mapping[str, Json]) -> dict[str, Json]:
     parent = run.family.run(run, item.parent_id)
     lineage = parent.state.activations[item.activation_id].lineage
     outer = variables_around(parent, Nodes(parent.state.results, lineage))
+    # A ChainMap is typed for maps that can be written to; nobody writes to this one.
     return {**outer, "item": item.item, "index": item.index, "nodes": ChainMap(nodes, outer["nodes"])}  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from engine.invalid import InvalidValue as InvalidValue
 
 
 def no_definition(_workflow_id: UUID, _number: int) -> Definition:
+    """Of a visit that is made by hand, as a test may: no node asks there for another workflow's definition."""
     raise NotImplementedError
 
 
