@@ -15,7 +15,6 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 import time
 from contextlib import suppress
 from importlib import import_module
@@ -60,6 +59,8 @@ class Aside:
         self._groups: dict[object, asyncio.Lock] = {}
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
+        self._starting: set[asyncio.Task[Child]] = set()
+        self._going: set[asyncio.Task[None]] = set()
         self._under_way = 0
         self._closed = False
         self._sweeper: asyncio.TimerHandle | None = None
@@ -87,12 +88,12 @@ class Aside:
         try:
             answer = await child.ask(work, seconds)
         except BaseException:
-            child.end()
+            if child in self._busy:
+                self._end(child)
             raise
         finally:
             self._busy.discard(child)
         if self._closed:
-            child.end()
             return answer
         self._idle.append(child)
         if self._sweeper is not None:
@@ -102,28 +103,55 @@ class Aside:
 
     async def _started(self) -> "Child":
         """A child that is being started when its caller leaves is not left alone."""
+        self._must_be_open()
+        starting = asyncio.create_task(Child.start(*self._arguments))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        try:
+            await asyncio.wait([starting])
+        except asyncio.CancelledError:
+            starting.add_done_callback(self._end_started)
+            starting.cancel()
+            raise
+        if starting.cancelled():
+            raise Stopped
+        child = starting.result()
+        if self._closed:
+            self._end(child)
+        self._must_be_open()
+        return child
+
+    def _must_be_open(self) -> None:
         if self._closed:
             raise Stopped
-        starting = asyncio.ensure_future(Child.start(*self._arguments))
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            starting.add_done_callback(_end_started)
-            raise
 
-    def close(self) -> None:
-        """End the children; what is under way is Stopped, and nothing new begins."""
+    async def aclose(self) -> None:
+        """End the children and see them gone; what is under way is Stopped, and nothing new begins."""
         self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for child in self._busy:
-            child.end()
+        for starting in self._starting:
+            if not starting.cancelling():  # or its cleaning up would be cancelled
+                starting.cancel()
+        while self._busy:
+            self._end(self._busy.pop())
         self._end_idle()
+        while pending := [*self._starting, *self._going]:
+            await asyncio.wait(pending)
 
     def _end_idle(self) -> None:
-        for child in self._idle:
-            child.end()
-        self._idle.clear()
+        while self._idle:
+            self._end(self._idle.pop())
+
+    def _end_started(self, starting: "asyncio.Task[Child]") -> None:
+        if not starting.cancelled() and starting.exception() is None:
+            self._end(starting.result())
+
+    def _end(self, child: "Child") -> None:
+        """It goes by itself; who closes waits for that."""
+        going = asyncio.create_task(child.end())
+        self._going.add(going)
+        going.add_done_callback(self._going.discard)
 
 
 class Child:
@@ -136,17 +164,28 @@ class Child:
 
     @classmethod
     async def start(cls, entry: str, memory: int) -> "Child":
-        ours, theirs = socket.socketpair()
-        arguments = [sys.executable, "-m", "runtime.aside", entry, str(theirs.fileno()), str(memory)]
-        with theirs:
-            process = await asyncio.to_thread(subprocess.Popen, arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        child = cls(process, *await asyncio.open_connection(sock=ours))
+        spawning = asyncio.get_running_loop().run_in_executor(None, _spawn, entry, memory)
+        try:
+            process, link = await asyncio.shield(spawning)
+        except asyncio.CancelledError:
+            process, link = await spawning
+            link.close()
+            await _killed(process)
+            raise
+        try:
+            streams = await asyncio.open_connection(sock=link)
+        except BaseException:
+            await _killed(process)
+            raise
+        child = cls(process, *streams)
         try:
             async with asyncio.timeout(START_SECONDS):
                 await child._read()
-        except (OSError, EOFError, TimeoutError) as error:
-            child.end()
-            raise Busy from error
+        except BaseException as error:
+            await child.end()
+            if isinstance(error, OSError | EOFError | TimeoutError):
+                raise Busy from error
+            raise
         return child
 
     async def ask(self, work: bytes, seconds: float) -> tuple[float, Any]:
@@ -164,15 +203,28 @@ class Child:
         (size,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
         return await self._reader.readexactly(size)
 
-    def end(self) -> None:
+    async def end(self) -> None:
         self._writer.close()
-        self._process.kill()
-        threading.Thread(target=self._process.wait, daemon=True).start()  # a large one takes its time to go
+        await _killed(self._process)
+        with suppress(OSError):
+            await self._writer.wait_closed()
 
 
-def _end_started(starting: "asyncio.Future[Child]") -> None:
-    if not starting.cancelled() and starting.exception() is None:
-        starting.result().end()
+async def _killed(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    await asyncio.to_thread(process.wait)  # a large one takes its time to go
+
+
+def _spawn(entry: str, memory: int) -> "tuple[subprocess.Popen[bytes], socket.socket]":
+    """A child, and the link to it."""
+    ours, theirs = socket.socketpair()
+    arguments = [sys.executable, "-m", "runtime.aside", entry, str(theirs.fileno()), str(memory)]
+    with theirs:
+        try:
+            return subprocess.Popen(arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL), ours
+        except BaseException:
+            ours.close()
+            raise
 
 
 def serve(entry: str, link: socket.socket, memory: int) -> None:

@@ -379,7 +379,7 @@ async def open_handler(
             snapshots=snapshots,
         )
     finally:
-        aside.close()
+        await aside.aclose()
         await writer.aclose()
         await snapshots.aclose()
         await loader.aclose()

@@ -12,10 +12,11 @@ import psycopg
 from domain.envelope import Envelope
 from domain.facts import Decided, Event, Fact, NotFound, RuleViolation, View
 from domain.role import ROLE, RoleChanged, RoleCreated
+from runtime.aside import Aside
 from store.append import Entry, NewEvent
 from store.codec import JSON, encode_envelope
 from store.command import Command
-from store.handler import Handler, Tuning
+from store.handler import HEAVY, Handler, Tuning
 from store.loader import Loader
 from store.notifications.sending import Notifier
 from store.queue import BatchLimits
@@ -59,9 +60,19 @@ class Process:
         self.snapshots = Snapshots(url, first_at=SNAPSHOT_AT, every=SNAPSHOT_AT, rest=0)
         self.loader = Loader(url, state_versions=self.snapshots.state_versions)
         self.notifier = Notifier(url)
-        self.handler = Handler(self.writer, self.loader, self.notifier, clock=self.clock, tuning=tuning, snapshots=self.snapshots)
+        self.aside = Aside(HEAVY)
+        self.handler = Handler(
+            self.writer,
+            self.loader,
+            self.notifier,
+            clock=self.clock,
+            tuning=tuning,
+            aside=self.aside,
+            snapshots=self.snapshots,
+        )
 
     async def aclose(self) -> None:
+        await self.aside.aclose()
         await asyncio.wait_for(self.writer.aclose(), PATIENCE)
         await self.snapshots.aclose()
         await self.loader.aclose()
