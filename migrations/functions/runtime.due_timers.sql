@@ -1,5 +1,7 @@
+-- For processes of the release before, which claim nothing (runtime.claim_timers).
 -- The oldest of all tenants, by their turns; where more is due than the window shows, from tenant to tenant, by one look-up each.
--- Each order is one that a single index gives, and nothing is sorted to get it: so no plan reads what is not due.
+-- Each order is one that a single index gives, and nothing is sorted to get it: so no plan reads what is not due. A tenant is
+-- never asked for by an equality: then the index of moments alone would do as well, and what all others have due would be read.
 CREATE OR REPLACE FUNCTION runtime.due_timers(owners text[], most int, looked_at int)
 RETURNS TABLE (
     tenant_id uuid, id uuid, due_at timestamptz, kind text, owner_kind text, owner_id uuid, activation_id uuid, moved int,
@@ -32,7 +34,8 @@ BEGIN
         SELECT array_agg(d.tenant_id), array_agg(d.id) INTO found_tenants, found_ids
           FROM tenants s CROSS JOIN LATERAL (
               SELECT t.tenant_id, t.id FROM runtime.timers t
-               WHERE t.tenant_id = s.tenant_id AND t.remaining IS NULL AND greatest(t.due_at, t.retry_at) <= now
+               WHERE (t.tenant_id, greatest(t.due_at, t.retry_at)) >= (s.tenant_id, timestamptz '-infinity')
+                 AND (t.tenant_id, greatest(t.due_at, t.retry_at)) <= (s.tenant_id, now) AND t.remaining IS NULL
                  AND t.owner_kind = ANY (owners)
                ORDER BY t.tenant_id, greatest(t.due_at, t.retry_at) LIMIT most) d
          WHERE s.tenant_id <> ALL (suspended);

@@ -13,7 +13,8 @@ BEGIN
             SET paused = false, updated_at = now,
                 state = CASE WHEN state <> 'held' THEN state WHEN run_at > now THEN 'waiting' ELSE 'ready' END
             WHERE execution_id = NEW.stream_id AND tenant_id IS NOT DISTINCT FROM NEW.tenant_id;
-        UPDATE runtime.timers SET due_at = CASE WHEN fixed THEN due_at ELSE now + remaining END, remaining = NULL, moved = moved + 1
+        UPDATE runtime.timers SET due_at = CASE WHEN fixed THEN due_at ELSE now + remaining END, remaining = NULL, moved = moved + 1,
+                claimed_until = NULL
             WHERE execution_id = NEW.stream_id AND tenant_id IS NOT DISTINCT FROM NEW.tenant_id AND remaining IS NOT NULL;
         PERFORM pg_notify('gesta_jobs', NEW.tenant_id || ':'), pg_notify('gesta_timers', '');
     END IF;

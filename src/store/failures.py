@@ -28,7 +28,8 @@ Which = Literal["troubled", "failing", "dead", "ready", "waiting", "leased", "he
 TIMER_FAILED = """
 UPDATE runtime.timers
    SET failures = failures + 1, failure_type = %(type)s, failure_message = %(message)s, failed_at = clock_timestamp(),
-       retry_at = clock_timestamp() + least(%(first)s::interval * power(2, least(failures, 20)), %(longest)s::interval)
+       retry_at = clock_timestamp() + least(%(first)s::interval * power(2, least(failures, 20)), %(longest)s::interval),
+       claimed_until = NULL
  WHERE tenant_id = %(tenant_id)s AND id = %(id)s AND due_at = %(due_at)s
 RETURNING failures
 """
@@ -93,7 +94,7 @@ UPDATE runtime.jobs
 RETURNING id
 """
 RETRY_TIMERS = """
-UPDATE runtime.timers SET retry_at = NULL
+UPDATE runtime.timers SET retry_at = NULL, claimed_until = NULL
  WHERE failures > 0 AND (%(tenant_id)s::uuid IS NULL OR tenant_id = %(tenant_id)s) AND (%(id)s::uuid IS NULL OR id = %(id)s)
 RETURNING id
 """

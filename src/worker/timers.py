@@ -1,24 +1,21 @@
 """Firing timers: many at a time, and looked for again while those before are still under way.
 
-So neither a tenant's backlog nor what takes long holds up another's timer: no tenant has more than its part under way. Several
-processes pick at random from what is due, since what two of them fire at once counts once, but is done twice.
+So neither a tenant's backlog nor what takes long holds up another's timer: no tenant has more than its part under way. Each
+process claims what it fires, and no more than it has room for, so that several fire disjoint parts of what is due.
 """
 
 import asyncio
-import random
-from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
 from engine.timers import OWNERS
 from store import due as work
 from store.due import DueTimer
-from worker.context import WorkerContext
+from worker.context import OUT_OF_REACH, WorkerContext
 
 AT_A_TIME, OF_A_TENANT = 200, 32
-LOOKED_AT = 200
-"""How many of those that are due are picked from."""
 LOOK_SECONDS = 0.02
 """How long those under way are waited for before it is looked again."""
 PAUSE_SECONDS = 1.0
@@ -34,23 +31,18 @@ class Firing:
         self._fire = fire
         self._running: dict[UUID, tuple[UUID, asyncio.Task[bool]]] = {}
         """By timer: its tenant and what fires it."""
-        self._not_before: dict[UUID, float] = {}
 
     async def fire_timers(self, context: WorkerContext) -> float | None:
         """Begin with what is due, as far as there is room. Returns in how many seconds to look again; None: nothing is due."""
-        async with context.pool.connection() as connection:
-            due = await work.due_timers(connection, tuple(OWNERS), LOOKED_AT)
-            if not due and not self._running:
-                self._not_before.clear()
-                return await work.seconds_to_timer(connection, tuple(OWNERS))
-        now = asyncio.get_running_loop().time()
-        picked = self._picked(due, now)
-        for timer in picked:
-            task = asyncio.create_task(self._one(context, timer), name=f"timer {timer.id}")
-            self._running[timer.id] = timer.tenant_id, task
-            task.add_done_callback(partial(self._ended, timer.id))
-        if not self._running:  # all that is due was tried in vain a moment ago
-            return PAUSE_SECONDS / 4
+        room = AT_A_TIME - len(self._running)
+        if room > 0:
+            under_way = [tenant_id for tenant_id, _ in self._running.values()]
+            async with context.pool.connection() as connection:
+                due = await work.claim_timers(connection, tuple(OWNERS), room, part=OF_A_TENANT, under_way=under_way)
+                if not due and not self._running:
+                    return await work.seconds_to_timer(connection, tuple(OWNERS))
+            for timer in due:
+                self._begin(context, timer)
         await asyncio.wait([task for _, task in self._running.values()], timeout=LOOK_SECONDS)
         return 0
 
@@ -58,22 +50,19 @@ class Firing:
         """Those under way come to their end."""
         await asyncio.gather(*[task for _, task in self._running.values()], return_exceptions=True)
 
-    def _picked(self, due: list[DueTimer], now: float) -> list[DueTimer]:
-        busy = Counter(tenant_id for tenant_id, _ in self._running.values())
-        room = AT_A_TIME - len(self._running)
-        picked: list[DueTimer] = []
-        for timer in random.sample(due, len(due)):
-            if timer.id in self._running or self._not_before.get(timer.id, now) > now or busy[timer.tenant_id] >= OF_A_TENANT:
-                continue
-            if len(picked) < room:
-                busy[timer.tenant_id] += 1
-                picked.append(timer)
-        return picked
+    def _begin(self, context: WorkerContext, timer: DueTimer) -> None:
+        if timer.id in self._running:
+            return  # it took longer than the claim lasts, and goes on
+        task = asyncio.create_task(self._one(context, timer), name=f"timer {timer.id}")
+        self._running[timer.id] = timer.tenant_id, task
+        task.add_done_callback(partial(self._ended, timer.id))
 
     async def _one(self, context: WorkerContext, timer: DueTimer) -> bool:
         came_of_it = await self._fire(context, timer)
         if not came_of_it:
-            self._not_before[timer.id] = asyncio.get_running_loop().time() + PAUSE_SECONDS
+            with suppress(*OUT_OF_REACH):  # then the claim runs out
+                async with context.pool.connection() as connection:
+                    await work.give_back(connection, timer, PAUSE_SECONDS)
         return came_of_it
 
     def _ended(self, timer_id: UUID, task: asyncio.Task[bool]) -> None:

@@ -106,7 +106,7 @@ async def test_a_rejected_command_makes_no_job_and_sets_no_timer(conn: AsyncConn
     good = entry(uuid4(), jobs=[Job(uuid4(), "resize")])
     assert verdicts(await commit(conn, tenant, stale, good)) == ["conflict", "appended"]
     assert [job.id for job in await jobs.lease(conn, ["resize"], 9, 60, "worker")] == [good.jobs[0][0].id]
-    assert await due.due_timers(conn, ["execution"], 9) == []
+    assert await due.claim_timers(conn, ["execution"], 9) == []
 
 
 async def test_a_command_sent_again_makes_its_job_once(conn: AsyncConnection[Any], tenant: UUID) -> None:
@@ -134,9 +134,9 @@ async def test_what_is_dropped_and_made_again_is_there(conn: AsyncConnection[Any
     await commit(
         conn, tenant, entry(uuid4(), dropped_timers=[timer.id]), entry(uuid4(), timers=[replace(timer, due=Due(NO_TIME))])
     )
-    assert [one.id for one in await due.due_timers(conn, ["execution"], 9)] == [timer.id]
+    assert [one.id for one in await due.claim_timers(conn, ["execution"], 9)] == [timer.id]
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id], timers=[timer]))
-    assert await due.due_timers(conn, ["execution"], 9) == []
+    assert await due.claim_timers(conn, ["execution"], 9) == []
     assert 86_000 < (await due.seconds_to_timer(conn, ["execution"]) or 0) <= 86_400
 
 
@@ -441,8 +441,8 @@ async def test_a_timer_may_be_of_any_owner_and_for_a_moment_that_is_named(conn: 
     await commit(conn, tenant, entry(uuid4(), timers=[named, past, a_timer(timedelta(hours=1))]))
     rows = await (await conn.execute("SELECT due_at FROM runtime.timers WHERE id = %s", [named.id])).fetchall()
     assert rows == [(moment,)]
-    assert await due.due_timers(conn, ["execution"], 9) == []
-    (found,) = await due.due_timers(conn, ["schedule", "approval"], 9)
+    assert await due.claim_timers(conn, ["execution"], 9) == []
+    (found,) = await due.claim_timers(conn, ["schedule", "approval"], 9)
     assert (found.id, found.owner, found.owner_id, found.purpose) == (past.id, "approval", owner, "reminder")
     assert (await due.seconds_to_timer(conn, ["execution"]) or 0) <= 3600 < (await due.seconds_to_timer(conn, ["schedule"]) or 0)
 
@@ -451,7 +451,7 @@ async def test_a_process_of_the_release_before_sets_timers_as_it_did(conn: Async
     """It names an execution, and no owner."""
     execution, timer = uuid4(), uuid4()
     await conn.execute(AS_BEFORE, {"tenant": tenant, "timer": timer, "execution": execution})
-    (found,) = await due.due_timers(conn, ["execution"], 9)
+    (found,) = await due.claim_timers(conn, ["execution"], 9)
     assert (found.id, found.owner, found.owner_id) == (timer, "execution", execution)
 
 
@@ -465,12 +465,12 @@ async def test_timers_come_due_in_order_until_they_are_dropped(conn: AsyncConnec
     timers = [a_timer(timedelta(microseconds=1 + number)) for number in (1, 0)]
     later = a_timer(timedelta(hours=1))
     await commit(conn, tenant, entry(uuid4(), timers=[*timers, later]))
-    found = await due.due_timers(conn, ["execution"], 9)
+    found = await due.claim_timers(conn, ["execution"], 9)
     assert [(one.tenant_id, one.id, one.owner, one.owner_id, one.activation_id, one.moved) for one in found] == [
         (tenant, timer.id, timer.owner, timer.owner_id, timer.activation_id, 0) for timer in reversed(timers)
     ]
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[timer.id for timer in timers]))
-    assert await due.due_timers(conn, ["execution"], 9) == []
+    assert await due.claim_timers(conn, ["execution"], 9) == []
     assert 3500 < (await due.seconds_to_timer(conn, ["execution"]) or 0) <= 3600
     await commit(conn, tenant, entry(uuid4(), dropped_timers=[later.id]))
     assert await due.seconds_to_timer(conn, ["execution"]) is None

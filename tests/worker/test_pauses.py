@@ -21,7 +21,7 @@ from engine.nodes import BY_NAME
 from engine.nodes.kind import Done, Handles, NodeType, Visit, Waiting, Woken, object_schema
 from store import failures, jobs
 from store.command import Command
-from store.due import due_timers
+from store.due import claim_timers
 from store.jobs import LeasedJob
 from store.topics import topic_of
 from tests.conftest import Database
@@ -211,7 +211,7 @@ async def test_what_a_visit_adds_in_a_pause_is_held(database: Database) -> None:
         assert (held, 3590 <= due <= 3600, moved) == (None, True, 1)
         home.sql("UPDATE runtime.timers SET due_at = clock_timestamp()")
         async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as conn:
-            (timer,) = await due_timers(conn, [EXECUTION.name], 9)
+            (timer,) = await claim_timers(conn, [EXECUTION.name], 9)
         await home.handler.handle(Command(home.tenant_id, "fire", WHO), lambda view: fire(view, KNOWS_TWICE, timer))
         assert (await home.state(execution)).status == "completed", "the ledger counts its moves as the timer does"
 
