@@ -8,6 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from domain.changes import changed
+from domain.event import EventReceived
 from domain.execution import (
     TIMEOUT,
     Activation,
@@ -45,6 +46,7 @@ from domain.tokens import Lineage, Token
 from engine.compensation import end_after, end_of, result_of, variables_of
 from engine.context import Engine
 from engine.definition import Node
+from engine.deliveries import DELIVER, scope_of, told_to
 from engine.enclosing import execution_of, variables_around
 from engine.expressions import Budgeted, ExpressionError
 from engine.family import Family
@@ -365,7 +367,8 @@ class Run:
                 self.family.fan_out.begin(self, fact.stream_id, fact.event)
             else:
                 self.facts.append(fact)
-        for job in outcome.jobs:
+        for given in outcome.jobs:
+            job = self._told_at_once(given, outcome.facts) if given.type == DELIVER else given
             self.work.add_job(replace(job, held=True) if paused and job.execution_id is not None else job)
         if isinstance(outcome, Waiting):
             for timer in outcome.timers:
@@ -373,6 +376,14 @@ class Run:
             for wait in outcome.children:
                 if wait.kind == "event":
                     self.work.subscribe(wait)
+
+    def _told_at_once(self, job: Job, facts: tuple[Fact, ...]) -> Job:
+        """An event that comes in is also told to those who began to wait before it in this very command."""
+        scopes = {scope_of(fact.event.type) for fact in facts if isinstance(fact.event, EventReceived)}
+        runs = self.family.runs.values()
+        waits = [(id, run.execution_id) for run in runs for id, scope in run.work.subscriptions.items() if scope in scopes]
+        self.family.weight += 80 * len(waits)
+        return told_to(job, waits)
 
     def _seen(
         self, node: Node, lineage: Lineage, activation: Activation | None = None, compensates: CompletedVisit | None = None

@@ -1,6 +1,6 @@
 """Jobs done by doubles in a world in memory: taken up, answered at once or later, reported as the runners report them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -111,7 +111,7 @@ class Work:
                 child, ends = UUID(job.input["execution"]), job.input.get("terminate", False)
                 world.do(lambda view: settle_child(view, engine, held, child, terminate=ends))
             case _ if job.type == DELIVER:
-                self._deliver(held, UUID(job.input["event"]))
+                self._deliver(held, UUID(job.input["event"]), job.input.get("to", ()))
             case _ if job.type == LOOK_BACK:
                 self._look_back(job, held)
             case _ if job.type == MOVE_ITEMS:
@@ -123,15 +123,14 @@ class Work:
             case _:
                 self._ask(row)
 
-    def _deliver(self, held: JobRef, event_id: UUID) -> None:
+    def _deliver(self, held: JobRef, event_id: UUID, at_once: Iterable[tuple[str, str]]) -> None:
         world, engine = self._world, self._engine
         event = world.read(EVENT, event_id).event
         assert event is not None
         came = world.of(event_id)[0].position
-        woken = sum(
-            self._told(event_id, EventSubscription(UUID(claim.name), claim.owner))
-            for claim in world.waiting(scope_of(event.type), came)
-        )
+        before = [EventSubscription(UUID(claim.name), claim.owner) for claim in world.waiting(scope_of(event.type), came)]
+        since = [EventSubscription(UUID(wait), UUID(stream)) for wait, stream in at_once]
+        woken = sum(self._told(event_id, each) for each in (*since, *before))
         started = 0
         for claim in world.waiting(of_triggers(event.type), came):
             done = world.do(lambda view, id=claim.owner: start_by_event(view, engine, event_id, id))  # type: ignore[misc]

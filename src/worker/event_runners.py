@@ -37,17 +37,19 @@ def event_runner(context: WorkerContext) -> Runner:
         received, _ = await context.handler.read(tenant_id, EVENT, event_id)
         assert received.event is not None, "the job was written with the event"
         woken, after, failed = 0, "", None
+        at_once = [EventSubscription(UUID(wait), UUID(stream)) for wait, stream in job.input.get("to", ())]
         while True:
             async with context.pool.connection() as connection:
-                found = await subscriptions.waiting(connection, tenant_id, event_id, received.event.type, after)
+                page = await subscriptions.waiting(connection, tenant_id, event_id, received.event.type, after)
+            found, at_once = [*at_once, *page], []
             for some in (found[start : start + TOGETHER] for start in range(0, len(found), TOGETHER)):
                 told = await _tell_all(context, tenant_id, event_id, some)
                 woken += sum(one is True for one in told)
                 failed = next((one for one in told if isinstance(one, BaseException)), failed)
                 failpoint("worker.event_told")
-            if len(found) < subscriptions.PAGE:
+            if len(page) < subscriptions.PAGE:
                 break
-            after = str(found[-1].id)
+            after = str(page[-1].id)
         started, unstarted = await _start_all(context, tenant_id, event_id, received.event.type)
         if failed is not None or unstarted is not None:
             raise failed or unstarted or AssertionError

@@ -22,12 +22,20 @@ class Wire:
 
 @dataclass(frozen=True)
 class Place:
-    kind: Literal["start", "ask", "step", "join", "end", "fail", "work", "wait", "hear", "broken", "amend"]
+    kind: Literal[
+        "start", "ask", "step", "join", "end", "fail", "work", "agent", "call", "wait", "hear", "say", "broken", "amend"
+    ]
     handles: tuple[str, ...] = ()
     need: int | Literal["all"] = "all"
     """Of a join: how many different queues a round takes; all of them wait for their losers, fewer swallow them."""
     attempts: int = 1
-    """Of work."""
+    """Of what works."""
+    idempotent: bool = True
+    """Of a call: whether it may be sent again although it may have been acted on."""
+    looks_back: bool = False
+    """Of one that hears."""
+    wanted: bool = True
+    """Of what is said: whether it is what is waited for."""
     timed: bool = False
     """Whether it has a timeout."""
     undo: str = ""
@@ -270,7 +278,7 @@ class Simulation:
         self.steps += 1
         visit = Token(-1, None, inside, name, known, len(self.visited))
         match self.net.places[name].kind:
-            case "ask" | "work" | "wait" | "hear":
+            case "ask" | "work" | "agent" | "call" | "wait" | "hear":
                 self.held.append(visit)
             case "fail":
                 self._fail("failed")

@@ -164,6 +164,16 @@ def test_a_node_emits_an_event_and_goes_on() -> None:
     assert event_json(event)["id"] == event.id
 
 
+def test_what_is_emitted_is_told_to_those_who_began_to_wait_in_the_same_command_before_it() -> None:
+    """No name of theirs is older than the event."""
+    early, late, emit = ("wait_event", {"event_type": "paid"}), ("wait_event", {"event_type": "paid"}), {"event_type": "paid"}
+    nodes = {"s": "start", "early": early, "x": ("emit", emit), "late": late, "end": "end"}
+    place = Workplace(drawing(nodes, "s > early", "s > x", "x > late", "early > end", "late > end"))
+    place.start()
+    (job,) = place.story.jobs.values()
+    assert job.input["to"] == [[str(place.visit("early").waits[0].id), str(EXECUTION_ID)]]
+
+
 def test_an_author_is_told_what_cannot_be_waited_for() -> None:
     def codes(config: Json) -> set[tuple[str, str]]:
         found: list[Any] = validate(definition(config), EVALUATOR)

@@ -7,11 +7,15 @@ from domain.facts import Json
 from tests.engine.drawing import ask, drawing
 from tests.engine.nets import HANDLES, Drawer
 from tests.engine.simulator import Net, Place, Wire
+from tests.engine.working_simulator import MAKES, WORKS
 
 MESSAGE = "paid"
 ALL_HANDLES = {
     **HANDLES,
     "work": ("success", "error", "timeout"),
+    "agent": ("success", "error", "timeout"),
+    "call": ("success", "error", "timeout"),
+    "say": ("success",),
     "wait": ("success", "timeout"),
     "hear": ("success", "timeout"),
     "broken": ("error",),
@@ -38,10 +42,10 @@ class WorkingDrawer(Drawer):
                     wires = (*wires, Wire(name, "timeout", self.random.choice(list(net.places)[1:])))
         undone = [name for name, place in places.items() if place.undo]
         for name in undone:
-            kind: Any = self.random.choice(["work", "work", "amend"])
+            kind: Any = self.random.choice(["work", "call", "amend"])
             undo = f"undo_{name}"
             places[name] = replace(places[name], undo=undo)
-            places[undo] = Place(kind, attempts=self.random.choice([1, 2]), timed=kind == "work")
+            places[undo] = Place(kind, attempts=self.random.choice([1, 2]), timed=kind != "amend")
         return Net(places, wires)
 
     def block(self, entries: list[tuple[str, str]], depth: int) -> list[tuple[str, str]]:
@@ -55,16 +59,25 @@ class WorkingDrawer(Drawer):
     def review(self, entries: list[tuple[str, str]]) -> list[tuple[str, str]]:
         if self.random.random() < 0.3:
             return super().review(entries)
-        kind: Any = self.random.choice(["work", "work", "work", "wait", "hear", "hear", "broken"])
+        kind: Any = self.random.choice(["work", "work", "agent", "call", "wait", "hear", "hear", "say", "broken"])
         return self.waiting(kind, entries)
 
     def waiting(self, kind: Any, entries: list[tuple[str, str]], undone: float = 0.6) -> list[tuple[str, str]]:
         """Its error and its timeout go on, go aside, go back, or are nobody's business."""
-        timed = kind in ("work", "wait", "hear") and self.random.random() < 0.6
-        attempts, undo = self.random.choice([1, 2, 3]), "?" if kind == "work" and self.random.random() < undone else ""
+        timed = kind in (*WORKS, "wait", "hear") and self.random.random() < 0.6
+        attempts, undo = self.random.choice([1, 2, 3]), "?" if kind in WORKS and self.random.random() < undone else ""
         handles = tuple(each for each in ALL_HANDLES[kind] if timed or each != "timeout")
         name = f"{kind}{len(self.places)}"
-        self.places[name] = Place(kind, handles, attempts=attempts, timed=timed, undo=undo)
+        self.places[name] = Place(
+            kind,
+            handles,
+            attempts=attempts,
+            idempotent=self.random.random() < 0.5,
+            looks_back=self.random.random() < 0.5,
+            wanted=self.random.random() < 0.7,
+            timed=timed,
+            undo=undo,
+        )
         for entry in entries:
             self.wire(entry, name)
         leaves = [(name, "success")] if "success" in handles else []
@@ -87,8 +100,20 @@ class WorkingDrawer(Drawer):
         return [each for each in found if each[1] not in MAY_BE_UNHANDLED or each[0].startswith("broken") or each in drawn]
 
 
+def works(place: Place, name: str, told: Json) -> tuple[str, Json]:
+    match place.kind:
+        case "work":
+            return "task", {"job_type": name, "input": told}
+        case "agent":
+            schema = {"type": "object"}
+            return "ai_agent", {"model": "offline/echo", "prompt": "Do it.", "input": told, "output_schema": schema}
+        case _:
+            more = {"idempotent": place.idempotent, "output": "=response.body"}
+            return "http", {"url": "https://api.example/", "method": "POST", "body": told, **more}
+
+
 def drawn_working(net: Net) -> Json:
-    watched = [name for name, place in net.places.items() if place.kind in ("work", "hear") and not name.startswith("undo_")]
+    watched = [name for name, place in net.places.items() if place.kind in MAKES and not name.startswith("undo_")]
     seen = {name: f"=has(nodes.{name}) ? [nodes.{name}] : []" for name in watched}
     undoing = {place.undo for place in net.places.values() if place.undo}
 
@@ -100,14 +125,18 @@ def drawn_working(net: Net) -> Json:
                 ok, again = config["outcomes"]
                 again |= {"interrupts": list(place.stops)} if place.stops else {}
                 return kind, {**config, "outcomes": [ok, again]}, fields
-            case "work":
+            case "work" | "agent" | "call":
                 told = {"undoes": "=compensates.node_id", "what": "=compensates.output"} if name in undoing else seen
                 fields |= {"compensate": place.undo} if place.undo else {}
-                return "task", {"job_type": name, "input": told}, {**fields, "retry": {"max_attempts": place.attempts}}
+                fields |= {"retry": {"max_attempts": place.attempts}}
+                return *works(place, name, told), fields
             case "wait":
                 return "wait", {"duration": "PT10M"}, fields
             case "hear":
-                return "wait_event", {"event_type": MESSAGE, "when": "event.data.wanted"}, fields
+                back = {"lookback": "PT1H"} if place.looks_back else {}
+                return "wait_event", {"event_type": MESSAGE, "when": "event.data.wanted", **back}, fields
+            case "say":
+                return "emit", {"event_type": MESSAGE, "data": {"wanted": place.wanted, "serial": name}}
             case "broken":
                 return "set", {"values": {"x": "=input.nope"}}
             case "step":

@@ -1,14 +1,29 @@
 """What work, time, messages, pauses and undoing add to the simulation of the contract; still without a line of the engine's.
 
-Places of the kind `work` are handed out and reported on, with attempts; `wait` is over with its time; `hear` with a message that
-it wants; whatever is `timed` may take too long. A place may name another one that undoes it: `work`, or `amend`, which is done
-at once.
+Places of the kinds `work`, `agent` and `call` are handed out and reported on, with attempts; `wait` is over with its time; `hear`
+with a message that it wants, which somebody sends or another place says; whatever is `timed` may take too long. A place may name
+another one that undoes it: one that works, or `amend`, which is done at once.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.engine.simulator import Inside, Known, Simulation, Token
+
+WORKS = ("work", "agent", "call")
+MAKES = (*WORKS, "hear")
+"""What comes to a value that others are shown."""
+
+
+@dataclass
+class Message:
+    """`since`: how many visits had begun when it came."""
+
+    wanted: bool
+    value: Any
+    since: int
+    name: str = ""
+    """How the engine calls it, as soon as that is known."""
 
 
 @dataclass
@@ -44,6 +59,8 @@ class WorkingSimulation(Simulation):
     not_undone: int = 0
     seen: dict[int, Any] = field(default_factory=dict)
     """What each visit that works was told, by its number."""
+    messages: list[Message] = field(default_factory=list)
+    """To everybody, in the order in which they came."""
 
     # --- What happens -------------------------------------------------------------------------------------------------
 
@@ -55,14 +72,26 @@ class WorkingSimulation(Simulation):
         self._go_on()
 
     def report_failure(self, token: Token, type: str, *, again: bool = True) -> bool:
-        """Whether another attempt follows."""
+        """Whether another attempt follows. `again`: whether who reports it says that there may be one."""
         standing = self.standing[token.visit]
         standing.failed, standing.handed_out = standing.failed + 1, False
+        if self.net.places[token.at].kind == "call":
+            again = again and self._may_be_sent_again(token, type)
         if again and standing.failed < self.net.places[token.at].attempts:
             return True
         self._over(token, "error", {"type": type, "attempts": standing.failed})
         self._go_on()
         return False
+
+    def _may_be_sent_again(self, token: Token, type: str) -> bool:
+        """What a service has acted on, or may have, is not sent again unless that does no harm."""
+        match type:
+            case "http_404":
+                return False
+            case "http_429" | "unreachable":
+                return True
+            case _:
+                return self.net.places[token.at].idempotent
 
     def run_out_of_time(self, token: Token) -> None:
         """Of the visit."""
@@ -77,6 +106,19 @@ class WorkingSimulation(Simulation):
     def hear(self, token: Token, value: Any) -> None:
         self._over(token, "success", value)
         self._go_on()
+
+    def message(self, value: Any, wanted: bool) -> Message:
+        """It comes from outside."""
+        self.messages.append(Message(wanted, value, len(self.visited)))
+        return self.messages[-1]
+
+    def told(self, message: Message) -> list[Token]:
+        """Those to whom it is to be told: they began to wait before it came, and still do."""
+        return [each for each in self.held if self.net.places[each.at].kind == "hear" and each.visit <= message.since]
+
+    def before(self, token: Token) -> list[Message]:
+        """What came before somebody began to wait, the latest first."""
+        return [each for each in reversed(self.messages) if each.since < token.visit]
 
     def signal(self, value: Any, wanted: bool) -> None:
         """All that wait for a message hear it at once."""
@@ -155,12 +197,12 @@ class WorkingSimulation(Simulation):
         return left
 
     def _visit(self, name: str, inside: Inside, known: Known) -> None:
-        if self.net.places[name].kind == "work":
-            number = len(self.visited) + 1
+        place, number = self.net.places[name], len(self.visited) + 1
+        if place.kind in WORKS:
             self.standing[number] = Standing()
-            self.seen[number] = {
-                each: value for each, (_, value) in known.items() if self.net.places[each].kind in ("work", "hear")
-            }
+            self.seen[number] = {each: value for each, (_, value) in known.items() if self.net.places[each].kind in MAKES}
+        elif place.kind == "say":
+            self.messages.append(Message(place.wanted, {"serial": name}, number))
         super()._visit(name, inside, known)
 
     def _fail(self, code: str) -> None:

@@ -57,6 +57,25 @@ async def told(home: House, count: int) -> bool:
     return len(await home.topics("event.delivered")) == count
 
 
+async def test_an_event_reaches_who_began_to_wait_in_the_same_command_and_not_who_began_after_it(database: Database) -> None:
+    hear, emit = ("wait_event", {"event_type": "paid"}), ("emit", {"event_type": "paid"})
+    nodes: dict[str, Any] = {
+        "s": "start",
+        "early": hear,
+        "x": emit,
+        "late": hear,
+        "end": ("end", {"output": "early"}),
+        "no": "end",
+    }
+    definition = drawing(nodes, "s > early", "s > x", "x > late", "early > end", "late > no")
+    async with house(database) as home, worker_of(database) as worker, at_work(worker):
+        execution = await home.start(definition)
+        await home.until(lambda: told(home, 1))
+        state = await home.state(execution)
+        assert [each.node_id for each in state.activations.values()] == ["late"]
+        assert state.output == "early"
+
+
 async def test_only_later_events_count_but_for_one_that_looks_back(database: Database) -> None:
     async with house(database) as home, worker_of(database) as worker:
         await come(home, "A", "before")
