@@ -67,9 +67,12 @@ CREATE TABLE tenant_users (
     version    bigint NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
+    manager_id uuid,
+    attributes jsonb NOT NULL DEFAULT '{}',
     PRIMARY KEY (tenant_id, user_id)
 );
 CREATE INDEX tenant_users_by_creation ON tenant_users (tenant_id, created_at, user_id);
+CREATE INDEX tenant_users_by_manager ON tenant_users (tenant_id, manager_id, created_at, user_id);
 COMMENT ON TABLE tenant_users IS 'Who is, or was, a member of a tenant.';
 
 CREATE TABLE roles (

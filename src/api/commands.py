@@ -32,7 +32,7 @@ USER_REGISTER = CommandSpec("user.register", "users:manage")
 USER_CHANGE = CommandSpec("user.change", "users:manage")
 
 MEMBER_ADD = CommandSpec("member.add", "members:manage")
-MEMBER_CHANGE_ROLES = CommandSpec("member.change_roles", "members:manage")
+MEMBER_CHANGE = CommandSpec("member.change", "members:manage")
 MEMBER_SUSPEND = CommandSpec("member.suspend", "members:manage")
 MEMBER_REACTIVATE = CommandSpec("member.reactivate", "members:manage")
 MEMBER_REMOVE = CommandSpec("member.remove", "members:manage")

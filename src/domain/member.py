@@ -1,10 +1,25 @@
-"""A user's membership of a tenant and the roles it carries. Lives in the tenant's ledger; its stream id is the user's id."""
+"""A user's membership of a tenant: the roles it carries, whom they report to, what else is known of them.
 
-from dataclasses import dataclass, replace
+Lives in the tenant's ledger; its stream id is the user's id.
+"""
+
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 from uuid import UUID
 
-from domain.facts import Aggregate, Decided, Event, EventType, Fact, FieldError, Invalid, NotFound, RuleViolation, View
+from domain.facts import (
+    Aggregate,
+    Decided,
+    Event,
+    EventType,
+    Fact,
+    FieldError,
+    Invalid,
+    Json,
+    NotFound,
+    RuleViolation,
+    View,
+)
 from domain.permission import require_within
 from domain.role import ROLE, role_id_of
 from domain.wording import because, plural
@@ -31,6 +46,15 @@ class MemberRolesChanged(Event):
 
 
 @dataclass(frozen=True)
+class MemberChanged(Event):
+    """Whom they report to, and their attributes: both as they are from now on."""
+
+    user_id: UUID
+    manager_id: UUID | None = None
+    attributes: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class MemberSuspended(Event):
     user_id: UUID
     reason: str | None = None
@@ -48,17 +72,22 @@ class MemberRemoved(Event):
     reason: str | None = None
 
 
-MemberEvent = MemberAdded | MemberRolesChanged | MemberSuspended | MemberReactivated | MemberRemoved
+MemberEvent = MemberAdded | MemberRolesChanged | MemberChanged | MemberSuspended | MemberReactivated | MemberRemoved
 
 
 @dataclass(frozen=True)
 class Member:
-    """`active`: a member who is not suspended. `term`: how often they became a member; a key is of one term."""
+    """`active`: a member who is not suspended. `term`: how often they became a member; a key is of one term.
+
+    `manager_id`: whom they report to. Who was removed keeps it: their reports go to the next one above (`domain.profile`).
+    """
 
     active: bool = False
     suspended: bool = False
     role_ids: tuple[UUID, ...] = ()
     term: int = 0
+    manager_id: UUID | None = None
+    attributes: Json = field(default_factory=dict)
 
     @property
     def belongs(self) -> bool:
@@ -71,12 +100,14 @@ def evolve(state: Member, event: MemberEvent) -> Member:
             return Member(active=True, role_ids=event.role_ids, term=state.term + 1)
         case MemberRolesChanged():
             return replace(state, role_ids=event.role_ids)
+        case MemberChanged():
+            return replace(state, manager_id=event.manager_id, attributes=event.attributes)
         case MemberSuspended():
             return replace(state, active=False, suspended=True)
         case MemberReactivated():
             return replace(state, active=True, suspended=False)
         case MemberRemoved():
-            return Member(term=state.term)
+            return Member(term=state.term, manager_id=state.manager_id)
         case _:
             assert_never(event)
 
@@ -99,6 +130,16 @@ MEMBER: Aggregate[Member] = Aggregate(
             MemberRolesChanged,
             "member.roles_changed.v1",
             lambda e, _: f"A member was given {plural(len(e.role_ids), 'role')}.",
+        ),
+        EventType(
+            MemberChanged,
+            "member.changed.v1",
+            lambda e, _: (
+                f"A member {'reports to nobody' if e.manager_id is None else 'reports to another'}, "
+                f"with {plural(len(e.attributes), 'attribute')}."
+            ),
+            changes=lambda e: {"manager_id": None if e.manager_id is None else str(e.manager_id), "attributes": e.attributes},
+            note="Whom they report to, and their attributes, both in whole.",
         ),
         EventType(
             MemberSuspended,
@@ -158,7 +199,7 @@ def add(
     if view.read(MEMBER, user_id).belongs:
         raise AlreadyAMember
     roles = roles_given(view, role_ids, granted)
-    return _answer(view, user_id, MemberAdded(user_id, roles, platform_position, invited_by, by_platform, invitation_id))
+    return answered(view, user_id, MemberAdded(user_id, roles, platform_position, invited_by, by_platform, invitation_id))
 
 
 def change_roles(
@@ -172,13 +213,13 @@ def change_roles(
 
     `owners`, here and below: those who may be owners, too, for the last one stays. Each is read before it counts.
     """
-    state = _existing(view, user_id)
+    state = existing(view, user_id)
     roles = roles_given(view, role_ids, granted, state.role_ids)
     if not set(state.role_ids) <= set(roles):
         require_within(permissions_of(view, state), granted)
     if _owner_role(view) not in roles:
         _require_another_owner(view, user_id, state, owners)
-    return _answer(view, user_id, MemberRolesChanged(user_id, roles) if set(roles) != set(state.role_ids) else None)
+    return answered(view, user_id, *((MemberRolesChanged(user_id, roles),) if set(roles) != set(state.role_ids) else ()))
 
 
 def suspend(
@@ -189,21 +230,21 @@ def suspend(
     owners: tuple[UUID, ...] = (),
 ) -> Decided:
     """Take all rights from a member, until they are reactivated; they keep their roles."""
-    state = _existing(view, user_id)
+    state = existing(view, user_id)
     if state.suspended:
         raise MemberAlready("The member is suspended already.")
     require_within(permissions_of(view, state), granted)
     _require_another_owner(view, user_id, state, owners)
-    return _answer(view, user_id, MemberSuspended(user_id, reason))
+    return answered(view, user_id, MemberSuspended(user_id, reason))
 
 
 def reactivate(view: View, user_id: UUID, reason: str | None = None, granted: frozenset[str] | None = None) -> Decided:
     """Give a suspended member their rights back: no more than one has oneself."""
-    state = _existing(view, user_id)
+    state = existing(view, user_id)
     if not state.suspended:
         raise MemberAlready("The member is active already.")
     require_within(permissions_of(view, state), granted)
-    return _answer(view, user_id, MemberReactivated(user_id, reason))
+    return answered(view, user_id, MemberReactivated(user_id, reason))
 
 
 def remove(
@@ -213,10 +254,10 @@ def remove(
     granted: frozenset[str] | None = None,
     owners: tuple[UUID, ...] = (),
 ) -> Decided:
-    state = _existing(view, user_id)
+    state = existing(view, user_id)
     require_within(permissions_of(view, state), granted)
     _require_another_owner(view, user_id, state, owners)
-    return _answer(view, user_id, MemberRemoved(user_id, reason))
+    return answered(view, user_id, MemberRemoved(user_id, reason))
 
 
 def permissions_of(view: View, state: Member) -> frozenset[str]:
@@ -224,7 +265,7 @@ def permissions_of(view: View, state: Member) -> frozenset[str]:
     return frozenset[str]().union(*(view.read(ROLE, role_id).permissions for role_id in state.role_ids))
 
 
-def _existing(view: View, user_id: UUID) -> Member:
+def existing(view: View, user_id: UUID) -> Member:
     state = view.read(MEMBER, user_id)
     if not state.belongs:
         raise NotFound
@@ -266,13 +307,16 @@ def roles_given(
     return unique
 
 
-def _answer(view: View, user_id: UUID, event: MemberEvent | None) -> Decided:
-    before = view.read(MEMBER, user_id)
-    after = before if event is None else evolve(before, event)
+def answered(view: View, user_id: UUID, *events: MemberEvent) -> Decided:
+    state = view.read(MEMBER, user_id)
+    for event in events:
+        state = evolve(state, event)
     result = {
         "user_id": str(user_id),
-        "status": "active" if after.active else "suspended" if after.suspended else "removed",
-        "role_ids": [str(role_id) for role_id in after.role_ids],
-        "version": view.version(user_id) + (event is not None),
+        "status": "active" if state.active else "suspended" if state.suspended else "removed",
+        "role_ids": [str(role_id) for role_id in state.role_ids],
+        "manager_id": None if state.manager_id is None else str(state.manager_id),
+        "attributes": state.attributes,
+        "version": view.version(user_id) + len(events),
     }
-    return Decided(() if event is None else (Fact(user_id, event),), result=result)
+    return Decided(tuple(Fact(user_id, event) for event in events), result=result)

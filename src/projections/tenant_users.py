@@ -1,15 +1,16 @@
 """projections.tenant_users: the memberships of a tenant. A row stays when its member goes, and serves again on return."""
 
 from domain.envelope import RecordedEvent
-from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
+from domain.member import MemberAdded, MemberChanged, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Table
+from projections.table import TENANT_ID, Column, Lookup, Row, Table
 
 NAME = "tenant_users"
 
 
 def added(rows: Rows, record: RecordedEvent, event: MemberAdded) -> None:
-    row = {"status": "active", "invited_by": event.invited_by, "joined_at": record.occurred_at}
+    since = {"invited_by": event.invited_by, "joined_at": record.occurred_at}
+    row: Row = {"status": "active", **since, "manager_id": None, "attributes": {}}
     if rows.find(NAME, record.tenant_id, event.user_id) is None:
         rows.insert(NAME, record, {"user_id": event.user_id, **row})
     else:
@@ -18,6 +19,11 @@ def added(rows: Rows, record: RecordedEvent, event: MemberAdded) -> None:
 
 def roles_changed(rows: Rows, record: RecordedEvent, event: MemberRolesChanged) -> None:
     rows.update(NAME, record, (record.tenant_id, event.user_id), {})
+
+
+def changed(rows: Rows, record: RecordedEvent, event: MemberChanged) -> None:
+    row = {"manager_id": event.manager_id, "attributes": event.attributes}
+    rows.update(NAME, record, (record.tenant_id, event.user_id), row)
 
 
 def suspended(rows: Rows, record: RecordedEvent, event: MemberSuspended) -> None:
@@ -49,10 +55,13 @@ TABLE = Table(
         ),
         "invited_by": Column("uuid", "Who made this user a member.", null=True),
         "joined_at": Column("timestamptz", "When the membership that holds now, or held last, began.", null=True),
+        "manager_id": Column("uuid", "Whom they report to; null: nobody. One who was removed is passed over.", null=True),
+        "attributes": Column("jsonb", "What else is known of them, by name: rules name people by it.", listed=False),
     },
     appliers={
         MemberAdded: added,
         MemberRolesChanged: roles_changed,
+        MemberChanged: changed,
         MemberSuspended: suspended,
         MemberReactivated: reactivated,
         MemberRemoved: removed,

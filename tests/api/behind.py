@@ -390,11 +390,13 @@ async def members_add(two: Two) -> httpx2.Response:
     return await two.added(two.behind, user_id, "approver")
 
 
-async def members_change_roles(two: Two) -> httpx2.Response:
-    user_id = await two.user()
+async def members_change(two: Two) -> httpx2.Response:
+    """To a role and a manager that are known ahead alone."""
+    user_id, manager_id = await two.user(), await two.user()
     await ok(two.added(two.behind, user_id))
     role_id = await two.role(two.ahead)
-    return await two.behind.admin.call("PATCH", f"/members/{user_id}", {"role_ids": [role_id]})
+    await ok(two.added(two.ahead, manager_id))
+    return await two.behind.admin.call("PATCH", f"/members/{user_id}", {"role_ids": [role_id], "manager_id": manager_id})
 
 
 async def members_remove(two: Two) -> httpx2.Response:
@@ -605,7 +607,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         invitations_accept,
         invitations_decline,
         members_add,
-        members_change_roles,
+        members_change,
         members_remove,
         members_suspend,
         members_reactivate,

@@ -160,6 +160,8 @@ class World:
         instead("role", lambda: random.choice([None, "approver"]))
         instead("user_id", lambda: self.wait_for(self._make("strangers")) if kind == "members" else self.owner.user_id)
         instead("owner_id", lambda: self.owner.user_id)
+        instead("manager_id", lambda: random.choice([None, self.owner.user_id]))
+        instead("attributes", lambda: {"cost_centre": random.choice(["4711", 4711, ["4711", "4712"]])})
         instead("role_ids", lambda: [self._one("roles")])
         instead("permissions", lambda: random.sample(list(PERMISSIONS), 3))
         instead("definition", lambda: self._definition(body["definition"], case, random))

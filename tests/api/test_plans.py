@@ -103,7 +103,7 @@ CASES = (
     Case(access.TENANTS, {"slug": ("tenant-7", "absent")}, PLATFORM),
     Case(access.USERS, {"email": ("somebody",)}, PLATFORM, {"email_owner": made(2, 7)}),
     Case(access.OWN_USERS, {"email": ("somebody",)}, fixed={"email_owner": made(2, 8)}),
-    Case(access.MEMBERS, {}),
+    Case(access.MEMBERS, {"manager_id": (str(made(2, 1)), str(made(2, 77)), str(made(2, 10**7)))}),
     Case(access.ROLES, {"key": ("role-00002",)}),
     Case(access.PERMISSIONS, {}),
     Case(access.API_KEYS, {}),

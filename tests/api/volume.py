@@ -42,8 +42,9 @@ INSERT INTO projections.permissions (id, key, resource, action, description, ver
 SELECT pg_temp.made(3, n), 'p:' || lpad(n::text, 5, '0'), 'p', n::text, 'P', 1, pg_temp.moment(n), pg_temp.moment(n)
   FROM generate_series(1, 3000) n;
 
-INSERT INTO projections.tenant_users (tenant_id, user_id, status, joined_at, version, created_at, updated_at)
-SELECT pg_temp.tenant(n), pg_temp.made(2, n), 'active', pg_temp.moment(n), 1, pg_temp.moment(n), pg_temp.moment(n)
+INSERT INTO projections.tenant_users (tenant_id, user_id, status, manager_id, joined_at, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(2, n), 'active', pg_temp.made(2, n % 5 + n / 100),
+       pg_temp.moment(n), 1, pg_temp.moment(n), pg_temp.moment(n)
   FROM generate_series(1, 3000) n;
 
 INSERT INTO projections.roles (tenant_id, id, key, name, is_system, version, created_at, updated_at)

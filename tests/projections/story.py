@@ -68,7 +68,7 @@ from domain.foreach import (
     Opened,
 )
 from domain.invitation import InvitationAccepted, InvitationDeclined, InvitationMade, InvitationWithdrawn
-from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
+from domain.member import MemberAdded, MemberChanged, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from domain.permission import PERMISSIONS, PermissionRegistered, permission_id
 from domain.refusal import CommandRefused
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
@@ -230,6 +230,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *kept(name),
         *undone(f"{name} 20", "failed"),
         *undone(f"{name} 21", "cancelled"),
+        (BOB, MemberChanged(BOB, ANN, {"cost_centre": "4711"})),
     )
 
 

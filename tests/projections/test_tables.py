@@ -93,7 +93,8 @@ async def test_a_user_s_changes(system: AsyncConnection[Any]) -> None:
 
 async def test_members_come_go_and_return(system: AsyncConnection[Any]) -> None:
     bob = await row(system, "tenant_users", user_id=BOB)
-    assert part(bob, "status", "invited_by", "version") == ("active", ANN, 7)
+    assert part(bob, "status", "invited_by", "version") == ("active", ANN, 8)
+    assert part(bob, "manager_id", "attributes") == (ANN, {"cost_centre": "4711"})
     assert bob["updated_at"] > bob["joined_at"] > bob["created_at"]
 
 

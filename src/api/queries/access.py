@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from api.listing import TEXT, Filter, Listing, ListSource, choice
+from api.listing import TEXT, UUID_, Filter, Listing, ListSource, choice
 from api.queries.common import by_creation, one, rows_of, summaries, two_ways
 from projections import api_keys, invitations, permissions, roles, secrets, tenant_users, tenants, users
 
@@ -59,7 +59,13 @@ WITH_ROLES = rows_of(tenant_users.TABLE, "m", also=ROLE_IDS)
 MEMBER = one(WITH_ROLES + "   AND m.user_id = %(id)s\n", tenant_users.TABLE, "m")
 SELECT_MEMBERS = summaries(WITH_ROLES, tenant_users.TABLE, "m")
 
-MEMBERS = Listing("members", two_ways("created_at", by_creation(SELECT_MEMBERS, "m.created_at", "m.user_id", id_name="user_id")))
+MEMBERS = Listing(
+    "members",
+    two_ways("created_at", by_creation(SELECT_MEMBERS, "m.created_at", "m.user_id", id_name="user_id")),
+    filters={
+        "manager_id": Filter(UUID_, sql.SQL("   AND m.manager_id = %(manager_id)s"), "Filter by whom they report to, directly.")
+    },
+)
 
 INVITATION = one(rows_of(invitations.TABLE, "i") + "   AND i.id = %(id)s\n", invitations.TABLE, "i")
 

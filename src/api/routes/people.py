@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Body as Default
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from api import commands, provisioning
@@ -15,7 +15,7 @@ from api.queries import access as queries
 from api.reads import Question, Read
 from api.routing import router
 from api.schemas import resources, results
-from domain import member, user
+from domain import member, profile, user
 from domain.access import Rights
 from domain.envelope import PLATFORM
 from domain.facts import Decided, Invalid, View
@@ -49,7 +49,15 @@ class NewMember(Body):
 
 
 class MemberChange(Body):
-    role_ids: RoleIds
+    role_ids: RoleIds = Field(default_factory=list)
+    manager_id: Id | None = None
+    attributes: Object = Field(default_factory=dict)
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"manager_id": "01890a5d-ac96-774b-bcce-b302099a8057", "attributes": {"cost_centre": "4711"}}]
+        }
+    )
 
 
 @routes.post("/users", status_code=201, **documented("Register a user", "Registered", results.REGISTERED_USER, creates=True))
@@ -118,7 +126,7 @@ async def add(call: Calling, body: NewMember) -> Response:
     return await call.command(commands.MEMBER_ADD, decide, status=201, location="/v1/members/{user_id}")
 
 
-@routes.get("/members", **paged("List members", queries.MEMBERS, resources.MEMBER))
+@routes.get("/members", **paged("List members", queries.MEMBERS, resources.MEMBER_SUMMARY))
 async def list_members(call: Calling) -> Response:
     call.require("users:read")
     return await call.page(queries.MEMBERS, platform=True)
@@ -130,12 +138,14 @@ async def get_member(call: Calling, user_id: UUID) -> Response:
     return await call.one(queries.MEMBER, {"id": user_id}, platform=True)
 
 
-@routes.patch("/members/{user_id}", **documented("Change a member's roles", "The member", results.MEMBER_RESULT))
-async def change_roles(call: Calling, user_id: UUID, body: MemberChange) -> Response:
-    owners = await _owners(call)
+@routes.patch("/members/{user_id}", **documented("Change a member", "The member", results.MEMBER_RESULT))
+async def change(call: Calling, user_id: UUID, body: MemberChange) -> Response:
+    """Roles, manager, attributes: those that are given, each in whole. `manager_id` null: they report to nobody."""
+    changes = body.given()
+    owners = await _owners(call) if "role_ids" in changes else ()
     return await call.command(
-        commands.MEMBER_CHANGE_ROLES,
-        lambda view, who: member.change_roles(view, user_id, tuple(body.role_ids), who.granted, owners),
+        commands.MEMBER_CHANGE,
+        lambda view, who: profile.change(view, user_id, changes, who.granted, owners),
         user_id,
     )
 

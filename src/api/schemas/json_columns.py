@@ -106,6 +106,7 @@ CONFIGURATION = ObjectSchema(
 JSON_COLUMNS: Mapping[tuple[str, str], Schema] = {
     ("tenants", "settings"): OBJECT,
     ("users", "preferences"): OBJECT,
+    ("tenant_users", "attributes"): OBJECT,
     ("workflows", "draft"): OBJECT,
     ("workflows", "definition"): OBJECT,
     ("workflow_versions", "definition"): OBJECT,

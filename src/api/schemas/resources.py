@@ -24,6 +24,11 @@ USER_SUMMARY = ObjectSchema(
 MEMBER = ObjectSchema(
     "Member", "A user in a tenant.", {**row("tenant_users"), "role_ids": said(UUIDS, "The roles that the member has.")}
 )
+MEMBER_SUMMARY = ObjectSchema(
+    "MemberSummary",
+    "A user in a tenant, without their attributes.",
+    {**summary("tenant_users"), "role_ids": said(UUIDS, "The roles that the member has.")},
+)
 INVITATION = ObjectSchema("Invitation", "An address that was invited to become a member.", row("invitations"))
 ROLE = ObjectSchema(
     "Role", "A named set of permissions.", {**row("roles"), "permissions": said(TEXTS, "Keys of the permissions that it gives.")}

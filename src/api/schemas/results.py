@@ -22,7 +22,11 @@ USER_RESULT = ObjectSchema(
 MEMBER_RESULT = ObjectSchema(
     "MemberResult",
     "A member after a change.",
-    {**fields("tenant_users", "user_id", "status"), "role_ids": UUIDS, **fields("tenant_users", "version")},
+    {
+        **fields("tenant_users", "user_id", "status"),
+        "role_ids": UUIDS,
+        **fields("tenant_users", "manager_id", "attributes", "version"),
+    },
 )
 ROLE_RESULT = ObjectSchema(
     "RoleResult",
