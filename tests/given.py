@@ -8,7 +8,8 @@ from uuid import UUID
 
 from domain.aggregates import AGGREGATES
 from domain.effort import Effort
-from domain.facts import Aggregate, Claim, Decided, Event, Fact, Fence, Job, Json, Refusal, RuleViolation, Timer
+from domain.facts import Aggregate, Claim, Decided, Event, Fact, Fence, Holders, Job, Json, Refusal, RuleViolation, Timer
+from domain.member import MemberAdded
 
 S = TypeVar("S")
 TENANT_ID = UUID(int=0xA)
@@ -68,6 +69,10 @@ class FactsView:
 
     def owner(self, scope: str, name: str) -> UUID | None:
         return next((claim.owner for claim in self.claims if (claim.scope, claim.name) == (scope, name)), None)
+
+    def holders(self, role_ids: frozenset[UUID]) -> Holders:  # noqa: ARG002
+        """All who ever were members are to be read."""
+        return Holders(changed=frozenset(fact.stream_id for fact in self.facts if isinstance(fact.event, MemberAdded)))
 
 
 @dataclass(frozen=True)

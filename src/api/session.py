@@ -29,7 +29,7 @@ from domain.api_key import API_KEY
 from domain.bearer_text import KEY, BearerText, hash_secret, read
 from domain.effort import Effort
 from domain.envelope import PLATFORM
-from domain.facts import Aggregate, NotFound, PermissionDenied
+from domain.facts import Aggregate, Holders, NotFound, PermissionDenied
 from runtime.buckets import TokenBucket
 from runtime.clock import Clock
 from runtime.ids import new_id
@@ -335,6 +335,9 @@ class _Loaded:
 
     def owner(self, scope: str, name: str) -> UUID | None:
         raise NotImplementedError(f"rights depend on no name ({scope} {name})")
+
+    def holders(self, role_ids: frozenset[UUID]) -> Holders:
+        raise NotImplementedError(f"rights depend on nobody else's roles ({role_ids})")
 
 
 def _token(request: Request) -> BearerText:

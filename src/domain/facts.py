@@ -233,6 +233,15 @@ class Decided:
     when the facts are appended."""
 
 
+@dataclass(frozen=True)
+class Holders:
+    """The people who have roles. `known`: by role, active members as the tables say; `changed`: those of whom the ledger says
+    more than the tables by now, and whose streams are to be read: what the tables say of them does not count."""
+
+    known: Mapping[UUID, tuple[UUID, ...]] = field(default_factory=dict)
+    changed: frozenset[UUID] = frozenset()
+
+
 class View(Protocol):
     """What a decision may know of the world."""
 
@@ -262,6 +271,9 @@ class View(Protocol):
 
     def owner(self, scope: str, name: str) -> UUID | None:
         """The stream that holds a name (see `Claim`), or None. Not an expectation: read the stream, which is."""
+
+    def holders(self, role_ids: frozenset[UUID]) -> "Holders":
+        """Who has which of these roles. Not an expectation: it is so a moment before the command."""
 
 
 class NotForThisRelease(Exception):

@@ -3,7 +3,7 @@
 from functools import reduce
 from uuid import UUID
 
-from domain.approval import APPROVAL, Approval, Decider, Outcome, decide, evolve, offered
+from domain.approval import APPROVAL, Approval, Decider, Outcome, decide, evolve, missing_parts, offered
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
 from engine.context import Engine
 from engine.executions import ExecutionIsPaused, answer, asking_run, read_live
@@ -12,6 +12,12 @@ from engine.schema import faults
 
 NEED_FORM = ("approve", "submit")
 """Kinds of outcome that need the form filled in; with the others its data may be left out, but not be wrong."""
+
+
+class InvalidDecision(Invalid):
+    """Something that the outcome needs is missing, or something is given that it does not take."""
+
+    code = "invalid_decision"
 
 
 class InvalidForm(Invalid):
@@ -30,16 +36,17 @@ def decide_approval(
     comment: str | None = None,
     form: Json = None,
     role: str | None = None,
+    reason: str | None = None,
 ) -> Decided:
     """result {approval: {id, status, outcome, outcome_kind, version}, execution: {id, status, version, open}}."""
     approval = view.read(APPROVAL, request_id)
-    _accept_form(view, approval, offered(approval, outcome), form)
+    _accept(view, approval, offered(approval, outcome), comment, reason, form)
     assert approval.execution_id is not None
     assert approval.activation_id is not None
     if read_live(view, approval.execution_id).status == "paused":
         raise ExecutionIsPaused
     run = asking_run(view, engine, approval.execution_id, approval.item_id)
-    events = decide(approval, decider, outcome, view.new_id(), role=role, comment=comment, form=form)
+    events = decide(approval, decider, outcome, view.new_id(), role=role, comment=comment, form=form, reason=reason)
     run.facts.extend(Fact(request_id, event) for event in events)
     after = reduce(evolve, events, approval)
     if after.status == "resolved":
@@ -61,12 +68,19 @@ def _summary(request_id: UUID, state: Approval, version: int) -> Json:
     }
 
 
-def _accept_form(view: View, approval: Approval, chosen: Outcome, form: Json) -> None:
-    if form is None and (approval.form is None or chosen.kind not in NEED_FORM):
-        return
+def _accept(view: View, approval: Approval, chosen: Outcome, comment: str | None, reason: str | None, form: Json) -> None:
+    """What goes with the decision is what the outcome takes."""
+    missing, wrong = missing_parts(chosen, comment, reason), _faults_of_form(view, approval, chosen, form)
+    if missing:
+        raise InvalidDecision("", missing[0].path, (*missing, *wrong))
+    if wrong:
+        raise InvalidForm("", wrong[0].path, wrong)
+
+
+def _faults_of_form(view: View, approval: Approval, chosen: Outcome, form: Json) -> tuple[FieldError, ...]:
+    needed = chosen.kind in NEED_FORM or chosen.form == "required"
+    if form is None and (approval.form is None or not needed):
+        return ()
     if approval.form is None:
-        found: tuple[FieldError, ...] = (FieldError("/form", "unknown_field", "This approval request has no form."),)
-    else:
-        found = faults(approval.form, form, "/form", view.effort)
-    if found:
-        raise InvalidForm("", found[0].path, found)
+        return (FieldError("/form", "unknown_field", "This approval request has no form."),)
+    return faults(approval.form, form, "/form", view.effort)

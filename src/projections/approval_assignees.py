@@ -1,11 +1,13 @@
 """projections.approval_assignees: who may choose at least one outcome of a request, one row each.
 
-Whoever is named may choose one unless they are excluded from every outcome that names them so: these are `excluded`.
+Whoever is named may choose one unless they are excluded from every outcome that names them so: these are `excluded`. Where the
+people whose decisions count were fixed when they were asked, each has a row, and the rows of their roles are `members_fixed`.
 """
 
 from uuid import UUID
 
 from domain.approval import ApprovalCancelled, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
+from domain.approval.events import asks_voters
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Table
@@ -16,11 +18,22 @@ BY_REQUEST = ("tenant_id", "request_id")
 
 def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> None:
     named: dict[tuple[str, str], set[UUID]] = {}
+    voters = {("user", str(voter.user_id)): voter for voter in event.voters or ()}
     for outcome in event.outcomes:
         for key in _named(outcome):
             named[key] = named.get(key, set(outcome.exclude)) & set(outcome.exclude)
-    for (kind, value), excluded in named.items():
-        row = {"kind": kind, "value": value, "excluded": sorted(map(str, excluded)), "status": "pending"}
+    still_open = {key for outcome in event.outcomes if not asks_voters(outcome, event.outcomes) for key in _named(outcome)}
+    for kind, value in {**named, **dict.fromkeys(voters)}:
+        voter = voters.get((kind, value))
+        row = {
+            "kind": kind,
+            "value": value,
+            "excluded": sorted(map(str, named.get((kind, value), ()))),
+            "status": "pending",
+            "role": None if voter is None else voter.role,
+            "weight": None if voter is None else voter.weight,
+            "members_fixed": event.voters is not None and kind == "role" and (kind, value) not in still_open,
+        }
         rows.insert(NAME, record, {"request_id": record.stream_id, **row})
 
 
@@ -74,6 +87,11 @@ TABLE = Table(
             "text",
             "The request's status.",
             choices=("pending", "resolved", "cancelled", "expired"),
+        ),
+        "role": Column("text", "Of one who was asked as a member of a role when these were fixed: that role's key.", null=True),
+        "weight": Column("integer", "Of one who was asked when these were fixed: what their decision counts.", null=True),
+        "members_fixed": Column(
+            "boolean", "Whether this role stands for those who had it when they were asked: they have rows of their own."
         ),
     },
     appliers={ApprovalRequested: requested, ApprovalResolved: resolved, ApprovalCancelled: cancelled, ApprovalExpired: expired},

@@ -22,6 +22,8 @@ def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
         "form_data": event.form,
         "decided_at": record.occurred_at,
         "revoked_at": None,
+        "reason": event.reason,
+        "weight": event.weight,
     }
     rows.insert(NAME, record, row)
 
@@ -47,6 +49,8 @@ TABLE = Table(
         "form_data": Column("jsonb", "The form they filled in.", null=True),
         "decided_at": Column("timestamptz", "When they decided."),
         "revoked_at": Column("timestamptz", "When the decision was taken back.", null=True),
+        "reason": Column("text", "One of the outcome's reason codes.", null=True),
+        "weight": Column("integer", "What it counts, by a rule of weights; 1 otherwise."),
     },
     appliers={ApprovalDecided: decided},
 )

@@ -49,8 +49,13 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
 
 def outcome_json(outcome: Outcome) -> Json:
     by = {"users": [str(user) for user in outcome.users], "roles": list(outcome.roles)}
-    exclude = {"exclude": [str(user) for user in outcome.exclude]} if outcome.exclude else {}
-    return {"name": outcome.name, "kind": outcome.kind, "by": by, **exclude}
+    more: Json = {
+        "exclude": [str(user) for user in outcome.exclude],
+        "comment": outcome.comment,
+        "reasons": list(outcome.reasons),
+        "form": outcome.form,
+    }
+    return {"name": outcome.name, "kind": outcome.kind, "by": by, **{name: value for name, value in more.items() if value}}
 
 
 def assigned_to(outcomes: tuple[Outcome, ...]) -> Json:
@@ -121,7 +126,7 @@ TABLE = Table(
             choices=("approve", "reject", "changes", "submit", "withdraw", "other"),
         ),
         "approval_type": Column("text", "The rule that turns decisions into an outcome, e.g. single."),
-        "required_approvals": Column("integer", "How many approvals the rule asks for."),
+        "required_approvals": Column("integer", "How many approvals the rule asks for; of a rule of weights, of what weight."),
         "received_approvals": Column("integer", "Decisions so far that approve."),
         "received_rejections": Column("integer", "Decisions so far that reject."),
         "request_data": Column("jsonb", "What the deciders get: {context, form (JSON Schema), outcomes, rule}.", listed=False),

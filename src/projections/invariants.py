@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
+from domain.approval.events import asks_voters
 from domain.envelope import RecordedEvent, Unread
 from domain.execution import (
     ActivationCancelled,
@@ -65,6 +66,8 @@ class Invariants:
     """By visit: the names of what it waits for."""
     _event_triggers: dict[UUID, Name] = field(default_factory=dict)
     _offers: dict[UUID, tuple[Outcome, ...]] = field(default_factory=dict)
+    _voters: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
+    """Of the requests whose voters are fixed."""
     _decided_by: dict[UUID, set[UUID]] = field(default_factory=dict)
     _closed: set[UUID] = field(default_factory=set)
     _roles: dict[UUID, str] = field(default_factory=dict)
@@ -192,6 +195,8 @@ class Invariants:
             self._say(record, "came after the request had closed")
         if isinstance(event, ApprovalRequested):
             self._offers[stream] = event.outcomes
+            if event.voters is not None:
+                self._voters[stream] = frozenset(voter.user_id for voter in event.voters)
         elif isinstance(event, ApprovalDecided):
             self._see_decision(record, event)
         elif isinstance(event, CLOSING):
@@ -199,19 +204,25 @@ class Invariants:
             if isinstance(event, ApprovalResolved) and not self._decided_by.get(stream, set()).issuperset(event.decided_by):
                 self._say(record, "was resolved by somebody who had not decided")
             self._offers.pop(stream, None)
+            self._voters.pop(stream, None)
             self._decided_by.pop(stream, None)
 
     def _see_decision(self, record: RecordedEvent, event: ApprovalDecided) -> None:
         decided = self._decided_by.setdefault(record.stream_id, set())
-        if event.user_id in decided:
+        if not decided.isdisjoint(event.people):
             self._say(record, "is the same person's second decision")
-        decided.add(event.user_id)
+        decided |= event.people
         offered = [outcome for outcome in self._offers.get(record.stream_id, ()) if outcome.name == event.outcome]
         roles = None if event.user_id in self._suspended else self._members.get(event.user_id)
         if not offered:
             self._say(record, f"chose {event.outcome}, which was not offered")
         elif roles is None:
             self._say(record, "was made by somebody who is not a member")
+        elif event.voter in self._voters.get(record.stream_id, ()):
+            if not event.people.isdisjoint(offered[0].exclude):
+                self._say(record, f"chose {event.outcome}, from which they are excluded")
+        elif record.stream_id in self._voters and asks_voters(offered[0], self._offers[record.stream_id]):
+            self._say(record, f"chose {event.outcome} without having been asked")
         elif not self._may_choose(offered[0], event, {self._roles[role] for role in roles if role in self._roles}):
             self._say(record, f"chose {event.outcome} without the right to")
 

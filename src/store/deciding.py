@@ -20,7 +20,7 @@ from store.errors import NotOfPlatform, OccurredBeforeLast, VersionMismatch
 from store.loader import PastEvent
 from store.sizes import decoded_size
 from store.topics import topic_of
-from store.view import CommittedOf, DecisionView, OwnerOf, StateOf
+from store.view import CommittedOf, DecisionView, HoldersOf, OwnerOf, StateOf
 
 Decide: TypeAlias = Callable[[View], Decided]
 
@@ -65,11 +65,12 @@ class Runs:
         tip_of: StateOf,
         owner_of: OwnerOf,
         committed_of: CommittedOf = lambda _: True,
+        holders_of: HoldersOf = lambda _: None,
     ) -> DecisionRun:
         """Raises Need where something is not at hand, and nothing else."""
         now = command.occurred_at or self.clock.now()
         while True:
-            view = DecisionView(command.tenant_id, now, self.new_id, tip_of, owner_of, committed_of)
+            view = DecisionView(command.tenant_id, now, self.new_id, tip_of, owner_of, committed_of, holders_of)
             try:
                 decided = _decided(command, decide, view)
                 if command.tenant_id == PLATFORM:

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from domain.aggregates import AGGREGATES
 from domain.effort import Effort
-from domain.facts import Aggregate, Refusal
+from domain.facts import Aggregate, Holders, Refusal
 from runtime.aside import Aside
 from runtime.clock import Clock, SystemClock
 from runtime.ids import new_id as new_uuid7
@@ -39,7 +39,7 @@ from store.queue import BatchLimits
 from store.refusal_log import RefusalLog
 from store.snapshots import Snapshots
 from store.states import NOTHING_READ, States
-from store.view import NeedOwner, NeedStream
+from store.view import NeedHolders, NeedOwner, NeedStream
 from store.writer import Writer
 
 S = TypeVar("S")
@@ -216,6 +216,7 @@ class Handler:
         tenant_id, states = command.tenant_id, self._states
         loaded: dict[UUID, StreamEntry] = {}  # so that what was loaded is not dropped before the next run
         owners: dict[tuple[str, str], UUID | None] = {}
+        holders: dict[frozenset[UUID], Holders] = {}
 
         def tip_of(stream_id: UUID) -> StreamState | None:
             cached = states.entries.find(tenant_id, stream_id)
@@ -235,11 +236,13 @@ class Handler:
 
         while True:
             try:
-                return self._runs.run(command, command_id, decide, tip_of, owner_of, committed_of)
+                return self._runs.run(command, command_id, decide, tip_of, owner_of, committed_of, holders.get)
             except NeedStream as need:
                 loaded[need.stream_id] = await states.load(tenant_id, need.stream_id, need.aggregate)
             except NeedOwner as need:
                 owners[need.scope, need.name] = await states.look_up(tenant_id, need.scope, need.name)
+            except NeedHolders as need:
+                holders[need.role_ids] = await self._loader.holders(tenant_id, need.role_ids)
             except NeedAnswer as need:
                 await need.fetch()
 
@@ -253,18 +256,26 @@ class Handler:
         view = earlier.view
         wanted = {stream: tip.aggregate for stream, tip in view.touched.items() if not view.minted(stream)}
         names, read = set(view.names), NOTHING_READ
+        holders: dict[frozenset[UUID], Holders] = {}
         while True:
             await states.settled(tenant_id, wanted)
             read = await states.read_together(tenant_id, wanted, names, read)
             tips, owners = read.tips, read.owners
             try:
                 return self._runs.run(
-                    command, command_id, decide, tips.get, lambda *name, known=owners: (name in known, known.get(name))
+                    command,
+                    command_id,
+                    decide,
+                    tips.get,
+                    lambda *name, known=owners: (name in known, known.get(name)),
+                    holders_of=holders.get,
                 )
             except NeedStream as need:
                 wanted[need.stream_id] = need.aggregate
             except NeedOwner as need:
                 names.add((need.scope, need.name))
+            except NeedHolders as need:
+                holders[need.role_ids] = await self._loader.holders(tenant_id, need.role_ids)
             except NeedAnswer as need:
                 await need.fetch()
 

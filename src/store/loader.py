@@ -19,7 +19,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
-from domain.facts import Event
+from domain.facts import Event, Holders
 from runtime import query_plans
 from runtime.failpoints import failpoint
 from runtime.supervision import stop, supervise
@@ -71,6 +71,17 @@ SELECT asked.n, h.epoch, k.command_id IS NOT NULL, k.request_hash, k.position, k
   LEFT JOIN runtime.commands k ON k.tenant_id = asked.tenant_id AND k.command_id = asked.command_id
 """
 
+SELECT_HOLDERS = """
+SELECT r.role_id, r.user_id
+  FROM projections.tenant_user_roles r
+  JOIN projections.tenant_users u ON u.tenant_id = r.tenant_id AND u.user_id = r.user_id AND u.status = 'active'
+ WHERE r.tenant_id = %b AND r.role_id = ANY (%b::uuid[])
+ UNION ALL
+SELECT NULL, e.stream_id
+  FROM ledger.events e
+ WHERE e.tenant_id = %b AND starts_with(e.topic, 'member.')
+   AND e.position > coalesce((SELECT f.position FROM projections.freshness f WHERE f.tenant_id = %b), 0)
+"""
 
 NO_SNAPSHOT = -1
 
@@ -131,7 +142,13 @@ class AskCommand:
     command_id: UUID
 
 
-Question: TypeAlias = AskStates | AskCommand
+@dataclass(frozen=True, slots=True)
+class AskHolders:
+    tenant_id: UUID
+    role_ids: frozenset[UUID]
+
+
+Question: TypeAlias = AskStates | AskCommand | AskHolders
 Rows: TypeAlias = list[tuple[Any, ...]]
 Found: TypeAlias = tuple[list[Rows], list[UUID | None]]
 """The answer to AskStates: (version, occurred_at, topic, data, state_version) of each stream, in order, and the owners.
@@ -174,6 +191,16 @@ class Loader:
         """None: there is no such ledger."""
         rows = await self._ask(AskCommand(tenant_id, command_id))
         return KnownCommand(*rows[0][1:]) if rows else None
+
+    async def holders(self, tenant_id: UUID, role_ids: frozenset[UUID]) -> Holders:
+        """Who has roles: what the tables say, and of whom the ledger says more by now."""
+        known, changed = dict[UUID, list[UUID]](), set[UUID]()
+        for role_id, user_id in await self._ask(AskHolders(tenant_id, role_ids)):
+            if role_id is None:
+                changed.add(user_id)
+            else:
+                known.setdefault(role_id, []).append(user_id)
+        return Holders({role_id: tuple(users) for role_id, users in known.items()}, frozenset(changed))
 
     async def aclose(self) -> None:
         await stop(*self._tasks)
@@ -240,6 +267,10 @@ class Loader:
         if commands:
             for command, rows in zip(commands, await self._commands(reconnecting, commands), strict=True):
                 _tell(asked[command], rows)
+        for question in asked:
+            if isinstance(question, AskHolders):
+                about = question.tenant_id, Uuids(list(question.role_ids)), question.tenant_id, question.tenant_id
+                _tell(asked[question], await self._rows(reconnecting, SELECT_HOLDERS, list(about)))
 
     async def _states(self, reconnecting: ReconnectingConnection, asked: Sequence[AskStates]) -> list[Found]:
         streams = [(question.tenant_id, *stream) for question in asked for stream in question.streams]

@@ -6,7 +6,7 @@ from typing import TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from domain.effort import Effort
-from domain.facts import Aggregate
+from domain.facts import Aggregate, Holders
 from store.cache import StreamState
 
 S = TypeVar("S")
@@ -14,6 +14,8 @@ StateOf: TypeAlias = Callable[[UUID], StreamState | None]
 """The tip of a stream, or None where it is not at hand."""
 OwnerOf: TypeAlias = Callable[[str, str], tuple[bool, UUID | None]]
 """Whether the owner of a name is at hand, and the owner."""
+HoldersOf: TypeAlias = Callable[[frozenset[UUID]], Holders | None]
+"""Who has roles, or None where that is not at hand."""
 CommittedOf: TypeAlias = Callable[[UUID], bool]
 """Whether the tip of a stream is in the ledger, and not only what commands under way will make of it."""
 
@@ -36,6 +38,12 @@ class NeedOwner(Need):
         self.name = name
 
 
+class NeedHolders(Need):
+    def __init__(self, role_ids: frozenset[UUID]) -> None:
+        super().__init__(role_ids)
+        self.role_ids = role_ids
+
+
 class DecisionView:
     """A `domain.facts.View` for one run of one decision."""
 
@@ -47,6 +55,7 @@ class DecisionView:
         tip_of: StateOf,
         owner_of: OwnerOf,
         committed_of: CommittedOf = lambda _: True,
+        holders_of: HoldersOf = lambda _: None,
     ) -> None:
         self._tenant_id = tenant_id
         self._now = now
@@ -54,6 +63,7 @@ class DecisionView:
         self._tip_of = tip_of
         self._owner_of = owner_of
         self._committed_of = committed_of
+        self._holders_of = holders_of
         self.effort = Effort()
         self._fresh: set[UUID] = set()
         self.touched: dict[UUID, StreamState] = {}
@@ -96,6 +106,12 @@ class DecisionView:
             raise NeedOwner(scope, name)
         self.names[scope, name] = owner
         return owner
+
+    def holders(self, role_ids: frozenset[UUID]) -> Holders:
+        found = self._holders_of(role_ids)
+        if found is None:
+            raise NeedHolders(role_ids)
+        return found
 
     def minted(self, stream_id: UUID) -> bool:
         """Whether the decision made this id itself: nobody else can know the stream."""

@@ -9,7 +9,8 @@ from uuid import UUID
 from domain.aggregates import AGGREGATES
 from domain.effort import Effort
 from domain.execution import ExecutionPaused, ExecutionResumed
-from domain.facts import Aggregate, Claim, Decided, Event, EventType, Job, RuleViolation, Timer
+from domain.facts import Aggregate, Claim, Decided, Event, EventType, Holders, Job, RuleViolation, Timer
+from domain.member import MemberAdded
 
 S = TypeVar("S")
 MORNING = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -100,6 +101,9 @@ class World:
     def owner(self, scope: str, name: str) -> UUID | None:
         found = self._claims.get((scope, name))
         return None if found is None else found[0].owner
+
+    def holders(self, role_ids: frozenset[UUID]) -> Holders:  # noqa: ARG002
+        return Holders(changed=frozenset(each.stream_id for each in self.records if isinstance(each.event, MemberAdded)))
 
     # What is done
 

@@ -12,10 +12,11 @@ import pytest
 
 from api.requests import MAX_BODY
 from api.routes.workflows import Definition
+from domain.approval import rules
 from domain.effort import COMMAND, UNITS_PER_SECOND
 from domain.facts import Json
 from domain.retry import RetryPolicy
-from engine import http_requests, limits, policies, schema, schema_weight, size_limit
+from engine import asking, http_requests, limits, policies, schema, schema_weight, size_limit
 from engine.cel import CelEvaluator, cost, evaluator, messages
 from engine.context import EngineLimits
 from engine.durations import LONGEST
@@ -80,6 +81,16 @@ def test_every_field_of_every_config_is_there_and_no_other() -> None:
     assert said == real
 
 
+def test_every_field_of_an_outcome_is_there_and_every_rule_with_its_fields() -> None:
+    outcome = of(properties(approval.CONFIG), "outcomes", "items")
+    rows = table("field of an outcome")
+    assert [name for row in rows for name in named(row[0])] == list(outcome["properties"])
+    assert {named(row[0])[0] for row in rows if row[1].startswith("required")} == set(outcome["required"])
+    assert [name for row in table("rule") for name in named(row[0])] == list(rules.RULES)
+    said = PAGE[PAGE.index("| rule | resolved") :].partition("## ")[0]
+    assert {name for each in rules.RULES.values() for name in each.fields} <= set(named(said))
+
+
 def test_every_field_of_a_request_is_there_and_no_other() -> None:
     rows = PAGE[PAGE.index("| `url` | required;") :].partition("\n\n")[0].splitlines()
     assert {name for row in rows for name in named(row.split("|")[1])} == set(properties(http_requests.CONFIG))
@@ -138,6 +149,9 @@ LIMITS = {
     "items of a `foreach` at a time": foreach.MOST_CONCURRENCY,
     "`foreach` within each other": bodies.DEEPEST,
     "outcomes of an `approval`": of(properties(approval.CONFIG), "outcomes", "maxItems"),
+    "people whose decisions an `approval` counts": asking.MOST_VOTERS,
+    "numbers of an `approval`'s `rule`": rules.WHOLE["anyOf"][0]["maximum"],
+    "`reasons` of an outcome": approval.REASONS["maxItems"],
     "characters of an approval's `title`": of(properties(approval.CONFIG), "title", "maxLength"),
     "characters of a job type": 1 + int(re.findall(r"\{0,(\d+)\}$", task.JOB_TYPE.pattern)[0]),
     "characters of an `event_type`": wait_event.LONGEST_TYPE,

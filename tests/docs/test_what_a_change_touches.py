@@ -8,7 +8,7 @@ from statistics import mean
 import pytest
 
 from domain.aggregates import AGGREGATES
-from domain.approval_rules import RULES
+from domain.approval.rules import RULES
 from engine.nodes import NODE_TYPES
 from projections.registry import TABLES
 from store.upcasting import CHAIN
@@ -35,7 +35,7 @@ def test_a_type_of_node_is_a_file_and_a_line(kind: str) -> None:
 
 def test_an_approval_rule_is_a_function_and_a_line() -> None:
     for rule in RULES.values():
-        assert naming(rf"def {rule.__name__}\(_?rule: Json, votes") == {"domain/approval_rules.py"}
+        assert naming(rf"def {rule.resolve.__name__}\(_?rule: Json, standing") == {"domain/approval/rules.py"}
 
 
 def test_an_event_is_named_by_few() -> None:

@@ -11,7 +11,7 @@ from domain.aggregates import AGGREGATES
 from domain.effort import Effort
 from domain.envelope import Envelope, RecordedEvent
 from domain.execution import EXECUTION, Activation, Execution, ItemStarted
-from domain.facts import Aggregate, Decided, Event, Fact, Job, Json, Timer, View
+from domain.facts import Aggregate, Decided, Event, Fact, Holders, Job, Json, Timer, View
 from domain.retry import Failure
 from domain.workflow import WorkflowDrafted, WorkflowPublished
 from engine.engine import (
@@ -108,6 +108,9 @@ class Site:
 
     def owner(self, scope: str, name: str) -> UUID | None:
         return self.claims.get((scope, name))
+
+    def holders(self, role_ids: frozenset[UUID]) -> Holders:  # noqa: ARG002
+        return Holders()
 
     # --- What is decided ----------------------------------------------------------------------------------------------
 

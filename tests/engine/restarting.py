@@ -14,7 +14,7 @@ from domain.aggregates import AGGREGATES
 from domain.effort import Effort
 from domain.envelope import Envelope, RecordedEvent
 from domain.execution import EXECUTION, Execution, ExecutionResumed
-from domain.facts import Aggregate, Decided, Event, Fact, Job, Json, Refusal, Timer, View
+from domain.facts import Aggregate, Decided, Event, Fact, Holders, Job, Json, Refusal, Timer, View
 from domain.workflow import WorkflowDrafted, WorkflowPublished
 from engine.engine import Engine, EngineLimits
 from projections.work_invariants import WorkInvariants
@@ -72,6 +72,9 @@ class Process:
 
     def owner(self, scope: str, name: str) -> UUID | None:
         return self.claims.get((scope, name))
+
+    def holders(self, role_ids: frozenset[UUID]) -> Holders:  # noqa: ARG002
+        return Holders()
 
 
 def folded(events: list[Stored], stream_id: UUID) -> Any:

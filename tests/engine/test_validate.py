@@ -95,7 +95,7 @@ def test_what_is_no_definition_is_told_so(definition: Json) -> None:
         ("/nodes/4/type", "start", "duplicate_start", "yes"),
         ("/nodes/3/config/value", {}, "unknown_field", "note"),
         ("/nodes/2/config/title", 7, "type", "ask"),
-        ("/nodes/2/config/rule", {"type": "quorum"}, "not_supported_yet", "ask"),
+        ("/nodes/2/config/rule", {"type": "quorum"}, "enum", "ask"),
         ("/nodes/2/config/escalation", [], "not_supported_yet", "ask"),
         ("/nodes/2/config/form", {"type": "nope"}, "invalid_schema", "ask"),
         ("/nodes/2/config/due_in", "3 days", "invalid_value", "ask"),

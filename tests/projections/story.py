@@ -22,7 +22,15 @@ from domain.ai_task import (
     Usage,
 )
 from domain.api_key import ApiKeyCreated, ApiKeyHandedOver, ApiKeyRevoked
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
+from domain.approval import (
+    ApprovalCancelled,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalRequested,
+    ApprovalResolved,
+    Outcome,
+    Voter,
+)
 from domain.envelope import PLATFORM, Envelope
 from domain.event import EventDelivered, EventReceived
 from domain.execution import (
@@ -209,6 +217,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *given_up(f"{name} 6"),
         *abandoned(f"{name} 7"),
         *expired(f"{name} 8"),
+        *by_several(f"{name} 9"),
         *each(f"{name} items"),
         (
             an_id(f"{name} refusal"),
@@ -368,6 +377,30 @@ def approved(execution: str) -> tuple[Step, ...]:
         (an_id(execution), ActivationCompleted(activation, "review", "approve", {"outcome": "approve"})),
         *visit(execution, "end", "end"),
         (an_id(execution), ExecutionCompleted({"done": True})),
+    )
+
+
+def by_several(execution: str) -> tuple[Step, ...]:
+    """A request of two people, whose weights were fixed when they were asked."""
+    request = an_id(f"{execution} request")
+    outcomes = (
+        Outcome("approve", "approve", (), ("approver",)),
+        Outcome("reject", "reject", (), ("approver",), comment="required", reasons=("price", "date"), form="required"),
+    )
+    rule = {"type": "weighted", "weights": {"approver": 2}, "threshold": 3, "members": "at_start"}
+    first, asking = asked(execution, outcomes=outcomes)
+    assert isinstance(asking[1], ApprovalRequested)
+    voters = (Voter(ANN, "approver", 2), Voter(BOB, None, 1, veto=True))
+    opened = replace(asking[1], rule=rule, required_approvals=3, voters=voters)
+    no = ApprovalDecided(an_id(f"{execution} no"), ANN, "reject", "reject", 1, "approver", None, "Too dear", {}, "price", 2)
+    return (
+        started(execution),
+        first,
+        (request, opened),
+        (request, no),
+        (request, ApprovalResolved("reject", "reject", (ANN,), {})),
+        (an_id(execution), ActivationCompleted(an_id(f"{execution} review"), "review", "reject", {"outcome": "reject"})),
+        (an_id(execution), ExecutionCompleted(None)),
     )
 
 

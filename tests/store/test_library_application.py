@@ -16,7 +16,7 @@ from eventsourcing.persistence import IntegrityError, NotSupportedError
 
 from domain import role
 from domain.effort import Effort
-from domain.facts import Aggregate, Decided, NotFound
+from domain.facts import Aggregate, Decided, Holders, NotFound
 from domain.role import ROLE, Role, RoleChanged, RoleCreated
 from runtime.ids import new_id
 from store.reading import read_ledger
@@ -86,6 +86,9 @@ class RepositoryView:
 
     def owner(self, scope: str, name: str) -> UUID | None:  # noqa: ARG002
         return None
+
+    def holders(self, role_ids: frozenset[UUID]) -> Holders:  # noqa: ARG002
+        return Holders()
 
 
 @pytest.fixture

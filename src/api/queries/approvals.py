@@ -51,7 +51,7 @@ SELECT {columns}
                SELECT mine.created_at, mine.request_id
                  FROM projections.approval_assignees mine
                 WHERE mine.tenant_id = %(tenant_id)s AND mine.kind = me.kind AND mine.value = me.value AND mine.status = 'pending'
-                  AND NOT mine.excluded && %(my_ids)s::text[]
+                  AND NOT mine.members_fixed AND NOT mine.excluded && %(my_ids)s::text[]
                 {after}
                 ORDER BY {order}
                 LIMIT %(limit)s) mine
@@ -98,7 +98,7 @@ APPROVALS = Listing(
             choice("true"),
             sql.SQL("""   AND r.status = 'pending' AND EXISTS (
        SELECT FROM projections.approval_assignees m
-        WHERE m.tenant_id = %(tenant_id)s AND m.request_id = r.id AND NOT m.excluded && %(my_ids)s::text[]
+        WHERE m.tenant_id = %(tenant_id)s AND m.request_id = r.id AND NOT m.members_fixed AND NOT m.excluded && %(my_ids)s::text[]
           AND (m.kind, m.value) IN (
               SELECT me.kind, me.value FROM unnest(%(my_kinds)s::text[], %(my_values)s::text[]) AS me (kind, value)))"""),
             "Open, and addressed to the caller, a role of the caller, or anyone; not where the caller is excluded.",

@@ -26,6 +26,7 @@ class Decision(Body):
     comment: Text | None = None
     form: Any = None
     role: Name | None = None
+    reason: Name | None = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"outcome": "approved", "comment": "Within budget."}]})
 
@@ -54,6 +55,7 @@ async def decide(call: Calling, id: UUID, body: Decision) -> Response:
             comment=body.comment,
             form=body.form,
             role=body.role,
+            reason=body.reason,
         )
 
     return await call.command(commands.APPROVAL_DECIDE, choose, id, versioned="approval")

@@ -70,8 +70,11 @@ OUTCOME = ObjectSchema(
         "kind": one_of(*get_args(OutcomeKind)),
         "by": ref(ASSIGNED),
         "exclude": said(UUIDS, "Users who may not, whatever `by` says; not there where it is nobody."),
+        "comment": said(one_of("required"), "Whether it needs a comment; not there where it does not."),
+        "reasons": said(TEXTS, "The codes of which it needs one; not there where it takes none."),
+        "form": said(one_of("required"), "Whether it needs the form, whatever its kind; not there where that goes by its kind."),
     },
-    optional=frozenset({"exclude"}),
+    optional=frozenset({"exclude", "comment", "reasons", "form"}),
 )
 REQUEST_DATA = ObjectSchema(
     "ApprovalRequestData",

@@ -1,7 +1,8 @@
-"""approval {title, description?, outcomes?, rule?, form?, context?, priority?, due_in?}: asks people and waits for their answer.
+"""approval {title, description?, outcomes?, by?, exclude?, rule?, form?, context?, priority?, due_in?}: asks people and waits for
+their answer.
 
-The token leaves by the outcome's name; output {outcome, kind, user_id, role, comment, form}. At the node's timeout it leaves by
-`timeout`, and the request is expired.
+The token leaves by the outcome's name; output {outcome, kind, user_id, role, comment, reason, form}. At the node's timeout it
+leaves by `timeout`, and the request is expired.
 
 `outcomes[].by` says who may choose an outcome: `users` (ids), `roles` (keys), and `expr`, a CEL formula that yields a user id, a
 role key, or a list of them. They add up. Without `by`, everybody may who may decide approvals at all; a `by` that comes to nobody
@@ -13,50 +14,71 @@ is the node's error `invalid_value`, for it would otherwise open the outcome to 
 their behalf. It holds for who acts on behalf of others, too.
 """
 
-from collections.abc import Iterable, Iterator
-from uuid import UUID
+from collections.abc import Iterator
 
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved
+from domain.approval.rules import RULES, are_fixed
 from domain.execution import Activation, Wait
 from domain.facts import Due, Fact, Json
+from engine.asking import outcomes_of, quota_of, rule_of, voters_of
 from engine.definition import Node
 from engine.durations import duration
 from engine.expressions import is_expression, resolve
 from engine.happenings import ChildEnded
+from engine.lints.approvals import (
+    faults_of_outcomes,
+    faults_of_people,
+    faults_of_rule,
+    formulas_of_people,
+    formulas_of_rule,
+)
 from engine.nodes import kind
 from engine.nodes.kind import Fault, Formula, Handles, InvalidValue, NodeType, Visit, object_schema
 from engine.schema import SchemaError, check_schema
 
 KINDS = ["approve", "reject", "changes", "submit", "withdraw", "other"]
 DEFAULT_OUTCOMES = [{"name": "approved", "kind": "approve"}, {"name": "rejected", "kind": "reject"}]
-RESERVED = ("error", "timeout")
-REQUESTER = "requester"
+SINGLE = {"type": "single"}
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
-LONGEST_ROLE = 63
-"""Characters of a role's key: a longer name is nobody's, and the tables could not be searched by it."""
-TOO_LONG = f"a role's key may have at most {LONGEST_ROLE} characters"
 NAMES = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
+BY = object_schema({"users": NAMES, "roles": NAMES, "expr": {"type": "string", "minLength": 1}}) | {"minProperties": 1}
+REQUIRED = {"enum": ["required"]}
+REASON = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$"}
+REASONS = {"type": "array", "items": REASON, "minItems": 1, "maxItems": 100, "uniqueItems": True}
+RULE = object_schema(
+    {
+        "type": {"enum": list(RULES)},
+        "members": {"enum": ["at_start", "at_decision"]},
+        **{name: schema for each in RULES.values() for name, schema in each.fields.items()},
+    },
+    ("type",),
+)
+OUTCOMES = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 100,
+    "items": object_schema(
+        {
+            "name": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"},
+            "kind": {"enum": KINDS},
+            "by": BY,
+            "exclude": NAMES,
+            "comment": REQUIRED,
+            "reasons": REASONS,
+            "form": REQUIRED,
+            "interrupts": NAMES | {"maxItems": 100},
+        },
+        ("name", "kind"),
+    ),
+}
 CONFIG = object_schema(
     {
         "title": {"type": "string", "minLength": 1, "maxLength": 2000},
         "description": {"type": "string"},
-        "rule": {"type": "object", "properties": {"type": {"type": "string"}}, "required": ["type"]},
-        "outcomes": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": 100,
-            "items": object_schema(
-                {
-                    "name": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"},
-                    "kind": {"enum": KINDS},
-                    "exclude": NAMES,
-                    "interrupts": NAMES | {"maxItems": 100},
-                    "by": object_schema({"users": NAMES, "roles": NAMES, "expr": {"type": "string", "minLength": 1}})
-                    | {"minProperties": 1},
-                },
-                ("name", "kind"),
-            ),
-        },
+        "by": BY,
+        "exclude": NAMES,
+        "rule": RULE,
+        "outcomes": OUTCOMES,
         "form": {"type": "object"},
         "context": True,
         "priority": {"anyOf": [{"type": "integer"}, EXPRESSION]},
@@ -70,6 +92,10 @@ def outcomes(node: Node) -> list[Json]:
     return node.config.get("outcomes") or DEFAULT_OUTCOMES
 
 
+def rule(node: Node) -> Json:
+    return node.config.get("rule", SINGLE)
+
+
 def handles(node: Node) -> Handles:
     return Handles(tuple(outcome["name"] for outcome in outcomes(node)), ("error", "timeout"))
 
@@ -79,15 +105,18 @@ def run(visit: Visit) -> kind.RunResult:
     config = resolve(plain, visit.evaluator, visit.variables)
     request_id = visit.view.new_id()
     due_in = config.get("due_in")
-    started = visit.execution.started
+    started, plan = visit.execution.started, visit.node.config
     assert started is not None
+    asked, by = rule_of(visit, rule(visit.node)), outcomes_of(visit, outcomes(visit.node), plan.get("by"), plan.get("exclude"))
+    voters = voters_of(visit.view, asked, by) if are_fixed(asked) else None
     requested = ApprovalRequested(
         visit.execution_id,
         visit.activation_id,
         visit.node.id,
         _text(config, "title"),
-        visit.node.config.get("rule", {"type": "single"}),
-        tuple(_outcome(visit, outcome) for outcome in outcomes(visit.node)),
+        asked,
+        by,
+        quota_of(asked, voters),
         description=_text(config, "description") if "description" in config else None,
         form=visit.node.config.get("form"),
         context=config.get("context"),
@@ -97,6 +126,7 @@ def run(visit: Visit) -> kind.RunResult:
         expires=None if visit.node.timeout is None else Due(visit.node.timeout),
         item_id=visit.item_id,
         item_index=visit.item_index,
+        voters=voters,
     )
     return kind.Waiting((Wait("approval", request_id),), (Fact(request_id, requested),))
 
@@ -114,64 +144,6 @@ def _priority(value: Json) -> int:
     return value
 
 
-def _outcome(visit: Visit, outcome: Json) -> Outcome:
-    by, exclude = outcome.get("by"), _excluded(visit, outcome)
-    if by is None:
-        return Outcome(outcome["name"], outcome["kind"], exclude=exclude)
-    users = {_user_id(name) for name in _names(resolve(by.get("users", []), visit.evaluator, visit.variables))}
-    roles = set(_names(resolve(by.get("roles", []), visit.evaluator, visit.variables)))
-    if "expr" in by:
-        for name in _names(visit.evaluator.evaluate(by["expr"], visit.variables)):
-            if _is_user_id(name):
-                users.add(UUID(name))
-            else:
-                roles.add(name)
-    for name in roles:
-        if len(name) > LONGEST_ROLE:
-            raise InvalidValue(TOO_LONG)
-    if not users and not roles:
-        raise InvalidValue(f"nobody may choose {outcome['name']}: its `by` names neither users nor roles")
-    if not roles and users <= {*exclude}:
-        raise InvalidValue(f"nobody may choose {outcome['name']}: everybody whom its `by` names is excluded")
-    return Outcome(outcome["name"], outcome["kind"], tuple(sorted(users)), tuple(sorted(roles)), exclude)
-
-
-def _excluded(visit: Visit, outcome: Json) -> tuple[UUID, ...]:
-    started = visit.execution.started
-    assert started is not None
-    found: set[UUID] = set()
-    for name in _names(resolve(outcome.get("exclude", []), visit.evaluator, visit.variables)):
-        if name == REQUESTER:
-            found.update(one for one in (started.created_by, *(started.behind or ())) if one is not None)
-        else:
-            found.add(_user_id(name))
-    return tuple(sorted(found))
-
-
-def _names(value: Json) -> Iterable[str]:
-    """A text, or lists of texts within lists (an expression in a list may itself give a list)."""
-    if isinstance(value, str) and value:
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _names(item)
-    else:
-        raise InvalidValue("users and roles must be texts")
-
-
-def _is_user_id(name: str) -> bool:
-    try:
-        return str(UUID(name)) == name.lower()
-    except ValueError:
-        return False
-
-
-def _user_id(name: str) -> UUID:
-    if not _is_user_id(name):
-        raise InvalidValue(f"{name!r} is not a user's id")
-    return UUID(name)
-
-
 def on_child(visit: Visit, ended: ChildEnded) -> kind.Woken:
     """The request is resolved, whoever brought that about: its outcome is the handle."""
     resolved = ended.events[-1]
@@ -183,6 +155,7 @@ def on_child(visit: Visit, ended: ChildEnded) -> kind.Woken:
         "user_id": None if last is None else str(last.user_id),
         "role": None if last is None else last.role,
         "comment": None if last is None else last.comment,
+        "reason": None if last is None else last.reason,
         "form": resolved.form,
     }
     chosen: Json = next((each for each in outcomes(visit.node) if each["name"] == resolved.outcome), {})
@@ -203,6 +176,7 @@ def output(node: Node) -> Json:
             "user_id": {"type": "string"},
             "role": {"type": ["string", "null"]},
             "comment": {"type": ["string", "null"]},
+            "reason": {"type": ["string", "null"]},
             "form": node.config.get("form", True),
         }
     )
@@ -210,31 +184,17 @@ def output(node: Node) -> Json:
 
 def lint(node: Node) -> Iterator[Fault]:
     config = node.config
-    if config.get("rule", {"type": "single"}) != {"type": "single"}:
-        yield Fault("/rule", "not_supported_yet", 'Only the rule {"type": "single"} is supported yet.')
-    seen: set[str] = set()
-    for index, outcome in enumerate(outcomes(node)):
-        name, by = outcome["name"], outcome.get("by", {})
-        if name in RESERVED:
-            yield Fault(f"/outcomes/{index}/name", "reserved", f"{name} is the name of another handle.")
-        if name in seen:
-            yield Fault(f"/outcomes/{index}/name", "duplicate_handle", f"Another outcome is called {name}.")
-        seen.add(name)
-        for number, user in enumerate(by.get("users", [])):
-            if not is_expression(user) and not _is_user_id(user):
-                yield Fault(f"/outcomes/{index}/by/users/{number}", "invalid_value", f"{user!r} is not a user's id.")
-        for number, role in enumerate(by.get("roles", [])):
-            if not is_expression(role) and len(role) > LONGEST_ROLE:
-                yield Fault(f"/outcomes/{index}/by/roles/{number}", "invalid_value", TOO_LONG)
-        for number, name in enumerate(outcome.get("exclude", [])):
-            if not is_expression(name) and name != REQUESTER and not _is_user_id(name):
-                told = f"{name!r} is neither a user's id nor {REQUESTER}."
-                yield Fault(f"/outcomes/{index}/exclude/{number}", "invalid_value", told)
+    yield from faults_of_outcomes(outcomes(node))
+    yield from faults_of_people(config, "")
+    yield from faults_of_rule(rule(node), outcomes(node), config.get("by"))
     if "form" in config:
         try:
             check_schema(config["form"])
         except SchemaError as error:
             yield Fault(f"/form{error.pointer}", "invalid_schema", str(error))
+    for index, outcome in enumerate(outcomes(node)):
+        if "form" in outcome and "form" not in config:
+            yield Fault(f"/outcomes/{index}/form", "no_form", "There is no form.")
     if "due_in" in config and not is_expression(config["due_in"]):
         try:
             duration(config["due_in"])
@@ -243,15 +203,10 @@ def lint(node: Node) -> Iterator[Fault]:
 
 
 def formulas(node: Node) -> Iterator[Formula]:
+    yield from formulas_of_people(node.config, "")
+    yield from formulas_of_rule(rule(node))
     for index, outcome in enumerate(outcomes(node)):
-        by = outcome.get("by", {})
-        if "expr" in by:
-            yield Formula(f"/outcomes/{index}/by/expr", by["expr"], want=None)
-        named = {"by/users": by.get("users", []), "by/roles": by.get("roles", []), "exclude": outcome.get("exclude", [])}
-        for field, names in named.items():
-            for number, name in enumerate(names):
-                if is_expression(name):
-                    yield Formula(f"/outcomes/{index}/{field}/{number}", name[1:], want=None)
+        yield from formulas_of_people(outcome, f"/outcomes/{index}")
 
 
 def cancel(activation: Activation, reason: str) -> tuple[Fact, ...]:
@@ -271,7 +226,7 @@ APPROVAL = NodeType(
     lint,
     formulas,
     mentions,
-    raw=frozenset({"rule", "outcomes", "form"}),
+    raw=frozenset({"by", "exclude", "rule", "outcomes", "form"}),
     later=frozenset({"escalation", "reminders", "assigned_to", "attachments", "delegation"}),
     waits=True,
     cancel=cancel,

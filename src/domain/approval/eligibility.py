@@ -1,0 +1,66 @@
+"""Who may choose an outcome. Here and nowhere else it is said who is eligible."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from domain.approval.events import Outcome, Voter
+from domain.facts import PermissionDenied
+
+
+class NotEligible(PermissionDenied):
+    """You may not choose this outcome."""
+
+    code = "not_eligible"
+
+
+class Excluded(NotEligible):
+    """You are excluded from choosing this outcome."""
+
+    code = "excluded"
+
+
+@dataclass(frozen=True)
+class Decider:
+    """Who decides: the person, the keys of their roles, and for whom they stand in, if for anybody.
+
+    Who stands in for another does so in that one's roles. `behind`: who acts in fact, where somebody acts on behalf of the
+    person.
+    """
+
+    user_id: UUID
+    roles: Collection[str] = field(default_factory=frozenset)
+    on_behalf_of: UUID | None = None
+    behind: Collection[UUID] = ()
+
+    @property
+    def voter(self) -> UUID:
+        """Whose decision it is."""
+        return self.on_behalf_of or self.user_id
+
+
+def acting_role(outcome: Outcome, decider: Decider, role: str | None, voters: Iterable[Voter] | None = None) -> str | None:
+    """The role in which the decider may choose the outcome; None where they may as the person they are.
+
+    The one place that says who is eligible. A role that is named must be one of theirs. Unnamed, it is the first of the outcome's
+    roles that they have. `voters`: where these are fixed, the only people whom the outcome is for. Raises NotEligible.
+    """
+    if not {decider.user_id, decider.voter, *decider.behind}.isdisjoint(outcome.exclude):
+        raise Excluded(f"You may not choose {outcome.name}: you are excluded from it.")
+    if role is not None and role not in decider.roles:
+        raise NotEligible(f"You do not have the role {role}.", "/role")
+    if voters is not None:
+        return role or _among(voters, outcome, decider).role
+    if decider.voter in outcome.users or not (outcome.users or outcome.roles):
+        return role
+    roles = [key for key in outcome.roles if key in decider.roles and role in (None, key)]
+    if not roles:
+        raise NotEligible(f"You may not choose {outcome.name}.")
+    return roles[0]
+
+
+def _among(voters: Iterable[Voter], outcome: Outcome, decider: Decider) -> Voter:
+    for voter in voters:
+        if voter.user_id == decider.voter:
+            return voter
+    raise NotEligible(f"You may not choose {outcome.name}: you are not one of those who were asked.")

@@ -1,0 +1,128 @@
+"""What happens to an approval request, and the words in which it is told."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+from domain.facts import Due, Event, Json
+
+OutcomeKind = Literal["approve", "reject", "changes", "submit", "withdraw", "other"]
+COUNTED: tuple[OutcomeKind, ...] = ("approve", "reject", "other")
+"""Kinds that rules count. Each of the others ends the request, whatever the rule."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One way to answer. With neither users nor roles, every member with `approvals:decide` may choose it.
+
+    `exclude`: who may not in any case, whatever else they are. `comment`, `form`: whether they must come with it. `reasons`:
+    codes of which it takes one; none: it takes none.
+    """
+
+    name: str
+    kind: OutcomeKind
+    users: tuple[UUID, ...] = ()
+    roles: tuple[str, ...] = ()
+    exclude: tuple[UUID, ...] = ()
+    comment: Literal["required"] | None = None
+    reasons: tuple[str, ...] = ()
+    form: Literal["required"] | None = None
+
+
+def asks_voters(outcome: Outcome, outcomes: tuple[Outcome, ...]) -> bool:
+    """Whether an outcome is for those whose decisions count, where these are fixed: it is counted, or it asks the same people."""
+    counted = next((each for each in outcomes if each.kind in COUNTED), None)
+    if counted is None or outcome.kind in COUNTED:
+        return counted is not None
+    return (outcome.users, outcome.roles, outcome.exclude) == (counted.users, counted.roles, counted.exclude)
+
+
+@dataclass(frozen=True)
+class Voter:
+    """One of the people whose decisions count, where these are fixed when they are asked. `role`: as whose member, by its key.
+
+    `weight`: what their decision counts. `veto`: whether their rejection alone is enough.
+    """
+
+    user_id: UUID
+    role: str | None = None
+    weight: int = 1
+    veto: bool = False
+
+
+@dataclass(frozen=True)
+class ApprovalRequested(Event):
+    """Opened by an approval node's activation. `rule` is the node's rule as JSON; `form` a JSON Schema for form data."""
+
+    execution_id: UUID
+    activation_id: UUID
+    node_id: str
+    title: str
+    rule: Json
+    outcomes: tuple[Outcome, ...]
+    required_approvals: int = 1
+    description: str | None = None
+    form: Json = None
+    context: Json = None
+    priority: int = 0
+    requested_by: UUID | None = None
+    due: Due | None = None
+    expires: Due | None = None
+    """The node's timeout, as it stood when the request was opened."""
+    item_id: UUID | None = None
+    """The stream of the foreach's item that asks, where one does."""
+    item_index: int | None = None
+    voters: tuple[Voter, ...] | None = None
+    """Where they are fixed: whose decisions count."""
+
+
+@dataclass(frozen=True)
+class ApprovalDecided(Event):
+    """One person's decision. `role` is the key of the role in which they acted; `reason` one of the outcome's codes."""
+
+    decision_id: UUID
+    user_id: UUID
+    outcome: str
+    kind: OutcomeKind
+    step: int = 1
+    role: str | None = None
+    on_behalf_of: UUID | None = None
+    comment: str | None = None
+    form: Json = None
+    reason: str | None = None
+    weight: int = 1
+    """What it counts, by a rule of weights."""
+
+    @property
+    def voter(self) -> UUID:
+        """Whose decision it is: that of the person who was stood in for, where somebody was."""
+        return self.on_behalf_of or self.user_id
+
+    @property
+    def people(self) -> frozenset[UUID]:
+        """Who has had their say by it."""
+        return frozenset((self.user_id, self.voter))
+
+
+@dataclass(frozen=True)
+class ApprovalResolved(Event):
+    """What the decisions come to by the request's rule. `decided_by`: whose decisions brought it about, in their order; the last
+    one made it certain. Nobody, where a moment did, or what the others had decided."""
+
+    outcome: str
+    kind: OutcomeKind
+    decided_by: tuple[UUID, ...] = ()
+    form: Json = None
+
+
+@dataclass(frozen=True)
+class ApprovalCancelled(Event):
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class ApprovalExpired(Event):
+    """Nobody decided before the node's timeout."""
+
+
+ApprovalEvent: TypeAlias = ApprovalRequested | ApprovalDecided | ApprovalResolved | ApprovalCancelled | ApprovalExpired

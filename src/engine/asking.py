@@ -1,0 +1,163 @@
+"""What an approval node asks, and whom, as its visit finds it: expressions evaluated, roles' members looked up."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from domain.approval import Outcome, Voter
+from domain.approval.events import COUNTED
+from domain.approval.rules import RULES, WHOLE, weight_of
+from domain.facts import Holders, Json, View
+from domain.member import MEMBER
+from domain.role import ROLE_KEY
+from engine.expressions import resolve
+from engine.invalid import InvalidValue
+
+if TYPE_CHECKING:
+    from engine.nodes.kind import Visit
+
+REQUESTER = "requester"
+LONGEST_ROLE = 63
+"""Characters of a role's key: a longer name is nobody's, and the tables could not be searched by it."""
+TOO_LONG = f"a role's key may have at most {LONGEST_ROLE} characters"
+MOST_VOTERS = 5_000
+"""People whose decisions one request, or one of its steps, may count where they are fixed when they are asked."""
+LARGEST = 1_000_000
+"""Of the numbers of a rule."""
+
+
+def outcomes_of(visit: "Visit", written: Iterable[Json], by: Json, exclude: Json) -> tuple[Outcome, ...]:
+    """`by`, `exclude`: of the whole. An outcome's own `by` stands instead of it; who is excluded adds up."""
+    return tuple(_outcome(visit, each, each.get("by", by), [exclude or [], each.get("exclude", [])]) for each in written)
+
+
+def _outcome(visit: "Visit", written: Json, by: Json, exclude: Json) -> Outcome:
+    name, excluded = written["name"], _excluded(visit, exclude)
+    users, roles = (frozenset[UUID](), frozenset[str]()) if by is None else _named_by(visit, by)
+    if by is not None and not users and not roles:
+        raise InvalidValue(f"nobody may choose {name}: its `by` names neither users nor roles")
+    if by is not None and not roles and users <= {*excluded}:
+        raise InvalidValue(f"nobody may choose {name}: everybody whom its `by` names is excluded")
+    return Outcome(
+        name,
+        written["kind"],
+        tuple(sorted(users)),
+        tuple(sorted(roles)),
+        excluded,
+        written.get("comment"),
+        tuple(written.get("reasons", ())),
+        written.get("form"),
+    )
+
+
+def _named_by(visit: "Visit", by: Json) -> tuple[frozenset[UUID], frozenset[str]]:
+    users = {user_id(name) for name in names(resolve(by.get("users", []), visit.evaluator, visit.variables))}
+    roles = {*names(resolve(by.get("roles", []), visit.evaluator, visit.variables))}
+    if "expr" in by:
+        for name in names(visit.evaluator.evaluate(by["expr"], visit.variables)):
+            if is_user_id(name):
+                users.add(UUID(name))
+            else:
+                roles.add(name)
+    if any(len(name) > LONGEST_ROLE for name in roles):
+        raise InvalidValue(TOO_LONG)
+    return frozenset(users), frozenset(roles)
+
+
+def _excluded(visit: "Visit", exclude: Json) -> tuple[UUID, ...]:
+    started = visit.execution.started
+    assert started is not None
+    found: set[UUID] = set()
+    for name in names(resolve(exclude, visit.evaluator, visit.variables)):
+        if name == REQUESTER:
+            found.update(one for one in (started.created_by, *(started.behind or ())) if one is not None)
+        else:
+            found.add(user_id(name))
+    return tuple(sorted(found))
+
+
+def names(value: Json) -> Iterable[str]:
+    """A text, or lists of texts within lists (an expression in a list may itself give a list)."""
+    if isinstance(value, str) and value:
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from names(item)
+    else:
+        raise InvalidValue("users and roles must be texts")
+
+
+def is_user_id(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name.lower()
+    except ValueError:
+        return False
+
+
+def user_id(name: str) -> UUID:
+    if not is_user_id(name):
+        raise InvalidValue(f"{name!r} is not a user's id")
+    return UUID(name)
+
+
+# By which rule, and whose decisions it counts --------------------------------------------------------------------------
+
+
+def rule_of(visit: "Visit", written: Json) -> Json:
+    """The rule with its numbers and names as they are now."""
+    found = dict(written)
+    for name, schema in RULES[written["type"]].fields.items():
+        if name not in written:
+            continue
+        if schema is WHOLE:
+            found[name] = _whole(name, resolve(written[name], visit.evaluator, visit.variables))
+        elif name == "veto":
+            found[name] = list(names(resolve(written[name], visit.evaluator, visit.variables)))
+    return found
+
+
+def _whole(name: str, value: Json) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST:
+        raise InvalidValue(f"{name} of the rule must be a whole number from 1 to {LARGEST:,}")
+    return value
+
+
+def voters_of(view: View, rule: Json, outcomes: Iterable[Outcome]) -> tuple[Voter, ...]:
+    """The people who may choose what the rule counts, as it is now. Raises InvalidValue where there are none, or too few."""
+    asked = next(outcome for outcome in outcomes if outcome.kind in COUNTED)
+    roles = _roles_of_people(view, asked)
+    found = [_voter(rule, one, roles.get(one, ())) for one in sorted({*roles, *asked.users} - {*asked.exclude})]
+    if not found:
+        raise InvalidValue("nobody may decide: the roles that are asked have no active members but those who are excluded")
+    if len(found) > MOST_VOTERS:
+        raise InvalidValue(f"{len(found):,} people are asked; the most are {MOST_VOTERS:,}")
+    quota, most = quota_of(rule, found), sum(voter.weight for voter in found) if "weights" in rule else len(found)
+    if quota > most:
+        raise InvalidValue(f"the rule wants {quota:,}, and all {len(found):,} people who are asked come to {most:,}")
+    return tuple(found)
+
+
+def quota_of(rule: Json, voters: Iterable[Voter] | None) -> int:
+    """How many approvals a rule asks for (of what weight)."""
+    return RULES[rule["type"]].quota(rule, sum(1 for _ in voters or ()))
+
+
+def _roles_of_people(view: View, asked: Outcome) -> Mapping[UUID, list[str]]:
+    """By person: those of the roles that are asked that they have."""
+    ids = {key: found for key in asked.roles if (found := view.owner(ROLE_KEY, key)) is not None}
+    holders = view.holders(frozenset(ids.values())) if ids else Holders()
+    members = {one: view.read(MEMBER, one) for one in sorted(holders.changed)}
+    people: dict[UUID, list[str]] = {}
+    for key, role_id in ids.items():
+        known = (one for one in holders.known.get(role_id, ()) if one not in members)
+        changed = (one for one, member in members.items() if member.active and role_id in member.role_ids)
+        for one in (*known, *changed):
+            people.setdefault(one, []).append(key)
+    return people
+
+
+def _voter(rule: Any, one: UUID, roles: Iterable[str]) -> Voter:
+    """In the role that counts most of those that they have."""
+    best = max(roles, key=lambda role: weight_of(rule, one, role), default=None)
+    stops = not {str(one), *roles}.isdisjoint(rule.get("veto", ()))
+    return Voter(one, best, weight_of(rule, one, best), stops)
