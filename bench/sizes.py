@@ -34,15 +34,19 @@ class Sizes:
     """Of the loops whose steps are compared."""
     flat_turns: int = 200
     timers_pending: int = 1_000_000
-    timers_due: int = 1_200
-    timers_lead: float = 30.0
+    timers_due: int = 600
+    timers_lead: float = 12.0
     """Seconds in which the executions are started whose timers are due afterwards."""
-    timers_spread: float = 60.0
+    timers_spread: float = 20.0
     """Seconds over which those that are due are spread."""
     timers_backlog: int = 100_000
     """Due at once, of one tenant."""
-    timers_idle: float = 30.0
+    timers_failing: int = 100
+    timers_idle: float = 15.0
     """Seconds for which nothing is due."""
+    timers_schedules: int = 10_000
+    """Due once in each minute, at different moments of it."""
+    timers_minutes: float = 1.1
     items: int = 10_000
     """Of the foreach whose first and last tenths are compared."""
     items_rounds: int = 3
@@ -72,8 +76,9 @@ QUICK = Sizes(
     timers_pending=100_000,
     timers_due=300,
     timers_spread=15.0,
-    timers_backlog=5_000,
+    timers_backlog=20_000,
     timers_idle=10.0,
+    timers_schedules=2_000,
     flat_turns=100,
     items=2_000,
     items_rounds=1,

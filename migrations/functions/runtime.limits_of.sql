@@ -6,7 +6,7 @@ LANGUAGE sql STABLE AS $$
     SELECT n.bucket, l.concurrency, l.rate_count, l.rate_seconds, l.scope IN ('tenant', 'job_type')
       FROM runtime.limits l CROSS JOIN LATERAL (SELECT CASE l.scope WHEN 'tenant' THEN 'tenant' WHEN 'job_type' THEN 'type:' || l.name
                                                        ELSE l.scope || ':' || l.name END AS bucket) n
-     WHERE l.tenant_id = tenant AND (own IS NOT NULL OR job_type NOT LIKE 'gesta.%') AND CASE l.scope WHEN 'tenant' THEN true WHEN 'job_type' THEN l.name = job_type
+     WHERE l.tenant_id = tenant AND l.scope <> 'trigger' AND (own IS NOT NULL OR job_type NOT LIKE 'gesta.%') AND CASE l.scope WHEN 'tenant' THEN true WHEN 'job_type' THEN l.name = job_type
            WHEN 'workflow' THEN l.name = own ->> 'workflow' WHEN 'node' THEN l.name = (own ->> 'workflow') || '/' || (own ->> 'node')
            ELSE l.name = own #>> '{concurrency,key}' OR l.name = own #>> '{rate,key}' END
     UNION ALL

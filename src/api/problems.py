@@ -91,6 +91,10 @@ def too_many_failed_logins(seconds: float) -> Problem:
     return Problem(429, "too_many_failed_logins", detail, headers={"Retry-After": str(math.ceil(seconds))})
 
 
+def rate_limited(detail: str, seconds: float) -> Problem:
+    return Problem(429, "rate_limited", detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
+
+
 def from_refusal(refusal: Refusal) -> Problem:
     status = next((STATUS_OF[cls] for cls in type(refusal).__mro__ if cls in STATUS_OF), 409)
     if status == 404:

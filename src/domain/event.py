@@ -24,6 +24,9 @@ class EventReceived(Event):
     time: datetime | None = None
     emitted_by: UUID | None = None
     """The execution whose node emitted it."""
+    depth: int | None = None
+    """How many events there are, itself included, of which each started the execution that emitted the next. None: it came from
+    outside."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""A limit: how many of a tenant's jobs are leased at a time, and how many in any span of time. Lives in the tenant's ledger.
+"""A limit: how many of a tenant's jobs are leased at a time, and how many in any span of time; or how many requests a trigger
+takes. Lives in the tenant's ledger.
 
 There is one for each thing that is limited; its stream's id follows from that.
 """
@@ -11,7 +12,7 @@ from uuid import UUID, uuid5
 from domain.facts import Aggregate, Decided, Event, EventType, Fact, Invalid, Json, NotFound, View
 from domain.wording import because
 
-Scope = Literal["tenant", "workflow", "node", "job_type", "key"]
+Scope = Literal["tenant", "workflow", "node", "job_type", "key", "trigger"]
 OWN = "gesta."
 
 
@@ -56,6 +57,8 @@ def evolve(state: Limit, event: LimitEvent) -> Limit:
 
 
 def _of(scope: str, name: str) -> str:
+    if scope == "trigger":
+        return f"requests to the trigger {name}"
     return "all jobs" if scope == "tenant" else f"jobs of the {scope.replace('_', ' ')} {name}"
 
 
@@ -75,7 +78,7 @@ LIMIT: Aggregate[Limit] = Aggregate(
             LimitSet,
             "limit.set.v1",
             lambda e, _: f"Of {_of(e.scope, e.name)}, no more than {_so_many(e)} are handed out.",
-            note="`scope`: tenant, workflow, node, job_type or key. The stream's id follows from `scope` and `name`.",
+            note="`scope`: tenant, workflow, node, job_type, key or trigger. The stream's id follows from `scope` and `name`.",
         ),
         EventType(LimitRemoved, "limit.removed.v1", lambda e, _: f"A limit was removed{because(e.reason)}."),
     ),
@@ -104,6 +107,8 @@ def set_limit(view: View, scope: Scope, name: str, concurrency: int | None, rate
         raise Invalid(f"Types of jobs that begin with {OWN} are Gesta's own.", "/name")
     if scope == "node" and "/" not in name:
         raise Invalid("A node is named by its workflow's key, a slash and its id.", "/name")
+    if scope == "trigger":
+        _require_of_trigger(name, concurrency)
     if concurrency is None and rate is None:
         raise Invalid("A limit has a concurrency, a rate, or both.", "/concurrency")
     limit_id = limit_id_of(view.tenant_id, scope, name)
@@ -113,6 +118,17 @@ def set_limit(view: View, scope: Scope, name: str, concurrency: int | None, rate
         event = LimitSet(scope, name, concurrency, rate.count, rate.per, rate.span // timedelta(milliseconds=1))
     after = evolve(state, event)
     return _answer(view, limit_id, after, None if after == state else event)
+
+
+def _require_of_trigger(name: str, concurrency: int | None) -> None:
+    try:
+        known = str(UUID(name)) == name
+    except ValueError:
+        known = False
+    if not known:
+        raise Invalid("A trigger is named by its id.", "/name")
+    if concurrency is not None:
+        raise Invalid("Requests to a trigger have a rate and no concurrency.", "/concurrency")
 
 
 def remove(view: View, limit_id: UUID, reason: str | None = None) -> Decided:

@@ -109,6 +109,7 @@ def start(
     trigger_id: UUID | None = None,
     scheduled_at: datetime | None = None,
     labels: Mapping[str, str] | None = None,
+    event_depth: int | None = None,
 ) -> Decided:
     """Start the published version, or an earlier one, and run until it waits or is over.
 
@@ -144,6 +145,7 @@ def start(
         trigger_id=trigger_id,
         scheduled_at=scheduled_at,
         labels=dict(labels) if labels else None,
+        event_depth=event_depth,
     )
     started = with_attributes(view, Budgeted(engine.evaluator, view.effort), plan.definition, execution_id, started)
     started = with_timeout(plan.definition, execution_id, started)

@@ -284,6 +284,7 @@ class FanOut:
             started.created_by,
             started.behind,
             started.depth,
+            started.event_depth,
         )
         chunk.begun.append(item_id)
         parent.facts.append(Fact(item_id, event))

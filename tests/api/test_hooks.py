@@ -3,12 +3,13 @@
 import asyncio
 import time
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
 
 from engine.triggers.signature import sign
-from tests.api.conftest import Gesta, Tenant
+from tests.api.conftest import Gesta, Tenant, serving
 from tests.api.definitions import INSTANT
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -173,3 +174,48 @@ async def test_a_query_without_end_is_refused(gesta: Gesta, acme: Tenant) -> Non
     assert (await gesta.http.post(f"{address}?{many}")).status_code == 400
     assert (await gesta.http.post(f"{address}?a=%00")).status_code == 400
     assert (await gesta.http.post(address, headers={"webhook-id": "x" * 256})).status_code in (400, 422)
+
+
+async def test_a_rate_holds_for_all_processes_together(gesta: Gesta, acme: Tenant) -> None:
+    _, address = await hooked(acme, rate={"count": 3, "per": "PT1H"})
+    async with serving(gesta.database) as other:
+        answers = await asyncio.gather(*(http.post(address, json={}) for http in (gesta.http, other) * 4))
+    assert sorted(answer.status_code for answer in answers) == [202] * 3 + [429] * 5
+    (refused, *_) = [answer for answer in answers if answer.status_code == 429]
+    assert refused.json()["code"] == "rate_limited"
+    assert 3_000 < int(refused.headers["Retry-After"]) <= 3_600
+    assert len((await acme.admin.get("/executions")).json()["items"]) == 3
+
+
+async def test_a_limit_is_set_for_a_webhook_while_it_runs(gesta: Gesta, acme: Tenant) -> None:
+    trigger_id, address = await hooked(acme)
+    limit = {"scope": "trigger", "name": trigger_id, "rate": {"count": 1, "per": "PT1H"}}
+    made = await acme.admin.post("/limits", limit)
+    assert made.status_code == 200, made.text
+    assert [(await gesta.http.post(address, json={})).status_code for _ in range(2)] == [202, 429]
+    (listed,) = (await acme.admin.get("/limits?scope=trigger")).json()["items"]
+    assert listed["rate"] == {"count": 1, "per": "PT1H"}
+    assert (await acme.admin.call("DELETE", f"/limits/{made.json()['id']}")).status_code == 200
+    assert (await gesta.http.post(address, json={})).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [
+        ({"name": "shop", "rate": {"count": 1, "per": "PT1S"}}, "/name"),
+        ({"name": str(UUID(int=1)), "concurrency": 1}, "/concurrency"),
+    ],
+)
+async def test_a_limit_of_a_trigger_is_a_rate_of_one_that_is_named_by_its_id(
+    acme: Tenant, wrong: dict[str, Any], path: str
+) -> None:
+    refused = await acme.admin.post("/limits", {"scope": "trigger", **wrong})
+    assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, path), refused.text
+
+
+async def test_who_cannot_sign_uses_up_nobodys_rate(gesta: Gesta, acme: Tenant) -> None:
+    await acme.admin.post("/secrets", {"name": "shop", "value": SECRET})
+    _, address = await hooked(acme, secret="shop", rate={"count": 1, "per": "PT1H"})
+    for _ in range(3):
+        assert (await gesta.http.post(address, content=b"{}", headers=signed(b"{}", secret="wrong"))).status_code == 403
+    assert (await gesta.http.post(address, content=b"{}", headers=signed(b"{}"))).status_code == 202

@@ -24,7 +24,7 @@ from engine.expressions import ROOTS, ExpressionError
 from engine.lints import bodies, shape
 from engine.lints.expressions import EXECUTION, TENANT
 from engine.nodes import NODE_TYPES, approval, foreach, http, task, wait_event, workflow
-from engine.triggers import overlap, schedule, starting
+from engine.triggers import arriving, overlap, schedule, starting
 from engine.validate import validate
 from testkit import scenario
 from tests.engine.drawing import drawing
@@ -145,6 +145,7 @@ LIMITS = {
     "nodes entered by one command": USUAL.steps_per_command,
     "bytes made by one command": mebibytes(USUAL.bytes_per_command),
     "children within each other": workflow.MOST_DEPTH,
+    "executions that start each other by events": arriving.MOST_DEPTH,
     "items of a `foreach`": foreach.MOST_ITEMS,
     "items of a `foreach` at a time": foreach.MOST_CONCURRENCY,
     "`foreach` within each other": bodies.DEEPEST,

@@ -1,12 +1,14 @@
 """Triggers as sentences: what publishing makes of them, what starts executions, and what does not."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from domain.facts import Claim, Json
 from domain.trigger import TriggerChanged, TriggerCreated, TriggerFired, TriggerRetired, run_of
 from engine.triggers import commands, publishing
+from engine.triggers.arriving import MOST_DEPTH
 from engine.validate import validate
 from tests.engine.drawing import EVALUATOR, WORKFLOW_ID, drawing
 from tests.engine.triggering import HOURLY, WAITS, Playing, hour, instant, waiting
@@ -233,6 +235,29 @@ def test_an_event_for_a_running_execution_s_business_key_starts_no_other_one() -
     assert place.fired == [("skipped", "business_key_taken")]
     place.end(place.live[0]).arrive("paid", {"order": "E-1"}, "4")
     assert len(place.started) == 3
+
+
+EMITS: dict[str, Any] = {"s": "start", "m": ("emit", {"event_type": "again", "data": 1}), "e": "end"}
+
+
+def emitting(nodes: dict[str, Any]) -> Json:
+    return drawing(nodes, "s > m", "m > e", triggers=[PAID])
+
+
+@pytest.mark.parametrize(("depth", "emitted"), [(None, 1), (7, 8)])
+def test_what_an_execution_emits_knows_how_many_events_led_to_it(depth: int | None, emitted: int) -> None:
+    place = Playing(emitting(EMITS)).arrive("paid", {}, depth=depth)
+    ((_, started),) = place.started
+    assert started.event_depth == depth
+    assert place.emitted == [emitted]
+
+
+def test_executions_that_start_each_other_by_events_end_at_the_limit_of_depth() -> None:
+    place = Playing(instant(PAID))
+    place.arrive("paid", {}, "1", depth=MOST_DEPTH).arrive("paid", {}, "2", depth=MOST_DEPTH + 1)
+    place.arrive("paid", {}, "2", depth=MOST_DEPTH + 1)
+    assert [started.event_depth for _, started in place.started] == [MOST_DEPTH]
+    assert ("failed", "too_deep") in place.fired
 
 
 def test_a_paused_trigger_hears_nothing() -> None:

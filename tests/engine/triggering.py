@@ -118,8 +118,8 @@ class Playing:
     def end(self, execution_id: UUID) -> "Playing":
         return self.step(lambda view: terminate(view, self.engine, execution_id))
 
-    def arrive(self, type: str, data: Json, id: str = "1") -> "Playing":
-        received = EventReceived("shop", id, type, data)
+    def arrive(self, type: str, data: Json, id: str = "1", depth: int | None = None) -> "Playing":
+        received = EventReceived("shop", id, type, data, depth=depth)
         event_id = stream_of("shop", id)
         if not self.view.events(event_id):
             facts = (*self.view.facts, Fact(event_id, received))
@@ -140,6 +140,12 @@ class Playing:
     @property
     def live(self) -> list[UUID]:
         return [id for id, _ in self.started if self.view.read(EXECUTION, id).live]
+
+    @property
+    def emitted(self) -> list[int | None]:
+        """How deep the events are that executions emitted."""
+        events = [fact.event for fact in self.view.facts]
+        return [event.depth for event in events if isinstance(event, EventReceived) and event.emitted_by is not None]
 
     @property
     def fired(self) -> list[tuple[str, str | None]]:

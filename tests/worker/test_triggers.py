@@ -14,7 +14,7 @@ import pytest
 from domain import workflow
 from domain.execution import ExecutionStarted
 from domain.facts import Json
-from domain.trigger import TRIGGER, Trigger, id_of
+from domain.trigger import TRIGGER, Trigger, TriggerFired, id_of
 from domain.workflow import Checked
 from engine.triggers import commands, publishing
 from projections.verify import verify
@@ -199,3 +199,48 @@ async def test_who_dies_while_starting_is_followed_by_another(database: Database
         assert await stopped(survivor) == 0
         assert len(await runs(home)) == 12
         await sound(home)
+
+
+async def test_workflows_that_start_each_other_by_events_come_to_an_end(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One emits in a child, the other in an item of a list: both go by the event that started them."""
+    monkeypatch.setattr("engine.triggers.arriving.MOST_DEPTH", 5)
+    emits = {"id": "m", "type": "emit", "config": {"event_type": "ping"}}
+    by_child = ("workflow", {"workflow_key": "child"})
+    by_item = ("foreach", {"items": "=[1]", "body": {"nodes": [emits], "edges": []}})
+    async with house(database) as home, worker_of(database) as worker:
+        await drawn(home, "child", ("emit", {"event_type": "pong"}))
+        pinged = await drawn(home, "pinged", by_child, {"type": "event", "event_type": "ping"})
+        ponged = await drawn(home, "ponged", by_item, {"type": "event", "event_type": "pong"})
+        async with at_work(worker):
+            await come(home, "A", type="ping")
+
+            async def over() -> bool:
+                return "trigger.fired.v1" in await home.topics("trigger")
+
+            await home.until(over)
+        started = [event for event in await runs(home) if event.trigger_type == "event"]
+        assert [(event.workflow_id, event.event_depth) for event in started] == [
+            (pinged, None),
+            (ponged, 1),
+            (pinged, 2),
+            (ponged, 3),
+            (pinged, 4),
+            (ponged, 5),
+        ]
+        (fired,) = [record.event for record in await home.events() if isinstance(record.event, TriggerFired)]
+        assert (fired.outcome, fired.code) == ("failed", "too_deep")
+
+
+async def drawn(home: House, key: str, node: tuple[str, Json], *triggers: Json) -> UUID:
+    """A workflow of one node between start and end."""
+    workflow_id = uuid4()
+    definition = {**drawing({"s": "start", "n": node, "e": "end"}, "s > n", "n > e", triggers=list(triggers)), "key": key}
+    await home.handler.handle(
+        Command(home.tenant_id, "workflow.draft", WHO), lambda view: workflow.draft(view, workflow_id, definition)
+    )
+    await home.handler.handle(
+        Command(home.tenant_id, "workflow.publish", WHO), lambda view: publishing.publish(view, workflow_id, faultless)
+    )
+    return workflow_id

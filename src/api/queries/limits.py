@@ -13,7 +13,7 @@ SELECT l.id, l.scope, l.name, l.concurrency,
 """)
 BY_TIME = ListSource(SELECT, (sql.Identifier("l", "set_at"), sql.Identifier("l", "id")), ("set_at", "id"), (TIME, UUID_))
 
-SCOPES = ("tenant", "workflow", "node", "job_type", "key")
+SCOPES = ("tenant", "workflow", "node", "job_type", "key", "trigger")
 LIMITS = Listing(
     "limits",
     two_ways("set_at", BY_TIME),

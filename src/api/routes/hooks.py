@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api import answers, headers
 from api.documented import in_json, problem_answers
 from api.hooks import seen
-from api.problems import Problem, not_found, unavailable
+from api.problems import Problem, not_found, rate_limited, unavailable
 from api.requests import StrictRequest
 from api.routing import AddressRoute, operation_id
 from api.schemas import results
@@ -24,9 +24,10 @@ from domain.trigger import TRIGGER, Trigger
 from engine.triggers.arriving import is_address_of, start_by_request
 from engine.triggers.commands import TriggerIsPaused
 from engine.triggers.signature import BadSignature, verify
-from engine.triggers.webhook import window
+from engine.triggers.webhook import rate, window
 from store.command import Command
 from store.errors import UnknownLedger
+from store.request_rates import seconds_to_request
 from store.vault import NotSetUp, SecretError, Vault
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ REFUSALS = {
     413: "Body too large",
     415: "Neither JSON nor text",
     422: "No execution could be started",
+    429: "More requests than its limits allow",
     503: "Paused, busy or unavailable",
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -83,6 +85,7 @@ async def receive(request: Request, token: str) -> Response:
     id = _id(request)
     if "secret" in state.config:
         await _require_signed(services, address.tenant_id, state, id, request)
+    await _require_room(services, address, state)
     given, hashed = seen(request), hash_secret(address.secret)
     command = Command(
         address.tenant_id, "trigger.start", _envelope(request, address), resource="trigger", resource_id=str(address.id)
@@ -124,6 +127,14 @@ async def _require_signed(services: Services, tenant_id: UUID, state: Trigger, i
         verify(secret.text, id, timestamp, request.sent, signatures, now=now, window=window(state.config))
     except BadSignature as error:
         raise Problem(403, "signature_invalid", f"{error}.") from None
+
+
+async def _require_room(services: Services, address: BearerText, state: Trigger) -> None:
+    """Within the limits of the trigger. A request that was refused before, for its signature or its size, is not counted."""
+    own = rate(state.config)
+    seconds = await services.system_pool.read(lambda conn: seconds_to_request(conn, address.tenant_id, address.id, own))
+    if seconds is not None:
+        raise rate_limited("More requests come to this address than its limits allow.", seconds)
 
 
 def _id(request: StrictRequest) -> str | None:

@@ -5,8 +5,13 @@ from api.schemas.schema import INTEGER, TEXT, TIME, UUID, ObjectSchema, or_null,
 RATE = ObjectSchema("LimitRate", "How many in any span of that length.", {"count": INTEGER, "per": said(TEXT, "ISO 8601: PT1S.")})
 OF_LIMIT = {
     "id": UUID,
-    "scope": said(TEXT, "Which of the tenant's jobs: tenant (all), or those of a workflow, node, job_type or key."),
-    "name": said(TEXT, "Of which one: the workflow's key, workflow/node, the type, the key. Empty for the tenant."),
+    "scope": said(
+        TEXT,
+        "Which of the tenant's jobs: tenant (all), or those of a workflow, node, job_type, key; trigger: requests to a webhook.",
+    ),
+    "name": said(
+        TEXT, "Of which one: the workflow's key, workflow/node, the type, the key, the trigger's id. Empty for the tenant."
+    ),
     "concurrency": said(or_null(INTEGER), "How many are leased at a time."),
     "rate": or_null(ref(RATE)),
 }

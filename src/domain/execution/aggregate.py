@@ -142,6 +142,7 @@ def _as_started(event: ItemStarted) -> ExecutionStarted:
         created_by=event.created_by,
         behind=event.behind,
         depth=event.depth,
+        event_depth=event.event_depth,
     )
 
 

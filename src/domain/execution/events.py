@@ -88,6 +88,8 @@ class ExecutionStarted(Event):
     labels: dict[str, str] | None = None
     parent_item_id: UUID | None = None
     """The stream of the foreach's item of its parent in which that visit is, where it is in one."""
+    event_depth: int | None = None
+    """Of the event that started it, or one of its ancestors (`EventReceived.depth`). None: no execution emitted one."""
 
     @property
     def parent_stream_id(self) -> UUID | None:
@@ -325,6 +327,7 @@ class ItemStarted(Event):
     created_by: UUID | None = None
     behind: tuple[UUID, ...] | None = None
     depth: int | None = None
+    event_depth: int | None = None
 
 
 @dataclass(frozen=True)

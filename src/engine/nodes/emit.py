@@ -15,7 +15,16 @@ from engine.nodes.wait_event import TEXT, event_type, lint
 def run(visit: Visit) -> RunResult:
     config = resolve(visit.node.config, visit.evaluator, visit.variables)
     id, source = str(visit.activation_id), f"/v1/executions/{visit.execution_id}"
-    event = EventReceived(source, id, event_type(config["event_type"]), config.get("data"), emitted_by=visit.execution_id)
+    emitter = visit.execution.started
+    assert emitter is not None
+    event = EventReceived(
+        source,
+        id,
+        event_type(config["event_type"]),
+        config.get("data"),
+        emitted_by=visit.execution_id,
+        depth=(emitter.event_depth or 0) + 1,
+    )
     fact, job = coming_in(event)
     return Done({"id": id, "source": source, "type": event.type}, facts=(fact,), jobs=(job,))
 

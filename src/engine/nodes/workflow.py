@@ -72,6 +72,7 @@ def run(visit: Visit) -> RunResult:
             behind=parent.behind,
             parent_activation_id=visit.activation_id if waits else None,
             depth=depth,
+            event_depth=parent.event_depth,
             parent_item_id=visit.item_id if waits else None,
         )
         started = with_attributes(visit.view, visit.evaluator, definition, child_id, started)

@@ -11,7 +11,11 @@ from engine.context import Engine
 from engine.events import NoSuchEvent
 from engine.triggers.changing import changed
 from engine.triggers.commands import NoSuchTrigger, TriggerIsPaused
-from engine.triggers.starting import Start, attempt, is_started, is_wanted
+from engine.triggers.starting import Attempt, Start, attempt, is_started, is_wanted
+
+MOST_DEPTH = 100
+"""Executions that start each other by events, one after another: workflows that do so in a circle would never end."""
+TOO_DEEP = f"More than {MOST_DEPTH} executions have started each other by events, one after another."
 
 
 def start_by_event(view: View, engine: Engine, event_id: UUID, trigger_id: UUID) -> Decided:
@@ -26,7 +30,10 @@ def start_by_event(view: View, engine: Engine, event_id: UUID, trigger_id: UUID)
         return nothing
     if not is_wanted(view, engine, state, {"event": told}):
         return nothing
-    tried = attempt(view, engine, Start(trigger_id, state, run_id, {"event": told}, told))
+    if (event.depth or 0) > MOST_DEPTH:
+        tried = Attempt("failed", code="too_deep", message=TOO_DEEP)
+    else:
+        tried = attempt(view, engine, Start(trigger_id, state, run_id, {"event": told}, told, event_depth=event.depth))
     if tried.decided is not None:
         return Decided(**{**vars(tried.decided), "result": {"execution": tried.decided.result}})
     fired = TriggerFired(run_id, tried.outcome, code=tried.code, message=tried.message)

@@ -27,7 +27,7 @@ class MappingFailed(Invalid):
 class Start:
     """What an execution is to be started with. `about`: what it remembers of its trigger; `scheduled_at`: the schedule's time.
 
-    `freed`: an execution whose business key is as good as free: the same command ends it.
+    `freed`: an execution whose business key is as good as free: the same command ends it. `event_depth`: of the event.
     """
 
     trigger_id: UUID
@@ -41,6 +41,7 @@ class Start:
     behind: tuple[UUID, ...] = ()
     correlation_id: UUID | None = None
     freed: UUID | None = None
+    event_depth: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def begin(view: View, engine: Engine, wanted: Start, business_key: str | None) -
         trigger_data=wanted.about,
         trigger_id=wanted.trigger_id,
         scheduled_at=wanted.scheduled_at,
+        event_depth=wanted.event_depth,
     )
 
 

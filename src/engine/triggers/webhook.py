@@ -7,7 +7,8 @@ from domain.facts import Json
 from domain.trigger import WEBHOOK as NAME
 from engine.durations import duration
 from engine.invalid import InvalidValue
-from engine.nodes.kind import Fault
+from engine.limits import MAX_LIMIT, span
+from engine.nodes.kind import Fault, object_schema
 from engine.triggers.kind import STARTING, TEXT, TriggerSpec
 
 WINDOW, LONGEST_WINDOW = timedelta(minutes=5), timedelta(hours=24)
@@ -18,7 +19,17 @@ def window(config: Json) -> timedelta:
     return duration(config["replay_window"]) if "replay_window" in config else WINDOW
 
 
+def rate(config: Json) -> tuple[int, timedelta] | None:
+    """How many requests start something in any span of that length, if that is limited."""
+    given = config.get("rate")
+    return None if given is None else (given["count"], span(given["per"]))
+
+
 def lint(config: Json) -> Iterator[Fault]:
+    try:
+        rate(config)
+    except InvalidValue as error:
+        yield Fault("/rate/per", "invalid_value", str(error))
     try:
         if not timedelta(seconds=1) <= window(config) <= LONGEST_WINDOW:
             yield Fault("/replay_window", "invalid_value", "replay_window must be between a second and 24 hours")
@@ -44,6 +55,9 @@ WEBHOOK = TriggerSpec(
     {
         "secret": {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,62}$"},
         "replay_window": {"type": "string"},
+        "rate": object_schema(
+            {"count": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}, "per": {"type": "string"}}, ("count", "per")
+        ),
         "when": TEXT,
         **STARTING,
     },
