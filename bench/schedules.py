@@ -35,7 +35,6 @@ SELECT topic = 'trigger.fired.v1' AS fired, extract(epoch FROM recorded_at - due
 """
 STARTED = "SELECT count(*) FROM ledger.events WHERE topic = 'execution.started.v1' AND tenant_id = ANY (%s)"
 KNOWN = "SELECT count(*) FROM ledger.events WHERE topic = 'trigger.scheduled.v1' AND tenant_id = ANY (%s)"
-OVER = "DELETE FROM runtime.timers WHERE owner_kind = 'trigger'"
 
 
 async def lateness(
@@ -61,10 +60,12 @@ async def lateness(
         await asyncio.sleep(0.2)
     known = time.monotonic() - begun
     await asyncio.sleep(seconds)
-    superuser.execute(OVER)
-    late = [moment * 1000 for fired, moment in superuser.execute(TIMES, [list(ledgers)]) if fired and isinstance(moment, float)]
-    if len(late) != counted(STARTED):
-        raise Lost(f"{counted(STARTED)} executions of {len(late)} times")
+    with superuser.transaction():
+        superuser.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # they go on
+        times, started = superuser.execute(TIMES, [list(ledgers)]).fetchall(), counted(STARTED)
+    late = [moment * 1000 for fired, moment in times if fired and isinstance(moment, float)]
+    if len(late) != started:
+        raise Lost(f"{started} executions of {len(late)} times")
     if not late or min(late) < 0:
         raise Lost("a schedule started nothing, or before its time")
     return late, known
