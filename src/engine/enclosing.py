@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from domain.facts import Json
-from engine.variables import Nodes, base_variables
+from engine.variables import Nodes
 
 if TYPE_CHECKING:
     from engine.run import Run
@@ -32,10 +32,9 @@ def is_wanted(run: "Run") -> bool:
 
 def variables_around(run: "Run", nodes: Mapping[str, Json]) -> dict[str, Json]:
     """What expressions see. `nodes`: what this run itself has come to; an item sees what came before its foreach as well."""
-    item, started = run.state.item, run.state.started
-    assert started is not None
+    item = run.state.item
     if item is None:
-        return {**base_variables(run.view, run.execution_id, started), "nodes": nodes}
+        return {**run.own_variables, "nodes": nodes}
     parent = run.family.run(run, item.parent_id)
     lineage = parent.state.activations[item.activation_id].lineage
     outer = variables_around(parent, Nodes(parent.state.results, lineage))

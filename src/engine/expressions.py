@@ -133,7 +133,8 @@ def resolve(config: JSON, evaluator: Evaluates, variables: Mapping[str, JSON]) -
 
     Raises ExpressionError, also where all of it together is larger or deeper than an event may hold (`engine.size_limit`).
     """
-    sources = [source for _, source in expressions_in(config)]
+    sources: list[str] = []
+    _gather(config, sources)
     resolved = _replace(config, iter(evaluator.evaluate_all(sources, variables) if sources else ()))
     try:
         weight(resolved)
@@ -142,10 +143,25 @@ def resolve(config: JSON, evaluator: Evaluates, variables: Mapping[str, JSON]) -
     return resolved
 
 
-def _replace(config: JSON, results: Iterator[JSON]) -> JSON:
-    """In the order of `expressions_in`."""
+def _gather(config: JSON, sources: list[str]) -> None:
+    """What `expressions_in` finds, without saying where: every visit of a node does this."""
     if isinstance(config, str):
-        return next(results) if is_expression(config) else config[1:] if config.startswith("==") else config
+        if config.startswith("=") and not config.startswith("=="):
+            sources.append(config[1:])
+    elif isinstance(config, Mapping):
+        for value in config.values():
+            _gather(value, sources)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            _gather(value, sources)
+
+
+def _replace(config: JSON, results: Iterator[JSON]) -> JSON:
+    """In the order of `_gather`."""
+    if isinstance(config, str):
+        if not config.startswith("="):
+            return config
+        return config[1:] if config.startswith("==") else next(results)
     if isinstance(config, Mapping):
         return {key: _replace(value, results) for key, value in config.items()}
     if isinstance(config, list | tuple):

@@ -91,7 +91,7 @@ def limited(
 ) -> tuple[Job, ...]:
     """The jobs of a visit, with what limits go by. Raises ExpressionError and InvalidValue."""
     concurrency, rate = limits.concurrency, limits.rate
-    if limits.keys:
+    if limits is not NONE and limits.keys:
         keys = {name: _key(name, value) for name, value in resolve(limits.keys, evaluator, variables).items()}
         concurrency = concurrency and replace(concurrency, key=keys.get("concurrency"))
         rate = rate and replace(rate, key=keys.get("rate"))

@@ -45,7 +45,7 @@ from domain.retry import Failure
 from domain.tokens import Lineage, Token
 from engine.compensation import end_after, end_of, result_of, variables_of
 from engine.context import Engine
-from engine.definition import Node
+from engine.definition import Definition, Node
 from engine.deliveries import DELIVER, scope_of, told_to
 from engine.enclosing import execution_of, variables_around
 from engine.expressions import Budgeted, ExpressionError
@@ -73,12 +73,14 @@ from engine.schema import faults
 from engine.size_limit import TooLarge, weight
 from engine.time_limit import execution_timer
 from engine.triggers.changing import joined
-from engine.triggers.freeing import freed
-from engine.variables import Nodes, problem_of
+from engine.triggers.freeing import freed_by
+from engine.variables import Nodes, base_variables, problem_of
 from engine.work import CONTINUE, Work
 
+LEAVES = (ActivationCompleted, ActivationFailed, ActivationCancelled)
 ENDS = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled, ExecutionCompensating)
 """After which the time limit of an execution is nothing any more."""
+ITEM_ENDS = (ItemCompleted, ItemFailed)
 Outcome = TypeVar("Outcome", bound=RunResult | Woken)
 
 
@@ -110,6 +112,7 @@ class Run:
         self.evaluator = Budgeted(self.engine.evaluator, self.view.effort)
         self._continuation = self.state.continuation
         self._holds_names = self.state.live and not self.new
+        self._own_variables: tuple[ExecutionStarted, dict[str, Json]] | None = None
         self.family.runs[self.execution_id] = self
         if self.new and self.state.timeout is not None:
             self.work.set_timer(execution_timer(self.execution_id, self.state.timeout))
@@ -390,7 +393,9 @@ class Run:
     ) -> Visit:
         """A visit as its node sees it: a new one, or one that waits. `compensates`: of a new one."""
         compensates = compensates if activation is None else activation.compensates
-        undoing = {} if compensates is None else variables_of(compensates, self.state)
+        variables = self._variables(Nodes(self.state.results, lineage))
+        if compensates is not None:
+            variables |= variables_of(compensates, self.state)
         return Visit(
             self.view,
             self.evaluator,
@@ -398,11 +403,11 @@ class Run:
             execution_of(self).execution_id,
             self.state,
             self.view.new_id() if activation is None else activation.id,
-            self._variables(Nodes(self.state.results, lineage)) | undoing,
+            variables,
             1 if activation is None else activation.attempt,
             0 if activation is None else activation.turns + 1,
             self.engine.limits.output_bytes,
-            lambda workflow_id, number: self.engine.plan(self.view, workflow_id, number).definition,
+            self._definition_of,
             None if self.state.item is None else self.execution_id,
         )
 
@@ -427,6 +432,9 @@ class Run:
         node, key = visit.node, self.plan.definition.key
         return changed(outcome, jobs=limited(outcome.jobs, node.limits, key, node.id, self.evaluator, visit.variables))
 
+    def _definition_of(self, workflow_id: UUID, number: int) -> Definition:
+        return self.engine.plan(self.view, workflow_id, number).definition
+
     # --- Where tokens go ----------------------------------------------------------------------------------------------
 
     def _moves(self, activation: Activation, handle: str, value: Json) -> tuple[Move, ...]:
@@ -442,6 +450,15 @@ class Run:
 
     def _variables(self, nodes: Nodes) -> dict[str, Json]:
         return variables_around(self, nodes)
+
+    @property
+    def own_variables(self) -> dict[str, Json]:
+        """Those of the execution itself, which stay as they are from visit to visit. They are copied, never changed."""
+        started = self.state.started
+        assert started is not None
+        if self._own_variables is None or self._own_variables[0] is not started:
+            self._own_variables = started, base_variables(self.view, self.execution_id, started)
+        return self._own_variables[1]
 
     def _hold(self) -> None:
         """Record which tokens have not arrived, and the job that takes them up, where that has changed."""
@@ -489,7 +506,7 @@ class Run:
             self.facts.extend(self.plan.types[activation.node_id].cancel(activation, reason))
 
     def _record(self, event: ExecutionEvent) -> None:
-        if isinstance(event, ActivationCompleted | ActivationFailed | ActivationCancelled):
+        if isinstance(event, LEAVES):
             for wait in self.state.activations[event.activation_id].waits:
                 self._drop(wait)
         elif isinstance(event, ENDS) and self.state.timeout is not None:
@@ -498,12 +515,12 @@ class Run:
             event = _of_item(event)
         self.facts.append(Fact(self.execution_id, event))
         self.state = evolve(self.state, event)
-        if isinstance(event, ItemCompleted | ItemFailed):
-            self.family.fan_out.item_ended(self, event)
-        if isinstance(event, ExecutionCompleted | ExecutionFailed | ExecutionCancelled):
-            self.family.ended(self, event)
-        elif isinstance(event, ExecutionCompensating):
+        if isinstance(event, ExecutionCompensating):
             self.family.compensates(self)
+        elif isinstance(event, ENDS):
+            self.family.ended(self, event)
+        elif isinstance(event, ITEM_ENDS):
+            self.family.fan_out.item_ended(self, event)
 
     def _drop(self, wait: Wait) -> None:
         """It is waited for no longer: what waits only for this is given up."""
@@ -524,28 +541,33 @@ class Run:
         if self.family.fans_out:
             self.family.fan_out.taken = None if fence is None or fence.then != "done" else fence.job_id
             self.facts.extend(self.family.fan_out.conclude(self))
-        runs = tuple(self.family.runs.values())
-        works = (*(run.rows() for run in runs), self.family.work)
-        dropped = {job_id: None for work in works for job_id in work.dropped_jobs}
+        taken, released, left, freeing = list(claims or ()), list[Claim](), dict[UUID, Execution](), list[Decided]()
+        work = Work()
+        for run in tuple(self.family.runs.values()):
+            run.rows().added_to(work)
+            taken += run.names(run.work.subscriptions)
+            released += (*run.releases, *run.names(run.work.dropped_subscriptions))
+            left[run.execution_id] = run.state
+            if run.tells_trigger and not run.state.live and (freed := freed_by(run.view, run.execution_id, run.state)):
+                freeing.append(freed)
+        self.family.work.added_to(work)
         if fence is not None:
-            dropped.pop(fence.job_id, None)
-        taken = (name for run in runs for name in run.names(run.work.subscriptions))
-        released = (name for run in runs for name in (*run.releases, *run.names(run.work.dropped_subscriptions)))
+            work.dropped_jobs.pop(fence.job_id, None)
         decided = Decided(
             tuple(self.facts),
-            (*(claims or ()), *taken),
+            tuple(taken),
             tuple(released),
             result,
-            tuple(job for work in works for job in work.jobs.values()),
+            tuple(work.jobs.values()),
             () if fence is None else (fence,),
-            tuple(dropped),
-            tuple(timer for work in works for timer in work.timers.values()),
-            tuple(timer_id for work in works for timer_id in work.dropped_timers),
+            tuple(work.dropped_jobs),
+            tuple(work.timers.values()),
+            tuple(work.dropped_timers),
             None if self.state.started is None else self.state.started.correlation_id,
-            {run.execution_id: run.state for run in runs},
+            left,
         )
-        told = [freed(run.view, run.execution_id, run.state) for run in runs if run.tells_trigger]
-        return joined(decided, *(each for each in told if each is not None))
+        self.family.runs.clear()  # which hold the family, too: what refers to itself waits for the garbage collector
+        return joined(decided, *freeing)
 
     def rows(self) -> Work:
         """Its jobs and timers, with the job that takes up what it holds."""
@@ -562,6 +584,8 @@ class Run:
         return self.work
 
     def names(self, subscriptions: Mapping[UUID, str]) -> tuple[Claim, ...]:
+        if not subscriptions:
+            return ()
         return tuple(Claim(scope, str(wait_id), self.execution_id) for wait_id, scope in subscriptions.items())
 
     @property

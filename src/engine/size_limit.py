@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
+from uuid import UUID
 
 HEAVIEST = 1 << 20
 """About the bytes as JSON of what one node may make."""
 DEEPEST = 100
+SMALL = frozenset((type(None), bool, int, float, UUID))
 
 
 class TooLarge(ValueError):
@@ -24,15 +26,19 @@ def weight(value: Any) -> int:
         if depth > DEEPEST:
             raise TooLarge("the result is nested too deeply")
         total += 1
-        if isinstance(item, str):
+        kind = type(item)
+        if kind in SMALL:
+            pass
+        elif kind is str or isinstance(item, str):
             total += len(item) + 1
-        elif isinstance(item, Mapping):
-            total += sum(len(key) + 3 for key in item)
-            waiting.extend((below, depth + 1) for below in item.values())
+        elif kind is dict or isinstance(item, Mapping):
+            for key, below in item.items():
+                total += len(key) + 3
+                waiting.append((below, depth + 1))
         elif isinstance(item, list | tuple):
-            waiting.extend((below, depth + 1) for below in item)
+            waiting.extend([(below, depth + 1) for below in item])
         elif is_dataclass(item):
-            waiting.extend((below, depth + 1) for below in vars(item).values())
+            waiting.extend([(below, depth + 1) for below in vars(item).values()])
         if total > HEAVIEST:
             raise TooLarge("the result is too large")
     return total

@@ -44,5 +44,12 @@ class Work:
             case _:
                 pass
 
+    def added_to(self, other: "Work") -> None:
+        """What the ledger is told of; names are told apart by whose they are."""
+        other.jobs |= self.jobs
+        other.dropped_jobs |= self.dropped_jobs
+        other.timers |= self.timers
+        other.dropped_timers |= self.dropped_timers
+
     def subscribe(self, wait: Wait) -> None:
         self.subscriptions[wait.id] = scope_of(wait.about)

@@ -67,7 +67,7 @@ class ColumnDumper(Dumper):
         values = obj.values
         if not values:
             return EMPTY.pack(0, 0, self.element)
-        return HEADER.pack(1, 1 if None in values else 0, self.element, len(values), 1) + self.elements(values)
+        return HEADER.pack(1, 1, self.element, len(values), 1) + self.elements(values)  # the server looks for NULLs itself
 
     def elements(self, values: Sequence[Any]) -> bytes:
         raise NotImplementedError

@@ -146,7 +146,8 @@ class StreamEntry:
             self.entries.count(self)
 
 
-Key: TypeAlias = tuple[UUID, UUID]
+Key: TypeAlias = tuple[int, int]
+"""A tenant's and a stream's id as numbers: those are hashed and compared at a quarter of the price of UUIDs."""
 
 
 class StreamEntries:
@@ -165,20 +166,21 @@ class StreamEntries:
         return len(self._entries)
 
     def find(self, tenant_id: UUID, stream_id: UUID) -> StreamEntry | None:
-        return self._entries.get((tenant_id, stream_id))
+        return self._entries.get((tenant_id.int, stream_id.int))
 
     def keep(self, tenant_id: UUID, stream_id: UUID, entry: StreamEntry) -> StreamEntry:
         """Bring an entry back that was dropped meanwhile. The one that took its place, if any, is the better one."""
-        kept = self._entries.get((tenant_id, stream_id))
+        key = tenant_id.int, stream_id.int
+        kept = self._entries.get(key)
         if kept is None:
-            self._put((tenant_id, stream_id), entry)
+            self._put(key, entry)
             return entry
-        self._entries.move_to_end((tenant_id, stream_id))
+        self._entries.move_to_end(key)
         return kept
 
     def entry(self, tenant_id: UUID, stream_id: UUID) -> StreamEntry:
         """The entry, made if it is not there, and now the most recently used."""
-        key = (tenant_id, stream_id)
+        key = tenant_id.int, stream_id.int
         entry = self._entries.get(key)
         if entry is None:
             entry = StreamEntry()

@@ -73,7 +73,8 @@ def to_bytes(value: Any) -> bytes:
     """A dataclass as compact JSON. Raises Unencodable."""
     cls = type(value)
     validator, optional = SHAPES[cls]
-    omitted = {name for name in optional if getattr(value, name) is None}
+    values = vars(value)
+    omitted = {name for name in optional if values[name] is None}
     try:
         data = to_json(value, exclude=omitted, inf_nan_mode="constants")
         back = validator.validate_json(data)

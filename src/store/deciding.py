@@ -14,7 +14,7 @@ from domain.facts import Decided, Invalid, RuleViolation, View
 from runtime.clock import Clock
 from store.append import Entry, NewEvent
 from store.cache import Kinds, StreamState
-from store.codec import Codec, encode_envelope
+from store.codec import Codec, encode_envelope, to_bytes
 from store.command import Command
 from store.errors import NotOfPlatform, OccurredBeforeLast, VersionMismatch
 from store.loader import PastEvent
@@ -93,13 +93,18 @@ class Runs:
         """Encoding is a part of the decision: what cannot be stored may come of states that are behind, like any error."""
         events: list[NewEvent] = []
         pasts: dict[UUID, list[PastEvent]] = {}
+        now, stream_id, version, past = view.now, None, 0, list[PastEvent]()
         for fact in decided.facts:
-            data = self.codec.encode(fact.event)
-            topic = topic_of(type(fact.event))
-            events.append(NewEvent(fact.stream_id, topic, view.now, data))
-            past = pasts.setdefault(fact.stream_id, [])
-            version = view.touched[fact.stream_id].version + len(past) + 1
-            past.append(PastEvent(version, view.now, fact.event, decoded_size(self.codec.opened(topic, data))))
+            if fact.stream_id is not stream_id:  # most follow one another in one stream
+                stream_id = fact.stream_id
+                past = pasts.setdefault(stream_id, [])
+                version = view.touched[stream_id].version + len(past)
+            event = fact.event
+            plain = to_bytes(event)
+            topic = topic_of(type(event))
+            version += 1
+            events.append(NewEvent(stream_id, topic, now, self.codec.closed(plain)))
+            past.append(PastEvent(version, now, event, decoded_size(plain)))
         left = {stream_id: self._left(view, decided, stream_id, past) for stream_id, past in pasts.items()}
         entry = Entry(
             command_id,
@@ -139,11 +144,15 @@ def _decided(command: Command, decide: Decide, view: DecisionView) -> Decided:
 
 def _last_occurred(view: DecisionView, decided: Decided) -> datetime | None:
     """The latest event of the streams that the decision writes."""
-    written = {fact.stream_id for fact in decided.facts}
-    for stream_id in written:
-        view.version(stream_id)  # written without having been read: an expectation all the same
-    times = [view.touched[stream_id].occurred_at for stream_id in written]
-    return max((moment for moment in times if moment is not None), default=None)
+    last, looked_at = None, None
+    for fact in decided.facts:
+        if fact.stream_id is looked_at:  # most follow one another in one stream
+            continue
+        looked_at = fact.stream_id
+        moment = view.at_hand(looked_at).occurred_at  # written without having been read: an expectation all the same
+        if moment is not None and (last is None or moment > last):
+            last = moment
+    return last
 
 
 def _correlated(envelope: Envelope, correlation_id: UUID | None) -> Envelope:

@@ -30,7 +30,10 @@ from store.state_codec import StateCodec, Unreadable, Unstorable, codecs_of, sea
 FIRST_AT = 64
 """Events of a stream before its first snapshot: fewer are folded in the time that it takes to ask for them."""
 EVERY = 48
-"""Events from one to the next."""
+"""Events from one to the next, where a process had to read so many: the next one that reads is spared them."""
+AT_HAND = 480
+"""Events from one to the next, where the state is at hand and nobody has to read them: the most that a process reads of a stream
+that another one had for itself."""
 BYTES_OF_AN_EVENT = 1 << 14
 """Of a state that is large, the next snapshot is put off by an event for so many bytes."""
 LARGEST = 4 << 20
@@ -94,13 +97,14 @@ class Snapshots:
         *,
         first_at: int = FIRST_AT,
         every: int = EVERY,
+        at_hand: int = AT_HAND,
         rest: float = REST,
     ) -> None:
         self._codec = codec
         self._of = codecs_of(aggregates)
         self._by_tag = {each.tag: each for each in self._of.values()}
         self._connection = ReconnectingConnection(url, "gesta snapshots")
-        self._first_at, self._every, self._rest = first_at, every, rest
+        self._first_at, self._every, self._at_hand, self._rest = first_at, every, at_hand, rest
         self._due: dict[tuple[UUID, UUID], StreamEntry] = {}
         self._something, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
@@ -127,10 +131,12 @@ class Snapshots:
         size = STATE_BYTES + decoded_size(data)
         return StreamState(stored.version, state, stored.occurred_at, codec.aggregate, size, snapshot=stored.version)
 
-    def note(self, tenant_id: UUID, stream_id: UUID, entry: StreamEntry) -> None:
-        """What is known to be committed of a stream may have moved on."""
+    def note(self, tenant_id: UUID, stream_id: UUID, entry: StreamEntry, read: int = 0) -> None:
+        """What is known to be committed of a stream may have moved on. `read`: how many of its events were just read."""
         base = entry.base
-        if base is None or base.version < self._first_at or base.version - entry.snapshot < self._every:
+        if base is None or base.version < self._first_at:
+            return
+        if base.version - entry.snapshot < (self._every if read >= self._every else self._at_hand):
             return
         if len(self._due) >= MOST_DUE or base.aggregate is None or base.aggregate.name not in self._of:
             return

@@ -18,9 +18,11 @@ class Snapshot(NamedTuple):
 
     tips: dict[UUID, StreamState]
     owners: dict[tuple[str, str], UUID | None]
+    read: dict[UUID, int]
+    """How many events of each stream were read for it."""
 
 
-NOTHING_READ = Snapshot({}, {})
+NOTHING_READ = Snapshot({}, {}, {})
 
 
 class States:
@@ -43,10 +45,10 @@ class States:
         if entry.tip is not None and entry.tip.serves(aggregate):
             return entry
         generation = entry.generation
-        (tip,) = (await self._read(tenant_id, {stream_id: (entry.base, aggregate)}, ())).tips.values()
+        found = await self._read(tenant_id, {stream_id: (entry.base, aggregate)}, ())
         if entry.generation == generation and not entry.pending and (entry.tip is None or not entry.tip.serves(aggregate)):
-            entry.adopt(tip)
-            self.note(tenant_id, stream_id, entry)
+            entry.adopt(found.tips[stream_id])
+            self.note(tenant_id, stream_id, entry, found.read[stream_id])
         return entry
 
     async def read(self, tenant_id: UUID, stream_id: UUID, aggregate: Aggregate[Any] | None) -> StreamState:
@@ -63,15 +65,15 @@ class States:
         snapshot = await self._read(tenant_id, bases, names)
         for stream_id, tip in snapshot.tips.items():
             _learn(entries[stream_id], seen[stream_id], tip)
-            self.note(tenant_id, stream_id, entries[stream_id])
+            self.note(tenant_id, stream_id, entries[stream_id], snapshot.read[stream_id])
         for (scope, name), owner in snapshot.owners.items():
             self._remember(tenant_id, scope, name, owner)
         return snapshot
 
-    def note(self, tenant_id: UUID, stream_id: UUID, entry: StreamEntry) -> None:
-        """What is known to be committed of a stream has moved on."""
+    def note(self, tenant_id: UUID, stream_id: UUID, entry: StreamEntry, read: int = 0) -> None:
+        """What is known to be committed of a stream has moved on. `read`: how many of its events were just read."""
         if self._snapshots is not None:
-            self._snapshots.note(tenant_id, stream_id, entry)
+            self._snapshots.note(tenant_id, stream_id, entry, read)
 
     async def settled(self, tenant_id: UUID, streams: Collection[UUID]) -> None:
         """Until the commands that are now under way on these streams are settled."""
@@ -119,9 +121,10 @@ class States:
                         start[stream_id] = state
             if not again:
                 break
-        tails = zip(start.items(), found.tails, strict=True)
-        tips = {stream_id: tip.after(pasts or (), self.kinds) for (stream_id, tip), pasts in tails}
-        return Snapshot(tips, dict(zip(asked, found.owners, strict=True)))
+        tips, read = dict[UUID, StreamState](), dict[UUID, int]()
+        for (stream_id, tip), pasts in zip(start.items(), found.tails, strict=True):
+            tips[stream_id], read[stream_id] = tip.after(pasts or (), self.kinds), len(pasts or ())
+        return Snapshot(tips, dict(zip(asked, found.owners, strict=True)), read)
 
 
 def _learn(entry: StreamEntry, seen: StreamState | None, tip: StreamState) -> None:

@@ -97,6 +97,10 @@ class DecisionView:
     def version(self, stream_id: UUID) -> int:
         return self._touch(stream_id, None).version
 
+    def at_hand(self, stream_id: UUID) -> StreamState:
+        """The stream as it was found."""
+        return self._touch(stream_id, None)
+
     def committed(self, stream_id: UUID) -> bool:
         return stream_id in self.touched and self._committed_of(stream_id)
 
@@ -118,7 +122,10 @@ class DecisionView:
         return stream_id in self._fresh
 
     def _touch(self, stream_id: UUID, aggregate: Aggregate[object] | None) -> StreamState:
-        tip = self.touched.get(stream_id) or self._tip_of(stream_id)
+        known = self.touched.get(stream_id)
+        if known is not None and known.serves(aggregate):
+            return known
+        tip = known or self._tip_of(stream_id)
         if tip is None and stream_id in self._fresh:
             tip = StreamState()
         if tip is None or not tip.serves(aggregate):

@@ -28,6 +28,8 @@ from tests.store.ledgers import append, connected, entry
 PATIENCE = 60.0
 SNAPSHOT_AT = 16
 """Events of a stream for a snapshot: few, so that tests have some."""
+AT_HAND = 24
+"""And where a process has the state at hand."""
 WHO = Envelope("system")
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 
@@ -57,7 +59,7 @@ class Process:
     def __init__(self, url: str, writer_url: str, limits: BatchLimits | None, tuning: Tuning | None) -> None:
         self.clock = StillClock()
         self.writer = Writer(writer_url, limits)
-        self.snapshots = Snapshots(url, first_at=SNAPSHOT_AT, every=SNAPSHOT_AT, rest=0)
+        self.snapshots = Snapshots(url, first_at=SNAPSHOT_AT, every=SNAPSHOT_AT, at_hand=AT_HAND, rest=0)
         self.loader = Loader(url, state_versions=self.snapshots.state_versions)
         self.notifier = Notifier(url)
         self.aside = Aside(HEAVY)

@@ -16,7 +16,7 @@ from store.snapshots import Snapshots
 from store.state_codec import codecs_of
 from store.writer import Writer
 from tests.conftest import Database
-from tests.store.handling import SNAPSHOT_AT, Process, command, count_up, running, stored
+from tests.store.handling import AT_HAND, SNAPSHOT_AT, Process, command, count_up, running, stored
 from tests.store.ledgers import append, connected, open_ledger
 
 LONG = 40
@@ -77,14 +77,16 @@ async def test_who_folds_a_long_stream_leaves_a_snapshot_and_the_next_one_reads_
 async def test_a_stream_that_grows_in_a_process_has_snapshots_as_it_goes(
     database: Database, ledger: psycopg.Connection[Any], tenant: UUID, process: Process
 ) -> None:
-    """Nobody needs to lose a state for them, and a few events are the most that are folded after one."""
-    role_id = written(ledger, tenant, 1)
+    """Nobody needs to lose a state for them. While it is at hand they are few, as nobody reads what they would spare."""
+    role_id, at = written(ledger, tenant, 1), set[int]()
     for _ in range(LONG):
         await process.handler.handle(command(tenant), count_up(role_id))
         await process.snapshots.taken()
+        at |= {version for version, _ in snapshots(ledger, tenant, role_id)}
+    assert at == {AT_HAND}
     state, version, decoded = await read_by_another(database, tenant, role_id)
     assert (state.name, version) == (str(LONG + 1), LONG + 1)
-    assert decoded < SNAPSHOT_AT
+    assert decoded == LONG + 1 - AT_HAND
     assert len(snapshots(ledger, tenant, role_id)) == 1
 
 
@@ -129,11 +131,11 @@ async def test_without_them_and_with_damaged_ones_everything_goes_on_equal(
     async with running(database.system_url) as other:
         done = await other.handler.handle(command(tenant), count_up(role_id))
         assert done.result == LONG + 1
-        for _ in range(SNAPSHOT_AT):
+        for _ in range(AT_HAND):
             await other.handler.handle(command(tenant), count_up(role_id))
             await other.snapshots.taken()
     _, version, decoded = await read_by_another(database, tenant, role_id)
-    assert version == LONG + 1 + SNAPSHOT_AT
+    assert version == LONG + 1 + AT_HAND
     assert decoded < version, "another snapshot has taken its place"
 
 
@@ -202,7 +204,7 @@ async def test_they_are_encrypted_where_events_are(database: Database, ledger: p
     tenant = open_ledger(ledger)
     role_id = written(ledger, tenant)
     codec = Codec(cipher=Backwards())
-    kept = Snapshots(database.system_url, codec, first_at=1, every=1, rest=0)
+    kept = Snapshots(database.system_url, codec, first_at=1, every=1, at_hand=1, rest=0)
     loader, writer = Loader(database.system_url, codec, state_versions=kept.state_versions), Writer(database.system_url)
     try:
         await Handler(writer, loader, codec=codec, snapshots=kept).read(tenant, ROLE, role_id)

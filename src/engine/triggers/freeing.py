@@ -8,7 +8,7 @@ from domain.trigger import TRIGGER, TriggerFreed
 from engine.triggers.changing import changed
 
 
-def freed(view: View, execution_id: UUID, execution: Execution) -> Decided | None:
+def freed_by(view: View, execution_id: UUID, execution: Execution) -> Decided | None:
     """None, unless it is over and something waits."""
     started = execution.started
     if execution.live or started is None or started.trigger_id is None or started.scheduled_at is None:

@@ -121,16 +121,19 @@ class Notifier:
 
 def notify_access(notifier: Notifier, tenant_id: UUID, decided: Decided) -> None:
     """Say where it has changed who may what: keys, roles, members; and users and tenants, in the platform's ledger."""
-    if any(type(fact.event) in RIGHTS for fact in decided.facts):
-        notifier.notify(ACCESS, str(tenant_id))
+    for fact in decided.facts:
+        if type(fact.event) in RIGHTS:
+            notifier.notify(ACCESS, str(tenant_id))
+            return
 
 
 def notify_work(notifier: Notifier, tenant_id: UUID, decided: Decided) -> None:
     """Say what work a command left to do."""
     for job in decided.jobs:
         notifier.notify(JOBS, job_name(tenant_id, job.type))
-    if any(fence.then == "retry" for fence in decided.fences):
-        notifier.notify(JOBS, job_name(tenant_id))
+    for fence in decided.fences:
+        if fence.then == "retry":
+            notifier.notify(JOBS, job_name(tenant_id))
     for timer in decided.timers:
         after = timer.due.after
         notifier.notify(TIMERS, EVERYTHING if after is None else f"{after.total_seconds():.3f}")
