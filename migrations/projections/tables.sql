@@ -658,6 +658,36 @@ CREATE INDEX audit_logs_by_correlation
     ON audit_logs (tenant_id, correlation_id, position) WHERE correlation_id IS NOT NULL;
 COMMENT ON TABLE audit_logs IS 'One row for each event of the ledger, refused commands included: a missing position is a missing row.';
 
+CREATE TABLE bulk_operations (
+    tenant_id      uuid NOT NULL,
+    id             uuid NOT NULL,
+    action         text NOT NULL CHECK (action IN ('cancel', 'terminate', 'pause', 'resume', 'signal', 'fork', 'start')),
+    filter         jsonb,
+    options        jsonb NOT NULL,
+    reason         text,
+    status         text NOT NULL CHECK (status IN ('running', 'completed', 'cancelled', 'failed')),
+    matched        integer NOT NULL,
+    done           integer NOT NULL,
+    failed         integer NOT NULL,
+    skipped        integer NOT NULL,
+    failures       jsonb NOT NULL,
+    error_code     text,
+    error          text,
+    as_of          bigint,
+    correlation_id uuid,
+    requested_by   uuid,
+    cancelled_by   uuid,
+    started_at     timestamptz NOT NULL,
+    completed_at   timestamptz,
+    version        bigint NOT NULL,
+    created_at     timestamptz NOT NULL,
+    updated_at     timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX bulk_operations_by_creation ON bulk_operations (tenant_id, created_at, id);
+CREATE INDEX bulk_operations_by_status ON bulk_operations (tenant_id, status, created_at, id);
+COMMENT ON TABLE bulk_operations IS 'One action on many executions, and how far it has come.';
+
 CREATE TABLE freshness (
     tenant_id    uuid PRIMARY KEY,
     position     bigint NOT NULL CHECK (position >= 0),

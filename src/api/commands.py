@@ -69,6 +69,10 @@ EXECUTION_CHANGE = CommandSpec("execution.change", "executions:control")
 EXECUTION_FORK = CommandSpec("execution.fork", "executions:control")
 EXECUTION_SIGNAL = CommandSpec("execution.signal", "executions:control")
 
+BULK_OPERATION_REQUEST = CommandSpec("bulk_operation.request", "executions:control")
+BULK_OPERATION_START = CommandSpec("bulk_operation.start", "executions:start")
+BULK_OPERATION_CANCEL = CommandSpec("bulk_operation.cancel", "executions:control")
+
 TRIGGER_PAUSE = CommandSpec("trigger.pause", "workflows:publish")
 TRIGGER_RESUME = CommandSpec("trigger.resume", "workflows:publish")
 TRIGGER_RUN = CommandSpec("trigger.run", "workflows:publish")

@@ -87,13 +87,16 @@ def documented(
     listed: bool = False,
     also: dict[str, Any] | None = None,
     found: str | None = None,
+    found_as: ObjectSchema | None = None,
+    accepted: bool = False,
 ) -> dict[str, Any]:
     """The keyword arguments of a route. With `parameters` (even none) it is a question, without a command.
 
     `unrecorded`: it changes something beside the ledger, and so takes no command's headers. `versioned`: a command on something
     that has a version, for If-Match. `query`: a command's parameters. A header that is not described is refused.
     `listed`: the answer is a page, which has no version. `also`: what else it may answer, by media type.
-    `found`: what it answers with 200, of what it creates, where it was there before.
+    `found`: what it answers with 200, of what it creates, where it was there before, or nothing was to be created; `found_as`: in
+    another shape. `accepted`: what it creates goes on by itself (202).
     """
     is_command = parameters is None
     command = COMMAND if versioned and not creates else [header for header in COMMAND if header["name"] != "If-Match"]
@@ -101,7 +104,7 @@ def documented(
     is_tagged = not listed and parameters is not None and FRESHNESS[0] in parameters
     headers = [*headers, IF_NONE_MATCH] if is_tagged else headers
     content = {**in_json(shape), **(also or {})}
-    status = 201 if creates else 200
+    status = (202 if accepted else 201) if creates else 200
     if is_command:
         told = {} if unrecorded else {**COMMANDED, **(CREATED if creates else {})}
     else:
@@ -112,6 +115,7 @@ def documented(
         "responses": {
             status: {"description": answer, "headers": told, "content": content},
             **({} if found is None else {200: {"description": found, "headers": told, "content": content}}),
+            **({} if found_as is None else {200: {"description": found, "content": in_json(found_as)}}),
             **({304: {"description": "Not changed", "headers": told}} if is_tagged else {}),
             **problem_answers({**ALWAYS, **(COMMANDS if is_command else {404: "Not found"})}),
         },

@@ -158,14 +158,22 @@ class Listing:
         order = query.get("order", orders[0])
         if order not in orders:
             raise Problem.at("order", "unknown_value", f"order must be one of {', '.join(orders)}.")
-        filters = {name: read_parameter(name, self.filters[name].kind, query[name]) for name in self.filters if name in query}
+        return PageRequest(self, tenant_id, limit, order, self.read_filters(query), fixed).after(query.get("cursor"))
+
+    def read_filters(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """The filters among what is given. Raises Problem naming the one at fault."""
+        filters = {name: read_parameter(name, self.filters[name].kind, given[name]) for name in self.filters if name in given}
         for prefix, wanted in self.prefixed.items():
-            for name in [name for name in query if name.startswith(prefix)]:
+            for name in [name for name in given if name.startswith(prefix)]:
                 ending = _ending(name, prefix)
                 if ending and ending not in wanted.endings:
                     raise Problem.at(name, "unknown_parameter", f"There is no parameter {name} here.")
-                filters[name] = read_parameter(name, wanted.endings.get(ending, wanted).kind, query[name])
-        return PageRequest(self, tenant_id, limit, order, filters, fixed).after(query.get("cursor"))
+                filters[name] = read_parameter(name, wanted.endings.get(ending, wanted).kind, given[name])
+        return filters
+
+    def all_of(self, tenant_id: UUID, filters: Mapping[str, Any], most: int, order: str) -> "PageRequest":
+        """A question for all that fits, in an order, and for one more than `most`."""
+        return PageRequest(self, tenant_id, most, order, filters, {})
 
     def orders_for(self, query: QueryParams) -> Sequence[str]:
         """The orders that go with these filters, the default first."""

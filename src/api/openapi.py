@@ -20,6 +20,7 @@ GROUPS = {
     "workflows": "What is to happen, as nodes and edges: drafted, checked, published.",
     "triggers": "What starts executions by itself: schedules, requests from outside, events.",
     "executions": "Runs of a workflow: started, watched, steered.",
+    "bulk operations": "One action on many executions, and how far it has come.",
     "approvals": "What people are asked, and their decisions.",
     "AI tasks": "What models are asked, what they answered, used and cost.",
     "jobs": "Work for workers of your own: leased, kept alive, reported on.",

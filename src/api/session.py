@@ -12,7 +12,7 @@ import ipaddress
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -35,6 +35,7 @@ from runtime.clock import Clock
 from runtime.ids import new_id
 from store.errors import UnknownLedger
 from store.handler import Handler
+from store.platform import PlatformSnapshot, Stream, deciding
 
 KEEP_SECONDS = 1.0
 MOST_KEPT = 10_000
@@ -45,7 +46,6 @@ FAILED_LOGINS_RATE = 1.0
 
 S = TypeVar("S")
 T = TypeVar("T")
-Stream = tuple[Aggregate[Any], UUID]
 logger = logging.getLogger(__name__)
 
 
@@ -136,21 +136,9 @@ class Sessions:
             del self._kept[asked]
         return await self.authenticate(request)
 
-    async def deciding(self, session: Session, command: Callable[["PlatformSnapshot"], Awaitable[T]]) -> T:
+    async def deciding(self, session: Session, command: Callable[[PlatformSnapshot], Awaitable[T]]) -> T:
         """Have a command decided, with what the platform's ledger says now of the session's tenant, people and key."""
-        streams: set[Stream] = set(session.platform_streams)
-        while True:
-            platform = await self._snapshot(streams)
-            try:
-                return await command(platform)
-            except NotInSnapshot as missing:  # the key has another owner by now, or the like
-                streams.add((missing.aggregate, missing.stream_id))
-
-    async def _snapshot(self, streams: Iterable[Stream]) -> "PlatformSnapshot":
-        wanted = list(streams)
-        read = [self._handler.read(PLATFORM, aggregate, stream_id) for aggregate, stream_id in wanted]
-        found = await asyncio.gather(*read)
-        return PlatformSnapshot({stream_id: state for (_, stream_id), (state, _version) in zip(wanted, found, strict=True)})
+        return await deciding(self._handler, set(session.platform_streams), command)
 
     def look_everywhere(self) -> None:
         """Anybody's rights may have changed."""
@@ -286,27 +274,6 @@ class _Missing(Exception):
         self.tenant_id = tenant_id
         self.aggregate = aggregate
         self.stream_id = stream_id
-
-
-class NotInSnapshot(Exception):
-    """A decision wants to know of the platform what was not read for it."""
-
-    def __init__(self, aggregate: Aggregate[Any], stream_id: UUID) -> None:
-        self.aggregate = aggregate
-        self.stream_id = stream_id
-
-
-@dataclass(frozen=True)
-class PlatformSnapshot:
-    """What the platform's ledger said when a command came in. An `access.Platform`."""
-
-    states: dict[UUID, Any]
-
-    def read(self, aggregate: Aggregate[S], stream_id: UUID) -> S:
-        if stream_id not in self.states:
-            raise NotInSnapshot(aggregate, stream_id)
-        state: S = self.states[stream_id]
-        return state
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,21 @@ SELECT wanted.tenant_id, coalesce(f.position, 0), fault.tenant_id IS NOT NULL
   LEFT JOIN runtime.projection_faults fault ON fault.tenant_id = wanted.tenant_id
 """
 # by key, and only then by status: OFFSET keeps the conditions apart, so that no index of ended executions is gone through
-SELECT_ENDED = """
+SELECT_ENDED = {
+    "executions": """
 SELECT wanted.tenant_id, wanted.id
   FROM unnest(%(tenants)s::uuid[], %(ids)s::uuid[]) AS wanted (tenant_id, id)
  CROSS JOIN LATERAL (
        SELECT status FROM projections.workflow_executions WHERE tenant_id = wanted.tenant_id AND id = wanted.id OFFSET 0) e
  WHERE e.status IN ('completed', 'failed', 'cancelled')
-"""
+""",
+    "bulk_operations": """
+SELECT b.tenant_id, b.id
+  FROM unnest(%(tenants)s::uuid[], %(ids)s::uuid[]) AS wanted (tenant_id, id)
+  JOIN projections.bulk_operations b ON b.tenant_id = wanted.tenant_id AND b.id = wanted.id
+ WHERE b.status <> 'running'
+""",
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,8 @@ class _Reached:
 @dataclass(frozen=True)
 class _Ended:
     tenant_id: UUID
-    execution_id: UUID
+    id: UUID
+    what: str = "executions"
 
 
 @dataclass
@@ -82,6 +91,10 @@ class Waiter:
     async def ended(self, tenant_id: UUID, execution_id: UUID, seconds: float) -> bool:
         """Until an execution has ended, as the tables say: True. False when the time is over, or nobody may wait any more."""
         return await self._wait(_Ended(tenant_id, execution_id), seconds) and not self._closing
+
+    async def settled(self, tenant_id: UUID, operation_id: UUID, seconds: float) -> bool:
+        """The same of a bulk operation."""
+        return await self._wait(_Ended(tenant_id, operation_id, "bulk_operations"), seconds) and not self._closing
 
     def release(self) -> None:
         """Let everybody go, now and from now on: the process is about to stop."""
@@ -141,11 +154,13 @@ class Waiter:
                 position, stopped = progress[awaited.tenant_id]
                 if stopped or position >= awaited.position:
                     self._waiting.resolve(awaited)
-        if ends:
-            wanted = {"tenants": [awaited.tenant_id for awaited in ends], "ids": [awaited.execution_id for awaited in ends]}
-            cursor = await connection.execute(SELECT_ENDED, wanted)
-            for tenant_id, execution_id in await cursor.fetchall():
-                self._waiting.resolve(_Ended(tenant_id, execution_id))
+        for what, statement in SELECT_ENDED.items():
+            these = [awaited for awaited in ends if awaited.what == what]
+            if not these:
+                continue
+            wanted = {"tenants": [awaited.tenant_id for awaited in these], "ids": [awaited.id for awaited in these]}
+            for tenant_id, id in await (await connection.execute(statement, wanted)).fetchall():
+                self._waiting.resolve(_Ended(tenant_id, id, what))
 
 
 @asynccontextmanager

@@ -28,6 +28,8 @@ from client.errors import (
 )
 from client.models import (
     Approval,
+    BulkOperation,
+    BulkPreview,
     DecisionResult,
     Exchange,
     Execution,
@@ -48,6 +50,8 @@ __all__ = [
     "ApiError",
     "Approval",
     "AsyncClient",
+    "BulkOperation",
+    "BulkPreview",
     "Client",
     "Conflict",
     "DecisionResult",

@@ -10,6 +10,8 @@ from uuid import uuid4
 from client.errors import ApiError, Invalid, StillRunning, from_problem
 from client.models import (
     Approval,
+    BulkOperation,
+    BulkPreview,
     DecisionResult,
     Exchange,
     Execution,
@@ -107,6 +109,76 @@ def cancel(id: str, reason: str | None = None, *, idempotency_key: str | None = 
     return ExecutionResult.of(
         (yield from command(f"/executions/{_part(id)}/cancel", {"reason": reason}, idempotency_key=idempotency_key))
     )
+
+
+# Many executions
+
+
+BulkAction = Literal["cancel", "terminate", "pause", "resume", "signal", "fork", "start"]
+
+
+def act_on_many(
+    action: BulkAction,
+    filter: Mapping[str, str] | None = None,
+    *,
+    execution_ids: Sequence[str] | None = None,
+    reason: str | None = None,
+    options: Mapping[str, Json] | None = None,
+    idempotency_key: str | None = None,
+) -> Flow[BulkOperation]:
+    """Do one thing to all executions that fit the filter, which is that of `GET /executions`, or to those that are named.
+
+    `options`: what the action goes by: {node_id, input, version, keep_business_key} of a fork, {name, payload} of a signal,
+    {items, workflow_key, version, on_conflict, keep_business_key} of a start. Answers before it is done: see
+    `bulk_operation_ended`.
+    """
+    body = _many(action, filter, execution_ids, options)
+    sent = {**body, **({} if reason is None else {"reason": reason})}
+    return BulkOperation.of((yield from command("/bulk-operations", sent, idempotency_key=idempotency_key)))
+
+
+def would_act_on(
+    action: BulkAction,
+    filter: Mapping[str, str] | None = None,
+    *,
+    execution_ids: Sequence[str] | None = None,
+    options: Mapping[str, Json] | None = None,
+) -> Flow[BulkPreview]:
+    """What `act_on_many` would act on."""
+    body = {**_many(action, filter, execution_ids, options), "dry_run": True}
+    return BulkPreview.of((yield from command("/bulk-operations", body)))
+
+
+def bulk_operation(id: str) -> Flow[BulkOperation]:
+    """How far it has come. Raises NotFound."""
+    return BulkOperation.of((yield from get(f"/bulk-operations/{_part(id)}")))
+
+
+def bulk_operation_ended(id: str, seconds: float = 60.0) -> Flow[BulkOperation]:
+    """The operation once it is over, or as it stands after so many seconds (`ended` says which)."""
+    until = time.monotonic() + seconds
+    while True:
+        left = max(0, min(LONGEST_WAIT, round(until - time.monotonic())))
+        found = BulkOperation.of((yield from get(f"/bulk-operations/{_part(id)}", {"wait": left}, left)))
+        if found.ended or left == 0 or time.monotonic() >= until:
+            return found
+
+
+def cancel_bulk_operation(id: str, reason: str | None = None, *, idempotency_key: str | None = None) -> Flow[BulkOperation]:
+    """From now on it acts on nothing further. Raises Conflict where it is over."""
+    path = f"/bulk-operations/{_part(id)}/cancel"
+    return BulkOperation.of((yield from command(path, {"reason": reason}, idempotency_key=idempotency_key)))
+
+
+def _many(
+    action: str, filter: Mapping[str, str] | None, ids: Sequence[str] | None, options: Mapping[str, Json] | None
+) -> dict[str, Json]:
+    body: dict[str, Json] = {"action": action, **(options or {})}
+    if filter is not None:
+        body["filter"] = dict(filter)
+    if ids is not None:
+        body["execution_ids"] = list(ids)
+    return body
 
 
 # Approvals

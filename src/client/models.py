@@ -91,6 +91,44 @@ class Execution:
 
 
 @dataclass(frozen=True)
+class BulkOperation:
+    """One action on many executions. `matched`: how many; the other counts grow with each step."""
+
+    id: str
+    action: str
+    status: str
+    matched: int
+    done: int
+    failed: int
+    skipped: int
+    version: int
+    data: Mapping[str, Any] = field(repr=False)
+    """With `failures`, where it was read: {index, execution_id, code, message}."""
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "BulkOperation":
+        counts = data["matched"], data["done"], data["failed"], data["skipped"]
+        return cls(data["id"], data["action"], data["status"], *counts, data["version"], data)
+
+
+@dataclass(frozen=True)
+class BulkPreview:
+    """What a bulk operation would act on. `too_many`: there are more than it may have; `sample`: the first ten."""
+
+    matched: int
+    too_many: bool
+    sample: tuple[Execution, ...]
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "BulkPreview":
+        return cls(data["matched"], data["too_many"], tuple(Execution.of(one) for one in data["sample"]))
+
+
+@dataclass(frozen=True)
 class Approval:
     """An approval request as the tables show it."""
 

@@ -5,6 +5,7 @@ from typing import Any
 from domain.ai_task import AI_TASK
 from domain.api_key import API_KEY
 from domain.approval import APPROVAL
+from domain.bulk_operation import BULK_CHUNK, BULK_OPERATION
 from domain.event import EVENT
 from domain.execution import EXECUTION
 from domain.facts import Aggregate
@@ -39,6 +40,8 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     EVENT,
     TRIGGER,
     LIMIT,
+    BULK_OPERATION,
+    BULK_CHUNK,
     REFUSAL,
 )
 

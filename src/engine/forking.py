@@ -20,10 +20,10 @@ from domain.execution import (
     ForkedVisit,
     evolve,
 )
-from domain.facts import Decided, Event, Fact, FieldError, Invalid, Json, View
+from domain.facts import Decided, Event, Fact, FieldError, Invalid, Json, RuleViolation, View
 from domain.workflow import WORKFLOW
 from engine.context import Engine
-from engine.executions import NoSuchExecution, claims_of, summary
+from engine.executions import AlreadyStarted, NoSuchExecution, claims_of, summary
 from engine.expressions import Budgeted
 from engine.plan import Plan
 from engine.run import Run
@@ -34,6 +34,14 @@ from engine.time_limit import with_timeout
 MOST_BYTES = 1 << 24
 """Of what the visits came to that a fork has behind it."""
 BYTES_PER_EVENT = 1 << 19
+MOST_EVENTS = 200_000
+"""Of an execution that is forked."""
+
+
+class TooLong(RuleViolation):
+    """The execution has too many events to be forked."""
+
+    code = "too_long"
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,11 @@ def fork(
     created_by: UUID | None = None,
     behind: tuple[UUID, ...] = (),
     correlation_id: UUID | None = None,
+    execution_id: UUID | None = None,
 ) -> Decided:
     """Start from a node's last visit. `input`, `version`, `labels`: the other execution's where they are None.
 
-    result {id, status, version, open}.
+    `execution_id`: as `executions.start`; result {id, status, version, open}.
     """
     if seed is None or view.read(EXECUTION, origin_id).started is None:
         raise NoSuchExecution
@@ -106,7 +115,10 @@ def fork(
     _require_beginning(plan, node_id, seed)
     given = origin.input if input is None else input
     accept_input(view, plan.definition, given)
-    execution_id = view.new_id()
+    if execution_id is None:
+        execution_id = view.new_id()
+    elif view.read(EXECUTION, execution_id) != EXECUTION.initial:
+        raise AlreadyStarted
     started = ExecutionStarted(
         origin.workflow_id,
         origin.workflow_key,

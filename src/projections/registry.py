@@ -6,6 +6,7 @@ A new table is one module beside this one, one line in `GROUPS`, and a migration
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+from domain.bulk_operation import BulkChunkListed
 from domain.envelope import RecordedEvent, Unread
 from domain.event import EventDelivered, EventReceived
 from domain.facts import Event
@@ -20,6 +21,7 @@ from projections import (
     approval_decisions,
     approval_requests,
     audit_logs,
+    bulk_operations,
     execution_attributes,
     execution_items,
     execution_labels,
@@ -73,6 +75,7 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
         ai_agent_tasks.TABLE,
         ai_agent_attempts.TABLE,
         execution_waits.TABLE,
+        bulk_operations.TABLE,
     ),
 }
 """What can be built anew by itself: no reference leads from one group to another, and nothing but `NEEDED` is read across.
@@ -87,6 +90,7 @@ IGNORED: dict[type[Event], str] = {
     ),
     EventReceived: "it changes what waited for it, by events of its own; it stands in audit_logs",
     EventDelivered: "as EventReceived",
+    BulkChunkListed: "what becomes of those that it lists is told by their own events; it stands in audit_logs",
     LimitSet: "whoever leases jobs goes by runtime.limits, which a trigger keeps; it stands in audit_logs",
     LimitRemoved: "as LimitSet",
     CommandRefused: "a refusal changes nothing: it is evidence, and stands in audit_logs",

@@ -2,7 +2,8 @@
 
 A visit has the jobs and timers that it waits for. An execution that has done a
 command's share of steps has one job more, which takes it up. So has a child that is out of step with the visit that waits for it:
-one is over, and the other is not. A schedule has a timer for its next time, and one for what waits.
+one is over, and the other is not. A bulk operation has a job for its next step. A schedule has a timer for its next time, and one
+for what waits.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from domain.bulk_operation import (
+    BulkOperationCancelled,
+    BulkOperationCompleted,
+    BulkOperationFailed,
+    BulkOperationProgressed,
+    BulkOperationRequested,
+    step_job,
+)
 from domain.envelope import RecordedEvent, Unread
 from domain.event import EventDelivered, EventReceived, delivery_of
 from domain.execution import (
@@ -39,6 +48,10 @@ from engine.family import give_up_job, tell_job
 from projections.foreach_invariants import ForeachInvariants
 
 EXECUTION_ENDED = ExecutionCompleted | ExecutionFailed | ExecutionCancelled | ItemCompleted | ItemFailed | ItemCancelled
+
+BULK_OPERATION = (
+    BulkOperationRequested | BulkOperationProgressed | BulkOperationCompleted | BulkOperationCancelled | BulkOperationFailed
+)
 
 
 @dataclass
@@ -75,6 +88,8 @@ class WorkInvariants:
     foreaches: ForeachInvariants = field(default_factory=ForeachInvariants)
     telling: set[UUID] = field(default_factory=set)
     """Events that are being told to those who wait."""
+    steps: dict[UUID, tuple[int, bool]] = field(default_factory=dict)
+    """By bulk operation of which a step is under way: its number, and whether another one may follow."""
     triggers: dict[UUID, Trigger] = field(default_factory=dict)
     trigger_timers: dict[UUID, dict[UUID, datetime]] = field(default_factory=dict)
     """By trigger: its timers, and when each is due."""
@@ -89,6 +104,8 @@ class WorkInvariants:
             self.telling.add(stream)
         elif isinstance(event, EventDelivered):
             self.telling.discard(stream)
+        elif isinstance(event, BULK_OPERATION):
+            self._move_bulk_operation(stream, event)
         elif isinstance(event, ExecutionStarted):
             self.open[stream] = Open(timer=_timers(record, () if event.timeout is None else (event.timeout,)))
             if event.parent_stream_id is not None and event.parent_activation_id is not None:
@@ -107,6 +124,19 @@ class WorkInvariants:
                     if item.execution_id == stream:
                         _pause_item(item, paused=isinstance(event, ExecutionPaused))
         self.foreaches.see(record)
+
+    def _move_bulk_operation(self, stream: UUID, event: BULK_OPERATION) -> None:
+        """It has a job for the step under way: also after it was cancelled, until that step has told what it did."""
+        number, goes_on = self.steps.pop(stream, (1, True))
+        match event:
+            case BulkOperationRequested():
+                self.steps[stream] = 1, True
+            case BulkOperationProgressed() if goes_on:
+                self.steps[stream] = number + 1, True
+            case BulkOperationCancelled():
+                self.steps[stream] = number, False
+            case _:
+                pass
 
     def _forget_children(self, over: Iterable[UUID]) -> None:
         """Those that neither live nor are waited for."""
@@ -132,6 +162,8 @@ class WorkInvariants:
         """(job, execution or other stream that it is for)."""
         for event_id in self.telling:
             yield delivery_of(event_id), event_id
+        for operation_id, (step, _) in self.steps.items():
+            yield step_job(operation_id, step), operation_id
         for child in self.children:
             execution, waited_for = self.open.get(child), self._is_waited_for(child)
             if execution is None and waited_for:

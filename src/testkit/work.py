@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.ai_task import AI_TASK
+from domain.bulk_operation import JOB as BULK_OPERATION
 from domain.event import EVENT, EventReceived
 from domain.execution import EXECUTION
 from domain.facts import Decided, Job, Json, Refusal, View
@@ -31,7 +32,7 @@ from testkit.publishing import STUB
 from testkit.room import Room
 from testkit.world import JobRow, World
 
-OWN_JOBS = frozenset({AI, HTTP, CONTINUE, CHILD, DELIVER, LOOK_BACK, MOVE_ITEMS})
+OWN_JOBS = frozenset({AI, HTTP, CONTINUE, CHILD, DELIVER, LOOK_BACK, MOVE_ITEMS, BULK_OPERATION})
 """Types of jobs that the platform's own worker does: the kit does them, or has doubles for them."""
 JITTER = 0.5
 """Pauses are as long as the policy says."""

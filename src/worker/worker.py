@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
 
+from domain.bulk_operation import JOB as BULK_OPERATION
 from engine.context import Engine
 from engine.deliveries import DELIVER
 from engine.family import CHILD
@@ -26,6 +27,7 @@ from store.notifications.listening import Notifications
 from store.notifications.waking import CHANNELS, leases_ending, setting_at, timers_set
 from store.vault import Vault
 from worker.ai_runner import ProvidersOf, ai_runner
+from worker.bulk_runner import bulk_runner
 from worker.context import WorkerContext
 from worker.event_runners import event_runner, lookback_runner
 from worker.http_runner import http_runner
@@ -50,6 +52,7 @@ class WorkerProcess:
             DELIVER: event_runner(context),
             LOOK_BACK: lookback_runner(context),
             HTTP: http_runner(context),
+            BULK_OPERATION: bulk_runner(context),
         }
         runners |= {type: task_runner(context, task) for type, task in tasks.items()}
         self.leases = JobExecutor(context, runners, leasing)

@@ -451,6 +451,22 @@ async def limits_remove(two: Two) -> httpx2.Response:
     return await two.behind.admin.call("DELETE", f"/limits/{made['id']}")
 
 
+async def bulk_operations_request(two: Two) -> httpx2.Response:
+    """Of an execution that was started ahead."""
+    await two.behind.publish(APPROVALS)
+    await begun(two.ahead, "approvals")
+    asked = {"action": "cancel", "filter": {"workflow_key": "approvals", "status": "running"}}
+    answer = await two.behind.admin.post("/bulk-operations", asked)
+    assert answer.json()["matched"] == 1
+    return answer
+
+
+async def bulk_operations_cancel(two: Two) -> httpx2.Response:
+    asked = {"action": "cancel", "execution_ids": [await two.moved()]}
+    made = await ok(two.ahead.admin.post("/bulk-operations", asked))
+    return await two.behind.admin.post(f"/bulk-operations/{made['id']}/cancel")
+
+
 async def invitations_withdraw(two: Two) -> httpx2.Response:
     return await two.behind.admin.call("DELETE", f"/invitations/{await invited(two.ahead)}")
 
@@ -604,6 +620,8 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         invitations_withdraw,
         limits_set,
         limits_remove,
+        bulk_operations_request,
+        bulk_operations_cancel,
         invitations_accept,
         invitations_decline,
         members_add,

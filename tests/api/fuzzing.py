@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
 
 import psycopg
 import schemathesis
@@ -167,6 +168,8 @@ class World:
         instead("definition", lambda: self._definition(body["definition"], case, random))
         instead("slug", lambda: f"tenant-{next(self.numbers)}")
         instead("email", lambda: f"{next(self.numbers)}@example.com")
+        if kind == "bulk-operations":
+            body = self._bulk(body, random)
         if kind == "roles":
             instead("key", lambda: f"role-{next(self.numbers)}")
         if kind == "secrets":
@@ -176,6 +179,16 @@ class World:
         instead("to", lambda: "2026-01-01T05:00:00Z")
         instead("expires_at", lambda: "2999-01-01T00:00:00Z")
         return body
+
+    def _bulk(self, body: dict[str, Any], random: Random) -> dict[str, Any]:
+        """What goes together, of what was made up, mostly."""
+        if random.random() < 0.2:
+            return body
+        action = random.choice(["cancel", "pause", "resume", "terminate", "signal", "fork", "start"])
+        named = {"execution_ids": [str(UUID(int=random.getrandbits(128)))]}
+        target: dict[str, Any] = random.choice([{"filter": {"status": "running", "workflow_key": "purchase"}}, named])
+        also = {"name": "went"} if action == "signal" else {}
+        return {"action": action, **target, **also, "reason": body.get("reason"), "dry_run": random.random() < 0.5}
 
     def _definition(self, made_up: Any, case: Case, random: Random) -> Any:
         """A good one, or one in which something made up, or something of another place, stands in the place of something."""
@@ -237,6 +250,9 @@ class World:
             case "limits":
                 given = {"scope": "key", "name": f"key-{next(self.numbers)}", "concurrency": 100}
                 return str((await self.tenant.admin.post("/limits", given)).json()["id"])
+            case "bulk-operations":
+                asked = {"action": "pause", "execution_ids": [(await self._start("purchase"))["id"]]}
+                return str((await self.tenant.admin.post("/bulk-operations", asked)).json()["id"])
             case "invitations":
                 email = f"{next(self.numbers)}@guest.example"
                 await self._posted(self.gesta.platform, "/users", {"email": email, "display_name": "Guest"})

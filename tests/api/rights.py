@@ -71,6 +71,7 @@ KINDS = (
     "trigger",
     "limit",
     "webhook",
+    "bulk_operation",
 )
 
 
@@ -108,6 +109,10 @@ def _role(_ids: Ids) -> Any:
 
 def _secret(_ids: Ids) -> Any:
     return {"name": f"made-{next(NUMBERS)}", "value": "sesame, open"}
+
+
+def _bulk(ids: Ids) -> Any:
+    return {"action": "pause", "execution_ids": [ids.of["execution"]]}
 
 
 START = said({"workflow_key": "instant"})
@@ -154,6 +159,10 @@ ROWS: dict[tuple[str, str], Row] = {
         "executions:control", about="execution", body=said({"node_id": "nowhere"}), done=(422,)
     ),
     ("POST", "/executions/{id}/signal"): Row("executions:control", about="execution", body=said({"name": "s"}), done=(200, 409)),
+    ("POST", "/bulk-operations"): Row("executions:control", body=_bulk, done=(202,)),
+    ("GET", "/bulk-operations"): Row("executions:read"),
+    ("GET", "/bulk-operations/{id}"): Row("executions:read", about="bulk_operation"),
+    ("POST", "/bulk-operations/{id}/cancel"): Row("executions:control", about="bulk_operation", done=(200, 409)),
     ("POST", "/approvals/{id}/decide"): Row(
         "approvals:decide", about="approval", body=said({"outcome": "approved"}), done=(200, 409), person=True
     ),

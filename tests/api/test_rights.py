@@ -175,6 +175,8 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
         body = {"name": f"s{await gesta.events()}", "value": "sesame, open"}
         return str((await admin.post("/secrets", body)).json()["id"])
 
+    bulk = {"action": "pause", "execution_ids": [of["execution"]]}
+    of["bulk_operation"] = (await admin.post("/bulk-operations", bulk)).json()["id"]
     of["role"], of["dead_job"], of["invitation"] = await role(), await dead_job(), await invitation()
     of["secret"] = await secret()
     of["limit"] = await limit()

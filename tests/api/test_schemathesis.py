@@ -15,6 +15,7 @@ from tests.conftest import temporary_database
 GROUPS = (
     "jobs",
     "executions",
+    "bulk operations",
     "approvals",
     "AI tasks",
     "workflows",

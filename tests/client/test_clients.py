@@ -9,6 +9,7 @@ from client.protocol import Lost, Reply, Request
 from tests.api.conftest import Gesta, Tenant
 from tests.api.definitions import INSTANT
 from tests.client.conftest import url_of
+from tests.worker.house import at_work, worker_of
 
 
 async def test_start_decide_and_wait(boss: AsyncClient) -> None:
@@ -62,6 +63,24 @@ async def test_lists_come_in_pages(boss: AsyncClient) -> None:
     await boss.cancel(ids[0], "Not now.")
     assert (await boss.execution(ids[0])).status == "cancelled"
     assert (await boss.history(ids[0])).items[-1]["topic"] == "execution.cancelled.v1"
+
+
+async def test_many_executions_are_acted_on(gesta: Gesta, boss: AsyncClient) -> None:
+    ids = [(await boss.start("purchase", {"amount": amount})).id for amount in (1, 2, 3)]
+    wanted = {"workflow_key": "purchase", "attr.amount.gte": "2"}
+    preview = await boss.would_act_on("cancel", wanted)
+    assert (preview.matched, [one.id for one in preview.sample]) == (2, ids[1:])
+    asked = await boss.act_on_many("cancel", wanted, reason="Too dear.")
+    assert (asked.status, asked.matched, asked.done) == ("running", 2, 0)
+    assert not (await boss.bulk_operation_ended(asked.id, seconds=0)).ended
+    async with worker_of(gesta.database) as worker, at_work(worker):
+        ended = await boss.bulk_operation_ended(asked.id)
+    assert (ended.status, ended.done, (await boss.bulk_operation(asked.id)).data["failures"]) == ("completed", 2, [])
+    assert [(await boss.execution(id)).status for id in ids] == ["running", "cancelled", "cancelled"]
+    signal = await boss.act_on_many("signal", execution_ids=ids[:1], options={"name": "went"})
+    assert (await boss.cancel_bulk_operation(signal.id)).status == "cancelled"
+    with pytest.raises(Conflict):
+        await boss.cancel_bulk_operation(signal.id)
 
 
 async def test_a_definition_is_applied_once(boss: AsyncClient) -> None:

@@ -31,6 +31,17 @@ from domain.approval import (
     Outcome,
     Voter,
 )
+from domain.bulk_operation import (
+    BulkChunkListed,
+    BulkFailure,
+    BulkOperationCancelled,
+    BulkOperationCompleted,
+    BulkOperationFailed,
+    BulkOperationProgressed,
+    BulkOperationRequested,
+    Requester,
+    chunk_id,
+)
 from domain.envelope import PLATFORM, Envelope
 from domain.event import EventDelivered, EventReceived
 from domain.execution import (
@@ -162,6 +173,7 @@ class Ledgers:
         await self.append(PLATFORM, *platform_story())
         await self.append(ACME, *tenant_story("acme"))
         await self.append(GLOBEX, *tenant_story("globex"))
+        await self.append(ACME, *bulk("acme"))
 
 
 def platform_story() -> tuple[Step, ...]:
@@ -252,6 +264,32 @@ def kept(name: str) -> tuple[Step, ...]:
         (old, SecretCreated("old", an_id("value 3"))),
         (crm, SecretRotated("crm_token", an_id("value 4"), 2, ("api.crm.example", "*.crm.example"))),
         (old, SecretDeleted("old")),
+    )
+
+
+def bulk(name: str) -> tuple[Step, ...]:
+    """Bulk operations: one is completed, one cancelled with a step under way, one stopped, and one is under way."""
+    forks, ends, stopped, starts = (an_id(f"{name} bulk {which}") for which in ("fork", "cancel", "pause", "start"))
+    first, second = an_id(f"{name} 2"), an_id(f"{name} 6")
+    ann = Requester("user", an_id("a key"), user_id=ANN, on_behalf_of=BOB)
+    service = Requester("api_key", an_id("a service"))
+    found = {"status": "failed", "workflow_key": "travel"}
+    failures = (BulkFailure(1, "never_visited", "It has never come to a node pay.", second),)
+    asked = BulkOperationRequested("fork", 2, (2,), ann, found, {"node_id": "pay"}, "the bank is back", 17, forks)
+    return (
+        (forks, asked),
+        (chunk_id(forks, 0), BulkChunkListed(forks, 0, [str(first), str(second)])),
+        (forks, BulkOperationProgressed(1, 1, 1, 0, failures)),
+        (forks, BulkOperationCompleted()),
+        (ends, BulkOperationRequested("cancel", 150, (150,), service)),
+        (ends, BulkOperationProgressed(1, 90, 0, 10)),
+        (ends, BulkOperationCancelled("enough")),
+        (ends, BulkOperationProgressed(2, 4, 0, 0)),
+        (stopped, BulkOperationRequested("pause", 1, (1,), ann)),
+        (stopped, BulkOperationProgressed(1, 0, 0, 0)),
+        (stopped, BulkOperationFailed("permission_denied", "This needs the permission executions:control.")),
+        (starts, BulkOperationRequested("start", 1, (1,), ann, options={"workflow_key": "travel"})),
+        (chunk_id(starts, 0), BulkChunkListed(starts, 0, [{"business_key": "T-1", "input": {}}])),
     )
 
 

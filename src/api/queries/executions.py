@@ -1,13 +1,17 @@
 """projections.workflow_executions, as one and as a list. Each filter leads to the rows in order, by an index of its own."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from psycopg import sql
 
-from api.listing import TEXT, TIME, Filter, Listing, ValueType, choice
+from api.listing import TEXT, TIME, Filter, Listing, Order, ValueType, choice
 from api.queries.common import by_creation, one, rows_of, summaries, two_ways
+from api.reads import Question
 from projections import execution_attributes, workflow_executions
 
 EXECUTION = one(
@@ -60,44 +64,46 @@ SELECT e.id, e.version,
  WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s
 """
 
-SELECT = summaries(rows_of(workflow_executions.TABLE, "e"), workflow_executions.TABLE, "e")
+ALL = rows_of(workflow_executions.TABLE, "e")
 
 # Executions that have come to a node and wait there, found from its open visits. Several visits are one execution.
-SELECT_AT_NODE = summaries(
-    """
+AT_NODE = """
 SELECT DISTINCT ON (n.execution_created_at, n.execution_id)
        {columns}
   FROM projections.node_activations n
   JOIN projections.workflow_executions e ON e.tenant_id = %(tenant_id)s AND e.id = n.execution_id
  WHERE n.tenant_id = %(tenant_id)s AND n.status = 'running'
-""",
-    workflow_executions.TABLE,
-    "e",
-)
+"""
 
 # Executions with a search attribute, found from its values.
-SELECT_WITH_ATTRIBUTE = summaries(
-    """
+WITH_ATTRIBUTE = """
 SELECT {columns}
   FROM projections.execution_attributes first_attribute
   JOIN projections.workflow_executions e ON e.tenant_id = %(tenant_id)s AND e.id = first_attribute.execution_id
  WHERE first_attribute.tenant_id = %(tenant_id)s
-""",
-    workflow_executions.TABLE,
-    "e",
-)
+"""
 
 # Executions with a label, found from its values.
-SELECT_WITH_LABEL = summaries(
-    """
+WITH_LABEL = """
 SELECT {columns}
   FROM projections.execution_labels first_label
   JOIN projections.workflow_executions e ON e.tenant_id = %(tenant_id)s AND e.id = first_label.execution_id
  WHERE first_label.tenant_id = %(tenant_id)s
-""",
-    workflow_executions.TABLE,
-    "e",
-)
+"""
+
+
+def _orders(fill: Callable[[str], sql.SQL]) -> dict[str, Order]:
+    """By creation. `fill`: what is to be shown, put at {columns}."""
+    return two_ways(
+        "created_at",
+        by_creation(fill(ALL), "e.created_at", "e.id"),
+        (
+            by_creation(fill(AT_NODE), "n.execution_created_at", "n.execution_id", drives="node_id"),
+            by_creation(fill(WITH_ATTRIBUTE), "first_attribute.created_at", "first_attribute.execution_id", drives="attr."),
+            by_creation(fill(WITH_LABEL), "first_label.execution_created_at", "first_label.execution_id", drives="label."),
+        ),
+    )
+
 
 # A range, of the numbers or the moments among the values. Numbers are found by an index of about the same, and then compared.
 AMONG = """   AND EXISTS (SELECT FROM projections.execution_attributes a
@@ -145,15 +151,7 @@ STATUSES = workflow_executions.TABLE.columns["status"].choices
 
 EXECUTIONS = Listing(
     "executions",
-    two_ways(
-        "created_at",
-        by_creation(SELECT, "e.created_at", "e.id"),
-        (
-            by_creation(SELECT_AT_NODE, "n.execution_created_at", "n.execution_id", drives="node_id"),
-            by_creation(SELECT_WITH_ATTRIBUTE, "first_attribute.created_at", "first_attribute.execution_id", drives="attr."),
-            by_creation(SELECT_WITH_LABEL, "first_label.execution_created_at", "first_label.execution_id", drives="label."),
-        ),
-    ),
+    _orders(lambda statement: summaries(statement, workflow_executions.TABLE, "e")),
     filters={
         "status": Filter(choice(*STATUSES), sql.SQL("   AND e.status = %(status)s"), "Filter by status."),
         "workflow_key": Filter(TEXT, sql.SQL("   AND e.workflow_key = %(workflow_key)s"), "Filter by workflow key."),
@@ -184,3 +182,16 @@ EXECUTIONS = Listing(
         ),
     },
 )
+
+ALL_IDS = replace(
+    EXECUTIONS,
+    name="execution-ids",
+    orders=_orders(lambda statement: sql.SQL(statement.replace("{columns}", "e.id, e.created_at"))),
+)
+AS_ONE = sql.SQL("SELECT array_agg(found.id::text ORDER BY found.created_at, found.id) AS ids FROM ({}) found")
+
+
+def all_ids(tenant_id: UUID, filters: Mapping[str, Any], most: int) -> Question:
+    """For the ids of all that fit, the oldest first, in one row `ids`; and one more, if there are more than so many."""
+    question = ALL_IDS.all_of(tenant_id, filters, most, "created_at").question()
+    return Question(AS_ONE.format(question.statement), question.params)

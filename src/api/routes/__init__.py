@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from api.routes import (
     ai_tasks,
     approvals,
+    bulk_operations,
     events,
     executions,
     health,
@@ -27,6 +28,7 @@ from api.routes import (
 ROUTES: tuple[APIRouter, ...] = (
     jobs.routes,
     executions.routes,
+    bulk_operations.routes,
     approvals.routes,
     ai_tasks.routes,
     workflows.routes,

@@ -18,22 +18,19 @@ from api.queries import executions as queries
 from api.routing import query, router
 from api.schemas import resources, results, work
 from domain.access import Rights
-from domain.execution import EXECUTION, ExecutionStarted
+from domain.execution import EXECUTION
 from domain.facts import Decided, Invalid, View
 from domain.workflow import WORKFLOW_KEY
 from engine import engine as workflows
 from engine import forking, labels
 from engine.engine import Engine, OnConflict
-from runtime.pools import Connection
+from store import origins
 from store.command import CommandResult
-from store.reading import read_stream
 
 routes = router("executions")
 
 MAX_WAIT = 60
 MAX_BULK = 1_000
-MOST_EVENTS, EVENTS_AT_A_TIME = 200_000, 1_000
-"""Of an execution that is forked."""
 BusinessKey = Annotated[str, Field(min_length=1, max_length=255)]
 ON_CONFLICT = Field(
     description="Where an execution of the workflow with this business key runs: `reject` the start, `return` how that one "
@@ -175,7 +172,7 @@ WAIT = query(
 async def get(call: Calling, id: UUID) -> Response:
     call.require("executions:read")
     asked = call.request.query_params
-    seconds, head = _seconds(asked.get("wait")), 0
+    seconds, head = seconds_to_wait(asked.get("wait")), 0
     # Most callers wait for what this process has just started: that it is there need not be asked first.
     known = call.services.handler.at_hand(call.tenant_id, EXECUTION, id) if seconds and asked.keys() == {"wait"} else None
     if known is None or not known.live:
@@ -197,7 +194,8 @@ async def waits(call: Calling, id: UUID) -> Response:
     return call.shown(*await call.row(queries.WAITS, {"id": id}))
 
 
-def _seconds(text: str | None) -> int:
+def seconds_to_wait(text: str | None) -> int:
+    """Raises Problem."""
     if text is None:
         return 0
     if not (text.isascii() and text.isdigit() and int(text[:9]) <= MAX_WAIT):
@@ -248,7 +246,7 @@ async def resume(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
 async def fork(call: Calling, id: UUID, body: Fork) -> Response:
     """Another execution begins at the node, with what its last visit had behind it. So what has failed is tried again."""
     await call.authorize(commands.EXECUTION_FORK)
-    seed = await call.services.reads.of_ledger(lambda connection: _seed(connection, call.tenant_id, id, body.node_id))
+    seed = await call.services.reads.of_ledger(lambda connection: origins.seed_of(connection, call.tenant_id, id, body.node_id))
 
     def decide(view: View, who: Rights) -> Decided:
         return forking.fork(
@@ -267,19 +265,6 @@ async def fork(call: Calling, id: UUID, body: Fork) -> Response:
         )
 
     return await call.command(commands.EXECUTION_FORK, decide, status=201, location="/v1/executions/{id}")
-
-
-async def _seed(connection: Connection, tenant_id: UUID, execution_id: UUID, node_id: str) -> forking.Seed | None:
-    """From the ledger: what is over keeps nothing in its state."""
-    finder, version = forking.Finder(node_id), 0
-    while records := await read_stream(connection, tenant_id, execution_id, version, EVENTS_AT_A_TIME):
-        if version == 0 and not isinstance(records[0].event, ExecutionStarted):
-            return None
-        finder.read(record.event for record in records)
-        version = records[-1].version
-        if version > MOST_EVENTS:
-            raise Problem.at("/id", "too_long", f"An execution of more than {MOST_EVENTS} events cannot be forked.", status=409)
-    return finder.seed
 
 
 @routes.post(

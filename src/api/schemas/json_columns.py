@@ -105,6 +105,12 @@ CONFIGURATION = ObjectSchema(
         "retry": ANYTHING,
     },
 )
+BULK_FAILURE = ObjectSchema(
+    "BulkFailure",
+    "What a bulk operation could not act on. `index`: its place in what was matched, from 0. `execution_id`: null where an "
+    "execution was to be started. `code`, `message`: as the single command is refused.",
+    {"index": INTEGER, "execution_id": or_null(UUID), "code": TEXT, "message": TEXT},
+)
 
 JSON_COLUMNS: Mapping[tuple[str, str], Schema] = {
     ("tenants", "settings"): OBJECT,
@@ -124,6 +130,9 @@ JSON_COLUMNS: Mapping[tuple[str, str], Schema] = {
     ("ai_agent_tasks", "error_details"): ref(AI_FAILURE),
     ("ai_agent_attempts", "usage"): ref(ATTEMPT_USAGE),
     ("ai_agent_attempts", "error_details"): ref(AI_FAILURE),
+    ("bulk_operations", "filter"): {"type": "object", "additionalProperties": TEXT},
+    ("bulk_operations", "options"): OBJECT,
+    ("bulk_operations", "failures"): many(BULK_FAILURE),
     ("audit_logs", "metadata"): OBJECT,
     ("audit_logs", "payload"): OBJECT,
 }

@@ -6,7 +6,7 @@ Lists leave out what is long, and what is looked up for each row: an item of a l
 from typing import get_args
 
 from api.schemas.columns import fields, row, summary
-from api.schemas.schema import BIG, TEXT, TEXTS, TIME, UUID, UUIDS, ObjectSchema, many, one_of, or_null, said
+from api.schemas.schema import BIG, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, UUID, UUIDS, ObjectSchema, many, one_of, or_null, said
 from domain.execution import WaitKind
 from engine.executions import OPEN_KINDS
 
@@ -146,6 +146,25 @@ AI_TASK = ObjectSchema(
     "AiTask",
     "What a model is asked, what it answered, used and cost.",
     {**row("ai_agent_tasks"), "attempts": said(many(AI_ATTEMPT), "In their order.")},
+)
+
+BULK_OPERATION_SUMMARY = ObjectSchema(
+    "BulkOperationSummary", "One action on many executions, and how far it has come.", summary("bulk_operations")
+)
+BULK_OPERATION = ObjectSchema(
+    "BulkOperation", "One action on many executions, how far it has come, and what could not be acted on.", row("bulk_operations")
+)
+BULK_PREVIEW = ObjectSchema(
+    "BulkPreview",
+    "What a bulk operation would act on.",
+    {
+        "dry_run": {**BOOLEAN, "const": True},
+        "matched": said(INTEGER, "How many it would act on."),
+        "too_many": said(BOOLEAN, "There are more than one operation may have: `matched` are as many as it may."),
+        "sample": said(
+            many(EXECUTION_SUMMARY), "The first ten of them, the oldest first; none where they are named, or to be started."
+        ),
+    },
 )
 
 AUDIT_LOG = ObjectSchema("AuditLog", "One event of the ledger, as the audit log tells it.", row("audit_logs"))

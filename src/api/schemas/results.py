@@ -88,6 +88,11 @@ STARTED_EXECUTION = ObjectSchema(
     },
     optional=frozenset({"existing"}),
 )
+BULK_OPERATION_RESULT = ObjectSchema(
+    "BulkOperationResult",
+    "How a bulk operation stands.",
+    fields("bulk_operations", "id", "action", "status", "matched", "done", "failed", "skipped", "version"),
+)
 TRIGGER_RESULT = ObjectSchema(
     "TriggerResult", "How a trigger stands.", fields("workflow_triggers", "id", "key", "type", "status", "version")
 )

@@ -1,0 +1,1 @@
+DROP TABLE projections.bulk_operations;

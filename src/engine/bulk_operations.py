@@ -1,0 +1,179 @@
+"""What a bulk operation does to one execution: the decision of the single command, made for whoever asked for the operation."""
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+from uuid import UUID
+
+from domain.access import Rights
+from domain.bulk_operation import BULK_OPERATION, Action, BulkOperationRequested, Member
+from domain.execution import ExecutionFailed, ExecutionStarted
+from domain.facts import Decided, Event, Invalid, Json, View
+from domain.workflow import WORKFLOW_KEY
+from engine import executions, forking
+from engine.context import Engine
+from engine.labels import checked
+
+PERMISSIONS: dict[Action, str] = {
+    **dict.fromkeys(("cancel", "terminate", "pause", "resume", "signal", "fork"), "executions:control"),
+    "start": "executions:start",
+}
+"""What the action needs, as the single command does."""
+DONE_WITH = (
+    executions.ExecutionClosed,
+    executions.ExecutionIsPaused,
+    executions.ExecutionIsCompensating,
+    executions.NotPaused,
+)
+"""What speaks against an action where there is nothing to be done any more."""
+
+
+class OperationOver(Exception):
+    """The bulk operation was cancelled, or has stopped: nothing further is acted on."""
+
+
+class NothingToDo(Exception):
+    """The execution does not need the action any more, or never did."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the ledger holds of the execution that something is started from. `seed`: where a fork begins."""
+
+    started: ExecutionStarted | None = None
+    seed: forking.Seed | None = None
+    node_id: str | None = None
+
+
+def failed_node(last: Event | None) -> str:
+    """The node at which an execution failed, by its last event. Raises NothingToDo where it has not failed, Invalid for none."""
+    if not isinstance(last, ExecutionFailed):
+        raise NothingToDo
+    if last.node_id is None:
+        raise Invalid("It failed at no node: say from which one to fork it.", "/node_id")
+    return last.node_id
+
+
+def act(view: View, engine: Engine, operation_id: UUID, member: Member, origin: Origin, who: Rights) -> Decided:
+    """Act on one of them. result {id, existing}: of the execution that this came to.
+
+    Raises OperationOver, NothingToDo, and what the single command refuses.
+    """
+    operation = view.read(BULK_OPERATION, operation_id)
+    if operation.status != "running" or operation.requested is None:
+        raise OperationOver
+    asked = operation.requested
+    try:
+        decided = _act(view, engine, operation_id, asked, member, origin, who)
+    except DONE_WITH:
+        raise NothingToDo from None
+    if decided.result.get("existing"):
+        raise NothingToDo
+    return replace(decided, result={"id": decided.result["id"]})
+
+
+def _act(
+    view: View,
+    engine: Engine,
+    operation_id: UUID,
+    asked: BulkOperationRequested,
+    member: Member,
+    origin: Origin,
+    who: Rights,
+) -> Decided:
+    options: dict[str, Json] = asked.options or {}
+    if asked.action == "start":
+        return _start(view, engine, operation_id, options, member, origin, who)
+    id = member.execution_id
+    assert id is not None, "only what is to be started has none"
+    match asked.action:
+        case "cancel":
+            return executions.cancel(view, engine, id, asked.reason, who.user_id)
+        case "terminate":
+            return executions.terminate(view, engine, id, asked.reason, who.user_id)
+        case "pause":
+            return executions.pause(view, engine, id, asked.reason)
+        case "resume":
+            return executions.resume(view, engine, id, asked.reason)
+        case "signal":
+            return executions.signal(view, engine, id, options["name"], options.get("payload"))
+        case "fork":
+            return _fork(view, engine, operation_id, options, member, origin, who)
+        case _:
+            assert_never(asked.action)
+
+
+def _fork(
+    view: View,
+    engine: Engine,
+    operation_id: UUID,
+    options: dict[str, Json],
+    member: Member,
+    origin: Origin,
+    who: Rights,
+) -> Decided:
+    assert member.execution_id is not None
+    return forking.fork(
+        view,
+        engine,
+        member.execution_id,
+        origin.node_id or "",
+        origin.seed,
+        input=options.get("input"),
+        version=options.get("version"),
+        business_key=_business_key(options, origin.started),
+        created_by=who.user_id,
+        behind=tuple(sorted(who.behind)),
+        execution_id=member.started_id(operation_id),
+    )
+
+
+def _start(
+    view: View,
+    engine: Engine,
+    operation_id: UUID,
+    options: dict[str, Json],
+    member: Member,
+    origin: Origin,
+    who: Rights,
+) -> Decided:
+    """As `item` says, or anew as the execution was started."""
+    on_conflict = options.get("on_conflict", "reject")
+    if on_conflict == "replace":
+        who.require("executions:control")
+    told: dict[str, Json] = {"bulk_operation_id": str(operation_id)}
+    if member.execution_id is None:
+        key, item = options["workflow_key"], member.item
+    elif origin.started is None:
+        raise executions.NoSuchExecution
+    else:
+        started = origin.started
+        key, told = started.workflow_key, {**told, "execution_id": str(member.execution_id)}
+        item = {
+            "input": started.input,
+            "labels": started.labels or {},
+            "business_key": _business_key(options, started),
+            "priority": started.priority,
+        }
+    workflow_id = view.owner(WORKFLOW_KEY, key)
+    if workflow_id is None:
+        raise Invalid("There is no such workflow.", "/workflow_key")
+    business_key = item.get("business_key")
+    return executions.start(
+        view,
+        engine,
+        workflow_id=workflow_id,
+        input=item["input"],
+        version=options.get("version"),
+        business_key=business_key,
+        priority=item.get("priority", 0),
+        created_by=who.user_id,
+        behind=tuple(sorted(who.behind)),
+        trigger_data=told,
+        on_conflict=on_conflict if business_key is not None else "reject",
+        labels=checked(item.get("labels") or {}),
+        execution_id=member.started_id(operation_id),
+    )
+
+
+def _business_key(options: dict[str, Json], started: ExecutionStarted | None) -> str | None:
+    return started.business_key if started is not None and options.get("keep_business_key") else None
