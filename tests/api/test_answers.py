@@ -4,6 +4,7 @@ Every answer to the client of these tests, and of all others of the API, is held
 """
 
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import psycopg
@@ -106,6 +107,18 @@ async def work(gesta: Gesta, acme: Tenant) -> None:
     assert (await execution(acme, trip))["compensation"] == "failed"
 
 
+async def bulk_operations(gesta: Gesta, acme: Tenant) -> None:
+    """One of them could not be acted on; one was looked at, and one was cancelled."""
+    nobody = {"action": "pause", "execution_ids": [str(uuid4())]}
+    made = (await acme.admin.post("/bulk-operations", nobody)).json()
+    async with worker_of(gesta.database) as process, at_work(process):
+        await acme.admin.get(f"/bulk-operations/{made['id']}", wait=30)
+    await acme.admin.post("/bulk-operations", {"action": "pause", "filter": {"status": "running"}, "dry_run": True})
+    other = (await acme.admin.post("/bulk-operations", nobody)).json()
+    await acme.admin.post(f"/bulk-operations/{other['id']}/cancel")
+    await acme.admin.get("/bulk-operations")
+
+
 async def ai_tasks(gesta: Gesta, acme: Tenant) -> None:
     """One that is tried twice, one that fails, one that is cancelled."""
     await acme.publish(AI_TASK)
@@ -156,6 +169,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await approvals(acme)
     await work(gesta, acme)
     await ai_tasks(gesta, acme)
+    await bulk_operations(gesta, acme)
     await triggers(acme)
     await hooks(acme)
     await acme.admin.get("/audit-logs", limit=200)
