@@ -615,6 +615,74 @@ CREATE INDEX execution_waits_by_kind ON execution_waits (tenant_id, kind, about)
 CREATE INDEX execution_waits_by_until ON execution_waits (tenant_id, until) WHERE until IS NOT NULL;
 COMMENT ON TABLE execution_waits IS 'What open executions wait for: one row for each thing, gone when it is waited for no longer.';
 
+CREATE TABLE notification_endpoints (
+    tenant_id             uuid NOT NULL,
+    id                    uuid NOT NULL,
+    url                   text NOT NULL,
+    events                text[] NOT NULL,
+    workflow_key          text,
+    description           text,
+    status                text NOT NULL CHECK (status IN ('enabled', 'disabled')),
+    disabled_why          text CHECK (disabled_why IN ('by_hand', 'gone', 'failing')),
+    disabled_at           timestamptz,
+    secret                text NOT NULL,
+    secret_number         bigint NOT NULL,
+    previous_secret_until timestamptz,
+    created_by            uuid,
+    version               bigint NOT NULL,
+    created_at            timestamptz NOT NULL,
+    updated_at            timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX notification_endpoints_by_creation ON notification_endpoints (tenant_id, created_at, id);
+COMMENT ON TABLE notification_endpoints IS 'Where events are delivered to, signed.';
+
+CREATE TABLE notification_deliveries (
+    tenant_id        uuid NOT NULL,
+    id               uuid NOT NULL,
+    endpoint_id      uuid,
+    url              text,
+    kind             text NOT NULL CHECK (kind IN ('event', 'callback', 'test')),
+    event_type       text NOT NULL,
+    event_position   bigint,
+    resource_id      uuid,
+    status           text NOT NULL CHECK (status IN ('pending', 'delivered', 'failed', 'cancelled')),
+    attempts         integer NOT NULL,
+    last_status_code integer,
+    last_error       text,
+    next_attempt_at  timestamptz,
+    delivered_at     timestamptz,
+    version          bigint NOT NULL,
+    created_at       timestamptz NOT NULL,
+    updated_at       timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX notification_deliveries_by_creation ON notification_deliveries (tenant_id, created_at, id);
+CREATE INDEX notification_deliveries_by_status ON notification_deliveries (tenant_id, status, created_at, id);
+CREATE INDEX notification_deliveries_by_endpoint ON notification_deliveries (tenant_id, endpoint_id, created_at, id);
+CREATE INDEX notification_deliveries_by_type ON notification_deliveries (tenant_id, event_type, created_at, id);
+CREATE INDEX notification_deliveries_by_resource ON notification_deliveries (tenant_id, resource_id, created_at, id);
+COMMENT ON TABLE notification_deliveries IS 'What was to be delivered to endpoints, and how that stands.';
+
+CREATE TABLE notification_attempts (
+    tenant_id    uuid NOT NULL,
+    delivery_id  uuid NOT NULL,
+    attempt      integer NOT NULL,
+    is_accepted  boolean NOT NULL,
+    status_code  integer,
+    error_type   text,
+    error        text,
+    response     text,
+    duration_ms  integer NOT NULL,
+    attempted_at timestamptz NOT NULL,
+    version      bigint NOT NULL,
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, delivery_id, attempt),
+    FOREIGN KEY (tenant_id, delivery_id) REFERENCES notification_deliveries (tenant_id, id)
+);
+COMMENT ON TABLE notification_attempts IS 'Each time that a delivery was sent, and what came of it.';
+
 CREATE TABLE audit_logs (
     tenant_id        uuid NOT NULL,
     position         bigint NOT NULL,

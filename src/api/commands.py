@@ -86,6 +86,15 @@ APPROVAL_DECIDE = CommandSpec("approval.decide", "approvals:decide")
 LIMIT_SET = CommandSpec("limit.set", "executions:control")
 LIMIT_REMOVE = CommandSpec("limit.remove", "executions:control")
 
+NOTIFICATION_ENDPOINT_CREATE = CommandSpec("notification_endpoint.create", "notifications:manage")
+NOTIFICATION_ENDPOINT_CHANGE = CommandSpec("notification_endpoint.change", "notifications:manage")
+NOTIFICATION_ENDPOINT_DISABLE = CommandSpec("notification_endpoint.disable", "notifications:manage")
+NOTIFICATION_ENDPOINT_ENABLE = CommandSpec("notification_endpoint.enable", "notifications:manage")
+NOTIFICATION_ENDPOINT_ROTATE = CommandSpec("notification_endpoint.rotate", "notifications:manage")
+NOTIFICATION_ENDPOINT_DELETE = CommandSpec("notification_endpoint.delete", "notifications:manage")
+NOTIFICATION_ENDPOINT_TEST = CommandSpec("notification_endpoint.test", "notifications:manage")
+NOTIFICATION_DELIVERY_RETRY = CommandSpec("notification_delivery.retry", "notifications:manage")
+
 AI_TASK_CANCEL = CommandSpec("ai_task.cancel", "ai_tasks:control")
 AI_TASK_RETRY = CommandSpec("ai_task.retry", "ai_tasks:control")
 

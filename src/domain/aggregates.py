@@ -13,6 +13,8 @@ from domain.foreach import CHUNK, FOREACH
 from domain.invitation import INVITATION
 from domain.limit import LIMIT
 from domain.member import MEMBER
+from domain.notification_delivery import NOTIFICATION_DELIVERY
+from domain.notification_endpoint import NOTIFICATION_ENDPOINT
 from domain.permission import PERMISSION
 from domain.refusal import REFUSAL
 from domain.role import ROLE
@@ -42,6 +44,8 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     LIMIT,
     BULK_OPERATION,
     BULK_CHUNK,
+    NOTIFICATION_ENDPOINT,
+    NOTIFICATION_DELIVERY,
     REFUSAL,
 )
 

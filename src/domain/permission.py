@@ -103,6 +103,8 @@ PERMISSIONS: dict[str, str] = {
     "api_keys:manage": "Create and revoke API keys",
     "secrets:read": "See which secrets there are, never their values",
     "secrets:manage": "Create, rotate and delete secrets",
+    "notifications:read": "See notification endpoints and what was delivered to them",
+    "notifications:manage": "Have events delivered to endpoints, with what they tell of executions and approvals",
     "users:act_as": "Act on behalf of another member",
     "events:backdate": "Record events with an earlier time of occurrence",
     "events:read": "Read the event stream",

@@ -98,10 +98,19 @@ _READS = ("workflows:read", "executions:read", "approvals:read", "ai_tasks:read"
 SEEDED_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "owner": ("Owner", tuple(PERMISSIONS)),
     "admin": ("Admin", tuple(key for key in PERMISSIONS if key not in ("users:act_as", "events:backdate"))),
-    "designer": ("Designer", (*_READS, "workflows:write", "workflows:publish", "executions:start", "secrets:read")),
+    "designer": (
+        "Designer",
+        (
+            *(*_READS, "workflows:write", "workflows:publish", "executions:start", "secrets:read"),
+            *("notifications:read", "notifications:manage"),
+        ),
+    ),
     "operator": (
         "Operator",
-        (*_READS, "executions:start", "executions:control", "ai_tasks:control", "approvals:manage", "secrets:read"),
+        (
+            *(*_READS, "executions:start", "executions:control", "ai_tasks:control", "approvals:manage", "secrets:read"),
+            "notifications:read",
+        ),
     ),
     "approver": ("Approver", ("workflows:read", "executions:read", "approvals:read", "approvals:decide")),
     "analyst": ("Analyst", (*_READS, "audit:read", "users:read", "events:read")),

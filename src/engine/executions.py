@@ -110,6 +110,7 @@ def start(
     scheduled_at: datetime | None = None,
     labels: Mapping[str, str] | None = None,
     event_depth: int | None = None,
+    callback: Json = None,
 ) -> Decided:
     """Start the published version, or an earlier one, and run until it waits or is over.
 
@@ -146,6 +147,7 @@ def start(
         scheduled_at=scheduled_at,
         labels=dict(labels) if labels else None,
         event_depth=event_depth,
+        callback=callback,
     )
     started = with_attributes(view, Budgeted(engine.evaluator, view.effort), plan.definition, execution_id, started)
     started = with_timeout(plan.definition, execution_id, started)

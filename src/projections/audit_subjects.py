@@ -33,6 +33,7 @@ SOURCES: Mapping[str, SubjectSource] = {
     "approval": SubjectSource("approval_requests", "title", "node_id"),
     "ai_task": SubjectSource("ai_agent_tasks", "task_name", "node_id"),
     "trigger": SubjectSource("workflow_triggers", "key", "workflow_key"),
+    "notification_endpoint": SubjectSource("notification_endpoints", "url"),
 }
 """By resource. Events of the others name all that there is to say."""
 

@@ -28,6 +28,9 @@ from projections import (
     execution_waits,
     invitations,
     node_activations,
+    notification_attempts,
+    notification_deliveries,
+    notification_endpoints,
     permissions,
     role_permissions,
     roles,
@@ -76,6 +79,9 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
         ai_agent_attempts.TABLE,
         execution_waits.TABLE,
         bulk_operations.TABLE,
+        notification_endpoints.TABLE,
+        notification_deliveries.TABLE,
+        notification_attempts.TABLE,
     ),
 }
 """What can be built anew by itself: no reference leads from one group to another, and nothing but `NEEDED` is read across.

@@ -2,8 +2,8 @@
 
 A visit has the jobs and timers that it waits for. An execution that has done a
 command's share of steps has one job more, which takes it up. So has a child that is out of step with the visit that waits for it:
-one is over, and the other is not. A bulk operation has a job for its next step. A schedule has a timer for its next time, and one
-for what waits.
+one is over, and the other is not. A bulk operation has a job for its next step, a delivery one until it is over. A schedule has a
+timer for its next time, and one for what waits.
 """
 
 from collections.abc import Iterable, Iterator
@@ -43,6 +43,7 @@ from domain.execution import (
     Wait,
 )
 from domain.facts import Due
+from domain.notification_delivery import NOTIFICATION_DELIVERY, DeliveryAttemptFailed, DeliveryRequested, DeliveryRetried, job_of
 from domain.trigger import TRIGGER, Trigger, timers_of
 from engine.family import give_up_job, tell_job
 from projections.foreach_invariants import ForeachInvariants
@@ -90,6 +91,8 @@ class WorkInvariants:
     """Events that are being told to those who wait."""
     steps: dict[UUID, tuple[int, bool]] = field(default_factory=dict)
     """By bulk operation of which a step is under way: its number, and whether another one may follow."""
+    deliveries: dict[UUID, UUID] = field(default_factory=dict)
+    """Those that are not over, and the job of each."""
     triggers: dict[UUID, Trigger] = field(default_factory=dict)
     trigger_timers: dict[UUID, dict[UUID, datetime]] = field(default_factory=dict)
     """By trigger: its timers, and when each is due."""
@@ -117,6 +120,8 @@ class WorkInvariants:
             self._forget_children([stream] if ended is None else [stream, *_children(ended.visits.values())])
         elif isinstance(event, TRIGGER.events):
             self._move_trigger(record)
+        elif isinstance(event, NOTIFICATION_DELIVERY.events):
+            self._move_delivery(record)
         elif (execution := self.open.get(stream)) is not None:
             self._forget_children(_move(execution, record))
             if isinstance(event, ExecutionPaused | ExecutionResumed):
@@ -158,12 +163,25 @@ class WorkInvariants:
             timer.id: known.get(timer.id) or timer.due.moment(record.recorded_at) for timer in timers_of(record.stream_id, state)
         }
 
+    def _move_delivery(self, record: RecordedEvent) -> None:
+        match record.event:
+            case DeliveryRequested():
+                self.deliveries[record.stream_id] = job_of(record.stream_id, 0)
+            case DeliveryRetried(turn=turn):
+                self.deliveries[record.stream_id] = job_of(record.stream_id, turn)
+            case DeliveryAttemptFailed():
+                pass
+            case _:
+                self.deliveries.pop(record.stream_id, None)
+
     def jobs(self) -> Iterator[tuple[UUID, UUID]]:
         """(job, execution or other stream that it is for)."""
         for event_id in self.telling:
             yield delivery_of(event_id), event_id
         for operation_id, (step, _) in self.steps.items():
             yield step_job(operation_id, step), operation_id
+        for delivery_id, job_id in self.deliveries.items():
+            yield job_id, delivery_id
         for child in self.children:
             execution, waited_for = self.open.get(child), self._is_waited_for(child)
             if execution is None and waited_for:

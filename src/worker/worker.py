@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
 
 from domain.bulk_operation import JOB as BULK_OPERATION
+from domain.notification_delivery import DELIVER as NOTIFY
 from engine.context import Engine
 from engine.deliveries import DELIVER
 from engine.family import CHILD
@@ -24,7 +25,7 @@ from runtime.supervision import stop as end
 from runtime.supervision import supervise
 from store.handler import open_handler
 from store.notifications.listening import Notifications
-from store.notifications.waking import CHANNELS, leases_ending, setting_at, timers_set
+from store.notifications.waking import CHANNELS, leases_ending, ledgers_growing, setting_at, timers_set
 from store.vault import Vault
 from worker.ai_runner import ProvidersOf, ai_runner
 from worker.bulk_runner import bulk_runner
@@ -33,6 +34,8 @@ from worker.event_runners import event_runner, lookback_runner
 from worker.http_runner import http_runner
 from worker.leases import JobExecutor, Leasing, Runner
 from worker.maintenance import forget_commands, run_periodically, sweep_secrets, take_expired_leases, timer_firing
+from worker.notifying.follower import Follower
+from worker.notifying.runner import delivery_runner
 from worker.outbound.client import Outbound
 from worker.tasks import Task, child_runner, continue_runner, foreach_runner, task_runner
 
@@ -53,6 +56,7 @@ class WorkerProcess:
             LOOK_BACK: lookback_runner(context),
             HTTP: http_runner(context),
             BULK_OPERATION: bulk_runner(context),
+            NOTIFY: delivery_runner(context),
         }
         runners |= {type: task_runner(context, task) for type, task in tasks.items()}
         self.leases = JobExecutor(context, runners, leasing)
@@ -60,10 +64,12 @@ class WorkerProcess:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, and until what runs then has come to its end."""
         context, notifications, firing = self.context, self.context.notifications, timer_firing()
+        follower = Follower()
         with ExitStack() as stack:
             turns = (
                 (firing.fire_timers, stack.enter_context(timers_set(notifications))),
                 (take_expired_leases, stack.enter_context(leases_ending(notifications))),
+                (follower.ask_for_deliveries, stack.enter_context(ledgers_growing(notifications, follower.followed))),
                 (forget_commands, asyncio.Event()),
                 (sweep_secrets, asyncio.Event()),
             )

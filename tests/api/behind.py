@@ -549,6 +549,65 @@ async def secrets_delete(two: Two) -> httpx2.Response:
     return await two.behind.admin.call("DELETE", f"/secrets/{secret_id}")
 
 
+# Notifications
+
+
+async def endpoint(process: Tenant) -> str:
+    body = {"url": "https://hooks.example/", "events": ["execution.*"]}
+    return str((await ok(process.admin.post("/notifications/endpoints", body)))["id"])
+
+
+async def moved_endpoint(two: Two, verb: str = "disable", body: Any = None) -> str:
+    """Known behind as it was created."""
+    id = await endpoint(two.behind)
+    await ok(two.ahead.admin.post(f"/notifications/endpoints/{id}/{verb}", body))
+    return f"/notifications/endpoints/{id}"
+
+
+async def notifications_create(two: Two) -> httpx2.Response:
+    await endpoint(two.ahead)
+    return await two.behind.admin.post("/notifications/endpoints", {"url": "https://hooks.example/", "events": ["*"]})
+
+
+async def notifications_change(two: Two) -> httpx2.Response:
+    answer = await two.behind.admin.call("PATCH", await moved_endpoint(two), {"description": "Another one"})
+    assert answer.json()["status"] == "disabled"
+    return answer
+
+
+async def notifications_delete(two: Two) -> httpx2.Response:
+    return await two.behind.admin.call("DELETE", await moved_endpoint(two, "rotate"))
+
+
+async def notifications_disable(two: Two) -> httpx2.Response:
+    path = await moved_endpoint(two)
+    await ok(two.ahead.admin.post(f"{path}/enable"))
+    await ok(two.behind.admin.post(f"{path}/disable"))
+    await ok(two.ahead.admin.post(f"{path}/enable"))
+    return await two.behind.admin.post(f"{path}/disable")
+
+
+async def notifications_enable(two: Two) -> httpx2.Response:
+    return await two.behind.admin.post(f"{await moved_endpoint(two)}/enable")
+
+
+async def notifications_rotate(two: Two) -> httpx2.Response:
+    return await two.behind.admin.post(f"{await moved_endpoint(two, 'rotate')}/rotate", {})
+
+
+async def notifications_test(two: Two) -> httpx2.Response:
+    return await two.behind.admin.post(f"{await moved_endpoint(two)}/test")
+
+
+async def deliveries_retry(two: Two) -> httpx2.Response:
+    """Its endpoint was disabled when this process looked last."""
+    path = await moved_endpoint(two)
+    asked = await ok(two.behind.admin.post(f"{path}/test"))
+    await ok(two.ahead.admin.post(f"{path}/enable"))
+    await ok(two.ahead.admin.post(f"/deliveries/{asked['id']}/retry"))
+    return await two.behind.admin.post(f"/deliveries/{asked['id']}/retry")
+
+
 # Tenants
 
 
@@ -638,6 +697,14 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         secrets_create,
         secrets_rotate,
         secrets_delete,
+        notifications_create,
+        notifications_change,
+        notifications_delete,
+        notifications_disable,
+        notifications_enable,
+        notifications_rotate,
+        notifications_test,
+        deliveries_retry,
         tenants_create,
         tenants_suspend,
         tenants_reactivate,

@@ -175,6 +175,12 @@ class World:
         if kind == "secrets":
             instead("name", lambda: f"secret-{next(self.numbers)}")
             instead("hosts", lambda: ["api.example.com"])
+        if kind == "notifications":
+            instead("url", lambda: "https://hooks.example/")
+            instead("events", lambda: ["execution.*"])
+            instead("secret", lambda: None)
+        if body.get("callback") is not None:
+            instead("callback", lambda: {"endpoint_id": self._one("notifications")})
         instead("from", lambda: "2026-01-01T00:00:00Z")
         instead("to", lambda: "2026-01-01T05:00:00Z")
         instead("expires_at", lambda: "2999-01-01T00:00:00Z")
@@ -268,6 +274,15 @@ class World:
                 return await self._posted(
                     self.tenant.admin, "/secrets", {"name": f"made-{next(self.numbers)}", "value": "sesame, open"}
                 )
+            case "notifications":
+                if len(self.known["notifications"]) > 10:
+                    oldest = self.known["notifications"].pop(0)
+                    await self.tenant.admin.call("DELETE", f"/notifications/endpoints/{oldest}")
+                body = {"url": "https://hooks.example/", "events": ["execution.*"]}
+                return await self._posted(self.tenant.admin, "/notifications/endpoints", body)
+            case "deliveries":
+                endpoint_id = await self._make("notifications")
+                return await self._posted(self.tenant.admin, f"/notifications/endpoints/{endpoint_id}/test", None)
             case "tenants":
                 return str((await self.gesta.tenant(f"other-{next(self.numbers)}")).id)
             case _:
@@ -297,6 +312,9 @@ class World:
     async def _pause_trigger(self, trigger_id: str) -> None:
         await self.tenant.admin.post(f"/triggers/{trigger_id}/pause")
 
+    async def _disable(self, endpoint_id: str) -> None:
+        await self.tenant.admin.post(f"/notifications/endpoints/{endpoint_id}/disable")
+
     async def _archive(self, workflow_id: str) -> None:
         await self.tenant.admin.post(f"/workflows/{workflow_id}/archive")
 
@@ -314,6 +332,7 @@ ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[An
     ("jobs", "retry"): ("jobs", World._bury),
     ("executions", "resume"): ("executions", World._pause),
     ("triggers", "resume"): ("triggers", World._pause_trigger),
+    ("notifications", "enable"): ("notifications", World._disable),
     ("triggers", "rotate"): ("webhooks", World._nothing),
     ("tenants", "reactivate"): ("tenants", World._suspend),
     ("workflows", "publish"): ("drafts", World._nothing),

@@ -72,6 +72,8 @@ KINDS = (
     "limit",
     "webhook",
     "bulk_operation",
+    "endpoint",
+    "delivery",
 )
 
 
@@ -228,6 +230,20 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/secrets/{id}"): Row("secrets:read", about="secret"),
     ("POST", "/secrets/{id}/rotate"): Row("secrets:manage", about="secret", body=said({"value": "sesame, close"})),
     ("DELETE", "/secrets/{id}"): Row("secrets:manage", about="secret", fresh=True),
+    ("POST", "/notifications/endpoints"): Row(
+        "notifications:manage", body=said({"url": "https://hooks.example/", "events": ["*"]}), done=(201, 409)
+    ),
+    ("GET", "/notifications/endpoints"): Row("notifications:read"),
+    ("GET", "/notifications/endpoints/{id}"): Row("notifications:read", about="endpoint"),
+    ("PATCH", "/notifications/endpoints/{id}"): Row("notifications:manage", about="endpoint", body=said({"description": "Mine"})),
+    ("DELETE", "/notifications/endpoints/{id}"): Row("notifications:manage", about="endpoint", fresh=True),
+    ("POST", "/notifications/endpoints/{id}/disable"): Row("notifications:manage", about="endpoint", done=(200, 409)),
+    ("POST", "/notifications/endpoints/{id}/enable"): Row("notifications:manage", about="endpoint", done=(200, 409)),
+    ("POST", "/notifications/endpoints/{id}/rotate"): Row("notifications:manage", about="endpoint", body=said({})),
+    ("POST", "/notifications/endpoints/{id}/test"): Row("notifications:manage", about="endpoint", done=(201,)),
+    ("GET", "/deliveries"): Row("notifications:read"),
+    ("GET", "/deliveries/{id}"): Row("notifications:read", about="delivery"),
+    ("POST", "/deliveries/{id}/retry"): Row("notifications:manage", about="delivery", done=(200, 409)),
     ("POST", "/tenants"): Row("tenants:manage", "platform", body=_tenant, done=(201,)),
     ("GET", "/tenants"): Row("tenants:read", "platform"),
     ("GET", "/tenants/{id}"): Row("tenants:read", "platform", about="tenant", everywhere="always"),

@@ -14,6 +14,7 @@ from domain.ai_task import Usage
 from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, SCHEDULED, TASK, UNDOABLE
 from tests.api.documented import Undocumented, document
+from tests.api.test_http_nodes import worker
 from tests.api.working import BURY, execution, leased, report, run_sql, start
 from tests.worker.house import ScriptedProvider, at_work, worker_of
 from worker.ai.provider import AiError, CallReport
@@ -158,6 +159,20 @@ async def hooks(acme: Tenant) -> None:
     await acme.admin.http.post(rotated["address"], json={"order": 1})
 
 
+async def notifications(gesta: Gesta, acme: Tenant) -> None:
+    """One that is tried in vain: nobody listens there."""
+    made = (await acme.admin.post("/notifications/endpoints", {"url": "http://hooks.example:1/", "events": ["*"]})).json()
+    path = f"/notifications/endpoints/{made['id']}"
+    async with worker(gesta.database):
+        tried = (await acme.admin.post(f"{path}/test")).json()
+        while (await at(acme.admin, f"/deliveries/{tried['id']}"))["status"] == "pending":
+            pass
+    await acme.admin.get("/deliveries")
+    await acme.admin.get("/notifications/endpoints")
+    await acme.admin.get(path)
+    await acme.admin.post(f"{path}/disable")
+
+
 async def at(client: Client, path: str) -> Any:
     return (await client.get(path)).json()
 
@@ -172,6 +187,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await bulk_operations(gesta, acme)
     await triggers(acme)
     await hooks(acme)
+    await notifications(gesta, acme)
     await acme.admin.get("/audit-logs", limit=200)
     await acme.admin.get("/events", limit=200)
     await acme.admin.get("/events", colour="red")

@@ -177,15 +177,21 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
 
     bulk = {"action": "pause", "execution_ids": [of["execution"]]}
     of["bulk_operation"] = (await admin.post("/bulk-operations", bulk)).json()["id"]
+
+    async def endpoint() -> str:
+        body = {"url": "https://hooks.example/", "events": ["approval.*"]}
+        return str((await admin.post("/notifications/endpoints", body)).json()["id"])
+
+    of["endpoint"] = await endpoint()
+    of["delivery"] = (await admin.post(f"/notifications/endpoints/{of['endpoint']}/test")).json()["id"]
     of["role"], of["dead_job"], of["invitation"] = await role(), await dead_job(), await invitation()
     of["secret"] = await secret()
     of["limit"] = await limit()
     await start(tenant)
     of["job"] = (await leased(admin))["id"]
     assert of.keys() >= set(KINDS)
-    return Ids(
-        of, {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation, "secret": secret, "limit": limit}
-    )
+    make = {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation, "secret": secret, "limit": limit}
+    return Ids(of, {**make, "endpoint": endpoint})
 
 
 async def triggered(tenant: Tenant, type: str) -> str:

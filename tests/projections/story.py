@@ -88,6 +88,23 @@ from domain.foreach import (
 )
 from domain.invitation import InvitationAccepted, InvitationDeclined, InvitationMade, InvitationWithdrawn
 from domain.member import MemberAdded, MemberChanged, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
+from domain.notification_delivery import (
+    DeliveryAttemptFailed,
+    DeliveryCancelled,
+    DeliveryFailed,
+    DeliveryRequested,
+    DeliveryRetried,
+    DeliverySucceeded,
+    Exchange,
+)
+from domain.notification_endpoint import (
+    NotificationEndpointChanged,
+    NotificationEndpointCreated,
+    NotificationEndpointDeleted,
+    NotificationEndpointDisabled,
+    NotificationEndpointEnabled,
+    NotificationSecretRotated,
+)
 from domain.permission import PERMISSIONS, PermissionRegistered, permission_id
 from domain.refusal import CommandRefused
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
@@ -252,6 +269,43 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *undone(f"{name} 20", "failed"),
         *undone(f"{name} 21", "cancelled"),
         (BOB, MemberChanged(BOB, ANN, {"cost_centre": "4711"})),
+        *notified(name),
+    )
+
+
+def notified(name: str) -> tuple[Step, ...]:
+    """Endpoints in every state, a delivery with each end, one that waits, and one to an address that a start named."""
+    live, gone, old = (an_id(f"{name} endpoint {which}") for which in ("live", "gone", "old"))
+    done, late, lost, dropped, called = (an_id(f"{name} delivery {which}") for which in range(5))
+    until, resource = START + timedelta(days=1), an_id(f"{name} 1")
+    refused = Exchange(31, 503, "status", "The receiver answered 503.", "Later, please.")
+    silent = Exchange(15_000, type="timeout", message="The host did not answer in time.")
+
+    def to(endpoint: UUID) -> DeliveryRequested:
+        return DeliveryRequested("execution.completed", "event", endpoint, 7, resource)
+
+    return (
+        (live, NotificationEndpointCreated("https://a.example/", ("execution.*",), "endpoint-a-1")),
+        (live, NotificationEndpointChanged("https://a.example/in", ("execution.*", "approval.*"), "travel", "For the CRM")),
+        (live, NotificationSecretRotated("endpoint-a-2", 2, "endpoint-a-1", until)),
+        (live, NotificationEndpointDisabled("by_hand", "maintenance")),
+        (live, NotificationEndpointEnabled("back")),
+        (gone, NotificationEndpointCreated("https://b.example/", ("*",), "endpoint-b-1")),
+        (old, NotificationEndpointCreated("https://c.example/", ("*",), "endpoint-c-1")),
+        (done, to(live)),
+        (done, DeliveryAttemptFailed(1, refused, 5_400)),
+        (done, DeliverySucceeded(2, Exchange(12, 204))),
+        (late, to(live)),
+        (late, DeliveryAttemptFailed(1, silent, 4_700)),
+        (lost, to(gone)),
+        (lost, DeliveryFailed(1, Exchange(9, 410, "status", "The receiver answered 410."))),
+        (gone, NotificationEndpointDisabled("gone")),
+        (old, NotificationEndpointDeleted("https://c.example/")),
+        (dropped, to(old)),
+        (dropped, DeliveryCancelled("endpoint_deleted")),
+        (called, DeliveryRequested("execution.failed", "callback", None, 8, resource, "https://d.example/", "callbacks")),
+        (called, DeliverySucceeded(1, Exchange(20, 200, response="Thank you."))),
+        (called, DeliveryRetried(1)),
     )
 
 

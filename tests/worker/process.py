@@ -11,12 +11,15 @@ import sys
 from pathlib import Path
 
 from domain.facts import Json
+from runtime.master_keys import KEY_BYTES, MasterKeys
 from store.jobs import LeasedJob
 from tests.worker.house import ENGINE, ScriptedProvider
 from tests.worker.outbound.servers import LOOPBACK
 from worker.ai.provider import AiCall
 from worker.outbound.client import Outbound
 from worker.worker import open_worker
+
+MASTER_KEYS = MasterKeys([b"k" * KEY_BYTES])
 
 
 async def run(url: str, file: Path) -> None:
@@ -32,7 +35,14 @@ async def run(url: str, file: Path) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     way_out = Outbound(permitted=LOOPBACK)
-    async with open_worker(url, ENGINE, ScriptedProvider(before=count), tasks={"step": step}, outbound=way_out) as worker:
+    async with open_worker(
+        url,
+        ENGINE,
+        ScriptedProvider(before=count),
+        tasks={"step": step},
+        outbound=way_out,
+        master_keys=MASTER_KEYS,
+    ) as worker:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await worker.run(stop)

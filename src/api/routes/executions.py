@@ -12,14 +12,17 @@ from api import answers, commands
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
-from api.models import NO_REASON, Body, Name, Object, Priority, Reason
+from api.models import NO_REASON, Body, Id, Name, Object, Priority, Reason
+from api.notifying import follow
 from api.problems import Problem
 from api.queries import executions as queries
 from api.routing import query, router
 from api.schemas import resources, results, work
 from domain.access import Rights
+from domain.callbacks import callback
 from domain.execution import EXECUTION
 from domain.facts import Decided, Invalid, View
+from domain.notification_endpoint import LONGEST_URL
 from domain.workflow import WORKFLOW_KEY
 from engine import engine as workflows
 from engine import forking, labels
@@ -38,6 +41,11 @@ ON_CONFLICT = Field(
 )
 
 
+class Callback(Body):
+    url: Annotated[str | None, Field(max_length=LONGEST_URL)] = None
+    endpoint_id: Id | None = None
+
+
 class Start(Body):
     workflow_key: Name
     version: Annotated[int, Field(ge=1)] | None = None
@@ -46,6 +54,9 @@ class Start(Body):
     priority: Priority = 0
     on_conflict: Annotated[OnConflict, ON_CONFLICT] = "reject"
     labels: dict[str, str] = Field(default_factory=dict)
+    callback: Annotated[
+        Callback | None, Field(description="Where its end is told, once: at a `url`, or to a notification endpoint.")
+    ] = None
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"workflow_key": "expense", "business_key": "E-1042", "input": {"amount": 240}}]}
@@ -89,6 +100,10 @@ def _start(engine: Engine, body: Start, correlation_id: UUID | None) -> Callable
             raise Invalid("There is no such workflow.", "/workflow_key")
         if body.on_conflict == "replace":
             who.require("executions:control")
+        told = None
+        if body.callback is not None:
+            who.require("executions:read")
+            told = callback(view, "/callback", body.callback.url, body.callback.endpoint_id)
         return workflows.start(
             view,
             engine,
@@ -102,6 +117,7 @@ def _start(engine: Engine, body: Start, correlation_id: UUID | None) -> Callable
             correlation_id=correlation_id,
             on_conflict=body.on_conflict,
             labels=labels.checked(body.labels),
+            callback=told,
         )
 
     return decide
@@ -117,6 +133,8 @@ def _status(done: CommandResult) -> int:
     **documented("Start an execution", "Execution started", results.STARTED_EXECUTION, creates=True, found="It runs already"),
 )
 async def start(call: Calling, body: Start) -> Response:
+    if body.callback is not None:
+        await follow(call)
     done = await call.decide(commands.EXECUTION_START, _start(call.services.engine, body, call.correlation_id))
     return call.answer(done, call.tenant_id, status=_status(done), location="/v1/executions/{id}")
 

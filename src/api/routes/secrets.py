@@ -1,19 +1,15 @@
 """Secrets of a tenant: what is written here is told to nobody, and is used by its name."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field, SecretStr
 from starlette.responses import Response
 
-from api import commands
-from api.commands import CommandSpec
+from api import commands, sealing
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import Body, Name, Text
-from api.problems import Problem
 from api.queries import access as queries
 from api.routing import router
 from api.schemas import resources, results
@@ -22,9 +18,6 @@ from domain.access import Asking
 from domain.facts import Decided, View
 from domain.secret import LEAST, MOST, MOST_HOSTS, SECRET
 from runtime.ids import new_id
-from runtime.master_keys import MasterKeys
-from store import secrets
-from store.command import Command, CommandResult
 from store.secrets import Value
 
 routes = router("secrets")
@@ -52,12 +45,12 @@ class Rotation(Body):
 )
 async def create(call: Calling, body: NewSecret) -> Response:
     """It is sealed under the server's master key, and referred to by its name. `hosts`: where requests may carry it."""
-    keys = await _permitted(call, commands.SECRET_CREATE)
+    keys = await sealing.permitted(call, commands.SECRET_CREATE)
     text, hosts = body.value.get_secret_value(), tuple(body.hosts)
     secret.require_new(body.name, text, hosts, body.description)
     value = Value(call.tenant_id, new_id(), secret.secret_id_of(call.tenant_id, body.name))
-    await _write(call, keys, value, text)
-    done = await _handle(
+    await sealing.write(call, keys, value, text)
+    done = await sealing.handle(
         call,
         keys,
         commands.SECRET_CREATE,
@@ -84,7 +77,7 @@ async def get(call: Calling, id: UUID) -> Response:
 @routes.post("/secrets/{id}/rotate", **documented("Give a secret another value", "How it stands", results.SECRET_RESULT))
 async def rotate(call: Calling, id: UUID, body: Rotation) -> Response:
     """What begins from now on uses the new value. `hosts` stay as they were unless given: they change with the value only."""
-    keys = await _permitted(call, commands.SECRET_ROTATE, id)
+    keys = await sealing.permitted(call, commands.SECRET_ROTATE, id)
     text, hosts = body.value.get_secret_value(), None if body.hosts is None else tuple(body.hosts)
     secret.require_value(text, hosts or ())
     value = Value(call.tenant_id, new_id(), id)
@@ -95,10 +88,10 @@ async def rotate(call: Calling, id: UUID, body: Rotation) -> Response:
         before = view.read(SECRET, id).value_id
         return secret.rotate(view, id, value.id, hosts)
 
-    await _write(call, keys, value, text)
-    done = await _handle(call, keys, commands.SECRET_ROTATE, id, decide)
+    await sealing.write(call, keys, value, text)
+    done = await sealing.handle(call, keys, commands.SECRET_ROTATE, id, decide)
     if not done.replayed:
-        await _drop(call, before)
+        await sealing.drop(call, before)
     return call.answer(done, call.tenant_id)
 
 
@@ -113,40 +106,8 @@ async def delete(call: Calling, id: UUID) -> Response:
         before = view.read(SECRET, id).value_id
         return secret.delete(view, id)
 
-    async with call.services.system_pool.connection() as connection:
-        await secrets.doubt(connection, call.tenant_id, id)
+    await sealing.doubt(call, id)
     done = await call.handle(commands.SECRET_DELETE, call.to_command(call.tenant_id, commands.SECRET_DELETE, id), decide)
     if not done.replayed:
-        await _drop(call, before)
+        await sealing.drop(call, before)
     return call.answer(done, call.tenant_id)
-
-
-async def _permitted(call: Calling, spec: CommandSpec, id: UUID | None = None) -> MasterKeys:
-    """Before anything is written for the caller. A refusal is on record."""
-    await call.authorize(spec, id)
-    keys = call.services.master_keys
-    if keys is None:
-        raise Problem(503, "no_master_key", "This server has no master key, so it keeps no secrets: GESTA_MASTER_KEY is not set.")
-    return keys
-
-
-async def _write(call: Calling, keys: MasterKeys, value: Value, text: str) -> None:
-    async with call.services.system_pool.connection() as connection:
-        await secrets.write(connection, keys, value, text)
-
-
-async def _handle(
-    call: Calling, keys: MasterKeys, spec: CommandSpec, id: UUID | None, decide: Callable[[View, Asking], Decided]
-) -> CommandResult:
-    """The request's hash is kept with its Idempotency-Key: this one says nothing of a value that could be guessed."""
-    command: Command = call.to_command(call.tenant_id, spec, id)
-    if command.request_hash is not None:
-        command = replace(command, request_hash=keys.fingerprint(command.request_hash))
-    return await call.handle(spec, command, decide)
-
-
-async def _drop(call: Calling, before: UUID | None) -> None:
-    """The value of before. Whoever dies here leaves it to the sweep."""
-    if before is not None:
-        async with call.services.system_pool.connection() as connection:
-            await secrets.delete(connection, call.tenant_id, before)

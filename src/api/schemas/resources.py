@@ -166,6 +166,24 @@ BULK_PREVIEW = ObjectSchema(
         ),
     },
 )
+NOTIFICATION_ENDPOINT = ObjectSchema(
+    "NotificationEndpoint",
+    "Where events are delivered to. Its signing secret is told to nobody.",
+    row("notification_endpoints"),
+)
+NOTIFICATION_ATTEMPT = ObjectSchema(
+    "NotificationAttempt",
+    "Once that a delivery was sent, and what came of it.",
+    row("notification_attempts", without=("tenant_id", "delivery_id", "version", "created_at", "updated_at")),
+)
+DELIVERY_SUMMARY = ObjectSchema(
+    "DeliverySummary", "An event on its way to an endpoint, without the attempts.", summary("notification_deliveries")
+)
+DELIVERY = ObjectSchema(
+    "Delivery",
+    "An event on its way to an endpoint.",
+    {**row("notification_deliveries"), "attempt_log": said(many(NOTIFICATION_ATTEMPT), "In their order.")},
+)
 
 AUDIT_LOG = ObjectSchema("AuditLog", "One event of the ledger, as the audit log tells it.", row("audit_logs"))
 

@@ -151,3 +151,20 @@ CANCELLED_AI_TASK = ObjectSchema(
     {"ai_task": ref(AI_TASK_RESULT), "execution": ref(EXECUTION_RESULT)},
 )
 RETRIED_AI_TASK = ObjectSchema("RetriedAiTask", "An AI task that is tried again now.", fields("ai_agent_tasks", "id", "status"))
+NOTIFICATION_ENDPOINT_RESULT = ObjectSchema(
+    "NotificationEndpointResult",
+    "How a notification endpoint stands, or stood when it was deleted.",
+    fields("notification_endpoints", "id", "url", "events", "workflow_key", "description", "status", "version"),
+)
+NOTIFICATION_ENDPOINT_WITH_SECRET = ObjectSchema(
+    "NotificationEndpointWithSecret",
+    "A notification endpoint with a new signing secret.",
+    {
+        **fields("notification_endpoints", "id", "url", "events", "workflow_key", "description", "status", "version"),
+        "secret": said(TEXT, "What deliveries are signed with. Told this once: not where the answer is a repetition."),
+    },
+    optional=frozenset({"secret"}),
+)
+DELIVERY_RESULT = ObjectSchema(
+    "DeliveryResult", "How a delivery stands.", fields("notification_deliveries", "id", "status", "version")
+)

@@ -90,6 +90,8 @@ class ExecutionStarted(Event):
     """The stream of the foreach's item of its parent in which that visit is, where it is in one."""
     event_depth: int | None = None
     """Of the event that started it, or one of its ancestors (`EventReceived.depth`). None: no execution emitted one."""
+    callback: Json = None
+    """Where its end is told: {endpoint_id} of a notification endpoint; or {url, secret}, the name of the secret that signs."""
 
     @property
     def parent_stream_id(self) -> UUID | None:

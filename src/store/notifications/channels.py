@@ -5,6 +5,7 @@
     gesta_jobs       tenant:type of jobs that can be leased now or later; without a type: of any type
     gesta_timers     in how many seconds from now new timers are due
     gesta_access     tenant ids: in their ledgers it has changed who may what
+    gesta_followed   tenant ids: their ledgers are looked through for what is to be delivered from now on
     gesta_leases     in how many seconds from now leases end that nobody may know of yet
 
 A payload is names with commas between them. An empty one says: look everywhere.
@@ -67,6 +68,7 @@ PROJECTED = Channel("gesta_projected", UUID)
 JOBS = Channel("gesta_jobs", _jobs)
 TIMERS = Channel("gesta_timers", _until_timer)
 ACCESS = Channel("gesta_access", UUID)
+FOLLOWED = Channel("gesta_followed", UUID)
 LEASES = Channel("gesta_leases", _seconds)
 
 

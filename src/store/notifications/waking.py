@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
-from store.notifications.channels import JOBS, LEASES, TIMERS, Channel, JobsReady
+from store.notifications.channels import EVENTS, FOLLOWED, JOBS, LEASES, TIMERS, Channel, JobsReady
 from store.notifications.listening import Notifications
 
-CHANNELS = (JOBS, TIMERS, LEASES)
+CHANNELS = (JOBS, TIMERS, LEASES, EVENTS, FOLLOWED)
 SWEEP_SECONDS = 10.0
 """How long to wait at most before looking without a notification."""
 
@@ -29,6 +29,22 @@ def jobs_ready(
             event.set()
 
     with notifications.subscribed(JOBS, hear, event.set):
+        yield event
+
+
+@contextmanager
+def ledgers_growing(notifications: Notifications, followed: Collection[UUID]) -> Iterator[asyncio.Event]:
+    """One of these ledgers has grown, or there may be another one to be followed."""
+    event = asyncio.Event()
+
+    def hear(tenant_id: UUID) -> None:
+        if tenant_id in followed:
+            event.set()
+
+    with (
+        notifications.subscribed(EVENTS, hear, event.set),
+        notifications.subscribed(FOLLOWED, lambda _tenant_id: event.set(), event.set),
+    ):
         yield event
 
 

@@ -61,6 +61,7 @@ class Request:
 
     `once`: it goes by a new connection: one that is kept may be closed by its host just then, and nobody knows what was received.
     `confidential`: it carries what nobody on the way may read: by https only, but to networks that the operator opened.
+    `cut`: a larger answer is no error, and ends there.
     """
 
     method: str
@@ -71,6 +72,7 @@ class Request:
     max_bytes: int = 1 << 20
     once: bool = False
     confidential: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ class Outbound:
                 ) as response,
             ):
                 headers = tuple((name.decode("ascii").lower(), value.decode("latin-1")) for name, value in response.headers)
-                return Response(response.status, headers, await _read(response, headers, request.max_bytes))
+                return Response(response.status, headers, await _read(response, headers, request))
         except TimeoutError as error:
             message = f"There was no complete answer within {request.timeout:g} seconds."
             raise OutboundError("timeout", message, retryable=True, sent=sent) from error
@@ -215,20 +217,24 @@ class Outbound:
         yield
 
 
-async def _read(response: httpcore2.Response, headers: tuple[tuple[str, str], ...], max_bytes: int) -> bytes:
-    told = dict(headers)
+async def _read(response: httpcore2.Response, headers: tuple[tuple[str, str], ...], request: Request) -> bytes:
+    told, most = dict(headers), request.max_bytes
     if told.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        if request.cut:
+            return b""
         raise OutboundError(
             "protocol", f"The answer is compressed ({told['content-encoding']}), which was not asked for.", sent=True
         )
     length = told.get("content-length", "")
-    if length.isdecimal() and int(length) > max_bytes:
-        raise _too_large(max_bytes)
+    if length.isdecimal() and int(length) > most and not request.cut:
+        raise _too_large(most)
     body = bytearray()
     async for chunk in response.aiter_stream():
-        if len(body) + len(chunk) > max_bytes:
-            raise _too_large(max_bytes)
         body += chunk
+        if len(body) > most and request.cut:
+            return bytes(body[:most])
+        if len(body) > most:
+            raise _too_large(most)
     return bytes(body)
 
 

@@ -1,0 +1,247 @@
+"""Notification endpoints: where events are delivered to."""
+
+import secrets as random
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Body as Default
+from pydantic import ConfigDict, Field, SecretStr
+from starlette.responses import Response
+
+from api import commands, sealing
+from api.call import RequestContext
+from api.documented import Calling, documented, paged
+from api.listing import FRESHNESS
+from api.models import NO_REASON, Body, Name, Reason
+from api.notifying import follow
+from api.problems import Problem
+from api.queries import notifications as queries
+from api.reads import Question
+from api.routing import router
+from api.schemas import resources, results
+from domain import notification_delivery as delivery
+from domain import notification_endpoint as endpoint
+from domain.facts import Invalid, View
+from domain.notices import MOST_WISHES
+from domain.notification_endpoint import LONGEST_OVERLAP, LONGEST_URL, MOST_ENDPOINTS, NOTIFICATION_ENDPOINT, secret_name
+from domain.secret import secret_id_of
+from engine.triggers.signature import PREFIX
+from runtime.ids import new_id
+from store import notification_cursors
+from store.secrets import Value
+
+routes = router("notifications")
+
+KEY_BYTES = range(24, 65)
+"""Of a signing secret, as Standard Webhooks has it. Those made here have 32."""
+MADE_BYTES = 32
+
+Url = Annotated[str, Field(min_length=1, max_length=LONGEST_URL)]
+Wishes = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(min_length=1, max_length=MOST_WISHES)]
+Description = Annotated[str, Field(max_length=1_000)]
+Signing = Annotated[
+    SecretStr | None, Field(max_length=200, description="`whsec_` and the base64 of 24 to 64 bytes; without it, one is made.")
+]
+
+
+class NewEndpoint(Body):
+    url: Url
+    events: Wishes
+    workflow_key: Annotated[Name | None, Field(description="Only what concerns this workflow.")] = None
+    description: Description | None = None
+    secret: Signing = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"url": "https://hooks.example.com/gesta", "events": ["execution.*"]}]}
+    )
+
+
+class EndpointChange(Body):
+    """What is not given stays as it is."""
+
+    url: Url | None = None
+    events: Wishes | None = None
+    workflow_key: Annotated[Name | None, Field(description="Null: whichever.")] = None
+    description: Description | None = None
+
+
+class Rotation(Body):
+    secret: Signing = None
+    overlap_seconds: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=int(LONGEST_OVERLAP.total_seconds()),
+            description="For so long the secret before signs beside the new one.",
+        ),
+    ] = 86_400
+
+
+NEW_SECRET = Rotation()
+
+
+@routes.post(
+    "/notifications/endpoints",
+    status_code=201,
+    **documented(
+        "Create a notification endpoint",
+        "Created; its signing secret is shown this once",
+        results.NOTIFICATION_ENDPOINT_WITH_SECRET,
+        creates=True,
+    ),
+)
+async def create(call: Calling, body: NewEndpoint) -> Response:
+    """Events of the types that it wishes for are sent to `url` from now on, signed as Standard Webhooks has it."""
+    spec, text, events = commands.NOTIFICATION_ENDPOINT_CREATE, _signing(body.secret), tuple(body.events)
+    keys = await sealing.permitted(call, spec)
+    endpoint.require_settings(body.url, events, body.workflow_key, body.description)
+    await _require_room(call)
+    id, value_id = new_id(), new_id()
+    await sealing.write(call, keys, _value(call, id, 1, value_id), text)
+    await follow(call)
+    done = await sealing.handle(
+        call,
+        keys,
+        spec,
+        None,
+        lambda view, _asking: endpoint.create(view, id, body.url, events, value_id, body.workflow_key, body.description),
+    )
+    location = "/v1/notifications/endpoints/{id}"
+    return call.answer(done, call.tenant_id, status=201, location=location, unstored={"secret": text})
+
+
+@routes.get(
+    "/notifications/endpoints", **paged("List notification endpoints", queries.ENDPOINTS, resources.NOTIFICATION_ENDPOINT)
+)
+async def list_notifications(call: Calling) -> Response:
+    call.require("notifications:read")
+    return await call.page(queries.ENDPOINTS)
+
+
+@routes.get(
+    "/notifications/endpoints/{id}",
+    **documented("Get a notification endpoint", "The endpoint", resources.NOTIFICATION_ENDPOINT, parameters=FRESHNESS),
+)
+async def get(call: Calling, id: UUID) -> Response:
+    call.require("notifications:read")
+    return await call.one(queries.ENDPOINT, {"id": id})
+
+
+@routes.patch(
+    "/notifications/endpoints/{id}",
+    **documented("Change a notification endpoint", "How it stands", results.NOTIFICATION_ENDPOINT_RESULT),
+)
+async def change(call: Calling, id: UUID, body: EndpointChange) -> Response:
+    """What was asked for before goes to the address of now."""
+    given = {name: value for name, value in body.given().items() if name in ("workflow_key", "description")}
+    events = None if body.events is None else tuple(body.events)
+    return await call.command(
+        commands.NOTIFICATION_ENDPOINT_CHANGE,
+        lambda view, _who: endpoint.change(view, id, url=body.url, events=events, **given),
+        id,
+    )
+
+
+@routes.delete(
+    "/notifications/endpoints/{id}",
+    **documented("Delete a notification endpoint", "The endpoint as it was", results.NOTIFICATION_ENDPOINT_RESULT),
+)
+async def delete(call: Calling, id: UUID) -> Response:
+    """What is still to be delivered to it is not. Its signing secrets are deleted as well."""
+    state, _ = await call.services.handler.read(call.tenant_id, NOTIFICATION_ENDPOINT, id)
+    await sealing.doubt(call, *(secret_id_of(call.tenant_id, name) for name in state.kept))
+    return await call.command(commands.NOTIFICATION_ENDPOINT_DELETE, lambda view, _who: endpoint.delete(view, id), id)
+
+
+@routes.post(
+    "/notifications/endpoints/{id}/disable",
+    **documented("Disable a notification endpoint", "How it stands", results.NOTIFICATION_ENDPOINT_RESULT),
+)
+async def disable(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    """What happens meanwhile is not delivered, nor what is due meanwhile: that is cancelled, and can be retried by hand."""
+    return await call.command(
+        commands.NOTIFICATION_ENDPOINT_DISABLE, lambda view, _who: endpoint.disable(view, id, body.reason), id
+    )
+
+
+@routes.post(
+    "/notifications/endpoints/{id}/enable",
+    **documented("Enable a notification endpoint", "How it stands", results.NOTIFICATION_ENDPOINT_RESULT),
+)
+async def enable(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    await call.authorize(commands.NOTIFICATION_ENDPOINT_ENABLE, id)
+    async with call.services.system_pool.connection() as connection:
+        await notification_cursors.forget_failures(connection, call.tenant_id, id)
+    return await call.command(
+        commands.NOTIFICATION_ENDPOINT_ENABLE, lambda view, _who: endpoint.enable(view, id, body.reason), id
+    )
+
+
+@routes.post(
+    "/notifications/endpoints/{id}/rotate",
+    **documented(
+        "Give a notification endpoint another signing secret",
+        "How it stands; the secret is shown this once",
+        results.NOTIFICATION_ENDPOINT_WITH_SECRET,
+    ),
+)
+async def rotate(call: Calling, id: UUID, body: Annotated[Rotation, Default()] = NEW_SECRET) -> Response:
+    """The secret before signs as well for `overlap_seconds`, so that the receiver can change over."""
+    spec, text, number = commands.NOTIFICATION_ENDPOINT_ROTATE, _signing(body.secret), 0
+    kept: tuple[str, ...] = ()
+
+    def further(view: View, _who: object) -> None:
+        nonlocal number, kept
+        state = endpoint.existing(view, id)
+        number, kept = state.number + 1, state.kept
+
+    keys = await sealing.permitted(call, spec, id, further)
+    value_id, overlap = new_id(), timedelta(seconds=body.overlap_seconds)
+    await sealing.write(call, keys, _value(call, id, number, value_id), text)
+    await sealing.doubt(call, *(secret_id_of(call.tenant_id, name) for name in kept))
+    done = await sealing.handle(call, keys, spec, id, lambda view, _asking: endpoint.rotate(view, id, number, value_id, overlap))
+    return call.answer(done, call.tenant_id, unstored={"secret": text})
+
+
+@routes.post(
+    "/notifications/endpoints/{id}/test",
+    status_code=201,
+    **documented("Send a test to a notification endpoint", "Asked for", results.DELIVERY_RESULT, creates=True),
+)
+async def test(call: Calling, id: UUID) -> Response:
+    """One attempt, also where it is disabled: an event of the type `endpoint.test`. What came of it, the delivery says."""
+    return await call.command(
+        commands.NOTIFICATION_ENDPOINT_TEST,
+        lambda view, _who: delivery.send_test(view, id),
+        id,
+        status=201,
+        location="/v1/deliveries/{id}",
+    )
+
+
+def _signing(given: SecretStr | None) -> str:
+    """The text of a signing secret: the one that was given, or a new one. Raises Invalid, which does not cite it."""
+    if given is None:
+        return PREFIX + b64encode(random.token_bytes(MADE_BYTES)).decode()
+    text = given.get_secret_value()
+    try:
+        is_one = text.startswith(PREFIX) and len(b64decode(text.removeprefix(PREFIX), validate=True)) in KEY_BYTES
+    except (Base64Error, ValueError):
+        is_one = False
+    if not is_one:
+        raise Invalid("A signing secret is whsec_ and the base64 of 24 to 64 bytes.", "/secret")
+    return text
+
+
+def _value(call: RequestContext, endpoint_id: UUID, number: int, value_id: UUID) -> Value:
+    return Value(call.tenant_id, value_id, secret_id_of(call.tenant_id, secret_name(endpoint_id, number)))
+
+
+async def _require_room(call: RequestContext) -> None:
+    """A bound against mishaps: two at the same moment may pass it."""
+    answer = await call.rows([Question(queries.COUNT_ENDPOINTS, {"tenant_id": call.tenant_id})])
+    if answer.rows[0][0]["count"] >= MOST_ENDPOINTS:
+        raise Problem(409, "too_many_endpoints", f"A tenant has at most {MOST_ENDPOINTS} notification endpoints.")

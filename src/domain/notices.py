@@ -1,0 +1,56 @@
+"""What can be notified of: the types of events that an endpoint may wish for, and the wishes.
+
+A type is a topic without its version. A wish is a type, all types that begin with a word (`execution.*`), or all there are (`*`).
+"""
+
+from collections.abc import Iterable, Mapping
+
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved
+from domain.execution import (
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionPaused,
+    ExecutionResumed,
+    ExecutionStarted,
+)
+from domain.facts import Event, FieldError, Invalid
+
+TYPES: Mapping[type[Event], str] = {
+    ExecutionStarted: "execution.started",
+    ExecutionCompleted: "execution.completed",
+    ExecutionFailed: "execution.failed",
+    ExecutionCancelled: "execution.cancelled",
+    ExecutionPaused: "execution.paused",
+    ExecutionResumed: "execution.resumed",
+    ApprovalRequested: "approval.requested",
+    ApprovalDecided: "approval.decided",
+    ApprovalResolved: "approval.resolved",
+    ApprovalCancelled: "approval.cancelled",
+    ApprovalExpired: "approval.expired",
+}
+"""New ones are added at the end: how many there are tells releases apart (`store.notification_cursors`)."""
+ENDED: frozenset[type[Event]] = frozenset({ExecutionCompleted, ExecutionFailed, ExecutionCancelled})
+"""What a callback tells of, once."""
+TEST = "endpoint.test"
+"""What an endpoint is sent to try it out. Nobody wishes for it."""
+ALL = "*"
+MOST_WISHES = 50
+
+
+def matches(wishes: Iterable[str], type: str) -> bool:
+    return any(wish in (type, ALL) or (wish.endswith(".*") and type.startswith(wish[:-1])) for wish in wishes)
+
+
+def require_wishes(wishes: tuple[str, ...], path: str) -> None:
+    """Each is of something that there is. Raises Invalid naming each that is not."""
+    if not 1 <= len(wishes) <= MOST_WISHES:
+        raise Invalid(f"There must be 1 to {MOST_WISHES} types of events.", path)
+    known = TYPES.values()
+    faults = tuple(
+        FieldError(f"{path}/{number}", "unknown", f"There are no events of the type {wish[:100]!r}.")
+        for number, wish in enumerate(wishes)
+        if not any(matches((wish,), type) for type in known)
+    )
+    if faults:
+        raise Invalid("Unknown type of event.", path, faults)

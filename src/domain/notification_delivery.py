@@ -1,0 +1,301 @@
+"""A delivery: one event on its way to one endpoint, or to the address that an execution's start named.
+
+Its stream is the log of its attempts. It is asked for once: its id follows from the event and from where it goes.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Literal, assert_never
+from urllib.parse import urlsplit
+from uuid import UUID, uuid5
+
+from domain.facts import Aggregate, Concurrency, Decided, Event, EventType, Fact, Fence, Job, JobLimits, NotFound, View
+from domain.notices import TEST
+from domain.notification_endpoint import (
+    NOTIFICATION_ENDPOINT,
+    EndpointDisabled,
+    NotificationEndpoint,
+    Why,
+    existing,
+    given_up,
+)
+
+DELIVER = "gesta.notification"
+"""The type of the jobs."""
+AT_A_TIME = 4
+"""Deliveries to one endpoint."""
+DELAYS = tuple(timedelta(seconds=each) for each in (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400))
+"""Between the attempts: ten in three days and a bit, as Standard Webhooks proposes."""
+JITTER = 0.2
+"""So much of a delay, more or less, at random: what failed together is not tried again together."""
+LONGEST_DELAY = timedelta(days=1)
+"""That a receiver may ask for."""
+Kind = Literal["event", "callback", "test"]
+
+
+@dataclass(frozen=True)
+class DeliveryRequested(Event):
+    """`position`: of the event in the ledger; of a test there is none. `resource_id`: the stream to which it happened.
+
+    `url` and `secret`: where there is no endpoint, what the start of an execution named.
+    """
+
+    event_type: str
+    kind: Kind
+    endpoint_id: UUID | None = None
+    position: int | None = None
+    resource_id: UUID | None = None
+    url: str | None = None
+    secret: str | None = None
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One attempt: what came of the request. `type`, `message`: why it does not count as accepted.
+
+    `response`: the beginning of the answer's body.
+    """
+
+    duration_ms: int
+    status_code: int | None = None
+    type: str | None = None
+    message: str | None = None
+    response: str | None = None
+
+
+@dataclass(frozen=True)
+class DeliveryAttemptFailed(Event):
+    """Another attempt follows, `delay_ms` milliseconds later."""
+
+    attempt: int
+    exchange: Exchange
+    delay_ms: int
+
+
+@dataclass(frozen=True)
+class DeliverySucceeded(Event):
+    attempt: int
+    exchange: Exchange
+
+
+@dataclass(frozen=True)
+class DeliveryFailed(Event):
+    """It was given up after this attempt."""
+
+    attempt: int
+    exchange: Exchange
+
+
+@dataclass(frozen=True)
+class DeliveryCancelled(Event):
+    """It is not sent any more: its endpoint was disabled or deleted."""
+
+    why: Literal["endpoint_disabled", "endpoint_deleted"]
+
+
+@dataclass(frozen=True)
+class DeliveryRetried(Event):
+    """Somebody has it sent again. `turn`: how often that was done."""
+
+    turn: int
+
+
+DeliveryEvent = (
+    DeliveryRequested | DeliveryAttemptFailed | DeliverySucceeded | DeliveryFailed | DeliveryCancelled | DeliveryRetried
+)
+
+
+@dataclass(frozen=True)
+class NotificationDelivery:
+    """`attempts`: since it was asked for, or retried, last; `attempt`: of all that there were."""
+
+    status: Literal["absent", "pending", "delivered", "failed", "cancelled"] = "absent"
+    requested: DeliveryRequested | None = None
+    attempt: int = 0
+    attempts: int = 0
+    turn: int = 0
+
+
+def evolve(state: NotificationDelivery, event: DeliveryEvent) -> NotificationDelivery:
+    match event:
+        case DeliveryRequested():
+            return NotificationDelivery("pending", event)
+        case DeliveryAttemptFailed():
+            return replace(state, attempt=event.attempt, attempts=state.attempts + 1)
+        case DeliverySucceeded():
+            return replace(state, status="delivered", attempt=event.attempt)
+        case DeliveryFailed():
+            return replace(state, status="failed", attempt=event.attempt)
+        case DeliveryCancelled():
+            return replace(state, status="cancelled")
+        case DeliveryRetried():
+            return replace(state, status="pending", attempts=0, turn=event.turn)
+        case _:
+            assert_never(event)
+
+
+def _answered(exchange: Exchange) -> str:
+    return (exchange.message or f"It was answered {exchange.status_code}.").removesuffix(".")
+
+
+NOTIFICATION_DELIVERY: Aggregate[NotificationDelivery] = Aggregate(
+    "notification_delivery",
+    NotificationDelivery(),
+    evolve,
+    (
+        EventType(
+            DeliveryRequested,
+            "notification_delivery.requested.v1",
+            lambda e, _: f"A notification of {e.event_type} is to be delivered.",
+            severity="debug",
+            tags=lambda e, _: (e.event_type,),
+            note="`position`: of the event that it tells of. The delivery's id follows from the event and the endpoint.",
+        ),
+        EventType(
+            DeliveryAttemptFailed,
+            "notification_delivery.attempt_failed.v1",
+            lambda e, _: (
+                f"Attempt {e.attempt} to deliver a notification failed, and another one follows: {_answered(e.exchange)}."
+            ),
+            severity="warning",
+            note="`delay_ms`: until the next one. `exchange.response`: the beginning of the answer.",
+        ),
+        EventType(
+            DeliverySucceeded,
+            "notification_delivery.succeeded.v1",
+            lambda e, _: f"A notification was delivered by attempt {e.attempt}.",
+            severity="debug",
+        ),
+        EventType(
+            DeliveryFailed,
+            "notification_delivery.failed.v1",
+            lambda e, _: f"A notification was given up after attempt {e.attempt}: {_answered(e.exchange)}.",
+            severity="error",
+        ),
+        EventType(
+            DeliveryCancelled,
+            "notification_delivery.cancelled.v1",
+            lambda e, _: f"A notification is not delivered: its {e.why.replace('_', ' was ')}.",
+            severity="warning",
+        ),
+        EventType(
+            DeliveryRetried,
+            "notification_delivery.retried.v1",
+            lambda _, __: "A notification is delivered again, because somebody asked for it.",
+        ),
+    ),
+    "system",
+)
+
+
+def delivery_id(event_id: UUID, to: UUID | str) -> UUID:
+    """`to`: the endpoint, or the address of a callback."""
+    return uuid5(event_id, f"delivery {to}")
+
+
+def job_of(delivery_id: UUID, turn: int) -> UUID:
+    return uuid5(delivery_id, f"turn {turn}")
+
+
+def request(view: View, id: UUID, requested: DeliveryRequested) -> Decided:
+    """Once: where it was asked for before, nothing is done again."""
+    if view.read(NOTIFICATION_DELIVERY, id).status != "absent":
+        return Decided()
+    return Decided((Fact(id, requested),), jobs=(_job(id, requested, 0),))
+
+
+def send_test(view: View, endpoint_id: UUID) -> Decided:
+    """To an endpoint, disabled or not, so that one can try it before enabling it."""
+    existing(view, endpoint_id)
+    id, requested = view.new_id(), DeliveryRequested(TEST, "test", endpoint_id)
+    return Decided((Fact(id, requested),), result=_told(id, NotificationDelivery("pending"), 1), jobs=(_job(id, requested, 0),))
+
+
+def retry(view: View, id: UUID) -> Decided:
+    """Have it sent again now, however it stands. It keeps its id, by which the receiver knows it."""
+    state = view.read(NOTIFICATION_DELIVERY, id)
+    if state.requested is None:
+        raise NotFound
+    if state.requested.endpoint_id is not None:
+        endpoint = view.read(NOTIFICATION_ENDPOINT, state.requested.endpoint_id)
+        if not is_open(endpoint, state.requested):
+            raise EndpointDisabled("The notification endpoint is deleted or disabled.")
+    event = DeliveryRetried(state.turn + 1)
+    return Decided(
+        (Fact(id, event),),
+        result=_told(id, evolve(state, event), view.version(id) + 1),
+        jobs=(_job(id, state.requested, event.turn),),
+        dropped_jobs=(job_of(id, state.turn),) if state.status == "pending" else (),
+    )
+
+
+# What the worker reports
+
+
+def succeeded(view: View, id: UUID, job_id: UUID, fence: int, exchange: Exchange) -> Decided:
+    done = Fence(job_id, fence, "done")
+    state = view.read(NOTIFICATION_DELIVERY, id)
+    if not _is_for(state, id, job_id):
+        return Decided(fences=(done,))
+    return Decided((Fact(id, DeliverySucceeded(state.attempt + 1, exchange)),), fences=(done,))
+
+
+def failed(
+    view: View,
+    id: UUID,
+    job_id: UUID,
+    fence: int,
+    exchange: Exchange,
+    *,
+    again: bool,
+    jitter: float,
+    retry_after: timedelta = timedelta(0),
+    disable: Why | None = None,
+) -> Decided:
+    """`again`: another attempt may do better. `jitter`: random, from 0 to 1. `retry_after`: what the receiver asks for.
+
+    `disable`: why the endpoint is given up as well.
+    """
+    state = view.read(NOTIFICATION_DELIVERY, id)
+    if not _is_for(state, id, job_id) or state.requested is None:
+        return Decided(fences=(Fence(job_id, fence, "done"),))
+    attempt, endpoint_id = state.attempt + 1, state.requested.endpoint_id
+    given = () if disable is None or endpoint_id is None else given_up(view, endpoint_id, disable)
+    if not again or state.attempts >= len(DELAYS) or state.requested.kind == "test":
+        return Decided((Fact(id, DeliveryFailed(attempt, exchange)), *given), fences=(Fence(job_id, fence, "done"),))
+    delay = max(DELAYS[state.attempts] * (1 + JITTER * (2 * jitter - 1)), min(retry_after, LONGEST_DELAY))
+    event = DeliveryAttemptFailed(attempt, exchange, delay // timedelta(milliseconds=1))
+    return Decided((Fact(id, event), *given), fences=(Fence(job_id, fence, "retry", delay),))
+
+
+def cancelled(view: View, id: UUID, job_id: UUID, fence: int) -> Decided:
+    """Its endpoint is disabled or deleted, or it is over; where neither is so any more, it is sent after all."""
+    state = view.read(NOTIFICATION_DELIVERY, id)
+    done = Fence(job_id, fence, "done")
+    if not _is_for(state, id, job_id) or state.requested is None or state.requested.endpoint_id is None:
+        return Decided(fences=(done,))
+    endpoint = view.read(NOTIFICATION_ENDPOINT, state.requested.endpoint_id)
+    if is_open(endpoint, state.requested):
+        return Decided(fences=(Fence(job_id, fence, "retry"),))
+    return Decided((Fact(id, DeliveryCancelled("endpoint_disabled" if endpoint.exists else "endpoint_deleted")),), fences=(done,))
+
+
+def is_open(endpoint: NotificationEndpoint, requested: DeliveryRequested) -> bool:
+    """Whether it may be sent to the endpoint. A test may be sent to one that is disabled."""
+    return endpoint.exists and (endpoint.enabled or requested.kind == "test")
+
+
+def _is_for(state: NotificationDelivery, id: UUID, job_id: UUID) -> bool:
+    return state.status == "pending" and job_of(id, state.turn) == job_id
+
+
+def _job(id: UUID, requested: DeliveryRequested, turn: int) -> Job:
+    """Of what goes to one endpoint, only some are under way at a time: one that is slow holds up itself alone."""
+    to = requested.endpoint_id or urlsplit(requested.url or "").netloc
+    key = f"notifications {to}"
+    limits = JobLimits("", "", Concurrency(AT_A_TIME, key))
+    return Job(job_of(id, turn), DELIVER, {"delivery": str(id)}, limits=limits)
+
+
+def _told(id: UUID, state: NotificationDelivery, version: int) -> dict[str, object]:
+    return {"id": str(id), "status": state.status, "version": version}

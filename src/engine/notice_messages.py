@@ -1,0 +1,137 @@
+"""What a notification says: the event's type and moment, and the thing that it happened to, as it was right after the event.
+
+Made of two events, that one and the first of its stream: so it says the same at every attempt, and costs the same however long an
+execution was.
+"""
+
+from datetime import datetime
+from json import dumps
+
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved
+from domain.envelope import RecordedEvent
+from domain.execution import (
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionPaused,
+    ExecutionResumed,
+    ExecutionStarted,
+)
+from domain.facts import Event, Json
+from domain.notices import TEST
+from domain.notification_delivery import DeliveryRequested
+
+LARGEST_FIELD = 16_384
+"""Characters of JSON. What is larger is left out, and it is said where it can be read."""
+
+
+def message(requested: DeliveryRequested, record: RecordedEvent, first: RecordedEvent) -> Json:
+    """{type, timestamp, position, data}. `record`: the event; `first`: of its stream."""
+    match first.event:
+        case ExecutionStarted():
+            data = _execution(first.event, first, record)
+        case ApprovalRequested():
+            data = _approval(first.event, record)
+        case _:
+            raise AssertionError(f"nothing is said of {type(first.event).__name__}")
+    return {
+        "type": requested.event_type,
+        "timestamp": _text(record.occurred_at),
+        "position": record.position,
+        "data": _bounded(data),
+    }
+
+
+def test_message(requested: DeliveryRequested, asked_at: datetime) -> Json:
+    data = {"endpoint_id": str(requested.endpoint_id), "message": "This is a test. Nothing has happened."}
+    return {"type": TEST, "timestamp": _text(asked_at), "position": None, "data": data}
+
+
+def _execution(started: ExecutionStarted, first: RecordedEvent, record: RecordedEvent) -> dict[str, Json]:
+    return {
+        "id": str(first.stream_id),
+        "href": f"/v1/executions/{first.stream_id}",
+        "workflow_id": str(started.workflow_id),
+        "workflow_key": started.workflow_key,
+        "workflow_version": started.workflow_version,
+        "business_key": started.business_key,
+        "trigger_type": started.trigger_type,
+        "parent_execution_id": _id(started.parent_execution_id),
+        "correlation_id": _id(started.correlation_id),
+        "created_by": _id(started.created_by),
+        "started_at": _text(first.occurred_at),
+        **_of_execution(record.event, _text(record.occurred_at)),
+    }
+
+
+def _of_execution(event: Event, at: str) -> dict[str, Json]:
+    match event:
+        case ExecutionCompleted():
+            return {"status": "completed", "completed_at": at, "output": event.output}
+        case ExecutionFailed():
+            details = {"code": event.code, "message": event.message, "node_id": event.node_id}
+            return {"status": "failed", "completed_at": at, "error": event.message, "error_details": details}
+        case ExecutionCancelled():
+            by = _id(event.cancelled_by)
+            return {"status": "cancelled", "cancelled_at": at, "cancelled_by": by, "reason": event.reason}
+        case ExecutionPaused():
+            return {"status": "paused", "reason": event.reason}
+        case ExecutionResumed():
+            return {"status": "running", "reason": event.reason}
+        case _:
+            return {"status": "running"}
+
+
+def _approval(requested: ApprovalRequested, record: RecordedEvent) -> dict[str, Json]:
+    return {
+        "id": str(record.stream_id),
+        "href": f"/v1/approvals/{record.stream_id}",
+        "execution_id": str(requested.execution_id),
+        "activation_id": str(requested.activation_id),
+        "node_id": requested.node_id,
+        "title": requested.title,
+        "description": requested.description,
+        "priority": requested.priority,
+        "requested_by": _id(requested.requested_by),
+        "outcomes": [outcome.name for outcome in requested.outcomes],
+        **_of_approval(record.event, _text(record.occurred_at)),
+    }
+
+
+def _of_approval(event: Event, at: str) -> dict[str, Json]:
+    match event:
+        case ApprovalDecided():
+            decision = {
+                "id": str(event.decision_id),
+                "user_id": str(event.user_id),
+                "on_behalf_of": _id(event.on_behalf_of),
+                "role": event.role,
+                "outcome": event.outcome,
+                "kind": event.kind,
+                "comment": event.comment,
+                "decided_at": at,
+            }
+            return {"status": "pending", "decision": decision}
+        case ApprovalResolved():
+            resolved = {"status": "resolved", "outcome": event.outcome, "outcome_kind": event.kind, "responded_at": at}
+            return {**resolved, "decided_by": [str(each) for each in event.decided_by]}
+        case ApprovalCancelled():
+            return {"status": "cancelled", "reason": event.reason}
+        case ApprovalExpired():
+            return {"status": "expired"}
+        case _:
+            return {"status": "pending"}
+
+
+def _bounded(data: dict[str, Json]) -> dict[str, Json]:
+    """`omitted`: the names of the fields that are too large to be sent; they are where `href` leads."""
+    large = [name for name, value in data.items() if len(dumps(value, ensure_ascii=False)) > LARGEST_FIELD]
+    return {**{name: value for name, value in data.items() if name not in large}, **({"omitted": large} if large else {})}
+
+
+def _id(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

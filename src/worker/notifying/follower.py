@@ -1,0 +1,131 @@
+"""Asks for deliveries: looks through the ledgers of tenants that have somebody to notify, each from where it was looked last.
+
+The id of a delivery follows from the event and from where it goes. So each is asked for once, whoever dies in between, and though
+two workers be at it. The cursor moves on when all of a page are asked for.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+from domain.envelope import Envelope, RecordedEvent, Unread
+from domain.execution import ExecutionStarted
+from domain.facts import Decided, Refusal, View
+from domain.notices import TYPES
+from domain.notification_delivery import DeliveryRequested, request
+from domain.notification_endpoint import NOTIFICATION_ENDPOINT
+from engine.notices import deliveries_of, endpoints_after, execution_of
+from projections.audit_logs import event_id
+from runtime.failpoints import failpoint
+from store import notification_cursors as cursors
+from store.errors import StoreError
+from store.jobs import Connection
+from store.notification_cursors import Cursor
+from store.reading import head, read_ledger
+from store.topics import topics_of
+from worker.context import OUT_OF_REACH, WorkerContext
+
+log = logging.getLogger(__name__)
+
+TENANTS, PAGE = 16, 200
+"""Ledgers at a time, and events of each."""
+TOGETHER = 20
+"""Commands of a ledger at a time."""
+REST_SECONDS = 0.02
+"""After a turn: what comes meanwhile is looked through together."""
+PAUSE = timedelta(seconds=2)
+"""After something failed."""
+
+
+class Follower:
+    """One for a worker. `followed`: the tenants that are looked after, as of the last turn."""
+
+    def __init__(self) -> None:
+        self.followed: set[UUID] = set()
+
+    async def ask_for_deliveries(self, context: WorkerContext) -> float | None:
+        """A page of each ledger that has grown. Returns in how many seconds to look again; None: when one grows."""
+        async with context.pool.connection() as connection:
+            known = await cursors.followed(connection)
+            self.followed.clear()
+            self.followed.update(known)
+            if not known:
+                return None
+            claimed = await cursors.claim(connection, len(TYPES), TENANTS)
+        if not claimed:
+            return None
+        await asyncio.gather(*(_look_through(context, cursor) for cursor in claimed))
+        return REST_SECONDS
+
+
+async def _look_through(context: WorkerContext, cursor: Cursor) -> None:
+    """One that fails is its own concern: it is looked at again after a pause."""
+    details = {"action": "notify", "tenant_id": str(cursor.tenant_id)}
+    try:
+        await _page(context, cursor)
+    except OUT_OF_REACH:
+        raise
+    except Exception as error:
+        known = isinstance(error, StoreError | Refusal)
+        log.error("Notifications of a tenant wait: %s", error, exc_info=None if known else error, extra=details)
+        async with context.pool.connection() as connection:
+            await cursors.let_go(connection, cursor, PAUSE)
+
+
+async def _page(context: WorkerContext, cursor: Cursor) -> None:
+    tenant_id, topics = cursor.tenant_id, topics_of(*TYPES, *NOTIFICATION_ENDPOINT.events)
+    async with context.pool.connection() as connection:
+        end = await head(connection, tenant_id)
+        assert end is not None, "there is no cursor without a ledger"
+        records = await read_ledger(connection, tenant_id, cursor.position, PAGE, topics, end.position, also_unread=True)
+        executions = await _executions(connection, tenant_id, records)
+    endpoints, wanted = cursor.endpoints, list[tuple[RecordedEvent, Sequence[tuple[UUID, DeliveryRequested]]]]()
+    for record in records:
+        if isinstance(record.event, Unread):
+            told = {"action": "notify", "tenant_id": str(tenant_id)}
+            log.error("Nobody is notified of event %d: %s", record.position, record.event.why, extra=told)
+            continue
+        endpoints = endpoints_after(endpoints, record)
+        happened = event_id(tenant_id, record.position)
+        deliveries = tuple(deliveries_of(record, happened, endpoints, executions.get(record.stream_id)))
+        if deliveries:
+            wanted.append((record, deliveries))
+    for some in (wanted[start : start + TOGETHER] for start in range(0, len(wanted), TOGETHER)):
+        await asyncio.gather(*(_ask(context, record, deliveries) for record, deliveries in some))
+        failpoint("worker.deliveries_asked_for")
+    async with context.pool.connection() as connection:
+        reached = records[-1].position if len(records) == PAGE else end.position
+        await cursors.advance(connection, cursor, reached, endpoints)
+
+
+async def _executions(
+    connection: Connection, tenant_id: UUID, records: Sequence[RecordedEvent]
+) -> Mapping[UUID, ExecutionStarted]:
+    """By the stream of each event: the start of the execution that it belongs to."""
+    streams = {record.stream_id for record in records if not isinstance(record.event, (*NOTIFICATION_ENDPOINT.events, Unread))}
+    firsts = {id: record.event for id, record in (await cursors.first_events(connection, tenant_id, streams)).items()}
+    asked_by = {id: owner for id, event in firsts.items() if (owner := execution_of(event)) is not None}
+    missing = {owner for owner in asked_by.values() if owner not in firsts}
+    firsts |= {id: record.event for id, record in (await cursors.first_events(connection, tenant_id, missing)).items()}
+    found = {id: firsts.get(asked_by.get(id, id)) for id in streams}
+    return {id: event for id, event in found.items() if isinstance(event, ExecutionStarted)}
+
+
+async def _ask(context: WorkerContext, record: RecordedEvent, deliveries: Sequence[tuple[UUID, DeliveryRequested]]) -> None:
+    def decide(view: View) -> Decided:
+        asked = [request(view, id, requested) for id, requested in deliveries]
+        return Decided(
+            tuple(fact for each in asked for fact in each.facts),
+            jobs=tuple(job for each in asked for job in each.jobs),
+        )
+
+    happened = event_id(record.tenant_id, record.position)
+    who = Envelope(
+        "worker",
+        context.worker_id,
+        correlation_id=record.envelope.correlation_id,
+        causation_id=happened,
+    )
+    await context.do(record.tenant_id, "notification.request", decide, command_id=uuid5(happened, "notifications"), who=who)

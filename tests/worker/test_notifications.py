@@ -1,0 +1,156 @@
+"""Notifications survive workers that are killed, and two of them at once: each event is one delivery to each endpoint."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain import notification_endpoint as endpoint
+from domain.facts import Decided
+from domain.notices import TYPES
+from domain.notification_endpoint import secret_name
+from domain.secret import secret_id_of
+from store import notification_cursors as cursors
+from store import secrets
+from store.command import Command
+from store.secrets import Value
+from tests.conftest import Database
+from tests.engine.drawing import drawing
+from tests.worker.house import ENGINE, PATIENCE, WHO, House, ScriptedProvider, house
+from tests.worker.outbound.servers import answering, server
+from tests.worker.process import MASTER_KEYS
+from tests.worker.test_killed import started, stopped
+from worker.context import WorkerContext
+from worker.notifying.follower import Follower
+from worker.worker import open_worker
+
+OK = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+FREE = "UPDATE runtime.notification_cursors SET leased_until = NULL"
+WISHES = ("execution.started", "execution.completed")
+
+
+@asynccontextmanager
+async def opened(home: House) -> AsyncIterator[WorkerContext]:
+    """What a worker acts with, without one that runs."""
+    async with open_worker(home.database.system_url, ENGINE, ScriptedProvider(), master_keys=MASTER_KEYS) as worker:
+        yield worker.context
+
+
+async def create(home: House, context: WorkerContext, url: str, events: Sequence[str] = WISHES) -> UUID:
+    """An endpoint, as the API makes one."""
+    endpoint_id, value_id = uuid4(), uuid4()
+    value = Value(home.tenant_id, value_id, secret_id_of(home.tenant_id, secret_name(endpoint_id, 1)))
+
+    def decide(view: object) -> Decided:
+        return endpoint.create(view, endpoint_id, url, tuple(events), value_id)  # type: ignore[arg-type]
+
+    async with context.pool.connection() as connection:
+        await secrets.write(connection, MASTER_KEYS, value, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        await cursors.follow(connection, home.tenant_id)
+    await home.handler.handle(Command(home.tenant_id, "notification_endpoint.create", WHO), decide)
+    return endpoint_id
+
+
+async def ran(home: House) -> UUID:
+    return await home.start(drawing({"s": "start", "e": "end"}, "s > e"))
+
+
+def ids(seen: Sequence[bytes]) -> list[bytes]:
+    return [line for head in seen for line in head.splitlines() if line.lower().startswith(b"webhook-id:")]
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "sent"),
+    [
+        ("worker.deliveries_asked_for", 2),
+        ("worker.notification_ready:2", 2),
+        ("worker.notification_sent", 3),
+        ("worker.notification_recorded", 2),
+    ],
+)
+async def test_a_notification_survives_its_worker(database: Database, tmp_path: Path, failpoint: str, sent: int) -> None:
+    """Sent again only where nobody can know that it was. Four are at most under way when a worker dies."""
+    seen = list[bytes]()
+    async with house(database) as home, server(answering(OK, seen=seen)) as port:
+        async with opened(home) as context:
+            await create(home, context, f"http://127.0.0.1:{port}/")
+        await ran(home)
+        first = await started(database, tmp_path / "calls", failpoint)
+        assert await asyncio.wait_for(first.wait(), PATIENCE) == -signal.SIGKILL
+        home.lapse_all()
+        home.sql(FREE)
+        second = await started(database, tmp_path / "calls")
+
+        async def delivered() -> bool:
+            return len(await home.topics("notification_delivery.succeeded")) == 2 and home.jobs() == []
+
+        await home.until(delivered)
+        assert await stopped(second) == 0
+        assert len(await home.topics("notification_delivery.requested")) == len(set(ids(seen))) == 2
+        assert len(seen) in (sent, sent + 1), "the other one may have been under way"
+        assert len(await home.topics("notification_delivery.")) == 4
+
+
+async def test_two_that_look_through_the_same_events_ask_once(database: Database) -> None:
+    async with house(database) as home, opened(home) as one, opened(home) as other:
+        await create(home, one, "https://a.example/")
+        await create(home, one, "https://b.example/", ("execution.*",))
+        for _ in range(5):
+            await ran(home)
+        followers = Follower(), Follower()
+        for _ in range(3):
+            await asyncio.gather(
+                *(each.ask_for_deliveries(context) for each, context in zip(followers, (one, other), strict=True))
+            )
+            home.sql(FREE)
+        assert len(await home.topics("notification_delivery.requested")) == 20
+        home.sql("UPDATE runtime.notification_cursors SET position = 0, endpoints = '{}', leased_until = NULL")
+        await followers[0].ask_for_deliveries(one)
+        assert len(await home.topics("notification_delivery.requested")) == 20, "from the beginning, it comes to the same"
+
+
+async def test_what_happened_before_an_endpoint_was_created_is_not_told(database: Database) -> None:
+    """However late it is looked through."""
+    async with house(database) as home, opened(home) as context:
+        async with context.pool.connection() as connection:
+            await cursors.follow(connection, home.tenant_id)
+        await ran(home)
+        await create(home, context, "https://a.example/")
+        await ran(home)
+        await Follower().ask_for_deliveries(context)
+        assert len(await home.topics("notification_delivery.requested")) == 2
+
+
+async def test_many_events_are_looked_through_page_by_page(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.notifying.follower.PAGE", 3)
+    async with house(database) as home, opened(home) as context:
+        await create(home, context, "https://a.example/")
+        for _ in range(5):
+            await ran(home)
+        follower, turns = Follower(), 0
+        while await follower.ask_for_deliveries(context) is not None:
+            turns += 1
+        assert turns >= 4
+        assert len(await home.topics("notification_delivery.requested")) == 10
+
+
+async def test_a_ledger_that_a_newer_release_looks_through_is_left_alone(database: Database) -> None:
+    async with house(database) as home, opened(home) as context:
+        await create(home, context, "https://a.example/")
+        async with context.pool.connection() as connection:
+            (cursor,) = await cursors.claim(connection, len(TYPES) + 1, 5)
+            assert cursor.tenant_id == home.tenant_id
+            home.sql(FREE)
+            assert await cursors.claim(connection, len(TYPES), 5) == []
+            assert len(await cursors.claim(connection, len(TYPES) + 1, 5)) == 1
+
+
+async def test_a_tenant_without_endpoints_is_not_looked_through(database: Database) -> None:
+    async with house(database) as home, opened(home) as context:
+        await ran(home)
+        assert await Follower().ask_for_deliveries(context) is None
+        assert home.sql("SELECT * FROM runtime.notification_cursors") == []
