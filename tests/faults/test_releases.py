@@ -1,8 +1,8 @@
-"""Processes of the release before, and of this one, on one database: both serve while the one replaces the other.
+"""Processes of three releases on one database: each serves while the next one replaces it.
 
-The release before is a commit; its sources come from the history. Where the checkout has none (a copy without history, a shallow
-clone), there is nothing to run: the statements that the release before sends are tried in `tests/store/test_release_before.py`.
-When a release is out, it takes the place of the one named here.
+The releases before are commits; their sources come from the history. Where the checkout has none (a copy without history, a
+shallow clone), there is nothing to run: the statements that older releases send are tried in
+`tests/store/test_release_before.py`. When a release is out, it takes the second place here, and what stood there the first.
 """
 
 import asyncio
@@ -30,19 +30,23 @@ from tests.faults.platform import (
 )
 from tests.worker.ai.wire import answer, completion, serve
 
-BEFORE = "0fd8c32c2cc03a9c8300512a1f8f4f34c8d3700b"
+OLDER, BEFORE = "0fd8c32c2cc03a9c8300512a1f8f4f34c8d3700b", "a9f7530d9f98024241c9d22d90d66da494b1d583"
 ROOT = Path(__file__).resolve().parents[2]
 SERVING = (("api",), ("projector",), ("worker", "--lease-seconds", str(LEASE_SECONDS)))
 AT_ONCE = 6
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sources of the release before."""
-    archive = subprocess.run(["git", "-C", str(ROOT), "archive", BEFORE, "src", "migrations"], capture_output=True, check=False)
+def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Of the releases before, the older one first."""
+    older, before = [_sources(release, tmp_path_factory.mktemp("release")) for release in (OLDER, BEFORE)]
+    return older, before
+
+
+def _sources(release: str, directory: Path) -> Path:
+    archive = subprocess.run(["git", "-C", str(ROOT), "archive", release, "src", "migrations"], capture_output=True, check=False)
     if archive.returncode != 0:
-        pytest.skip(f"the history here does not reach back to the release before ({BEFORE[:7]})")
-    directory = tmp_path_factory.mktemp("before")
+        pytest.skip(f"the history here does not reach back to the release {release[:7]}")
     subprocess.run(["tar", "-x", "-C", str(directory)], input=archive.stdout, check=True)
     return directory / "src"
 
@@ -52,6 +56,7 @@ class Releases:
     """Environments of processes on one database."""
 
     directory: Path
+    older: dict[str, str]
     before: dict[str, str]
     now: dict[str, str]
 
@@ -72,13 +77,13 @@ class Releases:
 
 
 @asynccontextmanager
-async def releases(directory: Path, sources: Path) -> AsyncIterator[Releases]:
+async def releases(directory: Path, sources: tuple[Path, Path]) -> AsyncIterator[Releases]:
     """A database, not migrated yet."""
     async with serve(answer(completion("done"))) as wire:
-        now, before = an_environment(directory, wire.url), an_environment(directory, wire.url)
-        before["PYTHONPATH"] = str(sources)
+        older, before, now = [an_environment(directory, wire.url) for _ in range(3)]
+        older["PYTHONPATH"], before["PYTHONPATH"] = map(str, sources)
         with database(directory):
-            yield Releases(directory, before, now)
+            yield Releases(directory, older, before, now)
 
 
 async def a_tenant(environment: dict[str, str]) -> str:
@@ -111,29 +116,35 @@ async def external_worker(client: AsyncClient) -> AsyncIterator[None]:
         await asyncio.wait_for(serving, PATIENCE)
 
 
-async def test_the_release_before_works_on_this_schema_alone_and_beside_this_release(tmp_path: Path, sources: Path) -> None:
+async def test_three_releases_work_side_by_side_each_on_the_schema_of_the_next(
+    tmp_path: Path, sources: tuple[Path, Path]
+) -> None:
     async with releases(tmp_path, sources) as on:
-        await asyncio.to_thread(gesta, on.before, "db", "migrate")
-        key = await a_tenant(on.before)
-        async with AsyncClient(url_of(on.before), key) as before, AsyncClient(url_of(on.now), key) as now:
-            async with on.serving(on.before) as processes, external_worker(before):
-                await before.apply(DEFINITION, publish=True)
-                await play(before, before)
-                await asyncio.to_thread(gesta, on.now, "db", "migrate")  # under way
-                await play(before, before)
-                async with on.serving(on.now) as newer, external_worker(now):
-                    await play(before, now)
-                    await play(now, before)
-                    assert [process.deaths for process in newer] == [0, 0, 0]
-                assert [process.deaths for process in processes] == [0, 0, 0]
+        await asyncio.to_thread(gesta, on.older, "db", "migrate")
+        key = await a_tenant(on.older)
+        clients = [AsyncClient(url_of(each), key) for each in (on.older, on.before, on.now)]
+        async with clients[0] as older, clients[1] as before, clients[2] as now:
+            async with on.serving(on.older) as first, external_worker(older):
+                await older.apply(DEFINITION, publish=True)
+                await play(older, older)
+                await asyncio.to_thread(gesta, on.before, "db", "migrate")  # under way
+                async with on.serving(on.before) as second, external_worker(before):
+                    await play(older, before)
+                    await asyncio.to_thread(gesta, on.now, "db", "migrate")
+                    await play(older, before)
+                    async with on.serving(on.now) as third, external_worker(now):
+                        await asyncio.gather(play(older, now), play(now, before), play(before, older))
+                        assert [process.deaths for process in (*first, *second, *third)] == [0] * 9
             async with on.serving(on.now), external_worker(now):
                 await play(now, now)
-                # what the projector of the release before did not know
+                # what the projectors of the releases before did not know
                 await asyncio.to_thread(gesta, on.now, "projections", "rebuild", "--group", "work", "--accept", "execution_waits")
             await asyncio.to_thread(gesta, on.now, "verify")
 
 
-async def test_this_release_refuses_the_schema_of_the_release_before_in_one_line(tmp_path: Path, sources: Path) -> None:
+async def test_this_release_refuses_the_schema_of_the_release_before_in_one_line(
+    tmp_path: Path, sources: tuple[Path, Path]
+) -> None:
     async with releases(tmp_path, sources) as on:
         await asyncio.to_thread(gesta, on.before, "db", "migrate")
         for line in SERVING:
