@@ -17,6 +17,7 @@ from pathlib import Path
 VARIABLE = "GESTA_FAILPOINT"
 DIRECTORY = "GESTA_FAILPOINTS"
 
+_armed, _directory = os.environ.get(VARIABLE), os.environ.get(DIRECTORY)  # read once: hot paths come here
 _passed: Counter[str] = Counter()
 
 
@@ -25,8 +26,8 @@ class FailpointReached(Exception):
 
 
 def failpoint(name: str) -> None:
-    """Does not return where the environment names it. Names are dotted: room.what_was_just_done."""
-    armed, directory = os.environ.get(VARIABLE), os.environ.get(DIRECTORY)
+    """Does not return where the environment named it when the process began. Names are dotted: room.what_was_just_done."""
+    armed, directory = _armed, _directory
     if armed is not None:
         if armed.partition("!")[0] == name and "!" in armed:
             _passed[armed] += 1

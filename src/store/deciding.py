@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -108,7 +109,7 @@ class Runs:
         left = {stream_id: self._left(view, decided, stream_id, past) for stream_id, past in pasts.items()}
         entry = Entry(
             command_id,
-            encode_envelope(_correlated(command.envelope, decided.correlation_id)),
+            _envelope(_correlated(command.envelope, decided.correlation_id)),
             events,
             [(stream_id, tip.version) for stream_id, tip in view.touched.items()],
             decided.claims,
@@ -160,6 +161,14 @@ def _correlated(envelope: Envelope, correlation_id: UUID | None) -> Envelope:
     if correlation_id is None or envelope.correlation_id is not None:
         return envelope
     return replace(envelope, correlation_id=correlation_id)
+
+
+def _envelope(envelope: Envelope) -> bytes:
+    """A worker's are few; those of requests are all different."""
+    return encode_envelope(envelope) if envelope.request_id is not None else _known_envelope(envelope)
+
+
+_known_envelope = lru_cache(maxsize=256)(encode_envelope)
 
 
 def _to_bytes(value: Any) -> bytes | None:
