@@ -67,6 +67,7 @@ EXECUTION_PAUSE = CommandSpec("execution.pause", "executions:control")
 EXECUTION_RESUME = CommandSpec("execution.resume", "executions:control")
 EXECUTION_CHANGE = CommandSpec("execution.change", "executions:control")
 EXECUTION_FORK = CommandSpec("execution.fork", "executions:control")
+EXECUTION_MIGRATE = CommandSpec("execution.migrate", "executions:control")
 EXECUTION_SIGNAL = CommandSpec("execution.signal", "executions:control")
 
 BULK_OPERATION_REQUEST = CommandSpec("bulk_operation.request", "executions:control")

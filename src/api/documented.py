@@ -7,7 +7,7 @@ from starlette.responses import Response
 from api.listing import FRESHNESS, Listing
 from api.routing import Calling
 from api.schemas.problem import PROBLEM
-from api.schemas.schema import ObjectSchema, page, ref
+from api.schemas.schema import Choice, ObjectSchema, page, ref
 
 __all__ = ["Calling", "documented", "in_json", "paged", "problem_answers"]
 
@@ -77,7 +77,7 @@ CREATED = {"Location": {**_told({"type": "string", "pattern": "^/v1/"}, "Where t
 def documented(
     summary: str,
     answer: str,
-    shape: ObjectSchema,
+    shape: ObjectSchema | Choice,
     *,
     parameters: list[dict[str, Any]] | None = None,
     creates: bool = False,
@@ -128,6 +128,6 @@ def paged(summary: str, listing: Listing, item: ObjectSchema) -> dict[str, Any]:
     return documented(summary, "One page", page(item), parameters=listing.parameters, listed=True)
 
 
-def in_json(shape: ObjectSchema) -> dict[str, Any]:
+def in_json(shape: ObjectSchema | Choice) -> dict[str, Any]:
     """What an answer holds, by media type."""
     return {"application/json": {"schema": ref(shape)}}

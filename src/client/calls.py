@@ -18,6 +18,7 @@ from client.models import (
     ExecutionResult,
     Job,
     Json,
+    MigrationPreview,
     NextJobs,
     Page,
     Report,
@@ -109,6 +110,30 @@ def cancel(id: str, reason: str | None = None, *, idempotency_key: str | None = 
     return ExecutionResult.of(
         (yield from command(f"/executions/{_part(id)}/cancel", {"reason": reason}, idempotency_key=idempotency_key))
     )
+
+
+def migrate(
+    id: str,
+    to_version: int,
+    mapping: Mapping[str, str] | None = None,
+    *,
+    reason: str | None = None,
+    if_match: int | None = None,
+    idempotency_key: str | None = None,
+) -> Flow[ExecutionResult]:
+    """Let an execution go on by another version of its workflow. `mapping`: nodes that are called otherwise there.
+
+    Raises Conflict, whose errors say what stands in the way.
+    """
+    body = {"to_version": to_version, "mapping": dict(mapping or {}), "reason": reason}
+    path = f"/executions/{_part(id)}/migrate"
+    return ExecutionResult.of((yield from command(path, body, idempotency_key=idempotency_key, if_match=if_match)))
+
+
+def preview_migration(id: str, to_version: int, mapping: Mapping[str, str] | None = None) -> Flow[MigrationPreview]:
+    """What `migrate` would come to. Changes nothing."""
+    body = {"to_version": to_version, "mapping": dict(mapping or {}), "dry_run": True}
+    return MigrationPreview.of((yield from order(f"/executions/{_part(id)}/migrate", body)))
 
 
 # Many executions

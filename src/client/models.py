@@ -50,6 +50,22 @@ class ExecutionResult:
 
 
 @dataclass(frozen=True)
+class MigrationPreview:
+    """What a migration would come to. `obstacles`: why it is not possible. What would move is in `data`."""
+
+    possible: bool
+    from_version: int
+    to_version: int
+    obstacles: tuple[FieldError, ...]
+    data: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "MigrationPreview":
+        obstacles = tuple(FieldError(each["path"], each["code"], each["message"]) for each in data["obstacles"])
+        return cls(data["possible"], data["from_version"], data["to_version"], obstacles, data)
+
+
+@dataclass(frozen=True)
 class Execution:
     """An execution as the tables show it. `error` is a code, `error_details` {code, message, node_id}."""
 

@@ -6,21 +6,24 @@ execution has done is not undone by this one.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from domain.execution import (
     EXECUTION,
     FIRST_TOKEN,
-    Activation,
     ActivationStarted,
-    Execution,
     ExecutionForked,
     ExecutionStarted,
     ForkedVisit,
+    Names,
+    Result,
     evolve,
+    lineage_after,
+    names_after,
 )
 from domain.facts import Decided, Event, Fact, FieldError, Invalid, Json, RuleViolation, View
+from domain.tokens import Lineage
 from domain.workflow import WORKFLOW
 from engine.context import Engine
 from engine.executions import AlreadyStarted, NoSuchExecution, claims_of, summary
@@ -55,14 +58,30 @@ class Seed:
     visits: tuple[ForkedVisit, ...] = ()
 
 
+@dataclass(frozen=True)
+class Visited:
+    """A node's last visit, with what it had behind it."""
+
+    activation_id: UUID
+    order: int
+    lineage: Lineage
+    results: Mapping[UUID, Result]
+
+    def order_of(self, activation_id: UUID) -> int:
+        return self.results[activation_id].order
+
+
 class Finder:
-    """Reads an execution's events in their order, as many at a time as one likes, and finds the last visit of a node."""
+    """Reads an execution's events in their order, as many at a time as one likes, and finds the last visit of a node.
+
+    After a migration nodes are called as in the version that the execution goes on by.
+    """
 
     def __init__(self, node_id: str) -> None:
         self._node_id = node_id
         self._state = EXECUTION.initial
         self._started: ExecutionStarted | None = None
-        self._found: tuple[Activation, Execution] | None = None
+        self._found: dict[str, Visited] = {}
         self._version = 0
 
     def read(self, events: Iterable[Event]) -> None:
@@ -71,20 +90,33 @@ class Finder:
             self._state = EXECUTION.evolve(self._state, event)
             if isinstance(event, ExecutionStarted):
                 self._started = event
-            elif isinstance(event, ActivationStarted) and event.node_id == self._node_id and event.compensates is None:
-                self._found = self._state.activations[event.activation_id], self._state
+            elif isinstance(event, ActivationStarted) and event.compensates is None:
+                begun = self._state.activations[event.activation_id]
+                self._found[event.node_id] = Visited(begun.id, begun.order, begun.lineage, self._state.results)
+            elif (names := names_after(event)) is not None and self._state.started is not None and self._started is not None:
+                self._started = replace(self._started, workflow_version=self._state.started.workflow_version)
+                self._found = _renamed(self._found, names)
 
     @property
     def seed(self) -> Seed | None:
         """None: it is no execution's stream."""
         if self._started is None:
             return None
-        if self._found is None:
+        found = self._found.get(self._node_id)
+        if found is None:
             return Seed(self._started, self._version)
-        activation, state = self._found
-        ids = sorted(activation.lineage.items(), key=lambda one: state.results[one[1]].order)
-        visits = tuple(ForkedVisit(node_id, id, state.results[id].value) for node_id, id in ids)
-        return Seed(self._started, self._version, activation.id, visits)
+        ids = sorted(found.lineage.items(), key=lambda one: found.order_of(one[1]))
+        visits = tuple(ForkedVisit(node_id, id, found.results[id].value) for node_id, id in ids)
+        return Seed(self._started, self._version, found.activation_id, visits)
+
+
+def _renamed(found: Mapping[str, Visited], names: Names) -> dict[str, Visited]:
+    after: dict[str, Visited] = {}
+    for node_id, visited in found.items():
+        to = names.get(node_id, node_id)
+        if to is not None and (to not in after or after[to].order < visited.order):
+            after[to] = replace(visited, lineage=lineage_after(names, visited.lineage, visited.order_of))
+    return after
 
 
 def fork(

@@ -166,6 +166,13 @@ class Run:
         self._record(resumed)
         self.advance()
 
+    def migrate(self, migrated: ExecutionEvent) -> None:
+        """To the version whose plan this is: rounds of joins that are complete by its rules are closed."""
+        self._record(migrated)
+        waiting = (token for _, token in sorted(self.state.tokens.items()) if token.id not in self.state.held)
+        self.pending.extend(token.id for token in waiting if self._taken_by(token) is not None)
+        self.advance()
+
     def complete(self, activation_id: UUID, handle: str, output: Json, interrupts: tuple[str, ...] = ()) -> None:
         activation = self.state.activations[activation_id]
         if activation.compensates is not None:

@@ -14,6 +14,7 @@ from domain.execution import (
     ActivationStarted,
     ActivationWaiting,
     ExecutionCompensating,
+    ExecutionMigrated,
     ExecutionPaused,
     ExecutionResumed,
     ExecutionStarted,
@@ -184,6 +185,14 @@ def execution_resumed(rows: Rows, record: RecordedEvent, _event: ExecutionResume
         rows.note(NAME, _key(row), {"paused_at": None, "until": until})
 
 
+def execution_migrated(rows: Rows, record: RecordedEvent, event: ExecutionMigrated) -> None:
+    """What is waited for stays the same, at nodes that may be called otherwise."""
+    for row in rows.where(NAME, _of_execution(record)):
+        to = event.nodes.get(row["node_id"])
+        if to is not None and row["item_id"] is None:
+            rows.note(NAME, _key(row), {"node_id": to})
+
+
 def _remove(rows: Rows, row: Row) -> None:
     rows.delete(NAME, _key(row))
 
@@ -208,7 +217,7 @@ def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
         return (_of_waiter(record, event.activation_id),)
     if isinstance(event, ExecutionCompensating):
         return (_of_waiter(record, record.stream_id),)
-    if isinstance(event, workflow_executions.AnyEnd | ExecutionPaused | ExecutionResumed):
+    if isinstance(event, workflow_executions.AnyEnd | ExecutionPaused | ExecutionResumed | ExecutionMigrated):
         return (_of_execution(record),)
     return ()
 
@@ -268,6 +277,7 @@ TABLE = Table(
         AiTaskRequested: ai_task_requested,
         ExecutionPaused: execution_paused,
         ExecutionResumed: execution_resumed,
+        ExecutionMigrated: execution_migrated,
         ExecutionCompensating: compensating,
         **dict.fromkeys(get_args(workflow_executions.AnyEnd), execution_ended),
     },

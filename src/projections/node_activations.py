@@ -10,6 +10,7 @@ from domain.execution import (
     ActivationRetried,
     ActivationStarted,
     ActivationWaiting,
+    ExecutionMigrated,
     Wait,
     problem_json,
 )
@@ -74,6 +75,12 @@ def text(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def migrated(rows: Rows, record: RecordedEvent, event: ExecutionMigrated) -> None:
+    """Visits that run go on at a node that is called otherwise; those that are over stay what they were."""
+    for visit in event.visits:
+        rows.update(NAME, record, (record.tenant_id, visit.activation_id), {"node_id": visit.to})
+
+
 def retried(rows: Rows, record: RecordedEvent, event: ActivationRetried) -> None:
     rows.update(NAME, record, (record.tenant_id, event.activation_id), {"retry_count": event.attempt})
 
@@ -108,6 +115,8 @@ def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     event = record.event
     if isinstance(event, AnyEnd | ActivationRetried | ActivationWaiting):
         return (row_with_id(record, event.activation_id),)
+    if isinstance(event, ExecutionMigrated):
+        return tuple(row_with_id(record, visit.activation_id) for visit in event.visits)
     return ()
 
 
@@ -153,6 +162,7 @@ TABLE = Table(
         ActivationCompleted: completed,
         ActivationFailed: failed,
         ActivationCancelled: cancelled,
+        ExecutionMigrated: migrated,
     },
     rows_needed=rows_needed,
 )

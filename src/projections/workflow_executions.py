@@ -19,6 +19,7 @@ from domain.execution import (
     ExecutionFailed,
     ExecutionForked,
     ExecutionHeld,
+    ExecutionMigrated,
     ExecutionPaused,
     ExecutionResumed,
     ExecutionSignalled,
@@ -164,6 +165,12 @@ def changed(rows: Rows, record: RecordedEvent, event: ExecutionChanged) -> None:
     _update(rows, record, {name: value for name, value in given.items() if value is not None})
 
 
+def migrated(rows: Rows, record: RecordedEvent, event: ExecutionMigrated) -> None:
+    """It is where it was, at nodes that may be called otherwise."""
+    nodes = [event.nodes.get(node_id) or node_id for node_id in _row(rows, record)["current_nodes"]]
+    _update(rows, record, {"workflow_version": event.to_version, "current_nodes": nodes})
+
+
 def noted(
     rows: Rows,
     record: RecordedEvent,
@@ -294,6 +301,7 @@ TABLE = Table(
         ExecutionSignalled: noted,
         ExecutionForked: noted,
         ExecutionChanged: changed,
+        ExecutionMigrated: migrated,
     },
     rows_needed=rows_needed,
 )

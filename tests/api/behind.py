@@ -204,6 +204,18 @@ async def executions_fork(two: Two) -> httpx2.Response:
     return await two.behind.admin.post(f"/executions/{execution_id}/fork", {"node_id": node_id})
 
 
+async def executions_migrate(two: Two) -> httpx2.Response:
+    """To a version that the process behind has never heard of, from an approval that it has not seen either."""
+    execution_id = await two.moved()
+    (workflow,) = (await ok(two.ahead.admin.get("/workflows", key="approvals")))["items"]
+    renamed = line("approvals", approval("first"), approval("other"))
+    await ok(two.ahead.admin.call("PUT", f"/workflows/{workflow['id']}/draft", {"definition": renamed}))
+    await ok(two.ahead.admin.post(f"/workflows/{workflow['id']}/publish"))
+    answer = await two.behind.admin.post(f"/executions/{execution_id}/migrate", {"to_version": 2, "mapping": {"second": "other"}})
+    assert [item["node_id"] for item in answer.json()["open"]] == ["other"]
+    return answer
+
+
 async def approvals_decide(two: Two) -> httpx2.Response:
     return await two.decided(two.behind, await two.moved())
 
@@ -651,6 +663,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         executions_resume,
         executions_signal,
         executions_fork,
+        executions_migrate,
         events_receive,
         triggers_pause,
         triggers_resume,

@@ -156,6 +156,8 @@ class World:
         instead("error", lambda: {**body["error"], "type": "Broken"} if isinstance(body["error"], dict) else body["error"])
         instead("tenant", lambda: None)
         instead("node_id", lambda: "start")
+        instead("to_version", lambda: random.choice([1, 2]))
+        instead("mapping", lambda: random.choice([{}, {"review": "review"}, {"resize": "resize"}]))
         instead("version", lambda: None)
         instead("outcome", lambda: random.choice(["approved", "rejected"]))
         instead("role", lambda: random.choice([None, "approver"]))

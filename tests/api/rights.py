@@ -160,6 +160,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/executions/{id}/fork"): Row(
         "executions:control", about="execution", body=said({"node_id": "nowhere"}), done=(422,)
     ),
+    ("POST", "/executions/{id}/migrate"): Row("executions:control", about="execution", body=said({"to_version": 1}), done=(409,)),
     ("POST", "/executions/{id}/signal"): Row("executions:control", about="execution", body=said({"name": "s"}), done=(200, 409)),
     ("POST", "/bulk-operations"): Row("executions:control", body=_bulk, done=(202,)),
     ("GET", "/bulk-operations"): Row("executions:read"),

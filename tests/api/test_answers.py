@@ -16,6 +16,8 @@ from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, SCHEDULED, TASK, UN
 from tests.api.documented import Undocumented, document
 from tests.api.test_http_nodes import worker
 from tests.api.working import BURY, execution, leased, report, run_sql, start
+from tests.engine.drawing import drawing
+from tests.engine.working import task
 from tests.worker.house import ScriptedProvider, at_work, worker_of
 from worker.ai.provider import AiError, CallReport
 
@@ -108,6 +110,24 @@ async def work(gesta: Gesta, acme: Tenant) -> None:
     assert (await execution(acme, trip))["compensation"] == "failed"
 
 
+async def migrations(acme: Tenant) -> None:
+    """What would be given up, and what stands in the way."""
+    id = await acme.publish(meeting("all"))
+    await acme.admin.call("PUT", f"/workflows/{id}/draft", {"definition": meeting("any")})
+    await acme.admin.post(f"/workflows/{id}/publish")
+    started = await acme.admin.post("/executions", {"workflow_key": "meeting", "version": 1})
+    execution_id = started.json()["id"]
+    await report(acme.admin, await leased(acme.admin, "meet-a"), "complete")
+    for dry_run, mapping in ((True, {}), (True, {"b": "join"}), (False, {})):
+        body = {"to_version": 2, "mapping": mapping, "dry_run": dry_run}
+        await acme.admin.post(f"/executions/{execution_id}/migrate", body)
+
+
+def meeting(mode: str) -> Any:
+    nodes = {"s": "start", "a": task("meet-a"), "b": task("meet-b"), "join": ("join", {"mode": mode}), "e": "end"}
+    return drawing(nodes, "s > a", "s > b", "a > join", "b > join", "join > e", key="meeting")
+
+
 async def bulk_operations(gesta: Gesta, acme: Tenant) -> None:
     """One of them could not be acted on; one was looked at, and one was cancelled."""
     nobody = {"action": "pause", "execution_ids": [str(uuid4())]}
@@ -183,6 +203,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await people(gesta, acme)
     await approvals(acme)
     await work(gesta, acme)
+    await migrations(acme)
     await ai_tasks(gesta, acme)
     await bulk_operations(gesta, acme)
     await triggers(acme)

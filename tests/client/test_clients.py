@@ -1,13 +1,14 @@
 """The clients against a running server: start, wait, decide; lists; definitions; and lost answers."""
 
 import asyncio
+import json
 
 import pytest
 
 from client import AsyncClient, Client, Conflict, Invalid, NotFound, PermissionDenied, StillRunning, Unauthorized
 from client.protocol import Lost, Reply, Request
 from tests.api.conftest import Gesta, Tenant
-from tests.api.definitions import INSTANT
+from tests.api.definitions import APPROVAL, INSTANT
 from tests.client.conftest import url_of
 from tests.worker.house import at_work, worker_of
 
@@ -63,6 +64,21 @@ async def test_lists_come_in_pages(boss: AsyncClient) -> None:
     await boss.cancel(ids[0], "Not now.")
     assert (await boss.execution(ids[0])).status == "cancelled"
     assert (await boss.history(ids[0])).items[-1]["topic"] == "execution.cancelled.v1"
+
+
+async def test_an_execution_is_migrated(boss: AsyncClient) -> None:
+    started = await boss.start("purchase", {"amount": 1})
+    called_otherwise = json.loads(json.dumps(APPROVAL).replace('"review"', '"check"'))
+    await boss.apply(called_otherwise, publish=True)
+    preview = await boss.preview_migration(started.id, 2)
+    assert (preview.possible, [each.code for each in preview.obstacles]) == (False, ["no_counterpart"])
+    with pytest.raises(Conflict) as refused:
+        await boss.migrate(started.id, 2)
+    assert [each.path for each in refused.value.errors] == ["/mapping/review"]
+    assert (await boss.preview_migration(started.id, 2, {"review": "check"})).possible
+    migrated = await boss.migrate(started.id, 2, {"review": "check"}, reason="Its name", if_match=started.version)
+    assert [item.node_id for item in migrated.open] == ["check"]
+    assert (await boss.execution(started.id)).workflow_version == 2
 
 
 async def test_many_executions_are_acted_on(gesta: Gesta, boss: AsyncClient) -> None:

@@ -115,3 +115,12 @@ def test_a_loop_keeps_what_a_node_came_to_last() -> None:
     started = ActivationStarted(START, "start", "start", 1, (0,))
     state = after(BEGUN[0], started, began, *turns)
     assert {result.value["output"] for result in state.results.values()} == {None, 49}
+
+
+def test_an_index_of_many_tokens_is_the_same_in_every_fold() -> None:
+    """A persistent map goes through its entries in an order that is another each time."""
+    many = tuple(Move(number, 0, "join") for number in range(1, 60))
+    events = (*BEGUN[:2], ActivationCompleted(START, "start", "success", None, many))
+    first = after(*events)
+    assert all(after(*events) == first for _ in range(5))
+    assert first.waiting["join"][0] == tuple(range(1, 60))

@@ -16,7 +16,16 @@ from psycopg import AsyncConnection, sql
 
 from domain.approval import ApprovalDecided, ApprovalRequested, Outcome
 from domain.envelope import PLATFORM
-from domain.execution import ActivationStarted, ExecutionChanged, ExecutionPaused, ExecutionStarted, Wait
+from domain.execution import (
+    ActivationStarted,
+    ExecutionChanged,
+    ExecutionMigrated,
+    ExecutionPaused,
+    ExecutionStarted,
+    MigratedEdge,
+    MigratedVisit,
+    Wait,
+)
 from domain.facts import Due
 from domain.foreach import ChunkMoved, ChunkStarted, ForeachMoved, ForeachStarted, Opened
 from domain.tenant import TenantChanged, TenantCreated
@@ -79,6 +88,23 @@ async def everything(ledgers: Ledgers) -> None:
         envelope=by,
     )
     await ledgers.append(ACME, *waiting("waiting"))
+    await ledgers.append(ACME, *migrated("migrated"))
+
+
+def migrated(execution: str) -> tuple[Step, ...]:
+    """One that goes on by an earlier version, where the node that it is at is called otherwise."""
+    visit, nodes = an_id(f"{execution} review"), {"review": "check", "gone": None}
+    event = ExecutionMigrated(
+        2,
+        1,
+        {"review": "check"},
+        nodes,
+        (MigratedEdge(2, 1), MigratedEdge(3, None)),
+        (MigratedEdge(4, 5),),
+        (MigratedVisit(visit, "review", "check"),),
+        "as before",
+    )
+    return (started(execution), *asked(execution), (an_id(execution), event))
 
 
 def waiting(execution: str) -> tuple[Step, ...]:

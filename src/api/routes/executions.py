@@ -12,7 +12,7 @@ from api import answers, commands
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
-from api.models import NO_REASON, Body, Id, Name, Object, Priority, Reason
+from api.models import NO_REASON, Body, Id, Name, Object, Priority, Reason, Text
 from api.notifying import follow
 from api.problems import Problem
 from api.queries import executions as queries
@@ -25,7 +25,7 @@ from domain.facts import Decided, Invalid, View
 from domain.notification_endpoint import LONGEST_URL
 from domain.workflow import WORKFLOW_KEY
 from engine import engine as workflows
-from engine import forking, labels
+from engine import forking, labels, migrating
 from engine.engine import Engine, OnConflict
 from store import origins
 from store.command import CommandResult
@@ -81,6 +81,17 @@ class Fork(Body):
     version: Annotated[int, Field(ge=1)] | None = None
     business_key: BusinessKey | None = None
     labels: Annotated[dict[str, str] | None, Field(description="The other execution's, unless given.")] = None
+
+
+class Migrate(Body):
+    to_version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    mapping: Annotated[
+        dict[str, Name], Field(description="Nodes of the present version to nodes of that one; the others keep their ids.")
+    ] = Field(default_factory=dict)
+    dry_run: Annotated[bool, Field(description="Says what would come of it, and changes nothing.")] = False
+    reason: Text | None = None
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"to_version": 2, "mapping": {"check": "review"}}]})
 
 
 class Change(Body):
@@ -283,6 +294,22 @@ async def fork(call: Calling, id: UUID, body: Fork) -> Response:
         )
 
     return await call.command(commands.EXECUTION_FORK, decide, status=201, location="/v1/executions/{id}")
+
+
+@routes.post(
+    "/executions/{id}/migrate",
+    **documented("Migrate an execution to another version of its workflow", "How it stands, or would", results.MIGRATION),
+)
+async def migrate(call: Calling, id: UUID, body: Migrate) -> Response:
+    """What is under way stays as it is, an open approval request for one, and what follows goes by the other version."""
+    return await _steer(
+        call,
+        id,
+        commands.EXECUTION_MIGRATE,
+        lambda view, _who: migrating.migrate(
+            view, _of(call), id, body.to_version, body.mapping, dry_run=body.dry_run, reason=body.reason
+        ),
+    )
 
 
 @routes.post(

@@ -2,7 +2,22 @@
 
 from api.schemas.columns import fields
 from api.schemas.resources import OPEN
-from api.schemas.schema import BIG, BOOLEAN, INTEGER, TEXT, TEXTS, UUID, UUIDS, ObjectSchema, many, one_of, or_null, ref, said
+from api.schemas.schema import (
+    BIG,
+    BOOLEAN,
+    INTEGER,
+    TEXT,
+    TEXTS,
+    UUID,
+    UUIDS,
+    Choice,
+    ObjectSchema,
+    many,
+    one_of,
+    or_null,
+    ref,
+    said,
+)
 
 CREATED_TENANT = ObjectSchema("CreatedTenant", "A tenant that was created.", fields("tenants", "id", "slug", "name", "version"))
 TENANT_RESULT = ObjectSchema(
@@ -77,6 +92,51 @@ EXECUTION_RESULT = ObjectSchema(
     "ExecutionResult",
     "An execution right after a command.",
     {**fields("workflow_executions", "id", "status", "version"), "open": OPEN},
+)
+OBSTACLE = ObjectSchema(
+    "MigrationObstacle", "Why an execution cannot be migrated.", {"path": TEXT, "code": TEXT, "message": TEXT}
+)
+MOVED = ObjectSchema(
+    "MigratedPlace",
+    "A visit that runs, or a token that waits, and what a migration makes of it.",
+    {
+        "kind": one_of("visit", "token"),
+        "activation_id": said(or_null(UUID), "Of a visit."),
+        "token": said(or_null(INTEGER), "Of a token: its number in the execution."),
+        "node_id": said(TEXT, "The node where it is, or to which it is on its way, in the present version."),
+        "to": said(or_null(TEXT), "That node in the other version; null: it has none."),
+        "kept": said(
+            many(ObjectSchema("KeptWait", "What a visit waits for.", {"kind": TEXT, "id": UUID, "about": TEXT})),
+            "What it waits for, and goes on waiting for as it was asked.",
+        ),
+        "obstacles": many(OBSTACLE),
+    },
+)
+MIGRATION_PREVIEW = ObjectSchema(
+    "MigrationPreview",
+    "What a migration would come to. Of each list the first two hundred, what cannot be moved first.",
+    {
+        **fields("workflow_executions", "id"),
+        "dry_run": {**BOOLEAN, "const": True},
+        "possible": BOOLEAN,
+        "from_version": INTEGER,
+        "to_version": INTEGER,
+        **fields("workflow_executions", "version"),
+        "moved": many(MOVED),
+        "more_moved": said(INTEGER, "Beside those."),
+        "forgotten": said(TEXTS, "Nodes that were visited and have no counterpart: what they came to cannot be read any more."),
+        "cancelled": said(
+            many(ObjectSchema("CancelledVisit", "A visit that would be given up.", {"activation_id": UUID, "node_id": TEXT})),
+            "By joins that close at once by the rules of the other version.",
+        ),
+        "status": said(or_null(TEXT), "Of the execution right after it; null where it is not possible."),
+        "open": said(or_null(OPEN), "What it would wait for then; null where it is not possible."),
+        "obstacles": said(many(OBSTACLE), "Why it is not possible."),
+        "more_obstacles": said(INTEGER, "Beside those."),
+    },
+)
+MIGRATION = Choice(
+    "Migration", "How an execution stands after a migration, or what one would come to.", (EXECUTION_RESULT, MIGRATION_PREVIEW)
 )
 STARTED_EXECUTION = ObjectSchema(
     "StartedExecution",

@@ -23,6 +23,7 @@ from domain.execution.events import (
     ExecutionFailed,
     ExecutionForked,
     ExecutionHeld,
+    ExecutionMigrated,
     ExecutionPaused,
     ExecutionResumed,
     ExecutionSignalled,
@@ -33,6 +34,8 @@ from domain.execution.events import (
     ItemFailed,
     ItemHeld,
     ItemStarted,
+    MigratedEdge,
+    MigratedVisit,
     Move,
     NodeError,
     TriggerType,
@@ -40,6 +43,7 @@ from domain.execution.events import (
     WaitKind,
     problem_json,
 )
+from domain.execution.migration import Names, lineage_after, names_after
 from domain.execution.state import FIRST_TOKEN, Activation, Compensation, CompletedVisit, Execution, Result, Status
 
 __all__ = [
@@ -67,6 +71,7 @@ __all__ = [
     "ExecutionFailed",
     "ExecutionForked",
     "ExecutionHeld",
+    "ExecutionMigrated",
     "ExecutionPaused",
     "ExecutionResumed",
     "ExecutionSignalled",
@@ -77,7 +82,10 @@ __all__ = [
     "ItemFailed",
     "ItemHeld",
     "ItemStarted",
+    "MigratedEdge",
+    "MigratedVisit",
     "Move",
+    "Names",
     "NodeError",
     "Result",
     "Status",
@@ -85,5 +93,7 @@ __all__ = [
     "Wait",
     "WaitKind",
     "evolve",
+    "lineage_after",
+    "names_after",
     "problem_json",
 ]

@@ -22,6 +22,7 @@ from domain.execution.events import (
     ExecutionFailed,
     ExecutionForked,
     ExecutionHeld,
+    ExecutionMigrated,
     ExecutionPaused,
     ExecutionResumed,
     ExecutionSignalled,
@@ -34,6 +35,7 @@ from domain.execution.events import (
     Wait,
     problem_json,
 )
+from domain.execution.migration import migrate
 from domain.execution.moves import begin, end, with_lineage
 from domain.execution.state import FIRST_TOKEN, Activation, Execution, Status
 from domain.execution.upkeep import counted
@@ -106,6 +108,8 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
             labels = state.started.labels if event.labels is None else event.labels
             priority = state.started.priority if event.priority is None else event.priority
             return changed(state, started=changed(state.started, labels=labels, priority=priority))
+        case ExecutionMigrated():
+            return migrate(state, event)
         case _:
             assert_never(event)
 
@@ -289,6 +293,17 @@ EXECUTION: Aggregate[Execution] = Aggregate(
             lambda e, execution: f"{execution.name} has {_what_changed(e)}.",
             changes=_columns_changed,
             note="`labels`: all that it has from now on; `priority`: of what it hands out from now on. null: as it was.",
+        ),
+        EventType(
+            ExecutionMigrated,
+            "execution.migrated.v1",
+            lambda e, execution: (
+                f"{execution.name} was migrated from version {e.from_version} to version {e.to_version}{because(e.reason)}."
+            ),
+            changes=lambda e: {"workflow_version": e.to_version},
+            note="`mapping`: as it was asked for. `nodes`: what nodes are called from now on, null: they have no counterpart. "
+            "`branches`, `arrivals`: the indices of edges, as `{edge, to}`, of the splits that tokens are in, and by which "
+            "they have come. `visits`: those that run, as `{activation_id, node_id, to}`. What is not named is called the same.",
         ),
         EventType(
             ItemStarted,

@@ -305,6 +305,41 @@ class ExecutionSignalled(Event):
 
 
 @dataclass(frozen=True)
+class MigratedEdge:
+    """An edge, by its index in the version before, and its counterpart in the other one; None: it has none."""
+
+    edge: int
+    to: int | None
+
+
+@dataclass(frozen=True)
+class MigratedVisit:
+    """A visit that runs, whose node is called otherwise from now on."""
+
+    activation_id: UUID
+    node_id: str
+    to: str
+
+
+@dataclass(frozen=True)
+class ExecutionMigrated(Event):
+    """It goes on by another version of its workflow. What is not named here is called the same there.
+
+    `mapping`: as it was asked for. `nodes`: what nodes are called from now on; None: the other version has no counterpart.
+    `branches`: edges of the splits that its tokens are in. `arrivals`: edges by which tokens have come to where they wait.
+    """
+
+    from_version: int
+    to_version: int
+    mapping: dict[str, str]
+    nodes: dict[str, str | None]
+    branches: tuple[MigratedEdge, ...] = ()
+    arrivals: tuple[MigratedEdge, ...] = ()
+    visits: tuple[MigratedVisit, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class ItemStarted(Event):
     """An item of a foreach begins to run through the node's body, in a stream of its own that is moved like an execution's."""
 
@@ -377,6 +412,7 @@ ExecutionEvent = (
     | ExecutionHeld
     | ExecutionSignalled
     | ExecutionChanged
+    | ExecutionMigrated
     | ItemStarted
     | ItemCompleted
     | ItemFailed

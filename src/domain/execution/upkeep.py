@@ -23,7 +23,7 @@ def indexed(waiting: Waiting, tokens: Tokens, gone: Iterable[Token], come: Itera
     if not waiting:
         if len(tokens) < INDEXED_FROM:
             return waiting
-        come = tokens.values()
+        come = sorted(tokens.values(), key=lambda token: token.id)  # a map's own order is another in each fold
     elif len(tokens) < INDEXED_UNTIL:
         return HashTrieMap()
     else:

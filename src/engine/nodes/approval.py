@@ -16,10 +16,11 @@ their behalf. It holds for who acts on behalf of others, too.
 
 from collections.abc import Iterator
 
+from domain import approval as domain
 from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved
 from domain.approval.rules import RULES, are_fixed
 from domain.execution import Activation, Wait
-from domain.facts import Due, Fact, Json
+from domain.facts import Due, Fact, Json, View
 from engine.asking import outcomes_of, quota_of, rule_of, voters_of
 from engine.definition import Node
 from engine.durations import duration
@@ -209,6 +210,14 @@ def formulas(node: Node) -> Iterator[Formula]:
         yield from formulas_of_people(outcome, f"/outcomes/{index}")
 
 
+def obstacle(view: View, activation: Activation, node: Node) -> str | None:
+    """An open request stays as it was asked for, and so must be able to leave by what it offers."""
+    requests = [view.read(domain.APPROVAL, request) for request in activation.waits_for("approval")]
+    known = {outcome["name"] for outcome in outcomes(node)}
+    missing = sorted({outcome.name for request in requests for outcome in request.outcomes} - known)
+    return f"its open request offers {', '.join(missing)}, which is no outcome there." if missing else None
+
+
 def cancel(activation: Activation, reason: str) -> tuple[Fact, ...]:
     return tuple(Fact(request, ApprovalCancelled(reason)) for request in activation.waits_for("approval"))
 
@@ -232,4 +241,5 @@ APPROVAL = NodeType(
     cancel=cancel,
     on_child=on_child,
     expire=expire,
+    obstacle=obstacle,
 )

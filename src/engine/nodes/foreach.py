@@ -10,8 +10,8 @@ came to last, or of the node at which its last token found no edge to go by.
 
 from collections.abc import Iterator
 
-from domain.execution import NodeError, Wait
-from domain.facts import Fact, Json
+from domain.execution import Activation, NodeError, Wait
+from domain.facts import Fact, Json, View
 from domain.foreach import ForeachCompleted, ForeachFailed, ForeachStarted
 from engine.definition import Definition, Node, parse
 from engine.expressions import resolve
@@ -84,6 +84,11 @@ def output(_node: Node) -> Json:
     return object_schema({"results": {"type": "array"}, "errors": {"type": "array", "items": error}})
 
 
+def obstacle(_view: View, _activation: Activation, _node: Node) -> str:
+    """Its items are streams of their own, each with the version and the nodes that it began with."""
+    return "it is not done with its items, which go on by the version that they began with."
+
+
 def body(node: Node) -> Definition:
     return parse({"key": node.id, **node.config["body"]})
 
@@ -106,5 +111,6 @@ FOREACH = NodeType(
     raw=frozenset({"body"}),
     waits=True,
     on_child=on_child,
+    obstacle=obstacle,
     body=body,
 )

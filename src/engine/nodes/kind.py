@@ -225,6 +225,10 @@ def nothing_to_expire(_activation: Activation) -> tuple[Fact, ...]:
     return ()
 
 
+def goes_on(_view: View, _activation: Activation, _node: Node) -> str | None:
+    return None
+
+
 class Unexpected(Exception):
     """Something came to a visit whose type of node waits for no such thing."""
 
@@ -272,6 +276,8 @@ class NodeType:
     """What becomes of the stream that a cancelled activation has opened."""
     expire: Callable[[Activation], tuple[Fact, ...]] = nothing_to_expire
     """What becomes of it at the node's timeout."""
+    obstacle: Callable[[View, Activation, Node], str | None] = goes_on
+    """Why a visit that waits cannot go on as this node of another version, which is of its type; None: it can."""
     body: Callable[[Node], Definition] | None = None
     """The nodes and edges within it, of a node that has such. Called where the configuration's schema found no fault."""
     join_rule: Callable[[Node, int], JoinRule] | None = None
