@@ -386,6 +386,37 @@ CREATE INDEX execution_items_of_visit ON execution_items (tenant_id, parent_acti
 CREATE INDEX execution_items_by_execution ON execution_items (tenant_id, execution_id, id);
 COMMENT ON TABLE execution_items IS 'The items that a foreach runs through its body, and what came of each.';
 
+CREATE TABLE jobs (
+    tenant_id       uuid NOT NULL,
+    id              uuid NOT NULL,
+    type            text NOT NULL,
+    status          text NOT NULL CHECK (status IN ('pending', 'completed', 'failed', 'cancelled')),
+    unique_key      text,
+    priority        integer NOT NULL,
+    input           jsonb,
+    output          jsonb,
+    error           jsonb,
+    attempts        integer NOT NULL,
+    max_attempts    integer NOT NULL,
+    retries         integer NOT NULL,
+    run_at          timestamptz NOT NULL,
+    timeout_seconds double precision,
+    expires_at      timestamptz,
+    created_by      uuid,
+    cancelled_by    uuid,
+    completed_at    timestamptz,
+    correlation_id  uuid,
+    version         bigint NOT NULL,
+    created_at      timestamptz NOT NULL,
+    updated_at      timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX jobs_by_creation ON jobs (tenant_id, created_at, id);
+CREATE INDEX jobs_by_status ON jobs (tenant_id, status, created_at, id);
+CREATE INDEX jobs_by_type ON jobs (tenant_id, type, created_at, id);
+CREATE INDEX jobs_by_unique_key ON jobs (tenant_id, unique_key, created_at, id) WHERE unique_key IS NOT NULL;
+COMMENT ON TABLE jobs IS 'Jobs that were enqueued by themselves, and what came of each. Those of nodes are in node_activations.';
+
 CREATE TABLE node_activations (
     tenant_id            uuid NOT NULL,
     id                   uuid NOT NULL,

@@ -99,11 +99,14 @@ NOTIFICATION_DELIVERY_RETRY = CommandSpec("notification_delivery.retry", "notifi
 AI_TASK_CANCEL = CommandSpec("ai_task.cancel", "ai_tasks:control")
 AI_TASK_RETRY = CommandSpec("ai_task.retry", "ai_tasks:control")
 
+JOB_ENQUEUE = CommandSpec("job.enqueue", "jobs:enqueue")
+JOB_CANCEL = CommandSpec("job.cancel", "jobs:control")
+JOB_RETRY = CommandSpec("job.retry", "jobs:control")
 JOB_LEASE = CommandSpec("job.lease", "jobs:work")
 JOB_HEARTBEAT = CommandSpec("job.heartbeat", "jobs:work")
 JOB_RELEASE = CommandSpec("job.release", "jobs:work")
 JOB_COMPLETE = CommandSpec("job.complete", "jobs:work")
 JOB_FAIL = CommandSpec("job.fail", "jobs:work")
-JOB_RETRY = CommandSpec("job.retry", "executions:control")
+JOB_REVIVE = CommandSpec("job.revive", "executions:control")
 
 COMMANDS = tuple(each for each in vars().values() if isinstance(each, CommandSpec))

@@ -23,7 +23,7 @@ GROUPS = {
     "bulk operations": "One action on many executions, and how far it has come.",
     "approvals": "What people are asked, and their decisions.",
     "AI tasks": "What models are asked, what they answered, used and cost.",
-    "jobs": "Work for workers of your own: leased, kept alive, reported on.",
+    "jobs": "Work for workers of your own: enqueued, leased, kept alive, reported on.",
     "limits": "How much of that work is done at a time, and how fast.",
     "events": "What happened: the ledger, the audit log, the history of an execution.",
     "people": "Users, who belong to the platform, and members, who are users in a tenant.",

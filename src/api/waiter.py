@@ -42,6 +42,12 @@ SELECT b.tenant_id, b.id
   JOIN projections.bulk_operations b ON b.tenant_id = wanted.tenant_id AND b.id = wanted.id
  WHERE b.status <> 'running'
 """,
+    "jobs": """
+SELECT wanted.tenant_id, wanted.id
+  FROM unnest(%(tenants)s::uuid[], %(ids)s::uuid[]) AS wanted (tenant_id, id)
+ CROSS JOIN LATERAL (SELECT status FROM projections.jobs WHERE tenant_id = wanted.tenant_id AND id = wanted.id OFFSET 0) j
+ WHERE j.status <> 'pending'
+""",
 }
 
 
@@ -95,6 +101,10 @@ class Waiter:
     async def settled(self, tenant_id: UUID, operation_id: UUID, seconds: float) -> bool:
         """The same of a bulk operation."""
         return await self._wait(_Ended(tenant_id, operation_id, "bulk_operations"), seconds) and not self._closing
+
+    async def job_ended(self, tenant_id: UUID, job_id: UUID, seconds: float) -> bool:
+        """The same of a job of its own."""
+        return await self._wait(_Ended(tenant_id, job_id, "jobs"), seconds) and not self._closing
 
     def release(self) -> None:
         """Let everybody go, now and from now on: the process is about to stop."""

@@ -3,16 +3,19 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
 from uuid import uuid4
 
-from client.errors import ApiError, Invalid, StillRunning, from_problem
+from client.errors import ApiError, Invalid, StillPending, StillRunning, from_problem
 from client.models import (
     Approval,
     BulkOperation,
     BulkPreview,
     DecisionResult,
+    EnqueuedJob,
+    EnqueuedResult,
     Exchange,
     Execution,
     ExecutionResult,
@@ -281,7 +284,87 @@ def publish(workflow_id: str, note: str | None = None, *, idempotency_key: str |
     )
 
 
-# Jobs
+# Jobs of their own
+
+
+def enqueue(
+    type: str,
+    input: Json = None,
+    *,
+    retry: Mapping[str, Any] | None = None,
+    timeout: str | None = None,
+    run_at: datetime | None = None,
+    run_after: str | None = None,
+    unique_key: str | None = None,
+    on_conflict: Literal["return", "reject", "replace"] = "return",
+    priority: int = 0,
+    concurrency: Mapping[str, Any] | None = None,
+    rate: Mapping[str, Any] | None = None,
+    idempotency_key: str | None = None,
+) -> Flow[EnqueuedResult]:
+    """Enqueue a job for workers of this type. `retry`, `concurrency` and `rate` are as nodes have them.
+
+    `run_at`: with its time zone. `timeout`, `run_after`: ISO 8601, such as PT30S. Where a pending job of the type has this
+    unique key: answers that one, raises Conflict, or cancels it and takes its place.
+    """
+    body = {
+        "type": type,
+        "input": input,
+        "retry": None if retry is None else dict(retry),
+        "timeout": timeout,
+        "run_at": None if run_at is None else run_at.isoformat(),
+        "run_after": run_after,
+        "unique_key": unique_key,
+        **({} if on_conflict == "return" else {"on_conflict": on_conflict}),
+        "priority": priority,
+        "concurrency": None if concurrency is None else dict(concurrency),
+        "rate": None if rate is None else dict(rate),
+    }
+    return EnqueuedResult.of((yield from command("/jobs", body, idempotency_key=idempotency_key)))
+
+
+def job(id: str) -> Flow[EnqueuedJob]:
+    """A job of its own, as of all that was done before the call. Raises NotFound."""
+    return EnqueuedJob.of((yield from get(f"/jobs/{_part(id)}")))
+
+
+def wait_job(id: str, seconds: float = 60.0) -> Flow[EnqueuedJob]:
+    """The job once it has ended. Raises StillPending where it has not in so many seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        left = max(0, min(LONGEST_WAIT, round(until - time.monotonic())))
+        found = EnqueuedJob.of((yield from get(f"/jobs/{_part(id)}", {"wait": left}, left)))
+        if found.ended:
+            return found
+        if time.monotonic() >= until or left == 0:
+            raise StillPending(found)
+
+
+def jobs(
+    *,
+    status: str | None = None,
+    type: str | None = None,
+    unique_key: str | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Flow[Page[EnqueuedJob]]:
+    """A page of jobs of their own, the newest first."""
+    params = {"status": status, "type": type, "unique_key": unique_key, "limit": limit, "cursor": cursor}
+    return Page.of((yield from get("/jobs", params)), EnqueuedJob.of)
+
+
+def cancel_job(id: str, reason: str | None = None, *, idempotency_key: str | None = None) -> Flow[EnqueuedResult]:
+    """Cancel a pending job. Whoever works on it learns so by its next heartbeat."""
+    path = f"/jobs/{_part(id)}/cancel"
+    return EnqueuedResult.of((yield from command(path, {"reason": reason}, idempotency_key=idempotency_key)))
+
+
+def retry_job(id: str, reason: str | None = None) -> Flow[None]:
+    """Give a job that failed, or was given up, all its attempts again."""
+    yield from order(f"/jobs/{_part(id)}/retry", {"reason": reason})
+
+
+# Work
 
 
 LEASE = "lease"

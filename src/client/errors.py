@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from client.models import Execution, FieldError
+from client.models import EnqueuedJob, Execution, FieldError
 
 
 class GestaError(Exception):
@@ -24,6 +24,14 @@ class StillRunning(GestaError):
     def __init__(self, execution: Execution) -> None:
         super().__init__(f"The execution {execution.id} is still {execution.status}.")
         self.execution = execution
+
+
+class StillPending(GestaError):
+    """The job did not end within the time given."""
+
+    def __init__(self, job: EnqueuedJob) -> None:
+        super().__init__(f"The job {job.id} is still {job.status}.")
+        self.job = job
 
 
 class ApiError(GestaError):

@@ -222,6 +222,59 @@ class Job:
 
 
 @dataclass(frozen=True)
+class EnqueuedResult:
+    """How a job stands right after it was enqueued or cancelled. `existing`: it is the one that had the unique key."""
+
+    id: str
+    status: str
+    version: int
+    existing: bool = False
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "EnqueuedResult":
+        return cls(data["id"], data["status"], data["version"], data.get("existing", False))
+
+
+@dataclass(frozen=True)
+class EnqueuedJob:
+    """A job of its own as the tables show it: pending, completed, failed or cancelled. `error` is {type, message}."""
+
+    id: str
+    type: str
+    status: str
+    version: int
+    unique_key: str | None
+    attempts: int
+    """How many have ended."""
+    run_at: datetime
+    input: Json
+    """None in lists, as `output` is: get the job for both."""
+    output: Json
+    error: Json
+    data: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "EnqueuedJob":
+        return cls(
+            data["id"],
+            data["type"],
+            data["status"],
+            data["version"],
+            data["unique_key"],
+            data["attempts"],
+            datetime.fromisoformat(data["run_at"]),
+            data.get("input"),
+            data.get("output"),
+            data["error"],
+            data,
+        )
+
+
+@dataclass(frozen=True)
 class Failure:
     """Why an attempt failed. `type`: what the node's error is called. `retryable`: whether another attempt might mend it."""
 

@@ -11,6 +11,7 @@ from domain.execution import EXECUTION
 from domain.facts import Aggregate
 from domain.foreach import CHUNK, FOREACH
 from domain.invitation import INVITATION
+from domain.job import JOB
 from domain.limit import LIMIT
 from domain.member import MEMBER
 from domain.notification_delivery import NOTIFICATION_DELIVERY
@@ -39,6 +40,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     CHUNK,
     APPROVAL,
     AI_TASK,
+    JOB,
     EVENT,
     TRIGGER,
     LIMIT,

@@ -121,10 +121,10 @@ class Rate:
 
 @dataclass(frozen=True)
 class JobLimits:
-    """What limits of a job go by: the workflow's key, the node, and what its node says for itself."""
+    """What limits of a job go by: the workflow's key, the node, and what its node says for itself. None: it is of no node."""
 
-    workflow: str
-    node: str
+    workflow: str | None
+    node: str | None
     concurrency: Concurrency | None = None
     rate: Rate | None = None
 
@@ -139,7 +139,7 @@ class Job:
     execution_id: UUID | None = None
     activation_id: UUID | None = None
     task_id: UUID | None = None
-    """The stream that it is for within the execution: that of the AI task that it is an attempt of, or of a foreach's item."""
+    """The stream that it is for: that of the AI task that it is an attempt of, of a foreach's item, or its own."""
     max_attempts: int = 1
     """In total. The decisions that end an attempt go by it; the ledger only counts the leases."""
     delay: timedelta = timedelta(0)
@@ -148,6 +148,10 @@ class Job:
     held: bool = False
     """Its execution is paused: it is handed out once that is resumed."""
     limits: JobLimits | None = None
+    run_at: datetime | None = None
+    """Not before this moment either, by the database's clock."""
+    fence: int = 0
+    """Its fencing tokens are greater: where a job is given once more, those of before mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -170,16 +174,19 @@ class Fence:
 
 @dataclass(frozen=True)
 class Due:
-    """A moment to come: `after` so long from the recorded time of the event that names it, or `at` one that was named itself."""
+    """A moment to come: `after` so long from the recorded time of the event that names it, or `at` one that was named itself.
+
+    With both, it is so long after the later of the two.
+    """
 
     after: timedelta | None = None
     at: datetime | None = None
 
     def moment(self, recorded_at: datetime) -> datetime:
-        if self.at is not None:
-            return self.at
-        assert self.after is not None, "a moment is named one way or the other"
-        return recorded_at + self.after
+        if self.at is None:
+            assert self.after is not None, "a moment is named one way or the other"
+            return recorded_at + self.after
+        return self.at if self.after is None else max(self.at, recorded_at) + self.after
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class SystemRole(RuleViolation):
     code = "system_role"
 
 
-_READS = ("workflows:read", "executions:read", "approvals:read", "ai_tasks:read")
+_READS = ("workflows:read", "executions:read", "approvals:read", "ai_tasks:read", "jobs:read")
 
 SEEDED_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "owner": ("Owner", tuple(PERMISSIONS)),
@@ -110,6 +110,7 @@ SEEDED_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *(*_READS, "executions:start", "executions:control", "ai_tasks:control", "approvals:manage", "secrets:read"),
             "notifications:read",
+            *("jobs:enqueue", "jobs:control"),
         ),
     ),
     "approver": ("Approver", ("workflows:read", "executions:read", "approvals:read", "approvals:decide")),

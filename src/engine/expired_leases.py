@@ -4,10 +4,21 @@ from datetime import timedelta
 
 from domain.execution import EXECUTION
 from domain.facts import Decided, View
+from engine import queued_jobs
 from engine.ai_tasks import expire_ai_lease
 from engine.context import Engine
 from engine.fan_out import MOVE_ITEMS
-from engine.jobs import ActivationClosed, HeldJob, discarded, expire_task_lease, fence, job_json, stream_of, visit_of
+from engine.jobs import (
+    ActivationClosed,
+    HeldJob,
+    discarded,
+    expire_task_lease,
+    fence,
+    is_of_its_own,
+    job_json,
+    stream_of,
+    visit_of,
+)
 from engine.nodes.ai_agent import JOB as AI
 
 
@@ -19,6 +30,8 @@ def expire_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> 
     """
     if job.type == AI:
         return expire_ai_lease(view, engine, job, jitter=jitter)
+    if is_of_its_own(job):
+        return queued_jobs.expire(view, job, jitter=jitter)
     stream_id = stream_of(job)
     if stream_id is None or job.type == MOVE_ITEMS:
         return _hand_out_again(job)

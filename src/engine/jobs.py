@@ -3,6 +3,8 @@
 Every report carries the fence by which the job is held; the ledger refuses it where the lease is another's by now.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -10,7 +12,9 @@ from uuid import UUID
 
 from domain.execution import EXECUTION, Activation, Execution
 from domain.facts import Decided, Fence, Json, RuleViolation, View
+from domain.job import JobClosed
 from domain.retry import LEASE_LOST, Failure
+from engine import queued_jobs
 from engine.context import Engine
 from engine.enclosing import is_wanted
 from engine.executions import answer, load_run
@@ -51,7 +55,7 @@ class JobRef:
 
 
 class ActivationClosed(RuleViolation):
-    """The job's result is no longer needed: the node it was for is over."""
+    """The job's result is no longer needed: the node it was for is over, or the job itself."""
 
     code = "activation_closed"
 
@@ -67,6 +71,9 @@ def complete_job(view: View, engine: Engine, job: HeldJob, output: Json) -> Deci
 
     result {job: {id, state, attempt, delay_ms}, execution: {id, status, version, open}}.
     """
+    if is_of_its_own(job):
+        with _closed_by_then():
+            return queued_jobs.complete(view, engine, job, output)
     return _report(view, engine, job, JobDone(job.id, output))
 
 
@@ -85,6 +92,9 @@ def fail_job(view: View, engine: Engine, job: HeldJob, error: Failure, *, jitter
 
     result as `complete_job`; `delay_ms` is set where another attempt follows.
     """
+    if is_of_its_own(job):
+        with _closed_by_then():
+            return queued_jobs.fail(view, job, error, jitter=jitter)
     return _report(view, engine, job, JobFailed(job.id, recordable(error), jitter))
 
 
@@ -106,6 +116,19 @@ def continue_run(view: View, engine: Engine, job: HeldJob) -> Decided:
     run.advance()
     again = timedelta(0) if run.state.continuation == job.id else None
     return reported(run, job, None, again)
+
+
+def is_of_its_own(job: HeldJob) -> bool:
+    """Whether it is for no node: its stream is its own."""
+    return job.task_id == job.id and not job.type.startswith(OWN)
+
+
+@contextmanager
+def _closed_by_then() -> Iterator[None]:
+    try:
+        yield
+    except JobClosed:
+        raise ActivationClosed from None
 
 
 def stream_of(job: HeldJob) -> UUID | None:

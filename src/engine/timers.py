@@ -7,11 +7,13 @@ from uuid import UUID
 
 from domain.execution import EXECUTION, EXECUTION_TIMEOUT, TIMEOUT, Activation
 from domain.facts import Decided, NotForThisRelease, View
+from domain.job import JOB
 from domain.trigger import TRIGGER
 from engine.context import Engine
 from engine.enclosing import execution_of, is_wanted
 from engine.executions import answer, load_run
 from engine.happenings import TimerFired
+from engine.queued_jobs import run_out_of_time
 from engine.run import Run
 from engine.triggers.firing import fire_trigger
 
@@ -98,6 +100,12 @@ def _trigger_fires(view: View, engine: Engine, timer: DueTimer) -> Decided:
     return fire_trigger(view, engine, timer, timer.owner_id)
 
 
+def _job_runs_out_of_time(view: View, _engine: Engine, timer: DueTimer) -> Decided:
+    if timer.owner_id is None:
+        raise UnknownTimer(timer.purpose)
+    return run_out_of_time(view, timer.owner_id, timer.id)
+
+
 def _moved(run: Run, activation: Activation, timer_id: UUID) -> int:
     """How often pauses have moved it since it was set."""
     if run.state.item is None:
@@ -109,5 +117,6 @@ def _moved(run: Run, activation: Activation, timer_id: UUID) -> int:
 OWNERS: Mapping[str, Callable[[View, Engine, DueTimer], Decided]] = {
     EXECUTION.name: _visit_is_told,
     TRIGGER.name: _trigger_fires,
+    JOB.name: _job_runs_out_of_time,
 }
 """What a timer that is due does, by its owner's aggregate. Those of other owners are left to a release that knows them."""

@@ -24,6 +24,7 @@ from domain.execution import (
 )
 from domain.invitation import SCOPE as INVITED
 from domain.invitation import InvitationAccepted, InvitationDeclined, InvitationMade, InvitationWithdrawn
+from domain.job import JobCancelled, JobCompleted, JobEnqueued, JobFailed, JobRetried
 from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from domain.role import RoleCreated, RoleDeleted
 from domain.tenant import TenantCreated
@@ -80,6 +81,7 @@ class Invariants:
 
     def see(self, record: RecordedEvent) -> None:
         self._see_order(record)
+        held = self.work.queued.name_of(record.stream_id)
         self.work.see(record)
         if isinstance(record.event, Unread):
             if record.position not in self.skipped:
@@ -89,6 +91,7 @@ class Invariants:
         self._see_access(record)
         self._see_approvals(record)
         self._see_triggers(record)
+        self._see_jobs(record, held)
         for what in (*self._ai.see(record), *self._compensation.see(record)):
             self._say(record, what)
 
@@ -151,6 +154,16 @@ class Invariants:
         if isinstance(event, TriggerCreated | TriggerChanged) and event.type == "event":
             name = self._event_triggers[stream] = (f"event.trigger:{event.config['event_type']}", str(stream))
             self._claim(record, *name)
+
+    def _see_jobs(self, record: RecordedEvent, held: Name | None) -> None:
+        """A job with a unique key holds it while it is pending. `held`: its name until now."""
+        event = record.event
+        if isinstance(event, JobEnqueued | JobRetried):
+            name = self.work.queued.name_of(record.stream_id)
+            if name is not None:
+                self._claim(record, *name)
+        elif isinstance(event, JobCompleted | JobFailed | JobCancelled) and held is not None:
+            self.claims.pop(held, None)
 
     def _see_access(self, record: RecordedEvent) -> None:
         event, stream = record.event, record.stream_id

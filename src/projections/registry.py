@@ -27,6 +27,7 @@ from projections import (
     execution_labels,
     execution_waits,
     invitations,
+    jobs,
     node_activations,
     notification_attempts,
     notification_deliveries,
@@ -82,6 +83,7 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
         notification_endpoints.TABLE,
         notification_deliveries.TABLE,
         notification_attempts.TABLE,
+        jobs.TABLE,
     ),
 }
 """What can be built anew by itself: no reference leads from one group to another, and nothing but `NEEDED` is read across.

@@ -186,7 +186,13 @@ async def _jobs(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkInvariant
         for job, execution, kind in await cursor.fetchall()
         if missing.pop(job, None) is None and execution not in work.unread
     ]
-    return _first([*(f"The job {job}, for which the execution {missing[job]} waits, is gone." for job in missing), *stray])
+    gone = (
+        f"The job {job} is pending, and gone."
+        if owner == job
+        else f"The job {job}, for which the execution {owner} waits, is gone."
+        for job, owner in missing.items()
+    )
+    return _first([*gone, *stray])
 
 
 async def _timers(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkInvariants) -> list[str]:
@@ -201,7 +207,7 @@ async def _timers(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkInvaria
         wanted = missing.pop(timer)
         if wanted and due_at not in wanted:
             found.append(f"The timer {timer} is due at {due_at}, by the events at {wanted[0]}.")
-    return _first([*(f"The timer {timer}, of a visit with a time limit, is gone." for timer in missing), *found])
+    return _first([*(f"The timer {timer}, of a visit or a job with a time limit, is gone." for timer in missing), *found])
 
 
 def _first(sentences: list[str]) -> list[str]:

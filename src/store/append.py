@@ -1,4 +1,4 @@
-"""ledger.append_rows from Python: what a command brings to the ledger, and what the ledger says to it."""
+"""ledger.append_rows_2 from Python: what a command brings to the ledger, and what the ledger says to it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ COLUMNS: Sequence[str] = (
     *("uuid", "boolean", "uuid[]", "bytea[]", "bytea[]", "bytea[]", "int[]", "uuid[]", "bigint[]", "int[]", "int[]"),
     *("int[]", "uuid[]", "text[]", "timestamptz[]", "bytea[]"),
 )
-"""Types of the first parameters of ledger.append_rows: the ledger, and what every command has. Side rows follow."""
+"""Types of the first parameters of ledger.append_rows_2: the ledger, and what every command has. Side rows follow."""
 SIDES: Mapping[str, type[SideRows[Any]]] = {
     "claims": Claims,
     "releases": Claims,
@@ -38,7 +38,7 @@ def _query(sides: Sequence[str]) -> bytes:
     types = [*((None, name) for name in COLUMNS), *((name, f"ledger.{SIDES[name].type}[]") for name in sides)]
     given = [f"{f'{name} => ' if name else ''}${n}::{of_type}" for n, (name, of_type) in enumerate(types, 1)]
     columns = "cmd, outcome, reason, taken, pos, recorded, result, epoch"
-    return f"SELECT {columns} FROM ledger.append_rows({', '.join(given)})".encode()  # noqa: S608  of constants
+    return f"SELECT {columns} FROM ledger.append_rows_2({', '.join(given)})".encode()  # noqa: S608  of constants
 
 
 APPEND = _query([*SIDES][:ALWAYS])
@@ -108,7 +108,7 @@ class AppendOutcome:
 
 @dataclass(slots=True)
 class Columns:
-    """A batch turned on its side: one list for each parameter of ledger.append_rows."""
+    """A batch turned on its side: one list for each parameter of ledger.append_rows_2."""
 
     command_ids: list[UUID] = field(default_factory=list)
     hashes: list[bytes | None] = field(default_factory=list)

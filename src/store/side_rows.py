@@ -1,6 +1,6 @@
 """What a command brings to the ledger beside its events: claims, fences, jobs, timers, as arrays of composite types.
 
-Each kind is a class: its type in the database, and its fields in the type's order. `ledger.append_rows` takes an array of each.
+Each kind is a class: its type in the database, and its fields in the type's order. `ledger.append_rows_2` takes an array of each.
 A type never changes, because processes of the release before send it: a new field is a new type ("A side row" in
 docs/how-to/change-the-schema.md).
 
@@ -80,7 +80,7 @@ def limits(under: JobLimits | None) -> bytes:
     """What limits go by, in the jsonb that `runtime.limits_of` reads."""
     if under is None:
         return NO_JSONB
-    said: dict[str, Json] = {"workflow": under.workflow, "node": under.node}
+    said: dict[str, Json] = {} if under.node is None else {"workflow": under.workflow, "node": under.node}
     if under.concurrency is not None:
         said["concurrency"] = {"key": under.concurrency.key, "limit": under.concurrency.limit}
     if under.rate is not None:
@@ -149,7 +149,7 @@ class Fences(SideRowsWith[Fence]):
 
 
 class Jobs(SideRowsWith[Job]):
-    type = "job_row"
+    type = "job_row_2"
     fields = (
         ("id", uuid, "id"),
         ("type", word, "type"),
@@ -161,6 +161,8 @@ class Jobs(SideRowsWith[Job]):
         ("held", boolean, "held"),
         ("priority", number, "priority"),
         ("limits", limits, "limits"),
+        ("moment", timestamptz, "run_at"),
+        ("fence", int8, "fence"),
     )
     beside = ("input",)
 

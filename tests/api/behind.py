@@ -14,7 +14,7 @@ import httpx2
 
 from tests.api.conftest import Client, Gesta, Member, Tenant, serving
 from tests.api.definitions import AI_TASK, HOOKED, INSTANT, SCHEDULED
-from tests.api.working import BURY, leased, report, run_sql
+from tests.api.working import leased, report
 
 ANYBODY = [{"name": "approved", "kind": "approve"}]
 
@@ -331,9 +331,40 @@ async def jobs_report(two: Two) -> httpx2.Response:
     return answer
 
 
-async def jobs_retry(two: Two) -> httpx2.Response:
-    held = await two.second_job()
-    await run_sql(two.ahead.gesta.database, BURY)
+async def own_job(two: Two, **more: Any) -> dict[str, Any]:
+    """Known behind as pending, and leased ahead."""
+    await ok(two.behind.admin.post("/jobs", {"type": "resize-image", **more}))
+    return await leased(two.worker)
+
+
+async def enqueued_jobs_enqueue_one(two: Two) -> httpx2.Response:
+    """The one that has the key is over by then."""
+    held = await own_job(two, unique_key="k")
+    await ok(report(two.worker, held, "complete"))
+    answer = await two.behind.admin.post("/jobs", {"type": "resize-image", "unique_key": "k"})
+    assert answer.status_code == 201, answer.text
+    return answer
+
+
+async def enqueued_jobs_enqueue_many(two: Two) -> httpx2.Response:
+    """Another process has enqueued one with the key."""
+    await own_job(two)
+    ahead = await ok(two.ahead.admin.post("/jobs", {"type": "resize-image", "unique_key": "k"}))
+    answer = await two.behind.admin.post("/jobs/bulk", {"items": [{"type": "resize-image", "unique_key": "k"}]})
+    assert answer.json()["items"] == [{"status": 200, "job": {**ahead, "existing": True}}]
+    return answer
+
+
+async def enqueued_jobs_cancel(two: Two) -> httpx2.Response:
+    retry = {"max_attempts": 2}
+    held = await own_job(two, retry=retry)
+    await ok(report(two.worker, held, "fail", {"error": {"type": "Broken"}}))
+    return await two.behind.admin.post(f"/jobs/{held['id']}/cancel")
+
+
+async def enqueued_jobs_retry(two: Two) -> httpx2.Response:
+    held = await own_job(two)
+    await ok(report(two.worker, held, "fail", {"error": {"type": "Broken"}}))
     return await two.behind.admin.post(f"/jobs/{held['id']}/retry")
 
 
@@ -679,7 +710,10 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         jobs_complete,
         jobs_fail,
         jobs_report,
-        jobs_retry,
+        enqueued_jobs_enqueue_one,
+        enqueued_jobs_enqueue_many,
+        enqueued_jobs_cancel,
+        enqueued_jobs_retry,
         workflows_lint,
         workflows_draft,
         workflows_redraft,

@@ -148,6 +148,8 @@ class World:
 
         instead("wait_seconds", lambda: 0, 1.0)  # for jobs that do not come
         instead("types", lambda: ["resize-image"])
+        if kind == "jobs":
+            self._enqueued(body, random)
         instead("fence", lambda: self.fences.get(str((case.path_parameters or {}).get("id")), 1))
         instead("workflow_key", lambda: random.choice(["purchase", "instant", "resize"]))
         instead("version", lambda: None)
@@ -198,6 +200,15 @@ class World:
         also = {"name": "went"} if action == "signal" else {}
         return {"action": action, **target, **also, "reason": body.get("reason"), "dry_run": random.random() < 0.5}
 
+    def _enqueued(self, body: dict[str, Any], random: Random) -> None:
+        """Words that only a reader of the documentation finds: mostly left out, or good ones."""
+        for job in (body, *(item for item in body.get("items", ()) if isinstance(item, dict))):
+            if "type" in job and random.random() < 0.85:
+                job["type"] = "other"
+            for name in ("timeout", "run_at", "run_after", "on_conflict", "retry", "rate"):
+                if random.random() < 0.8:
+                    job.pop(name, None)
+
     def _definition(self, made_up: Any, case: Case, random: Random) -> Any:
         """A good one, or one in which something made up, or something of another place, stands in the place of something."""
         good = {**copy.deepcopy(random.choice([APPROVAL, TASK, AI_TASK])), "key": self._key(case)}
@@ -226,6 +237,8 @@ class World:
                 return str((await self._start("purchase"))["open"][0]["id"])
             case "ai-tasks":
                 return str((await self._start("classify"))["open"][0]["id"])
+            case "own-jobs":
+                return await self._posted(self.tenant.admin, "/jobs", {"type": "other"})
             case "jobs":
                 await self._start("resize")  # there may be older ones, which are as good
                 body = {"types": ["resize-image"], "worker_id": "w", "lease_seconds": 600}
@@ -332,6 +345,7 @@ class World:
 
 ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[Any, Any, None]]]] = {
     ("jobs", "retry"): ("jobs", World._bury),
+    ("jobs", "cancel"): ("own-jobs", World._nothing),
     ("executions", "resume"): ("executions", World._pause),
     ("triggers", "resume"): ("triggers", World._pause_trigger),
     ("notifications", "enable"): ("notifications", World._disable),

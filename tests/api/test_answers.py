@@ -100,7 +100,7 @@ async def work(gesta: Gesta, acme: Tenant) -> None:
     await worker.post("/jobs/report", {"reports": reports})
     job = await leased(worker)
     await run_sql(gesta.database, BURY)
-    await worker.get("/jobs", state="dead")
+    await worker.get("/jobs/dead")
     await worker.post(f"/jobs/{job['id']}/retry")
     await acme.publish(UNDOABLE)
     trip = await start(acme, "trip")
@@ -138,6 +138,20 @@ async def bulk_operations(gesta: Gesta, acme: Tenant) -> None:
     other = (await acme.admin.post("/bulk-operations", nobody)).json()
     await acme.admin.post(f"/bulk-operations/{other['id']}/cancel")
     await acme.admin.get("/bulk-operations")
+
+
+async def own_jobs(acme: Tenant) -> None:
+    worker, body = acme.admin, {"type": "letter", "unique_key": "k"}
+    for _ in range(2):
+        await worker.post("/jobs", body)
+    await worker.post("/jobs/bulk", {"items": [body, {"type": "letter"}, {"type": "gesta.ai"}]})
+    (job, other) = (await worker.post("/jobs/lease", {"types": ["letter"], "worker_id": "w", "max": 2})).json()["items"]
+    for path in ("/jobs", f"/jobs/{job['id']}"):
+        await worker.get(path)
+    await report(worker, job, "fail", {"error": {"type": "broken"}})
+    await worker.post(f"/jobs/{other['id']}/cancel")
+    for path in ("/jobs", f"/jobs/{job['id']}"):
+        await worker.get(path)
 
 
 async def ai_tasks(gesta: Gesta, acme: Tenant) -> None:
@@ -204,6 +218,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await approvals(acme)
     await work(gesta, acme)
     await migrations(acme)
+    await own_jobs(acme)
     await ai_tasks(gesta, acme)
     await bulk_operations(gesta, acme)
     await triggers(acme)

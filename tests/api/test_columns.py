@@ -16,6 +16,7 @@ SMALL = {
     ("ai_agent_tasks", "usage"),
     ("ai_agent_tasks", "error_details"),
     ("workflow_executions", "labels"),
+    ("jobs", "error"),
 }
 """Columns of JSON that lists show whole: what is in them is Gesta's own, and bounded."""
 CUT = {("audit_logs", "metadata"), ("audit_logs", "payload")}

@@ -97,7 +97,17 @@ CASES = (
             "execution_id": (str(made(7, 100)), str(made(7, 10**7))),
         },
     ),
-    Case(jobs.DEAD_JOBS, {"state": ("dead",), "type": ("usual", "rare", "absent")}),
+    Case(jobs.DEAD_JOBS, {"type": ("usual", "rare", "absent")}),
+    Case(
+        jobs.JOBS,
+        {
+            "status": jobs.STATUSES,
+            "type": ("usual", "rare", "absent"),
+            "unique_key": ("again", "K-1", "absent"),
+            "created_from": (EARLY, MIDDLE, LATE),
+            "created_to": (EARLY, MIDDLE, LATE),
+        },
+    ),
     Case(workflows.WORKFLOWS, {"status": ("active", "archived"), "key": ("flow-00002", "absent")}),
     Case(workflows.WORKFLOW_VERSIONS, {}, fixed={"id": made(6, 2)}),
     Case(access.TENANTS, {"slug": ("tenant-7", "absent")}, PLATFORM),

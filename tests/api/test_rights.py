@@ -154,6 +154,9 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
         await run_sql(gesta.database, BURY)
         return str(job["id"])
 
+    async def own_job() -> str:
+        return str((await admin.post("/jobs", {"type": "other"})).json()["id"])
+
     async def role() -> str:
         body = {"key": f"r{await gesta.events()}", "name": "R", "permissions": []}
         return str((await admin.post("/roles", body)).json()["id"])
@@ -185,7 +188,7 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     of["endpoint"] = await endpoint()
     of["delivery"] = (await admin.post(f"/notifications/endpoints/{of['endpoint']}/test")).json()["id"]
     of["role"], of["dead_job"], of["invitation"] = await role(), await dead_job(), await invitation()
-    of["secret"] = await secret()
+    of["secret"], of["own_job"] = await secret(), await own_job()
     of["limit"] = await limit()
     await start(tenant)
     of["job"] = (await leased(admin))["id"]

@@ -151,6 +151,14 @@ SELECT e.tenant_id, pg_temp.made(13, e.execution_number), e.id, pg_temp.made(9, 
        e.created_at
   FROM projections.workflow_executions e;
 
+INSERT INTO projections.jobs (tenant_id, id, type, status, unique_key, priority, attempts, max_attempts, retries, run_at, version,
+       created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(15, n), CASE WHEN n % 1000 = 1 THEN 'rare' ELSE 'usual' END,
+       (ARRAY['completed', 'failed', 'cancelled', 'pending'])[1 + n % 4],
+       CASE WHEN n % 3 = 0 THEN 'again' WHEN n % 3 = 1 THEN 'K-' || n END, 0, 0, 1, 0, pg_temp.moment(n), 1, pg_temp.moment(n),
+       pg_temp.moment(n)
+  FROM generate_series(1, 100000) n;
+
 INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, attempt, max_attempts, input, error, created_at,
        updated_at)
 SELECT pg_temp.tenant(n), pg_temp.made(14, n), CASE WHEN n % 1000 = 1 THEN 'rare' ELSE 'usual' END,

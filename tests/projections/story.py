@@ -69,7 +69,7 @@ from domain.execution import (
     NodeError,
     Wait,
 )
-from domain.facts import Due, Event
+from domain.facts import Concurrency, Due, Event, Rate
 from domain.foreach import (
     ChunkCancelled,
     ChunkEnd,
@@ -87,6 +87,7 @@ from domain.foreach import (
     Opened,
 )
 from domain.invitation import InvitationAccepted, InvitationDeclined, InvitationMade, InvitationWithdrawn
+from domain.job import JobAttemptFailed, JobCancelled, JobCompleted, JobEnqueued, JobFailed, JobRetried
 from domain.member import MemberAdded, MemberChanged, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from domain.notification_delivery import (
     DeliveryAttemptFailed,
@@ -270,6 +271,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *undone(f"{name} 21", "cancelled"),
         (BOB, MemberChanged(BOB, ANN, {"cost_centre": "4711"})),
         *notified(name),
+        *queued(name),
     )
 
 
@@ -307,6 +309,30 @@ def notified(name: str) -> tuple[Step, ...]:
         (called, DeliverySucceeded(1, Exchange(20, 200, response="Thank you."))),
         (called, DeliveryRetried(1)),
     )
+
+
+def queued(name: str) -> tuple[Step, ...]:
+    """Jobs of their own: done at the second attempt, retried by hand, cancelled, out of time, and one that is to come."""
+    mail, call, old, slow, later = (an_id(f"{name} job {which}") for which in ("mail", "call", "old", "slow", "later"))
+    broken, tried = Failure("broken", "It broke."), RetryPolicy(2, timedelta(seconds=10))
+    moment = START + timedelta(days=9)
+    return (
+        (mail, JobEnqueued("mail", {"to": "ann"}, tried, 3, None, None, "welcome", Concurrency(2, "smtp"), None, ANN)),
+        (mail, JobAttemptFailed(1, broken, Due(after=timedelta(seconds=10)))),
+        (mail, JobCompleted({"sent": True}, 2)),
+        (call, JobEnqueued("call", None, RetryPolicy(), timeout=timedelta(hours=1), correlation_id=an_id("correlation"))),
+        (call, JobAttemptFailed(1, LEASE_LOST)),
+        (call, JobFailed(LEASE_LOST, 1)),
+        (call, JobRetried(1, "mended")),
+        (old, JobEnqueued("mail", 7, RetryPolicy(), run_at=Due(after=timedelta(hours=1)), unique_key="old")),
+        (old, JobCancelled("not needed", ANN)),
+        (slow, JobEnqueued("mail", 8, RetryPolicy(), timeout=timedelta(seconds=1.5))),
+        (slow, JobFailed(Failure("timeout", "The job did not end in its time.", retryable=False), 0)),
+        (later, JobEnqueued("mail", 9, RetryPolicy(), 0, Due(at=moment), timedelta(hours=1), "later", None, RATE, ANN)),
+    )
+
+
+RATE = Rate(3, timedelta(minutes=1), "smtp")
 
 
 def kept(name: str) -> tuple[Step, ...]:

@@ -1,6 +1,7 @@
 """Verify finds what a ledger, or anything beside it, must never be."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from domain.execution import (
     ExecutionPaused,
 )
 from domain.facts import Event
+from domain.job import timeout_of
 from domain.member import MemberRemoved
 from domain.retry import Failure
 from domain.trigger import Trigger, folded, timers_of
@@ -32,6 +34,7 @@ from tests.projections.story import (
     ACME,
     ANN,
     BOB,
+    START,
     Ledgers,
     Step,
     an_id,
@@ -50,12 +53,22 @@ INSERT INTO runtime.claims (tenant_id, scope, name, owner) VALUES
   (%(acme)s, 'workflow.key', 'regained', %(regained)s),
   (%(acme)s, 'execution.business_key:' || %(travel)s, 'trip-1', %(open)s),
   (%(acme)s, 'invitation.email', 'sue@acme.example', %(sue)s),
-  (%(acme)s, 'event.trigger:paid', (%(paid)s)::text, %(paid)s)
+  (%(acme)s, 'event.trigger:paid', (%(paid)s)::text, %(paid)s), (%(acme)s, 'job.unique_key:mail', 'later', %(later)s)
 """
 TIMED = """
 INSERT INTO runtime.timers (tenant_id, id, due_at, kind, owner_kind, owner_id)
 SELECT tenant_id, %(id)s, coalesce(%(at)s, recorded_at), %(purpose)s, 'trigger', stream_id
   FROM ledger.events WHERE tenant_id = %(tenant)s AND stream_id = %(owner)s ORDER BY position DESC LIMIT 1
+"""
+QUEUED = """
+INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, attempt, max_attempts, fence, task_id, created_at,
+                          updated_at)
+SELECT %(acme)s, id, 'mail', 'dead', now(), 0, 0, 1, 0, id, now(), now() FROM unnest(%(jobs)s::uuid[]) id
+"""
+LIMITED = """
+INSERT INTO runtime.timers (tenant_id, id, due_at, kind, owner_kind, owner_id)
+SELECT tenant_id, %(id)s, coalesce(%(at)s, recorded_at) + interval '1 hour', 'timeout', 'job', stream_id
+  FROM ledger.events WHERE tenant_id = %(acme)s AND stream_id = %(job)s ORDER BY position DESC LIMIT 1
 """
 
 
@@ -67,12 +80,18 @@ async def told(ledgers: Ledgers) -> None:
     names = {"acme": ACME, "travel": an_id("travel"), "old": an_id("old"), "regained": an_id("regained"), "open": an_id("acme 4")}
     names["sue"] = an_id("acme invites sue@acme.example")
     names["paid"] = an_id("acme trigger paid")
+    later, called = an_id("acme job later"), an_id("acme job call")
+    names["later"] = later
     await ledgers.conn.execute(CLAIMED, {**names, "approver": an_id("role approver"), "clerk": an_id("role clerk")})
     nightly = an_id("acme trigger nightly")
     state = folded(Trigger(), [event for stream, event in tenant_story("acme") if stream == nightly])  # type: ignore[misc]
     for timer in timers_of(nightly, state):
         given = {"tenant": ACME, "id": timer.id, "at": timer.due.at, "purpose": timer.purpose, "owner": nightly}
         await ledgers.conn.execute(TIMED, given)
+    await ledgers.conn.execute(QUEUED, {"acme": ACME, "jobs": [later, called]})
+    for job_id, retries, moment in ((later, 0, START + timedelta(days=9)), (called, 1, None)):
+        limited = {"acme": ACME, "job": job_id, "id": timeout_of(job_id, retries), "at": moment}
+        await ledgers.conn.execute(LIMITED, limited)
 
 
 async def broken(system: AsyncConnection[Any]) -> dict[str, list[str]]:

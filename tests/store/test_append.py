@@ -1,4 +1,4 @@
-"""ledger.append_rows: what each command of a batch is answered, and what then stands in the ledger."""
+"""ledger.append_rows_2: what each command of a batch is answered, and what then stands in the ledger."""
 
 from datetime import timedelta
 from typing import Any

@@ -47,7 +47,7 @@ def test_the_product_role_writes_by_append_only(database: Database, statement: s
             system.execute(statement)
 
 
-@pytest.mark.parametrize("function", ["append", "append_rows"])
+@pytest.mark.parametrize("function", ["append", "append_rows", "append_rows_2"])
 def test_append_works_with_its_owners_rights_on_a_pinned_path(database: Database, function: str) -> None:
     """A later migration that makes the function anew must say so again."""
     with connected(database.system_url) as system:
@@ -96,7 +96,7 @@ def test_the_api_role_may_not_append(database: Database) -> None:
             append(api, tenant, entry(uuid4()))
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             open_ledger(api)
-        for function in ("append", "append_rows", "judge", "judge_rows", "open"):
+        for function in ("append", "append_rows", "append_rows_2", "judge", "judge_rows", "open"):
             allowed = system.execute(
                 "SELECT has_function_privilege('gesta_api', p.oid, 'EXECUTE') FROM pg_proc p WHERE proname = %s "
                 "AND pronamespace = 'ledger'::regnamespace",

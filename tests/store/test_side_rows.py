@@ -28,7 +28,7 @@ SELECT attname, atttypid::int8 FROM pg_attribute
 PARAMETERS = """
 SELECT name, format_type(of_type, NULL)
   FROM pg_proc, unnest(proargnames, proallargtypes) WITH ORDINALITY AS p (name, of_type, n)
- WHERE oid = 'ledger.append_rows'::regproc AND format_type(of_type, NULL) LIKE 'ledger.%' ORDER BY n
+ WHERE oid = 'ledger.append_rows_2'::regproc AND format_type(of_type, NULL) LIKE 'ledger.%' ORDER BY n
 """
 MOMENT = datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 A, B, C, D = (uuid4() for _ in range(4))
@@ -65,13 +65,13 @@ WRITTEN: dict[str, Any] = {
     "concurrency": {"key": "erp", "limit": 2},
     "rate": {"key": None, "count": 3, "seconds": 60.0},
 }
-FULL_JOB = Job(A, "größe", None, B, C, D, 7, timedelta(microseconds=5), -3, True, LIMITS)
+FULL_JOB = Job(A, "größe", None, B, C, D, 7, timedelta(microseconds=5), -3, True, LIMITS, MOMENT, 2**40)
 ROWS: list[tuple[type[SideRows[Any]], Any, tuple[Any, ...]]] = [
     (Claims, Claim("role.key", "prüfer", A), ("role.key", "prüfer", A)),
     (Fences, (Fence(A, 2**40, "retry", timedelta(days=9), None, True), b"{}"), (A, 2**40, True, "retry", 777_600_000_000, b"{}")),
     (Fences, (Fence(A, 1, "done"), None), (A, 1, False, "done", 0, None)),
-    (Jobs, (FULL_JOB, b"[1]"), (A, "größe", B, C, D, 7, 5, True, -3, WRITTEN, b"[1]")),
-    (Jobs, (Job(A, "step"), None), (A, "step", None, None, None, 1, 0, False, 0, None, None)),
+    (Jobs, (FULL_JOB, b"[1]"), (A, "größe", B, C, D, 7, 5, True, -3, WRITTEN, MOMENT, 2**40, b"[1]")),
+    (Jobs, (Job(A, "step"), None), (A, "step", None, None, None, 1, 0, False, 0, None, None, 0, None)),
     (
         Timers,
         Timer(A, Due(at=MOMENT), "due", "approval", B, C, D, held=True),

@@ -1,9 +1,27 @@
-"""runtime.jobs: those that were given up. Their rows are no projection, and never stale."""
+"""projections.jobs, as one and as a list; and those of runtime.jobs that were given up: no projection, and never stale."""
 
 from psycopg import sql
 
 from api.listing import TEXT, TIME, UUID_, Filter, Listing, ListSource, choice
-from api.queries.common import two_ways
+from api.queries.common import by_creation, one, rows_of, summaries, two_ways
+from projections import jobs
+
+JOB = one(rows_of(jobs.TABLE, "j") + "   AND j.id = %(id)s\n", jobs.TABLE, "j")
+
+STATUSES = jobs.TABLE.columns["status"].choices
+ENDED = frozenset(STATUSES) - {"pending"}
+
+JOBS = Listing(
+    "jobs",
+    two_ways("created_at", by_creation(summaries(rows_of(jobs.TABLE, "j"), jobs.TABLE, "j"), "j.created_at", "j.id")),
+    filters={
+        "status": Filter(choice(*STATUSES), sql.SQL("   AND j.status = %(status)s"), "Filter by status."),
+        "type": Filter(TEXT, sql.SQL("   AND j.type = %(type)s"), "Filter by type."),
+        "unique_key": Filter(TEXT, sql.SQL("   AND j.unique_key = %(unique_key)s"), "Filter by unique key."),
+        "created_from": Filter(TIME, sql.SQL("   AND j.created_at >= %(created_from)s"), "Enqueued at or after."),
+        "created_to": Filter(TIME, sql.SQL("   AND j.created_at < %(created_to)s"), "Enqueued before."),
+    },
+)
 
 SELECT = sql.SQL("""
 SELECT j.id, j.type, j.state, j.attempt, j.max_attempts, j.priority, j.execution_id, j.activation_id, j.task_id,
@@ -17,10 +35,7 @@ BY_UPDATE = ListSource(
 )
 
 DEAD_JOBS = Listing(
-    "jobs",
+    "dead-jobs",
     two_ways("updated_at", BY_UPDATE),
-    filters={
-        "state": Filter(choice("dead"), sql.SQL(""), "Only `dead`: jobs that were given up."),
-        "type": Filter(TEXT, sql.SQL("   AND j.type = %(type)s"), "Filter by type."),
-    },
+    filters={"type": Filter(TEXT, sql.SQL("   AND j.type = %(type)s"), "Filter by type.")},
 )

@@ -10,6 +10,7 @@ from api.routes import (
     approvals,
     bulk_operations,
     deliveries,
+    enqueued_jobs,
     events,
     executions,
     health,
@@ -29,6 +30,7 @@ from api.routes import (
 
 ROUTES: tuple[APIRouter, ...] = (
     jobs.routes,
+    enqueued_jobs.routes,
     executions.routes,
     bulk_operations.routes,
     approvals.routes,

@@ -1,4 +1,7 @@
-"""Jobs: external workers lease them, keep them alive, and report what became of them; operators look at those given up."""
+"""Jobs: external workers lease them, keep them alive, and report what became of them; operators look at those given up.
+
+Those of their own are enqueued in `api.routes.queue`.
+"""
 
 import asyncio
 import logging
@@ -14,14 +17,12 @@ from starlette.responses import Response
 
 from api import answers, commands
 from api.call import RequestContext
-from api.documented import Calling, documented, paged
+from api.documented import Calling, documented
 from api.job_dispatcher import LeaseRequest
 from api.models import Body, Id, Name
-from api.problems import Problem, from_exception, not_found
-from api.queries.jobs import DEAD_JOBS
+from api.problems import Problem, from_exception
 from api.routing import router
 from api.schemas import work as schemas
-from api.schemas.resources import DEAD_JOB
 from domain.access import Rights
 from domain.facts import Decided, Json, View
 from domain.retry import Failure
@@ -165,8 +166,7 @@ async def release(call: Calling, id: UUID, body: Held) -> Response:
     "/jobs/{id}/complete", **documented("Complete a job", "The job and its execution", schemas.REPORTED_JOB, versioned=False)
 )
 async def complete(call: Calling, id: UUID, body: Complete) -> Response:
-    done = await _report(call, id, body.fence, body.output)
-    return call.answer(done, call.tenant_id, versioned="execution")
+    return _reported(call, await _report(call, id, body.fence, body.output))
 
 
 @routes.post(
@@ -174,9 +174,8 @@ async def complete(call: Calling, id: UUID, body: Complete) -> Response:
     **documented("Report that a job failed", "The job and its execution", schemas.REPORTED_JOB, versioned=False),
 )
 async def fail(call: Calling, id: UUID, body: Fail) -> Response:
-    """Whether it is tried again is for its node's `retry` to say; an error that is not `retryable` never is."""
-    done = await _report(call, id, body.fence, error=body.error)
-    return call.answer(done, call.tenant_id, versioned="execution")
+    """Whether it is tried again is for its `retry` to say, or its node's; an error that is not `retryable` never is."""
+    return _reported(call, await _report(call, id, body.fence, error=body.error))
 
 
 @routes.post(
@@ -220,33 +219,9 @@ async def report(call: Calling, body: Reports) -> Response:
     return answers.answer({"items": items, "jobs": _items(found)})
 
 
-@routes.get("/jobs", **paged("List the jobs that were given up", DEAD_JOBS, DEAD_JOB))
-async def list_jobs(call: Calling) -> Response:
-    call.require("executions:read")
-    return await call.page(DEAD_JOBS)
-
-
-@routes.get("/jobs/{id}", **documented("Get a job that is not done", "The job", schemas.JOB, parameters=[]))
-async def get(call: Calling, id: UUID) -> Response:
-    """With its `place` in the queue and what holds it back. It is gone when it is done."""
-    call.require("executions:read")
-    found = await call.services.system_pool.read(lambda connection: jobs.one(connection, call.tenant_id, id))
-    if found is None:
-        raise not_found()
-    return answers.answer(found)
-
-
-@routes.post(
-    "/jobs/{id}/retry",
-    **documented("Retry a job that was given up", "The job is ready again", schemas.READY_JOB, unrecorded=True),
-)
-async def retry(call: Calling, id: UUID) -> Response:
-    """With all its attempts."""
-    await call.authorize(commands.JOB_RETRY, id)
-    async with call.services.system_pool.connection() as connection:
-        await jobs.retry_dead(connection, call.tenant_id, id)
-    call.note(commands.JOB_RETRY, id)
-    return answers.answer({"id": id, "state": "ready"})
+def _reported(call: Calling, done: CommandResult) -> Response:
+    """A job of its own moves no execution."""
+    return call.answer(done, call.tenant_id, versioned="job" if done.result["execution"] is None else "execution")
 
 
 async def _report(

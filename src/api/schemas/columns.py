@@ -45,7 +45,7 @@ def summary(table: str, *, without: Iterable[str] = ("tenant_id",)) -> dict[str,
 
 @cache
 def _columns() -> dict[str, Mapping[str, Column]]:
-    return {**{table.name: table.columns for table in TABLES}, "jobs": JOB_COLUMNS}
+    return {**{table.name: table.columns for table in TABLES}, "queue": JOB_COLUMNS}
 
 
 @cache

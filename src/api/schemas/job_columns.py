@@ -21,7 +21,7 @@ JOB_COLUMNS: Mapping[str, Column] = {
     "activation_id": Column("uuid", "The visit of a node that waits for it.", null=True),
     "task_id": Column(
         "uuid",
-        "The stream that it is for within its execution: the AI task that it is an attempt of, or the item of a foreach.",
+        "The stream that it is for: that of the AI task that it is an attempt of, of a foreach's item, or its own.",
         null=True,
     ),
     "input": Column("bytea", "What the worker is given, as UTF-8 JSON.", null=True),

@@ -50,6 +50,7 @@ FAILURE = ObjectSchema(
     {"code": TEXT, "message": TEXT, "node_id": or_null(TEXT), "compensation": ref(COMPENSATION)},
     optional=frozenset({"compensation"}),
 )
+JOB_FAILURE = ObjectSchema("JobFailure", "Why an attempt at a job failed, or the job.", {"type": TEXT, "message": TEXT})
 METRICS = ObjectSchema(
     "ExecutionMetrics",
     "How many nodes were visited, with which end, and milliseconds: `waiting_ms` of visits without work, `running_ms` in all.",
@@ -125,6 +126,7 @@ JSON_COLUMNS: Mapping[tuple[str, str], Schema] = {
     ("workflow_executions", "metrics"): ref(METRICS),
     ("approval_requests", "request_data"): ref(REQUEST_DATA),
     ("approval_requests", "assigned_to"): ref(ASSIGNED),
+    ("jobs", "error"): ref(JOB_FAILURE),
     ("ai_agent_tasks", "configuration"): ref(CONFIGURATION),
     ("ai_agent_tasks", "usage"): ref(TASK_USAGE),
     ("ai_agent_tasks", "error_details"): ref(AI_FAILURE),

@@ -191,8 +191,12 @@ DEAD_JOB = ObjectSchema(
     "DeadJob",
     "A job that was given up.",
     fields(
-        "jobs",
+        "queue",
         *("id", "type", "state", "attempt", "max_attempts", "priority", "execution_id", "activation_id", "task_id"),
         *("input", "error", "created_at", "updated_at"),
     ),
+)
+
+JOB_SUMMARY = ObjectSchema(
+    "EnqueuedJobSummary", "A job of its own, without what it was given and what it came to.", summary("jobs")
 )

@@ -1,6 +1,6 @@
 """The `eventsourcing` library on our ledger: its Application, notification log, subscriptions and projections.
 
-A recorder is bound to one ledger. It appends through the same `ledger.append_rows` as everybody else, so that a notification's
+A recorder is bound to one ledger. It appends through the same `ledger.append_rows_2` as everybody else, so that a notification's
 id is the event's position: without gaps, in commit order. Topics and states are the library's own affair: any text, any bytes.
 
 Streams of the ledger count their versions from 1; the library's may count from 0. The envelope of such events names the streams

@@ -1,4 +1,4 @@
-"""Library events in one ledger: appended by `ledger.append_rows`, selected from `ledger.events`."""
+"""Library events in one ledger: appended by `ledger.append_rows_2`, selected from `ledger.events`."""
 
 import json
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ reconnecting = retry((InterfaceError, OperationalError), max_attempts=10, wait=0
 
 APPEND = """
 SELECT outcome, reason, pos
-  FROM ledger.append_rows(
+  FROM ledger.append_rows_2(
        tenant => %(tenant)s, no_wait => false,
        command_ids => ARRAY[%(command)s]::uuid[], request_hashes => ARRAY[NULL]::bytea[],
        results => ARRAY[NULL]::bytea[], metas => ARRAY[%(meta)s]::bytea[],
@@ -216,7 +216,7 @@ def first_versions(stored_events: Sequence[StoredEvent]) -> dict[UUID | str, int
 
 
 def appended_at(row: DictRow) -> int:
-    """The position of a command's last event, from the answer of `ledger.append_rows`."""
+    """The position of a command's last event, from the answer of `ledger.append_rows_2`."""
     match row["outcome"]:
         case "appended" | "done":
             return int(row["pos"])
