@@ -1,10 +1,61 @@
-"""What a command needs that names somebody to notify."""
+"""What commands need that name somebody to notify, and what of a time is to be notified once more."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from api.call import RequestContext
+from domain.notices import TYPES
+from domain.notification_delivery import DeliveryRequested
+from domain.notification_endpoint import NotificationEndpoint
+from engine.notices import deliveries_of
+from projections.audit_logs import event_id
+from runtime.pools import Connection
 from store import notification_cursors
+from store.reading import position_at, read_ledger
+from store.topics import topics_of
+
+MOST_EVENTS = 500
+"""That are looked at for one replay."""
 
 
 async def follow(call: RequestContext) -> None:
     """Have the tenant's ledger looked through for what is to be delivered, from before the command on."""
     async with call.services.system_pool.connection() as connection:
         await notification_cursors.follow(connection, call.tenant_id)
+
+
+@dataclass(frozen=True)
+class Period:
+    """By the moments at which events were recorded; `after`: only those behind this position."""
+
+    start: datetime
+    end: datetime
+    after: int = 0
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What an endpoint wishes for, of a period. `more_after`: behind which position there is more."""
+
+    deliveries: list[tuple[UUID, DeliveryRequested]]
+    more_after: int | None
+
+
+async def wished_for(
+    connection: Connection, tenant_id: UUID, endpoint_id: UUID, endpoint: NotificationEndpoint, period: Period
+) -> Missed:
+    """By the wishes of now."""
+    before = await position_at(connection, tenant_id, period.start - timedelta(microseconds=1))
+    up_to = await position_at(connection, tenant_id, period.end)
+    topics, after = topics_of(*TYPES), max(before, period.after)
+    records = await read_ledger(connection, tenant_id, after, MOST_EVENTS, topics, up_to, also_unread=True)
+    executions = await notification_cursors.executions_of(connection, tenant_id, records)
+    wishes = {str(endpoint_id): {"events": endpoint.events, "workflow_key": endpoint.workflow_key, "enabled": True}}
+    found = [
+        each
+        for record in records
+        for each in deliveries_of(record, event_id(tenant_id, record.position), wishes, executions.get(record.stream_id))
+        if each[1].endpoint_id is not None
+    ]
+    return Missed(found, records[-1].position if len(records) == MOST_EVENTS else None)

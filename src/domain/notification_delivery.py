@@ -188,9 +188,13 @@ NOTIFICATION_DELIVERY: Aggregate[NotificationDelivery] = Aggregate(
 )
 
 
-def delivery_id(event_id: UUID, to: UUID | str) -> UUID:
-    """`to`: the endpoint, or the address of a callback."""
-    return uuid5(event_id, f"delivery {to}")
+def delivery_id(event_id: UUID, command_id: UUID, to: str) -> UUID:
+    """`to`: the endpoint, or what stands for the address of a callback.
+
+    `command_id`: by which the event came about. After a restore another event may have its place in the ledger: who receives that
+    must not take it for this one.
+    """
+    return uuid5(event_id, f"delivery {command_id} {to}")
 
 
 def job_of(delivery_id: UUID, turn: int) -> UUID:
@@ -227,6 +231,14 @@ def retry(view: View, id: UUID) -> Decided:
         jobs=(_job(id, state.requested, event.turn),),
         dropped_jobs=(job_of(id, state.turn),) if state.status == "pending" else (),
     )
+
+
+def replay(view: View, id: UUID, requested: DeliveryRequested) -> Decided:
+    """Ask for it where it was not asked for, or was given up. result: whether it is sent (again)."""
+    state = view.read(NOTIFICATION_DELIVERY, id)
+    if state.status in ("pending", "delivered"):
+        return Decided(result=False)
+    return replace(request(view, id, requested) if state.requested is None else retry(view, id), result=True)
 
 
 # What the worker reports

@@ -54,10 +54,11 @@ def deliveries_of(
             key is None or (execution is not None and execution.workflow_key == key)
         )
         if endpoint["enabled"] and (is_wished or id == callback.get("endpoint_id")):
-            yield delivery_id(event_id, id), replace(told, kind="event" if is_wished else "callback", endpoint_id=UUID(id))
+            to_endpoint = replace(told, kind="event" if is_wished else "callback", endpoint_id=UUID(id))
+            yield delivery_id(event_id, record.command_id, id), to_endpoint
     if "url" in callback:
-        address = replace(told, kind="callback", url=callback["url"], secret=callback["secret"])
-        yield delivery_id(event_id, "callback"), address
+        to_address = replace(told, kind="callback", url=callback["url"], secret=callback["secret"])
+        yield delivery_id(event_id, record.command_id, "callback"), to_address
 
 
 def execution_of(first: Event) -> UUID | None:

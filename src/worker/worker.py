@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from domain.bulk_operation import JOB as BULK_OPERATION
@@ -40,6 +41,8 @@ from worker.outbound.client import Outbound
 from worker.tasks import Task, child_runner, continue_runner, foreach_runner, task_runner
 
 CONNECTIONS = 4
+DELIVERIES = 50
+"""Of notifications, at a time."""
 
 
 class WorkerProcess:
@@ -56,10 +59,12 @@ class WorkerProcess:
             LOOK_BACK: lookback_runner(context),
             HTTP: http_runner(context),
             BULK_OPERATION: bulk_runner(context),
-            NOTIFY: delivery_runner(context),
         }
         runners |= {type: task_runner(context, task) for type, task in tasks.items()}
         self.leases = JobExecutor(context, runners, leasing)
+        # Beside the others: each may wait for a receiver, and what executions do is not to wait for that.
+        at_a_time = replace(leasing, concurrency=DELIVERIES)
+        self.deliveries = JobExecutor(context, {NOTIFY: delivery_runner(context)}, at_a_time)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, and until what runs then has come to its end."""
@@ -81,7 +86,7 @@ class WorkerProcess:
                     for turn, woken in turns
                 ]
                 try:
-                    await asyncio.gather(self.leases.run(stop), *maintenance)
+                    await asyncio.gather(self.leases.run(stop), self.deliveries.run(stop), *maintenance)
                 finally:
                     await end(*maintenance)
                     await firing.finish()

@@ -642,6 +642,12 @@ async def notifications_test(two: Two) -> httpx2.Response:
     return await two.behind.admin.post(f"{await moved_endpoint(two)}/test")
 
 
+async def notifications_replay(two: Two) -> httpx2.Response:
+    path = await moved_endpoint(two)
+    await ok(two.ahead.admin.post(f"{path}/enable"))
+    return await two.behind.admin.post(f"{path}/replay", {"from": "2026-01-01T00:00:00Z"})
+
+
 async def deliveries_retry(two: Two) -> httpx2.Response:
     """Its endpoint was disabled when this process looked last."""
     path = await moved_endpoint(two)
@@ -751,6 +757,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         notifications_enable,
         notifications_rotate,
         notifications_test,
+        notifications_replay,
         deliveries_retry,
         tenants_create,
         tenants_suspend,

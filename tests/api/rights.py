@@ -247,6 +247,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/notifications/endpoints/{id}/enable"): Row("notifications:manage", about="endpoint", done=(200, 409)),
     ("POST", "/notifications/endpoints/{id}/rotate"): Row("notifications:manage", about="endpoint", body=said({})),
     ("POST", "/notifications/endpoints/{id}/test"): Row("notifications:manage", about="endpoint", done=(201,)),
+    ("POST", "/notifications/endpoints/{id}/replay"): Row(
+        "notifications:manage", about="endpoint", body=said({"from": "2026-01-01T00:00:00Z"}), done=(200, 409)
+    ),
     ("GET", "/deliveries"): Row("notifications:read"),
     ("GET", "/deliveries/{id}"): Row("notifications:read", about="delivery"),
     ("POST", "/deliveries/{id}/retry"): Row("notifications:manage", about="delivery", done=(200, 409)),

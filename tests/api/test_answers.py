@@ -204,6 +204,7 @@ async def notifications(gesta: Gesta, acme: Tenant) -> None:
     await acme.admin.get("/deliveries")
     await acme.admin.get("/notifications/endpoints")
     await acme.admin.get(path)
+    await acme.admin.post(f"{path}/replay", {"from": "2026-01-01T00:00:00Z"})
     await acme.admin.post(f"{path}/disable")
 
 

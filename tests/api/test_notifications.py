@@ -182,6 +182,62 @@ async def test_an_endpoint_that_accepts_nothing_for_days_is_disabled(acme: Tenan
     assert len(service.seen) == 2
 
 
+async def test_what_was_missed_of_a_time_is_delivered_when_it_is_asked_for(
+    acme: Tenant, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What happened while it was disabled and what was given up; what was delivered is not sent again."""
+    monkeypatch.setattr("api.notifying.MOST_EVENTS", 4)
+    await acme.publish(INSTANT)
+    service = receiver(saying(204), saying(410), saying(204))
+    async with server(service.handle) as port, worker(database):
+        made = await endpoint(acme, f"http://hooks.example:{port}/", "execution.completed")
+        path, executions = f"/notifications/endpoints/{made['id']}", [await ran(acme)]
+        await settled(acme, 1)
+        executions.append(await ran(acme))
+        await settled(acme, 1, "failed")
+        executions += [await ran(acme) for _ in range(3)]
+        body: dict[str, Any] = {"from": "2020-01-01T00:00:00Z"}
+        refused = await acme.admin.post(f"{path}/replay", body)
+        assert (refused.status_code, refused.json()["code"]) == (409, "endpoint_disabled")
+        await acme.admin.post(f"{path}/enable")
+        told = []
+        while body.get("after", 0) is not None:
+            told.append((await acme.admin.post(f"{path}/replay", body)).json())
+            body["after"] = told[-1]["continue_after"]
+        assert (sum(each["sent"] for each in told), sum(each["kept"] for each in told)) == (4, 1)
+        await settled(acme, 5)
+        again = (await acme.admin.post(f"{path}/replay", {"from": body["from"], "to": "2020-01-02T00:00:00Z"})).json()
+        assert again == {"sent": 0, "kept": 0, "continue_after": None}
+        await run_all(acme)
+    assert len(told) > 2
+    assert len(service.seen) == 6, "one was refused first"
+    assert {each["resource_id"] for each in await deliveries(acme, status="delivered")} == set(executions)
+
+
+async def test_what_is_deleted_or_suspended_is_sent_nothing(gesta: Gesta, acme: Tenant, database: Database) -> None:
+    await acme.publish(INSTANT)
+    service = receiver(saying(500))
+    async with server(service.handle) as port, worker(database):
+        made = await endpoint(acme, f"http://hooks.example:{port}/", "execution.completed")
+        await ran(acme)
+        (waiting,) = await attempted(acme, 1)
+        await acme.admin.call("DELETE", f"/notifications/endpoints/{made['id']}")
+        refused = await acme.admin.post(f"/deliveries/{waiting['id']}/retry")
+        assert (refused.status_code, refused.json()["code"]) == (409, "endpoint_disabled")
+        await run_sql(database, "UPDATE runtime.jobs SET state = 'ready', run_at = clock_timestamp() WHERE state = 'waiting'")
+        await run_sql(database, "SELECT pg_notify('gesta_jobs', '')")
+        await settled(acme, 1, "cancelled")
+        other = await endpoint(acme, f"http://hooks.example:{port}/", "execution.completed")
+        service.answers = [saying(204)]
+        await gesta.platform.post(f"/tenants/{acme.id}/suspend", {"reason": "unpaid"})
+        await run_sql(database, "SELECT pg_notify('gesta_events', '')")
+        assert len(service.seen) == 1
+        await gesta.platform.post(f"/tenants/{acme.id}/reactivate")
+        await ran(acme)
+        await settled(acme, 1, endpoint_id=other["id"])
+    assert len(service.seen) == 2
+
+
 async def test_secrets_are_rotated_with_both_signing_for_a_while(acme: Tenant, database: Database) -> None:
     service = receiver()
     async with server(service.handle) as port, worker(database):

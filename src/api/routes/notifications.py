@@ -11,12 +11,12 @@ from fastapi import Body as Default
 from pydantic import ConfigDict, Field, SecretStr
 from starlette.responses import Response
 
-from api import commands, sealing
+from api import answers, commands, sealing
 from api.call import RequestContext
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
-from api.models import NO_REASON, Body, Name, Reason
-from api.notifying import follow
+from api.models import NO_REASON, Body, Name, Reason, Time
+from api.notifying import Period, follow, wished_for
 from api.problems import Problem
 from api.queries import notifications as queries
 from api.reads import Question
@@ -26,11 +26,20 @@ from domain import notification_delivery as delivery
 from domain import notification_endpoint as endpoint
 from domain.facts import Invalid, View
 from domain.notices import MOST_WISHES
-from domain.notification_endpoint import LONGEST_OVERLAP, LONGEST_URL, MOST_ENDPOINTS, NOTIFICATION_ENDPOINT, secret_name
+from domain.notification_delivery import DeliveryRequested
+from domain.notification_endpoint import (
+    LONGEST_OVERLAP,
+    LONGEST_URL,
+    MOST_ENDPOINTS,
+    NOTIFICATION_ENDPOINT,
+    EndpointDisabled,
+    secret_name,
+)
 from domain.secret import secret_id_of
 from engine.triggers.signature import PREFIX
 from runtime.ids import new_id
 from store import notification_cursors
+from store.command import CommandResult
 from store.secrets import Value
 
 routes = router("notifications")
@@ -81,6 +90,14 @@ class Rotation(Body):
 
 
 NEW_SECRET = Rotation()
+
+
+class Replay(Body):
+    from_: Annotated[Time, Field(alias="from")]
+    to: Annotated[Time | None, Field(description="Now, unless given.")] = None
+    after: Annotated[int, Field(ge=0, le=2**63 - 1, description="Where to go on: the `continue_after` of the answer before.")] = 0
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z"}]})
 
 
 @routes.post(
@@ -220,6 +237,35 @@ async def test(call: Calling, id: UUID) -> Response:
         status=201,
         location="/v1/deliveries/{id}",
     )
+
+
+@routes.post(
+    "/notifications/endpoints/{id}/replay",
+    **documented("Deliver what was not, of a time", "What is sent", results.REPLAYED, versioned=False),
+)
+async def replay(call: Calling, id: UUID, body: Replay) -> Response:
+    """What the endpoint wishes for now and was recorded from one moment to another: what was never asked for, as while it was
+    disabled, what was given up, and what was cancelled. 500 events at a time; `continue_after` says whether there are more."""
+    spec, now = commands.NOTIFICATION_ENDPOINT_REPLAY, call.services.clock.now()
+    state = NOTIFICATION_ENDPOINT.initial
+
+    def further(view: View, _who: object) -> None:
+        nonlocal state
+        state = endpoint.existing(view, id)
+        if not state.enabled:
+            raise EndpointDisabled
+
+    await call.authorize(spec, id, further)
+    missed = await call.services.reads.of_ledger(
+        lambda connection: wished_for(connection, call.tenant_id, id, state, Period(body.from_, body.to or now, body.after))
+    )
+
+    async def one(item: tuple[UUID, DeliveryRequested], _suffix: str) -> CommandResult:
+        return await call.decide(spec, lambda view, _who: delivery.replay(view, *item), key_suffix=f"/{item[0]}")
+
+    told = await call.each(missed.deliveries, spec, one, lambda done: done.result) if missed.deliveries else []
+    sent, kept = (sum(each is wanted for each in told) for wanted in (True, False))
+    return answers.answer({"sent": sent, "kept": kept, "continue_after": missed.more_after})
 
 
 def _signing(given: SecretStr | None) -> str:

@@ -228,3 +228,12 @@ NOTIFICATION_ENDPOINT_WITH_SECRET = ObjectSchema(
 DELIVERY_RESULT = ObjectSchema(
     "DeliveryResult", "How a delivery stands.", fields("notification_deliveries", "id", "status", "version")
 )
+REPLAYED = ObjectSchema(
+    "Replayed",
+    "What of a time is delivered to an endpoint that was not.",
+    {
+        "sent": said(INTEGER, "Deliveries that are sent, for the first time or again."),
+        "kept": said(INTEGER, "Those that were delivered before, or are under way: they stay as they are."),
+        "continue_after": said(or_null(BIG), "Where there is more: behind which position to go on."),
+    },
+)

@@ -6,22 +6,20 @@ two workers be at it. The cursor moves on when all of a page are asked for.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID, uuid5
 
 from domain.envelope import Envelope, RecordedEvent, Unread
-from domain.execution import ExecutionStarted
 from domain.facts import Decided, Refusal, View
 from domain.notices import TYPES
 from domain.notification_delivery import DeliveryRequested, request
 from domain.notification_endpoint import NOTIFICATION_ENDPOINT
-from engine.notices import deliveries_of, endpoints_after, execution_of
+from engine.notices import deliveries_of, endpoints_after
 from projections.audit_logs import event_id
 from runtime.failpoints import failpoint
 from store import notification_cursors as cursors
 from store.errors import StoreError
-from store.jobs import Connection
 from store.notification_cursors import Cursor
 from store.reading import head, read_ledger
 from store.topics import topics_of
@@ -80,7 +78,7 @@ async def _page(context: WorkerContext, cursor: Cursor) -> None:
         end = await head(connection, tenant_id)
         assert end is not None, "there is no cursor without a ledger"
         records = await read_ledger(connection, tenant_id, cursor.position, PAGE, topics, end.position, also_unread=True)
-        executions = await _executions(connection, tenant_id, records)
+        executions = await cursors.executions_of(connection, tenant_id, records)
     endpoints, wanted = cursor.endpoints, list[tuple[RecordedEvent, Sequence[tuple[UUID, DeliveryRequested]]]]()
     for record in records:
         if isinstance(record.event, Unread):
@@ -98,19 +96,6 @@ async def _page(context: WorkerContext, cursor: Cursor) -> None:
     async with context.pool.connection() as connection:
         reached = records[-1].position if len(records) == PAGE else end.position
         await cursors.advance(connection, cursor, reached, endpoints)
-
-
-async def _executions(
-    connection: Connection, tenant_id: UUID, records: Sequence[RecordedEvent]
-) -> Mapping[UUID, ExecutionStarted]:
-    """By the stream of each event: the start of the execution that it belongs to."""
-    streams = {record.stream_id for record in records if not isinstance(record.event, (*NOTIFICATION_ENDPOINT.events, Unread))}
-    firsts = {id: record.event for id, record in (await cursors.first_events(connection, tenant_id, streams)).items()}
-    asked_by = {id: owner for id, event in firsts.items() if (owner := execution_of(event)) is not None}
-    missing = {owner for owner in asked_by.values() if owner not in firsts}
-    firsts |= {id: record.event for id, record in (await cursors.first_events(connection, tenant_id, missing)).items()}
-    found = {id: firsts.get(asked_by.get(id, id)) for id in streams}
-    return {id: event for id, event in found.items() if isinstance(event, ExecutionStarted)}
 
 
 async def _ask(context: WorkerContext, record: RecordedEvent, deliveries: Sequence[tuple[UUID, DeliveryRequested]]) -> None:
