@@ -44,7 +44,7 @@ class Origin:
     node_id: str | None = None
 
 
-def failed_node(last: Event | None) -> str:
+def failed_node(last: Event) -> str:
     """The node at which an execution failed, by its last event. Raises NothingToDo where it has not failed, Invalid for none."""
     if not isinstance(last, ExecutionFailed):
         raise NothingToDo

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain.execution import ExecutionStarted
+from domain.execution import Execution, ExecutionStarted
 from engine import forking
 from engine.bulk_operations import Origin, failed_node
 from runtime.pools import Connection
@@ -30,13 +30,18 @@ async def start_of(connection: Connection, tenant_id: UUID, execution_id: UUID) 
     return Origin(first[0].event if first and isinstance(first[0].event, ExecutionStarted) else None)
 
 
-async def fork_of(connection: Connection, tenant_id: UUID, execution_id: UUID, node_id: str | None, version: int) -> Origin:
-    """Where a fork begins. `node_id`: None: where it failed, which its last event tells; `version`: that one's.
+async def fork_of(
+    connection: Connection, tenant_id: UUID, execution_id: UUID, node_id: str | None, known: tuple[Execution, int]
+) -> Origin:
+    """Where a fork begins. `node_id`: None: where it failed, which its last event tells. `known`: its state and version.
 
     Raises what `seed_of` and `failed_node` do.
     """
+    state, version = known
+    if state.started is None or state.item is not None:
+        return Origin()
     if node_id is None:
-        last = await read_stream(connection, tenant_id, execution_id, max(version - 1, 0), 1)
-        node_id = failed_node(last[0].event if last else None)
+        (last,) = await read_stream(connection, tenant_id, execution_id, version - 1, 1)
+        node_id = failed_node(last.event)
     seed = await seed_of(connection, tenant_id, execution_id, node_id)
     return Origin(None if seed is None else seed.started, seed, node_id)

@@ -187,8 +187,8 @@ async def _origin(context: WorkerContext, step: Step, member: Member) -> Origin:
     if step.asked.action == "start":
         return await context.pool.read(lambda connection: origins.start_of(connection, tenant_id, id))
     node_id = (step.asked.options or {}).get("node_id")
-    _, version = await context.handler.read(tenant_id, EXECUTION, id)
-    return await context.pool.read(lambda connection: origins.fork_of(connection, tenant_id, id, node_id, version))
+    known = await context.handler.read(tenant_id, EXECUTION, id)
+    return await context.pool.read(lambda connection: origins.fork_of(connection, tenant_id, id, node_id, known))
 
 
 def _failure(member: Member, code: str, message: str) -> BulkFailure:

@@ -142,6 +142,9 @@ class World:
         return query
 
     def _body(self, body: dict[str, Any], kind: str, case: Case, random: Random) -> dict[str, Any]:
+        if kind == "bulk-operations":
+            return self._bulk(body, random)
+
         def instead(name: str, make: Callable[[], Any], share: float = 0.85) -> None:
             if name in body and random.random() < share:
                 body[name] = make()
@@ -172,8 +175,6 @@ class World:
         instead("definition", lambda: self._definition(body["definition"], case, random))
         instead("slug", lambda: f"tenant-{next(self.numbers)}")
         instead("email", lambda: f"{next(self.numbers)}@example.com")
-        if kind == "bulk-operations":
-            body = self._bulk(body, random)
         if kind == "roles":
             instead("key", lambda: f"role-{next(self.numbers)}")
         if kind == "secrets":

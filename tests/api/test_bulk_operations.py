@@ -8,9 +8,12 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api.conftest import Client, Gesta, Tenant, serving
+from api import reads
+from api.routes import bulk_operations
+from tests.api.conftest import Client, Gesta, Tenant, platform_key, projecting, serving
 from tests.api.definitions import APPROVAL, INSTANT, TASK
 from tests.api.test_children import assert_verified
+from tests.conftest import Database
 from tests.worker.house import PATIENCE, at_work, worker_of
 
 RETRYABLE = {
@@ -330,6 +333,63 @@ async def test_a_repeated_request_is_one_operation(acme: Tenant, other: Client) 
     second = await other.post("/bulk-operations", body, Idempotency_Key="once")
     assert (second.status_code, second.json(), second.headers["Idempotency-Replayed"]) == (202, first.json(), "true")
     assert len((await acme.admin.get("/bulk-operations")).json()["items"]) == 1
+
+
+async def test_more_than_an_operation_may_have_are_refused(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_operations, "MOST", 3)
+    await acme.publish(APPROVAL)
+    await begun(acme, "purchase", 4)
+    body = {"action": "cancel", "filter": {"workflow_key": "purchase"}}
+    preview = (await acme.admin.post("/bulk-operations", {**body, "dry_run": True})).json()
+    assert (preview["matched"], preview["too_many"]) == (3, True)
+    refused = await acme.admin.post("/bulk-operations", body)
+    assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "/filter")
+
+
+async def test_while_the_tables_are_behind_nobody_acts_on_what_they_show(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "WAIT_SECONDS", 0.01)
+    token = await platform_key(database)
+    async with serving(database) as http:
+        async with projecting(database) as projector:
+            acme = await Gesta(http, database, Client(http, token), projector).tenant()
+            await acme.publish(APPROVAL)
+        ids = await begun(acme, "purchase", 2)
+        refused = await acme.admin.post("/bulk-operations", {"action": "cancel", "filter": {"status": "running"}})
+        assert (refused.status_code, refused.json()["code"]) == (503, "tables_behind")
+        assert (await acme.admin.post("/bulk-operations", {"action": "cancel", "execution_ids": ids})).status_code == 202
+
+
+async def test_who_acts_on_behalf_of_somebody_does_so_in_each_command(gesta: Gesta, acme: Tenant) -> None:
+    await acme.publish(APPROVAL)
+    ids = await begun(acme, "purchase", 2)
+    operator = await acme.member("operator")
+    service = (await acme.service("users:act_as", "executions:control")).with_headers(Gesta_On_Behalf_Of=operator.user_id)
+    made = await requested(service, "fork", execution_ids=ids, node_id="review")
+    await assert_verified(gesta, acme)
+    async with working(gesta):
+        assert counts(await ended(acme.admin, made["id"])) == (2, 2, 0, 0)
+    forks = (await acme.admin.get("/audit-logs", correlation_id=made["id"], action="execution.started")).json()["items"]
+    assert {(entry["user_id"], entry["on_behalf_of"], entry["actor_type"]) for entry in forks} == {
+        (operator.user_id, operator.user_id, "api_key")
+    }
+    shown = (await acme.admin.get(f"/executions/{forks[0]['resource_id']}")).json()
+    assert shown["created_by"] == operator.user_id
+
+
+async def test_ids_of_other_things_are_no_executions(gesta: Gesta, acme: Tenant) -> None:
+    workflow = await acme.publish(APPROVAL)
+    globex = await gesta.tenant("globex")
+    await globex.publish(APPROVAL)
+    foreign = await begun(globex, "purchase", 1)
+    async with working(gesta):
+        for action, also in (("cancel", {}), ("fork", {}), ("start", {}), ("signal", {"name": "s"})):
+            made = await requested(acme.admin, action, execution_ids=[workflow, *foreign], **also)
+            found = await ended(acme.admin, made["id"])
+            assert counts(found) == (2, 0, 2, 0)
+            assert {one["code"] for one in found["failures"]} == {"not_found"}
+    assert await statuses(globex, "purchase") == {"running": 1}
 
 
 async def test_what_matches_nothing_is_completed(acme: Tenant) -> None:

@@ -42,3 +42,15 @@ async def test_what_cannot_be_forked_is_told_at_its_field(acme: Tenant, worker: 
     assert (await acme.admin.post(f"/executions/{uuid4()}/fork", {"node_id": "start"})).status_code == 404
     other = await acme.gesta.tenant("globex")
     assert (await other.admin.post(f"/executions/{execution}/fork", {"node_id": "start"})).status_code == 404
+
+
+async def test_without_a_node_it_begins_where_the_other_one_failed(acme: Tenant, worker: Client) -> None:
+    execution = await ended_badly(acme, worker)
+    forked = await acme.admin.post(f"/executions/{execution}/fork", {})
+    assert forked.status_code == 201, forked.text
+    assert [item["node_id"] for item in forked.json()["open"]] == ["resize"]
+    runs = await acme.admin.post(f"/executions/{forked.json()['id']}/fork", {})
+    assert (runs.status_code, runs.json()["errors"][0]["code"]) == (422, "not_failed")
+    assert (await acme.admin.post(f"/executions/{uuid4()}/fork", {})).status_code == 404
+    task_id = (await acme.admin.get("/audit-logs", resource="workflow")).json()["items"][0]["resource_id"]
+    assert (await acme.admin.post(f"/executions/{task_id}/fork", {})).status_code == 404, "it is no execution"

@@ -134,7 +134,7 @@ def decision(outcome: str = "approved", user: Any = ANN, role: str | None = None
         ([decision(), decision(number=2)], "second decision"),
         ([(OPEN, ApprovalResolved("approved", "approve", (ANN,)))], "somebody who had not decided"),
         ([decision(role="emperor")], "without the right to"),
-        ([started("acme 9", "trip-1")], "which"),
+        ([started("acme 99", "trip-1")], "which"),
     ],
 )
 async def test_a_broken_rule_is_found(steps: list[Step], complaint: str, ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
@@ -142,42 +142,42 @@ async def test_a_broken_rule_is_found(steps: list[Step], complaint: str, ledgers
     assert any(complaint in sentence for sentence in (await broken(system))["ledger"])
 
 
-TASK = an_id("acme 9 task")
+TASK = an_id("acme 99 task")
 FAILURE = Failure("timeout", "Too late.")
 
 
 def ended(number: int = 1, **account: Any) -> Step:
-    return TASK, AiTaskAttemptFailed(an_id(f"acme 9 attempt {number}"), number, FAILURE, **account)
+    return TASK, AiTaskAttemptFailed(an_id(f"acme 99 attempt {number}"), number, FAILURE, **account)
 
 
 @pytest.mark.usefixtures("told")
 @pytest.mark.parametrize(
     ("steps", "complaint"),
     [
-        ([attempt("acme 9", 2)], "is attempt 2 after 0"),
-        ([attempt("acme 9", 1), attempt("acme 9", 2)], "while another attempt ran"),
-        ([attempt("acme 9", 1), ended(2)], "ends an attempt that does not run"),
-        ([attempt("acme 9", 1), ended(), ended()], "ends an attempt that does not run"),
-        ([(TASK, AiTaskCancelled()), attempt("acme 9", 1)], "after the task was over"),
+        ([attempt("acme 99", 2)], "is attempt 2 after 0"),
+        ([attempt("acme 99", 1), attempt("acme 99", 2)], "while another attempt ran"),
+        ([attempt("acme 99", 1), ended(2)], "ends an attempt that does not run"),
+        ([attempt("acme 99", 1), ended(), ended()], "ends an attempt that does not run"),
+        ([(TASK, AiTaskCancelled()), attempt("acme 99", 1)], "after the task was over"),
         ([(TASK, AiTaskCancelled()), (TASK, AiTaskCancelled())], "after the task was over"),
-        ([attempt("acme 9", 1), (TASK, AiTaskCompleted(1, Totals()))], "while an attempt ran"),
-        ([attempt("acme 9", 1), ended(), (TASK, AiTaskFailed(FAILURE, Totals(1)))], "its attempts come to"),
+        ([attempt("acme 99", 1), (TASK, AiTaskCompleted(1, Totals()))], "while an attempt ran"),
+        ([attempt("acme 99", 1), ended(), (TASK, AiTaskFailed(FAILURE, Totals(1)))], "its attempts come to"),
         (
             [
-                attempt("acme 9", 1),
+                attempt("acme 99", 1),
                 ended(cost=Decimal("0.5"), currency="USD"),
                 (TASK, AiTaskFailed(FAILURE, Totals(1, 0, 0, Decimal("0.4"), "USD"))),
             ],
             "its attempts come to",
         ),
         ([(an_id("never requested"), AiTaskCancelled())], "never requested"),
-        ([entrusted("acme 9")[1]], "requested before"),
+        ([entrusted("acme 99")[1]], "requested before"),
     ],
 )
 async def test_a_broken_rule_of_ai_tasks_is_found(
     steps: list[Step], complaint: str, ledgers: Ledgers, system: AsyncConnection[Any]
 ) -> None:
-    await ledgers.append(ACME, started("acme 9"), *entrusted("acme 9"), *steps)
+    await ledgers.append(ACME, started("acme 99"), *entrusted("acme 99"), *steps)
     assert any(complaint in sentence for sentence in (await broken(system))["ledger"])
 
 
@@ -186,16 +186,16 @@ async def test_sums_in_one_currency_that_add_up_break_no_rule(ledgers: Ledgers, 
     totals = Totals(3, 1, 2, Decimal("0.75"), "USD", 1)
     await ledgers.append(
         ACME,
-        started("acme 9"),
-        *entrusted("acme 9"),
-        attempt("acme 9", 1),
+        started("acme 99"),
+        *entrusted("acme 99"),
+        attempt("acme 99", 1),
         ended(1, cost=Decimal("0.5"), currency="USD", usage=Usage(1, 2)),
-        attempt("acme 9", 2),
+        attempt("acme 99", 2),
         ended(2, cost=Decimal("0.5"), currency="EUR"),
-        attempt("acme 9", 3),
+        attempt("acme 99", 3),
         ended(3, cost=Decimal("0.25"), currency="USD"),
         (TASK, AiTaskFailed(FAILURE, totals)),
-        (an_id("acme 9"), ActivationCancelled(an_id("acme 9 classify"), "classify", "no")),
+        (an_id("acme 99"), ActivationCancelled(an_id("acme 99 classify"), "classify", "no")),
     )
     assert await broken(system) == {}
 
@@ -230,8 +230,8 @@ def undoing(visit: UUID) -> ActivationStarted:
 async def test_a_broken_rule_of_undoing_is_found(
     events: list[Event], complaint: str, ledgers: Ledgers, system: AsyncConnection[Any]
 ) -> None:
-    stream = an_id("acme 9")
-    await ledgers.append(ACME, started("acme 9"), *((stream, event) for event in events))
+    stream = an_id("acme 99")
+    await ledgers.append(ACME, started("acme 99"), *((stream, event) for event in events))
     (sentence,) = (await broken(system))["ledger"]
     assert complaint in sentence
 
@@ -239,8 +239,8 @@ async def test_a_broken_rule_of_undoing_is_found(
 @pytest.mark.usefixtures("told")
 async def test_a_decision_needs_a_role_of_its_outcome(ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
     only_approvers = (Outcome("approve", "approve", (), ("approver",)),)
-    request = an_id("acme 9 request")
-    await ledgers.append(ACME, started("acme 9"), *asked("acme 9", outcomes=only_approvers))
+    request = an_id("acme 99 request")
+    await ledgers.append(ACME, started("acme 99"), *asked("acme 99", outcomes=only_approvers))
     bobs = ApprovalDecided(an_id("bob's"), BOB, "approve", "approve", role="clerk")
     await ledgers.append(ACME, (request, bobs))
     (sentence,) = (await broken(system))["ledger"]

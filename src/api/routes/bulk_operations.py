@@ -100,7 +100,7 @@ async def request(call: Calling, body: BulkRequest) -> Response:
     What it acts on is fixed now. It goes on by itself, and is looked at under its id.
     """
     spec = commands.BULK_OPERATION_START if body.action == "start" else commands.BULK_OPERATION_REQUEST
-    _require_sound(body)
+    require_sound(body)
     call.to_command(call.tenant_id, spec)  # a wrong header is told of a dry run, too
     await call.authorize(spec, further=lambda _view, who: _permitted(who, body))
     chunks, sample, answer = await _members(call, body)
@@ -159,7 +159,7 @@ async def cancel(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
     return await call.command(commands.BULK_OPERATION_CANCEL, lambda view, _who: bulk_operation.cancel(view, id, body.reason), id)
 
 
-def _require_sound(body: BulkRequest) -> None:
+def require_sound(body: BulkRequest) -> None:
     """Raises Problem naming the fields that do not go together."""
     given = body.given()
     unfit = sorted(name for name in ALL_OPTIONS - set(OPTIONS[body.action]) if given.get(name) is not None)
@@ -192,7 +192,7 @@ async def _members(call: Calling, body: BulkRequest) -> tuple[list[Sequence[Json
     if body.execution_ids is not None:
         return [list(dict.fromkeys(str(id) for id in body.execution_ids))], [], None
     assert body.filter is not None
-    filters = _filters(body.filter)
+    filters = filters_of(body.filter)
     questions = [executions.all_ids(call.tenant_id, filters, MOST)]
     if body.dry_run:
         questions.append(executions.EXECUTIONS.all_of(call.tenant_id, filters, SAMPLE - 1, "created_at").question())
@@ -213,7 +213,7 @@ async def _caught_up(call: Calling) -> int:
     raise Problem(503, "tables_behind", detail, headers={"Retry-After": "5"})
 
 
-def _filters(given: dict[str, str]) -> dict[str, Any]:
+def filters_of(given: dict[str, str]) -> dict[str, Any]:
     """As a list of executions reads them. Raises Problem naming the one at fault."""
     known = executions.EXECUTIONS
     for name in given:

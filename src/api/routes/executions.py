@@ -26,6 +26,7 @@ from domain.notification_endpoint import LONGEST_URL
 from domain.workflow import WORKFLOW_KEY
 from engine import engine as workflows
 from engine import forking, labels, migrating
+from engine.bulk_operations import NothingToDo
 from engine.engine import Engine, OnConflict
 from store import origins
 from store.command import CommandResult
@@ -76,7 +77,7 @@ class Bulk(Body):
 
 
 class Fork(Body):
-    node_id: Name
+    node_id: Annotated[Name | None, Field(description="From which; where it failed, unless given.")] = None
     input: Annotated[Object | None, Field(description="The other execution's, unless given.")] = None
     version: Annotated[int, Field(ge=1)] | None = None
     business_key: BusinessKey | None = None
@@ -275,15 +276,22 @@ async def resume(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
 async def fork(call: Calling, id: UUID, body: Fork) -> Response:
     """Another execution begins at the node, with what its last visit had behind it. So what has failed is tried again."""
     await call.authorize(commands.EXECUTION_FORK)
-    seed = await call.services.reads.of_ledger(lambda connection: origins.seed_of(connection, call.tenant_id, id, body.node_id))
+    tenant_id = call.tenant_id
+    known = await call.services.handler.read(tenant_id, EXECUTION, id)
+    try:
+        origin = await call.services.reads.of_ledger(
+            lambda connection: origins.fork_of(connection, tenant_id, id, body.node_id, known)
+        )
+    except NothingToDo:
+        raise Problem.at("/node_id", "not_failed", "It has not failed: say from which node to fork it.") from None
 
     def decide(view: View, who: Rights) -> Decided:
         return forking.fork(
             view,
             _of(call),
             id,
-            body.node_id,
-            seed,
+            origin.node_id or "",
+            origin.seed,
             input=body.input,
             version=body.version,
             business_key=body.business_key,
