@@ -156,6 +156,8 @@ class Foreach:
     size: int = 0
     """About the bytes that what they came to takes as JSON."""
     failed: int = 0
+    resumed: int = 0
+    """After which pause of the execution its items went on."""
     begun: bool = False
     """Whether its first chunk was opened."""
     closed: bool = False
@@ -176,8 +178,8 @@ def evolve_foreach(state: Foreach, event: ForeachEvent) -> Foreach:
             return _given_up(state, "cancelled")
         case ForeachClosed():
             return changed(state, closed=True, chunks=HashTrieMap())
-        case ForeachResumed():
-            return state
+        case ForeachResumed(turn=turn):
+            return changed(state, resumed=max(turn, state.resumed))
         case _:
             assert_never(event)
 

@@ -204,7 +204,7 @@ def resume(view: View, engine: Engine, execution_id: UUID, reason: str | None = 
         raise NotPaused
     run = load_run(view, engine, execution_id, state)
     turn = state.resumes + 1
-    for activation in state.activations.values():
+    for activation in state.in_order:
         for foreach_id in activation.waits_for("foreach"):
             run.family.fan_out.resume_later(run, foreach_id, turn)
     run.resume(ExecutionResumed(reason, None if state.paused_at is None else view.now))
@@ -214,8 +214,7 @@ def resume(view: View, engine: Engine, execution_id: UUID, reason: str | None = 
 def signal(view: View, engine: Engine, execution_id: UUID, name: str, payload: Json = None) -> Decided:
     """Record a message to the execution, running or paused; to its visits that wait for one, it is an event of its name."""
     state, signalled = read_live(view, execution_id), ExecutionSignalled(name, payload)
-    visits = sorted(state.activations.values(), key=lambda each: each.order)  # decided again, the same ones come first
-    waits = [(each.id, wait.id) for each in visits for wait in each.waits if _is_event(wait, name)]
+    waits = [(each.id, wait.id) for each in state.in_order for wait in each.waits if _is_event(wait, name)]
     if not waits:
         return record(view, execution_id, state, signalled)
     run = load_run(view, engine, execution_id, state)
@@ -288,7 +287,7 @@ def open_items(state: Execution) -> list[dict[str, str]]:
     kind approval, ai_task and others that open a stream: `id` is that stream's; kind task: the job's. Timers and jobs of our own
     are nobody's to act on.
     """
-    waiting = sorted(state.activations.values(), key=lambda activation: activation.order)
+    waiting = state.in_order
     return [
         {"kind": shown, "id": str(wait.id), "node_id": each.node_id, "activation_id": str(each.id)}
         for each in waiting

@@ -191,14 +191,19 @@ class FanOut:
     def resume(self, run: "Run", foreach_id: UUID, turn: int) -> None:
         """What was held in its items goes on, and others begin."""
         foreach, nested = self.foreach(run, foreach_id), list[UUID]()
-        for chunk_id in foreach.before.chunks:
-            for item_id in self.chunk(run, chunk_id).before.running.values():
+        if not foreach.before.begun:
+            run.family.work.drop_job(start_job(foreach_id))
+        for earlier in range(foreach.before.resumed + 1, turn):
+            run.family.work.drop_job(resume_job(foreach_id, earlier))
+        for chunk_id in in_order(foreach.before):
+            for _, item_id in sorted(self.chunk(run, chunk_id).before.running.items()):
                 item = run.family.run(run, item_id)
-                nested += [each for visit in item.state.activations.values() for each in visit.waits_for("foreach")]
+                nested += [each for visit in item.state.in_order for each in visit.waits_for("foreach")]
                 item.move()
             self.go_on(run, chunk_id)
-        foreach.resumed = ForeachResumed(turn, tuple(nested))
-        for each in nested:
+        left = [each for each in nested if foreach.running and self.foreach(run, each).running]
+        foreach.resumed = ForeachResumed(turn, tuple(left))
+        for each in left:
             self.resume_later(run, each, turn)
         self.start(run, foreach_id)
 
@@ -356,6 +361,8 @@ class FanOut:
         foreach.verdict = verdict
         if not foreach.before.begun:
             run.family.work.drop_job(start_job(foreach.id))
+        for turn in range(foreach.before.resumed + 1, execution_of(run).state.resumes + 1):
+            run.family.work.drop_job(resume_job(foreach.id, turn))
         if foreach.open_chunks:
             self._add_job(run, foreach, close_job(foreach.id))
         started = foreach.before.started
@@ -420,6 +427,11 @@ class FanOut:
         assert around is not None
         what = {"foreach": str(foreach.id), **about}
         run.family.work.add_job(Job(job_id, MOVE_ITEMS, what, started.execution_id, priority=around.priority))
+
+
+def in_order(foreach: Foreach) -> list[UUID]:
+    """Its chunks. A decision that is made again comes to the same: a map does not keep an order."""
+    return sorted(foreach.chunks, key=lambda chunk_id: foreach.chunks[chunk_id].first)
 
 
 def _of_foreach(foreach: ForeachDraft) -> Iterator[Event]:

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from domain.execution import EXECUTION
 from domain.facts import Decided, Fact, View
-from domain.foreach import CHUNK, FOREACH, ChunkCancelled, Foreach, ForeachClosed
+from domain.foreach import CHUNK, FOREACH, ChunkCancelled, Foreach, ForeachClosed, close_job
 from engine.context import Engine
 from engine.enclosing import execution_of, is_wanted
 from engine.executions import load_run
-from engine.jobs import HeldJob, discarded, fence, job_json, reported
+from engine.fan_out import in_order
+from engine.jobs import HeldJob, discarded, fence, job_json, put_off, reported
 from engine.run import Run
 
 GIVEN_UP = "Its foreach waits for it no longer."
@@ -29,7 +30,7 @@ def move_items(
     if foreach.status != "running":
         return _close(run, job, foreach_id, foreach)
     if not is_wanted(run):
-        return discarded(job)  # whoever ends what is around it gives it up
+        return put_off(job)
     if execution_of(run).state.status == "paused":
         again = timedelta(0)
         return Decided(fences=(fence(job, again),), result={"job": job_json(job, None, again), "execution": None})
@@ -45,11 +46,11 @@ def move_items(
 
 def _close(run: Run, job: HeldJob, foreach_id: UUID, foreach: Foreach) -> Decided:
     """End its items, as many as one command may; whoever has the job next ends the others."""
-    for chunk_id in foreach.chunks:
+    for chunk_id in in_order(foreach):
         chunk = run.view.read(CHUNK, chunk_id)
         if chunk.status != "running":
             continue
-        for item_id in chunk.running.values():
+        for _, item_id in sorted(chunk.running.items()):
             item = run.family.run(run, item_id)
             if item.state.live:
                 if run.has_done_enough:
@@ -60,6 +61,8 @@ def _close(run: Run, job: HeldJob, foreach_id: UUID, foreach: Foreach) -> Decide
         if chunk.job_id is not None and chunk.job_id != job.id:
             run.family.work.drop_job(chunk.job_id)
         run.facts.append(Fact(chunk_id, ChunkCancelled()))
+    if job.id != close_job(foreach_id):
+        run.family.work.drop_job(close_job(foreach_id))
     run.facts.append(Fact(foreach_id, ForeachClosed()))
     run.family.settle(run)
     return reported(run, job, None)

@@ -24,6 +24,8 @@ from engine.nodes.task import OWN
 from engine.outputs import recordable
 from engine.run import Run
 
+PUT_OFF = timedelta(seconds=1)
+
 
 class HeldJob(Protocol):
     """A job as its worker holds it: what `store.jobs` leases, for one."""
@@ -112,7 +114,7 @@ def continue_run(view: View, engine: Engine, job: HeldJob) -> Decided:
         return discarded(job)
     run = load_run(view, engine, stream_id, state)
     if not is_wanted(run):
-        return discarded(job)
+        return put_off(job)
     run.advance()
     again = timedelta(0) if run.state.continuation == job.id else None
     return reported(run, job, None, again)
@@ -164,6 +166,11 @@ def reported(
 def discarded(job: HeldJob, *, expired: bool = False) -> Decided:
     """Nothing is left to do for a job."""
     return Decided(fences=(fence(job, None, expired=expired),), result={"job": job_json(job, None, None), "execution": None})
+
+
+def put_off(job: HeldJob) -> Decided:
+    """It is an item's whose foreach is given up: who ends the item takes the job back, in a moment."""
+    return Decided(fences=(fence(job, PUT_OFF),), result={"job": job_json(job, None, PUT_OFF), "execution": None})
 
 
 def fence(job: HeldJob, delay: timedelta | None, *, expired: bool = False) -> Fence:

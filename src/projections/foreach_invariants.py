@@ -77,7 +77,7 @@ class ForeachInvariants:
                 foreach.chunks |= {each.chunk_id for each in opened}
                 foreach.chunks -= {each.chunk_id for each in ended}
             case ForeachResumed(turn=turn, nested=nested):
-                foreach.resuming.discard(turn)
+                foreach.resuming = {each for each in foreach.resuming if each > turn}
                 self._resume(list(nested), turn)
             case ForeachFailed() | ForeachCancelled():
                 foreach.given_up = True

@@ -18,6 +18,9 @@ from domain.execution import (
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFailed,
+    ItemCancelled,
+    ItemCompleted,
+    ItemFailed,
 )
 from domain.facts import Decided, Json, Refusal, Timer, View
 from domain.retry import Failure
@@ -45,7 +48,7 @@ from engine.nodes.http import JOB as HTTP
 from store.topics import topic_of
 from tests.engine.drawing import EXECUTION_ID, WORKFLOW_ID
 from tests.engine.restarting import Ledger
-from tests.engine.simulator import Token
+from tests.engine.simulator import Place, Token
 from tests.engine.working import found
 from tests.engine.working_nets import MESSAGE, WorkingDrawer, drawn_working
 from tests.engine.working_simulator import WORKS, Message, WorkingSimulation
@@ -60,25 +63,29 @@ class Player:
 
     def __init__(self, seed: int) -> None:
         self.seed, self.random, self.seen = seed, Random(seed), Counter[str]()
-        net = WorkingDrawer(seed).net()
-        share = self.random.choice([1, 2, 3, 10_000])
-        self.limits = EngineLimits(steps_per_command=share, steps_per_execution=60)
-        self.simulation = WorkingSimulation(net, self.limits.steps_per_execution, share=share)
-        self.ledger = Ledger(drawn_working(net), self.limits)
+        self.simulation, self.limits = self.drawn()
+        self.ledger = Ledger(drawn_working(self.simulation.net), self.limits)
         self.serial = 0
         self.log: list[str] = []
         self.handed_out: list[tuple[JobRef, UUID | None]] = []
         self.found: list[tuple[Timer, int]] = []
         self.telling: dict[UUID, tuple[Message, list[UUID]]] = {}
         """Events that came, and to whom each is still to be told."""
-        self.attempts: dict[int, UUID] = {}
-        """Of agents: what is under way, by the number of the visit."""
+        self.waits_at: dict[UUID, UUID] = {}
+        """Where those who wait for events are recorded."""
+        self.attempts: dict[Token, UUID] = {}
+        """Of agents: what is under way."""
+
+    def drawn(self) -> tuple[WorkingSimulation, EngineLimits]:
+        share = self.random.choice([1, 2, 3, 10_000])
+        limits = EngineLimits(steps_per_command=share, steps_per_execution=60)
+        return WorkingSimulation(WorkingDrawer(self.seed).net(), limits.steps_per_execution, share=share), limits
 
     def play(self) -> Counter[str]:
         self.simulation.start()
         self.do("start", lambda view, engine: start(view, engine, workflow_id=WORKFLOW_ID, execution_id=EXECUTION_ID, input={}))
         for _ in range(STEPS):
-            if self.simulation.end:
+            if self.over:
                 break
             self.step()
         self.finish()
@@ -86,6 +93,10 @@ class Player:
             if attempt_id is not None and self.under_way(job, attempt_id):
                 self.answer_late(job, attempt_id)
         return self.seen + Counter({"played": 1, self.simulation.end: 1, "not undone": self.simulation.not_undone})
+
+    @property
+    def over(self) -> bool:
+        return bool(self.simulation.end)
 
     def finish(self) -> None:
         """Everybody does what there is to do, and some time it is cancelled."""
@@ -131,11 +142,45 @@ class Player:
 
     def do(self, what: str, decision: Callable[[View, Engine], Decided]) -> Decided:
         self.log.append(what)
+        self.settle()
         before = self.waiting
         decided = self.ledger.do(decision)
+        self.waits_at |= {UUID(each.name): each.owner for each in decided.claims}
+        self.see(decided)
         self.hear_what_is_said(decided, before)
         self.compare()
         return decided
+
+    # Others, that are played together with it, there are in tests/engine/playing_families.py.
+
+    @property
+    def simulations(self) -> list[WorkingSimulation]:
+        return [self.simulation]
+
+    def of(self, token: Token) -> WorkingSimulation:  # noqa: ARG002
+        """Where it is held."""
+        return self.simulation
+
+    def stream(self, simulation: WorkingSimulation) -> UUID:  # noqa: ARG002
+        return EXECUTION_ID
+
+    def settle(self) -> None:
+        """What follows for the others."""
+
+    def see(self, decided: Decided) -> None:
+        """Who has begun."""
+
+    @property
+    def held(self) -> list[Token]:
+        return [token for each in self.simulations for token in each.held]
+
+    def wanted(self, token: Token) -> bool:  # noqa: ARG002
+        """Whether anything follows from what happens to it."""
+        return True
+
+    @property
+    def answerable(self) -> list[Token]:
+        return self.held
 
     @property
     def waiting(self) -> list[UUID]:
@@ -145,16 +190,18 @@ class Player:
     def hear_what_is_said(self, decided: Decided, before: list[UUID]) -> None:
         """Those are told who waited before the command in which it is said, and those whom its job names."""
         jobs = {job.input["event"]: job for job in decided.jobs if job.type == DELIVER}
-        messages = [each for each in self.simulation.messages if not each.name]
+        messages = [each for each in self.simulation.clock.messages if not each.name]
         said = [fact for fact in decided.facts if isinstance(fact.event, EventReceived)]
         assert len(said) == len(messages), self.told
         for fact, message in zip(said, messages, strict=True):
             job = jobs[str(fact.stream_id)]
             message.name = str(fact.stream_id)
-            waiting = [*before, *(UUID(wait) for wait, _ in job.input.get("to", ()))]
-            held = [wait for token in self.simulation.told(message) for wait in self.visit(token).waits_for("event")]
-            assert set(held) <= set(waiting), f"{held} are to be told: {self.told}"
-            assert len(self.simulation.told(message)) == len([each for each in waiting if each in self.open_waits]), self.told
+            at_once = {UUID(wait): UUID(stream) for wait, stream in job.input.get("to", ())}
+            self.waits_at |= at_once
+            waiting = [*before, *at_once]
+            tokens = [token for each in self.simulations for token in each.told(message)]
+            held = [wait for token in tokens for wait in self.visit(token).waits_for("event")]
+            assert set(held) == self.open_waits & set(waiting), f"{held} are to be told: {self.told}"
             self.random.shuffle(waiting)
             self.telling[fact.stream_id] = (message, waiting)
             assert isinstance(fact.event, EventReceived)
@@ -162,7 +209,7 @@ class Player:
 
     @property
     def open_waits(self) -> set[UUID]:
-        return {wait for each in self.visits for wait in each.waits_for("event")}
+        return {wait for token in self.held for wait in self.visit(token).waits_for("event")}
 
     def refused(self, what: str, codes: set[str], decision: Callable[[View, Engine], Decided]) -> None:
         with pytest.raises(Refusal) as refused:
@@ -178,46 +225,49 @@ class Player:
     def told(self) -> str:
         simulation, history = self.simulation, self.ledger.history
         begun = [event.node_id for event in history if isinstance(event, ActivationStarted)]
-        ends = (simulation.end, simulation.undoing, ended_as(history[-1]))
+        ends: Any = (simulation.end, simulation.undoing, ended_as(history[-1]))
         return f"definition {self.seed}, {self.limits}, after {self.log}: {begun}, expected {simulation.visited}; {ends}"
 
     def compare(self) -> None:
-        history, simulation = self.ledger.history, self.simulation
+        for each in self.simulations:
+            self.compare_with(each)
+
+    def compare_with(self, simulation: WorkingSimulation) -> None:
+        history = self.ledger.history_of(self.stream(simulation))
         begun = [event for event in history if isinstance(event, ActivationStarted)]
         assert [event.node_id for event in begun] == simulation.visited, self.told
-        assert [each.node_id for each in self.visits] == simulation.open, self.told
+        assert [each.node_id for each in self.visits(simulation)] == simulation.open, self.told
         cancelled = [event.node_id for event in history if isinstance(event, ActivationCancelled)]
         assert cancelled == simulation.cancelled, self.told
         assert ended_as(history[-1]) == simulation.end, self.told
         for number, seen in simulation.seen.items():
             assert self.shown(begun[number - 1]) == seen, f"{number} {self.told}"
         last = history[-1]
-        if simulation.end and not isinstance(last, ExecutionCompleted) and last.compensation is not None:  # type: ignore[attr-defined]
-            result = last.compensation  # type: ignore[attr-defined]
+        if isinstance(last, ExecutionFailed | ExecutionCancelled) and last.compensation is not None:
+            result = last.compensation
             counted = (simulation.undone, simulation.not_undone)
             assert (result.undone, result.failed) == counted, self.told
-            assert result.left == len(simulation.done) + len(self.undoing_given_up), self.told
+            assert result.left == len(simulation.done) + len(self.undoing_given_up(simulation)), self.told
             self.seen["undone"] += result.undone
 
-    @property
-    def undoing_given_up(self) -> list[str]:
+    def undoing_given_up(self, simulation: WorkingSimulation) -> list[str]:
         """A visit that undoes is given up where it is terminated meanwhile."""
-        last = self.ledger.decided.facts[:-1]
-        gone = [fact.event for fact in last if isinstance(fact.event, ActivationCancelled)]
+        history = self.ledger.history_of(self.stream(simulation))
+        gone = [event for event in history if isinstance(event, ActivationCancelled)]
         return [event.node_id for event in gone if event.node_id.startswith("undo_")]
 
-    @property
-    def visits(self) -> list[Activation]:
-        return sorted(self.ledger.state.activations.values(), key=lambda each: each.order)
+    def visits(self, simulation: WorkingSimulation) -> list[Activation]:
+        state = self.ledger.state_of(self.stream(simulation))
+        return sorted(state.activations.values(), key=lambda each: each.order)
 
     def visit(self, token: Token) -> Activation:
-        return self.visits[self.simulation.held.index(token)]
+        simulation = self.of(token)
+        return self.visits(simulation)[simulation.held.index(token)]
 
     def job(self, token: Token) -> JobRef:
-        visit = self.visit(token)
-        (job_id,) = visit.waits_for("job")
+        (job_id,) = self.visit(token).waits_for("job")
         job = self.ledger.jobs[job_id]
-        return JobRef(job_id, 1, EXECUTION_ID, visit.id, job.task_id, job.type)
+        return JobRef(job_id, 1, job.execution_id, job.activation_id, job.task_id, job.type)
 
     def shown(self, begun: ActivationStarted) -> Json:
         """What a visit was told, in the words of the simulation."""
@@ -239,8 +289,8 @@ class Player:
 
     def answer(self, draw: float) -> None:
         """Something happens to a visit that waits. `draw`: from 0, where it goes well, to 1."""
-        token = self.random.choice(self.simulation.held) if draw else self.simulation.held[0]
-        place = self.simulation.net.places[token.at]
+        token = self.random.choice(self.answerable) if draw else self.answerable[0]
+        place = self.place(token)
         if place.timed and draw > 0.8:
             self.time_out(token)
         elif place.kind == "ask":
@@ -249,6 +299,8 @@ class Player:
             self.work(token, draw)
         elif place.kind == "wait":
             self.wait(token)
+        elif place.kind in ("child", "each"):
+            return
         elif place.looks_back and draw < 0.8 and self.visit(token).waits_for("job"):
             self.look_back(token)
         elif draw == 0:
@@ -256,60 +308,64 @@ class Player:
         else:
             (self.signal if draw < 0.2 else self.event)()
 
+    def place(self, token: Token) -> Place:
+        return self.of(token).net.places[token.at]
+
     def decide(self, token: Token, outcome: str) -> None:
         (request_id,) = self.visit(token).waits_for("approval")
 
         def decision(view: View, engine: Engine) -> Decided:
             return decide_approval(view, engine, request_id, Decider(ANN, frozenset()), outcome=outcome)
 
-        if self.simulation.paused:
+        if self.of(token).paused:
             self.refused(f"decide {token.at}", {"execution_paused"}, decision)
             return
-        before = len(self.simulation.cancelled)
-        self.simulation.choose(token, outcome)
+        simulation, stopped = self.of(token), outcome == "again" and self.place(token).stops
+        before = len(simulation.cancelled)
+        simulation.choose(token, outcome)
         self.do(f"{token.at} {outcome}", decision)
-        stopped = outcome == "again" and self.simulation.net.places[token.at].stops
-        self.seen["interrupted"] += len(self.simulation.cancelled) - before if stopped else 0
+        self.seen["interrupted"] += len(simulation.cancelled) - before if stopped else 0
 
     def work(self, token: Token, draw: float) -> None:
-        job, standing = self.job(token), self.simulation.standing[token.visit]
-        kind = self.simulation.net.places[token.at].kind
+        job, standing = self.job(token), self.of(token).standing[token.visit]
+        kind = self.place(token).kind
         if not standing.handed_out:
             if kind == "agent" and self.random.random() < 0.2:
                 self.lose_before_it_is_called(job)
                 return
-            if not self.simulation.paused:
+            if not self.of(token).paused:
                 assert not self.ledger.jobs[job.id].held, self.told
                 self.hand_out(token, job)
             elif kind == "agent":
                 self.refused("a call", {"execution_paused"}, lambda view, engine: call_model(view, engine, job, UUID(int=1)))
-            if self.simulation.paused or self.random.random() < 0.4:
+            if self.of(token).paused or self.random.random() < 0.4:
                 return
         if draw < 0.4:
             output = self.next_serial()
-            self.simulation.report(token, output)
-            self.do(f"{token.at} done", self.reports(token, job, output))
+            report = self.reports(token, job, output)
+            self.of(token).report(token, output)
+            self.do(f"{token.at} done", report)
             return
         lapses, final = draw > 0.65, draw < 0.45
         type = "lease_lost" if lapses else "broken"
         if kind == "call" and not lapses:
             type = self.random.choice(["unreachable", "http_404", "http_429", "http_503"])
         may_be_again = not final or (kind == "call" and type != "unreachable")
-        again = self.simulation.report_failure(token, type, again=may_be_again)
+        report = self.reports_failure(token, job, Failure(type, "It broke.", may_be_again))
+        again = self.of(token).report_failure(token, type, again=may_be_again)
         self.seen["tried again"] += again
 
         def lapse(view: View, engine: Engine) -> Decided:
             return expire_lease(view, engine, job, jitter=0.5)
 
-        failure = Failure(type, "It broke.", may_be_again)
-        decided = self.do(f"{token.at} {type}", lapse if lapses else self.reports_failure(token, job, failure))
+        decided = self.do(f"{token.at} {type}", lapse if lapses else report)
         assert [fence.then for fence in decided.fences] == ["retry" if again else "done"], self.told
 
     def hand_out(self, token: Token, job: JobRef) -> None:
-        self.simulation.hand_out(token)
+        self.of(token).hand_out(token)
         attempt_id = None
-        if self.simulation.net.places[token.at].kind == "agent":
-            attempt_id = self.attempts[token.visit] = UUID(int=0xA000 + len(self.handed_out))
+        if self.place(token).kind == "agent":
+            attempt_id = self.attempts[token] = UUID(int=0xA000 + len(self.handed_out))
             self.do(f"call {token.at}", lambda view, engine: call_model(view, engine, job, attempt_id))
         self.handed_out.append((job, attempt_id))
 
@@ -319,18 +375,18 @@ class Player:
         assert [fence.then for fence in decided.fences] == ["retry"], self.told
 
     def reports(self, token: Token, job: JobRef, output: Json) -> Callable[[View, Engine], Decided]:
-        match self.simulation.net.places[token.at].kind:
+        match self.place(token).kind:
             case "agent":
-                return lambda view, engine: answer_of_model(view, engine, job, self.attempts[token.visit], output)
+                return lambda view, engine: answer_of_model(view, engine, job, self.attempts[token], output)
             case "call":
                 return lambda view, engine: complete_own(view, engine, job, exchange(200, output))
             case _:
                 return lambda view, engine: complete_job(view, engine, job, output)
 
     def reports_failure(self, token: Token, job: JobRef, failure: Failure) -> Callable[[View, Engine], Decided]:
-        match self.simulation.net.places[token.at].kind:
+        match self.place(token).kind:
             case "agent":
-                attempt_id = self.attempts[token.visit]
+                attempt_id = self.attempts[token]
                 return lambda view, engine: fail_attempt(view, engine, job, attempt_id, failure, jitter=0.5)
             case "call" if failure.type.startswith("http_"):
                 status = int(failure.type.removeprefix("http_"))
@@ -341,20 +397,20 @@ class Player:
                 return lambda view, engine: fail_job(view, engine, job, failure, jitter=0.5)
 
     def wait(self, token: Token) -> None:
-        self.fire(token, "wait", self.simulation.wait_is_over)
+        self.fire(token, "wait", self.of(token).wait_is_over)
 
     def time_out(self, token: Token) -> None:
         self.seen["timed out"] += 1
-        self.fire(token, TIMEOUT, self.simulation.run_out_of_time)
+        self.fire(token, TIMEOUT, self.of(token).run_out_of_time)
 
     def fire(self, token: Token, purpose: str, happens: Callable[[Token], None]) -> None:
         visit = self.visit(token)
         (due,) = [each for each in self.ledger.timers.values() if (each[0].activation_id, each[0].purpose) == (visit.id, purpose)]
-        standing = self.simulation.standing.get(token.visit)
+        standing = self.of(token).standing.get(token.visit)
         nobody = standing is not None and not standing.handed_out
         timer = found(*due, between_attempts=nobody)
         what = f"{token.at} {purpose}"
-        if self.simulation.paused:
+        if self.of(token).paused:
             self.nothing(what, lambda view, engine: fire(view, engine, timer))
         else:
             happens(token)
@@ -395,16 +451,17 @@ class Player:
 
     # --- Messages -----------------------------------------------------------------------------------------------------
 
-    def signal(self, *, wanted: bool | None = None) -> None:
+    def signal(self, *, wanted: bool | None = None, to: tuple[WorkingSimulation, UUID] | None = None) -> None:
+        wanted = self.random.random() < 0.7 if wanted is None else wanted
+        value, (subject, stream_id) = self.next_serial(), to or self.subject()
+        subject.signal(value, wanted)
+        payload = {"wanted": wanted, **value}
+        self.do(f"signal {wanted}", lambda view, engine: signal(view, engine, stream_id, MESSAGE, payload))
+
+    def event(self, *, wanted: bool | None = None) -> None:
+        """Who waits before it comes is told, one after the other, and between other things."""
         wanted = self.random.random() < 0.7 if wanted is None else wanted
         value = self.next_serial()
-        self.simulation.signal(value, wanted)
-        payload = {"wanted": wanted, **value}
-        self.do(f"signal {wanted}", lambda view, engine: signal(view, engine, EXECUTION_ID, MESSAGE, payload))
-
-    def event(self) -> None:
-        """Who waits before it comes is told, one after the other, and between other things."""
-        wanted, value = self.random.random() < 0.7, self.next_serial()
         name, data = str(self.serial), {"wanted": wanted, **value}
         self.simulation.message(value, wanted)
         self.do("event", lambda view, _: receive(view, source="shop", id=name, type=MESSAGE, data=data))
@@ -424,37 +481,42 @@ class Player:
 
     def tell_one(self, message: Message, wait_id: UUID) -> bool:
         """Whether it was wanted."""
-        to, event_id = EventSubscription(wait_id, EXECUTION_ID), UUID(message.name)
-        held = [token for token in self.simulation.held if wait_id in self.visit(token).waits_for("event")]
+        event_id, stream_id = UUID(message.name), self.waits_at[wait_id]
+        held = [each for each in self.held if wait_id in self.visit(each).waits_for("event") and self.wanted(each)]
         for token in held if message.wanted else ():
             self.seen["heard"] += 1
-            self.simulation.hear(token, message.value)
+            self.of(token).hear(token, message.value)
+        to = EventSubscription(wait_id, stream_id)
         self.do("tell", lambda view, engine: deliver(view, engine, event_id, to))
         return bool(held) and message.wanted
 
     def look_back(self, token: Token) -> None:
         """Who looks is lost half-way, or finds one that is wanted, or nothing."""
-        visit = self.visit(token)
-        (wait_id,), (job_id,) = visit.waits_for("event"), visit.waits_for("job")
-        for message in self.simulation.before(token):
+        (wait_id,), job = self.visit(token).waits_for("event"), self.job(token)
+        for message in self.of(token).before(token):
             if self.random.random() < 0.1:
                 return
             if self.tell_one(message, wait_id):
                 self.seen["found by looking back"] += 1
                 return
-        job = JobRef(job_id, 1, EXECUTION_ID, visit.id)
         self.do(f"{token.at} looked back", lambda view, engine: complete_own(view, engine, job, None))
 
     # --- Steering -----------------------------------------------------------------------------------------------------
 
     def pause(self) -> None:
         self.seen["paused"] += 1
-        self.simulation.pause()
-        self.do("pause", lambda view, engine: pause(view, engine, EXECUTION_ID))
+        subject, stream_id = self.subject()
+        subject.pause()
+        self.do("pause", lambda view, engine: pause(view, engine, stream_id))
 
     def resume(self) -> None:
-        self.simulation.resume()
-        self.do("resume", lambda view, engine: resume(view, engine, EXECUTION_ID))
+        subject, stream_id = self.subject(paused=True)
+        subject.resume()
+        self.do("resume", lambda view, engine: resume(view, engine, stream_id))
+
+    def subject(self, *, paused: bool = False) -> tuple[WorkingSimulation, UUID]:  # noqa: ARG002
+        """Whom a command is to."""
+        return self.simulation, EXECUTION_ID
 
     def go_on(self) -> None:
         self.seen["left off"] += 1
@@ -464,23 +526,27 @@ class Player:
         self.do("go on", lambda view, engine: continue_run(view, engine, JobRef(job_id, 1, EXECUTION_ID)))
 
     def cancel(self) -> None:
-        if self.simulation.undoing:
-            self.refused("cancel", {"execution_compensating"}, lambda view, engine: cancel(view, engine, EXECUTION_ID))
+        subject, stream_id = self.subject()
+        if subject.undoing:
+            self.refused("cancel", {"execution_compensating"}, lambda view, engine: cancel(view, engine, stream_id))
             return
-        self.simulation.fail_for("cancelled")
-        self.do("cancel", lambda view, engine: cancel(view, engine, EXECUTION_ID))
+        subject.fail_for("cancelled")
+        self.do("cancel", lambda view, engine: cancel(view, engine, stream_id))
 
     def time_is_up(self) -> None:
-        for timer, moved in [each for each in self.ledger.timers.values() if each[0].activation_id is None]:
-            if self.simulation.paused:
+        subject, stream_id = self.subject()
+        timers = [(timer, moved) for timer, moved in self.ledger.timers.values() if timer.activation_id is None]
+        for timer, moved in [each for each in timers if each[0].owner_id == stream_id]:
+            if subject.paused:
                 self.nothing("its time", lambda view, engine: fire(view, engine, found(timer, moved)))  # noqa: B023
             else:
-                self.simulation.fail_for("timeout")
+                subject.fail_for("timeout")
                 self.do("its time", lambda view, engine: fire(view, engine, found(timer, moved)))  # noqa: B023
 
     def terminate(self) -> None:
-        self.simulation.terminate()
-        self.do("terminate", lambda view, engine: terminate(view, engine, EXECUTION_ID))
+        subject, stream_id = self.subject()
+        subject.terminate()
+        self.do("terminate", lambda view, engine: terminate(view, engine, stream_id))
 
 
 def call_model(view: View, engine: Engine, job: JobRef, attempt_id: UUID) -> Decided:
@@ -500,11 +566,11 @@ def exchange(status: int, body: Json) -> Json:
 
 def ended_as(last: Any) -> str:
     match last:
-        case ExecutionFailed():
+        case ExecutionFailed() | ItemFailed():
             return last.code
-        case ExecutionCompleted():
+        case ExecutionCompleted() | ItemCompleted():
             return "completed"
-        case ExecutionCancelled():
+        case ExecutionCancelled() | ItemCancelled():
             return "cancelled"
         case _:
             return ""

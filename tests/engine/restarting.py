@@ -15,7 +15,7 @@ from domain.effort import Effort
 from domain.envelope import Envelope, RecordedEvent
 from domain.execution import EXECUTION, Execution, ExecutionResumed
 from domain.facts import Aggregate, Decided, Event, Fact, Holders, Job, Json, Refusal, Timer, View
-from domain.workflow import WorkflowDrafted, WorkflowPublished
+from domain.workflow import WORKFLOW_KEY, WorkflowDrafted, WorkflowPublished
 from engine.engine import Engine, EngineLimits
 from projections.work_invariants import WorkInvariants
 from store.codec import Codec
@@ -112,8 +112,12 @@ class Ledger:
     decided: Decided = field(default_factory=Decided)
 
     def __post_init__(self) -> None:
-        self.append([Fact(WORKFLOW_ID, WorkflowDrafted("test", "Test", self.definition))])
-        self.append([Fact(WORKFLOW_ID, WorkflowPublished(1, self.definition))])
+        self.publish(WORKFLOW_ID, self.definition)
+
+    def publish(self, workflow_id: UUID, definition: Json) -> None:
+        self.append([Fact(workflow_id, WorkflowDrafted(definition["key"], definition["name"], definition))])
+        self.append([Fact(workflow_id, WorkflowPublished(1, definition))])
+        self.claims[WORKFLOW_KEY, definition["key"]] = workflow_id
 
     def do(self, decision: Callable[[View, Engine], Decided]) -> Decided:
         """Raises Refusal, of which nothing is left."""
@@ -153,8 +157,8 @@ class Ledger:
         self.jobs |= {job.id: job for job in decided.jobs}
         for timer_id in decided.dropped_timers:
             self.timers.pop(timer_id, None)
-        if any(isinstance(fact.event, ExecutionResumed) for fact in decided.facts):
-            self.timers = {id: (timer, moved + 1) for id, (timer, moved) in self.timers.items()}
+        resumed = {fact.stream_id for fact in decided.facts if isinstance(fact.event, ExecutionResumed)}
+        self.timers = {id: (timer, moved + (timer.execution_id in resumed)) for id, (timer, moved) in self.timers.items()}
         assert not self.timers.keys() & {timer.id for timer in decided.timers}, "a timer is set once"
         self.timers |= {timer.id: (timer, 0) for timer in decided.timers}
         self.decided = decided
@@ -184,9 +188,15 @@ class Ledger:
 
     @property
     def state(self) -> Execution:
-        found: Execution = folded(self.events, EXECUTION_ID)
+        return self.state_of(EXECUTION_ID)
+
+    def state_of(self, stream_id: UUID) -> Execution:
+        found: Execution = folded(self.events, stream_id)
         return found
 
     @property
     def history(self) -> list[Event]:
-        return [each.event for each in self.events if each.stream_id == EXECUTION_ID]
+        return self.history_of(EXECUTION_ID)
+
+    def history_of(self, stream_id: UUID) -> list[Event]:
+        return [each.event for each in self.events if each.stream_id == stream_id]

@@ -23,7 +23,22 @@ class Wire:
 @dataclass(frozen=True)
 class Place:
     kind: Literal[
-        "start", "ask", "step", "join", "end", "fail", "work", "agent", "call", "wait", "hear", "say", "broken", "amend"
+        "start",
+        "ask",
+        "step",
+        "join",
+        "end",
+        "fail",
+        "work",
+        "agent",
+        "call",
+        "wait",
+        "hear",
+        "say",
+        "broken",
+        "amend",
+        "child",
+        "each",
     ]
     handles: tuple[str, ...] = ()
     need: int | Literal["all"] = "all"
@@ -40,6 +55,14 @@ class Place:
     """Whether it has a timeout."""
     undo: str = ""
     """The place that undoes it."""
+    within: "Net | None" = None
+    """What a child does, or each item of a list."""
+    waits: bool = True
+    """For the child."""
+    count: int = 0
+    """Items of a list. `most`: at a time; `tolerated`: failures, None: all."""
+    most: int = 1
+    tolerated: int | None = 0
     stops: tuple[str, ...] = ()
     """Of a request: whom its answer `again` interrupts."""
 
@@ -200,7 +223,7 @@ class Token:
         return any(each is split for each, _ in self.inside)
 
 
-@dataclass
+@dataclass(eq=False)
 class Simulation:
     net: Net
     limit: int = 150
@@ -217,9 +240,12 @@ class Simulation:
     """How many places a command may enter; another one goes on from there."""
 
     def start(self) -> None:
-        [begin] = [name for name, place in self.net.places.items() if place.kind == "start"]
-        self._visit(begin, [], {})
+        self._begin({})
         self._go_on(1)
+
+    def _begin(self, known: Known) -> None:
+        [begin] = [name for name, place in self.net.places.items() if place.kind == "start"]
+        self._visit(begin, [], known)
 
     @property
     def open(self) -> list[str]:
@@ -278,7 +304,7 @@ class Simulation:
         self.steps += 1
         visit = Token(-1, None, inside, name, known, len(self.visited))
         match self.net.places[name].kind:
-            case "ask" | "work" | "agent" | "call" | "wait" | "hear":
+            case "ask" | "work" | "agent" | "call" | "wait" | "hear" | "child" | "each":
                 self.held.append(visit)
             case "fail":
                 self._fail("failed")

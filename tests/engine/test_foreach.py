@@ -367,6 +367,47 @@ def test_a_job_of_ours_that_was_handed_out_before_a_pause_waits_for_its_end() ->
     assert site.running == [0]
 
 
+def test_what_goes_on_after_a_pause_before_it_began_leaves_no_job_to_begin() -> None:
+    site = Site(one_foreach(each(WORK)))
+    Site.work_off, work_off = (lambda site: site), Site.work_off  # type: ignore[method-assign]
+    try:
+        site.start({"items": [1]}).pause().resume()
+    finally:
+        Site.work_off = work_off  # type: ignore[method-assign]
+    beginning, going_on = site.own
+    assert going_on.input["turn"] == 1
+    site.run(going_on)
+    assert site.jobs.keys() == {site.task(0).id}
+    assert beginning.id not in site.jobs
+
+
+@pytest.mark.parametrize("end", ["cancel", "fail"])
+def test_one_that_is_given_up_leaves_no_job_to_go_on(end: str) -> None:
+    site = working(2).pause().resume().pause().resume()
+    assert [job.input["turn"] for job in site.own] == [1, 2]
+    site.run(site.own[1])
+    assert site.own == [], "the later pause is over, and so are those before it"
+    site.pause().resume()
+    site.cancel() if end == "cancel" else site.fail(0)
+    assert ["turn" in job.input for job in site.own] == [False]
+    site.work_off().settled()
+
+
+def test_a_job_of_a_foreach_whose_item_is_about_to_be_ended_waits_for_that() -> None:
+    """So that there is no moment at which it lacks one that it has to have."""
+    site = Site(one_foreach(each(body({"t": task("w"), "inner": each(WORK, items=[1, 2])}, "t > inner"))))
+    site.start({"items": [1]}).complete(0)
+    [nested] = site.own
+    site.cancel()
+    site.run(nested)
+    assert nested.id in site.jobs
+    assert site.result["job"]["delay_ms"] == 1000
+    [closing] = [job for job in site.own if job.id != nested.id]
+    site.run(closing)
+    site.work_off().settled()
+    assert site.running == []
+
+
 def test_a_timer_of_an_item_keeps_its_time_through_pauses() -> None:
     site = working(1, within=body({"wait": ("wait", {"duration": "PT1H"})}))
     [timer] = site.timers.values()

@@ -16,6 +16,8 @@ ALL_HANDLES = {
     "agent": ("success", "error", "timeout"),
     "call": ("success", "error", "timeout"),
     "say": ("success",),
+    "child": ("success", "error", "timeout"),
+    "each": ("success", "error", "timeout"),
     "wait": ("success", "timeout"),
     "hear": ("success", "timeout"),
     "broken": ("error",),
@@ -29,7 +31,10 @@ class WorkingDrawer(Drawer):
     """Some of the blocks' requests are other things that are waited for."""
 
     def net(self) -> Net:
-        net = super().net()
+        return self.finished(super().net())
+
+    def finished(self, net: Net) -> Net:
+        """With interruptions, times and undoing."""
         places, wires = dict(net.places), net.wires
         asks = [name for name, place in places.items() if place.kind == "ask"]
         for name in asks:
@@ -100,6 +105,10 @@ class WorkingDrawer(Drawer):
         return [each for each in found if each[1] not in MAY_BE_UNHANDLED or each[0].startswith("broken") or each in drawn]
 
 
+def key_of(name: str) -> str:
+    return name.replace("_", "-")
+
+
 def works(place: Place, name: str, told: Json) -> tuple[str, Json]:
     match place.kind:
         case "work":
@@ -112,8 +121,9 @@ def works(place: Place, name: str, told: Json) -> tuple[str, Json]:
             return "http", {"url": "https://api.example/", "method": "POST", "body": told, **more}
 
 
-def drawn_working(net: Net) -> Json:
-    watched = [name for name, place in net.places.items() if place.kind in MAKES and not name.startswith("undo_")]
+def drawn_working(net: Net, around: tuple[str, ...] = ()) -> Json:
+    """`around`: what a body sees of what is around it."""
+    watched = [*around] + [name for name, place in net.places.items() if place.kind in MAKES and not name.startswith("undo_")]
     seen = {name: f"=has(nodes.{name}) ? [nodes.{name}] : []" for name in watched}
     undoing = {place.undo for place in net.places.values() if place.undo}
 
@@ -137,6 +147,17 @@ def drawn_working(net: Net) -> Json:
                 return "wait_event", {"event_type": MESSAGE, "when": "event.data.wanted", **back}, fields
             case "say":
                 return "emit", {"event_type": MESSAGE, "data": {"wanted": place.wanted, "serial": name}}
+            case "child":
+                return "workflow", {"workflow_key": key_of(name), "wait": place.waits}, fields
+            case "each":
+                assert place.within is not None
+                drawn = drawn_working(place.within, tuple(watched))
+                each: Json = {"items": list(range(place.count)), "max_concurrency": place.most}
+                each |= {"body": {"nodes": drawn["nodes"], "edges": drawn["edges"]}}
+                if place.tolerated != 0:
+                    each |= {"on_item_error": "continue"}
+                    each |= {} if place.tolerated is None else {"tolerated_failures": place.tolerated}
+                return "foreach", each, fields
             case "broken":
                 return "set", {"values": {"x": "=input.nope"}}
             case "step":

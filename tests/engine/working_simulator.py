@@ -17,13 +17,22 @@ MAKES = (*WORKS, "hear")
 
 @dataclass
 class Message:
-    """`since`: how many visits had begun when it came."""
+    """`since`: when it came."""
 
     wanted: bool
     value: Any
     since: int
     name: str = ""
     """How the engine calls it, as soon as that is known."""
+
+
+@dataclass
+class Clock:
+    """Tells what was first, a visit or a message, of all that are played together."""
+
+    now: int = 0
+    messages: list[Message] = field(default_factory=list)
+    """To everybody, in the order in which they came."""
 
 
 @dataclass
@@ -47,7 +56,7 @@ class Done:
     value: Any
 
 
-@dataclass
+@dataclass(eq=False)
 class WorkingSimulation(Simulation):
     standing: dict[int, Standing] = field(default_factory=dict)
     """By the number of the visit."""
@@ -59,8 +68,9 @@ class WorkingSimulation(Simulation):
     not_undone: int = 0
     seen: dict[int, Any] = field(default_factory=dict)
     """What each visit that works was told, by its number."""
-    messages: list[Message] = field(default_factory=list)
-    """To everybody, in the order in which they came."""
+    clock: Clock = field(default_factory=Clock)
+    began: dict[int, int] = field(default_factory=dict)
+    """When each visit did."""
 
     # --- What happens -------------------------------------------------------------------------------------------------
 
@@ -109,20 +119,23 @@ class WorkingSimulation(Simulation):
 
     def message(self, value: Any, wanted: bool) -> Message:
         """It comes from outside."""
-        self.messages.append(Message(wanted, value, len(self.visited)))
-        return self.messages[-1]
+        self.clock.messages.append(Message(wanted, value, self.clock.now))
+        return self.clock.messages[-1]
 
     def told(self, message: Message) -> list[Token]:
         """Those to whom it is to be told: they began to wait before it came, and still do."""
-        return [each for each in self.held if self.net.places[each.at].kind == "hear" and each.visit <= message.since]
+        return [each for each in self.held if self._hears(each) and self.began[each.visit] <= message.since]
+
+    def _hears(self, token: Token) -> bool:
+        return self.net.places[token.at].kind == "hear"
 
     def before(self, token: Token) -> list[Message]:
         """What came before somebody began to wait, the latest first."""
-        return [each for each in reversed(self.messages) if each.since < token.visit]
+        return [each for each in reversed(self.clock.messages) if each.since < self.began[token.visit]]
 
     def signal(self, value: Any, wanted: bool) -> None:
         """All that wait for a message hear it at once."""
-        waiting = [each for each in self.held if self.net.places[each.at].kind == "hear"]
+        waiting = [each for each in self.held if self._hears(each)]
         for token in waiting if wanted else ():
             if token in self.held:
                 self._over(token, "success", value)
@@ -198,11 +211,13 @@ class WorkingSimulation(Simulation):
 
     def _visit(self, name: str, inside: Inside, known: Known) -> None:
         place, number = self.net.places[name], len(self.visited) + 1
+        self.clock.now += 1
+        self.began[number] = self.clock.now
         if place.kind in WORKS:
             self.standing[number] = Standing()
-            self.seen[number] = {each: value for each, (_, value) in known.items() if self.net.places[each].kind in MAKES}
+            self.seen[number] = {each: value for each, (_, value) in known.items() if each.startswith(MAKES)}
         elif place.kind == "say":
-            self.messages.append(Message(place.wanted, {"serial": name}, number))
+            self.clock.messages.append(Message(place.wanted, {"serial": name}, self.clock.now))
         super()._visit(name, inside, known)
 
     def _fail(self, code: str) -> None:

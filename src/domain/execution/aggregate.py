@@ -191,6 +191,7 @@ def _close(
         steps=state.steps,
         next_token=state.next_token,
         item=None if state.item is None else changed(state.item, item=None),
+        resumes=state.resumes,
         ended=None if state.started.parent_activation_id is None else event,
     )
 

@@ -154,5 +154,10 @@ class Execution:
         return next(iter(self.compensable), None)
 
     @property
+    def in_order(self) -> list[Activation]:
+        """The running ones, as they began. A map keeps no order; and what is decided again has to come to the same."""
+        return sorted(self.activations.values(), key=lambda each: each.order)
+
+    @property
     def live(self) -> bool:
         return self.status in ("running", "paused")
