@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.engine.restarting import Ledger
 from tests.engine.simulator import Net, Place, Wire
 from tests.engine.test_restarts import SEEDS
 from tests.engine.working_nets import drawn_working
+from tests.engine.working_simulator import WorkingSimulation
 
 SUFFIX = re.compile(r"__\d+$")
 
@@ -68,9 +70,8 @@ def renamed(definition: Json, number: int, random: Random) -> Json:
 class PlainLedger(Ledger):
     """Its history has the names that the simulation knows."""
 
-    @property
-    def history(self) -> list[Event]:
-        return [told_plainly(event) for event in super().history]
+    def history_of(self, stream_id: UUID) -> list[Event]:
+        return [told_plainly(event) for event in super().history_of(stream_id)]
 
 
 def told_plainly(event: Any) -> Any:
@@ -88,9 +89,8 @@ class MigratingPlayer(Player):
         self.names = {name: name for name in self.simulation.net.places}
         """What the nodes of the version that it runs are called."""
 
-    @property
-    def visits(self) -> list[Activation]:
-        return [replace(each, node_id=plain(each.node_id)) for each in super().visits]
+    def visits(self, simulation: WorkingSimulation) -> list[Activation]:
+        return [replace(each, node_id=plain(each.node_id)) for each in super().visits(simulation)]
 
     def shown(self, begun: ActivationStarted) -> Json:
         told = super().shown(begun)
