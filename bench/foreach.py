@@ -47,17 +47,22 @@ class Items:
     def __init__(self, on: Stage, count: int, part: int) -> None:
         self.on, self.count, self.part = on, count, part
         self.done: list[float] = []
+        self.used: list[float] = []
+        """Seconds of processor time that the process had used by then."""
+        self.each: list[tuple[float, float]] = []
+        """Milliseconds of it for an item: of the first part, and of the last, by round."""
         self.grown: list[float] = []
         """MiB of memory that the process took at most beyond what it had, by round."""
 
     async def step(self, job: LeasedJob) -> Json:
         self.done.append(time.perf_counter())
+        self.used.append(time.process_time())
         return job.input
 
     def first(self) -> float:
         """Do all of it; the rate of the first part."""
         (ledger,) = open_ledgers(self.on, 1)
-        self.done, before = [], _peak()
+        self.done, self.used, before = [], [], _peak()
 
         async def work() -> None:
             url, providers = self.on.addresses.system, Providers(load_settings())
@@ -74,6 +79,8 @@ class Items:
         if len(self.done) != self.count:
             raise Lost(f"{len(self.done)} items were done of {self.count}")
         self.grown.append(_peak() - before)
+        first, last = self.used[self.part - 1] - self.used[0], self.used[-1] - self.used[-self.part]
+        self.each.append((1000 * first / self.part, 1000 * last / self.part))
         return self.part / (self.done[self.part - 1] - self.done[0])
 
     def last(self) -> float:
@@ -93,6 +100,9 @@ def bench(on: Stage, sizes: Sizes) -> Result:
     ]
     first, last = in_turn(contenders, sizes.items_rounds, fixed=True)
     grown = ", ".join(f"{each:.0f}" for each in items.grown)
-    return Result(
-        "items a second", [first, last], [Ratio(last, first, MARK)], [f"peak memory grew by MiB, round by round: {grown}"]
-    )
+    used = ", ".join(f"{first:.2f} and {last:.2f}" for first, last in items.each)
+    notes = [
+        f"peak memory grew by MiB, round by round: {grown}",
+        f"milliseconds of the process's own time for an item, of the first and of the last, round by round: {used}",
+    ]
+    return Result("items a second", [first, last], [Ratio(last, first, MARK)], notes)

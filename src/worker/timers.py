@@ -34,16 +34,17 @@ class Firing:
 
     async def fire_timers(self, context: WorkerContext) -> float | None:
         """Begin with what is due, as far as there is room. Returns in how many seconds to look again; None: nothing is due."""
-        room = AT_A_TIME - len(self._running)
+        under_way = [tenant_id for tenant_id, _ in self._running.values()]
+        room = AT_A_TIME - len(under_way)
         if room > 0:
-            under_way = [tenant_id for tenant_id, _ in self._running.values()]
             async with context.pool.connection() as connection:
                 due = await work.claim_timers(connection, tuple(OWNERS), room, part=OF_A_TENANT, under_way=under_way)
-                if not due and not self._running:
+                if not due and not under_way:
                     return await work.seconds_to_timer(connection, tuple(OWNERS))
             for timer in due:
                 self._begin(context, timer)
-        await asyncio.wait([task for _, task in self._running.values()], timeout=LOOK_SECONDS)
+        if self._running:  # they may have ended while it was looked
+            await asyncio.wait([task for _, task in self._running.values()], timeout=LOOK_SECONDS)
         return 0
 
     async def finish(self) -> None:

@@ -1,5 +1,6 @@
 """A foreach: its items run through a body, so many at a time; what they come to, and what becomes of them when it ends early."""
 
+import cProfile
 from typing import Any
 from uuid import UUID
 
@@ -568,6 +569,22 @@ def test_no_stream_and_no_state_of_an_ended_chunk_grows_with_the_items() -> None
     for chunk_id in chunks:
         chunk = site.read(CHUNK, chunk_id)
         assert (chunk.status, len(chunk.ends)) == ("ended", 0)
+
+
+def test_an_item_costs_the_same_however_many_there_are() -> None:
+    """Counted by calls, which no other load of the machine changes."""
+
+    def calls_of(some: range) -> float:
+        counted = cProfile.Profile()
+        counted.enable()
+        for index in some:
+            site.complete(index, index)
+        counted.disable()
+        return sum(each.callcount for each in counted.getstats()) / len(some)
+
+    site = working(600, max_concurrency=4)
+    first, *_, last = [calls_of(range(start, start + 100)) for start in range(0, 600, 100)]
+    assert last < 1.1 * first
 
 
 def test_an_items_visits_are_in_its_own_stream() -> None:

@@ -29,6 +29,7 @@ SELECT %s, gen_random_uuid(), clock_timestamp() - interval '1 day', 'wait', 'exe
 SUSPEND = "INSERT INTO runtime.suspended_tenants VALUES (%s, now())"
 CLAIM = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM runtime.claim_timers(%s, 100, 200, 32, '{}', 5)"
 NEXT = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT runtime.seconds_to_timer(%s)"
+WAITING = "SELECT FROM pg_locks WHERE relation = 'runtime.timers'::regclass AND NOT granted"
 FAILING = "UPDATE runtime.timers SET activation_id = NULL WHERE tenant_id = %s"
 
 
@@ -198,3 +199,30 @@ async def test_a_hundred_that_fail_take_no_turn_of_another_tenant(database: Data
         await home.until(all_put_off)
         home.sql("UPDATE runtime.timers SET retry_at = clock_timestamp() + interval '1 hour'")
         assert 3_500 < (await fire_timers(worker.context) or 0) <= 3_600
+
+
+async def test_what_ends_while_it_is_looked_makes_room(database: Database) -> None:
+    """So it is looked again at once: there may be more of its tenant."""
+    may_end = asyncio.Event()
+
+    async def fire(_context: WorkerContext, _timer: DueTimer) -> bool:
+        await may_end.wait()
+        return True
+
+    run(database, BACKLOG, uuid4(), 1)
+    firing = Firing(fire)
+    async with (
+        worker_of(database) as worker,
+        await psycopg.AsyncConnection.connect(database.superuser_url) as holder,
+        await psycopg.AsyncConnection.connect(database.superuser_url, autocommit=True) as watcher,
+    ):
+        assert await firing.fire_timers(worker.context) == 0
+        await holder.execute("LOCK TABLE runtime.timers")
+        looking = asyncio.create_task(firing.fire_timers(worker.context))
+        async with asyncio.timeout(30):
+            while await (await watcher.execute(WAITING)).fetchone() is None:  # noqa: ASYNC110 - it is told by nobody
+                await asyncio.sleep(0.01)
+        may_end.set()
+        await firing.finish()
+        await holder.rollback()
+        assert await looking == 0
