@@ -45,7 +45,7 @@ class Sizes:
     timers_idle: float = 15.0
     """Seconds for which nothing is due."""
     timers_schedules: int = 10_000
-    """Due once in each minute, at different moments of it."""
+    """Due every five minutes, at different moments of them."""
     timers_minutes: float = 1.1
     items: int = 10_000
     """Of the foreach whose first and last tenths are compared."""
