@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.conftest import Client, Gesta, Tenant, serving
 from tests.api.definitions import APPROVAL
-from tests.api.test_bulk_operations import begun, counts, ended, requested
+from tests.api.test_bulk_operations import begun, counts, ended, no_jobs, requested
 from tests.api.test_children import assert_verified
 from tests.api.working import LAPSE, run_sql
 from tests.worker.house import PATIENCE
@@ -66,9 +66,7 @@ async def test_one_that_is_cancelled_after_its_worker_died_says_what_that_one_ha
     assert (await acme.admin.post(f"/bulk-operations/{made['id']}/cancel")).status_code == 200
     await run_sql(gesta.database, LAPSE)
     last = await started(gesta.database, tmp_path / "calls")
-    async with asyncio.timeout(PATIENCE):
-        while (await run_sql(gesta.database, "SELECT count(*) FROM runtime.jobs")) > 0:  # noqa: ASYNC110 - it sets no event
-            await asyncio.sleep(0.01)
+    await no_jobs(gesta)
     found = (await acme.admin.get(f"/bulk-operations/{made['id']}")).json()
     assert await stopped(last) == 0
     assert (found["status"], counts(found)) == ("cancelled", (COUNT, 32, 0, 0))

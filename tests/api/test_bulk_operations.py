@@ -1,20 +1,29 @@
 """Bulk operations over HTTP, through two API processes and a worker."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx2
 import pytest
 
 from api import reads
 from api.routes import bulk_operations
+from domain import bulk_operation
+from store import platform
 from tests.api.conftest import Client, Gesta, Tenant, platform_key, projecting, serving
 from tests.api.definitions import APPROVAL, INSTANT, TASK
 from tests.api.test_children import assert_verified
+from tests.api.working import LAPSE, run_sql
 from tests.conftest import Database
 from tests.worker.house import PATIENCE, at_work, worker_of
+from tests.worker.test_killed import started
+from worker import bulk_runner
+from worker.leases import Leasing
 
 RETRYABLE = {
     **TASK,
@@ -91,24 +100,22 @@ def counts(operation: dict[str, Any]) -> tuple[int, ...]:
 
 
 async def test_a_thousand_executions_are_cancelled_and_one_can_see_how_far_it_is(
-    gesta: Gesta, acme: Tenant, other: Client
+    gesta: Gesta, acme: Tenant, other: Client, tmp_path: Path
 ) -> None:
+    """One looks when the worker has just died, after four steps."""
     await acme.publish(APPROVAL)
     await begun(acme, "purchase", 1_000)
-    seen = set()
     made = await requested(acme.admin, "cancel", filter={"workflow_key": "purchase", "status": "running"}, reason="wrong price")
     assert counts(made) == (1_000, 0, 0, 0)
     later = await begun(acme, "purchase", 1)
-    async with working(gesta), asyncio.timeout(PATIENCE):
-        while True:
-            found = (await other.get(f"/bulk-operations/{made['id']}")).json()
-            seen.add(found["done"])
-            if found["status"] != "running":
-                break
-            await asyncio.sleep(0.01)
+    first = await started(gesta.database, tmp_path / "calls", "worker.bulk_step_taken:4")
+    assert await asyncio.wait_for(first.wait(), PATIENCE) == -signal.SIGKILL
+    found = (await other.get(f"/bulk-operations/{made['id']}")).json()
+    assert (found["status"], counts(found), found["completed_at"]) == ("running", (1_000, 400, 0, 0), None)
+    await run_sql(gesta.database, LAPSE)
+    async with working(gesta):
+        found = await ended(other, made["id"])
     assert (found["status"], counts(found)) == ("completed", (1_000, 1_000, 0, 0))
-    assert len(seen) > 3, "one sees it go on"
-    assert sorted(seen) == [number for number in range(0, 1_001, 100) if number in seen]
     assert await statuses(acme, "purchase") == {"cancelled": 1_000, "running": 1}
     assert (await acme.admin.get(f"/executions/{later[0]}")).json()["status"] == "running", "what comes later is not meant"
     (listed,) = (await other.get("/bulk-operations", status="completed", action="cancel")).json()["items"]
@@ -304,24 +311,37 @@ async def test_a_key_that_is_revoked_meanwhile_stops_it(gesta: Gesta, acme: Tena
     assert (found["status"], found["error_code"], found["done"]) == ("failed", "key_not_valid", 0)
 
 
-async def test_after_it_was_cancelled_nothing_further_is_acted_on(gesta: Gesta, acme: Tenant, other: Client) -> None:
+async def test_after_it_was_cancelled_nothing_further_is_acted_on(
+    gesta: Gesta, acme: Tenant, other: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is cancelled elsewhere in the midst of a step."""
     await acme.publish(APPROVAL)
-    await begun(acme, "purchase", 600)
+    await begun(acme, "purchase", 80)
     made = await requested(acme.admin, "pause", filter={"workflow_key": "purchase"})
+    answers, taken = list[httpx2.Response](), list[Any]()
+
+    async def deciding(handler: Any, streams: Any, command: Any) -> Any:
+        taken.append(command)
+        if len(taken) == 3:
+            answers.append(await other.post(f"/bulk-operations/{made['id']}/cancel", {"reason": "enough"}))
+        return await platform.deciding(handler, streams, command)
+
+    monkeypatch.setattr(bulk_runner, "deciding", deciding)
     async with working(gesta):
-        async with asyncio.timeout(PATIENCE):
-            while not (await other.get(f"/bulk-operations/{made['id']}")).json()["done"]:  # noqa: ASYNC110 - it sets no event
-                await asyncio.sleep(0.01)
-        answer = await other.post(f"/bulk-operations/{made['id']}/cancel", {"reason": "enough"})
-        assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
-        paused = (await statuses(acme, "purchase"))["paused"]
-        assert paused < 600
+        await no_jobs(gesta)
+    assert [(answer.status_code, answer.json()["status"]) for answer in answers] == [(200, "cancelled")]
     found = (await acme.admin.get(f"/bulk-operations/{made['id']}")).json()
-    assert (found["status"], found["done"]) == ("cancelled", paused), "what the step under way did is counted"
-    assert (await statuses(acme, "purchase"))["paused"] == paused
+    assert (found["status"], counts(found)) == ("cancelled", (80, 2 * bulk_runner.TOGETHER, 0, 0)), "what it did is counted"
+    assert (await statuses(acme, "purchase"))["paused"] == found["done"]
     again = await other.post(f"/bulk-operations/{made['id']}/cancel")
     assert (again.status_code, again.json()["code"]) == (409, "bulk_operation_over")
     await assert_verified(gesta, acme)
+
+
+async def no_jobs(gesta: Gesta) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while await run_sql(gesta.database, "SELECT count(*) FROM runtime.jobs"):  # noqa: ASYNC110 - it sets no event
+            await asyncio.sleep(0.01)
 
 
 async def test_a_repeated_request_is_one_operation(acme: Tenant, other: Client) -> None:
@@ -398,16 +418,33 @@ async def test_what_matches_nothing_is_completed(acme: Tenant) -> None:
     assert (await ended(acme.admin, made["id"]))["completed_at"] is not None
 
 
-async def test_two_workers_share_it_with_other_operations(gesta: Gesta, acme: Tenant, other: Client) -> None:
+async def test_two_workers_share_it_with_other_operations(
+    gesta: Gesta, acme: Tenant, other: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_operation, "STEP", 20)
     await acme.publish(APPROVAL)
-    await begun(acme, "purchase", 300)
+    await begun(acme, "purchase", 90)
     made = [await requested(client, "cancel", filter={"workflow_key": "purchase"}) for client in (acme.admin, other)]
     async with working(gesta), working(gesta):
         one, two = [await ended(acme.admin, each["id"]) for each in made]
-    assert one["done"] + two["done"] == 300
-    assert one["skipped"] + two["skipped"] == 300, (one["failures"][:2], two["failures"][:2])
+    assert one["done"] + two["done"] == 90
+    assert one["skipped"] + two["skipped"] == 90
     assert one["failed"] + two["failed"] == 0
     await assert_verified(gesta, acme)
+
+
+async def test_another_tenant_has_its_turn_between_the_steps(gesta: Gesta, acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_operation, "STEP", 20)
+    globex = await gesta.tenant("globex")
+    asked = []
+    for tenant, count in ((acme, 60), (globex, 1)):
+        await tenant.publish(APPROVAL)
+        await begun(tenant, "purchase", count)
+        asked.append(await requested(tenant.admin, "cancel", filter={"workflow_key": "purchase"}))
+    async with worker_of(gesta.database, leasing=Leasing(concurrency=1)) as process, at_work(process):
+        small, large = await ended(globex.admin, asked[1]["id"]), await ended(acme.admin, asked[0]["id"])
+    assert (small["done"], large["done"]) == (1, 60)
+    assert small["completed_at"] < large["completed_at"]
 
 
 async def test_a_suspended_tenants_operation_waits(gesta: Gesta, acme: Tenant) -> None:
