@@ -145,8 +145,12 @@ async def test_a_job_for_later_waits_for_its_moment_by_the_databases_clock(gesta
     assert not any((await failing(gesta, tenant_id=acme.id)).values())
     at = f"SELECT run_at FROM runtime.jobs WHERE id = '{named}'"  # noqa: S608  an id of ours
     assert await run_sql(gesta.database, at) == moment
-    past = await enqueued(acme, run_at="2020-01-01T00:00:00Z")
+    past = await enqueued(acme, run_at="2020-01-01T00:00:00Z", timeout="PT1H")
+    now = await found(acme, past)
+    assert now["run_at"] == now["created_at"]
+    assert datetime.fromisoformat(now["expires_at"]) == datetime.fromisoformat(now["created_at"]) + timedelta(hours=1)
     assert (await leased(worker))["id"] == past
+    assert not any((await failing(gesta, tenant_id=acme.id)).values())
 
 
 async def test_a_moment_that_comes_lets_it_go(acme: Tenant) -> None:

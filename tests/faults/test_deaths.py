@@ -4,13 +4,15 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.faults.platform import DEFINITION, PATIENCE, Platform, platform
+from client import AnswerLost, EnqueuedJob
+from tests.faults.platform import DEFINITION, PATIENCE, RETRY, Platform, platform
 from tests.worker.ai.wire import Wire, answer, completion, serve
 
 WORKERS = ("worker.job_leased", "worker.attempt_started", "worker.attempt_called", "worker.attempt_ended")
@@ -93,6 +95,42 @@ async def test_the_api_dies_with_the_next_job_in_its_answer(gesta: Platform) -> 
     assert topics.count("activation.completed.v1") == 5
     assert gesta.sql(OPEN_WORK).split() == ["0"]
     gesta.gesta("verify")
+
+
+ENDED_ONCE = "SELECT count(*) FROM ledger.events WHERE topic = 'job.completed.v1' AND stream_id = '{}'"
+
+
+async def job_ended(gesta: Platform, id: str) -> EnqueuedJob:
+    """Asked for again while the API comes back: that may take longer, three times over, than a client is patient."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with suppress(AnswerLost):
+                return await gesta.client.wait_job(id, PATIENCE)
+
+
+async def done_once(gesta: Platform) -> None:
+    """A job of its own is done, whatever dies meanwhile."""
+    enqueued = await gesta.client.enqueue("work", 1, retry=RETRY, unique_key="one", timeout="PT1H")
+    ended = await job_ended(gesta, enqueued.id)
+    assert (ended.status, ended.output) == ("completed", 1)
+    assert gesta.sql(ENDED_ONCE.format(ended.id)).split() == ["1"]
+    assert gesta.sql(OPEN_WORK).split() == ["0"]
+    gesta.gesta("verify")
+
+
+async def test_the_api_dies_at_each_boundary_of_a_job_of_its_own(gesta: Platform) -> None:
+    gesta.arm(*APIS)
+    await done_once(gesta)
+    assert (gesta.armed, gesta.api.deaths) == ([], len(APIS))
+
+
+async def test_postgresql_dies_at_each_boundary_of_a_job_of_its_own(gesta: Platform) -> None:
+    gesta.arm(*APIS, victim=gesta.postmaster)
+    for _ in APIS:
+        await done_once(gesta)
+        if not gesta.armed:
+            break
+    assert gesta.armed == []
 
 
 async def test_postgresql_dies_at_each_boundary_of_both(gesta: Platform, wire: Wire) -> None:

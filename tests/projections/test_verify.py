@@ -25,6 +25,7 @@ from domain.execution import (
 from domain.facts import Event
 from domain.job import timeout_of
 from domain.member import MemberRemoved
+from domain.notification_delivery import job_of
 from domain.retry import Failure
 from domain.trigger import Trigger, folded, timers_of
 from projections.projector import Projector
@@ -63,7 +64,7 @@ SELECT tenant_id, %(id)s, coalesce(%(at)s, recorded_at), %(purpose)s, 'trigger',
 QUEUED = """
 INSERT INTO runtime.jobs (tenant_id, id, type, state, run_at, priority, attempt, max_attempts, fence, task_id, created_at,
                           updated_at)
-SELECT %(acme)s, id, 'mail', 'dead', now(), 0, 0, 1, 0, id, now(), now() FROM unnest(%(jobs)s::uuid[]) id
+SELECT %(acme)s, id, 'work', 'dead', now(), 0, 0, 1, 0, id, now(), now() FROM unnest(%(jobs)s::uuid[]) id
 """
 LIMITED = """
 INSERT INTO runtime.timers (tenant_id, id, due_at, kind, owner_kind, owner_id)
@@ -81,6 +82,7 @@ async def told(ledgers: Ledgers) -> None:
     names["sue"] = an_id("acme invites sue@acme.example")
     names["paid"] = an_id("acme trigger paid")
     later, called = an_id("acme job later"), an_id("acme job call")
+    delivering = [job_of(an_id(f"acme delivery {which}"), turn) for which, turn in ((1, 0), (4, 1))]
     names["later"] = later
     await ledgers.conn.execute(CLAIMED, {**names, "approver": an_id("role approver"), "clerk": an_id("role clerk")})
     nightly = an_id("acme trigger nightly")
@@ -88,7 +90,7 @@ async def told(ledgers: Ledgers) -> None:
     for timer in timers_of(nightly, state):
         given = {"tenant": ACME, "id": timer.id, "at": timer.due.at, "purpose": timer.purpose, "owner": nightly}
         await ledgers.conn.execute(TIMED, given)
-    await ledgers.conn.execute(QUEUED, {"acme": ACME, "jobs": [later, called]})
+    await ledgers.conn.execute(QUEUED, {"acme": ACME, "jobs": [later, called, *delivering]})
     for job_id, retries, moment in ((later, 0, START + timedelta(days=9)), (called, 1, None)):
         limited = {"acme": ACME, "job": job_id, "id": timeout_of(job_id, retries), "at": moment}
         await ledgers.conn.execute(LIMITED, limited)

@@ -79,6 +79,14 @@ EXPIRED = """
 SELECT tenant_id, id FROM runtime.jobs WHERE state = 'leased' AND greatest(lease_until, retry_at) <= clock_timestamp()
 """
 TIMERS = "SELECT id, kind, owner_kind, owner_id, due_at - created_at > interval '59 minutes' FROM runtime.timers"
+# What comes as rows, with jobs as they were until they could name a moment.
+APPEND_ROWS = """
+SELECT cmd, outcome FROM ledger.append_rows(
+    $1::uuid, false, ARRAY[$2]::uuid[], ARRAY[NULL]::bytea[], ARRAY[NULL]::bytea[], ARRAY['{}']::bytea[],
+    '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', claims => '{}', releases => '{}',
+    jobs => ARRAY[ROW(1, $3, 'step', NULL, NULL, NULL, 3, 1000000, false, 2,
+                      '{"workflow": "w", "node": "n"}', 'null')::ledger.job_row])
+"""
 NOBODY = UUID(int=0)
 NONE: list[object] = []
 
@@ -145,6 +153,13 @@ def test_its_jobs_are_leased_given_back_leased_again_and_reported(connection: Co
     assert lease(connection, new_id()) == [(job, 2)]
     assert append(connection, tenant, work(fence=(job, 2))) == ("appended", None, 2)
     assert (lease(connection), connection.execute(EXPIRED).fetchall()) == ([], [])
+
+
+def test_its_jobs_come_as_rows(connection: Connection[TupleRow], tenant: UUID) -> None:
+    job = new_id()
+    assert psycopg.RawCursor(connection).execute(APPEND_ROWS, [tenant, new_id(), job]).fetchall() == [(1, "appended")]
+    told = "SELECT id, state, fence, max_attempts, priority, run_at > created_at, limits ->> 'node', input FROM runtime.jobs"
+    assert connection.execute(told).fetchall() == [(job, "waiting", 0, 3, 2, True, "n", b"null")]
 
 
 def test_its_timers_are_set_and_owned(connection: Connection[TupleRow], tenant: UUID) -> None:

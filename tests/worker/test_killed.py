@@ -4,16 +4,22 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from domain.execution import ExecutionCompleted
 from domain.facts import Json
+from domain.job import JOB
+from engine.queued_jobs import Wanted, enqueue
 from runtime.failpoints import VARIABLE
+from store.command import Command, CommandResult
 from tests.conftest import Database
 from tests.engine.drawing import drawing
-from tests.worker.house import PATIENCE, RETRY, asking, house, steps
+from tests.worker.house import PATIENCE, RETRY, WHO, House, asking, house, steps
 from tests.worker.outbound.servers import answering, server
 
 
@@ -75,6 +81,48 @@ async def test_a_task_survives_its_worker(database: Database, tmp_path: Path, fa
         assert len(done.read_text().splitlines()) == times
         assert len(await home.topics("execution.completed")) == 1
         assert home.jobs() == []
+
+
+def enqueued(home: House, **more: Json) -> Coroutine[Any, Any, CommandResult]:
+    """A job of its own."""
+    wanted = Wanted("step", retry=RETRY, **more)
+    return home.handler.handle(Command(home.tenant_id, "job.enqueue", WHO), lambda view: enqueue(view, wanted))
+
+
+@pytest.mark.parametrize(("failpoint", "times"), [("worker.job_leased", 1), ("worker.task_done", 2), ("worker.task_reported", 1)])
+async def test_a_job_of_its_own_survives_its_worker(database: Database, tmp_path: Path, failpoint: str, times: int) -> None:
+    done = tmp_path / "done"
+    async with house(database) as home:
+        job_id = UUID((await enqueued(home)).result["id"])
+        first = await started(database, done, failpoint)
+        assert await asyncio.wait_for(first.wait(), PATIENCE) == -signal.SIGKILL
+        home.lapse_all()
+        second = await started(database, done)
+        await home.until(lambda: over(home, job_id, "completed"))
+        assert await stopped(second) == 0
+        assert len(done.read_text().splitlines()) == times
+        assert len(await home.topics("job.completed")) == 1
+        assert home.jobs() == []
+
+
+@pytest.mark.parametrize("failpoint", ["worker.timer_found", "worker.timer_fired"])
+async def test_a_job_of_its_own_runs_out_of_time_once(database: Database, tmp_path: Path, failpoint: str) -> None:
+    """Whoever fires its timer is killed; nobody does the job, which is due tomorrow."""
+    async with house(database) as home:
+        job_id = UUID((await enqueued(home, run_after="P1D", timeout="PT1H")).result["id"])
+        home.sql("UPDATE runtime.timers SET due_at = clock_timestamp()")
+        first = await started(database, tmp_path / "done", failpoint)
+        assert await asyncio.wait_for(first.wait(), PATIENCE) == -signal.SIGKILL
+        home.sql("UPDATE runtime.timers SET claimed_until = NULL")  # it is left to the dead for some seconds
+        second = await started(database, tmp_path / "done")
+        await home.until(lambda: over(home, job_id, "failed"))
+        assert await stopped(second) == 0
+        assert await home.topics("job.") == ["job.enqueued.v1", "job.failed.v1"]
+        assert (home.jobs(), home.sql("SELECT id FROM runtime.timers")) == ([], [])
+
+
+async def over(home: House, job_id: UUID, status: str) -> bool:
+    return (await home.handler.read(home.tenant_id, JOB, job_id))[0].status == status
 
 
 @pytest.mark.parametrize(
