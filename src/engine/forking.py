@@ -33,6 +33,7 @@ from engine.run import Run
 from engine.size_limit import TooLarge, weight
 from engine.starting import accept_input, version_of, with_attributes
 from engine.time_limit import with_timeout
+from engine.variables import event_of
 
 MOST_BYTES = 1 << 24
 """Of what the visits came to that a fork has behind it."""
@@ -160,7 +161,7 @@ def fork(
         business_key,
         origin.priority,
         "fork",
-        {"execution_id": str(origin_id), "node_id": node_id, "activation_id": str(seed.activation_id)},
+        _about(origin, origin_id, node_id, seed),
         correlation_id=correlation_id or origin.correlation_id,
         created_by=created_by,
         behind=behind or None,
@@ -177,6 +178,13 @@ def fork(
     run.advance()
     result = summary(execution_id, run.state, sum(fact.stream_id == execution_id for fact in run.facts))
     return run.decided(result, claims_of(view, execution_id, run.state))
+
+
+def _about(origin: ExecutionStarted, origin_id: UUID, node_id: str, seed: Seed) -> Json:
+    """Where it comes from, and the event that its expressions go on to see."""
+    about = {"execution_id": str(origin_id), "node_id": node_id, "activation_id": str(seed.activation_id)}
+    event = event_of(origin)
+    return about if event is None else {**about, "event": event}
 
 
 def _require_beginning(plan: Plan, node_id: str, seed: Seed) -> None:

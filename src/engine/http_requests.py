@@ -23,6 +23,7 @@ SUCCESS: tuple[str | int, ...] = ("2xx",)
 RETRIED: tuple[str | int, ...] = (408, 425, 429, "5xx")
 REQUEST_TIMEOUT, LONGEST_TIMEOUT = timedelta(seconds=30), timedelta(minutes=10)
 MOST_BYTES = 1 << 20
+MOST_REDIRECTS = 5
 MOST_URL = 8_192
 MOST_HEADERS = 50
 MOST_EXCERPT = 500
@@ -79,6 +80,7 @@ CONFIG = object_schema(
         "idempotent": {"type": "boolean"},
         "request_timeout": TEXT,
         "max_bytes": {"type": "integer", "minimum": 1, "maximum": MOST_BYTES},
+        "redirects": {"type": "integer", "minimum": 0, "maximum": MOST_REDIRECTS},
         "response_as": {"enum": ["auto", "json", "text", "base64", "none"]},
         "output": True,
     },
@@ -101,6 +103,7 @@ def request(config: Mapping[str, Json], carrying: frozenset[str], key: str) -> J
         "idempotent": is_idempotent(config, way),
         "seconds": timeout(config).total_seconds(),
         "max_bytes": config.get("max_bytes", MOST_BYTES),
+        **({"redirects": config["redirects"]} if "redirects" in config else {}),
         "response_as": config.get("response_as", "auto"),
         "key": key,
     }

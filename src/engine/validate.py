@@ -56,7 +56,7 @@ def validate(definition: Json, evaluator: Evaluator, node_types: Mapping[str, No
     if not errors(found):
         found += _of_the_whole(drawn)
     if not errors(of_nodes) and not any(finding.code == "invalid_schema" for finding in found):
-        known = known_to(parsed)
+        known = known_to(parsed, by_event=any(each["type"] == "event" for each in definition.get("triggers", ())))
         found += expressions(parsed, sound, evaluator, known, {})
         found += Bodies(evaluator, node_types).within(parsed, sound, known)
         if not errors(of_triggers):

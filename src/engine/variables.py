@@ -26,7 +26,7 @@ class Nodes(Mapping[str, Json]):
 
 
 def base_variables(view: View, execution_id: UUID, started: ExecutionStarted) -> dict[str, Json]:
-    """`input`, `execution`, `tenant`, and `event` where an event started the execution."""
+    """`input`, `execution`, `tenant`, and `event`: the one that started the execution, or null."""
     execution = {
         "id": str(execution_id),
         "workflow_id": str(started.workflow_id),
@@ -37,8 +37,15 @@ def base_variables(view: View, execution_id: UUID, started: ExecutionStarted) ->
         "trigger_type": started.trigger_type,
         "created_by": None if started.created_by is None else str(started.created_by),
     }
-    variables = {"input": started.input, "execution": execution, "tenant": {"id": str(view.tenant_id)}}
-    return variables if started.trigger_type != "event" else {**variables, "event": started.trigger_data}
+    return {"input": started.input, "execution": execution, "tenant": {"id": str(view.tenant_id)}, "event": event_of(started)}
+
+
+def event_of(started: ExecutionStarted) -> Json:
+    """The event that started an execution, also of its fork, and of a trigger that was run by hand; None."""
+    about = started.trigger_data
+    if started.trigger_type == "event":
+        return about
+    return about.get("event") if isinstance(about, Mapping) else None
 
 
 def problem_of(error: ExpressionError) -> NodeError:

@@ -35,6 +35,7 @@ from worker.context import OUT_OF_REACH, WorkerContext
 from worker.leases import LeftToLease, Runner
 from worker.not_set_up import hand_back
 from worker.outbound.client import OutboundError, Request, Response, host_of, parsed
+from worker.outbound.redirects import send_on
 from worker.redaction import Redaction
 
 log = logging.getLogger(__name__)
@@ -93,14 +94,20 @@ class Attempt:
             failpoint("worker.http_recorded")
 
     async def _exchanged(self) -> Json:
-        """{response, retry_after, jitter}, as the node takes it."""
+        """{response, retry_after, jitter, redirected}, as the node takes it."""
         tenant, _ = await self._context.handler.read(PLATFORM, TENANT, self._job.tenant_id)
         carried = await self._carried()
         request = self._request(carried)
         failpoint("worker.http_ready")
         await self._not_in_a_pause()
-        response = await self._context.outbound.send(request, hosts=hosts_of(tenant.settings))
+        hosts, most = hosts_of(tenant.settings), self._asked.get("redirects", 0)
+
+        async def send(one: Request) -> Response:
+            return await self._context.outbound.send(one, hosts=hosts)
+
+        response, redirected = await send_on(send, request, most, carried.texts)
         return {
+            **({"redirected": True} if redirected else {}),
             "response": _told(response, self._asked["response_as"], self._redaction),
             "retry_after": retry_after(response, datetime.now(UTC)),
             "jitter": random.random(),

@@ -33,3 +33,40 @@ async def test_publishing_tells_what_may_not_work(acme: Tenant) -> None:
         ("duplicate_edge", "/definition/edges/2"),
         ("unknown_role", "/definition/nodes/1/config/outcomes/0/by/roles/1"),
     }
+
+
+async def test_secrets_and_workflows_that_are_not_there_are_told_wherever_they_are_named(acme: Tenant) -> None:
+    made = await acme.admin.post("/secrets", {"name": "shop_token", "value": "a value of some length", "hosts": ["api.example"]})
+    assert made.status_code == 201, made.text
+    auth = {"type": "bearer", "secret": "shop_token"}
+    headers = {"X-Plain": "a", "X-Api-Key": {"secret": "lost_token"}}
+    within = drawing(
+        {
+            "ring": ("http", {"url": "https://api.example/", "auth": {**auth, "secret": "lost_token"}}),
+            "child": ("workflow", {"workflow_key": "lost"}),
+        },
+        "call > child",
+    )
+    body = {"nodes": within["nodes"], "edges": within["edges"]}
+    nodes = {
+        "start": "start",
+        "call": ("http", {"url": "https://api.example/", "auth": auth, "headers": headers}),
+        "each": ("foreach", {"items": [1], "body": body}),
+        "end": "end",
+    }
+    triggers = [{"type": "webhook", "secret": "shop_token"}, {"type": "webhook", "id": "other", "secret": "lost_signing"}]
+    definition = drawing(nodes, "start > call", "call > each", "each > end", triggers=triggers)
+    expected = {
+        ("unknown_secret", "/nodes/1/config/headers/X-Api-Key/secret"),
+        ("unknown_secret", "/nodes/2/config/body/nodes/0/config/auth/secret"),
+        ("unknown_secret", "/triggers/1/secret"),
+        ("unknown_workflow", "/nodes/2/config/body/nodes/1/config/workflow_key"),
+    }
+    found = (await acme.admin.post("/workflows/validate", {"definition": definition})).json()["findings"]
+    assert {(each["code"], each["path"]) for each in found if each["code"].startswith("unknown_")} == expected
+    drafted = (await acme.admin.post("/workflows", {"definition": definition})).json()
+    published = await acme.admin.post(f"/workflows/{drafted['id']}/publish", {})
+    assert published.status_code == 200, published.text
+    warned = published.json()["warnings"]
+    told = {(each["code"], each["path"].removeprefix("/definition")) for each in warned if each["code"].startswith("unknown_")}
+    assert told == expected

@@ -283,6 +283,25 @@ async def test_no_way_of_writing_it_leads_inside(acme: Tenant, database: Databas
     assert reached == []
 
 
+async def test_redirects_are_followed_where_the_definition_says_so(acme: Tenant, database: Database) -> None:
+    """To another origin without the credentials; and what comes after a redirect says nothing of the request before it."""
+    service, other = Service(), Service([], [saying(200, {"n": 1})])
+    await keep(acme)
+    async with server(other.handle) as there, server(service.handle) as port, worker(database):
+        service.answers = [saying(303, Location=f"http://other.example:{there}/got")]
+        config = {"method": "POST", "url": f"http://api.example:{port}/", "body": {"a": 1}, "redirects": 1, **BEARER}
+        found = await ended(acme, config)
+        assert found["output"]["body"] == {"n": 1}
+        assert other.seen[0][0].startswith("GET /got HTTP/1.1")
+        assert other.seen[0][1] == b""
+        assert "authorization" not in other.headers(0)
+        assert "authorization" in service.headers(0)
+        other.answers, service.seen = [saying(429)], []
+        found = await ended(acme, config, retry=RETRY)
+        assert found["output"]["error"]["type"] == "http_429"
+        assert len(service.seen) == 1, "it may have been acted on"
+
+
 async def test_a_redirect_leads_nowhere(acme: Tenant, database: Database) -> None:
     inside = Service(answers=[saying(200)])
     async with server(inside.handle) as port, worker(database):

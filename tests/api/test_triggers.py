@@ -91,6 +91,27 @@ async def test_an_event_starts_an_execution_and_what_clashes_is_recorded(gesta: 
     assert [(log["actor_type"], log["actor_id"]) for log in logs] == [("event", trigger["id"])]
 
 
+async def test_an_execution_reads_the_event_that_started_it(gesta: Gesta, acme: Tenant) -> None:
+    """So does its fork, and one that is started by hand as the trigger would; another one has none."""
+    output = {"order": "=event == null ? 'none' : event.data.order"}
+    nodes = [INSTANT["nodes"][0], {"id": "end", "type": "end", "config": {"output": output}}]
+    edges = [{"source": "start", "target": "end"}]
+    await acme.publish({**INSTANT, "nodes": nodes, "edges": edges, "triggers": [{"type": "event", "event_type": "paid"}]})
+    event = {"specversion": "1.0", "id": "1", "source": "shop", "type": "paid", "data": {"order": "E-1"}}
+    assert (await acme.admin.post("/events", event)).status_code == 200
+    async with worker_of(gesta.database) as worker, at_work(worker):
+        await until(lambda: told(acme, 1))
+    (first,) = (await acme.admin.get("/executions")).json()["items"]
+    forked = (await acme.admin.post(f"/executions/{first['id']}/fork", {"node_id": "end"})).json()
+    again = (await acme.admin.post(f"/executions/{forked['id']}/fork", {"node_id": "end"})).json()
+    trigger = await the_trigger(acme)
+    by_hand = (await acme.admin.post(f"/triggers/{trigger['id']}/run", {"payload": {"order": "E-7"}})).json()
+    other = (await acme.admin.post("/executions", {"workflow_key": INSTANT["key"]})).json()
+    ids = [first["id"], forked["id"], again["id"], by_hand["id"], other["id"]]
+    outputs = [(await acme.admin.get(f"/executions/{id}")).json()["output"]["order"] for id in ids]
+    assert outputs == ["E-1", "E-1", "E-1", "E-7", "none"]
+
+
 async def told(tenant: Tenant, count: int) -> bool:
     return len((await tenant.admin.get("/audit-logs?action=event.delivered")).json()["items"]) == count
 

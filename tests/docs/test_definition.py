@@ -164,6 +164,7 @@ LIMITS = {
     "characters of their `key`": limits.MAX_KEY,
     "characters of a URL": http_requests.MOST_URL,
     "headers of a request": http_requests.MOST_HEADERS,
+    "`redirects`": http_requests.MOST_REDIRECTS,
     "an answer's body": mebibytes(http_requests.MOST_BYTES),
     "`request_timeout`": f"{http_requests.LONGEST_TIMEOUT.seconds // 60} minutes",
     "characters of a trigger's business key": starting.LONGEST_KEY,

@@ -8,8 +8,12 @@ import pytest
 from domain.facts import Claim, Json
 from domain.trigger import TriggerChanged, TriggerCreated, TriggerFired, TriggerRetired, run_of
 from engine.triggers import commands, publishing
+<<<<<<< HEAD
 from engine.triggers.arriving import MOST_DEPTH
 from engine.validate import validate
+=======
+from engine.validate import errors, validate
+>>>>>>> 9003263 (Redirects that a definition allows, secrets that are not there, and the event that started an execution)
 from tests.engine.drawing import EVALUATOR, WORKFLOW_ID, drawing
 from tests.engine.triggering import HOURLY, WAITS, Playing, hour, instant, waiting
 
@@ -226,6 +230,19 @@ def test_an_event_starts_one_execution_however_often_it_is_told() -> None:
     assert (started.input, started.trigger_type) == ({"order": "E-1"}, "event")
     assert started.trigger_data["data"] == {"amount": 11, "order": "E-1"}
     assert place.fired == []
+
+
+@pytest.mark.parametrize("source", ["=event.data.order", "=event == null ? null : event.source", "=event.type + event.source"])
+def test_expressions_may_read_the_event_that_started_the_execution(source: str) -> None:
+    definition = drawing({"s": "start", "e": ("end", {"output": source})}, "s > e", triggers=[PAID])
+    assert errors(validate(definition, EVALUATOR)) == []
+    without = errors(validate({**definition, "triggers": [{"type": "manual"}]}, EVALUATOR))
+    assert {each.code for each in without} == {"undeclared"}
+
+
+def test_fields_that_no_event_has_are_named() -> None:
+    definition = drawing({"s": "start", "e": ("end", {"output": "=event.nope"})}, "s > e", triggers=[PAID])
+    assert [each.code for each in errors(validate(definition, EVALUATOR))] == ["unknown_field"]
 
 
 def test_an_event_for_a_running_execution_s_business_key_starts_no_other_one() -> None:

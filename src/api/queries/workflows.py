@@ -53,6 +53,11 @@ SELECT r.key
   FROM projections.roles r
  WHERE r.tenant_id = %(tenant_id)s AND r.key = ANY (%(keys)s)
 """
+SECRET_NAMES = """
+SELECT s.name
+  FROM projections.secrets s
+ WHERE s.tenant_id = %(tenant_id)s AND s.name = ANY (%(names)s)
+"""
 ACTIVE_MEMBERS = """
 SELECT m.user_id
   FROM projections.tenant_users m

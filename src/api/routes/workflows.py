@@ -20,11 +20,13 @@ from api.schemas import resources, results, status
 from domain import workflow
 from domain.facts import FieldError, Json, View
 from domain.role import ROLE_KEY
+from domain.secret import SECRET, secret_id_of
 from domain.workflow import WORKFLOW_KEY, Check, Checked
 from engine.definition import Finding
 from engine.expressions import Evaluator
 from engine.lints.called import called, unknown_workflows
 from engine.lints.people import Asked, asked, unknown_people, user_ids
+from engine.lints.secrets import MOST_LOOKED_AT, named_secrets, unknown_secrets
 from engine.triggers import publishing
 from engine.validate import findings
 
@@ -55,9 +57,16 @@ def check(evaluator: Evaluator, view: View) -> Check:
         there = {key: "active" for key in called(definition) if view.owner(WORKFLOW_KEY, key) is not None}
         found += unknown_people(Asked(people.roles), roles, ())
         found += unknown_workflows(definition, there)
+        names = list(named_secrets(definition))
+        known = {name for name in names[:MOST_LOOKED_AT] if _is_secret(view, name)}
+        found += unknown_secrets(definition, known.union(names[MOST_LOOKED_AT:]))
         return Checked(_of(found, "error"), _of(found, "warning"))
 
     return checked
+
+
+def _is_secret(view: View, name: str) -> bool:
+    return view.read(SECRET, secret_id_of(view.tenant_id, name)).exists
 
 
 def _of(found: Iterable[Finding], severity: str) -> tuple[FieldError, ...]:
@@ -77,19 +86,21 @@ async def lint(call: Calling, body: Definition) -> Response:
 
 async def _unknown_names(call: Calling, definition: Json) -> list[Finding]:
     """What the definition names and the tenant does not have."""
-    keys, people = list(called(definition)), asked(definition)
-    if not keys and not people.roles and not people.users:
+    keys, people, secrets = list(called(definition)), asked(definition), list(named_secrets(definition))
+    if not keys and not people.roles and not people.users and not secrets:
         return []
     of = {"tenant_id": call.tenant_id}
     questions = [
         Question(queries.STATUSES, {**of, "keys": keys}),
         Question(queries.ROLE_KEYS, {**of, "keys": list(people.roles)}),
         Question(queries.ACTIVE_MEMBERS, {**of, "ids": user_ids(people)}),
+        Question(queries.SECRET_NAMES, {**of, "names": secrets}),
     ]
-    workflows, roles, members = (await call.rows(questions)).rows
+    workflows, roles, members, known = (await call.rows(questions)).rows
     return [
         *unknown_workflows(definition, {row["key"]: row["status"] for row in workflows}),
         *unknown_people(people, {row["key"] for row in roles}, {str(row["user_id"]) for row in members}),
+        *unknown_secrets(definition, {row["name"] for row in known}),
     ]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from domain.facts import Json
 from engine.definition import Finding
 from engine.expressions import is_expression
+from engine.lints.everywhere import nodes_in
 
 Statuses = Mapping[str, str]
 """By key, of the workflows that there are."""
@@ -13,12 +14,11 @@ Statuses = Mapping[str, str]
 def called(definition: Json) -> dict[str, list[tuple[str, str]]]:
     """By key: node id and JSON pointer of each node that names it. The definition may be anything."""
     found: dict[str, list[tuple[str, str]]] = {}
-    nodes = definition.get("nodes") if isinstance(definition, dict) else None
-    for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
-        config = node.get("config") if isinstance(node, dict) and node.get("type") == "workflow" else None
+    for node, pointer in nodes_in(definition):
+        config = node.get("config") if node.get("type") == "workflow" else None
         key = config.get("workflow_key") if isinstance(config, dict) else None
         if isinstance(key, str) and not is_expression(key) and key != definition.get("key"):
-            place = str(node.get("id")), f"/nodes/{index}/config/workflow_key"
+            place = str(node.get("id")), f"{pointer}/config/workflow_key"
             found.setdefault(key.removeprefix("=") if key.startswith("==") else key, []).append(place)
     return found
 

@@ -9,6 +9,7 @@ from engine.expressions import Evaluator, expressions_in, nodes_schema
 from engine.limits import expressions as limit_expressions
 from engine.lints.nodes import Sound
 from engine.nodes.kind import Formula, object_schema
+from engine.nodes.wait_event import EVENT
 from engine.plan import graph_of
 
 EXECUTION = object_schema(
@@ -30,9 +31,10 @@ Outputs: TypeAlias = Mapping[str, Json]
 """The schema of each node's output, by its id; None where it is not known."""
 
 
-def known_to(definition: Definition) -> dict[str, Json]:
-    """What all expressions of a definition see, beside its nodes."""
-    return {"input": definition.input_schema, "execution": EXECUTION, "tenant": TENANT}
+def known_to(definition: Definition, *, by_event: bool) -> dict[str, Json]:
+    """What all expressions of a definition see, beside its nodes. `by_event`: whether an event may have started it."""
+    known = {"input": definition.input_schema, "execution": EXECUTION, "tenant": TENANT}
+    return {**known, "event": {**EVENT, "type": ["object", "null"]}} if by_event else known
 
 
 def outputs_of(definition: Definition, sound: Sequence[Sound]) -> dict[str, Json]:

@@ -56,13 +56,16 @@ def on_job(visit: Visit, report: JobReport) -> Woken:
 
 
 def _answered(visit: Visit, exchange: Json) -> Woken:
-    """`exchange`: {response, retry_after, jitter}, as the runner tells it."""
+    """`exchange`: {response, retry_after, jitter, redirected}, as the runner tells it; `redirected` where it is.
+
+    Whoever answers after a redirect says nothing of what the request itself has done.
+    """
     response, config = exchange["response"], visit.node.config
     status = response["status"]
     if includes(config.get("success", SUCCESS), status):
         return _done(visit, response)
     again = includes(config.get("retry_on", RETRIED), status)
-    if again and status not in UNSENT:
+    if again and (status not in UNSENT or exchange.get("redirected", False)):
         again = _is_idempotent(visit)
     failure = Failure(f"http_{status}", _told(response), again)
     after = exchange["retry_after"]

@@ -89,7 +89,7 @@ def run_now(
         state,
         view.new_id(),
         variables,
-        {"by_hand": True},
+        {"by_hand": True, **{name: value for name, value in variables.items() if name == "event"}},
         by_hand=True,
         created_by=by,
         behind=tuple(behind),
