@@ -4,7 +4,11 @@ Each case is a coroutine function named as the operation is. It has `behind`, a 
 it; and `ahead`, the process that goes on from there. It returns the answer of the one that is behind.
 """
 
+import asyncio
+import os
 import secrets
+import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +19,7 @@ import httpx2
 from tests.api.conftest import Client, Gesta, Member, Tenant, serving
 from tests.api.definitions import AI_TASK, HOOKED, INSTANT, SCHEDULED
 from tests.api.working import leased, report
+from tests.conftest import Database
 
 ANYBODY = [{"name": "approved", "kind": "approve"}]
 
@@ -132,6 +137,60 @@ async def two_processes(gesta: Gesta) -> AsyncIterator[Two]:
         person = await behind.member("approver")
         worker = await behind.service("jobs:work")
         yield Two(ahead, behind, person, Client(http, worker.token))
+
+
+@asynccontextmanager
+async def two_apart(gesta: Gesta) -> AsyncIterator[Two]:
+    """Two processes of the `gesta` command, as an operator runs them, beside the one that there is."""
+    async with serving_apart(gesta.database) as one, serving_apart(gesta.database) as other:
+        behind, ahead = (
+            Gesta(http, gesta.database, Client(http, gesta.platform.token), gesta.projector) for http in (one, other)
+        )
+        acme = await behind.tenant()
+        there = Tenant(ahead, acme.id, acme.slug, ahead.platform.with_headers(Gesta_Tenant=acme.slug))
+        worker = await acme.service("jobs:work")
+        yield Two(there, acme, await acme.member("approver"), Client(other, worker.token))
+
+
+@asynccontextmanager
+async def serving_apart(database: Database) -> AsyncIterator[httpx2.AsyncClient]:
+    """`gesta api` in a process of its own, and a client for it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    addresses = {
+        "DATABASE_URL": database.owner_url,
+        "GESTA_SYSTEM_DATABASE_URL": database.system_url,
+        "GESTA_API_DATABASE_URL": database.api_url,
+        "GESTA_LISTEN_DATABASE_URL": database.listen_url,
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GESTA_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "cli.main",
+        "api",
+        env={**kept, **addresses, "GESTA_PORT": str(port)},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+            async with asyncio.timeout(120):
+                while not await _answers(http):
+                    assert process.returncode is None, "the process has ended"
+                    await asyncio.sleep(0.05)
+            yield http
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _answers(http: httpx2.AsyncClient) -> bool:
+    try:
+        return (await http.get("/healthz")).status_code == 200
+    except httpx2.TransportError:
+        return False
 
 
 async def ok(answering: Awaitable[httpx2.Response]) -> Any:

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx2
+import pytest
 from psycopg import AsyncConnection
 
 from projections.verify import verify
-from tests.api.behind import Two, two_processes
+from tests.api.behind import Two, two_apart, two_processes
 from tests.api.conftest import Gesta
 from tests.api.working import start
 
@@ -19,18 +20,42 @@ ROUNDS = 6
 GONE = {"activation_closed", "lease_lost"}
 """What a worker is told whose job is for nothing."""
 DUE = "UPDATE runtime.timers SET due_at = clock_timestamp() WHERE remaining IS NULL"
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 TERMINAL = ("execution.completed.v1", "execution.failed.v1", "execution.cancelled.v1")
 
 
+REALLY = pytest.mark.parametrize("two", ["of one process", "apart"], indirect=True)
+"""For the most telling races: two applications in this process, and two processes, as an operator runs them."""
+
+
 @asynccontextmanager
-async def racing(gesta: Gesta) -> AsyncIterator[Two]:
+async def racing(gesta: Gesta, how: str = "of one process") -> AsyncIterator[Two]:
     """Two processes; in the end, all tables are as the events say."""
-    async with two_processes(gesta) as made:
+    async with (two_apart if how == "apart" else two_processes)(gesta) as made:
         yield made
         async with await AsyncConnection.connect(gesta.database.system_url, autocommit=True) as conn:
             await gesta.projector.catch_up()
             verdict = await verify(conn, made.behind.id)
             assert verdict.holds, verdict.broken
+
+
+async def together(two: Two, number: int, first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
+    """Both have decided before either may append: the ledger's head is held until they wait for it.
+
+    One that is refused without appending does not come to wait; it is not waited for, either.
+    """
+    database = two.behind.gesta.database
+    async with await AsyncConnection.connect(database.superuser_url) as holding:
+        await holding.execute("SELECT FROM ledger.heads WHERE tenant_id = %s FOR NO KEY UPDATE", [two.behind.id])
+        sent = asyncio.create_task(at_once(number, first, second))
+        async with await AsyncConnection.connect(database.superuser_url, autocommit=True) as looking:
+            ends = asyncio.get_running_loop().time() + 2
+            while not sent.done() and asyncio.get_running_loop().time() < ends:
+                row = await (await looking.execute(WAITING)).fetchone()
+                if row == (2,):
+                    break
+                await asyncio.sleep(0.005)
+    return await sent
 
 
 async def at_once(number: int, first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.behind import Two
 from tests.api.conftest import Gesta
-from tests.api.racing import DUE, GONE, ROUNDS, at_once, code, ends, published, racing, steer
+from tests.api.racing import DUE, GONE, REALLY, ROUNDS, at_once, code, ends, published, racing, steer, together
 from tests.api.working import execution, lease, leased, report, run_sql
 from tests.engine.drawing import ask, drawing
 from tests.worker.house import worker_of
@@ -49,8 +49,8 @@ EVENT = drawing(
 
 
 @pytest.fixture
-async def two(gesta: Gesta) -> AsyncIterator[Two]:
-    async with racing(gesta) as made:
+async def two(gesta: Gesta, request: pytest.FixtureRequest) -> AsyncIterator[Two]:
+    async with racing(gesta, getattr(request, "param", "of one process")) as made:
         yield made
 
 
@@ -90,13 +90,14 @@ async def test_the_time_of_an_execution_against_its_last_report(two: Two) -> Non
                 assert await ends(two, id) == ["execution.completed.v1"]
 
 
+@REALLY
 async def test_cancel_against_the_last_report(two: Two) -> None:
     begin = await published(two, SAGA)
     for number in range(ROUNDS):
         id = await begin()
         await report(two.worker, await leased(two.worker, "book"), "complete")
         job = await leased(two.worker, "one")
-        done, cancelled = await at_once(number, report(two.worker, job, "complete"), steer(two.behind, id, "cancel"))
+        done, cancelled = await together(two, number, report(two.worker, job, "complete"), steer(two.behind, id, "cancel"))
         assert bool(code(done)) != bool(code(cancelled))
         if code(done):
             assert code(done) in GONE
@@ -151,13 +152,14 @@ async def test_terminate_against_the_last_undoing(two: Two) -> None:
         assert (await execution(two.behind, id))["compensation"] == ("terminated" if code(done) else "completed")
 
 
+@REALLY
 async def test_pause_against_a_report(two: Two) -> None:
     """What was handed out may report, before or after; what follows waits."""
     begin = await published(two, LINE)
     for number in range(ROUNDS):
         id = await begin()
         job = await leased(two.worker, "one")
-        done, paused = await at_once(number, report(two.worker, job, "complete"), steer(two.behind, id, "pause"))
+        done, paused = await together(two, number, report(two.worker, job, "complete"), steer(two.behind, id, "pause"))
         assert (code(done), code(paused)) == ("", "")
         assert (await lease(two.worker, "two")).json()["items"] == []
         assert code(await steer(two.ahead, id, "resume")) == ""

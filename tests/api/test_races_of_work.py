@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from domain.event import stream_of
 from tests.api.behind import Two
 from tests.api.conftest import Client, Gesta
-from tests.api.racing import DUE, GONE, ROUNDS, at_once, code, ended, ends, history, published, racing, steer
+from tests.api.racing import DUE, GONE, REALLY, ROUNDS, at_once, code, ended, ends, history, published, racing, steer, together
 from tests.api.working import LAPSE, execution, lease, leased, report, run_sql, take_lapsed
 from tests.engine.drawing import ask, drawing
 from tests.worker.house import worker_of
@@ -48,8 +48,8 @@ BROKEN = {"error": {"type": "broken", "message": "no", "retryable": True}}
 
 
 @pytest.fixture
-async def two(gesta: Gesta) -> AsyncIterator[Two]:
-    async with racing(gesta) as made:
+async def two(gesta: Gesta, request: pytest.FixtureRequest) -> AsyncIterator[Two]:
+    async with racing(gesta, getattr(request, "param", "of one process")) as made:
         yield made
 
 
@@ -183,6 +183,7 @@ async def test_two_signals(two: Two) -> None:
         assert await ends(two, id) == ["execution.completed.v1"]
 
 
+@REALLY
 async def test_two_signals_where_it_goes_on(two: Two) -> None:
     """Each of two waits, one behind the other, gets one of them, in their order."""
     nodes = {name: ("wait_event", {"event_type": "paid"}) for name in ("w", "v")}
@@ -190,7 +191,7 @@ async def test_two_signals_where_it_goes_on(two: Two) -> None:
     begin = await published(two, drawing({"s": "start", **nodes, "e": ("end", {"output": both})}, "s > w", "w > v", "v > e"))
     for number in range(ROUNDS):
         id = await begin()
-        one, other = await at_once(number, post_signal(two.ahead, id, "one"), post_signal(two.behind, id, "other"))
+        one, other = await together(two, number, post_signal(two.ahead, id, "one"), post_signal(two.behind, id, "other"))
         assert (code(one), code(other)) == ("", "")
         told = [item["data"]["payload"]["by"] for item in await history(two, id) if item["topic"] == "execution.signalled.v1"]
         assert sorted(told) == ["one", "other"]
@@ -278,12 +279,13 @@ def decide(two: Two, process: Any, request: str, outcome: str) -> Awaitable[http
     return two.at(process, two.person.client).post(f"/approvals/{request}/decide", {"outcome": outcome})
 
 
+@REALLY
 async def test_two_answers(two: Two) -> None:
     begin = await published(two, ASKED)
     for number in range(ROUNDS):
         id = await begin()
         request = await two.open(id)
-        yes, no = await at_once(number, decide(two, two.ahead, request, "yes"), decide(two, two.behind, request, "no"))
+        yes, no = await together(two, number, decide(two, two.ahead, request, "yes"), decide(two, two.behind, request, "no"))
         assert sorted([code(yes), code(no)]) == ["", "approval_closed"]
         assert await ended(two, id, "a") == [("activation.completed.v1", "no" if code(yes) else "yes")]
         assert await ends(two, id) == ["execution.completed.v1"]

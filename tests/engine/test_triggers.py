@@ -8,12 +8,8 @@ import pytest
 from domain.facts import Claim, Json
 from domain.trigger import TriggerChanged, TriggerCreated, TriggerFired, TriggerRetired, run_of
 from engine.triggers import commands, publishing
-<<<<<<< HEAD
 from engine.triggers.arriving import MOST_DEPTH
-from engine.validate import validate
-=======
 from engine.validate import errors, validate
->>>>>>> 9003263 (Redirects that a definition allows, secrets that are not there, and the event that started an execution)
 from tests.engine.drawing import EVALUATOR, WORKFLOW_ID, drawing
 from tests.engine.triggering import HOURLY, WAITS, Playing, hour, instant, waiting
 
