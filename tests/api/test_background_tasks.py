@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from api import health
 from domain.facts import Json
 from runtime import counters, failing_tasks, supervision
 from runtime.failpoints import VARIABLE
@@ -15,7 +16,7 @@ from store.jobs import LeasedJob
 from store.notifications.listening import DROPPED
 from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.definitions import TASK
-from tests.api.working import execution, lease, report, start
+from tests.api.working import lease, report, start
 from tests.store.test_notifications import ALL, RUBBISH, run
 from tests.worker.house import at_work, worker_of
 from tests.worker.test_expired_leases import LISTENS
@@ -49,7 +50,8 @@ async def does_its_work(acme: Tenant, hand: Client) -> None:
     started = await start(acme)
     (job,) = (await asyncio.wait_for(waiting, 60)).json()["items"]
     assert (await report(hand, job, "complete", {"output": "b.png"})).status_code == 200
-    assert (await execution(acme, started))["status"] == "completed"
+    ended = await acme.admin.get(f"/executions/{started}", wait="30")
+    assert ended.json()["status"] == "completed"
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +124,7 @@ class Trouble:
 async def test_what_keeps_failing_is_shown_until_it_is_well(gesta: Gesta, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the API itself, and by another process through the database."""
     monkeypatch.setattr(supervision, "HEALTHY_AFTER", 0.05)
+    monkeypatch.setattr(health, "LOOK_SECONDS", 30.0)
     trouble = Trouble()
 
     async def shown() -> list[Any]:

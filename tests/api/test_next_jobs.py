@@ -74,7 +74,7 @@ async def test_a_next_job_is_held_as_any_other(gesta: Gesta, acme: Tenant, worke
     await start(acme)
     job = await leased(worker)
     started = await start(acme)
-    (held,) = (await tell(worker, job, lease_seconds=5)).json()["jobs"]
+    (held,) = (await tell(worker, job, lease_seconds=60)).json()["jobs"]
     stranger = await acme.service("jobs:work")
     assert (await report(stranger, held, "complete")).json()["code"] == "lease_lost"
     assert (await report(worker, {**held, "fence": 9}, "complete")).json()["code"] == "lease_lost"

@@ -106,7 +106,7 @@ async def test_the_next_step_comes_with_the_answer_to_the_report(
     gesta: Gesta, acme: Tenant, hand: Raw, boss: AsyncClient, requests: Requests
 ) -> None:
     await acme.publish(three_steps())
-    worker = worker_of(gesta, hand)
+    worker = worker_of(gesta, hand, concurrency=1)  # or it might ask for the next one while it reports
     worker.task("resize-image")(lambda input: input)
     async with at_work(worker):
         started = await boss.start("steps", {"url": "a.png"})
@@ -375,7 +375,7 @@ async def test_answers_that_are_none_of_the_apis_end_nothing(
     gesta: Gesta, acme: Tenant, hand: Raw, boss: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of a proxy that answers in its place, or of a fault of the client's own: the worker goes on."""
-    worker, odd = worker_of(gesta, hand, lease_seconds=1.0), {"lease": 0, "heartbeat": 0}
+    worker, odd = worker_of(gesta, hand, lease_seconds=4.5), {"lease": 0, "heartbeat": 0}
 
     def at_first_odd(name: str, real: Any) -> Any:
         async def call(client: AsyncClient, *arguments: Any, **options: Any) -> Any:

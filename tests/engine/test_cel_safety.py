@@ -106,10 +106,10 @@ SIZES: dict[str, Any] = {
     ],
 )
 def test_a_bomb_is_stopped_soon(source: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ExpressionError):
         CEL.evaluate(source, {"input": SIZES})
-    assert time.perf_counter() - started < 3  # a second of work at most, on a busy machine
+    assert time.process_time() - started < 3  # a second of work at most
 
 
 @pytest.mark.parametrize(

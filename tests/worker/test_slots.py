@@ -1,7 +1,6 @@
 """One tenant's long jobs leave room for another's: the last of a worker's slots are for tenants that hold none."""
 
 import asyncio
-import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -239,8 +238,6 @@ async def test_a_hundred_thousand_long_jobs_of_one_tenant_do_not_hold_up_another
     leasing, tasks = Leasing(concurrency=200, drain=0.0), {"resize": long, "step": long}
     async with worker_of(database, tasks, leasing=leasing) as worker, at_work(worker):
         await long.until_running(busy, 175)
-        asked = time.monotonic()
         await newcomer.start(steps())
-        await long.until_running(newcomer, 1)
-        assert time.monotonic() - asked < 1
+        await long.until_running(newcomer, 1)  # none of the others ends before
         assert long.begun[busy.tenant_id] == 175
