@@ -45,7 +45,7 @@ async def test_secrets_and_workflows_that_are_not_there_are_told_wherever_they_a
             "ring": ("http", {"url": "https://api.example/", "auth": {**auth, "secret": "lost_token"}}),
             "child": ("workflow", {"workflow_key": "lost"}),
         },
-        "call > child",
+        "ring > child",
     )
     body = {"nodes": within["nodes"], "edges": within["edges"]}
     nodes = {
