@@ -43,6 +43,10 @@ class MigrationRefused(RuleViolation):
     code = "migration_refused"
 
 
+class RunsThatVersion(MigrationRefused):
+    """The execution runs that version already."""
+
+
 @dataclass
 class Moved:
     """A token that waits, or a visit that runs, and what becomes of it. `kept`: what the visit waits for."""
@@ -109,7 +113,8 @@ def migrate(
     if obstacles:
         others = len(obstacles) - 1
         more = f" There are {others} more reasons." if others > 1 else " There is another reason." if others else ""
-        raise MigrationRefused(f"{obstacles[0].message}{more}", obstacles[0].path, tuple(obstacles))
+        refused = RunsThatVersion if before == to_version else MigrationRefused
+        raise refused(f"{obstacles[0].message}{more}", obstacles[0].path, tuple(obstacles))
     return run.decided(answer(run))
 
 

@@ -7,14 +7,18 @@ from uuid import UUID
 import pytest
 
 from domain.approval import APPROVAL
-from domain.execution import EXECUTION, ActivationCancelled, ExecutionCompleted, ExecutionMigrated
+from domain.execution import EXECUTION, ActivationCancelled, ExecutionCompleted, ExecutionMigrated, ItemStarted
 from domain.facts import Fact, Json
 from domain.workflow import WorkflowPublished
 from engine.engine import cancel, pause, resume, signal
+from engine.foreaches import move_items
+from engine.jobs import JobRef
 from engine.migrating import migrate
 from tests.engine.drawing import EXECUTION_ID, WORKFLOW_ID, ask, drawing
+from tests.engine.test_children import WORKS
 from tests.engine.test_forking import Forking
-from tests.engine.working import check_work, task
+from tests.engine.test_workflow_nodes import Workflows, calls
+from tests.engine.working import agent, check_work, task
 
 
 class Moving(Forking):
@@ -211,12 +215,53 @@ def test_retries_go_by_the_other_policy() -> None:
     assert place.visit("work").attempt == 2
 
 
+def test_an_answer_of_a_model_is_taken_by_the_node_of_the_other_version() -> None:
+    first = lines({"agent": agent()}, "start > agent", "agent > end")
+    other = {"model": agent(prompt="Say it otherwise"), "end": ("end", {"output": "=nodes.model.output"})}
+    place = Moving(first, lines(other, "start > model", "model > end"))
+    place.start({})
+    job, attempt_id = place.held("agent"), place.attempt("agent")
+    place.migrate(agent="model")
+    place.report(job, attempt_id, "said")
+    place.completed("said")
+
+
+def test_an_outcome_interrupts_whom_the_other_version_names() -> None:
+    def asked(stopped: str) -> Json:
+        outcomes = [{"name": "ok", "kind": "approve", "interrupts": [stopped]}]
+        nodes = {"a": ("approval", {"title": "a", "outcomes": outcomes}), "b": task(), "c": task()}
+        return lines(nodes, "start > a", "start > b", "start > c", "a.ok > end", "b > end", "c > end")
+
+    place = Moving(asked("b"), asked("c"))
+    place.start({})
+    place.migrate()
+    place.choose("a", "ok")
+    assert place.asking == ["b"]
+
+
 def test_a_running_foreach_stands_in_the_way() -> None:
     body = {"nodes": [{"id": "one", "type": "task", "config": {"job_type": "x"}}], "edges": []}
     first = lines({"each": ("foreach", {"items": [1, 2], "body": body})}, "start > each", "each > end")
     place = Moving(first, first)
     place.start({})
     assert place.obstacles() == [("incompatible", "/mapping/each")]
+    (foreach,) = place.visit("each").waits_for("foreach")
+    (job,) = (JobRef(job.id, 1, EXECUTION_ID) for job in place.story.jobs.values())
+    place.step(lambda view: move_items(view, place.engine, job, foreach))
+    item = next(fact.stream_id for fact in place.view.facts if isinstance(fact.event, ItemStarted))
+    place.step(lambda view: migrate(view, place.engine, item, 2, {})).refused("not_found")
+
+
+def test_a_parent_and_its_child_are_migrated_each_by_itself() -> None:
+    play = Workflows(calls(), WORKS).start()
+    [child] = play.children()
+    renamed = {"s": "start", "d": ("workflow", {"workflow_key": "w2"}), "e": ("end", {"output": "=nodes.d.output"})}
+    play.happened(1, WorkflowPublished(2, {**drawing(renamed, "s > d", "d > e"), "key": "w1"}))
+    doubled = {"s": "start", "u": task(), "e": ("end", {"output": "=nodes.u.output * 2"})}
+    play.happened(2, WorkflowPublished(2, {**drawing(doubled, "s > u", "u > e"), "key": "w2"}))
+    play.step(lambda view: migrate(view, play.engine, child, 2, {"t": "u"}))
+    play.step(lambda view: migrate(view, play.engine, EXECUTION_ID, 2, {"c": "d"}))
+    play.done(child, 21).completed(42)
 
 
 # --- Joins and splits -------------------------------------------------------------------------------------------------
