@@ -499,6 +499,8 @@ class Player:
             if self.tell_one(message, wait_id):
                 self.seen["found by looking back"] += 1
                 return
+        if self.of(token).left_off:
+            self.of(token).go_on()
         self.do(f"{token.at} looked back", lambda view, engine: complete_own(view, engine, job, None))
 
     # --- Steering -----------------------------------------------------------------------------------------------------
