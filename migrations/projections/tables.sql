@@ -490,6 +490,35 @@ CREATE INDEX approval_requests_due
     ON approval_requests (tenant_id, due_at, id) WHERE status = 'pending' AND due_at IS NOT NULL;
 COMMENT ON TABLE approval_requests IS 'What people are, or were, asked to decide.';
 
+CREATE TABLE approval_steps (
+    tenant_id           uuid NOT NULL,
+    request_id          uuid NOT NULL,
+    step                integer NOT NULL,
+    name                text NOT NULL,
+    stage               integer NOT NULL,
+    ad_hoc              boolean NOT NULL,
+    times_started       integer NOT NULL,
+    status              text NOT NULL CHECK (status IN ('waiting', 'open', 'completed', 'skipped', 'closed')),
+    rule                text,
+    required_approvals  integer,
+    received_approvals  integer NOT NULL,
+    received_rejections integer NOT NULL,
+    outcome             text,
+    outcome_kind        text CHECK (outcome_kind IN ('approve', 'reject', 'changes', 'submit', 'withdraw', 'other')),
+    decided_by          uuid,
+    started_at          timestamptz,
+    due_at              timestamptz,
+    completed_at        timestamptz,
+    version             bigint NOT NULL,
+    created_at          timestamptz NOT NULL,
+    updated_at          timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, request_id, step),
+    FOREIGN KEY (tenant_id, request_id) REFERENCES approval_requests (tenant_id, id)
+);
+CREATE INDEX approval_steps_due
+    ON approval_steps (tenant_id, due_at, request_id) WHERE status = 'open' AND due_at IS NOT NULL;
+COMMENT ON TABLE approval_steps IS 'The steps of requests that ask in steps.';
+
 CREATE TABLE approval_assignees (
     tenant_id  uuid NOT NULL,
     request_id uuid NOT NULL,
@@ -500,10 +529,13 @@ CREATE TABLE approval_assignees (
     role       text,
     weight     integer,
     members_fixed boolean NOT NULL DEFAULT false,
+    step       integer NOT NULL DEFAULT 1,
+    ad_hoc     boolean NOT NULL DEFAULT false,
+    added_by   uuid,
     version    bigint NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
-    PRIMARY KEY (tenant_id, request_id, kind, value),
+    PRIMARY KEY (tenant_id, request_id, step, kind, value),
     FOREIGN KEY (tenant_id, request_id) REFERENCES approval_requests (tenant_id, id)
 );
 CREATE INDEX approval_assignees_by_value
@@ -528,6 +560,7 @@ CREATE TABLE approval_decisions (
     revoked_at   timestamptz,
     reason       text,
     weight       integer NOT NULL DEFAULT 1,
+    returned_at  timestamptz,
     version      bigint NOT NULL,
     created_at   timestamptz NOT NULL,
     updated_at   timestamptz NOT NULL,
@@ -641,6 +674,7 @@ CREATE TABLE execution_waits (
     PRIMARY KEY (tenant_id, waiter_id, kind, id),
     FOREIGN KEY (tenant_id, execution_id) REFERENCES workflow_executions (tenant_id, id)
 );
+CREATE INDEX execution_waits_by_id ON execution_waits (tenant_id, id);
 CREATE INDEX execution_waits_by_execution ON execution_waits (tenant_id, execution_id);
 CREATE INDEX execution_waits_by_kind ON execution_waits (tenant_id, kind, about);
 CREATE INDEX execution_waits_by_until ON execution_waits (tenant_id, until) WHERE until IS NOT NULL;

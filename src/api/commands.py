@@ -83,6 +83,8 @@ TRIGGER_BACKFILL = CommandSpec("trigger.backfill", "workflows:publish")
 EVENT_RECEIVE = CommandSpec("event.receive", "executions:control")
 
 APPROVAL_DECIDE = CommandSpec("approval.decide", "approvals:decide")
+APPROVAL_RETURN = CommandSpec("approval.return", "approvals:decide")
+APPROVAL_ADD_APPROVER = CommandSpec("approval.add_approver", "approvals:decide")
 
 LIMIT_SET = CommandSpec("limit.set", "executions:control")
 LIMIT_REMOVE = CommandSpec("limit.remove", "executions:control")

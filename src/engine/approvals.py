@@ -1,15 +1,38 @@
-"""Deciding an approval request: the decision, the resolution, and everything that moves on from it, as one decision."""
+"""Commands on approval requests: the decision, what it resolves, and everything that moves on from it, as one decision."""
 
 from functools import reduce
 from uuid import UUID
 
-from domain.approval import APPROVAL, Approval, Decider, Outcome, decide, evolve, missing_parts, offered
+from domain.approval import (
+    APPROVAL,
+    Approval,
+    ApprovalCancelled,
+    ApprovalEvent,
+    Decider,
+    Place,
+    decide,
+    evolve,
+    missing_parts,
+    place_of,
+    require_asked,
+    require_pending,
+)
+from domain.approval import add_approver as add
+from domain.approval.steps import sent_back
+from domain.execution import NodeError
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
+from domain.member import MEMBER, permissions_of
 from engine.context import Engine
 from engine.executions import ExecutionIsPaused, answer, asking_run, read_live
+from engine.expressions import ExpressionError
 from engine.happenings import ChildEnded
+from engine.invalid import InvalidValue
+from engine.run import Run
 from engine.schema import faults
+from engine.stepping import begin, results
+from engine.variables import problem_of
 
+DECIDE = "approvals:decide"
 NEED_FORM = ("approve", "submit")
 """Kinds of outcome that need the form filled in; with the others its data may be left out, but not be wrong."""
 
@@ -18,6 +41,12 @@ class InvalidDecision(Invalid):
     """Something that the outcome needs is missing, or something is given that it does not take."""
 
     code = "invalid_decision"
+
+
+class MayNotDecide(Invalid):
+    """There is no active member with this id who may decide approvals."""
+
+    code = "may_not_decide"
 
 
 class InvalidForm(Invalid):
@@ -37,22 +66,84 @@ def decide_approval(
     form: Json = None,
     role: str | None = None,
     reason: str | None = None,
+    step: str | None = None,
 ) -> Decided:
     """result {approval: {id, status, outcome, outcome_kind, version}, execution: {id, status, version, open}}."""
     approval = view.read(APPROVAL, request_id)
-    _accept(view, approval, offered(approval, outcome), comment, reason, form)
+    place = place_of(approval, decider, outcome, role, step)
+    _accept(view, place, comment, reason, form)
+    run = _asking(view, engine, approval)
+    about = {"role": role, "comment": comment, "form": form, "reason": reason, "step": step}
+    events = decide(approval, decider, outcome, view.new_id(), **about)
+    return _moved(run, request_id, approval, events, form)
+
+
+def return_approval(view: View, engine: Engine, request_id: UUID, decider: Decider, *, step: str, comment: str) -> Decided:
+    """Send it back to a step that it has passed: that one is asked again, and with it all of later stages.
+
+    Who may answer now may do so. The result is that of a decision.
+    """
+    approval = view.read(APPROVAL, request_id)
+    require_pending(approval)
+    require_asked(approval, decider, approval.open_steps)
+    run = _asking(view, engine, approval)
+    return _moved(run, request_id, approval, (sent_back(approval, decider.user_id, step, comment),))
+
+
+def add_approver(
+    view: View,
+    engine: Engine,
+    request_id: UUID,
+    decider: Decider | None,
+    user_id: UUID,
+    *,
+    step: str | None = None,
+    comment: str | None = None,
+) -> Decided:
+    """Ask one more, an active member who may decide at all. `decider`: who adds them, one of those who are asked; None: who
+    manages approvals. The result is that of a decision."""
+    approval = view.read(APPROVAL, request_id)
+    require_pending(approval)
+    if decider is not None:
+        require_asked(approval, decider, tuple(each for each in approval.open_steps if step in (None, each.name)))
+    added = add(approval, None if decider is None else decider.user_id, user_id, step, comment)
+    member = view.read(MEMBER, user_id)
+    if not member.active or DECIDE not in permissions_of(view, member):
+        raise MayNotDecide
+    return _moved(_asking(view, engine, approval), request_id, approval, (added,))
+
+
+def _asking(view: View, engine: Engine, approval: Approval) -> Run:
+    """The run of what asks."""
     assert approval.execution_id is not None
-    assert approval.activation_id is not None
     if read_live(view, approval.execution_id).status == "paused":
         raise ExecutionIsPaused
-    run = asking_run(view, engine, approval.execution_id, approval.item_id)
-    events = decide(approval, decider, outcome, view.new_id(), role=role, comment=comment, form=form, reason=reason)
-    run.facts.extend(Fact(request_id, event) for event in events)
+    return asking_run(view, engine, approval.execution_id, approval.item_id)
+
+
+def _moved(run: Run, request_id: UUID, approval: Approval, events: tuple[ApprovalEvent, ...], form: Json = None) -> Decided:
+    """These events, what follows from them in the request, and in its execution where it is resolved."""
+    assert approval.activation_id is not None
     after = reduce(evolve, events, approval)
-    if after.status == "resolved":
-        run.wake(approval.activation_id, ChildEnded(request_id, events))
+    problem: NodeError | None = None
+    try:
+        if after.in_steps and after.status == "pending":
+            events = (*events, *begin(run.visit(approval.activation_id), after, form))
+    except ExpressionError as error:
+        problem = problem_of(error)
+    except InvalidValue as error:
+        problem = NodeError("invalid_value", str(error))
+    if problem is not None:
+        events = (*events, ApprovalCancelled(problem.message))
+    after = reduce(evolve, events, approval)
+    run.facts.extend(Fact(request_id, event) for event in events)
+    if problem is not None:
+        run.fail(approval.activation_id, problem)
         run.advance()
-    version = view.version(request_id) + len(events)
+    elif after.status == "resolved":
+        run.wake(approval.activation_id, ChildEnded(request_id, events, results(after)))
+        run.advance()
+    version = run.view.version(request_id) + len(events)
     return run.decided({"approval": _summary(request_id, after, version), "execution": answer(run)})
 
 
@@ -68,19 +159,19 @@ def _summary(request_id: UUID, state: Approval, version: int) -> Json:
     }
 
 
-def _accept(view: View, approval: Approval, chosen: Outcome, comment: str | None, reason: str | None, form: Json) -> None:
+def _accept(view: View, place: Place, comment: str | None, reason: str | None, form: Json) -> None:
     """What goes with the decision is what the outcome takes."""
-    missing, wrong = missing_parts(chosen, comment, reason), _faults_of_form(view, approval, chosen, form)
+    missing, wrong = missing_parts(place.outcome, comment, reason), _faults_of_form(view, place, form)
     if missing:
         raise InvalidDecision("", missing[0].path, (*missing, *wrong))
     if wrong:
         raise InvalidForm("", wrong[0].path, wrong)
 
 
-def _faults_of_form(view: View, approval: Approval, chosen: Outcome, form: Json) -> tuple[FieldError, ...]:
-    needed = chosen.kind in NEED_FORM or chosen.form == "required"
-    if form is None and (approval.form is None or not needed):
+def _faults_of_form(view: View, place: Place, form: Json) -> tuple[FieldError, ...]:
+    schema, chosen = place.step.form, place.outcome
+    if form is None and (schema is None or not (chosen.kind in NEED_FORM or chosen.form == "required")):
         return ()
-    if approval.form is None:
+    if schema is None:
         return (FieldError("/form", "unknown_field", "This approval request has no form."),)
-    return faults(approval.form, form, "/form", view.effort)
+    return faults(schema, form, "/form", view.effort)

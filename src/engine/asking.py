@@ -1,6 +1,6 @@
 """What an approval node asks, and whom, as its visit finds it: expressions evaluated, roles' members looked up."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -122,11 +122,14 @@ def _whole(name: str, value: Json) -> int:
     return value
 
 
-def voters_of(view: View, rule: Json, outcomes: Iterable[Outcome]) -> tuple[Voter, ...]:
-    """The people who may choose what the rule counts, as it is now. Raises InvalidValue where there are none, or too few."""
+def voters_of(view: View, rule: Json, outcomes: Iterable[Outcome], apart: Collection[UUID] = ()) -> tuple[Voter, ...]:
+    """The people who may choose what the rule counts, as it is now, but for those who are kept `apart`.
+
+    Raises InvalidValue where there are none, or too few.
+    """
     asked = next(outcome for outcome in outcomes if outcome.kind in COUNTED)
     roles = _roles_of_people(view, asked)
-    found = [_voter(rule, one, roles.get(one, ())) for one in sorted({*roles, *asked.users} - {*asked.exclude})]
+    found = [_voter(rule, one, roles.get(one, ())) for one in sorted({*roles, *asked.users} - {*asked.exclude, *apart})]
     if not found:
         raise InvalidValue("nobody may decide: the roles that are asked have no active members but those who are excluded")
     if len(found) > MOST_VOTERS:

@@ -1,7 +1,7 @@
 """What the rooms above use of the engine. AI tasks' side of it is `engine.ai_tasks`, publishing's is `engine.validate`."""
 
 from domain.approval import Decider
-from engine.approvals import decide_approval
+from engine.approvals import add_approver, decide_approval, return_approval
 from engine.context import Engine, EngineLimits
 from engine.executions import OnConflict, cancel, open_items, pause, resume, signal, start, terminate
 from engine.expired_leases import expire_lease
@@ -13,6 +13,7 @@ __all__ = [
     "Engine",
     "EngineLimits",
     "OnConflict",
+    "add_approver",
     "cancel",
     "complete_job",
     "continue_run",
@@ -23,6 +24,7 @@ __all__ = [
     "open_items",
     "pause",
     "resume",
+    "return_approval",
     "signal",
     "start",
     "terminate",

@@ -395,6 +395,11 @@ class Run:
         self.family.weight += 80 * len(waits)
         return told_to(job, waits)
 
+    def visit(self, activation_id: UUID) -> Visit:
+        """A visit that waits, as its node sees it."""
+        activation = self.state.activations[activation_id]
+        return self._seen(self.plan.nodes[activation.node_id], activation.lineage, activation)
+
     def _seen(
         self, node: Node, lineage: Lineage, activation: Activation | None = None, compensates: CompletedVisit | None = None
     ) -> Visit:

@@ -1,45 +1,113 @@
-"""projections.approval_assignees: who may choose at least one outcome of a request, one row each.
+"""projections.approval_assignees: who may choose at least one outcome of a request, one row each; of steps, for each step.
 
 Whoever is named may choose one unless they are excluded from every outcome that names them so: these are `excluded`. Where the
 people whose decisions count were fixed when they were asked, each has a row, and the rows of their roles are `members_fixed`.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from domain.approval import ApprovalCancelled, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
+from domain.approval import (
+    ApprovalCancelled,
+    ApprovalExpired,
+    ApprovalRequested,
+    ApprovalResolved,
+    ApprovalReturned,
+    ApprovalStepCompleted,
+    ApprovalStepStarted,
+    ApproverAdded,
+    Outcome,
+    Voter,
+)
 from domain.approval.events import asks_voters
 from domain.envelope import RecordedEvent
+from projections import approval_requests
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Table
+from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
 
 NAME = "approval_assignees"
 BY_REQUEST = ("tenant_id", "request_id")
 
 
 def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> None:
+    if not event.steps:
+        for row in _asked(event.outcomes, event.voters):
+            rows.insert(NAME, record, {"request_id": record.stream_id, "step": 1, **row})
+
+
+def step_started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) -> None:
+    for row in _asked(event.outcomes, event.voters):
+        _put(rows, record, event.step, row)
+
+
+def approver_added(rows: Rows, record: RecordedEvent, event: ApproverAdded) -> None:
+    """Not where everybody may decide: then they may already."""
+    if rows.find(NAME, record.tenant_id, record.stream_id, event.step, "anyone", "") is None:
+        _put(
+            rows,
+            record,
+            event.step,
+            {**NOBODY, "kind": "user", "value": str(event.user_id), "added_by": event.added_by, "ad_hoc": True},
+        )
+
+
+NOBODY: Row = {
+    "excluded": [],
+    "status": "pending",
+    "role": None,
+    "weight": None,
+    "members_fixed": False,
+    "ad_hoc": False,
+    "added_by": None,
+}
+
+
+def _put(rows: Rows, record: RecordedEvent, step: int, row: Row) -> None:
+    """Lists go by when the request was made: so that is when a row was, also that of a step of later."""
+    key = (record.tenant_id, record.stream_id, step, row["kind"], row["value"])
+    if rows.find(NAME, *key) is None:
+        rows.insert(NAME, record, {"request_id": record.stream_id, "step": step, **row})
+        made = rows.get(approval_requests.NAME, record.tenant_id, record.stream_id)["created_at"]
+        rows.note(NAME, key, {"created_at": made})
+    else:
+        rows.update(NAME, record, key, row)
+
+
+def _asked(outcomes: tuple[Outcome, ...], fixed: Sequence[Voter] | None) -> list[Row]:
     named: dict[tuple[str, str], set[UUID]] = {}
-    voters = {("user", str(voter.user_id)): voter for voter in event.voters or ()}
-    for outcome in event.outcomes:
+    voters = {("user", str(voter.user_id)): voter for voter in fixed or ()}
+    for outcome in outcomes:
         for key in _named(outcome):
             named[key] = named.get(key, set(outcome.exclude)) & set(outcome.exclude)
-    still_open = {key for outcome in event.outcomes if not asks_voters(outcome, event.outcomes) for key in _named(outcome)}
-    for kind, value in {**named, **dict.fromkeys(voters)}:
-        voter = voters.get((kind, value))
-        row = {
+    still_open = {key for outcome in outcomes if not asks_voters(outcome, outcomes) for key in _named(outcome)}
+    return [
+        {
+            **NOBODY,
             "kind": kind,
             "value": value,
             "excluded": sorted(map(str, named.get((kind, value), ()))),
-            "status": "pending",
-            "role": None if voter is None else voter.role,
-            "weight": None if voter is None else voter.weight,
-            "members_fixed": event.voters is not None and kind == "role" and (kind, value) not in still_open,
+            "role": voters[kind, value].role if (kind, value) in voters else None,
+            "weight": voters[kind, value].weight if (kind, value) in voters else None,
+            "members_fixed": fixed is not None and kind == "role" and (kind, value) not in still_open,
         }
-        rows.insert(NAME, record, {"request_id": record.stream_id, **row})
+        for kind, value in {**named, **dict.fromkeys(voters)}
+    ]
 
 
 def _named(outcome: Outcome) -> list[tuple[str, str]]:
     names = [*(("user", str(user)) for user in outcome.users), *(("role", role) for role in outcome.roles)]
     return names or [("anyone", "")]
+
+
+def step_completed(rows: Rows, record: RecordedEvent, event: ApprovalStepCompleted) -> None:
+    _close(rows, record, "resolved", (event.step,))
+
+
+def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None:
+    """Those of steps that are asked again are asked as these start; who had been added is so no longer."""
+    for row in rows.where(NAME, of_request(record)):
+        if row["step"] in event.steps:
+            rows.delete(NAME, _key(row))
 
 
 def resolved(rows: Rows, record: RecordedEvent, _event: ApprovalResolved) -> None:
@@ -54,10 +122,14 @@ def expired(rows: Rows, record: RecordedEvent, _event: ApprovalExpired) -> None:
     _close(rows, record, "expired")
 
 
-def _close(rows: Rows, record: RecordedEvent, status: str) -> None:
+def _close(rows: Rows, record: RecordedEvent, status: str, steps: Sequence[int] | None = None) -> None:
     for row in rows.where(NAME, of_request(record)):
-        key = (record.tenant_id, record.stream_id, row["kind"], row["value"])
-        rows.update(NAME, record, key, {"status": status})
+        if row["status"] == "pending" and (steps is None or row["step"] in steps):
+            rows.update(NAME, record, _key(row), {"status": status})
+
+
+def _key(row: Row) -> tuple[object, ...]:
+    return tuple(row[name] for name in TABLE.key)
 
 
 def of_request(record: RecordedEvent) -> Lookup:
@@ -65,15 +137,22 @@ def of_request(record: RecordedEvent) -> Lookup:
 
 
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
-    return () if isinstance(record.event, ApprovalRequested) else (of_request(record),)
+    match record.event:
+        case ApprovalRequested():
+            return ()
+        case ApprovalStepStarted() | ApproverAdded():
+            return (of_request(record), stream_row(record)._replace(table=approval_requests.NAME))
+        case _:
+            return (of_request(record),)
 
 
 TABLE = Table(
     name=NAME,
-    key=("tenant_id", "request_id", "kind", "value"),
+    key=("tenant_id", "request_id", "step", "kind", "value"),
     columns={
         "tenant_id": TENANT_ID,
         "request_id": Column("uuid", "The request; created_at is its own."),
+        "step": Column("integer", "The step of a request that asks in steps; 1 otherwise."),
         "kind": Column(
             "text",
             "user, role, or anyone: every member who may decide approvals.",
@@ -85,7 +164,7 @@ TABLE = Table(
         ),
         "status": Column(
             "text",
-            "The request's status.",
+            "The request's status; of a step that is done: resolved.",
             choices=("pending", "resolved", "cancelled", "expired"),
         ),
         "role": Column("text", "Of one who was asked as a member of a role when these were fixed: that role's key.", null=True),
@@ -93,8 +172,19 @@ TABLE = Table(
         "members_fixed": Column(
             "boolean", "Whether this role stands for those who had it when they were asked: they have rows of their own."
         ),
+        "ad_hoc": Column("boolean", "Whether they were added while it was open."),
+        "added_by": Column("uuid", "By whom, where it was one of those who are asked.", null=True),
     },
-    appliers={ApprovalRequested: requested, ApprovalResolved: resolved, ApprovalCancelled: cancelled, ApprovalExpired: expired},
+    appliers={
+        ApprovalRequested: requested,
+        ApprovalStepStarted: step_started,
+        ApproverAdded: approver_added,
+        ApprovalStepCompleted: step_completed,
+        ApprovalReturned: returned,
+        ApprovalResolved: resolved,
+        ApprovalCancelled: cancelled,
+        ApprovalExpired: expired,
+    },
     rows_needed=rows_needed,
     lookups=(BY_REQUEST,),
 )

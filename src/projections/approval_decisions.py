@@ -1,11 +1,12 @@
 """projections.approval_decisions: what each person decided."""
 
-from domain.approval import ApprovalDecided
+from domain.approval import ApprovalDecided, ApprovalReturned
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Table
+from projections.table import TENANT_ID, Column, Lookup, Row, Table
 
 NAME = "approval_decisions"
+BY_REQUEST = ("tenant_id", "request_id")
 
 
 def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
@@ -24,8 +25,28 @@ def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
         "revoked_at": None,
         "reason": event.reason,
         "weight": event.weight,
+        "returned_at": None,
     }
     rows.insert(NAME, record, row)
+
+
+def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None:
+    for row in rows.where(NAME, of_request(record)):
+        if counts(row) and row["step"] in event.steps:
+            rows.update(NAME, record, (record.tenant_id, row["id"]), {"returned_at": record.occurred_at})
+
+
+def counts(row: Row) -> bool:
+    """Whether a decision counts: it was not taken back, nor was the request sent back behind it."""
+    return row["revoked_at"] is None and row["returned_at"] is None
+
+
+def of_request(record: RecordedEvent) -> Lookup:
+    return Lookup(BY_REQUEST, (record.tenant_id, record.stream_id), NAME)
+
+
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
+    return (of_request(record),) if isinstance(record.event, ApprovalReturned) else ()
 
 
 TABLE = Table(
@@ -51,6 +72,9 @@ TABLE = Table(
         "revoked_at": Column("timestamptz", "When the decision was taken back.", null=True),
         "reason": Column("text", "One of the outcome's reason codes.", null=True),
         "weight": Column("integer", "What it counts, by a rule of weights; 1 otherwise."),
+        "returned_at": Column("timestamptz", "When the request was sent back, so that it counts no longer.", null=True),
     },
-    appliers={ApprovalDecided: decided},
+    appliers={ApprovalDecided: decided, ApprovalReturned: returned},
+    rows_needed=rows_needed,
+    lookups=(BY_REQUEST,),
 )

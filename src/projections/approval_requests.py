@@ -1,12 +1,27 @@
 """projections.approval_requests: what people are asked to decide, and how it was resolved."""
 
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
+from domain.approval import (
+    ApprovalCancelled,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalRequested,
+    ApprovalResolved,
+    ApprovalReturned,
+    ApprovalStepCompleted,
+    ApprovalStepSkipped,
+    ApprovalStepStarted,
+    ApproverAdded,
+    Outcome,
+    StepPlan,
+)
 from domain.envelope import RecordedEvent
 from domain.facts import Json
+from projections import approval_decisions, approval_steps
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Table, stream_row
+from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
 
 NAME = "approval_requests"
+NOBODY: Json = {"users": [], "roles": []}
 
 
 def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> None:
@@ -32,6 +47,7 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
             "form": event.form,
             "outcomes": [outcome_json(outcome) for outcome in event.outcomes],
             "rule": event.rule,
+            **({"steps": [_plan_json(step) for step in event.steps]} if event.steps else {}),
         },
         "approval_data": None,
         "escalation_rules": None,
@@ -45,6 +61,10 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
         "responded_at": None,
     }
     rows.insert(NAME, record, row)
+
+
+def _plan_json(step: StepPlan) -> Json:
+    return {"name": step.name, "stage": step.stage, "distinct": list(step.distinct), "ad_hoc": step.ad_hoc}
 
 
 def outcome_json(outcome: Outcome) -> Json:
@@ -88,6 +108,51 @@ def resolved(rows: Rows, record: RecordedEvent, event: ApprovalResolved) -> None
     rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
 
 
+def step_started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) -> None:
+    """Asked are those of all steps that are open, and an answer is hoped for by the soonest of their moments."""
+    key = (record.tenant_id, record.stream_id)
+    row, others = rows.get(NAME, *key), _open_steps(rows, record, event.step)
+    changes: Row = {"assigned_to": _together(row["assigned_to"] if others else NOBODY, event.outcomes)}
+    due = [each["due_at"] for each in others if each["due_at"] is not None]
+    if event.due is not None:
+        due.append(event.due.moment(record.recorded_at))
+    if due:
+        changes["due_at"] = min(due)
+    rows.update(NAME, record, key, changes)
+
+
+def _open_steps(rows: Rows, record: RecordedEvent, but: int) -> list[Row]:
+    steps = rows.where(approval_steps.NAME, approval_steps.of_request(record))
+    return [row for row in steps if row["status"] == "open" and row["step"] != but]
+
+
+def _together(assigned: Json, outcomes: tuple[Outcome, ...]) -> Json:
+    more = assigned_to(outcomes)
+    return {kind: list(dict.fromkeys((*assigned[kind], *more[kind]))) for kind in ("users", "roles")}
+
+
+def approver_added(rows: Rows, record: RecordedEvent, event: ApproverAdded) -> None:
+    key = (record.tenant_id, record.stream_id)
+    assigned = rows.get(NAME, *key)["assigned_to"]
+    if assigned["users"] or assigned["roles"]:
+        users = list(dict.fromkeys((*assigned["users"], str(event.user_id))))
+        assigned = {"users": users, "roles": assigned["roles"]}
+    rows.update(NAME, record, key, {"assigned_to": assigned})
+
+
+def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None:
+    """What was decided in the steps that are asked again does not count."""
+    decisions = rows.where(approval_decisions.NAME, approval_decisions.of_request(record))
+    left = [each["kind"] for each in decisions if approval_decisions.counts(each) and each["step"] not in event.steps]
+    changes = {"received_approvals": left.count("approve"), "received_rejections": left.count("reject")}
+    rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
+
+
+def touched(rows: Rows, record: RecordedEvent, _event: ApprovalStepSkipped | ApprovalStepCompleted) -> None:
+    """Its version is that of its stream, and the audit log names it by its row."""
+    rows.update(NAME, record, (record.tenant_id, record.stream_id), {})
+
+
 def cancelled(rows: Rows, record: RecordedEvent, _event: ApprovalCancelled) -> None:
     rows.update(NAME, record, (record.tenant_id, record.stream_id), {"status": "cancelled"})
 
@@ -97,7 +162,15 @@ def expired(rows: Rows, record: RecordedEvent, _event: ApprovalExpired) -> None:
 
 
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
-    return () if isinstance(record.event, ApprovalRequested) else (stream_row(record),)
+    match record.event:
+        case ApprovalRequested():
+            return ()
+        case ApprovalStepStarted():
+            return (stream_row(record), approval_steps.of_request(record))
+        case ApprovalReturned():
+            return (stream_row(record), approval_decisions.of_request(record))
+        case _:
+            return (stream_row(record),)
 
 
 TABLE = Table(
@@ -125,24 +198,31 @@ TABLE = Table(
             null=True,
             choices=("approve", "reject", "changes", "submit", "withdraw", "other"),
         ),
-        "approval_type": Column("text", "The rule that turns decisions into an outcome, e.g. single."),
-        "required_approvals": Column("integer", "How many approvals the rule asks for; of a rule of weights, of what weight."),
-        "received_approvals": Column("integer", "Decisions so far that approve."),
-        "received_rejections": Column("integer", "Decisions so far that reject."),
+        "approval_type": Column("text", "The rule that turns decisions into an outcome, e.g. single; steps: each has its own."),
+        "required_approvals": Column(
+            "integer", "How many approvals the rule asks for; of a rule of weights, of what weight; in steps, how many steps."
+        ),
+        "received_approvals": Column("integer", "Decisions so far that approve, and count."),
+        "received_rejections": Column("integer", "Decisions so far that reject, and count."),
         "request_data": Column("jsonb", "What the deciders get: {context, form (JSON Schema), outcomes, rule}.", listed=False),
         "approval_data": Column("jsonb", "The form of the decision that resolved it.", null=True, listed=False),
         "escalation_rules": Column("jsonb", "Who is asked when nobody answers.", null=True, listed=False),
         "escalation_level": Column("integer", "How often it was escalated."),
-        "assigned_to": Column("jsonb", "Who may decide: {users, roles}; both empty: every member who may decide approvals."),
+        "assigned_to": Column("jsonb", "Who may decide now: {users, roles}; both empty: every member who may decide approvals."),
         "requested_by": Column("uuid", "On whose behalf the execution asks.", null=True),
         "decided_by": Column("uuid", "Whose decision resolved it.", null=True),
-        "due_at": Column("timestamptz", "By when an answer is hoped for.", null=True),
+        "due_at": Column("timestamptz", "By when an answer is hoped for; of steps that say so, of those asked last.", null=True),
         "expires_at": Column("timestamptz", "When it closes by itself.", null=True),
         "first_response_at": Column("timestamptz", "When the first decision was made.", null=True),
         "responded_at": Column("timestamptz", "When it was resolved.", null=True),
     },
     appliers={
         ApprovalRequested: requested,
+        ApprovalStepStarted: step_started,
+        ApprovalStepSkipped: touched,
+        ApprovalStepCompleted: touched,
+        ApproverAdded: approver_added,
+        ApprovalReturned: returned,
         ApprovalDecided: decided,
         ApprovalResolved: resolved,
         ApprovalCancelled: cancelled,

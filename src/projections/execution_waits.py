@@ -8,7 +8,7 @@ from typing import get_args
 from uuid import UUID
 
 from domain.ai_task import AiTaskRequested
-from domain.approval import ApprovalRequested
+from domain.approval import ApprovalRequested, ApprovalStepStarted, ApproverAdded
 from domain.envelope import RecordedEvent
 from domain.execution import (
     ActivationStarted,
@@ -28,6 +28,7 @@ from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id
 NAME = "execution_waits"
 BY_WAITER = ("tenant_id", "waiter_id")
 BY_EXECUTION = ("tenant_id", "execution_id")
+BY_THING = ("tenant_id", "id")
 OWN_WORK = "gesta."
 """How the types of jobs begin that Gesta's own workers do."""
 
@@ -116,6 +117,13 @@ def moved_on_by(kind: str, about: str) -> str:
 def approval_requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> None:
     who = approval_requests.assigned_to(event.outcomes)
     _tell(rows, record, event.activation_id, "approval", people(who["users"], who["roles"]))
+
+
+def approval_moved(rows: Rows, record: RecordedEvent, _event: ApprovalStepStarted | ApproverAdded) -> None:
+    """Others are asked now: whom, its own row says by then."""
+    who = rows.get(approval_requests.NAME, record.tenant_id, record.stream_id)["assigned_to"]
+    for row in rows.where(NAME, _of_thing(record)):
+        rows.note(NAME, _key(row), people(who["users"], who["roles"]))
 
 
 def ai_task_requested(rows: Rows, record: RecordedEvent, event: AiTaskRequested) -> None:
@@ -209,12 +217,19 @@ def _of_execution(record: RecordedEvent) -> Lookup:
     return Lookup(BY_EXECUTION, (record.tenant_id, record.stream_id))
 
 
+def _of_thing(record: RecordedEvent) -> Lookup:
+    """What waits for a stream that was opened."""
+    return Lookup(BY_THING, (record.tenant_id, record.stream_id))
+
+
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     event = record.event
     if isinstance(event, ActivationWaiting):
         return (_of_waiter(record, event.activation_id), *_asked_before(record, event.added))
     if isinstance(event, node_activations.AnyEnd | ApprovalRequested | AiTaskRequested):
         return (_of_waiter(record, event.activation_id),)
+    if isinstance(event, ApprovalStepStarted | ApproverAdded):
+        return (_of_thing(record), row_with_id(record, record.stream_id)._replace(table=approval_requests.NAME))
     if isinstance(event, ExecutionCompensating):
         return (_of_waiter(record, record.stream_id),)
     if isinstance(event, workflow_executions.AnyEnd | ExecutionPaused | ExecutionResumed | ExecutionMigrated):
@@ -274,6 +289,8 @@ TABLE = Table(
         ActivationWaiting: activation_waiting,
         **dict.fromkeys(get_args(node_activations.AnyEnd), activation_ended),
         ApprovalRequested: approval_requested,
+        ApprovalStepStarted: approval_moved,
+        ApproverAdded: approval_moved,
         AiTaskRequested: ai_task_requested,
         ExecutionPaused: execution_paused,
         ExecutionResumed: execution_resumed,
@@ -282,5 +299,5 @@ TABLE = Table(
         **dict.fromkeys(get_args(workflow_executions.AnyEnd), execution_ended),
     },
     rows_needed=rows_needed,
-    lookups=(BY_WAITER, BY_EXECUTION),
+    lookups=(BY_WAITER, BY_EXECUTION, BY_THING),
 )

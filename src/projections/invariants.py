@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
+from domain.approval import (
+    ApprovalCancelled,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalRequested,
+    ApprovalResolved,
+    ApprovalReturned,
+    ApprovalStepStarted,
+    ApproverAdded,
+    Outcome,
+    Voter,
+)
 from domain.approval.events import asks_voters
 from domain.envelope import RecordedEvent, Unread
 from domain.execution import (
@@ -36,11 +47,20 @@ from projections.compensation_invariants import CompensationInvariants
 from projections.work_invariants import WorkInvariants
 
 TERMINAL = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
-CLOSING = (ApprovalResolved, ApprovalCancelled, ApprovalExpired)
 
 MOST = 1000
 Name = tuple[str, str]
 """A claim's scope and name."""
+
+
+@dataclass
+class Asked:
+    """What a step of a request offers, or a request without steps; where they are fixed, to whom; who was added, who decided."""
+
+    outcomes: tuple[Outcome, ...]
+    voters: frozenset[UUID] | None
+    added: set[UUID] = field(default_factory=set)
+    decided: set[UUID] = field(default_factory=set)
 
 
 @dataclass
@@ -66,10 +86,8 @@ class Invariants:
     _subscriptions: dict[UUID, dict[UUID, Name]] = field(default_factory=dict)
     """By visit: the names of what it waits for."""
     _event_triggers: dict[UUID, Name] = field(default_factory=dict)
-    _offers: dict[UUID, tuple[Outcome, ...]] = field(default_factory=dict)
-    _voters: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
-    """Of the requests whose voters are fixed."""
-    _decided_by: dict[UUID, set[UUID]] = field(default_factory=dict)
+    _asked: dict[UUID, dict[int, Asked]] = field(default_factory=dict)
+    """Of open requests: the steps that are or were asked."""
     _closed: set[UUID] = field(default_factory=set)
     _roles: dict[UUID, str] = field(default_factory=dict)
     _members: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
@@ -206,42 +224,58 @@ class Invariants:
         event, stream = record.event, record.stream_id
         if stream in self._closed:
             self._say(record, "came after the request had closed")
-        if isinstance(event, ApprovalRequested):
-            self._offers[stream] = event.outcomes
-            if event.voters is not None:
-                self._voters[stream] = frozenset(voter.user_id for voter in event.voters)
-        elif isinstance(event, ApprovalDecided):
-            self._see_decision(record, event)
-        elif isinstance(event, CLOSING):
-            self._closed.add(stream)
-            if isinstance(event, ApprovalResolved) and not self._decided_by.get(stream, set()).issuperset(event.decided_by):
-                self._say(record, "was resolved by somebody who had not decided")
-            self._offers.pop(stream, None)
-            self._voters.pop(stream, None)
-            self._decided_by.pop(stream, None)
+        match event:
+            case ApprovalRequested(steps=()):
+                self._see_asked(stream, 1, event.outcomes, event.voters)
+            case ApprovalStepStarted():
+                self._see_asked(stream, event.step, event.outcomes, event.voters)
+            case ApproverAdded():
+                asked = self._asked[stream][event.step]
+                asked.added.add(event.user_id)
+            case ApprovalReturned():
+                for step in event.steps:
+                    self._asked.get(stream, {}).pop(step, None)
+            case ApprovalDecided():
+                self._see_decision(record, event)
+            case ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
+                self._closed.add(stream)
+                decided = {one for asked in self._asked.pop(stream, {}).values() for one in asked.decided}
+                if isinstance(event, ApprovalResolved) and not decided.issuperset(event.decided_by):
+                    self._say(record, "was resolved by somebody who had not decided")
+            case _:
+                pass
+
+    def _see_asked(self, stream: UUID, step: int, outcomes: tuple[Outcome, ...], voters: tuple[Voter, ...] | None) -> None:
+        fixed = None if voters is None else frozenset(voter.user_id for voter in voters)
+        self._asked.setdefault(stream, {})[step] = Asked(outcomes, fixed)
 
     def _see_decision(self, record: RecordedEvent, event: ApprovalDecided) -> None:
-        decided = self._decided_by.setdefault(record.stream_id, set())
-        if not decided.isdisjoint(event.people):
+        asked = self._asked.get(record.stream_id, {}).get(event.step)
+        if asked is None:
+            self._say(record, f"was made in the step {event.step}, which is not asked")
+            return
+        if not asked.decided.isdisjoint(event.people):
             self._say(record, "is the same person's second decision")
-        decided |= event.people
-        offered = [outcome for outcome in self._offers.get(record.stream_id, ()) if outcome.name == event.outcome]
+        asked.decided |= event.people
+        offered = next((outcome for outcome in asked.outcomes if outcome.name == event.outcome), None)
         roles = None if event.user_id in self._suspended else self._members.get(event.user_id)
-        if not offered:
+        if offered is None:
             self._say(record, f"chose {event.outcome}, which was not offered")
         elif roles is None:
             self._say(record, "was made by somebody who is not a member")
-        elif event.voter in self._voters.get(record.stream_id, ()):
-            if not event.people.isdisjoint(offered[0].exclude):
-                self._say(record, f"chose {event.outcome}, from which they are excluded")
-        elif record.stream_id in self._voters and asks_voters(offered[0], self._offers[record.stream_id]):
-            self._say(record, f"chose {event.outcome} without having been asked")
-        elif not self._may_choose(offered[0], event, {self._roles[role] for role in roles if role in self._roles}):
+        elif not event.people.isdisjoint(offered.exclude):
+            self._say(record, f"chose {event.outcome}, from which they are excluded")
+        elif event.voter in asked.added:
+            pass
+        elif asked.voters is not None and asks_voters(offered, asked.outcomes):
+            if event.voter not in asked.voters:
+                self._say(record, f"chose {event.outcome} without having been asked")
+        elif not self._may_choose(offered, event, {self._roles[role] for role in roles if role in self._roles}):
             self._say(record, f"chose {event.outcome} without the right to")
 
     @staticmethod
     def _may_choose(outcome: Outcome, event: ApprovalDecided, roles: set[str]) -> bool:
-        if event.user_id in outcome.exclude or (event.role is not None and event.role not in roles):
+        if event.role is not None and event.role not in roles:
             return False
         if not outcome.users and not outcome.roles:
             return True

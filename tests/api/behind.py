@@ -279,6 +279,32 @@ async def approvals_decide(two: Two) -> httpx2.Response:
     return await two.decided(two.behind, await two.moved())
 
 
+def step(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "by": {"roles": ["approver"]}, **more}
+
+
+IN_STEPS = line("in-steps", approval("ask"))
+IN_STEPS["nodes"][2]["config"] = {"title": "ask", "outcomes": ANYBODY, "steps": [step("one"), step("two", ad_hoc=True)]}
+
+
+async def at_second_step(two: Two) -> str:
+    """A request that is known behind at its first step."""
+    request_id = await two.open(await two.started(IN_STEPS))
+    person = two.at(two.ahead, two.person.client)
+    await ok(person.post(f"/approvals/{request_id}/decide", {"outcome": "approved"}))
+    return request_id
+
+
+async def approvals_return(two: Two) -> httpx2.Response:
+    person, body = two.at(two.behind, two.person.client), {"step": "one", "comment": "Once more."}
+    return await person.post(f"/approvals/{await at_second_step(two)}/return", body)
+
+
+async def approvals_add_approver(two: Two) -> httpx2.Response:
+    person, other = two.at(two.behind, two.person.client), await two.ahead.member("approver")
+    return await person.post(f"/approvals/{await at_second_step(two)}/add-approver", {"user_id": other.user_id})
+
+
 async def events_receive(two: Two) -> httpx2.Response:
     """An event is received once, also where another process had it first."""
     event = {"specversion": "1.0", "id": "7", "source": "shop", "type": "paid", "data": {"order": 1}}
@@ -767,6 +793,8 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         triggers_backfill,
         triggers_rotate,
         approvals_decide,
+        approvals_return,
+        approvals_add_approver,
         ai_tasks_cancel,
         ai_tasks_retry,
         jobs_lease,

@@ -174,6 +174,12 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/approvals/{id}/decide"): Row(
         "approvals:decide", about="approval", body=said({"outcome": "approved"}), done=(200, 409), person=True
     ),
+    ("POST", "/approvals/{id}/return"): Row(
+        "approvals:decide", about="approval", body=said({"step": "first", "comment": "Again."}), done=(409, 422), person=True
+    ),
+    ("POST", "/approvals/{id}/add-approver"): Row(
+        "approvals:decide", about="approval", body=lambda ids: {"user_id": ids.of["member"]}, done=(409, 422), person=True
+    ),
     ("GET", "/approvals"): Row("approvals:read"),
     ("GET", "/approvals/{id}"): Row("approvals:read", about="approval"),
     ("GET", "/ai-tasks"): Row("ai_tasks:read"),

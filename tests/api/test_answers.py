@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from domain.ai_task import Usage
+from tests.api.behind import IN_STEPS
 from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, SCHEDULED, TASK, UNDOABLE
 from tests.api.documented import Undocumented, document
@@ -76,6 +77,9 @@ async def approvals(acme: Tenant) -> None:
     for path in ("/workflows", f"/workflows/{workflow}", f"/workflows/{workflow}/versions", f"/workflows/{workflow}/versions/1"):
         await acme.admin.get(path)
     await acme.admin.post("/workflows/validate", {"definition": {**APPROVAL, "edges": []}})
+    await acme.publish(IN_STEPS)
+    started = (await acme.admin.post("/executions", {"workflow_key": "in-steps"})).json()
+    await acme.admin.get(f"/approvals/{started['open'][0]['id']}")
     items = [{"business_key": key, "input": {"amount": 1}} for key in ("one", "one")]
     await acme.admin.post("/executions/bulk", {"workflow_key": "purchase", "items": items})
 

@@ -86,6 +86,8 @@ def test_every_field_of_an_outcome_is_there_and_every_rule_with_its_fields() -> 
     rows = table("field of an outcome")
     assert [name for row in rows for name in named(row[0])] == list(outcome["properties"])
     assert {named(row[0])[0] for row in rows if row[1].startswith("required")} == set(outcome["required"])
+    steps = of(properties(approval.CONFIG), "steps", "items")
+    assert [name for row in table("field of a step") for name in named(row[0])] == list(steps["properties"])
     assert [name for row in table("rule") for name in named(row[0])] == list(rules.RULES)
     said = PAGE[PAGE.index("| rule | resolved") :].partition("## ")[0]
     assert {name for each in rules.RULES.values() for name in each.fields} <= set(named(said))
@@ -153,6 +155,7 @@ LIMITS = {
     "people whose decisions an `approval` counts": asking.MOST_VOTERS,
     "numbers of an `approval`'s `rule`": rules.WHOLE["anyOf"][0]["maximum"],
     "`reasons` of an outcome": approval.REASONS["maxItems"],
+    "steps of an `approval`": of(properties(approval.CONFIG), "steps", "maxItems"),
     "characters of an approval's `title`": of(properties(approval.CONFIG), "title", "maxLength"),
     "characters of a job type": 1 + int(re.findall(r"\{0,(\d+)\}$", task.JOB_TYPE.pattern)[0]),
     "characters of an `event_type`": wait_event.LONGEST_TYPE,

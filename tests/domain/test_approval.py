@@ -78,4 +78,6 @@ def test_only_a_pending_request_is_decided_and_only_as_it_offers() -> None:
 
 def test_a_decision_alone_does_not_resolve() -> None:
     decision = ApprovalDecided(DECISION, ANN, "no", "reject")
-    assert evolve(PENDING, decision) == replace(PENDING, status="pending", decisions=(decision,))
+    after = evolve(PENDING, decision)
+    assert (after.status, after.decisions) == ("pending", (decision,))
+    assert after == replace(PENDING, steps=(replace(PENDING.steps[0], decisions=(decision,)),))

@@ -28,7 +28,13 @@ from domain.approval import (
     ApprovalExpired,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalReturned,
+    ApprovalStepCompleted,
+    ApprovalStepSkipped,
+    ApprovalStepStarted,
+    ApproverAdded,
     Outcome,
+    StepPlan,
     Voter,
 )
 from domain.bulk_operation import (
@@ -247,7 +253,8 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *given_up(f"{name} 6"),
         *abandoned(f"{name} 7"),
         *expired(f"{name} 8"),
-        *by_several(f"{name} 9"),
+        *by_several(f"{name} several"),
+        *in_steps(f"{name} steps"),
         *each(f"{name} items"),
         (
             an_id(f"{name} refusal"),
@@ -517,6 +524,47 @@ def by_several(execution: str) -> tuple[Step, ...]:
         (request, opened),
         (request, no),
         (request, ApprovalResolved("reject", "reject", (ANN,), {})),
+        (an_id(execution), ActivationCompleted(an_id(f"{execution} review"), "review", "reject", {"outcome": "reject"})),
+        (an_id(execution), ExecutionCompleted(None)),
+    )
+
+
+def in_steps(execution: str) -> tuple[Step, ...]:
+    """A request in three steps: one is sent back to, one skipped, and to the last somebody is added."""
+    request = an_id(f"{execution} request")
+    first, asking = asked(execution, outcomes=())
+    assert isinstance(asking[1], ApprovalRequested)
+    plans = (StepPlan("first", 1), StepPlan("dear", 2), StepPlan("last", 3, ("first",), ad_hoc=True))
+    one = {"type": "single"}
+
+    def begun(number: int, **more: Any) -> Step:
+        return request, ApprovalStepStarted(number, plans[number - 1].name, one, OUTCOMES, **more)
+
+    def said(number: int, who: UUID, outcome: str = "approve") -> Step:
+        role, kind = ("approver", "approve") if outcome == "approve" else ("clerk", "reject")
+        decision = an_id(f"{execution} {number} {who} {outcome}")
+        return request, ApprovalDecided(decision, who, outcome, kind, number, role)  # type: ignore[arg-type]
+
+    done = ApprovalStepCompleted(1, "first", "approve", "approve", (ANN,))
+    return (
+        started(execution),
+        first,
+        (request, replace(asking[1], rule={"type": "steps"}, required_approvals=3, steps=plans)),
+        begun(1, due=Due(after=timedelta(hours=1))),
+        said(1, ANN),
+        (request, done),
+        (request, ApprovalStepSkipped(2, "dear")),
+        begun(3),
+        (request, ApprovalReturned(1, "first", BOB, "Look again.", (1, 2, 3))),
+        begun(1, form={"type": "object"}),
+        (request, ApprovalDecided(an_id(f"{execution} again"), ANN, "approve", "approve", 1, "approver")),
+        (request, done),
+        (request, ApprovalStepSkipped(2, "dear")),
+        begun(3, due=Due(at=START + timedelta(days=2))),
+        (request, ApproverAdded(an_id("eve"), BOB, 3, "She knows.")),
+        said(3, BOB, "reject"),
+        (request, ApprovalStepCompleted(3, "last", "reject", "reject", (BOB,))),
+        (request, ApprovalResolved("reject", "reject", (ANN, BOB))),
         (an_id(execution), ActivationCompleted(an_id(f"{execution} review"), "review", "reject", {"outcome": "reject"})),
         (an_id(execution), ExecutionCompleted(None)),
     )

@@ -6,36 +6,44 @@ from psycopg import sql
 
 from api.listing import TEXT, TIME, UUID_, Filter, Listing, ListSource, choice
 from api.queries.common import by_creation, item, one, rows_of, summaries, two_ways
-from projections import approval_decisions, approval_requests
+from projections import approval_decisions, approval_requests, approval_steps
 from projections.table import STAMP
 
-APPROVAL = one(
-    item(
-        """
+WITH_DECISIONS = item(
+    """
 SELECT {columns},
        coalesce((SELECT jsonb_agg({item} ORDER BY d.version, d.id)
                    FROM projections.approval_decisions d
-                  WHERE d.tenant_id = %(tenant_id)s AND d.request_id = r.id), '[]') AS decisions
+                  WHERE d.tenant_id = %(tenant_id)s AND d.request_id = r.id), '[]') AS decisions,
+       coalesce((SELECT jsonb_agg({step} ORDER BY s.step)
+                   FROM projections.approval_steps s
+                  WHERE s.tenant_id = %(tenant_id)s AND s.request_id = r.id), '[]') AS steps
   FROM projections.approval_requests r
  WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
 """,
-        approval_decisions.TABLE,
-        "d",
-        without=("tenant_id", "request_id", *STAMP),
-    ),
+    approval_decisions.TABLE,
+    "d",
+    without=("tenant_id", "request_id", *STAMP),
+)
+APPROVAL = one(
+    item(WITH_DECISIONS.replace("{step}", "{item}"), approval_steps.TABLE, "s", without=("tenant_id", "request_id", *STAMP)),
     approval_requests.TABLE,
     "r",
 )
 
 SELECT = summaries(rows_of(approval_requests.TABLE, "r"), approval_requests.TABLE, "r")
 
-# Requests that name a role, found from the role. (tenant, request, kind, value) is the key: each request comes once.
+# Requests that name a role, found from the role. (tenant, request, step, kind, value) is the key: each request comes once, by the
+# first of its steps.
 SELECT_BY_ROLE = summaries(
     """
 SELECT {columns}
   FROM projections.approval_assignees a
   JOIN projections.approval_requests r ON r.tenant_id = %(tenant_id)s AND r.id = a.request_id
  WHERE a.tenant_id = %(tenant_id)s AND a.kind = 'role'
+   AND NOT EXISTS (SELECT FROM projections.approval_assignees b
+                    WHERE b.tenant_id = a.tenant_id AND b.request_id = a.request_id AND b.step < a.step
+                      AND b.kind = a.kind AND b.value = a.value)
 """,
     approval_requests.TABLE,
     "r",
@@ -48,7 +56,7 @@ SELECT {columns}
   FROM (SELECT DISTINCT mine.created_at, mine.request_id
           FROM unnest(%(my_kinds)s::text[], %(my_values)s::text[]) AS me (kind, value)
          CROSS JOIN LATERAL (
-               SELECT mine.created_at, mine.request_id
+               SELECT DISTINCT mine.created_at, mine.request_id
                  FROM projections.approval_assignees mine
                 WHERE mine.tenant_id = %(tenant_id)s AND mine.kind = me.kind AND mine.value = me.value AND mine.status = 'pending'
                   AND NOT mine.members_fixed AND NOT mine.excluded && %(my_ids)s::text[]

@@ -1,15 +1,15 @@
 """Approvals: what people are asked to decide, and their decisions."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from api import commands
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
-from api.models import Body, Name, Text
+from api.models import Body, Id, Name, Text
 from api.queries import approvals as queries
 from api.routing import router
 from api.schemas import resources, results
@@ -27,8 +27,22 @@ class Decision(Body):
     form: Any = None
     role: Name | None = None
     reason: Name | None = None
+    step: Name | None = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"outcome": "approved", "comment": "Within budget."}]})
+
+
+class SendingBack(Body):
+    step: Name
+    comment: Annotated[str, Field(min_length=1, max_length=10_000)]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"step": "manager", "comment": "The sum has changed."}]})
+
+
+class Addition(Body):
+    user_id: Id
+    step: Name | None = None
+    comment: Text | None = None
 
 
 class NobodyDecides(PermissionDenied):
@@ -44,21 +58,44 @@ async def decide(call: Calling, id: UUID, body: Decision) -> Response:
     engine = call.services.engine
 
     def choose(view: View, who: Rights) -> Decided:
-        if who.user_id is None:
-            raise NobodyDecides
-        return workflows.decide_approval(
-            view,
-            engine,
-            id,
-            Decider(who.user_id, who.roles, behind=who.behind),
-            outcome=body.outcome,
-            comment=body.comment,
-            form=body.form,
-            role=body.role,
-            reason=body.reason,
-        )
+        given = body.model_dump(exclude={"form"})
+        return workflows.decide_approval(view, engine, id, decider(who), form=body.form, **given)
 
     return await call.command(commands.APPROVAL_DECIDE, choose, id, versioned="approval")
+
+
+@routes.post(
+    "/approvals/{id}/return",
+    **documented("Send an approval request back to a step", "The request and its execution", results.DECIDED),
+)
+async def send_back(call: Calling, id: UUID, body: SendingBack) -> Response:
+    engine = call.services.engine
+
+    def returns(view: View, who: Rights) -> Decided:
+        return workflows.return_approval(view, engine, id, decider(who), step=body.step, comment=body.comment)
+
+    return await call.command(commands.APPROVAL_RETURN, returns, id, versioned="approval")
+
+
+@routes.post(
+    "/approvals/{id}/add-approver",
+    **documented("Ask one more to decide an approval request", "The request and its execution", results.DECIDED),
+)
+async def add_approver(call: Calling, id: UUID, body: Addition) -> Response:
+    engine = call.services.engine
+
+    def adds(view: View, who: Rights) -> Decided:
+        one_of_them = None if who.allows("approvals:manage") else decider(who)
+        return workflows.add_approver(view, engine, id, one_of_them, body.user_id, step=body.step, comment=body.comment)
+
+    return await call.command(commands.APPROVAL_ADD_APPROVER, adds, id, versioned="approval")
+
+
+def decider(who: Rights) -> Decider:
+    """Raises NobodyDecides."""
+    if who.user_id is None:
+        raise NobodyDecides
+    return Decider(who.user_id, who.roles, behind=who.behind)
 
 
 @routes.get("/approvals", **paged("List approval requests", queries.APPROVALS, resources.APPROVAL_SUMMARY))

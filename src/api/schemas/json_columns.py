@@ -77,10 +77,22 @@ OUTCOME = ObjectSchema(
     },
     optional=frozenset({"exclude", "comment", "reasons", "form"}),
 )
+PLANNED = ObjectSchema(
+    "PlannedStep",
+    "A step. `distinct`: steps in none of which somebody decides who decides in this one.",
+    {"name": TEXT, "stage": INTEGER, "distinct": TEXTS, "ad_hoc": BOOLEAN},
+)
 REQUEST_DATA = ObjectSchema(
     "ApprovalRequestData",
     "What the deciders get. `form`: JSON Schema of the form data.",
-    {"context": ANYTHING, "form": ANYTHING, "outcomes": many(OUTCOME), "rule": OBJECT},
+    {
+        "context": ANYTHING,
+        "form": ANYTHING,
+        "outcomes": said(many(OUTCOME), "Of a request in steps: none, for each step has its own."),
+        "rule": OBJECT,
+        "steps": said(many(PLANNED), "How it asks, in their order; not there where it does not ask in steps."),
+    },
+    optional=frozenset({"steps"}),
 )
 AI_FAILURE = ObjectSchema("AiFailure", "Why a model's answer is missing.", {"type": TEXT, "message": TEXT, "retryable": BOOLEAN})
 TOKENS = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), BIG)

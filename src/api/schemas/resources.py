@@ -126,10 +126,19 @@ APPROVAL_DECISION = ObjectSchema(
 APPROVAL_SUMMARY = ObjectSchema(
     "ApprovalSummary", "What people are, or were, asked to decide, without what they are shown.", summary("approval_requests")
 )
+APPROVAL_STEP = ObjectSchema(
+    "ApprovalStep",
+    "A step of a request that asks in steps.",
+    row("approval_steps", without=("tenant_id", "request_id", "version", "created_at", "updated_at")),
+)
 APPROVAL = ObjectSchema(
     "Approval",
     "What people are, or were, asked to decide.",
-    {**row("approval_requests"), "decisions": said(many(APPROVAL_DECISION), "In the order in which they were made.")},
+    {
+        **row("approval_requests"),
+        "decisions": said(many(APPROVAL_DECISION), "In the order in which they were made."),
+        "steps": said(many(APPROVAL_STEP), "In their order; none where it does not ask in steps."),
+    },
 )
 
 AI_ATTEMPT = ObjectSchema(

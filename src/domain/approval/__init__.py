@@ -1,16 +1,20 @@
 """An approval request: who may choose which outcome, what people decided, and how it was resolved."""
 
-from domain.approval.aggregate import APPROVAL, Approval, evolve
+from domain.approval.aggregate import APPROVAL, Approval, Step, evolve
 from domain.approval.deciding import (
     AlreadyDecided,
     ApprovalClosed,
     NoSuchApproval,
+    Place,
     UnknownOutcome,
+    add_approver,
     decide,
     missing_parts,
-    offered,
+    place_of,
+    require_asked,
+    require_pending,
 )
-from domain.approval.eligibility import Decider, Excluded, NotEligible, acting_role
+from domain.approval.eligibility import Decider, Excluded, KeptApart, NotEligible, acting_role
 from domain.approval.events import (
     ApprovalCancelled,
     ApprovalDecided,
@@ -18,8 +22,14 @@ from domain.approval.events import (
     ApprovalExpired,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalReturned,
+    ApprovalStepCompleted,
+    ApprovalStepSkipped,
+    ApprovalStepStarted,
+    ApproverAdded,
     Outcome,
     OutcomeKind,
+    StepPlan,
     Voter,
 )
 
@@ -34,17 +44,29 @@ __all__ = [
     "ApprovalExpired",
     "ApprovalRequested",
     "ApprovalResolved",
+    "ApprovalReturned",
+    "ApprovalStepCompleted",
+    "ApprovalStepSkipped",
+    "ApprovalStepStarted",
+    "ApproverAdded",
     "Decider",
     "Excluded",
+    "KeptApart",
     "NoSuchApproval",
     "NotEligible",
     "Outcome",
     "OutcomeKind",
+    "Place",
+    "Step",
+    "StepPlan",
     "UnknownOutcome",
     "Voter",
     "acting_role",
+    "add_approver",
     "decide",
     "evolve",
     "missing_parts",
-    "offered",
+    "place_of",
+    "require_asked",
+    "require_pending",
 ]

@@ -1,5 +1,6 @@
 """An approval request as decisions see it, and what the ledger, the audit log and the reference know of its events."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 from uuid import UUID
@@ -11,12 +12,42 @@ from domain.approval.events import (
     ApprovalExpired,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalReturned,
+    ApprovalStepCompleted,
+    ApprovalStepSkipped,
+    ApprovalStepStarted,
+    ApproverAdded,
     Outcome,
     Voter,
+    asks_voters,
 )
 from domain.approval.rules import Vote
 from domain.facts import Aggregate, EventType, Json, Subject
 from domain.wording import because
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is asked at a time, and what was decided. A request that does not ask in steps has one, without a name."""
+
+    number: int = 1
+    name: str = ""
+    stage: int = 0
+    status: Literal["waiting", "open", "completed", "skipped"] = "waiting"
+    distinct: tuple[str, ...] = ()
+    ad_hoc: bool = False
+    rule: Json = None
+    outcomes: tuple[Outcome, ...] = ()
+    form: Json = None
+    voters: tuple[Voter, ...] | None = None
+    """Where they are fixed: whose decisions count."""
+    decisions: tuple[ApprovalDecided, ...] = ()
+    """Those that count, in their order."""
+    result: ApprovalStepCompleted | None = None
+
+    @property
+    def votes(self) -> tuple[Vote, ...]:
+        return tuple(Vote(each.voter, each.outcome, each.kind, each.weight) for each in self.decisions)
 
 
 @dataclass(frozen=True)
@@ -25,38 +56,47 @@ class Approval:
     execution_id: UUID | None = None
     activation_id: UUID | None = None
     node_id: str = ""
-    outcomes: tuple[Outcome, ...] = ()
-    rule: Json = None
-    form: Json = None
-    decisions: tuple[ApprovalDecided, ...] = ()
-    """In their order."""
+    steps: tuple[Step, ...] = ()
+    """By their numbers, from 1."""
+    in_steps: bool = False
     resolution: ApprovalResolved | None = None
     item_id: UUID | None = None
     """The stream of the foreach's item that asks, where one does."""
-    voters: tuple[Voter, ...] | None = None
-    """Where they are fixed: whose decisions count."""
 
     @property
-    def votes(self) -> tuple[Vote, ...]:
-        return tuple(Vote(each.voter, each.outcome, each.kind, each.weight) for each in self.decisions)
+    def open_steps(self) -> tuple[Step, ...]:
+        """Those that are asked now; none, once the request is closed."""
+        return tuple(step for step in self.steps if step.status == "open") if self.status == "pending" else ()
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What is offered now."""
+        return tuple(outcome for step in self.open_steps for outcome in step.outcomes)
+
+    @property
+    def decisions(self) -> tuple[ApprovalDecided, ...]:
+        """Those that count."""
+        return tuple(decision for step in self.steps for decision in step.decisions)
 
 
 def evolve(state: Approval, event: ApprovalEvent) -> Approval:
     match event:
         case ApprovalRequested():
-            return Approval(
-                "pending",
-                event.execution_id,
-                event.activation_id,
-                event.node_id,
-                event.outcomes,
-                event.rule,
-                event.form,
-                item_id=event.item_id,
-                voters=event.voters,
-            )
+            return _requested(event)
+        case ApprovalStepStarted():
+            return _step(state, event.step, lambda step: _started(step, event))
+        case ApprovalStepSkipped():
+            return _step(state, event.step, lambda step: replace(step, status="skipped"))
         case ApprovalDecided():
-            return replace(state, decisions=(*state.decisions, event))
+            return _step(state, event.step, lambda step: replace(step, decisions=(*step.decisions, event)))
+        case ApprovalStepCompleted():
+            return _step(state, event.step, lambda step: replace(step, status="completed", voters=None, form=None, result=event))
+        case ApprovalReturned():
+            for number in event.steps:
+                state = _step(state, number, _anew)
+            return state
+        case ApproverAdded():
+            return _step(state, event.step, lambda step: _with(step, event.user_id))
         case ApprovalResolved():
             return replace(state, status="resolved", resolution=event)
         case ApprovalCancelled():
@@ -65,6 +105,44 @@ def evolve(state: Approval, event: ApprovalEvent) -> Approval:
             return replace(state, status="expired")
         case _:
             assert_never(event)
+
+
+def _requested(event: ApprovalRequested) -> Approval:
+    planned = enumerate(event.steps, 1)
+    steps = tuple(Step(number, each.name, each.stage, "waiting", each.distinct, each.ad_hoc) for number, each in planned)
+    if not steps:
+        about = event.rule, event.outcomes, event.form, event.voters
+        steps = (Step(1, "", 0, "open", (), event.ad_hoc, *about),)
+    asking = event.execution_id, event.activation_id, event.node_id
+    return Approval("pending", *asking, steps, bool(event.steps), item_id=event.item_id)
+
+
+def _step(state: Approval, number: int, change: Callable[[Step], Step]) -> Approval:
+    steps = state.steps
+    return replace(state, steps=(*steps[: number - 1], change(steps[number - 1]), *steps[number:]))
+
+
+def _started(step: Step, event: ApprovalStepStarted) -> Step:
+    return replace(step, status="open", rule=event.rule, outcomes=event.outcomes, form=event.form, voters=event.voters)
+
+
+def _anew(step: Step) -> Step:
+    return Step(step.number, step.name, step.stage, "waiting", step.distinct, step.ad_hoc)
+
+
+def _with(step: Step, one: UUID) -> Step:
+    """One more who may choose what the others may whose decisions count."""
+    outcomes = tuple(_offered_to(outcome, one) if asks_voters(outcome, step.outcomes) else outcome for outcome in step.outcomes)
+    voters = step.voters
+    if voters is not None and all(voter.user_id != one for voter in voters):
+        voters = (*voters, Voter(one))
+    return replace(step, outcomes=outcomes, voters=voters)
+
+
+def _offered_to(outcome: Outcome, one: UUID) -> Outcome:
+    if not (outcome.users or outcome.roles) or one in outcome.users:
+        return outcome
+    return replace(outcome, users=(*outcome.users, one))
 
 
 def _of_node(_event: ApprovalEvent, request: Subject) -> tuple[str, ...]:
@@ -83,6 +161,38 @@ APPROVAL: Aggregate[Approval] = Aggregate(
             tags=lambda e, _: (e.node_id,),
             note="`due`, `expires`: `{after}`, a duration from the recorded time of the event, or `{at}`, a moment. v1 named the "
             "moments and stays readable.",
+        ),
+        EventType(
+            ApprovalStepStarted,
+            "approval.step_started.v1",
+            lambda e, request: f"The step {e.name} was asked: {request.name}",
+            tags=_of_node,
+            note="`voters`: where they are fixed, whose decisions count.",
+        ),
+        EventType(
+            ApprovalStepSkipped,
+            "approval.step_skipped.v1",
+            lambda e, request: f"The step {e.name} was skipped: {request.name}",
+            tags=_of_node,
+        ),
+        EventType(
+            ApprovalStepCompleted,
+            "approval.step_completed.v1",
+            lambda e, request: f"The step {e.name} came to {e.outcome}: {request.name}",
+            tags=_of_node,
+        ),
+        EventType(
+            ApprovalReturned,
+            "approval.returned.v1",
+            lambda e, request: f"A member sent it back to the step {e.name}: {request.name}",
+            tags=_of_node,
+            note="`steps`: the numbers of those that are asked again; their decisions count no longer.",
+        ),
+        EventType(
+            ApproverAdded,
+            "approval.approver_added.v1",
+            lambda _, request: f"A member was added to those who are asked: {request.name}",
+            tags=_of_node,
         ),
         EventType(
             ApprovalDecided,

@@ -1,12 +1,14 @@
 """One person's decision on a request, and what the request comes to by it."""
 
+from typing import NamedTuple
 from uuid import UUID
 
-from domain.approval.aggregate import Approval, evolve
-from domain.approval.eligibility import Decider, acting_role
-from domain.approval.events import ApprovalDecided, ApprovalEvent, ApprovalResolved, Outcome, asks_voters
-from domain.approval.rules import outcome_of, weight_of
-from domain.facts import FieldError, Invalid, Json, NotFound, RuleViolation
+from domain.approval.aggregate import Approval, Step, evolve
+from domain.approval.eligibility import Decider, NotEligible, acting_role
+from domain.approval.events import ApprovalDecided, ApprovalEvent, ApproverAdded, Outcome, asks_voters
+from domain.approval.rules import weight_of
+from domain.approval.steps import kept_apart, named, settled
+from domain.facts import FieldError, Invalid, Json, NotFound, Refusal, RuleViolation
 
 
 class NoSuchApproval(NotFound):
@@ -31,18 +33,76 @@ class AlreadyDecided(RuleViolation):
     code = "already_decided"
 
 
-def offered(state: Approval, name: str) -> Outcome:
-    """The outcome of a pending request by its name."""
+class NobodyIsAdded(RuleViolation):
+    """Nobody can be added to those who are asked here."""
+
+    code = "not_ad_hoc"
+
+
+class AskedAlready(RuleViolation):
+    """This member is one of those who are asked already."""
+
+    code = "asked_already"
+
+
+class Place(NamedTuple):
+    """Where somebody decides: the step, the outcome that they choose, and the role in which they do."""
+
+    step: Step
+    outcome: Outcome
+    role: str | None
+
+
+def require_pending(state: Approval) -> None:
     if state.status == "absent":
         raise NoSuchApproval
     if state.status != "pending":
         raise ApprovalClosed(f"The approval request is {state.status}.")
-    for outcome in state.outcomes:
-        if outcome.name == name:
-            return outcome
-    names = ", ".join(outcome.name for outcome in state.outcomes)
-    detail = f"The outcome must be one of: {names}."
-    raise UnknownOutcome(detail, "/outcome", (FieldError("/outcome", "unknown_outcome", detail),))
+
+
+def place_of(state: Approval, decider: Decider, outcome_name: str, role: str | None = None, step: str | None = None) -> Place:
+    """Where they decide who choose an outcome: in the first of the open steps in which they may, or in the one that they name."""
+    require_pending(state)
+    asked = state.open_steps if step is None else (named(state, step, state.open_steps),)
+    offering = [(each, outcome) for each in asked for outcome in each.outcomes if outcome.name == outcome_name]
+    if not offering:
+        names = ", ".join(dict.fromkeys(outcome.name for each in asked for outcome in each.outcomes))
+        detail = f"The outcome must be one of: {names}."
+        raise UnknownOutcome(detail, "/outcome", (FieldError("/outcome", "unknown_outcome", detail),))
+    refusals: list[Refusal] = []
+    for each, outcome in offering:
+        try:
+            return Place(each, outcome, _role_in(state, each, outcome, decider, role))
+        except (NotEligible, AlreadyDecided) as refusal:
+            refusals.append(refusal)
+    raise next((each for each in refusals if isinstance(each, AlreadyDecided)), refusals[0])
+
+
+def require_asked(state: Approval, decider: Decider, steps: tuple[Step, ...]) -> None:
+    """That they may choose an outcome in one of these steps, whether or not they have. Raises NotEligible."""
+    refusal: NotEligible | None = None
+    for step in steps:
+        for outcome in step.outcomes:
+            try:
+                _may_in(state, step, outcome, decider, None)
+            except NotEligible as one:
+                refusal = refusal or one
+            else:
+                return
+    raise refusal or NotEligible("You are not one of those who are asked.")
+
+
+def _role_in(state: Approval, step: Step, outcome: Outcome, decider: Decider, role: str | None) -> str | None:
+    """One person decides once in a step, for themselves or by somebody who stands in for them."""
+    acting = _may_in(state, step, outcome, decider, role)
+    if any(not decision.people.isdisjoint((decider.user_id, decider.voter)) for decision in step.decisions):
+        raise AlreadyDecided
+    return acting
+
+
+def _may_in(state: Approval, step: Step, outcome: Outcome, decider: Decider, role: str | None) -> str | None:
+    voters = step.voters if asks_voters(outcome, step.outcomes) else None
+    return acting_role(outcome, decider, role, voters, kept_apart(state, step))
 
 
 def missing_parts(outcome: Outcome, comment: str | None, reason: str | None) -> tuple[FieldError, ...]:
@@ -68,38 +128,57 @@ def decide(
     comment: str | None = None,
     form: Json = None,
     reason: str | None = None,
+    step: str | None = None,
 ) -> tuple[ApprovalEvent, ...]:
-    """One person's decision and, where the rule now has its answer, the resolution. What goes with it was validated before.
+    """One person's decision and, where the rule now has its answer, the resolution of the step or of the request.
 
-    One person decides once, for themselves or by somebody who stands in for them.
+    What goes with it was validated before. A request in steps may have others to begin after this (`steps.to_begin`).
     """
-    chosen = offered(state, outcome_name)
-    role = acting_role(chosen, decider, role, state.voters if asks_voters(chosen, state.outcomes) else None)
-    if any(not decision.people.isdisjoint((decider.user_id, decider.voter)) for decision in state.decisions):
-        raise AlreadyDecided
+    place, chosen, role = place_of(state, decider, outcome_name, role, step)
     decided = ApprovalDecided(
         decision_id,
         decider.user_id,
         chosen.name,
         chosen.kind,
-        role=role,
-        on_behalf_of=decider.on_behalf_of,
-        comment=comment,
-        form=form,
-        reason=reason,
-        weight=_weight(state, decider, role),
+        place.number,
+        role,
+        decider.on_behalf_of,
+        comment,
+        form,
+        reason,
+        _weight(place, decider, role),
     )
-    after = evolve(state, decided)
-    resolution = outcome_of(after.rule, after.outcomes, after.votes, after.voters)
-    if resolution is None:
-        return (decided,)
-    outcome = offered(after, resolution)
-    before = tuple(each.user_id for each in state.decisions if each.kind == outcome.kind)
-    return (decided, ApprovalResolved(outcome.name, outcome.kind, (*before, decider.user_id), form))
+    return (decided, *settled(evolve(state, decided), form))
 
 
-def _weight(state: Approval, decider: Decider, role: str | None) -> int:
+def _weight(step: Step, decider: Decider, role: str | None) -> int:
     """By a rule of weights; that of the people who were asked was fixed when they were."""
-    if state.voters is None:
-        return weight_of(state.rule, decider.voter, role)
-    return next((voter.weight for voter in state.voters if voter.user_id == decider.voter), 1)
+    if step.voters is None:
+        return weight_of(step.rule, decider.voter, role)
+    return next((voter.weight for voter in step.voters if voter.user_id == decider.voter), 1)
+
+
+def add_approver(
+    state: Approval, added_by: UUID | None, user_id: UUID, step: str | None = None, comment: str | None = None
+) -> ApproverAdded:
+    """One more who is asked, where that is allowed. Whether they can decide at all, and who may add them, was asked before."""
+    require_pending(state)
+    place = _place_to_add(state, step)
+    if not place.ad_hoc:
+        raise NobodyIsAdded(path="/step" if step else None)
+    counted = [outcome for outcome in place.outcomes if asks_voters(outcome, place.outcomes)]
+    if any(user_id in outcome.exclude for outcome in counted) or user_id in kept_apart(state, place):
+        raise NotEligible("This member is excluded.", "/user_id")
+    named_already = any(user_id in outcome.users for outcome in counted)
+    if named_already or any(voter.user_id == user_id for voter in place.voters or ()):
+        raise AskedAlready(path="/user_id")
+    return ApproverAdded(user_id, added_by, place.number, comment)
+
+
+def _place_to_add(state: Approval, step: str | None) -> Step:
+    """The step that is named, or the only one that is open."""
+    if step is not None:
+        return named(state, step, state.open_steps)
+    if len(state.open_steps) == 1:
+        return state.open_steps[0]
+    raise Invalid("Several steps are open: say which.", "/step", (FieldError("/step", "required", "Several steps are open."),))

@@ -20,6 +20,12 @@ class Excluded(NotEligible):
     code = "excluded"
 
 
+class KeptApart(NotEligible):
+    """You have decided in a step from which this one is kept apart."""
+
+    code = "kept_apart"
+
+
 @dataclass(frozen=True)
 class Decider:
     """Who decides: the person, the keys of their roles, and for whom they stand in, if for anybody.
@@ -39,14 +45,24 @@ class Decider:
         return self.on_behalf_of or self.user_id
 
 
-def acting_role(outcome: Outcome, decider: Decider, role: str | None, voters: Iterable[Voter] | None = None) -> str | None:
+def acting_role(
+    outcome: Outcome,
+    decider: Decider,
+    role: str | None,
+    voters: Iterable[Voter] | None = None,
+    apart: Collection[UUID] = (),
+) -> str | None:
     """The role in which the decider may choose the outcome; None where they may as the person they are.
 
     The one place that says who is eligible. A role that is named must be one of theirs. Unnamed, it is the first of the outcome's
-    roles that they have. `voters`: where these are fixed, the only people whom the outcome is for. Raises NotEligible.
+    roles that they have. `voters`: where these are fixed, the only people whom the outcome is for. `apart`: who has decided where
+    the same person may not. Raises NotEligible.
     """
-    if not {decider.user_id, decider.voter, *decider.behind}.isdisjoint(outcome.exclude):
+    everybody = {decider.user_id, decider.voter, *decider.behind}
+    if not everybody.isdisjoint(outcome.exclude):
         raise Excluded(f"You may not choose {outcome.name}: you are excluded from it.")
+    if not everybody.isdisjoint(apart):
+        raise KeptApart
     if role is not None and role not in decider.roles:
         raise NotEligible(f"You do not have the role {role}.", "/role")
     if voters is not None:

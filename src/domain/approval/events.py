@@ -51,8 +51,25 @@ class Voter:
 
 
 @dataclass(frozen=True)
+class StepPlan:
+    """A step of a request that asks in steps. Those of one `stage` are asked at the same time, stages one after another.
+
+    `distinct`: names of steps in none of which somebody decides who decides in this one, and the other way round. `ad_hoc`:
+    whether somebody may be added to those who are asked.
+    """
+
+    name: str
+    stage: int
+    distinct: tuple[str, ...] = ()
+    ad_hoc: bool = False
+
+
+@dataclass(frozen=True)
 class ApprovalRequested(Event):
-    """Opened by an approval node's activation. `rule` is the node's rule as JSON; `form` a JSON Schema for form data."""
+    """Opened by an approval node's activation. `rule` is the node's rule as JSON; `form` a JSON Schema for form data.
+
+    With `steps`, what is asked and whom is told by each step as it starts.
+    """
 
     execution_id: UUID
     activation_id: UUID
@@ -74,6 +91,63 @@ class ApprovalRequested(Event):
     item_index: int | None = None
     voters: tuple[Voter, ...] | None = None
     """Where they are fixed: whose decisions count."""
+    ad_hoc: bool = False
+    """Whether somebody may be added to those who are asked."""
+    steps: tuple[StepPlan, ...] = ()
+
+
+@dataclass(frozen=True)
+class ApprovalStepStarted(Event):
+    """A step is asked, by its number from 1; again, where the request was sent back to it or to one before."""
+
+    step: int
+    name: str
+    rule: Json
+    outcomes: tuple[Outcome, ...]
+    required_approvals: int = 1
+    voters: tuple[Voter, ...] | None = None
+    form: Json = None
+    due: Due | None = None
+
+
+@dataclass(frozen=True)
+class ApprovalStepSkipped(Event):
+    """A step whose `skip_when` held when it would have started."""
+
+    step: int
+    name: str
+
+
+@dataclass(frozen=True)
+class ApprovalStepCompleted(Event):
+    """What the decisions of a step come to. `decided_by` as of a request."""
+
+    step: int
+    name: str
+    outcome: str
+    kind: OutcomeKind
+    decided_by: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True)
+class ApprovalReturned(Event):
+    """Sent back to an earlier step. `steps`: the numbers of those that are to be asked again; their decisions count no longer."""
+
+    step: int
+    name: str
+    user_id: UUID
+    comment: str
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ApproverAdded(Event):
+    """Somebody was added to those whom a step asks."""
+
+    user_id: UUID
+    added_by: UUID | None
+    step: int = 1
+    comment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,4 +199,15 @@ class ApprovalExpired(Event):
     """Nobody decided before the node's timeout."""
 
 
-ApprovalEvent: TypeAlias = ApprovalRequested | ApprovalDecided | ApprovalResolved | ApprovalCancelled | ApprovalExpired
+ApprovalEvent: TypeAlias = (
+    ApprovalRequested
+    | ApprovalStepStarted
+    | ApprovalStepSkipped
+    | ApprovalDecided
+    | ApprovalStepCompleted
+    | ApprovalReturned
+    | ApproverAdded
+    | ApprovalResolved
+    | ApprovalCancelled
+    | ApprovalExpired
+)

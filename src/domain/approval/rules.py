@@ -85,9 +85,9 @@ def multiple(rule: Json, standing: Standing) -> str | None:
 
 
 def unanimous(_rule: Json, standing: Standing) -> str | None:
-    """Everybody approves."""
+    """Everybody approves. Nobody is not everybody."""
     assert standing.voters is not None
-    return standing.by_quota(len(standing.voters), standing.heads("approve"), len(standing.open), 0, None)
+    return standing.by_quota(len(standing.voters) or 1, standing.heads("approve"), len(standing.open), 0, None)
 
 
 def majority(_rule: Json, standing: Standing) -> str | None:

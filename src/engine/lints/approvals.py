@@ -1,32 +1,98 @@
 """Faults of an approval node that its configuration's schema cannot express."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from domain.approval.events import COUNTED
 from domain.approval.rules import RULES, WHOLE, are_fixed
 from domain.facts import Json
 from engine.asking import LONGEST_ROLE, REQUESTER, TOO_LONG, is_user_id
+from engine.definition import Node
+from engine.durations import duration
 from engine.expressions import is_expression
-from engine.nodes.kind import Fault, Formula
+from engine.invalid import InvalidValue
+from engine.nodes.kind import Fault, Formula, object_schema
+from engine.schema import SchemaError, check_schema
+from engine.stepping import SINGLE, if_all_are_skipped, outcomes_in
 
 Config = Mapping[str, Any]
 RESERVED = ("error", "timeout")
 
 
-def faults_of_outcomes(outcomes: list[Json]) -> Iterator[Fault]:
+MOST_STEPS = 50
+
+
+def lint(node: Node) -> Iterator[Fault]:
+    config = node.config
+    yield from _of_people(config, "")
+    yield from _of_form_and_time(config, "")
+    if "steps" not in config:
+        yield from _of_outcomes(config, config.get("outcomes") or (), "")
+        yield from _of_rule(config.get("rule", SINGLE), outcomes_in(config, {}), config.get("by"), "")
+        return
+    for field in ("rule", "ad_hoc"):
+        if field in config:
+            yield Fault(f"/{field}", "unknown_field", f"Of a request in steps each step has its own {field}.")
+    yield from _of_outcomes(config, config.get("outcomes") or (), "")
+    yield from _of_steps(config)
+
+
+def _of_steps(config: Config) -> Iterator[Fault]:
+    steps, kinds, before = config["steps"], dict[str, str](), list[str]()
+    names = [step["name"] for step in steps]
+    for index, step in enumerate(steps):
+        pointer = f"/steps/{index}"
+        if step["name"] in before:
+            yield Fault(f"{pointer}/name", "duplicate_step", f"Another step is called {step['name']}.")
+        beside = step.get("parallel_with")
+        if beside is not None and beside not in before:
+            yield Fault(f"{pointer}/parallel_with", "unknown_step", f"No step before this one is called {beside}.")
+        before.append(step["name"])
+        for number, other in enumerate(step["distinct"] if isinstance(step.get("distinct"), list) else ()):
+            if other not in names or other == step["name"]:
+                yield Fault(f"{pointer}/distinct/{number}", "unknown_step", f"No other step is called {other}.")
+        yield from _of_people(step, pointer)
+        yield from _of_form_and_time(step, pointer)
+        yield from _of_outcomes({**config, **step}, step.get("outcomes") or (), pointer)
+        offered = outcomes_in(config, step)
+        yield from _of_rule(step.get("rule", SINGLE), offered, step.get("by", config.get("by")), pointer)
+        for outcome in offered:
+            if kinds.setdefault(outcome["name"], outcome["kind"]) != outcome["kind"]:
+                told = f"{outcome['name']} is of the kind {kinds[outcome['name']]} in another step."
+                yield Fault(f"{pointer}/outcomes", "duplicate_handle", told)
+    if all("skip_when" in step for step in steps) and if_all_are_skipped(config) is None:
+        yield Fault("/steps", "missing_outcome", "All steps may be skipped: that needs an outcome of the kind approve.")
+
+
+def _of_form_and_time(config: Config, pointer: str) -> Iterator[Fault]:
+    if "form" in config:
+        try:
+            check_schema(config["form"])
+        except SchemaError as error:
+            yield Fault(f"{pointer}/form{error.pointer}", "invalid_schema", str(error))
+    if "due_in" in config and not is_expression(config["due_in"]):
+        try:
+            duration(config["due_in"])
+        except InvalidValue as error:
+            yield Fault(f"{pointer}/due_in", "invalid_value", str(error))
+
+
+def _of_outcomes(config: Config, outcomes: Iterable[Json], pointer: str) -> Iterator[Fault]:
+    """`config`: with the form that their decisions take."""
     seen: set[str] = set()
     for index, outcome in enumerate(outcomes):
         name = outcome["name"]
         if name in RESERVED:
-            yield Fault(f"/outcomes/{index}/name", "reserved", f"{name} is the name of another handle.")
+            yield Fault(f"{pointer}/outcomes/{index}/name", "reserved", f"{name} is the name of another handle.")
         if name in seen:
-            yield Fault(f"/outcomes/{index}/name", "duplicate_handle", f"Another outcome is called {name}.")
+            yield Fault(f"{pointer}/outcomes/{index}/name", "duplicate_handle", f"Another outcome is called {name}.")
         seen.add(name)
-        yield from faults_of_people(outcome, f"/outcomes/{index}")
+        if "form" in outcome and "form" not in config and "steps" not in config:
+            yield Fault(f"{pointer}/outcomes/{index}/form", "no_form", "There is no form.")
+        yield from _of_people(outcome, f"{pointer}/outcomes/{index}")
 
 
-def faults_of_people(config: Config, pointer: str) -> Iterator[Fault]:
+def _of_people(config: Config, pointer: str) -> Iterator[Fault]:
     """Of `by` and `exclude`."""
     by = config.get("by", {})
     for number, user in enumerate(by.get("users", [])):
@@ -41,7 +107,7 @@ def faults_of_people(config: Config, pointer: str) -> Iterator[Fault]:
             yield Fault(f"{pointer}/exclude/{number}", "invalid_value", told)
 
 
-def faults_of_rule(rule: Json, outcomes: list[Json], by: Json, pointer: str = "") -> Iterator[Fault]:
+def _of_rule(rule: Json, outcomes: list[Json], by: Json, pointer: str) -> Iterator[Fault]:
     """`by`: who is asked where an outcome does not say. `pointer`: of what the rule is of."""
     known = RULES[rule["type"]]
     for name in sorted(rule.keys() - {"type", "members"} - known.fields.keys()):
@@ -67,21 +133,65 @@ def faults_of_rule(rule: Json, outcomes: list[Json], by: Json, pointer: str = ""
             yield Fault(f"{pointer}/outcomes", "different_people", told)
 
 
-def formulas_of_people(config: Config, pointer: str) -> Iterator[Formula]:
+def formulas(node: Node) -> Iterator[Formula]:
+    config = node.config
+    if "steps" not in config:
+        yield from _formulas_in(config, "", {})
+        yield from _formulas_of_rule(config.get("rule", SINGLE), "", {})
+        return
+    for index, step in enumerate(config["steps"]):
+        pointer = f"/steps/{index}"
+        seen = {"steps": steps_schema(config["steps"][:index] if "parallel_with" not in step else config["steps"])}
+        yield from _formulas_in(config, "", seen)
+        yield from _formulas_in(step, pointer, seen)
+        yield from _formulas_of_rule(step.get("rule", SINGLE), pointer, seen)
+        if "skip_when" in step:
+            yield Formula(f"{pointer}/skip_when", step["skip_when"], variables={**seen, "step": STEP})
+        if is_expression(step.get("due_in")):
+            yield Formula(f"{pointer}/due_in", step["due_in"][1:], want=None, variables=seen)
+
+
+def _formulas_in(config: Config, pointer: str, seen: Mapping[str, Json]) -> Iterator[Formula]:
+    """Of the people of a node or of a step, and of those of its outcomes."""
+    yield from _formulas_of_people(config, pointer, seen)
+    for index, outcome in enumerate(config.get("outcomes") or ()):
+        yield from _formulas_of_people(outcome, f"{pointer}/outcomes/{index}", seen)
+
+
+def _formulas_of_people(config: Config, pointer: str, seen: Mapping[str, Json]) -> Iterator[Formula]:
     by = config.get("by", {})
     if "expr" in by:
-        yield Formula(f"{pointer}/by/expr", by["expr"], want=None)
+        yield Formula(f"{pointer}/by/expr", by["expr"], want=None, variables=seen)
     named = {"by/users": by.get("users", []), "by/roles": by.get("roles", []), "exclude": config.get("exclude", [])}
     for field, names in named.items():
         for number, name in enumerate(names):
             if is_expression(name):
-                yield Formula(f"{pointer}/{field}/{number}", name[1:], want=None)
+                yield Formula(f"{pointer}/{field}/{number}", name[1:], want=None, variables=seen)
 
 
-def formulas_of_rule(rule: Json, pointer: str = "") -> Iterator[Formula]:
+def _formulas_of_rule(rule: Json, pointer: str, seen: Mapping[str, Json]) -> Iterator[Formula]:
     for name, schema in RULES[rule["type"]].fields.items():
         if schema is WHOLE and name in rule and is_expression(rule[name]):
-            yield Formula(f"{pointer}/rule/{name}", rule[name][1:], want=None)
+            yield Formula(f"{pointer}/rule/{name}", rule[name][1:], want=None, variables=seen)
     for number, name in enumerate(rule.get("veto", ())):
         if is_expression(name):
-            yield Formula(f"{pointer}/rule/veto/{number}", name[1:], want=None)
+            yield Formula(f"{pointer}/rule/veto/{number}", name[1:], want=None, variables=seen)
+
+
+def steps_schema(steps: Iterable[Json]) -> Json:
+    """Of `steps`, as expressions see it: what those came to that are done."""
+    return object_schema({step["name"]: RESULT for step in steps})
+
+
+TEXT: Json = {"type": ["string", "null"]}
+TEXTS: Json = {"type": "array", "items": {"type": "string"}}
+RESULT: Json = object_schema(
+    {
+        **dict.fromkeys(("outcome", "kind", "user_id", "role", "comment", "reason"), TEXT),
+        "form": True,
+        "users": TEXTS,
+        "skipped": {"type": "boolean"},
+    }
+)
+STEP: Json = object_schema({"name": {"type": "string"}, "users": TEXTS, "roles": TEXTS})
+"""Of `step`, as its `skip_when` sees it."""

@@ -14,32 +14,34 @@ is the node's error `invalid_value`, for it would otherwise open the outcome to 
 their behalf. It holds for who acts on behalf of others, too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import reduce
 
-from domain import approval as domain
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved
+from domain.approval import APPROVAL as REQUEST
+from domain.approval import (
+    ApprovalCancelled,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalRequested,
+    ApprovalResolved,
+    Outcome,
+    Voter,
+    evolve,
+)
 from domain.approval.rules import RULES, are_fixed
 from domain.execution import Activation, Wait
-from domain.facts import Due, Fact, Json, View
+from domain.facts import Due, Event, Fact, Json, View
 from engine.asking import outcomes_of, quota_of, rule_of, voters_of
 from engine.definition import Node
 from engine.durations import duration
-from engine.expressions import is_expression, resolve
+from engine.expressions import resolve
 from engine.happenings import ChildEnded
-from engine.lints.approvals import (
-    faults_of_outcomes,
-    faults_of_people,
-    faults_of_rule,
-    formulas_of_people,
-    formulas_of_rule,
-)
+from engine.lints.approvals import MOST_STEPS, formulas, lint, steps_schema
 from engine.nodes import kind
-from engine.nodes.kind import Fault, Formula, Handles, InvalidValue, NodeType, Visit, object_schema
-from engine.schema import SchemaError, check_schema
+from engine.nodes.kind import Handles, InvalidValue, NodeType, Visit, object_schema
+from engine.stepping import SINGLE, all_outcomes, begin, outcomes_in, plans_of, results
 
 KINDS = ["approve", "reject", "changes", "submit", "withdraw", "other"]
-DEFAULT_OUTCOMES = [{"name": "approved", "kind": "approve"}, {"name": "rejected", "kind": "reject"}]
-SINGLE = {"type": "single"}
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
 NAMES = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
 BY = object_schema({"users": NAMES, "roles": NAMES, "expr": {"type": "string", "minLength": 1}}) | {"minProperties": 1}
@@ -72,6 +74,28 @@ OUTCOMES = {
         ("name", "kind"),
     ),
 }
+SCHEMA: Json = {"type": "object"}
+STEPS: Json = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MOST_STEPS,
+    "items": object_schema(
+        {
+            "name": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"},
+            "by": BY,
+            "exclude": NAMES,
+            "rule": RULE,
+            "outcomes": OUTCOMES,
+            "form": SCHEMA,
+            "due_in": {"type": "string"},
+            "skip_when": {"type": "string", "minLength": 1},
+            "parallel_with": {"type": "string"},
+            "distinct": {"anyOf": [{"type": "boolean"}, NAMES | {"maxItems": MOST_STEPS}]},
+            "ad_hoc": {"type": "boolean"},
+        },
+        ("name",),
+    ),
+}
 CONFIG = object_schema(
     {
         "title": {"type": "string", "minLength": 1, "maxLength": 2000},
@@ -80,7 +104,9 @@ CONFIG = object_schema(
         "exclude": NAMES,
         "rule": RULE,
         "outcomes": OUTCOMES,
-        "form": {"type": "object"},
+        "steps": STEPS,
+        "ad_hoc": {"type": "boolean"},
+        "form": SCHEMA,
         "context": True,
         "priority": {"anyOf": [{"type": "integer"}, EXPRESSION]},
         "due_in": {"type": "string"},
@@ -89,47 +115,64 @@ CONFIG = object_schema(
 )
 
 
-def outcomes(node: Node) -> list[Json]:
-    return node.config.get("outcomes") or DEFAULT_OUTCOMES
-
-
-def rule(node: Node) -> Json:
-    return node.config.get("rule", SINGLE)
+def steps(node: Node) -> list[Json]:
+    return node.config.get("steps") or []
 
 
 def handles(node: Node) -> Handles:
-    return Handles(tuple(outcome["name"] for outcome in outcomes(node)), ("error", "timeout"))
+    return Handles(tuple(outcome["name"] for outcome in all_outcomes(node.config)), ("error", "timeout"))
 
 
 def run(visit: Visit) -> kind.RunResult:
-    plain = {key: value for key, value in visit.node.config.items() if key not in APPROVAL.raw}
-    config = resolve(plain, visit.evaluator, visit.variables)
-    request_id = visit.view.new_id()
-    due_in = config.get("due_in")
-    started, plan = visit.execution.started, visit.node.config
+    """The request and, where it asks in steps, those that are asked first; none may be left to ask."""
+    request_id, requested = visit.view.new_id(), _requested(visit)
+    state = evolve(REQUEST.initial, requested)
+    events = (requested, *begin(visit, state))
+    facts = tuple(Fact(request_id, event) for event in events)
+    if isinstance(events[-1], ApprovalResolved):
+        return kind.Done(_output(visit, events, results(reduce(evolve, events[1:], state))), events[-1].outcome, facts)
+    return kind.Waiting((Wait("approval", request_id),), facts)
+
+
+def _requested(visit: Visit) -> ApprovalRequested:
+    node = visit.node
+    config = resolve(
+        {key: value for key, value in node.config.items() if key not in APPROVAL.raw}, visit.evaluator, visit.variables
+    )
+    started, due_in = visit.execution.started, config.get("due_in")
     assert started is not None
-    asked, by = rule_of(visit, rule(visit.node)), outcomes_of(visit, outcomes(visit.node), plan.get("by"), plan.get("exclude"))
-    voters = voters_of(visit.view, asked, by) if are_fixed(asked) else None
-    requested = ApprovalRequested(
+    rule, offered, voters = _asked(visit)
+    return ApprovalRequested(
         visit.execution_id,
         visit.activation_id,
-        visit.node.id,
+        node.id,
         _text(config, "title"),
-        asked,
-        by,
-        quota_of(asked, voters),
+        rule,
+        offered,
+        quota_of(rule, voters) if offered else len(steps(node)),
         description=_text(config, "description") if "description" in config else None,
-        form=visit.node.config.get("form"),
+        form=node.config.get("form"),
         context=config.get("context"),
         priority=_priority(config.get("priority", started.priority)),
         requested_by=started.created_by,
         due=None if due_in is None else Due(duration(due_in)),
-        expires=None if visit.node.timeout is None else Due(visit.node.timeout),
+        expires=None if node.timeout is None else Due(node.timeout),
         item_id=visit.item_id,
         item_index=visit.item_index,
         voters=voters,
+        ad_hoc=node.config.get("ad_hoc", False),
+        steps=plans_of(steps(node)),
     )
-    return kind.Waiting((Wait("approval", request_id),), (Fact(request_id, requested),))
+
+
+def _asked(visit: Visit) -> tuple[Json, tuple[Outcome, ...], tuple[Voter, ...] | None]:
+    """By which rule, what, and whom, where that is fixed. Steps say so for themselves."""
+    config = visit.node.config
+    if steps(visit.node):
+        return {"type": "steps"}, (), None
+    rule = rule_of(visit, config.get("rule", SINGLE))
+    offered = outcomes_of(visit, outcomes_in(config, {}), config.get("by"), config.get("exclude"))
+    return rule, offered, voters_of(visit.view, rule, offered) if are_fixed(rule) else None
 
 
 def _text(config: Json, field: str) -> str:
@@ -149,8 +192,16 @@ def on_child(visit: Visit, ended: ChildEnded) -> kind.Woken:
     """The request is resolved, whoever brought that about: its outcome is the handle."""
     resolved = ended.events[-1]
     assert isinstance(resolved, ApprovalResolved)
-    last = next((event for event in reversed(ended.events) if isinstance(event, ApprovalDecided)), None)
-    output = {
+    chosen: Json = next((each for each in all_outcomes(visit.node.config) if each["name"] == resolved.outcome), {})
+    output = _output(visit, ended.events, ended.output)
+    return kind.Done(output, resolved.outcome, interrupts=tuple(chosen.get("interrupts", ())))
+
+
+def _output(visit: Visit, events: Sequence[Event], of_steps: Json) -> Json:
+    resolved = events[-1]
+    assert isinstance(resolved, ApprovalResolved)
+    last = next((event for event in reversed(events) if isinstance(event, ApprovalDecided)), None)
+    return {
         "outcome": resolved.outcome,
         "kind": resolved.kind,
         "user_id": None if last is None else str(last.user_id),
@@ -158,64 +209,44 @@ def on_child(visit: Visit, ended: ChildEnded) -> kind.Woken:
         "comment": None if last is None else last.comment,
         "reason": None if last is None else last.reason,
         "form": resolved.form,
+        **({"steps": of_steps} if steps(visit.node) else {}),
     }
-    chosen: Json = next((each for each in outcomes(visit.node) if each["name"] == resolved.outcome), {})
-    return kind.Done(output, resolved.outcome, interrupts=tuple(chosen.get("interrupts", ())))
 
 
 def mentions(node: Node) -> Iterator[tuple[str, str]]:
-    for index, outcome in enumerate(outcomes(node)):
-        for number, name in enumerate(outcome.get("interrupts", ())):
-            yield f"/outcomes/{index}/interrupts/{number}", name
+    for pointer, config in (("", node.config), *((f"/steps/{number}", step) for number, step in enumerate(steps(node)))):
+        for index, outcome in enumerate(config.get("outcomes") or ()):
+            for number, name in enumerate(outcome.get("interrupts", ())):
+                yield f"{pointer}/outcomes/{index}/interrupts/{number}", name
 
 
 def output(node: Node) -> Json:
+    form, text = node.config.get("form", True), {"type": ["string", "null"]}
     return object_schema(
         {
-            "outcome": {"type": "string", "enum": [outcome["name"] for outcome in outcomes(node)]},
+            "outcome": {"type": "string", "enum": [outcome["name"] for outcome in all_outcomes(node.config)]},
             "kind": {"type": "string", "enum": KINDS},
-            "user_id": {"type": "string"},
-            "role": {"type": ["string", "null"]},
-            "comment": {"type": ["string", "null"]},
-            "reason": {"type": ["string", "null"]},
-            "form": node.config.get("form", True),
+            "user_id": text if steps(node) else {"type": "string"},
+            "role": text,
+            "comment": text,
+            "reason": text,
+            "form": True if steps(node) else form,
+            **({"steps": steps_schema(steps(node))} if steps(node) else {}),
         }
     )
 
 
-def lint(node: Node) -> Iterator[Fault]:
-    config = node.config
-    yield from faults_of_outcomes(outcomes(node))
-    yield from faults_of_people(config, "")
-    yield from faults_of_rule(rule(node), outcomes(node), config.get("by"))
-    if "form" in config:
-        try:
-            check_schema(config["form"])
-        except SchemaError as error:
-            yield Fault(f"/form{error.pointer}", "invalid_schema", str(error))
-    for index, outcome in enumerate(outcomes(node)):
-        if "form" in outcome and "form" not in config:
-            yield Fault(f"/outcomes/{index}/form", "no_form", "There is no form.")
-    if "due_in" in config and not is_expression(config["due_in"]):
-        try:
-            duration(config["due_in"])
-        except InvalidValue as error:
-            yield Fault("/due_in", "invalid_value", str(error))
-
-
-def formulas(node: Node) -> Iterator[Formula]:
-    yield from formulas_of_people(node.config, "")
-    yield from formulas_of_rule(rule(node))
-    for index, outcome in enumerate(outcomes(node)):
-        yield from formulas_of_people(outcome, f"/outcomes/{index}")
-
-
 def obstacle(view: View, activation: Activation, node: Node) -> str | None:
-    """An open request stays as it was asked for, and so must be able to leave by what it offers."""
-    requests = [view.read(domain.APPROVAL, request) for request in activation.waits_for("approval")]
-    known = {outcome["name"] for outcome in outcomes(node)}
+    """An open request stays as it was asked for, and so must be able to leave by what it offers, and to go on in its steps."""
+    requests = [view.read(REQUEST, request) for request in activation.waits_for("approval")]
+    known = {outcome["name"] for outcome in all_outcomes(node.config)}
     missing = sorted({outcome.name for request in requests for outcome in request.outcomes} - known)
-    return f"its open request offers {', '.join(missing)}, which is no outcome there." if missing else None
+    if missing:
+        return f"its open request offers {', '.join(missing)}, which is no outcome there."
+    planned = [step["name"] for step in steps(node)]
+    if any([step.name for step in request.steps if request.in_steps] != planned for request in requests):
+        return "its open request does not ask in the steps that are asked there."
+    return None
 
 
 def cancel(activation: Activation, reason: str) -> tuple[Fact, ...]:
@@ -235,7 +266,7 @@ APPROVAL = NodeType(
     lint,
     formulas,
     mentions,
-    raw=frozenset({"by", "exclude", "rule", "outcomes", "form"}),
+    raw=frozenset({"by", "exclude", "rule", "outcomes", "steps", "form"}),
     later=frozenset({"escalation", "reminders", "assigned_to", "attachments", "delegation"}),
     waits=True,
     cancel=cancel,

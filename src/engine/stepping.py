@@ -1,0 +1,160 @@
+"""The steps of an approval request: planned when it is opened, begun one stage after another, each with its people as of then."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from domain.approval import (
+    Approval,
+    ApprovalEvent,
+    ApprovalStepSkipped,
+    ApprovalStepStarted,
+    Outcome,
+    Step,
+    StepPlan,
+    evolve,
+)
+from domain.approval.rules import are_fixed
+from domain.approval.steps import concluded, kept_apart, to_begin
+from domain.facts import Due, Json
+from engine.asking import outcomes_of, quota_of, rule_of, voters_of
+from engine.durations import duration
+from engine.expressions import resolve
+from engine.invalid import InvalidValue
+
+if TYPE_CHECKING:
+    from engine.nodes.kind import Visit
+
+Config = Mapping[str, Any]
+DEFAULT_OUTCOMES: list[Json] = [{"name": "approved", "kind": "approve"}, {"name": "rejected", "kind": "reject"}]
+SINGLE: Json = {"type": "single"}
+UNASKED: Json = {
+    **dict.fromkeys(("outcome", "kind", "user_id", "role", "comment", "reason", "form")),
+    "users": [],
+    "skipped": True,
+}
+"""What expressions see of a step that was skipped."""
+
+
+def plans_of(written: list[Json]) -> tuple[StepPlan, ...]:
+    """A step that is parallel with another one is of its stage; every other begins a stage of its own."""
+    stages: dict[str, int] = {}
+    for step in written:
+        beside = step.get("parallel_with")
+        stages[step["name"]] = stages[beside] if beside in stages else max(stages.values(), default=0) + 1
+    others = {name: tuple(each for each in stages if each != name) for name in stages}
+    return tuple(
+        StepPlan(
+            step["name"],
+            stages[step["name"]],
+            others[step["name"]] if step.get("distinct") is True else tuple(step.get("distinct") or ()),
+            step.get("ad_hoc", False),
+        )
+        for step in written
+    )
+
+
+def outcomes_in(config: Config, step: Config) -> list[Json]:
+    """Of a step, as they are written: its own, or the node's."""
+    return list(step.get("outcomes") or config.get("outcomes") or DEFAULT_OUTCOMES)
+
+
+def all_outcomes(config: Config) -> list[Json]:
+    """Of a node, each name once: those of its steps where it has some."""
+    written = [outcome for step in config.get("steps") or [{}] for outcome in outcomes_in(config, step)]
+    return list({outcome["name"]: outcome for outcome in reversed(written)}.values())[::-1]
+
+
+def if_all_are_skipped(config: Config) -> Outcome | None:
+    for outcome in all_outcomes(config):
+        if outcome["kind"] == "approve":
+            return Outcome(outcome["name"], "approve")
+    return None
+
+
+def begin(visit: "Visit", state: Approval, form: Json = None) -> tuple[ApprovalEvent, ...]:
+    """What follows of itself where a request stands: steps that are asked or skipped, and its end where none is left.
+
+    `form`: of the decision that led here. Raises InvalidValue and ExpressionError.
+    """
+    events: list[ApprovalEvent] = []
+    while state.status == "pending" and state.in_steps:
+        waiting = to_begin(state)
+        if not waiting:
+            end = concluded(state, if_all_are_skipped(visit.node.config) or Outcome("approved", "approve"), form)
+            return (*events, *(() if end is None else (end,)))
+        for step in waiting:
+            begun = _begun(visit, state, step)
+            events.append(begun)
+            state = evolve(state, begun)
+    return tuple(events)
+
+
+def _begun(visit: "Visit", state: Approval, step: Step) -> ApprovalStepStarted | ApprovalStepSkipped:
+    config = visit.node.config
+    written = config["steps"][step.number - 1]
+    seeing = replace(visit, variables={**visit.variables, "steps": results(state)})
+    exclude = [config.get("exclude", []), written.get("exclude", [])]
+    problem: InvalidValue | None = None
+    try:
+        outcomes = outcomes_of(seeing, outcomes_in(config, written), written.get("by", config.get("by")), exclude)
+    except InvalidValue as error:  # nobody need be there who is not asked
+        outcomes, problem = (), error
+    if "skip_when" in written and visit.evaluator.evaluate_bool(
+        written["skip_when"], {**seeing.variables, "step": _asked(step, outcomes)}
+    ):
+        return ApprovalStepSkipped(step.number, step.name)
+    if problem is not None:
+        raise InvalidValue(f"step {step.name}: {problem}")
+    rule, apart = rule_of(seeing, written.get("rule", SINGLE)), kept_apart(state, step)
+    try:
+        voters = voters_of(visit.view, rule, outcomes, apart) if are_fixed(rule) else None
+    except InvalidValue as error:
+        raise InvalidValue(f"step {step.name}: {error}") from None
+    if voters is None and all(_is_left_to_nobody(outcome, apart) for outcome in outcomes):
+        raise InvalidValue(f"step {step.name}: nobody may decide: all who are named have decided where the same person may not")
+    due_in = resolve(written.get("due_in"), visit.evaluator, seeing.variables)
+    due = None if due_in is None else Due(duration(due_in))
+    form = written.get("form", config.get("form"))
+    return ApprovalStepStarted(step.number, step.name, rule, outcomes, quota_of(rule, voters), voters, form, due)
+
+
+def _is_left_to_nobody(outcome: Outcome, apart: Collection[UUID]) -> bool:
+    return bool(outcome.users) and not outcome.roles and {*outcome.users} <= {*outcome.exclude, *apart}
+
+
+def _asked(step: Step, outcomes: tuple[Outcome, ...]) -> Json:
+    """`step`, as `skip_when` sees it."""
+    users = dict.fromkeys(str(user) for outcome in outcomes for user in outcome.users)
+    roles = dict.fromkeys(role for outcome in outcomes for role in outcome.roles)
+    return {"name": step.name, "users": list(users), "roles": list(roles)}
+
+
+def results(state: Approval) -> dict[str, Json]:
+    """`steps`: what those came to that are done, by their names."""
+    return {
+        step.name: UNASKED if step.result is None else _result(step, step.result.outcome, step.result.kind)
+        for step in state.steps
+        if step.status in ("completed", "skipped")
+    }
+
+
+def _result(step: Step, outcome: str, kind: str) -> Json:
+    last = step.decisions[-1] if step.decisions else None
+    users = dict.fromkeys(_text(decision.user_id) for decision in step.decisions)
+    return {
+        "outcome": outcome,
+        "kind": kind,
+        "user_id": None if last is None else _text(last.user_id),
+        "role": None if last is None else last.role,
+        "comment": None if last is None else last.comment,
+        "reason": None if last is None else last.reason,
+        "form": None if last is None else last.form,
+        "users": list(users),
+        "skipped": False,
+    }
+
+
+def _text(id: UUID) -> str:
+    return str(id)

@@ -1,0 +1,150 @@
+"""projections.approval_steps: the steps of requests that ask in steps, one row each."""
+
+from domain.approval import (
+    ApprovalCancelled,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalRequested,
+    ApprovalResolved,
+    ApprovalReturned,
+    ApprovalStepCompleted,
+    ApprovalStepSkipped,
+    ApprovalStepStarted,
+)
+from domain.envelope import RecordedEvent
+from projections.rows import Rows
+from projections.table import TENANT_ID, Column, Key, Lookup, Row, Table
+
+NAME = "approval_steps"
+BY_REQUEST = ("tenant_id", "request_id")
+NOTHING_YET: Row = {
+    "status": "waiting",
+    "rule": None,
+    "required_approvals": None,
+    "received_approvals": 0,
+    "received_rejections": 0,
+    "outcome": None,
+    "outcome_kind": None,
+    "decided_by": None,
+    "started_at": None,
+    "due_at": None,
+    "completed_at": None,
+}
+
+
+def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> None:
+    for number, step in enumerate(event.steps, 1):
+        about = {"step": number, "name": step.name, "stage": step.stage, "ad_hoc": step.ad_hoc, "times_started": 0}
+        rows.insert(NAME, record, {"request_id": record.stream_id, **about, **NOTHING_YET})
+
+
+def started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) -> None:
+    key = _key(record, event.step)
+    changes = {
+        "status": "open",
+        "rule": event.rule["type"],
+        "required_approvals": event.required_approvals,
+        "started_at": record.occurred_at,
+        "due_at": None if event.due is None else event.due.moment(record.recorded_at),
+        "times_started": rows.get(NAME, *key)["times_started"] + 1,
+    }
+    rows.update(NAME, record, key, changes)
+
+
+def skipped(rows: Rows, record: RecordedEvent, event: ApprovalStepSkipped) -> None:
+    rows.update(NAME, record, _key(record, event.step), {"status": "skipped", "completed_at": record.occurred_at})
+
+
+def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
+    key = _key(record, event.step)
+    row = rows.find(NAME, *key)
+    if row is not None:
+        counted = {
+            "received_approvals": row["received_approvals"] + (event.kind == "approve"),
+            "received_rejections": row["received_rejections"] + (event.kind == "reject"),
+        }
+        rows.update(NAME, record, key, counted)
+
+
+def completed(rows: Rows, record: RecordedEvent, event: ApprovalStepCompleted) -> None:
+    changes = {
+        "status": "completed",
+        "outcome": event.outcome,
+        "outcome_kind": event.kind,
+        "decided_by": event.decided_by[-1] if event.decided_by else None,
+        "completed_at": record.occurred_at,
+    }
+    rows.update(NAME, record, _key(record, event.step), changes)
+
+
+def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None:
+    for step in event.steps:
+        rows.update(NAME, record, _key(record, step), NOTHING_YET)
+
+
+def closed(rows: Rows, record: RecordedEvent, _event: ApprovalResolved | ApprovalCancelled | ApprovalExpired) -> None:
+    for row in rows.where(NAME, of_request(record)):
+        if row["status"] in ("waiting", "open"):
+            rows.update(NAME, record, _key(record, row["step"]), {"status": "closed"})
+
+
+def of_request(record: RecordedEvent) -> Lookup:
+    return Lookup(BY_REQUEST, (record.tenant_id, record.stream_id), NAME)
+
+
+def _key(record: RecordedEvent, step: int) -> Key:
+    return (record.tenant_id, record.stream_id, step)
+
+
+def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
+    return () if isinstance(record.event, ApprovalRequested) else (of_request(record),)
+
+
+TABLE = Table(
+    name=NAME,
+    key=("tenant_id", "request_id", "step"),
+    columns={
+        "tenant_id": TENANT_ID,
+        "request_id": Column("uuid", "The request."),
+        "step": Column("integer", "The step's number, from 1."),
+        "name": Column("text", "Its name."),
+        "stage": Column("integer", "Steps of one stage are asked at the same time, stages one after another, from 1."),
+        "ad_hoc": Column("boolean", "Whether somebody may be added to those whom it asks."),
+        "times_started": Column("integer", "How often it was asked: more than once where the request was sent back."),
+        "status": Column(
+            "text",
+            "waiting, open, completed, skipped, or closed: the request ended without it.",
+            choices=("waiting", "open", "completed", "skipped", "closed"),
+        ),
+        "rule": Column("text", "The type of its rule, e.g. single; null until it is asked.", null=True),
+        "required_approvals": Column(
+            "integer", "How many approvals its rule asks for; of a rule of weights, of what weight.", True
+        ),
+        "received_approvals": Column("integer", "Decisions so far that approve, and count."),
+        "received_rejections": Column("integer", "Decisions so far that reject, and count."),
+        "outcome": Column("text", "What it came to.", null=True),
+        "outcome_kind": Column(
+            "text",
+            "What that outcome means: approve, reject, changes, submit, withdraw or other.",
+            null=True,
+            choices=("approve", "reject", "changes", "submit", "withdraw", "other"),
+        ),
+        "decided_by": Column("uuid", "Whose decision completed it.", null=True),
+        "started_at": Column("timestamptz", "When it was asked, last.", null=True),
+        "due_at": Column("timestamptz", "By when an answer is hoped for.", null=True),
+        "completed_at": Column("timestamptz", "When it was completed or skipped.", null=True),
+    },
+    appliers={
+        ApprovalRequested: requested,
+        ApprovalStepStarted: started,
+        ApprovalStepSkipped: skipped,
+        ApprovalDecided: decided,
+        ApprovalStepCompleted: completed,
+        ApprovalReturned: returned,
+        ApprovalResolved: closed,
+        ApprovalCancelled: closed,
+        ApprovalExpired: closed,
+    },
+    rows_needed=rows_needed,
+    lookups=(BY_REQUEST,),
+)
