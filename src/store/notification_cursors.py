@@ -9,7 +9,7 @@ that look through the same events ask for the same deliveries, which counts once
 gesta_system's, in autocommit.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -42,7 +42,8 @@ CLAIM = """
 UPDATE runtime.notification_cursors c
    SET leased_until = clock_timestamp() + %(lease)s, catalogue = %(catalogue)s
   FROM (SELECT tenant_id FROM runtime.notification_cursors c
-         WHERE catalogue <= %(catalogue)s AND (leased_until IS NULL OR leased_until <= clock_timestamp())
+         WHERE (%(grown)s::uuid[] IS NULL OR tenant_id = ANY (%(grown)s::uuid[])) AND catalogue <= %(catalogue)s
+           AND (leased_until IS NULL OR leased_until <= clock_timestamp())
            AND (SELECT position FROM ledger.events e WHERE e.tenant_id = c.tenant_id ORDER BY position DESC LIMIT 1) > c.position
            AND NOT EXISTS (SELECT FROM runtime.suspended_tenants s WHERE s.tenant_id = c.tenant_id)
          ORDER BY leased_until NULLS FIRST, tenant_id LIMIT %(most)s FOR NO KEY UPDATE SKIP LOCKED) behind
@@ -91,9 +92,12 @@ async def followed(conn: Connection) -> set[UUID]:
     return {row[0] for row in await _rows(conn, SELECT_FOLLOWED, {})}
 
 
-async def claim(conn: Connection, catalogue: int, most: int) -> list[Cursor]:
-    """Ledgers that have grown, those first that were looked through least recently. `catalogue`: how many types one knows."""
-    given = {"lease": LEASE, "catalogue": catalogue, "most": most}
+async def claim(conn: Connection, catalogue: int, most: int, grown: Collection[UUID] | None = None) -> list[Cursor]:
+    """Ledgers that have grown, those first that were looked through least recently. `catalogue`: how many types one knows.
+
+    `grown`: only of these.
+    """
+    given = {"lease": LEASE, "catalogue": catalogue, "most": most, "grown": None if grown is None else list(grown)}
     return [Cursor(*row) for row in await _rows(conn, CLAIM, given)]
 
 

@@ -26,7 +26,7 @@ from runtime.supervision import stop as end
 from runtime.supervision import supervise
 from store.handler import open_handler
 from store.notifications.listening import Notifications
-from store.notifications.waking import CHANNELS, leases_ending, ledgers_growing, setting_at, timers_set
+from store.notifications.waking import CHANNELS, leases_ending, setting_at, timers_set
 from store.vault import Vault
 from worker.ai_runner import ProvidersOf, ai_runner
 from worker.bulk_runner import bulk_runner
@@ -74,7 +74,7 @@ class WorkerProcess:
             turns = (
                 (firing.fire_timers, stack.enter_context(timers_set(notifications))),
                 (take_expired_leases, stack.enter_context(leases_ending(notifications))),
-                (follower.ask_for_deliveries, stack.enter_context(ledgers_growing(notifications, follower.followed))),
+                (follower.ask_for_deliveries, stack.enter_context(follower.listening(notifications))),
                 (forget_commands, asyncio.Event()),
                 (sweep_secrets, asyncio.Event()),
             )

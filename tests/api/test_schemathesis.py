@@ -25,6 +25,7 @@ GROUPS = (
     "access",
     "secrets",
     "limits",
+    "notifications",
     "tenants",
     "operations",
 )

@@ -17,6 +17,8 @@ from domain.secret import secret_id_of
 from store import notification_cursors as cursors
 from store import secrets
 from store.command import Command
+from store.notification_cursors import Cursor
+from store.notifications.channels import EVENTS
 from store.secrets import Value
 from tests.conftest import Database
 from tests.engine.drawing import drawing
@@ -25,7 +27,7 @@ from tests.worker.outbound.servers import answering, server
 from tests.worker.process import MASTER_KEYS
 from tests.worker.test_killed import started, stopped
 from worker.context import WorkerContext
-from worker.notifying.follower import Follower
+from worker.notifying.follower import Follower, _look_through
 from worker.worker import open_worker
 
 OK = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
@@ -101,16 +103,42 @@ async def test_two_that_look_through_the_same_events_ask_once(database: Database
         await create(home, one, "https://b.example/", ("execution.*",))
         for _ in range(5):
             await ran(home)
-        followers = Follower(), Follower()
-        for _ in range(3):
-            await asyncio.gather(
-                *(each.ask_for_deliveries(context) for each, context in zip(followers, (one, other), strict=True))
-            )
-            home.sql(FREE)
+        mine, theirs = [await claimed(home, context) for context in (one, other)]
+        assert mine == theirs
+        assert all(await asyncio.gather(_look_through(one, mine), _look_through(other, theirs)))
         assert len(await home.topics("notification_delivery.requested")) == 20
         home.sql("UPDATE runtime.notification_cursors SET position = 0, endpoints = '{}', leased_until = NULL")
-        await followers[0].ask_for_deliveries(one)
+        assert await Follower().ask_for_deliveries(one) is not None
         assert len(await home.topics("notification_delivery.requested")) == 20, "from the beginning, it comes to the same"
+
+
+async def claimed(home: House, context: WorkerContext) -> Cursor:
+    """Although somebody else may be at it."""
+    home.sql(FREE)
+    async with context.pool.connection() as connection:
+        (cursor,) = await cursors.claim(connection, len(TYPES), 5)
+    return cursor
+
+
+async def test_only_those_are_looked_at_that_have_grown_and_from_time_to_time_all(database: Database) -> None:
+    async with house(database) as home, opened(home) as context:
+        follower = Follower()
+        with follower.listening(context.notifications) as woken:
+            await create(home, context, "https://a.example/")
+            assert await follower.ask_for_deliveries(context) is not None
+            await ran(home)
+            assert await follower.ask_for_deliveries(context) is None, "it was not told"
+            woken.clear()
+            context.notifications.hear(EVENTS.name, str(uuid4()))
+            assert not woken.is_set(), "of a tenant that nobody follows"
+            context.notifications.hear(EVENTS.name, str(home.tenant_id))
+            assert woken.is_set()
+            assert await follower.ask_for_deliveries(context) is not None
+            assert len(await home.topics("notification_delivery.requested")) == 2
+            await ran(home)
+            context.notifications.hear(EVENTS.name, "")
+            assert await follower.ask_for_deliveries(context) is not None
+            assert len(await home.topics("notification_delivery.requested")) == 4
 
 
 async def test_what_happened_before_an_endpoint_was_created_is_not_told(database: Database) -> None:

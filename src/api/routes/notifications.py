@@ -256,6 +256,7 @@ async def replay(call: Calling, id: UUID, body: Replay) -> Response:
             raise EndpointDisabled
 
     await call.authorize(spec, id, further)
+    call.to_command(call.tenant_id, spec)  # a wrong header is told, though there be nothing to send
     missed = await call.services.reads.of_ledger(
         lambda connection: wished_for(connection, call.tenant_id, id, state, Period(body.from_, body.to or now, body.after))
     )

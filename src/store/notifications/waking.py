@@ -32,22 +32,6 @@ def jobs_ready(
         yield event
 
 
-@contextmanager
-def ledgers_growing(notifications: Notifications, followed: Collection[UUID]) -> Iterator[asyncio.Event]:
-    """One of these ledgers has grown, or there may be another one to be followed."""
-    event = asyncio.Event()
-
-    def hear(tenant_id: UUID) -> None:
-        if tenant_id in followed:
-            event.set()
-
-    with (
-        notifications.subscribed(EVENTS, hear, event.set),
-        notifications.subscribed(FOLLOWED, lambda _tenant_id: event.set(), event.set),
-    ):
-        yield event
-
-
 EARLY_SECONDS = 0.1
 """So long before a timer that was told of is due it is looked: then its moment is known by the database's clock."""
 

@@ -6,8 +6,10 @@ two workers be at it. The cursor moves on when all of a page are asked for.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from math import inf
 from uuid import UUID, uuid5
 
 from domain.envelope import Envelope, RecordedEvent, Unread
@@ -21,6 +23,9 @@ from runtime.failpoints import failpoint
 from store import notification_cursors as cursors
 from store.errors import StoreError
 from store.notification_cursors import Cursor
+from store.notifications.channels import EVENTS, FOLLOWED
+from store.notifications.listening import Notifications
+from store.notifications.waking import SWEEP_SECONDS
 from store.reading import head, read_ledger
 from store.topics import topics_of
 from worker.context import OUT_OF_REACH, WorkerContext
@@ -38,31 +43,76 @@ PAUSE = timedelta(seconds=2)
 
 
 class Follower:
-    """One for a worker. `followed`: the tenants that are looked after, as of the last turn."""
+    """One for a worker. It looks at ledgers that it was told have grown, and from time to time at all that are followed."""
 
     def __init__(self) -> None:
-        self.followed: set[UUID] = set()
+        self._followed: set[UUID] = set()
+        self._grown: set[UUID] = set()
+        self._everywhere = True
+        self._next_sweep = -inf
+
+    @contextmanager
+    def listening(self, notifications: Notifications) -> Iterator[asyncio.Event]:
+        """An event that is set when there may be something to ask for."""
+        woken = asyncio.Event()
+
+        def hear(tenant_id: UUID) -> None:
+            if tenant_id in self._followed:
+                self._grown.add(tenant_id)
+                woken.set()
+
+        def follow(tenant_id: UUID) -> None:
+            self._followed.add(tenant_id)
+            hear(tenant_id)
+
+        def look_everywhere() -> None:
+            self._everywhere = True
+            woken.set()
+
+        with (
+            notifications.subscribed(EVENTS, hear, look_everywhere),
+            notifications.subscribed(FOLLOWED, follow, look_everywhere),
+        ):
+            yield woken
 
     async def ask_for_deliveries(self, context: WorkerContext) -> float | None:
         """A page of each ledger that has grown. Returns in how many seconds to look again; None: when one grows."""
+        sweep = self._everywhere or asyncio.get_running_loop().time() >= self._next_sweep
+        grown, self._grown, self._everywhere = self._grown, set(), False
+        try:
+            claimed = await self._claimed(context, None if sweep else grown)
+            reached = await asyncio.gather(*(_look_through(context, each) for each in claimed), return_exceptions=True)
+        except BaseException:
+            self._everywhere = True  # what was told is not told again
+            raise
+        failed = next((each for each in reached if isinstance(each, BaseException)), None)
+        if failed is not None:
+            self._everywhere = True
+            raise failed
+        self._grown |= {cursor.tenant_id for cursor, is_at_end in zip(claimed, reached, strict=True) if not is_at_end}
+        if len(claimed) == TENANTS:  # there may be others that were not reached
+            self._grown |= grown - {cursor.tenant_id for cursor in claimed}
+            self._everywhere = self._everywhere or sweep
+        return REST_SECONDS if claimed else None
+
+    async def _claimed(self, context: WorkerContext, grown: Collection[UUID] | None) -> list[Cursor]:
+        """Of those that have grown; None: of all."""
+        if grown is not None and not grown:
+            return []
         async with context.pool.connection() as connection:
-            known = await cursors.followed(connection)
-            self.followed.clear()
-            self.followed.update(known)
-            if not known:
-                return None
-            claimed = await cursors.claim(connection, len(TYPES), TENANTS)
-        if not claimed:
-            return None
-        await asyncio.gather(*(_look_through(context, cursor) for cursor in claimed))
-        return REST_SECONDS
+            if grown is None:
+                self._followed |= await cursors.followed(connection)
+                self._next_sweep = asyncio.get_running_loop().time() + SWEEP_SECONDS
+                if not self._followed:
+                    return []
+            return await cursors.claim(connection, len(TYPES), TENANTS, grown)
 
 
-async def _look_through(context: WorkerContext, cursor: Cursor) -> None:
-    """One that fails is its own concern: it is looked at again after a pause."""
+async def _look_through(context: WorkerContext, cursor: Cursor) -> bool:
+    """Whether it was looked through to its end. One that fails is its own concern: it is looked at again after a pause."""
     details = {"action": "notify", "tenant_id": str(cursor.tenant_id)}
     try:
-        await _page(context, cursor)
+        return await _page(context, cursor)
     except OUT_OF_REACH:
         raise
     except Exception as error:
@@ -70,9 +120,10 @@ async def _look_through(context: WorkerContext, cursor: Cursor) -> None:
         log.error("Notifications of a tenant wait: %s", error, exc_info=None if known else error, extra=details)
         async with context.pool.connection() as connection:
             await cursors.let_go(connection, cursor, PAUSE)
+        return True
 
 
-async def _page(context: WorkerContext, cursor: Cursor) -> None:
+async def _page(context: WorkerContext, cursor: Cursor) -> bool:
     tenant_id, topics = cursor.tenant_id, topics_of(*TYPES, *NOTIFICATION_ENDPOINT.events)
     async with context.pool.connection() as connection:
         end = await head(connection, tenant_id)
@@ -96,6 +147,7 @@ async def _page(context: WorkerContext, cursor: Cursor) -> None:
     async with context.pool.connection() as connection:
         reached = records[-1].position if len(records) == PAGE else end.position
         await cursors.advance(connection, cursor, reached, endpoints)
+    return reached == end.position
 
 
 async def _ask(context: WorkerContext, record: RecordedEvent, deliveries: Sequence[tuple[UUID, DeliveryRequested]]) -> None:
