@@ -22,7 +22,7 @@ from domain.notification_endpoint import (
 
 DELIVER = "gesta.notification"
 """The type of the jobs."""
-AT_A_TIME = 4
+AT_A_TIME = 8
 """Deliveries to one endpoint."""
 DELAYS = tuple(timedelta(seconds=each) for each in (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400))
 """Between the attempts: ten in three days and a bit, as Standard Webhooks proposes."""

@@ -108,6 +108,7 @@ def _of_approval(event: Event, at: str) -> dict[str, Json]:
                 "role": event.role,
                 "outcome": event.outcome,
                 "kind": event.kind,
+                "reason": event.reason,
                 "comment": event.comment,
                 "decided_at": at,
             }

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from domain.notification_delivery import AT_A_TIME
 from tests.api.conftest import Client, Gesta, Tenant, serving
 from tests.api.definitions import APPROVAL, INSTANT
 from tests.api.receiving import deliveries, endpoint, received, receiver, settled, until
@@ -368,7 +369,7 @@ async def test_a_slow_endpoint_delays_neither_others_nor_other_tenants(gesta: Ge
         await asyncio.gather(*(ran(acme) for _ in range(20)), *(ran(other) for _ in range(3)))
         await settled(acme, 20, endpoint_id=well["id"])
         await settled(other, 3)
-        assert len(slow.seen) == 4, "so many at a time go to one endpoint"
+        assert len(slow.seen) == AT_A_TIME, "so many at a time go to one endpoint"
         assert len(await deliveries(acme, endpoint_id=dead["id"], status="pending")) == 20
 
 

@@ -1,0 +1,150 @@
+"""What is to be delivered of an event, and what is said of it."""
+
+from dataclasses import replace
+from datetime import timedelta
+from json import dumps
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
+from domain.envelope import Envelope, RecordedEvent
+from domain.execution import (
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFailed,
+    ExecutionPaused,
+    ExecutionResumed,
+    ExecutionSignalled,
+    ExecutionStarted,
+)
+from domain.facts import Event
+from domain.notices import TYPES
+from domain.notification_delivery import DeliveryRequested
+from domain.notification_endpoint import (
+    NotificationEndpointChanged,
+    NotificationEndpointCreated,
+    NotificationEndpointDeleted,
+    NotificationEndpointDisabled,
+    NotificationEndpointEnabled,
+    NotificationSecretRotated,
+)
+from engine.notice_messages import LARGEST_FIELD, message
+from engine.notices import Endpoints, deliveries_of, endpoints_after
+from tests.given import MOMENT, TENANT_ID
+
+EXECUTION, APPROVAL, ENDPOINT, OTHER, HAPPENED = (UUID(int=number) for number in range(1, 6))
+STARTED = ExecutionStarted(UUID(int=9), "travel", 3, "start", {"days": 2}, business_key="T-1")
+REQUESTED = ApprovalRequested(
+    EXECUTION, UUID(int=10), "review", "Review", {"type": "single"}, (Outcome("yes", "approve"), Outcome("no", "reject"))
+)
+
+
+def recorded(event: Event, position: int = 2, stream: UUID = EXECUTION, tenant: UUID = TENANT_ID) -> RecordedEvent:
+    at = MOMENT + timedelta(seconds=position)
+    return RecordedEvent(tenant, position, stream, position, "topic", event, at, at, UUID(int=77), Envelope("system"), b"{}")
+
+
+def folded(*events: Event, stream: UUID = ENDPOINT) -> Endpoints:
+    endpoints: Endpoints = {}
+    for event in events:
+        endpoints = endpoints_after(endpoints, recorded(event, stream=stream))
+    return endpoints
+
+
+CREATED = NotificationEndpointCreated("https://a.example/", ("execution.*",), "secret-1")
+
+
+def wanted(event: Event, endpoints: Endpoints, execution: ExecutionStarted | None = STARTED) -> list[DeliveryRequested]:
+    return [requested for _, requested in deliveries_of(recorded(event), HAPPENED, endpoints, execution)]
+
+
+@pytest.mark.parametrize(
+    ("events", "count"),
+    [
+        ((CREATED,), 1),
+        ((CREATED, NotificationEndpointDisabled("gone")), 0),
+        ((CREATED, NotificationEndpointDisabled("gone"), NotificationEndpointChanged("https://b.example/", ("*",))), 0),
+        ((CREATED, NotificationEndpointDisabled("gone"), NotificationEndpointEnabled()), 1),
+        ((CREATED, NotificationSecretRotated("secret-2", 2)), 1),
+        ((CREATED, NotificationEndpointChanged("https://a.example/", ("approval.*",))), 0),
+        ((CREATED, NotificationEndpointChanged("https://a.example/", ("*",), "travel")), 1),
+        ((CREATED, NotificationEndpointChanged("https://a.example/", ("*",), "expense")), 0),
+        ((CREATED, NotificationEndpointDeleted("https://a.example/")), 0),
+        ((), 0),
+    ],
+)
+def test_an_event_goes_to_the_endpoints_as_they_were_then(events: tuple[Event, ...], count: int) -> None:
+    found = wanted(ExecutionCompleted({}), folded(*events))
+    assert found == [DeliveryRequested("execution.completed", "event", ENDPOINT, 2, EXECUTION)] * count
+
+
+def test_what_there_is_no_type_for_goes_nowhere() -> None:
+    everything = folded(replace(CREATED, events=("*",)))
+    assert wanted(ExecutionSignalled("paid", None), everything) == []
+    assert wanted(DeliveryRequested("execution.completed", "event"), everything) == [], "or there would be no end to it"
+
+
+def test_each_place_has_a_delivery_of_its_own_and_the_same_again() -> None:
+    both = {**folded(CREATED), **folded(CREATED, stream=OTHER)}
+    first, second = ([id for id, _ in deliveries_of(recorded(ExecutionCompleted({})), HAPPENED, both, STARTED)] for _ in range(2))
+    assert first == second
+    assert len(set(first)) == 2
+    after_a_restore = replace(recorded(ExecutionCompleted({})), command_id=UUID(int=78))
+    assert not {id for id, _ in deliveries_of(after_a_restore, HAPPENED, both, STARTED)} & set(first)
+
+
+def test_a_callback_is_told_the_end_and_nothing_else() -> None:
+    address = replace(STARTED, callback={"url": "https://c.example/", "secret": "callbacks"})
+    told = DeliveryRequested("execution.failed", "callback", None, 2, EXECUTION, "https://c.example/", "callbacks")
+    assert wanted(ExecutionFailed("broken", "It broke."), {}, address) == [told]
+    assert wanted(ExecutionPaused(), {}, address) == []
+    quiet = folded(replace(CREATED, events=("approval.*",)))
+    named = replace(STARTED, callback={"endpoint_id": str(ENDPOINT)})
+    assert [each.kind for each in wanted(ExecutionCompleted({}), quiet, named)] == ["callback"]
+    assert [each.kind for each in wanted(ExecutionCompleted({}), folded(CREATED), named)] == ["event"]
+    assert wanted(ExecutionCompleted({}), {}, named) == [], "it is gone"
+
+
+ENDS: list[tuple[Event, dict[str, Any]]] = [
+    (STARTED, {"status": "running"}),
+    (ExecutionCompleted({"ok": True}), {"status": "completed", "output": {"ok": True}}),
+    (ExecutionFailed("broken", "It broke.", "call"), {"status": "failed", "error": "It broke."}),
+    (ExecutionCancelled("too slow", OTHER), {"status": "cancelled", "cancelled_by": str(OTHER), "reason": "too slow"}),
+    (ExecutionPaused("lunch"), {"status": "paused", "reason": "lunch"}),
+    (ExecutionResumed(), {"status": "running"}),
+]
+ANSWERS: list[tuple[Event, dict[str, Any]]] = [
+    (REQUESTED, {"status": "pending", "outcomes": ["yes", "no"]}),
+    (ApprovalDecided(UUID(int=11), OTHER, "yes", "approve", comment="Fine."), {"status": "pending"}),
+    (ApprovalResolved("yes", "approve", (OTHER,)), {"status": "resolved", "outcome": "yes", "decided_by": [str(OTHER)]}),
+    (ApprovalCancelled("withdrawn"), {"status": "cancelled", "reason": "withdrawn"}),
+    (ApprovalExpired(), {"status": "expired"}),
+]
+
+
+@pytest.mark.parametrize(("event", "said"), ENDS + ANSWERS, ids=lambda each: type(each).__name__)
+def test_what_is_said_is_the_thing_as_it_was_after_the_event(event: Event, said: dict[str, Any]) -> None:
+    is_execution = any(event is each for each, _ in ENDS)
+    begun, stream = (STARTED, EXECUTION) if is_execution else (REQUESTED, APPROVAL)
+    requested = DeliveryRequested(TYPES[type(event)], "event", ENDPOINT, 7, stream)
+    told = message(requested, recorded(event, 7, stream), recorded(begun, 1, stream))
+    assert (told["type"], told["position"], told["timestamp"]) == (TYPES[type(event)], 7, "2026-01-05T09:00:07Z")
+    assert told["data"]["id"] == str(stream)
+    assert {name: told["data"][name] for name in said} == said
+
+
+def test_every_type_is_said_something_of() -> None:
+    assert {type(event) for event, _ in ENDS + ANSWERS} == set(TYPES)
+
+
+def test_a_message_has_a_size() -> None:
+    event = ExecutionCompleted({"text": "x" * 1_000_000})
+    requested = DeliveryRequested("execution.completed", "event", ENDPOINT, 7, EXECUTION)
+    told = message(requested, recorded(event, 7), recorded(STARTED, 1))
+    assert told["data"]["omitted"] == ["output"]
+    assert "output" not in told["data"]
+    assert len(dumps(told)) < 2_000
+    small = message(requested, recorded(ExecutionCompleted("x" * (LARGEST_FIELD - 2)), 7), recorded(STARTED, 1))
+    assert "omitted" not in small["data"]
