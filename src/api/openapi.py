@@ -25,6 +25,7 @@ GROUPS = {
     "AI tasks": "What models are asked, what they answered, used and cost.",
     "jobs": "Work for workers of your own: enqueued, leased, kept alive, reported on.",
     "limits": "How much of that work is done at a time, and how fast.",
+    "notifications": "Who is told of what happens, and what was delivered.",
     "events": "What happened: the ledger, the audit log, the history of an execution.",
     "people": "Users, who belong to the platform, and members, who are users in a tenant.",
     "access": "Roles, permissions and API keys.",
