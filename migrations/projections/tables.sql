@@ -176,6 +176,48 @@ CREATE TABLE secrets (
 CREATE INDEX secrets_by_creation ON secrets (tenant_id, created_at, id);
 COMMENT ON TABLE secrets IS 'Credentials that nodes refer to by name. Their values are nowhere in it.';
 
+CREATE TABLE calendars (
+    tenant_id  uuid NOT NULL,
+    id         uuid NOT NULL,
+    key        text NOT NULL,
+    name       text NOT NULL,
+    time_zone  text NOT NULL,
+    hours      jsonb NOT NULL,
+    holidays   text[] NOT NULL,
+    version    bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT calendars_key_is_unique UNIQUE (tenant_id, key)
+);
+CREATE INDEX calendars_by_creation ON calendars (tenant_id, created_at, id);
+COMMENT ON TABLE calendars IS 'When people of a tenant work: moments can be reckoned in working time.';
+
+CREATE TABLE delegations (
+    tenant_id    uuid NOT NULL,
+    id           uuid NOT NULL,
+    from_user_id uuid NOT NULL,
+    to_user_id   uuid NOT NULL,
+    kind         text NOT NULL CHECK (kind IN ('delegation', 'absence')),
+    starts_at    timestamptz NOT NULL,
+    ends_at      timestamptz,
+    workflows    text[] NOT NULL,
+    condition    text,
+    reason       text,
+    status       text NOT NULL CHECK (status IN ('given', 'withdrawn', 'returned', 'expired')),
+    given_by     uuid,
+    ended_by     uuid,
+    ended_at     timestamptz,
+    version      bigint NOT NULL,
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX delegations_by_creation ON delegations (tenant_id, created_at, id);
+CREATE INDEX delegations_from ON delegations (tenant_id, from_user_id, created_at, id);
+CREATE INDEX delegations_to ON delegations (tenant_id, to_user_id, created_at, id);
+COMMENT ON TABLE delegations IS 'Who may decide approval requests in whose place.';
+
 CREATE TABLE workflows (
     tenant_id         uuid NOT NULL,
     id                uuid NOT NULL,

@@ -18,6 +18,10 @@ class CommandSpec:
         """The same, given by the person whom it is about: that needs no permission."""
         return replace(self, permission=None)
 
+    def for_themselves(self, permission: str) -> "CommandSpec":
+        """The same, where it is about the person themselves: another permission is enough."""
+        return replace(self, permission=permission)
+
     @property
     def resource(self) -> str:
         return self.name.partition(".")[0]
@@ -85,6 +89,12 @@ EVENT_RECEIVE = CommandSpec("event.receive", "executions:control")
 APPROVAL_DECIDE = CommandSpec("approval.decide", "approvals:decide")
 APPROVAL_RETURN = CommandSpec("approval.return", "approvals:decide")
 APPROVAL_ADD_APPROVER = CommandSpec("approval.add_approver", "approvals:decide")
+
+CALENDAR_CREATE = CommandSpec("calendar.create", "tenants:manage")
+CALENDAR_CHANGE = CommandSpec("calendar.change", "tenants:manage")
+
+DELEGATION_GIVE = CommandSpec("delegation.give", "approvals:manage")
+DELEGATION_END = CommandSpec("delegation.end", "approvals:manage")
 
 LIMIT_SET = CommandSpec("limit.set", "executions:control")
 LIMIT_REMOVE = CommandSpec("limit.remove", "executions:control")

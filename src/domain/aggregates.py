@@ -6,6 +6,8 @@ from domain.ai_task import AI_TASK
 from domain.api_key import API_KEY
 from domain.approval import APPROVAL
 from domain.bulk_operation import BULK_CHUNK, BULK_OPERATION
+from domain.calendar import CALENDAR
+from domain.delegation import DELEGATION
 from domain.event import EVENT
 from domain.execution import EXECUTION
 from domain.facts import Aggregate
@@ -48,6 +50,8 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     BULK_CHUNK,
     NOTIFICATION_ENDPOINT,
     NOTIFICATION_DELIVERY,
+    CALENDAR,
+    DELEGATION,
     REFUSAL,
 )
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 from uuid import UUID, uuid5
 
 from domain.effort import Effort
+from domain.openings import Opening, pass_through
 
 Json: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, list or dict of them. Never mutated once it is part of an event or a state."""
@@ -177,16 +178,20 @@ class Due:
     """A moment to come: `after` so long from the recorded time of the event that names it, or `at` one that was named itself.
 
     With both, it is so long after the later of the two.
+
+    `openings`: `after` so much time within these. No timer is set by them: the ledger counts all time alike.
     """
 
     after: timedelta | None = None
     at: datetime | None = None
+    openings: tuple[Opening, ...] | None = None
 
     def moment(self, recorded_at: datetime) -> datetime:
-        if self.at is None:
-            assert self.after is not None, "a moment is named one way or the other"
-            return recorded_at + self.after
-        return self.at if self.after is None else max(self.at, recorded_at) + self.after
+        if self.after is None:
+            assert self.at is not None, "a moment is named one way or the other"
+            return self.at
+        start = recorded_at if self.at is None else max(self.at, recorded_at)
+        return start + self.after if self.openings is None else pass_through(self.openings, self.after, start)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ Schema: TypeAlias = Any  # a JSON Schema: a dict, True (anything), False (nothin
 
 ROOTS = (
     *("input", "nodes", "execution", "tenant", "event", "item", "index", "compensates", "response", "steps", "step"),
+    *("input", "nodes", "execution", "tenant", "event", "item", "index", "compensates", "response", "request"),
     *("scheduled_at", "headers", "query", "body"),
 )
 

@@ -27,6 +27,7 @@ SOURCES: Mapping[str, SubjectSource] = {
     "member": SubjectSource("tenant_users", "user_id"),
     "invitation": SubjectSource("invitations", "email"),
     "role": SubjectSource("roles", "key"),
+    "calendar": SubjectSource("calendars", "key"),
     "api_key": SubjectSource("api_keys", "name"),
     "workflow": SubjectSource("workflows", "key"),
     "execution": SubjectSource("workflow_executions", "execution_number", "workflow_key"),

@@ -23,6 +23,8 @@ from projections import (
     approval_steps,
     audit_logs,
     bulk_operations,
+    calendars,
+    delegations,
     execution_attributes,
     execution_items,
     execution_labels,
@@ -63,6 +65,8 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
         tenant_user_roles.TABLE,
         api_keys.TABLE,
         secrets.TABLE,
+        calendars.TABLE,
+        delegations.TABLE,
     ),
     "work": (
         workflows.TABLE,

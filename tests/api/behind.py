@@ -567,6 +567,56 @@ async def invitations_invite(two: Two) -> httpx2.Response:
     return await two.behind.admin.post("/invitations", {"email": "guest@else.example"})
 
 
+async def calendar(process: Tenant) -> str:
+    hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
+    body = {"key": "de", "name": "Germany", "time_zone": "Europe/Berlin", "hours": hours}
+    return str((await ok(process.admin.post("/calendars", body)))["id"])
+
+
+async def calendars_create(two: Two) -> httpx2.Response:
+    """Another one beside that of the other process, whose key is taken here as well."""
+    calendar_id = await calendar(two.behind)
+    await ok(two.ahead.admin.call("PATCH", f"/calendars/{calendar_id}", {"name": "Other"}))
+    body = await ok(two.behind.admin.get(f"/calendars/{calendar_id}"))
+    given = {name: body[name] for name in ("key", "name", "time_zone", "hours")}
+    refused = await two.behind.admin.post("/calendars", given)
+    assert (refused.status_code, refused.json()["code"]) == (409, "name_taken")
+    return await two.behind.admin.post("/calendars", {**given, "key": "fr"})
+
+
+async def calendars_change(two: Two) -> httpx2.Response:
+    calendar_id = await calendar(two.behind)
+    await ok(two.ahead.admin.call("PATCH", f"/calendars/{calendar_id}", {"holidays": ["2026-12-25"]}))
+    answer = await two.behind.admin.call("PATCH", f"/calendars/{calendar_id}", {"name": "Other"})
+    assert answer.json()["holidays"] == ["2026-12-25"], answer.text
+    return answer
+
+
+async def delegation(two: Two, process: Tenant) -> tuple[str, dict[str, str]]:
+    """Its id, and from whom to whom."""
+    people = [await two.user(), await two.user()]
+    for one in people:
+        await ok(two.added(two.ahead, one, "approver"))
+    given = dict(zip(("from_user_id", "to_user_id"), people, strict=True))
+    return str((await ok(process.admin.post("/delegations", given)))["id"]), given
+
+
+async def delegations_give(two: Two) -> httpx2.Response:
+    """The other way round, once what was given is taken back elsewhere."""
+    delegation_id, given = await delegation(two, two.behind)
+    back = {"from_user_id": given["to_user_id"], "to_user_id": given["from_user_id"]}
+    refused = await two.behind.admin.post("/delegations", back)
+    assert (refused.status_code, refused.json()["code"]) == (409, "delegation_cycle")
+    await ok(two.ahead.admin.call("DELETE", f"/delegations/{delegation_id}"))
+    return await two.behind.admin.post("/delegations", back)
+
+
+async def delegations_end(two: Two) -> httpx2.Response:
+    delegation_id, given = await delegation(two, two.behind)
+    await ok(two.ahead.admin.post("/delegations", given))
+    return await two.behind.admin.call("DELETE", f"/delegations/{delegation_id}")
+
+
 async def limits_set(two: Two) -> httpx2.Response:
     given = {"scope": "job_type", "name": "resize-image", "concurrency": 5}
     await ok(two.behind.admin.post("/limits", given))
@@ -817,6 +867,10 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         users_change,
         invitations_invite,
         invitations_withdraw,
+        calendars_create,
+        calendars_change,
+        delegations_give,
+        delegations_end,
         limits_set,
         limits_remove,
         bulk_operations_request,

@@ -177,6 +177,18 @@ class World:
         instead("email", lambda: f"{next(self.numbers)}@example.com")
         if kind == "roles":
             instead("key", lambda: f"role-{next(self.numbers)}")
+        if kind == "delegations":
+            instead("from_user_id", lambda: self._one("members"))
+            instead("to_user_id", lambda: self.owner.user_id)
+            instead("condition", lambda: random.choice([None, "request.priority > 3"]))
+            instead("workflows", lambda: ["purchase"])
+            instead("starts_at", lambda: None)
+            instead("ends_at", lambda: random.choice([None, "2999-01-01T00:00:00Z"]))
+        if kind == "calendars":
+            instead("key", lambda: f"calendar-{next(self.numbers)}")
+            instead("time_zone", lambda: random.choice(["UTC", "Europe/Berlin"]))
+            instead("hours", lambda: {"tue": [{"from": "09:00", "to": random.choice(["12:00", "24:00"])}]})
+            instead("holidays", lambda: ["2026-12-25"])
         if kind == "secrets":
             instead("name", lambda: f"secret-{next(self.numbers)}")
             instead("hosts", lambda: ["api.example.com"])
@@ -269,6 +281,13 @@ class World:
             case "strangers":
                 body = {"email": f"{next(self.numbers)}@else.example", "display_name": "Somebody"}
                 return await self._posted(self.gesta.platform, "/users", body)
+            case "delegations":
+                body = {"from_user_id": await self._make("members"), "to_user_id": self.owner.user_id}
+                return await self._posted(self.tenant.admin, "/delegations", body)
+            case "calendars":
+                hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
+                body = {"key": f"calendar-{next(self.numbers)}", "name": "Made", "time_zone": "UTC", "hours": hours}
+                return await self._posted(self.tenant.admin, "/calendars", body)
             case "limits":
                 given = {"scope": "key", "name": f"key-{next(self.numbers)}", "concurrency": 100}
                 return str((await self.tenant.admin.post("/limits", given)).json()["id"])

@@ -75,6 +75,8 @@ KINDS = (
     "bulk_operation",
     "endpoint",
     "delivery",
+    "calendar",
+    "delegation",
 )
 
 
@@ -100,6 +102,11 @@ def _user(_ids: Ids) -> Any:
 
 def _invitation(_ids: Ids) -> Any:
     return {"email": f"invited-{next(NUMBERS)}@else.example"}
+
+
+def _calendar(_ids: Ids) -> Any:
+    hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
+    return {"key": f"made-{next(NUMBERS)}", "name": "Made", "time_zone": "UTC", "hours": hours}
 
 
 def _limit(_ids: Ids) -> Any:
@@ -210,6 +217,16 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/limits"): Row("executions:control", body=_limit),
     ("GET", "/limits"): Row("executions:read"),
     ("DELETE", "/limits/{id}"): Row("executions:control", about="limit", fresh=True),
+    ("POST", "/delegations"): Row(
+        "approvals:manage", body=lambda ids: {"from_user_id": ids.of["member"], "to_user_id": ids.of["owner"]}, done=(201, 409)
+    ),
+    ("GET", "/delegations"): Row("approvals:read"),
+    ("GET", "/delegations/{id}"): Row("approvals:read", about="delegation"),
+    ("DELETE", "/delegations/{id}"): Row("approvals:manage", about="delegation", fresh=True),
+    ("POST", "/calendars"): Row("tenants:manage", body=_calendar, done=(201,)),
+    ("GET", "/calendars"): Row("workflows:read"),
+    ("GET", "/calendars/{id}"): Row("workflows:read", about="calendar"),
+    ("PATCH", "/calendars/{id}"): Row("tenants:manage", about="calendar", body=said({"name": "New"})),
     ("POST", "/invitations"): Row("members:manage", body=_invitation, done=(201,)),
     ("GET", "/invitations"): Row("users:read"),
     ("GET", "/invitations/{id}"): Row("users:read", about="invitation"),

@@ -212,6 +212,17 @@ async def notifications(gesta: Gesta, acme: Tenant) -> None:
     await acme.admin.post(f"{path}/disable")
 
 
+async def substitutes(acme: Tenant) -> None:
+    """One who stands in for another, and when people work."""
+    ann, bob = await acme.member("approver"), await acme.member("approver")
+    given = (await ann.client.post("/delegations", {"to_user_id": bob.user_id, "reason": "On leave"})).json()
+    hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
+    calendar = {"key": "de", "name": "Germany", "time_zone": "Europe/Berlin", "hours": hours}
+    made = (await acme.admin.post("/calendars", calendar)).json()
+    for path in ("/delegations", f"/delegations/{given['id']}", "/calendars", f"/calendars/{made['id']}"):
+        await acme.admin.get(path)
+
+
 async def at(client: Client, path: str) -> Any:
     return (await client.get(path)).json()
 
@@ -229,6 +240,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await triggers(acme)
     await hooks(acme)
     await notifications(gesta, acme)
+    await substitutes(acme)
     await acme.admin.get("/audit-logs", limit=200)
     await acme.admin.get("/events", limit=200)
     await acme.admin.get("/events", colour="red")

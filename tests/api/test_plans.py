@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from starlette.datastructures import QueryParams
 
 from api.listing import DEFAULT_LIMIT, Listing, PageRequest
-from api.queries import access, ai_tasks, approvals, audit, executions, jobs, workflows
+from api.queries import access, ai_tasks, approvals, audit, delegations, executions, jobs, workflows
 from api.reads import PLANNED_EACH_TIME, SET_TENANT, Question
 from domain.envelope import PLATFORM
 from tests.api.volume import BIG, fill, made
@@ -114,6 +114,11 @@ CASES = (
     Case(access.USERS, {"email": ("somebody",)}, PLATFORM, {"email_owner": made(2, 7)}),
     Case(access.OWN_USERS, {"email": ("somebody",)}, fixed={"email_owner": made(2, 8)}),
     Case(access.MEMBERS, {"manager_id": (str(made(2, 1)), str(made(2, 77)), str(made(2, 10**7)))}),
+    Case(
+        delegations.DELEGATIONS,
+        {"from_user_id": (str(made(2, 7)), str(made(2, 10**7))), "to_user_id": (str(made(2, 8)), str(made(2, 10**7)))},
+    ),
+    Case(access.CALENDARS, {"key": ("absent",)}),
     Case(access.ROLES, {"key": ("role-00002",)}),
     Case(access.PERMISSIONS, {}),
     Case(access.API_KEYS, {}),

@@ -164,6 +164,10 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     async def member() -> str:
         return (await tenant.member()).user_id
 
+    async def delegation() -> str:
+        given = {"from_user_id": await member(), "to_user_id": of["owner"]}
+        return str((await admin.post("/delegations", given)).json()["id"])
+
     async def limit() -> str:
         given = {"scope": "key", "name": f"key-{await gesta.events()}", "concurrency": 9}
         return str((await admin.post("/limits", given)).json()["id"])
@@ -190,11 +194,15 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     of["role"], of["dead_job"], of["invitation"] = await role(), await dead_job(), await invitation()
     of["secret"], of["own_job"] = await secret(), await own_job()
     of["limit"] = await limit()
+    hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
+    of["delegation"] = await delegation()
+    calendar = {"key": "de", "name": "DE", "time_zone": "UTC", "hours": hours}
+    of["calendar"] = str((await admin.post("/calendars", calendar)).json()["id"])
     await start(tenant)
     of["job"] = (await leased(admin))["id"]
     assert of.keys() >= set(KINDS)
     make = {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation, "secret": secret, "limit": limit}
-    return Ids(of, {**make, "endpoint": endpoint})
+    return Ids(of, {**make, "endpoint": endpoint, "delegation": delegation})
 
 
 async def triggered(tenant: Tenant, type: str) -> str:

@@ -48,6 +48,8 @@ from domain.bulk_operation import (
     Requester,
     chunk_id,
 )
+from domain.calendar import CalendarChanged, CalendarCreated
+from domain.delegation import DelegationEnded, DelegationGiven, Ending
 from domain.envelope import PLATFORM, Envelope
 from domain.event import EventDelivered, EventReceived
 from domain.execution import (
@@ -279,6 +281,9 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         (BOB, MemberChanged(BOB, ANN, {"cost_centre": "4711"})),
         *notified(name),
         *queued(name),
+        *delegated(name),
+        (an_id(f"{name} calendar"), CalendarCreated("no", "Norway", "UTC", HOURS)),
+        (an_id(f"{name} calendar"), CalendarChanged("Norway", "Europe/Oslo", HOURS, ("2026-05-17",))),
     )
 
 
@@ -340,6 +345,20 @@ def queued(name: str) -> tuple[Step, ...]:
 
 
 RATE = Rate(3, timedelta(minutes=1), "smtp")
+
+
+def delegated(name: str) -> tuple[Step, ...]:
+    """One that stands, one that was given back, one that was taken back, one that is over."""
+    ids = [an_id(f"{name} delegation {number}") for number in range(4)]
+    day = timedelta(days=1)
+    stream = an_id(f"{name} delegations of Ann")
+    stands = DelegationGiven(
+        ids[0], ANN, BOB, "absence", START, START + 14 * day, ("travel",), "request.priority < 5", "on leave"
+    )
+    others = [DelegationGiven(id, ANN, BOB, "delegation", START) for id in ids[1:]]
+    hows: tuple[Ending, ...] = ("returned", "withdrawn", "expired")
+    ends = [DelegationEnded(id, ANN, BOB, how) for id, how in zip(ids[1:], hows, strict=True)]
+    return ((stream, stands), *((stream, event) for event in (*others, *ends)))
 
 
 def kept(name: str) -> tuple[Step, ...]:
@@ -461,6 +480,7 @@ def visit(execution: str, node: str, node_type: str, handle: str = "success", ou
     )
 
 
+HOURS = {"mon": [{"from": "09:00", "to": "17:00"}]}
 OUTCOMES = (Outcome("approve", "approve", (), ("approver",)), Outcome("reject", "reject", (BOB,), ("approver", "clerk")))
 
 

@@ -4,7 +4,7 @@ from psycopg import sql
 
 from api.listing import TEXT, UUID_, Filter, Listing, ListSource, choice
 from api.queries.common import by_creation, one, rows_of, summaries, two_ways
-from projections import api_keys, invitations, permissions, roles, secrets, tenant_users, tenants, users
+from projections import api_keys, calendars, invitations, permissions, roles, secrets, tenant_users, tenants, users
 
 TENANT = one(rows_of(tenants.TABLE, "t", "t.id = %(tenant_id)s"), tenants.TABLE, "t")
 
@@ -154,4 +154,14 @@ SECRETS = Listing(
     "secrets",
     two_ways("created_at", by_creation(SELECT_SECRETS, "s.created_at", "s.id")),
     filters={"name": Filter(TEXT, sql.SQL("   AND s.name = %(name)s"), "Filter by name.")},
+)
+
+CALENDAR = one(rows_of(calendars.TABLE, "c") + "   AND c.id = %(id)s\n", calendars.TABLE, "c")
+
+SELECT_CALENDARS = summaries(rows_of(calendars.TABLE, "c"), calendars.TABLE, "c")
+
+CALENDARS = Listing(
+    "calendars",
+    two_ways("created_at", by_creation(SELECT_CALENDARS, "c.created_at", "c.id")),
+    filters={"key": Filter(TEXT, sql.SQL("   AND c.key = %(key)s"), "Filter by key.")},
 )

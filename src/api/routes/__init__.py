@@ -9,6 +9,8 @@ from api.routes import (
     ai_tasks,
     approvals,
     bulk_operations,
+    calendars,
+    delegations,
     deliveries,
     enqueued_jobs,
     events,
@@ -47,6 +49,8 @@ ROUTES: tuple[APIRouter, ...] = (
     invitations.routes,
     roles.routes,
     secrets.routes,
+    calendars.routes,
+    delegations.routes,
     tenants.routes,
     health.routes,
 )

@@ -22,6 +22,7 @@ from api.schemas.schema import (
     said,
 )
 from domain.approval import OutcomeKind
+from domain.working_time import WEEKDAYS
 
 NOT_UNDONE = ObjectSchema(
     "CompensationFailure",
@@ -125,10 +126,14 @@ BULK_FAILURE = ObjectSchema(
     {"index": INTEGER, "execution_id": or_null(UUID), "code": TEXT, "message": TEXT},
 )
 
+SPAN = ObjectSchema("Span", "Of a day, by the clock on the wall: `09:00`; `24:00` is its end.", {"from": TEXT, "to": TEXT})
+HOURS = ObjectSchema("WorkingHours", "By weekday.", dict.fromkeys(WEEKDAYS, many(SPAN)), optional=frozenset(WEEKDAYS))
+
 JSON_COLUMNS: Mapping[tuple[str, str], Schema] = {
     ("tenants", "settings"): OBJECT,
     ("users", "preferences"): OBJECT,
     ("tenant_users", "attributes"): OBJECT,
+    ("calendars", "hours"): ref(HOURS),
     ("workflows", "draft"): OBJECT,
     ("workflows", "definition"): OBJECT,
     ("workflow_versions", "definition"): OBJECT,

@@ -29,6 +29,9 @@ MEMBER_SUMMARY = ObjectSchema(
     "A user in a tenant, without their attributes.",
     {**summary("tenant_users"), "role_ids": said(UUIDS, "The roles that the member has.")},
 )
+CALENDAR = ObjectSchema("Calendar", "When people work.", row("calendars"))
+CALENDAR_SUMMARY = ObjectSchema("CalendarSummary", "A business calendar, without its hours and holidays.", summary("calendars"))
+DELEGATION = ObjectSchema("Delegation", "Who may decide in whose place, from when to when, and for what.", row("delegations"))
 INVITATION = ObjectSchema("Invitation", "An address that was invited to become a member.", row("invitations"))
 ROLE = ObjectSchema(
     "Role", "A named set of permissions.", {**row("roles"), "permissions": said(TEXTS, "Keys of the permissions that it gives.")}

@@ -43,6 +43,16 @@ MEMBER_RESULT = ObjectSchema(
         **fields("tenant_users", "manager_id", "attributes", "version"),
     },
 )
+CALENDAR_RESULT = ObjectSchema(
+    "CalendarResult",
+    "A business calendar after a change.",
+    fields("calendars", "id", "key", "name", "time_zone", "hours", "holidays", "version"),
+)
+DELEGATION_RESULT = ObjectSchema(
+    "DelegationResult",
+    "A delegation that was given or has ended. `version`: of all that its member has given.",
+    fields("delegations", "id", "from_user_id", "to_user_id", "status", "version"),
+)
 ROLE_RESULT = ObjectSchema(
     "RoleResult",
     "A role after a change, or as it was when it was deleted.",

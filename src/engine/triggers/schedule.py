@@ -18,6 +18,7 @@ from cronsim import CronSim, CronSimError
 from domain.facts import Json
 from domain.trigger import SCHEDULE as NAME
 from domain.trigger import Clock
+from domain.working_time import NoSuchZone, zone_of
 from engine.durations import duration
 from engine.invalid import InvalidValue
 from engine.nodes.kind import Fault
@@ -27,10 +28,6 @@ from engine.triggers.overlap import POLICIES
 LONGEST_CRON = 200
 CATCH_UP, SHORTEST_CATCH_UP = timedelta(days=1), timedelta(minutes=1)
 LONGEST_JITTER = timedelta(days=1)
-
-
-class NoSuchZone(ValueError):
-    """There is no such time zone."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +79,6 @@ def schedule_of(config: Json) -> Schedule:
     jitter = duration(config["jitter"]) if "jitter" in config else read.jitter
     catch_up = duration(config["catch_up"]) if "catch_up" in config else read.catch_up
     return Schedule(read.cron, zone, jitter, read.overlap, max(catch_up, SHORTEST_CATCH_UP))
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """Raises NoSuchZone."""
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        raise NoSuchZone(name) from None
 
 
 def cron_fault(cron: str) -> str | None:
