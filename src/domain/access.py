@@ -160,6 +160,11 @@ def rights(view: View, caller: Caller, platform: Platform) -> Rights:
     return Rights(on_behalf_of, may, other.roles, delegated=True, behind=behind, suspended=suspended)
 
 
+def standing(view: View, user_id: UUID, platform: Platform) -> Rights:
+    """What a member may do, whoever asks. Raises NotAMember, SuspendedMember, DeactivatedUser."""
+    return _member(view, user_id, None, platform)
+
+
 def valid_key(view: View, caller: Caller, platform: Platform) -> ApiKey:
     """The caller's key. Raises KeyNotValid: it is unknown, revoked or expired, or the one that made it is no more."""
     assert caller.key_id is not None

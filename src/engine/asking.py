@@ -1,7 +1,8 @@
 """What an approval node asks, and whom, as its visit finds it: expressions evaluated, roles' members looked up."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from domain.approval import Outcome, Voter
@@ -9,7 +10,8 @@ from domain.approval.events import COUNTED
 from domain.approval.rules import RULES, WHOLE, weight_of
 from domain.facts import Holders, Json, View
 from domain.member import MEMBER
-from domain.role import ROLE_KEY
+from domain.profile import manager_of
+from domain.role import ROLE, ROLE_KEY
 from engine.expressions import resolve
 from engine.invalid import InvalidValue
 
@@ -22,18 +24,45 @@ LONGEST_ROLE = 63
 TOO_LONG = f"a role's key may have at most {LONGEST_ROLE} characters"
 MOST_VOTERS = 5_000
 """People whose decisions one request, or one of its steps, may count where they are fixed when they are asked."""
+MOST_LEVELS = 10
+"""Of managers above somebody."""
 LARGEST = 1_000_000
 """Of the numbers of a rule."""
 
 
-def outcomes_of(visit: "Visit", written: Iterable[Json], by: Json, exclude: Json) -> tuple[Outcome, ...]:
-    """`by`, `exclude`: of the whole. An outcome's own `by` stands instead of it; who is excluded adds up."""
-    return tuple(_outcome(visit, each, each.get("by", by), [exclude or [], each.get("exclude", [])]) for each in written)
+@dataclass(frozen=True)
+class Asks:
+    """Who is asked by the whole: `by`, `exclude`; `fallback`: who is, where nobody else is there; `requester`: what becomes of
+    the requester who is one of them."""
+
+    by: Json = None
+    exclude: Json = None
+    fallback: Json = None
+    requester: Literal["forbid", "skip", "escalate"] | None = None
 
 
-def _outcome(visit: "Visit", written: Json, by: Json, exclude: Json) -> Outcome:
+class OnlyTheRequester(InvalidValue):
+    """Nobody is asked but the requester, who is passed over."""
+
+
+def outcomes_of(visit: "Visit", written: Iterable[Json], asks: Asks) -> tuple[Outcome, ...]:
+    """An outcome's own `by` stands instead of that of the whole; who is excluded adds up. Raises OnlyTheRequester."""
+    excluded = [asks.exclude or [], [REQUESTER] if asks.requester else []]
+    return tuple(_outcome(visit, each, each.get("by", asks.by), [*excluded, each.get("exclude", [])], asks) for each in written)
+
+
+def _outcome(visit: "Visit", written: Json, by: Json, exclude: Json, asks: Asks) -> Outcome:
     name, excluded = written["name"], _excluded(visit, exclude)
     users, roles = (frozenset[UUID](), frozenset[str]()) if by is None else _named_by(visit, by)
+    fell_back = False
+    if by is not None and asks.requester in ("skip", "escalate") and is_asked(visit.view, requester_of(visit), users, roles):
+        if asks.requester == "escalate":
+            users |= managers_of(visit.view, [requester_of(visit)], 1)
+        elif not anybody(visit.view, users, roles, excluded):
+            raise OnlyTheRequester(f"nobody may choose {name} but the requester")
+    if by is not None and asks.fallback is not None and not anybody(visit.view, users, roles, excluded):
+        users, roles = _named_by(visit, asks.fallback)
+        fell_back = True
     if by is not None and not users and not roles:
         raise InvalidValue(f"nobody may choose {name}: its `by` names neither users nor roles")
     if by is not None and not roles and users <= {*excluded}:
@@ -47,6 +76,7 @@ def _outcome(visit: "Visit", written: Json, by: Json, exclude: Json) -> Outcome:
         written.get("comment"),
         tuple(written.get("reasons", ())),
         written.get("form"),
+        True if fell_back else None,
     )
 
 
@@ -59,9 +89,18 @@ def _named_by(visit: "Visit", by: Json) -> tuple[frozenset[UUID], frozenset[str]
                 users.add(UUID(name))
             else:
                 roles.add(name)
+    if "manager_of" in by:
+        below = names(resolve(by["manager_of"], visit.evaluator, visit.variables))
+        people = [requester_of(visit) if name == REQUESTER else user_id(name) for name in below]
+        users |= managers_of(visit.view, people, levels_of(resolve(by.get("levels", 1), visit.evaluator, visit.variables)))
     if any(len(name) > LONGEST_ROLE for name in roles):
         raise InvalidValue(TOO_LONG)
     return frozenset(users), frozenset(roles)
+
+
+def requester_of(visit: "Visit") -> UUID | None:
+    assert visit.execution.started is not None
+    return visit.execution.started.created_by
 
 
 def _excluded(visit: "Visit", exclude: Json) -> tuple[UUID, ...]:
@@ -100,6 +139,33 @@ def user_id(name: str) -> UUID:
     return UUID(name)
 
 
+def managers_of(view: View, people: Iterable[UUID | None], levels: int) -> frozenset[UUID]:
+    """Who stands so many levels above each of them, where somebody does. Nobody, None, has no manager."""
+    found = (manager_of(view, one, levels) for one in people if one is not None)
+    return frozenset(one for one in found if one is not None)
+
+
+def levels_of(value: Json) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_LEVELS:
+        raise InvalidValue(f"levels must be a whole number from 1 to {MOST_LEVELS}")
+    return value
+
+
+def is_asked(view: View, one: UUID | None, users: Collection[UUID], roles: Collection[str]) -> bool:
+    """Whether somebody is one of the users, or an active member with one of the roles."""
+    if one is None or one in users:
+        return one is not None
+    member = view.read(MEMBER, one)
+    return member.active and any(view.read(ROLE, role_id).key in roles for role_id in member.role_ids)
+
+
+def anybody(view: View, users: Iterable[UUID], roles: Iterable[str], excluded: Collection[UUID]) -> bool:
+    """Whether an active member is among them who is not excluded."""
+    if any(view.read(MEMBER, one).active for one in users if one not in excluded):
+        return True
+    return not set(_roles_of_people(view, tuple(roles))) <= {*excluded}
+
+
 # By which rule, and whose decisions it counts --------------------------------------------------------------------------
 
 
@@ -128,7 +194,7 @@ def voters_of(view: View, rule: Json, outcomes: Iterable[Outcome], apart: Collec
     Raises InvalidValue where there are none, or too few.
     """
     asked = next(outcome for outcome in outcomes if outcome.kind in COUNTED)
-    roles = _roles_of_people(view, asked)
+    roles = _roles_of_people(view, asked.roles)
     found = [_voter(rule, one, roles.get(one, ())) for one in sorted({*roles, *asked.users} - {*asked.exclude, *apart})]
     if not found:
         raise InvalidValue("nobody may decide: the roles that are asked have no active members but those who are excluded")
@@ -145,9 +211,9 @@ def quota_of(rule: Json, voters: Iterable[Voter] | None) -> int:
     return RULES[rule["type"]].quota(rule, sum(1 for _ in voters or ()))
 
 
-def _roles_of_people(view: View, asked: Outcome) -> Mapping[UUID, list[str]]:
+def _roles_of_people(view: View, asked: Iterable[str]) -> Mapping[UUID, list[str]]:
     """By person: those of the roles that are asked that they have."""
-    ids = {key: found for key in asked.roles if (found := view.owner(ROLE_KEY, key)) is not None}
+    ids = {key: found for key in asked if (found := view.owner(ROLE_KEY, key)) is not None}
     holders = view.holders(frozenset(ids.values())) if ids else Holders()
     members = {one: view.read(MEMBER, one) for one in sorted(holders.changed)}
     people: dict[UUID, list[str]] = {}

@@ -1,15 +1,20 @@
 """Who stands in for whom on a request: the conditions of delegations are evaluated over what it asks."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
-from domain.approval import Decider, NotEligible
+from domain.access import Rights
+from domain.approval import APPROVAL, Decider, NotEligible, require_pending
 from domain.delegation import LONGEST_CONDITION, Delegation, way
 from domain.facts import FieldError, Invalid, Json, View
 from engine.context import Engine
+from engine.executions import read_live
 from engine.expressions import Evaluator, ExpressionError
 from engine.nodes.kind import object_schema
 
+DECIDE = "approvals:decide"
 REQUEST = object_schema(
     {
         "workflow_key": {"type": "string"},
@@ -42,29 +47,30 @@ def require_condition(evaluator: Evaluator, condition: str) -> None:
         raise Invalid("This is not a condition over `request`.", "/condition", faults)
 
 
-def standing_in(
-    view: View,
-    engine: Engine,
-    decider: Decider,
-    person: UUID,
-    roles: Collection[str],
-    request: Mapping[str, Json],
-    barred: Collection[UUID],
-) -> Decider:
-    """The decider in the place of a person, whose roles these are. Raises NoDelegation. `barred`: who may not pass it on.
+def standing_in(view: View, engine: Engine, request_id: UUID, decider: Decider, person: Rights) -> Decider:
+    """The decider in the place of a person, in whose roles they decide, where a delegation of now leads from one to the other.
 
-    Whoever passed the delegation on is behind the decision as well: who may not decide does not choose who does.
+    Whoever passed it on must not be excluded either: who may not decide does not choose who does. Raises NoDelegation.
     """
-
-    def applies(one: Delegation) -> bool:
-        if one.workflows and request["workflow_key"] not in one.workflows:
-            return False
-        try:
-            return one.condition is None or engine.evaluator.evaluate_bool(one.condition, {"request": request}, view.effort)
-        except ExpressionError:
-            return False  # it says nothing of such a request, so it permits nothing
-
-    found = way(view, person, decider.user_id, applies, {*barred} - {person, decider.user_id})
+    approval = view.read(APPROVAL, request_id)
+    require_pending(approval)
+    assert approval.execution_id is not None
+    assert person.user_id is not None
+    started = read_live(view, approval.execution_id).started
+    assert started is not None
+    request = {"workflow_key": started.workflow_key, **approval.asks}
+    excluded = {one for outcome in approval.outcomes for one in outcome.exclude} - {person.user_id, decider.user_id}
+    applies = partial(_applies, view, engine, request)
+    found = way(view, person.user_id, decider.user_id, applies, excluded) if person.allows(DECIDE) else None
     if found is None:
         raise NoDelegation(path="/on_behalf_of")
-    return Decider(decider.user_id, roles, person, (*decider.behind, *found[1:-1]))
+    return replace(decider, roles=person.roles, on_behalf_of=person.user_id, through=found[1:-1])
+
+
+def _applies(view: View, engine: Engine, request: Mapping[str, Json], one: Delegation) -> bool:
+    if one.workflows and request["workflow_key"] not in one.workflows:
+        return False
+    try:
+        return one.condition is None or engine.evaluator.evaluate_bool(one.condition, {"request": request}, view.effort)
+    except ExpressionError:
+        return False  # it says nothing of such a request, so it permits nothing

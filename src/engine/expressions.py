@@ -16,8 +16,7 @@ JSON: TypeAlias = Any
 Schema: TypeAlias = Any  # a JSON Schema: a dict, True (anything), False (nothing) or None (not known)
 
 ROOTS = (
-    *("input", "nodes", "execution", "tenant", "event", "item", "index", "compensates", "response", "steps", "step"),
-    *("input", "nodes", "execution", "tenant", "event", "item", "index", "compensates", "response", "request"),
+    *("input", "nodes", "execution", "tenant", "event", "item", "index", "compensates", "response", "steps", "step", "request"),
     *("scheduled_at", "headers", "query", "body"),
 )
 

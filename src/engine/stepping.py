@@ -17,9 +17,9 @@ from domain.approval import (
 )
 from domain.approval.rules import are_fixed
 from domain.approval.steps import concluded, kept_apart, to_begin
-from domain.facts import Due, Json
-from engine.asking import outcomes_of, quota_of, rule_of, voters_of
-from engine.durations import duration
+from domain.facts import Json
+from engine.asking import Asks, OnlyTheRequester, outcomes_of, quota_of, rule_of, voters_of
+from engine.calendars import due_of
 from engine.expressions import resolve
 from engine.invalid import InvalidValue
 
@@ -53,6 +53,12 @@ def plans_of(written: list[Json]) -> tuple[StepPlan, ...]:
         )
         for step in written
     )
+
+
+def asks_of(config: Config, step: Config) -> Asks:
+    """Who is asked in a step, or by the whole. What a step says itself stands instead; who is excluded adds up."""
+    own = {name: step.get(name, config.get(name)) for name in ("by", "fallback", "requester")}
+    return Asks(exclude=[config.get("exclude", []), step.get("exclude", [])], **own)
 
 
 def outcomes_in(config: Config, step: Config) -> list[Json]:
@@ -95,10 +101,12 @@ def _begun(visit: "Visit", state: Approval, step: Step) -> ApprovalStepStarted |
     config = visit.node.config
     written = config["steps"][step.number - 1]
     seeing = replace(visit, variables={**visit.variables, "steps": results(state)})
-    exclude = [config.get("exclude", []), written.get("exclude", [])]
+    asks = asks_of(config, written)
     problem: InvalidValue | None = None
     try:
-        outcomes = outcomes_of(seeing, outcomes_in(config, written), written.get("by", config.get("by")), exclude)
+        outcomes = outcomes_of(seeing, outcomes_in(config, written), asks)
+    except OnlyTheRequester:
+        return ApprovalStepSkipped(step.number, step.name)
     except InvalidValue as error:  # nobody need be there who is not asked
         outcomes, problem = (), error
     if "skip_when" in written and visit.evaluator.evaluate_bool(
@@ -115,7 +123,7 @@ def _begun(visit: "Visit", state: Approval, step: Step) -> ApprovalStepStarted |
     if voters is None and all(_is_left_to_nobody(outcome, apart) for outcome in outcomes):
         raise InvalidValue(f"step {step.name}: nobody may decide: all who are named have decided where the same person may not")
     due_in = resolve(written.get("due_in"), visit.evaluator, seeing.variables)
-    due = None if due_in is None else Due(duration(due_in))
+    due = due_of(visit.view, due_in)
     form = written.get("form", config.get("form"))
     return ApprovalStepStarted(step.number, step.name, rule, outcomes, quota_of(rule, voters), voters, form, due)
 

@@ -74,6 +74,7 @@ def outcome_json(outcome: Outcome) -> Json:
         "comment": outcome.comment,
         "reasons": list(outcome.reasons),
         "form": outcome.form,
+        "fallback": outcome.fallback,
     }
     return {"name": outcome.name, "kind": outcome.kind, "by": by, **{name: value for name, value in more.items() if value}}
 

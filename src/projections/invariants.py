@@ -6,6 +6,7 @@ Executions end once; people decide only what is open to them; names are held by 
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from uuid import UUID
 
 from domain.approval import (
@@ -21,6 +22,7 @@ from domain.approval import (
     Voter,
 )
 from domain.approval.events import asks_voters
+from domain.delegation import DelegationEnded, DelegationGiven
 from domain.envelope import RecordedEvent, Unread
 from domain.execution import (
     ActivationCancelled,
@@ -89,6 +91,8 @@ class Invariants:
     _asked: dict[UUID, dict[int, Asked]] = field(default_factory=dict)
     """Of open requests: the steps that are or were asked."""
     _closed: set[UUID] = field(default_factory=set)
+    _delegations: dict[UUID, DelegationGiven] = field(default_factory=dict)
+    """Those that have not ended."""
     _roles: dict[UUID, str] = field(default_factory=dict)
     _members: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
     _suspended: set[UUID] = field(default_factory=set)
@@ -201,6 +205,10 @@ class Invariants:
             case MemberRemoved():
                 self._members.pop(event.user_id, None)
                 self._suspended.discard(event.user_id)
+            case DelegationGiven():
+                self._delegations[event.delegation_id] = event
+            case DelegationEnded():
+                self._delegations.pop(event.delegation_id, None)
             case InvitationMade():
                 self._claim(record, INVITED, event.email.lower())
                 self._invited[stream] = event.email.lower()
@@ -258,7 +266,10 @@ class Invariants:
             self._say(record, "is the same person's second decision")
         asked.decided |= event.people
         offered = next((outcome for outcome in asked.outcomes if outcome.name == event.outcome), None)
-        roles = None if event.user_id in self._suspended else self._members.get(event.user_id)
+        roles = self._roles_of(event.user_id) and self._roles_of(event.voter)
+        path = (event.voter, *(event.through or ()), event.user_id)
+        if event.on_behalf_of is not None and not all(self._hands_on(record, *pair) for pair in pairwise(path)):
+            self._say(record, "was made for somebody who had not delegated it")
         if offered is None:
             self._say(record, f"chose {event.outcome}, which was not offered")
         elif roles is None:
@@ -273,10 +284,23 @@ class Invariants:
         elif not self._may_choose(offered, event, {self._roles[role] for role in roles if role in self._roles}):
             self._say(record, f"chose {event.outcome} without the right to")
 
+    def _roles_of(self, user_id: UUID) -> tuple[UUID, ...] | None:
+        """Of an active member."""
+        return None if user_id in self._suspended else self._members.get(user_id)
+
+    def _hands_on(self, record: RecordedEvent, giver: UUID, taker: UUID) -> bool:
+        return any(
+            one.to_user_id == taker
+            and one.starts_at <= record.occurred_at
+            and (one.ends_at is None or record.occurred_at < one.ends_at)
+            for one in self._delegations.values()
+            if one.from_user_id == giver
+        )
+
     @staticmethod
     def _may_choose(outcome: Outcome, event: ApprovalDecided, roles: set[str]) -> bool:
         if event.role is not None and event.role not in roles:
             return False
         if not outcome.users and not outcome.roles:
             return True
-        return event.user_id in outcome.users or event.role in outcome.roles
+        return event.voter in outcome.users or event.role in outcome.roles

@@ -1,11 +1,13 @@
 """Delegations over HTTP: who gives them, who takes them back, and who decides by them."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 import httpx2
 
 from tests.api.behind import ok
-from tests.api.conftest import Gesta, Member
+from tests.api.conftest import Client, Gesta, Member
+from tests.api.racing import ROUNDS, at_once, racing
 
 FUTURE = "2999-01-01T00:00:00Z"
 
@@ -79,3 +81,170 @@ async def test_those_of_others_are_for_who_manages_approvals(gesta: Gesta) -> No
     theirs = await given(ann, bob)
     assert (await other.admin.get(f"/delegations/{theirs['id']}")).status_code == 404
     assert (await other.admin.call("DELETE", f"/delegations/{theirs['id']}")).status_code == 404
+
+
+# Deciding in somebody's place
+
+
+def asking(*people: Member, key: str = "ask", rule: Any = None, **by: Any) -> dict[str, Any]:
+    config = {
+        "title": "Please decide",
+        "by": {"users": [one.user_id for one in people], **by} if people else by,
+        "exclude": ["requester"],
+        "context": {"amount": "=input.amount"},
+        "rule": rule or {"type": "single"},
+    }
+    return {
+        "key": key,
+        "name": key,
+        "triggers": [{"type": "manual"}],
+        "nodes": [
+            {"id": "start", "type": "start", "config": {}},
+            {
+                "id": "ask",
+                "type": "approval",
+                "config": config,
+            },
+            {"id": "end", "type": "end", "config": {"output": "=nodes.ask.output"}},
+        ],
+        "edges": [
+            {"source": "start", "target": "ask"},
+            {"source": "ask", "source_handle": "approved", "target": "end"},
+            {"source": "ask", "source_handle": "rejected", "target": "end"},
+        ],
+    }
+
+
+async def asked(by: Client, key: str = "ask", amount: int = 50) -> str:
+    started = await ok(by.post("/executions", {"workflow_key": key, "input": {"amount": amount}}))
+    return str(started["open"][0]["id"])
+
+
+def decide(
+    member: Member, request_id: str, person: Member | None = None, outcome: str = "approved"
+) -> Awaitable[httpx2.Response]:
+    body = {"outcome": outcome, **({} if person is None else {"on_behalf_of": person.user_id})}
+    return member.client.post(f"/approvals/{request_id}/decide", body)
+
+
+async def test_a_substitute_decides_in_the_place_of_who_is_away_and_the_record_says_so(gesta: Gesta) -> None:
+    acme = await gesta.tenant()
+    ann, bob = await acme.member("approver"), await acme.member("approver")
+    await acme.publish(asking(ann))
+    first, second = await asked(acme.admin), await asked(acme.admin)
+    assert code(await decide(bob, first, ann)) == (403, "no_delegation")
+    made = await given(ann, bob, kind="absence", ends_at=FUTURE, reason="On leave")
+    assert code(await decide(bob, first)) == (403, "not_eligible"), "for themselves they may not"
+    assert (await ok(decide(bob, first, ann)))["approval"]["status"] == "resolved"
+    (decision,) = (await ok(acme.admin.get(f"/approvals/{first}")))["decisions"]
+    assert (decision["user_id"], decision["on_behalf_of"]) == (bob.user_id, ann.user_id)
+    await ok(bob.client.call("DELETE", f"/delegations/{made['id']}"))
+    assert code(await decide(bob, second, ann)) == (403, "no_delegation")
+    assert (await ok(decide(ann, second)))["approval"]["status"] == "resolved"
+
+
+async def test_what_is_delegated_is_what_the_workflows_and_the_condition_say(gesta: Gesta) -> None:
+    acme = await gesta.tenant()
+    ann, bob = await acme.member("approver"), await acme.member("approver")
+    await acme.publish(asking(ann))
+    await acme.publish(asking(ann, key="other"))
+    await given(ann, bob, workflows=["ask"], condition="request.context.amount <= 100 && request.node_id == 'ask'")
+    for key, amount, may in (("ask", 100, True), ("ask", 101, False), ("other", 1, False)):
+        answer = await decide(bob, await asked(acme.admin, key, amount), ann)
+        assert (answer.status_code == 200) == may, (key, amount, answer.text)
+    await given(ann, bob, condition="request.context.nothing > 1 || request.context.amount == 'x'")
+    assert code(await decide(bob, await asked(acme.admin, "other"), ann)) == (403, "no_delegation"), "what fails permits nothing"
+
+
+async def test_a_person_and_who_stands_in_for_them_never_count_as_two(gesta: Gesta) -> None:
+    acme = await gesta.tenant()
+    ann, bob, cem = [await acme.member("approver") for _ in range(3)]
+    await acme.publish(asking(ann, bob, cem, rule={"type": "multiple", "count": 2}))
+    await given(ann, bob)
+    await given(ann, cem)
+    for first, then in (
+        ((bob, ann), [(ann, None), (bob, None), (cem, ann)]),
+        ((bob, None), [(bob, ann)]),
+        ((ann, None), [(bob, ann), (cem, ann)]),
+    ):
+        request_id = await asked(acme.admin)
+        assert (await ok(decide(first[0], request_id, first[1])))["approval"]["status"] == "pending"
+        for who, person in then:
+            assert code(await decide(who, request_id, person)) == (409, "already_decided")
+        assert (await ok(decide(cem, request_id)))["approval"]["status"] == "resolved"
+
+
+async def test_self_approval_is_refused_by_delegation_too_whichever_way_and_however_long(gesta: Gesta) -> None:
+    acme = await gesta.tenant()
+    requester, ann, bob, friend = [await acme.member("approver", "operator") for _ in range(4)]
+    await acme.publish(asking(requester, ann))
+    await given(requester, bob)
+    request_id = await asked(requester.client)
+    assert code(await decide(requester, request_id)) == (403, "excluded")
+    assert code(await decide(bob, request_id, requester)) == (403, "excluded"), "nobody approves in the requester's place"
+    taken = await given(ann, requester)
+    assert code(await decide(requester, request_id, ann)) == (403, "excluded"), "nor the requester in another's"
+    await given(requester, friend)
+    assert code(await decide(friend, request_id, ann)) == (403, "no_delegation"), "nor does the requester choose who does"
+    await ok(ann.client.call("DELETE", f"/delegations/{taken['id']}"))
+    await given(ann, friend)
+    assert (await ok(decide(friend, request_id, ann)))["approval"]["status"] == "resolved"
+
+
+async def test_it_may_be_passed_on_and_ends_with_any_of_them(gesta: Gesta) -> None:
+    acme = await gesta.tenant()
+    ann, bob, cem = [await acme.member("approver") for _ in range(3)]
+    await acme.publish(asking(ann))
+    await given(ann, bob)
+    passed = await given(bob, cem)
+    assert (await decide(cem, await asked(acme.admin), ann)).status_code == 200
+    history = (await acme.admin.get("/events", topics="approval.decided.v1")).json()["items"]
+    assert history[-1]["data"]["through"] == [bob.user_id]
+    request_id = await asked(acme.admin)
+    for away, back in (
+        (f"/members/{bob.user_id}/suspend", f"/members/{bob.user_id}/reactivate"),
+        (f"/members/{ann.user_id}/suspend", f"/members/{ann.user_id}/reactivate"),
+    ):
+        await ok(acme.admin.post(away))
+        assert code(await decide(cem, request_id, ann)) == (403, "no_delegation")
+        await ok(acme.admin.post(back))
+    await ok(acme.admin.call("PATCH", f"/members/{ann.user_id}", {"role_ids": [await acme.role_id("viewer")]}))
+    assert code(await decide(cem, request_id, ann)) == (403, "no_delegation"), "who may not decide has nothing to hand on"
+    await ok(acme.admin.call("PATCH", f"/members/{ann.user_id}", {"role_ids": [await acme.role_id("approver")]}))
+    await ok(cem.client.call("DELETE", f"/delegations/{passed['id']}"))
+    assert code(await decide(cem, request_id, ann)) == (403, "no_delegation")
+
+
+async def test_roles_are_those_of_who_is_stood_in_for(gesta: Gesta) -> None:
+    acme = await gesta.tenant()
+    boss, bob = await acme.member("operator", "approver"), await acme.member("approver")
+    await acme.publish(asking(roles=["operator"]))
+    await given(boss, bob)
+    request_id = await asked(acme.admin)
+    assert code(await decide(bob, request_id)) == (403, "not_eligible")
+    await ok(decide(bob, request_id, boss))
+    (decision,) = (await ok(acme.admin.get(f"/approvals/{request_id}")))["decisions"]
+    assert decision["role"] == "operator"
+
+
+async def test_a_delegation_that_is_taken_back_at_another_process_is_not_used(gesta: Gesta) -> None:
+    """However often both happen at once: what was decided was decided before. `racing` verifies the tables."""
+    async with racing(gesta) as two:
+        ann, bob = await two.behind.member("approver"), await two.behind.member("approver")
+        await two.behind.publish(asking(ann))
+        for number in range(ROUNDS):
+            made = await given(ann, bob)
+            request_id = await asked(two.behind.admin)
+            decided, ended = await at_once(
+                number,
+                two.at(two.ahead, bob.client).post(
+                    f"/approvals/{request_id}/decide", {"outcome": "approved", "on_behalf_of": ann.user_id}
+                ),
+                ann.client.call("DELETE", f"/delegations/{made['id']}"),
+            )
+            assert ended.status_code == 200, ended.text
+            assert decided.status_code in (200, 403), decided.text
+            late = await two.at(two.ahead, bob.client).post(
+                f"/approvals/{request_id}/decide", {"outcome": "approved", "on_behalf_of": ann.user_id}
+            )
+            assert late.status_code == (409 if decided.status_code == 200 else 403)

@@ -156,6 +156,7 @@ LIMITS = {
     "numbers of an `approval`'s `rule`": rules.WHOLE["anyOf"][0]["maximum"],
     "`reasons` of an outcome": approval.REASONS["maxItems"],
     "steps of an `approval`": of(properties(approval.CONFIG), "steps", "maxItems"),
+    "`levels` of `manager_of`": asking.MOST_LEVELS,
     "characters of an approval's `title`": of(properties(approval.CONFIG), "title", "maxLength"),
     "characters of a job type": 1 + int(re.findall(r"\{0,(\d+)\}$", task.JOB_TYPE.pattern)[0]),
     "characters of an `event_type`": wait_event.LONGEST_TYPE,

@@ -1,5 +1,6 @@
 """Approvals: what people are asked to decide, and their decisions."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -7,15 +8,17 @@ from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from api import commands
+from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import Body, Id, Name, Text
 from api.queries import approvals as queries
 from api.routing import router
 from api.schemas import resources, results
-from domain.access import Rights
+from domain.access import Asking, DeactivatedUser, NotAMember, SuspendedMember, standing
 from domain.facts import Decided, PermissionDenied, View
 from engine import engine as workflows
+from engine.delegating import NoDelegation, standing_in
 from engine.engine import Decider
 
 routes = router("approvals")
@@ -28,6 +31,7 @@ class Decision(Body):
     role: Name | None = None
     reason: Name | None = None
     step: Name | None = None
+    on_behalf_of: Id | None = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"outcome": "approved", "comment": "Within budget."}]})
 
@@ -35,6 +39,7 @@ class Decision(Body):
 class SendingBack(Body):
     step: Name
     comment: Annotated[str, Field(min_length=1, max_length=10_000)]
+    on_behalf_of: Id | None = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"step": "manager", "comment": "The sum has changed."}]})
 
@@ -43,6 +48,7 @@ class Addition(Body):
     user_id: Id
     step: Name | None = None
     comment: Text | None = None
+    on_behalf_of: Id | None = None
 
 
 class NobodyDecides(PermissionDenied):
@@ -55,13 +61,15 @@ class NobodyDecides(PermissionDenied):
     "/approvals/{id}/decide", **documented("Decide an approval request", "The request and its execution", results.DECIDED)
 )
 async def decide(call: Calling, id: UUID, body: Decision) -> Response:
+    """`on_behalf_of`: the member for whom one stands in, by a delegation of theirs that holds now."""
     engine = call.services.engine
 
-    def choose(view: View, who: Rights) -> Decided:
-        given = body.model_dump(exclude={"form"})
-        return workflows.decide_approval(view, engine, id, decider(who), form=body.form, **given)
+    def choose(view: View, asking: Asking) -> Decided:
+        given = body.model_dump(exclude={"form", "on_behalf_of"})
+        who = decider(view, engine, id, asking, body.on_behalf_of)
+        return workflows.decide_approval(view, engine, id, who, form=body.form, **given)
 
-    return await call.command(commands.APPROVAL_DECIDE, choose, id, versioned="approval")
+    return await _moved(call, commands.APPROVAL_DECIDE, id, choose)
 
 
 @routes.post(
@@ -71,10 +79,11 @@ async def decide(call: Calling, id: UUID, body: Decision) -> Response:
 async def send_back(call: Calling, id: UUID, body: SendingBack) -> Response:
     engine = call.services.engine
 
-    def returns(view: View, who: Rights) -> Decided:
-        return workflows.return_approval(view, engine, id, decider(who), step=body.step, comment=body.comment)
+    def returns(view: View, asking: Asking) -> Decided:
+        who = decider(view, engine, id, asking, body.on_behalf_of)
+        return workflows.return_approval(view, engine, id, who, step=body.step, comment=body.comment)
 
-    return await call.command(commands.APPROVAL_RETURN, returns, id, versioned="approval")
+    return await _moved(call, commands.APPROVAL_RETURN, id, returns)
 
 
 @routes.post(
@@ -84,18 +93,32 @@ async def send_back(call: Calling, id: UUID, body: SendingBack) -> Response:
 async def add_approver(call: Calling, id: UUID, body: Addition) -> Response:
     engine = call.services.engine
 
-    def adds(view: View, who: Rights) -> Decided:
-        one_of_them = None if who.allows("approvals:manage") else decider(who)
-        return workflows.add_approver(view, engine, id, one_of_them, body.user_id, step=body.step, comment=body.comment)
+    def adds(view: View, asking: Asking) -> Decided:
+        manages = asking.who.allows("approvals:manage") and body.on_behalf_of is None
+        who = None if manages else decider(view, engine, id, asking, body.on_behalf_of)
+        return workflows.add_approver(view, engine, id, who, body.user_id, step=body.step, comment=body.comment)
 
-    return await call.command(commands.APPROVAL_ADD_APPROVER, adds, id, versioned="approval")
+    return await _moved(call, commands.APPROVAL_ADD_APPROVER, id, adds)
 
 
-def decider(who: Rights) -> Decider:
-    """Raises NobodyDecides."""
+def decider(view: View, engine: workflows.Engine, request_id: UUID, asking: Asking, on_behalf_of: UUID | None) -> Decider:
+    """Who decides on a request: for themselves, or for the member for whom they stand in. Raises NobodyDecides, NoDelegation."""
+    who = asking.who
     if who.user_id is None:
         raise NobodyDecides
-    return Decider(who.user_id, who.roles, behind=who.behind)
+    themselves = Decider(who.user_id, who.roles, behind=who.behind)
+    if on_behalf_of in (None, who.user_id):
+        return themselves
+    try:
+        person = standing(view, on_behalf_of, asking.platform)
+    except (NotAMember, SuspendedMember, DeactivatedUser):
+        raise NoDelegation(path="/on_behalf_of") from None
+    return standing_in(view, engine, request_id, themselves, person)
+
+
+async def _moved(call: Calling, spec: CommandSpec, id: UUID, decide: Callable[[View, Asking], Decided]) -> Response:
+    done = await call.handle(spec, call.to_command(call.tenant_id, spec, id), decide)
+    return call.answer(done, call.tenant_id, versioned="approval")
 
 
 @routes.get("/approvals", **paged("List approval requests", queries.APPROVALS, resources.APPROVAL_SUMMARY))

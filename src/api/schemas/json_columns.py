@@ -75,8 +75,9 @@ OUTCOME = ObjectSchema(
         "comment": said(one_of("required"), "Whether it needs a comment; not there where it does not."),
         "reasons": said(TEXTS, "The codes of which it needs one; not there where it takes none."),
         "form": said(one_of("required"), "Whether it needs the form, whatever its kind; not there where that goes by its kind."),
+        "fallback": said({**BOOLEAN, "const": True}, "Those are asked who are where nobody else is there; not there otherwise."),
     },
-    optional=frozenset({"exclude", "comment", "reasons", "form"}),
+    optional=frozenset({"exclude", "comment", "reasons", "form", "fallback"}),
 )
 PLANNED = ObjectSchema(
     "PlannedStep",

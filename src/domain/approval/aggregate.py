@@ -62,6 +62,8 @@ class Approval:
     resolution: ApprovalResolved | None = None
     item_id: UUID | None = None
     """The stream of the foreach's item that asks, where one does."""
+    asks: Json = None
+    """What it asks, as the conditions of delegations see it."""
 
     @property
     def open_steps(self) -> tuple[Step, ...]:
@@ -114,7 +116,17 @@ def _requested(event: ApprovalRequested) -> Approval:
         about = event.rule, event.outcomes, event.form, event.voters
         steps = (Step(1, "", 0, "open", (), event.ad_hoc, *about),)
     asking = event.execution_id, event.activation_id, event.node_id
-    return Approval("pending", *asking, steps, bool(event.steps), item_id=event.item_id)
+    return Approval("pending", *asking, steps, bool(event.steps), item_id=event.item_id, asks=_asks(event))
+
+
+def _asks(event: ApprovalRequested) -> Json:
+    return {
+        "node_id": event.node_id,
+        "title": event.title,
+        "priority": event.priority,
+        "requested_by": None if event.requested_by is None else str(event.requested_by),
+        "context": event.context,
+    }
 
 
 def _step(state: Approval, number: int, change: Callable[[Step], Step]) -> Approval:

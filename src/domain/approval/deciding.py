@@ -147,6 +147,7 @@ def decide(
         form,
         reason,
         _weight(place, decider, role),
+        decider.through or None,
     )
     return (decided, *settled(evolve(state, decided), form))
 

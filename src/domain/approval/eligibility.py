@@ -38,6 +38,8 @@ class Decider:
     roles: Collection[str] = field(default_factory=frozenset)
     on_behalf_of: UUID | None = None
     behind: Collection[UUID] = ()
+    through: tuple[UUID, ...] = ()
+    """Who passed on the delegation by which they stand in, from the person to the decider."""
 
     @property
     def voter(self) -> UUID:
@@ -58,7 +60,7 @@ def acting_role(
     roles that they have. `voters`: where these are fixed, the only people whom the outcome is for. `apart`: who has decided where
     the same person may not. Raises NotEligible.
     """
-    everybody = {decider.user_id, decider.voter, *decider.behind}
+    everybody = {decider.user_id, decider.voter, *decider.behind, *decider.through}
     if not everybody.isdisjoint(outcome.exclude):
         raise Excluded(f"You may not choose {outcome.name}: you are excluded from it.")
     if not everybody.isdisjoint(apart):

@@ -27,6 +27,8 @@ class Outcome:
     comment: Literal["required"] | None = None
     reasons: tuple[str, ...] = ()
     form: Literal["required"] | None = None
+    fallback: Literal[True] | None = None
+    """Whether those are asked who were to be asked where nobody else is there."""
 
 
 def asks_voters(outcome: Outcome, outcomes: tuple[Outcome, ...]) -> bool:
@@ -166,6 +168,8 @@ class ApprovalDecided(Event):
     reason: str | None = None
     weight: int = 1
     """What it counts, by a rule of weights."""
+    through: tuple[UUID, ...] | None = None
+    """Of who stands in by a delegation that was passed on: by whom, in their order."""
 
     @property
     def voter(self) -> UUID:

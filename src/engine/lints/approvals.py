@@ -7,9 +7,10 @@ from domain.approval.events import COUNTED
 from domain.approval.rules import RULES, WHOLE, are_fixed
 from domain.facts import Json
 from engine.asking import LONGEST_ROLE, REQUESTER, TOO_LONG, is_user_id
+from engine.calendars import durations_in
 from engine.definition import Node
 from engine.durations import duration
-from engine.expressions import is_expression
+from engine.expressions import expressions_in, is_expression
 from engine.invalid import InvalidValue
 from engine.nodes.kind import Fault, Formula, object_schema
 from engine.schema import SchemaError, check_schema
@@ -70,11 +71,11 @@ def _of_form_and_time(config: Config, pointer: str) -> Iterator[Fault]:
             check_schema(config["form"])
         except SchemaError as error:
             yield Fault(f"{pointer}/form{error.pointer}", "invalid_schema", str(error))
-    if "due_in" in config and not is_expression(config["due_in"]):
+    for at, text in durations_in(config.get("due_in"), f"{pointer}/due_in"):
         try:
-            duration(config["due_in"])
+            duration(text)
         except InvalidValue as error:
-            yield Fault(f"{pointer}/due_in", "invalid_value", str(error))
+            yield Fault(at, "invalid_value", str(error))
 
 
 def _of_outcomes(config: Config, outcomes: Iterable[Json], pointer: str) -> Iterator[Fault]:
@@ -93,18 +94,35 @@ def _of_outcomes(config: Config, outcomes: Iterable[Json], pointer: str) -> Iter
 
 
 def _of_people(config: Config, pointer: str) -> Iterator[Fault]:
-    """Of `by` and `exclude`."""
-    by = config.get("by", {})
-    for number, user in enumerate(by.get("users", [])):
-        if not is_expression(user) and not is_user_id(user):
-            yield Fault(f"{pointer}/by/users/{number}", "invalid_value", f"{user!r} is not a user's id.")
-    for number, role in enumerate(by.get("roles", [])):
-        if not is_expression(role) and len(role) > LONGEST_ROLE:
-            yield Fault(f"{pointer}/by/roles/{number}", "invalid_value", TOO_LONG)
+    """Of `by`, `fallback` and `exclude`."""
+    for field in ("by", "fallback"):
+        yield from _of_by(config.get(field, {}), f"{pointer}/{field}")
     for number, name in enumerate(config.get("exclude", [])):
         if not is_expression(name) and name != REQUESTER and not is_user_id(name):
             told = f"{name!r} is neither a user's id nor {REQUESTER}."
             yield Fault(f"{pointer}/exclude/{number}", "invalid_value", told)
+
+
+def _of_by(by: Config, pointer: str) -> Iterator[Fault]:
+    for number, user in enumerate(by.get("users", [])):
+        if not is_expression(user) and not is_user_id(user):
+            yield Fault(f"{pointer}/users/{number}", "invalid_value", f"{user!r} is not a user's id.")
+    for number, role in enumerate(by.get("roles", [])):
+        if not is_expression(role) and len(role) > LONGEST_ROLE:
+            yield Fault(f"{pointer}/roles/{number}", "invalid_value", TOO_LONG)
+    for at, name in _below(by):
+        if not is_expression(name) and name != REQUESTER and not is_user_id(name):
+            yield Fault(pointer + at, "invalid_value", f"{name!r} is neither a user's id nor {REQUESTER}.")
+
+
+def _below(by: Config) -> Iterator[tuple[str, str]]:
+    """Whose managers are asked, and where it stands."""
+    below = by.get("manager_of", [])
+    if isinstance(below, str):
+        yield "/manager_of", below
+        return
+    for number, name in enumerate(below):
+        yield f"/manager_of/{number}", name
 
 
 def _of_rule(rule: Json, outcomes: list[Json], by: Json, pointer: str) -> Iterator[Fault]:
@@ -147,8 +165,8 @@ def formulas(node: Node) -> Iterator[Formula]:
         yield from _formulas_of_rule(step.get("rule", SINGLE), pointer, seen)
         if "skip_when" in step:
             yield Formula(f"{pointer}/skip_when", step["skip_when"], variables={**seen, "step": STEP})
-        if is_expression(step.get("due_in")):
-            yield Formula(f"{pointer}/due_in", step["due_in"][1:], want=None, variables=seen)
+        for at, source in expressions_in(step.get("due_in"), f"{pointer}/due_in"):
+            yield Formula(at, source, want=None, variables=seen)
 
 
 def _formulas_in(config: Config, pointer: str, seen: Mapping[str, Json]) -> Iterator[Formula]:
@@ -159,14 +177,17 @@ def _formulas_in(config: Config, pointer: str, seen: Mapping[str, Json]) -> Iter
 
 
 def _formulas_of_people(config: Config, pointer: str, seen: Mapping[str, Json]) -> Iterator[Formula]:
-    by = config.get("by", {})
-    if "expr" in by:
-        yield Formula(f"{pointer}/by/expr", by["expr"], want=None, variables=seen)
-    named = {"by/users": by.get("users", []), "by/roles": by.get("roles", []), "exclude": config.get("exclude", [])}
-    for field, names in named.items():
-        for number, name in enumerate(names):
-            if is_expression(name):
-                yield Formula(f"{pointer}/{field}/{number}", name[1:], want=None, variables=seen)
+    places = [(f"/exclude/{number}", name) for number, name in enumerate(config.get("exclude", []))]
+    for field in ("by", "fallback"):
+        by = config.get(field, {})
+        if "expr" in by:
+            yield Formula(f"{pointer}/{field}/expr", by["expr"], want=None, variables=seen)
+        for names in ("users", "roles"):
+            places += [(f"/{field}/{names}/{number}", name) for number, name in enumerate(by.get(names, []))]
+        places += [(f"/{field}{at}", name) for at, name in (*_below(by), ("/levels", by.get("levels")))]
+    for at, name in places:
+        if is_expression(name):
+            yield Formula(pointer + at, name[1:], want=None, variables=seen)
 
 
 def _formulas_of_rule(rule: Json, pointer: str, seen: Mapping[str, Json]) -> Iterator[Formula]:

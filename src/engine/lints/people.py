@@ -42,8 +42,9 @@ def _every_by(config: Json, pointer: str) -> Iterator[tuple[str, Mapping[str, An
     while waiting:
         item, at = waiting.pop()
         if isinstance(item, dict):
-            if isinstance(item.get("by"), dict):
-                yield f"{at}/by", item["by"]
+            for word in ("by", "fallback"):
+                if isinstance(item.get(word), dict):
+                    yield f"{at}/{word}", item[word]
             waiting += [(value, f"{at}/{str(key).replace('~', '~0').replace('/', '~1')}") for key, value in item.items()]
         elif isinstance(item, list):
             waiting += [(value, f"{at}/{number}") for number, value in enumerate(item)]

@@ -31,20 +31,29 @@ from domain.approval import (
 from domain.approval.rules import RULES, are_fixed
 from domain.execution import Activation, Wait
 from domain.facts import Due, Event, Fact, Json, View
-from engine.asking import outcomes_of, quota_of, rule_of, voters_of
+from engine.asking import MOST_LEVELS, outcomes_of, quota_of, rule_of, voters_of
+from engine.calendars import DUE_IN, due_of
 from engine.definition import Node
-from engine.durations import duration
 from engine.expressions import resolve
 from engine.happenings import ChildEnded
 from engine.lints.approvals import MOST_STEPS, formulas, lint, steps_schema
 from engine.nodes import kind
 from engine.nodes.kind import Handles, InvalidValue, NodeType, Visit, object_schema
-from engine.stepping import SINGLE, all_outcomes, begin, outcomes_in, plans_of, results
+from engine.stepping import SINGLE, all_outcomes, asks_of, begin, outcomes_in, plans_of, results
 
 KINDS = ["approve", "reject", "changes", "submit", "withdraw", "other"]
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
 NAMES = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
-BY = object_schema({"users": NAMES, "roles": NAMES, "expr": {"type": "string", "minLength": 1}}) | {"minProperties": 1}
+BY = object_schema(
+    {
+        "users": NAMES,
+        "roles": NAMES,
+        "expr": {"type": "string", "minLength": 1},
+        "manager_of": {"anyOf": [{"type": "string", "minLength": 1}, NAMES]},
+        "levels": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_LEVELS}, EXPRESSION]},
+    }
+) | {"minProperties": 1, "dependentRequired": {"levels": ["manager_of"]}}
+POLICY = {"enum": ["forbid", "skip", "escalate"]}
 REQUIRED = {"enum": ["required"]}
 REASON = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$"}
 REASONS = {"type": "array", "items": REASON, "minItems": 1, "maxItems": 100, "uniqueItems": True}
@@ -84,10 +93,12 @@ STEPS: Json = {
             "name": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,62}$"},
             "by": BY,
             "exclude": NAMES,
+            "fallback": BY,
+            "requester": POLICY,
             "rule": RULE,
             "outcomes": OUTCOMES,
             "form": SCHEMA,
-            "due_in": {"type": "string"},
+            "due_in": DUE_IN,
             "skip_when": {"type": "string", "minLength": 1},
             "parallel_with": {"type": "string"},
             "distinct": {"anyOf": [{"type": "boolean"}, NAMES | {"maxItems": MOST_STEPS}]},
@@ -102,6 +113,8 @@ CONFIG = object_schema(
         "description": {"type": "string"},
         "by": BY,
         "exclude": NAMES,
+        "fallback": BY,
+        "requester": POLICY,
         "rule": RULE,
         "outcomes": OUTCOMES,
         "steps": STEPS,
@@ -109,7 +122,7 @@ CONFIG = object_schema(
         "form": SCHEMA,
         "context": True,
         "priority": {"anyOf": [{"type": "integer"}, EXPRESSION]},
-        "due_in": {"type": "string"},
+        "due_in": DUE_IN,
     },
     ("title",),
 )
@@ -155,7 +168,7 @@ def _requested(visit: Visit) -> ApprovalRequested:
         context=config.get("context"),
         priority=_priority(config.get("priority", started.priority)),
         requested_by=started.created_by,
-        due=None if due_in is None else Due(duration(due_in)),
+        due=due_of(visit.view, due_in),
         expires=None if node.timeout is None else Due(node.timeout),
         item_id=visit.item_id,
         item_index=visit.item_index,
@@ -171,7 +184,7 @@ def _asked(visit: Visit) -> tuple[Json, tuple[Outcome, ...], tuple[Voter, ...] |
     if steps(visit.node):
         return {"type": "steps"}, (), None
     rule = rule_of(visit, config.get("rule", SINGLE))
-    offered = outcomes_of(visit, outcomes_in(config, {}), config.get("by"), config.get("exclude"))
+    offered = outcomes_of(visit, outcomes_in(config, {}), asks_of(config, {}))
     return rule, offered, voters_of(visit.view, rule, offered) if are_fixed(rule) else None
 
 
@@ -266,7 +279,7 @@ APPROVAL = NodeType(
     lint,
     formulas,
     mentions,
-    raw=frozenset({"by", "exclude", "rule", "outcomes", "steps", "form"}),
+    raw=frozenset({"by", "exclude", "fallback", "requester", "rule", "outcomes", "steps", "form"}),
     later=frozenset({"escalation", "reminders", "assigned_to", "attachments", "delegation"}),
     waits=True,
     cancel=cancel,
