@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 from uuid import UUID
 
+from pydantic import Field
+
 from api.call import RequestContext
+from api.models import Body, Id
+from domain.access import Rights
+from domain.callbacks import callback
+from domain.facts import Json, View
 from domain.notices import TYPES
 from domain.notification_delivery import DeliveryRequested
-from domain.notification_endpoint import NotificationEndpoint
+from domain.notification_endpoint import LONGEST_URL, NotificationEndpoint
 from engine.notices import deliveries_of
 from projections.audit_logs import event_id
 from runtime.pools import Connection
@@ -17,6 +24,18 @@ from store.topics import topics_of
 
 MOST_EVENTS = 500
 """That are looked at for one replay."""
+
+
+class Callback(Body):
+    """Where the end of something is told: one or the other."""
+
+    url: Annotated[str | None, Field(max_length=LONGEST_URL)] = None
+    endpoint_id: Id | None = None
+
+    def named(self, view: View, who: Rights, permission: str) -> Json:
+        """As the event keeps it. `permission`: to see what is told. Raises PermissionDenied and Invalid."""
+        who.require(permission)
+        return callback(view, "/callback", self.url, self.endpoint_id)
 
 
 async def follow(call: RequestContext) -> None:
@@ -50,12 +69,13 @@ async def wished_for(
     up_to = await position_at(connection, tenant_id, period.end)
     topics, after = topics_of(*TYPES), max(before, period.after)
     records = await read_ledger(connection, tenant_id, after, MOST_EVENTS, topics, up_to, also_unread=True)
-    executions = await notification_cursors.executions_of(connection, tenant_id, records)
+    begun = await notification_cursors.beginnings_of(connection, tenant_id, records)
     wishes = {str(endpoint_id): {"events": endpoint.events, "workflow_key": endpoint.workflow_key, "enabled": True}}
     found = [
         each
         for record in records
-        for each in deliveries_of(record, event_id(tenant_id, record.position), wishes, executions.get(record.stream_id))
+        if record.stream_id in begun
+        for each in deliveries_of(record, event_id(tenant_id, record.position), wishes, begun[record.stream_id])
         if each[1].endpoint_id is not None
     ]
     return Missed(found, records[-1].position if len(records) == MOST_EVENTS else None)

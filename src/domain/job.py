@@ -59,6 +59,8 @@ class JobEnqueued(Event):
     rate: Rate | None = None
     created_by: UUID | None = None
     correlation_id: UUID | None = None
+    callback: Json = None
+    """Where its end is told, as of executions."""
 
 
 @dataclass(frozen=True)

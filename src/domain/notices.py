@@ -15,6 +15,7 @@ from domain.execution import (
     ExecutionStarted,
 )
 from domain.facts import Event, FieldError, Invalid
+from domain.job import JobCancelled, JobCompleted, JobEnqueued, JobFailed
 
 TYPES: Mapping[type[Event], str] = {
     ExecutionStarted: "execution.started",
@@ -28,10 +29,16 @@ TYPES: Mapping[type[Event], str] = {
     ApprovalResolved: "approval.resolved",
     ApprovalCancelled: "approval.cancelled",
     ApprovalExpired: "approval.expired",
+    JobEnqueued: "job.enqueued",
+    JobCompleted: "job.completed",
+    JobFailed: "job.failed",
+    JobCancelled: "job.cancelled",
 }
 """New ones are added at the end: how many there are tells releases apart (`store.notification_cursors`)."""
-ENDED: frozenset[type[Event]] = frozenset({ExecutionCompleted, ExecutionFailed, ExecutionCancelled})
-"""What a callback tells of, once."""
+ENDED: frozenset[type[Event]] = frozenset(
+    {ExecutionCompleted, ExecutionFailed, ExecutionCancelled, JobCompleted, JobFailed, JobCancelled}
+)
+"""What a callback tells of."""
 TEST = "endpoint.test"
 """What an endpoint is sent to try it out. Nobody wishes for it."""
 ALL = "*"

@@ -18,6 +18,7 @@ from domain.execution import (
     ExecutionStarted,
 )
 from domain.facts import Event, Json
+from domain.job import JobCancelled, JobCompleted, JobEnqueued, JobFailed
 from domain.notices import TEST
 from domain.notification_delivery import DeliveryRequested
 
@@ -32,6 +33,8 @@ def message(requested: DeliveryRequested, record: RecordedEvent, first: Recorded
             data = _execution(first.event, first, record)
         case ApprovalRequested():
             data = _approval(first.event, record)
+        case JobEnqueued():
+            data = _job(first.event, first, record)
         case _:
             raise AssertionError(f"nothing is said of {type(first.event).__name__}")
     return {
@@ -120,6 +123,32 @@ def _of_approval(event: Event, at: str) -> dict[str, Json]:
             return {"status": "cancelled", "reason": event.reason}
         case ApprovalExpired():
             return {"status": "expired"}
+        case _:
+            return {"status": "pending"}
+
+
+def _job(enqueued: JobEnqueued, first: RecordedEvent, record: RecordedEvent) -> dict[str, Json]:
+    return {
+        "id": str(first.stream_id),
+        "href": f"/v1/jobs/{first.stream_id}",
+        "type": enqueued.type,
+        "unique_key": enqueued.unique_key,
+        "correlation_id": _id(enqueued.correlation_id),
+        "created_by": _id(enqueued.created_by),
+        **_of_job(record.event, _text(record.occurred_at)),
+    }
+
+
+def _of_job(event: Event, at: str) -> dict[str, Json]:
+    match event:
+        case JobCompleted():
+            return {"status": "completed", "completed_at": at, "output": event.output, "attempts": event.attempts}
+        case JobFailed():
+            error = {"type": event.error.type, "message": event.error.message}
+            return {"status": "failed", "completed_at": at, "error": error, "attempts": event.attempts}
+        case JobCancelled():
+            by = _id(event.cancelled_by)
+            return {"status": "cancelled", "completed_at": at, "cancelled_by": by, "reason": event.reason}
         case _:
             return {"status": "pending"}
 

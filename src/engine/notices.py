@@ -1,13 +1,14 @@
 """What is to be delivered of an event: to which endpoints, as they were when it happened, and to whom a start named."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from domain.approval import ApprovalRequested
 from domain.envelope import RecordedEvent
 from domain.execution import ExecutionStarted
 from domain.facts import Event, Json
+from domain.job import JobEnqueued
 from domain.notices import ENDED, TYPES, matches
 from domain.notification_delivery import DeliveryRequested, delivery_id
 from domain.notification_endpoint import (
@@ -20,6 +21,26 @@ from domain.notification_endpoint import (
 
 Endpoints = Mapping[str, Json]
 """By id: {events, workflow_key, enabled}."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """With what the thing began to which it happened, and the start of the execution that it is, or belongs to."""
+
+    first: Event
+    execution: ExecutionStarted | None = None
+
+    @property
+    def workflow_key(self) -> str | None:
+        return None if self.execution is None else self.execution.workflow_key
+
+    @property
+    def callback(self) -> Mapping[str, str]:
+        """What the start of it named; nothing where it named nobody."""
+        if not isinstance(self.first, ExecutionStarted | JobEnqueued) or self.first.callback is None:
+            return {}
+        callback: Mapping[str, str] = self.first.callback
+        return callback
 
 
 def endpoints_after(endpoints: Endpoints, record: RecordedEvent) -> Endpoints:
@@ -40,19 +61,17 @@ def endpoints_after(endpoints: Endpoints, record: RecordedEvent) -> Endpoints:
 
 
 def deliveries_of(
-    record: RecordedEvent, event_id: UUID, endpoints: Endpoints, execution: ExecutionStarted | None
+    record: RecordedEvent, event_id: UUID, endpoints: Endpoints, begun: Begun
 ) -> Iterator[tuple[UUID, DeliveryRequested]]:
-    """Each with its id, once for each place that it goes to. `execution`: the start of that to which it happened."""
+    """Each with its id, once for each place that it goes to."""
     type = TYPES.get(record.event.__class__)
     if type is None:
         return
     told = DeliveryRequested(type, "event", position=record.position, resource_id=record.stream_id)
-    callback = _callback(record.event, execution)
+    callback = begun.callback if record.event.__class__ in ENDED else {}
     for id, endpoint in endpoints.items():
         key = endpoint["workflow_key"]
-        is_wished = matches(endpoint["events"], type) and (
-            key is None or (execution is not None and execution.workflow_key == key)
-        )
+        is_wished = matches(endpoint["events"], type) and key in (None, begun.workflow_key)
         if endpoint["enabled"] and (is_wished or id == callback.get("endpoint_id")):
             to_endpoint = replace(told, kind="event" if is_wished else "callback", endpoint_id=UUID(id))
             yield delivery_id(event_id, record.command_id, id), to_endpoint
@@ -64,10 +83,3 @@ def deliveries_of(
 def execution_of(first: Event) -> UUID | None:
     """The execution that the stream belongs to that begins so; None: it is an execution itself, or belongs to none."""
     return first.execution_id if isinstance(first, ApprovalRequested) else None
-
-
-def _callback(event: Event, execution: ExecutionStarted | None) -> Mapping[str, str]:
-    if type(event) not in ENDED or execution is None or execution.callback is None:
-        return {}
-    callback: Mapping[str, str] = execution.callback
-    return callback

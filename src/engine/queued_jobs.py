@@ -56,7 +56,14 @@ class Wanted:
         return {name: value for name, value in given.items() if value is not None}
 
 
-def enqueue(view: View, wanted: Wanted, *, created_by: UUID | None = None, correlation_id: UUID | None = None) -> Decided:
+def enqueue(
+    view: View,
+    wanted: Wanted,
+    *,
+    created_by: UUID | None = None,
+    correlation_id: UUID | None = None,
+    callback: Json = None,
+) -> Decided:
     """Raises Invalid for what is wrong with it, each field named. result as `domain.job.enqueue`."""
     found = tuple(_faults(view, wanted))
     if found:
@@ -74,6 +81,7 @@ def enqueue(view: View, wanted: Wanted, *, created_by: UUID | None = None, corre
         None if rate is None else Rate(rate["count"], span(rate["per"]), rate["key"]),
         created_by,
         correlation_id,
+        callback,
     )
     return queue.enqueue(view, view.new_id(), enqueued, wanted.on_conflict)
 

@@ -21,7 +21,7 @@ from domain.envelope import RecordedEvent
 from domain.execution import ExecutionStarted
 from domain.facts import Json
 from domain.notices import TYPES
-from engine.notices import execution_of
+from engine.notices import Begun, execution_of
 from store.jobs import Connection
 from store.notifications.channels import FOLLOWED
 from store.notifications.sending import notify
@@ -123,15 +123,15 @@ async def first_events(conn: Connection, tenant_id: UUID, streams: Iterable[UUID
     return {record.stream_id: record for record in found}
 
 
-async def executions_of(conn: Connection, tenant_id: UUID, records: Sequence[RecordedEvent]) -> dict[UUID, ExecutionStarted]:
-    """By the stream of each event that may be told of: the start of the execution that it belongs to."""
+async def beginnings_of(conn: Connection, tenant_id: UUID, records: Sequence[RecordedEvent]) -> dict[UUID, Begun]:
+    """By the stream of each event that may be told of."""
     streams = {record.stream_id for record in records if type(record.event) in TYPES}
     firsts = {id: record.event for id, record in (await first_events(conn, tenant_id, streams)).items()}
     asked_by = {id: owner for id, event in firsts.items() if (owner := execution_of(event)) is not None}
     missing = {owner for owner in asked_by.values() if owner not in firsts}
-    firsts |= {id: record.event for id, record in (await first_events(conn, tenant_id, missing)).items()}
-    found = {id: firsts.get(asked_by.get(id, id)) for id in streams}
-    return {id: event for id, event in found.items() if isinstance(event, ExecutionStarted)}
+    known = firsts | {id: record.event for id, record in (await first_events(conn, tenant_id, missing)).items()}
+    executions = {id: event for id, event in known.items() if isinstance(event, ExecutionStarted)}
+    return {id: Begun(event, executions.get(asked_by.get(id, id))) for id, event in firsts.items()}
 
 
 async def count_failure(conn: Connection, tenant_id: UUID, endpoint_id: UUID) -> timedelta:

@@ -12,7 +12,7 @@ from tests.api.conftest import Client, Gesta, Tenant, serving
 from tests.api.definitions import APPROVAL, INSTANT
 from tests.api.receiving import deliveries, endpoint, received, receiver, settled, until
 from tests.api.test_http_nodes import NOTATIONS, echoing, saying, worker
-from tests.api.working import run_sql
+from tests.api.working import leased, report, run_sql
 from tests.conftest import Database
 from tests.planted import everywhere
 from tests.worker.outbound.servers import server
@@ -297,6 +297,24 @@ async def test_a_start_names_where_its_end_is_told(acme: Tenant, database: Datab
     assert sorted(wished) == sorted(
         (id, type, "event") for id in (theirs, again) for type in ("execution.started", "execution.completed")
     )
+
+
+async def test_a_job_of_its_own_is_told_of_and_may_name_where_its_end_is_told(acme: Tenant, database: Database) -> None:
+    service, named = receiver(), receiver()
+    async with server(service.handle) as port, server(named.handle) as other, worker(database):
+        await acme.admin.post("/secrets", {"name": "callbacks", "value": SECRET})
+        await endpoint(acme, f"http://hooks.example:{port}/", "job.*")
+        body = {"type": "send-mail", "callback": {"url": f"http://hooks.example:{other}/"}}
+        enqueuer = await acme.service("jobs:enqueue")
+        assert (await enqueuer.post("/jobs", body)).status_code == 403, "who may not see what became of it"
+        made = await acme.admin.post("/jobs", body)
+        assert made.status_code == 201, made.text
+        await report(acme.admin, await leased(acme.admin, "send-mail"), "complete", {"output": {"sent": True}})
+        await settled(acme, 3)
+    (told,) = named.messages()
+    assert (told["type"], told["data"]["id"], told["data"]["output"]) == ("job.completed", made.json()["id"], {"sent": True})
+    assert named.is_signed(SECRET)
+    assert sorted(each["type"] for each in service.messages()) == ["job.completed", "job.enqueued"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from domain.execution import (
     ExecutionStarted,
 )
 from domain.facts import Event
+from domain.job import JobCancelled, JobCompleted, JobEnqueued, JobFailed
 from domain.notices import TYPES
 from domain.notification_delivery import DeliveryRequested
 from domain.notification_endpoint import (
@@ -30,12 +31,15 @@ from domain.notification_endpoint import (
     NotificationEndpointEnabled,
     NotificationSecretRotated,
 )
+from domain.retry import Failure, RetryPolicy
 from engine.notice_messages import LARGEST_FIELD, message
-from engine.notices import Endpoints, deliveries_of, endpoints_after
+from engine.notices import Begun, Endpoints, deliveries_of, endpoints_after
 from tests.given import MOMENT, TENANT_ID
 
 EXECUTION, APPROVAL, ENDPOINT, OTHER, HAPPENED = (UUID(int=number) for number in range(1, 6))
 STARTED = ExecutionStarted(UUID(int=9), "travel", 3, "start", {"days": 2}, business_key="T-1")
+BEGUN = Begun(STARTED, STARTED)
+ENQUEUED = JobEnqueued("send-mail", {"to": "ann"}, RetryPolicy(), unique_key="welcome-17")
 REQUESTED = ApprovalRequested(
     EXECUTION, UUID(int=10), "review", "Review", {"type": "single"}, (Outcome("yes", "approve"), Outcome("no", "reject"))
 )
@@ -57,7 +61,8 @@ CREATED = NotificationEndpointCreated("https://a.example/", ("execution.*",), "s
 
 
 def wanted(event: Event, endpoints: Endpoints, execution: ExecutionStarted | None = STARTED) -> list[DeliveryRequested]:
-    return [requested for _, requested in deliveries_of(recorded(event), HAPPENED, endpoints, execution)]
+    begun = Begun(execution or event, execution)
+    return [requested for _, requested in deliveries_of(recorded(event), HAPPENED, endpoints, begun)]
 
 
 @pytest.mark.parametrize(
@@ -88,11 +93,11 @@ def test_what_there_is_no_type_for_goes_nowhere() -> None:
 
 def test_each_place_has_a_delivery_of_its_own_and_the_same_again() -> None:
     both = {**folded(CREATED), **folded(CREATED, stream=OTHER)}
-    first, second = ([id for id, _ in deliveries_of(recorded(ExecutionCompleted({})), HAPPENED, both, STARTED)] for _ in range(2))
+    first, second = ([id for id, _ in deliveries_of(recorded(ExecutionCompleted({})), HAPPENED, both, BEGUN)] for _ in range(2))
     assert first == second
     assert len(set(first)) == 2
     after_a_restore = replace(recorded(ExecutionCompleted({})), command_id=UUID(int=78))
-    assert not {id for id, _ in deliveries_of(after_a_restore, HAPPENED, both, STARTED)} & set(first)
+    assert not {id for id, _ in deliveries_of(after_a_restore, HAPPENED, both, BEGUN)} & set(first)
 
 
 def test_a_callback_is_told_the_end_and_nothing_else() -> None:
@@ -124,10 +129,29 @@ ANSWERS: list[tuple[Event, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("event", "said"), ENDS + ANSWERS, ids=lambda each: type(each).__name__)
+WORK: list[tuple[Event, dict[str, Any]]] = [
+    (ENQUEUED, {"status": "pending", "type": "send-mail", "unique_key": "welcome-17"}),
+    (JobCompleted("sent", 2), {"status": "completed", "output": "sent", "attempts": 2}),
+    (JobFailed(Failure("refused", "No."), 3), {"status": "failed", "error": {"type": "refused", "message": "No."}}),
+    (JobCancelled("too late", OTHER), {"status": "cancelled", "reason": "too late"}),
+]
+
+
+def test_a_job_of_its_own_may_have_a_callback_too() -> None:
+    called = Begun(replace(ENQUEUED, callback={"url": "https://c.example/", "secret": "callbacks"}))
+    found = [requested for _, requested in deliveries_of(recorded(JobCompleted("sent", 1)), HAPPENED, {}, called)]
+    assert [(each.event_type, each.kind, each.url) for each in found] == [("job.completed", "callback", "https://c.example/")]
+    of_workflow = folded(replace(CREATED, events=("*",), workflow_key="travel"))
+    assert list(deliveries_of(recorded(JobCompleted("sent", 1)), HAPPENED, of_workflow, Begun(ENQUEUED))) == []
+
+
+@pytest.mark.parametrize(("event", "said"), ENDS + ANSWERS + WORK, ids=lambda each: type(each).__name__)
 def test_what_is_said_is_the_thing_as_it_was_after_the_event(event: Event, said: dict[str, Any]) -> None:
     is_execution = any(event is each for each, _ in ENDS)
-    begun, stream = (STARTED, EXECUTION) if is_execution else (REQUESTED, APPROVAL)
+    begun: Event = STARTED if is_execution else REQUESTED
+    stream = EXECUTION if is_execution else APPROVAL
+    if any(event is each for each, _ in WORK):
+        begun, stream = ENQUEUED, OTHER
     requested = DeliveryRequested(TYPES[type(event)], "event", ENDPOINT, 7, stream)
     told = message(requested, recorded(event, 7, stream), recorded(begun, 1, stream))
     assert (told["type"], told["position"], told["timestamp"]) == (TYPES[type(event)], 7, "2026-01-05T09:00:07Z")
@@ -136,7 +160,7 @@ def test_what_is_said_is_the_thing_as_it_was_after_the_event(event: Event, said:
 
 
 def test_every_type_is_said_something_of() -> None:
-    assert {type(event) for event, _ in ENDS + ANSWERS} == set(TYPES)
+    assert {type(event) for event, _ in ENDS + ANSWERS + WORK} == set(TYPES)
 
 
 def test_a_message_has_a_size() -> None:

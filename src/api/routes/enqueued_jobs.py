@@ -12,6 +12,7 @@ from api.call import Decide
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Name, Priority, Reason, Time
+from api.notifying import Callback, follow
 from api.problems import not_found
 from api.queries import jobs as queries
 from api.reads import Question, Row, freshness_headers
@@ -81,6 +82,9 @@ class Enqueue(Body):
     priority: Priority = 0
     concurrency: Concurrency | None = None
     rate: Rate | None = None
+    callback: Annotated[
+        Callback | None, Field(description="Where its end is told, at a `url` or to a notification endpoint: needs jobs:read.")
+    ] = None
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -124,6 +128,8 @@ class Bulk(Body):
 )
 async def enqueue_one(call: Calling, body: Enqueue) -> Response:
     """A worker leases it by its `type`, like the jobs of nodes; no execution waits for it."""
+    if body.callback is not None:
+        await follow(call)
     done = await call.decide(commands.JOB_ENQUEUE, _enqueue(call, body))
     return call.answer(done, call.tenant_id, status=_status(done), location="/v1/jobs/{id}")
 
@@ -138,6 +144,8 @@ async def enqueue_many(call: Calling, body: Bulk) -> Response:
     async def one(item: Enqueue, key_suffix: str) -> CommandResult:
         return await call.decide(commands.JOB_ENQUEUE, _enqueue(call, item), key_suffix=key_suffix)
 
+    if any(item.callback is not None for item in body.items):
+        await follow(call)
     results = await call.each(body.items, commands.JOB_ENQUEUE, one, lambda done: {"status": _status(done), "job": done.result})
     return answers.answer({"items": results})
 
@@ -204,7 +212,8 @@ def _enqueue(call: Calling, body: Enqueue) -> Decide:
     def decide(view: View, who: Rights) -> Decided:
         if body.on_conflict == "replace":
             who.require("jobs:control")
-        return enqueue(view, body.wanted, created_by=who.user_id, correlation_id=call.correlation_id)
+        told = None if body.callback is None else body.callback.named(view, who, "jobs:read")
+        return enqueue(view, body.wanted, created_by=who.user_id, correlation_id=call.correlation_id, callback=told)
 
     return decide
 

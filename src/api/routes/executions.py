@@ -12,17 +12,15 @@ from api import answers, commands
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
-from api.models import NO_REASON, Body, Id, Name, Object, Priority, Reason, Text
-from api.notifying import follow
+from api.models import NO_REASON, Body, Name, Object, Priority, Reason, Text
+from api.notifying import Callback, follow
 from api.problems import Problem
 from api.queries import executions as queries
 from api.routing import query, router
 from api.schemas import resources, results, work
 from domain.access import Rights
-from domain.callbacks import callback
 from domain.execution import EXECUTION
 from domain.facts import Decided, Invalid, View
-from domain.notification_endpoint import LONGEST_URL
 from domain.workflow import WORKFLOW_KEY
 from engine import engine as workflows
 from engine import forking, labels, migrating
@@ -40,11 +38,6 @@ ON_CONFLICT = Field(
     description="Where an execution of the workflow with this business key runs: `reject` the start, `return` how that one "
     "stands (200 instead of 201), or `replace` it: it is cancelled, which needs executions:control."
 )
-
-
-class Callback(Body):
-    url: Annotated[str | None, Field(max_length=LONGEST_URL)] = None
-    endpoint_id: Id | None = None
 
 
 class Start(Body):
@@ -112,10 +105,7 @@ def _start(engine: Engine, body: Start, correlation_id: UUID | None) -> Callable
             raise Invalid("There is no such workflow.", "/workflow_key")
         if body.on_conflict == "replace":
             who.require("executions:control")
-        told = None
-        if body.callback is not None:
-            who.require("executions:read")
-            told = callback(view, "/callback", body.callback.url, body.callback.endpoint_id)
+        told = None if body.callback is None else body.callback.named(view, who, "executions:read")
         return workflows.start(
             view,
             engine,

@@ -129,7 +129,7 @@ async def _page(context: WorkerContext, cursor: Cursor) -> bool:
         end = await head(connection, tenant_id)
         assert end is not None, "there is no cursor without a ledger"
         records = await read_ledger(connection, tenant_id, cursor.position, PAGE, topics, end.position, also_unread=True)
-        executions = await cursors.executions_of(connection, tenant_id, records)
+        begun = await cursors.beginnings_of(connection, tenant_id, records)
     endpoints, wanted = cursor.endpoints, list[tuple[RecordedEvent, Sequence[tuple[UUID, DeliveryRequested]]]]()
     for record in records:
         if isinstance(record.event, Unread):
@@ -138,7 +138,8 @@ async def _page(context: WorkerContext, cursor: Cursor) -> bool:
             continue
         endpoints = endpoints_after(endpoints, record)
         happened = event_id(tenant_id, record.position)
-        deliveries = tuple(deliveries_of(record, happened, endpoints, executions.get(record.stream_id)))
+        beginning = begun.get(record.stream_id)
+        deliveries = () if beginning is None else tuple(deliveries_of(record, happened, endpoints, beginning))
         if deliveries:
             wanted.append((record, deliveries))
     for some in (wanted[start : start + TOGETHER] for start in range(0, len(wanted), TOGETHER)):
