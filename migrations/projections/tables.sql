@@ -518,6 +518,7 @@ CREATE TABLE approval_requests (
     expires_at          timestamptz,
     first_response_at   timestamptz,
     responded_at        timestamptz,
+    claimed_by          uuid,
     version             bigint NOT NULL,
     created_at          timestamptz NOT NULL,
     updated_at          timestamptz NOT NULL,

@@ -88,6 +88,11 @@ EVENT_RECEIVE = CommandSpec("event.receive", "executions:control")
 
 APPROVAL_DECIDE = CommandSpec("approval.decide", "approvals:decide")
 APPROVAL_RETURN = CommandSpec("approval.return", "approvals:decide")
+APPROVAL_CLAIM = CommandSpec("approval.claim", "approvals:decide")
+APPROVAL_RELEASE = CommandSpec("approval.release", "approvals:decide")
+APPROVAL_REVOKE = CommandSpec("approval.revoke", "approvals:decide")
+APPROVAL_REASSIGN = CommandSpec("approval.reassign", "approvals:manage")
+APPROVAL_WITHDRAW = CommandSpec("approval.withdraw", "executions:start")
 APPROVAL_ADD_APPROVER = CommandSpec("approval.add_approver", "approvals:decide")
 
 CALENDAR_CREATE = CommandSpec("calendar.create", "tenants:manage")

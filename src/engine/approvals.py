@@ -18,6 +18,7 @@ from domain.approval import (
     require_pending,
 )
 from domain.approval import add_approver as add
+from domain.approval.changing import claim, reassign, release, revoke, withdraw
 from domain.approval.steps import sent_back
 from domain.execution import NodeError
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
@@ -107,10 +108,65 @@ def add_approver(
     if decider is not None:
         require_asked(approval, decider, tuple(each for each in approval.open_steps if step in (None, each.name)))
     added = add(approval, None if decider is None else decider.user_id, user_id, step, comment)
+    _require_may_decide(view, user_id, "/user_id")
+    return _moved(_asking(view, engine, approval), request_id, approval, (added,))
+
+
+def claim_approval(
+    view: View, engine: Engine, request_id: UUID, decider: Decider, *, step: str | None = None, override: bool = False
+) -> Decided:
+    """Take it on. `override`: also where another one has. The result is that of a decision."""
+    approval = view.read(APPROVAL, request_id)
+    claimed = claim(approval, decider, step, override=override)
+    return _moved(_asking(view, engine, approval), request_id, approval, () if claimed is None else (claimed,))
+
+
+def release_approval(
+    view: View, engine: Engine, request_id: UUID, user_id: UUID | None, *, step: str | None = None, comment: str | None = None
+) -> Decided:
+    """Give it back. `user_id`: who had claimed it; None: who manages approvals. The result is that of a decision."""
+    approval = view.read(APPROVAL, request_id)
+    released = release(approval, user_id, step, comment)
+    return _moved(_asking(view, engine, approval), request_id, approval, (released,))
+
+
+def reassign_approval(
+    view: View,
+    engine: Engine,
+    request_id: UUID,
+    from_user_id: UUID,
+    to_user_id: UUID,
+    *,
+    step: str | None = None,
+    comment: str | None = None,
+) -> Decided:
+    """Ask another active member in the place of one who is asked by name. The result is that of a decision."""
+    approval = view.read(APPROVAL, request_id)
+    reassigned = reassign(approval, from_user_id, to_user_id, step, comment)
+    _require_may_decide(view, to_user_id, "/to_user_id")
+    return _moved(_asking(view, engine, approval), request_id, approval, (reassigned,))
+
+
+def revoke_decision(
+    view: View, engine: Engine, request_id: UUID, user_id: UUID, *, step: str | None = None, comment: str | None = None
+) -> Decided:
+    """Take one's own decision back, while what it is about is open. The result is that of a decision."""
+    approval = view.read(APPROVAL, request_id)
+    revoked = revoke(approval, user_id, step, comment)
+    return _moved(_asking(view, engine, approval), request_id, approval, (revoked,))
+
+
+def withdraw_approval(view: View, engine: Engine, request_id: UUID, people: frozenset[UUID]) -> Decided:
+    """By who asked for it: the outcome of the kind `withdraw` is the request's. The result is that of a decision."""
+    approval = view.read(APPROVAL, request_id)
+    withdrawn = withdraw(approval, people)
+    return _moved(_asking(view, engine, approval), request_id, approval, (withdrawn,))
+
+
+def _require_may_decide(view: View, user_id: UUID, path: str) -> None:
     member = view.read(MEMBER, user_id)
     if not member.active or DECIDE not in permissions_of(view, member):
-        raise MayNotDecide
-    return _moved(_asking(view, engine, approval), request_id, approval, (added,))
+        raise MayNotDecide(path=path)
 
 
 def _asking(view: View, engine: Engine, approval: Approval) -> Run:

@@ -1,7 +1,16 @@
 """What the rooms above use of the engine. AI tasks' side of it is `engine.ai_tasks`, publishing's is `engine.validate`."""
 
 from domain.approval import Decider
-from engine.approvals import add_approver, decide_approval, return_approval
+from engine.approvals import (
+    add_approver,
+    claim_approval,
+    decide_approval,
+    reassign_approval,
+    release_approval,
+    return_approval,
+    revoke_decision,
+    withdraw_approval,
+)
 from engine.context import Engine, EngineLimits
 from engine.executions import OnConflict, cancel, open_items, pause, resume, signal, start, terminate
 from engine.expired_leases import expire_lease
@@ -15,6 +24,7 @@ __all__ = [
     "OnConflict",
     "add_approver",
     "cancel",
+    "claim_approval",
     "complete_job",
     "continue_run",
     "decide_approval",
@@ -23,9 +33,13 @@ __all__ = [
     "fire",
     "open_items",
     "pause",
+    "reassign_approval",
+    "release_approval",
     "resume",
     "return_approval",
+    "revoke_decision",
     "signal",
     "start",
     "terminate",
+    "withdraw_approval",
 ]

@@ -10,6 +10,7 @@ from uuid import UUID
 from domain.approval import (
     ApprovalCancelled,
     ApprovalExpired,
+    ApprovalReassigned,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalReturned,
@@ -49,6 +50,15 @@ def approver_added(rows: Rows, record: RecordedEvent, event: ApproverAdded) -> N
             event.step,
             {**NOBODY, "kind": "user", "value": str(event.user_id), "added_by": event.added_by, "ad_hoc": True},
         )
+
+
+def reassigned(rows: Rows, record: RecordedEvent, event: ApprovalReassigned) -> None:
+    """The other one is asked for what the one was asked for."""
+    key = (record.tenant_id, record.stream_id, event.step, "user", str(event.from_user_id))
+    was = rows.get(NAME, *key)
+    rows.delete(NAME, key)
+    kept = {name: was[name] for name in NOBODY}
+    _put(rows, record, event.step, {**kept, "kind": "user", "value": str(event.to_user_id)})
 
 
 NOBODY: Row = {
@@ -140,7 +150,7 @@ def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     match record.event:
         case ApprovalRequested():
             return ()
-        case ApprovalStepStarted() | ApproverAdded():
+        case ApprovalStepStarted() | ApproverAdded() | ApprovalReassigned():
             return (of_request(record), stream_row(record)._replace(table=approval_requests.NAME))
         case _:
             return (of_request(record),)
@@ -179,6 +189,7 @@ TABLE = Table(
         ApprovalRequested: requested,
         ApprovalStepStarted: step_started,
         ApproverAdded: approver_added,
+        ApprovalReassigned: reassigned,
         ApprovalStepCompleted: step_completed,
         ApprovalReturned: returned,
         ApprovalResolved: resolved,

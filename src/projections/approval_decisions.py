@@ -1,9 +1,9 @@
 """projections.approval_decisions: what each person decided."""
 
-from domain.approval import ApprovalDecided, ApprovalReturned
+from domain.approval import ApprovalDecided, ApprovalReturned, ApprovalRevoked
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Row, Table
+from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id
 
 NAME = "approval_decisions"
 BY_REQUEST = ("tenant_id", "request_id")
@@ -36,6 +36,10 @@ def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None
             rows.update(NAME, record, (record.tenant_id, row["id"]), {"returned_at": record.occurred_at})
 
 
+def revoked(rows: Rows, record: RecordedEvent, event: ApprovalRevoked) -> None:
+    rows.update(NAME, record, (record.tenant_id, event.decision_id), {"revoked_at": record.occurred_at})
+
+
 def counts(row: Row) -> bool:
     """Whether a decision counts: it was not taken back, nor was the request sent back behind it."""
     return row["revoked_at"] is None and row["returned_at"] is None
@@ -46,7 +50,13 @@ def of_request(record: RecordedEvent) -> Lookup:
 
 
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
-    return (of_request(record),) if isinstance(record.event, ApprovalReturned) else ()
+    match record.event:
+        case ApprovalReturned():
+            return (of_request(record),)
+        case ApprovalRevoked(decision_id=decision_id):
+            return (row_with_id(record, decision_id),)
+        case _:
+            return ()
 
 
 TABLE = Table(
@@ -74,7 +84,7 @@ TABLE = Table(
         "weight": Column("integer", "What it counts, by a rule of weights; 1 otherwise."),
         "returned_at": Column("timestamptz", "When the request was sent back, so that it counts no longer.", null=True),
     },
-    appliers={ApprovalDecided: decided, ApprovalReturned: returned},
+    appliers={ApprovalDecided: decided, ApprovalReturned: returned, ApprovalRevoked: revoked},
     rows_needed=rows_needed,
     lookups=(BY_REQUEST,),
 )

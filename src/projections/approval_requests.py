@@ -2,11 +2,15 @@
 
 from domain.approval import (
     ApprovalCancelled,
+    ApprovalClaimed,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalReassigned,
+    ApprovalReleased,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalReturned,
+    ApprovalRevoked,
     ApprovalStepCompleted,
     ApprovalStepSkipped,
     ApprovalStepStarted,
@@ -59,6 +63,7 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
         "expires_at": None if event.expires is None else event.expires.moment(record.recorded_at),
         "first_response_at": None,
         "responded_at": None,
+        "claimed_by": None,
     }
     rows.insert(NAME, record, row)
 
@@ -113,7 +118,7 @@ def step_started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) 
     """Asked are those of all steps that are open, and an answer is hoped for by the soonest of their moments."""
     key = (record.tenant_id, record.stream_id)
     row, others = rows.get(NAME, *key), _open_steps(rows, record, event.step)
-    changes: Row = {"assigned_to": _together(row["assigned_to"] if others else NOBODY, event.outcomes)}
+    changes: Row = {"assigned_to": _together(row["assigned_to"] if others else NOBODY, event.outcomes), "claimed_by": None}
     due = [each["due_at"] for each in others if each["due_at"] is not None]
     if event.due is not None:
         due.append(event.due.moment(record.recorded_at))
@@ -147,6 +152,33 @@ def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None
     left = [each["kind"] for each in decisions if approval_decisions.counts(each) and each["step"] not in event.steps]
     changes = {"received_approvals": left.count("approve"), "received_rejections": left.count("reject")}
     rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
+
+
+def claimed(rows: Rows, record: RecordedEvent, event: ApprovalClaimed) -> None:
+    rows.update(NAME, record, (record.tenant_id, record.stream_id), {"claimed_by": event.user_id})
+
+
+def released(rows: Rows, record: RecordedEvent, _event: ApprovalReleased) -> None:
+    rows.update(NAME, record, (record.tenant_id, record.stream_id), {"claimed_by": None})
+
+
+def reassigned(rows: Rows, record: RecordedEvent, event: ApprovalReassigned) -> None:
+    key, who = (record.tenant_id, record.stream_id), str(event.from_user_id)
+    row = rows.get(NAME, *key)
+    assigned = row["assigned_to"]
+    users = list(dict.fromkeys(str(event.to_user_id) if user == who else user for user in assigned["users"]))
+    claimed_by = None if row["claimed_by"] == event.from_user_id else row["claimed_by"]
+    rows.update(NAME, record, key, {"assigned_to": {"users": users, "roles": assigned["roles"]}, "claimed_by": claimed_by})
+
+
+def revoked(rows: Rows, record: RecordedEvent, event: ApprovalRevoked) -> None:
+    key = (record.tenant_id, record.stream_id)
+    row = rows.get(NAME, *key)
+    changes = {
+        "received_approvals": row["received_approvals"] - (event.kind == "approve"),
+        "received_rejections": row["received_rejections"] - (event.kind == "reject"),
+    }
+    rows.update(NAME, record, key, changes)
 
 
 def touched(rows: Rows, record: RecordedEvent, _event: ApprovalStepSkipped | ApprovalStepCompleted) -> None:
@@ -216,6 +248,7 @@ TABLE = Table(
         "expires_at": Column("timestamptz", "When it closes by itself.", null=True),
         "first_response_at": Column("timestamptz", "When the first decision was made.", null=True),
         "responded_at": Column("timestamptz", "When it was resolved.", null=True),
+        "claimed_by": Column("uuid", "Who has taken on what is asked now, so that nobody else decides it.", null=True),
     },
     appliers={
         ApprovalRequested: requested,
@@ -223,6 +256,10 @@ TABLE = Table(
         ApprovalStepSkipped: touched,
         ApprovalStepCompleted: touched,
         ApproverAdded: approver_added,
+        ApprovalClaimed: claimed,
+        ApprovalReleased: released,
+        ApprovalReassigned: reassigned,
+        ApprovalRevoked: revoked,
         ApprovalReturned: returned,
         ApprovalDecided: decided,
         ApprovalResolved: resolved,

@@ -7,6 +7,7 @@ from domain.approval import (
     ApprovalRequested,
     ApprovalResolved,
     ApprovalReturned,
+    ApprovalRevoked,
     ApprovalStepCompleted,
     ApprovalStepSkipped,
     ApprovalStepStarted,
@@ -62,6 +63,17 @@ def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
         counted = {
             "received_approvals": row["received_approvals"] + (event.kind == "approve"),
             "received_rejections": row["received_rejections"] + (event.kind == "reject"),
+        }
+        rows.update(NAME, record, key, counted)
+
+
+def revoked(rows: Rows, record: RecordedEvent, event: ApprovalRevoked) -> None:
+    key = _key(record, event.step)
+    row = rows.find(NAME, *key)
+    if row is not None:
+        counted = {
+            "received_approvals": row["received_approvals"] - (event.kind == "approve"),
+            "received_rejections": row["received_rejections"] - (event.kind == "reject"),
         }
         rows.update(NAME, record, key, counted)
 
@@ -141,6 +153,7 @@ TABLE = Table(
         ApprovalDecided: decided,
         ApprovalStepCompleted: completed,
         ApprovalReturned: returned,
+        ApprovalRevoked: revoked,
         ApprovalResolved: closed,
         ApprovalCancelled: closed,
         ApprovalExpired: closed,

@@ -8,7 +8,7 @@ from typing import get_args
 from uuid import UUID
 
 from domain.ai_task import AiTaskRequested
-from domain.approval import ApprovalRequested, ApprovalStepStarted, ApproverAdded
+from domain.approval import ApprovalReassigned, ApprovalRequested, ApprovalStepStarted, ApproverAdded
 from domain.envelope import RecordedEvent
 from domain.execution import (
     ActivationStarted,
@@ -119,7 +119,7 @@ def approval_requested(rows: Rows, record: RecordedEvent, event: ApprovalRequest
     _tell(rows, record, event.activation_id, "approval", people(who["users"], who["roles"]))
 
 
-def approval_moved(rows: Rows, record: RecordedEvent, _event: ApprovalStepStarted | ApproverAdded) -> None:
+def approval_moved(rows: Rows, record: RecordedEvent, _event: ApprovalStepStarted | ApproverAdded | ApprovalReassigned) -> None:
     """Others are asked now: whom, its own row says by then."""
     who = rows.get(approval_requests.NAME, record.tenant_id, record.stream_id)["assigned_to"]
     for row in rows.where(NAME, _of_thing(record)):
@@ -228,7 +228,7 @@ def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
         return (_of_waiter(record, event.activation_id), *_asked_before(record, event.added))
     if isinstance(event, node_activations.AnyEnd | ApprovalRequested | AiTaskRequested):
         return (_of_waiter(record, event.activation_id),)
-    if isinstance(event, ApprovalStepStarted | ApproverAdded):
+    if isinstance(event, ApprovalStepStarted | ApproverAdded | ApprovalReassigned):
         return (_of_thing(record), row_with_id(record, record.stream_id)._replace(table=approval_requests.NAME))
     if isinstance(event, ExecutionCompensating):
         return (_of_waiter(record, record.stream_id),)
@@ -291,6 +291,7 @@ TABLE = Table(
         ApprovalRequested: approval_requested,
         ApprovalStepStarted: approval_moved,
         ApproverAdded: approval_moved,
+        ApprovalReassigned: approval_moved,
         AiTaskRequested: ai_task_requested,
         ExecutionPaused: execution_paused,
         ExecutionResumed: execution_resumed,

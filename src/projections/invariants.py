@@ -13,9 +13,11 @@ from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalReassigned,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalReturned,
+    ApprovalRevoked,
     ApprovalStepStarted,
     ApproverAdded,
     Outcome,
@@ -240,6 +242,14 @@ class Invariants:
             case ApproverAdded():
                 asked = self._asked[stream][event.step]
                 asked.added.add(event.user_id)
+            case ApprovalReassigned():
+                asked = self._asked[stream][event.step]
+                asked.added.add(event.to_user_id)
+            case ApprovalRevoked():
+                asked = self._asked[stream][event.step]
+                if event.user_id not in asked.decided:
+                    self._say(record, "takes back what was not decided")
+                asked.decided.discard(event.user_id)
             case ApprovalReturned():
                 for step in event.steps:
                     self._asked.get(stream, {}).pop(step, None)

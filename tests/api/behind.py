@@ -305,6 +305,63 @@ async def approvals_add_approver(two: Two) -> httpx2.Response:
     return await person.post(f"/approvals/{await at_second_step(two)}/add-approver", {"user_id": other.user_id})
 
 
+async def at_second(two: Two) -> tuple[Client, str]:
+    """At the process that is behind, the person's; and the request that has come about ahead."""
+    return two.at(two.behind, two.person.client), await two.open(await two.moved())
+
+
+async def approvals_claim(two: Two) -> httpx2.Response:
+    person, request_id = await at_second(two)
+    return await person.post(f"/approvals/{request_id}/claim", {})
+
+
+async def approvals_release(two: Two) -> httpx2.Response:
+    person, request_id = await at_second(two)
+    await ok(two.at(two.ahead, two.person.client).post(f"/approvals/{request_id}/claim", {}))
+    return await person.post(f"/approvals/{request_id}/release", {})
+
+
+SEVERAL = line("several", approval("ask"))
+SEVERAL["nodes"][2]["config"] = {
+    "title": "ask",
+    "by": {"roles": ["approver"]},
+    "rule": {"type": "all_answer"},
+    "outcomes": [*ANYBODY, {"name": "no", "kind": "reject"}, {"name": "enough", "kind": "withdraw"}],
+}
+SEVERAL["edges"] += [{"source": "ask", "source_handle": name, "target": "end"} for name in ("no", "enough")]
+
+
+async def asked_several(two: Two) -> tuple[Member, str]:
+    """Another one who is asked, and the request that the person has started behind."""
+    other = await two.ahead.member("approver")
+    starter = two.at(two.behind, two.person.client)
+    role_ids = [await two.ahead.role_id(role) for role in ("approver", "operator")]
+    await ok(two.ahead.admin.call("PATCH", f"/members/{two.person.user_id}", {"role_ids": role_ids}))
+    await two.behind.publish(SEVERAL)
+    started = await ok(starter.post("/executions", {"workflow_key": "several"}))
+    return other, str(started["open"][0]["id"])
+
+
+async def approvals_revoke(two: Two) -> httpx2.Response:
+    _, request_id = await asked_several(two)
+    ahead = two.at(two.ahead, two.person.client)
+    await ok(ahead.post(f"/approvals/{request_id}/decide", {"outcome": "approved"}))
+    return await two.at(two.behind, two.person.client).post(f"/approvals/{request_id}/revoke", {})
+
+
+async def approvals_reassign(two: Two) -> httpx2.Response:
+    other, request_id = await asked_several(two)
+    late = await two.ahead.member("approver")
+    body = {"from_user_id": other.user_id, "to_user_id": late.user_id}
+    return await two.behind.admin.post(f"/approvals/{request_id}/reassign", body)
+
+
+async def approvals_withdraw(two: Two) -> httpx2.Response:
+    other, request_id = await asked_several(two)
+    await ok(two.at(two.ahead, other.client).post(f"/approvals/{request_id}/decide", {"outcome": "approved"}))
+    return await two.at(two.behind, two.person.client).post(f"/approvals/{request_id}/withdraw")
+
+
 async def events_receive(two: Two) -> httpx2.Response:
     """An event is received once, also where another process had it first."""
     event = {"specversion": "1.0", "id": "7", "source": "shop", "type": "paid", "data": {"order": 1}}
@@ -845,6 +902,11 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         approvals_decide,
         approvals_return,
         approvals_add_approver,
+        approvals_claim,
+        approvals_release,
+        approvals_revoke,
+        approvals_reassign,
+        approvals_withdraw,
         ai_tasks_cancel,
         ai_tasks_retry,
         jobs_lease,

@@ -187,6 +187,16 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/approvals/{id}/add-approver"): Row(
         "approvals:decide", about="approval", body=lambda ids: {"user_id": ids.of["member"]}, done=(409, 422), person=True
     ),
+    ("POST", "/approvals/{id}/claim"): Row("approvals:decide", about="approval", body=said({}), done=(200, 409), person=True),
+    ("POST", "/approvals/{id}/release"): Row("approvals:decide", about="approval", body=said({}), done=(409,), person=True),
+    ("POST", "/approvals/{id}/revoke"): Row("approvals:decide", about="approval", body=said({}), done=(409,), person=True),
+    ("POST", "/approvals/{id}/reassign"): Row(
+        "approvals:manage",
+        about="approval",
+        body=lambda ids: {"from_user_id": ids.of["member"], "to_user_id": ids.of["member"]},
+        done=(409,),
+    ),
+    ("POST", "/approvals/{id}/withdraw"): Row("executions:start", about="approval", done=(409,)),
     ("GET", "/approvals"): Row("approvals:read"),
     ("GET", "/approvals/{id}"): Row("approvals:read", about="approval"),
     ("GET", "/ai-tasks"): Row("ai_tasks:read"),

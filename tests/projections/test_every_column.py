@@ -42,7 +42,6 @@ OURS = sql.SQL("SELECT to_jsonb(t) FROM projections.{} t WHERE tenant_id = {}")
 
 
 NEVER_FILLED = {
-    "approval_decisions.revoked_at",
     "approval_requests.escalation_rules",
     "users.last_login_at",
 }

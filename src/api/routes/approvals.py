@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
+from fastapi import Body as Default
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
@@ -22,6 +23,7 @@ from engine.delegating import NoDelegation, standing_in
 from engine.engine import Decider
 
 routes = router("approvals")
+DONE = "The request and its execution"
 
 
 class Decision(Body):
@@ -51,15 +53,33 @@ class Addition(Body):
     on_behalf_of: Id | None = None
 
 
+class Claiming(Body):
+    step: Name | None = None
+    override: bool = False
+
+
+class Remark(Body):
+    step: Name | None = None
+    comment: Text | None = None
+
+
+CLAIMING, NO_REMARK = Claiming(), Remark()
+
+
+class Reassignment(Body):
+    from_user_id: Id
+    to_user_id: Id
+    step: Name | None = None
+    comment: Text | None = None
+
+
 class NobodyDecides(PermissionDenied):
     """Only people decide: this key belongs to nobody, and acts on nobody's behalf."""
 
     code = "nobody_decides"
 
 
-@routes.post(
-    "/approvals/{id}/decide", **documented("Decide an approval request", "The request and its execution", results.DECIDED)
-)
+@routes.post("/approvals/{id}/decide", **documented("Decide an approval request", DONE, results.DECIDED))
 async def decide(call: Calling, id: UUID, body: Decision) -> Response:
     """`on_behalf_of`: the member for whom one stands in, by a delegation of theirs that holds now."""
     engine = call.services.engine
@@ -74,7 +94,7 @@ async def decide(call: Calling, id: UUID, body: Decision) -> Response:
 
 @routes.post(
     "/approvals/{id}/return",
-    **documented("Send an approval request back to a step", "The request and its execution", results.DECIDED),
+    **documented("Send an approval request back to a step", DONE, results.DECIDED),
 )
 async def send_back(call: Calling, id: UUID, body: SendingBack) -> Response:
     engine = call.services.engine
@@ -88,17 +108,78 @@ async def send_back(call: Calling, id: UUID, body: SendingBack) -> Response:
 
 @routes.post(
     "/approvals/{id}/add-approver",
-    **documented("Ask one more to decide an approval request", "The request and its execution", results.DECIDED),
+    **documented("Ask one more to decide an approval request", DONE, results.DECIDED),
 )
 async def add_approver(call: Calling, id: UUID, body: Addition) -> Response:
     engine = call.services.engine
 
     def adds(view: View, asking: Asking) -> Decided:
+        person = decider(view, engine, id, asking, body.on_behalf_of)
         manages = asking.who.allows("approvals:manage") and body.on_behalf_of is None
-        who = None if manages else decider(view, engine, id, asking, body.on_behalf_of)
+        who = None if manages else person
         return workflows.add_approver(view, engine, id, who, body.user_id, step=body.step, comment=body.comment)
 
     return await _moved(call, commands.APPROVAL_ADD_APPROVER, id, adds)
+
+
+@routes.post("/approvals/{id}/claim", **documented("Take an approval request on", DONE, results.DECIDED))
+async def claim(call: Calling, id: UUID, body: Annotated[Claiming, Default()] = CLAIMING) -> Response:
+    engine = call.services.engine
+
+    def claims(view: View, asking: Asking) -> Decided:
+        if body.override:
+            asking.who.require("approvals:manage")
+        return workflows.claim_approval(
+            view, engine, id, decider(view, engine, id, asking, None), step=body.step, override=body.override
+        )
+
+    return await _moved(call, commands.APPROVAL_CLAIM, id, claims)
+
+
+@routes.post("/approvals/{id}/release", **documented("Give an approval request back", DONE, results.DECIDED))
+async def release(call: Calling, id: UUID, body: Annotated[Remark, Default()] = NO_REMARK) -> Response:
+    engine = call.services.engine
+
+    def releases(view: View, asking: Asking) -> Decided:
+        person = decider(view, engine, id, asking, None)
+        whose = None if asking.who.allows("approvals:manage") else person.user_id
+        return workflows.release_approval(view, engine, id, whose, step=body.step, comment=body.comment)
+
+    return await _moved(call, commands.APPROVAL_RELEASE, id, releases)
+
+
+@routes.post("/approvals/{id}/revoke", **documented("Take one's decision back", DONE, results.DECIDED))
+async def revoke(call: Calling, id: UUID, body: Annotated[Remark, Default()] = NO_REMARK) -> Response:
+    engine = call.services.engine
+
+    def revokes(view: View, asking: Asking) -> Decided:
+        return workflows.revoke_decision(
+            view, engine, id, decider(view, engine, id, asking, None).user_id, step=body.step, comment=body.comment
+        )
+
+    return await _moved(call, commands.APPROVAL_REVOKE, id, revokes)
+
+
+@routes.post("/approvals/{id}/reassign", **documented("Ask another member in the place of one", DONE, results.DECIDED))
+async def reassign(call: Calling, id: UUID, body: Reassignment) -> Response:
+    engine = call.services.engine
+
+    def reassigns(view: View, _asking: Asking) -> Decided:
+        return workflows.reassign_approval(view, engine, id, **body.model_dump())
+
+    return await _moved(call, commands.APPROVAL_REASSIGN, id, reassigns)
+
+
+@routes.post("/approvals/{id}/withdraw", **documented("Withdraw what one has asked for", DONE, results.DECIDED))
+async def withdraw(call: Calling, id: UUID) -> Response:
+    engine = call.services.engine
+
+    def withdraws(view: View, asking: Asking) -> Decided:
+        return workflows.withdraw_approval(
+            view, engine, id, frozenset(() if asking.who.user_id is None else (asking.who.user_id,))
+        )
+
+    return await _moved(call, commands.APPROVAL_WITHDRAW, id, withdraws)
 
 
 def decider(view: View, engine: workflows.Engine, request_id: UUID, asking: Asking, on_behalf_of: UUID | None) -> Decider:

@@ -7,12 +7,16 @@ from uuid import UUID
 
 from domain.approval.events import (
     ApprovalCancelled,
+    ApprovalClaimed,
     ApprovalDecided,
     ApprovalEvent,
     ApprovalExpired,
+    ApprovalReassigned,
+    ApprovalReleased,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalReturned,
+    ApprovalRevoked,
     ApprovalStepCompleted,
     ApprovalStepSkipped,
     ApprovalStepStarted,
@@ -44,6 +48,7 @@ class Step:
     decisions: tuple[ApprovalDecided, ...] = ()
     """Those that count, in their order."""
     result: ApprovalStepCompleted | None = None
+    claimed_by: UUID | None = None
 
     @property
     def votes(self) -> tuple[Vote, ...]:
@@ -64,6 +69,7 @@ class Approval:
     """The stream of the foreach's item that asks, where one does."""
     asks: Json = None
     """What it asks, as the conditions of delegations see it."""
+    requested_by: UUID | None = None
 
     @property
     def open_steps(self) -> tuple[Step, ...]:
@@ -99,6 +105,14 @@ def evolve(state: Approval, event: ApprovalEvent) -> Approval:
             return state
         case ApproverAdded():
             return _step(state, event.step, lambda step: _with(step, event.user_id))
+        case ApprovalClaimed():
+            return _step(state, event.step, lambda step: replace(step, claimed_by=event.user_id))
+        case ApprovalReleased():
+            return _step(state, event.step, lambda step: replace(step, claimed_by=None))
+        case ApprovalReassigned():
+            return _step(state, event.step, lambda step: _reassigned(step, event.from_user_id, event.to_user_id))
+        case ApprovalRevoked():
+            return _step(state, event.step, lambda step: _without(step, event.decision_id))
         case ApprovalResolved():
             return replace(state, status="resolved", resolution=event)
         case ApprovalCancelled():
@@ -116,7 +130,8 @@ def _requested(event: ApprovalRequested) -> Approval:
         about = event.rule, event.outcomes, event.form, event.voters
         steps = (Step(1, "", 0, "open", (), event.ad_hoc, *about),)
     asking = event.execution_id, event.activation_id, event.node_id
-    return Approval("pending", *asking, steps, bool(event.steps), item_id=event.item_id, asks=_asks(event))
+    more = {"item_id": event.item_id, "asks": _asks(event), "requested_by": event.requested_by}
+    return Approval("pending", *asking, steps, bool(event.steps), **more)
 
 
 def _asks(event: ApprovalRequested) -> Json:
@@ -149,6 +164,21 @@ def _with(step: Step, one: UUID) -> Step:
     if voters is not None and all(voter.user_id != one for voter in voters):
         voters = (*voters, Voter(one))
     return replace(step, outcomes=outcomes, voters=voters)
+
+
+def _without(step: Step, decision_id: UUID) -> Step:
+    return replace(step, decisions=tuple(each for each in step.decisions if each.decision_id != decision_id))
+
+
+def _reassigned(step: Step, who: UUID, to: UUID) -> Step:
+    """One for the other wherever they are named; what they count stays. Who had claimed it has it no longer."""
+    outcomes = tuple(
+        replace(outcome, users=tuple(dict.fromkeys(to if user == who else user for user in outcome.users)))
+        for outcome in step.outcomes
+    )
+    voters = step.voters and tuple(replace(voter, user_id=to) if voter.user_id == who else voter for voter in step.voters)
+    claimed_by = None if step.claimed_by == who else step.claimed_by
+    return replace(step, outcomes=outcomes, voters=voters, claimed_by=claimed_by)
 
 
 def _offered_to(outcome: Outcome, one: UUID) -> Outcome:
@@ -204,6 +234,32 @@ APPROVAL: Aggregate[Approval] = Aggregate(
             ApproverAdded,
             "approval.approver_added.v1",
             lambda _, request: f"A member was added to those who are asked: {request.name}",
+            tags=_of_node,
+        ),
+        EventType(
+            ApprovalClaimed,
+            "approval.claimed.v1",
+            lambda _, request: f"A member claimed it: {request.name}",
+            tags=_of_node,
+            note="`instead_of`: who had claimed it.",
+        ),
+        EventType(
+            ApprovalReleased,
+            "approval.released.v1",
+            lambda _, request: f"It was released: {request.name}",
+            tags=_of_node,
+            note="`user_id`: who had claimed it.",
+        ),
+        EventType(
+            ApprovalReassigned,
+            "approval.reassigned.v1",
+            lambda _, request: f"Another member is asked instead of one: {request.name}",
+            tags=_of_node,
+        ),
+        EventType(
+            ApprovalRevoked,
+            "approval.revoked.v1",
+            lambda _, request: f"A member took their decision back: {request.name}",
             tags=_of_node,
         ),
         EventType(

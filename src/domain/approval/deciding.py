@@ -7,7 +7,7 @@ from domain.approval.aggregate import Approval, Step, evolve
 from domain.approval.eligibility import Decider, NotEligible, acting_role
 from domain.approval.events import ApprovalDecided, ApprovalEvent, ApproverAdded, Outcome, asks_voters
 from domain.approval.rules import weight_of
-from domain.approval.steps import kept_apart, named, settled
+from domain.approval.steps import kept_apart, named, only_step, settled
 from domain.facts import FieldError, Invalid, Json, NotFound, Refusal, RuleViolation
 
 
@@ -31,6 +31,12 @@ class AlreadyDecided(RuleViolation):
     """You have decided on this approval request already."""
 
     code = "already_decided"
+
+
+class Claimed(RuleViolation):
+    """Another member has claimed the approval request."""
+
+    code = "claimed"
 
 
 class NobodyIsAdded(RuleViolation):
@@ -73,9 +79,9 @@ def place_of(state: Approval, decider: Decider, outcome_name: str, role: str | N
     for each, outcome in offering:
         try:
             return Place(each, outcome, _role_in(state, each, outcome, decider, role))
-        except (NotEligible, AlreadyDecided) as refusal:
+        except (NotEligible, AlreadyDecided, Claimed) as refusal:
             refusals.append(refusal)
-    raise next((each for each in refusals if isinstance(each, AlreadyDecided)), refusals[0])
+    raise next((each for each in refusals if isinstance(each, AlreadyDecided | Claimed)), refusals[0])
 
 
 def require_asked(state: Approval, decider: Decider, steps: tuple[Step, ...]) -> None:
@@ -95,6 +101,8 @@ def require_asked(state: Approval, decider: Decider, steps: tuple[Step, ...]) ->
 def _role_in(state: Approval, step: Step, outcome: Outcome, decider: Decider, role: str | None) -> str | None:
     """One person decides once in a step, for themselves or by somebody who stands in for them."""
     acting = _may_in(state, step, outcome, decider, role)
+    if step.claimed_by is not None and decider.voter != step.claimed_by:
+        raise Claimed
     if any(not decision.people.isdisjoint((decider.user_id, decider.voter)) for decision in step.decisions):
         raise AlreadyDecided
     return acting
@@ -164,7 +172,7 @@ def add_approver(
 ) -> ApproverAdded:
     """One more who is asked, where that is allowed. Whether they can decide at all, and who may add them, was asked before."""
     require_pending(state)
-    place = _place_to_add(state, step)
+    place = only_step(state, step)
     if not place.ad_hoc:
         raise NobodyIsAdded(path="/step" if step else None)
     counted = [outcome for outcome in place.outcomes if asks_voters(outcome, place.outcomes)]
@@ -174,12 +182,3 @@ def add_approver(
     if named_already or any(voter.user_id == user_id for voter in place.voters or ()):
         raise AskedAlready(path="/user_id")
     return ApproverAdded(user_id, added_by, place.number, comment)
-
-
-def _place_to_add(state: Approval, step: str | None) -> Step:
-    """The step that is named, or the only one that is open."""
-    if step is not None:
-        return named(state, step, state.open_steps)
-    if len(state.open_steps) == 1:
-        return state.open_steps[0]
-    raise Invalid("Several steps are open: say which.", "/step", (FieldError("/step", "required", "Several steps are open."),))

@@ -153,6 +153,45 @@ class ApproverAdded(Event):
 
 
 @dataclass(frozen=True)
+class ApprovalClaimed(Event):
+    """Somebody takes it on: until they release it, nobody else decides. `instead_of`: who had claimed it."""
+
+    user_id: UUID
+    step: int = 1
+    instead_of: UUID | None = None
+
+
+@dataclass(frozen=True)
+class ApprovalReleased(Event):
+    """It is everybody's again. `user_id`: who had claimed it."""
+
+    user_id: UUID
+    step: int = 1
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class ApprovalReassigned(Event):
+    """Another one is asked in the place of somebody."""
+
+    from_user_id: UUID
+    to_user_id: UUID
+    step: int = 1
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class ApprovalRevoked(Event):
+    """Somebody took their decision back."""
+
+    decision_id: UUID
+    user_id: UUID
+    kind: OutcomeKind
+    step: int = 1
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
 class ApprovalDecided(Event):
     """One person's decision. `role` is the key of the role in which they acted; `reason` one of the outcome's codes."""
 
@@ -211,6 +250,10 @@ ApprovalEvent: TypeAlias = (
     | ApprovalStepCompleted
     | ApprovalReturned
     | ApproverAdded
+    | ApprovalClaimed
+    | ApprovalReleased
+    | ApprovalReassigned
+    | ApprovalRevoked
     | ApprovalResolved
     | ApprovalCancelled
     | ApprovalExpired

@@ -119,3 +119,12 @@ def named(state: Approval, name: str, among: Collection[Step] | None = None) -> 
             return step
     detail = f"The approval request has no step {name}." if among is None else f"The step {name} is not asked now."
     raise UnknownStep(detail, "/step", (FieldError("/step", "unknown_step", detail),))
+
+
+def only_step(state: Approval, name: str | None) -> Step:
+    """The step that is named, of those that are asked now, or the only one of these."""
+    if name is not None:
+        return named(state, name, state.open_steps)
+    if len(state.open_steps) == 1:
+        return state.open_steps[0]
+    raise Invalid("Several steps are open: say which.", "/step", (FieldError("/step", "required", "Several steps are open."),))

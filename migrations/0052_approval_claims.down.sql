@@ -1,0 +1,1 @@
+ALTER TABLE projections.approval_requests DROP COLUMN claimed_by;
