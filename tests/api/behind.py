@@ -295,7 +295,7 @@ async def at_second_step(two: Two) -> str:
     return request_id
 
 
-async def approvals_return(two: Two) -> httpx2.Response:
+async def approvals_send_back(two: Two) -> httpx2.Response:
     person, body = two.at(two.behind, two.person.client), {"step": "one", "comment": "Once more."}
     return await person.post(f"/approvals/{await at_second_step(two)}/return", body)
 
@@ -479,7 +479,7 @@ async def own_job(two: Two, **more: Any) -> dict[str, Any]:
     return await leased(two.worker)
 
 
-async def enqueued_jobs_enqueue_one(two: Two) -> httpx2.Response:
+async def jobs_enqueue(two: Two) -> httpx2.Response:
     """The one that has the key is over by then."""
     held = await own_job(two, unique_key="k")
     await ok(report(two.worker, held, "complete"))
@@ -488,7 +488,7 @@ async def enqueued_jobs_enqueue_one(two: Two) -> httpx2.Response:
     return answer
 
 
-async def enqueued_jobs_enqueue_many(two: Two) -> httpx2.Response:
+async def jobs_enqueue_many(two: Two) -> httpx2.Response:
     """Another process has enqueued one with the key."""
     await own_job(two)
     ahead = await ok(two.ahead.admin.post("/jobs", {"type": "resize-image", "unique_key": "k"}))
@@ -497,14 +497,14 @@ async def enqueued_jobs_enqueue_many(two: Two) -> httpx2.Response:
     return answer
 
 
-async def enqueued_jobs_cancel(two: Two) -> httpx2.Response:
+async def jobs_cancel(two: Two) -> httpx2.Response:
     retry = {"max_attempts": 2}
     held = await own_job(two, retry=retry)
     await ok(report(two.worker, held, "fail", {"error": {"type": "Broken"}}))
     return await two.behind.admin.post(f"/jobs/{held['id']}/cancel")
 
 
-async def enqueued_jobs_retry(two: Two) -> httpx2.Response:
+async def jobs_retry(two: Two) -> httpx2.Response:
     held = await own_job(two)
     await ok(report(two.worker, held, "fail", {"error": {"type": "Broken"}}))
     return await two.behind.admin.post(f"/jobs/{held['id']}/retry")
@@ -900,7 +900,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         triggers_backfill,
         triggers_rotate,
         approvals_decide,
-        approvals_return,
+        approvals_send_back,
         approvals_add_approver,
         approvals_claim,
         approvals_release,
@@ -915,10 +915,10 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         jobs_complete,
         jobs_fail,
         jobs_report,
-        enqueued_jobs_enqueue_one,
-        enqueued_jobs_enqueue_many,
-        enqueued_jobs_cancel,
-        enqueued_jobs_retry,
+        jobs_enqueue,
+        jobs_enqueue_many,
+        jobs_cancel,
+        jobs_retry,
         workflows_lint,
         workflows_draft,
         workflows_redraft,

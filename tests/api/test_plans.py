@@ -118,7 +118,7 @@ CASES = (
         delegations.DELEGATIONS,
         {"from_user_id": (str(made(2, 7)), str(made(2, 10**7))), "to_user_id": (str(made(2, 8)), str(made(2, 10**7)))},
     ),
-    Case(access.CALENDARS, {"key": ("absent",)}),
+    Case(access.CALENDARS, {"key": ("calendar-00002", "absent")}),
     Case(access.ROLES, {"key": ("role-00002",)}),
     Case(access.PERMISSIONS, {}),
     Case(access.API_KEYS, {}),

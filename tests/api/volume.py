@@ -47,6 +47,11 @@ SELECT pg_temp.tenant(n), pg_temp.made(2, n), 'active', pg_temp.made(2, n % 5 + 
        pg_temp.moment(n), 1, pg_temp.moment(n), pg_temp.moment(n)
   FROM generate_series(1, 3000) n;
 
+INSERT INTO projections.calendars (tenant_id, id, key, name, time_zone, hours, holidays, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(16, n), 'calendar-' || lpad(n::text, 5, '0'), 'C', 'UTC', '{}', '{}', 1, pg_temp.moment(n),
+       pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
 INSERT INTO projections.delegations
        (tenant_id, id, from_user_id, to_user_id, kind, starts_at, workflows, status, version, created_at, updated_at)
 SELECT pg_temp.tenant(n), pg_temp.made(15, n), pg_temp.made(2, n / 3), pg_temp.made(2, n / 3 + 1), 'delegation',
