@@ -1,7 +1,7 @@
 """What commands need that name somebody to notify, and what of a time is to be notified once more."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -24,6 +24,8 @@ from store.topics import topics_of
 
 MOST_EVENTS = 500
 """That are looked at for one replay."""
+NOTHING_BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
+"""No event was recorded earlier; the first moments there are have none before them."""
 
 
 class Callback(Body):
@@ -65,7 +67,8 @@ async def wished_for(
     connection: Connection, tenant_id: UUID, endpoint_id: UUID, endpoint: NotificationEndpoint, period: Period
 ) -> Missed:
     """By the wishes of now."""
-    before = await position_at(connection, tenant_id, period.start - timedelta(microseconds=1))
+    just_before = max(period.start, NOTHING_BEFORE) - timedelta(microseconds=1)
+    before = await position_at(connection, tenant_id, just_before)
     up_to = await position_at(connection, tenant_id, period.end)
     topics, after = topics_of(*TYPES), max(before, period.after)
     records = await read_ledger(connection, tenant_id, after, MOST_EVENTS, topics, up_to, also_unread=True)

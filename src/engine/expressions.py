@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 from domain.effort import Effort
+from engine.invalid import shortened
 from engine.size_limit import TooLarge, weight
 
 JSON: TypeAlias = Any
@@ -54,7 +55,7 @@ class ExpressionError(Exception):
     code = "expression_error"
 
     def __init__(self, message: str, source: str = "") -> None:
-        super().__init__(message)
+        super().__init__(shortened(message))
         self.source = source
 
 

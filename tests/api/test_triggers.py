@@ -52,6 +52,9 @@ async def test_a_backfill_starts_executions_which_say_which_time_they_are_for(ge
         "status": "paused",
         "version": 0,
     }
+    ever = {"from": "0001-01-01T00:00:00Z", "to": "2026-01-01T02:00:00Z"}
+    refused = await acme.admin.post(f"/triggers/{trigger['id']}/backfill", ever)
+    assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "/to"), "too many"
     body = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T02:00:00Z"}
     filled = await acme.admin.post(f"/triggers/{trigger['id']}/backfill", body)
     assert (filled.status_code, filled.json()["times"]) == (200, 3), filled.text

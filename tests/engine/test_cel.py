@@ -276,3 +276,8 @@ def test_a_configuration_names_its_expressions_by_pointer() -> None:
     assert not any(map(is_expression, ("==x", "x", "", 5, None, ["=x"])))
     with pytest.raises(ExpressionError):
         resolve({"a": ["=input.nope"]}, CEL, {"input": INPUT})
+
+
+def test_an_error_cites_little_of_a_value_of_any_size() -> None:
+    assert len(error('{"a": input.k}[input.k]', input={"k": "k" * 100_000})) < 250
+    assert len(error("input[input.k]", input={"k": "k" * 100_000})) < 250

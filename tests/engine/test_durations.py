@@ -27,6 +27,14 @@ def test_what_has_no_fixed_length_is_refused(text: object) -> None:
         duration(text)
 
 
+def test_of_a_value_of_any_size_a_message_says_little() -> None:
+    """It is recorded, with the error of the visit and of the execution."""
+    with pytest.raises(InvalidValue) as refused:
+        duration("x" * 100_000)
+    assert len(str(refused.value)) < 250
+    assert str(refused.value).endswith("is not an ISO 8601 duration such as P3D or PT30M")
+
+
 @given(st.text(alphabet="PTDHMSW0123456789.-", max_size=20))
 def test_no_text_breaks_it(text: str) -> None:
     try:

@@ -66,3 +66,10 @@ def test_a_jitter_is_always_the_same_and_differs_between_triggers() -> None:
     found = {schedule.clock(UUID(int=number), moment).due_at for number in range(100)}
     assert len(found) == 100
     assert schedule.clock(UUID(int=1), moment) == schedule.clock(UUID(int=1), moment)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Pacific/Kiritimati"])
+def test_the_first_moment_there_is_may_be_the_beginning(zone: str) -> None:
+    schedule = schedule_of({"cron": "0 * * * *", "timezone": zone})
+    assert len(schedule.between(datetime.min.replace(tzinfo=UTC), datetime(1, 1, 3, tzinfo=UTC), 10)) == 10
+    assert schedule.between(datetime.min.replace(tzinfo=UTC), datetime(1, 1, 1, 0, 10, tzinfo=UTC), 10) == []

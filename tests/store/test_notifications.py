@@ -5,11 +5,13 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import psycopg
 import pytest
+import uvloop
 from psycopg import AsyncConnection
 
 from runtime import counters, supervision
@@ -208,6 +210,26 @@ async def test_of_leases_that_end_the_soonest_wakes(database: Database) -> None:
     with leases_ending(notifications) as ending:
         notifications.hear(LEASES.name, ",".join(["600", "86400", "0.001", *["3600"] * 1000]))
         await asyncio.wait_for(ending.wait(), PATIENCE)
+
+
+def test_what_is_due_at_once_keeps_nobody_from_hearing_of_what_follows() -> None:
+    """On the loop that serves: its handle of what is due at once does not know of a moment."""
+
+    async def told() -> None:
+        notifications = Notifications("", "gesta tests", CHANNELS)
+        for waking, channel in ((timers_set, TIMERS), (leases_ending, LEASES)):
+            with waking(notifications) as event:
+                notifications.hear(channel.name, "0.000,0.000,60.000,0.000")
+                await asyncio.wait_for(event.wait(), PATIENCE)
+
+    before = counters.counted(supervision.METRIC, task="subscriber")
+    uvloop.run(told())
+    assert counters.counted(supervision.METRIC, task="subscriber") == before
+
+
+def test_the_latest_moment_that_can_be_named_is_one_to_be_told_of() -> None:
+    seconds = (datetime.max.replace(tzinfo=UTC) - datetime.min.replace(tzinfo=UTC)).total_seconds()
+    assert TIMERS.parse(f"{seconds:.3f}") == pytest.approx(seconds)
 
 
 # Saying

@@ -28,6 +28,8 @@ from engine.triggers.overlap import POLICIES
 LONGEST_CRON = 200
 CATCH_UP, SHORTEST_CATCH_UP = timedelta(days=1), timedelta(minutes=1)
 LONGEST_JITTER = timedelta(days=1)
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+"""No time of a schedule is looked for before it: in a zone west of Greenwich there is no moment a day earlier."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Schedule:
     def between(self, start: datetime, end: datetime, most: int) -> list[datetime]:
         """Its times from one moment to another, both included, and no more than so many."""
         times = []
-        for at in islice(self.after(start - timedelta(microseconds=1)), most):
+        for at in islice(self.after(max(start, EARLIEST) - timedelta(microseconds=1)), most):
             if at > end:
                 break
             times.append(at)

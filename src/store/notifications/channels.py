@@ -25,8 +25,8 @@ MOST_BYTES = 7_900
 LONGEST_LEASE = 7 * 86_400.0
 """Seconds. A lease that ends later is found by whoever looks from time to time."""
 
-LONGEST_TIMER = 36_525 * 86_400.0
-"""Seconds: a hundred years, the longest duration that a definition may name."""
+LONGEST_TIMER = 10_000 * 366 * 86_400.0
+"""Seconds: ten thousand years, since a moment that is named may be as late as the year 9999."""
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def _soonest(notifications: Notifications, channel: Channel[float], early: float
     """Before the moments that are told there is nothing to be found, so of those that were said the soonest counts: whoever looks
     then finds out about the others."""
     event, loop = asyncio.Event(), asyncio.get_running_loop()
-    soonest: asyncio.TimerHandle | None = None
+    soonest: tuple[float, asyncio.Handle] | None = None  # kept with its moment: uvloop's handle of what is due at once has none
 
     def ended() -> None:
         nonlocal soonest
@@ -65,17 +65,18 @@ def _soonest(notifications: Notifications, channel: Channel[float], early: float
     def hear(seconds: float) -> None:
         nonlocal soonest
         seconds = max(seconds - early, 0.0)
-        if soonest is None or loop.time() + seconds < soonest.when():
+        moment = loop.time() + seconds
+        if soonest is None or moment < soonest[0]:
             if soonest is not None:
-                soonest.cancel()
-            soonest = loop.call_later(seconds, ended)
+                soonest[1].cancel()
+            soonest = moment, loop.call_later(seconds, ended)
 
     with notifications.subscribed(channel, hear, event.set):
         try:
             yield event
         finally:
             if soonest is not None:
-                soonest.cancel()
+                soonest[1].cancel()
 
 
 @contextmanager
