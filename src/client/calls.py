@@ -247,11 +247,16 @@ def decide(
     comment: str | None = None,
     form: Json = None,
     role: str | None = None,
+    reason: str | None = None,
+    step: str | None = None,
     if_match: int | None = None,
     idempotency_key: str | None = None,
 ) -> Flow[DecisionResult]:
-    """Decide an approval request. `execution.open` of the result says what the execution waits for next."""
-    body = {"outcome": outcome, "comment": comment, "form": form, "role": role}
+    """Decide an approval request. `execution.open` of the result says what the execution waits for next.
+
+    `reason`: one of the codes that the outcome takes. `step`: which one, where several are open.
+    """
+    body = {"outcome": outcome, "comment": comment, "form": form, "role": role, "reason": reason, "step": step}
     path = f"/approvals/{_part(approval_id)}/decide"
     return DecisionResult.of((yield from command(path, body, idempotency_key=idempotency_key, if_match=if_match)))
 

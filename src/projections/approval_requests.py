@@ -69,7 +69,7 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
 
 
 def _plan_json(step: StepPlan) -> Json:
-    return {"name": step.name, "stage": step.stage, "distinct": list(step.distinct), "ad_hoc": step.ad_hoc}
+    return {"name": step.name, "stage": step.stage, "distinct": list(step.distinct), "ad_hoc": step.ad_hoc, "form": None}
 
 
 def outcome_json(outcome: Outcome) -> Json:
@@ -119,6 +119,11 @@ def step_started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) 
     key = (record.tenant_id, record.stream_id)
     row, others = rows.get(NAME, *key), _open_steps(rows, record, event.step)
     changes: Row = {"assigned_to": _together(row["assigned_to"] if others else NOBODY, event.outcomes), "claimed_by": None}
+    data = row["request_data"]
+    offered = [each for each in data["outcomes"] if each["step"] in {other["name"] for other in others}]
+    steps = [{**each, "form": event.form} if each["name"] == event.name else each for each in data["steps"]]
+    offered += [{**outcome_json(outcome), "step": event.name} for outcome in event.outcomes]
+    changes["request_data"] = {**data, "outcomes": offered, "steps": steps}
     due = [each["due_at"] for each in others if each["due_at"] is not None]
     if event.due is not None:
         due.append(event.due.moment(record.recorded_at))
@@ -150,7 +155,15 @@ def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None
     """What was decided in the steps that are asked again does not count."""
     decisions = rows.where(approval_decisions.NAME, approval_decisions.of_request(record))
     left = [each["kind"] for each in decisions if approval_decisions.counts(each) and each["step"] not in event.steps]
-    changes = {"received_approvals": left.count("approve"), "received_rejections": left.count("reject")}
+    key = (record.tenant_id, record.stream_id)
+    data = rows.get(NAME, *key)["request_data"]
+    again = {data["steps"][number - 1]["name"] for number in event.steps}
+    offered = [each for each in data["outcomes"] if each["step"] not in again]
+    changes = {
+        "received_approvals": left.count("approve"),
+        "received_rejections": left.count("reject"),
+        "request_data": {**data, "outcomes": offered},
+    }
     rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
 
 
@@ -181,9 +194,17 @@ def revoked(rows: Rows, record: RecordedEvent, event: ApprovalRevoked) -> None:
     rows.update(NAME, record, key, changes)
 
 
-def touched(rows: Rows, record: RecordedEvent, _event: ApprovalStepSkipped | ApprovalStepCompleted) -> None:
+def touched(rows: Rows, record: RecordedEvent, _event: ApprovalStepSkipped) -> None:
     """Its version is that of its stream, and the audit log names it by its row."""
     rows.update(NAME, record, (record.tenant_id, record.stream_id), {})
+
+
+def step_completed(rows: Rows, record: RecordedEvent, event: ApprovalStepCompleted) -> None:
+    """What it offered is offered no longer."""
+    key = (record.tenant_id, record.stream_id)
+    data = rows.get(NAME, *key)["request_data"]
+    left = [each for each in data["outcomes"] if each["step"] != event.name]
+    rows.update(NAME, record, key, {"request_data": {**data, "outcomes": left}})
 
 
 def cancelled(rows: Rows, record: RecordedEvent, _event: ApprovalCancelled) -> None:
@@ -254,7 +275,7 @@ TABLE = Table(
         ApprovalRequested: requested,
         ApprovalStepStarted: step_started,
         ApprovalStepSkipped: touched,
-        ApprovalStepCompleted: touched,
+        ApprovalStepCompleted: step_completed,
         ApproverAdded: approver_added,
         ApprovalClaimed: claimed,
         ApprovalReleased: released,

@@ -89,11 +89,30 @@ class Playing:
         self._settle()
         return str(decided.result["id"])
 
-    def decide(self, request_id: str, who: Person, outcome: str, role: str | None, comment: str | None, form: Json) -> None:
+    def decide(
+        self,
+        request_id: str,
+        who: Person,
+        outcome: str,
+        role: str | None,
+        comment: str | None,
+        form: Json,
+        reason: str | None = None,
+        step: str | None = None,
+    ) -> None:
         decider = Decider(user_id(who.name) or user_id("somebody") or UUID(int=0), frozenset(who.roles))
         self._do(
             lambda view: decide_approval(
-                view, self.engine, UUID(request_id), decider, outcome=outcome, role=role, comment=comment, form=form
+                view,
+                self.engine,
+                UUID(request_id),
+                decider,
+                outcome=outcome,
+                role=role,
+                comment=comment,
+                form=form,
+                reason=reason,
+                step=step,
             )
         )
         self._settle()
@@ -216,7 +235,8 @@ class Playing:
         return None if asked.event.due is None else asked.event.due.moment(asked.at)
 
     def outcomes(self, request_id: str) -> Sequence[tuple[str, str]]:
-        return [(each.name, each.kind) for each in self.world.read(APPROVAL, UUID(request_id)).outcomes]
+        offered = self.world.read(APPROVAL, UUID(request_id)).outcomes
+        return list(dict.fromkeys((each.name, each.kind) for each in offered))
 
     def unserved(self, execution_id: str) -> Mapping[str, str]:
         return self._work.unserved(UUID(execution_id))

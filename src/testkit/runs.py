@@ -48,9 +48,13 @@ class Run:
         role: str | None = None,
         comment: str | None = None,
         form: Json = None,
+        reason: str | None = None,
+        step: str | None = None,
     ) -> "Run":
         """Decide the request of a node that was opened first. Raises Refused where `by`, with these roles, may not."""
-        self._stage.decide(self._waiting(node, "approval"), Person(by, tuple(roles)), outcome, role, comment, plain(form))
+        self._stage.decide(
+            self._waiting(node, "approval"), Person(by, tuple(roles)), outcome, role, comment, plain(form), reason, step
+        )
         return self
 
     def approve(self, node: str, **more: Any) -> "Run":

@@ -156,9 +156,19 @@ class OnServer:
         begin = partial(client.start, self._staged.key, input, business_key=business_key, priority=priority)
         return self._ask(begin).id
 
-    def decide(self, request_id: str, who: Person, outcome: str, role: str | None, comment: str | None, form: Json) -> None:
+    def decide(
+        self,
+        request_id: str,
+        who: Person,
+        outcome: str,
+        role: str | None,
+        comment: str | None,
+        form: Json,
+        reason: str | None = None,
+        step: str | None = None,
+    ) -> None:
         client = self._person(who)
-        self._ask(partial(client.decide, request_id, outcome, comment=comment, form=form, role=role))
+        self._ask(partial(client.decide, request_id, outcome, comment=comment, form=form, role=role, reason=reason, step=step))
 
     def do(self, execution_id: str, what: str, body: Mapping[str, Json]) -> None:
         self._send(f"/executions/{execution_id}/{what}", dict(body))
@@ -230,7 +240,7 @@ class OnServer:
 
     def outcomes(self, request_id: str) -> Sequence[tuple[str, str]]:
         found = self._ask(partial(self._client.approval, request_id)).data["request_data"]["outcomes"]
-        return [(each["name"], each["kind"]) for each in found]
+        return list(dict.fromkeys((each["name"], each["kind"]) for each in found))
 
     def unserved(self, execution_id: str) -> Mapping[str, str]:  # noqa: ARG002
         return dict(self._why)

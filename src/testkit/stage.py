@@ -40,7 +40,17 @@ class Stage(Protocol):
 
     def history(self, execution_id: str) -> Sequence[Happening]: ...
 
-    def decide(self, request_id: str, who: Person, outcome: str, role: str | None, comment: str | None, form: Json) -> None: ...
+    def decide(
+        self,
+        request_id: str,
+        who: Person,
+        outcome: str,
+        role: str | None,
+        comment: str | None,
+        form: Json,
+        reason: str | None = None,
+        step: str | None = None,
+    ) -> None: ...
 
     def do(self, execution_id: str, what: str, body: Mapping[str, Json]) -> None:
         """cancel, terminate, pause, resume {reason}, signal {name, payload}."""

@@ -51,6 +51,10 @@ async def test_a_request_goes_through_its_steps_at_two_processes(gesta: Gesta) -
         assert (await mine(ann.client), await mine(cat.client)) == ([], [request_id])
         row = await shown(two.ahead, request_id)
         assert (row["approval_type"], row["required_approvals"], row["received_approvals"]) == ("steps", 3, 2)
+        assert {(each["name"], each["step"]) for each in row["request_data"]["outcomes"]} == {
+            ("approved", "last"),
+            ("rejected", "last"),
+        }
         assert (row["assigned_to"], row["due_at"] is not None) == ({"users": [], "roles": ["board"]}, True)
         by_role = (await ok(two.ahead.admin.get("/approvals", role="approver")))["items"]
         assert [each["id"] for each in by_role] == [request_id]

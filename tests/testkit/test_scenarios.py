@@ -322,6 +322,29 @@ def test_people() -> None:
         assert run.output_of("review")["comment"] == "fine"
 
 
+def test_steps_are_decided_one_after_another_and_reasons_are_given() -> None:
+    outcomes = [{"name": "yes", "kind": "approve"}, {"name": "no", "kind": "reject", "reasons": ["price"]}]
+    steps = [
+        {"name": "manager", "by": {"roles": ["manager"]}},
+        {"name": "legal", "by": {"roles": ["legal"]}, "parallel_with": "manager"},
+        {"name": "board", "by": {"roles": ["board"]}, "skip_when": "input.amount < 100"},
+    ]
+    node = ("approval", {"title": "?", "outcomes": outcomes, "steps": steps})
+    nodes: dict[str, Any] = {"start": "start", "review": node, "end": "end", "back": "end"}
+    definition = drawing(nodes, "start > review", "review.yes > end", "review.no > back")
+    with scenario(definition) as s:
+        run = s.start({"amount": 100}, by="ann")
+        run.approve("review", by="ben", roles=["manager", "legal"], step="legal")
+        run.approve("review", by="ben", roles=["manager"])
+        with pytest.raises(Refused, match="invalid_decision"):
+            run.reject("review", by="cat", roles=["board"])
+        run.reject("review", by="cat", roles=["board"], reason="price")
+        assert (run.output_of("review")["reason"], run.output_of("review")["steps"]["legal"]["outcome"]) == ("price", "yes")
+        small = s.start({"amount": 1}, by="ann")
+        small.approve("review", by="ben", roles=["manager"]).approve("review", by="ben", roles=["legal"])
+        assert small.status == "completed"
+
+
 def test_four_eyes() -> None:
     outcome = {"name": "yes", "kind": "approve", "exclude": ["requester"]}
     nodes: dict[str, Any] = {"start": "start", "review": ("approval", {"title": "?", "outcomes": [outcome]}), "end": "end"}

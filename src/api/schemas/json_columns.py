@@ -74,15 +74,16 @@ OUTCOME = ObjectSchema(
         "exclude": said(UUIDS, "Users who may not, whatever `by` says; not there where it is nobody."),
         "comment": said(one_of("required"), "Whether it needs a comment; not there where it does not."),
         "reasons": said(TEXTS, "The codes of which it needs one; not there where it takes none."),
+        "step": said(TEXT, "Of a request in steps: the one that offers it."),
         "form": said(one_of("required"), "Whether it needs the form, whatever its kind; not there where that goes by its kind."),
         "fallback": said({**BOOLEAN, "const": True}, "Those are asked who are where nobody else is there; not there otherwise."),
     },
-    optional=frozenset({"exclude", "comment", "reasons", "form", "fallback"}),
+    optional=frozenset({"exclude", "step", "comment", "reasons", "form", "fallback"}),
 )
 PLANNED = ObjectSchema(
     "PlannedStep",
-    "A step. `distinct`: steps in none of which somebody decides who decides in this one.",
-    {"name": TEXT, "stage": INTEGER, "distinct": TEXTS, "ad_hoc": BOOLEAN},
+    "A step. `distinct`: steps in none of which somebody decides who decides in this one. `form`: once it is asked.",
+    {"name": TEXT, "stage": INTEGER, "distinct": TEXTS, "ad_hoc": BOOLEAN, "form": ANYTHING},
 )
 REQUEST_DATA = ObjectSchema(
     "ApprovalRequestData",
@@ -90,7 +91,7 @@ REQUEST_DATA = ObjectSchema(
     {
         "context": ANYTHING,
         "form": ANYTHING,
-        "outcomes": said(many(OUTCOME), "Of a request in steps: none, for each step has its own."),
+        "outcomes": said(many(OUTCOME), "Of a request in steps: of those that are asked now."),
         "rule": OBJECT,
         "steps": said(many(PLANNED), "How it asks, in their order; not there where it does not ask in steps."),
     },
