@@ -862,6 +862,7 @@ CREATE TABLE bulk_operations (
 );
 CREATE INDEX bulk_operations_by_creation ON bulk_operations (tenant_id, created_at, id);
 CREATE INDEX bulk_operations_by_status ON bulk_operations (tenant_id, status, created_at, id);
+CREATE INDEX bulk_operations_by_action ON bulk_operations (tenant_id, action, created_at, id);
 COMMENT ON TABLE bulk_operations IS 'One action on many executions, and how far it has come.';
 
 CREATE TABLE freshness (

@@ -83,6 +83,7 @@ def documented(
     creates: bool = False,
     unrecorded: bool = False,
     versioned: bool = True,
+    tagged: bool = True,
     query: list[dict[str, Any]] | None = None,
     listed: bool = False,
     also: dict[str, Any] | None = None,
@@ -93,7 +94,8 @@ def documented(
     """The keyword arguments of a route. With `parameters` (even none) it is a question, without a command.
 
     `unrecorded`: it changes something beside the ledger, and so takes no command's headers. `versioned`: a command on something
-    that has a version, for If-Match. `query`: a command's parameters. A header that is not described is refused.
+    that has a version, for If-Match. `tagged`: a single resource, and all that is shown of it goes by its version. `query`: a
+    command's parameters. A header that is not described is refused.
     `listed`: the answer is a page, which has no version. `also`: what else it may answer, by media type.
     `found`: what it answers with 200, of what it creates, where it was there before, or nothing was to be created; `found_as`: in
     another shape. `accepted`: what it creates goes on by itself (202).
@@ -101,7 +103,7 @@ def documented(
     is_command = parameters is None
     command = COMMAND if versioned and not creates else [header for header in COMMAND if header["name"] != "If-Match"]
     headers = [*COMMON, *command] if is_command and not unrecorded else COMMON
-    is_tagged = not listed and parameters is not None and FRESHNESS[0] in parameters
+    is_tagged = tagged and not listed and parameters is not None and FRESHNESS[0] in parameters
     headers = [*headers, IF_NONE_MATCH] if is_tagged else headers
     content = {**in_json(shape), **(also or {})}
     status = (202 if accepted else 201) if creates else 200

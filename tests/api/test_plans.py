@@ -12,7 +12,18 @@ from psycopg.rows import dict_row
 from starlette.datastructures import QueryParams
 
 from api.listing import DEFAULT_LIMIT, Listing, PageRequest
-from api.queries import access, ai_tasks, approvals, audit, delegations, executions, jobs, workflows
+from api.queries import (
+    access,
+    ai_tasks,
+    approvals,
+    audit,
+    bulk_operations,
+    delegations,
+    executions,
+    jobs,
+    notifications,
+    workflows,
+)
 from api.reads import PLANNED_EACH_TIME, SET_TENANT, Question
 from domain.envelope import PLATFORM
 from tests.api.volume import BIG, fill, made
@@ -119,6 +130,16 @@ CASES = (
         {"from_user_id": (str(made(2, 7)), str(made(2, 10**7))), "to_user_id": (str(made(2, 8)), str(made(2, 10**7)))},
     ),
     Case(access.CALENDARS, {"key": ("calendar-00002", "absent")}),
+    Case(bulk_operations.BULK_OPERATIONS, {"status": ("running", "completed", "failed"), "action": ("fork", "cancel", "pause")}),
+    Case(
+        notifications.DELIVERIES,
+        {
+            "endpoint_id": (str(made(19, 1)), str(made(19, 10**7))),
+            "status": ("failed", "delivered", "pending"),
+            "event_type": ("approval.expired", "execution.completed", "absent"),
+            "resource_id": (str(made(7, 7)), str(made(7, 10**7))),
+        },
+    ),
     Case(access.ROLES, {"key": ("role-00002",)}),
     Case(access.PERMISSIONS, {}),
     Case(access.API_KEYS, {}),

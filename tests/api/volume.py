@@ -58,6 +58,21 @@ SELECT pg_temp.tenant(n), pg_temp.made(15, n), pg_temp.made(2, n / 3), pg_temp.m
        pg_temp.moment(n), '{}', 'given', 1, pg_temp.moment(n), pg_temp.moment(n)
   FROM generate_series(1, 3000) n;
 
+INSERT INTO projections.bulk_operations
+       (tenant_id, id, action, options, status, matched, done, failed, skipped, failures, started_at, version, created_at,
+        updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(17, n), CASE WHEN n % 900 = 1 THEN 'fork' ELSE 'cancel' END, '{}',
+       CASE WHEN n % 700 = 1 THEN 'running' ELSE 'completed' END, 1, 1, 0, 0, '[]', pg_temp.moment(n), 1, pg_temp.moment(n),
+       pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.notification_deliveries
+       (tenant_id, id, endpoint_id, kind, event_type, resource_id, status, attempts, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(18, n), pg_temp.made(19, n % 5), 'event',
+       CASE WHEN n % 900 = 1 THEN 'approval.expired' ELSE 'execution.completed' END, pg_temp.made(7, n / 2),
+       CASE WHEN n % 700 = 1 THEN 'failed' ELSE 'delivered' END, 1, 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
 INSERT INTO projections.roles (tenant_id, id, key, name, is_system, version, created_at, updated_at)
 SELECT pg_temp.tenant(n), pg_temp.made(4, n), 'role-' || lpad(n::text, 5, '0'), 'R', false, 1, pg_temp.moment(n),
        pg_temp.moment(n)

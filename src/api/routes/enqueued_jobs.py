@@ -164,9 +164,10 @@ async def list_dead_jobs(call: Calling) -> Response:
     return await call.page(queries.DEAD_JOBS)
 
 
-@routes.get("/jobs/{id}", **documented("Get a job", "The job", schemas.JOB, parameters=[WAIT, *FRESHNESS]))
+@routes.get("/jobs/{id}", **documented("Get a job", "The job", schemas.JOB, parameters=[WAIT, *FRESHNESS], tagged=False))
 async def get(call: Calling, id: UUID) -> Response:
-    """A pending one with its `place` in the queue and what holds it back. A job of a node is gone when it is done.
+    """A pending one with its `place` in the queue and what holds it back, which no version tells. A job of a node is gone when it
+    is done.
 
     `wait` is for jobs of their own: until one is over.
     """

@@ -1,0 +1,1 @@
+DROP INDEX projections.bulk_operations_by_action;
