@@ -837,7 +837,8 @@ COMMENT ON TABLE audit_logs IS 'One row for each event of the ledger, refused co
 CREATE TABLE bulk_operations (
     tenant_id      uuid NOT NULL,
     id             uuid NOT NULL,
-    action         text NOT NULL CHECK (action IN ('cancel', 'terminate', 'pause', 'resume', 'signal', 'fork', 'start')),
+    action         text NOT NULL
+        CHECK (action IN ('cancel', 'terminate', 'pause', 'resume', 'signal', 'fork', 'migrate', 'start')),
     filter         jsonb,
     options        jsonb NOT NULL,
     reason         text,

@@ -142,7 +142,7 @@ def preview_migration(id: str, to_version: int, mapping: Mapping[str, str] | Non
 # Many executions
 
 
-BulkAction = Literal["cancel", "terminate", "pause", "resume", "signal", "fork", "start"]
+BulkAction = Literal["cancel", "terminate", "pause", "resume", "signal", "fork", "migrate", "start"]
 
 
 def act_on_many(
@@ -156,9 +156,9 @@ def act_on_many(
 ) -> Flow[BulkOperation]:
     """Do one thing to all executions that fit the filter, which is that of `GET /executions`, or to those that are named.
 
-    `options`: what the action goes by: {node_id, input, version, keep_business_key} of a fork, {name, payload} of a signal,
-    {items, workflow_key, version, on_conflict, keep_business_key} of a start. Answers before it is done: see
-    `bulk_operation_ended`.
+    `options`: what the action goes by: {node_id, input, version, keep_business_key} of a fork, {to_version, mapping} of a
+    migration, {name, payload} of a signal, {items, workflow_key, version, on_conflict, keep_business_key} of a start. Answers
+    before it is done: see `bulk_operation_ended`.
     """
     body = _many(action, filter, execution_ids, options)
     sent = {**body, **({} if reason is None else {"reason": reason})}

@@ -132,16 +132,38 @@ class BulkOperation:
 
 
 @dataclass(frozen=True)
+class BulkForecast:
+    """What would become of one execution now. `outcome`: done, failed or skipped; code and message where it is failed."""
+
+    execution_id: str
+    outcome: str
+    code: str | None
+    message: str | None
+    obstacles: tuple[FieldError, ...]
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "BulkForecast":
+        obstacles = tuple(FieldError(each["path"], each["code"], each["message"]) for each in data["obstacles"])
+        return cls(data["execution_id"], data["outcome"], data["code"], data["message"], obstacles)
+
+
+@dataclass(frozen=True)
 class BulkPreview:
-    """What a bulk operation would act on. `too_many`: there are more than it may have; `sample`: the first ten."""
+    """What a bulk operation would act on. `too_many`: there are more than it may have; `sample`: the first ten.
+
+    `forecasts`: of a migration: what would become of each of the first ten.
+    """
 
     matched: int
     too_many: bool
     sample: tuple[Execution, ...]
+    forecasts: tuple[BulkForecast, ...] = ()
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "BulkPreview":
-        return cls(data["matched"], data["too_many"], tuple(Execution.of(one) for one in data["sample"]))
+        sample = tuple(Execution.of(one) for one in data["sample"])
+        forecasts = tuple(BulkForecast.of(one) for one in data.get("forecasts", ()))
+        return cls(data["matched"], data["too_many"], sample, forecasts)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from domain.envelope import ActorType
 from domain.facts import Aggregate, Decided, Event, EventType, Fact, Fence, Job, Json, NotFound, Refusal, RuleViolation, View
 from domain.wording import because, plural
 
-Action = Literal["cancel", "terminate", "pause", "resume", "signal", "fork", "start"]
+Action = Literal["cancel", "terminate", "pause", "resume", "signal", "fork", "migrate", "start"]
 JOB = "gesta.bulk_operation"
 """The type of the jobs that take its steps."""
 STEP = 100

@@ -1,20 +1,22 @@
 """What a bulk operation does to one execution: the decision of the single command, made for whoever asked for the operation."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 from uuid import UUID
 
 from domain.access import Rights
 from domain.bulk_operation import BULK_OPERATION, Action, BulkOperationRequested, Member
-from domain.execution import ExecutionFailed, ExecutionStarted
-from domain.facts import Decided, Event, Invalid, Json, View
-from domain.workflow import WORKFLOW_KEY
-from engine import executions, forking
+from domain.execution import EXECUTION, ExecutionFailed, ExecutionStarted
+from domain.facts import Decided, Event, FieldError, Invalid, Json, NotFound, Refusal, RuleViolation, View
+from domain.workflow import WORKFLOW, WORKFLOW_KEY
+from engine import executions, forking, migrating
 from engine.context import Engine
 from engine.labels import checked
+from engine.starting import UnknownVersion
 
 PERMISSIONS: dict[Action, str] = {
-    **dict.fromkeys(("cancel", "terminate", "pause", "resume", "signal", "fork"), "executions:control"),
+    **dict.fromkeys(("cancel", "terminate", "pause", "resume", "signal", "fork", "migrate"), "executions:control"),
     "start": "executions:start",
 }
 """What the action needs, as the single command does."""
@@ -98,8 +100,57 @@ def _act(
             return executions.signal(view, engine, id, options["name"], options.get("payload"))
         case "fork":
             return _fork(view, engine, operation_id, options, member, origin, who)
+        case "migrate":
+            return _migrate(view, engine, id, options["to_version"], options.get("mapping") or {}, asked.reason)
         case _:
             assert_never(asked.action)
+
+
+def require_version(view: View, workflow_ids: Iterable[UUID], to_version: int) -> None:
+    """Raises UnknownVersion where one of the workflows does not have it."""
+    for workflow_id in workflow_ids:
+        workflow = view.read(WORKFLOW, workflow_id)
+        if to_version not in workflow.versions:
+            detail = f"The workflow {workflow.key} has no version {to_version}."
+            raise UnknownVersion(detail, "/to_version", (FieldError("/to_version", "unknown_version", detail),))
+
+
+def forecast(view: View, engine: Engine, execution_id: UUID, to_version: int, mapping: Mapping[str, str]) -> Decided:
+    """What a migration of one of them would come to now; writes nothing.
+
+    result {execution_id, outcome, code, message, obstacles}: outcome is done, skipped or failed, as the operation would count it.
+    """
+
+    def told(outcome: str, refused: Refusal | None = None) -> Decided:
+        why = (None, None) if refused is None else (refused.code, refused.message)
+        faults = () if refused is None else refused.errors
+        obstacles = [{"path": each.path, "code": each.code, "message": each.message} for each in faults[: migrating.MOST_TOLD]]
+        result = {
+            "execution_id": str(execution_id),
+            "outcome": outcome,
+            "code": why[0],
+            "message": why[1],
+            "obstacles": obstacles,
+        }
+        return Decided(result=result)
+
+    try:
+        _migrate(view, engine, execution_id, to_version, mapping)
+    except (NothingToDo, *DONE_WITH):
+        return told("skipped")
+    except (RuleViolation, NotFound, Invalid) as refused:
+        return told("failed", refused)
+    return told("done")
+
+
+def _migrate(
+    view: View, engine: Engine, execution_id: UUID, to_version: int, mapping: Mapping[str, str], reason: str | None = None
+) -> Decided:
+    """One that runs the version already has nodes that are called otherwise: to it, the mapping says nothing."""
+    state = view.read(EXECUTION, execution_id)
+    if state.item is None and state.started is not None and state.started.workflow_version == to_version:
+        raise NothingToDo
+    return migrating.migrate(view, engine, execution_id, to_version, mapping, reason=reason)
 
 
 def _fork(

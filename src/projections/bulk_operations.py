@@ -82,8 +82,8 @@ TABLE = Table(
         "id": Column("uuid", "The bulk operation's id."),
         "action": Column(
             "text",
-            "What is done to each execution: cancel, terminate, pause, resume, signal, fork, or start.",
-            choices=("cancel", "terminate", "pause", "resume", "signal", "fork", "start"),
+            "What is done to each execution: cancel, terminate, pause, resume, signal, fork, migrate, or start.",
+            choices=("cancel", "terminate", "pause", "resume", "signal", "fork", "migrate", "start"),
         ),
         "filter": Column("jsonb", "What was looked for, as a list of executions has it; null: they were named.", null=True),
         "options": Column("jsonb", "What the action goes by, as it was given.", listed=False),

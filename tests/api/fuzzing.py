@@ -207,10 +207,11 @@ class World:
         """What goes together, of what was made up, mostly."""
         if random.random() < 0.2:
             return body
-        action = random.choice(["cancel", "pause", "resume", "terminate", "signal", "fork", "start"])
+        action = random.choice(["cancel", "pause", "resume", "terminate", "signal", "fork", "migrate", "start"])
         named = {"execution_ids": [str(UUID(int=random.getrandbits(128)))]}
         target: dict[str, Any] = random.choice([{"filter": {"status": "running", "workflow_key": "purchase"}}, named])
-        also = {"name": "went"} if action == "signal" else {}
+        options: dict[str, dict[str, Any]] = {"signal": {"name": "went"}, "migrate": {"to_version": 1}}
+        also = options.get(action, {})
         return {"action": action, **target, **also, "reason": body.get("reason"), "dry_run": random.random() < 0.5}
 
     def _enqueued(self, body: dict[str, Any], random: Random) -> None:

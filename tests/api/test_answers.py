@@ -139,6 +139,7 @@ async def bulk_operations(gesta: Gesta, acme: Tenant) -> None:
     async with worker_of(gesta.database) as process, at_work(process):
         await acme.admin.get(f"/bulk-operations/{made['id']}", wait=30)
     await acme.admin.post("/bulk-operations", {"action": "pause", "filter": {"status": "running"}, "dry_run": True})
+    await acme.admin.post("/bulk-operations", {**nobody, "action": "migrate", "to_version": 1, "dry_run": True})
     other = (await acme.admin.post("/bulk-operations", nobody)).json()
     await acme.admin.post(f"/bulk-operations/{other['id']}/cancel")
     await acme.admin.get("/bulk-operations")

@@ -3,11 +3,13 @@
 import asyncio
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.api.conftest import Client, Gesta, Tenant, serving
 from tests.api.definitions import APPROVAL
+from tests.api.test_bulk_migrations import republished
 from tests.api.test_bulk_operations import begun, counts, ended, no_jobs, requested
 from tests.api.test_children import assert_verified
 from tests.api.working import LAPSE, run_sql
@@ -16,7 +18,7 @@ from tests.worker.test_killed import started, stopped
 
 COUNT = 110
 """Two steps. The first has seven groups of commands, the second has one."""
-EVENT_OF = {"cancel": "execution.cancelled.v1", "signal": "execution.signalled.v1"}
+EVENT_OF = {"cancel": "execution.cancelled.v1", "signal": "execution.signalled.v1", "migrate": "execution.migrated.v1"}
 COUNT_EVENTS = "SELECT count(*) FROM ledger.events WHERE topic = '{}'"
 COUNT_FORKS = "SELECT count(*) FROM projections.workflow_executions WHERE trigger_type = 'fork'"
 FORKED = "SELECT count(DISTINCT trigger_data ->> 'execution_id') FROM projections.workflow_executions WHERE trigger_type = 'fork'"
@@ -28,14 +30,17 @@ FORKED = "SELECT count(DISTINCT trigger_data ->> 'execution_id') FROM projection
         ("cancel", ["worker.bulk_acted:3", "worker.bulk_step_taken"]),
         ("fork", ["worker.bulk_acted:2", "worker.bulk_acted:5"]),
         ("signal", ["worker.bulk_acted", "worker.bulk_step_taken:2"]),
+        ("migrate", ["worker.bulk_acted:4", "worker.bulk_step_taken"]),
     ],
 )
 async def test_workers_die_in_a_step_and_between_steps(
     gesta: Gesta, acme: Tenant, tmp_path: Path, action: str, deaths: list[str]
 ) -> None:
-    await acme.publish(APPROVAL)
+    workflow_id = await acme.publish(APPROVAL)
     await begun(acme, "purchase", COUNT)
-    also = {"fork": {"node_id": "review"}, "signal": {"name": "went"}}.get(action, {})
+    await republished(acme, workflow_id, {**APPROVAL, "name": "Another"})
+    options: dict[str, dict[str, Any]] = {"fork": {"node_id": "review"}, "signal": {"name": "went"}, "migrate": {"to_version": 2}}
+    also = options.get(action, {})
     async with serving(gesta.database) as http:
         other = Client(http, acme.admin.token, acme.admin.headers)
         made = await requested(other, action, filter={"workflow_key": "purchase"}, **also)

@@ -97,6 +97,11 @@ async def test_many_executions_are_acted_on(gesta: Gesta, boss: AsyncClient) -> 
     assert (await boss.cancel_bulk_operation(signal.id)).status == "cancelled"
     with pytest.raises(Conflict):
         await boss.cancel_bulk_operation(signal.id)
+    migration = {"to_version": 1, "mapping": {"review": "review"}}
+    preview = await boss.would_act_on("migrate", execution_ids=ids[:2], options=migration)
+    assert [(one.execution_id, one.outcome, one.code) for one in preview.forecasts] == [(id, "skipped", None) for id in ids[:2]]
+    asked = await boss.act_on_many("migrate", {"workflow_key": "purchase"}, options=migration)
+    assert (asked.action, asked.matched) == ("migrate", 3)
 
 
 async def test_a_definition_is_applied_once(boss: AsyncClient) -> None:

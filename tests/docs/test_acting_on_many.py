@@ -12,7 +12,7 @@ PAGE = (Path(__file__).parents[2] / "docs/how-to/act-on-many.md").read_text("utf
 
 def test_the_requests_that_are_shown_are_accepted() -> None:
     shown = [BulkRequest.model_validate(json.loads(line)) for line in PAGE.splitlines() if line.startswith('{"action"')]
-    assert {each.action for each in shown} == {"fork", "cancel", "signal", "start"}
+    assert {each.action for each in shown} == {"fork", "cancel", "signal", "start", "migrate"}
     for each in shown:
         require_sound(each)
         filters_of(each.filter or {})

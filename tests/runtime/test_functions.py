@@ -52,7 +52,7 @@ def test_every_function_of_ours_has_a_file_and_no_other(owner: Connection[TupleR
 
 def test_a_file_makes_the_function_that_it_is_named_after_with_its_comment() -> None:
     for file in FILES:
-        assert re.findall(r"^CREATE OR REPLACE FUNCTION ([a-z_.]+)\(", file.text, re.MULTILINE) == [file.name]
+        assert re.findall(r"^CREATE OR REPLACE FUNCTION ([a-z_.0-9]+)\(", file.text, re.MULTILINE) == [file.name]
         assert f"COMMENT ON FUNCTION {file.name} IS" in file.text
 
 

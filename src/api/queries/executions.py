@@ -1,6 +1,6 @@
 """projections.workflow_executions, as one and as a list. Each filter leads to the rows in order, by an index of its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -195,3 +195,15 @@ def all_ids(tenant_id: UUID, filters: Mapping[str, Any], most: int) -> Question:
     """For the ids of all that fit, the oldest first, in one row `ids`; and one more, if there are more than so many."""
     question = ALL_IDS.all_of(tenant_id, filters, most, "created_at").question()
     return Question(AS_ONE.format(question.statement), question.params)
+
+
+WORKFLOWS_OF = """
+SELECT DISTINCT e.workflow_id
+  FROM projections.workflow_executions e
+ WHERE e.tenant_id = %(tenant_id)s AND e.id = ANY(%(ids)s::uuid[])
+"""
+
+
+def workflows_of(tenant_id: UUID, ids: Sequence[str]) -> Question:
+    """For the workflows of these executions, as `workflow_id`."""
+    return Question(WORKFLOWS_OF, {"tenant_id": tenant_id, "ids": list(ids)})

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from api import answers, commands
+from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Id, Name, Object, Reason, Text
@@ -22,10 +24,12 @@ from api.routing import router
 from api.schemas import resources, results
 from api.strict_json import child
 from domain import bulk_operation
-from domain.access import Rights
+from domain.access import Asking, Rights
 from domain.bulk_operation import MOST, Action, Requester
 from domain.facts import Decided, Invalid, Json, View
+from engine.bulk_operations import forecast, require_version
 from engine.engine import OnConflict
+from store.command import Command
 
 routes = router("bulk operations")
 
@@ -36,6 +40,8 @@ CHUNK = 1_000
 CHUNK_BYTES = 1 << 17
 """Of what is to be started."""
 SAMPLE = 10
+MOST_MAPPED = 1_000
+"""Nodes that are called otherwise in the version that executions are migrated to."""
 TRIES = 5
 """How often the tables are waited for again, two seconds each time."""
 FilterValue = Annotated[str, Field(min_length=1, max_length=1_000)]
@@ -47,6 +53,7 @@ OPTIONS: dict[Action, tuple[str, ...]] = {
     "resume": (),
     "signal": ("name", "payload"),
     "fork": ("node_id", "input", "version", "keep_business_key"),
+    "migrate": ("to_version", "mapping"),
     "start": OF_START,
 }
 """What an action goes by, beside what it acts on."""
@@ -68,6 +75,11 @@ class BulkRequest(Body):
     node_id: Annotated[Name | None, Field(description="From which to fork; where each failed, unless given.")] = None
     input: Annotated[Object | None, Field(description="Of a fork: the other execution's, unless given.")] = None
     version: Annotated[int | None, Field(ge=1, description="Of a fork or start.")] = None
+    to_version: Annotated[int | None, Field(ge=1, le=2**31 - 1, description="Of a migration.")] = None
+    mapping: Annotated[
+        dict[Name, Name] | None,
+        Field(max_length=MOST_MAPPED, description="Of a migration, as in POST /executions/{id}/migrate."),
+    ] = None
     keep_business_key: Annotated[
         bool | None, Field(description="Of a fork or start: whether it takes on the other execution's business key.")
     ] = None
@@ -104,8 +116,10 @@ async def request(call: Calling, body: BulkRequest) -> Response:
     call.to_command(call.tenant_id, spec)  # a wrong header is told of a dry run, too
     await call.authorize(spec, further=lambda _view, who: _permitted(who, body))
     chunks, sample, answer = await _members(call, body)
+    workflow_ids = await _workflows(call, body, chunks)
     if body.dry_run:
-        return _preview(sum(map(len, chunks)), sample)
+        forecasts = await _forecasts(call, spec, body, chunks, workflow_ids)
+        return _preview(sum(map(len, chunks)), sample, forecasts)
     session = call.session
     envelope = call.envelope()
     requester = Requester(
@@ -116,6 +130,7 @@ async def request(call: Calling, body: BulkRequest) -> Response:
         _permitted(who, body)
         if sum(map(len, chunks)) > MOST:
             raise Invalid(f"More than {MOST} executions fit the filter: narrow it, by created_to for one.", "/filter")
+        _require_version(view, body, workflow_ids)
         return bulk_operation.request(
             view,
             body.action,
@@ -169,6 +184,10 @@ def require_sound(body: BulkRequest) -> None:
     if len(targets) != 1:
         words = "filter, execution_ids or items" if body.action == "start" else "filter or execution_ids"
         raise Problem.at("/filter", "one_of", f"Say what to act on by one of {words}.")
+    if body.action == "migrate" and body.to_version is None:
+        raise Problem.at("/to_version", "required", "Say to which version they are to be migrated.")
+    if body.action == "migrate" and body.filter is not None and "workflow_key" not in body.filter:
+        raise Problem.at("/filter/workflow_key", "required", "A version is one of a workflow: say which.")
     if body.action == "signal" and body.name is None:
         raise Problem.at("/name", "required", "A signal has a name.")
     if (body.items is not None) != (body.workflow_key is not None):
@@ -246,6 +265,38 @@ def _options(body: BulkRequest) -> dict[str, Json]:
     return {name: getattr(body, name) for name in OPTIONS[body.action] if name != "items" and getattr(body, name) is not None}
 
 
-def _preview(matched: int, sample: list[dict[str, Any]]) -> Response:
+async def _workflows(call: Calling, body: BulkRequest, chunks: list[Sequence[Json]]) -> list[UUID]:
+    """Of a migration: the workflows of what it acts on, as far as the tables show them; each execution is judged anyway."""
+    if body.action != "migrate" or not chunks:
+        return []
+    answer = await call.rows([executions.workflows_of(call.tenant_id, [id for chunk in chunks for id in chunk])])
+    return [row["workflow_id"] for row in answer.rows[0]]
+
+
+def _require_version(view: View, body: BulkRequest, workflow_ids: list[UUID]) -> None:
+    if body.to_version is not None:
+        require_version(view, workflow_ids, body.to_version)
+
+
+async def _forecasts(
+    call: Calling, spec: CommandSpec, body: BulkRequest, chunks: list[Sequence[Json]], workflow_ids: list[UUID]
+) -> list[Json] | None:
+    """What would become of the first ones, each looked at by itself. None: that is told of migrations only."""
+    to_version = body.to_version
+    if to_version is None:
+        return None
+    await call.authorize(spec, further=lambda view, _who: _require_version(view, body, workflow_ids))
+
+    def decide(id: UUID, view: View, _asking: Asking) -> Decided:
+        return forecast(view, call.services.engine, id, to_version, body.mapping or {})
+
+    told: list[Json] = []
+    for id in (UUID(id) for id in (chunks[0] if chunks else ())[:SAMPLE]):
+        command = Command(call.tenant_id, spec.name, call.envelope(), resource=spec.resource)
+        told.append((await call.handle(spec, command, partial(decide, id))).result)
+    return told
+
+
+def _preview(matched: int, sample: list[dict[str, Any]], forecasts: list[Json] | None) -> Response:
     told = {"dry_run": True, "matched": min(matched, MOST), "too_many": matched > MOST, "sample": sample}
-    return answers.answer(told, 200)
+    return answers.answer(told if forecasts is None else {**told, "forecasts": forecasts}, 200)

@@ -166,6 +166,20 @@ BULK_OPERATION_SUMMARY = ObjectSchema(
 BULK_OPERATION = ObjectSchema(
     "BulkOperation", "One action on many executions, how far it has come, and what could not be acted on.", row("bulk_operations")
 )
+OBSTACLE = ObjectSchema(
+    "MigrationObstacle", "Why an execution cannot be migrated.", {"path": TEXT, "code": TEXT, "message": TEXT}
+)
+BULK_FORECAST = ObjectSchema(
+    "BulkForecast",
+    "What would become of one execution now.",
+    {
+        "execution_id": UUID,
+        "outcome": said(one_of("done", "failed", "skipped"), "As which it would be counted."),
+        "code": said(or_null(TEXT), "Of one that could not be acted on, as in `failures`."),
+        "message": or_null(TEXT),
+        "obstacles": said(many(OBSTACLE), "All that stands in its way."),
+    },
+)
 BULK_PREVIEW = ObjectSchema(
     "BulkPreview",
     "What a bulk operation would act on.",
@@ -176,7 +190,9 @@ BULK_PREVIEW = ObjectSchema(
         "sample": said(
             many(EXECUTION_SUMMARY), "The first ten of them, the oldest first; none where they are named, or to be started."
         ),
+        "forecasts": said(many(BULK_FORECAST), "Of a migration: what would become of each of the first ten, named ones too."),
     },
+    optional=frozenset({"forecasts"}),
 )
 NOTIFICATION_ENDPOINT = ObjectSchema(
     "NotificationEndpoint",

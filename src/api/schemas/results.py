@@ -1,7 +1,7 @@
 """What commands answer: enough to go on with. The whole of what they changed is read from its own address."""
 
 from api.schemas.columns import fields
-from api.schemas.resources import OPEN
+from api.schemas.resources import OBSTACLE, OPEN
 from api.schemas.schema import (
     BIG,
     BOOLEAN,
@@ -102,9 +102,6 @@ EXECUTION_RESULT = ObjectSchema(
     "ExecutionResult",
     "An execution right after a command.",
     {**fields("workflow_executions", "id", "status", "version"), "open": OPEN},
-)
-OBSTACLE = ObjectSchema(
-    "MigrationObstacle", "Why an execution cannot be migrated.", {"path": TEXT, "code": TEXT, "message": TEXT}
 )
 MOVED = ObjectSchema(
     "MigratedPlace",
