@@ -46,7 +46,7 @@ def test_every_migration_goes_up_down_and_up_again_to_the_same_catalog(
     """Each one's second time is what the next is built on, so that in the end all of them are compared with their first."""
     known = load()
     migrate(owner, ())  # the runner's own table
-    before = schema_of(empty_database)
+    before = after = schema_of(empty_database)
     for count in range(1, len(known) + 1):
         migrate(owner, known[:count])
         after = schema_of(empty_database)
