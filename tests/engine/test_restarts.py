@@ -12,7 +12,7 @@ import pytest
 from tests.engine.playing import Player
 from tests.engine.playing_families import FamilyPlayer
 
-SEEDS = int(os.environ.get("GESTA_TEST_NETS", "160"))
+SEEDS = int(os.environ.get("GESTA_TEST_NETS", "100"))
 
 
 WORTH = ["completed", "cancelled", "undone", "paused", "heard", "said", "found by looking back", "tried again", "timed out"]

@@ -20,7 +20,7 @@ from tests.engine.drawing import EXECUTION_ID, Play
 from tests.engine.nets import Drawer, drawn
 from tests.engine.simulator import Net, Simulation
 
-SEEDS = int(os.environ.get("GESTA_TEST_NETS", "300"))
+SEEDS = int(os.environ.get("GESTA_TEST_NETS", "100"))
 LIMITS = EngineLimits(steps_per_command=10_000, steps_per_execution=60)
 
 
