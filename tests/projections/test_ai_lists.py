@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.conftest import Database
+from runtime.postgres import EmbeddedServer
+from tests.conftest import Database, temporary_database
 
 BIG = UUID("7e570000-0000-0000-0000-000000000001")
 PAGE = 51
@@ -47,13 +48,15 @@ FIRST, LAST = ("-infinity", UUID(int=0)), ("infinity", UUID(int=2**128 - 1))
 MIDDLE = ("2026-01-01 10:00:00Z", UUID(int=0))
 
 
-@pytest.fixture
-def filled(database: Database) -> Database:
-    with psycopg.connect(database.superuser_url, autocommit=True) as conn:
-        conn.execute("SET session_replication_role = replica")
-        conn.execute(FILL)
-        conn.execute("VACUUM ANALYZE projections.ai_agent_tasks")
-    return database
+@pytest.fixture(scope="module")
+def filled(postgres: EmbeddedServer, template: str) -> Iterator[Database]:
+    """Only read."""
+    with temporary_database(postgres, template) as database:
+        with psycopg.connect(database.superuser_url, autocommit=True) as conn:
+            conn.execute("SET session_replication_role = replica")
+            conn.execute(FILL)
+            conn.execute("VACUUM ANALYZE projections.ai_agent_tasks")
+        yield database
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
