@@ -9,7 +9,7 @@ limited.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.bulk_operation import (
@@ -287,4 +287,7 @@ def _timers(record: RecordedEvent, waits: Iterable[Wait]) -> dict[UUID, tuple[da
 def _due(record: RecordedEvent, due: Due) -> tuple[datetime, ...]:
     """A moment that is named may be what an older release made of a limit, by its own clock."""
     moment = due.moment(record.recorded_at)
-    return (moment,) if due.at is None else (moment, record.recorded_at + (due.at - record.occurred_at))
+    since = record.recorded_at - record.occurred_at
+    if due.at is None or due.at > datetime.max.replace(tzinfo=UTC) - since:  # it may be the last moment there is
+        return (moment,)
+    return moment, due.at + since

@@ -33,6 +33,17 @@ COUNTING: dict[str, Any] = {
 }
 """Takes more steps than one command may."""
 
+UNTIL_THE_LAST_MOMENT: dict[str, Any] = {
+    "key": "last",
+    "name": "Until the last moment that can be named",
+    "nodes": [
+        {"id": "start", "type": "start"},
+        {"id": "wait", "type": "wait", "config": {"until": "9999-12-31T23:59:59.999999Z"}},
+        {"id": "end", "type": "end"},
+    ],
+    "edges": [{"source": "start", "target": "wait"}, {"source": "wait", "target": "end"}],
+}
+
 
 @pytest.fixture
 async def acme(gesta: Gesta) -> Tenant:
@@ -40,7 +51,13 @@ async def acme(gesta: Gesta) -> Tenant:
     acme = await gesta.tenant()
     for definition in (TASK, AI_TASK, APPROVAL, COUNTING, task("slow", "limited", timeout="PT1H")):
         await acme.publish(definition)
-    inputs: dict[str, dict[str, Any]] = {"resize": {}, "classify": {"claim": "x"}, "counting": {}, "purchase": {"amount": 7}}
+    inputs: dict[str, dict[str, Any]] = {
+        "resize": {},
+        "classify": {"claim": "x"},
+        "counting": {},
+        "purchase": {"amount": 7},
+        "last": {},
+    }
     for key, given in {**inputs, "limited": {}}.items():
         await start(acme, key, **given)
     for verbs in (["pause"], ["pause", "resume"]):
@@ -58,7 +75,10 @@ async def checked(database: Database, tenant_id: Any) -> Verdict:
         return await verify(conn, tenant_id)
 
 
-async def test_what_the_platform_leaves_holds(database: Database, acme: Tenant) -> None:
+async def test_what_the_platform_leaves_holds(database: Database, gesta: Gesta, acme: Tenant) -> None:
+    await acme.publish(UNTIL_THE_LAST_MOMENT)
+    await start(acme, "last")
+    await gesta.projector.catch_up()
     for tenant_id in (PLATFORM, acme.id):
         verdict = await checked(database, tenant_id)
         assert verdict.holds, verdict.broken
