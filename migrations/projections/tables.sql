@@ -519,6 +519,7 @@ CREATE TABLE approval_requests (
     first_response_at   timestamptz,
     responded_at        timestamptz,
     claimed_by          uuid,
+    workflow_key        text,
     version             bigint NOT NULL,
     created_at          timestamptz NOT NULL,
     updated_at          timestamptz NOT NULL,
@@ -575,6 +576,8 @@ CREATE TABLE approval_assignees (
     step       integer NOT NULL DEFAULT 1,
     ad_hoc     boolean NOT NULL DEFAULT false,
     added_by   uuid,
+    due_by     timestamptz NOT NULL DEFAULT '9999-12-31 00:00:00Z',
+    rank       bigint NOT NULL DEFAULT 0,
     version    bigint NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
@@ -584,7 +587,11 @@ CREATE TABLE approval_assignees (
 CREATE INDEX approval_assignees_by_value
     ON approval_assignees (tenant_id, kind, value, created_at, request_id);
 CREATE INDEX approval_assignees_by_value_and_status
-    ON approval_assignees (tenant_id, kind, value, status, created_at, request_id);
+    ON approval_assignees (tenant_id, kind, value, status, created_at, request_id, step);
+CREATE INDEX approval_assignees_by_due
+    ON approval_assignees (tenant_id, kind, value, due_by, request_id, step) WHERE status = 'pending';
+CREATE INDEX approval_assignees_by_rank
+    ON approval_assignees (tenant_id, kind, value, rank, due_by, request_id, step) WHERE status = 'pending';
 COMMENT ON TABLE approval_assignees IS 'Who may choose at least one outcome of a request: the rows by which requests are found by role and by person.';
 
 CREATE TABLE approval_decisions (
@@ -611,6 +618,9 @@ CREATE TABLE approval_decisions (
     FOREIGN KEY (tenant_id, request_id) REFERENCES approval_requests (tenant_id, id)
 );
 CREATE INDEX approval_decisions_by_request ON approval_decisions (tenant_id, request_id, version);
+CREATE INDEX approval_decisions_by_person ON approval_decisions (tenant_id, request_id, user_id);
+CREATE INDEX approval_decisions_on_behalf
+    ON approval_decisions (tenant_id, request_id, on_behalf_of) WHERE on_behalf_of IS NOT NULL;
 COMMENT ON TABLE approval_decisions IS 'What each person decided.';
 
 CREATE TABLE ai_agent_tasks (

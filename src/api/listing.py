@@ -100,6 +100,8 @@ class ListSource:
     """The filter, or prefix of filters, for which rows come from here."""
     alone: bool = False
     """Rows are cut to a page inside, at {after}, {order} and the limit: only where no other filter is given."""
+    merged: bool = False
+    """Rows are merged from several sources, each of which is cut to a page inside, also at {conditions}."""
 
 
 @dataclass(frozen=True)
@@ -214,14 +216,19 @@ class PageRequest:
             params.update(zip(places, self.last, strict=True))
             comparison = BEFORE if order.descending else AFTER
             after = comparison.format(_comma(source.columns), _comma([sql.Placeholder(place) for place in places]))
-        parts: list[sql.Composable] = [source.select.format(after=after, order=sorting) if source.alone else source.select]
+        conditions: list[sql.Composable] = []
         undriven = source.drives
         for name, value in self.filters.items():
             drives = undriven is not None and _drives(undriven, name)
-            parts.append(self._condition(name, value, params, drives=drives))
+            conditions.append(self._condition(name, value, params, drives=drives))
             undriven = None if drives else undriven
-        parts += [after, ORDER_LIMIT.format(sorting)]
-        return Question(sql.SQL("\n").join(parts), params)
+        select: sql.Composable = source.select
+        if source.merged:
+            select = source.select.format(after=after, order=sorting, conditions=_lines(conditions))
+            conditions = []
+        elif source.alone:
+            select = source.select.format(after=after, order=sorting)
+        return Question(_lines([select, *conditions, after, ORDER_LIMIT.format(sorting)]), params)
 
     def _condition(self, name: str, value: Any, params: dict[str, Any], *, drives: bool) -> sql.Composable:
         wanted = self.listing.filters.get(name)
@@ -308,6 +315,10 @@ def _ending(name: str, prefix: str) -> str:
 def _drives(drives: str, name: str) -> bool:
     """Whether rows come from another source for this filter. `drives`: its name, or a prefix with its dot."""
     return name == drives or (drives.endswith(".") and name.startswith(drives) and not _ending(name, drives))
+
+
+def _lines(parts: Sequence[sql.Composable]) -> sql.Composed:
+    return sql.SQL("\n").join(parts)
 
 
 def _comma(parts: Sequence[sql.Composable]) -> sql.Composed:

@@ -1,11 +1,11 @@
 """projections.approval_assignees: who may choose at least one outcome of a request, one row each; of steps, for each step.
 
 Whoever is named may choose one unless they are excluded from every outcome that names them so: these are `excluded`. Where the
-people whose decisions count were fixed when they were asked, each has a row, and the rows of their roles are `members_fixed`.
+people whose decisions count were fixed when they were asked, each has a row, and by rows that are `members_fixed` nobody chooses.
 """
 
 from collections.abc import Sequence
-from uuid import UUID
+from datetime import UTC, datetime
 
 from domain.approval import (
     ApprovalCancelled,
@@ -28,28 +28,32 @@ from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
 
 NAME = "approval_assignees"
 BY_REQUEST = ("tenant_id", "request_id")
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""Where no answer is hoped for by any moment. Rows are found by comparing columns as they are: what else compares is not
+leakproof, and under row-level security no index would serve it."""
 
 
 def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> None:
     if not event.steps:
+        urgency = _urgency(None if event.due is None else event.due.moment(record.recorded_at), event.priority)
         for row in _asked(event.outcomes, event.voters):
-            rows.insert(NAME, record, {"request_id": record.stream_id, "step": 1, **row})
+            rows.insert(NAME, record, {"request_id": record.stream_id, "step": 1, **row, **urgency})
 
 
 def step_started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) -> None:
+    request = rows.get(approval_requests.NAME, record.tenant_id, record.stream_id)
+    due_at = request["due_at"] if event.due is None else event.due.moment(record.recorded_at)
+    urgency = _urgency(due_at, request["priority"])
     for row in _asked(event.outcomes, event.voters):
-        _put(rows, record, event.step, row)
+        _put(rows, record, event.step, {**row, **urgency})
 
 
 def approver_added(rows: Rows, record: RecordedEvent, event: ApproverAdded) -> None:
     """Not where everybody may decide: then they may already."""
     if rows.find(NAME, record.tenant_id, record.stream_id, event.step, "anyone", "") is None:
-        _put(
-            rows,
-            record,
-            event.step,
-            {**NOBODY, "kind": "user", "value": str(event.user_id), "added_by": event.added_by, "ad_hoc": True},
-        )
+        other = next(row for row in rows.where(NAME, of_request(record)) if row["step"] == event.step)
+        one = {"kind": "user", "value": str(event.user_id), "added_by": event.added_by, "ad_hoc": True}
+        _put(rows, record, event.step, {**NOBODY, **one, "due_by": other["due_by"], "rank": other["rank"]})
 
 
 def reassigned(rows: Rows, record: RecordedEvent, event: ApprovalReassigned) -> None:
@@ -69,7 +73,13 @@ NOBODY: Row = {
     "members_fixed": False,
     "ad_hoc": False,
     "added_by": None,
+    "due_by": NEVER,
+    "rank": 0,
 }
+
+
+def _urgency(due_at: datetime | None, priority: int) -> Row:
+    return {"due_by": due_at or NEVER, "rank": -priority}
 
 
 def _put(rows: Rows, record: RecordedEvent, step: int, row: Row) -> None:
@@ -84,24 +94,34 @@ def _put(rows: Rows, record: RecordedEvent, step: int, row: Row) -> None:
 
 
 def _asked(outcomes: tuple[Outcome, ...], fixed: Sequence[Voter] | None) -> list[Row]:
-    named: dict[tuple[str, str], set[UUID]] = {}
+    """A row for each name and each voter. It is theirs who may choose by it: where voters are fixed, these are who may choose
+    what is counted, and nobody else is, whoever is named."""
     voters = {("user", str(voter.user_id)): voter for voter in fixed or ()}
+    named: dict[tuple[str, str], list[Outcome]] = {}
+    chosen: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
-        for key in _named(outcome):
-            named[key] = named.get(key, set(outcome.exclude)) & set(outcome.exclude)
-    still_open = {key for outcome in outcomes if not asks_voters(outcome, outcomes) for key in _named(outcome)}
+        names = _named(outcome)
+        for key in names:
+            named.setdefault(key, []).append(outcome)
+        for key in names if fixed is None or not asks_voters(outcome, outcomes) else voters:
+            chosen.setdefault(key, []).append(outcome)
     return [
         {
             **NOBODY,
             "kind": kind,
             "value": value,
-            "excluded": sorted(map(str, named.get((kind, value), ()))),
+            "excluded": _excluded(chosen.get((kind, value)) or named[kind, value]),
             "role": voters[kind, value].role if (kind, value) in voters else None,
             "weight": voters[kind, value].weight if (kind, value) in voters else None,
-            "members_fixed": fixed is not None and kind == "role" and (kind, value) not in still_open,
+            "members_fixed": (kind, value) not in chosen,
         }
-        for kind, value in {**named, **dict.fromkeys(voters)}
+        for kind, value in dict.fromkeys((*named, *voters))
     ]
+
+
+def _excluded(outcomes: Sequence[Outcome]) -> list[str]:
+    """From all of these."""
+    return sorted(map(str, set(outcomes[0].exclude).intersection(*(outcome.exclude for outcome in outcomes))))
 
 
 def _named(outcome: Outcome) -> list[tuple[str, str]]:
@@ -180,10 +200,17 @@ TABLE = Table(
         "role": Column("text", "Of one who was asked as a member of a role when these were fixed: that role's key.", null=True),
         "weight": Column("integer", "Of one who was asked when these were fixed: what their decision counts.", null=True),
         "members_fixed": Column(
-            "boolean", "Whether this role stands for those who had it when they were asked: they have rows of their own."
+            "boolean",
+            "Whether nobody may choose by this row: of a role whose members were fixed when they were asked (they have rows of "
+            "their own), and of a user who was not one of these.",
         ),
         "ad_hoc": Column("boolean", "Whether they were added while it was open."),
         "added_by": Column("uuid", "By whom, where it was one of those who are asked.", null=True),
+        "due_by": Column(
+            "timestamptz",
+            "By when an answer of theirs is hoped for; 9999-12-31 where there is no such moment, so that they come last.",
+        ),
+        "rank": Column("bigint", "The request's priority, negated: the most urgent come first."),
     },
     appliers={
         ApprovalRequested: requested,

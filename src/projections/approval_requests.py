@@ -20,15 +20,16 @@ from domain.approval import (
 )
 from domain.envelope import RecordedEvent
 from domain.facts import Json
-from projections import approval_decisions, approval_steps
+from projections import approval_decisions, approval_steps, workflow_executions
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
+from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id, stream_row
 
 NAME = "approval_requests"
 NOBODY: Json = {"users": [], "roles": []}
 
 
 def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> None:
+    execution = rows.get(workflow_executions.NAME, record.tenant_id, event.execution_id)
     rule = event.rule if isinstance(event.rule, dict) else {}
     row = {
         "id": record.stream_id,
@@ -64,6 +65,7 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
         "first_response_at": None,
         "responded_at": None,
         "claimed_by": None,
+        "workflow_key": execution["workflow_key"],
     }
     rows.insert(NAME, record, row)
 
@@ -217,8 +219,8 @@ def expired(rows: Rows, record: RecordedEvent, _event: ApprovalExpired) -> None:
 
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     match record.event:
-        case ApprovalRequested():
-            return ()
+        case ApprovalRequested(execution_id=execution_id):
+            return (row_with_id(record, execution_id)._replace(table=workflow_executions.NAME),)
         case ApprovalStepStarted():
             return (stream_row(record), approval_steps.of_request(record))
         case ApprovalReturned():
@@ -270,6 +272,7 @@ TABLE = Table(
         "first_response_at": Column("timestamptz", "When the first decision was made.", null=True),
         "responded_at": Column("timestamptz", "When it was resolved.", null=True),
         "claimed_by": Column("uuid", "Who has taken on what is asked now, so that nobody else decides it.", null=True),
+        "workflow_key": Column("text", "Key of the workflow whose execution asks.", null=True),
     },
     appliers={
         ApprovalRequested: requested,

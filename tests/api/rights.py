@@ -198,6 +198,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("POST", "/approvals/{id}/withdraw"): Row("executions:start", about="approval", done=(409,)),
     ("GET", "/approvals"): Row("approvals:read"),
+    ("GET", "/inbox"): Row("approvals:decide", person=True),
+    ("GET", "/inbox/counts"): Row("approvals:decide", person=True),
     ("GET", "/approvals/{id}"): Row("approvals:read", about="approval"),
     ("GET", "/ai-tasks"): Row("ai_tasks:read"),
     ("GET", "/ai-tasks/{id}"): Row("ai_tasks:read", about="ai_task"),

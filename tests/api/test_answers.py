@@ -70,6 +70,8 @@ async def approvals(acme: Tenant) -> None:
         await acme.admin.get(f"/executions/{started['id']}")
         await acme.admin.get(f"/executions/{started['id']}/waits")
         await acme.admin.post("/events", {"specversion": "1.0", "id": "1", "source": "shop", "type": "paid"})
+        await approver.client.get("/inbox")
+        await approver.client.get("/inbox/counts")
         await approver.client.post(f"/approvals/{opened['id']}/decide", {"outcome": outcome, "comment": "So be it."})
         for path in ("/executions", f"/executions/{started['id']}", f"/approvals/{opened['id']}"):
             await acme.admin.get(path)

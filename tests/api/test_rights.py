@@ -117,7 +117,7 @@ def inside(verdict: Verdict) -> Callable[[Row, str], Verdict]:
 def in_suspended(row: Row, method: str) -> Verdict:
     """What a platform key in a suspended tenant is answered: it reads, and puts in order who may what."""
     if method == "GET" or row.where == "platform" or row.permission in STAYS_POSSIBLE:
-        return "may"
+        return (403, "nobody_decides") if row.person else "may"
     return (403, "tenant_suspended")
 
 

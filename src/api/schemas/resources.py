@@ -143,6 +143,28 @@ APPROVAL = ObjectSchema(
         "steps": said(many(APPROVAL_STEP), "In their order; none where it does not ask in steps."),
     },
 )
+INBOX_ITEM = ObjectSchema(
+    "InboxItem",
+    "A step of an approval request that waits for the caller to decide. `id`: of the request; `due_at`: of the step.",
+    {
+        **summary("approval_requests"),
+        "step": said(INTEGER, "The step's number; 1 where it does not ask in steps."),
+        "step_name": said(or_null(TEXT), "Its name, for `step` of a decision; null where it does not ask in steps."),
+        "overdue": said(BOOLEAN, "Whether it was due before now."),
+    },
+)
+NUMBERS = {"type": "object", "additionalProperties": BIG}
+INBOX_COUNTS = ObjectSchema(
+    "InboxCounts",
+    "How much waits for the caller to decide.",
+    {
+        "total": BIG,
+        "overdue": said(BIG, "Of these, due before now."),
+        "by_priority": said(NUMBERS, "How many, by priority."),
+        "by_workflow": said(NUMBERS, "How many, by the workflow's key."),
+        "more": said(BOOLEAN, "Whether there are more, which are not counted."),
+    },
+)
 
 AI_ATTEMPT = ObjectSchema(
     "AiAttempt",
