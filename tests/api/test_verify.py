@@ -56,7 +56,6 @@ async def acme(gesta: Gesta) -> Tenant:
         "classify": {"claim": "x"},
         "counting": {},
         "purchase": {"amount": 7},
-        "last": {},
     }
     for key, given in {**inputs, "limited": {}}.items():
         await start(acme, key, **given)
