@@ -154,7 +154,7 @@ class Demo:
         self.say("kill -9: API, projector, worker and database are gone, all at once")
         self.say(f"gesta up: ready again after {self.server.start():.1f} s; what was answered is there")
         waiting = self.people["Lee"].approvals(execution_id=self.claim_id, status="pending")
-        self.say(f"EXP-3 waits for: {', '.join(request.node_id for request in waiting.items)}")
+        self.say(f"EXP-3 waits for: {', '.join(str(request.node_id) for request in waiting.items)}")
         self.decide("Lee", self.claim_id, "legal", "approved")
         ended = self.people["Ada"].wait(self.claim_id)
         self.say(f"EXP-3 is {ended.status}: {json.dumps(ended.output)}")
@@ -225,6 +225,7 @@ class Demo:
         requests = self.people[name].approvals(execution_id=execution_id, status="pending")
         request = next(request for request in requests.items if request.node_id == node)
         after = self.people[name].decide(request.id, outcome, **more).execution
+        assert after is not None
         where = f"open: {self.open(after)}" if after.open else f"the execution is {after.status}"
         self.say(f"{name} on {node}: {outcome}; {where}")
 

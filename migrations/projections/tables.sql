@@ -493,10 +493,10 @@ COMMENT ON TABLE node_activations IS 'Every visit of a node by an execution, ins
 CREATE TABLE approval_requests (
     tenant_id           uuid NOT NULL,
     id                  uuid NOT NULL,
-    execution_id        uuid NOT NULL,
-    activation_id       uuid NOT NULL,
+    execution_id        uuid,
+    activation_id       uuid,
     item_index          integer,
-    node_id             text NOT NULL,
+    node_id             text,
     title               text NOT NULL,
     description         text,
     priority            integer NOT NULL,

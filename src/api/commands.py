@@ -86,6 +86,7 @@ TRIGGER_BACKFILL = CommandSpec("trigger.backfill", "workflows:publish")
 
 EVENT_RECEIVE = CommandSpec("event.receive", "executions:control")
 
+APPROVAL_REQUEST = CommandSpec("approval.request", "approvals:request")
 APPROVAL_DECIDE = CommandSpec("approval.decide", "approvals:decide")
 APPROVAL_RETURN = CommandSpec("approval.return", "approvals:decide")
 APPROVAL_CLAIM = CommandSpec("approval.claim", "approvals:decide")

@@ -48,6 +48,13 @@ SELECT wanted.tenant_id, wanted.id
  CROSS JOIN LATERAL (SELECT status FROM projections.jobs WHERE tenant_id = wanted.tenant_id AND id = wanted.id OFFSET 0) j
  WHERE j.status <> 'pending'
 """,
+    "approvals": """
+SELECT wanted.tenant_id, wanted.id
+  FROM unnest(%(tenants)s::uuid[], %(ids)s::uuid[]) AS wanted (tenant_id, id)
+ CROSS JOIN LATERAL (
+       SELECT status FROM projections.approval_requests WHERE tenant_id = wanted.tenant_id AND id = wanted.id OFFSET 0) r
+ WHERE r.status <> 'pending'
+""",
 }
 
 
@@ -105,6 +112,10 @@ class Waiter:
     async def job_ended(self, tenant_id: UUID, job_id: UUID, seconds: float) -> bool:
         """The same of a job of its own."""
         return await self._wait(_Ended(tenant_id, job_id, "jobs"), seconds) and not self._closing
+
+    async def approval_closed(self, tenant_id: UUID, request_id: UUID, seconds: float) -> bool:
+        """The same of an approval request."""
+        return await self._wait(_Ended(tenant_id, request_id, "approvals"), seconds) and not self._closing
 
     def release(self) -> None:
         """Let everybody go, now and from now on: the process is about to stop."""

@@ -29,6 +29,7 @@ from client.errors import (
 )
 from client.models import (
     Approval,
+    ApprovalResult,
     BulkOperation,
     BulkPreview,
     DecisionResult,
@@ -53,6 +54,7 @@ __all__ = [
     "AnswerLost",
     "ApiError",
     "Approval",
+    "ApprovalResult",
     "AsyncClient",
     "BulkOperation",
     "BulkPreview",

@@ -11,6 +11,7 @@ from uuid import uuid4
 from client.errors import ApiError, Invalid, StillPending, StillRunning, from_problem
 from client.models import (
     Approval,
+    ApprovalResult,
     BulkOperation,
     BulkPreview,
     DecisionResult,
@@ -215,6 +216,62 @@ def _many(
 def approval(id: str) -> Flow[Approval]:
     """An approval request; its decisions are in `data`."""
     return Approval.of((yield from get(f"/approvals/{_part(id)}")))
+
+
+def request_approval(
+    title: str,
+    *,
+    description: str | None = None,
+    by: Mapping[str, Any] | None = None,
+    exclude: Sequence[str] | None = None,
+    fallback: Mapping[str, Any] | None = None,
+    requester: Literal["forbid", "skip", "escalate"] | None = None,
+    rule: Mapping[str, Any] | None = None,
+    outcomes: Sequence[Mapping[str, Any]] | None = None,
+    steps: Sequence[Mapping[str, Any]] | None = None,
+    ad_hoc: bool | None = None,
+    form: Json = None,
+    context: Json = None,
+    priority: int = 0,
+    due_in: str | Mapping[str, str] | None = None,
+    timeout: str | None = None,
+    callback: Mapping[str, str] | None = None,
+    idempotency_key: str | None = None,
+) -> Flow[ApprovalResult]:
+    """Ask for a decision without a workflow. Who is asked, and how it is decided, is said as in an approval node, without
+    expressions.
+
+    `due_in`, `timeout`: ISO 8601, such as P7D; after its timeout it is expired. `callback`: {url} or {endpoint_id}.
+    """
+    body = {
+        "title": title,
+        "description": description,
+        "by": None if by is None else dict(by),
+        "exclude": None if exclude is None else list(exclude),
+        "fallback": None if fallback is None else dict(fallback),
+        "requester": requester,
+        "rule": None if rule is None else dict(rule),
+        "outcomes": None if outcomes is None else [dict(each) for each in outcomes],
+        "steps": None if steps is None else [dict(each) for each in steps],
+        "ad_hoc": ad_hoc,
+        "form": form,
+        "context": context,
+        "priority": priority,
+        "due_in": dict(due_in) if isinstance(due_in, Mapping) else due_in,
+        "timeout": timeout,
+        "callback": None if callback is None else dict(callback),
+    }
+    return ApprovalResult.of((yield from command("/approvals", body, idempotency_key=idempotency_key)))
+
+
+def wait_approval(id: str, seconds: float = 60.0) -> Flow[Approval]:
+    """The request once it is closed: resolved, cancelled or expired. Where it is not in so many seconds: as it stands."""
+    until = time.monotonic() + seconds
+    while True:
+        left = max(0, min(LONGEST_WAIT, round(until - time.monotonic())))
+        found = Approval.of((yield from get(f"/approvals/{_part(id)}", {"wait": left}, left)))
+        if found.closed or left == 0 or time.monotonic() >= until:
+            return found
 
 
 def approvals(

@@ -173,11 +173,16 @@ class Approval:
     id: str
     status: str
     version: int
-    execution_id: str
-    node_id: str
+    execution_id: str | None
+    """None, as `node_id` is, of one that no execution asks for."""
+    node_id: str | None
     title: str
     outcome: str | None
     data: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def closed(self) -> bool:
+        return self.status != "pending"
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Approval":
@@ -194,19 +199,34 @@ class Approval:
 
 
 @dataclass(frozen=True)
+class ApprovalResult:
+    """A request for a decision right after a command."""
+
+    id: str
+    status: str
+    version: int
+    data: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "ApprovalResult":
+        return cls(data["id"], data["status"], data["version"], data)
+
+
+@dataclass(frozen=True)
 class DecisionResult:
-    """What a decision led to: the request's `outcome`, and how its execution stands."""
+    """What a decision led to: the request's `outcome`, and how its execution stands; None: no execution asks."""
 
     approval_id: str
     status: str
     outcome: str | None
-    execution: ExecutionResult
+    execution: ExecutionResult | None
     data: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "DecisionResult":
         approval = data["approval"]
-        return cls(approval["id"], approval["status"], approval["outcome"], ExecutionResult.of(data["execution"]), data)
+        execution = None if data["execution"] is None else ExecutionResult.of(data["execution"])
+        return cls(approval["id"], approval["status"], approval["outcome"], execution, data)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,10 @@ TYPES: Mapping[type[Event], str] = {
 }
 """New ones are added at the end: how many there are tells releases apart (`store.notification_cursors`)."""
 ENDED: frozenset[type[Event]] = frozenset(
-    {ExecutionCompleted, ExecutionFailed, ExecutionCancelled, JobCompleted, JobFailed, JobCancelled}
+    {
+        *(ExecutionCompleted, ExecutionFailed, ExecutionCancelled, JobCompleted, JobFailed, JobCancelled),
+        *(ApprovalResolved, ApprovalCancelled, ApprovalExpired),
+    }
 )
 """What a callback tells of."""
 TEST = "endpoint.test"

@@ -90,6 +90,7 @@ PERMISSIONS: dict[str, str] = {
     "executions:start": "Start executions",
     "executions:control": "Cancel, pause, resume and signal executions",
     "approvals:read": "See approval requests",
+    "approvals:request": "Ask for decisions without a workflow, and withdraw what one has asked",
     "approvals:decide": "Decide approval requests that are addressed to one",
     "approvals:manage": "Reassign and withdraw anybody's approval requests",
     "ai_tasks:read": "See AI tasks and what they cost",

@@ -102,14 +102,14 @@ SEEDED_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Designer",
         (
             *(*_READS, "workflows:write", "workflows:publish", "executions:start", "secrets:read"),
-            *("notifications:read", "notifications:manage"),
+            *("approvals:request", "notifications:read", "notifications:manage"),
         ),
     ),
     "operator": (
         "Operator",
         (
             *(*_READS, "executions:start", "executions:control", "ai_tasks:control", "approvals:manage", "secrets:read"),
-            "notifications:read",
+            *("approvals:request", "notifications:read"),
             *("jobs:enqueue", "jobs:control"),
         ),
     ),

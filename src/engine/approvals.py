@@ -28,6 +28,8 @@ from engine.executions import ExecutionIsPaused, answer, asking_run, read_live
 from engine.expressions import ExpressionError
 from engine.happenings import ChildEnded
 from engine.invalid import InvalidValue
+from engine.own_asker import OwnAsker
+from engine.own_requests import asker_of, moved, summary
 from engine.run import Run
 from engine.schema import faults
 from engine.stepping import begin, results
@@ -156,10 +158,13 @@ def revoke_decision(
     return _moved(_asking(view, engine, approval), request_id, approval, (revoked,))
 
 
-def withdraw_approval(view: View, engine: Engine, request_id: UUID, people: frozenset[UUID]) -> Decided:
-    """By who asked for it: the outcome of the kind `withdraw` is the request's. The result is that of a decision."""
+def withdraw_approval(
+    view: View, engine: Engine, request_id: UUID, people: frozenset[UUID] | None, reason: str | None = None
+) -> Decided:
+    """By who asked for it; None: who may withdraw everybody's. The outcome of the kind `withdraw` is the request's; one of its
+    own that has none is cancelled. The result is that of a decision."""
     approval = view.read(APPROVAL, request_id)
-    withdrawn = withdraw(approval, people)
+    withdrawn = withdraw(approval, people, reason)
     return _moved(_asking(view, engine, approval), request_id, approval, (withdrawn,))
 
 
@@ -169,16 +174,22 @@ def _require_may_decide(view: View, user_id: UUID, path: str) -> None:
         raise MayNotDecide(path=path)
 
 
-def _asking(view: View, engine: Engine, approval: Approval) -> Run:
-    """The run of what asks."""
+def _asking(view: View, engine: Engine, approval: Approval) -> Run | OwnAsker:
+    """The run of what asks, where an execution does."""
+    if approval.own is not None:
+        return asker_of(view, engine, approval.own)
     assert approval.execution_id is not None
     if read_live(view, approval.execution_id).status == "paused":
         raise ExecutionIsPaused
     return asking_run(view, engine, approval.execution_id, approval.item_id)
 
 
-def _moved(run: Run, request_id: UUID, approval: Approval, events: tuple[ApprovalEvent, ...], form: Json = None) -> Decided:
+def _moved(
+    run: Run | OwnAsker, request_id: UUID, approval: Approval, events: tuple[ApprovalEvent, ...], form: Json = None
+) -> Decided:
     """These events, what follows from them in the request, and in its execution where it is resolved."""
+    if isinstance(run, OwnAsker):
+        return moved(run, request_id, approval, events, form)
     assert approval.activation_id is not None
     after = reduce(evolve, events, approval)
     problem: NodeError | None = None
@@ -200,19 +211,7 @@ def _moved(run: Run, request_id: UUID, approval: Approval, events: tuple[Approva
         run.wake(approval.activation_id, ChildEnded(request_id, events, results(after)))
         run.advance()
     version = run.view.version(request_id) + len(events)
-    return run.decided({"approval": _summary(request_id, after, version), "execution": answer(run)})
-
-
-def _summary(request_id: UUID, state: Approval, version: int) -> Json:
-    """The request as a command's result names it."""
-    resolution = state.resolution
-    return {
-        "id": str(request_id),
-        "status": state.status,
-        "outcome": None if resolution is None else resolution.outcome,
-        "outcome_kind": None if resolution is None else resolution.kind,
-        "version": version,
-    }
+    return run.decided({"approval": summary(request_id, after, version), "execution": answer(run)})
 
 
 def _accept(view: View, place: Place, comment: str | None, reason: str | None, form: Json) -> None:

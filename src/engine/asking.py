@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from uuid import UUID
 
 from domain.approval import Outcome, Voter
@@ -17,6 +17,9 @@ from engine.invalid import InvalidValue
 
 if TYPE_CHECKING:
     from engine.nodes.kind import Visit
+    from engine.own_asker import OwnAsker
+
+    Asker: TypeAlias = Visit | OwnAsker
 
 REQUESTER = "requester"
 LONGEST_ROLE = 63
@@ -45,13 +48,13 @@ class OnlyTheRequester(InvalidValue):
     """Nobody is asked but the requester, who is passed over."""
 
 
-def outcomes_of(visit: "Visit", written: Iterable[Json], asks: Asks) -> tuple[Outcome, ...]:
+def outcomes_of(visit: "Asker", written: Iterable[Json], asks: Asks) -> tuple[Outcome, ...]:
     """An outcome's own `by` stands instead of that of the whole; who is excluded adds up. Raises OnlyTheRequester."""
     excluded = [asks.exclude or [], [REQUESTER] if asks.requester else []]
     return tuple(_outcome(visit, each, each.get("by", asks.by), [*excluded, each.get("exclude", [])], asks) for each in written)
 
 
-def _outcome(visit: "Visit", written: Json, by: Json, exclude: Json, asks: Asks) -> Outcome:
+def _outcome(visit: "Asker", written: Json, by: Json, exclude: Json, asks: Asks) -> Outcome:
     name, excluded = written["name"], _excluded(visit, exclude)
     users, roles = (frozenset[UUID](), frozenset[str]()) if by is None else _named_by(visit, by)
     fell_back = False
@@ -80,7 +83,7 @@ def _outcome(visit: "Visit", written: Json, by: Json, exclude: Json, asks: Asks)
     )
 
 
-def _named_by(visit: "Visit", by: Json) -> tuple[frozenset[UUID], frozenset[str]]:
+def _named_by(visit: "Asker", by: Json) -> tuple[frozenset[UUID], frozenset[str]]:
     users = {user_id(name) for name in names(resolve(by.get("users", []), visit.evaluator, visit.variables))}
     roles = {*names(resolve(by.get("roles", []), visit.evaluator, visit.variables))}
     if "expr" in by:
@@ -98,18 +101,15 @@ def _named_by(visit: "Visit", by: Json) -> tuple[frozenset[UUID], frozenset[str]
     return frozenset(users), frozenset(roles)
 
 
-def requester_of(visit: "Visit") -> UUID | None:
-    assert visit.execution.started is not None
-    return visit.execution.started.created_by
+def requester_of(visit: "Asker") -> UUID | None:
+    return visit.requested_by
 
 
-def _excluded(visit: "Visit", exclude: Json) -> tuple[UUID, ...]:
-    started = visit.execution.started
-    assert started is not None
+def _excluded(visit: "Asker", exclude: Json) -> tuple[UUID, ...]:
     found: set[UUID] = set()
     for name in names(resolve(exclude, visit.evaluator, visit.variables)):
         if name == REQUESTER:
-            found.update(one for one in (started.created_by, *(started.behind or ())) if one is not None)
+            found.update(visit.requesters)
         else:
             found.add(user_id(name))
     return tuple(sorted(found))
@@ -169,7 +169,7 @@ def anybody(view: View, users: Iterable[UUID], roles: Iterable[str], excluded: C
 # By which rule, and whose decisions it counts --------------------------------------------------------------------------
 
 
-def rule_of(visit: "Visit", written: Json) -> Json:
+def rule_of(visit: "Asker", written: Json) -> Json:
     """The rule with its numbers and names as they are now."""
     found = dict(written)
     for name, schema in RULES[written["type"]].fields.items():

@@ -6,7 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from domain.access import Rights
-from domain.approval import APPROVAL, Decider, NotEligible, require_pending
+from domain.approval import APPROVAL, Approval, Decider, NotEligible, require_pending
 from domain.delegation import LONGEST_CONDITION, Delegation, way
 from domain.facts import FieldError, Invalid, Json, View
 from engine.context import Engine
@@ -54,17 +54,23 @@ def standing_in(view: View, engine: Engine, request_id: UUID, decider: Decider, 
     """
     approval = view.read(APPROVAL, request_id)
     require_pending(approval)
-    assert approval.execution_id is not None
     assert person.user_id is not None
-    started = read_live(view, approval.execution_id).started
-    assert started is not None
-    request = {"workflow_key": started.workflow_key, **approval.asks}
+    request = {"workflow_key": _workflow_of(view, approval), **approval.asks}
     excluded = {one for outcome in approval.outcomes for one in outcome.exclude} - {person.user_id, decider.user_id}
     applies = partial(_applies, view, engine, request)
     found = way(view, person.user_id, decider.user_id, applies, excluded) if person.allows(DECIDE) else None
     if found is None:
         raise NoDelegation(path="/on_behalf_of")
     return replace(decider, roles=person.roles, on_behalf_of=person.user_id, through=found[1:-1])
+
+
+def _workflow_of(view: View, approval: Approval) -> str:
+    """Empty where no execution asks."""
+    if approval.execution_id is None:
+        return ""
+    started = read_live(view, approval.execution_id).started
+    assert started is not None
+    return started.workflow_key
 
 
 def _applies(view: View, engine: Engine, request: Mapping[str, Json], one: Delegation) -> bool:

@@ -37,7 +37,7 @@ class Begun:
     @property
     def callback(self) -> Mapping[str, str]:
         """What the start of it named; nothing where it named nobody."""
-        if not isinstance(self.first, ExecutionStarted | JobEnqueued) or self.first.callback is None:
+        if not isinstance(self.first, ExecutionStarted | JobEnqueued | ApprovalRequested) or self.first.callback is None:
             return {}
         callback: Mapping[str, str] = self.first.callback
         return callback

@@ -13,6 +13,7 @@ from domain.approval import (
     Outcome,
     Step,
     StepPlan,
+    Voter,
     evolve,
 )
 from domain.approval.rules import are_fixed
@@ -24,7 +25,7 @@ from engine.expressions import resolve
 from engine.invalid import InvalidValue
 
 if TYPE_CHECKING:
-    from engine.nodes.kind import Visit
+    from engine.asking import Asker
 
 Config = Mapping[str, Any]
 DEFAULT_OUTCOMES: list[Json] = [{"name": "approved", "kind": "approve"}, {"name": "rejected", "kind": "reject"}]
@@ -72,6 +73,16 @@ def all_outcomes(config: Config) -> list[Json]:
     return list({outcome["name"]: outcome for outcome in reversed(written)}.values())[::-1]
 
 
+def what_is_asked(visit: "Asker") -> tuple[Json, tuple[Outcome, ...], tuple[Voter, ...] | None]:
+    """By which rule, what, and whom, where that is fixed. Steps say so for themselves."""
+    config = visit.node.config
+    if config.get("steps"):
+        return {"type": "steps"}, (), None
+    rule = rule_of(visit, config.get("rule", SINGLE))
+    offered = outcomes_of(visit, outcomes_in(config, {}), asks_of(config, {}))
+    return rule, offered, voters_of(visit.view, rule, offered) if are_fixed(rule) else None
+
+
 def if_all_are_skipped(config: Config) -> Outcome | None:
     for outcome in all_outcomes(config):
         if outcome["kind"] == "approve":
@@ -79,7 +90,7 @@ def if_all_are_skipped(config: Config) -> Outcome | None:
     return None
 
 
-def begin(visit: "Visit", state: Approval, form: Json = None) -> tuple[ApprovalEvent, ...]:
+def begin(visit: "Asker", state: Approval, form: Json = None) -> tuple[ApprovalEvent, ...]:
     """What follows of itself where a request stands: steps that are asked or skipped, and its end where none is left.
 
     `form`: of the decision that led here. Raises InvalidValue and ExpressionError.
@@ -97,7 +108,7 @@ def begin(visit: "Visit", state: Approval, form: Json = None) -> tuple[ApprovalE
     return tuple(events)
 
 
-def _begun(visit: "Visit", state: Approval, step: Step) -> ApprovalStepStarted | ApprovalStepSkipped:
+def _begun(visit: "Asker", state: Approval, step: Step) -> ApprovalStepStarted | ApprovalStepSkipped:
     config = visit.node.config
     written = config["steps"][step.number - 1]
     seeing = replace(visit, variables={**visit.variables, "steps": results(state)})

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.approval import APPROVAL
 from domain.execution import EXECUTION, EXECUTION_TIMEOUT, TIMEOUT, Activation
 from domain.facts import Decided, NotForThisRelease, View
 from domain.job import JOB
@@ -13,6 +14,7 @@ from engine.context import Engine
 from engine.enclosing import execution_of, is_wanted
 from engine.executions import answer, load_run
 from engine.happenings import TimerFired
+from engine.own_requests import expire
 from engine.queued_jobs import run_out_of_time
 from engine.run import Run
 from engine.triggers.firing import fire_trigger
@@ -118,5 +120,6 @@ OWNERS: Mapping[str, Callable[[View, Engine, DueTimer], Decided]] = {
     EXECUTION.name: _visit_is_told,
     TRIGGER.name: _trigger_fires,
     JOB.name: _job_runs_out_of_time,
+    APPROVAL.name: expire,
 }
 """What a timer that is due does, by its owner's aggregate. Those of other owners are left to a release that knows them."""

@@ -1,5 +1,7 @@
 """projections.approval_requests: what people are asked to decide, and how it was resolved."""
 
+from uuid import UUID
+
 from domain.approval import (
     ApprovalCancelled,
     ApprovalClaimed,
@@ -29,7 +31,8 @@ NOBODY: Json = {"users": [], "roles": []}
 
 
 def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> None:
-    execution = rows.get(workflow_executions.NAME, record.tenant_id, event.execution_id)
+    asking = event.execution_id
+    execution = None if asking is None else rows.get(workflow_executions.NAME, record.tenant_id, asking)
     rule = event.rule if isinstance(event.rule, dict) else {}
     row = {
         "id": record.stream_id,
@@ -65,7 +68,7 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
         "first_response_at": None,
         "responded_at": None,
         "claimed_by": None,
-        "workflow_key": execution["workflow_key"],
+        "workflow_key": None if execution is None else execution["workflow_key"],
     }
     rows.insert(NAME, record, row)
 
@@ -219,7 +222,9 @@ def expired(rows: Rows, record: RecordedEvent, _event: ApprovalExpired) -> None:
 
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     match record.event:
-        case ApprovalRequested(execution_id=execution_id):
+        case ApprovalRequested(execution_id=None):
+            return ()
+        case ApprovalRequested(execution_id=UUID() as execution_id):
             return (row_with_id(record, execution_id)._replace(table=workflow_executions.NAME),)
         case ApprovalStepStarted():
             return (stream_row(record), approval_steps.of_request(record))
@@ -235,10 +240,10 @@ TABLE = Table(
     columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The request's id."),
-        "execution_id": Column("uuid", "The execution that asks."),
-        "activation_id": Column("uuid", "The visit of the approval node that asks."),
+        "execution_id": Column("uuid", "The execution that asks; null: it was asked by itself.", null=True),
+        "activation_id": Column("uuid", "The visit of the approval node that asks; null where no execution does.", null=True),
         "item_index": Column("integer", "Of the foreach's item that asks, from 0; null outside of a foreach.", null=True),
-        "node_id": Column("text", "That node."),
+        "node_id": Column("text", "That node; null where no execution asks.", null=True),
         "title": Column("text", "What is asked."),
         "description": Column("text", "What is asked, at length.", null=True),
         "priority": Column("integer", "Higher is more urgent."),
@@ -265,7 +270,7 @@ TABLE = Table(
         "escalation_rules": Column("jsonb", "Who is asked when nobody answers.", null=True, listed=False),
         "escalation_level": Column("integer", "How often it was escalated."),
         "assigned_to": Column("jsonb", "Who may decide now: {users, roles}; both empty: every member who may decide approvals."),
-        "requested_by": Column("uuid", "On whose behalf the execution asks.", null=True),
+        "requested_by": Column("uuid", "On whose behalf the execution asks, or who asked, where none does.", null=True),
         "decided_by": Column("uuid", "Whose decision resolved it.", null=True),
         "due_at": Column("timestamptz", "By when an answer is hoped for; of steps that say so, of those asked last.", null=True),
         "expires_at": Column("timestamptz", "When it closes by itself.", null=True),

@@ -115,6 +115,8 @@ def moved_on_by(kind: str, about: str) -> str:
 
 
 def approval_requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> None:
+    if event.activation_id is None:
+        return
     who = approval_requests.assigned_to(event.outcomes)
     _tell(rows, record, event.activation_id, "approval", people(who["users"], who["roles"]))
 
@@ -227,7 +229,7 @@ def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     if isinstance(event, ActivationWaiting):
         return (_of_waiter(record, event.activation_id), *_asked_before(record, event.added))
     if isinstance(event, node_activations.AnyEnd | ApprovalRequested | AiTaskRequested):
-        return (_of_waiter(record, event.activation_id),)
+        return () if event.activation_id is None else (_of_waiter(record, event.activation_id),)
     if isinstance(event, ApprovalStepStarted | ApproverAdded | ApprovalReassigned):
         return (_of_thing(record), row_with_id(record, record.stream_id)._replace(table=approval_requests.NAME))
     if isinstance(event, ExecutionCompensating):

@@ -275,6 +275,13 @@ async def executions_migrate(two: Two) -> httpx2.Response:
     return answer
 
 
+async def approvals_ask(two: Two) -> httpx2.Response:
+    """Of a role that the process behind has never heard of."""
+    await two.role(two.behind, "other")
+    await two.role(two.ahead)
+    return await two.behind.admin.post("/approvals", {"title": "A new press?", "by": {"roles": ["approver", "auditor"]}})
+
+
 async def approvals_decide(two: Two) -> httpx2.Response:
     return await two.decided(two.behind, await two.moved())
 
@@ -899,6 +906,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         triggers_run,
         triggers_backfill,
         triggers_rotate,
+        approvals_ask,
         approvals_decide,
         approvals_send_back,
         approvals_add_approver,

@@ -153,6 +153,8 @@ class World:
         instead("types", lambda: ["resize-image"])
         if kind == "jobs":
             self._enqueued(body, random)
+        if kind == "approvals" and "title" in body:
+            self._asked(body, random)
         instead("fence", lambda: self.fences.get(str((case.path_parameters or {}).get("id")), 1))
         instead("workflow_key", lambda: random.choice(["purchase", "instant", "resize"]))
         instead("version", lambda: None)
@@ -222,6 +224,14 @@ class World:
             for name in ("timeout", "run_at", "run_after", "on_conflict", "retry", "rate"):
                 if random.random() < 0.8:
                     job.pop(name, None)
+
+    def _asked(self, body: dict[str, Any], random: Random) -> None:
+        """The same of approval requests of their own."""
+        for name in body.keys() - {"title", "description", "context", "priority"}:
+            if random.random() < 0.85:
+                del body[name]
+        if random.random() < 0.5:
+            body["by"] = {"roles": ["approver"]}
 
     def _definition(self, made_up: Any, case: Case, random: Random) -> Any:
         """A good one, or one in which something made up, or something of another place, stands in the place of something."""

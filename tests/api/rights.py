@@ -178,6 +178,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/bulk-operations"): Row("executions:read"),
     ("GET", "/bulk-operations/{id}"): Row("executions:read", about="bulk_operation"),
     ("POST", "/bulk-operations/{id}/cancel"): Row("executions:control", about="bulk_operation", done=(200, 409)),
+    ("POST", "/approvals"): Row("approvals:request", body=said({"title": "A new press?"}), done=(201,)),
     ("POST", "/approvals/{id}/decide"): Row(
         "approvals:decide", about="approval", body=said({"outcome": "approved"}), done=(200, 409), person=True
     ),

@@ -13,9 +13,19 @@ from tests.client.conftest import url_of
 from tests.worker.house import at_work, worker_of
 
 
+async def test_ask_decide_and_wait(boss: AsyncClient) -> None:
+    asked = await boss.request_approval("A new press?", context={"price": 12.5}, timeout="P1D")
+    decided = await boss.decide(asked.id, "approved")
+    assert (asked.status, decided.outcome, decided.execution) == ("pending", "approved", None)
+    ended = await boss.wait_approval(asked.id)
+    assert (ended.closed, ended.outcome, ended.execution_id, ended.node_id) == (True, "approved", None, None)
+    assert not (await boss.wait_approval((await boss.request_approval("Another?")).id, seconds=0)).closed
+
+
 async def test_start_decide_and_wait(boss: AsyncClient) -> None:
     started = await boss.start("purchase", {"amount": 12.5}, business_key="P-1")
     decided = await boss.decide(started.open[0].id, "approved", comment="Fine.")
+    assert decided.execution is not None
     assert (decided.outcome, decided.execution.status) == ("approved", "completed")
     ended = await boss.wait(started.id)
     assert (ended.status, ended.output, ended.business_key) == ("completed", {"paid": 12.5}, "P-1")

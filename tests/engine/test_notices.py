@@ -45,6 +45,10 @@ REQUESTED = ApprovalRequested(
 )
 
 
+ADDRESS = {"url": "https://c.example/", "secret": "callbacks"}
+OWN = ApprovalRequested(None, None, None, "A press?", {"type": "single"}, (Outcome("yes", "approve"),), callback=ADDRESS)
+
+
 def recorded(event: Event, position: int = 2, stream: UUID = EXECUTION, tenant: UUID = TENANT_ID) -> RecordedEvent:
     at = MOMENT + timedelta(seconds=position)
     return RecordedEvent(tenant, position, stream, position, "topic", event, at, at, UUID(int=77), Envelope("system"), b"{}")
@@ -110,6 +114,17 @@ def test_a_callback_is_told_the_end_and_nothing_else() -> None:
     assert [each.kind for each in wanted(ExecutionCompleted({}), quiet, named)] == ["callback"]
     assert [each.kind for each in wanted(ExecutionCompleted({}), folded(CREATED), named)] == ["event"]
     assert wanted(ExecutionCompleted({}), {}, named) == [], "it is gone"
+
+
+def test_a_callback_of_an_approval_of_its_own_is_told_how_it_closed() -> None:
+    begun = Begun(OWN)
+    for event in (ApprovalResolved("yes", "approve", (OTHER,)), ApprovalExpired(), ApprovalCancelled("withdrawn")):
+        ((_, told),) = deliveries_of(recorded(event, stream=APPROVAL), HAPPENED, {}, begun)
+        assert (told.kind, told.url, told.resource_id) == ("callback", ADDRESS["url"], APPROVAL)
+    for other in (OWN, ApprovalDecided(UUID(int=11), OTHER, "yes", "approve")):
+        assert not [*deliveries_of(recorded(other, stream=APPROVAL), HAPPENED, {}, begun)]
+    for_one_workflow = folded(NotificationEndpointChanged("https://a.example/", ("*",), "travel"), stream=OTHER)
+    assert not [*deliveries_of(recorded(OWN, stream=APPROVAL), HAPPENED, for_one_workflow, begun)]
 
 
 ENDS: list[tuple[Event, dict[str, Any]]] = [

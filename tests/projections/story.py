@@ -288,6 +288,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *delegated(name),
         (an_id(f"{name} calendar"), CalendarCreated("no", "Norway", "UTC", HOURS)),
         (an_id(f"{name} calendar"), CalendarChanged("Norway", "Europe/Oslo", HOURS, ("2026-05-17",))),
+        *by_itself(f"{name} own"),
     )
 
 
@@ -597,6 +598,29 @@ def in_steps(execution: str) -> tuple[Step, ...]:
         (request, ApprovalResolved("reject", "reject", (ANN, BOB))),
         (an_id(execution), ActivationCompleted(an_id(f"{execution} review"), "review", "reject", {"outcome": "reject"})),
         (an_id(execution), ExecutionCompleted(None)),
+    )
+
+
+def by_itself(name: str) -> tuple[Step, ...]:
+    """A request of its own, in one step."""
+    request = an_id(f"{name} request")
+    opened = ApprovalRequested(
+        None,
+        None,
+        None,
+        "A new press?",
+        {"type": "steps"},
+        (),
+        expires=Due(after=timedelta(days=1)),
+        steps=(StepPlan("first", 1),),
+        definition={"steps": [{"name": "first"}]},
+        behind=(BOB,),
+        callback={"url": "https://shop.example/done", "secret": "callbacks"},
+    )
+    return (
+        (request, opened),
+        (request, ApprovalStepStarted(1, "first", {"type": "single"}, OUTCOMES)),
+        (request, ApprovalCancelled("not needed")),
     )
 
 

@@ -12,11 +12,13 @@ from api import commands
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
-from api.models import Body, Id, Name, Text
+from api.models import NO_REASON, Body, Id, Name, Reason, Text
 from api.queries import approvals as queries
+from api.routes.executions import WAIT, seconds_to_wait
 from api.routing import router
 from api.schemas import resources, results
-from domain.access import Asking, DeactivatedUser, NotAMember, SuspendedMember, standing
+from domain.access import Asking, DeactivatedUser, NotAMember, Rights, SuspendedMember, standing
+from domain.approval import APPROVAL
 from domain.facts import Decided, PermissionDenied, View
 from engine import engine as workflows
 from engine.delegating import NoDelegation, standing_in
@@ -171,15 +173,27 @@ async def reassign(call: Calling, id: UUID, body: Reassignment) -> Response:
 
 
 @routes.post("/approvals/{id}/withdraw", **documented("Withdraw what one has asked for", DONE, results.DECIDED))
-async def withdraw(call: Calling, id: UUID) -> Response:
+async def withdraw(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
+    """One that no execution asks for needs approvals:request, or approvals:manage where somebody else asked for it."""
     engine = call.services.engine
 
     def withdraws(view: View, asking: Asking) -> Decided:
-        return workflows.withdraw_approval(
-            view, engine, id, frozenset(() if asking.who.user_id is None else (asking.who.user_id,))
-        )
+        return workflows.withdraw_approval(view, engine, id, _withdrawing(view, id, asking.who), body.reason)
 
-    return await _moved(call, commands.APPROVAL_WITHDRAW, id, withdraws)
+    held = (each for each in ("approvals:request", "approvals:manage") if call.session.rights.allows(each))
+    spec = commands.APPROVAL_WITHDRAW
+    return await _moved(call, next(map(spec.for_themselves, held), spec), id, withdraws)
+
+
+def _withdrawing(view: View, request_id: UUID, who: Rights) -> frozenset[UUID] | None:
+    """In whose name; None: they may withdraw everybody's. What an execution asks for is withdrawn by who may start it."""
+    if view.read(APPROVAL, request_id).own is None:
+        who.require("executions:start")
+    elif who.allows("approvals:manage"):
+        return None
+    else:
+        who.require("approvals:request")
+    return frozenset(() if who.user_id is None else (who.user_id,))
 
 
 def decider(view: View, engine: workflows.Engine, request_id: UUID, asking: Asking, on_behalf_of: UUID | None) -> Decider:
@@ -216,8 +230,15 @@ async def list_approvals(call: Calling) -> Response:
 
 @routes.get(
     "/approvals/{id}",
-    **documented("Get an approval request", "The request and its decisions", resources.APPROVAL, parameters=FRESHNESS),
+    **documented("Get an approval request", "The request and its decisions", resources.APPROVAL, parameters=[WAIT, *FRESHNESS]),
 )
 async def get(call: Calling, id: UUID) -> Response:
+    """`wait`: until it is no longer pending."""
     call.require("approvals:read")
-    return await call.one(queries.APPROVAL, {"id": id})
+    seconds = seconds_to_wait(call.request.query_params.get("wait"))
+    row, answer = await call.row(queries.APPROVAL, {"id": id})
+    if not seconds or row["status"] != "pending":
+        return call.shown(row, answer)
+    head = answer.freshness.head
+    closed = await call.services.waiter.approval_closed(call.tenant_id, id, seconds)
+    return call.shown(*await call.row(queries.APPROVAL, {"id": id}, reached=head if closed else None))

@@ -182,7 +182,7 @@ async def change(call: Calling, id: UUID, body: Change) -> Response:
 WAIT = query(
     "wait",
     {"type": "integer", "minimum": 0, "maximum": MAX_WAIT},
-    "Seconds to wait for the execution to end before answering how it stands.",
+    "Seconds to wait for the end before answering how it stands.",
 )
 
 

@@ -209,7 +209,10 @@ APPROVAL_RESULT = ObjectSchema(
 DECIDED = ObjectSchema(
     "Decided",
     "What a decision led to.",
-    {"approval": ref(APPROVAL_RESULT), "execution": ref(EXECUTION_RESULT)},
+    {
+        "approval": ref(APPROVAL_RESULT),
+        "execution": said(or_null(ref(EXECUTION_RESULT)), "The one that asks; null where none does."),
+    },
 )
 AI_TASK_RESULT = ObjectSchema("AiTaskResult", "An AI task after a command.", fields("ai_agent_tasks", "id", "status", "version"))
 CANCELLED_AI_TASK = ObjectSchema(

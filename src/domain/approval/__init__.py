@@ -1,6 +1,6 @@
 """An approval request: who may choose which outcome, what people decided, and how it was resolved."""
 
-from domain.approval.aggregate import APPROVAL, Approval, Step, evolve
+from domain.approval.aggregate import APPROVAL, Approval, OwnRequest, Step, evolve
 from domain.approval.deciding import (
     AlreadyDecided,
     ApprovalClosed,
@@ -64,6 +64,7 @@ __all__ = [
     "NotEligible",
     "Outcome",
     "OutcomeKind",
+    "OwnRequest",
     "Place",
     "Step",
     "StepPlan",

@@ -56,6 +56,22 @@ class Step:
 
 
 @dataclass(frozen=True)
+class OwnRequest:
+    """What goes with a request that was opened by itself, and not by an execution: who asks, and by what its steps go."""
+
+    requested_by: UUID | None = None
+    behind: tuple[UUID, ...] = ()
+    definition: Json = None
+    expires: bool = False
+    """Whether it has a timer."""
+
+    @property
+    def requesters(self) -> tuple[UUID, ...]:
+        """Who asks, and who does so on their behalf."""
+        return (*(() if self.requested_by is None else (self.requested_by,)), *self.behind)
+
+
+@dataclass(frozen=True)
 class Approval:
     status: Literal["absent", "pending", "resolved", "cancelled", "expired"] = "absent"
     execution_id: UUID | None = None
@@ -70,6 +86,8 @@ class Approval:
     asks: Json = None
     """What it asks, as the conditions of delegations see it."""
     requested_by: UUID | None = None
+    own: OwnRequest | None = None
+    """Where no execution asks."""
 
     @property
     def open_steps(self) -> tuple[Step, ...]:
@@ -129,19 +147,25 @@ def _requested(event: ApprovalRequested) -> Approval:
     if not steps:
         about = event.rule, event.outcomes, event.form, event.voters
         steps = (Step(1, "", 0, "open", (), event.ad_hoc, *about),)
-    asking = event.execution_id, event.activation_id, event.node_id
-    more = {"item_id": event.item_id, "asks": _asks(event), "requested_by": event.requested_by}
+    asking = event.execution_id, event.activation_id, event.node_id or ""
+    more = {"item_id": event.item_id, "asks": _asks(event), "requested_by": event.requested_by, "own": _own(event)}
     return Approval("pending", *asking, steps, bool(event.steps), **more)
 
 
 def _asks(event: ApprovalRequested) -> Json:
     return {
-        "node_id": event.node_id,
+        "node_id": event.node_id or "",
         "title": event.title,
         "priority": event.priority,
         "requested_by": None if event.requested_by is None else str(event.requested_by),
         "context": event.context,
     }
+
+
+def _own(event: ApprovalRequested) -> OwnRequest | None:
+    if event.execution_id is not None:
+        return None
+    return OwnRequest(event.requested_by, event.behind or (), event.definition, event.expires is not None)
 
 
 def _step(state: Approval, number: int, change: Callable[[Step], Step]) -> Approval:
@@ -188,7 +212,8 @@ def _offered_to(outcome: Outcome, one: UUID) -> Outcome:
 
 
 def _of_node(_event: ApprovalEvent, request: Subject) -> tuple[str, ...]:
-    return (request.tag,)
+    """None where no node asks."""
+    return (request.tag,) if request.tag else ()
 
 
 APPROVAL: Aggregate[Approval] = Aggregate(
@@ -200,9 +225,10 @@ APPROVAL: Aggregate[Approval] = Aggregate(
             ApprovalRequested,
             "approval.requested.v2",
             lambda e, _: f"A decision was asked for: {e.title}",
-            tags=lambda e, _: (e.node_id,),
+            tags=lambda e, _: (e.node_id,) if e.node_id else (),
             note="`due`, `expires`: `{after}`, a duration from the recorded time of the event, or `{at}`, a moment. v1 named the "
-            "moments and stays readable.",
+            "moments and stays readable. Without `execution_id`, `activation_id` and `node_id`: a request of its own, by "
+            "`POST /v1/approvals`.",
         ),
         EventType(
             ApprovalStepStarted,
@@ -291,7 +317,7 @@ APPROVAL: Aggregate[Approval] = Aggregate(
             severity="warning",
             changes=lambda _: {"status": "expired"},
             tags=_of_node,
-            note="The node's `timeout`.",
+            note="The `timeout` of the node, or of the request.",
         ),
     ),
     "approval",

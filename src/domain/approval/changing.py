@@ -6,6 +6,7 @@ from domain.approval.aggregate import Approval
 from domain.approval.deciding import AskedAlready, Claimed, require_asked, require_pending
 from domain.approval.eligibility import Decider, Excluded
 from domain.approval.events import (
+    ApprovalCancelled,
     ApprovalClaimed,
     ApprovalReassigned,
     ApprovalReleased,
@@ -115,12 +116,17 @@ def revoke(state: Approval, user_id: UUID, step: str | None = None, comment: str
     raise NothingToRevoke
 
 
-def withdraw(state: Approval, people: frozenset[UUID]) -> ApprovalResolved:
-    """By who asked for the decision: `people` are those who act."""
+def withdraw(state: Approval, people: frozenset[UUID] | None, reason: str | None = None) -> ApprovalResolved | ApprovalCancelled:
+    """By who asked for the decision: `people` are those who act. None: somebody who may withdraw what others have asked for.
+
+    Where no execution waits for an outcome, there need be none of the kind `withdraw`.
+    """
     require_pending(state)
-    if state.requested_by is None or state.requested_by not in people:
+    if people is not None and state.requested_by not in people:
         raise NotRequester
     for outcome in state.outcomes:
         if outcome.kind == "withdraw":
             return ApprovalResolved(outcome.name, outcome.kind)
-    raise NotWithdrawable
+    if state.own is None:
+        raise NotWithdrawable
+    return ApprovalCancelled(reason)

@@ -68,14 +68,15 @@ class StepPlan:
 
 @dataclass(frozen=True)
 class ApprovalRequested(Event):
-    """Opened by an approval node's activation. `rule` is the node's rule as JSON; `form` a JSON Schema for form data.
+    """Opened by an approval node's activation, or by itself: then there is no execution, activation or node.
 
-    With `steps`, what is asked and whom is told by each step as it starts.
+    `rule` is the node's rule as JSON; `form` a JSON Schema for form data. With `steps`, what is asked and whom is told by each
+    step as it starts.
     """
 
-    execution_id: UUID
-    activation_id: UUID
-    node_id: str
+    execution_id: UUID | None
+    activation_id: UUID | None
+    node_id: str | None
     title: str
     rule: Json
     outcomes: tuple[Outcome, ...]
@@ -87,7 +88,7 @@ class ApprovalRequested(Event):
     requested_by: UUID | None = None
     due: Due | None = None
     expires: Due | None = None
-    """The node's timeout, as it stood when the request was opened."""
+    """The node's timeout, as it stood when the request was opened; of one that was opened by itself, its own."""
     item_id: UUID | None = None
     """The stream of the foreach's item that asks, where one does."""
     item_index: int | None = None
@@ -96,6 +97,12 @@ class ApprovalRequested(Event):
     ad_hoc: bool = False
     """Whether somebody may be added to those who are asked."""
     steps: tuple[StepPlan, ...] = ()
+    definition: Json = None
+    """Of one in steps that was opened by itself: what it was opened with, by which its steps go."""
+    behind: tuple[UUID, ...] | None = None
+    """Of one that was opened by itself: who did so on the requester's behalf."""
+    callback: Json = None
+    """Of one that was opened by itself: where its end is told, once (`domain.callbacks`)."""
 
 
 @dataclass(frozen=True)

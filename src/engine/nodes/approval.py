@@ -24,14 +24,12 @@ from domain.approval import (
     ApprovalExpired,
     ApprovalRequested,
     ApprovalResolved,
-    Outcome,
-    Voter,
     evolve,
 )
-from domain.approval.rules import RULES, are_fixed
+from domain.approval.rules import RULES
 from domain.execution import Activation, Wait
 from domain.facts import Due, Event, Fact, Json, View
-from engine.asking import MOST_LEVELS, outcomes_of, quota_of, rule_of, voters_of
+from engine.asking import MOST_LEVELS, quota_of
 from engine.calendars import DUE_IN, due_of
 from engine.definition import Node
 from engine.expressions import resolve
@@ -39,7 +37,7 @@ from engine.happenings import ChildEnded
 from engine.lints.approvals import MOST_STEPS, formulas, lint, steps_schema
 from engine.nodes import kind
 from engine.nodes.kind import Handles, InvalidValue, NodeType, Visit, object_schema
-from engine.stepping import SINGLE, all_outcomes, asks_of, begin, outcomes_in, plans_of, results
+from engine.stepping import all_outcomes, begin, plans_of, results, what_is_asked
 
 KINDS = ["approve", "reject", "changes", "submit", "withdraw", "other"]
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
@@ -154,7 +152,7 @@ def _requested(visit: Visit) -> ApprovalRequested:
     )
     started, due_in = visit.execution.started, config.get("due_in")
     assert started is not None
-    rule, offered, voters = _asked(visit)
+    rule, offered, voters = what_is_asked(visit)
     return ApprovalRequested(
         visit.execution_id,
         visit.activation_id,
@@ -176,16 +174,6 @@ def _requested(visit: Visit) -> ApprovalRequested:
         ad_hoc=node.config.get("ad_hoc", False),
         steps=plans_of(steps(node)),
     )
-
-
-def _asked(visit: Visit) -> tuple[Json, tuple[Outcome, ...], tuple[Voter, ...] | None]:
-    """By which rule, what, and whom, where that is fixed. Steps say so for themselves."""
-    config = visit.node.config
-    if steps(visit.node):
-        return {"type": "steps"}, (), None
-    rule = rule_of(visit, config.get("rule", SINGLE))
-    offered = outcomes_of(visit, outcomes_in(config, {}), asks_of(config, {}))
-    return rule, offered, voters_of(visit.view, rule, offered) if are_fixed(rule) else None
 
 
 def _text(config: Json, field: str) -> str:

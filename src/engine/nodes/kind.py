@@ -47,6 +47,18 @@ class Visit:
         return self.item_id or self.execution_id
 
     @property
+    def requesters(self) -> tuple[UUID, ...]:
+        """Who started the execution, and who did so on their behalf."""
+        started = self.execution.started
+        assert started is not None
+        return tuple(one for one in (self.requested_by, *(started.behind or ())) if one is not None)
+
+    @property
+    def requested_by(self) -> UUID | None:
+        assert self.execution.started is not None
+        return self.execution.started.created_by
+
+    @property
     def item_index(self) -> int | None:
         return None if self.execution.item is None else self.execution.item.index
 

@@ -1,0 +1,289 @@
+"""Approval requests of their own, that no execution asks for: what is checked when one is made, and how it moves and ends.
+
+They have the fields of an approval node, without expressions: there is nothing that these could see.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Protocol
+from uuid import UUID
+
+from domain.approval import (
+    APPROVAL,
+    Approval,
+    ApprovalCancelled,
+    ApprovalEvent,
+    ApprovalExpired,
+    ApprovalRequested,
+    Outcome,
+    OwnRequest,
+    evolve,
+)
+from domain.facts import (
+    Decided,
+    Due,
+    Fact,
+    FieldError,
+    Invalid,
+    Json,
+    NotForThisRelease,
+    Timer,
+    View,
+    timer_id,
+)
+from domain.member import MEMBER, permissions_of
+from domain.role import ROLE_KEY
+from domain.storable import require_storable
+from engine.asking import anybody, quota_of
+from engine.calendars import due_of
+from engine.context import Engine
+from engine.definition import Node
+from engine.expressions import Budgeted, ExpressionError, is_expression
+from engine.invalid import InvalidValue
+from engine.nodes import BY_NAME
+from engine.own_asker import OwnAsker
+from engine.policies import faults as policy_faults
+from engine.policies import read_timeout
+from engine.schema import faults
+from engine.stepping import begin, plans_of, what_is_asked
+
+NODE = BY_NAME["approval"]
+"""The type of node that asks for the same."""
+DECIDE = "approvals:decide"
+TIMEOUT = "timeout"
+"""The purpose of its timer."""
+EVALUATED = ("by", "exclude", "fallback", "requester", "rule", "priority", "due_in", "skip_when")
+FORMULAS = ("expr", "skip_when")
+"""Fields of an approval node that may have expressions, and those that are nothing else."""
+WHOLE = ("by", "exclude", "fallback", "requester", "outcomes", "form")
+"""What steps take from the whole that do not say so themselves."""
+
+
+class DueTimer(Protocol):
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def owner_id(self) -> UUID | None: ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be asked, as a client gave it. `definition`: as the configuration of an approval node, not checked yet.
+
+    `callback`: as `domain.callbacks.callback` gives it.
+    """
+
+    definition: Mapping[str, Json]
+    timeout: str | None = None
+    callback: Json = None
+
+
+def request(view: View, engine: Engine, wanted: Wanted, *, by: UUID | None, behind: tuple[UUID, ...] = ()) -> Decided:
+    """Ask. `by`: who asks; `behind`: who does so on their behalf. result {id, status, outcome, outcome_kind, version}.
+
+    Raises Invalid for what is wrong with it, each field named, and where nobody could ever decide.
+    """
+    found = tuple(_faults(view, wanted))
+    if found:
+        raise Invalid(found[0].message, found[0].path, found)
+    require_storable(dict(wanted.definition))
+    own = OwnRequest(by, behind, dict(wanted.definition), wanted.timeout is not None)
+    try:
+        events = _asked(asker_of(view, engine, own), wanted, own)
+    except InvalidValue as error:
+        raise Invalid(_sentence(error)) from None
+    id, state = view.new_id(), reduce(evolve, events, APPROVAL.initial)
+    _require_answerable(view, state)
+    requested = events[0]
+    assert isinstance(requested, ApprovalRequested)
+    expires = requested.expires if state.status == "pending" else None
+    timers = () if expires is None else (Timer(timeout_of(id), expires, TIMEOUT, APPROVAL.name, id),)
+    return Decided(tuple(Fact(id, event) for event in events), timers=timers, result=summary(id, state, len(events)))
+
+
+def moved(asker: OwnAsker, request_id: UUID, approval: Approval, events: tuple[ApprovalEvent, ...], form: Json = None) -> Decided:
+    """These events, and what follows from them in the request. Where a step comes to nobody, it is cancelled.
+
+    result {approval: {id, status, outcome, outcome_kind, version}, execution: None}.
+    """
+    assert approval.own is not None
+    after = reduce(evolve, events, approval)
+    if after.in_steps and after.status == "pending":
+        try:
+            events = (*events, *begin(asker, after, form))
+        except (InvalidValue, ExpressionError) as error:
+            events = (*events, ApprovalCancelled(str(error)))
+        after = reduce(evolve, events, approval)
+    return Decided(
+        tuple(Fact(request_id, event) for event in events),
+        dropped_timers=() if after.status == "pending" else _timers_of(request_id, approval.own),
+        result={"approval": summary(request_id, after, asker.view.version(request_id) + len(events)), "execution": None},
+    )
+
+
+def expire(view: View, _engine: Engine, timer: DueTimer) -> Decided:
+    """Nobody decided in its time. Where it is closed, nothing comes of it."""
+    if timer.owner_id is None or timer.purpose != TIMEOUT:
+        raise NotForThisRelease(timer.purpose)
+    dropped = (timer.id,)
+    if view.read(APPROVAL, timer.owner_id).status != "pending":
+        return Decided(dropped_timers=dropped, result={"execution": None})
+    return Decided((Fact(timer.owner_id, ApprovalExpired()),), dropped_timers=dropped, result={"execution": None})
+
+
+def timeout_of(request_id: UUID) -> UUID:
+    return timer_id(request_id, TIMEOUT)
+
+
+def summary(request_id: UUID, state: Approval, version: int) -> Json:
+    """The request as a command's result names it."""
+    resolution = state.resolution
+    return {
+        "id": str(request_id),
+        "status": state.status,
+        "outcome": None if resolution is None else resolution.outcome,
+        "outcome_kind": None if resolution is None else resolution.kind,
+        "version": version,
+    }
+
+
+def _timers_of(request_id: UUID, own: OwnRequest) -> tuple[UUID, ...]:
+    return (timeout_of(request_id),) if own.expires else ()
+
+
+def asker_of(view: View, engine: Engine, own: OwnRequest) -> OwnAsker:
+    evaluator = Budgeted(engine.evaluator, view.effort)
+    return OwnAsker(view, evaluator, Node("", "approval", own.definition), own.requested_by, own.requesters, {})
+
+
+def _asked(asker: OwnAsker, wanted: Wanted, own: OwnRequest) -> tuple[ApprovalEvent, ...]:
+    """The request and, where it asks in steps, those that are asked first."""
+    config, timeout = wanted.definition, read_timeout(_policies(wanted))
+    rule, offered, voters = what_is_asked(asker)
+    steps = list(config.get("steps") or [])
+    requested = ApprovalRequested(
+        None,
+        None,
+        None,
+        config["title"],
+        rule,
+        offered,
+        quota_of(rule, voters) if offered else len(steps),
+        description=config.get("description"),
+        form=config.get("form"),
+        context=config.get("context"),
+        priority=config.get("priority", 0),
+        requested_by=own.requested_by,
+        due=due_of(asker.view, config.get("due_in")),
+        expires=None if timeout is None else Due(timeout),
+        voters=voters,
+        ad_hoc=config.get("ad_hoc", False),
+        steps=plans_of(steps),
+        definition=_of_steps(config) if steps else None,
+        behind=own.behind or None,
+        callback=wanted.callback,
+    )
+    return (requested, *begin(asker, evolve(APPROVAL.initial, requested)))
+
+
+def _of_steps(config: Mapping[str, Json]) -> Json:
+    """What its steps go by later."""
+    return {name: config[name] for name in ("steps", *WHOLE) if name in config}
+
+
+def _policies(wanted: Wanted) -> dict[str, Json]:
+    return {} if wanted.timeout is None else {"timeout": wanted.timeout}
+
+
+# What is wrong with it ---------------------------------------------------------------------------------------------------
+
+
+def _faults(view: View, wanted: Wanted) -> Iterator[FieldError]:
+    config = dict(wanted.definition)
+    of_shape = faults(NODE.config, config, effort=view.effort)
+    yield from of_shape
+    for path, message in policy_faults(_policies(wanted)):
+        yield FieldError(path, "invalid_value", _sentence(message))
+    if of_shape:
+        return
+    plain = [*_formulas(config)]
+    yield from plain
+    if plain:
+        return
+    linted = [fault for fault in NODE.lint(Node("", "approval", config)) if fault.severity == "error"]
+    yield from (FieldError(fault.path, fault.code, fault.message) for fault in linted)
+    if not linted:
+        yield from _unknown_people(view, config)
+
+
+def _parts(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(JSON pointer, part) of each part that says who is asked: the whole, its steps, their outcomes."""
+    steps = ((f"/steps/{number}", step) for number, step in enumerate(config.get("steps") or ()))
+    for pointer, part in (("", config), *steps):
+        yield pointer, part
+        for number, outcome in enumerate(part.get("outcomes") or ()):
+            yield f"{pointer}/outcomes/{number}", outcome
+
+
+def _formulas(config: Mapping[str, Any]) -> Iterator[FieldError]:
+    """What only a workflow's approval node may say."""
+    for pointer, part in _parts(config):
+        if "interrupts" in part:
+            yield FieldError(f"{pointer}/interrupts", "unknown_field", "There are no nodes to interrupt: no execution asks.")
+        for name in EVALUATED:
+            if name in part:
+                yield from _expressions_in(part[name], f"{pointer}/{name}", name in FORMULAS)
+
+
+def _expressions_in(value: Json, pointer: str, is_one: bool = False) -> Iterator[FieldError]:
+    """`is_one`: CEL without an `=`."""
+    if is_one or is_expression(value):
+        yield _no_expression(pointer)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from _expressions_in(each, f"{pointer}/{name}", name in FORMULAS)
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _expressions_in(each, f"{pointer}/{number}")
+
+
+def _no_expression(path: str) -> FieldError:
+    return FieldError(path, "no_expression", "Only a workflow's approval node takes expressions. Give the value itself.")
+
+
+def _unknown_people(view: View, config: Mapping[str, Any]) -> Iterator[FieldError]:
+    for pointer, part in _parts(config):
+        for field in ("by", "fallback"):
+            yield from _unknown_in(view, part.get(field, {}), f"{pointer}/{field}")
+
+
+def _unknown_in(view: View, by: Mapping[str, Any], pointer: str) -> Iterator[FieldError]:
+    for number, key in enumerate(by.get("roles", ())):
+        if view.owner(ROLE_KEY, key) is None:
+            yield FieldError(f"{pointer}/roles/{number}", "unknown_role", f"There is no role {key}.")
+    for number, name in enumerate(by.get("users", ())):
+        member = view.read(MEMBER, UUID(name))
+        if not member.active or DECIDE not in permissions_of(view, member):
+            told = f"{name} is not an active member who may decide approvals."
+            yield FieldError(f"{pointer}/users/{number}", "unknown_user", told)
+
+
+def _require_answerable(view: View, state: Approval) -> None:
+    """Somebody is there now for what is asked first."""
+    for step in state.open_steps:
+        if not any(_is_for_somebody(view, outcome) for outcome in step.outcomes):
+            where = f"step {step.name}: " if step.name else ""
+            raise Invalid(_sentence(f"{where}nobody may decide: whoever is asked is excluded, or not there"))
+
+
+def _is_for_somebody(view: View, outcome: Outcome) -> bool:
+    named = outcome.users or outcome.roles
+    return not named or anybody(view, outcome.users, outcome.roles, outcome.exclude)
+
+
+def _sentence(error: object) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
