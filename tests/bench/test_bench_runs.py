@@ -56,7 +56,7 @@ SELECT %s, 2, gen_random_uuid(), 1, 'execution.paused.v1', now(), now(), gen_ran
 
 @pytest.fixture(scope="module")
 def on() -> Iterator[Stage]:
-    with stage() as on:
+    with stage(durable=False) as on:
         yield on
 
 
