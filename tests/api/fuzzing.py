@@ -42,6 +42,8 @@ UNKNOWN_HEADER = "x-schemathesis-unknown-property"
 BY_PLATFORM = {"tenants": 0.9, "invitations": 0.8, "approvals": 0.1}
 """By the first word of a path: how often the platform asks, rather than an owner."""
 TWO_TOPICS = "execution.started.v1,approval.requested.v1"
+USERS = {"members": "strangers", "approvals": "approvers"}
+"""Whom a `user_id` names, by the first word of a path: else the owner."""
 HEADERS = (
     "Idempotency-Key",
     "If-Match",
@@ -168,7 +170,7 @@ class World:
         instead("version", lambda: None)
         instead("outcome", lambda: random.choice(["approved", "rejected"]))
         instead("role", lambda: random.choice([None, "approver"]))
-        instead("user_id", lambda: self.wait_for(self._make("strangers")) if kind == "members" else self.owner.user_id)
+        instead("user_id", lambda: self.wait_for(self._make(USERS.get(kind, "owner"))))
         instead("owner_id", lambda: self.owner.user_id)
         instead("manager_id", lambda: random.choice([None, self.owner.user_id]))
         instead("attributes", lambda: {"cost_centre": random.choice(["4711", 4711, ["4711", "4712"]])})
@@ -186,6 +188,11 @@ class World:
             instead("workflows", lambda: ["purchase"])
             instead("starts_at", lambda: None)
             instead("ends_at", lambda: random.choice([None, "2999-01-01T00:00:00Z"]))
+        if kind == "approvals":
+            instead("step", lambda: "one" if case.path.endswith("/return") else None)
+            instead("on_behalf_of", lambda: None)
+            instead("from_user_id", lambda: self.owner.user_id)
+            instead("to_user_id", lambda: self.wait_for(self._make("approvers")))
         if kind == "calendars":
             instead("key", lambda: f"calendar-{next(self.numbers)}")
             instead("time_zone", lambda: random.choice(["UTC", "Europe/Berlin"]))
@@ -259,6 +266,19 @@ class World:
                 return str((await self._start("purchase"))["id"])
             case "approvals":
                 return str((await self._start("purchase"))["open"][0]["id"])
+            case "approvals in steps":
+                steps = [{"name": name, "by": {"roles": ["approver"]}, "ad_hoc": True} for name in ("one", "two")]
+                made = await self._posted(self.tenant.admin, "/approvals", {"title": "In steps", "steps": steps})
+                await self._decide(made)
+                return made
+            case "approvals of several":
+                users = [self.owner.user_id, await self._make("approvers")]
+                body = {"title": "Of several", "by": {"users": users}, "rule": {"type": "unanimous"}}
+                return await self._posted(self.tenant.admin, "/approvals", body)
+            case "approvers":
+                return (await self.tenant.member("approver")).user_id
+            case "owner":
+                return self.owner.user_id
             case "ai-tasks":
                 return str((await self._start("classify"))["open"][0]["id"])
             case "own-jobs":
@@ -352,6 +372,9 @@ class World:
         async with await psycopg.AsyncConnection.connect(self.gesta.database.system_url, autocommit=True) as connection:
             await connection.execute(BURY, [job_id])
 
+    async def _decide(self, request_id: str) -> None:
+        await self.owner.client.post(f"/approvals/{request_id}/decide", {"outcome": "approved"})
+
     async def _pause(self, execution_id: str) -> None:
         await self.tenant.admin.post(f"/executions/{execution_id}/pause")
 
@@ -377,6 +400,11 @@ class World:
 ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[Any, Any, None]]]] = {
     ("jobs", "retry"): ("jobs", World._bury),
     ("jobs", "cancel"): ("own-jobs", World._nothing),
+    ("approvals", "return"): ("approvals in steps", World._nothing),
+    ("approvals", "add-approver"): ("approvals in steps", World._nothing),
+    ("approvals", "reassign"): ("approvals of several", World._nothing),
+    ("approvals", "revoke"): ("approvals of several", World._decide),
+    ("approvals", "withdraw"): ("approvals of several", World._nothing),
     ("executions", "resume"): ("executions", World._pause),
     ("triggers", "resume"): ("triggers", World._pause_trigger),
     ("notifications", "enable"): ("notifications", World._disable),
