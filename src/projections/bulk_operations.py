@@ -85,7 +85,9 @@ TABLE = Table(
             "What is done to each execution: cancel, terminate, pause, resume, signal, fork, migrate, or start.",
             choices=("cancel", "terminate", "pause", "resume", "signal", "fork", "migrate", "start"),
         ),
-        "filter": Column("jsonb", "What was looked for, as a list of executions has it; null: they were named.", null=True),
+        "filter": Column(
+            "jsonb", "What was looked for, as a list of executions has it; null: they were named.", null=True, listed=False
+        ),
         "options": Column("jsonb", "What the action goes by, as it was given.", listed=False),
         "reason": Column("text", "Why, in words.", null=True),
         "status": Column(
