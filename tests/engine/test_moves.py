@@ -59,6 +59,7 @@ def test_an_approval_waits_and_its_outcome_is_the_handle() -> None:
     ]
     play.choose("ask", "approved", comment="fine")
     output = {"outcome": "approved", "kind": "approve", "user_id": str(ANN), "role": None, "comment": "fine", "form": None}
+    output["reason"] = None
     decision = next(event for event in play.view.events(request_id) if isinstance(event, ApprovalDecided))
     left = next(
         e for e in play.view.events(EXECUTION_ID) if isinstance(e, ActivationCompleted) and e.activation_id == activation_id

@@ -204,6 +204,7 @@ class Ledgers:
         await self.append(ACME, *tenant_story("acme"))
         await self.append(GLOBEX, *tenant_story("globex"))
         await self.append(ACME, *bulk("acme"))
+        await self.append(GLOBEX, *bulk("globex"))
 
 
 def platform_story() -> tuple[Step, ...]:

@@ -17,7 +17,7 @@ from domain.role import RoleCreated
 from projections import freshness
 from projections.projector import Projector
 from tests.conftest import Database
-from tests.projections.story import ACME, APPROVER, GLOBEX, START, Ledgers, an_id, platform_story, tenant_story
+from tests.projections.story import ACME, APPROVER, GLOBEX, START, Ledgers, Step, an_id, bulk, platform_story, tenant_story
 
 GESTA = [sys.executable, "-m", "cli.main"]
 
@@ -110,7 +110,7 @@ def test_events_are_shown_without_their_secrets(database: Database) -> None:
     assert (created["topic"], revoked["version"]) == ("api_key.created.v2", 2)
     assert "secret_hash" not in created["data"]
     assert len(gesta(database, "events", "show", "--after", "30").stdout.splitlines()) == sum(
-        max(len(story) - 30, 0) for story in (platform_story(), tenant_story("acme"), tenant_story("globex"))
+        max(len(story) - 30, 0) for story in (platform_story(), whole_story("acme"), whole_story("globex"))
     )
 
 
@@ -126,6 +126,10 @@ def test_a_stream_is_shown_folded(database: Database) -> None:
     position = next(line.split()[0] for line in shown if "attempt_succeeded" in line)
     later = gesta(database, "events", "show", "--tenant", "acme", "--stream", task, "--fold", "--after", position)
     assert later.stdout.splitlines() == shown[-2:], "folded from the beginning, shown from there"
+
+
+def whole_story(name: str) -> tuple[Step, ...]:
+    return *tenant_story(name), *bulk(name)
 
 
 async def lines_of(process: asyncio.subprocess.Process, count: int) -> list[dict[str, Any]]:
@@ -145,7 +149,7 @@ async def test_tail_shows_the_latest_and_then_each_new_one_until_it_is_interrupt
     )
     try:
         latest = await lines_of(process, 20)
-        last = len(tenant_story("acme"))
+        last = len(whole_story("acme"))
         assert [each["position"] for each in latest] == [*range(last - 19, last + 1)]
         await ledgers.append(GLOBEX, (an_id("r"), RoleCreated("elsewhere", "E", ())))
         await ledgers.append(ACME, (an_id("r"), RoleCreated("fresh", "F", ())))

@@ -12,7 +12,7 @@ from domain.facts import Json
 from runtime.pools import open_pool
 from store.jobs import LeasedJob
 from store.notifications import waking
-from store.notifications.waking import leases_ending
+from store.notifications.waking import CHANNELS, leases_ending
 from tests.conftest import Database
 from tests.store.test_lease_notices import said
 from tests.worker.house import LONG_RETRY, PATIENCE, House, at_work, house, steps, worker_of
@@ -21,7 +21,8 @@ from worker.leases import Leasing
 from worker.maintenance import run_periodically, take_expired_leases
 
 SHORT = 0.3
-LISTENS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN \"gesta_leases\"'"
+LISTENS = f"SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN \"{CHANNELS[-1].name}\"'"  # noqa: S608
+"""The last of what it says when it begins to listen."""
 LATE = """
 SELECT extract(epoch FROM recorded_at - %s::timestamptz)::float8 FROM ledger.events WHERE topic = 'activation.retried.v1'
 """
