@@ -24,8 +24,10 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_databas
 TERMINAL = ("execution.completed.v1", "execution.failed.v1", "execution.cancelled.v1")
 
 
-REALLY = pytest.mark.parametrize("two", ["of one process", "apart"], indirect=True)
-"""For the most telling races: two applications in this process, and two processes, as an operator runs them."""
+REALLY = pytest.mark.parametrize("two", ["of one process", pytest.param("apart", marks=pytest.mark.nightly)], indirect=True)
+"""For the most telling races: two applications in this process, and at night two processes, as an operator runs them."""
+APART = pytest.mark.parametrize("two", ["of one process", "apart"], indirect=True)
+"""The same in every run: to set up two processes takes many seconds."""
 
 
 @asynccontextmanager

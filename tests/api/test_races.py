@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.behind import Two
 from tests.api.conftest import Gesta
-from tests.api.racing import DUE, GONE, REALLY, ROUNDS, at_once, code, ends, published, racing, steer, together
+from tests.api.racing import APART, DUE, GONE, REALLY, ROUNDS, at_once, code, ends, published, racing, steer, together
 from tests.api.working import execution, lease, leased, report, run_sql
 from tests.engine.drawing import ask, drawing
 from tests.worker.house import worker_of
@@ -90,7 +90,7 @@ async def test_the_time_of_an_execution_against_its_last_report(two: Two) -> Non
                 assert await ends(two, id) == ["execution.completed.v1"]
 
 
-@REALLY
+@APART
 async def test_cancel_against_the_last_report(two: Two) -> None:
     begin = await published(two, SAGA)
     for number in range(ROUNDS):

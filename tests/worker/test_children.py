@@ -40,7 +40,14 @@ async def assert_in_step(home: House) -> None:
     assert (broken["jobs"], broken["timers"], broken["ledger"]) == ([], [], [])
 
 
-@pytest.mark.parametrize("failpoint", ["worker.job_leased", "worker.task_done", "worker.task_reported"])
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        "worker.task_reported",
+        pytest.param("worker.job_leased", marks=pytest.mark.nightly),
+        pytest.param("worker.task_done", marks=pytest.mark.nightly),
+    ],
+)
 async def test_a_parent_survives_the_worker_of_its_child(database: Database, tmp_path: Path, failpoint: str) -> None:
     async with house(database) as home:
         await child_published(home)
@@ -58,7 +65,7 @@ async def test_a_parent_survives_the_worker_of_its_child(database: Database, tmp
         await assert_in_step(home)
 
 
-@pytest.mark.parametrize("failpoint", ["worker.job_leased", "worker.child_settled"])
+@pytest.mark.parametrize("failpoint", ["worker.child_settled", pytest.param("worker.job_leased", marks=pytest.mark.nightly)])
 async def test_children_that_a_command_could_not_cancel_are_cancelled_although_a_worker_dies(
     database: Database, tmp_path: Path, failpoint: str
 ) -> None:

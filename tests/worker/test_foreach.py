@@ -29,7 +29,15 @@ async def items(home: House) -> tuple[list[int], list[UUID]]:
     return begun, [record.stream_id for record in events if isinstance(record.event, ItemCompleted)]
 
 
-@pytest.mark.parametrize("failpoint", ["worker.job_leased", "worker.items_moved", "worker.task_done", "worker.task_reported"])
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        "worker.items_moved",
+        "worker.task_reported",
+        pytest.param("worker.job_leased", marks=pytest.mark.nightly),
+        pytest.param("worker.task_done", marks=pytest.mark.nightly),
+    ],
+)
 async def test_a_foreach_survives_its_worker(database: Database, tmp_path: Path, failpoint: str) -> None:
     async with house(database) as home:
         execution = await home.start(DEFINITION, {"items": list(range(COUNT))})

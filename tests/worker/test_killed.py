@@ -48,7 +48,11 @@ async def stopped(process: asyncio.subprocess.Process) -> int:
 
 @pytest.mark.parametrize(
     ("failpoint", "uncalled"),
-    [("worker.attempt_started", 1), ("worker.attempt_called", 0), ("worker.attempt_ended", 0)],
+    [
+        ("worker.attempt_called", 0),
+        pytest.param("worker.attempt_started", 1, marks=pytest.mark.nightly),
+        pytest.param("worker.attempt_ended", 0, marks=pytest.mark.nightly),
+    ],
 )
 async def test_an_ai_task_survives_its_worker(database: Database, tmp_path: Path, failpoint: str, uncalled: int) -> None:
     """`uncalled`: attempts on record for which no call was made. More calls than attempts there never are."""
@@ -89,7 +93,14 @@ def enqueued(home: House, **more: Json) -> Coroutine[Any, Any, CommandResult]:
     return home.handler.handle(Command(home.tenant_id, "job.enqueue", WHO), lambda view: enqueue(view, wanted))
 
 
-@pytest.mark.parametrize(("failpoint", "times"), [("worker.job_leased", 1), ("worker.task_done", 2), ("worker.task_reported", 1)])
+@pytest.mark.parametrize(
+    ("failpoint", "times"),
+    [
+        ("worker.task_reported", 1),
+        pytest.param("worker.job_leased", 1, marks=pytest.mark.nightly),
+        pytest.param("worker.task_done", 2, marks=pytest.mark.nightly),
+    ],
+)
 async def test_a_job_of_its_own_survives_its_worker(database: Database, tmp_path: Path, failpoint: str, times: int) -> None:
     done = tmp_path / "done"
     async with house(database) as home:
@@ -128,10 +139,10 @@ async def over(home: House, job_id: UUID, status: str) -> bool:
 @pytest.mark.parametrize(
     ("failpoint", "config", "sent", "ends_by"),
     [
-        ("worker.http_ready", {"method": "GET"}, 1, "e"),
+        pytest.param("worker.http_ready", {"method": "GET"}, 1, "e", marks=pytest.mark.nightly),
         ("worker.http_sent", {"method": "GET"}, 2, "e"),
-        ("worker.http_recorded", {"method": "POST"}, 1, "e"),
-        ("worker.http_ready", {"method": "POST"}, 0, "f"),
+        pytest.param("worker.http_recorded", {"method": "POST"}, 1, "e", marks=pytest.mark.nightly),
+        pytest.param("worker.http_ready", {"method": "POST"}, 0, "f", marks=pytest.mark.nightly),
         ("worker.http_sent", {"method": "POST"}, 1, "f"),
         ("worker.http_sent", {"method": "POST", "idempotent": True}, 2, "e"),
     ],
