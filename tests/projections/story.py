@@ -556,20 +556,23 @@ def by_several(execution: str) -> tuple[Step, ...]:
 
 
 def in_steps(execution: str) -> tuple[Step, ...]:
-    """A request in three steps: one is sent back to, one skipped, and to the last somebody is added."""
+    """A request in three steps. One is sent back to and claimed, one skipped; to the last one is added, and one thinks again."""
     request = an_id(f"{execution} request")
     first, asking = asked(execution, outcomes=())
     assert isinstance(asking[1], ApprovalRequested)
     plans = (StepPlan("first", 1), StepPlan("dear", 2), StepPlan("last", 3, ("first",), ad_hoc=True))
     one = {"type": "single"}
+    approve, reject = OUTCOMES
+    clerks_too = (replace(approve, roles=("approver", "clerk")), reject)
 
     def begun(number: int, **more: Any) -> Step:
+        if number == 3:
+            return request, ApprovalStepStarted(3, "last", {"type": "multiple", "count": 2}, clerks_too, 2, **more)
         return request, ApprovalStepStarted(number, plans[number - 1].name, one, OUTCOMES, **more)
 
-    def said(number: int, who: UUID, outcome: str = "approve") -> Step:
-        role, kind = ("approver", "approve") if outcome == "approve" else ("clerk", "reject")
-        decision = an_id(f"{execution} {number} {who} {outcome}")
-        return request, ApprovalDecided(decision, who, outcome, kind, number, role)  # type: ignore[arg-type]
+    def said(number: int, who: UUID, kind: Literal["approve", "reject"] = "approve") -> Step:
+        role = "approver" if who == ANN else "clerk"
+        return request, ApprovalDecided(an_id(f"{execution} {number} {who} {kind}"), who, kind, kind, number, role)
 
     done = ApprovalStepCompleted(1, "first", "approve", "approve", (ANN,))
     return (
@@ -583,15 +586,15 @@ def in_steps(execution: str) -> tuple[Step, ...]:
         begun(3),
         (request, ApprovalReturned(1, "first", BOB, "Look again.", (1, 2, 3))),
         begun(1, form={"type": "object"}),
+        (request, ApprovalClaimed(BOB)),
+        (request, ApprovalReleased(BOB, 1, "Too much.")),
+        (request, ApprovalClaimed(ANN)),
         (request, ApprovalDecided(an_id(f"{execution} again"), ANN, "approve", "approve", 1, "approver")),
         (request, done),
         (request, ApprovalStepSkipped(2, "dear")),
         begun(3, due=Due(at=START + timedelta(days=2))),
         (request, ApproverAdded(an_id("eve"), BOB, 3, "She knows.")),
         (request, ApprovalReassigned(an_id("eve"), an_id("joe"), 3, "She is away.")),
-        (request, ApprovalClaimed(ANN, 3)),
-        (request, ApprovalReleased(ANN, 3, "Too much.")),
-        (request, ApprovalClaimed(BOB, 3)),
         said(3, BOB),
         (request, ApprovalRevoked(an_id(f"{execution} 3 {BOB} approve"), BOB, "approve", 3, "I misread it.")),
         said(3, BOB, "reject"),
@@ -603,7 +606,7 @@ def in_steps(execution: str) -> tuple[Step, ...]:
 
 
 def by_itself(name: str) -> tuple[Step, ...]:
-    """A request of its own, in one step."""
+    """A request of its own, in one step that somebody has claimed."""
     request = an_id(f"{name} request")
     opened = ApprovalRequested(
         None,
@@ -621,6 +624,7 @@ def by_itself(name: str) -> tuple[Step, ...]:
     return (
         (request, opened),
         (request, ApprovalStepStarted(1, "first", {"type": "single"}, OUTCOMES)),
+        (request, ApprovalClaimed(ANN)),
         (request, ApprovalCancelled("not needed")),
     )
 
