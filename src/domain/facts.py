@@ -68,9 +68,12 @@ class EventType(Generic[E]):
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Aggregate(Generic[S]):
-    """One kind of stream: how its state begins, how each event moves it on, and the catalogue of its events."""
+    """One kind of stream: how its state begins, how each event moves it on, and the catalogue of its events.
+
+    There is one of a kind, and it is equal to itself alone: so it can be in a set, whatever its state begins with.
+    """
 
     name: str
     initial: S

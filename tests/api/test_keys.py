@@ -198,3 +198,10 @@ async def test_bulk_without_the_permission_is_refused_as_a_whole(gesta: Gesta) -
     reader = await acme.service("executions:read")
     refused = await reader.post("/executions/bulk", {"workflow_key": "instant", "items": [{}, {}]})
     assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied")
+
+
+async def test_the_platform_has_no_members_on_whose_behalf_one_could_act(gesta: Gesta) -> None:
+    acme = await gesta.tenant()
+    owner = await acme.member("owner")
+    refused = await gesta.platform.post("/tenants", {"slug": "other", "name": "Other"}, Gesta_On_Behalf_Of=owner.user_id)
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_a_member")
