@@ -28,8 +28,8 @@ FORKED = "SELECT count(DISTINCT trigger_data ->> 'execution_id') FROM projection
     ("action", "deaths"),
     [
         ("cancel", ["worker.bulk_acted:3", "worker.bulk_step_taken"]),
-        ("fork", ["worker.bulk_acted:2", "worker.bulk_acted:5"]),
-        ("signal", ["worker.bulk_acted", "worker.bulk_step_taken:2"]),
+        pytest.param("fork", ["worker.bulk_acted:2", "worker.bulk_acted:5"], marks=pytest.mark.nightly),
+        pytest.param("signal", ["worker.bulk_acted", "worker.bulk_step_taken:2"], marks=pytest.mark.nightly),
         ("migrate", ["worker.bulk_acted:4", "worker.bulk_step_taken"]),
     ],
 )

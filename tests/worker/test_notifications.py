@@ -69,9 +69,9 @@ def ids(seen: Sequence[bytes]) -> list[bytes]:
     ("failpoint", "sent"),
     [
         ("worker.deliveries_asked_for", 2),
-        ("worker.notification_ready:2", 2),
+        pytest.param("worker.notification_ready:2", 2, marks=pytest.mark.nightly),
         ("worker.notification_sent", 3),
-        ("worker.notification_recorded", 2),
+        pytest.param("worker.notification_recorded", 2, marks=pytest.mark.nightly),
     ],
 )
 async def test_a_notification_survives_its_worker(database: Database, tmp_path: Path, failpoint: str, sent: int) -> None:
