@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 from runtime.failpoints import failpoint
 from runtime.pools import Connection, Pool
@@ -27,35 +28,26 @@ SELECT wanted.tenant_id, coalesce(f.position, 0), fault.tenant_id IS NOT NULL
   LEFT JOIN projections.freshness f ON f.tenant_id = wanted.tenant_id
   LEFT JOIN runtime.projection_faults fault ON fault.tenant_id = wanted.tenant_id
 """
-# by key, and only then by status: OFFSET keeps the conditions apart, so that no index of ended executions is gone through
-SELECT_ENDED = {
-    "executions": """
+# by key, and only then by status: OFFSET keeps the conditions apart, so that no index of what is over is gone through
+SELECT_ENDED = """
 SELECT wanted.tenant_id, wanted.id
   FROM unnest(%(tenants)s::uuid[], %(ids)s::uuid[]) AS wanted (tenant_id, id)
- CROSS JOIN LATERAL (
-       SELECT status FROM projections.workflow_executions WHERE tenant_id = wanted.tenant_id AND id = wanted.id OFFSET 0) e
- WHERE e.status IN ('completed', 'failed', 'cancelled')
-""",
-    "bulk_operations": """
-SELECT b.tenant_id, b.id
-  FROM unnest(%(tenants)s::uuid[], %(ids)s::uuid[]) AS wanted (tenant_id, id)
-  JOIN projections.bulk_operations b ON b.tenant_id = wanted.tenant_id AND b.id = wanted.id
- WHERE b.status <> 'running'
-""",
-    "jobs": """
-SELECT wanted.tenant_id, wanted.id
-  FROM unnest(%(tenants)s::uuid[], %(ids)s::uuid[]) AS wanted (tenant_id, id)
- CROSS JOIN LATERAL (SELECT status FROM projections.jobs WHERE tenant_id = wanted.tenant_id AND id = wanted.id OFFSET 0) j
- WHERE j.status <> 'pending'
-""",
-    "approvals": """
-SELECT wanted.tenant_id, wanted.id
-  FROM unnest(%(tenants)s::uuid[], %(ids)s::uuid[]) AS wanted (tenant_id, id)
- CROSS JOIN LATERAL (
-       SELECT status FROM projections.approval_requests WHERE tenant_id = wanted.tenant_id AND id = wanted.id OFFSET 0) r
- WHERE r.status <> 'pending'
-""",
-}
+ CROSS JOIN LATERAL (SELECT status FROM projections.{} WHERE tenant_id = wanted.tenant_id AND id = wanted.id OFFSET 0) e
+ WHERE e.status <> ALL (%(open)s)
+"""
+
+
+class Ending(NamedTuple):
+    """A kind of thing whose end can be waited for: its table, and the statuses in which it is not over."""
+
+    table: str
+    open: tuple[str, ...]
+
+
+EXECUTION = Ending("workflow_executions", ("running", "paused"))
+APPROVAL = Ending("approval_requests", ("pending",))
+JOB = Ending("jobs", ("pending",))
+BULK_OPERATION = Ending("bulk_operations", ("running",))
 
 
 @dataclass(frozen=True)
@@ -68,7 +60,7 @@ class _Reached:
 class _Ended:
     tenant_id: UUID
     id: UUID
-    what: str = "executions"
+    ending: Ending
 
 
 @dataclass
@@ -101,21 +93,9 @@ class Waiter:
         """Until a tenant's tables have reached a position, its projection stands still, or the time is over."""
         await self._wait(_Reached(tenant_id, position), seconds)
 
-    async def ended(self, tenant_id: UUID, execution_id: UUID, seconds: float) -> bool:
-        """Until an execution has ended, as the tables say: True. False when the time is over, or nobody may wait any more."""
-        return await self._wait(_Ended(tenant_id, execution_id), seconds) and not self._closing
-
-    async def settled(self, tenant_id: UUID, operation_id: UUID, seconds: float) -> bool:
-        """The same of a bulk operation."""
-        return await self._wait(_Ended(tenant_id, operation_id, "bulk_operations"), seconds) and not self._closing
-
-    async def job_ended(self, tenant_id: UUID, job_id: UUID, seconds: float) -> bool:
-        """The same of a job of its own."""
-        return await self._wait(_Ended(tenant_id, job_id, "jobs"), seconds) and not self._closing
-
-    async def approval_closed(self, tenant_id: UUID, request_id: UUID, seconds: float) -> bool:
-        """The same of an approval request."""
-        return await self._wait(_Ended(tenant_id, request_id, "approvals"), seconds) and not self._closing
+    async def ended(self, ending: Ending, tenant_id: UUID, id: UUID, seconds: float) -> bool:
+        """Until something is over, as the tables say: True. False when the time is over, or nobody may wait any more."""
+        return await self._wait(_Ended(tenant_id, id, ending), seconds) and not self._closing
 
     def release(self) -> None:
         """Let everybody go, now and from now on: the process is about to stop."""
@@ -175,13 +155,12 @@ class Waiter:
                 position, stopped = progress[awaited.tenant_id]
                 if stopped or position >= awaited.position:
                     self._waiting.resolve(awaited)
-        for what, statement in SELECT_ENDED.items():
-            these = [awaited for awaited in ends if awaited.what == what]
-            if not these:
-                continue
-            wanted = {"tenants": [awaited.tenant_id for awaited in these], "ids": [awaited.id for awaited in these]}
+        for ending in {awaited.ending for awaited in ends}:
+            these = [awaited for awaited in ends if awaited.ending == ending]
+            statement = sql.SQL(SELECT_ENDED).format(sql.Identifier(ending.table))
+            wanted = {"tenants": [each.tenant_id for each in these], "ids": [each.id for each in these], "open": [*ending.open]}
             for tenant_id, id in await (await connection.execute(statement, wanted)).fetchall():
-                self._waiting.resolve(_Ended(tenant_id, id, what))
+                self._waiting.resolve(_Ended(tenant_id, id, ending))
 
 
 @asynccontextmanager

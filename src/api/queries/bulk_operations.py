@@ -17,7 +17,6 @@ SELECT {columns}
 )
 
 SELECT = summaries(rows_of(bulk_operations.TABLE, "b"), bulk_operations.TABLE, "b")
-ENDED = ("completed", "cancelled", "failed")
 
 BULK_OPERATIONS = Listing(
     "bulk-operations",

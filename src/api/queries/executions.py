@@ -146,7 +146,6 @@ RANGES = {
     "lt": _range("<=", "<", "Below this value."),
 }
 
-ENDED = ("completed", "failed", "cancelled")
 STATUSES = workflow_executions.TABLE.columns["status"].choices
 
 EXECUTIONS = Listing(

@@ -9,7 +9,6 @@ from projections import jobs
 JOB = one(rows_of(jobs.TABLE, "j") + "   AND j.id = %(id)s\n", jobs.TABLE, "j")
 
 STATUSES = jobs.TABLE.columns["status"].choices
-ENDED = frozenset(STATUSES) - {"pending"}
 
 JOBS = Listing(
     "jobs",

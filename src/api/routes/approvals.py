@@ -8,15 +8,15 @@ from fastapi import Body as Default
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from api import commands
+from api import commands, waiter
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Id, Name, Reason, Text
 from api.queries import approvals as queries
-from api.routes.executions import WAIT, seconds_to_wait
 from api.routing import router
 from api.schemas import resources, results
+from api.waiting import WAIT, row_when_over
 from domain.access import Asking, DeactivatedUser, NotAMember, Rights, SuspendedMember, standing
 from domain.approval import APPROVAL
 from domain.facts import Decided, PermissionDenied, View
@@ -235,10 +235,4 @@ async def list_approvals(call: Calling) -> Response:
 async def get(call: Calling, id: UUID) -> Response:
     """`wait`: until it is no longer pending."""
     call.require("approvals:read")
-    seconds = seconds_to_wait(call.request.query_params.get("wait"))
-    row, answer = await call.row(queries.APPROVAL, {"id": id})
-    if not seconds or row["status"] != "pending":
-        return call.shown(row, answer)
-    head = answer.freshness.head
-    closed = await call.services.waiter.approval_closed(call.tenant_id, id, seconds)
-    return call.shown(*await call.row(queries.APPROVAL, {"id": id}, reached=head if closed else None))
+    return call.shown(*await row_when_over(call, queries.APPROVAL, id, waiter.APPROVAL))

@@ -10,7 +10,7 @@ from fastapi import Body as Default
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from api import answers, commands
+from api import answers, commands, waiter
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
@@ -19,10 +19,11 @@ from api.problems import Problem
 from api.queries import bulk_operations as queries
 from api.queries import executions
 from api.reads import Answer
-from api.routes.executions import WAIT, BulkItem, seconds_to_wait
+from api.routes.executions import BulkItem
 from api.routing import router
 from api.schemas import resources, results
 from api.strict_json import child
+from api.waiting import WAIT, row_when_over
 from domain import bulk_operation
 from domain.access import Asking, Rights
 from domain.bulk_operation import MOST, Action, Requester
@@ -158,12 +159,7 @@ async def list_bulk_operations(call: Calling) -> Response:
 )
 async def get(call: Calling, id: UUID) -> Response:
     call.require("executions:read")
-    seconds = seconds_to_wait(call.request.query_params.get("wait"))
-    row, answer = await call.row(queries.BULK_OPERATION, {"id": id})
-    if seconds and row["status"] not in queries.ENDED:
-        ended = await call.services.waiter.settled(call.tenant_id, id, seconds)
-        row, answer = await call.row(queries.BULK_OPERATION, {"id": id}, reached=answer.freshness.head if ended else None)
-    return call.shown(row, answer)
+    return call.shown(*await row_when_over(call, queries.BULK_OPERATION, id, waiter.BULK_OPERATION))
 
 
 @routes.post(

@@ -7,7 +7,7 @@ from fastapi import Body as Default
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from api import answers, commands
+from api import answers, commands, waiter
 from api.call import Decide
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
@@ -17,10 +17,10 @@ from api.problems import not_found
 from api.queries import jobs as queries
 from api.reads import Question, Row, freshness_headers
 from api.requests import MAX_BODY
-from api.routes.executions import WAIT, seconds_to_wait
 from api.routing import router
 from api.schemas import resources
 from api.schemas import work as schemas
+from api.waiting import WAIT, seconds_to_wait
 from domain import job as queue
 from domain.access import Rights
 from domain.facts import Decided, View
@@ -171,7 +171,7 @@ async def get(call: Calling, id: UUID) -> Response:
 
     `wait` is for jobs of their own: until one is over.
     """
-    seconds = seconds_to_wait(call.request.query_params.get("wait"))
+    seconds = seconds_to_wait(call)
     if call.session.rights.allows("jobs:read"):
         found = await _enqueued(call, id, seconds)
         if found is not None:
@@ -236,7 +236,7 @@ async def _enqueued(call: Calling, id: UUID, seconds: int) -> Response | None:
         return None
     if found[0]["status"] == "pending" and seconds:
         head = answer.freshness.head
-        ended = await call.services.waiter.job_ended(call.tenant_id, id, seconds)
+        ended = await call.services.waiter.ended(waiter.JOB, call.tenant_id, id, seconds)
         answer = await call.rows([question], reached=head if ended else None)
         found = answer.rows[0]
     row = found[0]

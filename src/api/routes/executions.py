@@ -8,7 +8,7 @@ from fastapi import Body as Default
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from api import answers, commands
+from api import answers, commands, waiter
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
@@ -16,8 +16,9 @@ from api.models import NO_REASON, Body, Name, Object, Priority, Reason, Text
 from api.notifying import Callback, follow
 from api.problems import Problem
 from api.queries import executions as queries
-from api.routing import query, router
+from api.routing import router
 from api.schemas import resources, results, work
+from api.waiting import WAIT, row_when_over, seconds_to_wait
 from domain.access import Rights
 from domain.execution import EXECUTION
 from domain.facts import Decided, Invalid, View
@@ -31,7 +32,6 @@ from store.command import CommandResult
 
 routes = router("executions")
 
-MAX_WAIT = 60
 MAX_BULK = 1_000
 BusinessKey = Annotated[str, Field(min_length=1, max_length=255)]
 ON_CONFLICT = Field(
@@ -179,29 +179,17 @@ async def change(call: Calling, id: UUID, body: Change) -> Response:
     )
 
 
-WAIT = query(
-    "wait",
-    {"type": "integer", "minimum": 0, "maximum": MAX_WAIT},
-    "Seconds to wait for the end before answering how it stands.",
-)
-
-
 @routes.get(
     "/executions/{id}", **documented("Get an execution", "The execution", resources.EXECUTION, parameters=[WAIT, *FRESHNESS])
 )
 async def get(call: Calling, id: UUID) -> Response:
     call.require("executions:read")
-    asked = call.request.query_params
-    seconds, head = seconds_to_wait(asked.get("wait")), 0
     # Most callers wait for what this process has just started: that it is there need not be asked first.
-    known = call.services.handler.at_hand(call.tenant_id, EXECUTION, id) if seconds and asked.keys() == {"wait"} else None
-    if known is None or not known.live:
-        row, answer = await call.row(queries.EXECUTION, {"id": id})
-        if not seconds or row["status"] in queries.ENDED:
-            return call.shown(row, answer)
-        head = answer.freshness.head
-    ended = await call.services.waiter.ended(call.tenant_id, id, seconds)
-    return call.shown(*await call.row(queries.EXECUTION, {"id": id}, reached=head if ended else None))
+    known = call.services.handler.at_hand(call.tenant_id, EXECUTION, id) if call.request.query_params.keys() == {"wait"} else None
+    if known is not None and known.live and (seconds := seconds_to_wait(call)):
+        over = await call.services.waiter.ended(waiter.EXECUTION, call.tenant_id, id, seconds)
+        return call.shown(*await call.row(queries.EXECUTION, {"id": id}, reached=0 if over else None))
+    return call.shown(*await row_when_over(call, queries.EXECUTION, id, waiter.EXECUTION))
 
 
 @routes.get(
@@ -212,15 +200,6 @@ async def waits(call: Calling, id: UUID) -> Response:
     """Each thing, since when, until when where that is known, and who or what can move it on."""
     call.require("executions:read")
     return call.shown(*await call.row(queries.WAITS, {"id": id}))
-
-
-def seconds_to_wait(text: str | None) -> int:
-    """Raises Problem."""
-    if text is None:
-        return 0
-    if not (text.isascii() and text.isdigit() and int(text[:9]) <= MAX_WAIT):
-        raise Problem.at("wait", "range", f"wait must be a whole number of seconds from 0 to {MAX_WAIT}.")
-    return int(text)
 
 
 @routes.post("/executions/{id}/cancel", **documented("Cancel an execution", "The execution's status", results.EXECUTION_RESULT))
