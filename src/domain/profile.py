@@ -134,21 +134,3 @@ def _is_word(value: Json) -> bool:
             return isfinite(value)
         case _:
             return False
-
-
-def word(value: Json) -> str:
-    """A value as it is compared: as text, so that 4711 and "4711" are one cost centre."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
-        case _:
-            return str(value)
-
-
-def words_of(attributes: Mapping[str, Json]) -> frozenset[str]:
-    """What a member is found by: `name=value`, for each value."""
-    return frozenset(
-        f"{name}={word(each)}" for name, value in attributes.items() for each in (value if isinstance(value, list) else [value])
-    )

@@ -49,18 +49,6 @@ class WorkingHours:
     holidays: frozenset[date] = frozenset()
 
 
-def add_working(hours: WorkingHours, duration: timedelta, start: datetime) -> datetime:
-    """The first moment before which so much working time has passed since `start`. Raises TooFar."""
-    left = duration
-    if left <= timedelta(0):
-        return start
-    for one in openings_from(hours, start):
-        if one.closes - one.opens >= left:
-            return one.opens + left
-        left -= one.closes - one.opens
-    raise TooFar
-
-
 def openings_for(hours: WorkingHours, duration: timedelta, start: datetime, until: datetime) -> tuple[Opening, ...]:
     """Openings enough for `duration`, wherever between `start` and `until` it begins. Raises TooFar."""
     found: list[Opening] = []

@@ -109,12 +109,6 @@ def test_attributes_are_few_small_and_plain(attributes: dict[str, Any], path: st
     story.then_refused("invalid", path)
 
 
-def test_values_are_compared_as_text() -> None:
-    attributes = {"centre": 4711, "level": 2.0, "rate": 0.5, "lead": True, "sites": ["oslo", "rome"]}
-    expected = {"centre=4711", "level=2", "rate=0.5", "lead=true", "sites=oslo", "sites=rome"}
-    assert profile.words_of(attributes) == expected
-
-
 PEOPLE = [ANN, BOB, CEM, DEE]
 
 

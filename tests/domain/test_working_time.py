@@ -13,7 +13,7 @@ from domain import calendar
 from domain.calendar import CALENDAR, CalendarChanged, CalendarCreated, calendar_id_of
 from domain.facts import Due, Invalid
 from domain.openings import pass_through
-from domain.working_time import Span, TooFar, WorkingHours, add_working, openings_for, working_hours
+from domain.working_time import Span, TooFar, WorkingHours, openings_for, working_hours
 from tests.given import TENANT_ID, given
 
 MINUTE = timedelta(minutes=1)
@@ -46,6 +46,11 @@ def walked(hours: WorkingHours, minutes: int, start: datetime) -> datetime:
     return moment
 
 
+def reached(hours: WorkingHours, duration: timedelta, start: datetime) -> datetime:
+    """When it has passed, as a due moment by a calendar is reckoned. Raises TooFar."""
+    return pass_through(openings_for(hours, duration, start, start), duration, start)
+
+
 @st.composite
 def weeks(draw: st.DrawFn) -> tuple[tuple[Span, ...], ...]:
     """By chance, with hours at night, where clocks change. One day at least is worked."""
@@ -72,7 +77,7 @@ def test_it_is_as_the_clock_on_the_wall_says(
     holidays = frozenset(start.date() + timedelta(days=days) for days in away)
     hours = WorkingHours(ZoneInfo(zone), week, holidays)
     expected = walked(hours, minutes, start)
-    assert add_working(hours, minutes * MINUTE, start) == expected
+    assert reached(hours, minutes * MINUTE, start) == expected
     openings = openings_for(hours, minutes * MINUTE, start - timedelta(days=1), start + timedelta(hours=5))
     assert pass_through(openings, minutes * MINUTE, start) == expected
 
@@ -102,23 +107,23 @@ def berlin(text: str) -> datetime:
     ],
 )
 def test_office_hours(duration: timedelta, start: str, end: str) -> None:
-    assert add_working(OFFICE, duration, berlin(start)) == berlin(end)
+    assert reached(OFFICE, duration, berlin(start)) == berlin(end)
 
 
 def test_an_hour_that_the_clocks_skip_is_not_worked_and_one_that_they_repeat_is_worked_twice() -> None:
     night = WorkingHours(ZoneInfo("Europe/Berlin"), ((Span(timedelta(hours=2), timedelta(hours=3)),),) * 7)
-    assert add_working(night, timedelta(minutes=30), datetime(2026, 3, 28, 12, tzinfo=UTC)) == berlin("2026-03-30T02:30")
-    assert add_working(night, timedelta(hours=2), datetime(2026, 10, 24, 12, tzinfo=UTC)) == datetime(2026, 10, 25, 2, tzinfo=UTC)
+    assert reached(night, timedelta(minutes=30), datetime(2026, 3, 28, 12, tzinfo=UTC)) == berlin("2026-03-30T02:30")
+    assert reached(night, timedelta(hours=2), datetime(2026, 10, 24, 12, tzinfo=UTC)) == datetime(2026, 10, 25, 2, tzinfo=UTC)
 
 
 def test_what_is_not_reached_within_ten_years_is_refused() -> None:
     rare = working_hours("UTC", {"mon": [{"from": "00:00", "to": "00:01"}]}, [])
     with pytest.raises(TooFar):
-        add_working(rare, timedelta(hours=9), datetime(2026, 1, 1, tzinfo=UTC))
+        reached(rare, timedelta(hours=9), datetime(2026, 1, 1, tzinfo=UTC))
     with pytest.raises(TooFar):
         openings_for(OFFICE, timedelta(days=3000), datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
     with pytest.raises(TooFar):
-        add_working(OFFICE, timedelta(days=3000), datetime(9999, 12, 1, tzinfo=UTC))
+        reached(OFFICE, timedelta(days=3000), datetime(9999, 12, 1, tzinfo=UTC))
 
 
 def test_a_moment_by_openings_is_reckoned_from_the_time_of_the_append() -> None:
