@@ -17,7 +17,8 @@ from pathlib import Path
 VARIABLE = "GESTA_FAILPOINT"
 DIRECTORY = "GESTA_FAILPOINTS"
 
-_armed, _directory = os.environ.get(VARIABLE), os.environ.get(DIRECTORY)  # read once: hot paths come here
+armed, directory = os.environ.get(VARIABLE), os.environ.get(DIRECTORY)
+"""Read once: hot paths come here. A test that arms a failpoint of its own process sets `armed`."""
 _passed: Counter[str] = Counter()
 
 
@@ -27,7 +28,6 @@ class FailpointReached(Exception):
 
 def failpoint(name: str) -> None:
     """Does not return where the environment named it when the process began. Names are dotted: room.what_was_just_done."""
-    armed, directory = _armed, _directory
     if armed is not None:
         if armed.partition("!")[0] == name and "!" in armed:
             _passed[armed] += 1

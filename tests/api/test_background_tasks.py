@@ -9,8 +9,7 @@ import pytest
 
 from api import health
 from domain.facts import Json
-from runtime import counters, failing_tasks, supervision
-from runtime.failpoints import VARIABLE
+from runtime import counters, failing_tasks, failpoints, supervision
 from runtime.supervision import METRIC, supervise
 from store.jobs import LeasedJob
 from store.notifications.listening import DROPPED
@@ -57,6 +56,7 @@ async def does_its_work(acme: Tenant, hand: Client) -> None:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervision, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(supervision, "LONGEST_PAUSE", 0.1)
     monkeypatch.setattr(supervision, "LASTING_AFTER", 0.0)
     monkeypatch.setattr(failing_tasks, "TELL_SECONDS", 0.01)
 
@@ -93,7 +93,7 @@ async def test_a_task_that_fails_comes_back(
         return "done"
 
     await acme.publish({**TASK, "key": "own", "nodes": [replaced(node) for node in TASK["nodes"]]})
-    monkeypatch.setenv(VARIABLE, f"{failpoint}!2")
+    monkeypatch.setattr(failpoints, "armed", f"{failpoint}!2")
     async with worker_of(gesta.database, {"own": patient}, leasing=Leasing(lease=0.5)) as other, at_work(other):
         started = await start(acme, "own") if failpoint == "worker.heartbeats" else None
         while failures() < before + 2:

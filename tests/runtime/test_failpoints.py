@@ -37,7 +37,7 @@ def test_a_process_ends_where_it_was_told_to(armed: str, code: int, before: list
 
 
 def test_nothing_happens_where_nothing_is_armed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failpoints, "_armed", None)
+    monkeypatch.setattr(failpoints, "armed", None)
     failpoint("a")
 
 
@@ -55,7 +55,7 @@ def test_a_file_may_name_another_process_to_end(tmp_path: Path, monkeypatch: pyt
     other = subprocess.Popen(["sleep", "60"])
     (tmp_path / "pid").write_text(f"{other.pid}\nand more\n")
     (tmp_path / "a").write_text(str(tmp_path / "pid"))
-    monkeypatch.setattr(failpoints, "_directory", str(tmp_path))
+    monkeypatch.setattr(failpoints, "directory", str(tmp_path))
     failpoint("a")
     assert other.wait(60) == -signal.SIGKILL
     failpoint("a")
@@ -63,6 +63,6 @@ def test_a_file_may_name_another_process_to_end(tmp_path: Path, monkeypatch: pyt
 
 def test_a_victim_that_does_not_run_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_text(str(tmp_path / "pid"))
-    monkeypatch.setattr(failpoints, "_directory", str(tmp_path))
+    monkeypatch.setattr(failpoints, "directory", str(tmp_path))
     failpoint("a")
     assert (tmp_path / "a").read_text() == str(tmp_path / "pid")
