@@ -123,7 +123,12 @@ def from_http(error: HTTPException) -> Problem:
 UNKNOWN_FIELDS = "unknown_fields"
 """The type of a fault that stands for many: `names` are some of them, `count` is how many there are."""
 CODES = {"extra_forbidden": "unknown_field", "missing": "required"}
-MESSAGES = {"extra_forbidden": "There is no such field.", "missing": "This field is required."}
+MESSAGES = {
+    "extra_forbidden": "There is no such field.",
+    "missing": "This field is required.",
+    "model_attributes_type": "Must be an object.",
+    "model_type": "Must be an object.",
+}
 
 
 def from_validation(error: RequestValidationError) -> Problem:

@@ -10,7 +10,7 @@ from domain.facts import FieldError, Invalid
 SLUG = re.compile(r"[a-z][a-z0-9-]{0,62}")
 ROLE_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 HOST = r"(?:\[[0-9a-f:.]+\]|[^\x00-\x20\x7f/?#\\@:\[\]]+)"
-WEB_ADDRESS = re.compile(rf"https?://{HOST}(?::[0-9]{{1,5}})?(?:[/?#][^\x00-\x20\x7f\\]*)?", re.IGNORECASE)
+WEB_ADDRESS = re.compile(rf"https?://{HOST}(?::(?P<port>[0-9]{{1,5}}))?(?:[/?#][^\x00-\x20\x7f\\]*)?", re.IGNORECASE)
 HEXADECIMAL = re.compile(r"[0-9a-f]{32}")
 MAX_NAME = 200
 LONGEST_LABEL = 255
@@ -75,8 +75,11 @@ def require_domain(value: str, path: str) -> None:
 
 def require_web_address(value: str, path: str) -> None:
     """What browsers may be shown: nothing that they would run."""
-    if not WEB_ADDRESS.fullmatch(value):
+    found = WEB_ADDRESS.fullmatch(value)
+    if not found:
         raise Invalid("This is not a URL that begins with https:// or http://.", path)
+    if found["port"] is not None and not 1 <= int(found["port"]) <= 65_535:
+        raise Invalid("There is no such port: it is a number from 1 to 65535.", path)
 
 
 def require_text(value: str, path: str, most: int = MAX_NAME) -> None:

@@ -218,6 +218,8 @@ def require_url(url: str, path: str = "/url") -> None:
     """An address that deliveries may be sent to, as far as its text says. Raises Invalid."""
     require_text(url, path, LONGEST_URL)
     require_web_address(url, path)
+    if "#" in url:
+        raise Invalid("What follows a # is not sent: leave it out.", path)
 
 
 def create(

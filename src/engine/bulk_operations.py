@@ -13,7 +13,7 @@ from domain.workflow import WORKFLOW, WORKFLOW_KEY
 from engine import executions, forking, migrating
 from engine.context import Engine
 from engine.labels import checked
-from engine.starting import UnknownVersion
+from engine.starting import UnknownVersion, version_of
 
 PERMISSIONS: dict[Action, str] = {
     **dict.fromkeys(("cancel", "terminate", "pause", "resume", "signal", "fork", "migrate"), "executions:control"),
@@ -104,6 +104,14 @@ def _act(
             return _migrate(view, engine, id, options["to_version"], options.get("mapping") or {}, asked.reason)
         case _:
             assert_never(asked.action)
+
+
+def require_startable(view: View, workflow_key: str, version: int | None) -> None:
+    """Raises what a start would be refused for whatever its input is."""
+    workflow_id = view.owner(WORKFLOW_KEY, workflow_key)
+    if workflow_id is None:
+        raise Invalid("There is no such workflow.", "/workflow_key")
+    version_of(view.read(WORKFLOW, workflow_id), version)
 
 
 def require_version(view: View, workflow_ids: Iterable[UUID], to_version: int) -> None:

@@ -247,7 +247,7 @@ async def test_a_dry_run_says_what_it_would_act_on_and_does_nothing(acme: Tenant
         ({"action": "cancel", "filter": {"status": "running"}, "execution_ids": [str(uuid4())]}, "/filter", "one_of"),
         ({"action": "cancel", "filter": {"state": "running"}}, "/filter/state", "unknown_field"),
         ({"action": "cancel", "filter": {"attr.": "x"}}, "/filter/attr.", "unknown_field"),
-        ({"action": "cancel", "filter": {"attr.a.about": "x"}}, "/filter/attr.a.about", "unknown_parameter"),
+        ({"action": "cancel", "filter": {"attr.a.about": "x"}}, "/filter/attr.a.about", "unknown_field"),
         ({"action": "cancel", "filter": {"status": "gone"}}, "/filter/status", "value"),
         ({"action": "cancel", "filter": {"created_to": "today"}}, "/filter/created_to", "value"),
         ({"action": "cancel", "filter": {"status": 1}}, "/filter/status", "string_type"),
@@ -259,6 +259,8 @@ async def test_a_dry_run_says_what_it_would_act_on_and_does_nothing(acme: Tenant
         ({"action": "start", "workflow_key": "w", "filter": {"status": "failed"}}, "/workflow_key", "one_of"),
         ({"action": "start", "workflow_key": "w", "items": [{}] * 1_001}, "/items", "too_long"),
         ({"action": "cancel", "execution_ids": ["x"]}, "/execution_ids/0", "value_error"),
+        ({"action": "start", "workflow_key": "unheard-of", "items": [{}]}, "/workflow_key", "invalid"),
+        ([], "", "model_attributes_type"),
     ],
 )
 async def test_what_makes_no_sense_is_refused_where_it_stands(acme: Tenant, body: Any, path: str, code: str) -> None:

@@ -245,15 +245,15 @@ async def test_a_job_that_was_given_up_is_listed_and_retried(
     caplog.set_level("INFO", "api.call")
     await start(acme)
     job = await leased(worker)
-    assert (await acme.admin.get("/jobs", state="dead")).json()["items"] == []
+    assert (await acme.admin.get("/jobs/dead")).json()["items"] == []
     await run_sql(gesta.database, BURY)
-    (dead,) = (await acme.admin.get("/jobs", state="dead", type="resize-image")).json()["items"]
+    (dead,) = (await acme.admin.get("/jobs/dead", type="resize-image")).json()["items"]
     assert (dead["id"], dead["input"], dead["error"], dead["attempt"]) == (job["id"], {"url": "a.png"}, {"type": "broken"}, 1)
-    assert (await acme.admin.get("/jobs", type="other")).json()["items"] == []
+    assert (await acme.admin.get("/jobs/dead", type="other")).json()["items"] == []
     waiting = asyncio.create_task(leased(worker, wait_seconds=60))
     retried = await acme.admin.post(f"/jobs/{job['id']}/retry")
     assert (retried.status_code, retried.json()["state"]) == (200, "ready")
-    assert noted(caplog, "job.retry")["resource_id"] == job["id"]
+    assert noted(caplog, "job.revive")["resource_id"] == job["id"]
     assert (await asyncio.wait_for(waiting, 10))["attempt"] == 1
     assert (await acme.admin.post(f"/jobs/{job['id']}/retry")).status_code == 404
 

@@ -28,7 +28,7 @@ from domain import bulk_operation
 from domain.access import Asking, Rights
 from domain.bulk_operation import MOST, Action, Requester
 from domain.facts import Decided, Invalid, Json, View
-from engine.bulk_operations import forecast, require_version
+from engine.bulk_operations import forecast, require_startable, require_version
 from engine.engine import OnConflict
 from store.command import Command
 
@@ -115,7 +115,13 @@ async def request(call: Calling, body: BulkRequest) -> Response:
     spec = commands.BULK_OPERATION_START if body.action == "start" else commands.BULK_OPERATION_REQUEST
     require_sound(body)
     call.to_command(call.tenant_id, spec)  # a wrong header is told of a dry run, too
-    await call.authorize(spec, further=lambda _view, who: _permitted(who, body))
+
+    def possible(view: View, who: Rights) -> None:
+        _permitted(who, body)
+        if body.workflow_key is not None:
+            require_startable(view, body.workflow_key, body.version)
+
+    await call.authorize(spec, further=possible)
     chunks, sample, answer = await _members(call, body)
     workflow_ids = await _workflows(call, body, chunks)
     if body.dry_run:
@@ -128,7 +134,7 @@ async def request(call: Calling, body: BulkRequest) -> Response:
     )
 
     def decide(view: View, who: Rights) -> Decided:
-        _permitted(who, body)
+        possible(view, who)
         if sum(map(len, chunks)) > MOST:
             raise Invalid(f"More than {MOST} executions fit the filter: narrow it, by created_to for one.", "/filter")
         _require_version(view, body, workflow_ids)
@@ -238,7 +244,8 @@ def filters_of(given: dict[str, str]) -> dict[str, Any]:
         return known.read_filters(given)
     except Problem as problem:
         fault = problem.errors[0]
-        raise Problem.at(child("/filter", fault.path), fault.code, fault.message) from None
+        code = "unknown_field" if fault.code == "unknown_parameter" else fault.code
+        raise Problem.at(child("/filter", fault.path), code, fault.message) from None
 
 
 def _chunked(items: Sequence[dict[str, Any]]) -> list[Sequence[Json]]:
