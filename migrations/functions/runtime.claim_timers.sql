@@ -53,16 +53,16 @@ BEGIN
         WITH busy AS MATERIALIZED (
             SELECT u.tenant, count(*)::int AS held FROM unnest(under_way) u (tenant) GROUP BY u.tenant
         ), in_turn AS (
-            SELECT t.tenant_id, t.id, greatest(t.due_at, t.retry_at) AS first, t.execution_id,
+            SELECT t.tenant_id, t.place, greatest(t.due_at, t.retry_at) AS first,
                    coalesce((SELECT b.held FROM busy b WHERE b.tenant = t.tenant_id), 0)
                    + row_number() OVER (PARTITION BY t.tenant_id ORDER BY greatest(t.due_at, t.retry_at), t.id) AS turn
               FROM unnest(found_tenants, found_ids) f (tenant, timer) CROSS JOIN LATERAL (
-                  SELECT * FROM runtime.timers t WHERE t.tenant_id = f.tenant AND t.id = f.timer OFFSET 0) t
+                  SELECT t.*, t.ctid AS place FROM runtime.timers t WHERE t.tenant_id = f.tenant AND t.id = f.timer OFFSET 0) t
         ), chosen AS MATERIALIZED (
             SELECT l.row, i.turn FROM (SELECT * FROM in_turn i WHERE i.turn <= part ORDER BY i.turn, i.first LIMIT most) i
              CROSS JOIN LATERAL (
-                  SELECT l.ctid AS row FROM runtime.timers l
-                   WHERE l.tenant_id = i.tenant_id AND l.id = i.id AND l.remaining IS NULL AND greatest(l.due_at, l.retry_at) <= now
+                  SELECT l.ctid AS row FROM runtime.timers l  -- by its place: by its id, a young table's plan reads all of its tenant
+                   WHERE l.ctid = i.place AND l.remaining IS NULL AND greatest(l.due_at, l.retry_at) <= now
                      AND coalesce(l.claimed_until <= now, true)
                    FOR NO KEY UPDATE SKIP LOCKED) l
         ), claimed AS (

@@ -10,6 +10,7 @@ from unittest.mock import ANY
 from uuid import UUID, uuid4
 
 import psycopg
+import pytest
 
 from engine.timers import OWNERS
 from store import due
@@ -25,6 +26,11 @@ BACKLOG = """
 INSERT INTO runtime.timers (tenant_id, id, due_at, kind, owner_kind, owner_id)
 SELECT %s, gen_random_uuid(), clock_timestamp() - interval '1 day', 'wait', 'execution', gen_random_uuid()
   FROM generate_series(1, %s)
+"""
+PENDING = """
+INSERT INTO runtime.timers (tenant_id, id, due_at, kind, owner_kind, owner_id)
+SELECT tenant, gen_random_uuid(), clock_timestamp() + interval '1 day', 'wait', 'execution', gen_random_uuid()
+  FROM (SELECT gen_random_uuid() AS tenant FROM generate_series(1, 20)), generate_series(1, %s / 20)
 """
 SUSPEND = "INSERT INTO runtime.suspended_tenants VALUES (%s, now())"
 CLAIM = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM runtime.claim_timers(%s, 100, 200, 32, '{}', 5)"
@@ -70,6 +76,16 @@ async def test_what_is_a_suspended_tenants_is_not_read(database: Database) -> No
         for statement in (CLAIM, NEXT):
             assert await blocks(conn, statement) < 1_500
         assert await due.seconds_to_timer(conn, tuple(OWNERS)) is None
+
+
+@pytest.mark.parametrize("is_analysed", [False, True], ids=["a young table", "an analysed one"])
+async def test_a_claim_reads_little_of_a_backlog(database: Database, is_analysed: bool) -> None:
+    run(database, BACKLOG, uuid4(), 20_000)
+    run(database, PENDING, 20_000)
+    if is_analysed:
+        run(database, "ANALYZE runtime.timers")
+    async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as conn:
+        assert await blocks(conn, CLAIM) < 2_500
 
 
 async def test_no_tenant_has_more_than_its_part_under_way(database: Database) -> None:
