@@ -21,6 +21,7 @@ from tests.api.definitions import APPROVAL, INSTANT, TASK
 from tests.api.test_children import assert_verified
 from tests.api.working import LAPSE, run_sql
 from tests.conftest import Database
+from tests.in_turn import in_turn
 from tests.worker.house import PATIENCE, at_work, worker_of
 from tests.worker.test_killed import started
 from worker import bulk_runner
@@ -239,7 +240,7 @@ async def test_a_dry_run_says_what_it_would_act_on_and_does_nothing(acme: Tenant
     assert await acme.gesta.events() == before
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("body", "path", "code"),
     [
         ({"action": "cancel"}, "/filter", "one_of"),
@@ -260,7 +261,7 @@ async def test_a_dry_run_says_what_it_would_act_on_and_does_nothing(acme: Tenant
         ({"action": "start", "workflow_key": "w", "items": [{}] * 1_001}, "/items", "too_long"),
         ({"action": "cancel", "execution_ids": ["x"]}, "/execution_ids/0", "value_error"),
         ({"action": "start", "workflow_key": "unheard-of", "items": [{}]}, "/workflow_key", "invalid"),
-        ([], "", "model_attributes_type"),
+        ([], "", "model_type"),
     ],
 )
 async def test_what_makes_no_sense_is_refused_where_it_stands(acme: Tenant, body: Any, path: str, code: str) -> None:

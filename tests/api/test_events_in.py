@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import pytest
-
 from domain.facts import Json
 from tests.api.conftest import Gesta, Tenant
 from tests.api.working import execution, start
 from tests.engine.drawing import drawing
+from tests.in_turn import in_turn
 from tests.worker.house import at_work, worker_of
 
 PAID: Json = {"specversion": "1.0", "id": "7", "source": "shop", "type": "paid", "data": {"order": "E-1"}}
@@ -40,7 +39,7 @@ async def test_a_signal_of_its_name_moves_it_on_at_once(acme: Tenant) -> None:
     assert (await execution(acme, waiting))["output"] == 3
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("change", "path"),
     [({"specversion": "0.3"}, "/specversion"), ({"id": ""}, "/id"), ({"type": "x" * 256}, "/type"), ({"shop": 1}, "/shop")],
 )

@@ -4,10 +4,10 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
-import pytest
 
 from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.working import execution, lease, start
+from tests.in_turn import in_turn
 
 
 async def leased(acme: Tenant, worker: Client, count: int) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ async def test_only_workers_may_report_and_only_on_their_tenants_jobs(gesta: Ges
     assert (await execution(acme, job["execution_id"]))["status"] == "running"
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("reports", "path"),
     [
         ([], "/reports"),

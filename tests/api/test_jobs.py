@@ -14,6 +14,7 @@ from store.jobs import LeasedJob
 from tests.api.conftest import Client, Gesta, Tenant, serving
 from tests.api.definitions import AI_TASK, task
 from tests.api.working import BURY, LAPSE, execution, lease, leased, report, run_sql, start, take_lapsed
+from tests.in_turn import in_turn
 
 
 async def test_a_worker_leases_a_job_and_completes_it(acme: Tenant, worker: Client) -> None:
@@ -205,7 +206,7 @@ async def test_gestas_own_jobs_are_not_for_external_workers(gesta: Gesta, acme: 
         assert (await report(worker, {"id": activation, "fence": 1}, verb)).json()["code"] == "lease_lost", verb
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("body", "path"),
     [
         ({"types": [], "worker_id": "w"}, "/types"),

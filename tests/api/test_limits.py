@@ -5,11 +5,11 @@ import time
 from typing import Any
 
 import httpx2
-import pytest
 
 from tests.api.conftest import Client, Gesta, Tenant, serving
 from tests.api.definitions import TASK
 from tests.api.working import lease, report, start
+from tests.in_turn import in_turn
 
 NODES = [
     {**node, "concurrency": {"key": "=input.customer", "limit": 1}} if node["type"] == "task" else node for node in TASK["nodes"]
@@ -79,7 +79,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("case", FAULTS)
+@in_turn("case", FAULTS)
 async def test_what_is_no_limit_is_refused_and_named(acme: Tenant, case: str) -> None:
     body, path = FAULTS[case]
     answer = await acme.admin.post("/limits", body)

@@ -3,12 +3,11 @@
 import asyncio
 from typing import Any
 
-import pytest
-
 from tests.api.behind import ok
 from tests.api.conftest import Gesta
 from tests.api.definitions import APPROVAL, INSTANT
 from tests.api.test_bad_input import fault
+from tests.in_turn import in_turn
 
 NO_ADDRESS = [
     *(
@@ -92,7 +91,7 @@ async def test_what_browsers_would_run_is_no_web_address(gesta: Gesta) -> None:
     await ok(gesta.platform.call("PATCH", f"/users/{user}", {"avatar_url": None}))
 
 
-@pytest.mark.parametrize(
+@in_turn(
     "slug",
     ["platform", "abcdef01-2345-6789-abcd-ef0123456789", "abcdef0123456789abcdef0123456789", "Acme", "a_b"],
 )

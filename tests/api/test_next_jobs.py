@@ -13,6 +13,7 @@ from tests.api.conftest import Client, Gesta, Tenant, serving
 from tests.api.definitions import TASK
 from tests.api.test_jobs_waiting import Counting, unasked, wish
 from tests.api.working import LAPSE, execution, lease, leased, report, run_sql, start, take_lapsed
+from tests.in_turn import in_turn
 
 STATES = "SELECT string_agg(state, ',' ORDER BY state) FROM runtime.jobs"
 TWO_STEPS = {
@@ -133,7 +134,7 @@ async def test_who_may_not_work_is_given_nothing(gesta: Gesta, acme: Tenant, wor
     assert await run_sql(gesta.database, STATES) == "leased,ready"
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("wanted", "path"),
     [
         ({"types": ["gesta.ai"]}, "/lease/types/0"),

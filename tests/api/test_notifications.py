@@ -14,6 +14,7 @@ from tests.api.receiving import deliveries, endpoint, received, receiver, settle
 from tests.api.test_http_nodes import NOTATIONS, echoing, saying, worker
 from tests.api.working import leased, report, run_sql
 from tests.conftest import Database
+from tests.in_turn import in_turn
 from tests.planted import everywhere
 from tests.worker.outbound.servers import server
 from worker.outbound.client import Outbound
@@ -342,7 +343,7 @@ async def test_who_may_not_see_executions_is_not_told_by_a_callback(acme: Tenant
     assert (await starter.post("/executions", {"workflow_key": "instant"})).status_code == 201
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("wrong", "path"),
     [
         ({"events": ["execution.finished"]}, "/events/0"),

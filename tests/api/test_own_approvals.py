@@ -17,6 +17,7 @@ from tests.api.test_http_nodes import worker
 from tests.api.test_notifications import SECRET, run_all
 from tests.api.working import run_sql
 from tests.conftest import Database
+from tests.in_turn import in_turn
 from tests.worker.house import worker_of
 from tests.worker.outbound.servers import server
 from worker.maintenance import fire_timers
@@ -181,7 +182,7 @@ async def test_who_may_not_see_approvals_is_not_told_by_a_callback(acme: Tenant)
 SOMEBODY = str(uuid4())
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("wrong", "path", "said"),
     [
         ({"title": ""}, "/title", None),

@@ -14,6 +14,7 @@ from tests.api.behind import Two
 from tests.api.conftest import Gesta, Tenant
 from tests.api.racing import DUE, GONE, ROUNDS, at_once, code, racing
 from tests.api.working import BURY, LAPSE, lease, leased, report, run_sql, take_lapsed
+from tests.in_turn import in_turn
 from tests.worker.house import worker_of
 from worker.maintenance import fire_timers
 
@@ -229,7 +230,7 @@ async def test_many_are_enqueued_at_once_each_with_its_result(acme: Tenant) -> N
     ]
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("wrong", "path"),
     [
         ({"type": "gesta.ai"}, "/type"),

@@ -13,6 +13,7 @@ from store.vault import NotSetUp, SecretError, Vault
 from tests.api.conftest import MASTER_KEYS, Client, Gesta, Tenant, platform_key, projecting, serving
 from tests.api.working import run_sql
 from tests.conftest import Database
+from tests.in_turn import in_turn
 from tests.planted import everywhere
 
 PLANTED = 'pl4nted-"s€cret"-value'
@@ -81,7 +82,7 @@ async def test_a_request_sent_again_makes_no_second_secret_and_tells_nothing_of_
     assert (clash.status_code, clash.json()["code"]) == (409, "name_taken")
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("changes", "path"),
     [
         ({"name": "Crm"}, "/name"),

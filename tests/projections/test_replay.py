@@ -12,6 +12,7 @@ from projections.registry import TABLES
 from projections.replay import Comparison, replay
 from projections.table import Table
 from tests.conftest import Database
+from tests.in_turn import in_turn
 from tests.projections.story import ACME, GLOBEX, Ledgers
 
 BY_NAME = {table.name: table for table in TABLES}
@@ -99,17 +100,20 @@ async def test_an_altered_cell_is_found_in_each_column(
 
 
 @pytest.mark.usefixtures("told")
-@pytest.mark.parametrize("name", BY_NAME)
+@in_turn("name", BY_NAME)
 async def test_a_missing_row_is_found(name: str, vandal: AsyncConnection[Any], system: AsyncConnection[Any]) -> None:
     table = BY_NAME[name]
+    before = await snapshot_of(vandal, table)
     await vandal.execute(DELETE.format(table=sql.Identifier(name), where=where_owned(table)))
     assert kinds(await replay(system, owner_of(table))) == [(name, "missing")]
+    await put_back(vandal, table, before)
 
 
 @pytest.mark.usefixtures("told")
-@pytest.mark.parametrize("name", BY_NAME)
+@in_turn("name", BY_NAME)
 async def test_an_extra_row_is_found(name: str, vandal: AsyncConnection[Any], system: AsyncConnection[Any]) -> None:
     table = BY_NAME[name]
+    before = await snapshot_of(vandal, table)
     await loosen(vandal, table)
     column = table.key[-1]
     value: sql.Composable = ALTERED[table.columns[column].type].format(column=sql.Identifier(column))
@@ -120,6 +124,7 @@ async def test_an_extra_row_is_found(name: str, vandal: AsyncConnection[Any], sy
     insert = sql.SQL("INSERT INTO projections.{table} ({names}) SELECT {copied} FROM projections.{table} {where} LIMIT 1")
     await vandal.execute(insert.format(table=sql.Identifier(name), names=names, copied=copied, where=where_owned(table)))
     assert kinds(await replay(system, owner_of(table))) == [(name, "extra")]
+    await put_back(vandal, table, before)
 
 
 def kinds(found: Comparison) -> list[tuple[str, str]]:
