@@ -43,7 +43,7 @@ CONFIG = SchemathesisConfig.from_dict(
             "deterministic": True,
             "database": "none",
             "no-shrink": True,
-            "max-examples": 6,
+            "max-examples": 3,
             "with-security-parameters": False,
         },
         # The document has no links to follow from one answer to the next request; `World.aim` knows what goes with what.
