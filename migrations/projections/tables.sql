@@ -69,6 +69,7 @@ CREATE TABLE tenant_users (
     updated_at timestamptz NOT NULL,
     manager_id uuid,
     attributes jsonb NOT NULL DEFAULT '{}',
+    totp_since timestamptz,
     PRIMARY KEY (tenant_id, user_id)
 );
 CREATE INDEX tenant_users_by_creation ON tenant_users (tenant_id, created_at, user_id);
@@ -614,6 +615,11 @@ CREATE TABLE approval_decisions (
     version      bigint NOT NULL,
     created_at   timestamptz NOT NULL,
     updated_at   timestamptz NOT NULL,
+    via          text,
+    link_id      uuid,
+    proof        text CHECK (proof IN ('key', 'totp')),
+    proof_id     uuid,
+    signature_means text,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, request_id) REFERENCES approval_requests (tenant_id, id)
 );
@@ -622,6 +628,28 @@ CREATE INDEX approval_decisions_by_person ON approval_decisions (tenant_id, requ
 CREATE INDEX approval_decisions_on_behalf
     ON approval_decisions (tenant_id, request_id, on_behalf_of) WHERE on_behalf_of IS NOT NULL;
 COMMENT ON TABLE approval_decisions IS 'What each person decided.';
+
+CREATE TABLE approval_links (
+    tenant_id   uuid NOT NULL,
+    id          uuid NOT NULL,
+    request_id  uuid NOT NULL,
+    user_id     uuid NOT NULL,
+    step        integer NOT NULL,
+    outcome     text NOT NULL,
+    made_by     uuid,
+    made_at     timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    used_at     timestamptz,
+    decision_id uuid,
+    revoked_at  timestamptz,
+    version     bigint NOT NULL,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, request_id) REFERENCES approval_requests (tenant_id, id)
+);
+CREATE INDEX approval_links_by_request ON approval_links (tenant_id, request_id, created_at, id);
+COMMENT ON TABLE approval_links IS 'Links to decide by, without their addresses.';
 
 CREATE TABLE ai_agent_tasks (
     tenant_id     uuid NOT NULL,

@@ -18,6 +18,7 @@ from api import health, openapi, problems
 from api.asgi import OuterMiddleware
 from api.event_feed import EventFeed
 from api.job_dispatcher import JobDispatcher
+from api.link_tries import LinkTries
 from api.metrics import Metrics
 from api.problems import Problem
 from api.proxies import Proxies
@@ -98,6 +99,7 @@ async def open_services(
                 system_pool=system,
                 reads=Reads(reading, ledger, waiter),
                 sessions=sessions,
+                link_tries=LinkTries(clock),
                 waiter=waiter,
                 dispatcher=dispatcher,
                 feed=feed,

@@ -19,7 +19,7 @@ INTERNAL = Problem(500, "internal_error", "Something went wrong. The request id 
 CLIENT_LEFT = 499
 """In the metrics alone."""
 NO_ROUTE = "(none)"
-SECRET_PATHS = "/hooks/"
+SECRET_PATHS = ("/hooks/", "/approve/")
 """Addresses that begin so are secrets: they are not logged."""
 POLICY = "default-src 'none'; frame-ancestors 'none'"
 """No answer is a page that loads anything or is shown inside another; /docs has a policy of its own."""
@@ -70,7 +70,7 @@ class OuterMiddleware:
         except ClientDisconnect:
             status = CLIENT_LEFT  # before its request had come: there is nobody to answer
         except Exception:
-            path = scope["path"] if not scope["path"].startswith(SECRET_PATHS) else SECRET_PATHS
+            path = next((begin for begin in SECRET_PATHS if scope["path"].startswith(begin)), scope["path"])
             logger.exception("Unhandled error", extra={"action": "http_request", "request_id": request_id, "path": path})
             if status:
                 raise  # the answer has begun: the server must break the connection

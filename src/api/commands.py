@@ -96,6 +96,14 @@ APPROVAL_REASSIGN = CommandSpec("approval.reassign", "approvals:manage")
 APPROVAL_WITHDRAW = CommandSpec("approval.withdraw", "executions:start")
 APPROVAL_ADD_APPROVER = CommandSpec("approval.add_approver", "approvals:decide")
 
+APPROVAL_LINK_MAKE = CommandSpec("approval_link.make", "approvals:decide")
+APPROVAL_LINK_REVOKE = CommandSpec("approval_link.revoke", "approvals:manage")
+
+TOTP_ENROL = CommandSpec("totp.enrol", "approvals:decide")
+TOTP_CONFIRM = CommandSpec("totp.confirm", "approvals:decide")
+TOTP_REMOVE = CommandSpec("totp.remove", "approvals:decide")
+TOTP_RESET = CommandSpec("totp.reset", "totp:reset")
+
 CALENDAR_CREATE = CommandSpec("calendar.create", "tenants:manage")
 CALENDAR_CHANGE = CommandSpec("calendar.change", "tenants:manage")
 

@@ -9,7 +9,7 @@ from api.routing import Calling
 from api.schemas.problem import PROBLEM
 from api.schemas.schema import Choice, ObjectSchema, page, ref
 
-__all__ = ["Calling", "documented", "in_json", "paged", "problem_answers"]
+__all__ = ["Calling", "documented", "header", "in_json", "paged", "problem_answers"]
 
 ALWAYS = {
     400: "Malformed",
@@ -35,7 +35,7 @@ def problem_answers(statuses: dict[int, str]) -> dict[int | str, dict[str, Any]]
     }
 
 
-def _header(name: str, schema: dict[str, Any], words: str) -> dict[str, Any]:
+def header(name: str, schema: dict[str, Any], words: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "schema": schema, "description": words}
 
 
@@ -46,24 +46,24 @@ def _told(schema: dict[str, Any], words: str) -> dict[str, Any]:
 
 UUID_SCHEMA = {"type": "string", "format": "uuid"}
 COMMON = [
-    _header("Gesta-Tenant", {"type": "string"}, "For a platform key: the tenant's id or slug."),
-    _header("Gesta-On-Behalf-Of", UUID_SCHEMA, "The member on whose behalf this is done; needs users:act_as."),
+    header("Gesta-Tenant", {"type": "string"}, "For a platform key: the tenant's id or slug."),
+    header("Gesta-On-Behalf-Of", UUID_SCHEMA, "The member on whose behalf this is done; needs users:act_as."),
 ]
 COMMAND = [
-    _header(
+    header(
         "Idempotency-Key",
         {"type": "string", "maxLength": 255},
         "A request that repeats this key gets the first answer, and nothing is done again.",
     ),
-    _header("If-Match", {"type": "string"}, "The ETag seen last; 412 if the resource has changed since."),
-    _header("Gesta-Occurred-At", {"type": "string", "format": "date-time"}, "When it happened; needs events:backdate."),
-    _header("Gesta-Correlation-Id", UUID_SCHEMA, "Kept with every event."),
+    header("If-Match", {"type": "string"}, "The ETag seen last; 412 if the resource has changed since."),
+    header("Gesta-Occurred-At", {"type": "string", "format": "date-time"}, "When it happened; needs events:backdate."),
+    header("Gesta-Correlation-Id", UUID_SCHEMA, "Kept with every event."),
 ]
 
 
 STALE = {"Gesta-Stale": _told({"type": "string", "pattern": "^[0-9]+$"}, "How many events the tables are behind, if they are.")}
 TAGGED = {"ETag": _told({"type": "string", "pattern": '^"[0-9.]+"$'}, "The version; for If-Match and If-None-Match.")}
-IF_NONE_MATCH = _header("If-None-Match", {"type": "string"}, "Known ETags; 304 if the answer has one of them.")
+IF_NONE_MATCH = header("If-None-Match", {"type": "string"}, "Known ETags; 304 if the answer has one of them.")
 COMMANDED = {
     "ETag": _told({"type": "string", "pattern": '^"[0-9]+"$'}, "The version now; for If-Match."),
     "Gesta-Position": _told({"type": "string", "minLength": 1}, "Its position in the ledger; for `at_least`."),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from api.event_feed import EventFeed
 from api.health import Doctor
 from api.job_dispatcher import JobDispatcher
+from api.link_tries import LinkTries
 from api.metrics import Metrics
 from api.reads import Reads
 from api.session import Sessions
@@ -27,6 +28,7 @@ class Services:
     system_pool: Pool
     reads: Reads
     sessions: Sessions
+    link_tries: LinkTries
     waiter: Waiter
     dispatcher: JobDispatcher
     feed: EventFeed

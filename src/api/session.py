@@ -244,7 +244,7 @@ class FailedLogins:
 
     def check(self, request: Request) -> None:
         """Raises Problem (429)."""
-        wait = self._bucket.wait(_whence(request))
+        wait = self._bucket.wait(whence(request))
         if wait > 0 and (presented := _presented(request)) is not None and presented not in self._valid_before:
             raise too_many_failed_logins(wait)
 
@@ -260,7 +260,7 @@ class FailedLogins:
         """Who presents nothing at all has tried nothing."""
         if _presented(request) is None:
             return
-        self._bucket.take(_whence(request))
+        self._bucket.take(whence(request))
         token = _parsed(request.headers["authorization"])
         who = {"key_id": None if token is None else token.id, "ip": None if request.client is None else request.client.host}
         extra = {"action": "login_failed", **who, "request_id": request.scope["request_id"]}
@@ -327,7 +327,7 @@ def _presented(request: Request) -> bytes | None:
     return None if given is None else hashlib.sha256(given.encode()).digest()
 
 
-def _whence(request: Request) -> str:
+def whence(request: Request) -> str:
     return "" if request.client is None else _network(request.client.host)
 
 

@@ -306,16 +306,18 @@ def decide(
     role: str | None = None,
     reason: str | None = None,
     step: str | None = None,
+    proof: str | None = None,
     if_match: int | None = None,
     idempotency_key: str | None = None,
 ) -> Flow[DecisionResult]:
     """Decide an approval request. `execution.open` of the result says what the execution waits for next.
 
-    `reason`: one of the codes that the outcome takes. `step`: which one, where several are open.
+    `reason`: one of the codes that the outcome takes. `step`: which one, where several are open. `proof`: where the outcome asks
+    for it, `totp 123456` or `key gk_…`.
     """
     body = {"outcome": outcome, "comment": comment, "form": form, "role": role, "reason": reason, "step": step}
-    path = f"/approvals/{_part(approval_id)}/decide"
-    return DecisionResult.of((yield from command(path, body, idempotency_key=idempotency_key, if_match=if_match)))
+    path, more = f"/approvals/{_part(approval_id)}/decide", None if proof is None else {"Gesta-Proof": proof}
+    return DecisionResult.of((yield from command(path, body, idempotency_key=idempotency_key, if_match=if_match, more=more)))
 
 
 # Workflows

@@ -78,9 +78,10 @@ def command(
     idempotency_key: str | None = None,
     if_match: int | None = None,
     patience: float = PATIENCE_SECONDS,
+    more: Mapping[str, str] | None = None,
 ) -> Flow[Json]:
-    """Change something, once: every repetition has the same key, by which the server knows it."""
-    headers = {"Idempotency-Key": idempotency_key or uuid4().hex}
+    """Change something, once: every repetition has the same key, by which the server knows it. `more`: further headers."""
+    headers = {**(more or {}), "Idempotency-Key": idempotency_key or uuid4().hex}
     if if_match is not None:
         headers["If-Match"] = f'"{if_match}"'
     return _exchange(_with_body(method, path, body, headers), patience)

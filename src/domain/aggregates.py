@@ -5,6 +5,7 @@ from typing import Any
 from domain.ai_task import AI_TASK
 from domain.api_key import API_KEY
 from domain.approval import APPROVAL
+from domain.approval_link import APPROVAL_LINK
 from domain.bulk_operation import BULK_CHUNK, BULK_OPERATION
 from domain.calendar import CALENDAR
 from domain.delegation import DELEGATION
@@ -23,6 +24,7 @@ from domain.refusal import REFUSAL
 from domain.role import ROLE
 from domain.secret import SECRET
 from domain.tenant import TENANT
+from domain.totp import TOTP
 from domain.trigger import TRIGGER
 from domain.user import USER
 from domain.workflow import WORKFLOW
@@ -41,6 +43,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     FOREACH,
     CHUNK,
     APPROVAL,
+    APPROVAL_LINK,
     AI_TASK,
     JOB,
     EVENT,
@@ -52,6 +55,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     NOTIFICATION_DELIVERY,
     CALENDAR,
     DELEGATION,
+    TOTP,
     REFUSAL,
 )
 

@@ -6,8 +6,8 @@ from binascii import Error as Base64Error
 from typing import NamedTuple
 from uuid import UUID
 
-KEY, WEBHOOK = "gk_", "wh_"
-"""How the texts of API keys and of webhooks' addresses begin."""
+KEY, WEBHOOK, LINK = "gk_", "wh_", "al_"
+"""How the texts of API keys, of webhooks' addresses and of links to decide by begin."""
 SECRET_BYTES = 32
 """Random ones."""
 
@@ -15,7 +15,7 @@ SECRET_BYTES = 32
 class BearerText(NamedTuple):
     tenant_id: UUID
     id: UUID
-    """Of what it gives a right to: a key, a trigger."""
+    """Of what it gives a right to: a key, a trigger, a link."""
     secret: bytes
 
 

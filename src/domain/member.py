@@ -77,7 +77,8 @@ MemberEvent = MemberAdded | MemberRolesChanged | MemberChanged | MemberSuspended
 
 @dataclass(frozen=True)
 class Member:
-    """`active`: a member who is not suspended. `term`: how often they became a member; a key is of one term.
+    """`active`: a member who is not suspended. `term`: how often they became a member; a key is of one term. `suspensions`: how
+    often they were suspended in this term.
 
     `manager_id`: whom they report to. Who was removed keeps it: their reports go to the next one above (`domain.profile`).
     """
@@ -88,6 +89,7 @@ class Member:
     term: int = 0
     manager_id: UUID | None = None
     attributes: Json = field(default_factory=dict)
+    suspensions: int = 0
 
     @property
     def belongs(self) -> bool:
@@ -103,7 +105,7 @@ def evolve(state: Member, event: MemberEvent) -> Member:
         case MemberChanged():
             return replace(state, manager_id=event.manager_id, attributes=event.attributes)
         case MemberSuspended():
-            return replace(state, active=False, suspended=True)
+            return replace(state, active=False, suspended=True, suspensions=state.suspensions + 1)
         case MemberReactivated():
             return replace(state, active=True, suspended=False)
         case MemberRemoved():

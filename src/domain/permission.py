@@ -109,6 +109,7 @@ PERMISSIONS: dict[str, str] = {
     "secrets:manage": "Create, rotate and delete secrets",
     "notifications:read": "See notification endpoints and what was delivered to them",
     "notifications:manage": "Have events delivered to endpoints, with what they tell of executions and approvals",
+    "totp:reset": "Take one-time passwords from members who lost them",
     "users:act_as": "Act on behalf of another member",
     "events:backdate": "Record events with an earlier time of occurrence",
     "events:read": "Read the event stream",

@@ -1,5 +1,6 @@
 """Commands on approval requests: the decision, what it resolves, and everything that moves on from it, as one decision."""
 
+from dataclasses import replace
 from functools import reduce
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from engine.happenings import ChildEnded
 from engine.invalid import InvalidValue
 from engine.own_asker import OwnAsker
 from engine.own_requests import asker_of, moved, summary
+from engine.proving import Presented, prove, refused
 from engine.run import Run
 from engine.schema import faults
 from engine.stepping import begin, results
@@ -70,15 +72,25 @@ def decide_approval(
     role: str | None = None,
     reason: str | None = None,
     step: str | None = None,
+    presented: Presented | None = None,
+    link_id: UUID | None = None,
 ) -> Decided:
-    """result {approval: {id, status, outcome, outcome_kind, version}, execution: {id, status, version, open}}."""
+    """result {approval: {id, status, outcome, outcome_kind, version}, execution: {id, status, version, open}}.
+
+    `presented`: proof of who decides, where the outcome asks for it. A wrong code is all that is then recorded, and the result is
+    {failed: why}. `link_id`: of the link by which it is made.
+    """
     approval = view.read(APPROVAL, request_id)
     place = place_of(approval, decider, outcome, role, step)
     _accept(view, place, comment, reason, form)
     run = _asking(view, engine, approval)
+    proven = prove(view, place.outcome, decider, presented, request_id)
+    if proven.failed:
+        return refused(proven)
     about = {"role": role, "comment": comment, "form": form, "reason": reason, "step": step}
-    events = decide(approval, decider, outcome, view.new_id(), **about)
-    return _moved(run, request_id, approval, events, form)
+    events = decide(approval, decider, outcome, view.new_id(), link_id=link_id, proof=proven.proof, **about)
+    done = _moved(run, request_id, approval, events, form)
+    return replace(done, facts=(*done.facts, *proven.facts)) if proven.facts else done
 
 
 def return_approval(view: View, engine: Engine, request_id: UUID, decider: Decider, *, step: str, comment: str) -> Decided:

@@ -80,6 +80,8 @@ def _outcome(visit: "Asker", written: Json, by: Json, exclude: Json, asks: Asks)
         tuple(written.get("reasons", ())),
         written.get("form"),
         True if fell_back else None,
+        written.get("proof"),
+        written.get("means"),
     )
 
 

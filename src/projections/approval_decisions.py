@@ -26,6 +26,11 @@ def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
         "reason": event.reason,
         "weight": event.weight,
         "returned_at": None,
+        "via": event.via,
+        "link_id": event.link_id,
+        "proof": event.proof,
+        "proof_id": event.proof_id,
+        "signature_means": event.means,
     }
     rows.insert(NAME, record, row)
 
@@ -83,6 +88,16 @@ TABLE = Table(
         "reason": Column("text", "One of the outcome's reason codes.", null=True),
         "weight": Column("integer", "What it counts, by a rule of weights; 1 otherwise."),
         "returned_at": Column("timestamptz", "When the request was sent back, so that it counts no longer.", null=True),
+        "via": Column("text", "How it was made: link; null: by the API.", null=True),
+        "link_id": Column("uuid", "The link by which it was made.", null=True),
+        "proof": Column(
+            "text",
+            "What was shown of who decides: key, the secret of their key again; totp, a one-time password; null: nothing.",
+            null=True,
+            choices=("key", "totp"),
+        ),
+        "proof_id": Column("uuid", "The key, or the secret of the one-time passwords.", null=True),
+        "signature_means": Column("text", "What signing by it means, as it was said when it was asked.", null=True),
     },
     appliers={ApprovalDecided: decided, ApprovalReturned: returned, ApprovalRevoked: revoked},
     rows_needed=rows_needed,

@@ -85,6 +85,8 @@ def outcome_json(outcome: Outcome) -> Json:
         "reasons": list(outcome.reasons),
         "form": outcome.form,
         "fallback": outcome.fallback,
+        "proof": outcome.proof,
+        "means": outcome.means,
     }
     return {"name": outcome.name, "kind": outcome.kind, "by": by, **{name: value for name, value in more.items() if value}}
 

@@ -47,6 +47,7 @@ from domain.trigger import TriggerChanged, TriggerCreated, TriggerRetired
 from domain.user import UserRegistered
 from domain.workflow import WorkflowDrafted
 from projections.ai_invariants import AiInvariants
+from projections.approval_link_invariants import ApprovalLinkInvariants
 from projections.compensation_invariants import CompensationInvariants
 from projections.work_invariants import WorkInvariants
 
@@ -101,6 +102,7 @@ class Invariants:
     _invited: dict[UUID, str] = field(default_factory=dict)
     _ai: AiInvariants = field(default_factory=AiInvariants)
     _compensation: CompensationInvariants = field(default_factory=CompensationInvariants)
+    _links: ApprovalLinkInvariants = field(default_factory=ApprovalLinkInvariants)
     work: WorkInvariants = field(default_factory=WorkInvariants)
 
     def see(self, record: RecordedEvent) -> None:
@@ -116,7 +118,7 @@ class Invariants:
         self._see_approvals(record)
         self._see_triggers(record)
         self._see_jobs(record, held)
-        for what in (*self._ai.see(record), *self._compensation.see(record)):
+        for what in (*self._ai.see(record), *self._compensation.see(record), *self._links.see(record)):
             self._say(record, what)
 
     def _say(self, record: RecordedEvent, what: str) -> None:
@@ -280,6 +282,8 @@ class Invariants:
         path = (event.voter, *(event.through or ()), event.user_id)
         if event.on_behalf_of is not None and not all(self._hands_on(record, *pair) for pair in pairwise(path)):
             self._say(record, "was made for somebody who had not delegated it")
+        if offered is not None and offered.proof != event.proof:
+            self._say(record, f"chose {event.outcome} with another proof than it asks for")
         if offered is None:
             self._say(record, f"chose {event.outcome}, which was not offered")
         elif roles is None:

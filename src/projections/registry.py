@@ -13,12 +13,14 @@ from domain.facts import Event
 from domain.foreach import CHUNK, FOREACH
 from domain.limit import LimitRemoved, LimitSet
 from domain.refusal import CommandRefused
+from domain.totp import TotpEnrolled, TotpRefused, TotpUsed
 from projections import (
     ai_agent_attempts,
     ai_agent_tasks,
     api_keys,
     approval_assignees,
     approval_decisions,
+    approval_links,
     approval_requests,
     approval_steps,
     audit_logs,
@@ -82,6 +84,7 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
         approval_steps.TABLE,
         approval_assignees.TABLE,
         approval_decisions.TABLE,
+        approval_links.TABLE,
         ai_agent_tasks.TABLE,
         ai_agent_attempts.TABLE,
         execution_waits.TABLE,
@@ -107,6 +110,9 @@ IGNORED: dict[type[Event], str] = {
     BulkChunkListed: "what becomes of those that it lists is told by their own events; it stands in audit_logs",
     LimitSet: "whoever leases jobs goes by runtime.limits, which a trigger keeps; it stands in audit_logs",
     LimitRemoved: "as LimitSet",
+    TotpEnrolled: "it proves nothing until it is confirmed; it stands in audit_logs",
+    TotpUsed: "the decision that it proved has it; it stands in audit_logs",
+    TotpRefused: "as TotpEnrolled: a wrong code changes nothing that people query",
     CommandRefused: "a refusal changes nothing: it is evidence, and stands in audit_logs",
 }
 """Events that no table but the audit log applies, and why."""

@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 
 from domain import workflow
 from domain.approval import APPROVAL, ApprovalRequested
+from domain.approval.proof import Proof
 from domain.execution import ExecutionStarted, ItemStarted
 from domain.facts import Decided, Json, Refusal, View
 from domain.trigger import TRIGGER, WEBHOOK, id_of
@@ -113,6 +114,7 @@ class Playing:
                 form=form,
                 reason=reason,
                 step=step,
+                presented=Proof("key", UUID(int=0)),
             )
         )
         self._settle()

@@ -9,6 +9,8 @@ import os
 import secrets
 import socket
 import sys
+import time
+from base64 import b32decode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Any
 
 import httpx2
 
+from domain.totp import SECONDS, code_at
 from tests.api.conftest import Client, Gesta, Member, Tenant, serving
 from tests.api.definitions import AI_TASK, HOOKED, INSTANT, SCHEDULED
 from tests.api.working import leased, report
@@ -153,8 +156,8 @@ async def two_apart(gesta: Gesta) -> AsyncIterator[Two]:
 
 
 @asynccontextmanager
-async def serving_apart(database: Database) -> AsyncIterator[httpx2.AsyncClient]:
-    """`gesta api` in a process of its own, and a client for it."""
+async def serving_apart(database: Database, **more: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """`gesta api` in a process of its own, and a client for it. `more`: of its environment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -170,7 +173,7 @@ async def serving_apart(database: Database) -> AsyncIterator[httpx2.AsyncClient]
         "-m",
         "cli.main",
         "api",
-        env={**kept, **addresses, "GESTA_PORT": str(port)},
+        env={**kept, **addresses, "GESTA_PORT": str(port), **more},
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
@@ -347,6 +350,46 @@ async def asked_several(two: Two) -> tuple[Member, str]:
     await two.behind.publish(SEVERAL)
     started = await ok(starter.post("/executions", {"workflow_key": "several"}))
     return other, str(started["open"][0]["id"])
+
+
+async def approvals_make_link(two: Two) -> httpx2.Response:
+    person, request_id = await at_second(two)
+    return await person.post(f"/approvals/{request_id}/links", {"outcome": "approved"})
+
+
+async def approval_links_revoke(two: Two) -> httpx2.Response:
+    ahead = two.at(two.ahead, two.person.client)
+    request_id = await two.open(await two.moved())
+    made = await ok(ahead.post(f"/approvals/{request_id}/links", {"outcome": "approved"}))
+    return await two.at(two.behind, two.person.client).call("DELETE", f"/approval-links/{made['id']}")
+
+
+def one_time(secret: str, later: int = 0) -> dict[str, str]:
+    """A code of now, or of the next half minutes."""
+    return {"code": code_at(b32decode(secret), int(time.time()) // SECONDS + later)}
+
+
+async def totp_enrol(two: Two) -> httpx2.Response:
+    await ok(two.at(two.behind, two.person.client).post("/totp"))
+    await ok(two.at(two.ahead, two.person.client).post("/totp"))
+    return await two.at(two.behind, two.person.client).post("/totp")
+
+
+async def totp_confirm(two: Two) -> httpx2.Response:
+    await ok(two.at(two.behind, two.person.client).post("/totp"))
+    begun = await ok(two.at(two.ahead, two.person.client).post("/totp"))
+    return await two.at(two.behind, two.person.client).post("/totp/confirm", one_time(begun["secret"]))
+
+
+async def totp_remove(two: Two) -> httpx2.Response:
+    begun = await ok(two.at(two.behind, two.person.client).post("/totp"))
+    await ok(two.at(two.ahead, two.person.client).post("/totp/confirm", one_time(begun["secret"])))
+    return await two.at(two.behind, two.person.client).call("DELETE", "/totp", one_time(begun["secret"], 1))
+
+
+async def members_reset_totp(two: Two) -> httpx2.Response:
+    await ok(two.at(two.ahead, two.person.client).post("/totp"))
+    return await two.behind.admin.call("DELETE", f"/members/{two.person.user_id}/totp")
 
 
 async def approvals_revoke(two: Two) -> httpx2.Response:
@@ -913,6 +956,12 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         approvals_claim,
         approvals_release,
         approvals_revoke,
+        approvals_make_link,
+        approval_links_revoke,
+        totp_enrol,
+        totp_confirm,
+        totp_remove,
+        members_reset_totp,
         approvals_reassign,
         approvals_withdraw,
         ai_tasks_cancel,

@@ -26,6 +26,7 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from domain.permission import PERMISSIONS
+from tests.api.behind import one_time
 from tests.api.conftest import Client, Gesta, Member, Tenant, platform_key, projecting, serving
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, INSTANT, SCHEDULED, TASK
 from tests.conftest import Database
@@ -39,7 +40,7 @@ BURY = """
 UPDATE runtime.jobs SET state = 'dead', lease_until = NULL, error = convert_to('{"type": "broken"}', 'UTF8') WHERE id = %s
 """
 UNKNOWN_HEADER = "x-schemathesis-unknown-property"
-BY_PLATFORM = {"tenants": 0.9, "invitations": 0.8, "approvals": 0.1}
+BY_PLATFORM = {"tenants": 0.9, "invitations": 0.8, "approvals": 0.1, "totp": 0.1}
 """By the first word of a path: how often the platform asks, rather than an owner."""
 TWO_TOPICS = "execution.started.v1,approval.requested.v1"
 USERS = {"members": "strangers", "approvals": "approvers"}
@@ -50,6 +51,7 @@ HEADERS = (
     "Gesta-Occurred-At",
     "Gesta-Correlation-Id",
     "Last-Event-ID",
+    "Gesta-Proof",
 )
 
 
@@ -104,6 +106,8 @@ class World:
             case.query = self._query(dict(case.query), random)
         if ParameterLocation.BODY not in made_wrong and isinstance(case.body, dict):
             case.body = self._body(dict(case.body), kind, case, random)
+        if kind == "totp" and not made_wrong:
+            self.wait_for(self._make_totp_ready(case))
         if ParameterLocation.HEADER not in made_wrong:
             for name in HEADERS:
                 if name in case.headers and random.random() < 0.8:
@@ -196,6 +200,7 @@ class World:
         if kind == "approvals":
             instead("step", lambda: "one" if case.path.endswith("/return") else None)
             instead("on_behalf_of", lambda: None)
+            instead("expires_in", lambda: random.choice([None, "P3D"]))
             instead("from_user_id", lambda: self.owner.user_id)
             instead("to_user_id", lambda: self.wait_for(self._make("approvers")))
         if kind == "calendars":
@@ -288,6 +293,13 @@ class World:
                 users = [self.owner.user_id, await self._make("approvers")]
                 body: dict[str, Any] = {"title": "Of several", "by": {"users": users}, "rule": {"type": "unanimous"}}
                 return await self._posted(self.tenant.admin, "/approvals", body)
+            case "approval-links":
+                made = await self._make("approvals")
+                return await self._posted(self.owner.client, f"/approvals/{made}/links", {"outcome": "approved"})
+            case "enrolled":
+                member = await self.tenant.member("approver")
+                await member.client.post("/totp")
+                return member.user_id
             case "approvers":
                 return (await self.tenant.member("approver")).user_id
             case "owner":
@@ -405,6 +417,18 @@ class World:
     async def _archive(self, workflow_id: str) -> None:
         await self.tenant.admin.post(f"/workflows/{workflow_id}/archive")
 
+    async def _make_totp_ready(self, case: Case) -> None:
+        """What the owner's one-time passwords have come to before, and a code for what is asked."""
+        await self.tenant.admin.call("DELETE", f"/members/{self.owner.user_id}/totp")
+        if case.method == "POST" and not case.path.endswith("/confirm"):
+            return
+        secret = (await self.owner.client.post("/totp")).json()["secret"]
+        code = one_time(secret)
+        if case.method == "DELETE":
+            await self.owner.client.post("/totp/confirm", code)
+            code = one_time(secret, 1)
+        case.body = {**code}
+
     async def _suspend_member(self, user_id: str) -> None:
         await self.tenant.admin.post(f"/members/{user_id}/suspend")
 
@@ -431,6 +455,7 @@ ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[An
     ("workflows", "publish"): ("drafts", World._nothing),
     ("workflows", "restore"): ("workflows", World._archive),
     ("members", "reactivate"): ("members", World._suspend_member),
+    ("members", "totp"): ("enrolled", World._nothing),
 }
 """By the first and the last word of a path: what it is about, and how that is made ready."""
 

@@ -77,6 +77,7 @@ KINDS = (
     "delivery",
     "calendar",
     "delegation",
+    "approval_link",
 )
 
 
@@ -191,6 +192,16 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/approvals/{id}/claim"): Row("approvals:decide", about="approval", body=said({}), done=(200, 409), person=True),
     ("POST", "/approvals/{id}/release"): Row("approvals:decide", about="approval", body=said({}), done=(409,), person=True),
     ("POST", "/approvals/{id}/revoke"): Row("approvals:decide", about="approval", body=said({}), done=(409,), person=True),
+    ("POST", "/approvals/{id}/links"): Row(
+        "approvals:decide", about="approval", body=said({"outcome": "approved"}), done=(201, 409), person=True
+    ),
+    ("GET", "/approvals/{id}/links"): Row("approvals:read", about="approval"),
+    ("GET", "/approval-links/{id}"): Row("approvals:read", about="approval_link"),
+    ("DELETE", "/approval-links/{id}"): Row("approvals:manage", about="approval_link", fresh=True),
+    ("POST", "/totp"): Row("approvals:decide", done=(201,), person=True, own_name=True),
+    ("POST", "/totp/confirm"): Row("approvals:decide", body=said({"code": "000000"}), done=(403,), person=True, own_name=True),
+    ("DELETE", "/totp"): Row("approvals:decide", body=said({"code": "000000"}), done=(404,), person=True, own_name=True),
+    ("DELETE", "/members/{user_id}/totp"): Row("totp:reset", about="member", done=(404,)),
     ("POST", "/approvals/{id}/reassign"): Row(
         "approvals:manage",
         about="approval",

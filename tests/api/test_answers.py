@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from domain.ai_task import Usage
-from tests.api.behind import IN_STEPS
+from tests.api.behind import IN_STEPS, one_time
 from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, SCHEDULED, TASK, UNDOABLE
 from tests.api.documented import Undocumented, document
@@ -226,6 +226,18 @@ async def substitutes(acme: Tenant) -> None:
         await acme.admin.get(path)
 
 
+async def links(acme: Tenant) -> None:
+    """By which one decides, and what proves who does."""
+    ann = (await acme.member("approver")).client
+    made = (await acme.admin.post("/approvals", {"title": "Sure?", "by": {"roles": ["approver"]}})).json()
+    link = (await ann.post(f"/approvals/{made['id']}/links", {"outcome": "approved"})).json()
+    for path in (f"/approvals/{made['id']}/links", f"/approval-links/{link['id']}"):
+        await ann.get(path)
+    await ann.call("DELETE", f"/approval-links/{link['id']}")
+    begun = (await ann.post("/totp")).json()
+    await ann.post("/totp/confirm", one_time(begun["secret"]))
+
+
 async def at(client: Client, path: str) -> Any:
     return (await client.get(path)).json()
 
@@ -244,6 +256,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await hooks(acme)
     await notifications(gesta, acme)
     await substitutes(acme)
+    await links(acme)
     await acme.admin.get("/audit-logs", limit=200)
     await acme.admin.get("/events", limit=200)
     await acme.admin.get("/events", colour="red")

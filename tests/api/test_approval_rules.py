@@ -160,12 +160,14 @@ def by_handler(handler: Handler, tenant_id: UUID) -> Decides:
     engine = Engine(CelEvaluator())
 
     async def decides(request_id: str, person: Member, outcome: str, reason: str) -> Answer:
-        decider, more = Decider(UUID(person.user_id), ("approver",)), {"reason": reason, "comment": "No."} if reason else {}
+        decider, comment = Decider(UUID(person.user_id), ("approver",)), "No." if reason else None
         command = Command(tenant_id, "approval.decide", Envelope("user", person.user_id, UUID(person.user_id)))
         try:
             done = await handler.handle(
                 command,
-                lambda view: decide_approval(view, engine, UUID(request_id), decider, outcome=outcome, **more),
+                lambda view: decide_approval(
+                    view, engine, UUID(request_id), decider, outcome=outcome, reason=reason or None, comment=comment
+                ),
             )
         except Refusal as refusal:
             return refusal.code, {}

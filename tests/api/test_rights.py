@@ -168,6 +168,11 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
         given = {"from_user_id": await member(), "to_user_id": of["owner"]}
         return str((await admin.post("/delegations", given)).json()["id"])
 
+    async def approval_link() -> str:
+        asked = (await admin.post("/approvals", {"title": "Sure?", "by": {"users": [of["owner"]]}})).json()
+        given = {"outcome": "approved", "user_id": of["owner"]}
+        return str((await admin.post(f"/approvals/{asked['id']}/links", given)).json()["id"])
+
     async def limit() -> str:
         given = {"scope": "key", "name": f"key-{await gesta.events()}", "concurrency": 9}
         return str((await admin.post("/limits", given)).json()["id"])
@@ -195,14 +200,14 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     of["secret"], of["own_job"] = await secret(), await own_job()
     of["limit"] = await limit()
     hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
-    of["delegation"] = await delegation()
+    of["delegation"], of["approval_link"] = await delegation(), await approval_link()
     calendar = {"key": "de", "name": "DE", "time_zone": "UTC", "hours": hours}
     of["calendar"] = str((await admin.post("/calendars", calendar)).json()["id"])
     await start(tenant)
     of["job"] = (await leased(admin))["id"]
     assert of.keys() >= set(KINDS)
     make = {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation, "secret": secret, "limit": limit}
-    return Ids(of, {**make, "endpoint": endpoint, "delegation": delegation})
+    return Ids(of, {**make, "endpoint": endpoint, "delegation": delegation, "approval_link": approval_link})
 
 
 async def triggered(tenant: Tenant, type: str) -> str:

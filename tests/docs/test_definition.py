@@ -155,6 +155,7 @@ LIMITS = {
     "people whose decisions an `approval` counts": asking.MOST_VOTERS,
     "numbers of an `approval`'s `rule`": rules.WHOLE["anyOf"][0]["maximum"],
     "`reasons` of an outcome": approval.REASONS["maxItems"],
+    "characters of `means` of an outcome": approval.LONGEST_MEANING,
     "steps of an `approval`": of(properties(approval.CONFIG), "steps", "maxItems"),
     "`levels` of `manager_of`": asking.MOST_LEVELS,
     "characters of an approval's `title`": of(properties(approval.CONFIG), "title", "maxLength"),

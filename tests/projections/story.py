@@ -41,6 +41,7 @@ from domain.approval import (
     StepPlan,
     Voter,
 )
+from domain.approval_link import ApprovalLinkMade, ApprovalLinkRevoked, ApprovalLinkUsed
 from domain.bulk_operation import (
     BulkChunkListed,
     BulkFailure,
@@ -124,6 +125,7 @@ from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.role import RoleChanged, RoleCreated, RoleDeleted
 from domain.secret import SecretCreated, SecretDeleted, SecretRotated
 from domain.tenant import TenantChanged, TenantCreated, TenantReactivated, TenantSuspended
+from domain.totp import TotpConfirmed, TotpEnrolled, TotpRefused, TotpRemoved, TotpUsed
 from domain.trigger import (
     Clock,
     TriggerBackfilled,
@@ -290,6 +292,42 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         (an_id(f"{name} calendar"), CalendarCreated("no", "Norway", "UTC", HOURS)),
         (an_id(f"{name} calendar"), CalendarChanged("Norway", "Europe/Oslo", HOURS, ("2026-05-17",))),
         *by_itself(f"{name} own"),
+        *linked(name),
+        *proving(name),
+    )
+
+
+def linked(name: str) -> tuple[Step, ...]:
+    """Links to decide by: one was used, one revoked, one is open. What was decided by the first was signed."""
+    request, until, decision = an_id(f"{name} linked request"), START + timedelta(days=7), an_id(f"{name} decision by a link")
+    used, revoked, left = (an_id(f"{name} link {which}") for which in ("used", "revoked", "left"))
+    released = Outcome("release", "approve", (), ("approver",), proof="totp", means="I have checked this batch.")
+    asks = ApprovalRequested(None, None, None, "Release?", {"type": "single"}, (released, OUTCOMES[1]))
+    made = ApprovalLinkMade(request, ANN, 1, "release", "ab" * 32, until, 1, 0, BOB, (BOB,))
+    decided = ApprovalDecided(decision, ANN, "release", "approve", role="approver", via="link", link_id=used)
+    return (
+        (request, asks),
+        (used, made),
+        (revoked, replace(made, user_id=BOB, outcome="reject", made_by=None, behind=())),
+        (left, replace(made, outcome="reject")),
+        (revoked, ApprovalLinkRevoked("sent to the wrong address")),
+        (request, replace(decided, proof="totp", proof_id=an_id(f"{name} a secret"), means=released.means)),
+        (used, ApprovalLinkUsed(request, decision)),
+        (request, ApprovalResolved("release", "approve", (ANN,))),
+    )
+
+
+def proving(name: str) -> tuple[Step, ...]:
+    """One-time passwords: Ann has some and has used them, Bob's were reset."""
+    anns, bobs, until = an_id(f"{name} codes of Ann"), an_id(f"{name} codes of Bob"), START + timedelta(minutes=15)
+    return (
+        (anns, TotpEnrolled(ANN, 1, an_id("value 5"))),
+        (anns, TotpConfirmed(ANN, 59_000_000)),
+        (anns, TotpRefused(ANN, 5, until)),
+        (anns, TotpUsed(ANN, 59_000_001, an_id(f"{name} linked request"))),
+        (bobs, TotpEnrolled(BOB, 1, an_id("value 6"))),
+        (bobs, TotpConfirmed(BOB, 59_000_000)),
+        (bobs, TotpRemoved(BOB, False, "lost")),
     )
 
 

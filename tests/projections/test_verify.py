@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 
 from domain.ai_task import AiTaskAttemptFailed, AiTaskCancelled, AiTaskCompleted, AiTaskFailed, Totals, Usage
 from domain.approval import ApprovalDecided, ApprovalResolved, Outcome
+from domain.approval_link import ApprovalLinkUsed
 from domain.envelope import PLATFORM
 from domain.execution import (
     ActivationCancelled,
@@ -236,6 +237,22 @@ async def test_a_broken_rule_of_undoing_is_found(
     await ledgers.append(ACME, started("acme 99"), *((stream, event) for event in events))
     (sentence,) = (await broken(system))["ledger"]
     assert complaint in sentence
+
+
+@pytest.mark.usefixtures("told")
+async def test_a_decision_by_a_link_needs_one_that_is_for_it_and_the_proof_that_is_asked_for(
+    ledgers: Ledgers, system: AsyncConnection[Any]
+) -> None:
+    request, link = an_id("acme 99 request"), an_id("acme link left")
+    signed = (Outcome("approve", "approve", (), ("approver",), proof="totp"), Outcome("reject", "reject", (), ("approver",)))
+    await ledgers.append(ACME, started("acme 99"), *asked("acme 99", outcomes=signed))
+    anns = ApprovalDecided(an_id("ann's"), ANN, "approve", "approve", role="approver", via="link", link_id=link)
+    await ledgers.append(ACME, (request, anns), (an_id("acme link used"), ApprovalLinkUsed(request, an_id("ann's"))))
+    assert [sentence.partition("): ")[2] for sentence in (await broken(system))["ledger"]] == [
+        "chose approve with another proof than it asks for",
+        "was made by a link that is for something else",
+        "was used without a decision",
+    ]
 
 
 @pytest.mark.usefixtures("told")

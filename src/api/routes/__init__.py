@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from api.routes import (
     ai_tasks,
+    approval_links,
     approvals,
     bulk_operations,
     calendars,
@@ -22,12 +23,14 @@ from api.routes import (
     jobs,
     ledger,
     limits,
+    link_pages,
     notifications,
     own_approvals,
     people,
     roles,
     secrets,
     tenants,
+    totp,
     triggers,
     workflows,
 )
@@ -40,6 +43,8 @@ ROUTES: tuple[APIRouter, ...] = (
     approvals.routes,
     inbox.routes,
     own_approvals.routes,
+    approval_links.routes,
+    link_pages.routes,
     ai_tasks.routes,
     workflows.routes,
     triggers.routes,
@@ -55,6 +60,7 @@ ROUTES: tuple[APIRouter, ...] = (
     secrets.routes,
     calendars.routes,
     delegations.routes,
+    totp.routes,
     tenants.routes,
     health.routes,
 )

@@ -8,7 +8,7 @@ from fastapi import Body as Default
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from api import commands, waiter
+from api import commands, proving, waiter
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
@@ -81,15 +81,17 @@ class NobodyDecides(PermissionDenied):
     code = "nobody_decides"
 
 
-@routes.post("/approvals/{id}/decide", **documented("Decide an approval request", DONE, results.DECIDED))
+@routes.post(
+    "/approvals/{id}/decide", **documented("Decide an approval request", DONE, results.DECIDED, query=[proving.PARAMETER])
+)
 async def decide(call: Calling, id: UUID, body: Decision) -> Response:
     """`on_behalf_of`: the member for whom one stands in, by a delegation of theirs that holds now."""
-    engine = call.services.engine
+    engine, shown = call.services.engine, await proving.presented(call)
 
     def choose(view: View, asking: Asking) -> Decided:
         given = body.model_dump(exclude={"form", "on_behalf_of"})
         who = decider(view, engine, id, asking, body.on_behalf_of)
-        return workflows.decide_approval(view, engine, id, who, form=body.form, **given)
+        return workflows.decide_approval(view, engine, id, who, form=body.form, presented=shown, **given)
 
     return await _moved(call, commands.APPROVAL_DECIDE, id, choose)
 
@@ -213,6 +215,7 @@ def decider(view: View, engine: workflows.Engine, request_id: UUID, asking: Aski
 
 async def _moved(call: Calling, spec: CommandSpec, id: UUID, decide: Callable[[View, Asking], Decided]) -> Response:
     done = await call.handle(spec, call.to_command(call.tenant_id, spec, id), decide)
+    proving.require_proven(done)
     return call.answer(done, call.tenant_id, versioned="approval")
 
 

@@ -77,8 +77,10 @@ OUTCOME = ObjectSchema(
         "step": said(TEXT, "Of a request in steps: the one that offers it."),
         "form": said(one_of("required"), "Whether it needs the form, whatever its kind; not there where that goes by its kind."),
         "fallback": said({**BOOLEAN, "const": True}, "Those are asked who are where nobody else is there; not there otherwise."),
+        "proof": said(one_of("key", "totp"), "What who chooses it shows anew of who they are; not there where it is nothing."),
+        "means": said(TEXT, "What signing by it means, where that is said."),
     },
-    optional=frozenset({"exclude", "step", "comment", "reasons", "form", "fallback"}),
+    optional=frozenset({"exclude", "step", "comment", "reasons", "form", "fallback", "proof", "means"}),
 )
 PLANNED = ObjectSchema(
     "PlannedStep",

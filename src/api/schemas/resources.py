@@ -143,6 +143,9 @@ APPROVAL = ObjectSchema(
         "steps": said(many(APPROVAL_STEP), "In their order; none where it does not ask in steps."),
     },
 )
+APPROVAL_LINK = ObjectSchema(
+    "ApprovalLink", "A link by which one person chooses one outcome, once. Its address is told to nobody.", row("approval_links")
+)
 INBOX_ITEM = ObjectSchema(
     "InboxItem",
     "A step of an approval request that waits for the caller to decide. `id`: of the request; `due_at`: of the step.",

@@ -206,6 +206,41 @@ APPROVAL_RESULT = ObjectSchema(
     "An approval request after a decision.",
     fields("approval_requests", "id", "status", "outcome", "outcome_kind", "version"),
 )
+APPROVAL_LINK_RESULT = ObjectSchema(
+    "ApprovalLinkResult",
+    "A link to decide by that was made.",
+    {
+        **fields("approval_links", "id", "request_id", "user_id", "step", "outcome", "expires_at", "version"),
+        "address": said(TEXT, "Its path: whoever has it can decide. Told this once: not where the answer is a repetition."),
+    },
+    optional=frozenset({"address"}),
+)
+REVOKED_APPROVAL_LINK = ObjectSchema(
+    "RevokedApprovalLink",
+    "A link that works no more.",
+    {**fields("approval_links", "id"), "revoked": {**BOOLEAN, "const": True}, **fields("approval_links", "version")},
+)
+TOTP_RESULT = ObjectSchema(
+    "OneTimePasswordsResult",
+    "How a member's one-time passwords stand.",
+    {
+        "user_id": UUID,
+        "status": said(one_of("none", "pending", "enabled"), "pending: to be confirmed by a code."),
+        "version": BIG,
+    },
+)
+ENROLLED_TOTP = ObjectSchema(
+    "EnrolledOneTimePasswords",
+    "One-time passwords to be confirmed by a code.",
+    {
+        "user_id": UUID,
+        "status": said(one_of("none", "pending", "enabled"), "pending: to be confirmed by a code."),
+        "version": BIG,
+        "secret": said(TEXT, "What an authenticator computes them of, in base32. Told this once."),
+        "uri": said(TEXT, "The same for an authenticator to read, also as a QR code. Told this once."),
+    },
+    optional=frozenset({"secret", "uri"}),
+)
 DECIDED = ObjectSchema(
     "Decided",
     "What a decision led to.",

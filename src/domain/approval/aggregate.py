@@ -156,6 +156,7 @@ def _asks(event: ApprovalRequested) -> Json:
     return {
         "node_id": event.node_id or "",
         "title": event.title,
+        "description": event.description,
         "priority": event.priority,
         "requested_by": None if event.requested_by is None else str(event.requested_by),
         "context": event.context,

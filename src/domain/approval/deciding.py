@@ -6,6 +6,7 @@ from uuid import UUID
 from domain.approval.aggregate import Approval, Step, evolve
 from domain.approval.eligibility import Decider, NotEligible, acting_role
 from domain.approval.events import ApprovalDecided, ApprovalEvent, ApproverAdded, Outcome, asks_voters
+from domain.approval.proof import Proof, require_proof
 from domain.approval.rules import weight_of
 from domain.approval.steps import kept_apart, named, only_step, settled
 from domain.facts import FieldError, Invalid, Json, NotFound, Refusal, RuleViolation
@@ -137,12 +138,16 @@ def decide(
     form: Json = None,
     reason: str | None = None,
     step: str | None = None,
+    link_id: UUID | None = None,
+    proof: Proof | None = None,
 ) -> tuple[ApprovalEvent, ...]:
     """One person's decision and, where the rule now has its answer, the resolution of the step or of the request.
 
-    What goes with it was validated before. A request in steps may have others to begin after this (`steps.to_begin`).
+    What goes with it was validated before. A request in steps may have others to begin after this (`steps.to_begin`). `link_id`:
+    of the link by which it is made. `proof`: what was shown, where the outcome asks for it.
     """
     place, chosen, role = place_of(state, decider, outcome_name, role, step)
+    require_proof(chosen, proof)
     decided = ApprovalDecided(
         decision_id,
         decider.user_id,
@@ -156,6 +161,11 @@ def decide(
         reason,
         _weight(place, decider, role),
         decider.through or None,
+        via=None if link_id is None else "link",
+        link_id=link_id,
+        proof=None if proof is None else proof.kind,
+        proof_id=None if proof is None else proof.id,
+        means=chosen.means,
     )
     return (decided, *settled(evolve(state, decided), form))
 

@@ -29,6 +29,10 @@ class Outcome:
     form: Literal["required"] | None = None
     fallback: Literal[True] | None = None
     """Whether those are asked who were to be asked where nobody else is there."""
+    proof: Literal["key", "totp"] | None = None
+    """What who chooses it shows anew of who they are: the secret of their key, or a one-time password."""
+    means: str | None = None
+    """What it means to sign by it."""
 
 
 def asks_voters(outcome: Outcome, outcomes: tuple[Outcome, ...]) -> bool:
@@ -216,6 +220,14 @@ class ApprovalDecided(Event):
     """What it counts, by a rule of weights."""
     through: tuple[UUID, ...] | None = None
     """Of who stands in by a delegation that was passed on: by whom, in their order."""
+    via: Literal["link"] | None = None
+    """How, where it was not by the API."""
+    link_id: UUID | None = None
+    proof: Literal["key", "totp"] | None = None
+    """What was shown of who decides, as the outcome asks; `proof_id`: by which key, or by one-time passwords of which secret."""
+    proof_id: UUID | None = None
+    means: str | None = None
+    """What the signature means, as it was said when it was asked."""
 
     @property
     def voter(self) -> UUID:

@@ -90,6 +90,9 @@ def _of_outcomes(config: Config, outcomes: Iterable[Json], pointer: str) -> Iter
         seen.add(name)
         if "form" in outcome and "form" not in config and "steps" not in config:
             yield Fault(f"{pointer}/outcomes/{index}/form", "no_form", "There is no form.")
+        if "proof" in outcome and outcome["kind"] == "withdraw":
+            told = "Who asked withdraws a request without choosing this outcome, and so without proof."
+            yield Fault(f"{pointer}/outcomes/{index}/proof", "no_proof", told)
         yield from _of_people(outcome, f"{pointer}/outcomes/{index}")
 
 

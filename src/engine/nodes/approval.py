@@ -54,6 +54,7 @@ BY = object_schema(
 POLICY = {"enum": ["forbid", "skip", "escalate"]}
 REQUIRED = {"enum": ["required"]}
 REASON = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$"}
+LONGEST_MEANING = 2000
 REASONS = {"type": "array", "items": REASON, "minItems": 1, "maxItems": 100, "uniqueItems": True}
 RULE = object_schema(
     {
@@ -76,6 +77,8 @@ OUTCOMES = {
             "comment": REQUIRED,
             "reasons": REASONS,
             "form": REQUIRED,
+            "proof": {"enum": ["key", "totp"]},
+            "means": {"type": "string", "minLength": 1, "maxLength": LONGEST_MEANING},
             "interrupts": NAMES | {"maxItems": 100},
         },
         ("name", "kind"),
