@@ -778,6 +778,10 @@ CREATE TABLE notification_endpoints (
     version               bigint NOT NULL,
     created_at            timestamptz NOT NULL,
     updated_at            timestamptz NOT NULL,
+    format                text NOT NULL DEFAULT 'standard' CHECK (format IN ('standard', 'slack', 'teams', 'mail')),
+    mail_from             text,
+    mail_username         text,
+    mail_password_secret  text,
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX notification_endpoints_by_creation ON notification_endpoints (tenant_id, created_at, id);
@@ -788,7 +792,7 @@ CREATE TABLE notification_deliveries (
     id               uuid NOT NULL,
     endpoint_id      uuid,
     url              text,
-    kind             text NOT NULL CHECK (kind IN ('event', 'callback', 'test')),
+    kind             text NOT NULL CHECK (kind IN ('event', 'callback', 'test', 'mail', 'digest')),
     event_type       text NOT NULL,
     event_position   bigint,
     resource_id      uuid,
@@ -801,8 +805,11 @@ CREATE TABLE notification_deliveries (
     version          bigint NOT NULL,
     created_at       timestamptz NOT NULL,
     updated_at       timestamptz NOT NULL,
+    user_id          uuid,
     PRIMARY KEY (tenant_id, id)
 );
+CREATE INDEX notification_deliveries_by_person
+    ON notification_deliveries (tenant_id, user_id, created_at, id) WHERE user_id IS NOT NULL;
 CREATE INDEX notification_deliveries_by_creation ON notification_deliveries (tenant_id, created_at, id);
 CREATE INDEX notification_deliveries_by_status ON notification_deliveries (tenant_id, status, created_at, id);
 CREATE INDEX notification_deliveries_by_endpoint ON notification_deliveries (tenant_id, endpoint_id, created_at, id);

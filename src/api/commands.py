@@ -121,6 +121,7 @@ NOTIFICATION_ENDPOINT_ROTATE = CommandSpec("notification_endpoint.rotate", "noti
 NOTIFICATION_ENDPOINT_DELETE = CommandSpec("notification_endpoint.delete", "notifications:manage")
 NOTIFICATION_ENDPOINT_TEST = CommandSpec("notification_endpoint.test", "notifications:manage")
 NOTIFICATION_ENDPOINT_REPLAY = CommandSpec("notification_endpoint.replay", "notifications:manage")
+NOTIFICATION_PREFERENCES_CHANGE = CommandSpec("notification_preferences.change", "notifications:manage")
 NOTIFICATION_DELIVERY_RETRY = CommandSpec("notification_delivery.retry", "notifications:manage")
 
 AI_TASK_CANCEL = CommandSpec("ai_task.cancel", "ai_tasks:control")

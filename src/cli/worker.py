@@ -44,6 +44,7 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     from runtime.schema import refuse_older
     from runtime.settings import load_settings
     from worker.ai.registry import Providers
+    from worker.mailing import mailing
     from worker.outbound.client import Outbound
     from worker.worker import open_worker
 
@@ -68,6 +69,7 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
                 leasing=leasing,
                 master_keys=keys,
                 outbound=outbound,
+                mailing=mailing(settings),
             ) as worker,
         ):
             await worker.run(stop)

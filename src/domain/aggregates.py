@@ -19,6 +19,7 @@ from domain.limit import LIMIT
 from domain.member import MEMBER
 from domain.notification_delivery import NOTIFICATION_DELIVERY
 from domain.notification_endpoint import NOTIFICATION_ENDPOINT
+from domain.notification_preferences import NOTIFICATION_PREFERENCES
 from domain.permission import PERMISSION
 from domain.refusal import REFUSAL
 from domain.role import ROLE
@@ -53,6 +54,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     BULK_CHUNK,
     NOTIFICATION_ENDPOINT,
     NOTIFICATION_DELIVERY,
+    NOTIFICATION_PREFERENCES,
     CALENDAR,
     DELEGATION,
     TOTP,

@@ -15,8 +15,11 @@ def callback(view: View, path: str, url: str | None, endpoint_id: UUID | None) -
     if (url is None) == (endpoint_id is None):
         raise Invalid("A callback has either a url or an endpoint_id.", path)
     if endpoint_id is not None:
-        if not view.read(NOTIFICATION_ENDPOINT, endpoint_id).exists:
+        endpoint = view.read(NOTIFICATION_ENDPOINT, endpoint_id)
+        if not endpoint.exists:
             raise Invalid("There is no such notification endpoint.", f"{path}/endpoint_id")
+        if endpoint.format == "mail":
+            raise Invalid("Mail goes to people: a callback needs an endpoint of another format.", f"{path}/endpoint_id")
         return {"endpoint_id": str(endpoint_id)}
     assert url is not None
     require_url(url, f"{path}/url")

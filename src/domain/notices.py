@@ -5,7 +5,16 @@ A type is a topic without its version. A wish is a type, all types that begin wi
 
 from collections.abc import Iterable, Mapping
 
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved
+from domain.approval import (
+    ApprovalCancelled,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalReassigned,
+    ApprovalRequested,
+    ApprovalResolved,
+    ApprovalStepStarted,
+    ApproverAdded,
+)
 from domain.execution import (
     ExecutionCancelled,
     ExecutionCompleted,
@@ -33,6 +42,9 @@ TYPES: Mapping[type[Event], str] = {
     JobCompleted: "job.completed",
     JobFailed: "job.failed",
     JobCancelled: "job.cancelled",
+    ApprovalStepStarted: "approval.step_started",
+    ApproverAdded: "approval.approver_added",
+    ApprovalReassigned: "approval.reassigned",
 }
 """New ones are added at the end: how many there are tells releases apart (`store.notification_cursors`)."""
 ENDED: frozenset[type[Event]] = frozenset(
@@ -44,6 +56,8 @@ ENDED: frozenset[type[Event]] = frozenset(
 """What a callback tells of."""
 TEST = "endpoint.test"
 """What an endpoint is sent to try it out. Nobody wishes for it."""
+DIGEST = "inbox.digest"
+"""What somebody is told who has what waits for them put together. Their preferences say when; nobody wishes for it."""
 ALL = "*"
 MOST_WISHES = 50
 

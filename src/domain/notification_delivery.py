@@ -1,4 +1,4 @@
-"""A delivery: one event on its way to one endpoint, or to the address that an execution's start named.
+"""A delivery: one event on its way to one endpoint, to a person by mail, or to the address that an execution's start named.
 
 Its stream is the log of its attempts. It is asked for once: its id follows from the event and from where it goes.
 """
@@ -9,7 +9,20 @@ from typing import Literal, assert_never
 from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
-from domain.facts import Aggregate, Concurrency, Decided, Event, EventType, Fact, Fence, Job, JobLimits, NotFound, View
+from domain.facts import (
+    Aggregate,
+    Concurrency,
+    Decided,
+    Event,
+    EventType,
+    Fact,
+    Fence,
+    Job,
+    JobLimits,
+    NotFound,
+    RuleViolation,
+    View,
+)
 from domain.notices import TEST
 from domain.notification_endpoint import (
     NOTIFICATION_ENDPOINT,
@@ -30,14 +43,28 @@ JITTER = 0.2
 """So much of a delay, more or less, at random: what failed together is not tried again together."""
 LONGEST_DELAY = timedelta(days=1)
 """That a receiver may ask for."""
-Kind = Literal["event", "callback", "test"]
+Kind = Literal["event", "callback", "test", "mail", "digest"]
+
+
+Gone = Literal["endpoint_disabled", "endpoint_deleted", "recipient_gone", "unwanted", "over", "empty"]
+"""Why a delivery is not sent: recipient_gone: the person is no active member any more. unwanted: they want no such mail any more.
+over: what they were to be asked is answered. empty: a digest, and nothing waits."""
+GONE: dict[Gone, str] = {
+    "endpoint_disabled": "its endpoint was disabled",
+    "endpoint_deleted": "its endpoint was deleted",
+    "recipient_gone": "the person is no active member any more",
+    "unwanted": "the person wants no such mail any more",
+    "over": "what it asks for is over",
+    "empty": "nothing waits for the person",
+}
 
 
 @dataclass(frozen=True)
 class DeliveryRequested(Event):
     """`position`: of the event in the ledger; of a test there is none. `resource_id`: the stream to which it happened.
 
-    `url` and `secret`: where there is no endpoint, what the start of an execution named.
+    `url` and `secret`: where there is no endpoint, what the start of an execution named. `user_id`: of mail, whom it goes to;
+    never their address, which is looked up when it is sent. `period`: of a digest, for which it is the one.
     """
 
     event_type: str
@@ -47,11 +74,15 @@ class DeliveryRequested(Event):
     resource_id: UUID | None = None
     url: str | None = None
     secret: str | None = None
+    user_id: UUID | None = None
+    period: str | None = None
 
 
 @dataclass(frozen=True)
 class Exchange:
     """One attempt: what came of the request. `type`, `message`: why it does not count as accepted.
+
+    `status_code`: of HTTP, or of SMTP.
 
     `response`: the beginning of the answer's body.
     """
@@ -88,9 +119,9 @@ class DeliveryFailed(Event):
 
 @dataclass(frozen=True)
 class DeliveryCancelled(Event):
-    """It is not sent any more: its endpoint was disabled or deleted."""
+    """It is not sent any more: its endpoint was disabled or deleted, there is nobody to send it to by now, or nothing to tell."""
 
-    why: Literal["endpoint_disabled", "endpoint_deleted"]
+    why: Gone
 
 
 @dataclass(frozen=True)
@@ -175,7 +206,7 @@ NOTIFICATION_DELIVERY: Aggregate[NotificationDelivery] = Aggregate(
         EventType(
             DeliveryCancelled,
             "notification_delivery.cancelled.v1",
-            lambda e, _: f"A notification is not delivered: its {e.why.replace('_', ' was ')}.",
+            lambda e, _: f"A notification is not delivered: {GONE[e.why]}.",
             severity="warning",
         ),
         EventType(
@@ -186,6 +217,12 @@ NOTIFICATION_DELIVERY: Aggregate[NotificationDelivery] = Aggregate(
     ),
     "system",
 )
+
+
+class NobodyToMail(RuleViolation):
+    """A test by mail goes to the person who asks for it, and a service is none."""
+
+    code = "nobody_to_mail"
 
 
 def delivery_id(event_id: UUID, command_id: UUID, to: str) -> UUID:
@@ -208,10 +245,14 @@ def request(view: View, id: UUID, requested: DeliveryRequested) -> Decided:
     return Decided((Fact(id, requested),), jobs=(_job(id, requested, 0),))
 
 
-def send_test(view: View, endpoint_id: UUID) -> Decided:
-    """To an endpoint, disabled or not, so that one can try it before enabling it."""
-    existing(view, endpoint_id)
-    id, requested = view.new_id(), DeliveryRequested(TEST, "test", endpoint_id)
+def send_test(view: View, endpoint_id: UUID, user_id: UUID | None = None) -> Decided:
+    """To an endpoint, disabled or not, so that one can try it before enabling it. `user_id`: who does, and gets it by mail."""
+    to = None
+    if existing(view, endpoint_id).format == "mail":
+        if user_id is None:
+            raise NobodyToMail
+        to = user_id
+    id, requested = view.new_id(), DeliveryRequested(TEST, "test", endpoint_id, user_id=to)
     return Decided((Fact(id, requested),), result=_told(id, NotificationDelivery("pending"), 1), jobs=(_job(id, requested, 0),))
 
 
@@ -239,6 +280,12 @@ def replay(view: View, id: UUID, requested: DeliveryRequested) -> Decided:
     if state.status in ("pending", "delivered"):
         return Decided(result=False)
     return replace(request(view, id, requested) if state.requested is None else retry(view, id), result=True)
+
+
+def again(view: View, id: UUID) -> Decided:
+    """Send what was given up or cancelled once more. result: whether it is."""
+    state = view.read(NOTIFICATION_DELIVERY, id)
+    return replace(retry(view, id), result=True) if state.status in ("failed", "cancelled") else Decided(result=False)
 
 
 # What the worker reports
@@ -290,6 +337,13 @@ def cancelled(view: View, id: UUID, job_id: UUID, fence: int) -> Decided:
     if is_open(endpoint, state.requested):
         return Decided(fences=(Fence(job_id, fence, "retry"),))
     return Decided((Fact(id, DeliveryCancelled("endpoint_disabled" if endpoint.exists else "endpoint_deleted")),), fences=(done,))
+
+
+def dropped(view: View, id: UUID, job_id: UUID, fence: int, why: Gone) -> Decided:
+    """There is nobody to send it to, or nothing to tell, as was found when it was to be sent."""
+    state = view.read(NOTIFICATION_DELIVERY, id)
+    facts = (Fact(id, DeliveryCancelled(why)),) if _is_for(state, id, job_id) else ()
+    return Decided(facts, fences=(Fence(job_id, fence, "done"),))
 
 
 def is_open(endpoint: NotificationEndpoint, requested: DeliveryRequested) -> bool:

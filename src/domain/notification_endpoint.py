@@ -2,16 +2,20 @@
 
 Its signing secrets are secrets of the tenant (`domain.secret`), each under a name that follows from the endpoint and the secret's
 number. A secret that was rotated signs beside the new one until a moment, so that a receiver can take its time.
+
+What is delivered, and how, goes by its format. To a chat the address itself is the credential: it is the secret, and nothing else
+shows it. Mail goes to each person whom an event concerns, by the platform's relay or by a server of the tenant's.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal, assert_never
+from typing import Literal, TypeAlias, assert_never
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from domain import secret
 from domain.facts import Aggregate, Decided, Event, EventType, Fact, Invalid, NotFound, RuleViolation, View
-from domain.names import require_text, require_web_address
+from domain.names import require_email, require_role_key, require_text, require_web_address
 from domain.notices import require_wishes
 from domain.secret import SECRET, secret_id_of
 from domain.wording import because, listed
@@ -19,18 +23,37 @@ from domain.wording import because, listed
 MOST_ENDPOINTS = 50
 LONGEST_URL = 2_000
 LONGEST_OVERLAP = timedelta(days=7)
+LONGEST_USERNAME = 320
 Why = Literal["by_hand", "gone", "failing"]
+Format: TypeAlias = Literal["standard", "slack", "teams", "mail"]
+CHATS: frozenset[Format] = frozenset({"slack", "teams"})
+PLATFORM_RELAY = "smtp:"
+"""Where mail goes that is sent by no server of the tenant's."""
+
+
+@dataclass(frozen=True)
+class Sender:
+    """From whom mail is that goes by a server of the tenant's, and how one logs in there. `password`: the name of a secret."""
+
+    address: str
+    username: str | None = None
+    password: str | None = None
 
 
 @dataclass(frozen=True)
 class NotificationEndpointCreated(Event):
-    """`secret`: the name of the secret that signs. `workflow_key`: only what concerns this workflow is delivered."""
+    """`secret`: the name of the secret that signs. `workflow_key`: only what concerns this workflow is delivered.
+
+    `url`: of a chat only its host; of mail the server.
+    """
 
     url: str
     events: tuple[str, ...]
     secret: str
     workflow_key: str | None = None
     description: str | None = None
+    format: Format = "standard"
+    sender: Sender | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +64,7 @@ class NotificationEndpointChanged(Event):
     events: tuple[str, ...]
     workflow_key: str | None = None
     description: str | None = None
+    sender: Sender | None = None
 
 
 @dataclass(frozen=True)
@@ -58,12 +82,13 @@ class NotificationEndpointEnabled(Event):
 
 @dataclass(frozen=True)
 class NotificationSecretRotated(Event):
-    """`previous` signs as well, until `previous_until`; None: no more from now on."""
+    """`previous` signs as well, until `previous_until`; None: no more from now on. `url`: of a chat, whose address it is."""
 
     secret: str
     number: int
     previous: str | None = None
     previous_until: datetime | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,12 +121,20 @@ class NotificationEndpoint:
     previous: str | None = None
     previous_until: datetime | None = None
     kept: tuple[str, ...] = ()
+    format: Format = "standard"
+    sender: Sender | None = None
 
     def secrets(self, now: datetime) -> tuple[str, ...]:
         """The names of those that sign at a moment."""
         if self.previous is None or self.previous_until is None or now >= self.previous_until:
             return (self.secret,)
         return (self.secret, self.previous)
+
+
+def _columns_of(sender: Sender | None) -> dict[str, str | None]:
+    if sender is None:
+        return {"mail_from": None, "mail_username": None, "mail_password_secret": None}
+    return {"mail_from": sender.address, "mail_username": sender.username, "mail_password_secret": sender.password}
 
 
 def evolve(state: NotificationEndpoint, event: NotificationEndpointEvent) -> NotificationEndpoint:
@@ -117,10 +150,17 @@ def evolve(state: NotificationEndpoint, event: NotificationEndpointEvent) -> Not
                 event.secret,
                 1,
                 kept=(event.secret,),
+                format=event.format,
+                sender=event.sender,
             )
         case NotificationEndpointChanged():
             return replace(
-                state, url=event.url, events=event.events, workflow_key=event.workflow_key, description=event.description
+                state,
+                url=event.url,
+                events=event.events,
+                workflow_key=event.workflow_key,
+                description=event.description,
+                sender=event.sender,
             )
         case NotificationEndpointDisabled():
             return replace(state, enabled=False)
@@ -130,6 +170,7 @@ def evolve(state: NotificationEndpoint, event: NotificationEndpointEvent) -> Not
             kept = (event.secret,) if event.previous is None else (event.previous, event.secret)
             return replace(
                 state,
+                url=event.url or state.url,
                 secret=event.secret,
                 number=event.number,
                 previous=event.previous,
@@ -153,7 +194,8 @@ NOTIFICATION_ENDPOINT: Aggregate[NotificationEndpoint] = Aggregate(
             NotificationEndpointCreated,
             "notification_endpoint.created.v1",
             lambda e, _: f"The notification endpoint {e.url} was created, for {listed(e.events)}.",
-            note="`secret`: the name of the secret that signs, never its value.",
+            note="`secret`: the name of the secret that signs, never its value; of a chat, of the one that is its address. "
+            "`format`: standard, slack, teams, or mail, of which `sender` says by whom it is sent.",
         ),
         EventType(
             NotificationEndpointChanged,
@@ -164,6 +206,7 @@ NOTIFICATION_ENDPOINT: Aggregate[NotificationEndpoint] = Aggregate(
                 "events": list(e.events),
                 "workflow_key": e.workflow_key,
                 "description": e.description,
+                **_columns_of(e.sender),
             },
             note="All fields as they are from now on.",
         ),
@@ -222,6 +265,12 @@ def require_url(url: str, path: str = "/url") -> None:
         raise Invalid("What follows a # is not sent: leave it out.", path)
 
 
+def shown_url(format: Format, url: str) -> str:
+    """What everybody may see of it: of a chat, who has the address writes there."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/…" if format in CHATS else url
+
+
 def create(
     view: View,
     endpoint_id: UUID,
@@ -230,16 +279,22 @@ def create(
     value_id: UUID,
     workflow_key: str | None = None,
     description: str | None = None,
+    format: Format = "standard",
+    sender: Sender | None = None,
 ) -> Decided:
-    """`value_id`: of the sealed text of its first signing secret, which was written."""
-    require_settings(url, events, workflow_key, description)
-    name = secret_name(endpoint_id, 1)
+    """`value_id`: of the sealed text of its first secret, which was written."""
+    require_settings(url, events, workflow_key, description, format, sender)
+    name, shown = secret_name(endpoint_id, 1), shown_url(format, url)
     signing = secret.create(
-        view, secret_id_of(view.tenant_id, name), name, value_id, description=f"Signs what goes to {url[:200]}"
+        view, secret_id_of(view.tenant_id, name), name, value_id, description=f"{_use_of(format)} {shown[:200]}"
     )
     wished = tuple(dict.fromkeys(events))
-    event = NotificationEndpointCreated(url, wished, name, workflow_key, description)
+    event = NotificationEndpointCreated(shown, wished, name, workflow_key, description, format, sender)
     return _answer(view, endpoint_id, NotificationEndpoint(), event, also=signing.facts)
+
+
+def _use_of(format: Format) -> str:
+    return "The address at" if format in CHATS else "Signs what goes to"
 
 
 def change(
@@ -248,17 +303,21 @@ def change(
     *,
     url: str | None = None,
     events: tuple[str, ...] | None = None,
+    sender: Sender | None = None,
     **given: str | None,
 ) -> Decided:
     """What is not given stays as it is. `given`: workflow_key, description; None takes one away."""
     state = existing(view, endpoint_id)
+    if url is not None and state.format in CHATS:
+        raise Invalid("The address of a chat is a secret: give it another one by rotating that.", "/url")
     event = NotificationEndpointChanged(
         state.url if url is None else url,
         state.events if events is None else tuple(dict.fromkeys(events)),
         given.get("workflow_key", state.workflow_key),
         given.get("description", state.description),
+        state.sender if sender is None and url != PLATFORM_RELAY else sender,
     )
-    require_settings(event.url, event.events, event.workflow_key, event.description)
+    require_settings(event.url, event.events, event.workflow_key, event.description, state.format, event.sender)
     return _answer(view, endpoint_id, state, None if evolve(state, event) == state else event)
 
 
@@ -283,22 +342,31 @@ def given_up(view: View, endpoint_id: UUID, why: Why) -> tuple[Fact, ...]:
     return (Fact(endpoint_id, NotificationEndpointDisabled(why)),) if state.exists and state.enabled else ()
 
 
-def rotate(view: View, endpoint_id: UUID, number: int, value_id: UUID, overlap: timedelta) -> Decided:
-    """Give it the secret of this number, whose sealed text was written. The one before signs as well for so long."""
+def rotate(view: View, endpoint_id: UUID, number: int, value_id: UUID, overlap: timedelta, url: str | None = None) -> Decided:
+    """Give it the secret of this number, whose sealed text was written. The one before signs as well for so long.
+
+    `url`: of a chat, its new address, which is that secret.
+    """
     state = existing(view, endpoint_id)
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise Invalid("The overlap must be from none to seven days.", "/overlap")
     if number != state.number + 1:
         raise RotatedMeanwhile
+    if (url is not None) != (state.format in CHATS):
+        raise Invalid("Only the secret of a chat is an address.", "/secret")
+    shown = None if url is None else shown_url(state.format, url)
     name = secret_name(endpoint_id, number)
     signing = secret.create(
-        view, secret_id_of(view.tenant_id, name), name, value_id, description=f"Signs what goes to {state.url[:200]}"
+        view,
+        secret_id_of(view.tenant_id, name),
+        name,
+        value_id,
+        description=f"{_use_of(state.format)} {(shown or state.url)[:200]}",
     )
-    previous, until = (state.secret, view.now + overlap) if overlap else (None, None)
+    previous, until = (state.secret, view.now + overlap) if overlap and url is None else (None, None)
     gone = [fact for each in state.kept if each != previous for fact in _deleted(view, each)]
-    return _answer(
-        view, endpoint_id, state, NotificationSecretRotated(name, number, previous, until), also=(*signing.facts, *gone)
-    )
+    event = NotificationSecretRotated(name, number, previous, until, shown)
+    return _answer(view, endpoint_id, state, event, also=(*signing.facts, *gone))
 
 
 def delete(view: View, endpoint_id: UUID) -> Decided:
@@ -327,14 +395,67 @@ def _deleted(view: View, name: str) -> tuple[Fact, ...]:
     return secret.delete(view, secret_id).facts if view.read(SECRET, secret_id).exists else ()
 
 
-def require_settings(url: str, events: tuple[str, ...], workflow_key: str | None, description: str | None) -> None:
+def require_settings(
+    url: str,
+    events: tuple[str, ...],
+    workflow_key: str | None,
+    description: str | None,
+    format: Format = "standard",
+    sender: Sender | None = None,
+) -> None:
     """Raises Invalid."""
-    require_url(url)
+    if format == "mail":
+        require_mail(url, sender)
+    elif sender is not None:
+        raise Invalid("Only mail has a sender.", "/mail")
+    else:
+        require_url(url)
     require_wishes(events, "/events")
     if workflow_key is not None:
         require_text(workflow_key, "/workflow_key")
     if description is not None:
         require_text(description, "/description", 1_000)
+
+
+SMTP_PORTS = {"smtp": 587, "smtps": 465}
+"""By the scheme of a server's address: smtp begins in the clear and goes over to TLS before anything is said, or ends."""
+
+
+def smtp_server(url: str) -> tuple[str, int]:
+    """The host and port of `smtp://host:port` or `smtps://host:port`. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in SMTP_PORTS or not parts.hostname or parts.username is not None:
+        raise ValueError(url)
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(url)
+    port = SMTP_PORTS[parts.scheme] if parts.port is None else parts.port
+    if port == 0 or not parts.hostname.isascii() or not parts.hostname.isprintable() or " " in parts.hostname:
+        raise ValueError(url)
+    return parts.hostname, port
+
+
+def require_mail(url: str, sender: Sender | None) -> None:
+    """By the platform's relay, or by a server of the tenant's: then somebody is the sender. Raises Invalid."""
+    if url == PLATFORM_RELAY:
+        if sender is not None:
+            raise Invalid("Mail by the platform's relay is from the platform's address: give a url as well.", "/mail")
+        return
+    require_text(url, "/url", LONGEST_URL)
+    try:
+        smtp_server(url)
+    except ValueError:
+        raise Invalid("A mail server is smtp://host:port or smtps://host:port, without user or path.", "/url") from None
+    if sender is None:
+        raise Invalid("A server of your own needs an address that mail is from.", "/mail/from")
+    require_email(sender.address, "/mail/from")
+    if not sender.address.isascii():
+        raise Invalid("The address that mail is from is in ASCII.", "/mail/from")
+    if (sender.username is None) != (sender.password is None):
+        raise Invalid("A user name and the secret with the password go together.", "/mail")
+    if sender.username is not None:
+        require_text(sender.username, "/mail/username", LONGEST_USERNAME)
+    if sender.password is not None:
+        require_role_key(sender.password, "/mail/password_secret")
 
 
 def _answer(
@@ -352,6 +473,8 @@ def _answer(
         "events": list(told.events),
         "workflow_key": told.workflow_key,
         "description": told.description,
+        "format": told.format,
+        **_columns_of(told.sender),
         "status": "enabled" if told.enabled else "disabled",
         "version": view.version(endpoint_id) + (event is not None),
     }

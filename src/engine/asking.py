@@ -227,6 +227,11 @@ def _roles_of_people(view: View, asked: Iterable[str]) -> Mapping[UUID, list[str
     return people
 
 
+def people_of(view: View, roles: Iterable[str]) -> frozenset[UUID]:
+    """The active members who have one of these roles."""
+    return frozenset(_roles_of_people(view, roles))
+
+
 def _voter(rule: Any, one: UUID, roles: Iterable[str]) -> Voter:
     """In the role that counts most of those that they have."""
     best = max(roles, key=lambda role: weight_of(rule, one, role), default=None)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.access import Rights
 from domain.approval import APPROVAL, Approval, Decider, NotEligible, require_pending
-from domain.delegation import LONGEST_CONDITION, Delegation, way
+from domain.delegation import DELEGATION, LONGEST_CONDITION, Delegation, delegations_of, way
 from domain.facts import FieldError, Invalid, Json, View
 from engine.context import Engine
 from engine.executions import read_live
@@ -62,6 +62,19 @@ def standing_in(view: View, engine: Engine, request_id: UUID, decider: Decider, 
     if found is None:
         raise NoDelegation(path="/on_behalf_of")
     return replace(decider, roles=person.roles, on_behalf_of=person.user_id, through=found[1:-1])
+
+
+def substitutes_of(view: View, engine: Engine, request_id: UUID, person: UUID) -> frozenset[UUID]:
+    """Who may decide in a member's place now: those to whom they delegated it themselves."""
+    given = view.read(DELEGATION, delegations_of(view.tenant_id, person)).given
+    asked = {one.to for one in given if one.in_force(view.now)}
+    if not asked:
+        return frozenset()
+    approval = view.read(APPROVAL, request_id)
+    request = {"workflow_key": _workflow_of(view, approval), **approval.asks}
+    excluded = {one for outcome in approval.outcomes for one in outcome.exclude}
+    applies = partial(_applies, view, engine, request)
+    return frozenset(one for one in asked - excluded if way(view, person, one, applies, excluded - {person}) is not None)
 
 
 def _workflow_of(view: View, approval: Approval) -> str:

@@ -7,7 +7,16 @@ execution was.
 from datetime import datetime
 from json import dumps
 
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved
+from domain.approval import (
+    ApprovalCancelled,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalReassigned,
+    ApprovalRequested,
+    ApprovalResolved,
+    ApprovalStepStarted,
+    ApproverAdded,
+)
 from domain.envelope import RecordedEvent
 from domain.execution import (
     ExecutionCancelled,
@@ -32,7 +41,7 @@ def message(requested: DeliveryRequested, record: RecordedEvent, first: Recorded
         case ExecutionStarted():
             data = _execution(first.event, first, record)
         case ApprovalRequested():
-            data = _approval(first.event, record)
+            data = _approval(first.event, first, record)
         case JobEnqueued():
             data = _job(first.event, first, record)
         case _:
@@ -85,7 +94,8 @@ def _of_execution(event: Event, at: str) -> dict[str, Json]:
             return {"status": "running"}
 
 
-def _approval(requested: ApprovalRequested, record: RecordedEvent) -> dict[str, Json]:
+def _approval(requested: ApprovalRequested, first: RecordedEvent, record: RecordedEvent) -> dict[str, Json]:
+    due = None if requested.due is None else _text(requested.due.moment(first.recorded_at))
     return {
         "id": str(record.stream_id),
         "href": f"/v1/approvals/{record.stream_id}",
@@ -97,6 +107,7 @@ def _approval(requested: ApprovalRequested, record: RecordedEvent) -> dict[str, 
         "priority": requested.priority,
         "requested_by": _id(requested.requested_by),
         "outcomes": [outcome.name for outcome in requested.outcomes],
+        "due_at": due,
         **_of_approval(record.event, _text(record.occurred_at)),
     }
 
@@ -123,6 +134,12 @@ def _of_approval(event: Event, at: str) -> dict[str, Json]:
             return {"status": "cancelled", "reason": event.reason}
         case ApprovalExpired():
             return {"status": "expired"}
+        case ApprovalStepStarted():
+            return {"status": "pending", "step": event.name, "outcomes": [outcome.name for outcome in event.outcomes]}
+        case ApproverAdded():
+            return {"status": "pending", "user_id": str(event.user_id), "added_by": _id(event.added_by)}
+        case ApprovalReassigned():
+            return {"status": "pending", "from_user_id": str(event.from_user_id), "to_user_id": str(event.to_user_id)}
         case _:
             return {"status": "pending"}
 

@@ -1,4 +1,7 @@
-"""What is to be delivered of an event: to which endpoints, as they were when it happened, and to whom a start named."""
+"""What is to be delivered of an event: to which endpoints, as they were when it happened, and to whom a start named.
+
+By mail it goes to people: whom, says `engine.mail_recipients`.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,9 +21,10 @@ from domain.notification_endpoint import (
     NotificationEndpointDisabled,
     NotificationEndpointEnabled,
 )
+from engine.mail_recipients import kind_of
 
 Endpoints = Mapping[str, Json]
-"""By id: {events, workflow_key, enabled}."""
+"""By id: {events, workflow_key, enabled, format}; one that was written by an older release has no format: it is standard."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,10 @@ def endpoints_after(endpoints: Endpoints, record: RecordedEvent) -> Endpoints:
     id, event = str(record.stream_id), record.event
     known = endpoints.get(id, {"enabled": True})
     match event:
-        case NotificationEndpointCreated() | NotificationEndpointChanged():
+        case NotificationEndpointCreated():
+            known = {**known, "format": event.format}
+            return {**endpoints, id: {**known, "events": list(event.events), "workflow_key": event.workflow_key}}
+        case NotificationEndpointChanged():
             return {**endpoints, id: {**known, "events": list(event.events), "workflow_key": event.workflow_key}}
         case NotificationEndpointDisabled():
             return {**endpoints, id: {**known, "enabled": False}}
@@ -70,14 +77,32 @@ def deliveries_of(
     told = DeliveryRequested(type, "event", position=record.position, resource_id=record.stream_id)
     callback = begun.callback if record.event.__class__ in ENDED else {}
     for id, endpoint in endpoints.items():
-        key = endpoint["workflow_key"]
-        is_wished = matches(endpoint["events"], type) and key in (None, begun.workflow_key)
+        if _is_mail(endpoint):
+            continue
+        is_wished = _is_wished(endpoint, type, begun)
         if endpoint["enabled"] and (is_wished or id == callback.get("endpoint_id")):
             to_endpoint = replace(told, kind="event" if is_wished else "callback", endpoint_id=UUID(id))
             yield delivery_id(event_id, record.command_id, id), to_endpoint
     if "url" in callback:
         to_address = replace(told, kind="callback", url=callback["url"], secret=callback["secret"])
         yield delivery_id(event_id, record.command_id, "callback"), to_address
+
+
+def mail_endpoints(event: Event, endpoints: Endpoints, begun: Begun) -> tuple[UUID, ...]:
+    """By which of them the people whom an event concerns are told of it by mail."""
+    type = TYPES.get(event.__class__)
+    if type is None or kind_of(event) is None:
+        return ()
+    mail = ((id, endpoint) for id, endpoint in endpoints.items() if _is_mail(endpoint) and endpoint["enabled"])
+    return tuple(UUID(id) for id, endpoint in mail if _is_wished(endpoint, type, begun))
+
+
+def _is_mail(endpoint: Json) -> bool:
+    return bool(endpoint.get("format") == "mail")
+
+
+def _is_wished(endpoint: Json, type: str, begun: Begun) -> bool:
+    return matches(endpoint["events"], type) and endpoint["workflow_key"] in (None, begun.workflow_key)
 
 
 def execution_of(first: Event) -> UUID | None:

@@ -9,6 +9,7 @@ from domain.approval import APPROVAL
 from domain.execution import EXECUTION, EXECUTION_TIMEOUT, TIMEOUT, Activation
 from domain.facts import Decided, NotForThisRelease, View
 from domain.job import JOB
+from domain.notification_preferences import NOTIFICATION_PREFERENCES, fall_due
 from domain.trigger import TRIGGER
 from engine.context import Engine
 from engine.enclosing import execution_of, is_wanted
@@ -108,6 +109,12 @@ def _job_runs_out_of_time(view: View, _engine: Engine, timer: DueTimer) -> Decid
     return run_out_of_time(view, timer.owner_id, timer.id)
 
 
+def _digest_falls_due(view: View, _engine: Engine, timer: DueTimer) -> Decided:
+    if timer.owner_id is None:
+        raise UnknownTimer(timer.purpose)
+    return fall_due(view, timer.owner_id, timer.id)
+
+
 def _moved(run: Run, activation: Activation, timer_id: UUID) -> int:
     """How often pauses have moved it since it was set."""
     if run.state.item is None:
@@ -121,5 +128,6 @@ OWNERS: Mapping[str, Callable[[View, Engine, DueTimer], Decided]] = {
     TRIGGER.name: _trigger_fires,
     JOB.name: _job_runs_out_of_time,
     APPROVAL.name: expire,
+    NOTIFICATION_PREFERENCES.name: _digest_falls_due,
 }
 """What a timer that is due does, by its owner's aggregate. Those of other owners are left to a release that knows them."""

@@ -32,7 +32,7 @@ TABLE = Table(
         "delivery_id": Column("uuid", "The delivery."),
         "attempt": Column("integer", "Its number: 1, 2, 3 …"),
         "is_accepted": Column("boolean", "Whether the receiver accepted it: it answered with a status from 200 to 299."),
-        "status_code": Column("integer", "What it answered; null: nothing.", null=True),
+        "status_code": Column("integer", "What it answered, by HTTP or SMTP; null: nothing.", null=True),
         "error_type": Column("text", "Why it does not count as accepted, as a word.", null=True),
         "error": Column("text", "Why it does not count as accepted, as a sentence.", null=True),
         "response": Column("text", "The beginning of the answer's body.", null=True),

@@ -33,6 +33,7 @@ def requested(rows: Rows, record: RecordedEvent, event: DeliveryRequested) -> No
         "last_error": None,
         "next_attempt_at": record.recorded_at,
         "delivered_at": None,
+        "user_id": event.user_id,
     }
     rows.insert(NAME, record, row)
 
@@ -76,27 +77,29 @@ TABLE = Table(
     key=("tenant_id", "id"),
     columns={
         "tenant_id": TENANT_ID,
-        "id": Column("uuid", "The delivery's id, which the receiver is sent as webhook-id."),
+        "id": Column("uuid", "The delivery's id, which the receiver is sent as webhook-id, or in the Message-ID."),
         "endpoint_id": Column("uuid", "Where it goes; null: to an address that the start of an execution named.", null=True),
         "url": Column("text", "That address; null where it goes to an endpoint.", null=True),
         "kind": Column(
             "text",
-            "event: the endpoint wishes for it. callback: the start of an execution asked for it. test.",
-            choices=("event", "callback", "test"),
+            "event: the endpoint wishes for it. callback: the start of an execution asked for it. test. mail: it concerns the "
+            "person. digest: what waits for the person.",
+            choices=("event", "callback", "test", "mail", "digest"),
         ),
         "event_type": Column("text", "What it tells of: execution.completed, approval.requested."),
-        "event_position": Column("bigint", "Of that event in the ledger; null: of a test there is none.", null=True),
+        "event_position": Column("bigint", "Of that event in the ledger; null: of a test or a digest there is none.", null=True),
         "resource_id": Column("uuid", "The execution or approval request to which it happened.", null=True),
         "status": Column(
             "text",
-            "pending, delivered, failed: it was given up, or cancelled: its endpoint was disabled or deleted.",
+            "pending, delivered, failed: it was given up, or cancelled: its endpoint is disabled or deleted, or it is of no use.",
             choices=("pending", "delivered", "failed", "cancelled"),
         ),
         "attempts": Column("integer", "How often it was sent."),
-        "last_status_code": Column("integer", "What it was answered last; null: nothing.", null=True),
+        "last_status_code": Column("integer", "What it was answered last, by HTTP or SMTP; null: nothing.", null=True),
         "last_error": Column("text", "Why it was not accepted then, or why it is cancelled.", null=True),
         "next_attempt_at": Column("timestamptz", "When it is sent next.", null=True),
         "delivered_at": Column("timestamptz", "When it was accepted.", null=True),
+        "user_id": Column("uuid", "Of mail: to whom it goes.", null=True),
     },
     appliers={
         DeliveryRequested: requested,

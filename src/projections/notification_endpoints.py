@@ -8,6 +8,7 @@ from domain.notification_endpoint import (
     NotificationEndpointDisabled,
     NotificationEndpointEnabled,
     NotificationSecretRotated,
+    Sender,
 )
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
@@ -29,13 +30,21 @@ def created(rows: Rows, record: RecordedEvent, event: NotificationEndpointCreate
         "secret_number": 1,
         "previous_secret_until": None,
         "created_by": record.envelope.user_id,
+        "format": event.format,
+        **_of(event.sender),
     }
     rows.insert(NAME, record, row)
 
 
 def changed(rows: Rows, record: RecordedEvent, event: NotificationEndpointChanged) -> None:
-    told = {"workflow_key": event.workflow_key, "description": event.description}
+    told = {"workflow_key": event.workflow_key, "description": event.description, **_of(event.sender)}
     _update(rows, record, {"url": event.url, "events": list(event.events), **told})
+
+
+def _of(sender: Sender | None) -> Row:
+    if sender is None:
+        return {"mail_from": None, "mail_username": None, "mail_password_secret": None}
+    return {"mail_from": sender.address, "mail_username": sender.username, "mail_password_secret": sender.password}
 
 
 def disabled(rows: Rows, record: RecordedEvent, event: NotificationEndpointDisabled) -> None:
@@ -47,11 +56,8 @@ def enabled(rows: Rows, record: RecordedEvent, _event: NotificationEndpointEnabl
 
 
 def rotated(rows: Rows, record: RecordedEvent, event: NotificationSecretRotated) -> None:
-    _update(
-        rows,
-        record,
-        {"secret": event.secret, "secret_number": event.number, "previous_secret_until": event.previous_until},
-    )
+    changes = {"secret": event.secret, "secret_number": event.number, "previous_secret_until": event.previous_until}
+    _update(rows, record, changes if event.url is None else {**changes, "url": event.url})
 
 
 def deleted(rows: Rows, record: RecordedEvent, _event: NotificationEndpointDeleted) -> None:
@@ -72,7 +78,9 @@ TABLE = Table(
     columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The endpoint's id."),
-        "url": Column("text", "Where it is delivered to."),
+        "url": Column(
+            "text", "Where it is delivered to: of a chat its host alone, of mail the server, smtp: for the platform's relay."
+        ),
         "events": Column("text[]", "The types of events that it wishes for: execution.completed, execution.*, *."),
         "workflow_key": Column("text", "Only what concerns this workflow is delivered; null: whichever.", null=True),
         "description": Column("text", "What it is for.", null=True),
@@ -84,10 +92,18 @@ TABLE = Table(
             choices=("by_hand", "gone", "failing"),
         ),
         "disabled_at": Column("timestamptz", "When it was disabled.", null=True),
-        "secret": Column("text", "The name of the secret that signs; its value is told to nobody."),
+        "secret": Column("text", "The name of the secret that signs, or of a chat's address; its value is told to nobody."),
         "secret_number": Column("bigint", "Of that secret: 1 when the endpoint was created, one more with each rotation."),
         "previous_secret_until": Column("timestamptz", "Until when the secret before signs as well.", null=True),
         "created_by": Column("uuid", "Who created it; null: a service or the platform.", null=True),
+        "format": Column(
+            "text",
+            "standard: Standard Webhooks. slack, teams: a card for a chat. mail: to each person whom an event concerns.",
+            choices=("standard", "slack", "teams", "mail"),
+        ),
+        "mail_from": Column("text", "Of mail by a server of the tenant's: the address that it is from.", null=True),
+        "mail_username": Column("text", "As whom one logs in there; null: nobody does.", null=True),
+        "mail_password_secret": Column("text", "The name of the secret with the password.", null=True),
     },
     appliers={
         NotificationEndpointCreated: created,

@@ -12,6 +12,7 @@ from domain.event import EventDelivered, EventReceived
 from domain.facts import Event
 from domain.foreach import CHUNK, FOREACH
 from domain.limit import LimitRemoved, LimitSet
+from domain.notification_preferences import NOTIFICATION_PREFERENCES
 from domain.refusal import CommandRefused
 from domain.totp import TotpEnrolled, TotpRefused, TotpUsed
 from projections import (
@@ -108,6 +109,7 @@ IGNORED: dict[type[Event], str] = {
     EventReceived: "it changes what waited for it, by events of its own; it stands in audit_logs",
     EventDelivered: "as EventReceived",
     BulkChunkListed: "what becomes of those that it lists is told by their own events; it stands in audit_logs",
+    **dict.fromkeys(NOTIFICATION_PREFERENCES.events, "whoever asks for mail goes by the ledger; it stands in audit_logs"),
     LimitSet: "whoever leases jobs goes by runtime.limits, which a trigger keeps; it stands in audit_logs",
     LimitRemoved: "as LimitSet",
     TotpEnrolled: "it proves nothing until it is confirmed; it stands in audit_logs",

@@ -4,7 +4,7 @@ A visit has the jobs and timers that it waits for. An execution that has done a
 command's share of steps has one job more, which takes it up. So has a child that is out of step with the visit that waits for it:
 one is over, and the other is not. A bulk operation has a job for its next step, a delivery one until it is over. A schedule has a
 timer for its next time, and one for what waits. A job of its own is there while it is pending, with a timer where its time is
-limited. So has an approval request of its own.
+limited. So has an approval request of its own. Preferences with a digest have a timer for the next one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -47,6 +47,7 @@ from domain.facts import Due
 from domain.notification_delivery import NOTIFICATION_DELIVERY, DeliveryAttemptFailed, DeliveryRequested, DeliveryRetried, job_of
 from domain.trigger import TRIGGER, Trigger, timers_of
 from engine.family import give_up_job, tell_job
+from projections.digest_invariants import DigestInvariants
 from projections.foreach_invariants import ForeachInvariants
 from projections.job_invariants import JobInvariants
 from projections.own_approval_invariants import OwnApprovalInvariants
@@ -92,6 +93,7 @@ class WorkInvariants:
     foreaches: ForeachInvariants = field(default_factory=ForeachInvariants)
     queued: JobInvariants = field(default_factory=JobInvariants)
     own_approvals: OwnApprovalInvariants = field(default_factory=OwnApprovalInvariants)
+    digests: DigestInvariants = field(default_factory=DigestInvariants)
     telling: set[UUID] = field(default_factory=set)
     """Events that are being told to those who wait."""
     steps: dict[UUID, tuple[int, bool]] = field(default_factory=dict)
@@ -136,6 +138,7 @@ class WorkInvariants:
         self.foreaches.see(record)
         self.queued.see(record)
         self.own_approvals.see(record)
+        self.digests.see(record)
 
     def _move_bulk_operation(self, stream: UUID, event: BULK_OPERATION) -> None:
         """It has a job for the step under way: also after it was cancelled, until that step has told what it did."""
@@ -197,6 +200,7 @@ class WorkInvariants:
                 yield give_up_job(child), child
         yield from self.foreaches.jobs()
         yield from self.queued.jobs()
+        yield from self.digests.jobs()
         for execution_id, execution in self.open.items():
             for visit in execution.visits.values():
                 for job_id in visit.jobs:
@@ -208,6 +212,7 @@ class WorkInvariants:
         """(timer, execution or other owner, when it may be due); nothing: the events do not say when."""
         yield from self.queued.timers()
         yield from self.own_approvals.timers()
+        yield from self.digests.timers()
         for execution_id, execution in self.open.items():
             visits = execution.visits.values() if execution.paused_at is None else ()
             for timers in (execution.timer, *(visit.timers for visit in visits)):

@@ -3,6 +3,7 @@
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -53,6 +54,27 @@ def _networks(text: object) -> object:
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 
 
+def _address(text: str) -> str:
+    """Where links begin: without a slash at the end."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("is not an address such as https://gesta.example.com")
+    if not text.isascii() or any(character.isspace() or character in "<>\"'" for character in text):
+        raise ValueError("has characters that an address does not have")
+    return text.rstrip("/")
+
+
+def _mail_address(text: str) -> str:
+    local, _, domain = text.rpartition("@")
+    if not local or not domain or not text.isascii() or any(not each.isprintable() or each in ' <>",' for each in text):
+        raise ValueError("is not an e-mail address such as gesta@example.com, without a name")
+    return text
+
+
+PublicUrl = Annotated[str, AfterValidator(_address)]
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
+
+
 class Settings(BaseSettings):
     """The variables of the environment; those without an alias are written GESTA_<NAME>. Empty counts as unset."""
 
@@ -77,12 +99,20 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "plain", "json"] = "auto"  # auto: plain at a terminal, else JSON
 
     url: str | None = None  # where a client finds the API; unset: host and port
+    public_url: PublicUrl | None = None  # where people reach the API: links in mail begin with it; unset: there are none
     api_key: SecretStr | None = None  # a client's
 
     master_key: SecretStr | None = None
     master_key_file: Path | None = None
 
     outbound_networks: Networks = ()  # by commas; what tenants' requests may reach though it is not public
+
+    smtp_host: str | None = None  # the platform's mail relay; unset: mail goes by servers of tenants alone
+    smtp_port: Annotated[int | None, Field(ge=1, le=65535)] = None  # unset: 465 with tls, 587 with starttls, else 25
+    smtp_tls: Literal["tls", "starttls", "none"] = "starttls"  # from the beginning, before anything is said, or not at all
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_from: MailAddress | None = None  # whom its mail is from
 
     ai_base_url: str | None = None
     ai_api_key: SecretStr | None = None

@@ -73,6 +73,12 @@ RETURNING clock_timestamp() - failing_since
 FORGET_FAILURES = "DELETE FROM runtime.notification_failures WHERE tenant_id = %s AND endpoint_id = %s"
 
 
+SELECT_MAIL_ENDPOINTS = """
+SELECT e.key FROM runtime.notification_cursors c CROSS JOIN LATERAL jsonb_each(c.endpoints) e
+ WHERE c.tenant_id = %s AND e.value ->> 'format' = 'mail' ORDER BY e.key
+"""
+
+
 class Cursor(NamedTuple):
     """`endpoints`: as of the position, by id: what each wishes for."""
 
@@ -144,6 +150,11 @@ async def count_failure(conn: Connection, tenant_id: UUID, endpoint_id: UUID) ->
 async def forget_failures(conn: Connection, tenant_id: UUID, endpoint_id: UUID) -> None:
     """It accepted something, or begins anew."""
     await conn.execute(FORGET_FAILURES, (tenant_id, endpoint_id))
+
+
+async def mail_endpoints(conn: Connection, tenant_id: UUID) -> list[UUID]:
+    """Those that send mail, as of the cursor's position: enabled or not by now, their streams say."""
+    return [UUID(row[0]) for row in await _rows(conn, SELECT_MAIL_ENDPOINTS, (tenant_id,))]
 
 
 async def _rows(conn: Connection, statement: str, given: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:

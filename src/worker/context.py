@@ -17,9 +17,21 @@ from store.handler import Handler
 from store.notifications.listening import Notifications
 from store.vault import Vault
 from worker.outbound.client import Outbound
+from worker.outbound.smtp import MailServer
 
 OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 """What the database's absence looks like from a pool. It is waited out."""
+
+
+@dataclass(frozen=True)
+class Mailing:
+    """What the operator says of mail and cards. `public_url`: where people reach the API; None: what is sent has no links.
+
+    `relay`: the platform's own, for tenants that name no server; None: they are sent nothing by it.
+    """
+
+    public_url: str | None = None
+    relay: MailServer | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,7 @@ class WorkerContext:
     worker_id: str
     vault: Vault
     outbound: Outbound
+    mailing: Mailing
 
     async def do(
         self,

@@ -10,6 +10,7 @@ from functools import partial
 
 from domain.bulk_operation import JOB as BULK_OPERATION
 from domain.notification_delivery import DELIVER as NOTIFY
+from domain.notification_preferences import DIGEST
 from engine.context import Engine
 from engine.deliveries import DELIVER
 from engine.family import CHILD
@@ -30,11 +31,12 @@ from store.notifications.waking import CHANNELS, leases_ending, setting_at, time
 from store.vault import Vault
 from worker.ai_runner import ProvidersOf, ai_runner
 from worker.bulk_runner import bulk_runner
-from worker.context import WorkerContext
+from worker.context import Mailing, WorkerContext
 from worker.event_runners import event_runner, lookback_runner
 from worker.http_runner import http_runner
 from worker.leases import JobExecutor, Leasing, Runner
 from worker.maintenance import forget_commands, run_periodically, sweep_secrets, take_expired_leases, timer_firing
+from worker.notifying.digests import digest_runner
 from worker.notifying.follower import Follower
 from worker.notifying.runner import delivery_runner
 from worker.outbound.client import Outbound
@@ -59,6 +61,7 @@ class WorkerProcess:
             LOOK_BACK: lookback_runner(context),
             HTTP: http_runner(context),
             BULK_OPERATION: bulk_runner(context),
+            DIGEST: digest_runner(context),
         }
         runners |= {type: task_runner(context, task) for type, task in tasks.items()}
         self.leases = JobExecutor(context, runners, leasing)
@@ -105,10 +108,12 @@ async def open_worker(
     clock: Clock | None = None,
     master_keys: MasterKeys | None = None,
     outbound: Outbound | None = None,
+    mailing: Mailing | None = None,
 ) -> AsyncIterator[WorkerProcess]:
     """A worker with connections of its own. `url`: as gesta_system; `listen_url`: the same, direct, where `url` is a pooler's.
 
-    `master_keys`: None: no secret can be used here. `outbound`: the way out, closed with the worker.
+    `master_keys`: None: no secret can be used here. `outbound`: the way out, closed with the worker. `mailing`: None: by the
+    servers of tenants alone, and without links.
     """
     notifications = Notifications(listen_url or url, "gesta worker (listening)", CHANNELS)
     async with (
@@ -118,7 +123,8 @@ async def open_worker(
     ):
         vault, way_out = Vault(handler, pool, master_keys), outbound or Outbound()
         stack.push_async_callback(way_out.aclose)
-        context = WorkerContext(handler, engine, pool, notifications, worker_id or name_of_process(), vault, way_out)
+        acting = worker_id or name_of_process()
+        context = WorkerContext(handler, engine, pool, notifications, acting, vault, way_out, mailing or Mailing())
         yield WorkerProcess(context, providers, tasks or {}, leasing or Leasing())
 
 

@@ -890,6 +890,22 @@ async def notifications_replay(two: Two) -> httpx2.Response:
     return await two.behind.admin.post(f"{path}/replay", {"from": "2026-01-01T00:00:00Z"})
 
 
+async def notifications_put_preferences(two: Two) -> httpx2.Response:
+    one = await two.user()
+    await ok(two.added(two.ahead, one, "viewer"))
+    key = (await ok(two.ahead.admin.post("/api-keys", {"name": "hers", "permissions": [], "user_id": one})))["token"]
+    ahead, behind = (Client(process.admin.http, key) for process in (two.ahead, two.behind))
+    await ok(ahead.call("PUT", "/notifications/preferences", {"mail": ["decided"]}))
+    answer = await behind.call("PUT", "/notifications/preferences", {"mail": []})
+    assert answer.json()["version"] == 2
+    return answer
+
+
+async def notifications_put_default(two: Two) -> httpx2.Response:
+    await ok(two.ahead.admin.call("PUT", "/notifications/preferences/default", {"mail": ["decided"]}))
+    return await two.behind.admin.call("PUT", "/notifications/preferences/default", {"mail": []})
+
+
 async def deliveries_retry(two: Two) -> httpx2.Response:
     """Its endpoint was disabled when this process looked last."""
     path = await moved_endpoint(two)
@@ -1018,6 +1034,8 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         notifications_rotate,
         notifications_test,
         notifications_replay,
+        notifications_put_preferences,
+        notifications_put_default,
         deliveries_retry,
         tenants_create,
         tenants_suspend,

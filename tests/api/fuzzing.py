@@ -26,8 +26,9 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from domain.permission import PERMISSIONS
+from runtime.unsubscribing import token_of
 from tests.api.behind import one_time
-from tests.api.conftest import Client, Gesta, Member, Tenant, platform_key, projecting, serving
+from tests.api.conftest import MASTER_KEYS, Client, Gesta, Member, Tenant, platform_key, projecting, serving
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, INSTANT, SCHEDULED, TASK
 from tests.conftest import Database
 
@@ -215,6 +216,9 @@ class World:
             instead("url", lambda: "https://hooks.example/")
             instead("events", lambda: ["execution.*"])
             instead("secret", lambda: None)
+            instead("format", lambda: "standard")
+            instead("mail", lambda: ["requested"] if "preferences" in case.path else None)
+            instead("digest", lambda: {"every": "day"})
         if body.get("callback") is not None:
             instead("callback", lambda: {"endpoint_id": self._one("notifications")})
         instead("from", lambda: "2026-01-01T00:00:00Z")
@@ -369,6 +373,8 @@ class World:
                 await self._make_room()
                 body = {"url": "https://hooks.example/", "events": ["execution.*"]}
                 return await self._posted(self.tenant.admin, "/notifications/endpoints", body)
+            case "unsubscribe":
+                return token_of(MASTER_KEYS, self.tenant.id, UUID(self.owner.user_id))
             case "deliveries":
                 endpoint_id = await self._make("notifications")
                 return await self._posted(self.tenant.admin, f"/notifications/endpoints/{endpoint_id}/test", None)

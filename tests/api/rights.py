@@ -33,6 +33,8 @@ class Row:
     done: tuple[int, ...] = (200,)
     absent: tuple[int, str] = (404, "not_found")
     person: bool = False
+    nobody: str = "nobody_decides"
+    """What a caller is told who is no person, where only people do it."""
     own_name: bool = False
     everywhere: Literal["", "outside", "always"] = ""
     fresh: bool = False
@@ -297,6 +299,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/notifications/endpoints/{id}/replay"): Row(
         "notifications:manage", about="endpoint", body=said({"from": "2026-01-01T00:00:00Z"}), done=(200, 409)
     ),
+    ("GET", "/notifications/preferences"): Row(None, person=True, nobody="nobody_is_mailed"),
+    ("PUT", "/notifications/preferences"): Row(None, person=True, nobody="nobody_is_mailed", body=said({"mail": ["requested"]})),
+    ("GET", "/notifications/preferences/default"): Row("notifications:read"),
+    ("PUT", "/notifications/preferences/default"): Row("notifications:manage", body=said({"mail": ["requested"]})),
     ("GET", "/deliveries"): Row("notifications:read"),
     ("GET", "/deliveries/{id}"): Row("notifications:read", about="delivery"),
     ("POST", "/deliveries/{id}/retry"): Row("notifications:manage", about="delivery", done=(200, 409)),

@@ -213,6 +213,11 @@ async def notifications(gesta: Gesta, acme: Tenant) -> None:
     await acme.admin.get(path)
     await acme.admin.post(f"{path}/replay", {"from": "2026-01-01T00:00:00Z"})
     await acme.admin.post(f"{path}/disable")
+    ann = await acme.member("viewer")
+    wishes = {"mail": ["requested"], "digest": {"every": "day"}}
+    for client, whose in ((ann.client, ""), (acme.admin, "/default")):
+        await client.call("PUT", f"/notifications/preferences{whose}", wishes)
+        await client.get(f"/notifications/preferences{whose}")
 
 
 async def substitutes(acme: Tenant) -> None:

@@ -21,6 +21,7 @@ from tests.conftest import Database
 from tests.planted import everywhere
 from tests.worker.house import ScriptedProvider, at_work
 from tests.worker.outbound.servers import LOOPBACK, resolving, server
+from worker.context import Mailing
 from worker.outbound.addresses import Address, Network
 from worker.outbound.client import Outbound, Request, Response
 from worker.worker import WorkerProcess, open_worker
@@ -100,6 +101,7 @@ async def worker(
     resolve: Any = None,
     outbound: Outbound | None = None,
     master_keys: MasterKeys | None = MASTER_KEYS,
+    mailing: Mailing | None = None,
 ) -> AsyncIterator[WorkerProcess]:
     resolve = resolve or resolving(["127.0.0.1"])[0]
     way_out = outbound or Outbound(permitted=permitted, resolve=resolve)
@@ -111,6 +113,7 @@ async def worker(
             listen_url=database.listen_url,
             master_keys=master_keys,
             outbound=way_out,
+            mailing=mailing,
         ) as one,
         at_work(one),
     ):

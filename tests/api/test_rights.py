@@ -76,13 +76,13 @@ def in_tenant(verdict: Verdict, person: bool = False) -> Callable[[Row, str], Ve
         if row.where == "platform":
             return ABSENT
         if row.permission is None:
-            return "may"
+            return (403, row.nobody) if row.person and not person else "may"
         if row.addressed:
             return ABSENT
         if verdict == "may" and row.platforms:
             return PLATFORMS_ALONE
         if verdict == "may" and row.person and not person:
-            return (403, "nobody_decides")
+            return (403, row.nobody)
         return verdict
 
     return of
@@ -108,8 +108,8 @@ def inside(verdict: Verdict) -> Callable[[Row, str], Verdict]:
 
     def of(row: Row, _method: str) -> Verdict:
         if row.permission is None:
-            return "may"
-        return (403, "nobody_decides") if verdict == "may" and row.person else verdict
+            return (403, row.nobody) if row.person else "may"
+        return (403, row.nobody) if verdict == "may" and row.person else verdict
 
     return of
 
@@ -117,7 +117,7 @@ def inside(verdict: Verdict) -> Callable[[Row, str], Verdict]:
 def in_suspended(row: Row, method: str) -> Verdict:
     """What a platform key in a suspended tenant is answered: it reads, and puts in order who may what."""
     if method == "GET" or row.where == "platform" or row.permission in STAYS_POSSIBLE:
-        return (403, "nobody_decides") if row.person else "may"
+        return (403, row.nobody) if row.person else "may"
     return (403, "tenant_suspended")
 
 
@@ -275,7 +275,7 @@ async def world(gesta: Gesta) -> World:
         Asker("tenant key with just the permission", of(exact), in_tenant("may"), own),
         Asker("tenant key without the permission", of(lacking), in_tenant(DENIED), own),
         Asker("key of a member", just(owner.client), in_tenant("may", person=True), own),
-        Asker("key of a member without roles", just(nobody.client), in_tenant(DENIED), own),
+        Asker("key of a member without roles", just(nobody.client), in_tenant(DENIED, person=True), own),
         Asker("revoked key", just(revoked), always(UNAUTHORIZED), own),
         Asker("expired key", just(expired), always(UNAUTHORIZED), own),
         Asker("key of a deactivated user", just(deactivated.client), always((403, "user_deactivated")), own),
@@ -283,7 +283,9 @@ async def world(gesta: Gesta) -> World:
         Asker("old key of a member who came back", just(returned.client), always(UNAUTHORIZED), own),
         Asker("key of a suspended tenant", just(of_closed), always((403, "tenant_suspended")), own),
         Asker("on behalf of a member", of(acting, **as_owner), on_behalf, own),
-        Asker("on behalf of, without the permission", just(only_acts.with_headers(**as_owner)), in_tenant(DENIED), own),
+        Asker(
+            "on behalf of, without the permission", just(only_acts.with_headers(**as_owner)), in_tenant(DENIED, person=True), own
+        ),
         Asker("on behalf of, without users:act_as", of(not_acting, **as_owner), always(DENIED), own),
         Asker(
             "on behalf of a suspended member",

@@ -8,7 +8,17 @@ from uuid import UUID
 
 import pytest
 
-from domain.approval import ApprovalCancelled, ApprovalDecided, ApprovalExpired, ApprovalRequested, ApprovalResolved, Outcome
+from domain.approval import (
+    ApprovalCancelled,
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalReassigned,
+    ApprovalRequested,
+    ApprovalResolved,
+    ApprovalStepStarted,
+    ApproverAdded,
+    Outcome,
+)
 from domain.envelope import Envelope, RecordedEvent
 from domain.execution import (
     ExecutionCancelled,
@@ -141,6 +151,12 @@ ANSWERS: list[tuple[Event, dict[str, Any]]] = [
     (ApprovalResolved("yes", "approve", (OTHER,)), {"status": "resolved", "outcome": "yes", "decided_by": [str(OTHER)]}),
     (ApprovalCancelled("withdrawn"), {"status": "cancelled", "reason": "withdrawn"}),
     (ApprovalExpired(), {"status": "expired"}),
+    (
+        ApprovalStepStarted(2, "board", {"type": "single"}, (Outcome("yes", "approve"),)),
+        {"status": "pending", "step": "board", "outcomes": ["yes"]},
+    ),
+    (ApproverAdded(OTHER, ENDPOINT), {"status": "pending", "user_id": str(OTHER), "added_by": str(ENDPOINT)}),
+    (ApprovalReassigned(OTHER, ENDPOINT), {"status": "pending", "from_user_id": str(OTHER), "to_user_id": str(ENDPOINT)}),
 ]
 
 

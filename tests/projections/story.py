@@ -118,7 +118,9 @@ from domain.notification_endpoint import (
     NotificationEndpointDisabled,
     NotificationEndpointEnabled,
     NotificationSecretRotated,
+    Sender,
 )
+from domain.notification_preferences import Digest, DigestAskedFor, DigestFellDue, PreferencesChanged
 from domain.permission import PERMISSIONS, PermissionRegistered, permission_id
 from domain.refusal import CommandRefused
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
@@ -364,6 +366,30 @@ def notified(name: str) -> tuple[Step, ...]:
         (called, DeliveryRequested("execution.failed", "callback", None, 8, resource, "https://d.example/", "callbacks")),
         (called, DeliverySucceeded(1, Exchange(20, 200, response="Thank you."))),
         (called, DeliveryRetried(1)),
+        *_to_people(name),
+    )
+
+
+def _to_people(name: str) -> tuple[Step, ...]:
+    """By mail, of which one is of no use any more; to a chat; and a digest for which there was somebody."""
+    mail, chat, wishes = (an_id(f"{name} {which}") for which in ("mail", "chat", "preferences"))
+    sent, over, digest = (an_id(f"{name} delivery {which}") for which in ("mailed", "over", "digest"))
+    resource, due = an_id(f"{name} notified of"), START + timedelta(days=1)
+    server = Sender("approvals@acme.example", "acme", "smtp")
+    to = DeliveryRequested("approval.requested", "mail", mail, 9, resource, user_id=ANN)
+    return (
+        (mail, NotificationEndpointCreated("smtps://mail.example:465", ("approval.*",), "m-1", None, None, "mail", server)),
+        (mail, NotificationEndpointChanged("smtps://mail.example:465", ("approval.*",), sender=replace(server, username="a"))),
+        (chat, NotificationEndpointCreated("https://hooks.slack.example/…", ("*",), "c-1", format="slack")),
+        (chat, NotificationSecretRotated("c-2", 2, url="https://hooks.other.example/…")),
+        (sent, to),
+        (sent, DeliverySucceeded(1, Exchange(40, 250, response="2.0.0 Ok"))),
+        (over, replace(to, user_id=BOB)),
+        (over, DeliveryCancelled("over")),
+        (wishes, PreferencesChanged(ANN, ("requested",), Digest("day", "08:00", "Europe/Berlin"), due, 1)),
+        (wishes, DigestFellDue(ANN, "2026-03-03", due + timedelta(days=1), 2)),
+        (wishes, DigestAskedFor(ANN, "2026-03-03", 1, 1)),
+        (digest, DeliveryRequested("inbox.digest", "digest", mail, user_id=ANN, period="2026-03-03")),
     )
 
 

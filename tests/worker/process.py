@@ -12,10 +12,12 @@ from pathlib import Path
 
 from domain.facts import Json
 from runtime.master_keys import KEY_BYTES, MasterKeys
+from runtime.settings import load_settings
 from store.jobs import LeasedJob
 from tests.worker.house import ENGINE, ScriptedProvider
 from tests.worker.outbound.servers import LOOPBACK
 from worker.ai.provider import AiCall
+from worker.mailing import mailing
 from worker.outbound.client import Outbound
 from worker.worker import open_worker
 
@@ -42,6 +44,7 @@ async def run(url: str, file: Path) -> None:
         tasks={"step": step},
         outbound=way_out,
         master_keys=MASTER_KEYS,
+        mailing=mailing(load_settings()),
     ) as worker:
         sys.stdout.write("ready\n")
         sys.stdout.flush()

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,8 +23,10 @@ from tests.worker.house import PATIENCE, RETRY, WHO, House, asking, house, steps
 from tests.worker.outbound.servers import answering, server
 
 
-async def started(database: Database, file: Path, failpoint: str | None = None) -> asyncio.subprocess.Process:
-    environment = {**os.environ, VARIABLE: failpoint} if failpoint else dict(os.environ)
+async def started(
+    database: Database, file: Path, failpoint: str | None = None, settings: Mapping[str, str] | None = None
+) -> asyncio.subprocess.Process:
+    environment = {**os.environ, **(settings or {}), **({VARIABLE: failpoint} if failpoint else {})}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -14,6 +14,7 @@ from api import headers
 from api.listing import TEXT, TIME, UUID_, WHOLE, Filter, Listing, ListSource, Order, ValueType, choice
 from projections import approval_requests
 from projections.approval_assignees import NEVER
+from projections.inbox import PLAN, not_claimed, not_spoken
 
 MOST_COUNTED = 10_000
 
@@ -40,24 +41,6 @@ SELECT DISTINCT ON ({places}) {shown}
   FROM ({by_names}) mine
  WHERE true
 """
-
-# Nobody decides what another one has claimed. Where several steps are open, a request does not say which of them it is.
-NOT_CLAIMED = """(r.claimed_by IS NULL OR r.claimed_by = %(me)s OR r.approval_type = 'steps' AND (
-               SELECT count(*) > 1 FROM projections.approval_steps s
-                WHERE s.tenant_id = %(tenant_id)s AND s.request_id = mine.request_id AND s.status = 'open'))"""
-
-# Nobody decides twice in a step, or in two that are kept apart, be it for themselves or for another; nor do those who act behind
-# them.
-NOT_SPOKEN = """NOT EXISTS (
-       SELECT FROM projections.approval_decisions d
-        WHERE d.tenant_id = %(tenant_id)s AND d.request_id = mine.request_id AND d.{whose} = ANY(%(my_ids)s::uuid[])
-          AND d.revoked_at IS NULL AND d.returned_at IS NULL
-          AND CASE WHEN d.step = mine.step THEN d.{whose} = %(me)s
-                   ELSE {plan} -> (d.step - 1) -> 'distinct' ? ({plan} -> (mine.step - 1) ->> 'name')
-                     OR {plan} -> (mine.step - 1) -> 'distinct' ? ({plan} -> (d.step - 1) ->> 'name')
-              END
-       OFFSET 0)"""
-PLAN = "r.request_data -> 'steps'"
 
 STEP_NAME = f"CASE WHEN r.approval_type = 'steps' THEN {PLAN} -> (mine.step - 1) ->> 'name' END"
 OVERDUE = "mine.due_by < %(now)s"
@@ -117,10 +100,9 @@ FILTERS = {
 
 def _mine(names: int, places: tuple[str, ...], shown: Mapping[str, str]) -> str:
     """`names`: by how many the caller is asked. `shown`: how each column comes about."""
-    not_spoken = "\n           AND ".join(NOT_SPOKEN.format(whose=whose, plan=PLAN) for whose in ("user_id", "on_behalf_of"))
     columns = ", ".join(f"{expression} AS {name}" for name, expression in shown.items())
     by_names = (
-        BY_NAME.format(shown=columns, number=number, not_claimed=NOT_CLAIMED, not_spoken=not_spoken)
+        BY_NAME.format(shown=columns, number=number, not_claimed=not_claimed(), not_spoken=not_spoken())
         for number in range(1, names + 1)
     )
     return MINE.format(

@@ -55,6 +55,16 @@ SELECT {columns},
     "d",
 )
 
+# Of mail, what was asked for and did not arrive. All of an event's, though these be more: the next page begins behind it.
+UNDELIVERED_MAIL = """
+SELECT d.id, d.event_position
+  FROM projections.notification_deliveries d
+ WHERE d.tenant_id = %(tenant_id)s AND d.endpoint_id = %(endpoint_id)s AND d.kind = 'mail' AND d.status IN ('failed', 'cancelled')
+   AND d.created_at >= %(start)s AND d.created_at <= %(end)s AND d.event_position > %(after)s
+ ORDER BY d.event_position
+ FETCH FIRST %(most)s ROWS WITH TIES
+"""
+
 DELIVERIES = Listing(
     "deliveries",
     two_ways(
@@ -70,6 +80,7 @@ DELIVERIES = Listing(
             sql.SQL("   AND d.status = %(status)s"),
             "Filter by status.",
         ),
+        "user_id": Filter(UUID_, sql.SQL("   AND d.user_id = %(user_id)s"), "Filter by whom mail goes to."),
         "event_type": Filter(TEXT, sql.SQL("   AND d.event_type = %(event_type)s"), "Filter by the event's type."),
         "resource_id": Filter(
             UUID_,

@@ -24,6 +24,7 @@ from api.routes import (
     ledger,
     limits,
     link_pages,
+    notification_preferences,
     notifications,
     own_approvals,
     people,
@@ -32,6 +33,7 @@ from api.routes import (
     tenants,
     totp,
     triggers,
+    unsubscribing,
     workflows,
 )
 
@@ -53,6 +55,8 @@ ROUTES: tuple[APIRouter, ...] = (
     events.routes,
     limits.routes,
     notifications.routes,
+    notification_preferences.routes,
+    unsubscribing.routes,
     deliveries.routes,
     people.routes,
     invitations.routes,

@@ -1,8 +1,9 @@
-"""Notification endpoints: where events are delivered to."""
+"""Notification endpoints: where events are delivered to, and in which form."""
 
 import secrets as random
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
@@ -16,7 +17,7 @@ from api.call import RequestContext
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Name, Reason, Time
-from api.notifying import Period, follow, wished_for
+from api.notifying import MOST_EVENTS, Period, follow, wished_for
 from api.problems import Problem
 from api.queries import notifications as queries
 from api.reads import Question
@@ -24,15 +25,20 @@ from api.routing import router
 from api.schemas import resources, results
 from domain import notification_delivery as delivery
 from domain import notification_endpoint as endpoint
-from domain.facts import Invalid, View
+from domain.facts import FieldError, Invalid, Json, View
 from domain.notices import MOST_WISHES
 from domain.notification_delivery import DeliveryRequested
 from domain.notification_endpoint import (
+    CHATS,
     LONGEST_OVERLAP,
     LONGEST_URL,
+    LONGEST_USERNAME,
     MOST_ENDPOINTS,
     NOTIFICATION_ENDPOINT,
+    PLATFORM_RELAY,
     EndpointDisabled,
+    Format,
+    Sender,
     secret_name,
 )
 from domain.secret import secret_id_of
@@ -52,13 +58,41 @@ Url = Annotated[str, Field(min_length=1, max_length=LONGEST_URL)]
 Wishes = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(min_length=1, max_length=MOST_WISHES)]
 Description = Annotated[str, Field(max_length=1_000)]
 Signing = Annotated[
-    SecretStr | None, Field(max_length=200, description="`whsec_` and the base64 of 24 to 64 bytes; without it, one is made.")
+    SecretStr | None,
+    Field(
+        max_length=LONGEST_URL,
+        description="`whsec_` and the base64 of 24 to 64 bytes; without it, one is made. Of a chat its address: given as `url`, "
+        "and when it is rotated, here.",
+    ),
 ]
 
 
+class MailSettings(Body):
+    """By whom mail is sent that goes by a server of the tenant's, `url`."""
+
+    from_: Annotated[str, Field(alias="from", min_length=3, max_length=320)]
+    username: Annotated[str | None, Field(min_length=1, max_length=LONGEST_USERNAME)] = None
+    password_secret: Annotated[
+        Name | None, Field(description="The name of the secret with the password; its `hosts` name the server.")
+    ] = None
+
+    @property
+    def sender(self) -> Sender:
+        return Sender(self.from_, self.username, self.password_secret)
+
+
 class NewEndpoint(Body):
-    url: Url
+    url: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=LONGEST_URL,
+            description="Of mail: `smtps://host:port` or `smtp://host:port`; without it, by the platform's relay.",
+        ),
+    ] = None
     events: Wishes
+    format: Format = "standard"
+    mail: MailSettings | None = None
     workflow_key: Annotated[Name | None, Field(description="Only what concerns this workflow.")] = None
     description: Description | None = None
     secret: Signing = None
@@ -69,10 +103,11 @@ class NewEndpoint(Body):
 
 
 class EndpointChange(Body):
-    """What is not given stays as it is."""
+    """What is not given stays as it is. The address of a chat is its secret: that is rotated."""
 
     url: Url | None = None
     events: Wishes | None = None
+    mail: MailSettings | None = None
     workflow_key: Annotated[Name | None, Field(description="Null: whichever.")] = None
     description: Description | None = None
 
@@ -111,10 +146,14 @@ class Replay(Body):
     ),
 )
 async def create(call: Calling, body: NewEndpoint) -> Response:
-    """Events of the types that it wishes for are sent to `url` from now on, signed as Standard Webhooks has it."""
-    spec, text, events = commands.NOTIFICATION_ENDPOINT_CREATE, _signing(body.secret), tuple(body.events)
+    """Events of the types that it wishes for are sent to `url` from now on: as Standard Webhooks has it, as a card to a chat of
+    Slack or Teams, or by mail to each person whom they concern."""
+    spec, events = commands.NOTIFICATION_ENDPOINT_CREATE, tuple(body.events)
+    sender = None if body.mail is None else body.mail.sender
+    url = _url(body)
+    text = _chat_address(body, url) if body.format in CHATS else _signing(body.secret)
     keys = await sealing.permitted(call, spec)
-    endpoint.require_settings(body.url, events, body.workflow_key, body.description)
+    endpoint.require_settings(url, events, body.workflow_key, body.description, body.format, sender)
     await _require_room(call)
     id, value_id = new_id(), new_id()
     await sealing.write(call, keys, _value(call, id, 1, value_id), text)
@@ -124,7 +163,9 @@ async def create(call: Calling, body: NewEndpoint) -> Response:
         keys,
         spec,
         None,
-        lambda view, _asking: endpoint.create(view, id, body.url, events, value_id, body.workflow_key, body.description),
+        lambda view, _asking: endpoint.create(
+            view, id, url, events, value_id, body.workflow_key, body.description, body.format, sender
+        ),
     )
     location = "/v1/notifications/endpoints/{id}"
     return call.answer(done, call.tenant_id, status=201, location=location, unstored={"secret": text})
@@ -157,7 +198,9 @@ async def change(call: Calling, id: UUID, body: EndpointChange) -> Response:
     events = None if body.events is None else tuple(body.events)
     return await call.command(
         commands.NOTIFICATION_ENDPOINT_CHANGE,
-        lambda view, _who: endpoint.change(view, id, url=body.url, events=events, **given),
+        lambda view, _who: endpoint.change(
+            view, id, url=body.url, events=events, sender=None if body.mail is None else body.mail.sender, **given
+        ),
         id,
     )
 
@@ -206,8 +249,12 @@ async def enable(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
     ),
 )
 async def rotate(call: Calling, id: UUID, body: Annotated[Rotation, Default()] = NEW_SECRET) -> Response:
-    """The secret before signs as well for `overlap_seconds`, so that the receiver can change over."""
-    spec, text, number = commands.NOTIFICATION_ENDPOINT_ROTATE, _signing(body.secret), 0
+    """The secret before signs as well for `overlap_seconds`, so that the receiver can change over. A chat is given its new
+    address as `secret`."""
+    spec, number = commands.NOTIFICATION_ENDPOINT_ROTATE, 0
+    known, _ = await call.services.handler.read(call.tenant_id, NOTIFICATION_ENDPOINT, id)
+    url = _new_address(body.secret) if known.format in CHATS else None
+    text = _signing(body.secret) if url is None else url
     kept: tuple[str, ...] = ()
 
     def further(view: View, _who: object) -> None:
@@ -219,7 +266,9 @@ async def rotate(call: Calling, id: UUID, body: Annotated[Rotation, Default()] =
     value_id, overlap = new_id(), timedelta(seconds=body.overlap_seconds)
     await sealing.write(call, keys, _value(call, id, number, value_id), text)
     await sealing.doubt(call, *(secret_id_of(call.tenant_id, name) for name in kept))
-    done = await sealing.handle(call, keys, spec, id, lambda view, _asking: endpoint.rotate(view, id, number, value_id, overlap))
+    done = await sealing.handle(
+        call, keys, spec, id, lambda view, _asking: endpoint.rotate(view, id, number, value_id, overlap, url)
+    )
     return call.answer(done, call.tenant_id, unstored={"secret": text})
 
 
@@ -229,10 +278,12 @@ async def rotate(call: Calling, id: UUID, body: Annotated[Rotation, Default()] =
     **documented("Send a test to a notification endpoint", "Asked for", results.DELIVERY_RESULT, creates=True),
 )
 async def test(call: Calling, id: UUID) -> Response:
-    """One attempt, also where it is disabled: an event of the type `endpoint.test`. What came of it, the delivery says."""
+    """One attempt, also where it is disabled: an event of the type `endpoint.test`. What came of it, the delivery says.
+
+    By mail it goes to the caller."""
     return await call.command(
         commands.NOTIFICATION_ENDPOINT_TEST,
-        lambda view, _who: delivery.send_test(view, id),
+        lambda view, who: delivery.send_test(view, id, who.user_id),
         id,
         status=201,
         location="/v1/deliveries/{id}",
@@ -245,7 +296,8 @@ async def test(call: Calling, id: UUID) -> Response:
 )
 async def replay(call: Calling, id: UUID, body: Replay) -> Response:
     """What the endpoint wishes for now and was recorded from one moment to another: what was never asked for, as while it was
-    disabled, what was given up, and what was cancelled. 500 events at a time; `continue_after` says whether there are more."""
+    disabled, what was given up, and what was cancelled; of mail the last two. 500 events at a time; `continue_after` says whether
+    there are more."""
     spec, now = commands.NOTIFICATION_ENDPOINT_REPLAY, call.services.clock.now()
     state = NOTIFICATION_ENDPOINT.initial
 
@@ -257,6 +309,8 @@ async def replay(call: Calling, id: UUID, body: Replay) -> Response:
 
     await call.authorize(spec, id, further)
     call.to_command(call.tenant_id, spec)  # a wrong header is told, though there be nothing to send
+    if state.format == "mail":
+        return await _replay_mail(call, id, Period(body.from_, body.to or now, body.after))
     missed = await call.services.reads.of_ledger(
         lambda connection: wished_for(connection, call.tenant_id, id, state, Period(body.from_, body.to or now, body.after))
     )
@@ -265,8 +319,52 @@ async def replay(call: Calling, id: UUID, body: Replay) -> Response:
         return await call.decide(spec, lambda view, _who: delivery.replay(view, *item), key_suffix=f"/{item[0]}")
 
     told = await call.each(missed.deliveries, spec, one, lambda done: done.result) if missed.deliveries else []
+    return _replayed(told, missed.more_after)
+
+
+async def _replay_mail(call: RequestContext, id: UUID, period: Period) -> Response:
+    """What was asked for and did not arrive; what asks for what is over by now is not sent for all that."""
+    spec = commands.NOTIFICATION_ENDPOINT_REPLAY
+    given = {"tenant_id": call.tenant_id, "endpoint_id": id, "most": MOST_EVENTS, **vars(period)}
+    (rows,) = (await call.rows([Question(queries.UNDELIVERED_MAIL, given)])).rows
+
+    async def one(delivery_id: UUID, _suffix: str) -> CommandResult:
+        return await call.decide(spec, lambda view, _who: delivery.again(view, delivery_id), key_suffix=f"/{delivery_id}")
+
+    told = await call.each([row["id"] for row in rows], spec, one, lambda done: done.result) if rows else []
+    return _replayed(told, rows[-1]["event_position"] if len(rows) >= MOST_EVENTS else None)
+
+
+def _replayed(told: Sequence[Json], more_after: int | None) -> Response:
     sent, kept = (sum(each is wanted for each in told) for wanted in (True, False))
-    return answers.answer({"sent": sent, "kept": kept, "continue_after": missed.more_after})
+    return answers.answer({"sent": sent, "kept": kept, "continue_after": more_after})
+
+
+def _url(body: NewEndpoint) -> str:
+    """Raises Invalid where it needs one and has none."""
+    if body.url is not None:
+        return body.url
+    if body.format == "mail":
+        return PLATFORM_RELAY
+    raise Invalid("Where to? Only mail goes without a url.", "/url", (FieldError("/url", "required", "Where to?"),))
+
+
+def _chat_address(body: NewEndpoint, url: str) -> str:
+    if body.secret is not None:
+        raise Invalid("A chat is not signed to: its address is the secret.", "/secret")
+    return url
+
+
+def _new_address(given: SecretStr | None) -> str:
+    """Of a chat. Raises Invalid, which does not cite it."""
+    if given is None:
+        raise Invalid("A chat is given its new address as its secret.", "/secret")
+    address = given.get_secret_value()
+    try:
+        endpoint.require_url(address, "/secret")
+    except Invalid:
+        raise Invalid("This is not an address that begins with https://.", "/secret") from None
+    return address
 
 
 def _signing(given: SecretStr | None) -> str:

@@ -8,6 +8,7 @@ from api.schemas.schema import (
     INTEGER,
     TEXT,
     TEXTS,
+    TIME,
     UUID,
     UUIDS,
     Choice,
@@ -256,19 +257,50 @@ CANCELLED_AI_TASK = ObjectSchema(
     {"ai_task": ref(AI_TASK_RESULT), "execution": ref(EXECUTION_RESULT)},
 )
 RETRIED_AI_TASK = ObjectSchema("RetriedAiTask", "An AI task that is tried again now.", fields("ai_agent_tasks", "id", "status"))
+OF_ENDPOINT = (
+    *("id", "url", "events", "workflow_key", "description", "format"),
+    *("mail_from", "mail_username", "mail_password_secret", "status", "version"),
+)
 NOTIFICATION_ENDPOINT_RESULT = ObjectSchema(
     "NotificationEndpointResult",
     "How a notification endpoint stands, or stood when it was deleted.",
-    fields("notification_endpoints", "id", "url", "events", "workflow_key", "description", "status", "version"),
+    fields("notification_endpoints", *OF_ENDPOINT),
 )
 NOTIFICATION_ENDPOINT_WITH_SECRET = ObjectSchema(
     "NotificationEndpointWithSecret",
     "A notification endpoint with a new signing secret.",
     {
-        **fields("notification_endpoints", "id", "url", "events", "workflow_key", "description", "status", "version"),
-        "secret": said(TEXT, "What deliveries are signed with. Told this once: not where the answer is a repetition."),
+        **fields("notification_endpoints", *OF_ENDPOINT),
+        "secret": said(TEXT, "What deliveries are signed with; of a chat, its address. Told once: not in a repeated answer."),
     },
     optional=frozenset({"secret"}),
+)
+DIGEST = ObjectSchema(
+    "Digest",
+    "How often somebody is mailed what waits for them.",
+    {
+        "every": said(TEXT, "never, hour, or day."),
+        "at": said(TEXT, "Of a day: when, by the clocks of the time zone."),
+        "time_zone": said(TEXT, "As Europe/Berlin."),
+    },
+)
+PREFERENCES = {
+    "mail": said(or_null(TEXTS), "The kinds of mail that are wished for; null: nothing is said of it."),
+    "digest": said(or_null(ref(DIGEST)), "Null: nothing is said of it."),
+    "next_digest_at": said(or_null(TIME), "When the next digest of these preferences is."),
+    "version": INTEGER,
+}
+NOTIFICATION_PREFERENCES_RESULT = ObjectSchema("NotificationPreferencesResult", "Preferences after a change.", PREFERENCES)
+NOTIFICATION_PREFERENCES = ObjectSchema(
+    "NotificationPreferences",
+    "What somebody wishes to be told by mail.",
+    {
+        **PREFERENCES,
+        "effective": said(
+            ref(ObjectSchema("EffectivePreferences", "What holds.", {"mail": TEXTS, "digest": ref(DIGEST)})),
+            "What holds: what is not said here, the tenant's default says; where that says nothing, all mail and no digest.",
+        ),
+    },
 )
 DELIVERY_RESULT = ObjectSchema(
     "DeliveryResult", "How a delivery stands.", fields("notification_deliveries", "id", "status", "version")

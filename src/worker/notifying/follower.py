@@ -17,7 +17,8 @@ from domain.facts import Decided, Refusal, View
 from domain.notices import TYPES
 from domain.notification_delivery import DeliveryRequested, request
 from domain.notification_endpoint import NOTIFICATION_ENDPOINT
-from engine.notices import deliveries_of, endpoints_after
+from engine.mail_recipients import concerned, request_mail
+from engine.notices import deliveries_of, endpoints_after, mail_endpoints
 from projections.audit_logs import event_id
 from runtime.failpoints import failpoint
 from store import notification_cursors as cursors
@@ -131,6 +132,7 @@ async def _page(context: WorkerContext, cursor: Cursor) -> bool:
         records = await read_ledger(connection, tenant_id, cursor.position, PAGE, topics, end.position, also_unread=True)
         begun = await cursors.beginnings_of(connection, tenant_id, records)
     endpoints, wanted = cursor.endpoints, list[tuple[RecordedEvent, Sequence[tuple[UUID, DeliveryRequested]]]]()
+    mailed = list[tuple[RecordedEvent, Sequence[UUID]]]()
     for record in records:
         if isinstance(record.event, Unread):
             told = {"action": "notify", "tenant_id": str(tenant_id)}
@@ -142,9 +144,14 @@ async def _page(context: WorkerContext, cursor: Cursor) -> bool:
         deliveries = () if beginning is None else tuple(deliveries_of(record, happened, endpoints, beginning))
         if deliveries:
             wanted.append((record, deliveries))
+        by_mail = () if beginning is None else mail_endpoints(record.event, endpoints, beginning)
+        if by_mail:
+            mailed.append((record, by_mail))
     for some in (wanted[start : start + TOGETHER] for start in range(0, len(wanted), TOGETHER)):
         await asyncio.gather(*(_ask(context, record, deliveries) for record, deliveries in some))
         failpoint("worker.deliveries_asked_for")
+    for record, mail_by in mailed:
+        await _ask_for_mail(context, record, mail_by)
     async with context.pool.connection() as connection:
         reached = records[-1].position if len(records) == PAGE else end.position
         await cursors.advance(connection, cursor, reached, endpoints)
@@ -160,10 +167,30 @@ async def _ask(context: WorkerContext, record: RecordedEvent, deliveries: Sequen
         )
 
     happened = event_id(record.tenant_id, record.position)
-    who = Envelope(
-        "worker",
-        context.worker_id,
-        correlation_id=record.envelope.correlation_id,
-        causation_id=happened,
-    )
+    who = _who(context, record, happened)
     await context.do(record.tenant_id, "notification.request", decide, command_id=uuid5(happened, "notifications"), who=who)
+
+
+async def _ask_for_mail(context: WorkerContext, record: RecordedEvent, endpoints: Sequence[UUID]) -> None:
+    """A command for each person: one for a thousand would read the streams of a thousand people, and hold up the others."""
+    tenant_id, happened = record.tenant_id, event_id(record.tenant_id, record.position)
+    who = _who(context, record, happened)
+    found = await context.do(
+        tenant_id, "notification.request", lambda view: Decided(result=[str(one) for one in concerned(view, record)]), who=who
+    )
+    pairs = [(endpoint_id, UUID(person)) for endpoint_id in endpoints for person in found.result]
+
+    async def ask(endpoint_id: UUID, person: UUID) -> None:
+        def decide(view: View) -> Decided:
+            return request_mail(view, context.engine, record, happened, endpoint_id, person)
+
+        command_id = uuid5(happened, f"mail {endpoint_id} {person}")
+        await context.do(tenant_id, "notification.request", decide, command_id=command_id, who=who)
+
+    for some in (pairs[start : start + TOGETHER] for start in range(0, len(pairs), TOGETHER)):
+        await asyncio.gather(*(ask(*pair) for pair in some))
+        failpoint("worker.mail_asked_for")
+
+
+def _who(context: WorkerContext, record: RecordedEvent, happened: UUID) -> Envelope:
+    return Envelope("worker", context.worker_id, correlation_id=record.envelope.correlation_id, causation_id=happened)

@@ -149,6 +149,8 @@ class Outbound:
         self, *, permitted: Collection[Network] = (), resolve: Resolve = resolve, tls: ssl.SSLContext | None = None
     ) -> None:
         self._backend = GuardedBackend(resolve, permitted)
+        self.tls = tls or httpx2.create_ssl_context()
+        """For other protocols: the pool writes into its own what it speaks."""
         tls = tls or httpx2.create_ssl_context()
 
         def pool(kept: int) -> httpcore2.AsyncConnectionPool:
@@ -165,6 +167,10 @@ class Outbound:
     async def aclose(self) -> None:
         await self._pool.aclose()
         await self._new_connections.aclose()
+
+    async def judged(self, host: str, port: int) -> Sequence[Address]:
+        """The addresses of a host, for who connects by another protocol. Raises OutboundError where one may not be called."""
+        return await self._backend.judged(host, port)
 
     async def send(self, request: Request, *, hosts: Collection[str] | None = None) -> Response:
         """One request and its whole answer, whatever its status.
