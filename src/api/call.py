@@ -312,12 +312,21 @@ class RequestContext:
         head = {**freshness_headers(answer.freshness), "ETag": tag}
         return answers.answer(row, 200, head) if headers.none_match(self.request, tag) else Response(None, 304, head)
 
-    async def page(self, listing: Listing, *, platform: bool = False, as_platform: bool = False, **fixed: Any) -> Response:
-        """One page of a list, as the query asks for it. `fixed`: parameters that the route itself sets."""
+    async def page(
+        self,
+        listing: Listing,
+        *,
+        platform: bool = False,
+        as_platform: bool = False,
+        shown: Callable[[Row], Row] = lambda row: row,
+        **fixed: Any,
+    ) -> Response:
+        """One page of a list, as the query asks for it. `shown`: each row as the caller sees it. `fixed`: parameters that the
+        route itself sets."""
         wanted = listing.parse(self.request.query_params, self.tenant_id, fixed)
         answer = await self.rows([wanted.question()], platform=platform, as_platform=as_platform)
         (rows,) = answer.rows
-        return answers.as_json(wanted.page(rows), 200, freshness_headers(answer.freshness))
+        return answers.as_json(wanted.page([shown(row) for row in rows]), 200, freshness_headers(answer.freshness))
 
 
 def _text(value: UUID | None) -> str | None:

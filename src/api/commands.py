@@ -94,6 +94,8 @@ APPROVAL_RELEASE = CommandSpec("approval.release", "approvals:decide")
 APPROVAL_REVOKE = CommandSpec("approval.revoke", "approvals:decide")
 APPROVAL_REASSIGN = CommandSpec("approval.reassign", "approvals:manage")
 APPROVAL_WITHDRAW = CommandSpec("approval.withdraw", "executions:start")
+APPROVAL_PREVIEW = CommandSpec("approval.preview", "approvals:read")
+APPROVAL_OVERRIDE = CommandSpec("approval.override", "approvals:override")
 APPROVAL_ADD_APPROVER = CommandSpec("approval.add_approver", "approvals:decide")
 
 APPROVAL_LINK_MAKE = CommandSpec("approval_link.make", "approvals:decide")

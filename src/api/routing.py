@@ -130,7 +130,7 @@ def _check_headers(request: Request, refused: list[str]) -> None:
 def _check_query(request: Request, known: set[str], prefixes: tuple[str, ...]) -> None:
     seen = set()
     for name, value in request.query_params.multi_items():
-        if name in NOT_YET:
+        if name in NOT_YET - known:
             raise Problem.at(name, "not_yet", f"The parameter {name} is not available yet.")
         if name not in known and not (prefixes and name.startswith(prefixes)):
             raise Problem.at(name, "unknown_parameter", f"There is no parameter {name} here.")

@@ -71,6 +71,7 @@ class Delegation:
     condition: str | None
     from_term: int
     to_term: int
+    kind: Kind = "delegation"
 
     def in_force(self, moment: datetime) -> bool:
         return self.starts_at <= moment and not self.is_over(moment)
@@ -92,7 +93,7 @@ class Delegations:
 def evolve(state: Delegations, event: DelegationEvent) -> Delegations:
     match event:
         case DelegationGiven():
-            about = event.workflows, event.condition, event.from_term, event.to_term
+            about = event.workflows, event.condition, event.from_term, event.to_term, event.kind
             one = Delegation(event.delegation_id, event.to_user_id, event.starts_at, event.ends_at, *about)
             return replace(state, given=(*state.given, one))
         case DelegationEnded():
@@ -227,6 +228,11 @@ def way(
                 return None
         ways = further
     return None
+
+
+def substitutes_of(view: View, person: UUID, applies: Callable[[Delegation], bool]) -> tuple[Delegation, ...]:
+    """Those of somebody's delegations that hold now and apply, without what is passed on by who stands in."""
+    return tuple(one for one in _in_force(view, person) if _holds(view, person, one) and applies(one))
 
 
 def _in_force(view: View, person: UUID) -> Iterator[Delegation]:

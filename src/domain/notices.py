@@ -9,6 +9,7 @@ from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalOverridden,
     ApprovalReassigned,
     ApprovalRequested,
     ApprovalResolved,
@@ -45,6 +46,7 @@ TYPES: Mapping[type[Event], str] = {
     ApprovalStepStarted: "approval.step_started",
     ApproverAdded: "approval.approver_added",
     ApprovalReassigned: "approval.reassigned",
+    ApprovalOverridden: "approval.overridden",
 }
 """New ones are added at the end: how many there are tells releases apart (`store.notification_cursors`)."""
 ENDED: frozenset[type[Event]] = frozenset(

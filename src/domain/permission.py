@@ -93,6 +93,8 @@ PERMISSIONS: dict[str, str] = {
     "approvals:request": "Ask for decisions without a workflow, and withdraw what one has asked",
     "approvals:decide": "Decide approval requests that are addressed to one",
     "approvals:manage": "Reassign and withdraw anybody's approval requests",
+    "approvals:override": "Decide any approval request, whomever it asks, with a reason",
+    "approvals:override_own": "Override also what one has asked for oneself",
     "ai_tasks:read": "See AI tasks and what they cost",
     "ai_tasks:control": "Cancel, retry and review AI tasks",
     "jobs:read": "See jobs of their own and what came of them",

@@ -95,9 +95,13 @@ class SystemRole(RuleViolation):
 
 _READS = ("workflows:read", "executions:read", "approvals:read", "ai_tasks:read", "jobs:read")
 
+_NOBODYS = ("approvals:override_own",)
+"""What no role is seeded with: the platform gives it, to a role of the tenant's own."""
+_OWNERS = ("users:act_as", "events:backdate", "approvals:override", *_NOBODYS)
+
 SEEDED_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "owner": ("Owner", tuple(PERMISSIONS)),
-    "admin": ("Admin", tuple(key for key in PERMISSIONS if key not in ("users:act_as", "events:backdate"))),
+    "owner": ("Owner", tuple(key for key in PERMISSIONS if key not in _NOBODYS)),
+    "admin": ("Admin", tuple(key for key in PERMISSIONS if key not in _OWNERS)),
     "designer": (
         "Designer",
         (

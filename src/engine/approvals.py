@@ -20,6 +20,7 @@ from domain.approval import (
 )
 from domain.approval import add_approver as add
 from domain.approval.changing import claim, reassign, release, revoke, withdraw
+from domain.approval.overriding import Overrider, override
 from domain.approval.steps import sent_back
 from domain.execution import NodeError
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
@@ -29,6 +30,7 @@ from engine.executions import ExecutionIsPaused, answer, asking_run, read_live
 from engine.expressions import ExpressionError
 from engine.happenings import ChildEnded
 from engine.invalid import InvalidValue
+from engine.overriding import faults_of_form, offered_by
 from engine.own_asker import OwnAsker
 from engine.own_requests import asker_of, moved, summary
 from engine.proving import Presented, prove, refused
@@ -178,6 +180,28 @@ def withdraw_approval(
     approval = view.read(APPROVAL, request_id)
     withdrawn = withdraw(approval, people, reason)
     return _moved(_asking(view, engine, approval), request_id, approval, (withdrawn,))
+
+
+def override_approval(
+    view: View, engine: Engine, request_id: UUID, who: Overrider, *, outcome: str, reason: str, form: Json = None
+) -> Decided:
+    """Decide it whomever it asks, whatever its rule. That they may override at all was asked before. The result is that of a
+    decision."""
+    approval = view.read(APPROVAL, request_id)
+    require_pending(approval)
+    run = _asking(view, engine, approval)
+    visit = run if isinstance(run, OwnAsker) else run.visit(_activation_of(approval))
+    about = {"outcome": outcome, "reason": reason, "form": form}
+    events = override(approval, who, visit.requesters, offered_by(approval, visit.node.config), view.new_id(), **about)
+    wrong = faults_of_form(approval, outcome, form, view.effort)
+    if wrong:
+        raise InvalidForm("", wrong[0].path, wrong)
+    return _moved(run, request_id, approval, events, form)
+
+
+def _activation_of(approval: Approval) -> UUID:
+    assert approval.activation_id is not None
+    return approval.activation_id
 
 
 def _require_may_decide(view: View, user_id: UUID, path: str) -> None:

@@ -56,16 +56,17 @@ def outcomes_of(visit: "Asker", written: Iterable[Json], asks: Asks) -> tuple[Ou
 
 def _outcome(visit: "Asker", written: Json, by: Json, exclude: Json, asks: Asks) -> Outcome:
     name, excluded = written["name"], _excluded(visit, exclude)
-    users, roles = (frozenset[UUID](), frozenset[str]()) if by is None else _named_by(visit, by)
-    fell_back = False
+    users, roles, managers = (frozenset[UUID](), frozenset[str](), frozenset[UUID]()) if by is None else _named_by(visit, by)
+    fell_back, instead = False, frozenset[UUID]()
     if by is not None and asks.requester in ("skip", "escalate") and is_asked(visit.view, requester_of(visit), users, roles):
         if asks.requester == "escalate":
-            users |= managers_of(visit.view, [requester_of(visit)], 1)
+            instead = managers_of(visit.view, [requester_of(visit)], 1)
+            users |= instead
         elif not anybody(visit.view, users, roles, excluded):
             raise OnlyTheRequester(f"nobody may choose {name} but the requester")
     if by is not None and asks.fallback is not None and not anybody(visit.view, users, roles, excluded):
-        users, roles = _named_by(visit, asks.fallback)
-        fell_back = True
+        users, roles, managers = _named_by(visit, asks.fallback)
+        fell_back, instead = True, frozenset()
     if by is not None and not users and not roles:
         raise InvalidValue(f"nobody may choose {name}: its `by` names neither users nor roles")
     if by is not None and not roles and users <= {*excluded}:
@@ -82,10 +83,14 @@ def _outcome(visit: "Asker", written: Json, by: Json, exclude: Json, asks: Asks)
         True if fell_back else None,
         written.get("proof"),
         written.get("means"),
+        tuple(sorted(managers)) or None,
+        tuple(sorted(instead)) or None,
     )
 
 
-def _named_by(visit: "Asker", by: Json) -> tuple[frozenset[UUID], frozenset[str]]:
+def _named_by(visit: "Asker", by: Json) -> tuple[frozenset[UUID], frozenset[str], frozenset[UUID]]:
+    """Users, roles, and which of the users are asked as somebody's managers alone."""
+    managers = frozenset[UUID]()
     users = {user_id(name) for name in names(resolve(by.get("users", []), visit.evaluator, visit.variables))}
     roles = {*names(resolve(by.get("roles", []), visit.evaluator, visit.variables))}
     if "expr" in by:
@@ -97,10 +102,12 @@ def _named_by(visit: "Asker", by: Json) -> tuple[frozenset[UUID], frozenset[str]
     if "manager_of" in by:
         below = names(resolve(by["manager_of"], visit.evaluator, visit.variables))
         people = [requester_of(visit) if name == REQUESTER else user_id(name) for name in below]
-        users |= managers_of(visit.view, people, levels_of(resolve(by.get("levels", 1), visit.evaluator, visit.variables)))
+        levels = levels_of(resolve(by.get("levels", 1), visit.evaluator, visit.variables))
+        managers = managers_of(visit.view, people, levels) - users
+        users |= managers
     if any(len(name) > LONGEST_ROLE for name in roles):
         raise InvalidValue(TOO_LONG)
-    return frozenset(users), frozenset(roles)
+    return frozenset(users), frozenset(roles), managers
 
 
 def requester_of(visit: "Asker") -> UUID | None:
@@ -165,7 +172,7 @@ def anybody(view: View, users: Iterable[UUID], roles: Iterable[str], excluded: C
     """Whether an active member is among them who is not excluded."""
     if any(view.read(MEMBER, one).active for one in users if one not in excluded):
         return True
-    return not set(_roles_of_people(view, tuple(roles))) <= {*excluded}
+    return not set(roles_of_people(view, tuple(roles))) <= {*excluded}
 
 
 # By which rule, and whose decisions it counts --------------------------------------------------------------------------
@@ -196,7 +203,7 @@ def voters_of(view: View, rule: Json, outcomes: Iterable[Outcome], apart: Collec
     Raises InvalidValue where there are none, or too few.
     """
     asked = next(outcome for outcome in outcomes if outcome.kind in COUNTED)
-    roles = _roles_of_people(view, asked.roles)
+    roles = roles_of_people(view, asked.roles)
     found = [_voter(rule, one, roles.get(one, ())) for one in sorted({*roles, *asked.users} - {*asked.exclude, *apart})]
     if not found:
         raise InvalidValue("nobody may decide: the roles that are asked have no active members but those who are excluded")
@@ -213,7 +220,7 @@ def quota_of(rule: Json, voters: Iterable[Voter] | None) -> int:
     return RULES[rule["type"]].quota(rule, sum(1 for _ in voters or ()))
 
 
-def _roles_of_people(view: View, asked: Iterable[str]) -> Mapping[UUID, list[str]]:
+def roles_of_people(view: View, asked: Iterable[str]) -> Mapping[UUID, list[str]]:
     """By person: those of the roles that are asked that they have."""
     ids = {key: found for key in asked if (found := view.owner(ROLE_KEY, key)) is not None}
     holders = view.holders(frozenset(ids.values())) if ids else Holders()
@@ -229,7 +236,7 @@ def _roles_of_people(view: View, asked: Iterable[str]) -> Mapping[UUID, list[str
 
 def people_of(view: View, roles: Iterable[str]) -> frozenset[UUID]:
     """The active members who have one of these roles."""
-    return frozenset(_roles_of_people(view, roles))
+    return frozenset(roles_of_people(view, roles))
 
 
 def _voter(rule: Any, one: UUID, roles: Iterable[str]) -> Voter:

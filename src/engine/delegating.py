@@ -1,6 +1,6 @@
 """Who stands in for whom on a request: the conditions of delegations are evaluated over what it asks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
@@ -75,6 +75,11 @@ def substitutes_of(view: View, engine: Engine, request_id: UUID, person: UUID) -
     excluded = {one for outcome in approval.outcomes for one in outcome.exclude}
     applies = partial(_applies, view, engine, request)
     return frozenset(one for one in asked - excluded if way(view, person, one, applies, excluded - {person}) is not None)
+
+
+def applying(view: View, engine: Engine, approval: Approval, workflow_key: str) -> Callable[[Delegation], bool]:
+    """Whether a delegation is for this request."""
+    return partial(_applies, view, engine, {"workflow_key": workflow_key, **approval.asks})
 
 
 def _workflow_of(view: View, approval: Approval) -> str:

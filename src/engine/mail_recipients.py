@@ -13,6 +13,7 @@ from domain.approval import (
     Approval,
     ApprovalCancelled,
     ApprovalExpired,
+    ApprovalOverridden,
     ApprovalReassigned,
     ApprovalRequested,
     ApprovalResolved,
@@ -72,7 +73,13 @@ def _requested(view: View, approval: Approval, event: ApprovalRequested) -> Iter
 
 
 def _ended(_view: View, approval: Approval, _event: Event) -> Iterable[UUID]:
-    return involved(approval)
+    """Where it was overridden, they were told of that."""
+    return () if approval.overridden_by is not None else involved(approval)
+
+
+def _overridden(view: View, approval: Approval, event: ApprovalOverridden) -> Iterable[UUID]:
+    """Also who was asked, and now is no longer."""
+    return involved(approval).union(event.asked_users, people_of(view, event.asked_roles))
 
 
 def _expired(view: View, approval: Approval, _event: Event) -> Iterable[UUID]:
@@ -86,6 +93,7 @@ OF: Mapping[type[Event], tuple[MailKind, Callable[[View, Approval, Any], Iterabl
     ApproverAdded: ("requested", lambda _view, _approval, event: (event.user_id,)),
     ApprovalReassigned: ("requested", lambda _view, _approval, event: (event.to_user_id,)),
     ApprovalResolved: ("decided", _ended),
+    ApprovalOverridden: ("decided", _overridden),
     ApprovalCancelled: ("decided", _ended),
     ApprovalExpired: ("expired", _expired),
 }

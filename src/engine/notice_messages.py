@@ -6,17 +6,20 @@ execution was.
 
 from datetime import datetime
 from json import dumps
+from uuid import UUID
 
 from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalOverridden,
     ApprovalReassigned,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalStepStarted,
     ApproverAdded,
 )
+from domain.approval.visibility import names_shown
 from domain.envelope import RecordedEvent
 from domain.execution import (
     ExecutionCancelled,
@@ -108,11 +111,11 @@ def _approval(requested: ApprovalRequested, first: RecordedEvent, record: Record
         "requested_by": _id(requested.requested_by),
         "outcomes": [outcome.name for outcome in requested.outcomes],
         "due_at": due,
-        **_of_approval(record.event, _text(record.occurred_at)),
+        **_of_approval(record.event, _text(record.occurred_at), requested.visibility),
     }
 
 
-def _of_approval(event: Event, at: str) -> dict[str, Json]:
+def _of_approval(event: Event, at: str, visibility: str | None) -> dict[str, Json]:
     match event:
         case ApprovalDecided():
             decision = {
@@ -126,10 +129,25 @@ def _of_approval(event: Event, at: str) -> dict[str, Json]:
                 "comment": event.comment,
                 "decided_at": at,
             }
+            if not names_shown(visibility, "pending"):
+                decision.update(dict.fromkeys(("user_id", "on_behalf_of", "role", "comment")))
             return {"status": "pending", "decision": decision}
+        case ApprovalOverridden():
+            override = {
+                "user_id": str(event.user_id),
+                "outcome": event.outcome,
+                "kind": event.kind,
+                "reason": event.reason,
+                "own": bool(event.own),
+                "overridden_at": at,
+            }
+            if names_shown(visibility, "resolved"):
+                override["asked"] = {"users": [str(one) for one in event.asked_users], "roles": list(event.asked_roles)}
+            return {"status": "resolved", "outcome": event.outcome, "outcome_kind": event.kind, "override": override}
         case ApprovalResolved():
             resolved = {"status": "resolved", "outcome": event.outcome, "outcome_kind": event.kind, "responded_at": at}
-            return {**resolved, "decided_by": [str(each) for each in event.decided_by]}
+            shown = names_shown(visibility, "resolved")
+            return {**resolved, "decided_by": [str(each) for each in event.decided_by if shown]}
         case ApprovalCancelled():
             return {"status": "cancelled", "reason": event.reason}
         case ApprovalExpired():
@@ -137,11 +155,16 @@ def _of_approval(event: Event, at: str) -> dict[str, Json]:
         case ApprovalStepStarted():
             return {"status": "pending", "step": event.name, "outcomes": [outcome.name for outcome in event.outcomes]}
         case ApproverAdded():
-            return {"status": "pending", "user_id": str(event.user_id), "added_by": _id(event.added_by)}
+            return {"status": "pending", **_names(visibility, user_id=event.user_id, added_by=event.added_by)}
         case ApprovalReassigned():
-            return {"status": "pending", "from_user_id": str(event.from_user_id), "to_user_id": str(event.to_user_id)}
+            return {"status": "pending", **_names(visibility, from_user_id=event.from_user_id, to_user_id=event.to_user_id)}
         case _:
             return {"status": "pending"}
+
+
+def _names(visibility: str | None, **people: UUID | None) -> dict[str, Json]:
+    """Who is asked, while it is open."""
+    return {name: _id(one) if names_shown(visibility, "pending") else None for name, one in people.items()}
 
 
 def _job(enqueued: JobEnqueued, first: RecordedEvent, record: RecordedEvent) -> dict[str, Json]:

@@ -67,7 +67,7 @@ JOB = {"status": "Status", "unique_key": "Key", "attempts": "Attempts", "reason"
 
 
 def _of_approval(headline: str, data: Json) -> Words:
-    decision = data.get("decision") or {}
+    decision = data.get("decision") or data.get("override") or {}
     told = {**data, **{name: decision.get(name) for name in ("outcome", "reason") if decision.get(name) is not None}}
     facts = [fact for fact in _facts(told, APPROVAL) if fact != ("Priority", "0")]
     if data.get("status") == "pending" and data.get("outcomes") and not decision:

@@ -86,10 +86,7 @@ def request(view: View, engine: Engine, wanted: Wanted, *, by: UUID | None, behi
 
     Raises Invalid for what is wrong with it, each field named, and where nobody could ever decide.
     """
-    found = tuple(_faults(view, wanted))
-    if found:
-        raise Invalid(found[0].message, found[0].path, found)
-    require_storable(dict(wanted.definition))
+    require_sound(view, wanted)
     own = OwnRequest(by, behind, dict(wanted.definition), wanted.timeout is not None)
     try:
         events = _asked(asker_of(view, engine, own), wanted, own)
@@ -102,6 +99,14 @@ def request(view: View, engine: Engine, wanted: Wanted, *, by: UUID | None, behi
     expires = requested.expires if state.status == "pending" else None
     timers = () if expires is None else (Timer(timeout_of(id), expires, TIMEOUT, APPROVAL.name, id),)
     return Decided(tuple(Fact(id, event) for event in events), timers=timers, result=summary(id, state, len(events)))
+
+
+def require_sound(view: View, wanted: Wanted) -> None:
+    """Raises Invalid for what is wrong with it, each field named."""
+    found = tuple(_faults(view, wanted))
+    if found:
+        raise Invalid(found[0].message, found[0].path, found)
+    require_storable(dict(wanted.definition))
 
 
 def moved(asker: OwnAsker, request_id: UUID, approval: Approval, events: tuple[ApprovalEvent, ...], form: Json = None) -> Decided:
@@ -185,6 +190,7 @@ def _asked(asker: OwnAsker, wanted: Wanted, own: OwnRequest) -> tuple[ApprovalEv
         definition=_of_steps(config) if steps else None,
         behind=own.behind or None,
         callback=wanted.callback,
+        visibility=config.get("visibility"),
     )
     return (requested, *begin(asker, evolve(APPROVAL.initial, requested)))
 

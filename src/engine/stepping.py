@@ -117,13 +117,13 @@ def _begun(visit: "Asker", state: Approval, step: Step) -> ApprovalStepStarted |
     try:
         outcomes = outcomes_of(seeing, outcomes_in(config, written), asks)
     except OnlyTheRequester:
-        return ApprovalStepSkipped(step.number, step.name)
+        return ApprovalStepSkipped(step.number, step.name, "requester")
     except InvalidValue as error:  # nobody need be there who is not asked
         outcomes, problem = (), error
     if "skip_when" in written and visit.evaluator.evaluate_bool(
         written["skip_when"], {**seeing.variables, "step": _asked(step, outcomes)}
     ):
-        return ApprovalStepSkipped(step.number, step.name)
+        return ApprovalStepSkipped(step.number, step.name, "skip_when")
     if problem is not None:
         raise InvalidValue(f"step {step.name}: {problem}")
     rule, apart = rule_of(seeing, written.get("rule", SINGLE)), kept_apart(state, step)

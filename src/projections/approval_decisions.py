@@ -1,6 +1,6 @@
 """projections.approval_decisions: what each person decided."""
 
-from domain.approval import ApprovalDecided, ApprovalReturned, ApprovalRevoked
+from domain.approval import ApprovalDecided, ApprovalOverridden, ApprovalReturned, ApprovalRevoked
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id
@@ -31,6 +31,35 @@ def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
         "proof": event.proof,
         "proof_id": event.proof_id,
         "signature_means": event.means,
+        "is_override": False,
+    }
+    rows.insert(NAME, record, row)
+
+
+def overridden(rows: Rows, record: RecordedEvent, event: ApprovalOverridden) -> None:
+    """What somebody decided, too; no rule counts it."""
+    row = {
+        "id": event.decision_id,
+        "request_id": record.stream_id,
+        "step": min(event.steps, default=1),
+        "user_id": event.user_id,
+        "on_behalf_of": None,
+        "role": None,
+        "outcome": event.outcome,
+        "kind": event.kind,
+        "comment": event.reason,
+        "form_data": event.form,
+        "decided_at": record.occurred_at,
+        "revoked_at": None,
+        "reason": None,
+        "weight": 0,
+        "returned_at": None,
+        "via": None,
+        "link_id": None,
+        "proof": None,
+        "proof_id": None,
+        "signature_means": None,
+        "is_override": True,
     }
     rows.insert(NAME, record, row)
 
@@ -46,8 +75,8 @@ def revoked(rows: Rows, record: RecordedEvent, event: ApprovalRevoked) -> None:
 
 
 def counts(row: Row) -> bool:
-    """Whether a decision counts: it was not taken back, nor was the request sent back behind it."""
-    return row["revoked_at"] is None and row["returned_at"] is None
+    """Whether a decision counts: it was not taken back, nor was the request sent back behind it, and it is no override."""
+    return row["revoked_at"] is None and row["returned_at"] is None and not row["is_override"]
 
 
 def of_request(record: RecordedEvent) -> Lookup:
@@ -86,7 +115,7 @@ TABLE = Table(
         "decided_at": Column("timestamptz", "When they decided."),
         "revoked_at": Column("timestamptz", "When the decision was taken back.", null=True),
         "reason": Column("text", "One of the outcome's reason codes.", null=True),
-        "weight": Column("integer", "What it counts, by a rule of weights; 1 otherwise."),
+        "weight": Column("integer", "What it counts, by a rule of weights; 1 otherwise; 0 of an override."),
         "returned_at": Column("timestamptz", "When the request was sent back, so that it counts no longer.", null=True),
         "via": Column("text", "How it was made: link; null: by the API.", null=True),
         "link_id": Column("uuid", "The link by which it was made.", null=True),
@@ -98,8 +127,9 @@ TABLE = Table(
         ),
         "proof_id": Column("uuid", "The key, or the secret of the one-time passwords.", null=True),
         "signature_means": Column("text", "What signing by it means, as it was said when it was asked.", null=True),
+        "is_override": Column("boolean", "Whether it is an override, of the whole request; `comment` is its reason."),
     },
-    appliers={ApprovalDecided: decided, ApprovalReturned: returned, ApprovalRevoked: revoked},
+    appliers={ApprovalDecided: decided, ApprovalOverridden: overridden, ApprovalReturned: returned, ApprovalRevoked: revoked},
     rows_needed=rows_needed,
     lookups=(BY_REQUEST,),
 )

@@ -1,5 +1,6 @@
 """projections.approval_requests: what people are asked to decide, and how it was resolved."""
 
+from typing import get_args
 from uuid import UUID
 
 from domain.approval import (
@@ -7,6 +8,7 @@ from domain.approval import (
     ApprovalClaimed,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalOverridden,
     ApprovalReassigned,
     ApprovalReleased,
     ApprovalRequested,
@@ -19,6 +21,7 @@ from domain.approval import (
     ApproverAdded,
     Outcome,
     StepPlan,
+    Visibility,
 )
 from domain.envelope import RecordedEvent
 from domain.facts import Json
@@ -69,6 +72,8 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
         "responded_at": None,
         "claimed_by": None,
         "workflow_key": None if execution is None else execution["workflow_key"],
+        "overridden_by": None,
+        "visibility": event.visibility or "names",
     }
     rows.insert(NAME, record, row)
 
@@ -206,6 +211,12 @@ def touched(rows: Rows, record: RecordedEvent, _event: ApprovalStepSkipped) -> N
     rows.update(NAME, record, (record.tenant_id, record.stream_id), {})
 
 
+def overridden(rows: Rows, record: RecordedEvent, event: ApprovalOverridden) -> None:
+    key = (record.tenant_id, record.stream_id)
+    answered = rows.get(NAME, *key)["first_response_at"] or record.occurred_at
+    rows.update(NAME, record, key, {"overridden_by": event.user_id, "first_response_at": answered})
+
+
 def step_completed(rows: Rows, record: RecordedEvent, event: ApprovalStepCompleted) -> None:
     """What it offered is offered no longer."""
     key = (record.tenant_id, record.stream_id)
@@ -280,6 +291,12 @@ TABLE = Table(
         "responded_at": Column("timestamptz", "When it was resolved.", null=True),
         "claimed_by": Column("uuid", "Who has taken on what is asked now, so that nobody else decides it.", null=True),
         "workflow_key": Column("text", "Key of the workflow whose execution asks.", null=True),
+        "overridden_by": Column("uuid", "Who decided it by an override, whomever it asked.", null=True),
+        "visibility": Column(
+            "text",
+            "Whose names those see who see it over HTTP: names, counts (nobody's), or after_resolution. Here all names are seen.",
+            choices=get_args(Visibility),
+        ),
     },
     appliers={
         ApprovalRequested: requested,
@@ -293,6 +310,7 @@ TABLE = Table(
         ApprovalRevoked: revoked,
         ApprovalReturned: returned,
         ApprovalDecided: decided,
+        ApprovalOverridden: overridden,
         ApprovalResolved: resolved,
         ApprovalCancelled: cancelled,
         ApprovalExpired: expired,

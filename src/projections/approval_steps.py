@@ -4,6 +4,7 @@ from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalOverridden,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalReturned,
@@ -94,6 +95,12 @@ def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None
         rows.update(NAME, record, _key(record, step), NOTHING_YET)
 
 
+def overridden(rows: Rows, record: RecordedEvent, event: ApprovalOverridden) -> None:
+    for row in rows.where(NAME, of_request(record)):
+        if row["step"] in event.steps:
+            rows.update(NAME, record, _key(record, row["step"]), {"status": "overridden", "completed_at": record.occurred_at})
+
+
 def closed(rows: Rows, record: RecordedEvent, _event: ApprovalResolved | ApprovalCancelled | ApprovalExpired) -> None:
     for row in rows.where(NAME, of_request(record)):
         if row["status"] in ("waiting", "open"):
@@ -125,8 +132,8 @@ TABLE = Table(
         "times_started": Column("integer", "How often it was asked: more than once where the request was sent back."),
         "status": Column(
             "text",
-            "waiting, open, completed, skipped, or closed: the request ended without it.",
-            choices=("waiting", "open", "completed", "skipped", "closed"),
+            "waiting, open, completed, skipped, overridden, or closed: the request ended without it.",
+            choices=("waiting", "open", "completed", "skipped", "closed", "overridden"),
         ),
         "rule": Column("text", "The type of its rule, e.g. single; null until it is asked.", null=True),
         "required_approvals": Column(
@@ -144,7 +151,7 @@ TABLE = Table(
         "decided_by": Column("uuid", "Whose decision completed it.", null=True),
         "started_at": Column("timestamptz", "When it was asked, last.", null=True),
         "due_at": Column("timestamptz", "By when an answer is hoped for.", null=True),
-        "completed_at": Column("timestamptz", "When it was completed or skipped.", null=True),
+        "completed_at": Column("timestamptz", "When it was completed, skipped or overridden.", null=True),
     },
     appliers={
         ApprovalRequested: requested,
@@ -154,6 +161,7 @@ TABLE = Table(
         ApprovalStepCompleted: completed,
         ApprovalReturned: returned,
         ApprovalRevoked: revoked,
+        ApprovalOverridden: overridden,
         ApprovalResolved: closed,
         ApprovalCancelled: closed,
         ApprovalExpired: closed,

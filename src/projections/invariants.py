@@ -13,6 +13,7 @@ from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalOverridden,
     ApprovalReassigned,
     ApprovalRequested,
     ApprovalResolved,
@@ -56,6 +57,10 @@ TERMINAL = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
 MOST = 1000
 Name = tuple[str, str]
 """A claim's scope and name."""
+
+
+WHOLE = 0
+"""Who overrides a request decides it in no step."""
 
 
 @dataclass
@@ -257,6 +262,10 @@ class Invariants:
                     self._asked.get(stream, {}).pop(step, None)
             case ApprovalDecided():
                 self._see_decision(record, event)
+            case ApprovalOverridden():
+                if self._roles_of(event.user_id) is None:
+                    self._say(record, "was made by somebody who is not a member")
+                self._asked.setdefault(stream, {}).setdefault(WHOLE, Asked((), None)).decided.add(event.user_id)
             case ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
                 self._closed.add(stream)
                 decided = {one for asked in self._asked.pop(stream, {}).values() for one in asked.decided}

@@ -54,6 +54,19 @@ SELECT e.position, e.stream_id, e.version, e.topic, e.occurred_at, e.recorded_at
  ORDER BY e.position
 """
 
+# Of each stream its first events, up to a position; one more than may be read says that there are more.
+SELECT_STREAMS = """
+SELECT e.position, e.stream_id, e.version, e.topic, e.occurred_at, e.recorded_at, e.command_id, e.meta, e.data
+  FROM unnest(%(streams)s::uuid[]) AS wanted (stream_id)
+ CROSS JOIN LATERAL (
+       SELECT * FROM ledger.events s
+        WHERE s.tenant_id = %(tenant)s AND s.stream_id = wanted.stream_id AND s.position <= %(up_to)s
+          AND (%(topics)s::text[] IS NULL OR s.topic = ANY (%(topics)s::text[]))
+        ORDER BY s.version
+        LIMIT %(most)s) e
+ ORDER BY e.stream_id, e.version
+"""
+
 SELECT_HEADS = """
 SELECT h.tenant_id, h.epoch, coalesce(last.position, 0)
   FROM ledger.heads h
@@ -142,6 +155,21 @@ async def read_tails(
     """The events of several streams, each above the version given for it, in the ledger's order."""
     wanted = {"tenant": tenant_id, "streams": list(after), "after": list(after.values())}
     return decode_rows(tenant_id, await _rows(conn, SELECT_TAILS, wanted), codec)
+
+
+async def read_streams(
+    conn: AsyncConnection[Any],
+    tenant_id: UUID,
+    streams: Sequence[UUID],
+    up_to: int,
+    most: int,
+    topics: Sequence[str] | None = None,
+    codec: Codec = JSON,
+) -> list[RecordedEvent]:
+    """The first events of several streams up to a position, at most so many of each, stream by stream."""
+    wanted = {"tenant": tenant_id, "streams": list(streams), "up_to": up_to, "most": most}
+    rows = await _rows(conn, SELECT_STREAMS, {**wanted, "topics": None if topics is None else list(topics)})
+    return decode_rows(tenant_id, rows, codec)
 
 
 async def heads(conn: AsyncConnection[Any]) -> dict[UUID, Head]:

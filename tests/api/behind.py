@@ -412,6 +412,29 @@ async def approvals_withdraw(two: Two) -> httpx2.Response:
     return await two.at(two.behind, two.person.client).post(f"/approvals/{request_id}/withdraw")
 
 
+async def approvals_override(two: Two) -> httpx2.Response:
+    """By a right that the process behind has not heard of yet."""
+    person, request_id = await at_second(two)
+    role_ids = [await two.ahead.role_id(role) for role in ("approver", "owner")]
+    await ok(two.ahead.admin.call("PATCH", f"/members/{two.person.user_id}", {"role_ids": role_ids}))
+    return await person.post(f"/approvals/{request_id}/override", {"outcome": "approved", "reason": "It is urgent."})
+
+
+async def approvals_preview(two: Two) -> httpx2.Response:
+    """Of a role that the process behind has never heard of."""
+    await two.role(two.behind, "other")
+    await two.role(two.ahead)
+    return await two.behind.admin.post("/approvals/preview", {"request": {"title": "A press?", "by": {"roles": ["auditor"]}}})
+
+
+async def approvals_preview_past(two: Two) -> httpx2.Response:
+    _, request_id = await at_second(two)
+    definition = {"title": "A press?", "by": {"roles": ["approver"]}}
+    answer = await two.behind.admin.post("/approvals/preview-past", {"definition": definition, "ids": [request_id]})
+    assert "problem" not in answer.json()["items"][0], answer.text
+    return answer
+
+
 async def events_receive(two: Two) -> httpx2.Response:
     """An event is received once, also where another process had it first."""
     event = {"specversion": "1.0", "id": "7", "source": "shop", "type": "paid", "data": {"order": 1}}
@@ -980,6 +1003,9 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         members_reset_totp,
         approvals_reassign,
         approvals_withdraw,
+        approvals_override,
+        approvals_preview,
+        approvals_preview_past,
         ai_tasks_cancel,
         ai_tasks_retry,
         jobs_lease,

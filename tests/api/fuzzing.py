@@ -144,7 +144,7 @@ class World:
             query["topics"] = TWO_TOPICS
         if "at_least" in query and self.position is not None:
             query["at_least"] = self.position
-        for name in ("cursor", "at_least"):
+        for name in ("cursor", "at_least", "as_of", "may"):
             if random.random() < 0.8:
                 query.pop(name, None)
         if "wait" in query:
@@ -198,6 +198,8 @@ class World:
             instead("workflows", lambda: ["purchase"])
             instead("starts_at", lambda: None)
             instead("ends_at", lambda: random.choice([None, "2999-01-01T00:00:00Z"]))
+        if kind == "approvals" and "/preview" in case.path and random.random() < 0.7:
+            return _previewed(case)
         if kind == "approvals":
             instead("step", lambda: "one" if case.path.endswith("/return") else None)
             instead("on_behalf_of", lambda: None)
@@ -464,6 +466,12 @@ ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[An
     ("members", "totp"): ("enrolled", World._nothing),
 }
 """By the first and the last word of a path: what it is about, and how that is made ready."""
+
+
+def _previewed(case: Case) -> dict[str, Any]:
+    if case.path.endswith("/preview-past"):
+        return {"definition": {"title": "x", "by": {"roles": ["approver"]}}, "filter": {"workflow_key": "purchase"}}
+    return {"workflow_key": "purchase", "node_id": "review", "input": {"amount": 1}}
 
 
 def _made_wrong(case: Case) -> set[ParameterLocation]:

@@ -210,6 +210,18 @@ ROWS: dict[tuple[str, str], Row] = {
         body=lambda ids: {"from_user_id": ids.of["member"], "to_user_id": ids.of["member"]},
         done=(409,),
     ),
+    ("POST", "/approvals/{id}/override"): Row(
+        "approvals:override",
+        about="approval",
+        body=said({"outcome": "approved", "reason": "It is urgent."}),
+        done=(200, 409),
+        person=True,
+    ),
+    ("POST", "/approvals/preview"): Row(
+        "approvals:read", body=said({"workflow_key": "purchase", "node_id": "review", "input": {"amount": 1}})
+    ),
+    ("POST", "/approvals/preview-past"): Row("approvals:read", body=said({"definition": {"title": "x"}, "filter": {}})),
+    ("GET", "/approvals/{id}/eligible"): Row("approvals:read", about="approval"),
     ("POST", "/approvals/{id}/withdraw"): Row("executions:start", about="approval", done=(409,)),
     ("GET", "/approvals"): Row("approvals:read"),
     ("GET", "/inbox"): Row("approvals:decide", person=True),

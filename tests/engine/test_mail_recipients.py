@@ -7,6 +7,7 @@ from uuid import UUID
 
 from domain.approval import (
     ApprovalExpired,
+    ApprovalOverridden,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalStepStarted,
@@ -14,6 +15,7 @@ from domain.approval import (
     Decider,
     decide,
 )
+from domain.approval.overriding import Overrider
 from domain.delegation import DelegationGiven, delegations_of
 from domain.envelope import Envelope, RecordedEvent
 from domain.facts import Event, Fact
@@ -23,7 +25,10 @@ from domain.notification_delivery import DeliveryRequested
 from domain.notification_endpoint import NotificationEndpointChanged, NotificationEndpointCreated, NotificationEndpointDisabled
 from domain.notification_preferences import PreferencesChanged, preferences_of
 from engine.context import Engine
+from engine.engine import override_approval
 from engine.mail_recipients import OF, concerned, is_of_use, request_mail
+from engine.notice_messages import message
+from engine.notice_words import words
 from engine.notices import Begun, deliveries_of, endpoints_after, mail_endpoints
 from tests.engine.drawing import ANN, BEN, EVALUATOR, Play
 from tests.engine.people import CAT, DAN, EVA, approval, asked, node, request_id
@@ -151,3 +156,18 @@ def test_mail_goes_by_endpoints_of_mail_as_they_were_and_webhooks_by_the_others(
     assert list(deliveries_of(recorded(play, event), HAPPENED, endpoints(created), begun)) == []
     assert len(list(deliveries_of(recorded(play, event), HAPPENED, endpoints(replace(created, format="slack")), begun))) == 1
     assert TYPES[ApprovalRequested] == "approval.requested"
+
+
+def test_all_who_are_concerned_are_told_once_of_an_override_and_why() -> None:
+    chief = UUID(int=0xB0)
+    play = asked(node(rule={"type": "multiple", "count": 2}), created_by=DAN)
+    play = decided(play, ANN)
+    about = {"outcome": "approved", "reason": "The press stands still."}
+    play.step(lambda view: override_approval(view, play.engine, request_id(play), Overrider(chief), **about))
+    event = first(play, ApprovalOverridden)
+    assert told(play, event, by=chief) == [*BOSSES, DAN], "who asked, who was asked, and who had decided"
+    assert told(play, first(play, ApprovalResolved), by=chief) == []
+    wanted = DeliveryRequested("approval.overridden", "mail", ENDPOINT, 9, request_id(play))
+    said = words(message(wanted, recorded(play, event, chief), recorded(play, first(play, ApprovalRequested))))
+    assert said.headline == "Decided by an override"
+    assert ("Reason", "The press stands still.") in said.facts

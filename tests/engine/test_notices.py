@@ -12,6 +12,7 @@ from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalOverridden,
     ApprovalReassigned,
     ApprovalRequested,
     ApprovalResolved,
@@ -145,9 +146,11 @@ ENDS: list[tuple[Event, dict[str, Any]]] = [
     (ExecutionPaused("lunch"), {"status": "paused", "reason": "lunch"}),
     (ExecutionResumed(), {"status": "running"}),
 ]
+OVERRIDDEN = ApprovalOverridden(UUID(int=12), OTHER, "yes", "approve", "Now.", asked_users=(UUID(int=13),), asked_roles=("boss",))
 ANSWERS: list[tuple[Event, dict[str, Any]]] = [
     (REQUESTED, {"status": "pending", "outcomes": ["yes", "no"]}),
     (ApprovalDecided(UUID(int=11), OTHER, "yes", "approve", comment="Fine."), {"status": "pending"}),
+    (OVERRIDDEN, {"status": "resolved", "outcome": "yes", "outcome_kind": "approve"}),
     (ApprovalResolved("yes", "approve", (OTHER,)), {"status": "resolved", "outcome": "yes", "decided_by": [str(OTHER)]}),
     (ApprovalCancelled("withdrawn"), {"status": "cancelled", "reason": "withdrawn"}),
     (ApprovalExpired(), {"status": "expired"}),
@@ -188,6 +191,23 @@ def test_what_is_said_is_the_thing_as_it_was_after_the_event(event: Event, said:
     assert (told["type"], told["position"], told["timestamp"]) == (TYPES[type(event)], 7, "2026-01-05T09:00:07Z")
     assert told["data"]["id"] == str(stream)
     assert {name: told["data"][name] for name in said} == said
+
+
+@pytest.mark.parametrize(
+    ("visibility", "while_open", "once_over"), [(None, True, True), ("counts", False, False), ("after_resolution", False, True)]
+)
+def test_names_are_told_where_the_request_shows_them(visibility: Any, while_open: bool, once_over: bool) -> None:
+    decided = ApprovalDecided(UUID(int=11), OTHER, "yes", "approve", comment="Fine.")
+    requested = replace(REQUESTED, visibility=visibility)
+
+    def told(event: Event) -> str:
+        wanted = DeliveryRequested(TYPES[type(event)], "event", ENDPOINT, 7, APPROVAL)
+        return dumps(message(wanted, recorded(event, 7, APPROVAL), recorded(requested, 1, APPROVAL)))
+
+    assert (str(OTHER) in told(decided)) == while_open
+    assert (str(OTHER) in told(ApprovalResolved("yes", "approve", (OTHER,)))) == once_over
+    assert str(OTHER) in told(OVERRIDDEN), "who overrode it all are told"
+    assert (str(UUID(int=13)) in told(OVERRIDDEN)) == once_over
 
 
 def test_every_type_is_said_something_of() -> None:

@@ -27,6 +27,7 @@ from domain.approval import (
     ApprovalClaimed,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalOverridden,
     ApprovalReassigned,
     ApprovalReleased,
     ApprovalRequested,
@@ -296,6 +297,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *by_itself(f"{name} own"),
         *linked(name),
         *proving(name),
+        *overridden(f"{name} overridden"),
     )
 
 
@@ -690,6 +692,20 @@ def by_itself(name: str) -> tuple[Step, ...]:
         (request, ApprovalStepStarted(1, "first", {"type": "single"}, OUTCOMES)),
         (request, ApprovalClaimed(ANN)),
         (request, ApprovalCancelled("not needed")),
+    )
+
+
+def overridden(name: str) -> tuple[Step, ...]:
+    """A request of its own whose people do not see each other, in two steps, decided whomever it asks."""
+    request, steps = an_id(f"{name} request"), (StepPlan("first", 1), StepPlan("last", 2))
+    opened = ApprovalRequested(None, None, None, "A press?", {"type": "steps"}, (), requested_by=BOB, steps=steps)
+    reason, roles = "The board is ill.", ("approver",)
+    override = ApprovalOverridden(an_id(f"{name} by Ann"), ANN, "approve", "approve", reason, (1, 2), {"sum": 2}, None, (), roles)
+    return (
+        (request, replace(opened, visibility="counts", definition={"steps": [{"name": "first"}, {"name": "last"}]})),
+        (request, ApprovalStepStarted(1, "first", {"type": "single"}, OUTCOMES)),
+        (request, override),
+        (request, ApprovalResolved("approve", "approve", (ANN,), {"sum": 2})),
     )
 
 

@@ -50,7 +50,13 @@ SELECT e.id, e.version,
                             'since', to_char(w.since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
                             'until', CASE WHEN w.paused_at IS NULL THEN to_char(w.until, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END,
                             'moved_on_by', w.moved_on_by,
-                            'by', CASE WHEN w.users IS NOT NULL THEN jsonb_build_object('users', w.users, 'roles', w.roles)
+                            'by', CASE WHEN w.kind = 'approval' AND NOT %(sees_names)s AND EXISTS (
+                                            SELECT FROM projections.approval_requests r
+                                             WHERE r.tenant_id = %(tenant_id)s AND r.id = w.id AND r.visibility <> 'names')
+                                       THEN jsonb_build_object('roles', w.roles,
+                                              'users', ARRAY(SELECT u FROM unnest(w.users) u WHERE u = ANY (%(me)s::uuid[])),
+                                              'hidden', (SELECT count(*) FROM unnest(w.users) u WHERE u <> ALL (%(me)s::uuid[])))
+                                       WHEN w.users IS NOT NULL THEN jsonb_build_object('users', w.users, 'roles', w.roles)
                                        WHEN w.model IS NOT NULL THEN jsonb_build_object('model', w.model)
                                        WHEN w.job_type IS NOT NULL THEN jsonb_build_object('job_type', w.job_type)
                                        WHEN w.workflow_key IS NOT NULL THEN jsonb_build_object('workflow_key', w.workflow_key)

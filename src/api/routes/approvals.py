@@ -13,12 +13,14 @@ from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Id, Name, Reason, Text
+from api.names import as_seen_by
 from api.queries import approvals as queries
 from api.routing import router
 from api.schemas import resources, results
 from api.waiting import WAIT, row_when_over
 from domain.access import Asking, DeactivatedUser, NotAMember, Rights, SuspendedMember, standing
 from domain.approval import APPROVAL
+from domain.approval.overriding import OVERRIDE_OWN, Overrider
 from domain.facts import Decided, PermissionDenied, View
 from engine import engine as workflows
 from engine.delegating import NoDelegation, standing_in
@@ -73,6 +75,16 @@ class Reassignment(Body):
     to_user_id: Id
     step: Name | None = None
     comment: Text | None = None
+
+
+class Overriding(Body):
+    outcome: Name
+    reason: Annotated[str, Field(min_length=1, max_length=10_000)]
+    form: Any = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"outcome": "approved", "reason": "The whole board is ill, and the press stands still."}]}
+    )
 
 
 class NobodyDecides(PermissionDenied):
@@ -174,6 +186,25 @@ async def reassign(call: Calling, id: UUID, body: Reassignment) -> Response:
     return await _moved(call, commands.APPROVAL_REASSIGN, id, reassigns)
 
 
+@routes.post(
+    "/approvals/{id}/override",
+    **documented("Decide an approval request whomever it asks", DONE, results.DECIDED),
+)
+async def override(call: Calling, id: UUID, body: Overriding) -> Response:
+    """Break-glass: recorded as critical, and told to those who wish for `approval.overridden`. Not of one's own request, without
+    the permission approvals:override_own."""
+    engine = call.services.engine
+
+    def overrides(view: View, asking: Asking) -> Decided:
+        who = asking.who
+        if who.user_id is None:
+            raise NobodyDecides
+        overrider = Overrider(who.user_id, who.behind, who.allows(OVERRIDE_OWN))
+        return workflows.override_approval(view, engine, id, overrider, **body.model_dump())
+
+    return await _moved(call, commands.APPROVAL_OVERRIDE, id, overrides)
+
+
 @routes.post("/approvals/{id}/withdraw", **documented("Withdraw what one has asked for", DONE, results.DECIDED))
 async def withdraw(call: Calling, id: UUID, body: Annotated[Reason, Default()] = NO_REASON) -> Response:
     """One that no execution asks for needs approvals:request, or approvals:manage where somebody else asked for it."""
@@ -228,7 +259,8 @@ async def list_approvals(call: Calling) -> Response:
         me.append(("user", str(rights.user_id)))
     kinds, values = [kind for kind, _ in me], [value for _, value in me]
     people = [str(one) for one in (rights.user_id, *rights.behind) if one is not None]
-    return await call.page(queries.APPROVALS, now=call.services.clock.now(), my_kinds=kinds, my_values=values, my_ids=people)
+    about: dict[str, Any] = {"now": call.services.clock.now(), "my_kinds": kinds, "my_values": values, "my_ids": people}
+    return await call.page(queries.APPROVALS, shown=as_seen_by(rights), **about)
 
 
 @routes.get(
@@ -238,4 +270,5 @@ async def list_approvals(call: Calling) -> Response:
 async def get(call: Calling, id: UUID) -> Response:
     """`wait`: until it is no longer pending."""
     call.require("approvals:read")
-    return call.shown(*await row_when_over(call, queries.APPROVAL, id, waiter.APPROVAL))
+    row, answer = await row_when_over(call, queries.APPROVAL, id, waiter.APPROVAL)
+    return call.shown(as_seen_by(call.session.rights)(row), answer)

@@ -13,6 +13,7 @@ from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Name, Object, Priority, Reason, Text
+from api.names import sees_names
 from api.notifying import Callback, follow
 from api.problems import Problem
 from api.queries import executions as queries
@@ -199,7 +200,9 @@ async def get(call: Calling, id: UUID) -> Response:
 async def waits(call: Calling, id: UUID) -> Response:
     """Each thing, since when, until when where that is known, and who or what can move it on."""
     call.require("executions:read")
-    return call.shown(*await call.row(queries.WAITS, {"id": id}))
+    who = call.session.rights
+    me = [one for one in (who.user_id, *who.behind) if one is not None]
+    return call.shown(*await call.row(queries.WAITS, {"id": id, "sees_names": sees_names(who), "me": me}))
 
 
 @routes.post("/executions/{id}/cancel", **documented("Cancel an execution", "The execution's status", results.EXECUTION_RESULT))

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from api import answers
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
+from api.names import as_seen_by
 from api.queries import inbox as queries
 from api.reads import Question, freshness_headers
 from api.routes.approvals import NobodyDecides
@@ -20,7 +21,7 @@ routes = router("approvals")
 async def inbox(call: Calling) -> Response:
     """One item for each open step in which the caller may choose an outcome and has not decided yet."""
     mine = _mine(call)
-    return await call.page(queries.inbox(len(mine["my_kinds"])), **mine)
+    return await call.page(queries.inbox(len(mine["my_kinds"])), shown=as_seen_by(call.session.rights), **mine)
 
 
 @routes.get(

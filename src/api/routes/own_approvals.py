@@ -13,6 +13,7 @@ from api.routes.enqueued_jobs import Duration
 from api.routing import router
 from api.schemas import results
 from domain.access import Rights
+from domain.approval import Visibility
 from domain.facts import Decided, View
 from engine.own_requests import Wanted, request
 
@@ -37,6 +38,9 @@ class Request(Body):
     priority: Priority = 0
     due_in: Annotated[Duration | Object | None, Field(description="By when an answer is hoped for.")] = None
     timeout: Annotated[Duration | None, Field(description="After which it closes by itself: it is expired.")] = None
+    visibility: Annotated[
+        Visibility | None, Field(description="What those who see it see of who decides; `names` unless given.")
+    ] = None
     callback: Annotated[
         Callback | None, Field(description="Where its end is told, once: at a `url`, or to a notification endpoint.")
     ] = None

@@ -62,7 +62,14 @@ METRICS = ObjectSchema(
     },
 )
 ASSIGNED = ObjectSchema(
-    "Assigned", "Users by id and roles by key; both empty: every member who may decide.", {"users": UUIDS, "roles": TEXTS}
+    "Assigned",
+    "Users by id and roles by key; all empty: every member who may decide.",
+    {
+        "users": UUIDS,
+        "roles": TEXTS,
+        "hidden": said(INTEGER, "How many more users there are whose names are not shown; not there where there are none."),
+    },
+    optional=frozenset({"hidden"}),
 )
 OUTCOME = ObjectSchema(
     "OfferedOutcome",

@@ -21,6 +21,7 @@ from domain.approval.events import (
     ApprovalDecided,
     ApprovalEvent,
     ApprovalExpired,
+    ApprovalOverridden,
     ApprovalReassigned,
     ApprovalReleased,
     ApprovalRequested,
@@ -34,6 +35,7 @@ from domain.approval.events import (
     Outcome,
     OutcomeKind,
     StepPlan,
+    Visibility,
     Voter,
 )
 
@@ -47,6 +49,7 @@ __all__ = [
     "ApprovalDecided",
     "ApprovalEvent",
     "ApprovalExpired",
+    "ApprovalOverridden",
     "ApprovalReassigned",
     "ApprovalReleased",
     "ApprovalRequested",
@@ -69,6 +72,7 @@ __all__ = [
     "Step",
     "StepPlan",
     "UnknownOutcome",
+    "Visibility",
     "Voter",
     "acting_role",
     "add_approver",

@@ -11,6 +11,7 @@ from domain.approval.events import (
     ApprovalDecided,
     ApprovalEvent,
     ApprovalExpired,
+    ApprovalOverridden,
     ApprovalReassigned,
     ApprovalReleased,
     ApprovalRequested,
@@ -37,7 +38,7 @@ class Step:
     number: int = 1
     name: str = ""
     stage: int = 0
-    status: Literal["waiting", "open", "completed", "skipped"] = "waiting"
+    status: Literal["waiting", "open", "completed", "skipped", "overridden"] = "waiting"
     distinct: tuple[str, ...] = ()
     ad_hoc: bool = False
     rule: Json = None
@@ -49,6 +50,8 @@ class Step:
     """Those that count, in their order."""
     result: ApprovalStepCompleted | None = None
     claimed_by: UUID | None = None
+    added: tuple[UUID, ...] = ()
+    """Who is asked because somebody added them."""
 
     @property
     def votes(self) -> tuple[Vote, ...]:
@@ -88,6 +91,7 @@ class Approval:
     requested_by: UUID | None = None
     own: OwnRequest | None = None
     """Where no execution asks."""
+    overridden_by: UUID | None = None
 
     @property
     def open_steps(self) -> tuple[Step, ...]:
@@ -131,6 +135,9 @@ def evolve(state: Approval, event: ApprovalEvent) -> Approval:
             return _step(state, event.step, lambda step: _reassigned(step, event.from_user_id, event.to_user_id))
         case ApprovalRevoked():
             return _step(state, event.step, lambda step: _without(step, event.decision_id))
+        case ApprovalOverridden():
+            steps = tuple(replace(step, status="overridden") if step.number in event.steps else step for step in state.steps)
+            return replace(state, steps=steps, overridden_by=event.user_id)
         case ApprovalResolved():
             return replace(state, status="resolved", resolution=event)
         case ApprovalCancelled():
@@ -188,7 +195,7 @@ def _with(step: Step, one: UUID) -> Step:
     voters = step.voters
     if voters is not None and all(voter.user_id != one for voter in voters):
         voters = (*voters, Voter(one))
-    return replace(step, outcomes=outcomes, voters=voters)
+    return replace(step, outcomes=outcomes, voters=voters, added=tuple(dict.fromkeys((*step.added, one))))
 
 
 def _without(step: Step, decision_id: UUID) -> Step:
@@ -201,9 +208,10 @@ def _reassigned(step: Step, who: UUID, to: UUID) -> Step:
         replace(outcome, users=tuple(dict.fromkeys(to if user == who else user for user in outcome.users)))
         for outcome in step.outcomes
     )
+    added = tuple(to if one == who else one for one in step.added)
     voters = step.voters and tuple(replace(voter, user_id=to) if voter.user_id == who else voter for voter in step.voters)
     claimed_by = None if step.claimed_by == who else step.claimed_by
-    return replace(step, outcomes=outcomes, voters=voters, claimed_by=claimed_by)
+    return replace(step, outcomes=outcomes, voters=voters, claimed_by=claimed_by, added=added)
 
 
 def _offered_to(outcome: Outcome, one: UUID) -> Outcome:
@@ -243,6 +251,7 @@ APPROVAL: Aggregate[Approval] = Aggregate(
             "approval.step_skipped.v1",
             lambda e, request: f"The step {e.name} was skipped: {request.name}",
             tags=_of_node,
+            note="`why`: `skip_when`, or `requester`: it would have asked the requester alone. Absent from earlier releases.",
         ),
         EventType(
             ApprovalStepCompleted,
@@ -295,6 +304,18 @@ APPROVAL: Aggregate[Approval] = Aggregate(
             lambda e, request: f"A member decided{f' as {e.role}' if e.role else ''}, {e.outcome}: {request.name}",
             tags=_of_node,
             note="One person's decision.",
+        ),
+        EventType(
+            ApprovalOverridden,
+            "approval.overridden.v1",
+            lambda e, request: (
+                f"A member overrode {'their own' if e.own else 'the'} request, {e.outcome}{because(e.reason)}: {request.name}"
+            ),
+            severity="critical",
+            tags=_of_node,
+            note="Break-glass: whoever was asked, whatever the rule. `steps`: the numbers of those that were open or waiting. "
+            "`own`: by who had asked for it. `asked_users`, `asked_roles`: who was asked then, 200 of each at most. "
+            "`approval.resolved` follows.",
         ),
         EventType(
             ApprovalResolved,

@@ -7,6 +7,8 @@ from uuid import UUID
 from domain.facts import Due, Event, Json
 
 OutcomeKind = Literal["approve", "reject", "changes", "submit", "withdraw", "other"]
+Visibility = Literal["names", "counts", "after_resolution"]
+"""What those who see a request see of each other: who decided what, how many did, or who did once it is over."""
 COUNTED: tuple[OutcomeKind, ...] = ("approve", "reject", "other")
 """Kinds that rules count. Each of the others ends the request, whatever the rule."""
 
@@ -33,6 +35,10 @@ class Outcome:
     """What who chooses it shows anew of who they are: the secret of their key, or a one-time password."""
     means: str | None = None
     """What it means to sign by it."""
+    managers: tuple[UUID, ...] | None = None
+    """Of the users: who is asked as somebody's manager."""
+    instead: tuple[UUID, ...] | None = None
+    """Of the users: who is asked as the requester's manager, because the requester is one of those who would be."""
 
 
 def asks_voters(outcome: Outcome, outcomes: tuple[Outcome, ...]) -> bool:
@@ -107,6 +113,8 @@ class ApprovalRequested(Event):
     """Of one that was opened by itself: who did so on the requester's behalf."""
     callback: Json = None
     """Of one that was opened by itself: where its end is told, once (`domain.callbacks`)."""
+    visibility: Visibility | None = None
+    """None: everybody who sees it sees the names."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +133,11 @@ class ApprovalStepStarted(Event):
 
 @dataclass(frozen=True)
 class ApprovalStepSkipped(Event):
-    """A step whose `skip_when` held when it would have started."""
+    """A step that is not asked. `why`: its `skip_when` held, or it would have asked the requester alone."""
 
     step: int
     name: str
+    why: Literal["skip_when", "requester"] | None = None
 
 
 @dataclass(frozen=True)
@@ -241,6 +250,29 @@ class ApprovalDecided(Event):
 
 
 @dataclass(frozen=True)
+class ApprovalOverridden(Event):
+    """Somebody who may decided the request whomever it asks, whatever its rule (break-glass). Its resolution follows at once.
+
+    `steps`: the numbers of those that were open or waiting. `own`: they had asked for the decision themselves. `asked_users`,
+    `asked_roles`: who was asked then, up to `MOST_TOLD` of each.
+    """
+
+    decision_id: UUID
+    user_id: UUID
+    outcome: str
+    kind: OutcomeKind
+    reason: str
+    steps: tuple[int, ...] = (1,)
+    form: Json = None
+    own: Literal[True] | None = None
+    asked_users: tuple[UUID, ...] = ()
+    asked_roles: tuple[str, ...] = ()
+
+
+MOST_TOLD = 200
+
+
+@dataclass(frozen=True)
 class ApprovalResolved(Event):
     """What the decisions come to by the request's rule. `decided_by`: whose decisions brought it about, in their order; the last
     one made it certain. Nobody, where a moment did, or what the others had decided."""
@@ -273,6 +305,7 @@ ApprovalEvent: TypeAlias = (
     | ApprovalReleased
     | ApprovalReassigned
     | ApprovalRevoked
+    | ApprovalOverridden
     | ApprovalResolved
     | ApprovalCancelled
     | ApprovalExpired

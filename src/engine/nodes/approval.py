@@ -1,8 +1,8 @@
-"""approval {title, description?, outcomes?, by?, exclude?, rule?, form?, context?, priority?, due_in?}: asks people and waits for
-their answer.
+"""approval {title, description?, outcomes?, by?, exclude?, rule?, form?, context?, priority?, due_in?, visibility?}: asks people
+and waits for their answer.
 
-The token leaves by the outcome's name; output {outcome, kind, user_id, role, comment, reason, form}. At the node's timeout it
-leaves by `timeout`, and the request is expired.
+The token leaves by the outcome's name; output {outcome, kind, user_id, role, comment, reason, form}, and `overridden` where
+somebody did that. At the node's timeout it leaves by `timeout`, and the request is expired.
 
 `outcomes[].by` says who may choose an outcome: `users` (ids), `roles` (keys), and `expr`, a CEL formula that yields a user id, a
 role key, or a list of them. They add up. Without `by`, everybody may who may decide approvals at all; a `by` that comes to nobody
@@ -16,14 +16,17 @@ their behalf. It holds for who acts on behalf of others, too.
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
+from typing import get_args
 
 from domain.approval import APPROVAL as REQUEST
 from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
     ApprovalExpired,
+    ApprovalOverridden,
     ApprovalRequested,
     ApprovalResolved,
+    Visibility,
     evolve,
 )
 from domain.approval.rules import RULES
@@ -39,6 +42,7 @@ from engine.nodes import kind
 from engine.nodes.kind import Handles, InvalidValue, NodeType, Visit, object_schema
 from engine.stepping import all_outcomes, begin, plans_of, results, what_is_asked
 
+VISIBILITY: Json = {"enum": list(get_args(Visibility))}
 KINDS = ["approve", "reject", "changes", "submit", "withdraw", "other"]
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
 NAMES = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
@@ -124,6 +128,7 @@ CONFIG = object_schema(
         "context": True,
         "priority": {"anyOf": [{"type": "integer"}, EXPRESSION]},
         "due_in": DUE_IN,
+        "visibility": VISIBILITY,
     },
     ("title",),
 )
@@ -176,6 +181,7 @@ def _requested(visit: Visit) -> ApprovalRequested:
         voters=voters,
         ad_hoc=node.config.get("ad_hoc", False),
         steps=plans_of(steps(node)),
+        visibility=node.config.get("visibility"),
     )
 
 
@@ -204,17 +210,23 @@ def on_child(visit: Visit, ended: ChildEnded) -> kind.Woken:
 def _output(visit: Visit, events: Sequence[Event], of_steps: Json) -> Json:
     resolved = events[-1]
     assert isinstance(resolved, ApprovalResolved)
-    last = next((event for event in reversed(events) if isinstance(event, ApprovalDecided)), None)
-    return {
-        "outcome": resolved.outcome,
-        "kind": resolved.kind,
-        "user_id": None if last is None else str(last.user_id),
-        "role": None if last is None else last.role,
-        "comment": None if last is None else last.comment,
-        "reason": None if last is None else last.reason,
-        "form": resolved.form,
-        **({"steps": of_steps} if steps(visit.node) else {}),
-    }
+    last = next((event for event in reversed(events) if isinstance(event, ApprovalDecided | ApprovalOverridden)), None)
+    of_steps = {"steps": of_steps} if steps(visit.node) else {}
+    decided = {"outcome": resolved.outcome, "kind": resolved.kind, "form": resolved.form, **of_steps}
+    match last:
+        case ApprovalOverridden():
+            nothing = {"role": None, "reason": None}
+            return {**decided, **nothing, "user_id": str(last.user_id), "comment": last.reason, "overridden": True}
+        case ApprovalDecided():
+            return {
+                **decided,
+                "user_id": str(last.user_id),
+                "role": last.role,
+                "comment": last.comment,
+                "reason": last.reason,
+            }
+        case _:
+            return {**decided, "user_id": None, "role": None, "comment": None, "reason": None}
 
 
 def mentions(node: Node) -> Iterator[tuple[str, str]]:
@@ -235,6 +247,7 @@ def output(node: Node) -> Json:
             "comment": text,
             "reason": text,
             "form": True if steps(node) else form,
+            "overridden": {"type": "boolean"},
             **({"steps": steps_schema(steps(node))} if steps(node) else {}),
         }
     )
@@ -270,7 +283,7 @@ APPROVAL = NodeType(
     lint,
     formulas,
     mentions,
-    raw=frozenset({"by", "exclude", "fallback", "requester", "rule", "outcomes", "steps", "form"}),
+    raw=frozenset({"by", "exclude", "fallback", "requester", "rule", "outcomes", "steps", "form", "visibility"}),
     later=frozenset({"escalation", "reminders", "assigned_to", "attachments", "delegation"}),
     waits=True,
     cancel=cancel,

@@ -1,0 +1,251 @@
+"""Nobody approves what they asked for: every path that leads to a decision is walked, and one that is not listed is a failure.
+
+A new command on approvals has its line in `PATHS` or `NO_DECISION`, and whatever makes a decision in the code is
+in `DECIDING`, each with the path that it is walked by.
+"""
+
+import ast
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+import api
+from api.commands import COMMANDS
+from tests.api.conftest import Client, Gesta, Member, Tenant
+from tests.api.definitions import APPROVAL
+
+SRC = Path(api.__file__).parent.parent
+YES = {"outcome": "approved"}
+
+NO_DECISION = {
+    "approval.preview": "It asks nobody.",
+    "approval.release": "It gives back what was claimed.",
+    "approval.revoke": "It takes a decision back.",
+    "approval.withdraw": "Who asked may take that back: it comes to `withdraw`, or is cancelled, and never approved.",
+    "delegation.end": "It takes a right away.",
+    "approval_link.revoke": "It takes a link away.",
+    "totp.enrol": "It is how one proves who one is, and decides nothing.",
+    "totp.confirm": "Likewise.",
+    "totp.remove": "Likewise.",
+}
+"""Commands on approvals that lead to no decision, and why."""
+
+DECIDING = {
+    "domain/approval/deciding.py:decide": "approval.decide",
+    "domain/approval/overriding.py:override": "approval.override",
+    "domain/approval/steps.py:settled": "approval.decide",
+    "domain/approval/steps.py:concluded": "approval.decide",
+    "domain/approval/changing.py:withdraw": "approval.withdraw",
+    "engine/approval_links.py:use_link": "approval_link.make",
+    "engine/previewing.py:_supposing": "approval.preview",
+    "api/routes/approvals.py:choose": "approval.decide",
+    "api/routes/approvals.py:overrides": "approval.override",
+    "testkit/playing.py:decide": "approval.decide",
+}
+"""What makes a decision or a resolution, or calls what decides: by file and function, with the command that leads there."""
+MAKES = {"ApprovalDecided", "ApprovalOverridden", "ApprovalResolved", "decide_approval", "override_approval"}
+
+
+def test_every_command_on_approvals_is_walked_or_leads_to_no_decision() -> None:
+    about = {
+        each.name
+        for each in COMMANDS
+        if each.resource.startswith(("approval", "delegation")) or (each.permission or "").startswith("approvals:")
+    }
+    assert about == PATHS.keys() | NO_DECISION.keys(), "a path that is new is walked below, or leads to no decision"
+
+
+def test_whatever_decides_is_walked() -> None:
+    found = {place for path in SRC.rglob("*.py") for place in _deciding_in(path)}
+    assert found == DECIDING.keys(), "what decides anew is listed, and walked below"
+    assert {*DECIDING.values()} <= {each.name for each in COMMANDS}
+
+
+def _deciding_in(path: Path) -> Iterator[str]:
+    for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and _makes(function):
+            yield f"{path.relative_to(SRC).as_posix()}:{function.name}"
+
+
+def _makes(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Itself, and not by a function within it."""
+    ahead: list[ast.AST] = [*function.body]
+    while ahead:
+        one = ahead.pop()
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(one, ast.Call) and _name(one.func) in MAKES:
+            return True
+        ahead += ast.iter_child_nodes(one)
+    return False
+
+
+def _name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+
+
+# The paths ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class World:
+    """`ann` asks, and has every right there is but that to override her own; `ben` and `cat` are asked as she would be."""
+
+    acme: Tenant
+    ann: Member
+    ben: Member
+    cat: Member
+    boss: Client
+
+    async def asked(self, **headers: str) -> str:
+        """A request of an execution that Ann starts."""
+        started = await self.ann.client.post("/executions", {"workflow_key": "purchase", "input": {"amount": 1}}, **headers)
+        assert started.status_code == 201, started.text
+        return str(started.json()["open"][0]["id"])
+
+    async def given(self, giver: Member, taker: Member, kind: str) -> Callable[[], Awaitable[Any]]:
+        made = await giver.client.post("/delegations", {"to_user_id": taker.user_id, "kind": kind})
+        assert made.status_code == 201, made.text
+        return lambda: giver.client.call("DELETE", f"/delegations/{made.json()['id']}")
+
+    def as_another(self, other: Member) -> Client:
+        """Ann's key, on behalf of somebody else."""
+        return self.ann.client.with_headers(Gesta_On_Behalf_Of=other.user_id)
+
+    async def refused(self, asking: Awaitable[httpx2.Response], *codes: str) -> None:
+        answer = await asking
+        assert answer.status_code in (403, 409), answer.text
+        assert answer.json()["code"] in codes, answer.text
+
+
+def definition() -> dict[str, Any]:
+    made = deepcopy(APPROVAL)
+    config = made["nodes"][1]["config"]
+    for outcome in config["outcomes"]:
+        del outcome["by"]
+    config |= {"by": {"roles": ["approver"]}, "exclude": ["requester"], "ad_hoc": True}
+    return made
+
+
+async def approval_decide(world: World) -> None:
+    await world.refused(world.ann.client.post(f"/approvals/{await world.asked()}/decide", YES), "excluded")
+
+
+async def on_behalf_of_another(world: World) -> None:
+    """Also where it was asked for on behalf of another."""
+    on_behalf = world.as_another(world.ben)
+    for id in (await world.asked(), await world.asked(Gesta_On_Behalf_Of=world.ben.user_id)):
+        await world.refused(on_behalf.post(f"/approvals/{id}/decide", YES), "excluded")
+        await world.refused(world.ann.client.post(f"/approvals/{id}/decide", YES), "excluded")
+
+
+async def by_a_service_of_hers(world: World) -> None:
+    made = await world.ann.client.post("/api-keys", {"name": "robot", "permissions": ["approvals:decide", "users:act_as"]})
+    robot = Client(world.acme.gesta.http, made.json()["token"]).with_headers(Gesta_On_Behalf_Of=world.ben.user_id)
+    await world.refused(robot.post(f"/approvals/{await world.asked()}/decide", YES), "excluded")
+
+
+async def delegation_give(world: World) -> None:
+    """As who stands in, be it by a delegation or an absence, and by who stands in for her."""
+    for kind in ("delegation", "absence"):
+        id = await world.asked()
+        taken_back = await world.given(world.ben, world.ann, kind)
+        on_behalf = {**YES, "on_behalf_of": world.ben.user_id}
+        await world.refused(world.ann.client.post(f"/approvals/{id}/decide", on_behalf), "excluded")
+        await taken_back()
+        taken_back = await world.given(world.ann, world.ben, kind)
+        on_behalf = {**YES, "on_behalf_of": world.ann.user_id}
+        await world.refused(world.ben.client.post(f"/approvals/{id}/decide", on_behalf), "excluded")
+        await taken_back()
+
+
+async def approval_request(world: World) -> None:
+    """Of one that no execution asks for, also in steps."""
+    for more in ({}, {"steps": [{"name": "one"}, {"name": "two"}]}):
+        body = {"title": "A press?", "by": {"roles": ["approver"]}, "exclude": ["requester"], **more}
+        id = (await world.ann.client.post("/approvals", body)).json()["id"]
+        await world.refused(world.ann.client.post(f"/approvals/{id}/decide", YES), "excluded")
+        if more:
+            assert (await world.ben.client.post(f"/approvals/{id}/decide", YES)).status_code == 200
+            await world.refused(world.ann.client.post(f"/approvals/{id}/decide", YES), "excluded")
+
+
+async def approval_override(world: World) -> None:
+    body = {**YES, "reason": "It is urgent."}
+    own = (await world.ann.client.post("/approvals", {"title": "A press?", "by": {"roles": ["approver"]}})).json()["id"]
+    for id in (await world.asked(), await world.asked(Gesta_On_Behalf_Of=world.ben.user_id), own):
+        await world.refused(world.ann.client.post(f"/approvals/{id}/override", body), "own_request")
+        await world.refused(world.as_another(world.cat).post(f"/approvals/{id}/override", body), "own_request")
+
+
+async def approval_reassign(world: World) -> None:
+    """To herself, by her who manages approvals and by another."""
+    body = {"title": "A press?", "by": {"users": [world.ben.user_id]}, "exclude": ["requester"]}
+    id = (await world.ann.client.post("/approvals", body)).json()["id"]
+    to_her = {"from_user_id": world.ben.user_id, "to_user_id": world.ann.user_id}
+    for client in (world.ann.client, world.boss):
+        await world.refused(client.post(f"/approvals/{id}/reassign", to_her), "excluded")
+    await world.refused(world.ann.client.post(f"/approvals/{id}/decide", YES), "excluded")
+
+
+async def approval_add_approver(world: World) -> None:
+    id = await world.asked()
+    for client in (world.ann.client, world.ben.client):
+        await world.refused(client.post(f"/approvals/{id}/add-approver", {"user_id": world.ann.user_id}), "not_eligible")
+    await world.refused(world.ann.client.post(f"/approvals/{id}/decide", YES), "excluded")
+
+
+async def approval_claim(world: World) -> None:
+    id = await world.asked()
+    for body in ({}, {"override": True}):
+        await world.refused(world.ann.client.post(f"/approvals/{id}/claim", body), "excluded")
+        await world.refused(world.as_another(world.ben).post(f"/approvals/{id}/claim", body), "excluded")
+
+
+async def approval_return(world: World) -> None:
+    steps = [{"name": "one"}, {"name": "two"}]
+    body = {"title": "A press?", "by": {"roles": ["approver"]}, "exclude": ["requester"], "steps": steps}
+    id = (await world.ann.client.post("/approvals", body)).json()["id"]
+    assert (await world.ben.client.post(f"/approvals/{id}/decide", YES)).status_code == 200
+    await world.refused(world.ann.client.post(f"/approvals/{id}/return", {"step": "one", "comment": "x"}), "excluded")
+
+
+async def approval_link_make(world: World) -> None:
+    """Neither for herself, nor for who is asked: by that she would decide in fact, be it as herself or on their behalf."""
+    path = f"/approvals/{await world.asked()}/links"
+    await world.refused(world.ann.client.post(path, YES), "excluded")
+    await world.refused(world.ann.client.post(path, {**YES, "user_id": world.ben.user_id}), "excluded")
+    await world.refused(world.as_another(world.ben).post(path, YES), "excluded")
+
+
+PATHS: Mapping[str, tuple[Callable[[World], Awaitable[None]], ...]] = {
+    "approval.decide": (approval_decide, on_behalf_of_another, by_a_service_of_hers),
+    "approval.request": (approval_request,),
+    "approval.override": (approval_override,),
+    "approval.reassign": (approval_reassign,),
+    "approval.add_approver": (approval_add_approver,),
+    "approval.claim": (approval_claim,),
+    "approval.return": (approval_return,),
+    "approval_link.make": (approval_link_make,),
+    "delegation.give": (delegation_give,),
+}
+"""By command."""
+
+
+async def test_self_approval_is_refused_on_every_path(gesta: Gesta) -> None:
+    acme = await gesta.tenant()
+    await acme.publish(definition())
+    ann = await acme.member("owner", "approver")
+    ben, cat = [await acme.member("owner", "approver") for _ in range(2)]
+    world = World(acme, ann, ben, cat, await acme.service("approvals:manage"))
+    for paths in PATHS.values():
+        for path in paths:
+            await path(world)
+    decided = (await acme.admin.get("/events", topics="approval.decided.v1,approval.overridden.v1")).json()["items"]
+    assert {each["actor"]["user_id"] for each in decided} == {ben.user_id}, "nothing was decided by her, in whose place ever"
+    id = await world.asked()
+    assert (await ben.client.post(f"/approvals/{id}/decide", YES)).status_code == 200, "others may"
