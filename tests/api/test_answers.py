@@ -231,6 +231,18 @@ async def substitutes(acme: Tenant) -> None:
         await acme.admin.get(path)
 
 
+async def people_asked(acme: Tenant) -> None:
+    """Who would be asked, who may decide, and who would have been asked; one of these cannot be told."""
+    ann, bob = await acme.member("approver"), await acme.member("approver")
+    await ann.client.post("/delegations", {"to_user_id": bob.user_id})
+    request = {"title": "Sure?", "by": {"users": [ann.user_id]}}
+    await acme.admin.post("/approvals/preview", {"request": request})
+    made = (await acme.admin.post("/approvals", request)).json()
+    await acme.admin.get(f"/approvals/{made['id']}/eligible", limit=200)
+    failing = {"title": "Sure?", "by": {"expr": "input.nobody"}}
+    await acme.admin.post("/approvals/preview-past", {"definition": failing, "ids": [made["id"]]})
+
+
 async def links(acme: Tenant) -> None:
     """By which one decides, and what proves who does."""
     ann = (await acme.member("approver")).client
@@ -262,6 +274,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await notifications(gesta, acme)
     await substitutes(acme)
     await links(acme)
+    await people_asked(acme)
     await acme.admin.get("/audit-logs", limit=200)
     await acme.admin.get("/events", limit=200)
     await acme.admin.get("/events", colour="red")
