@@ -523,6 +523,17 @@ CREATE TABLE approval_requests (
     workflow_key        text,
     overridden_by       uuid,
     visibility          text NOT NULL DEFAULT 'names' CHECK (visibility IN ('names', 'counts', 'after_resolution')),
+    start_by timestamptz,
+    taken_on_at timestamptz,
+    taken_on_by uuid,
+    overdue_at timestamptz,
+    start_missed_at timestamptz,
+    reminders_sent integer NOT NULL DEFAULT 0,
+    sla_met boolean,
+    requested_at timestamptz,
+    first_response_ms bigint,
+    turnaround_ms bigint,
+    escalated_at timestamptz,
     version             bigint NOT NULL,
     created_at          timestamptz NOT NULL,
     updated_at          timestamptz NOT NULL,
@@ -556,6 +567,16 @@ CREATE TABLE approval_steps (
     started_at          timestamptz,
     due_at              timestamptz,
     completed_at        timestamptz,
+    start_by timestamptz,
+    taken_on_at timestamptz,
+    taken_on_by uuid,
+    overdue_at timestamptz,
+    start_missed_at timestamptz,
+    reminders_sent integer NOT NULL DEFAULT 0,
+    escalation_level integer NOT NULL DEFAULT 0,
+    sla_met boolean,
+    first_response_at timestamptz,
+    duration_ms bigint,
     version             bigint NOT NULL,
     created_at          timestamptz NOT NULL,
     updated_at          timestamptz NOT NULL,
@@ -581,6 +602,9 @@ CREATE TABLE approval_assignees (
     added_by   uuid,
     due_by     timestamptz NOT NULL DEFAULT '9999-12-31 00:00:00Z',
     rank       bigint NOT NULL DEFAULT 0,
+    escalation_level integer NOT NULL DEFAULT 0,
+    reminders_sent integer NOT NULL DEFAULT 0,
+    reminded_at timestamptz,
     version    bigint NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
@@ -752,6 +776,7 @@ CREATE TABLE execution_waits (
     event_type         text,
     workflow_key       text,
     child_execution_id uuid,
+    approval_id uuid,
     version            bigint NOT NULL,
     created_at         timestamptz NOT NULL,
     updated_at         timestamptz NOT NULL,
@@ -761,6 +786,7 @@ CREATE TABLE execution_waits (
 CREATE INDEX execution_waits_by_id ON execution_waits (tenant_id, id);
 CREATE INDEX execution_waits_by_execution ON execution_waits (tenant_id, execution_id);
 CREATE INDEX execution_waits_by_kind ON execution_waits (tenant_id, kind, about);
+CREATE INDEX execution_waits_by_approval ON execution_waits (tenant_id, approval_id) WHERE approval_id IS NOT NULL;
 CREATE INDEX execution_waits_by_until ON execution_waits (tenant_id, until) WHERE until IS NOT NULL;
 COMMENT ON TABLE execution_waits IS 'What open executions wait for: one row for each thing, gone when it is waited for no longer.';
 

@@ -38,8 +38,10 @@ def as_seen_by(who: Rights) -> Callable[[Row], Row]:
 def _without_names(row: Row, me: set[str]) -> Row:
     """Who overrode it is seen: all are told of that."""
     hidden: dict[str, Any] = {**row, "assigned_to": without_others(row["assigned_to"], me)}
-    for name in ("decided_by", "claimed_by"):
+    for name in ("decided_by", "claimed_by", "taken_on_by"):
         hidden[name] = row[name] if str(row[name]) in me else None
+    if "escalation_rules" in row:
+        hidden["escalation_rules"] = _scrubbed(row["escalation_rules"], me)
     if "request_data" in row:
         data = row["request_data"]
         hidden["request_data"] = {**data, **{name: _scrubbed(data[name], me) for name in IN_DATA}}
@@ -50,7 +52,8 @@ def _without_names(row: Row, me: set[str]) -> Row:
         hidden["decisions"] = mine
     if "steps" in row:
         hidden["steps"] = [
-            {**step, "decided_by": step["decided_by"] if step["decided_by"] in me else None} for step in row["steps"]
+            {**step, **{name: step[name] if step[name] in me else None for name in ("decided_by", "taken_on_by")}}
+            for step in row["steps"]
         ]
     return hidden
 

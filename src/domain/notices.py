@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalOverridden,
     ApprovalReassigned,
+    ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalStepStarted,
@@ -47,6 +49,8 @@ TYPES: Mapping[type[Event], str] = {
     ApproverAdded: "approval.approver_added",
     ApprovalReassigned: "approval.reassigned",
     ApprovalOverridden: "approval.overridden",
+    ApprovalReminded: "approval.reminded",
+    ApprovalEscalated: "approval.escalated",
 }
 """New ones are added at the end: how many there are tells releases apart (`store.notification_cursors`)."""
 ENDED: frozenset[type[Event]] = frozenset(

@@ -34,3 +34,22 @@ def pass_through(openings: Sequence[Opening], duration: timedelta, start: dateti
         left -= one.closes - begins
         moment = one.closes
     return moment
+
+
+def pass_back(openings: Sequence[Opening], duration: timedelta, end: datetime) -> datetime:
+    """The last moment after which so much time within the openings passes until `end`. They are in order.
+
+    Where they do not reach so far back, their beginning.
+    """
+    left, moment = duration, end
+    if left <= timedelta(0):
+        return end
+    for one in reversed(openings):
+        if one.opens >= end:
+            continue
+        closes = min(one.closes, end)
+        if closes - one.opens >= left:
+            return closes - left
+        left -= closes - one.opens
+        moment = one.opens
+    return moment

@@ -64,6 +64,18 @@ def openings_for(hours: WorkingHours, duration: timedelta, start: datetime, unti
     raise TooFar
 
 
+def openings_until(hours: WorkingHours, start: datetime, until: datetime) -> tuple[Opening, ...]:
+    """All from `start` on, up to `until`. Raises TooFar."""
+    found: list[Opening] = []
+    for one in openings_from(hours, start):
+        if one.opens > until:
+            return tuple(found)
+        found.append(one)
+        if len(found) >= MOST_OPENINGS:
+            break
+    raise TooFar
+
+
 def openings_from(hours: WorkingHours, start: datetime) -> Iterator[Opening]:
     """What is worked from a moment on, in order, for ten years, and not beyond the year 9998."""
     begin = start.astimezone(UTC)

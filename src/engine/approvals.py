@@ -1,7 +1,9 @@
 """Commands on approval requests: the decision, what it resolves, and everything that moves on from it, as one decision."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from domain.approval import (
@@ -38,6 +40,9 @@ from engine.run import Run
 from engine.schema import faults
 from engine.stepping import begin, results
 from engine.variables import problem_of
+
+if TYPE_CHECKING:
+    from engine.asking import Asker
 
 DECIDE = "approvals:decide"
 NEED_FORM = ("approve", "submit")
@@ -202,6 +207,24 @@ def override_approval(
 def _activation_of(approval: Approval) -> UUID:
     assert approval.activation_id is not None
     return approval.activation_id
+
+
+def carry_on(
+    view: View,
+    engine: Engine,
+    request_id: UUID,
+    approval: Approval,
+    bring: "Callable[[Asker], tuple[ApprovalEvent, ...]]",
+) -> Decided:
+    """What a moment brings about, and what follows from it. `bring`: given who asks. The result is that of a decision.
+
+    Refused while the execution is paused, and where nobody waits for the request any more.
+    """
+    run = _asking(view, engine, approval)
+    if isinstance(run, OwnAsker):
+        return _moved(run, request_id, approval, bring(run))
+    assert approval.activation_id is not None
+    return _moved(run, request_id, approval, bring(run.visit(approval.activation_id)))
 
 
 def _require_may_decide(view: View, user_id: UUID, path: str) -> None:

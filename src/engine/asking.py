@@ -244,3 +244,15 @@ def _voter(rule: Any, one: UUID, roles: Iterable[str]) -> Voter:
     best = max(roles, key=lambda role: weight_of(rule, one, role), default=None)
     stops = not {str(one), *roles}.isdisjoint(rule.get("veto", ()))
     return Voter(one, best, weight_of(rule, one, best), stops)
+
+
+# Whom a level of an escalation asks -------------------------------------------------------------------------------------
+
+
+def named_by(visit: "Asker", by: Json) -> tuple[frozenset[UUID], frozenset[str]]:
+    """Users and roles. Raises InvalidValue and ExpressionError."""
+    return _named_by(visit, by)[:2]
+
+
+def voter_of(rule: Json, one: UUID, roles: Iterable[str]) -> Voter:
+    return _voter(rule, one, roles)

@@ -6,7 +6,8 @@ from datetime import timedelta
 from domain.calendar import CALENDAR, calendar_id_of
 from domain.facts import Due, Json, View
 from domain.names import ROLE_KEY
-from domain.working_time import TooFar, openings_for
+from domain.openings import Opening
+from domain.working_time import TooFar, WorkingHours, openings_for, openings_until
 from engine.durations import duration
 from engine.expressions import is_expression
 from engine.invalid import InvalidValue
@@ -34,15 +35,39 @@ def due_of(view: View, due_in: Json) -> Due | None:
     """
     if due_in is None or isinstance(due_in, str):
         return None if due_in is None else Due(duration(due_in))
-    key = due_in["calendar"]
-    after = duration(due_in["duration"])
+    after, hours = duration(due_in["duration"]), _hours(view, due_in["calendar"])
+    try:
+        return Due(after, openings=openings_for(hours, after, view.now - SLACK, view.now + SLACK))
+    except TooFar:
+        raise _too_far(due_in) from None
+
+
+def shifted(view: View, base: Due, span: Json, *, back: bool = False) -> tuple[timedelta, tuple[Opening, ...] | None]:
+    """So long after another moment, or before it: how long, and within which openings where a calendar is named.
+
+    Raises InvalidValue.
+    """
+    if isinstance(span, str):
+        return (-duration(span) if back else duration(span)), None
+    shift, hours = duration(span["duration"]), _hours(view, span["calendar"])
+    earliest, latest = base.moment(view.now - SLACK), base.moment(view.now + SLACK)
+    try:
+        if back:
+            return -shift, openings_until(hours, view.now - SLACK, latest)
+        return shift, openings_for(hours, shift, earliest, latest)
+    except TooFar:
+        raise _too_far(span) from None
+
+
+def _hours(view: View, key: Json) -> WorkingHours:
     calendar = view.read(CALENDAR, calendar_id_of(view.tenant_id, key)) if ROLE_KEY.fullmatch(str(key)) else CALENDAR.initial
     if not calendar.exists:
         raise InvalidValue(f"there is no calendar {key!r}")
-    try:
-        return Due(after, openings=openings_for(calendar.working_hours, after, view.now - SLACK, view.now + SLACK))
-    except TooFar:
-        raise InvalidValue(f"{due_in['duration']} of the calendar {key} is too far away") from None
+    return calendar.working_hours
+
+
+def _too_far(span: Json) -> InvalidValue:
+    return InvalidValue(f"{span['duration']} of the calendar {span['calendar']} is too far away")
 
 
 def durations_in(due_in: Json, pointer: str) -> Iterator[tuple[str, str]]:

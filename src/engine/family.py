@@ -47,6 +47,8 @@ class Family:
     work: Work = field(default_factory=Work)
     terminating: bool = False
     """Whether children that are given up are over at once, and undo nothing."""
+    timed: set[UUID] = field(default_factory=set)
+    """Approval requests that are ended with their visits and have moments."""
     _fan_out: FanOut | None = None
     _begun: deque["Run"] = field(default_factory=deque)
     _ended: deque[tuple["Run", End]] = field(default_factory=deque)

@@ -12,9 +12,11 @@ from domain.approval import (
     APPROVAL,
     Approval,
     ApprovalCancelled,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalOverridden,
     ApprovalReassigned,
+    ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalStepStarted,
@@ -23,6 +25,7 @@ from domain.approval import (
 )
 from domain.approval.events import asks_voters
 from domain.approval.steps import kept_apart
+from domain.approval.times import WHOLE
 from domain.envelope import RecordedEvent
 from domain.facts import Decided, Event, View
 from domain.member import MEMBER
@@ -87,11 +90,23 @@ def _expired(view: View, approval: Approval, _event: Event) -> Iterable[UUID]:
     return involved(approval).union(*left)
 
 
+def _reminded(view: View, approval: Approval, event: ApprovalReminded) -> Iterable[UUID]:
+    return asked(view, approval) if event.step == WHOLE else _in_step(view, approval, event.step)
+
+
+def _escalated(view: View, approval: Approval, event: ApprovalEscalated) -> Iterable[UUID]:
+    """Who is asked since then."""
+    since = {*event.users, *(voter.user_id for voter in event.voters or ()), *people_of(view, event.roles)}
+    return since & _in_step(view, approval, event.step)
+
+
 OF: Mapping[type[Event], tuple[MailKind, Callable[[View, Approval, Any], Iterable[UUID]]]] = {
     ApprovalRequested: ("requested", _requested),
     ApprovalStepStarted: ("requested", lambda view, approval, event: _in_step(view, approval, event.step)),
     ApproverAdded: ("requested", lambda _view, _approval, event: (event.user_id,)),
     ApprovalReassigned: ("requested", lambda _view, _approval, event: (event.to_user_id,)),
+    ApprovalReminded: ("reminded", _reminded),
+    ApprovalEscalated: ("escalated", _escalated),
     ApprovalResolved: ("decided", _ended),
     ApprovalOverridden: ("decided", _overridden),
     ApprovalCancelled: ("decided", _ended),

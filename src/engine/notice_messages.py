@@ -11,9 +11,11 @@ from uuid import UUID
 from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalOverridden,
     ApprovalReassigned,
+    ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalStepStarted,
@@ -144,6 +146,20 @@ def _of_approval(event: Event, at: str, visibility: str | None) -> dict[str, Jso
             if names_shown(visibility, "resolved"):
                 override["asked"] = {"users": [str(one) for one in event.asked_users], "roles": list(event.asked_roles)}
             return {"status": "resolved", "outcome": event.outcome, "outcome_kind": event.kind, "override": override}
+        case ApprovalReminded():
+            reminder = {"number": event.number, "step": event.step, "reminded_at": at, **_people(event, visibility)}
+            return {"status": "pending", "reminder": reminder}
+        case ApprovalEscalated():
+            escalation = {
+                "level": event.level,
+                "step": event.step,
+                "replace": event.replace,
+                "outcome": event.outcome,
+                "passed_over": list(event.passed_over),
+                "escalated_at": at,
+                **_people(event, visibility),
+            }
+            return {"status": "pending", "escalation": escalation}
         case ApprovalResolved():
             resolved = {"status": "resolved", "outcome": event.outcome, "outcome_kind": event.kind, "responded_at": at}
             shown = names_shown(visibility, "resolved")
@@ -165,6 +181,12 @@ def _of_approval(event: Event, at: str, visibility: str | None) -> dict[str, Jso
 def _names(visibility: str | None, **people: UUID | None) -> dict[str, Json]:
     """Who is asked, while it is open."""
     return {name: _id(one) if names_shown(visibility, "pending") else None for name, one in people.items()}
+
+
+def _people(event: ApprovalReminded | ApprovalEscalated, visibility: str | None) -> dict[str, Json]:
+    if not names_shown(visibility, "pending"):
+        return {"users": [], "roles": list(event.roles)}
+    return {"users": [str(user) for user in event.users], "roles": list(event.roles)}
 
 
 def _job(enqueued: JobEnqueued, first: RecordedEvent, record: RecordedEvent) -> dict[str, Json]:

@@ -39,21 +39,24 @@ from engine.asking import anybody, quota_of
 from engine.calendars import due_of
 from engine.context import Engine
 from engine.definition import Node
+from engine.escalation import with_timers
 from engine.expressions import Budgeted, ExpressionError, is_expression
 from engine.invalid import InvalidValue
+from engine.moments import FIELDS as MOMENTS
+from engine.moments import times_of
 from engine.nodes import BY_NAME
 from engine.own_asker import OwnAsker
 from engine.policies import faults as policy_faults
 from engine.policies import read_timeout
 from engine.schema import faults
-from engine.stepping import begin, plans_of, what_is_asked
+from engine.stepping import begin, kinds_of, plans_of, what_is_asked
 
 NODE = BY_NAME["approval"]
 """The type of node that asks for the same."""
 DECIDE = "approvals:decide"
 TIMEOUT = "timeout"
 """The purpose of its timer."""
-EVALUATED = ("by", "exclude", "fallback", "requester", "rule", "priority", "due_in", "skip_when")
+EVALUATED = ("by", "exclude", "fallback", "requester", "rule", "priority", "due_in", "skip_when", *MOMENTS)
 FORMULAS = ("expr", "skip_when")
 """Fields of an approval node that may have expressions, and those that are nothing else."""
 WHOLE = ("by", "exclude", "fallback", "requester", "outcomes", "form")
@@ -98,7 +101,8 @@ def request(view: View, engine: Engine, wanted: Wanted, *, by: UUID | None, behi
     assert isinstance(requested, ApprovalRequested)
     expires = requested.expires if state.status == "pending" else None
     timers = () if expires is None else (Timer(timeout_of(id), expires, TIMEOUT, APPROVAL.name, id),)
-    return Decided(tuple(Fact(id, event) for event in events), timers=timers, result=summary(id, state, len(events)))
+    asked = Decided(tuple(Fact(id, event) for event in events), timers=timers, result=summary(id, state, len(events)))
+    return with_timers(view, asked)
 
 
 def require_sound(view: View, wanted: Wanted) -> None:
@@ -122,11 +126,12 @@ def moved(asker: OwnAsker, request_id: UUID, approval: Approval, events: tuple[A
         except (InvalidValue, ExpressionError) as error:
             events = (*events, ApprovalCancelled(str(error)))
         after = reduce(evolve, events, approval)
-    return Decided(
+    decided = Decided(
         tuple(Fact(request_id, event) for event in events),
         dropped_timers=() if after.status == "pending" else _timers_of(request_id, approval.own),
         result={"approval": summary(request_id, after, asker.view.version(request_id) + len(events)), "execution": None},
     )
+    return with_timers(asker.view, decided)
 
 
 def expire(view: View, _engine: Engine, timer: DueTimer) -> Decided:
@@ -136,7 +141,8 @@ def expire(view: View, _engine: Engine, timer: DueTimer) -> Decided:
     dropped = (timer.id,)
     if view.read(APPROVAL, timer.owner_id).status != "pending":
         return Decided(dropped_timers=dropped, result={"execution": None})
-    return Decided((Fact(timer.owner_id, ApprovalExpired()),), dropped_timers=dropped, result={"execution": None})
+    expired = Decided((Fact(timer.owner_id, ApprovalExpired()),), dropped_timers=dropped, result={"execution": None})
+    return with_timers(view, expired)
 
 
 def timeout_of(request_id: UUID) -> UUID:
@@ -168,7 +174,7 @@ def _asked(asker: OwnAsker, wanted: Wanted, own: OwnRequest) -> tuple[ApprovalEv
     """The request and, where it asks in steps, those that are asked first."""
     config, timeout = wanted.definition, read_timeout(_policies(wanted))
     rule, offered, voters = what_is_asked(asker)
-    steps = list(config.get("steps") or [])
+    steps, due = list(config.get("steps") or []), due_of(asker.view, config.get("due_in"))
     requested = ApprovalRequested(
         None,
         None,
@@ -182,7 +188,7 @@ def _asked(asker: OwnAsker, wanted: Wanted, own: OwnRequest) -> tuple[ApprovalEv
         context=config.get("context"),
         priority=config.get("priority", 0),
         requested_by=own.requested_by,
-        due=due_of(asker.view, config.get("due_in")),
+        due=due,
         expires=None if timeout is None else Due(timeout),
         voters=voters,
         ad_hoc=config.get("ad_hoc", False),
@@ -191,6 +197,7 @@ def _asked(asker: OwnAsker, wanted: Wanted, own: OwnRequest) -> tuple[ApprovalEv
         behind=own.behind or None,
         callback=wanted.callback,
         visibility=config.get("visibility"),
+        times=times_of(asker, config, due, kinds_of(config)),
     )
     return (requested, *begin(asker, evolve(APPROVAL.initial, requested)))
 
@@ -264,6 +271,8 @@ def _unknown_people(view: View, config: Mapping[str, Any]) -> Iterator[FieldErro
     for pointer, part in _parts(config):
         for field in ("by", "fallback"):
             yield from _unknown_in(view, part.get(field, {}), f"{pointer}/{field}")
+        for number, level in enumerate(part.get("escalate", ())):
+            yield from _unknown_in(view, level.get("by", {}), f"{pointer}/escalate/{number}/by")
 
 
 def _unknown_in(view: View, by: Mapping[str, Any], pointer: str) -> Iterator[FieldError]:

@@ -48,6 +48,7 @@ from engine.context import Engine
 from engine.definition import Definition, Node
 from engine.deliveries import DELIVER, scope_of, told_to
 from engine.enclosing import execution_of, variables_around
+from engine.escalation import timers_after
 from engine.expressions import Budgeted, ExpressionError
 from engine.family import Family
 from engine.happenings import ChildEnded, Happening, JobDone, JobFailed, MessageArrived, TimerFired
@@ -260,6 +261,7 @@ class Run:
     def time_out(self, activation_id: UUID, attempts: int) -> None:
         """The visit has taken too long: whatever it waits for is given up. `attempts`: how many have begun."""
         activation = self.state.activations[activation_id]
+        self.family.timed.update(activation.timed_approvals)
         self.facts.extend(self.plan.types[activation.node_id].expire(activation))
         message = f"{activation.node_id} timed out."
         self.fail(activation_id, NodeError(TIMEOUT, message, attempts), TIMEOUT)
@@ -515,6 +517,7 @@ class Run:
     def _cancel_activations(self, activations: tuple[Activation, ...], reason: str) -> None:
         for activation in sorted(activations, key=lambda each: each.order):
             self._record(ActivationCancelled(activation.id, activation.node_id, reason))
+            self.family.timed.update(activation.timed_approvals)
             self.facts.extend(self.plan.types[activation.node_id].cancel(activation, reason))
 
     def _record(self, event: ExecutionEvent) -> None:
@@ -563,6 +566,9 @@ class Run:
             if run.tells_trigger and not run.state.live and (freed := freed_by(run.view, run.execution_id, run.state)):
                 freeing.append(freed)
         self.family.work.added_to(work)
+        moments, past = timers_after(self.view, self.facts, self.family.timed.__contains__)
+        work.timers |= moments
+        work.dropped_timers |= dict.fromkeys(past)
         if fence is not None:
             work.dropped_jobs.pop(fence.job_id, None)
         decided = Decided(

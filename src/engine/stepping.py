@@ -23,6 +23,7 @@ from engine.asking import Asks, OnlyTheRequester, outcomes_of, quota_of, rule_of
 from engine.calendars import due_of
 from engine.expressions import resolve
 from engine.invalid import InvalidValue
+from engine.moments import FIELDS, times_of
 
 if TYPE_CHECKING:
     from engine.asking import Asker
@@ -71,6 +72,15 @@ def all_outcomes(config: Config) -> list[Json]:
     """Of a node, each name once: those of its steps where it has some."""
     written = [outcome for step in config.get("steps") or [{}] for outcome in outcomes_in(config, step)]
     return list({outcome["name"]: outcome for outcome in reversed(written)}.values())[::-1]
+
+
+def kinds_of(config: Config) -> dict[str, str]:
+    return {outcome["name"]: outcome["kind"] for outcome in all_outcomes(config)}
+
+
+def has_moments(config: Config) -> bool:
+    """Whether it is a matter of time, as a whole or in a step."""
+    return any(field in part for part in (config, *config.get("steps", ())) for field in (*FIELDS, "due_in"))
 
 
 def what_is_asked(visit: "Asker") -> tuple[Json, tuple[Outcome, ...], tuple[Voter, ...] | None]:
@@ -136,7 +146,8 @@ def _begun(visit: "Asker", state: Approval, step: Step) -> ApprovalStepStarted |
     due_in = resolve(written.get("due_in"), visit.evaluator, seeing.variables)
     due = due_of(visit.view, due_in)
     form = written.get("form", config.get("form"))
-    return ApprovalStepStarted(step.number, step.name, rule, outcomes, quota_of(rule, voters), voters, form, due)
+    times = times_of(seeing, written, due, {outcome.name: outcome.kind for outcome in outcomes}, state.turn + 1)
+    return ApprovalStepStarted(step.number, step.name, rule, outcomes, quota_of(rule, voters), voters, form, due, times)
 
 
 def _is_left_to_nobody(outcome: Outcome, apart: Collection[UUID]) -> bool:

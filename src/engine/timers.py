@@ -11,11 +11,11 @@ from domain.facts import Decided, NotForThisRelease, View
 from domain.job import JOB
 from domain.notification_preferences import NOTIFICATION_PREFERENCES, fall_due
 from domain.trigger import TRIGGER
+from engine.approval_timers import fire_of_request
 from engine.context import Engine
 from engine.enclosing import execution_of, is_wanted
 from engine.executions import answer, load_run
 from engine.happenings import TimerFired
-from engine.own_requests import expire
 from engine.queued_jobs import run_out_of_time
 from engine.run import Run
 from engine.triggers.firing import fire_trigger
@@ -127,7 +127,7 @@ OWNERS: Mapping[str, Callable[[View, Engine, DueTimer], Decided]] = {
     EXECUTION.name: _visit_is_told,
     TRIGGER.name: _trigger_fires,
     JOB.name: _job_runs_out_of_time,
-    APPROVAL.name: expire,
+    APPROVAL.name: fire_of_request,
     NOTIFICATION_PREFERENCES.name: _digest_falls_due,
 }
 """What a timer that is due does, by its owner's aggregate. Those of other owners are left to a release that knows them."""

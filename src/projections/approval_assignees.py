@@ -4,13 +4,15 @@ Whoever is named may choose one unless they are excluded from every outcome that
 people whose decisions count were fixed when they were asked, each has a row, and by rows that are `members_fixed` nobody chooses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from domain.approval import (
     ApprovalCancelled,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalReassigned,
+    ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalReturned,
@@ -22,7 +24,7 @@ from domain.approval import (
 )
 from domain.approval.events import asks_voters
 from domain.envelope import RecordedEvent
-from projections import approval_requests
+from projections import approval_decisions, approval_requests
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
 
@@ -65,6 +67,82 @@ def reassigned(rows: Rows, record: RecordedEvent, event: ApprovalReassigned) -> 
     _put(rows, record, event.step, {**kept, "kind": "user", "value": str(event.to_user_id)})
 
 
+def reminded(rows: Rows, record: RecordedEvent, event: ApprovalReminded) -> None:
+    """Those who were, by the rows that name them."""
+    names = {*(("user", str(user)) for user in event.users), *(("role", role) for role in event.roles)} or {("anyone", "")}
+    for row in rows.where(NAME, of_request(record)):
+        if row["status"] == "pending" and event.step in (0, row["step"]) and (row["kind"], row["value"]) in names:
+            rows.update(NAME, record, _key(row), {"reminders_sent": row["reminders_sent"] + 1, "reminded_at": record.occurred_at})
+
+
+def escalated(rows: Rows, record: RecordedEvent, event: ApprovalEscalated) -> None:
+    """Others are asked, of this level. Instead of who was, but for those who have answered or are asked for something else."""
+    if not event.outcomes:
+        return
+    request = rows.get(approval_requests.NAME, record.tenant_id, record.stream_id)
+    asked = [row for row in rows.where(NAME, of_request(record)) if row["step"] == event.step]
+    if event.replace:
+        kept = _kept(rows, record, request, event)
+        for row in asked:
+            if row["status"] == "pending" and (row["kind"], row["value"]) not in kept:
+                rows.update(NAME, record, _key(row), {"status": "cancelled"})
+    known = {
+        (row["kind"], row["value"])
+        for row in rows.where(NAME, of_request(record))
+        if row["step"] == event.step and row["status"] == "pending"
+    }
+    if ("anyone", "") in known and not event.replace:
+        return
+    step = _step_of(request, event)
+    offered = [each for each in request["request_data"]["outcomes"] if each.get("step") == step]
+    excluded = _of_all(each.get("exclude", []) for each in offered if each["name"] in event.outcomes)
+    urgency = {"due_by": asked[0]["due_by"], "rank": asked[0]["rank"]} if asked else {}
+    for row in _of_level(event):
+        if (row["kind"], row["value"]) not in known:
+            _put(rows, record, event.step, {**NOBODY, **urgency, **row, "excluded": excluded, "escalation_level": event.level})
+
+
+def _of_level(event: ApprovalEscalated) -> list[Row]:
+    """Where people are counted, each of them has a row, and by that of a role nobody chooses."""
+    voters = {str(voter.user_id): voter for voter in event.voters or ()}
+    users = dict.fromkeys((*(str(user) for user in event.users), *voters))
+    of_users = [
+        {
+            "kind": "user",
+            "value": user,
+            "role": voters[user].role if user in voters else None,
+            "weight": voters[user].weight if user in voters else None,
+        }
+        for user in users
+    ]
+    return [*of_users, *({"kind": "role", "value": role, "members_fixed": event.voters is not None} for role in event.roles)]
+
+
+def _kept(rows: Rows, record: RecordedEvent, request: Row, event: ApprovalEscalated) -> set[tuple[str, str]]:
+    decisions = rows.where(approval_decisions.NAME, approval_decisions.of_request(record))
+    said = [each for each in decisions if each["step"] == event.step and approval_decisions.counts(each)]
+    kept = {("user", str(each["on_behalf_of"] or each["user_id"])) for each in said}
+    step = _step_of(request, event)
+    for outcome in request["request_data"]["outcomes"]:
+        if outcome.get("step") == step and outcome["name"] not in event.outcomes:
+            by = outcome["by"]
+            named = [*(("user", user) for user in by["users"]), *(("role", role) for role in by["roles"])]
+            kept.update(named or [("anyone", "")])
+    return kept
+
+
+def _step_of(request: Row, event: ApprovalEscalated) -> str | None:
+    """Its name; None of a request without steps."""
+    data = request["request_data"]
+    return data["steps"][event.step - 1]["name"] if "steps" in data else None
+
+
+def _of_all(excluded: Iterable[Sequence[str]]) -> list[str]:
+    """Those who are excluded from each."""
+    found = [set(each) for each in excluded]
+    return sorted(set.intersection(*found)) if found else []
+
+
 NOBODY: Row = {
     "excluded": [],
     "status": "pending",
@@ -75,6 +153,9 @@ NOBODY: Row = {
     "added_by": None,
     "due_by": NEVER,
     "rank": 0,
+    "escalation_level": 0,
+    "reminders_sent": 0,
+    "reminded_at": None,
 }
 
 
@@ -166,12 +247,18 @@ def of_request(record: RecordedEvent) -> Lookup:
     return Lookup(BY_REQUEST, (record.tenant_id, record.stream_id))
 
 
+def _request_of(record: RecordedEvent) -> Lookup:
+    return stream_row(record)._replace(table=approval_requests.NAME)
+
+
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     match record.event:
         case ApprovalRequested():
             return ()
+        case ApprovalEscalated():
+            return (of_request(record), approval_decisions.of_request(record), _request_of(record))
         case ApprovalStepStarted() | ApproverAdded() | ApprovalReassigned():
-            return (of_request(record), stream_row(record)._replace(table=approval_requests.NAME))
+            return (of_request(record), _request_of(record))
         case _:
             return (of_request(record),)
 
@@ -194,7 +281,7 @@ TABLE = Table(
         ),
         "status": Column(
             "text",
-            "The request's status; of a step that is done: resolved.",
+            "The request's status; of a step that is done: resolved; where others are asked instead: cancelled.",
             choices=("pending", "resolved", "cancelled", "expired"),
         ),
         "role": Column("text", "Of one who was asked as a member of a role when these were fixed: that role's key.", null=True),
@@ -211,12 +298,17 @@ TABLE = Table(
             "By when an answer of theirs is hoped for; 9999-12-31 where there is no such moment, so that they come last.",
         ),
         "rank": Column("bigint", "The request's priority, negated: the most urgent come first."),
+        "escalation_level": Column("integer", "The level of the escalation at which they were asked; 0: from the beginning."),
+        "reminders_sent": Column("integer", "How often they were reminded."),
+        "reminded_at": Column("timestamptz", "When they were reminded last.", null=True),
     },
     appliers={
         ApprovalRequested: requested,
         ApprovalStepStarted: step_started,
         ApproverAdded: approver_added,
         ApprovalReassigned: reassigned,
+        ApprovalReminded: reminded,
+        ApprovalEscalated: escalated,
         ApprovalStepCompleted: step_completed,
         ApprovalReturned: returned,
         ApprovalResolved: resolved,

@@ -7,10 +7,13 @@ from domain.approval import (
     ApprovalCancelled,
     ApprovalClaimed,
     ApprovalDecided,
+    ApprovalEscalated,
     ApprovalExpired,
+    ApprovalOverdue,
     ApprovalOverridden,
     ApprovalReassigned,
     ApprovalReleased,
+    ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalReturned,
@@ -25,7 +28,7 @@ from domain.approval import (
 )
 from domain.envelope import RecordedEvent
 from domain.facts import Json
-from projections import approval_decisions, approval_steps, workflow_executions
+from projections import approval_decisions, approval_steps, approval_times, workflow_executions
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id, stream_row
 
@@ -61,8 +64,7 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
             **({"steps": [_plan_json(step) for step in event.steps]} if event.steps else {}),
         },
         "approval_data": None,
-        "escalation_rules": None,
-        "escalation_level": 0,
+        "escalation_rules": approval_times.levels(event.times, record.recorded_at),
         "assigned_to": assigned_to(event.outcomes),
         "requested_by": event.requested_by,
         "decided_by": None,
@@ -74,6 +76,12 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
         "workflow_key": None if execution is None else execution["workflow_key"],
         "overridden_by": None,
         "visibility": event.visibility or "names",
+        **approval_times.NOTHING_YET,
+        "start_by": approval_times.start_by(event.times, record.recorded_at),
+        "requested_at": record.occurred_at,
+        "first_response_ms": None,
+        "turnaround_ms": None,
+        "escalated_at": None,
     }
     rows.insert(NAME, record, row)
 
@@ -109,12 +117,22 @@ def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
     changes = {
         "received_approvals": row["received_approvals"] + (event.kind == "approve"),
         "received_rejections": row["received_rejections"] + (event.kind == "reject"),
-        "first_response_at": row["first_response_at"] or record.occurred_at,
+        **_first_response(row, record),
+        **approval_times.taken_on(row, record, event.user_id),
     }
     rows.update(NAME, record, key, changes)
 
 
+def _first_response(row: Row, record: RecordedEvent) -> Row:
+    if row["first_response_at"] is not None:
+        return {}
+    waited = approval_times.milliseconds(row["requested_at"], record.occurred_at)
+    return {"first_response_at": record.occurred_at, "first_response_ms": waited}
+
+
 def resolved(rows: Rows, record: RecordedEvent, event: ApprovalResolved) -> None:
+    key = (record.tenant_id, record.stream_id)
+    row = rows.get(NAME, *key)
     changes = {
         "status": "resolved",
         "outcome": event.outcome,
@@ -122,8 +140,61 @@ def resolved(rows: Rows, record: RecordedEvent, event: ApprovalResolved) -> None
         "approval_data": event.form,
         "decided_by": event.decided_by[-1] if event.decided_by else None,
         "responded_at": record.occurred_at,
+        "turnaround_ms": approval_times.milliseconds(row["requested_at"], record.occurred_at),
+        "sla_met": _met(rows, record, row, event),
     }
-    rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
+    rows.update(NAME, record, key, changes)
+
+
+def _met(rows: Rows, record: RecordedEvent, row: Row, event: ApprovalResolved) -> bool | None:
+    """In steps each has its own moment, where one has: then it is a matter of these, and of whether the whole was late."""
+    if event.kind == "withdraw":
+        return bool(row["sla_met"]) if row["sla_met"] is not None else None
+    by_people = bool(event.decided_by) or row["escalation_level"] == 0 or row["overridden_by"] is not None
+    steps = rows.where(approval_steps.NAME, approval_steps.of_request(record))
+    if by_people and any(step["due_at"] is not None for step in steps):
+        return row["sla_met"] is not False and all(step["sla_met"] is not False for step in steps)
+    return approval_times.met(row, record, by_people=by_people)
+
+
+def reminded(rows: Rows, record: RecordedEvent, _event: ApprovalReminded) -> None:
+    key = (record.tenant_id, record.stream_id)
+    rows.update(NAME, record, key, {"reminders_sent": rows.get(NAME, *key)["reminders_sent"] + 1})
+
+
+def overdue(rows: Rows, record: RecordedEvent, event: ApprovalOverdue) -> None:
+    key = (record.tenant_id, record.stream_id)
+    rows.update(NAME, record, key, approval_times.late(rows.get(NAME, *key), record, event))
+
+
+def escalated(rows: Rows, record: RecordedEvent, event: ApprovalEscalated) -> None:
+    """What those may choose who are asked now is offered to them, too, or to them alone."""
+    key = (record.tenant_id, record.stream_id)
+    row = rows.get(NAME, *key)
+    changes: Row = {**approval_times.escalated(row, event), "escalated_at": record.occurred_at}
+    if event.outcomes:
+        data = row["request_data"]
+        step = data["steps"][event.step - 1]["name"] if "steps" in data else None
+        offered = [_offered(each, event) if each.get("step") == step else each for each in data["outcomes"]]
+        changes |= {
+            "request_data": {**data, "outcomes": offered},
+            "assigned_to": {
+                kind: list(dict.fromkeys(name for each in offered for name in each["by"][kind])) for kind in ("users", "roles")
+            },
+            "claimed_by": None,
+        }
+    rows.update(NAME, record, key, changes)
+
+
+def _offered(outcome: Json, event: ApprovalEscalated) -> Json:
+    if outcome["name"] not in event.outcomes:
+        return outcome
+    by, more = outcome["by"], {"users": [str(user) for user in event.users], "roles": list(event.roles)}
+    if event.replace:
+        return {**outcome, "by": more}
+    if not (by["users"] or by["roles"]):
+        return outcome
+    return {**outcome, "by": {kind: list(dict.fromkeys((*by[kind], *more[kind]))) for kind in ("users", "roles")}}
 
 
 def step_started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) -> None:
@@ -180,7 +251,9 @@ def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None
 
 
 def claimed(rows: Rows, record: RecordedEvent, event: ApprovalClaimed) -> None:
-    rows.update(NAME, record, (record.tenant_id, record.stream_id), {"claimed_by": event.user_id})
+    key = (record.tenant_id, record.stream_id)
+    taken_on = approval_times.taken_on(rows.get(NAME, *key), record, event.user_id)
+    rows.update(NAME, record, key, {"claimed_by": event.user_id, **taken_on})
 
 
 def released(rows: Rows, record: RecordedEvent, _event: ApprovalReleased) -> None:
@@ -230,7 +303,10 @@ def cancelled(rows: Rows, record: RecordedEvent, _event: ApprovalCancelled) -> N
 
 
 def expired(rows: Rows, record: RecordedEvent, _event: ApprovalExpired) -> None:
-    rows.update(NAME, record, (record.tenant_id, record.stream_id), {"status": "expired"})
+    """Nobody answers what was due any more."""
+    key = (record.tenant_id, record.stream_id)
+    met = approval_times.met(rows.get(NAME, *key), record, by_people=False)
+    rows.update(NAME, record, key, {"status": "expired", "sla_met": met})
 
 
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
@@ -239,7 +315,7 @@ def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
             return ()
         case ApprovalRequested(execution_id=UUID() as execution_id):
             return (row_with_id(record, execution_id)._replace(table=workflow_executions.NAME),)
-        case ApprovalStepStarted():
+        case ApprovalStepStarted() | ApprovalResolved():
             return (stream_row(record), approval_steps.of_request(record))
         case ApprovalReturned():
             return (stream_row(record), approval_decisions.of_request(record))
@@ -280,8 +356,13 @@ TABLE = Table(
         "received_rejections": Column("integer", "Decisions so far that reject, and count."),
         "request_data": Column("jsonb", "What the deciders get: {context, form (JSON Schema), outcomes, rule}.", listed=False),
         "approval_data": Column("jsonb", "The form of the decision that resolved it.", null=True, listed=False),
-        "escalation_rules": Column("jsonb", "Who is asked when nobody answers.", null=True, listed=False),
-        "escalation_level": Column("integer", "How often it was escalated."),
+        "escalation_rules": Column(
+            "jsonb",
+            "Who is asked when nobody answers: levels {level, at, by, replace, outcome, only_if_not_taken_on}; of a request in "
+            "steps those of the whole.",
+            null=True,
+            listed=False,
+        ),
         "assigned_to": Column("jsonb", "Who may decide now: {users, roles}; both empty: every member who may decide approvals."),
         "requested_by": Column("uuid", "On whose behalf the execution asks, or who asked, where none does.", null=True),
         "decided_by": Column("uuid", "Whose decision resolved it.", null=True),
@@ -297,6 +378,11 @@ TABLE = Table(
             "Whose names those see who see it over HTTP: names, counts (nobody's), or after_resolution. Here all names are seen.",
             choices=get_args(Visibility),
         ),
+        **approval_times.COLUMNS,
+        "requested_at": Column("timestamptz", "When it was asked; null of what an older release has recorded.", null=True),
+        "first_response_ms": Column("bigint", "From when it was asked to the first decision, in milliseconds.", null=True),
+        "turnaround_ms": Column("bigint", "From when it was asked to when it was resolved, in milliseconds.", null=True),
+        "escalated_at": Column("timestamptz", "When it was escalated last.", null=True),
     },
     appliers={
         ApprovalRequested: requested,
@@ -311,6 +397,9 @@ TABLE = Table(
         ApprovalReturned: returned,
         ApprovalDecided: decided,
         ApprovalOverridden: overridden,
+        ApprovalReminded: reminded,
+        ApprovalEscalated: escalated,
+        ApprovalOverdue: overdue,
         ApprovalResolved: resolved,
         ApprovalCancelled: cancelled,
         ApprovalExpired: expired,

@@ -1,10 +1,16 @@
 """projections.approval_steps: the steps of requests that ask in steps, one row each."""
 
+from collections.abc import Callable
+
 from domain.approval import (
     ApprovalCancelled,
+    ApprovalClaimed,
     ApprovalDecided,
+    ApprovalEscalated,
     ApprovalExpired,
+    ApprovalOverdue,
     ApprovalOverridden,
+    ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalReturned,
@@ -14,6 +20,7 @@ from domain.approval import (
     ApprovalStepStarted,
 )
 from domain.envelope import RecordedEvent
+from projections import approval_times
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Key, Lookup, Row, Table
 
@@ -31,6 +38,9 @@ NOTHING_YET: Row = {
     "started_at": None,
     "due_at": None,
     "completed_at": None,
+    **approval_times.NOTHING_YET,
+    "first_response_at": None,
+    "duration_ms": None,
 }
 
 
@@ -48,6 +58,7 @@ def started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) -> No
         "required_approvals": event.required_approvals,
         "started_at": record.occurred_at,
         "due_at": None if event.due is None else event.due.moment(record.recorded_at),
+        "start_by": approval_times.start_by(event.times, record.recorded_at),
         "times_started": rows.get(NAME, *key)["times_started"] + 1,
     }
     rows.update(NAME, record, key, changes)
@@ -64,6 +75,8 @@ def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
         counted = {
             "received_approvals": row["received_approvals"] + (event.kind == "approve"),
             "received_rejections": row["received_rejections"] + (event.kind == "reject"),
+            "first_response_at": row["first_response_at"] or record.occurred_at,
+            **approval_times.taken_on(row, record, event.user_id),
         }
         rows.update(NAME, record, key, counted)
 
@@ -79,13 +92,40 @@ def revoked(rows: Rows, record: RecordedEvent, event: ApprovalRevoked) -> None:
         rows.update(NAME, record, key, counted)
 
 
+def claimed(rows: Rows, record: RecordedEvent, event: ApprovalClaimed) -> None:
+    _note(rows, record, event.step, lambda row: approval_times.taken_on(row, record, event.user_id))
+
+
+def reminded(rows: Rows, record: RecordedEvent, event: ApprovalReminded) -> None:
+    _note(rows, record, event.step, lambda row: {"reminders_sent": row["reminders_sent"] + 1})
+
+
+def overdue(rows: Rows, record: RecordedEvent, event: ApprovalOverdue) -> None:
+    _note(rows, record, event.step, lambda row: approval_times.late(row, record, event))
+
+
+def escalated(rows: Rows, record: RecordedEvent, event: ApprovalEscalated) -> None:
+    """Of its own escalation, or of that of the whole, where this asks others in it."""
+    _note(rows, record, event.step, lambda row: approval_times.escalated(row, event))
+
+
+def _note(rows: Rows, record: RecordedEvent, step: int, change: Callable[[Row], Row]) -> None:
+    """What is of the whole has no row here."""
+    row = rows.find(NAME, *_key(record, step))
+    if row is not None:
+        rows.update(NAME, record, _key(record, step), change(row))
+
+
 def completed(rows: Rows, record: RecordedEvent, event: ApprovalStepCompleted) -> None:
+    row = rows.get(NAME, *_key(record, event.step))
     changes = {
         "status": "completed",
         "outcome": event.outcome,
         "outcome_kind": event.kind,
         "decided_by": event.decided_by[-1] if event.decided_by else None,
         "completed_at": record.occurred_at,
+        "duration_ms": approval_times.milliseconds(row["started_at"], record.occurred_at),
+        "sla_met": approval_times.met(row, record, by_people=bool(event.decided_by)),
     }
     rows.update(NAME, record, _key(record, event.step), changes)
 
@@ -104,7 +144,10 @@ def overridden(rows: Rows, record: RecordedEvent, event: ApprovalOverridden) -> 
 def closed(rows: Rows, record: RecordedEvent, _event: ApprovalResolved | ApprovalCancelled | ApprovalExpired) -> None:
     for row in rows.where(NAME, of_request(record)):
         if row["status"] in ("waiting", "open"):
-            rows.update(NAME, record, _key(record, row["step"]), {"status": "closed"})
+            changes: Row = {"status": "closed"}
+            if isinstance(record.event, ApprovalExpired):
+                changes["sla_met"] = approval_times.met(row, record, by_people=False)
+            rows.update(NAME, record, _key(record, row["step"]), changes)
 
 
 def of_request(record: RecordedEvent) -> Lookup:
@@ -152,12 +195,19 @@ TABLE = Table(
         "started_at": Column("timestamptz", "When it was asked, last.", null=True),
         "due_at": Column("timestamptz", "By when an answer is hoped for.", null=True),
         "completed_at": Column("timestamptz", "When it was completed, skipped or overridden.", null=True),
+        **approval_times.COLUMNS,
+        "first_response_at": Column("timestamptz", "When the first decision was made.", null=True),
+        "duration_ms": Column("bigint", "From when it was asked, last, to when it was completed, in milliseconds.", null=True),
     },
     appliers={
         ApprovalRequested: requested,
         ApprovalStepStarted: started,
         ApprovalStepSkipped: skipped,
         ApprovalDecided: decided,
+        ApprovalClaimed: claimed,
+        ApprovalReminded: reminded,
+        ApprovalEscalated: escalated,
+        ApprovalOverdue: overdue,
         ApprovalStepCompleted: completed,
         ApprovalReturned: returned,
         ApprovalRevoked: revoked,

@@ -3,12 +3,25 @@
 `node_activations.waits` keeps what a visit waited for last. Here is only what is waited for now, where it can be looked for.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import get_args
 from uuid import UUID
 
 from domain.ai_task import AiTaskRequested
-from domain.approval import ApprovalReassigned, ApprovalRequested, ApprovalStepStarted, ApproverAdded
+from domain.approval import (
+    ApprovalClaimed,
+    ApprovalDecided,
+    ApprovalEscalated,
+    ApprovalOverdue,
+    ApprovalReassigned,
+    ApprovalReminded,
+    ApprovalRequested,
+    ApprovalReturned,
+    ApprovalStepCompleted,
+    ApprovalStepStarted,
+    ApproverAdded,
+)
+from domain.approval.times import WHOLE, Clock, MomentKind, purpose_of, timer_of
 from domain.envelope import RecordedEvent
 from domain.execution import (
     ActivationStarted,
@@ -29,6 +42,7 @@ NAME = "execution_waits"
 BY_WAITER = ("tenant_id", "waiter_id")
 BY_EXECUTION = ("tenant_id", "execution_id")
 BY_THING = ("tenant_id", "id")
+BY_APPROVAL = ("tenant_id", "approval_id")
 OWN_WORK = "gesta."
 """How the types of jobs begin that Gesta's own workers do."""
 
@@ -80,6 +94,7 @@ def _add(rows: Rows, record: RecordedEvent, waiter_id: UUID, wait: Wait, about: 
         "event_type": wait.about if wait.kind == "event" else None,
         "workflow_key": wait.about if wait.kind == "execution" else None,
         "child_execution_id": wait.id if wait.kind == "execution" else None,
+        "approval_id": None,
         **about,
     }
     rows.insert(NAME, record, row)
@@ -119,13 +134,96 @@ def approval_requested(rows: Rows, record: RecordedEvent, event: ApprovalRequest
         return
     who = approval_requests.assigned_to(event.outcomes)
     _tell(rows, record, event.activation_id, "approval", people(who["users"], who["roles"]))
+    _add_moments(rows, record, WHOLE if event.steps else 1, event)
 
 
-def approval_moved(rows: Rows, record: RecordedEvent, _event: ApprovalStepStarted | ApproverAdded | ApprovalReassigned) -> None:
+def approval_moved(
+    rows: Rows, record: RecordedEvent, _event: ApprovalStepStarted | ApproverAdded | ApprovalReassigned | ApprovalEscalated
+) -> None:
     """Others are asked now: whom, its own row says by then."""
     who = rows.get(approval_requests.NAME, record.tenant_id, record.stream_id)["assigned_to"]
     for row in rows.where(NAME, _of_thing(record)):
         rows.note(NAME, _key(row), people(who["users"], who["roles"]))
+
+
+# The moments of an approval ----------------------------------------------------------------------------------------------
+
+
+def step_started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) -> None:
+    approval_moved(rows, record, event)
+    _add_moments(rows, record, event.step, event)
+
+
+def _add_moments(rows: Rows, record: RecordedEvent, step: int, event: ApprovalRequested | ApprovalStepStarted) -> None:
+    """Of the visit that waits for it, where an execution asks."""
+    asks = next(iter(rows.where(NAME, _of_thing(record))), None)
+    if event.times is None or asks is None:
+        return
+    clock = Clock(step, event.times, event.due)
+    shared = ("waiter_id", "execution_id", "activation_id", "item_id", "item_index", "node_id")
+    for kind, number, moment in clock.to_come():
+        row = {
+            **{name: asks[name] for name in shared},
+            "kind": "timer",
+            "id": timer_of(record.stream_id, asks["execution_id"], clock, kind, number, moment).id,
+            "about": purpose_of(kind, clock.step, number),
+            "since": record.recorded_at,
+            "until": moment.after(record.recorded_at),
+            "is_fixed": moment.span is None,
+            "paused_at": None,
+            "moved_on_by": moved_on_by("timer", kind),
+            **dict.fromkeys(("roles", "users", "model", "job_type", "event_type", "workflow_key", "child_execution_id")),
+            "approval_id": record.stream_id,
+        }
+        rows.insert(NAME, record, row)
+
+
+def reminded(rows: Rows, record: RecordedEvent, event: ApprovalReminded) -> None:
+    _remove_moments(rows, record, lambda about: about == purpose_of("remind", event.step, event.number))
+
+
+def overdue(rows: Rows, record: RecordedEvent, event: ApprovalOverdue) -> None:
+    _remove_moments(rows, record, lambda about: about == purpose_of(event.what, event.step))
+
+
+def escalated(rows: Rows, record: RecordedEvent, event: ApprovalEscalated) -> None:
+    approval_moved(rows, record, event)
+    place = WHOLE if event.whole else event.step
+    reached = {purpose_of(kind, place, level) for kind in ESCALATIONS for level in range(1, event.level + 1)}
+    _remove_moments(rows, record, lambda about: about in reached)
+
+
+def taken_on(rows: Rows, record: RecordedEvent, event: ApprovalClaimed | ApprovalDecided) -> None:
+    """What only comes where nobody has taken it on."""
+    places = {str(event.step), str(WHOLE)}
+    _remove_moments(rows, record, lambda about: _kind(about) in IF_NOT_TAKEN_ON and _place(about) in places)
+
+
+def step_completed(rows: Rows, record: RecordedEvent, event: ApprovalStepCompleted) -> None:
+    _remove_moments(rows, record, lambda about: _place(about) == str(event.step))
+
+
+def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None:
+    places = {str(step) for step in event.steps}
+    _remove_moments(rows, record, lambda about: _place(about) in places)
+
+
+ESCALATIONS: tuple[MomentKind, ...] = ("escalate", "escalate_unstarted")
+IF_NOT_TAKEN_ON = ("start", "escalate_unstarted")
+
+
+def _kind(about: str) -> str:
+    return about.partition(" ")[0]
+
+
+def _place(about: str) -> str:
+    return about.partition(" ")[2].partition(".")[0]
+
+
+def _remove_moments(rows: Rows, record: RecordedEvent, is_past: Callable[[str], bool]) -> None:
+    for row in rows.where(NAME, _of_approval(record)):
+        if is_past(row["about"]):
+            _remove(rows, row)
 
 
 def ai_task_requested(rows: Rows, record: RecordedEvent, event: AiTaskRequested) -> None:
@@ -224,14 +322,22 @@ def _of_thing(record: RecordedEvent) -> Lookup:
     return Lookup(BY_THING, (record.tenant_id, record.stream_id))
 
 
+def _of_approval(record: RecordedEvent) -> Lookup:
+    """Its moments."""
+    return Lookup(BY_APPROVAL, (record.tenant_id, record.stream_id))
+
+
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     event = record.event
     if isinstance(event, ActivationWaiting):
         return (_of_waiter(record, event.activation_id), *_asked_before(record, event.added))
     if isinstance(event, node_activations.AnyEnd | ApprovalRequested | AiTaskRequested):
-        return () if event.activation_id is None else (_of_waiter(record, event.activation_id),)
-    if isinstance(event, ApprovalStepStarted | ApproverAdded | ApprovalReassigned):
-        return (_of_thing(record), row_with_id(record, record.stream_id)._replace(table=approval_requests.NAME))
+        return () if event.activation_id is None else (_of_waiter(record, event.activation_id), _of_thing(record))
+    if isinstance(event, ApprovalStepStarted | ApproverAdded | ApprovalReassigned | ApprovalEscalated):
+        request = row_with_id(record, record.stream_id)._replace(table=approval_requests.NAME)
+        return (_of_thing(record), _of_approval(record), request)
+    if isinstance(event, MOMENTS_PASS):
+        return (_of_approval(record),)
     if isinstance(event, ExecutionCompensating):
         return (_of_waiter(record, record.stream_id),)
     if isinstance(event, workflow_executions.AnyEnd | ExecutionPaused | ExecutionResumed | ExecutionMigrated):
@@ -239,6 +345,7 @@ def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     return ()
 
 
+MOMENTS_PASS = ApprovalReminded | ApprovalOverdue | ApprovalClaimed | ApprovalDecided | ApprovalStepCompleted | ApprovalReturned
 ASKED = {"approval": approval_requests.NAME, "ai_task": ai_agent_tasks.NAME}
 
 
@@ -261,7 +368,11 @@ TABLE = Table(
         "item_id": Column("uuid", "The foreach's item that the visit belongs to; null outside of a foreach.", null=True),
         "item_index": Column("integer", "That item's place in the list, from 0.", null=True),
         "node_id": Column("text", "The node that is visited.", null=True),
-        "about": Column("text", "A job's type, what a timer is for, an event's type, a child's workflow."),
+        "about": Column(
+            "text",
+            "A job's type, what a timer is for, an event's type, a child's workflow; of an approval that has moments: timed. Of "
+            "a moment of an approval: remind 1.2 is the second reminder of the first step, 0 is the whole of one in steps.",
+        ),
         "since": Column("timestamptz", "Since when it is waited for, by the database's clock."),
         "until": Column(
             "timestamptz",
@@ -284,6 +395,7 @@ TABLE = Table(
         "event_type": Column("text", "Of an event: its type.", null=True),
         "workflow_key": Column("text", "Of a child: the workflow that it runs.", null=True),
         "child_execution_id": Column("uuid", "Of a child: its id.", null=True),
+        "approval_id": Column("uuid", "Of a moment of an approval request: the request.", null=True),
     },
     appliers={
         ExecutionStarted: execution_started,
@@ -291,7 +403,14 @@ TABLE = Table(
         ActivationWaiting: activation_waiting,
         **dict.fromkeys(get_args(node_activations.AnyEnd), activation_ended),
         ApprovalRequested: approval_requested,
-        ApprovalStepStarted: approval_moved,
+        ApprovalStepStarted: step_started,
+        ApprovalStepCompleted: step_completed,
+        ApprovalReturned: returned,
+        ApprovalClaimed: taken_on,
+        ApprovalDecided: taken_on,
+        ApprovalReminded: reminded,
+        ApprovalEscalated: escalated,
+        ApprovalOverdue: overdue,
         ApproverAdded: approval_moved,
         ApprovalReassigned: approval_moved,
         AiTaskRequested: ai_task_requested,
@@ -302,5 +421,5 @@ TABLE = Table(
         **dict.fromkeys(get_args(workflow_executions.AnyEnd), execution_ended),
     },
     rows_needed=rows_needed,
-    lookups=(BY_WAITER, BY_EXECUTION, BY_THING),
+    lookups=(BY_WAITER, BY_EXECUTION, BY_THING, BY_APPROVAL),
 )

@@ -12,6 +12,7 @@ from uuid import UUID
 from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalOverridden,
     ApprovalReassigned,
@@ -71,6 +72,10 @@ class Asked:
     voters: frozenset[UUID] | None
     added: set[UUID] = field(default_factory=set)
     decided: set[UUID] = field(default_factory=set)
+    escalated: dict[str, set[str]] = field(default_factory=dict)
+    """By outcome: keys of roles that may choose it since an escalation."""
+    replaced: set[str] = field(default_factory=set)
+    """Outcomes that are no longer for whom they were."""
 
 
 @dataclass
@@ -252,6 +257,8 @@ class Invariants:
             case ApprovalReassigned():
                 asked = self._asked[stream][event.step]
                 asked.added.add(event.to_user_id)
+            case ApprovalEscalated() if event.outcomes:
+                self._see_escalated(self._asked[stream][event.step], event)
             case ApprovalRevoked():
                 asked = self._asked[stream][event.step]
                 if event.user_id not in asked.decided:
@@ -278,6 +285,17 @@ class Invariants:
         fixed = None if voters is None else frozenset(voter.user_id for voter in voters)
         self._asked.setdefault(stream, {})[step] = Asked(outcomes, fixed)
 
+    @staticmethod
+    def _see_escalated(asked: Asked, event: ApprovalEscalated) -> None:
+        if event.replace:
+            asked.added.clear()
+            asked.replaced.update(event.outcomes)
+            asked.voters = None if asked.voters is None else frozenset(asked.decided)
+            asked.escalated = {name: roles for name, roles in asked.escalated.items() if name not in event.outcomes}
+        asked.added |= {*event.users, *(voter.user_id for voter in event.voters or ())}
+        for name in event.outcomes:
+            asked.escalated.setdefault(name, set()).update(event.roles)
+
     def _see_decision(self, record: RecordedEvent, event: ApprovalDecided) -> None:
         asked = self._asked.get(record.stream_id, {}).get(event.step)
         if asked is None:
@@ -299,8 +317,10 @@ class Invariants:
             self._say(record, "was made by somebody who is not a member")
         elif not event.people.isdisjoint(offered.exclude):
             self._say(record, f"chose {event.outcome}, from which they are excluded")
-        elif event.voter in asked.added:
+        elif event.voter in asked.added or (asked.voters is None and event.role in asked.escalated.get(event.outcome, ())):
             pass
+        elif event.outcome in asked.replaced and asked.voters is None:
+            self._say(record, f"chose {event.outcome} after others were asked instead")
         elif asked.voters is not None and asks_voters(offered, asked.outcomes):
             if event.voter not in asked.voters:
                 self._say(record, f"chose {event.outcome} without having been asked")

@@ -1,29 +1,85 @@
-"""Timers of approval requests of their own, told from their events: an open one whose time is limited has one."""
+"""Timers of approval requests, told from their events.
+
+An open request of its own whose time is limited has one. One that has moments has a timer for each that is yet to come.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from domain.approval import ApprovalCancelled, ApprovalExpired, ApprovalRequested, ApprovalResolved
+from domain.approval import (
+    APPROVAL,
+    Approval,
+    ApprovalCancelled,
+    ApprovalExpired,
+    ApprovalRequested,
+    ApprovalResolved,
+)
+from domain.approval.times import timer_of
 from domain.envelope import RecordedEvent
+from domain.execution import ExecutionPaused, ExecutionResumed
 from engine.own_requests import timeout_of
+
+ENDED = ApprovalResolved | ApprovalCancelled | ApprovalExpired
+
+
+@dataclass
+class Timed:
+    """An open request, and of its moments when each may be due; nothing where a pause has moved it."""
+
+    state: Approval
+    moments: dict[UUID, tuple[datetime, ...]] = field(default_factory=dict)
 
 
 @dataclass
 class OwnApprovalInvariants:
     expiring: dict[UUID, datetime] = field(default_factory=dict)
     """Those that are open, and when each closes by itself."""
+    open: dict[UUID, Timed] = field(default_factory=dict)
+    """Those that may have moments: the definition of a request says what its later steps have."""
+    paused: set[UUID] = field(default_factory=set)
+    """Executions."""
 
     def see(self, record: RecordedEvent) -> None:
-        event = record.event
-        if isinstance(event, ApprovalRequested):
-            if event.execution_id is None and event.expires is not None:
-                self.expiring[record.stream_id] = event.expires.moment(record.recorded_at)
-        elif isinstance(event, ApprovalResolved | ApprovalCancelled | ApprovalExpired):
-            self.expiring.pop(record.stream_id, None)
+        event, stream = record.event, record.stream_id
+        match event:
+            case ApprovalRequested():
+                if event.execution_id is None and event.expires is not None:
+                    self.expiring[stream] = event.expires.moment(record.recorded_at)
+                if event.steps or event.times is not None:
+                    self.open[stream] = Timed(APPROVAL.initial)
+            case ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
+                self.expiring.pop(stream, None)
+                self.open.pop(stream, None)
+            case ExecutionPaused():
+                self.paused.add(stream)
+            case ExecutionResumed():
+                self.paused.discard(stream)
+                for timed in self.open.values():
+                    if timed.state.execution_id == stream:
+                        timed.moments = dict.fromkeys(timed.moments, ())
+            case _:
+                pass
+        if isinstance(event, APPROVAL.events) and stream in self.open:
+            _move(self.open[stream], record)
 
     def timers(self) -> Iterator[tuple[UUID, UUID, tuple[datetime, ...]]]:
         """As `WorkInvariants.timers`."""
         for request_id, moment in self.expiring.items():
             yield timeout_of(request_id), request_id, (moment,)
+        for request_id, timed in self.open.items():
+            execution = timed.state.execution_id
+            for timer, due in timed.moments.items():
+                yield timer, execution or request_id, () if execution in self.paused else due
+
+
+def _move(timed: Timed, record: RecordedEvent) -> None:
+    """A moment in working time has a timer that is due at once, and then one of the same id that is due then."""
+    timed.state = APPROVAL.evolve(timed.state, record.event)
+    known, timed.moments = timed.moments, {}
+    for clock in timed.state.clocks:
+        for kind, number, moment in clock.to_come():
+            id = timer_of(record.stream_id, timed.state.execution_id, clock, kind, number, moment).id
+            at = moment.after(record.recorded_at)
+            timed.moments[id] = known.get(id, (at,) if moment.span is not None else (at, record.recorded_at))

@@ -4,7 +4,8 @@ A visit has the jobs and timers that it waits for. An execution that has done a
 command's share of steps has one job more, which takes it up. So has a child that is out of step with the visit that waits for it:
 one is over, and the other is not. A bulk operation has a job for its next step, a delivery one until it is over. A schedule has a
 timer for its next time, and one for what waits. A job of its own is there while it is pending, with a timer where its time is
-limited. So has an approval request of its own. Preferences with a digest have a timer for the next one.
+limited. So has an approval request of its own, and each open request has a timer for each of its moments that is to come.
+Preferences with a digest have a timer for the next one.
 """
 
 from collections.abc import Iterable, Iterator

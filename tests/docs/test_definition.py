@@ -16,7 +16,7 @@ from domain.approval import rules
 from domain.effort import COMMAND, UNITS_PER_SECOND
 from domain.facts import Json
 from domain.retry import RetryPolicy
-from engine import asking, http_requests, limits, policies, schema, schema_weight, size_limit
+from engine import asking, escalation, http_requests, limits, moments, policies, schema, schema_weight, size_limit
 from engine.cel import CelEvaluator, cost, evaluator, messages
 from engine.context import EngineLimits
 from engine.durations import LONGEST
@@ -157,6 +157,9 @@ LIMITS = {
     "`reasons` of an outcome": approval.REASONS["maxItems"],
     "characters of `means` of an outcome": approval.LONGEST_MEANING,
     "steps of an `approval`": of(properties(approval.CONFIG), "steps", "maxItems"),
+    "reminders of an `approval`, or of a step": moments.MOST_REMINDERS,
+    "levels of an `escalate`": moments.MOST_ESCALATIONS,
+    "people whose managers one level asks": escalation.MOST_ASKED,
     "`levels` of `manager_of`": asking.MOST_LEVELS,
     "characters of an approval's `title`": of(properties(approval.CONFIG), "title", "maxLength"),
     "characters of a job type": 1 + int(re.findall(r"\{0,(\d+)\}$", task.JOB_TYPE.pattern)[0]),

@@ -65,8 +65,8 @@ def test_a_table_is_a_module_and_a_line(table: str) -> None:
 @pytest.mark.parametrize(
     ("column", "table"),
     [
-        ("escalation_level", "approval_requests"),
-        ("first_response_at", "approval_requests"),
+        ("turnaround_ms", "approval_requests"),
+        ("first_response_ms", "approval_requests"),
         ("running_ms", "workflow_executions"),
     ],
 )

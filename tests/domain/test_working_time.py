@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from domain import calendar
 from domain.calendar import CALENDAR, CalendarChanged, CalendarCreated, calendar_id_of
 from domain.facts import Due, Invalid
-from domain.openings import pass_through
-from domain.working_time import Span, TooFar, WorkingHours, openings_for, working_hours
+from domain.openings import pass_back, pass_through
+from domain.working_time import Span, TooFar, WorkingHours, openings_for, openings_until, working_hours
 from tests.given import TENANT_ID, given
 
 MINUTE = timedelta(minutes=1)
@@ -43,6 +43,15 @@ def walked(hours: WorkingHours, minutes: int, start: datetime) -> datetime:
     while minutes > 0:
         minutes -= is_worked(hours, moment)
         moment += MINUTE
+    return moment
+
+
+def walked_back(hours: WorkingHours, minutes: int, end: datetime) -> datetime:
+    """The beginning of so many worked minutes before a moment."""
+    moment = end
+    while minutes > 0:
+        moment -= MINUTE
+        minutes -= is_worked(hours, moment)
     return moment
 
 
@@ -80,6 +89,15 @@ def test_it_is_as_the_clock_on_the_wall_says(
     assert reached(hours, minutes * MINUTE, start) == expected
     openings = openings_for(hours, minutes * MINUTE, start - timedelta(days=1), start + timedelta(hours=5))
     assert pass_through(openings, minutes * MINUTE, start) == expected
+    before = openings_until(hours, start - timedelta(days=20), start + timedelta(hours=5))
+    assert pass_back(before, minutes * MINUTE, start) == walked_back(hours, minutes, start)
+
+
+def test_going_back_ends_where_the_openings_begin() -> None:
+    openings = openings_until(OFFICE, berlin("2026-06-01T10:00"), berlin("2026-06-01T15:00"))
+    assert pass_back(openings, timedelta(hours=9), berlin("2026-06-01T15:00")) == berlin("2026-06-01T10:00")
+    with pytest.raises(TooFar):
+        openings_until(OFFICE, datetime(2026, 1, 1, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC))
 
 
 OFFICE = working_hours(

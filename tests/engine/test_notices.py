@@ -11,9 +11,11 @@ import pytest
 from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalOverridden,
     ApprovalReassigned,
+    ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalStepStarted,
@@ -160,6 +162,20 @@ ANSWERS: list[tuple[Event, dict[str, Any]]] = [
     ),
     (ApproverAdded(OTHER, ENDPOINT), {"status": "pending", "user_id": str(OTHER), "added_by": str(ENDPOINT)}),
     (ApprovalReassigned(OTHER, ENDPOINT), {"status": "pending", "from_user_id": str(OTHER), "to_user_id": str(ENDPOINT)}),
+    (
+        ApprovalReminded(1, 2, (OTHER,), ("boss",)),
+        {
+            "status": "pending",
+            "reminder": {
+                "number": 2,
+                "step": 1,
+                "reminded_at": "2026-01-05T09:00:07Z",
+                "users": [str(OTHER)],
+                "roles": ["boss"],
+            },
+        },
+    ),
+    (ApprovalEscalated(1, 1, (OTHER,), (), None, ("yes",)), {"status": "pending"}),
 ]
 
 

@@ -96,7 +96,7 @@ def test_what_is_no_definition_is_told_so(definition: Json) -> None:
         ("/nodes/3/config/value", {}, "unknown_field", "note"),
         ("/nodes/2/config/title", 7, "type", "ask"),
         ("/nodes/2/config/rule", {"type": "quorum"}, "enum", "ask"),
-        ("/nodes/2/config/escalation", [], "not_supported_yet", "ask"),
+        ("/nodes/2/config/delegation", [], "not_supported_yet", "ask"),
         ("/nodes/2/config/form", {"type": "nope"}, "invalid_schema", "ask"),
         ("/nodes/2/config/due_in", "3 days", "invalid_value", "ask"),
         ("/nodes/2/config/outcomes/0/name", "error", "reserved", "ask"),

@@ -22,7 +22,7 @@ STRANGER = an_id("stranger")
 OF_THE_PLATFORM = {"tenants", "users", "permissions"}
 
 TABLES_OF_CATALOG = """
-SELECT relname, relrowsecurity AND relforcerowsecurity, obj_description(oid)
+SELECT relname, relrowsecurity AND relforcerowsecurity OR reloptions @> '{security_invoker=true}', obj_description(oid)
   FROM pg_class WHERE relnamespace = 'projections'::regnamespace AND relkind IN ('r', 'm', 'v', 'p')
 """
 INDEXES = """

@@ -14,9 +14,23 @@ from typing import Any
 
 from psycopg import AsyncConnection, sql
 
-from domain.approval import ApprovalDecided, ApprovalRequested, Outcome
+from domain.approval import (
+    ApprovalClaimed,
+    ApprovalDecided,
+    ApprovalEscalated,
+    ApprovalOverdue,
+    ApprovalReminded,
+    ApprovalRequested,
+    ApprovalResolved,
+    ApprovalStepCompleted,
+    ApprovalStepStarted,
+    Outcome,
+    StepPlan,
+)
+from domain.approval.times import Level, Moment, Times
 from domain.envelope import PLATFORM
 from domain.execution import (
+    TIMED,
     ActivationStarted,
     ExecutionChanged,
     ExecutionMigrated,
@@ -28,6 +42,7 @@ from domain.execution import (
 )
 from domain.facts import Due
 from domain.foreach import ChunkMoved, ChunkStarted, ForeachMoved, ForeachStarted, Opened
+from domain.openings import Opening
 from domain.tenant import TenantChanged, TenantCreated
 from domain.user import UserRegistered
 from projections.projector import Projector
@@ -42,7 +57,6 @@ OURS = sql.SQL("SELECT to_jsonb(t) FROM projections.{} t WHERE tenant_id = {}")
 
 
 NEVER_FILLED = {
-    "approval_requests.escalation_rules",
     "users.last_login_at",
 }
 """By no event that there is."""
@@ -88,6 +102,53 @@ async def everything(ledgers: Ledgers) -> None:
     )
     await ledgers.append(ACME, *waiting("waiting"))
     await ledgers.append(ACME, *migrated("migrated"))
+    await ledgers.append(ACME, *timed("timed"))
+
+
+def timed(execution: str) -> tuple[Step, ...]:
+    """Requests with moments: one is escalated to the end, one in steps is open, reminded of and late."""
+    hour = timedelta(hours=1)
+    outcomes = (Outcome("approve", "approve", (), ("approver",)), Outcome("reject", "reject", (), ("approver",)))
+    names = ("approve", "reject")
+    open_at = (Opening(START, START + hour), Opening(START + 24 * hour, START + 25 * hour))
+    chain = (
+        Level(Moment(Due(hour)), {"manager_of": "asked"}),
+        Level(Moment(Due(2 * hour), -hour, open_at), {"roles": ["clerk"]}, replace=True),
+        Level(Moment(Due(3 * hour)), {"users": []}, unstarted=True),
+        Level(Moment(Due(9 * hour)), outcome="reject", kind="reject"),
+    )
+    whole = Times((Moment(Due(hour)), Moment(Due(8 * hour), -hour)), chain, Due(hour))
+    entered, (request, event) = asked(execution, outcomes=outcomes)
+    assert isinstance(event, ApprovalRequested)
+    assert isinstance(entered[1], ActivationStarted)
+    entered = entered[0], replace(entered[1], waits=(replace(entered[1].waits[0], about=TIMED),))
+    stepped, first, again = an_id(f"{execution} stepped"), {"type": "single"}, Times((Moment(Due(hour)),), (), Due(hour), 1)
+    plans = (StepPlan("first", 1), StepPlan("last", 2))
+    later = Times((), (Level(Moment(Due(hour)), {"roles": ["clerk"]}, unstarted=True),), Due(2 * hour), 2)
+    return (
+        started(execution),
+        entered,
+        (request, replace(event, due=Due(8 * hour), times=whole)),
+        (request, ApprovalOverdue(1, "start")),
+        (request, ApprovalReminded(1, 1, (), ("approver",))),
+        (request, ApprovalEscalated(1, 1, (BOB,), (), None, names)),
+        (request, ApprovalClaimed(BOB)),
+        (request, ApprovalEscalated(1, 2, (), ("clerk",), None, names, replace=True, passed_over=(2,))),
+        (request, ApprovalOverdue(1, "due")),
+        (request, ApprovalEscalated(1, 4, outcome="reject")),
+        (request, ApprovalResolved("reject", "reject")),
+        (stepped, replace(event, rule=first, outcomes=(), steps=plans, due=Due(2 * hour), times=Times((Moment(Due(hour)),)))),
+        (stepped, ApprovalStepStarted(1, "first", first, outcomes, due=Due(hour), times=again)),
+        (stepped, ApprovalReminded(1, 1, (), ("approver",))),
+        (stepped, ApprovalDecided(an_id(f"{execution} yes"), ANN, "approve", "approve", 1, "approver")),
+        (stepped, ApprovalStepCompleted(1, "first", "approve", "approve", (ANN,))),
+        (stepped, ApprovalStepStarted(2, "last", first, outcomes, due=Due(hour), times=later)),
+        (stepped, ApprovalOverdue(2, "start")),
+        (stepped, ApprovalOverdue(2, "due")),
+        (stepped, ApprovalEscalated(2, 1, (), ("clerk",), None, names)),
+        (stepped, ApprovalReminded(0, 1, (), ("approver", "clerk"))),
+        (stepped, ApprovalOverdue(0, "due")),
+    )
 
 
 def migrated(execution: str) -> tuple[Step, ...]:

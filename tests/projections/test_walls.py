@@ -16,7 +16,9 @@ from tests.conftest import Database
 from tests.projections.story import ACME, ANN, GLOBEX, Ledgers, an_id
 
 TABLES = """
-SELECT n.nspname, c.relname, c.relrowsecurity AND c.relforcerowsecurity, has_any_column_privilege('gesta_api', c.oid, 'SELECT'),
+SELECT n.nspname, c.relname,  -- a view is read with the rights of who asks
+       c.relrowsecurity AND c.relforcerowsecurity OR coalesce(c.reloptions @> '{security_invoker=true}', false),
+       has_any_column_privilege('gesta_api', c.oid, 'SELECT'),
        EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id'),
        (SELECT array_agg(r) FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) r
          WHERE has_table_privilege('gesta_api', c.oid, r))

@@ -37,6 +37,9 @@ class Request(Body):
     context: Annotated[Any, Field(description="What those who are asked are shown.")] = None
     priority: Priority = 0
     due_in: Annotated[Duration | Object | None, Field(description="By when an answer is hoped for.")] = None
+    start_in: Annotated[Duration | Object | None, Field(description="By when somebody is to have claimed or answered it.")] = None
+    remind: Annotated[list[Object] | None, Field(description=SAME)] = None
+    escalate: Annotated[list[Object] | None, Field(description=SAME)] = None
     timeout: Annotated[Duration | None, Field(description="After which it closes by itself: it is expired.")] = None
     visibility: Annotated[
         Visibility | None, Field(description="What those who see it see of who decides; `names` unless given.")

@@ -9,11 +9,14 @@ from domain.approval.events import (
     ApprovalCancelled,
     ApprovalClaimed,
     ApprovalDecided,
+    ApprovalEscalated,
     ApprovalEvent,
     ApprovalExpired,
+    ApprovalOverdue,
     ApprovalOverridden,
     ApprovalReassigned,
     ApprovalReleased,
+    ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalReturned,
@@ -27,6 +30,7 @@ from domain.approval.events import (
     asks_voters,
 )
 from domain.approval.rules import Vote
+from domain.approval.times import WHOLE, Clock, changed, without
 from domain.facts import Aggregate, EventType, Json, Subject
 from domain.wording import because
 
@@ -92,6 +96,10 @@ class Approval:
     own: OwnRequest | None = None
     """Where no execution asks."""
     overridden_by: UUID | None = None
+    clocks: tuple[Clock, ...] = ()
+    """Of what is asked and has moments to come."""
+    turn: int = 0
+    """How often a step with moments was asked."""
 
     @property
     def open_steps(self) -> tuple[Step, ...]:
@@ -110,6 +118,10 @@ class Approval:
 
 
 def evolve(state: Approval, event: ApprovalEvent) -> Approval:
+    return _timed(_evolved(state, event), event)
+
+
+def _evolved(state: Approval, event: ApprovalEvent) -> Approval:
     match event:
         case ApprovalRequested():
             return _requested(event)
@@ -138,6 +150,10 @@ def evolve(state: Approval, event: ApprovalEvent) -> Approval:
         case ApprovalOverridden():
             steps = tuple(replace(step, status="overridden") if step.number in event.steps else step for step in state.steps)
             return replace(state, steps=steps, overridden_by=event.user_id)
+        case ApprovalEscalated():
+            return _step(state, event.step, lambda step: _escalated(step, event)) if event.outcomes else state
+        case ApprovalReminded() | ApprovalOverdue():
+            return state
         case ApprovalResolved():
             return replace(state, status="resolved", resolution=event)
         case ApprovalCancelled():
@@ -146,6 +162,36 @@ def evolve(state: Approval, event: ApprovalEvent) -> Approval:
             return replace(state, status="expired")
         case _:
             assert_never(event)
+
+
+def _timed(state: Approval, event: ApprovalEvent) -> Approval:
+    """Which moments are to come."""
+    clocks, turn = state.clocks, state.turn
+    match event:
+        case ApprovalRequested() if event.times is not None:
+            clocks = (Clock(WHOLE if event.steps else 1, event.times, event.due),)
+        case ApprovalStepStarted() if event.times is not None:
+            clocks, turn = (*clocks, Clock(event.step, event.times, event.due)), event.times.turn
+        case _ if not clocks:
+            return state
+        case ApprovalStepCompleted():
+            clocks = without(clocks, event.step)
+        case ApprovalReturned():
+            clocks = without(clocks, *event.steps)
+        case ApprovalClaimed() | ApprovalDecided():
+            clocks = changed(clocks, WHOLE, event.step, started=True)
+        case ApprovalReminded():
+            known = next((each.reminded for each in clocks if each.step == event.step), ())
+            clocks = changed(clocks, event.step, reminded=(*known, event.number))
+        case ApprovalEscalated():
+            clocks = changed(clocks, WHOLE if event.whole else event.step, level=event.level)
+        case ApprovalOverdue():
+            clocks = changed(clocks, event.step, **{"overdue" if event.what == "due" else "start_missed": True})
+        case ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
+            clocks = ()
+        case _:
+            return state
+    return replace(state, clocks=clocks, turn=turn)
 
 
 def _requested(event: ApprovalRequested) -> Approval:
@@ -214,10 +260,40 @@ def _reassigned(step: Step, who: UUID, to: UUID) -> Step:
     return replace(step, outcomes=outcomes, voters=voters, claimed_by=claimed_by, added=added)
 
 
+def _escalated(step: Step, event: ApprovalEscalated) -> Step:
+    """Others are asked beside those who were, or instead of these. Who had claimed it has it no longer."""
+    outcomes = tuple(_asks_too(each, event) if each.name in event.outcomes else each for each in step.outcomes)
+    voters = step.voters
+    if voters is not None:
+        answered = frozenset().union(*(decision.people for decision in step.decisions))
+        kept = tuple(each for each in voters if not event.replace or each.user_id in answered)
+        known = {each.user_id for each in kept}
+        voters = (*kept, *(each for each in event.voters or () if each.user_id not in known))
+    return replace(step, outcomes=outcomes, voters=voters, claimed_by=None)
+
+
+def _asks_too(outcome: Outcome, event: ApprovalEscalated) -> Outcome:
+    by_level = tuple(dict.fromkeys((*(outcome.instead or ()), *event.users))) or None
+    if event.replace:
+        return replace(outcome, users=event.users, roles=event.roles, instead=by_level)
+    if not (outcome.users or outcome.roles):
+        return outcome
+    users, roles = dict.fromkeys((*outcome.users, *event.users)), dict.fromkeys((*outcome.roles, *event.roles))
+    return replace(outcome, users=tuple(users), roles=tuple(roles), instead=by_level)
+
+
 def _offered_to(outcome: Outcome, one: UUID) -> Outcome:
     if not (outcome.users or outcome.roles) or one in outcome.users:
         return outcome
     return replace(outcome, users=(*outcome.users, one))
+
+
+def _escalation(event: ApprovalEscalated) -> str:
+    if event.outcome is not None:
+        return f"Level {event.level} of the escalation came to {event.outcome}"
+    if not event.outcomes:
+        return f"Nobody was there to ask at level {event.level} of the escalation"
+    return f"It was escalated to level {event.level}"
 
 
 def _of_node(_event: ApprovalEvent, request: Subject) -> tuple[str, ...]:
@@ -297,6 +373,31 @@ APPROVAL: Aggregate[Approval] = Aggregate(
             "approval.revoked.v1",
             lambda _, request: f"A member took their decision back: {request.name}",
             tags=_of_node,
+        ),
+        EventType(
+            ApprovalReminded,
+            "approval.reminded.v1",
+            lambda _, request: f"Who is asked was reminded: {request.name}",
+            tags=_of_node,
+            note="`users`, `roles`: who is asked and has not answered; neither: every member who may decide. `step` 0: of the "
+            "whole of a request in steps.",
+        ),
+        EventType(
+            ApprovalEscalated,
+            "approval.escalated.v1",
+            lambda e, request: f"{_escalation(e)}: {request.name}",
+            severity="warning",
+            tags=_of_node,
+            note="`users`, `roles`: who is asked from now on, with `replace` instead of those who have not answered; `outcome`: "
+            "what it comes to by default. `passed_over`: levels at which nobody was there.",
+        ),
+        EventType(
+            ApprovalOverdue,
+            "approval.overdue.v1",
+            lambda e, request: f"{'No answer came in time' if e.what == 'due' else 'Nobody took it on in time'}: {request.name}",
+            severity="warning",
+            tags=_of_node,
+            note="`what`: `due`, no answer by `due_in`; `start`, neither a claim nor an answer by `start_in`.",
         ),
         EventType(
             ApprovalDecided,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from uuid import UUID
 
+from domain.approval.times import Times
 from domain.facts import Due, Event, Json
 
 OutcomeKind = Literal["approve", "reject", "changes", "submit", "withdraw", "other"]
@@ -38,7 +39,7 @@ class Outcome:
     managers: tuple[UUID, ...] | None = None
     """Of the users: who is asked as somebody's manager."""
     instead: tuple[UUID, ...] | None = None
-    """Of the users: who is asked as the requester's manager, because the requester is one of those who would be."""
+    """Of the users: whom an escalation has added, or who is asked as the manager of the requester who would be asked."""
 
 
 def asks_voters(outcome: Outcome, outcomes: tuple[Outcome, ...]) -> bool:
@@ -115,6 +116,8 @@ class ApprovalRequested(Event):
     """Of one that was opened by itself: where its end is told, once (`domain.callbacks`)."""
     visibility: Visibility | None = None
     """None: everybody who sees it sees the names."""
+    times: Times | None = None
+    """Its moments; of one in steps, those of the whole. None where it has none, and of before there were any."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ class ApprovalStepStarted(Event):
     voters: tuple[Voter, ...] | None = None
     form: Json = None
     due: Due | None = None
+    times: Times | None = None
 
 
 @dataclass(frozen=True)
@@ -209,6 +213,50 @@ class ApprovalRevoked(Event):
     kind: OutcomeKind
     step: int = 1
     comment: str | None = None
+
+
+@dataclass(frozen=True)
+class ApprovalReminded(Event):
+    """A reminder, by its number from 1, of who is asked and has not answered: by name, or by role.
+
+    With neither: every member who may decide approvals. `step`: 0 of the whole of a request in steps.
+    """
+
+    step: int
+    number: int
+    users: tuple[UUID, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ApprovalEscalated(Event):
+    """A level of the escalation was reached: others are asked in a step, or it comes to an outcome by default.
+
+    `outcomes`: names of those that they may choose. `voters`: of these, where they are fixed. `replace`: instead of who has not
+    answered. `passed_over`: levels before this one at which nobody was there. Nobody at all: this one included. `whole`: of the
+    whole of a request in steps; then `step` is 0 where it is not about one.
+    """
+
+    step: int
+    level: int
+    users: tuple[UUID, ...] = ()
+    roles: tuple[str, ...] = ()
+    voters: tuple[Voter, ...] | None = None
+    outcomes: tuple[str, ...] = ()
+    replace: bool = False
+    outcome: str | None = None
+    passed_over: tuple[int, ...] = ()
+    whole: bool = False
+    problem: str | None = None
+    """Why nobody was there, where an expression failed."""
+
+
+@dataclass(frozen=True)
+class ApprovalOverdue(Event):
+    """No answer by when it was due, or nobody has taken it on by when that was to be."""
+
+    step: int
+    what: Literal["due", "start"]
 
 
 @dataclass(frozen=True)
@@ -306,6 +354,9 @@ ApprovalEvent: TypeAlias = (
     | ApprovalReassigned
     | ApprovalRevoked
     | ApprovalOverridden
+    | ApprovalReminded
+    | ApprovalEscalated
+    | ApprovalOverdue
     | ApprovalResolved
     | ApprovalCancelled
     | ApprovalExpired

@@ -55,7 +55,7 @@ def settled(state: Approval, form: Json = None) -> tuple[ApprovalEvent, ...]:
         state = evolve(state, completed)
         events.append(completed)
         if outcome.kind not in GOES_ON:
-            return (*events, ApprovalResolved(outcome.name, outcome.kind, _all_deciders(state), form))
+            return (*events, ApprovalResolved(outcome.name, outcome.kind, all_deciders(state), form))
     return tuple(events)
 
 
@@ -73,7 +73,7 @@ def _resolution(state: Approval, step: Step) -> tuple[Outcome, tuple[UUID, ...]]
     return outcome, tuple(each.user_id for each in (*before, *last))
 
 
-def _all_deciders(state: Approval) -> tuple[UUID, ...]:
+def all_deciders(state: Approval) -> tuple[UUID, ...]:
     """Of the steps that were completed: whose decisions brought that about, each once, the last of them last."""
     results = sorted((step for step in state.steps if step.result is not None), key=lambda step: (step.stage, step.number))
     whose = [one for step in results if step.result is not None for one in step.result.decided_by]
@@ -96,7 +96,7 @@ def concluded(state: Approval, all_skipped: Outcome, form: Json = None) -> Appro
         return ApprovalResolved(all_skipped.name, all_skipped.kind)
     last = max(asked, key=lambda step: (step.stage, step.number)).result
     assert last is not None
-    return ApprovalResolved(last.outcome, last.kind, _all_deciders(state), form)
+    return ApprovalResolved(last.outcome, last.kind, all_deciders(state), form)
 
 
 def sent_back(state: Approval, user_id: UUID, to: str, comment: str) -> ApprovalReturned:

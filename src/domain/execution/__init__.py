@@ -6,6 +6,7 @@ The decisions about executions are the engine's; here is what happened and what 
 from domain.execution.aggregate import EXECUTION, evolve
 from domain.execution.events import (
     EXECUTION_TIMEOUT,
+    TIMED,
     TIMEOUT,
     ActivationCancelled,
     ActivationCompleted,
@@ -50,6 +51,7 @@ __all__ = [
     "EXECUTION",
     "EXECUTION_TIMEOUT",
     "FIRST_TOKEN",
+    "TIMED",
     "TIMEOUT",
     "Activation",
     "ActivationCancelled",

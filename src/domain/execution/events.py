@@ -40,7 +40,8 @@ WaitKind = Literal["job", "timer", "approval", "ai_task", "execution", "event", 
 class Wait:
     """Something that a visit waits for. `id`: the job's, the timer's, the subscription's, or the stream's that it opened.
 
-    `about`: a job's type, what a timer is for, an event's type. `due`: when a timer fires, before any pause.
+    `about`: a job's type, what a timer is for, an event's type; `timed` of an approval that has moments. `due`: when a timer
+    fires, before any pause.
     """
 
     kind: WaitKind
@@ -51,6 +52,8 @@ class Wait:
     """Of a timer within an item: how often the execution had been resumed when it was set."""
 
 
+TIMED = "timed"
+"""What a wait for an approval request is about that has moments: reminders, an escalation, a due date."""
 TIMEOUT = "timeout"
 """The purpose of the timer that ends a visit, whatever its node type."""
 EXECUTION_TIMEOUT = "execution_timeout"

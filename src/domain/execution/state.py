@@ -8,6 +8,7 @@ from uuid import UUID
 from rpds import HashTrieMap, HashTrieSet, List
 
 from domain.execution.events import (
+    TIMED,
     CompensationFailure,
     ExecutionCancelled,
     ExecutionCompensating,
@@ -71,6 +72,11 @@ class Activation:
     def waits_for(self, kind: WaitKind) -> tuple[UUID, ...]:
         """The ids of all that it waits for of one kind."""
         return tuple(wait.id for wait in self.waits if wait.kind == kind)
+
+    @property
+    def timed_approvals(self) -> tuple[UUID, ...]:
+        """Requests that it waits for which have moments."""
+        return tuple(wait.id for wait in self.waits if wait.kind == "approval" and wait.about == TIMED)
 
 
 @dataclass(frozen=True)

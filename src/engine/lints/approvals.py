@@ -12,9 +12,10 @@ from engine.definition import Node
 from engine.durations import duration
 from engine.expressions import expressions_in, is_expression
 from engine.invalid import InvalidValue
+from engine.lints import moments
 from engine.nodes.kind import Fault, Formula, object_schema
 from engine.schema import SchemaError, check_schema
-from engine.stepping import SINGLE, if_all_are_skipped, outcomes_in
+from engine.stepping import SINGLE, if_all_are_skipped, kinds_of, outcomes_in
 
 Config = Mapping[str, Any]
 RESERVED = ("error", "timeout")
@@ -30,11 +31,13 @@ def lint(node: Node) -> Iterator[Fault]:
     if "steps" not in config:
         yield from _of_outcomes(config, config.get("outcomes") or (), "")
         yield from _of_rule(config.get("rule", SINGLE), outcomes_in(config, {}), config.get("by"), "")
+        yield from moments.lint(config, kinds_of(config), "")
         return
     for field in ("rule", "ad_hoc"):
         if field in config:
             yield Fault(f"/{field}", "unknown_field", f"Of a request in steps each step has its own {field}.")
     yield from _of_outcomes(config, config.get("outcomes") or (), "")
+    yield from moments.lint(config, kinds_of(config), "")
     yield from _of_steps(config)
 
 
@@ -57,6 +60,7 @@ def _of_steps(config: Config) -> Iterator[Fault]:
         yield from _of_outcomes({**config, **step}, step.get("outcomes") or (), pointer)
         offered = outcomes_in(config, step)
         yield from _of_rule(step.get("rule", SINGLE), offered, step.get("by", config.get("by")), pointer)
+        yield from moments.lint(step, [outcome["name"] for outcome in offered], pointer)
         for outcome in offered:
             if kinds.setdefault(outcome["name"], outcome["kind"]) != outcome["kind"]:
                 told = f"{outcome['name']} is of the kind {kinds[outcome['name']]} in another step."
@@ -159,7 +163,9 @@ def formulas(node: Node) -> Iterator[Formula]:
     if "steps" not in config:
         yield from _formulas_in(config, "", {})
         yield from _formulas_of_rule(config.get("rule", SINGLE), "", {})
+        yield from moments.formulas(config, "", {}, {})
         return
+    yield from moments.formulas(config, "", {}, {"steps": steps_schema(config["steps"])})
     for index, step in enumerate(config["steps"]):
         pointer = f"/steps/{index}"
         seen = {"steps": steps_schema(config["steps"][:index] if "parallel_with" not in step else config["steps"])}
@@ -168,6 +174,7 @@ def formulas(node: Node) -> Iterator[Formula]:
         yield from _formulas_of_rule(step.get("rule", SINGLE), pointer, seen)
         if "skip_when" in step:
             yield Formula(f"{pointer}/skip_when", step["skip_when"], variables={**seen, "step": STEP})
+        yield from moments.formulas(step, pointer, seen, seen)
         for at, source in expressions_in(step.get("due_in"), f"{pointer}/due_in"):
             yield Formula(at, source, want=None, variables=seen)
 

@@ -1,5 +1,5 @@
-"""approval {title, description?, outcomes?, by?, exclude?, rule?, form?, context?, priority?, due_in?, visibility?}: asks people
-and waits for their answer.
+"""approval {title, description?, outcomes?, by?, exclude?, rule?, form?, context?, priority?, due_in?, …}: asks people and waits
+for their answer.
 
 The token leaves by the outcome's name; output {outcome, kind, user_id, role, comment, reason, form}, and `overridden` where
 somebody did that. At the node's timeout it leaves by `timeout`, and the request is expired.
@@ -30,7 +30,7 @@ from domain.approval import (
     evolve,
 )
 from domain.approval.rules import RULES
-from domain.execution import Activation, Wait
+from domain.execution import TIMED, Activation, Wait
 from domain.facts import Due, Event, Fact, Json, View
 from engine.asking import MOST_LEVELS, quota_of
 from engine.calendars import DUE_IN, due_of
@@ -38,9 +38,11 @@ from engine.definition import Node
 from engine.expressions import resolve
 from engine.happenings import ChildEnded
 from engine.lints.approvals import MOST_STEPS, formulas, lint, steps_schema
+from engine.moments import FIELDS as MOMENTS
+from engine.moments import REMIND, escalate_schema, times_of
 from engine.nodes import kind
 from engine.nodes.kind import Handles, InvalidValue, NodeType, Visit, object_schema
-from engine.stepping import all_outcomes, begin, plans_of, results, what_is_asked
+from engine.stepping import all_outcomes, begin, has_moments, kinds_of, plans_of, results, what_is_asked
 
 VISIBILITY: Json = {"enum": list(get_args(Visibility))}
 KINDS = ["approve", "reject", "changes", "submit", "withdraw", "other"]
@@ -104,6 +106,9 @@ STEPS: Json = {
             "outcomes": OUTCOMES,
             "form": SCHEMA,
             "due_in": DUE_IN,
+            "start_in": DUE_IN,
+            "remind": REMIND,
+            "escalate": escalate_schema(BY),
             "skip_when": {"type": "string", "minLength": 1},
             "parallel_with": {"type": "string"},
             "distinct": {"anyOf": [{"type": "boolean"}, NAMES | {"maxItems": MOST_STEPS}]},
@@ -129,6 +134,9 @@ CONFIG = object_schema(
         "priority": {"anyOf": [{"type": "integer"}, EXPRESSION]},
         "due_in": DUE_IN,
         "visibility": VISIBILITY,
+        "start_in": DUE_IN,
+        "remind": REMIND,
+        "escalate": escalate_schema(BY),
     },
     ("title",),
 )
@@ -150,7 +158,8 @@ def run(visit: Visit) -> kind.RunResult:
     facts = tuple(Fact(request_id, event) for event in events)
     if isinstance(events[-1], ApprovalResolved):
         return kind.Done(_output(visit, events, results(reduce(evolve, events[1:], state))), events[-1].outcome, facts)
-    return kind.Waiting((Wait("approval", request_id),), facts)
+    about = TIMED if has_moments(visit.node.config) else ""
+    return kind.Waiting((Wait("approval", request_id, about),), facts)
 
 
 def _requested(visit: Visit) -> ApprovalRequested:
@@ -160,6 +169,7 @@ def _requested(visit: Visit) -> ApprovalRequested:
     )
     started, due_in = visit.execution.started, config.get("due_in")
     assert started is not None
+    due = due_of(visit.view, due_in)
     rule, offered, voters = what_is_asked(visit)
     return ApprovalRequested(
         visit.execution_id,
@@ -174,7 +184,7 @@ def _requested(visit: Visit) -> ApprovalRequested:
         context=config.get("context"),
         priority=_priority(config.get("priority", started.priority)),
         requested_by=started.created_by,
-        due=due_of(visit.view, due_in),
+        due=due,
         expires=None if node.timeout is None else Due(node.timeout),
         item_id=visit.item_id,
         item_index=visit.item_index,
@@ -182,6 +192,7 @@ def _requested(visit: Visit) -> ApprovalRequested:
         ad_hoc=node.config.get("ad_hoc", False),
         steps=plans_of(steps(node)),
         visibility=node.config.get("visibility"),
+        times=times_of(visit, node.config, due, kinds_of(node.config)),
     )
 
 
@@ -242,7 +253,7 @@ def output(node: Node) -> Json:
         {
             "outcome": {"type": "string", "enum": [outcome["name"] for outcome in all_outcomes(node.config)]},
             "kind": {"type": "string", "enum": KINDS},
-            "user_id": text if steps(node) else {"type": "string"},
+            "user_id": text if steps(node) or "escalate" in node.config else {"type": "string"},
             "role": text,
             "comment": text,
             "reason": text,
@@ -283,8 +294,8 @@ APPROVAL = NodeType(
     lint,
     formulas,
     mentions,
-    raw=frozenset({"by", "exclude", "fallback", "requester", "rule", "outcomes", "steps", "form", "visibility"}),
-    later=frozenset({"escalation", "reminders", "assigned_to", "attachments", "delegation"}),
+    raw=frozenset({"by", "exclude", "fallback", "requester", "rule", "outcomes", "steps", "form", "visibility", *MOMENTS}),
+    later=frozenset({"assigned_to", "attachments", "delegation"}),
     waits=True,
     cancel=cancel,
     on_child=on_child,

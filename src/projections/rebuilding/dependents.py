@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from psycopg import AsyncConnection
 
 from projections.generation import NEXT_SCHEMA
+from projections.rebuilding import views
 from projections.table import Table
 
 # to other roles than Gesta's, on tables and on columns
@@ -43,6 +44,7 @@ WITH serving AS (SELECT oid, oid::regclass AS name, relname FROM pg_class WHERE 
 SELECT format('the view %%s reads %%s', r.ev_class::regclass, s.name)
   FROM pg_depend d JOIN serving s ON s.oid = d.refobjid JOIN pg_rewrite r ON r.oid = d.objid
  WHERE d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass AND r.ev_class <> s.oid
+   AND r.ev_class <> ALL(%(ours)s::text[]::regclass[])
  UNION
 SELECT format('the foreign key %%I of %%s refers to %%s', k.conname, k.conrelid::regclass, s.name)
   FROM pg_constraint k JOIN serving s ON s.oid = k.confrelid
@@ -86,7 +88,7 @@ async def rights_of(conn: AsyncConnection[Any], schema: str, tables: Sequence[Ta
 
 async def dependents(conn: AsyncConnection[Any], schema: str, tables: Sequence[Table]) -> list[str]:
     """What would stay with the old tables, in words."""
-    names = {"tables": _names(schema, tables), "next": NEXT_SCHEMA}
+    names = {"tables": _names(schema, tables), "next": NEXT_SCHEMA, "ours": await views.there(conn)}
     return [row[0] for row in await (await conn.execute(DEPENDENTS, names)).fetchall()]
 
 

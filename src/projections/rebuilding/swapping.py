@@ -7,6 +7,7 @@ backup, an analyst) would see rows vanish, so its end is waited for without stan
 
 What people have granted to roles of their own, and their policies, go along. What else hangs on the old tables (views, foreign
 keys and functions of others, indexes, triggers, publications) stays with them: it is named, and a reason not to exchange them.
+Gesta's own views are made anew (`projections.rebuilding.views`).
 """
 
 from collections.abc import Collection, Sequence
@@ -16,7 +17,7 @@ from psycopg import AsyncConnection, sql
 
 from projections.freshness import of_schema
 from projections.generation import NEXT_SCHEMA, OLD_SCHEMA, SERVING_SCHEMA, Generation
-from projections.rebuilding import records
+from projections.rebuilding import records, views
 from projections.rebuilding.dependents import ForeignGrants, rights_of
 from projections.rebuilding.filling import Filler
 from projections.table import Table
@@ -61,6 +62,7 @@ async def swap(
     Raises NotNow where somebody is in the way, psycopg's LockNotAvailable and QueryCanceled among the reasons.
     """
     serving = [table for table in tables if await _is_there(owner, SERVING_SCHEMA, table)]
+    ours = await views.there(owner)
     async with owner.transaction():
         await owner.execute(NO_WAITING.format(FENCE_MILLISECONDS, 2 * FENCE_MILLISECONDS))
         await owner.execute(FENCE)
@@ -72,16 +74,16 @@ async def swap(
             raise OperatorError(f"The tables that were built do not stand where those that serve do, of the ledger {other[0]}.")
         rights = await rights_of(owner, SERVING_SCHEMA, serving)
         await owner.execute(NO_WAITING.format(EXCHANGE_MILLISECONDS, EXCHANGE_MILLISECONDS))
-        await owner.execute(LOCK.format(tables=_names(SERVING_SCHEMA, serving)))
+        await owner.execute(LOCK.format(tables=_names(SERVING_SCHEMA, serving, ours)))
         await owner.execute(NO_WAITING.format(FENCE_MILLISECONDS, 10 * FENCE_MILLISECONDS))
-        await _exchange(owner, serving, tables, rights)
+        await _exchange(owner, serving, tables, rights, anew=bool(ours))
         await records.serve(owner, number, groups)
         failpoint("rebuild.swapping")
     failpoint("rebuild.swapped")
 
 
 async def _exchange(
-    owner: AsyncConnection[Any], serving: Sequence[Table], tables: Sequence[Table], rights: ForeignGrants
+    owner: AsyncConnection[Any], serving: Sequence[Table], tables: Sequence[Table], rights: ForeignGrants, *, anew: bool
 ) -> None:
     await owner.execute(CREATE_OLD.format(schema=sql.Identifier(OLD_SCHEMA)))
     await owner.execute(COMMENT_OLD.format(schema=sql.Identifier(OLD_SCHEMA)))
@@ -91,6 +93,8 @@ async def _exchange(
         await _move(owner, table, NEXT_SCHEMA, SERVING_SCHEMA)
     for statement in rights.statements:
         await owner.execute(statement)
+    if anew:
+        await views.make_anew(owner)
     await owner.execute(DROP_NEXT.format(schema=sql.Identifier(NEXT_SCHEMA)))
 
 
@@ -103,5 +107,7 @@ async def _is_there(conn: AsyncConnection[Any], schema: str, table: Table) -> bo
     return await cursor.fetchone() == (True,)
 
 
-def _names(schema: str, tables: Sequence[Table]) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(schema, table.name) for table in tables)
+def _names(schema: str, tables: Sequence[Table], ours: Sequence[str]) -> sql.Composed:
+    """Views go first, as for whoever reads them: so that neither waits for the other."""
+    views = [sql.Identifier(*view.split(".")) for view in ours]
+    return sql.SQL(", ").join([*views, *(sql.Identifier(schema, table.name) for table in tables)])
