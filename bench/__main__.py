@@ -4,7 +4,21 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import ai_overhead, append, flat, foreach, held_snapshot, hot_stream, http, project, read, replay, steps, timers
+from bench import (
+    ai_overhead,
+    append,
+    decisions,
+    flat,
+    foreach,
+    held_snapshot,
+    hot_stream,
+    http,
+    project,
+    read,
+    replay,
+    steps,
+    timers,
+)
 from bench.figures import Lost, Result
 from bench.sizes import FULL, QUICK, Sizes
 from bench.stage import Stage, machine, stage
@@ -23,6 +37,7 @@ BENCHES: dict[str, Callable[[Stage, Sizes], Result]] = {
     "timers": timers.bench,
     "flat": flat.bench,
     "foreach": foreach.bench,
+    "decisions": decisions.bench,
 }
 
 

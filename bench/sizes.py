@@ -50,6 +50,8 @@ class Sizes:
     items: int = 10_000
     """Of the foreach whose first and last tenths are compared."""
     items_rounds: int = 3
+    decided_people: int = 1_000
+    decided_steps: int = 50
     peer_is_installed: bool = True
     """Whether a peer that is not there may be fetched."""
     callers: int = 128

@@ -104,10 +104,12 @@ class RequestContext:
         spec: CommandSpec,
         command: Callable[[T, str], Awaitable[CommandResult]],
         told: Callable[[CommandResult], Json],
+        of_items: tuple[type[PermissionDenied], ...] = (),
     ) -> list[Json]:
         """Many commands in one request: one result per item, in their order. What refuses one does not stop the others.
 
-        `command` is given an item and its key suffix; `told`: what is said of one that was done.
+        `command` is given an item and its key suffix; `told`: what is said of one that was done. `of_items`: what is denied of
+        single items, and says nothing of what the caller may do at all.
         """
         self.to_command(self.tenant_id, spec)  # a wrong header is no item's fault
         free = asyncio.Semaphore(MOST_AT_ONCE)
@@ -121,7 +123,7 @@ class RequestContext:
                     problem = from_exception(error)
                     if problem is None:
                         raise
-                    if isinstance(error, PermissionDenied):
+                    if isinstance(error, PermissionDenied) and not isinstance(error, of_items):
                         denied.append(error)
                     return {"status": problem.status, "problem": problem.document(self.request.scope["request_id"])}
 

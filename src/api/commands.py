@@ -96,6 +96,7 @@ APPROVAL_REASSIGN = CommandSpec("approval.reassign", "approvals:manage")
 APPROVAL_WITHDRAW = CommandSpec("approval.withdraw", "executions:start")
 APPROVAL_PREVIEW = CommandSpec("approval.preview", "approvals:read")
 APPROVAL_OVERRIDE = CommandSpec("approval.override", "approvals:override")
+APPROVAL_SAVE_FILTERS = CommandSpec("approval.save_filters", "approvals:decide")
 APPROVAL_ADD_APPROVER = CommandSpec("approval.add_approver", "approvals:decide")
 
 APPROVAL_LINK_MAKE = CommandSpec("approval_link.make", "approvals:decide")

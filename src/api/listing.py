@@ -250,8 +250,15 @@ class PageRequest:
         params[f"key_{number}"] = value if wanted.key is None else wanted.key(value)
         return clause.format(**{part: sql.Placeholder(f"{part}_{number}") for part in ("name", "value", "key")})
 
-    def page(self, rows: Sequence[Row]) -> bytes:
-        """As JSON: as many items as the limit and the bytes of a page allow, but one at least."""
+    def beyond(self, row: Row) -> "PageRequest":
+        """What comes after a row."""
+        return self.after(self._cursor(row))
+
+    def page(self, rows: Sequence[Row], looked_at: Row | None = None) -> bytes:
+        """As JSON: as many items as the limit and the bytes of a page allow, but one at least.
+
+        `looked_at`: the row behind which there may be more, where it is not for these rows to say.
+        """
         items: list[bytes] = []
         size = 0
         for row in rows[: self.limit]:
@@ -260,7 +267,8 @@ class PageRequest:
             if items and size > PAGE_BYTES:
                 break
             items.append(item)
-        cursor = self._cursor(rows[len(items) - 1]) if len(items) < len(rows) else None
+        last = rows[len(items) - 1] if len(items) < len(rows) else looked_at
+        cursor = None if last is None else self._cursor(last)
         return b'{"items":[%b],"next_cursor":%b}' % (b",".join(items), answers.to_json(cursor))
 
     def _cursor(self, row: Row) -> str:

@@ -13,26 +13,25 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from starlette.requests import Request
 
 from api import headers
+from api.loaded import Loaded, Missing
 from api.problems import Problem, not_found, too_many_failed_logins, unauthorized
 from domain import access
 from domain.access import Caller, Rights
 from domain.api_key import API_KEY
 from domain.bearer_text import KEY, BearerText, hash_secret, read
-from domain.effort import Effort
 from domain.envelope import PLATFORM
-from domain.facts import Aggregate, Holders, NotFound, PermissionDenied
+from domain.facts import NotFound, PermissionDenied
 from runtime.buckets import TokenBucket
 from runtime.clock import Clock
-from runtime.ids import new_id
 from store.errors import UnknownLedger
 from store.handler import Handler
 from store.platform import PlatformSnapshot, Stream, deciding
@@ -44,7 +43,6 @@ FAILED_LOGINS_BURST = 100
 FAILED_LOGINS_RATE = 1.0
 """Of one address: so many at once, and then so many a second. Keys cannot be guessed; this bounds what trying costs."""
 
-S = TypeVar("S")
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
@@ -207,12 +205,12 @@ class Sessions:
     async def _rights(self, tenant_id: UUID, caller: Caller) -> tuple[Rights, set[Stream]]:
         """And the streams of the platform's ledger on which they depend."""
         now = self._clock.now()
-        view, platform = _Loaded(tenant_id, now), _Loaded(PLATFORM, now)
+        view, platform = Loaded(tenant_id, now), Loaded(PLATFORM, now)
         depends: set[Stream] = set()
         while True:
             try:
                 return access.rights(platform if tenant_id == PLATFORM else view, caller, platform), depends
-            except _Missing as missing:
+            except Missing as missing:
                 if missing.tenant_id == PLATFORM:
                     depends.add((missing.aggregate, missing.stream_id))
                 loaded = platform if missing.tenant_id == PLATFORM else view
@@ -265,46 +263,6 @@ class FailedLogins:
         who = {"key_id": None if token is None else token.id, "ip": None if request.client is None else request.client.host}
         extra = {"action": "login_failed", **who, "request_id": request.scope["request_id"]}
         logger.warning("API key refused: %s", why, extra=extra)
-
-
-class _Missing(Exception):
-    """A stream that was not loaded yet."""
-
-    def __init__(self, tenant_id: UUID, aggregate: Aggregate[Any], stream_id: UUID) -> None:
-        self.tenant_id = tenant_id
-        self.aggregate = aggregate
-        self.stream_id = stream_id
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """A view of streams loaded one by one, for questions that change nothing."""
-
-    tenant_id: UUID
-    now: datetime
-    streams: dict[UUID, tuple[Any, int]] = field(default_factory=dict)
-    effort: Effort = field(default_factory=Effort)
-
-    def new_id(self) -> UUID:
-        return new_id()
-
-    def read(self, aggregate: Aggregate[S], stream_id: UUID) -> S:
-        if stream_id not in self.streams:
-            raise _Missing(self.tenant_id, aggregate, stream_id)
-        state: S = self.streams[stream_id][0]
-        return state
-
-    def version(self, stream_id: UUID) -> int:
-        return self.streams[stream_id][1]
-
-    def committed(self, stream_id: UUID) -> bool:  # noqa: ARG002
-        return True
-
-    def owner(self, scope: str, name: str) -> UUID | None:
-        raise NotImplementedError(f"rights depend on no name ({scope} {name})")
-
-    def holders(self, role_ids: frozenset[UUID]) -> Holders:
-        raise NotImplementedError(f"rights depend on nobody else's roles ({role_ids})")
 
 
 def _token(request: Request) -> BearerText:

@@ -313,15 +313,17 @@ def decide(
     reason: str | None = None,
     step: str | None = None,
     proof: str | None = None,
+    on_behalf_of: str | None = None,
     if_match: int | None = None,
     idempotency_key: str | None = None,
 ) -> Flow[DecisionResult]:
     """Decide an approval request. `execution.open` of the result says what the execution waits for next.
 
     `reason`: one of the codes that the outcome takes. `step`: which one, where several are open. `proof`: where the outcome asks
-    for it, `totp 123456` or `key gk_…`.
+    for it, `totp 123456` or `key gk_…`. `on_behalf_of`: the member for whom one stands in.
     """
     body = {"outcome": outcome, "comment": comment, "form": form, "role": role, "reason": reason, "step": step}
+    body |= {} if on_behalf_of is None else {"on_behalf_of": on_behalf_of}
     path, more = f"/approvals/{_part(approval_id)}/decide", None if proof is None else {"Gesta-Proof": proof}
     return DecisionResult.of((yield from command(path, body, idempotency_key=idempotency_key, if_match=if_match, more=more)))
 

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx2
 
-from client import calls
+from client import acting, calls
 from client.protocol import Flow, Lost, Pause, Reply, Request
 
 P = ParamSpec("P")
@@ -107,6 +107,19 @@ class Client:
     wait_approval = _blocking(calls.wait_approval)
     approvals = _blocking(calls.approvals)
     decide = _blocking(calls.decide)
+    inbox = _blocking(acting.inbox)
+    inbox_counts = _blocking(acting.inbox_counts)
+    saved_filters = _blocking(acting.saved_filters)
+    save_filters = _blocking(acting.save_filters)
+    claim_approval = _blocking(acting.claim_approval)
+    release_approval = _blocking(acting.release_approval)
+    reassign_approval = _blocking(acting.reassign_approval)
+    revoke_decision = _blocking(acting.revoke_decision)
+    withdraw_approval = _blocking(acting.withdraw_approval)
+    decide_many = _blocking(acting.decide_many)
+    claim_many = _blocking(acting.claim_many)
+    release_many = _blocking(acting.release_many)
+    reassign_many = _blocking(acting.reassign_many)
     apply = _blocking(calls.apply)
     publish = _blocking(calls.publish)
     enqueue = _blocking(calls.enqueue)
@@ -178,6 +191,19 @@ class AsyncClient:
     wait_approval = _awaited(calls.wait_approval)
     approvals = _awaited(calls.approvals)
     decide = _awaited(calls.decide)
+    inbox = _awaited(acting.inbox)
+    inbox_counts = _awaited(acting.inbox_counts)
+    saved_filters = _awaited(acting.saved_filters)
+    save_filters = _awaited(acting.save_filters)
+    claim_approval = _awaited(acting.claim_approval)
+    release_approval = _awaited(acting.release_approval)
+    reassign_approval = _awaited(acting.reassign_approval)
+    revoke_decision = _awaited(acting.revoke_decision)
+    withdraw_approval = _awaited(acting.withdraw_approval)
+    decide_many = _awaited(acting.decide_many)
+    claim_many = _awaited(acting.claim_many)
+    release_many = _awaited(acting.release_many)
+    reassign_many = _awaited(acting.reassign_many)
     apply = _awaited(calls.apply)
     publish = _awaited(calls.publish)
     enqueue = _awaited(calls.enqueue)

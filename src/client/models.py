@@ -230,6 +230,96 @@ class DecisionResult:
 
 
 @dataclass(frozen=True)
+class InboxItem:
+    """A step of an approval request that waits for the caller to decide. `id`: of the request, for `decide`.
+
+    `step`: its name, None where it does not ask in steps. `standing_in_for`: in whose place the caller decides, None for
+    themselves: for `on_behalf_of`. `due_at`: of the step.
+    """
+
+    id: str
+    version: int
+    title: str
+    step: str | None
+    standing_in_for: str | None
+    priority: int
+    due_at: datetime | None
+    overdue: bool
+    claimed_by: str | None
+    workflow_key: str | None
+    execution_id: str | None
+    requested_by: str | None
+    data: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "InboxItem":
+        return cls(
+            data["id"],
+            data["version"],
+            data["title"],
+            data["step_name"],
+            data.get("standing_in_for"),
+            data["priority"],
+            None if data["due_at"] is None else datetime.fromisoformat(data["due_at"]),
+            data["overdue"],
+            data["claimed_by"],
+            data["workflow_key"],
+            data["execution_id"],
+            data["requested_by"],
+            data,
+        )
+
+
+@dataclass(frozen=True)
+class InboxCounts:
+    """How much waits for the caller. `more`: there is more than was counted. What else is counted is in `data`."""
+
+    total: int
+    overdue: int
+    claimed: int
+    by_priority: Mapping[int, int]
+    by_workflow: Mapping[str, int]
+    standing_in_for: Mapping[str, int]
+    more: bool
+    data: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "InboxCounts":
+        by_priority = {int(priority): count for priority, count in data["by_priority"].items()}
+        of_others = data.get("standing_in_for", {})
+        counts = data["total"], data["overdue"], data.get("claimed", 0)
+        return cls(*counts, by_priority, data["by_workflow"], of_others, data["more"], data)
+
+
+@dataclass(frozen=True)
+class SavedFilter:
+    """A query of the inbox that a user has given a name. `filter`: as the query of GET /v1/inbox."""
+
+    name: str
+    filter: Mapping[str, str]
+    order: str | None = None
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "SavedFilter":
+        return cls(data["name"], data["filter"], data["order"])
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is decided on one of many requests. `version`: where the request has changed since, it is refused."""
+
+    approval_id: str
+    outcome: str
+    comment: str | None = None
+    form: Json = None
+    role: str | None = None
+    reason: str | None = None
+    step: str | None = None
+    on_behalf_of: str | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True)
 class Workflow:
     """A workflow after a command on it. `published_version`: None where none is published yet."""
 

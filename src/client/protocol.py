@@ -87,9 +87,9 @@ def command(
     return _exchange(_with_body(method, path, body, headers), patience)
 
 
-def order(path: str, body: Json, *, wait: float = 0.0, patience: float = PATIENCE_SECONDS) -> Flow[Json]:
-    """A request that changes nothing lasting, and that may be repeated without a key."""
-    return _exchange(_with_body("POST", path, body, {}, wait + ANSWER_SECONDS), patience)
+def order(path: str, body: Json, *, method: str = "POST", wait: float = 0.0, patience: float = PATIENCE_SECONDS) -> Flow[Json]:
+    """A request that changes nothing lasting, or comes to the same each time, so that it may be repeated without a key."""
+    return _exchange(_with_body(method, path, body, {}, wait + ANSWER_SECONDS), patience)
 
 
 def encode(value: Json) -> bytes:

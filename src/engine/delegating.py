@@ -1,6 +1,6 @@
 """Who stands in for whom on a request: the conditions of delegations are evaluated over what it asks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from uuid import UUID
@@ -56,9 +56,8 @@ def standing_in(view: View, engine: Engine, request_id: UUID, decider: Decider, 
     require_pending(approval)
     assert person.user_id is not None
     request = {"workflow_key": _workflow_of(view, approval), **approval.asks}
-    excluded = {one for outcome in approval.outcomes for one in outcome.exclude} - {person.user_id, decider.user_id}
-    applies = partial(_applies, view, engine, request)
-    found = way(view, person.user_id, decider.user_id, applies, excluded) if person.allows(DECIDE) else None
+    excluded = {one for outcome in approval.outcomes for one in outcome.exclude}
+    found = way_to(view, engine, request, person.user_id, decider.user_id, excluded) if person.allows(DECIDE) else None
     if found is None:
         raise NoDelegation(path="/on_behalf_of")
     return replace(decider, roles=person.roles, on_behalf_of=person.user_id, through=found[1:-1])
@@ -80,6 +79,14 @@ def substitutes_of(view: View, engine: Engine, request_id: UUID, person: UUID) -
 def applying(view: View, engine: Engine, approval: Approval, workflow_key: str) -> Callable[[Delegation], bool]:
     """Whether a delegation is for this request."""
     return partial(_applies, view, engine, {"workflow_key": workflow_key, **approval.asks})
+
+
+def way_to(
+    view: View, engine: Engine, request: Mapping[str, Json], person: UUID, substitute: UUID, excluded: Collection[UUID]
+) -> tuple[UUID, ...] | None:
+    """By whom it came that one may stand in for the other on a request now; None where they may not."""
+    applies = partial(_applies, view, engine, request)
+    return way(view, person, substitute, applies, {*excluded} - {person, substitute})
 
 
 def _workflow_of(view: View, approval: Approval) -> str:

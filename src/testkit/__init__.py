@@ -10,15 +10,18 @@ runs on a platform; docs/how-to/test-a-workflow.md says what differs there.
 """
 
 from testkit.doubles import NEVER, Asked, NoAnswerLeft, Response, fails, in_turn, lost, response, takes
+from testkit.people import Member
 from testkit.publishing import NotPublishable
 from testkit.runs import NotSo, Run
-from testkit.scenario import Scenario, scenario
+from testkit.scenario import Delegation, Scenario, scenario
 from testkit.server import Server
 from testkit.stage import Refused
 
 __all__ = [
     "NEVER",
     "Asked",
+    "Delegation",
+    "Member",
     "NoAnswerLeft",
     "NotPublishable",
     "NotSo",

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from domain import workflow
-from domain.approval import APPROVAL, ApprovalRequested
+from domain.access import Rights
+from domain.approval import APPROVAL, ApprovalRequested, Outcome
 from domain.approval.proof import Proof
 from domain.execution import ExecutionStarted, ItemStarted
 from domain.facts import Decided, Json, Refusal, View
@@ -16,16 +17,18 @@ from domain.workflow import Checked
 from engine import events
 from engine.approvals import decide_approval
 from engine.context import Engine
+from engine.delegating import standing_in
 from engine.durations import duration
 from engine.engine import Decider, cancel, fire, pause, resume, signal, start, terminate
 from engine.triggers import publishing
 from engine.triggers.arriving import start_by_request
 from engine.triggers.commands import rotate
 from testkit.doubles import Doubles
+from testkit.people import MAY, Member, People, user_id
 from testkit.publishing import EVALUATOR, STUB, nodes_of, stub
-from testkit.stage import Happening, Person, Refused
+from testkit.stage import Deciding, Delegating, Happening, Person, Refused
 from testkit.work import Work
-from testkit.world import TENANT_ID, TimerRow, World, topic_of
+from testkit.world import TimerRow, World, topic_of
 
 T = TypeVar("T")
 ADDRESS = "known to the test alone"
@@ -58,8 +61,11 @@ class Found:
 class Playing:
     """A `testkit.stage.Stage`."""
 
-    def __init__(self, definitions: Sequence[Json], doubles: Doubles, start_at: datetime) -> None:
+    def __init__(
+        self, definitions: Sequence[Json], doubles: Doubles, start_at: datetime, people: Mapping[str, Member] | None = None
+    ) -> None:
         self.world = World(now=start_at)
+        self.people = People(self.world, people or {})
         self.engine = Engine(EVALUATOR)
         self._work = Work(self.world, self.engine, doubles)
         stubs = [stub(key, STUB + key) for key in doubles.by_kind["workflow"]]
@@ -90,34 +96,57 @@ class Playing:
         self._settle()
         return str(decided.result["id"])
 
-    def decide(
-        self,
-        request_id: str,
-        who: Person,
-        outcome: str,
-        role: str | None,
-        comment: str | None,
-        form: Json,
-        reason: str | None = None,
-        step: str | None = None,
-    ) -> None:
-        decider = Decider(user_id(who.name) or user_id("somebody") or UUID(int=0), frozenset(who.roles))
-        self._do(
-            lambda view: decide_approval(
-                view,
-                self.engine,
-                UUID(request_id),
-                decider,
-                outcome=outcome,
-                role=role,
-                comment=comment,
-                form=form,
-                reason=reason,
-                step=step,
-                presented=Proof("key", UUID(int=0)),
-            )
-        )
+    def decide(self, request_id: str, who: Person, said: Deciding) -> None:
+        id, about = UUID(request_id), vars(said) | {}
+        person = about.pop("on_behalf_of")
+        decider = self._decider(who)
+
+        def decide(view: View) -> Decided:
+            standing = decider if person is None else self._standing_in(view, id, decider, person)
+            return decide_approval(view, self.engine, id, standing, presented=Proof("key", UUID(int=0)), **about)
+
+        self._do(decide)
         self._settle()
+
+    def _decider(self, who: Person) -> Decider:
+        """Of people that the test has, their roles are known. Raises Refused where they are no longer members."""
+        if not self.people.names or who.name is None:
+            return Decider(user_id(who.name or "somebody") or UUID(int=0), frozenset(who.roles))
+        id = self.people.known(who.name)
+        if who.roles:
+            raise ValueError(f"{who.name} is one of the people of this test, and has the roles that they have there.")
+        if not self.people.is_active(id):
+            raise Refused("not_a_member", f"{who.name} is no active member.")
+        return Decider(id, self.people.roles_of(id))
+
+    def _standing_in(self, view: View, request_id: UUID, decider: Decider, person: str) -> Decider:
+        id = self.people.known(person)
+        may = frozenset(MAY) if self.people.is_active(id) else frozenset[str]()
+        return standing_in(view, self.engine, request_id, decider, Rights(id, may, self.people.roles_of(id)))
+
+    def asked(self, request_id: str) -> Json:
+        return self._by_name(self.world.read(APPROVAL, UUID(request_id)).outcomes)
+
+    def _by_name(self, outcomes: Sequence[Outcome]) -> Json:
+        users = dict.fromkeys(user for outcome in outcomes for user in outcome.users)
+        roles = dict.fromkeys(role for outcome in outcomes for role in outcome.roles)
+        return {"users": [self.people.names.get(user, str(user)) for user in users], "roles": list(roles)}
+
+    def id_of(self, name: str) -> str:
+        return str(self.people.id(name))
+
+    def change(self, name: str, changes: Mapping[str, Any]) -> None:
+        self._refusing(lambda: self.people.change(name, changes))
+
+    def member(self, name: str, what: str) -> None:
+        self._refusing(lambda: self.people.do(name, what))
+        self._settle()
+
+    def delegate(self, giver: str, to: str, terms: Delegating) -> str:
+        return self._refusing(lambda: self.people.delegate(giver, to, EVALUATOR, **vars(terms)))
+
+    def end_delegation(self, giver: str, id: str, by: str) -> None:
+        self._refusing(lambda: self.people.end_delegation(giver, id, by))
 
     def do(self, execution_id: str, what: str, body: Mapping[str, Json]) -> None:
         id = UUID(execution_id)
@@ -252,16 +281,6 @@ class Playing:
         except Refusal as refusal:
             faults = [f"{each.path}: {each.message}" for each in refusal.errors if each.message not in refusal.message]
             raise Refused(refusal.code, " ".join([refusal.message, *faults])) from None
-
-
-def user_id(name: str | None) -> UUID | None:
-    """Of a person of the test: a name stands for the same id everywhere, an id for itself."""
-    if name is None:
-        return None
-    try:
-        return UUID(name)
-    except ValueError:
-        return uuid5(TENANT_ID, name)
 
 
 def told(value: Any) -> Json:

@@ -6,7 +6,7 @@ from typing import Any
 
 from domain.facts import Json
 from testkit.doubles import plain
-from testkit.stage import Happening, Person, Stage
+from testkit.stage import Deciding, Happening, Person, Stage
 from testkit.telling import standing
 
 ENDS = {f"{whose}.{how}": how for whose in ("execution", "item") for how in ("completed", "failed", "cancelled")}
@@ -50,11 +50,14 @@ class Run:
         form: Json = None,
         reason: str | None = None,
         step: str | None = None,
+        on_behalf_of: str | None = None,
     ) -> "Run":
-        """Decide the request of a node that was opened first. Raises Refused where `by`, with these roles, may not."""
-        self._stage.decide(
-            self._waiting(node, "approval"), Person(by, tuple(roles)), outcome, role, comment, plain(form), reason, step
-        )
+        """Decide the request of a node that was opened first. Raises Refused where `by`, with these roles, may not.
+
+        `on_behalf_of`: for whom `by` stands in, by a delegation.
+        """
+        said = Deciding(outcome, role, comment, plain(form), reason, step, on_behalf_of)
+        self._stage.decide(self._waiting(node, "approval"), Person(by, tuple(roles)), said)
         return self
 
     def approve(self, node: str, **more: Any) -> "Run":
@@ -150,6 +153,10 @@ class Run:
                 case _:
                     pass
         return list(found.values())
+
+    def asked(self, node: str) -> Json:
+        """Who may decide now, of those who are named: {users, roles}; both empty: everybody."""
+        return self._stage.asked(self._waiting(node, "approval"))
 
     @property
     def overdue(self) -> list[str]:

@@ -26,7 +26,7 @@ from domain.facts import Json
 from domain.retry import Failure
 from engine.durations import duration
 from testkit.doubles import Answer, Asked, Doubles, Fails, Kind, Lost, Never
-from testkit.stage import Happening, Person, Refused
+from testkit.stage import Deciding, Delegating, Happening, Person, Refused
 from testkit.staging import Staged, answered, staged
 
 T = TypeVar("T")
@@ -35,6 +35,7 @@ LONGEST = 60.0
 POLL = 0.02
 GRACE = 0.5
 """Seconds that doubles have left when a test is over."""
+THEIR_OWN = "On a server people are who they are there: this test cannot change them. Play it without a server."
 HELD = "execution.held"
 PAUSES = ("execution.paused", "execution.resumed")
 ENDS = frozenset({"execution.completed", "execution.failed", "execution.cancelled"})
@@ -82,6 +83,10 @@ class OnServer:
         self._addresses: dict[str, str] = {}
         """Of webhooks, by the trigger's id."""
         self._workflows: list[str] = []
+        self._ids: dict[str, str] = {}
+        """Of users, by the name of the person."""
+        self._delegations: dict[str, str] = {}
+        """By whom they were given."""
 
     def publish(self) -> None:
         for each in self._staged.definitions:
@@ -156,19 +161,45 @@ class OnServer:
         begin = partial(client.start, self._staged.key, input, business_key=business_key, priority=priority)
         return self._ask(begin).id
 
-    def decide(
-        self,
-        request_id: str,
-        who: Person,
-        outcome: str,
-        role: str | None,
-        comment: str | None,
-        form: Json,
-        reason: str | None = None,
-        step: str | None = None,
-    ) -> None:
-        client = self._person(who)
-        self._ask(partial(client.decide, request_id, outcome, comment=comment, form=form, role=role, reason=reason, step=step))
+    def decide(self, request_id: str, who: Person, said: Deciding) -> None:
+        client, about = self._person(who), vars(said) | {}
+        if said.on_behalf_of is not None:
+            about["on_behalf_of"] = self.id_of(said.on_behalf_of)
+        self._ask(partial(client.decide, request_id, about.pop("outcome"), **about))
+
+    def asked(self, request_id: str) -> Json:
+        found = self._ask(partial(self._client.approval, request_id)).data["assigned_to"]
+        names = {self.id_of(name): name for name in self._server.people}
+        return {"users": [names.get(id, id) for id in found["users"]], "roles": found["roles"]}
+
+    def id_of(self, name: str) -> str:
+        """Of the user whose key it is."""
+        if name not in self._ids:
+            client, me = self._person(Person(name)), get("/me")
+            self._ids[name] = str(self._ask(lambda: client.run(me))["user_id"])
+        return self._ids[name]
+
+    def change(self, name: str, changes: Mapping[str, Json]) -> None:
+        raise NotImplementedError(THEIR_OWN)
+
+    def member(self, name: str, what: str) -> None:
+        raise NotImplementedError(THEIR_OWN)
+
+    def delegate(self, giver: str, to: str, terms: Delegating) -> str:
+        moments = {"starts_at": terms.starts_at, "ends_at": terms.ends_at}
+        told = {name: None if moment is None else moment.isoformat() for name, moment in moments.items()}
+        about = {name: value for name, value in (vars(terms) | told).items() if value is not None}
+        flow: Flow[Json] = command("/delegations", {**about, "to_user_id": self.id_of(to), "workflows": list(terms.workflows)})
+        client = self._person(Person(giver))
+        id = str(self._ask(lambda: client.run(flow))["id"])
+        self._delegations[id] = giver
+        return id
+
+    def end_delegation(self, giver: str, id: str, by: str) -> None:  # noqa: ARG002
+        flow: Flow[Json] = command(f"/delegations/{id}", {}, method="DELETE")
+        client = self._person(Person(by))
+        self._ask(lambda: client.run(flow))
+        self._delegations.pop(id, None)
 
     def do(self, execution_id: str, what: str, body: Mapping[str, Json]) -> None:
         self._send(f"/executions/{execution_id}/{what}", dict(body))
@@ -258,7 +289,10 @@ class OnServer:
                     self._send(f"/executions/{id}/terminate", {"reason": "The test is over."})
 
     def archive(self) -> None:
-        """What was published."""
+        """What was published; and what was delegated is taken back."""
+        for id, giver in list(self._delegations.items()):
+            with suppress(Refused):
+                self.end_delegation(giver, id, giver)
         for id in self._workflows:
             with suppress(Refused):
                 self._send(f"/workflows/{id}/archive", {"reason": "The test is over."})

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from domain.delegation import Kind
 from domain.facts import Json
 
 
@@ -33,6 +34,31 @@ class Person:
     roles: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Deciding:
+    """What is said in a decision."""
+
+    outcome: str
+    role: str | None = None
+    comment: str | None = None
+    form: Json = None
+    reason: str | None = None
+    step: str | None = None
+    on_behalf_of: str | None = None
+
+
+@dataclass(frozen=True)
+class Delegating:
+    """What a delegation is for, and how long."""
+
+    kind: Kind = "delegation"
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    workflows: Sequence[str] = ()
+    condition: str | None = None
+    reason: str | None = None
+
+
 class Stage(Protocol):
     """Commands raise Refused."""
 
@@ -40,17 +66,23 @@ class Stage(Protocol):
 
     def history(self, execution_id: str) -> Sequence[Happening]: ...
 
-    def decide(
-        self,
-        request_id: str,
-        who: Person,
-        outcome: str,
-        role: str | None,
-        comment: str | None,
-        form: Json,
-        reason: str | None = None,
-        step: str | None = None,
-    ) -> None: ...
+    def decide(self, request_id: str, who: Person, said: Deciding) -> None: ...
+
+    def asked(self, request_id: str) -> Json:
+        """Who may decide now: {users, roles}."""
+
+    def id_of(self, name: str) -> str: ...
+
+    def change(self, name: str, changes: Mapping[str, Json]) -> None:
+        """Of a member: {roles, manager, attributes}."""
+
+    def member(self, name: str, what: str) -> None:
+        """suspend, reactivate, remove."""
+
+    def delegate(self, giver: str, to: str, terms: Delegating) -> str:
+        """The delegation's id."""
+
+    def end_delegation(self, giver: str, id: str, by: str) -> None: ...
 
     def do(self, execution_id: str, what: str, body: Mapping[str, Json]) -> None:
         """cancel, terminate, pause, resume {reason}, signal {name, payload}."""

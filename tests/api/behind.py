@@ -435,6 +435,27 @@ async def approvals_preview_past(two: Two) -> httpx2.Response:
     return answer
 
 
+async def approvals_act_on_many(two: Two) -> httpx2.Response:
+    """What has come about ahead, and what was decided there."""
+    person, request_id = await at_second(two)
+    other = (await ok(two.ahead.admin.post("/approvals", {"title": "A new press?"})))["id"]
+    await ok(two.at(two.ahead, two.person.client).post(f"/approvals/{other}/decide", {"outcome": "approved"}))
+    items = [{"id": id, "outcome": "approved"} for id in (request_id, other)]
+    answer = await person.post("/approvals/bulk", {"action": "decide", "items": items})
+    assert [item["status"] for item in answer.json()["items"]] == [200, 409], answer.text
+    return answer
+
+
+async def inbox_save(two: Two) -> httpx2.Response:
+    """The last word is what is kept, at whichever process it was said."""
+    here, there = two.at(two.behind, two.person.client), two.at(two.ahead, two.person.client)
+    await ok(here.call("PUT", "/inbox/filters", {"items": [{"name": "one", "filter": {}}]}))
+    await ok(there.call("PUT", "/inbox/filters", {"items": [{"name": "two", "filter": {}}]}))
+    answer = await here.call("PUT", "/inbox/filters", {"items": [{"name": "three", "filter": {"overdue": "true"}}]})
+    assert (await ok(there.get("/inbox/filters"))) == answer.json()
+    return answer
+
+
 async def events_receive(two: Two) -> httpx2.Response:
     """An event is received once, also where another process had it first."""
     event = {"specversion": "1.0", "id": "7", "source": "shop", "type": "paid", "data": {"order": 1}}
@@ -1006,6 +1027,8 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         approvals_override,
         approvals_preview,
         approvals_preview_past,
+        approvals_act_on_many,
+        inbox_save,
         ai_tasks_cancel,
         ai_tasks_retry,
         jobs_lease,

@@ -154,6 +154,10 @@ class World:
     def _body(self, body: dict[str, Any], kind: str, case: Case, random: Random) -> dict[str, Any]:
         if kind == "bulk-operations":
             return self._bulk(body, random)
+        if case.path.endswith("/approvals/bulk"):
+            return self._many_approvals(body, random)
+        if kind == "inbox" and random.random() < 0.85:
+            return {"items": [{"name": "mine", "filter": {"workflow_key": "purchase"}, "order": "-priority"}]}
 
         def instead(name: str, make: Callable[[], Any], share: float = 0.85) -> None:
             if name in body and random.random() < share:
@@ -227,6 +231,14 @@ class World:
         instead("to", lambda: "2026-01-01T05:00:00Z")
         instead("expires_at", lambda: "2999-01-01T00:00:00Z")
         return body
+
+    def _many_approvals(self, body: dict[str, Any], random: Random) -> dict[str, Any]:
+        if random.random() < 0.2:
+            return body
+        requests = [self._one("approvals"), str(UUID(int=random.getrandbits(128)))]
+        action = random.choice(["decide", "claim", "release"])
+        also = {"outcome": "approved"} if action == "decide" else {}
+        return {"action": action, "items": [{"id": id, **also} for id in requests]}
 
     def _bulk(self, body: dict[str, Any], random: Random) -> dict[str, Any]:
         """What goes together, of what was made up, mostly."""

@@ -128,6 +128,10 @@ def _bulk(ids: Ids) -> Any:
     return {"action": "pause", "execution_ids": [ids.of["execution"]]}
 
 
+def _many_approvals(ids: Ids) -> Any:
+    return {"action": "decide", "items": [{"id": ids.of["approval"], "outcome": "approved"}]}
+
+
 START = said({"workflow_key": "instant"})
 REPORT = said({"fence": 1})
 KEY = said({"name": "k", "permissions": []})
@@ -223,9 +227,12 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/approvals/preview-past"): Row("approvals:read", body=said({"definition": {"title": "x"}, "filter": {}})),
     ("GET", "/approvals/{id}/eligible"): Row("approvals:read", about="approval"),
     ("POST", "/approvals/{id}/withdraw"): Row("executions:start", about="approval", done=(409,)),
+    ("POST", "/approvals/bulk"): Row("approvals:decide", body=_many_approvals, person=True),
     ("GET", "/approvals"): Row("approvals:read"),
     ("GET", "/inbox"): Row("approvals:decide", person=True),
     ("GET", "/inbox/counts"): Row("approvals:decide", person=True),
+    ("GET", "/inbox/filters"): Row("approvals:decide", person=True),
+    ("PUT", "/inbox/filters"): Row("approvals:decide", body=said({"items": []}), person=True),
     ("GET", "/approvals/{id}"): Row("approvals:read", about="approval"),
     ("GET", "/ai-tasks"): Row("ai_tasks:read"),
     ("GET", "/ai-tasks/{id}"): Row("ai_tasks:read", about="ai_task"),

@@ -227,6 +227,10 @@ async def substitutes(acme: Tenant) -> None:
     hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
     calendar = {"key": "de", "name": "Germany", "time_zone": "Europe/Berlin", "hours": hours}
     made = (await acme.admin.post("/calendars", calendar)).json()
+    asked = (await acme.admin.post("/approvals", {"title": "A new press?"})).json()["id"]
+    items = [{"id": id, "outcome": "approved"} for id in (asked, str(uuid4()))]
+    await ann.client.post("/approvals/bulk", {"action": "decide", "items": items})
+    await ann.client.call("PUT", "/inbox/filters", {"items": [{"name": "Urgent", "filter": {"overdue": "true"}}]})
     for path in ("/delegations", f"/delegations/{given['id']}", "/calendars", f"/calendars/{made['id']}"):
         await acme.admin.get(path)
 

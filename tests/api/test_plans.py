@@ -66,7 +66,7 @@ CASES = (
         },
     ),
     Case(
-        approvals.APPROVALS,
+        approvals.approvals(3),
         {
             "status": approvals.STATUSES,
             "execution_id": (str(made(7, 100)), str(made(7, 10**7))),
@@ -76,15 +76,23 @@ CASES = (
         },
         fixed={
             "now": NOW,
+            "me": made(2, 1),
             "my_kinds": ["anyone", "role", "role"],
             "my_values": ["", "approver", "rare"],
             "my_ids": [str(made(2, 1))],
+            "of_others": False,
         },
     ),
     Case(
-        approvals.APPROVALS,
+        approvals.approvals(2),
         {"mine": ("true",)},
-        fixed={"my_kinds": ["role", "user"], "my_values": ["rare", str(made(2, 1))], "my_ids": []},
+        fixed={
+            "me": None,
+            "my_kinds": ["role", "user"],
+            "my_values": ["rare", str(made(2, 1))],
+            "my_ids": [],
+            "of_others": False,
+        },
     ),
     Case(
         audit.AUDIT_LOGS,
@@ -209,7 +217,7 @@ def test_every_list_is_read_by_an_index(database: Database) -> None:
 def test_every_filter_is_walked() -> None:
     """A filter without a value here would go unnoticed."""
     for listing in {case.listing.name: case.listing for case in CASES}.values():
-        values = {_without_name(name, listing) for case in CASES if case.listing is listing for name in case.values}
+        values = {_without_name(name, listing) for case in CASES if case.listing.name == listing.name for name in case.values}
         endings = {f"{prefix}{ending}" for prefix, each in listing.prefixed.items() for ending in each.endings}
         assert values == {*listing.filters, *listing.prefixed, *endings}
 

@@ -25,6 +25,7 @@ NO_DECISION = {
     "approval.preview": "It asks nobody.",
     "approval.release": "It gives back what was claimed.",
     "approval.revoke": "It takes a decision back.",
+    "approval.save_filters": "It is how one looks at what one is asked.",
     "approval.withdraw": "Who asked may take that back: it comes to `withdraw`, or is cancelled, and never approved.",
     "delegation.end": "It takes a right away.",
     "approval_link.revoke": "It takes a link away.",
@@ -199,6 +200,19 @@ async def approval_add_approver(world: World) -> None:
     await world.refused(world.ann.client.post(f"/approvals/{id}/decide", YES), "excluded")
 
 
+async def many_at_once(world: World) -> None:
+    """Each of them: by herself, on behalf of another, and in the place of one who has delegated to her."""
+    taken_back = await world.given(world.ben, world.ann, "delegation")
+    own = [await world.asked(), await world.asked(Gesta_On_Behalf_Of=world.ben.user_id)]
+    in_bens_place = {"on_behalf_of": world.ben.user_id}
+    for client, more in ((world.ann.client, {}), (world.ann.client, in_bens_place), (world.as_another(world.cat), {})):
+        for action, said in (("decide", {**YES, **more}), ("claim", {})):
+            body = {"action": action, "items": [{"id": id, **said} for id in own]}
+            answer = await client.post("/approvals/bulk", body)
+            assert [item["problem"]["code"] for item in answer.json()["items"]] == ["excluded"] * 2, answer.text
+    await taken_back()
+
+
 async def approval_claim(world: World) -> None:
     id = await world.asked()
     for body in ({}, {"override": True}):
@@ -223,7 +237,7 @@ async def approval_link_make(world: World) -> None:
 
 
 PATHS: Mapping[str, tuple[Callable[[World], Awaitable[None]], ...]] = {
-    "approval.decide": (approval_decide, on_behalf_of_another, by_a_service_of_hers),
+    "approval.decide": (approval_decide, on_behalf_of_another, by_a_service_of_hers, many_at_once),
     "approval.request": (approval_request,),
     "approval.override": (approval_override,),
     "approval.reassign": (approval_reassign,),

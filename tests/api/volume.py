@@ -154,7 +154,22 @@ SELECT e.tenant_id, pg_temp.made(10, e.execution_number), e.id, pg_temp.made(9, 
 INSERT INTO projections.approval_assignees (tenant_id, request_id, kind, value, status, version, created_at, updated_at)
 SELECT r.tenant_id, r.id, 'role', role, r.status, 1, r.created_at, r.created_at
   FROM projections.approval_requests r
-  CROSS JOIN unnest(CASE WHEN r.due_at < '2026-01-04' THEN ARRAY['approver', 'rare'] ELSE ARRAY['approver'] END) role;
+  CROSS JOIN unnest(CASE WHEN r.due_at >= '2026-01-04' THEN ARRAY['approver']
+                         WHEN substr(r.id::text, 8, 1) IN ('0', '5', 'a') THEN ARRAY['approver', 'rare']
+                         WHEN substr(r.id::text, 8, 1) IN ('1', '6', 'b') THEN ARRAY['rare'] ELSE ARRAY['approver'] END) role;
+
+INSERT INTO projections.approval_decisions
+       (tenant_id, id, request_id, step, user_id, outcome, kind, decided_at, version, created_at, updated_at)
+SELECT r.tenant_id, pg_temp.made(20, k * 200000 + row_number() OVER ()), r.id, 1, pg_temp.made(2, k), 'approved', 'approve',
+       r.created_at, 2, r.created_at, r.created_at
+  FROM projections.approval_requests r CROSS JOIN generate_series(1, 2) k
+ WHERE r.status = 'resolved' AND r.due_at < '2026-01-04';
+
+INSERT INTO projections.approval_steps (tenant_id, request_id, step, name, stage, ad_hoc, times_started, status,
+       received_approvals, received_rejections, version, created_at, updated_at)
+SELECT r.tenant_id, r.id, step, 'S' || step, step, false, 1, 'completed', 1, 0, 2, r.created_at, r.created_at
+  FROM projections.approval_requests r CROSS JOIN generate_series(1, 2) step
+ WHERE r.status = 'resolved' AND r.due_at < '2026-01-03';
 
 INSERT INTO projections.audit_logs (tenant_id, position, event_id, user_id, actor_type, action, outcome, resource,
        resource_id, description,

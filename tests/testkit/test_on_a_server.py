@@ -10,7 +10,7 @@ from client import Client
 from client.protocol import get
 from domain.facts import Json
 from engine.engine import Engine
-from testkit import NEVER, NoAnswerLeft, NotSo, Refused, Server, fails, in_turn, response, scenario, takes
+from testkit import NEVER, Member, NoAnswerLeft, NotSo, Refused, Server, fails, in_turn, response, scenario, takes
 from tests.api.conftest import Gesta, gesta
 from tests.client.conftest import url_of
 from tests.engine.drawing import EVALUATOR, ask, drawing
@@ -137,7 +137,27 @@ def fanned_out(on: Server | None) -> None:
         assert sorted(s.asked_of("resize")) == [1, 2, 3]
 
 
-SCENARIOS = [bought, told, called, by_hand, fanned_out]
+def substituted(on: Server | None) -> None:
+    """A colleague decides in somebody's place, for as long as that one says."""
+    asking = ("approval", {"title": "Pay?", "by": {"users": ["=input.who"]}})
+    nodes: dict[str, Any] = {"start": "start", "review": asking, "end": "end"}
+    definition = drawing(nodes, "start > review", "review.approved > end", "review.rejected > end")
+    people = {"ann": Member(["approver"]), "ben": Member(["admin"])}
+    with scenario(definition, people=people, on=on) as s:
+        run, other = [s.start({"who": s.id_of("ann")}) for _ in range(2)]
+        assert run.asked("review") == {"users": ["ann"], "roles": []}
+        with pytest.raises(Refused, match="no_delegation"):
+            run.approve("review", by="ben", on_behalf_of="ann")
+        given = s.delegate("ann", "ben", condition="request.title == 'Pay?'")
+        with pytest.raises(Refused, match="not_eligible"):
+            run.approve("review", by="ben")
+        assert run.approve("review", by="ben", on_behalf_of="ann").status == "completed"
+        given.take_back()
+        with pytest.raises(Refused, match="no_delegation"):
+            other.approve("review", by="ben", on_behalf_of="ann")
+
+
+SCENARIOS = [bought, told, called, by_hand, fanned_out, substituted]
 
 
 @pytest.mark.parametrize("play", SCENARIOS)

@@ -8,7 +8,21 @@ import pytest
 
 from client import NonRetryable
 from domain.facts import Json
-from testkit import NEVER, Asked, NoAnswerLeft, NotPublishable, NotSo, Refused, fails, in_turn, lost, response, scenario, takes
+from testkit import (
+    NEVER,
+    Asked,
+    Member,
+    NoAnswerLeft,
+    NotPublishable,
+    NotSo,
+    Refused,
+    fails,
+    in_turn,
+    lost,
+    response,
+    scenario,
+    takes,
+)
 from testkit.work import OWN_JOBS
 from testkit.world import MORNING
 from tests.engine.drawing import ask, drawing
@@ -343,6 +357,96 @@ def test_steps_are_decided_one_after_another_and_reasons_are_given() -> None:
         small = s.start({"amount": 1}, by="ann")
         small.approve("review", by="ben", roles=["manager"]).approve("review", by="ben", roles=["legal"])
         assert small.status == "completed"
+
+
+COMPANY = {
+    "ann": Member(manager="cat", attributes={"cost_centre": "4711"}),
+    "ben": Member(["clerk"], manager="cat"),
+    "cat": Member(["manager"], manager="dan"),
+    "dan": Member(["manager", "board"]),
+    "eve": Member(["board"]),
+}
+"""Who reports to whom, and what they are."""
+
+
+def in_steps() -> Json:
+    """Of whoever asks the manager, then the board: all of them."""
+    board = {"name": "board", "by": {"roles": ["board"]}, "rule": {"type": "unanimous"}, "distinct": True}
+    steps = [{"name": "manager", "by": {"manager_of": "requester"}}, board]
+    node = ("approval", {"title": "Pay?", "steps": steps, "exclude": ["requester"], "context": {"amount": "=input.amount"}})
+    nodes: dict[str, Any] = {"start": "start", "review": node, "end": ("end", {"output": "yes"}), "no": ("end", {"output": "no"})}
+    return drawing(nodes, "start > review", "review.approved > end", "review.rejected > no", "review.error > no")
+
+
+def test_members_have_managers_and_roles_and_steps_go_by_them() -> None:
+    with scenario(in_steps(), people=COMPANY) as s:
+        run = s.start({"amount": 1}, by="ann")
+        assert run.asked("review") == {"users": ["cat"], "roles": []}
+        with pytest.raises(Refused, match="not_eligible"):
+            run.approve("review", by="dan")
+        run.approve("review", by="cat")
+        assert run.asked("review") == {"users": [], "roles": ["board"]}
+        with pytest.raises(Refused, match="not_eligible"):
+            run.approve("review", by="ben")
+        run.approve("review", by="dan")
+        assert run.status == "running"
+        assert run.approve("review", by="eve").completed == "yes"
+        of_cat = s.start({"amount": 1}, by="cat").approve("review", by="dan")
+        assert of_cat.approve("review", by="eve").completed == "yes", "who was the manager is not asked again"
+        nobodys = s.start({"amount": 1}, by="dan")
+        assert nobodys.output_of("start") is None
+        assert nobodys.completed == "no", "nobody is above dan"
+
+
+def test_people_come_and_go_and_are_given_other_roles() -> None:
+    with scenario(in_steps(), people=COMPANY) as s:
+        run = s.start({"amount": 1}, by="ann")
+        s.suspend("cat")
+        with pytest.raises(Refused, match="not_a_member"):
+            run.approve("review", by="cat")
+        assert s.start({"amount": 1}, by="ann").asked("review")["users"] == ["dan"], "who is away is passed over"
+        s.reactivate("cat")
+        run.approve("review", by="cat")
+        s.change("ben", manager="eve", roles=["board", "fresh"])
+        assert s.start({"amount": 1}, by="ben").asked("review")["users"] == ["eve"]
+        s.remove("eve")
+        assert run.approve("review", by="dan").status == "running", "eve was one of those whose decisions count"
+        with pytest.raises(TypeError, match="no title"):
+            s.change("ben", title="Dr")
+        with pytest.raises(ValueError, match="no zoe among the people of this test, but: ann, ben"):
+            run.approve("review", by="zoe")
+        with pytest.raises(ValueError, match="has the roles that they have there"):
+            run.approve("review", by="ben", roles=["board"])
+        with pytest.raises(Refused, match="manager_cycle"):
+            s.change("dan", manager="ann")
+
+
+def test_a_colleague_stands_in_from_one_day_to_another() -> None:
+    with scenario(in_steps(), people=COMPANY) as s:
+        first, last = s.now + timedelta(days=1), s.now + timedelta(days=8)
+        small_sums = "request.context.amount <= 100"
+        s.delegate("cat", "ben", kind="absence", condition=small_sums, starts_at=first, ends_at=last)
+        small, large = s.start({"amount": 100}, by="ann"), s.start({"amount": 101}, by="ann")
+        with pytest.raises(Refused, match="no_delegation"):
+            small.approve("review", by="ben", on_behalf_of="cat")
+        s.pass_time("P2D")
+        small.approve("review", by="ben", on_behalf_of="cat")
+        assert small.asked("review")["roles"] == ["board"]
+        with pytest.raises(Refused, match="no_delegation"):
+            large.approve("review", by="ben", on_behalf_of="cat")
+        late = s.start({"amount": 1}, by="ann")
+        s.pass_time("P7D")
+        with pytest.raises(Refused, match="no_delegation"):
+            late.approve("review", by="ben", on_behalf_of="cat")
+        s.delegate("dan", "eve")
+        with pytest.raises(Refused, match="delegation_cycle"):
+            s.delegate("eve", "dan")
+        with pytest.raises(Refused, match="/condition"):
+            s.delegate("dan", "ann", condition="amount > 1")
+        handed_on = s.delegate("cat", "dan")
+        handed_on.give_back()
+        with pytest.raises(Refused, match="no_delegation"):
+            late.approve("review", by="dan", on_behalf_of="cat")
 
 
 def test_four_eyes() -> None:

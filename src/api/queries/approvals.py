@@ -1,10 +1,11 @@
 """projections.approval_requests, as one and as a list; who may decide them is in approval_assignees."""
 
-from dataclasses import replace
+from functools import lru_cache
 
 from psycopg import sql
 
 from api.listing import TEXT, TIME, UUID_, Filter, Listing, ListSource, choice
+from api.queries import inbox
 from api.queries.common import by_creation, item, one, rows_of, summaries, two_ways
 from projections import approval_decisions, approval_requests, approval_steps
 from projections.table import STAMP
@@ -49,28 +50,13 @@ SELECT {columns}
     "r",
 )
 
-# Open requests that name the caller, a role of the caller, or anyone: a page's worth for each of these, put together.
-SELECT_MINE = summaries(
-    """
-SELECT {columns}
-  FROM (SELECT DISTINCT mine.created_at, mine.request_id
-          FROM unnest(%(my_kinds)s::text[], %(my_values)s::text[]) AS me (kind, value)
-         CROSS JOIN LATERAL (
-               SELECT DISTINCT mine.created_at, mine.request_id
-                 FROM projections.approval_assignees mine
-                WHERE mine.tenant_id = %(tenant_id)s AND mine.kind = me.kind AND mine.value = me.value AND mine.status = 'pending'
-                  AND NOT mine.members_fixed AND NOT mine.excluded && %(my_ids)s::text[]
-                {after}
-                ORDER BY {order}
-                LIMIT %(limit)s) mine
-         ORDER BY {order}
-         LIMIT %(limit)s) mine
-  JOIN projections.approval_requests r ON r.tenant_id = %(tenant_id)s AND r.id = mine.request_id
- WHERE true
-""",
-    approval_requests.TABLE,
-    "r",
-)
+MINE = """   AND r.status = 'pending' AND EXISTS (
+       SELECT FROM projections.approval_assignees mine
+        WHERE mine.tenant_id = %(tenant_id)s AND mine.request_id = r.id AND mine.status = 'pending' AND NOT mine.members_fixed
+          AND NOT mine.excluded && %(my_ids)s::text[]
+          AND (mine.kind, mine.value) IN (
+              SELECT me.kind, me.value FROM unnest(%(my_kinds)s::text[], %(my_values)s::text[]) AS me (kind, value))
+          AND {may_decide})"""
 
 STATUSES = approval_requests.TABLE.columns["status"].choices
 
@@ -78,45 +64,37 @@ BY_DUE = ListSource(
     SELECT, (sql.Identifier("r", "due_at"), sql.Identifier("r", "id")), ("due_at", "id"), (TIME, UUID_), "overdue"
 )
 
-APPROVALS = Listing(
-    "approvals",
-    {
-        **two_ways(
-            "created_at",
-            by_creation(SELECT, "r.created_at", "r.id"),
-            (
-                by_creation(SELECT_BY_ROLE, "a.created_at", "a.request_id", drives="role"),
-                replace(by_creation(SELECT_MINE, "mine.created_at", "mine.request_id", drives="mine"), alone=True),
-            ),
-        ),
-        **two_ways("due_at", BY_DUE, newest_first=False),
-    },
-    filters={
-        "status": Filter(choice(*STATUSES), sql.SQL("   AND r.status = %(status)s"), "Filter by status."),
-        "execution_id": Filter(UUID_, sql.SQL("   AND r.execution_id = %(execution_id)s"), "Filter by execution."),
-        "role": Filter(
-            TEXT,
-            sql.SQL("""   AND EXISTS (
+FILTERS = {
+    "status": Filter(choice(*STATUSES), sql.SQL("   AND r.status = %(status)s"), "Filter by status."),
+    "execution_id": Filter(UUID_, sql.SQL("   AND r.execution_id = %(execution_id)s"), "Filter by execution."),
+    "role": Filter(
+        TEXT,
+        sql.SQL("""   AND EXISTS (
        SELECT FROM projections.approval_assignees a
         WHERE a.tenant_id = %(tenant_id)s AND a.request_id = r.id AND a.kind = 'role' AND a.value = %(role)s)"""),
-            "Addressed to this role, by key.",
-            driving=sql.SQL("   AND a.value = %(role)s"),
-        ),
-        "mine": Filter(
-            choice("true"),
-            sql.SQL("""   AND r.status = 'pending' AND EXISTS (
-       SELECT FROM projections.approval_assignees m
-        WHERE m.tenant_id = %(tenant_id)s AND m.request_id = r.id AND NOT m.members_fixed AND NOT m.excluded && %(my_ids)s::text[]
-          AND (m.kind, m.value) IN (
-              SELECT me.kind, me.value FROM unnest(%(my_kinds)s::text[], %(my_values)s::text[]) AS me (kind, value)))"""),
-            "Open, and addressed to the caller, a role of the caller, or anyone; not where the caller is excluded.",
-            driving=sql.SQL(""),
-        ),
-        "overdue": Filter(
-            choice("true"),
-            sql.SQL("   AND r.status = 'pending' AND r.due_at < %(now)s"),
-            "Open, and due before now; sorted by due_at.",
-        ),
-    },
-    only_with={"overdue": ("due_at", "-due_at")},
-)
+        "Addressed to this role, by key.",
+        driving=sql.SQL("   AND a.value = %(role)s"),
+    ),
+    "mine": Filter(
+        choice("true"),
+        sql.SQL(MINE.format(may_decide=inbox.may_decide())),
+        "Open, and for the caller to decide in their own name: the requests of the inbox but those in others' place.",
+        driving=sql.SQL(""),
+    ),
+    "overdue": Filter(
+        choice("true"),
+        sql.SQL("   AND r.status = 'pending' AND r.due_at < %(now)s"),
+        "Open, and due before now; sorted by due_at.",
+    ),
+}
+
+
+@lru_cache(maxsize=64)
+def approvals(names: int) -> Listing:
+    """As somebody sees it who is asked by so many names."""
+    by_role = by_creation(SELECT_BY_ROLE, "a.created_at", "a.request_id", drives="role")
+    orders = {
+        **two_ways("created_at", by_creation(SELECT, "r.created_at", "r.id"), (by_role, inbox.requests(names, "mine"))),
+        **two_ways("due_at", BY_DUE, newest_first=False),
+    }
+    return Listing("approvals", orders, FILTERS, only_with={"overdue": ("due_at", "-due_at")})

@@ -20,3 +20,21 @@ DELEGATIONS = Listing(
         "to_user_id": Filter(UUID_, sql.SQL("   AND d.to_user_id = %(to_user_id)s"), "Filter by who stands in."),
     },
 )
+
+# Whose delegations of now lead to somebody, those first who have delegated to them. Whether they hold is for the ledger to say.
+STOOD_IN_FOR = """
+WITH RECURSIVE ways (person, steps) AS (
+    SELECT %(me)s::uuid, 0
+     UNION
+    SELECT d.from_user_id, w.steps + 1
+      FROM ways w
+      JOIN projections.delegations d ON d.tenant_id = %(tenant_id)s AND d.to_user_id = w.person
+     WHERE w.steps < %(steps)s AND d.status = 'given' AND d.starts_at <= %(now)s
+       AND coalesce(d.ends_at > %(now)s, true))
+SELECT person
+  FROM ways
+ WHERE person <> %(me)s
+ GROUP BY person
+ ORDER BY min(steps), person
+ LIMIT %(most)s
+"""

@@ -1,7 +1,7 @@
 """Approvals: what people are asked to decide, and their decisions."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 from fastapi import Body as Default
@@ -25,9 +25,12 @@ from domain.facts import Decided, PermissionDenied, View
 from engine import engine as workflows
 from engine.delegating import NoDelegation, standing_in
 from engine.engine import Decider
+from engine.proving import Presented
 
 routes = router("approvals")
 DONE = "The request and its execution"
+Choose: TypeAlias = Callable[[View, Asking], Decided]
+"""A decision for whoever asks."""
 
 
 class Decision(Body):
@@ -98,14 +101,17 @@ class NobodyDecides(PermissionDenied):
 )
 async def decide(call: Calling, id: UUID, body: Decision) -> Response:
     """`on_behalf_of`: the member for whom one stands in, by a delegation of theirs that holds now."""
-    engine, shown = call.services.engine, await proving.presented(call)
+    shown = await proving.presented(call)
+    return await _moved(call, commands.APPROVAL_DECIDE, id, deciding(call.services.engine, id, body, shown))
 
+
+def deciding(engine: workflows.Engine, id: UUID, body: Decision, shown: Presented | None = None) -> Choose:
     def choose(view: View, asking: Asking) -> Decided:
         given = body.model_dump(exclude={"form", "on_behalf_of"})
         who = decider(view, engine, id, asking, body.on_behalf_of)
         return workflows.decide_approval(view, engine, id, who, form=body.form, presented=shown, **given)
 
-    return await _moved(call, commands.APPROVAL_DECIDE, id, choose)
+    return choose
 
 
 @routes.post(
@@ -140,8 +146,10 @@ async def add_approver(call: Calling, id: UUID, body: Addition) -> Response:
 
 @routes.post("/approvals/{id}/claim", **documented("Take an approval request on", DONE, results.DECIDED))
 async def claim(call: Calling, id: UUID, body: Annotated[Claiming, Default()] = CLAIMING) -> Response:
-    engine = call.services.engine
+    return await _moved(call, commands.APPROVAL_CLAIM, id, claiming(call.services.engine, id, body))
 
+
+def claiming(engine: workflows.Engine, id: UUID, body: Claiming) -> Choose:
     def claims(view: View, asking: Asking) -> Decided:
         if body.override:
             asking.who.require("approvals:manage")
@@ -149,19 +157,21 @@ async def claim(call: Calling, id: UUID, body: Annotated[Claiming, Default()] = 
             view, engine, id, decider(view, engine, id, asking, None), step=body.step, override=body.override
         )
 
-    return await _moved(call, commands.APPROVAL_CLAIM, id, claims)
+    return claims
 
 
 @routes.post("/approvals/{id}/release", **documented("Give an approval request back", DONE, results.DECIDED))
 async def release(call: Calling, id: UUID, body: Annotated[Remark, Default()] = NO_REMARK) -> Response:
-    engine = call.services.engine
+    return await _moved(call, commands.APPROVAL_RELEASE, id, releasing(call.services.engine, id, body))
 
+
+def releasing(engine: workflows.Engine, id: UUID, body: Remark) -> Choose:
     def releases(view: View, asking: Asking) -> Decided:
         person = decider(view, engine, id, asking, None)
         whose = None if asking.who.allows("approvals:manage") else person.user_id
         return workflows.release_approval(view, engine, id, whose, step=body.step, comment=body.comment)
 
-    return await _moved(call, commands.APPROVAL_RELEASE, id, releases)
+    return releases
 
 
 @routes.post("/approvals/{id}/revoke", **documented("Take one's decision back", DONE, results.DECIDED))
@@ -178,12 +188,14 @@ async def revoke(call: Calling, id: UUID, body: Annotated[Remark, Default()] = N
 
 @routes.post("/approvals/{id}/reassign", **documented("Ask another member in the place of one", DONE, results.DECIDED))
 async def reassign(call: Calling, id: UUID, body: Reassignment) -> Response:
-    engine = call.services.engine
+    return await _moved(call, commands.APPROVAL_REASSIGN, id, reassigning(call.services.engine, id, body))
 
+
+def reassigning(engine: workflows.Engine, id: UUID, body: Reassignment) -> Choose:
     def reassigns(view: View, _asking: Asking) -> Decided:
         return workflows.reassign_approval(view, engine, id, **body.model_dump())
 
-    return await _moved(call, commands.APPROVAL_REASSIGN, id, reassigns)
+    return reassigns
 
 
 @routes.post(
@@ -250,17 +262,24 @@ async def _moved(call: Calling, spec: CommandSpec, id: UUID, decide: Callable[[V
     return call.answer(done, call.tenant_id, versioned="approval")
 
 
-@routes.get("/approvals", **paged("List approval requests", queries.APPROVALS, resources.APPROVAL_SUMMARY))
+@routes.get("/approvals", **paged("List approval requests", queries.approvals(1), resources.APPROVAL_SUMMARY))
 async def list_approvals(call: Calling) -> Response:
     call.require("approvals:read")
     rights = call.session.rights
     me = [("anyone", ""), *(("role", role) for role in sorted(rights.roles))]
     if rights.user_id is not None:
         me.append(("user", str(rights.user_id)))
-    kinds, values = [kind for kind, _ in me], [value for _, value in me]
     people = [str(one) for one in (rights.user_id, *rights.behind) if one is not None]
-    about: dict[str, Any] = {"now": call.services.clock.now(), "my_kinds": kinds, "my_values": values, "my_ids": people}
-    return await call.page(queries.APPROVALS, shown=as_seen_by(rights), **about)
+    return await call.page(
+        queries.approvals(len(me)),
+        shown=as_seen_by(rights),
+        me=rights.user_id,
+        my_kinds=[kind for kind, _ in me],
+        my_values=[value for _, value in me],
+        my_ids=people,
+        of_others=False,
+        now=call.services.clock.now(),
+    )
 
 
 @routes.get(

@@ -154,6 +154,9 @@ INBOX_ITEM = ObjectSchema(
         "step": said(INTEGER, "The step's number; 1 where it does not ask in steps."),
         "step_name": said(or_null(TEXT), "Its name, for `step` of a decision; null where it does not ask in steps."),
         "overdue": said(BOOLEAN, "Whether it was due before now."),
+        "standing_in_for": said(
+            or_null(UUID), "In whose place the caller decides, for `on_behalf_of` of a decision; null: for themselves."
+        ),
     },
 )
 NUMBERS = {"type": "object", "additionalProperties": BIG}
@@ -163,11 +166,27 @@ INBOX_COUNTS = ObjectSchema(
     {
         "total": BIG,
         "overdue": said(BIG, "Of these, due before now."),
+        "claimed": said(
+            BIG, "Of these, claimed: by the caller, by whom they stand in for or, where the filter says so, by others."
+        ),
         "by_priority": said(NUMBERS, "How many, by priority."),
         "by_workflow": said(NUMBERS, "How many, by the workflow's key."),
+        "by_step": said(NUMBERS, "How many, by the step's name; of requests that ask in steps."),
+        "by_requester": said(NUMBERS, "How many, by the id of the user on whose behalf it is asked."),
+        "standing_in_for": said(NUMBERS, "How many of these are decided in somebody else's place, by whose."),
         "more": said(BOOLEAN, "Whether there are more, which are not counted."),
     },
 )
+SAVED_FILTER = ObjectSchema(
+    "KeptFilter",
+    "A query of the inbox that a user has given a name.",
+    {
+        "name": TEXT,
+        "filter": {"type": "object", "additionalProperties": TEXT, "description": "Filters of GET /inbox, by name."},
+        "order": or_null(TEXT),
+    },
+)
+SAVED_FILTERS = ObjectSchema("KeptFilters", "A user's saved filters, in their order.", {"items": many(SAVED_FILTER)})
 
 AI_ATTEMPT = ObjectSchema(
     "AiAttempt",

@@ -2,7 +2,7 @@
 
 from api.schemas.columns import fields, row
 from api.schemas.problem import PROBLEM
-from api.schemas.results import EXECUTION_RESULT, STARTED_EXECUTION
+from api.schemas.results import DECIDED, EXECUTION_RESULT, STARTED_EXECUTION
 from api.schemas.schema import (
     ANYTHING,
     BIG,
@@ -120,6 +120,10 @@ BULK_ENQUEUED = _results(
         "One that was enqueued, or was there already.",
         {"status": {**INTEGER, "enum": [200, 201]}, "job": ref(ENQUEUED)},
     ),
+)
+BULK_APPROVALS = _results(
+    "BulkApproval",
+    ObjectSchema("ActedOnApproval", "One that the action was done to.", {"status": {**INTEGER, "const": 200}, **DECIDED.fields}),
 )
 REPORT_RESULTS = _results(
     "JobReport",

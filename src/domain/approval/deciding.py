@@ -167,7 +167,7 @@ def decide(
         proof_id=None if proof is None else proof.id,
         means=chosen.means,
     )
-    return (decided, *settled(evolve(state, decided), form))
+    return (decided, *settled(evolve(state, decided), place.number, form))
 
 
 def _weight(step: Step, decider: Decider, role: str | None) -> int:

@@ -33,18 +33,22 @@ class StepNotPassed(RuleViolation):
 
 def kept_apart(state: Approval, step: Step) -> frozenset[UUID]:
     """Who may not decide in a step because of what they decided in others."""
-    apart = (
-        other
-        for other in state.steps
-        if other.number != step.number and (other.name in step.distinct or step.name in other.distinct)
-    )
+    apart = (other for other in state.steps if other.decisions and other.number != step.number and _are_apart(step, other))
     return frozenset().union(*(decision.people for other in apart for decision in other.decisions))
 
 
-def settled(state: Approval, form: Json = None) -> tuple[ApprovalEvent, ...]:
-    """What a decision ends: steps whose outcome is certain by now, and the request where one of these ends it."""
+def _are_apart(one: Step, other: Step) -> bool:
+    return other.name in one.distinct or one.name in other.distinct
+
+
+def settled(state: Approval, number: int, form: Json = None) -> tuple[ApprovalEvent, ...]:
+    """What a decision ends, made in the step of this number: steps whose outcome is certain by now, and the request where one of
+    these ends it. A step that is not kept apart from it stands as it stood."""
     events: list[ApprovalEvent] = []
+    decided = state.steps[number - 1]
     for step in state.open_steps:
+        if step.number != number and not _are_apart(step, decided):
+            continue
         found = _resolution(state, step)
         if found is None:
             continue
