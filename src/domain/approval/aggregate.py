@@ -58,6 +58,11 @@ class Step:
     """Who is asked because somebody added them."""
 
     @property
+    def stood_in(self) -> frozenset[UUID]:
+        """Who decided in the place of somebody else, and so no longer for themselves: the two count as one."""
+        return frozenset(each.user_id for each in self.decisions if each.on_behalf_of is not None)
+
+    @property
     def votes(self) -> tuple[Vote, ...]:
         return tuple(Vote(each.voter, each.outcome, each.kind, each.weight) for each in self.decisions)
 

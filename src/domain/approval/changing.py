@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from domain.approval.aggregate import Approval
-from domain.approval.deciding import AskedAlready, Claimed, require_asked, require_pending
+from domain.approval.deciding import AskedAlready, Claimed, require_asked, require_pending, require_unheard
 from domain.approval.eligibility import Decider, Excluded
 from domain.approval.events import (
     ApprovalCancelled,
@@ -98,6 +98,7 @@ def reassign(
         raise NotReassignable(path="/from_user_id")
     if any(from_user_id in decision.people for decision in place.decisions):
         raise NotReassignable("This member has decided already.", "/from_user_id")
+    require_unheard(place, to_user_id, "/to_user_id")
     counted = [outcome for outcome in place.outcomes if asks_voters(outcome, place.outcomes)]
     if any(to_user_id in outcome.exclude for outcome in counted) or to_user_id in kept_apart(state, place):
         raise Excluded("This member is excluded.", "/to_user_id")

@@ -99,6 +99,12 @@ def require_asked(state: Approval, decider: Decider, steps: tuple[Step, ...]) ->
     raise refusal or NotEligible("You are not one of those who are asked.")
 
 
+def require_unheard(step: Step, user_id: UUID, path: str) -> None:
+    """Who is to be asked in a step has not had their say in it, by a decision in the place of another."""
+    if any(user_id in decision.people for decision in step.decisions):
+        raise AlreadyDecided("This member has decided here already, in the place of another.", path)
+
+
 def _role_in(state: Approval, step: Step, outcome: Outcome, decider: Decider, role: str | None) -> str | None:
     """One person decides once in a step, for themselves or by somebody who stands in for them."""
     acting = _may_in(state, step, outcome, decider, role)
@@ -191,4 +197,5 @@ def add_approver(
     named_already = any(user_id in outcome.users for outcome in counted)
     if named_already or any(voter.user_id == user_id for voter in place.voters or ()):
         raise AskedAlready(path="/user_id")
+    require_unheard(place, user_id, "/user_id")
     return ApproverAdded(user_id, added_by, place.number, comment)

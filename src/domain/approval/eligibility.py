@@ -68,7 +68,8 @@ def acting_role(
     if role is not None and role not in decider.roles:
         raise NotEligible(f"You do not have the role {role}.", "/role")
     if voters is not None:
-        return role or _among(voters, outcome, decider).role
+        asked = _among(voters, outcome, decider)
+        return role or asked.role
     if decider.voter in outcome.users or not (outcome.users or outcome.roles):
         return role
     roles = [key for key in outcome.roles if key in decider.roles and role in (None, key)]

@@ -66,8 +66,8 @@ def settled(state: Approval, number: int, form: Json = None) -> tuple[ApprovalEv
 def _resolution(state: Approval, step: Step) -> tuple[Outcome, tuple[UUID, ...]] | None:
     """The outcome of a step, and whose decisions brought it about."""
     voters = step.voters
-    if voters is not None and (apart := kept_apart(state, step)):
-        voters = tuple(voter for voter in voters if voter.user_id not in apart)
+    if voters is not None and (gone := kept_apart(state, step) | step.stood_in):
+        voters = tuple(voter for voter in voters if voter.user_id not in gone)
     name = outcome_of(step.rule, step.outcomes, step.votes, voters)
     if name is None:
         return None
