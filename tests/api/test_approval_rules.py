@@ -1,23 +1,11 @@
-"""Rules of several people over HTTP: two processes, fifty at once, and members of a moment ago."""
+"""Rules of several people over HTTP: two processes, and members of a moment ago."""
 
-import asyncio
-import os
-from collections.abc import Awaitable, Callable, Sequence
-from random import Random
 from typing import Any
-from uuid import UUID
 
 import httpx2
 
-from domain.envelope import Envelope
-from domain.facts import Refusal
-from engine.cel import CelEvaluator
-from engine.engine import Decider, Engine, decide_approval
-from store.command import Command
-from store.handler import Handler, open_handler
-from tests.api.behind import Two, ok, two_processes
-from tests.api.conftest import Client, Gesta, Member, Tenant
-from tests.api.racing import racing
+from tests.api.behind import ok, two_processes
+from tests.api.conftest import Client, Gesta, Tenant
 from tests.engine.drawing import drawing
 
 OUTCOMES: list[dict[str, Any]] = [
@@ -102,88 +90,3 @@ async def test_a_request_for_which_too_few_are_members_is_the_nodes_error(gesta:
     await acme.member("approver")
     started = await ok(acme.admin.post("/executions", {"workflow_key": "several"}))
     assert started["status"] == "failed"
-
-
-# Fifty at once ---------------------------------------------------------------------------------------------------------
-
-DECIDERS, WANTED = 50, 3
-ROUNDS = int(os.environ.get("GESTA_TEST_BALLOTS", "20"))
-Answer = tuple[str, dict[str, Any]]
-"""The code of a refusal, or nothing, and what was answered."""
-Decides = Callable[[str, Member, str, str], Awaitable[Answer]]
-
-
-async def company(two: Two) -> list[Member]:
-    await two.ahead.publish(asking({"type": "multiple", "count": WANTED, "members": "at_start"}))
-    return [two.person, *[await two.behind.member("approver") for _ in range(4)]]
-
-
-async def one_round(two: Two, people: list[Member], random: Random, decides: list[Decides]) -> None:
-    """Fifty decisions at once behind a barrier, mixed, each by one of these ways: one resolution, and all are told."""
-    request_id, barrier = await opened(two.ahead), asyncio.Barrier(DECIDERS)
-    kinds = ["approved"] * 3 + ["rejected"] * 3 + ["withdrawn"] * (random.random() < 0.3)
-
-    async def decided(number: int, outcome: str) -> Answer:
-        await barrier.wait()
-        reason = "price" if outcome == "rejected" else ""
-        return await decides[number % len(decides)](request_id, people[random.randrange(len(people))], outcome, reason)
-
-    answers = await asyncio.gather(*(decided(number, random.choice(kinds)) for number in range(DECIDERS)))
-    assert {code for code, _ in answers} <= {"", "already_decided", "approval_closed"}, answers
-    accepted = [answer["approval"] for code, answer in answers if not code]
-    (resolved,) = [each for each in accepted if each["status"] == "resolved"]
-    row = await shown(two.ahead, request_id)
-    outcomes, deciders = zip(*((each["outcome"], each["user_id"]) for each in row["decisions"]), strict=True)
-    assert len(deciders) == len(set(deciders)) == len(accepted)
-    assert row["outcome"] == resolved["outcome"] == expected(outcomes)
-
-
-def expected(outcomes: Sequence[str]) -> str:
-    """By counting."""
-    if "withdrawn" in outcomes:
-        return "withdrawn"
-    return "approved" if outcomes.count("approved") == WANTED else "rejected"
-
-
-def by_http(process: Tenant) -> Decides:
-    async def decides(request_id: str, person: Member, outcome: str, reason: str) -> Answer:
-        client = Client(process.gesta.http, person.client.token)
-        more = {"reason": reason, "comment": "No."} if reason else {}
-        answer = await said(client, request_id, outcome, **more)
-        return answer.json().get("code", ""), answer.json()
-
-    return decides
-
-
-def by_handler(handler: Handler, tenant_id: UUID) -> Decides:
-    """A process without HTTP."""
-    engine = Engine(CelEvaluator())
-
-    async def decides(request_id: str, person: Member, outcome: str, reason: str) -> Answer:
-        decider, comment = Decider(UUID(person.user_id), ("approver",)), "No." if reason else None
-        command = Command(tenant_id, "approval.decide", Envelope("user", person.user_id, UUID(person.user_id)))
-        try:
-            done = await handler.handle(
-                command,
-                lambda view: decide_approval(
-                    view, engine, UUID(request_id), decider, outcome=outcome, reason=reason or None, comment=comment
-                ),
-            )
-        except Refusal as refusal:
-            return refusal.code, {}
-        return "", done.result
-
-    return decides
-
-
-async def test_of_fifty_who_decide_at_two_processes_one_resolves_it_and_everybody_is_told(gesta: Gesta) -> None:
-    async with racing(gesta) as two:
-        await one_round(two, await company(two), Random(0), [by_http(two.ahead), by_http(two.behind)])
-
-
-async def test_so_it_is_every_time(gesta: Gesta) -> None:
-    url = gesta.database.system_url
-    async with racing(gesta) as two, open_handler(url) as one, open_handler(url) as other:
-        people = await company(two)
-        for seed in range(ROUNDS):
-            await one_round(two, people, Random(seed), [by_handler(each, two.ahead.id) for each in (one, other)])
