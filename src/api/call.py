@@ -24,6 +24,7 @@ from domain import access
 from domain.access import Asking, Caller, Rights
 from domain.envelope import PLATFORM, ActorType, Envelope
 from domain.facts import Decided, Json, PermissionDenied, View
+from runtime.failpoints import failpoint
 from store.command import Command, CommandResult
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,9 @@ class RequestContext:
 
             return await self.services.handler.handle(command, checked)
 
-        return await self.services.sessions.deciding(self.session, asked)
+        done = await self.services.sessions.deciding(self.session, asked)
+        failpoint("api.command_appended")
+        return done
 
     def _permitted(self, who: Rights, permission: str | None) -> Rights:
         who.require_command(permission)

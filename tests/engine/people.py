@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.approval import APPROVAL, Approval, ApprovalRequested
-from domain.facts import Claim, Event, Fact, Json
+from domain.facts import Aggregate, Claim, Event, Fact, Json
 from domain.member import MemberAdded
 from domain.role import ROLE_KEY, RoleCreated, role_id_of
 from tests.engine.drawing import ANN, BEN, EVALUATOR, Play, drawing
@@ -15,6 +15,13 @@ from tests.given import TENANT_ID
 CAT, DAN, EVA = UUID(int=0xA3), UUID(int=0xA4), UUID(int=0xA5)
 COMPANY: Mapping[UUID, Sequence[str]] = {ANN: ("boss",), BEN: ("boss", "board"), CAT: ("boss",), DAN: ("clerk",), EVA: ("board",)}
 """Whose roles these are."""
+
+
+class NobodyKnown:
+    """The platform's ledger, of which nothing is known."""
+
+    def read(self, aggregate: Aggregate[Any], stream_id: UUID) -> Any:  # noqa: ARG002
+        return aggregate.initial
 
 
 def role_id(key: str) -> UUID:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from domain.access import Rights, standing
 from domain.approval import Decider
 from domain.delegation import DELEGATION, delegations_of, end, give
-from domain.facts import Aggregate, Decided, Event, Fact, Json, View
+from domain.facts import Decided, Event, Fact, Json, View
 from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from engine.delegating import standing_in
 from engine.engine import (
@@ -31,7 +31,7 @@ from engine.engine import (
 )
 from tests.engine.approval_oracle import ANSWERS, Asked, Lending, Oracle, Person
 from tests.engine.drawing import Play
-from tests.engine.people import COMPANY, approval, employing, play_of, request_id, role_id
+from tests.engine.people import COMPANY, NobodyKnown, approval, employing, play_of, request_id, role_id
 from tests.engine.working import found
 from tests.given import TENANT_ID
 
@@ -41,13 +41,6 @@ ROLES = ("board", "boss", "clerk")
 HOUR = timedelta(hours=1)
 ROUNDS = 8 * int(os.environ.get("GESTA_TEST_BALLOTS", "20"))
 OUTCOMES: Json = [{"name": name, "kind": kind} for name, kind in ANSWERS.items()]
-
-
-class NobodyKnown:
-    """The platform's ledger, of which nothing is known."""
-
-    def read(self, aggregate: Aggregate[Any], stream_id: UUID) -> Any:  # noqa: ARG002
-        return aggregate.initial
 
 
 # What is asked --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ import httpx2
 
 from client import AsyncClient, Execution, Worker
 from runtime.failpoints import DIRECTORY
+from runtime.master_keys import KEY_BYTES
 from runtime.postgres import embedded
 
 PATIENCE = 120.0
@@ -158,6 +160,8 @@ def an_environment(directory: Path, model_url: str) -> dict[str, str]:
         "GESTA_AI_BASE_URL": model_url,
         "GESTA_AI_API_KEY": "sk-test",
         "GESTA_AI_MODEL": "openai:gpt-4o-mini",
+        "GESTA_OUTBOUND_NETWORKS": "127.0.0.0/8",
+        "GESTA_MASTER_KEY": b64encode(b"k" * KEY_BYTES).decode(),
     }
 
 

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from client import AnswerLost, EnqueuedJob
+from tests.faults.asking import ENDS, asking
 from tests.faults.platform import DEFINITION, PATIENCE, RETRY, Platform, platform
 from tests.worker.ai.wire import Wire, answer, completion, serve
 
@@ -169,3 +170,48 @@ async def test_a_worker_stopped_past_its_lease_is_refused_by_its_fence(gesta: Pl
     assert [(attempt["error_details"] or {}).get("type") for attempt in attempts] == ["lease_lost", None]
     assert await gesta.attempts(started.id) == attempts
     assert gesta.worker.deaths == 0
+
+
+# Approval requests of their own
+
+ASKING = (
+    "projector.round",
+    "worker.timer_found",
+    "worker.timer_fired",
+    "worker.deliveries_asked_for",
+    "worker.notification_ready",
+    "worker.notification_sent",
+    "worker.notification_recorded",
+)
+
+
+@pytest.mark.parametrize(
+    ("failpoints", "ends"),
+    [
+        (("projector.round", "worker.timer_fired", "worker.notification_sent"), ("approved", "expired")),
+        pytest.param(ASKING, ("approved", "expired", "withdrawn"), marks=pytest.mark.nightly),
+    ],
+)
+async def test_everybody_dies_around_requests_their_ends_and_the_telling_of_these(
+    gesta: Platform, failpoints: tuple[str, ...], ends: tuple[str, ...]
+) -> None:
+    """The API after each command: who gave it has no answer, and gives it again under its key."""
+    async with asking(gesta) as asks:
+        gesta.arm(*failpoints)
+        await asks.end(*ends, deaths=["api.command_appended"])
+        await asks.until_all_is_told()
+        await asks.nothing_is_lost_or_twice()
+    commands = 2 * len(ends) - 1  # nobody ends the one that expires
+    assert (gesta.armed, gesta.api.deaths, gesta.projector.deaths) == ([], commands, 1)
+    assert gesta.worker.deaths == len(failpoints) - 1
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("failpoint", [*ASKING, "writer.serves", "waiter.looks"])
+async def test_postgresql_dies_around_requests_and_their_ends(gesta: Platform, failpoint: str) -> None:
+    async with asking(gesta) as asks:
+        gesta.arm(failpoint, victim=gesta.postmaster)
+        await asks.end(*ENDS)
+        await asks.until_all_is_told()
+        await asks.nothing_is_lost_or_twice()
+    assert failpoint not in gesta.armed
