@@ -27,7 +27,7 @@ WITHIN = body(
     {"begin": ("set", {"values": {}}), "ask": ("approval", ASK), "seen": seen("ask")},
     *("begin > ask", "ask.yes > seen", "ask.no > seen", "ask.redo > ask"),
 )
-NODES = {
+NODES: dict[str, Any] = {
     "start": "start",
     "each": ("foreach", {"items": "=input.items", "body": WITHIN}),
     "left": ("set", {"values": {}}),
