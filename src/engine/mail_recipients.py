@@ -108,7 +108,7 @@ OF: Mapping[type[Event], tuple[MailKind, Callable[[View, Approval, Any], Iterabl
     ApprovalReminded: ("reminded", _reminded),
     ApprovalEscalated: ("escalated", _escalated),
     ApprovalResolved: ("decided", _ended),
-    ApprovalOverridden: ("decided", _overridden),
+    ApprovalOverridden: ("overridden", _overridden),
     ApprovalCancelled: ("decided", _ended),
     ApprovalExpired: ("expired", _expired),
 }

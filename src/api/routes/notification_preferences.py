@@ -56,7 +56,9 @@ class PreferencesGiven(Body):
 
 @routes.get(
     "/notifications/preferences",
-    **documented("Get one's own preferences", "What one wishes to be told by mail", results.NOTIFICATION_PREFERENCES),
+    **documented(
+        "Get one's own preferences", "What one wishes to be told by mail", results.NOTIFICATION_PREFERENCES, parameters=[]
+    ),
 )
 async def get_preferences(call: Calling) -> Response:
     user_id = call.session.rights.user_id
@@ -87,7 +89,10 @@ async def put_preferences(call: Calling, body: PreferencesGiven) -> Response:
 @routes.get(
     "/notifications/preferences/default",
     **documented(
-        "Get the preferences of those who say nothing", "What holds where nobody says otherwise", results.NOTIFICATION_PREFERENCES
+        "Get the preferences of those who say nothing",
+        "What holds where nobody says otherwise",
+        results.NOTIFICATION_PREFERENCES,
+        parameters=[],
     ),
 )
 async def get_default(call: Calling) -> Response:
