@@ -20,8 +20,9 @@ from examples.server import Server
 
 HERE = Path(__file__).parent
 DEFINITION = json.loads((HERE / "expense.json").read_text())
+SUPPLIER = json.loads((HERE / "supplier.json").read_text())
 QUESTION = json.loads((HERE / "question.json").read_text())
-PEOPLE = {"Ada": "employee", "Max": "manager", "Fay": "finance", "Lee": "legal"}
+PEOPLE = {"Ada": "employee", "Max": "manager", "Fay": "finance", "Lee": "legal", "Sue": "assistant", "Dan": "director"}
 SHARED = ("executions:read", "executions:start", "approvals:read", "approvals:decide")
 FALSIFIED = """UPDATE projections.workflow_executions SET output = '{"paid": true, "eur": 9999.0, "account": "travel"}'
  WHERE business_key = 'EXP-3';"""
@@ -36,6 +37,7 @@ class Demo:
         self.console = console
         self.begun = time.monotonic()
         self.people: dict[str, Client] = {}
+        self.ids: dict[str, str] = {}
         self.tenant_id = ""
         self.worker_key = ""
         self.workers: list[subprocess.Popen[str]] = []
@@ -63,6 +65,7 @@ class Demo:
         self.publish()
         self.claims()
         self.question()
+        self.committee()
         self.killed_worker()
         self.crash()
         self.analyst()
@@ -77,7 +80,7 @@ class Demo:
     # The story
 
     def company(self) -> None:
-        self.title("2. A company: a tenant, four roles, four people, a key for each, and one for a worker")
+        self.title("2. A company: a tenant, six roles, six people, a key for each, and one for a worker")
         platform_key = self.server.gesta("key", "create", "--platform").stdout.split()[-1]
         self.admin = Admin(self.server.url, platform_key)
         self.tenant_id = self.admin.post("/tenants", {"slug": "acme", "name": "Acme"}, inside=False)["id"]
@@ -87,6 +90,7 @@ class Demo:
             self.admin.post("/members", {"user_id": user["id"], "role_ids": [role["id"]]})
             key = self.admin.post("/api-keys", {"name": f"{name}'s laptop", "user_id": user["id"], "permissions": SHARED})
             self.people[name] = Client(self.server.url, key["token"])
+            self.ids[name] = user["id"]
             self.say(f"{name} is {role_key}")
         self.worker_key = self.admin.post("/api-keys", {"name": "converter", "permissions": ["jobs:work"]})["token"]
 
@@ -131,8 +135,44 @@ class Demo:
             self.decide("Max", asked.id, "check", outcome, comment=comment)
         self.say(f"Q-1 is {self.people['Ada'].wait(asked.id).status}")
 
+    def committee(self) -> None:
+        self.title("7. Two of three: one of them is away, another does not answer")
+        workflow = self.admin.post("/workflows", {"definition": SUPPLIER})
+        self.admin.post(f"/workflows/{workflow['id']}/publish", {})
+        away = {"from_user_id": self.ids["Fay"], "to_user_id": self.ids["Sue"], "kind": "absence", "reason": "On leave"}
+        self.admin.post("/delegations", away)
+        self.say("Fay is on leave; Sue stands in for her")
+        asked = self.people["Ada"].start("supplier", {"supplier": "Paper & Ink"}, business_key="SUP-1")
+        self.say(f"Ada proposes a supplier (SUP-1): {self.pending(asked.id, 'committee')!r}; Max, Fay and Lee are asked")
+        try:
+            self.decide("Sue", asked.id, "committee", "approved")
+        except ApiError as refused:
+            self.say(f"Sue answers for herself: {refused.status} {refused.code}: {refused.detail}")
+        self.decide("Sue", asked.id, "committee", "approved", on_behalf_of=self.ids["Fay"])
+        self.escalated(asked.id)
+        self.decide("Dan", asked.id, "committee", "approved")
+        self.say(f"SUP-1 is {self.people['Ada'].wait(asked.id).status}")
+        self.rows(
+            "SELECT u.display_name AS who, b.display_name AS for, d.outcome, r.required_approvals AS needed,"
+            " r.escalation_level AS level, r.reminders_sent AS reminders FROM projections.approval_decisions d"
+            " JOIN projections.approval_requests r ON (r.tenant_id, r.id) = (d.tenant_id, d.request_id)"
+            " JOIN projections.users u ON u.id = d.user_id LEFT JOIN projections.users b ON b.id = d.on_behalf_of"
+            " WHERE r.title LIKE 'Take on%' ORDER BY d.created_at;"
+        )
+
+    def escalated(self, execution_id: str) -> None:
+        """Wait until the moment has come at which the director is asked besides."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            (request,) = self.admin.get("/approvals", execution_id=execution_id, status="pending")["items"]
+            if request["escalation_level"]:
+                self.say("two seconds without another answer: they were reminded, and now the director is asked besides")
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"nothing was escalated within {PATIENCE:.0f} s")
+
     def killed_worker(self) -> None:
-        self.title("7. A worker is killed in the middle of its job")
+        self.title("8. A worker is killed in the middle of its job")
         self.dismiss()
         stalled = self.hire("--stall")
         self.claim_id = self.start("EXP-3", 4200, "USD", "travel to the trade fair").id
@@ -147,7 +187,7 @@ class Demo:
         self.say(f"its lease lapsed ({retries['data']['error']['type']}), another worker did it: the manager reads {title!r}")
 
     def crash(self) -> None:
-        self.title("8. A large claim: finance and legal side by side, and everything killed between them")
+        self.title("9. A large claim: finance and legal side by side, and everything killed between them")
         self.decide("Max", self.claim_id, "manager", "approved")
         self.decide("Fay", self.claim_id, "finance", "approved")
         self.server.kill()
@@ -160,7 +200,7 @@ class Demo:
         self.say(f"EXP-3 is {ended.status}: {json.dumps(ended.output)}")
 
     def analyst(self) -> None:
-        self.title("9. What an analyst queries: tables, projected from the events")
+        self.title("10. What an analyst queries: tables, projected from the events")
         self.rows(
             "SELECT business_key, status, input->>'amount' AS amount, input->>'currency' AS currency, output"
             " FROM projections.workflow_executions ORDER BY business_key;"
@@ -174,7 +214,7 @@ class Demo:
             "SELECT model, status, count(*) AS tasks, sum(input_tokens) AS tokens_in, sum(output_tokens) AS tokens_out,"
             " sum(actual_cost) AS cost, currency FROM projections.ai_agent_tasks GROUP BY model, status, currency;"
         )
-        self.title("10. The audit trail: the events themselves; who, from where, what came of it, and what was refused")
+        self.title("11. The audit trail: the events themselves; who, from where, what came of it, and what was refused")
         self.rows(
             "SELECT a.position AS pos, a.action, a.outcome, coalesce(u.display_name, a.actor_type) AS who,"
             " host(a.ip_address) AS ip, a.description, coalesce(a.reason, a.payload->>'comment', a.payload->>'reason') AS why"
@@ -184,7 +224,7 @@ class Demo:
         )
 
     def proof(self) -> None:
-        self.title("11. Replay: the tables equal a fresh fold of the ledger")
+        self.title("12. Replay: the tables equal a fresh fold of the ledger")
         self.replay(0)
         self.say("now somebody with the owner's password alters one cell")
         self.alter(FALSIFIED)
@@ -266,7 +306,13 @@ class Admin:
         self._http = httpx2.Client(base_url=url + "/v1", headers={"Authorization": f"Bearer {key}"}, timeout=30)
 
     def post(self, path: str, body: dict[str, Any], *, inside: bool = True) -> Any:
-        response = self._http.post(path, json=body, headers={"Gesta-Tenant": "acme"} if inside else {})
+        return self._said(path, self._http.post(path, json=body, headers={"Gesta-Tenant": "acme"} if inside else {}))
+
+    def get(self, path: str, **query: str) -> Any:
+        return self._said(path, self._http.get(path, params=query, headers={"Gesta-Tenant": "acme"}))
+
+    @staticmethod
+    def _said(path: str, response: httpx2.Response) -> Any:
         if response.status_code >= 400:
             raise RuntimeError(f"{path}: {response.status_code} {response.text}")
         return response.json()
