@@ -161,6 +161,17 @@ class Oracle:
                 return n
         return None
 
+    def chooses_in(self, who: int) -> set[int]:
+        """The steps in which somebody would be let decide for themselves now."""
+        return {n for n in self.open if self.people[who].may and self._place(who, who, (who,), None, n) == n}
+
+    def override(self, answer: str) -> bool:
+        """Whomever it asks; everybody else was asked for nothing."""
+        if self.status != "pending":
+            return False
+        self.status, self.outcome = "resolved", answer
+        return True
+
     def revoke(self, who: int) -> bool:
         for n in self.open:
             for vote in self.steps[n].votes:

@@ -9,6 +9,7 @@ from domain.approval import APPROVAL, Approval, ApprovalRequested
 from domain.facts import Aggregate, Claim, Event, Fact, Json
 from domain.member import MemberAdded
 from domain.role import ROLE_KEY, RoleCreated, role_id_of
+from domain.tenant import TENANT, Tenant
 from tests.engine.drawing import ANN, BEN, EVALUATOR, Play, drawing
 from tests.given import TENANT_ID
 
@@ -18,10 +19,10 @@ COMPANY: Mapping[UUID, Sequence[str]] = {ANN: ("boss",), BEN: ("boss", "board"),
 
 
 class NobodyKnown:
-    """The platform's ledger, of which nothing is known."""
+    """The platform's ledger, of which nothing is known but that the tenant is active."""
 
     def read(self, aggregate: Aggregate[Any], stream_id: UUID) -> Any:  # noqa: ARG002
-        return aggregate.initial
+        return Tenant(exists=True, active=True) if aggregate is TENANT else aggregate.initial
 
 
 def role_id(key: str) -> UUID:

@@ -15,15 +15,18 @@ from hypothesis import strategies as st
 
 from domain.access import Rights, standing
 from domain.approval import Decider
+from domain.approval.overriding import Overrider
 from domain.delegation import DELEGATION, delegations_of, end, give
 from domain.facts import Decided, Event, Fact, Json, View
 from domain.member import MemberAdded, MemberReactivated, MemberRemoved, MemberRolesChanged, MemberSuspended
 from engine.delegating import standing_in
+from engine.eligible import judge
 from engine.engine import (
     add_approver,
     claim_approval,
     decide_approval,
     fire,
+    override_approval,
     reassign_approval,
     release_approval,
     return_approval,
@@ -123,8 +126,22 @@ class Contest:
 
     def happens(self) -> None:
         what = self.random.choices(
-            ["decide", "stand in", "revoke", "claim", "release", "reassign", "add", "return", "lend", "end", "people", "time"],
-            [9, 5, 3, 2, 2, 3, 3, 3, 4, 1, 3, 1],
+            [
+                "decide",
+                "stand in",
+                "revoke",
+                "claim",
+                "release",
+                "reassign",
+                "add",
+                "return",
+                "lend",
+                "end",
+                "people",
+                "time",
+                "override",
+            ],
+            [18, 10, 6, 4, 4, 6, 6, 6, 8, 2, 6, 2, 1],
         )[0]
         getattr(self, what.replace(" ", "_").replace("return", "send_back"))()
 
@@ -247,6 +264,17 @@ class Contest:
 
         self.tried(f"return to {number} by {who}", may, decision)
 
+    def override(self) -> None:
+        who, answer = self.one(), self.random.choice(list(ANSWERS))
+        overrider = Overrider(WHO[who])
+        self.tried(
+            f"override {answer} by {who}",
+            self.oracle.override(answer),
+            lambda view: override_approval(
+                view, self.play.engine, request_id(self.play), overrider, outcome=answer, reason="It burns."
+            ),
+        )
+
     def lend(self) -> None:
         """Who may lend to whom, and that nobody does in a circle, is said elsewhere (tests/domain/test_delegation.py)."""
         giver, taker, begins = self.one(), self.one(), self.oracle.now + self.random.choice([0, 0, 0, 1])
@@ -305,6 +333,10 @@ class Contest:
 
     def stands(self) -> None:
         state, oracle = approval(self.play), self.oracle
+        who = self.one()
+        judged = judge(self.play.view, self.play.engine, NobodyKnown(), request_id(self.play), WHO[who])
+        told = {(way.step - 1, way.outcome) for way in judged.ways}
+        assert told == {(step, answer) for step in oracle.chooses_in(who) for answer in ANSWERS}, f"of {who} {self.told}"
         outcome = "" if state.resolution is None else state.resolution.outcome
         assert (state.status, outcome) == (oracle.status, oracle.outcome), self.told
         assert (self.play.end is None) == (oracle.status == "pending"), self.told
