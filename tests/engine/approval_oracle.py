@@ -55,6 +55,9 @@ class Asked:
     distinct: frozenset[int] = frozenset()
     ad_hoc: bool = False
     skip: bool = False
+    beside: int | None = None
+    """Who is asked, too, at the first level of its escalation. At the second one it comes to yes."""
+    level: int = 0
     status: str = "waiting"
     named: set[int] = field(default_factory=set)
     electorate: dict[int, tuple[int, bool]] | None = None
@@ -165,6 +168,18 @@ class Oracle:
         """The steps in which somebody would be let decide for themselves now."""
         return {n for n in self.open if self.people[who].may and self._place(who, who, (who,), None, n) == n}
 
+    def escalate(self, n: int) -> None:
+        step = self.steps[n]
+        step.level += 1
+        if step.level == 2:
+            step.status, step.outcome = "completed", "yes"
+            self.settle()
+        elif step.beside is not None and step.beside not in self.holders(step.roles) and self._may_come(step.beside, n):
+            step.claimed = None
+            step.named.add(step.beside)
+            if step.electorate is not None:
+                step.electorate[step.beside] = step.weight(step.beside, None), step.beside in step.rule.get("veto", ())
+
     def override(self, answer: str) -> bool:
         """Whomever it asks; everybody else was asked for nothing."""
         if self.status != "pending":
@@ -264,7 +279,7 @@ class Oracle:
         if step.skip:
             step.status = "skipped"
             return True
-        step.status, step.named = "open", set(step.users)
+        step.status, step.named, step.level = "open", set(step.users), 0
         if not step.roles and step.named <= self.excluded:
             return False
         if not step.fixed:

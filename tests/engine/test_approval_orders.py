@@ -35,7 +35,7 @@ from engine.engine import (
 from tests.engine.approval_oracle import ANSWERS, Asked, Lending, Oracle, Person
 from tests.engine.drawing import Play
 from tests.engine.people import COMPANY, NobodyKnown, approval, employing, play_of, request_id, role_id
-from tests.engine.working import found
+from tests.engine.test_escalation import found
 from tests.given import TENANT_ID
 
 WHO = list(COMPANY)
@@ -73,7 +73,8 @@ def a_step(random: Random, number: int, stage: int) -> Asked:
     roles = tuple(sorted(random.sample(ROLES, random.choice([0, 1, 1, 2]))))
     users = frozenset(random.sample(PEOPLE, random.choice([0, 1, 2, 3] if roles else [1, 2, 3])))
     distinct = frozenset(range(number)) if random.random() < 0.4 else frozenset[int]()
-    return Asked(a_rule(random), stage, users, roles, distinct, random.random() < 0.4, random.random() < 0.1)
+    beside = random.choice(PEOPLE) if random.random() < 0.4 else None
+    return Asked(a_rule(random), stage, users, roles, distinct, random.random() < 0.4, random.random() < 0.1, beside)
 
 
 def some_steps(random: Random) -> list[Asked]:
@@ -102,6 +103,8 @@ def written(steps: list[Asked], excluded: frozenset[int]) -> Json:
         one |= {"distinct": [f"s{each}" for each in sorted(step.distinct)]} if step.distinct else {}
         one |= {"ad_hoc": True} if step.ad_hoc else {}
         one |= {"skip_when": "true"} if step.skip else {}
+        levels = [{"after": "PT1H", "by": {"users": [as_json(step.beside or 0)]}}, {"after": "PT2H", "outcome": "yes"}]
+        one |= {"escalate": levels} if step.beside is not None else {}
         if number and step.stage == steps[number - 1].stage:
             one["parallel_with"] = f"s{number - 1}"
         found.append(one)
@@ -139,9 +142,10 @@ class Contest:
                 "end",
                 "people",
                 "time",
+                "escalate",
                 "override",
             ],
-            [18, 10, 6, 4, 4, 6, 6, 6, 8, 2, 6, 2, 1],
+            [18, 10, 6, 4, 4, 6, 6, 6, 8, 2, 6, 2, 4, 1],
         )[0]
         getattr(self, what.replace(" ", "_").replace("return", "send_back"))()
 
@@ -264,6 +268,15 @@ class Contest:
 
         self.tried(f"return to {number} by {who}", may, decision)
 
+    def escalate(self) -> None:
+        timers = {each.purpose: each for each in self.play.story.timers.values() if each.purpose.startswith("escalate")}
+        for purpose in self.random.sample(sorted(timers), min(len(timers), 1)):
+            number, level = map(int, purpose.removeprefix("escalate ").split("."))
+            if f"escalate {number}.{level - 1}" in timers:
+                return
+            self.oracle.escalate(number - 1)
+            self.tried(purpose, True, lambda view: fire(view, self.play.engine, found(timers[purpose])))  # noqa: B023
+
     def override(self) -> None:
         who, answer = self.one(), self.random.choice(list(ANSWERS))
         overrider = Overrider(WHO[who])
@@ -325,7 +338,7 @@ class Contest:
         self.seen[type(event).__name__] += 1
 
     def expire(self) -> None:
-        [timer] = self.play.story.timers.values()
+        [timer] = [each for each in self.play.story.timers.values() if each.purpose == "timeout"]
         self.oracle.status = "expired"
         self.tried("expire", True, lambda view: fire(view, self.play.engine, found(timer)))
 
@@ -394,7 +407,17 @@ def test_all_of_it_happens_and_most_of_it_both_ways() -> None:
     seen = Counter[str]()
     commands = ("decide", "revoke", "claim", "release", "reassign", "add", "return", "lend")
     wanted = {f"{each} {how}" for each in commands for how in ("done", "refused")}
-    wanted |= {"resolved", "expired", "pending", "MemberSuspended", "MemberReactivated", "MemberRemoved", "MemberRolesChanged"}
+    wanted |= {
+        "escalate done",
+        "override done",
+        "resolved",
+        "expired",
+        "pending",
+        "MemberSuspended",
+        "MemberReactivated",
+        "MemberRemoved",
+        "MemberRolesChanged",
+    }
     for seed in range(500):
         contest(seed, 30, seen)
         if not wanted - seen.keys():
