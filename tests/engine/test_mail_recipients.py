@@ -6,8 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from domain.approval import (
+    ApprovalEscalated,
     ApprovalExpired,
     ApprovalOverridden,
+    ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
     ApprovalStepStarted,
@@ -91,6 +93,15 @@ def test_who_has_decided_or_is_too_late_is_asked_nothing() -> None:
     assert told(play, first(play, ApprovalResolved), by=BEN) == [ANN]
     assert not is_of_use("approval.requested", approval(play))
     assert is_of_use("approval.resolved", approval(play))
+
+
+def test_who_has_not_answered_is_reminded_and_who_is_asked_at_a_level_is_told_that() -> None:
+    config = node(rule={"type": "multiple", "count": 2}, remind=[{"after": "PT1H"}])
+    play = decided(asked({**config, "escalate": [{"after": "PT2H", "by": {"users": [str(EVA)]}}]}), ANN)
+    assert told(play, ApprovalReminded(1, 1, (), ("boss",))) == [BEN, CAT]
+    escalated = ApprovalEscalated(1, 1, (EVA,), ("boss",), None, ("approved", "rejected"))
+    assert told(also(play, request_id(play), escalated), escalated) == [BEN, CAT, EVA]
+    assert told(decided(play, BEN), escalated) == [], "it is over"
 
 
 def decided(play: Play, who: UUID) -> Play:

@@ -681,3 +681,15 @@ def test_a_business_key_is_taken_until_its_execution_is_over() -> None:
             s.start(business_key="A")
         s.pass_time("PT1H")
         s.start(business_key="A")
+
+
+def test_what_nobody_answers_comes_to_its_outcome_by_default() -> None:
+    remind = [{"after": "P1D"}, {"before_due": "PT1H"}]
+    config = {"title": "Pay?", "due_in": "P2D", "remind": remind, "escalate": [{"after": "P3D", "outcome": "rejected"}]}
+    nodes = {"start": "start", "ask": ("approval", config), "end": ("end", {"output": "=nodes.ask.output.outcome"})}
+    with scenario(drawing(nodes, "start > ask", "ask.approved > end", "ask.rejected > end")) as s:
+        run = s.start()
+        s.pass_time("P2DT23H")
+        assert (run.waiting, run.overdue) == (["ask"], ["ask"])
+        s.pass_time("PT1H")
+        assert run.completed == "rejected"
