@@ -21,6 +21,7 @@ class InboxFilter(TypedDict, total=False):
 
     claimed_by: Literal["me", "nobody", "others"]
     standing_in_for: str
+    role: str
     workflow_key: str
     business_key: str
     step: str

@@ -272,6 +272,7 @@ async def test_the_inbox_has_what_one_decides_in_the_place_of_others(gesta: Gest
         }
         assert await holds(standing_in_for="nobody") == {"of ann and ben": None, "of anybody": None, "of both": None}
         assert (await holds(standing_in_for=cat.user_id)) == {"of operators": "cat", "of anybody": "cat"}
+        assert (await holds(role="operator"), await holds(role="nobody")) == ({"of operators": "cat"}, {})
         assert await holds(standing_in_for=dan.user_id) == {}
         await ok(said(two.at(two.ahead, ann.client), made["of both"], "approved", reason="x"))
         await ok(two.at(two.ahead, ann.client).post(f"/approvals/{made['of anybody']}/claim"))

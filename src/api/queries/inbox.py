@@ -134,6 +134,7 @@ FILTERS = {
         sql.SQL(""),
         "In the place of this member, for whom the caller stands in; nobody: for themselves alone. Without it both, each once.",
     ),
+    "role": Filter(TEXT, sql.SQL(""), "Asked of this role, by its key, which the caller has, or whom they stand in for."),
     "workflow_key": Filter(TEXT, sql.SQL("   AND r.workflow_key = %(workflow_key)s"), "Asked by executions of this workflow."),
     "business_key": Filter(
         TEXT,

@@ -205,6 +205,8 @@ async def _mine(call: Calling) -> Mine:
     standing = await substitutes(call, wanted)
     alone = wanted not in (None, "nobody")
     by_name = named(None if alone else me, who.roles, standing.people)
+    if "role" in filters:
+        by_name = {name: people for name, people in by_name.items() if name == ("role", filters["role"])}
     names = dict(list(by_name.items())[: max(MOST_NAMES, 2 + len(who.roles))]) or {("user", ""): []}
     return Mine(
         len(names),
