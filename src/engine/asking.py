@@ -1,6 +1,6 @@
 """What an approval node asks, and whom, as its visit finds it: expressions evaluated, roles' members looked up."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from uuid import UUID
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Asker: TypeAlias = Visit | OwnAsker
 
+Named: TypeAlias = tuple[frozenset[UUID], frozenset[str], frozenset[UUID]]
+"""Users, roles, and which of the users are asked as somebody's managers alone."""
 REQUESTER = "requester"
 LONGEST_ROLE = 63
 """Characters of a role's key: a longer name is nobody's, and the tables could not be searched by it."""
@@ -51,12 +53,22 @@ class OnlyTheRequester(InvalidValue):
 def outcomes_of(visit: "Asker", written: Iterable[Json], asks: Asks) -> tuple[Outcome, ...]:
     """An outcome's own `by` stands instead of that of the whole; who is excluded adds up. Raises OnlyTheRequester."""
     excluded = [asks.exclude or [], [REQUESTER] if asks.requester else []]
-    return tuple(_outcome(visit, each, each.get("by", asks.by), [*excluded, each.get("exclude", [])], asks) for each in written)
+    known: dict[int, Named] = {}
+
+    def named(by: Json) -> Named:
+        """Most outcomes are for the same people, of whom there may be thousands: they are looked for once."""
+        if id(by) not in known:
+            known[id(by)] = _named_by(visit, by)
+        return known[id(by)]
+
+    return tuple(
+        _outcome(visit, each, each.get("by", asks.by), [*excluded, each.get("exclude", [])], asks, named) for each in written
+    )
 
 
-def _outcome(visit: "Asker", written: Json, by: Json, exclude: Json, asks: Asks) -> Outcome:
+def _outcome(visit: "Asker", written: Json, by: Json, exclude: Json, asks: Asks, named: Callable[[Json], Named]) -> Outcome:
     name, excluded = written["name"], _excluded(visit, exclude)
-    users, roles, managers = (frozenset[UUID](), frozenset[str](), frozenset[UUID]()) if by is None else _named_by(visit, by)
+    users, roles, managers = (frozenset[UUID](), frozenset[str](), frozenset[UUID]()) if by is None else named(by)
     fell_back, instead = False, frozenset[UUID]()
     if by is not None and asks.requester in ("skip", "escalate") and is_asked(visit.view, requester_of(visit), users, roles):
         if asks.requester == "escalate":
@@ -65,7 +77,7 @@ def _outcome(visit: "Asker", written: Json, by: Json, exclude: Json, asks: Asks)
         elif not anybody(visit.view, users, roles, excluded):
             raise OnlyTheRequester(f"nobody may choose {name} but the requester")
     if by is not None and asks.fallback is not None and not anybody(visit.view, users, roles, excluded):
-        users, roles, managers = _named_by(visit, asks.fallback)
+        users, roles, managers = named(asks.fallback)
         fell_back, instead = True, frozenset()
     if by is not None and not users and not roles:
         raise InvalidValue(f"nobody may choose {name}: its `by` names neither users nor roles")
@@ -88,8 +100,7 @@ def _outcome(visit: "Asker", written: Json, by: Json, exclude: Json, asks: Asks)
     )
 
 
-def _named_by(visit: "Asker", by: Json) -> tuple[frozenset[UUID], frozenset[str], frozenset[UUID]]:
-    """Users, roles, and which of the users are asked as somebody's managers alone."""
+def _named_by(visit: "Asker", by: Json) -> Named:
     managers = frozenset[UUID]()
     users = {user_id(name) for name in names(resolve(by.get("users", []), visit.evaluator, visit.variables))}
     roles = {*names(resolve(by.get("roles", []), visit.evaluator, visit.variables))}
@@ -136,16 +147,22 @@ def names(value: Json) -> Iterable[str]:
 
 
 def is_user_id(name: str) -> bool:
-    try:
-        return str(UUID(name)) == name.lower()
-    except ValueError:
-        return False
+    return _id(name) is not None
 
 
 def user_id(name: str) -> UUID:
-    if not is_user_id(name):
+    found = _id(name)
+    if found is None:
         raise InvalidValue(f"{name!r} is not a user's id")
-    return UUID(name)
+    return found
+
+
+def _id(name: str) -> UUID | None:
+    try:
+        found = UUID(name)
+    except ValueError:
+        return None
+    return found if str(found) == name.lower() else None
 
 
 def managers_of(view: View, people: Iterable[UUID | None], levels: int) -> frozenset[UUID]:

@@ -10,6 +10,7 @@ from domain.bulk_operation import JOB as BULK_OPERATION
 from domain.event import EVENT, EventReceived
 from domain.execution import EXECUTION
 from domain.facts import Decided, Job, Json, Refusal, View
+from domain.notification_preferences import DIGEST
 from domain.retry import Failure
 from domain.trigger import scope_of as of_triggers
 from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
@@ -32,7 +33,7 @@ from testkit.publishing import STUB
 from testkit.room import Room
 from testkit.world import JobRow, World
 
-OWN_JOBS = frozenset({AI, HTTP, CONTINUE, CHILD, DELIVER, LOOK_BACK, MOVE_ITEMS, BULK_OPERATION})
+OWN_JOBS = frozenset({AI, HTTP, CONTINUE, CHILD, DELIVER, LOOK_BACK, MOVE_ITEMS, BULK_OPERATION, DIGEST})
 """Types of jobs that the platform's own worker does: the kit does them, or has doubles for them."""
 JITTER = 0.5
 """Pauses are as long as the policy says."""

@@ -146,6 +146,7 @@ CASES = (
             "status": ("failed", "delivered", "pending"),
             "event_type": ("approval.expired", "execution.completed", "absent"),
             "resource_id": (str(made(7, 7)), str(made(7, 10**7))),
+            "user_id": (str(made(2, 7)), str(made(2, 10**7))),
         },
     ),
     Case(access.ROLES, {"key": ("role-00002",)}),

@@ -111,7 +111,7 @@ def test_each_step_has_its_rule_and_a_rejection_beside_ends_the_others() -> None
 def test_a_step_is_skipped_where_its_expression_says_so() -> None:
     config = stepped(step("boss"), step("board", "board", skip_when="input.amount < 1000"))
     small = decide(asked(config, {"amount": 10}), ANN)
-    assert facts(small, ApprovalStepSkipped) == [ApprovalStepSkipped(2, "board")]
+    assert facts(small, ApprovalStepSkipped) == [ApprovalStepSkipped(2, "board", "skip_when")]
     assert (output(small)["outcome"], output(small)["steps"]["board"]["skipped"]) == ("approved", True)
     assert approval(small).resolution == ApprovalResolved("approved", "approve", (ANN,))
     large = decide(asked(config, {"amount": 1000}), ANN)
