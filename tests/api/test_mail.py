@@ -150,7 +150,15 @@ async def test_mail_that_was_not_taken_goes_again_and_not_when_it_is_of_no_use_a
         await acme.admin.post(f"/deliveries/{theirs['id']}/retry")
         (last,) = await settled(acme, 1, "cancelled", resource_id=other)
         assert last["last_error"] == "recipient_gone"
-    assert len(box.taken) == 3
+        period = {"from": "2020-01-01T00:00:00Z"}
+        again = (await acme.admin.post(f"/notifications/endpoints/{made['id']}/replay", period)).json()
+        assert again == {"sent": 2, "kept": 0, "continue_after": None}
+        await run_all(acme)
+        assert len(await settled(acme, 2, "cancelled")) == 2, "they are of no more use than before"
+        owner = await acme.member("owner")
+        assert (await owner.client.post(f"/notifications/endpoints/{made['id']}/test")).status_code == 201
+        tested = (await mail(box, 4))[-1]
+        assert (tested.recipient, tested.message["Subject"]) == (owner.email, "This is a test: Gesta")
 
 
 async def test_mail_goes_by_a_server_of_the_tenants_and_its_password_there_alone(

@@ -145,6 +145,13 @@ def test_who_stands_in_is_asked_as_well() -> None:
     assert mailed(play, ANN, ApprovalResolved("approved", "approve")) == [ANN], "told, not asked"
 
 
+def test_people_are_told_of_all_that_happens_to_a_request_but_single_decisions() -> None:
+    """And but that it was taken back, for a while: who is asked then is told when they are asked again."""
+    untold = {type for event, type in TYPES.items() if type.startswith("approval.") and event not in OF}
+    assert "approval.decided" in untold
+    assert untold <= {"approval.decided", "approval.recalled"}
+
+
 def endpoints(*events: Event) -> Any:
     found: Any = {}
     for event in events:
