@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.api.conftest import Client, Gesta, Member, Tenant
+from tests.api.racing import code, racing, together
 from tests.api.test_own_approvals import asked, found, holds
 
 BODY = {"outcome": "approved", "reason": "The board is ill, and the press stands still."}
@@ -114,3 +115,23 @@ def seen_in(row: Any, *people: Member) -> bool:
 async def listed(client: Client, path: str, id: str) -> Any:
     items = (await client.get(path)).json()["items"]
     return next(each for each in items if each["id"] == id)
+
+
+async def test_an_override_and_a_decision_at_once_come_to_one_outcome(gesta: Gesta) -> None:
+    """At two processes; `racing` verifies the tables, and that who resolved it had a say in it."""
+    async with racing(gesta) as two:
+        boss = await two.behind.member("owner")
+        for number in range(4):
+            id = await asked(two.behind.admin)
+            overridden, decided = await together(
+                two,
+                number,
+                two.at(two.ahead, boss.client).post(f"/approvals/{id}/override", {**BODY, "outcome": "rejected"}),
+                two.at(two.behind, two.person.client).post(f"/approvals/{id}/decide", {"outcome": "approved"}),
+            )
+            assert sorted(map(code, (overridden, decided))) == ["", "approval_closed"]
+            row = await found(two.behind.admin, id)
+            assert (row["outcome"] == "rejected", row["overridden_by"]) == (
+                code(overridden) == "",
+                boss.user_id if code(overridden) == "" else None,
+            )
