@@ -61,7 +61,7 @@ def judge(view: View, engine: Engine, platform: Platform, request_id: UUID, user
         who.require(DECIDE)
     except PermissionDenied as refusal:
         return Judged(user_id, why_not=refusal, may_override=may_override)
-    if closed is not None:
+    if closed is not None and not isinstance(closed, ExecutionIsPaused):
         return Judged(user_id, why_not=closed)
     refusals: list[Refusal] = []
     themselves = Decider(user_id, who.roles)
@@ -73,7 +73,9 @@ def judge(view: View, engine: Engine, platform: Platform, request_id: UUID, user
             refusals.append(refusal)
         else:
             ways += _ways(approval, instead, refusals)
-    return Judged(user_id, tuple(ways), None if ways else most_telling(refusals), may_override)
+    if not ways:
+        return Judged(user_id, why_not=most_telling(refusals), may_override=may_override)
+    return Judged(user_id, why_not=closed) if closed is not None else Judged(user_id, tuple(ways), may_override=may_override)
 
 
 def closed_by(view: View, approval: Approval, platform: Platform) -> Refusal | None:

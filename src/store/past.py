@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar, cast
 from uuid import UUID
 
 from domain.aggregates import AGGREGATES
+from domain.delegation import delegations_of
 from domain.effort import Effort
 from domain.envelope import RecordedEvent
 from domain.facts import Aggregate, Event, Holders, View
@@ -84,12 +85,17 @@ class Past:
         return await read_streams(conn, self.tenant_id, streams, self.up_to, MOST_EVENTS + 1, topics)
 
     async def know_all(self, people: Collection[UUID]) -> None:
-        """All who ever were members, and the roles that they have had: so that it can be told who had a role."""
-        await self.know(people)
+        """All who ever were members, the roles that they have had, so that it can be told who had a role, and whom they had stand
+        in for them."""
+        await self.know([*people, *(delegations_of(self.tenant_id, one) for one in people)])
         events = (record.event for one in people for record in self._events[one])
         given = {role for event in events if isinstance(event, MemberAdded | MemberRolesChanged) for role in event.role_ids}
         await self.know(given)
         self.people, self.roles = people, given
+
+    def forget(self, stream: UUID) -> None:
+        """What is not asked about any more."""
+        self._events.pop(stream, None)
 
     def events(self, stream: UUID) -> Sequence[RecordedEvent]:
         return self._events[stream]

@@ -482,7 +482,7 @@ ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[An
 
 def _previewed(case: Case) -> dict[str, Any]:
     if case.path.endswith("/preview-past"):
-        return {"definition": {"title": "x", "by": {"roles": ["approver"]}}, "filter": {"workflow_key": "purchase"}}
+        return {"definition": {"title": "x", "by": {"roles": ["approver"]}}, "filter": {"workflow_key": "purchase"}, "limit": 3}
     return {"workflow_key": "purchase", "node_id": "review", "input": {"amount": 1}}
 
 

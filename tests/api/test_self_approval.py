@@ -1,7 +1,7 @@
 """Nobody approves what they asked for: every path that leads to a decision is walked, and one that is not listed is a failure.
 
-A new command on approvals has its line in `PATHS` or `NO_DECISION`, and whatever makes a decision in the code is
-in `DECIDING`, each with the path that it is walked by.
+A new route that changes something about approvals has its line in `PATHS` or `NO_DECISION`, so has an address that is its own
+key, and whatever makes a decision in the code is in `DECIDING`.
 """
 
 import ast
@@ -12,58 +12,76 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from fastapi.routing import APIRoute
 
 import api
-from api.commands import COMMANDS
+from api.app import create_app
+from api.routing import AddressRoute
+from runtime.addresses import Addresses
 from tests.api.conftest import Client, Gesta, Member, Tenant
 from tests.api.definitions import APPROVAL
+from tests.api.rights import ROWS
 
 SRC = Path(api.__file__).parent.parent
 YES = {"outcome": "approved"}
 
 NO_DECISION = {
-    "approval.preview": "It asks nobody.",
-    "approval.release": "It gives back what was claimed.",
-    "approval.revoke": "It takes a decision back.",
-    "approval.save_filters": "It is how one looks at what one is asked.",
-    "approval.withdraw": "Who asked may take that back: it comes to `withdraw`, or is cancelled, and never approved.",
-    "delegation.end": "It takes a right away.",
-    "approval_link.revoke": "It takes a link away.",
-    "totp.enrol": "It is how one proves who one is, and decides nothing.",
-    "totp.confirm": "Likewise.",
-    "totp.remove": "Likewise.",
+    "POST /approvals/preview": "It asks nobody.",
+    "POST /approvals/preview-past": "It asks nobody.",
+    "POST /approvals/{id}/release": "It gives back what was claimed.",
+    "POST /approvals/{id}/revoke": "It takes a decision back.",
+    "POST /approvals/{id}/withdraw": "Who asked may take that back: it comes to `withdraw`, or is cancelled, and never approved.",
+    "DELETE /approval-links/{id}": "It takes a link away.",
+    "DELETE /delegations/{id}": "It takes a right away.",
+    "PUT /inbox/filters": "It keeps what one looks for.",
+    "POST /totp": "It is how one proves who one is, and decides nothing.",
+    "POST /totp/confirm": "Likewise.",
+    "DELETE /totp": "Likewise.",
 }
-"""Commands on approvals that lead to no decision, and why."""
+"""Routes about approvals that lead to no decision, and why."""
+
+ADDRESSES = {
+    "/hooks/{token}": "It starts executions.",
+    "/approve/{token}": "By a link, which nobody makes for their own request.",
+    "/unsubscribe/{token}": "It ends mails.",
+}
+"""Addresses that are their own key."""
 
 DECIDING = {
-    "domain/approval/deciding.py:decide": "approval.decide",
-    "domain/approval/overriding.py:override": "approval.override",
-    "domain/approval/steps.py:settled": "approval.decide",
-    "domain/approval/steps.py:concluded": "approval.decide",
-    "domain/approval/changing.py:withdraw": "approval.withdraw",
-    "engine/approval_links.py:use_link": "approval_link.make",
-    "engine/previewing.py:_supposing": "approval.preview",
-    "api/routes/approvals.py:choose": "approval.decide",
-    "api/routes/approvals.py:overrides": "approval.override",
-    "testkit/playing.py:decide": "approval.decide",
+    "domain/approval/deciding.py:decide": "By who decides.",
+    "domain/approval/overriding.py:override": "By who overrides.",
+    "domain/approval/steps.py:settled": "What a decision comes to.",
+    "domain/approval/steps.py:concluded": "Likewise.",
+    "domain/approval/escalating.py:by_default": "By a moment, and by nobody.",
+    "domain/approval/changing.py:withdraw": "By who asked: to `withdraw`.",
+    "engine/approval_links.py:use_link": "By a link.",
+    "engine/previewing.py:_supposing": "It is only supposed.",
+    "api/routes/approvals.py:choose": "One by one, and many at once.",
+    "api/routes/approvals.py:overrides": "One by one.",
+    "testkit/playing.py:decide": "In tests of definitions.",
 }
-"""What makes a decision or a resolution, or calls what decides: by file and function, with the command that leads there."""
+"""What makes a decision or a resolution, or calls what decides: by file and function."""
 MAKES = {"ApprovalDecided", "ApprovalOverridden", "ApprovalResolved", "decide_approval", "override_approval"}
 
 
-def test_every_command_on_approvals_is_walked_or_leads_to_no_decision() -> None:
+def test_every_route_about_approvals_is_walked_or_leads_to_no_decision() -> None:
     about = {
-        each.name
-        for each in COMMANDS
-        if each.resource.startswith(("approval", "delegation")) or (each.permission or "").startswith("approvals:")
+        f"{method} {path}"
+        for (method, path), row in ROWS.items()
+        if method != "GET"
+        and (path.startswith(("/approval", "/delegation", "/inbox")) or (row.permission or "").startswith("approvals:"))
     }
     assert about == PATHS.keys() | NO_DECISION.keys(), "a path that is new is walked below, or leads to no decision"
 
 
-def test_whatever_decides_is_walked() -> None:
+def test_every_address_that_is_its_own_key_is_known() -> None:
+    routes = [route for route in create_app(Addresses("", "", "", "")).routes if isinstance(route, APIRoute)]
+    assert {route.path for route in routes if isinstance(route, AddressRoute)} == ADDRESSES.keys()
+
+
+def test_whatever_decides_is_listed() -> None:
     found = {place for path in SRC.rglob("*.py") for place in _deciding_in(path)}
     assert found == DECIDING.keys(), "what decides anew is listed, and walked below"
-    assert {*DECIDING.values()} <= {each.name for each in COMMANDS}
 
 
 def _deciding_in(path: Path) -> Iterator[str]:
@@ -236,18 +254,34 @@ async def approval_link_make(world: World) -> None:
     await world.refused(world.as_another(world.ben).post(path, YES), "excluded")
 
 
+async def bulk(world: World) -> None:
+    """Many at once: each is judged like one."""
+    id = await world.asked()
+    taken_back = await world.given(world.ben, world.ann, "absence")
+    for body in (
+        {"action": "decide", "items": [{"id": id, **YES}]},
+        {"action": "decide", "items": [{"id": id, **YES, "on_behalf_of": world.ben.user_id}]},
+        {"action": "claim", "items": [{"id": id, "override": True}]},
+    ):
+        for client in (world.ann.client, world.as_another(world.cat)):
+            (item,) = (await client.post("/approvals/bulk", body)).json()["items"]
+            assert item["problem"]["code"] in ("excluded", "no_delegation"), item
+    await taken_back()
+
+
 PATHS: Mapping[str, tuple[Callable[[World], Awaitable[None]], ...]] = {
-    "approval.decide": (approval_decide, on_behalf_of_another, by_a_service_of_hers, many_at_once),
-    "approval.request": (approval_request,),
-    "approval.override": (approval_override,),
-    "approval.reassign": (approval_reassign,),
-    "approval.add_approver": (approval_add_approver,),
-    "approval.claim": (approval_claim,),
-    "approval.return": (approval_return,),
-    "approval_link.make": (approval_link_make,),
-    "delegation.give": (delegation_give,),
+    "POST /approvals": (approval_request,),
+    "POST /approvals/bulk": (bulk,),
+    "POST /approvals/{id}/decide": (approval_decide, on_behalf_of_another, by_a_service_of_hers),
+    "POST /approvals/{id}/override": (approval_override,),
+    "POST /approvals/{id}/reassign": (approval_reassign,),
+    "POST /approvals/{id}/add-approver": (approval_add_approver,),
+    "POST /approvals/{id}/claim": (approval_claim,),
+    "POST /approvals/{id}/return": (approval_return,),
+    "POST /approvals/{id}/links": (approval_link_make,),
+    "POST /delegations": (delegation_give,),
 }
-"""By command."""
+"""By route."""
 
 
 async def test_self_approval_is_refused_on_every_path(gesta: Gesta) -> None:

@@ -25,6 +25,7 @@ from engine.engine import (
     add_approver,
     claim_approval,
     decide_approval,
+    fire,
     override_approval,
     pause,
     reassign_approval,
@@ -33,6 +34,7 @@ from engine.engine import (
 )
 from tests.engine.drawing import EXECUTION_ID
 from tests.engine.people import COMPANY, approval, employing, play_of, request_id, role_id
+from tests.engine.working import Found
 from tests.given import MOMENT, TENANT_ID, FactsView
 
 PEOPLE = [*COMPANY, UUID(int=0xBB)]
@@ -55,6 +57,10 @@ def part(random: Random, name: str) -> dict[str, Json]:
     if random.random() < 0.5:
         by["users"] = [str(random.choice(list(COMPANY)))]
     one: dict[str, Json] = {"name": name, "by": by, "ad_hoc": True}
+    if random.random() < 0.3:
+        one["escalate"] = [
+            {"after": "PT4H", "by": {"users": [str(random.choice(list(COMPANY)))]}, "replace": random.random() < 0.5}
+        ]
     if random.random() < 0.15:
         del one["by"]
     elif random.random() < 0.6:
@@ -150,6 +156,10 @@ class Situation:
             lambda view: revoke_decision(view, engine, id, who),
             lambda view: return_approval(view, engine, id, me(view), step="s0", comment="Again."),
         ]
+        timer = next((each for each in self.play.story.timers.values() if each.purpose.startswith("escalate")), None)
+        if timer is not None and self.random.random() < 0.5:
+            due = Found(timer.id, timer.purpose, timer.owner, timer.owner_id, timer.activation_id, due_at=MOMENT)
+            changes = [lambda view: fire(view, engine, due)]
         if self.random.random() < 0.05:
             changes = [lambda view: pause(view, engine, EXECUTION_ID)]
         change = self.random.choice(changes)
@@ -244,6 +254,6 @@ def test_the_situations_are_of_all_kinds() -> None:
             if judged.why_not is not None:
                 seen.add(judged.why_not.code)
     assert overriders == {True, False}
-    assert through >= {"user", "role", "anyone", "delegation", "ad_hoc"}
+    assert through >= {"user", "role", "anyone", "delegation", "ad_hoc", "escalation"}
     wanted = {"removed", "not_a_member", "member_suspended", "user_deactivated", "permission_denied", "not_eligible", "excluded"}
     assert seen >= wanted | {"already_decided", "approval_closed"}, seen

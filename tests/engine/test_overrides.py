@@ -133,3 +133,13 @@ def test_of_a_request_of_its_own_who_asked_may_not_either() -> None:
     assert play.story.timers == {}
     assert [type(fact.event) for fact in play.story.decided.facts] == [ApprovalOverridden, ApprovalResolved]
     assert not any(isinstance(fact.event, ApprovalDecided) for fact in play.view.facts)
+
+
+def test_no_moment_of_it_comes_any_more() -> None:
+    moments = {"due_in": "P1D", "remind": [{"after": "PT1H"}], "escalate": [{"after": "PT4H", "by": {"roles": ["board"]}}]}
+    assert asked(node(**moments)).story.timers
+    assert override(asked(node(**moments))).story.timers == {}
+    play = employing(Play(drawing({"s": "start", "e": "end"}, "s > e")))
+    wanted = Wanted({"title": "A press?", "by": {"roles": ["boss"]}, **moments})
+    play.step(lambda view: request(view, play.engine, wanted, by=DAN))
+    assert override(play).story.timers == {}

@@ -140,6 +140,7 @@ async def preview_past(call: Calling, body: PastPreview) -> Response:
     found = await call.services.reads.of_ledger(lambda conn: head(conn, call.tenant_id))
     past = past_of(call, 0 if found is None else found.position)
     await past.know_all(await _members(call))
+    await past.know(ids)
     items: list[Json] = []
     until = time.monotonic() + SECONDS
     for number, id in enumerate(ids):
@@ -166,8 +167,8 @@ async def _members(call: Calling) -> list[UUID]:
 
 async def _compared(call: Calling, past: Past, id: UUID, definition: Json) -> Json:
     """{then, now, added, dropped, same}, or {problem}."""
+    stream: UUID | None = None
     try:
-        await past.know([id])
         first = next(iter(past.events(id)), None)
         if first is None or not isinstance(first.event, ApprovalRequested):
             raise NotFound("There is no such approval request.")
@@ -196,6 +197,9 @@ async def _compared(call: Calling, past: Past, id: UUID, definition: Json) -> Js
         return _problem("too_long", "Too much has happened to tell this here.")
     except Refusal as refusal:
         return _problem(refusal.code, refusal.message)
+    finally:
+        if stream is not None:
+            past.forget(stream)
 
 
 def _problem(code: str, message: str) -> Json:
