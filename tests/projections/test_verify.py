@@ -27,6 +27,7 @@ from domain.facts import Event
 from domain.job import timeout_of
 from domain.member import MemberRemoved
 from domain.notification_delivery import job_of
+from domain.notification_preferences import timer_of
 from domain.retry import Failure
 from domain.trigger import Trigger, folded, timers_of
 from projections.projector import Projector
@@ -83,7 +84,7 @@ async def told(ledgers: Ledgers) -> None:
     names["sue"] = an_id("acme invites sue@acme.example")
     names["paid"] = an_id("acme trigger paid")
     later, called = an_id("acme job later"), an_id("acme job call")
-    delivering = [job_of(an_id(f"acme delivery {which}"), turn) for which, turn in ((1, 0), (4, 1))]
+    delivering = [job_of(an_id(f"acme delivery {which}"), turn) for which, turn in ((1, 0), (4, 1), ("digest", 0))]
     names["later"] = later
     await ledgers.conn.execute(CLAIMED, {**names, "approver": an_id("role approver"), "clerk": an_id("role clerk")})
     nightly = an_id("acme trigger nightly")
@@ -92,6 +93,9 @@ async def told(ledgers: Ledgers) -> None:
         given = {"tenant": ACME, "id": timer.id, "at": timer.due.at, "purpose": timer.purpose, "owner": nightly}
         await ledgers.conn.execute(TIMED, given)
     await ledgers.conn.execute(QUEUED, {"acme": ACME, "jobs": [later, called, *delivering]})
+    wishes, due = an_id("acme preferences"), START + timedelta(days=2)
+    digest = {"tenant": ACME, "id": timer_of(wishes, 2), "at": due, "purpose": "digest", "owner": wishes}
+    await ledgers.conn.execute(TIMED, digest)
     for job_id, retries, moment in ((later, 0, START + timedelta(days=9)), (called, 1, None)):
         limited = {"acme": ACME, "job": job_id, "id": timeout_of(job_id, retries), "at": moment}
         await ledgers.conn.execute(LIMITED, limited)
