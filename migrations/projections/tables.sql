@@ -491,6 +491,26 @@ CREATE INDEX node_activations_open_by_node
     ON node_activations (tenant_id, node_id, execution_created_at, execution_id) WHERE status = 'running';
 COMMENT ON TABLE node_activations IS 'Every visit of a node by an execution, instant ones too.';
 
+CREATE TABLE approval_versions (
+    tenant_id    uuid NOT NULL,
+    request_id   uuid NOT NULL,
+    number       integer NOT NULL,
+    title        text NOT NULL,
+    description  text,
+    context      jsonb,
+    attachments  jsonb NOT NULL,
+    changes      jsonb NOT NULL,
+    asked_again  jsonb NOT NULL,
+    submitted_by uuid,
+    submitted_at timestamptz NOT NULL,
+    comment      text,
+    version      bigint NOT NULL,
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, request_id, number)
+);
+COMMENT ON TABLE approval_versions IS 'What was asked, each time that an approval request was resubmitted. Of one that never was there is nothing here: see approval_requests.';
+
 CREATE TABLE approval_requests (
     tenant_id           uuid NOT NULL,
     id                  uuid NOT NULL,
@@ -501,7 +521,7 @@ CREATE TABLE approval_requests (
     title               text NOT NULL,
     description         text,
     priority            integer NOT NULL,
-    status              text NOT NULL CHECK (status IN ('pending', 'resolved', 'cancelled', 'expired')),
+    status              text NOT NULL CHECK (status IN ('pending', 'with_requester', 'resolved', 'cancelled', 'expired')),
     outcome             text,
     outcome_kind        text CHECK (outcome_kind IN ('approve', 'reject', 'changes', 'submit', 'withdraw', 'other')),
     approval_type       text NOT NULL,
@@ -534,6 +554,10 @@ CREATE TABLE approval_requests (
     first_response_ms bigint,
     turnaround_ms bigint,
     escalated_at timestamptz,
+    current_version     integer NOT NULL DEFAULT 1,
+    attachments         jsonb NOT NULL DEFAULT '[]',
+    recalled_at         timestamptz,
+    open_questions      integer NOT NULL DEFAULT 0,
     version             bigint NOT NULL,
     created_at          timestamptz NOT NULL,
     updated_at          timestamptz NOT NULL,
@@ -593,7 +617,7 @@ CREATE TABLE approval_assignees (
     kind       text NOT NULL CHECK (kind IN ('user', 'role', 'anyone')),
     value      text NOT NULL,
     excluded   text[] NOT NULL DEFAULT '{}',
-    status     text NOT NULL CHECK (status IN ('pending', 'resolved', 'cancelled', 'expired')),
+    status     text NOT NULL CHECK (status IN ('pending', 'with_requester', 'resolved', 'cancelled', 'expired')),
     role       text,
     weight     integer,
     members_fixed boolean NOT NULL DEFAULT false,
@@ -639,6 +663,8 @@ CREATE TABLE approval_decisions (
     weight       integer NOT NULL DEFAULT 1,
     returned_at  timestamptz,
     is_override  boolean NOT NULL DEFAULT false,
+    request_version integer NOT NULL DEFAULT 1,
+    attachments  jsonb NOT NULL DEFAULT '[]',
     version      bigint NOT NULL,
     created_at   timestamptz NOT NULL,
     updated_at   timestamptz NOT NULL,
@@ -677,6 +703,44 @@ CREATE TABLE approval_links (
 );
 CREATE INDEX approval_links_by_request ON approval_links (tenant_id, request_id, created_at, id);
 COMMENT ON TABLE approval_links IS 'Links to decide by, without their addresses.';
+
+CREATE TABLE approval_comments (
+    tenant_id   uuid NOT NULL,
+    id          uuid NOT NULL,
+    request_id  uuid NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('question', 'answer', 'comment')),
+    user_id     uuid NOT NULL,
+    to_user_id  uuid,
+    question_id uuid,
+    text        text,
+    attachments jsonb NOT NULL,
+    said_at     timestamptz NOT NULL,
+    answered_at timestamptz,
+    edited_at   timestamptz,
+    deleted_at  timestamptz,
+    version     bigint NOT NULL,
+    created_at  timestamptz NOT NULL,
+    updated_at  timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, request_id) REFERENCES approval_requests (tenant_id, id)
+);
+CREATE INDEX approval_comments_by_request ON approval_comments (tenant_id, request_id, said_at, id);
+COMMENT ON TABLE approval_comments IS 'What people say about approval requests: questions, answers, comments.';
+
+CREATE TABLE approval_watchers (
+    tenant_id  uuid NOT NULL,
+    request_id uuid NOT NULL,
+    user_id    uuid NOT NULL,
+    added_by   uuid,
+    since      timestamptz NOT NULL,
+    version    bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, request_id, user_id),
+    FOREIGN KEY (tenant_id, request_id) REFERENCES approval_requests (tenant_id, id)
+);
+CREATE INDEX approval_watchers_by_person ON approval_watchers (tenant_id, user_id, request_id);
+COMMENT ON TABLE approval_watchers IS 'Who wants to know what becomes of an approval request.';
 
 CREATE TABLE ai_agent_tasks (
     tenant_id     uuid NOT NULL,

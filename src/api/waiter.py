@@ -45,7 +45,7 @@ class Ending(NamedTuple):
 
 
 EXECUTION = Ending("workflow_executions", ("running", "paused"))
-APPROVAL = Ending("approval_requests", ("pending",))
+APPROVAL = Ending("approval_requests", ("pending", "with_requester"))
 JOB = Ending("jobs", ("pending",))
 BULK_OPERATION = Ending("bulk_operations", ("running",))
 

@@ -182,7 +182,7 @@ class Approval:
 
     @property
     def closed(self) -> bool:
-        return self.status != "pending"
+        return self.status not in ("pending", "with_requester")
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Approval":

@@ -11,10 +11,15 @@ from domain.approval import (
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalOverridden,
+    ApprovalQuestionAnswered,
+    ApprovalQuestionAsked,
     ApprovalReassigned,
+    ApprovalRecalled,
     ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalResubmitted,
+    ApprovalSentToRequester,
     ApprovalStepStarted,
     ApproverAdded,
 )
@@ -51,6 +56,11 @@ TYPES: Mapping[type[Event], str] = {
     ApprovalOverridden: "approval.overridden",
     ApprovalReminded: "approval.reminded",
     ApprovalEscalated: "approval.escalated",
+    ApprovalRecalled: "approval.recalled",
+    ApprovalSentToRequester: "approval.sent_to_requester",
+    ApprovalResubmitted: "approval.resubmitted",
+    ApprovalQuestionAsked: "approval.question_asked",
+    ApprovalQuestionAnswered: "approval.question_answered",
 }
 """New ones are added at the end: how many there are tells releases apart (`store.notification_cursors`)."""
 ENDED: frozenset[type[Event]] = frozenset(

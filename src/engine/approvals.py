@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from domain.approval import (
@@ -11,6 +11,7 @@ from domain.approval import (
     Approval,
     ApprovalCancelled,
     ApprovalEvent,
+    Attachment,
     Decider,
     Place,
     decide,
@@ -23,6 +24,7 @@ from domain.approval import (
 from domain.approval import add_approver as add
 from domain.approval.changing import claim, reassign, release, revoke, withdraw
 from domain.approval.overriding import Overrider, override
+from domain.approval.resubmitting import edited, recall, send_to_requester
 from domain.approval.steps import sent_back
 from domain.execution import NodeError
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
@@ -30,15 +32,17 @@ from domain.member import MEMBER, permissions_of
 from engine.context import Engine
 from engine.executions import ExecutionIsPaused, answer, asking_run, read_live
 from engine.expressions import ExpressionError
+from engine.forms import with_defaults
 from engine.happenings import ChildEnded
 from engine.invalid import InvalidValue
 from engine.overriding import faults_of_form, offered_by
 from engine.own_asker import OwnAsker
-from engine.own_requests import asker_of, moved, summary
+from engine.own_requests import asker_of, moved, submitted_again, summary
 from engine.proving import Presented, prove, refused
+from engine.resubmitting import NotAskable, resubmitted
 from engine.run import Run
 from engine.schema import faults
-from engine.stepping import begin, results
+from engine.stepping import begin, outcome_of
 from engine.variables import problem_of
 
 if TYPE_CHECKING:
@@ -81,6 +85,7 @@ def decide_approval(
     step: str | None = None,
     presented: Presented | None = None,
     link_id: UUID | None = None,
+    attachments: tuple[Attachment, ...] = (),
 ) -> Decided:
     """result {approval: {id, status, outcome, outcome_kind, version}, execution: {id, status, version, open}}.
 
@@ -89,25 +94,32 @@ def decide_approval(
     """
     approval = view.read(APPROVAL, request_id)
     place = place_of(approval, decider, outcome, role, step)
+    form = with_defaults(place.step.form, form)
     _accept(view, place, comment, reason, form)
     run = _asking(view, engine, approval)
     proven = prove(view, place.outcome, decider, presented, request_id)
     if proven.failed:
         return refused(proven)
-    about = {"role": role, "comment": comment, "form": form, "reason": reason, "step": step}
+    about: dict[str, Any] = {"role": role, "comment": comment, "form": form, "reason": reason, "step": step}
+    about["attachments"] = attachments
     events = decide(approval, decider, outcome, view.new_id(), link_id=link_id, proof=proven.proof, **about)
     done = _moved(run, request_id, approval, events, form)
     return replace(done, facts=(*done.facts, *proven.facts)) if proven.facts else done
 
 
-def return_approval(view: View, engine: Engine, request_id: UUID, decider: Decider, *, step: str, comment: str) -> Decided:
-    """Send it back to a step that it has passed: that one is asked again, and with it all of later stages.
+def return_approval(
+    view: View, engine: Engine, request_id: UUID, decider: Decider, *, comment: str, step: str | None = None
+) -> Decided:
+    """Send it back to a step that it has passed: that one is asked again, and with it all of later stages. Without a step: to
+    whoever asked, to be changed.
 
     Who may answer now may do so. The result is that of a decision.
     """
     approval = view.read(APPROVAL, request_id)
     require_pending(approval)
     require_asked(approval, decider, approval.open_steps)
+    if step is None:
+        return _given_back(view, engine, request_id, approval, send_to_requester(approval, decider.user_id, comment))
     run = _asking(view, engine, approval)
     return _moved(run, request_id, approval, (sent_back(approval, decider.user_id, step, comment),))
 
@@ -204,6 +216,58 @@ def override_approval(
     return _moved(run, request_id, approval, events, form)
 
 
+def recall_approval(
+    view: View,
+    engine: Engine,
+    request_id: UUID,
+    people: frozenset[UUID] | None,
+    user_id: UUID | None,
+    comment: str | None = None,
+) -> Decided:
+    """Take it back into the hands of who asked, until it is resubmitted or withdrawn. Its time limits stand still.
+
+    `people`: as of a withdrawal; `user_id`: who acts. The result is that of a decision.
+    """
+    approval = view.read(APPROVAL, request_id)
+    return _given_back(view, engine, request_id, approval, recall(approval, people, user_id, comment))
+
+
+def resubmit_approval(
+    view: View,
+    engine: Engine,
+    request_id: UUID,
+    people: frozenset[UUID] | None,
+    user_id: UUID | None,
+    *,
+    comment: str | None = None,
+    **fields: Any,
+) -> Decided:
+    """Ask again, with these `fields` of what is asked changed (`domain.approval.resubmitting.edited`). Whose part has not changed
+    is not asked again. The result is that of a decision."""
+    approval = view.read(APPROVAL, request_id)
+    content, changes = edited(approval, people, **fields)
+    run = _asking(view, engine, approval)
+    asker = run if isinstance(run, OwnAsker) else run.visit(_activation_of(approval))
+    events: tuple[ApprovalEvent, ...] = (resubmitted(asker, approval, content, changes, user_id, comment),)
+    after = reduce(evolve, events, approval)
+    try:
+        events = (*events, *begin(asker, after))
+    except (InvalidValue, ExpressionError) as error:
+        raise NotAskable(f"As it is now, it cannot be asked: {error}.") from None
+    if isinstance(run, OwnAsker):
+        return submitted_again(run, request_id, approval, events)
+    run.start_timeout(_activation_of(approval))
+    return _moved(run, request_id, approval, events)
+
+
+def _given_back(view: View, engine: Engine, request_id: UUID, approval: Approval, event: ApprovalEvent | None) -> Decided:
+    """To its requester. None: it was so before."""
+    run = _asking(view, engine, approval)
+    if event is not None and isinstance(run, Run):
+        run.stop_timeout(_activation_of(approval))
+    return _moved(run, request_id, approval, () if event is None else (event,))
+
+
 def _activation_of(approval: Approval) -> UUID:
     assert approval.activation_id is not None
     return approval.activation_id
@@ -267,7 +331,7 @@ def _moved(
         run.fail(approval.activation_id, problem)
         run.advance()
     elif after.status == "resolved":
-        run.wake(approval.activation_id, ChildEnded(request_id, events, results(after)))
+        run.wake(approval.activation_id, ChildEnded(request_id, events, outcome_of(after)))
         run.advance()
     version = run.view.version(request_id) + len(events)
     return run.decided({"approval": summary(request_id, after, version), "execution": answer(run)})

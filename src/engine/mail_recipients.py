@@ -15,10 +15,14 @@ from domain.approval import (
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalOverridden,
+    ApprovalQuestionAnswered,
+    ApprovalQuestionAsked,
     ApprovalReassigned,
     ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalResubmitted,
+    ApprovalSentToRequester,
     ApprovalStepStarted,
     ApproverAdded,
     Step,
@@ -66,13 +70,26 @@ def _in_step(view: View, approval: Approval, number: int) -> frozenset[UUID]:
 
 
 def involved(approval: Approval) -> frozenset[UUID]:
-    """Who asked for the decision, and who has had a say in it."""
+    """Who asked for the decision, who has had a say in it, and who watches it."""
     requester = frozenset(() if approval.requested_by is None else (approval.requested_by,))
-    return requester.union(*(decision.people for decision in approval.decisions))
+    return requester.union(approval.watchers, *(decision.people for decision in approval.decisions))
 
 
 def _requested(view: View, approval: Approval, event: ApprovalRequested) -> Iterable[UUID]:
     return () if event.steps else _in_step(view, approval, 1)
+
+
+def _asked_again(view: View, approval: Approval, event: ApprovalResubmitted) -> Iterable[UUID]:
+    """Of a request in steps, those are told as each starts."""
+    return _in_step(view, approval, 1) if event.steps and not approval.in_steps else ()
+
+
+def _answered(_view: View, approval: Approval, event: ApprovalQuestionAnswered) -> Iterable[UUID]:
+    return (said.author for said in approval.thread if said.id == event.question_id)
+
+
+def _given_back(_view: View, approval: Approval, _event: ApprovalSentToRequester) -> Iterable[UUID]:
+    return () if approval.requested_by is None else (approval.requested_by,)
 
 
 def _ended(_view: View, approval: Approval, _event: Event) -> Iterable[UUID]:
@@ -107,6 +124,10 @@ OF: Mapping[type[Event], tuple[MailKind, Callable[[View, Approval, Any], Iterabl
     ApprovalReassigned: ("requested", lambda _view, _approval, event: (event.to_user_id,)),
     ApprovalReminded: ("reminded", _reminded),
     ApprovalEscalated: ("escalated", _escalated),
+    ApprovalResubmitted: ("requested", _asked_again),
+    ApprovalSentToRequester: ("question", _given_back),
+    ApprovalQuestionAsked: ("question", lambda _view, _approval, event: (event.to_user_id,)),
+    ApprovalQuestionAnswered: ("question", _answered),
     ApprovalResolved: ("decided", _ended),
     ApprovalOverridden: ("overridden", _overridden),
     ApprovalCancelled: ("decided", _ended),

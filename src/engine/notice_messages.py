@@ -14,13 +14,19 @@ from domain.approval import (
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalOverridden,
+    ApprovalQuestionAnswered,
+    ApprovalQuestionAsked,
     ApprovalReassigned,
+    ApprovalRecalled,
     ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalResubmitted,
+    ApprovalSentToRequester,
     ApprovalStepStarted,
     ApproverAdded,
 )
+from domain.approval.content import attachments_json
 from domain.approval.visibility import names_shown
 from domain.envelope import RecordedEvent
 from domain.execution import (
@@ -129,6 +135,7 @@ def _of_approval(event: Event, at: str, visibility: str | None) -> dict[str, Jso
                 "kind": event.kind,
                 "reason": event.reason,
                 "comment": event.comment,
+                "request_version": event.request_version,
                 "decided_at": at,
             }
             if not names_shown(visibility, "pending"):
@@ -174,6 +181,17 @@ def _of_approval(event: Event, at: str, visibility: str | None) -> dict[str, Jso
             return {"status": "pending", **_names(visibility, user_id=event.user_id, added_by=event.added_by)}
         case ApprovalReassigned():
             return {"status": "pending", **_names(visibility, from_user_id=event.from_user_id, to_user_id=event.to_user_id)}
+        case ApprovalRecalled() | ApprovalSentToRequester():
+            by = {"user_id": _id(event.user_id), "comment": event.comment}
+            return {"status": "with_requester", "recalled": {**by, "recalled_at": at}}
+        case ApprovalResubmitted():
+            return {"status": "pending", **_of_version(event, at)}
+        case ApprovalQuestionAsked():
+            by = {"id": str(event.comment_id), "user_id": str(event.user_id), "to_user_id": str(event.to_user_id)}
+            return {"question": {**by, "text": event.text, "asked_at": at}}
+        case ApprovalQuestionAnswered():
+            by = {"id": str(event.comment_id), "question_id": str(event.question_id), "user_id": str(event.user_id)}
+            return {"answer": {**by, "text": event.text, "answered_at": at}}
         case _:
             return {"status": "pending"}
 
@@ -187,6 +205,20 @@ def _people(event: ApprovalReminded | ApprovalEscalated, visibility: str | None)
     if not names_shown(visibility, "pending"):
         return {"users": [], "roles": list(event.roles)}
     return {"users": [str(user) for user in event.users], "roles": list(event.roles)}
+
+
+def _of_version(event: ApprovalResubmitted, at: str) -> dict[str, Json]:
+    """What is asked now stands in the place of what was asked first."""
+    version = {
+        "number": event.number,
+        "changes": [{"path": each.path, "how": each.how} for each in event.changes],
+        "asked_again": list(event.steps),
+        "submitted_by": _id(event.user_id),
+        "comment": event.comment,
+        "attachments": attachments_json(event.content.attachments),
+        "submitted_at": at,
+    }
+    return {"title": event.content.title, "description": event.content.description, "request_version": version}
 
 
 def _job(enqueued: JobEnqueued, first: RecordedEvent, record: RecordedEvent) -> dict[str, Json]:

@@ -29,6 +29,11 @@ HEADLINES: Mapping[str, str] = {
     "approval.cancelled": "No decision is asked for any more",
     "approval.expired": "Nobody decided in time",
     "approval.overridden": "Decided by an override",
+    "approval.recalled": "Taken back by who asked",
+    "approval.sent_to_requester": "Sent back to you, to be changed",
+    "approval.resubmitted": "Changed, and asked again",
+    "approval.question_asked": "A question for you",
+    "approval.question_answered": "A question was answered",
     "job.enqueued": "Job enqueued",
     "job.completed": "Job completed",
     "job.failed": "Job failed",
@@ -73,7 +78,8 @@ def _of_approval(headline: str, data: Json) -> Words:
     if data.get("status") == "pending" and data.get("outcomes") and not decision:
         facts.append(("To choose", cut(", ".join(line(each, 64) for each in data["outcomes"]), LONGEST_FACT)))
     title = line(data.get("title"), LONGEST_TITLE)
-    return Words(headline, title, paragraphs(data.get("description")), facts, data["id"])
+    said = (data.get("question") or data.get("answer") or {}).get("text") or (data.get("recalled") or {}).get("comment")
+    return Words(headline, title, paragraphs(said or data.get("description")), facts, data["id"])
 
 
 def _of_execution(headline: str, data: Json) -> Words:

@@ -4,7 +4,7 @@ They have the fields of an approval node, without expressions: there is nothing 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Protocol
 from uuid import UUID
@@ -16,10 +16,12 @@ from domain.approval import (
     ApprovalEvent,
     ApprovalExpired,
     ApprovalRequested,
+    ApprovalResubmitted,
     Outcome,
     OwnRequest,
     evolve,
 )
+from domain.approval.content import attachments_of
 from domain.facts import (
     Decided,
     Due,
@@ -49,17 +51,17 @@ from engine.own_asker import OwnAsker
 from engine.policies import faults as policy_faults
 from engine.policies import read_timeout
 from engine.schema import faults
-from engine.stepping import begin, kinds_of, plans_of, what_is_asked
+from engine.stepping import begin, kinds_of, looks_at, plans_of, what_is_asked
 
 NODE = BY_NAME["approval"]
 """The type of node that asks for the same."""
 DECIDE = "approvals:decide"
 TIMEOUT = "timeout"
 """The purpose of its timer."""
-EVALUATED = ("by", "exclude", "fallback", "requester", "rule", "priority", "due_in", "skip_when", *MOMENTS)
+EVALUATED = ("by", "exclude", "fallback", "requester", "rule", "priority", "due_in", "skip_when", "depends_on", *MOMENTS)
 FORMULAS = ("expr", "skip_when")
 """Fields of an approval node that may have expressions, and those that are nothing else."""
-WHOLE = ("by", "exclude", "fallback", "requester", "outcomes", "form")
+WHOLE = ("by", "exclude", "fallback", "requester", "outcomes", "form", "ui_schema")
 """What steps take from the whole that do not say so themselves."""
 
 
@@ -128,25 +130,36 @@ def moved(asker: OwnAsker, request_id: UUID, approval: Approval, events: tuple[A
         after = reduce(evolve, events, approval)
     decided = Decided(
         tuple(Fact(request_id, event) for event in events),
-        dropped_timers=() if after.status == "pending" else _timers_of(request_id, approval.own),
+        dropped_timers=() if after.status == "pending" else _timers_of(request_id, approval),
         result={"approval": summary(request_id, after, asker.view.version(request_id) + len(events)), "execution": None},
     )
     return with_timers(asker.view, decided)
 
 
+def submitted_again(asker: OwnAsker, request_id: UUID, approval: Approval, events: tuple[ApprovalEvent, ...]) -> Decided:
+    """It has all its time again. The result is that of `moved`."""
+    decided, again = moved(asker, request_id, approval, events), events[0]
+    after = reduce(evolve, events, approval)
+    if not isinstance(again, ApprovalResubmitted) or again.expires is None or after.status != "pending":
+        return decided
+    timer = Timer(timeout_of(request_id, again.number), again.expires, TIMEOUT, APPROVAL.name, request_id)
+    return replace(decided, timers=(*decided.timers, timer))
+
+
 def expire(view: View, _engine: Engine, timer: DueTimer) -> Decided:
-    """Nobody decided in its time. Where it is closed, nothing comes of it."""
+    """Nobody decided in its time. Where it is closed, or was recalled meanwhile, nothing comes of it."""
     if timer.owner_id is None or timer.purpose != TIMEOUT:
         raise NotForThisRelease(timer.purpose)
-    dropped = (timer.id,)
-    if view.read(APPROVAL, timer.owner_id).status != "pending":
+    dropped, state = (timer.id,), view.read(APPROVAL, timer.owner_id)
+    if state.status != "pending" or timer.id != timeout_of(timer.owner_id, state.number):
         return Decided(dropped_timers=dropped, result={"execution": None})
     expired = Decided((Fact(timer.owner_id, ApprovalExpired()),), dropped_timers=dropped, result={"execution": None})
     return with_timers(view, expired)
 
 
-def timeout_of(request_id: UUID) -> UUID:
-    return timer_id(request_id, TIMEOUT)
+def timeout_of(request_id: UUID, number: int = 1) -> UUID:
+    """`number`: of the version that it is the time of."""
+    return timer_id(request_id, TIMEOUT, number - 1)
 
 
 def summary(request_id: UUID, state: Approval, version: int) -> Json:
@@ -161,8 +174,8 @@ def summary(request_id: UUID, state: Approval, version: int) -> Json:
     }
 
 
-def _timers_of(request_id: UUID, own: OwnRequest) -> tuple[UUID, ...]:
-    return (timeout_of(request_id),) if own.expires else ()
+def _timers_of(request_id: UUID, approval: Approval) -> tuple[UUID, ...]:
+    return (timeout_of(request_id, approval.number),) if approval.own is not None and approval.own.expires else ()
 
 
 def asker_of(view: View, engine: Engine, own: OwnRequest) -> OwnAsker:
@@ -192,12 +205,16 @@ def _asked(asker: OwnAsker, wanted: Wanted, own: OwnRequest) -> tuple[ApprovalEv
         expires=None if timeout is None else Due(timeout),
         voters=voters,
         ad_hoc=config.get("ad_hoc", False),
-        steps=plans_of(steps),
+        steps=plans_of(steps, config.get("depends_on")),
         definition=_of_steps(config) if steps else None,
         behind=own.behind or None,
         callback=wanted.callback,
         visibility=config.get("visibility"),
         times=times_of(asker, config, due, kinds_of(config)),
+        attachments=attachments_of(config.get("attachments", [])),
+        ui_schema=config.get("ui_schema"),
+        depends_on=looks_at(config.get("depends_on")),
+        editable=looks_at(config.get("editable")),
     )
     return (requested, *begin(asker, evolve(APPROVAL.initial, requested)))
 
@@ -225,6 +242,11 @@ def _faults(view: View, wanted: Wanted) -> Iterator[FieldError]:
     plain = [*_formulas(config)]
     yield from plain
     if plain:
+        return
+    try:
+        attachments_of(config.get("attachments", []))
+    except Invalid as error:
+        yield from error.errors or (FieldError("/attachments", error.code, error.message),)
         return
     linted = [fault for fault in NODE.lint(Node("", "approval", config)) if fault.severity == "error"]
     yield from (FieldError(fault.path, fault.code, fault.message) for fault in linted)

@@ -245,6 +245,26 @@ class Run:
         self._hand_out(woken)
         self._record(ActivationWaiting(activation.id, activation.node_id, self._noted(woken.waits), ended))
 
+    def stop_timeout(self, activation_id: UUID) -> None:
+        """The visit's time stands still."""
+        activation = self.state.activations[activation_id]
+        stopped = [wait for wait in activation.waits if (wait.kind, wait.about) == ("timer", TIMEOUT)]
+        for wait in stopped:
+            self._drop(wait)
+        if stopped:
+            self._record(ActivationWaiting(activation_id, activation.node_id, (), tuple(wait.id for wait in stopped)))
+
+    def start_timeout(self, activation_id: UUID) -> None:
+        """The visit has all its time again."""
+        visit = self.visit(activation_id)
+        if visit.node.timeout is None:
+            return
+        about = visit.execution_id, visit.activation_id, TIMEOUT, Due(visit.node.timeout), visit.turn
+        timer = visit_timer(*about, item_id=visit.item_id)
+        self.work.set_timer(timer)
+        wait = Wait("timer", timer.id, TIMEOUT, timer.due)
+        self._record(ActivationWaiting(activation_id, visit.node.id, self._noted((wait,))))
+
     def _noted(self, waits: tuple[Wait, ...]) -> tuple[Wait, ...]:
         """Timers of an item are moved by the pauses of its execution, of which its own stream knows nothing."""
         if self.state.item is None:

@@ -156,7 +156,10 @@ def _faults(error: jsonschema_rs.ValidationError, pointer: str) -> Iterator[Fiel
     match error.kind:
         case jsonschema_rs.ValidationErrorKind.Required(property=name):
             yield FieldError(place + _pointer([name]), "required", "This property is required.")
-        case jsonschema_rs.ValidationErrorKind.AdditionalProperties(unexpected=names):
+        case (
+            jsonschema_rs.ValidationErrorKind.AdditionalProperties(unexpected=names)
+            | jsonschema_rs.ValidationErrorKind.UnevaluatedProperties(unexpected=names)
+        ):
             for name in names:
                 yield FieldError(place + _pointer([name]), "unknown_field", "There is no such property here.")
         case _:

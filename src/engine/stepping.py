@@ -10,6 +10,7 @@ from domain.approval import (
     ApprovalEvent,
     ApprovalStepSkipped,
     ApprovalStepStarted,
+    Content,
     Outcome,
     Step,
     StepPlan,
@@ -39,8 +40,11 @@ UNASKED: Json = {
 """What expressions see of a step that was skipped."""
 
 
-def plans_of(written: list[Json]) -> tuple[StepPlan, ...]:
-    """A step that is parallel with another one is of its stage; every other begins a stage of its own."""
+def plans_of(written: list[Json], depends_on: Json = None) -> tuple[StepPlan, ...]:
+    """A step that is parallel with another one is of its stage; every other begins a stage of its own.
+
+    `depends_on`: what those look at that do not say so themselves.
+    """
     stages: dict[str, int] = {}
     for step in written:
         beside = step.get("parallel_with")
@@ -52,9 +56,20 @@ def plans_of(written: list[Json]) -> tuple[StepPlan, ...]:
             stages[step["name"]],
             others[step["name"]] if step.get("distinct") is True else tuple(step.get("distinct") or ()),
             step.get("ad_hoc", False),
+            looks_at(step.get("depends_on", depends_on)),
         )
         for step in written
     )
+
+
+def looks_at(written: Json) -> tuple[str, ...] | None:
+    """What is written as `depends_on`; None: at everything."""
+    return None if written is None else tuple(written)
+
+
+def request_json(number: int, content: Content) -> dict[str, Json]:
+    """`request`, as expressions see it."""
+    return {"number": number, **content.as_json}
 
 
 def asks_of(config: Config, step: Config) -> Asks:
@@ -121,7 +136,8 @@ def begin(visit: "Asker", state: Approval, form: Json = None) -> tuple[ApprovalE
 def _begun(visit: "Asker", state: Approval, step: Step) -> ApprovalStepStarted | ApprovalStepSkipped:
     config = visit.node.config
     written = config["steps"][step.number - 1]
-    seeing = replace(visit, variables={**visit.variables, "steps": results(state)})
+    seen = {"steps": results(state), "request": request_json(state.number, state.content)}
+    seeing = replace(visit, variables={**visit.variables, **seen})
     asks = asks_of(config, written)
     problem: InvalidValue | None = None
     try:
@@ -145,9 +161,10 @@ def _begun(visit: "Asker", state: Approval, step: Step) -> ApprovalStepStarted |
         raise InvalidValue(f"step {step.name}: nobody may decide: all who are named have decided where the same person may not")
     due_in = resolve(written.get("due_in"), visit.evaluator, seeing.variables)
     due = due_of(visit.view, due_in)
-    form = written.get("form", config.get("form"))
+    form, ui_schema = (written.get(name, config.get(name)) for name in ("form", "ui_schema"))
     times = times_of(seeing, written, due, {outcome.name: outcome.kind for outcome in outcomes}, state.turn + 1)
-    return ApprovalStepStarted(step.number, step.name, rule, outcomes, quota_of(rule, voters), voters, form, due, times)
+    quota = quota_of(rule, voters)
+    return ApprovalStepStarted(step.number, step.name, rule, outcomes, quota, voters, form, due, times, ui_schema)
 
 
 def _is_left_to_nobody(outcome: Outcome, apart: Collection[UUID]) -> bool:
@@ -159,6 +176,11 @@ def _asked(step: Step, outcomes: tuple[Outcome, ...]) -> Json:
     users = dict.fromkeys(str(user) for outcome in outcomes for user in outcome.users)
     roles = dict.fromkeys(role for outcome in outcomes for role in outcome.roles)
     return {"name": step.name, "users": list(users), "roles": list(roles)}
+
+
+def outcome_of(state: Approval) -> dict[str, Json]:
+    """What a node makes its output of, beside the decisions: {steps, request}."""
+    return {"steps": results(state), "request": request_json(state.number, state.content)}
 
 
 def results(state: Approval) -> dict[str, Json]:

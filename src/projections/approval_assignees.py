@@ -12,10 +12,13 @@ from domain.approval import (
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalReassigned,
+    ApprovalRecalled,
     ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalResubmitted,
     ApprovalReturned,
+    ApprovalSentToRequester,
     ApprovalStepCompleted,
     ApprovalStepStarted,
     ApproverAdded,
@@ -221,6 +224,27 @@ def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None
             rows.delete(NAME, _key(row))
 
 
+def recalled(rows: Rows, record: RecordedEvent, _event: ApprovalRecalled | ApprovalSentToRequester) -> None:
+    _close(rows, record, "with_requester")
+
+
+def resubmitted(rows: Rows, record: RecordedEvent, event: ApprovalResubmitted) -> None:
+    """Those of steps that are asked again are asked as these start; the others go on as before."""
+    request = rows.get(approval_requests.NAME, record.tenant_id, record.stream_id)
+    in_steps, urgency = request["approval_type"] == "steps", {}
+    if event.due is not None and not in_steps:
+        urgency = _urgency(event.due.moment(record.recorded_at), request["priority"])
+    for row in rows.where(NAME, of_request(record)):
+        if row["step"] in event.steps and (in_steps or event.asked is not None):
+            rows.delete(NAME, _key(row))
+        elif row["status"] == "with_requester":
+            rows.update(NAME, record, _key(row), {"status": "pending", **urgency})
+    if event.asked is not None:
+        due = urgency or _urgency(request["due_at"], request["priority"])
+        for row in _asked(event.asked.outcomes, event.asked.voters):
+            _put(rows, record, 1, {**row, **due})
+
+
 def resolved(rows: Rows, record: RecordedEvent, _event: ApprovalResolved) -> None:
     _close(rows, record, "resolved")
 
@@ -235,7 +259,7 @@ def expired(rows: Rows, record: RecordedEvent, _event: ApprovalExpired) -> None:
 
 def _close(rows: Rows, record: RecordedEvent, status: str, steps: Sequence[int] | None = None) -> None:
     for row in rows.where(NAME, of_request(record)):
-        if row["status"] == "pending" and (steps is None or row["step"] in steps):
+        if row["status"] in ("pending", "with_requester") and (steps is None or row["step"] in steps):
             rows.update(NAME, record, _key(row), {"status": status})
 
 
@@ -257,7 +281,7 @@ def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
             return ()
         case ApprovalEscalated():
             return (of_request(record), approval_decisions.of_request(record), _request_of(record))
-        case ApprovalStepStarted() | ApproverAdded() | ApprovalReassigned():
+        case ApprovalStepStarted() | ApproverAdded() | ApprovalReassigned() | ApprovalResubmitted():
             return (of_request(record), _request_of(record))
         case _:
             return (of_request(record),)
@@ -282,7 +306,7 @@ TABLE = Table(
         "status": Column(
             "text",
             "The request's status; of a step that is done: resolved; where others are asked instead: cancelled.",
-            choices=("pending", "resolved", "cancelled", "expired"),
+            choices=("pending", "with_requester", "resolved", "cancelled", "expired"),
         ),
         "role": Column("text", "Of one who was asked as a member of a role when these were fixed: that role's key.", null=True),
         "weight": Column("integer", "Of one who was asked when these were fixed: what their decision counts.", null=True),
@@ -311,6 +335,9 @@ TABLE = Table(
         ApprovalEscalated: escalated,
         ApprovalStepCompleted: step_completed,
         ApprovalReturned: returned,
+        ApprovalRecalled: recalled,
+        ApprovalSentToRequester: recalled,
+        ApprovalResubmitted: resubmitted,
         ApprovalResolved: resolved,
         ApprovalCancelled: cancelled,
         ApprovalExpired: expired,

@@ -1,6 +1,7 @@
 """projections.approval_decisions: what each person decided."""
 
-from domain.approval import ApprovalDecided, ApprovalOverridden, ApprovalReturned, ApprovalRevoked
+from domain.approval import ApprovalDecided, ApprovalOverridden, ApprovalResubmitted, ApprovalReturned, ApprovalRevoked
+from domain.approval.content import attachments_json
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id
@@ -32,6 +33,8 @@ def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
         "proof_id": event.proof_id,
         "signature_means": event.means,
         "is_override": False,
+        "request_version": event.request_version,
+        "attachments": attachments_json(event.attachments),
     }
     rows.insert(NAME, record, row)
 
@@ -60,11 +63,13 @@ def overridden(rows: Rows, record: RecordedEvent, event: ApprovalOverridden) -> 
         "proof_id": None,
         "signature_means": None,
         "is_override": True,
+        "request_version": event.request_version,
+        "attachments": [],
     }
     rows.insert(NAME, record, row)
 
 
-def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None:
+def asked_again(rows: Rows, record: RecordedEvent, event: ApprovalReturned | ApprovalResubmitted) -> None:
     for row in rows.where(NAME, of_request(record)):
         if counts(row) and row["step"] in event.steps:
             rows.update(NAME, record, (record.tenant_id, row["id"]), {"returned_at": record.occurred_at})
@@ -75,7 +80,7 @@ def revoked(rows: Rows, record: RecordedEvent, event: ApprovalRevoked) -> None:
 
 
 def counts(row: Row) -> bool:
-    """Whether a decision counts: it was not taken back, nor was the request sent back behind it, and it is no override."""
+    """Whether a decision counts: it was not taken back, nor was it asked for again, and it is no override."""
     return row["revoked_at"] is None and row["returned_at"] is None and not row["is_override"]
 
 
@@ -85,7 +90,7 @@ def of_request(record: RecordedEvent) -> Lookup:
 
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
     match record.event:
-        case ApprovalReturned():
+        case ApprovalReturned() | ApprovalResubmitted():
             return (of_request(record),)
         case ApprovalRevoked(decision_id=decision_id):
             return (row_with_id(record, decision_id),)
@@ -116,7 +121,11 @@ TABLE = Table(
         "revoked_at": Column("timestamptz", "When the decision was taken back.", null=True),
         "reason": Column("text", "One of the outcome's reason codes.", null=True),
         "weight": Column("integer", "What it counts, by a rule of weights; 1 otherwise; 0 of an override."),
-        "returned_at": Column("timestamptz", "When the request was sent back, so that it counts no longer.", null=True),
+        "returned_at": Column(
+            "timestamptz",
+            "When it was asked for again, as the request was sent back or resubmitted, so that it counts no longer.",
+            True,
+        ),
         "via": Column("text", "How it was made: link; null: by the API.", null=True),
         "link_id": Column("uuid", "The link by which it was made.", null=True),
         "proof": Column(
@@ -128,8 +137,16 @@ TABLE = Table(
         "proof_id": Column("uuid", "The key, or the secret of the one-time passwords.", null=True),
         "signature_means": Column("text", "What signing by it means, as it was said when it was asked.", null=True),
         "is_override": Column("boolean", "Whether it is an override, of the whole request; `comment` is its reason."),
+        "request_version": Column("integer", "The number of the version of the request that they decided on."),
+        "attachments": Column("jsonb", "Files that go with it: [{name, reference, sha256, media_type, size}]."),
     },
-    appliers={ApprovalDecided: decided, ApprovalOverridden: overridden, ApprovalReturned: returned, ApprovalRevoked: revoked},
+    appliers={
+        ApprovalDecided: decided,
+        ApprovalOverridden: overridden,
+        ApprovalReturned: asked_again,
+        ApprovalResubmitted: asked_again,
+        ApprovalRevoked: revoked,
+    },
     rows_needed=rows_needed,
     lookups=(BY_REQUEST,),
 )

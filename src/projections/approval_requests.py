@@ -1,34 +1,45 @@
 """projections.approval_requests: what people are asked to decide, and how it was resolved."""
 
-from typing import get_args
+from typing import TypeAlias, get_args
 from uuid import UUID
 
 from domain.approval import (
     ApprovalCancelled,
     ApprovalClaimed,
+    ApprovalCommentDeleted,
+    ApprovalCommented,
+    ApprovalCommentEdited,
     ApprovalDecided,
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalOverdue,
     ApprovalOverridden,
+    ApprovalQuestionAnswered,
+    ApprovalQuestionAsked,
     ApprovalReassigned,
+    ApprovalRecalled,
     ApprovalReleased,
     ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalResubmitted,
     ApprovalReturned,
     ApprovalRevoked,
+    ApprovalSentToRequester,
     ApprovalStepCompleted,
     ApprovalStepSkipped,
     ApprovalStepStarted,
+    ApprovalUnwatched,
+    ApprovalWatched,
     ApproverAdded,
     Outcome,
     StepPlan,
     Visibility,
 )
+from domain.approval.content import attachments_json
 from domain.envelope import RecordedEvent
 from domain.facts import Json
-from projections import approval_decisions, approval_steps, approval_times, workflow_executions
+from projections import approval_comments, approval_decisions, approval_steps, approval_times, workflow_executions
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id, stream_row
 
@@ -62,6 +73,8 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
             "outcomes": [outcome_json(outcome) for outcome in event.outcomes],
             "rule": event.rule,
             **({"steps": [_plan_json(step) for step in event.steps]} if event.steps else {}),
+            **_how_shown(event.ui_schema),
+            **_what_matters(event.depends_on, event.editable),
         },
         "approval_data": None,
         "escalation_rules": approval_times.levels(event.times, record.recorded_at),
@@ -82,12 +95,27 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
         "first_response_ms": None,
         "turnaround_ms": None,
         "escalated_at": None,
+        "current_version": 1,
+        "attachments": attachments_json(event.attachments),
+        "recalled_at": None,
+        "open_questions": 0,
     }
     rows.insert(NAME, record, row)
 
 
 def _plan_json(step: StepPlan) -> Json:
-    return {"name": step.name, "stage": step.stage, "distinct": list(step.distinct), "ad_hoc": step.ad_hoc, "form": None}
+    plan = {"name": step.name, "stage": step.stage, "distinct": list(step.distinct), "ad_hoc": step.ad_hoc, "form": None}
+    return {**plan, **_what_matters(step.depends_on, None)}
+
+
+def _how_shown(ui_schema: Json) -> dict[str, Json]:
+    return {} if ui_schema is None else {"ui_schema": ui_schema}
+
+
+def _what_matters(depends_on: tuple[str, ...] | None, editable: tuple[str, ...] | None) -> dict[str, Json]:
+    """What a change asks again, and what may be changed; nothing said: everything."""
+    said = {"depends_on": depends_on, "editable": editable}
+    return {name: list(value) for name, value in said.items() if value is not None}
 
 
 def outcome_json(outcome: Outcome) -> Json:
@@ -204,7 +232,8 @@ def step_started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) 
     changes: Row = {"assigned_to": _together(row["assigned_to"] if others else NOBODY, event.outcomes), "claimed_by": None}
     data = row["request_data"]
     offered = [each for each in data["outcomes"] if each["step"] in {other["name"] for other in others}]
-    steps = [{**each, "form": event.form} if each["name"] == event.name else each for each in data["steps"]]
+    shown = {"form": event.form, **_how_shown(event.ui_schema)}
+    steps = [{**each, **shown} if each["name"] == event.name else each for each in data["steps"]]
     offered += [{**outcome_json(outcome), "step": event.name} for outcome in event.outcomes]
     changes["request_data"] = {**data, "outcomes": offered, "steps": steps}
     due = [each["due_at"] for each in others if each["due_at"] is not None]
@@ -250,6 +279,68 @@ def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None
     rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
 
 
+def recalled(rows: Rows, record: RecordedEvent, _event: ApprovalRecalled | ApprovalSentToRequester) -> None:
+    changes = {"status": "with_requester", "recalled_at": record.occurred_at, "expires_at": None}
+    rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
+
+
+def resubmitted(rows: Rows, record: RecordedEvent, event: ApprovalResubmitted) -> None:
+    """What was decided in the steps that are asked again does not count."""
+    decisions = rows.where(approval_decisions.NAME, approval_decisions.of_request(record))
+    left = [each["kind"] for each in decisions if approval_decisions.counts(each) and each["step"] not in event.steps]
+    key = (record.tenant_id, record.stream_id)
+    row, content = rows.get(NAME, *key), event.content
+    data = {**row["request_data"], "context": content.context}
+    changes: Row = {
+        "status": "pending",
+        "title": content.title,
+        "description": content.description,
+        "attachments": attachments_json(content.attachments),
+        "current_version": event.number,
+        "recalled_at": None,
+        "overdue_at": None,
+        "start_missed_at": None,
+        "sla_met": None,
+        "received_approvals": left.count("approve"),
+        "received_rejections": left.count("reject"),
+    }
+    if "steps" in data:
+        again = {data["steps"][number - 1]["name"] for number in event.steps}
+        data["outcomes"] = [each for each in data["outcomes"] if each["step"] not in again]
+    elif event.steps:
+        changes["claimed_by"] = None
+    if event.asked is not None:
+        data |= {"rule": event.asked.rule, "outcomes": [outcome_json(outcome) for outcome in event.asked.outcomes]}
+        changes["assigned_to"] = assigned_to(event.asked.outcomes)
+        changes["required_approvals"] = event.asked.required_approvals
+        changes["approval_type"] = str(event.asked.rule["type"])
+    for name, due in (("due_at", event.due), ("expires_at", event.expires)):
+        if due is not None:
+            changes[name] = due.moment(record.recorded_at)
+    rows.update(NAME, record, key, {**changes, "request_data": data})
+
+
+def question_asked(rows: Rows, record: RecordedEvent, _event: ApprovalQuestionAsked) -> None:
+    _count_question(rows, record, 1)
+
+
+def question_answered(rows: Rows, record: RecordedEvent, _event: ApprovalQuestionAnswered) -> None:
+    _count_question(rows, record, -1)
+
+
+def comment_deleted(rows: Rows, record: RecordedEvent, event: ApprovalCommentDeleted) -> None:
+    """A question that was not answered is one no longer; one whose answer is taken back is one again."""
+    said = rows.get(approval_comments.NAME, record.tenant_id, event.comment_id)
+    by = {"question": 0 if said["answered_at"] else -1, "answer": 1, "comment": 0}[said["kind"]]
+    question = said["question_id"] and rows.get(approval_comments.NAME, record.tenant_id, said["question_id"])
+    _count_question(rows, record, 0 if question and question["deleted_at"] else by)
+
+
+def _count_question(rows: Rows, record: RecordedEvent, by: int) -> None:
+    key = (record.tenant_id, record.stream_id)
+    rows.update(NAME, record, key, {"open_questions": rows.get(NAME, *key)["open_questions"] + by})
+
+
 def claimed(rows: Rows, record: RecordedEvent, event: ApprovalClaimed) -> None:
     key = (record.tenant_id, record.stream_id)
     taken_on = approval_times.taken_on(rows.get(NAME, *key), record, event.user_id)
@@ -279,7 +370,10 @@ def revoked(rows: Rows, record: RecordedEvent, event: ApprovalRevoked) -> None:
     rows.update(NAME, record, key, changes)
 
 
-def touched(rows: Rows, record: RecordedEvent, _event: ApprovalStepSkipped) -> None:
+Touching: TypeAlias = ApprovalStepSkipped | ApprovalCommented | ApprovalCommentEdited | ApprovalWatched | ApprovalUnwatched
+
+
+def touched(rows: Rows, record: RecordedEvent, _event: Touching) -> None:
     """Its version is that of its stream, and the audit log names it by its row."""
     rows.update(NAME, record, (record.tenant_id, record.stream_id), {})
 
@@ -317,8 +411,10 @@ def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
             return (row_with_id(record, execution_id)._replace(table=workflow_executions.NAME),)
         case ApprovalStepStarted() | ApprovalResolved():
             return (stream_row(record), approval_steps.of_request(record))
-        case ApprovalReturned():
+        case ApprovalReturned() | ApprovalResubmitted():
             return (stream_row(record), approval_decisions.of_request(record))
+        case ApprovalCommentDeleted():
+            return (stream_row(record), approval_comments.of_request(record))
         case _:
             return (stream_row(record),)
 
@@ -338,8 +434,8 @@ TABLE = Table(
         "priority": Column("integer", "Higher is more urgent."),
         "status": Column(
             "text",
-            "pending, resolved, cancelled or expired.",
-            choices=("pending", "resolved", "cancelled", "expired"),
+            "pending, with_requester (recalled, or sent back to who asked: nobody decides), resolved, cancelled or expired.",
+            choices=("pending", "with_requester", "resolved", "cancelled", "expired"),
         ),
         "outcome": Column("text", "The outcome it was resolved with.", null=True),
         "outcome_kind": Column(
@@ -383,6 +479,10 @@ TABLE = Table(
         "first_response_ms": Column("bigint", "From when it was asked to the first decision, in milliseconds.", null=True),
         "turnaround_ms": Column("bigint", "From when it was asked to when it was resolved, in milliseconds.", null=True),
         "escalated_at": Column("timestamptz", "When it was escalated last.", null=True),
+        "current_version": Column("integer", "The number of the version that was submitted last, from 1."),
+        "attachments": Column("jsonb", "Files that go with it: [{name, reference, sha256, media_type, size}].", listed=False),
+        "recalled_at": Column("timestamptz", "Since when it is with who asked; null: it is not.", null=True),
+        "open_questions": Column("integer", "Questions about it that are not answered."),
     },
     appliers={
         ApprovalRequested: requested,
@@ -395,6 +495,16 @@ TABLE = Table(
         ApprovalReassigned: reassigned,
         ApprovalRevoked: revoked,
         ApprovalReturned: returned,
+        ApprovalRecalled: recalled,
+        ApprovalSentToRequester: recalled,
+        ApprovalResubmitted: resubmitted,
+        ApprovalQuestionAsked: question_asked,
+        ApprovalQuestionAnswered: question_answered,
+        ApprovalCommented: touched,
+        ApprovalCommentEdited: touched,
+        ApprovalCommentDeleted: comment_deleted,
+        ApprovalWatched: touched,
+        ApprovalUnwatched: touched,
         ApprovalDecided: decided,
         ApprovalOverridden: overridden,
         ApprovalReminded: reminded,

@@ -13,6 +13,7 @@ from domain.approval import (
     ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalResubmitted,
     ApprovalReturned,
     ApprovalRevoked,
     ApprovalStepCompleted,
@@ -130,9 +131,10 @@ def completed(rows: Rows, record: RecordedEvent, event: ApprovalStepCompleted) -
     rows.update(NAME, record, _key(record, event.step), changes)
 
 
-def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None:
+def asked_again(rows: Rows, record: RecordedEvent, event: ApprovalReturned | ApprovalResubmitted) -> None:
     for step in event.steps:
-        rows.update(NAME, record, _key(record, step), NOTHING_YET)
+        if rows.find(NAME, *_key(record, step)) is not None:
+            rows.update(NAME, record, _key(record, step), NOTHING_YET)
 
 
 def overridden(rows: Rows, record: RecordedEvent, event: ApprovalOverridden) -> None:
@@ -172,7 +174,9 @@ TABLE = Table(
         "name": Column("text", "Its name."),
         "stage": Column("integer", "Steps of one stage are asked at the same time, stages one after another, from 1."),
         "ad_hoc": Column("boolean", "Whether somebody may be added to those whom it asks."),
-        "times_started": Column("integer", "How often it was asked: more than once where the request was sent back."),
+        "times_started": Column(
+            "integer", "How often it was asked: more than once where the request was sent back or resubmitted."
+        ),
         "status": Column(
             "text",
             "waiting, open, completed, skipped, overridden, or closed: the request ended without it.",
@@ -209,7 +213,8 @@ TABLE = Table(
         ApprovalEscalated: escalated,
         ApprovalOverdue: overdue,
         ApprovalStepCompleted: completed,
-        ApprovalReturned: returned,
+        ApprovalReturned: asked_again,
+        ApprovalResubmitted: asked_again,
         ApprovalRevoked: revoked,
         ApprovalOverridden: overridden,
         ApprovalResolved: closed,

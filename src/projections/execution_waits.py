@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import get_args
+from typing import TypeAlias, get_args
 from uuid import UUID
 
 from domain.ai_task import AiTaskRequested
@@ -14,9 +14,12 @@ from domain.approval import (
     ApprovalEscalated,
     ApprovalOverdue,
     ApprovalReassigned,
+    ApprovalRecalled,
     ApprovalReminded,
     ApprovalRequested,
+    ApprovalResubmitted,
     ApprovalReturned,
+    ApprovalSentToRequester,
     ApprovalStepCompleted,
     ApprovalStepStarted,
     ApproverAdded,
@@ -134,12 +137,29 @@ def approval_requested(rows: Rows, record: RecordedEvent, event: ApprovalRequest
         return
     who = approval_requests.assigned_to(event.outcomes)
     _tell(rows, record, event.activation_id, "approval", people(who["users"], who["roles"]))
-    _add_moments(rows, record, WHOLE if event.steps else 1, event)
+    if event.times is not None:
+        _add_moments(rows, record, Clock(WHOLE if event.steps else 1, event.times, event.due))
 
 
-def approval_moved(
-    rows: Rows, record: RecordedEvent, _event: ApprovalStepStarted | ApproverAdded | ApprovalReassigned | ApprovalEscalated
-) -> None:
+AskedAnew: TypeAlias = ApprovalStepStarted | ApproverAdded | ApprovalReassigned | ApprovalEscalated | ApprovalResubmitted
+
+
+def approval_recalled(rows: Rows, record: RecordedEvent, _event: ApprovalRecalled | ApprovalSentToRequester) -> None:
+    """Nobody moves it on but who asked, and no time."""
+    _remove_moments(rows, record, lambda _about: True)
+    who = rows.get(approval_requests.NAME, record.tenant_id, record.stream_id)["requested_by"]
+    for row in rows.where(NAME, _of_thing(record)):
+        said = {"moved_on_by": "Whoever asked, who has it back: to resubmit or withdraw it."}
+        rows.note(NAME, _key(row), {**people([] if who is None else [str(who)], []), **said})
+
+
+def approval_resubmitted(rows: Rows, record: RecordedEvent, event: ApprovalResubmitted) -> None:
+    approval_moved(rows, record, event)
+    for clock in event.clocks:
+        _add_moments(rows, record, clock)
+
+
+def approval_moved(rows: Rows, record: RecordedEvent, _event: AskedAnew) -> None:
     """Others are asked now: whom, its own row says by then."""
     who = rows.get(approval_requests.NAME, record.tenant_id, record.stream_id)["assigned_to"]
     for row in rows.where(NAME, _of_thing(record)):
@@ -151,15 +171,15 @@ def approval_moved(
 
 def step_started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) -> None:
     approval_moved(rows, record, event)
-    _add_moments(rows, record, event.step, event)
+    if event.times is not None:
+        _add_moments(rows, record, Clock(event.step, event.times, event.due))
 
 
-def _add_moments(rows: Rows, record: RecordedEvent, step: int, event: ApprovalRequested | ApprovalStepStarted) -> None:
+def _add_moments(rows: Rows, record: RecordedEvent, clock: Clock) -> None:
     """Of the visit that waits for it, where an execution asks."""
     asks = next(iter(rows.where(NAME, _of_thing(record))), None)
-    if event.times is None or asks is None:
+    if asks is None:
         return
-    clock = Clock(step, event.times, event.due)
     shared = ("waiter_id", "execution_id", "activation_id", "item_id", "item_index", "node_id")
     for kind, number, moment in clock.to_come():
         row = {
@@ -333,7 +353,7 @@ def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
         return (_of_waiter(record, event.activation_id), *_asked_before(record, event.added))
     if isinstance(event, node_activations.AnyEnd | ApprovalRequested | AiTaskRequested):
         return () if event.activation_id is None else (_of_waiter(record, event.activation_id), _of_thing(record))
-    if isinstance(event, ApprovalStepStarted | ApproverAdded | ApprovalReassigned | ApprovalEscalated):
+    if isinstance(event, AskedAnew | ApprovalRecalled | ApprovalSentToRequester):
         request = row_with_id(record, record.stream_id)._replace(table=approval_requests.NAME)
         return (_of_thing(record), _of_approval(record), request)
     if isinstance(event, MOMENTS_PASS):
@@ -413,6 +433,9 @@ TABLE = Table(
         ApprovalOverdue: overdue,
         ApproverAdded: approval_moved,
         ApprovalReassigned: approval_moved,
+        ApprovalRecalled: approval_recalled,
+        ApprovalSentToRequester: approval_recalled,
+        ApprovalResubmitted: approval_resubmitted,
         AiTaskRequested: ai_task_requested,
         ExecutionPaused: execution_paused,
         ExecutionResumed: execution_resumed,

@@ -16,16 +16,19 @@ from domain.approval import (
     ApprovalExpired,
     ApprovalOverridden,
     ApprovalReassigned,
+    ApprovalRecalled,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalResubmitted,
     ApprovalReturned,
     ApprovalRevoked,
+    ApprovalSentToRequester,
     ApprovalStepStarted,
     ApproverAdded,
     Outcome,
     Voter,
 )
-from domain.approval.events import asks_voters
+from domain.approval.events import TALK, asks_voters
 from domain.delegation import DelegationEnded, DelegationGiven
 from domain.envelope import RecordedEvent, Unread
 from domain.execution import (
@@ -104,6 +107,12 @@ class Invariants:
     _asked: dict[UUID, dict[int, Asked]] = field(default_factory=dict)
     """Of open requests: the steps that are or were asked."""
     _closed: set[UUID] = field(default_factory=set)
+    _plain: set[UUID] = field(default_factory=set)
+    """Of open requests: those that do not ask in steps."""
+    _recalled: set[UUID] = field(default_factory=set)
+    """Those that are with whoever asked."""
+    _submitted: dict[UUID, int] = field(default_factory=dict)
+    """Of open requests that were resubmitted: the number of their version."""
     _delegations: dict[UUID, DelegationGiven] = field(default_factory=dict)
     """Those that have not ended."""
     _roles: dict[UUID, str] = field(default_factory=dict)
@@ -244,10 +253,11 @@ class Invariants:
 
     def _see_approvals(self, record: RecordedEvent) -> None:
         event, stream = record.event, record.stream_id
-        if stream in self._closed:
+        if stream in self._closed and not isinstance(event, TALK):
             self._say(record, "came after the request had closed")
         match event:
             case ApprovalRequested(steps=()):
+                self._plain.add(stream)
                 self._see_asked(stream, 1, event.outcomes, event.voters)
             case ApprovalStepStarted():
                 self._see_asked(stream, event.step, event.outcomes, event.voters)
@@ -267,7 +277,15 @@ class Invariants:
             case ApprovalReturned():
                 for step in event.steps:
                     self._asked.get(stream, {}).pop(step, None)
+            case ApprovalRecalled() | ApprovalSentToRequester():
+                self._recalled.add(stream)
+            case ApprovalResubmitted():
+                self._see_version(record, event)
             case ApprovalDecided():
+                if stream in self._recalled:
+                    self._say(record, "was made while the request was with whoever asked")
+                if event.request_version != self._submitted.get(stream, 1):
+                    self._say(record, f"was made on version {event.request_version}, which is not asked")
                 self._see_decision(record, event)
             case ApprovalOverridden():
                 if self._roles_of(event.user_id) is None:
@@ -275,11 +293,29 @@ class Invariants:
                 self._asked.setdefault(stream, {}).setdefault(WHOLE, Asked((), None)).decided.add(event.user_id)
             case ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
                 self._closed.add(stream)
+                self._plain.discard(stream)
+                self._recalled.discard(stream)
+                self._submitted.pop(stream, None)
                 decided = {one for asked in self._asked.pop(stream, {}).values() for one in asked.decided}
                 if isinstance(event, ApprovalResolved) and not decided.issuperset(event.decided_by):
                     self._say(record, "was resolved by somebody who had not decided")
             case _:
                 pass
+
+    def _see_version(self, record: RecordedEvent, event: ApprovalResubmitted) -> None:
+        """Decisions in the steps that are asked again are asked for again."""
+        stream = record.stream_id
+        if stream not in self._recalled:
+            self._say(record, "was resubmitted without having been recalled")
+        self._recalled.discard(stream)
+        self._submitted[stream] = event.number
+        for step in event.steps:
+            asked = self._asked.get(stream, {}).pop(step, None)
+            if event.asked is not None:
+                self._see_asked(stream, step, event.asked.outcomes, event.asked.voters)
+            elif asked is not None and stream in self._plain:
+                asked.decided.clear()
+                self._asked[stream][step] = asked
 
     def _see_asked(self, stream: UUID, step: int, outcomes: tuple[Outcome, ...], voters: tuple[Voter, ...] | None) -> None:
         fixed = None if voters is None else frozenset(voter.user_id for voter in voters)

@@ -13,15 +13,16 @@ from domain.approval import (
     Approval,
     ApprovalCancelled,
     ApprovalExpired,
+    ApprovalRecalled,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalResubmitted,
+    ApprovalSentToRequester,
 )
 from domain.approval.times import timer_of
 from domain.envelope import RecordedEvent
 from domain.execution import ExecutionPaused, ExecutionResumed
 from engine.own_requests import timeout_of
-
-ENDED = ApprovalResolved | ApprovalCancelled | ApprovalExpired
 
 
 @dataclass
@@ -34,8 +35,8 @@ class Timed:
 
 @dataclass
 class OwnApprovalInvariants:
-    expiring: dict[UUID, datetime] = field(default_factory=dict)
-    """Those that are open, and when each closes by itself."""
+    expiring: dict[UUID, tuple[int, datetime]] = field(default_factory=dict)
+    """Those that are asked, the number of their version, and when each closes by itself."""
     open: dict[UUID, Timed] = field(default_factory=dict)
     """Those that may have moments: the definition of a request says what its later steps have."""
     paused: set[UUID] = field(default_factory=set)
@@ -46,9 +47,14 @@ class OwnApprovalInvariants:
         match event:
             case ApprovalRequested():
                 if event.execution_id is None and event.expires is not None:
-                    self.expiring[stream] = event.expires.moment(record.recorded_at)
+                    self.expiring[stream] = 1, event.expires.moment(record.recorded_at)
                 if event.steps or event.times is not None:
                     self.open[stream] = Timed(APPROVAL.initial)
+            case ApprovalResubmitted():
+                if event.expires is not None:
+                    self.expiring[stream] = event.number, event.expires.moment(record.recorded_at)
+            case ApprovalRecalled() | ApprovalSentToRequester():
+                self.expiring.pop(stream, None)
             case ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
                 self.expiring.pop(stream, None)
                 self.open.pop(stream, None)
@@ -66,8 +72,8 @@ class OwnApprovalInvariants:
 
     def timers(self) -> Iterator[tuple[UUID, UUID, tuple[datetime, ...]]]:
         """As `WorkInvariants.timers`."""
-        for request_id, moment in self.expiring.items():
-            yield timeout_of(request_id), request_id, (moment,)
+        for request_id, (number, moment) in self.expiring.items():
+            yield timeout_of(request_id, number), request_id, (moment,)
         for request_id, timed in self.open.items():
             execution = timed.state.execution_id
             for timer, due in timed.moments.items():

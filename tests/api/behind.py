@@ -456,6 +456,77 @@ async def inbox_save(two: Two) -> httpx2.Response:
     return answer
 
 
+async def approvals_recall(two: Two) -> httpx2.Response:
+    other, request_id = await asked_several(two)
+    await ok(two.at(two.ahead, other.client).post(f"/approvals/{request_id}/decide", {"outcome": "approved"}))
+    return await two.at(two.behind, two.person.client).post(f"/approvals/{request_id}/recall")
+
+
+async def approvals_resubmit(two: Two) -> httpx2.Response:
+    _, request_id = await asked_several(two)
+    await ok(two.at(two.ahead, two.person.client).post(f"/approvals/{request_id}/recall"))
+    return await two.at(two.behind, two.person.client).post(f"/approvals/{request_id}/resubmit")
+
+
+async def approvals_ask_question(two: Two) -> httpx2.Response:
+    """Somebody who has become a member since."""
+    _, request_id = await asked_several(two)
+    late = await two.ahead.member("approver")
+    body = {"text": "Why?", "to_user_id": late.user_id}
+    return await two.at(two.behind, two.person.client).post(f"/approvals/{request_id}/ask", body)
+
+
+async def approvals_answer_question(two: Two) -> httpx2.Response:
+    other, request_id = await asked_several(two)
+    asked = await ok(two.at(two.ahead, other.client).post(f"/approvals/{request_id}/ask", {"text": "Why?"}))
+    body = {"question_id": asked["id"], "text": "So."}
+    return await two.at(two.behind, two.person.client).post(f"/approvals/{request_id}/answer", body)
+
+
+async def approvals_comment(two: Two) -> httpx2.Response:
+    person, request_id = await at_second(two)
+    return await person.post(f"/approvals/{request_id}/comments", {"text": "So."})
+
+
+async def commented_ahead(two: Two) -> tuple[Client, str]:
+    """At the process that is behind, the person's; and the address of what they have said ahead."""
+    person, request_id = await at_second(two)
+    ahead = two.at(two.ahead, two.person.client)
+    said = await ok(ahead.post(f"/approvals/{request_id}/comments", {"text": "So."}))
+    return person, f"/approvals/{request_id}/comments/{said['id']}"
+
+
+async def approvals_edit_comment(two: Two) -> httpx2.Response:
+    person, address = await commented_ahead(two)
+    return await person.call("PATCH", address, {"text": "Not so."})
+
+
+async def approvals_delete_comment(two: Two) -> httpx2.Response:
+    person, address = await commented_ahead(two)
+    return await person.call("DELETE", address)
+
+
+async def approvals_save_draft(two: Two) -> httpx2.Response:
+    person, request_id = await at_second(two)
+    return await person.call("PUT", f"/approvals/{request_id}/draft", {"draft": {"comment": "Hm."}})
+
+
+async def approvals_drop_draft(two: Two) -> httpx2.Response:
+    person, request_id = await at_second(two)
+    return await person.call("DELETE", f"/approvals/{request_id}/draft")
+
+
+async def approvals_watch(two: Two) -> httpx2.Response:
+    person, request_id = await at_second(two)
+    return await person.post(f"/approvals/{request_id}/watch")
+
+
+async def approvals_unwatch(two: Two) -> httpx2.Response:
+    person, request_id = await at_second(two)
+    await ok(two.at(two.ahead, two.person.client).post(f"/approvals/{request_id}/watch"))
+    return await person.post(f"/approvals/{request_id}/unwatch")
+
+
 async def events_receive(two: Two) -> httpx2.Response:
     """An event is received once, also where another process had it first."""
     event = {"specversion": "1.0", "id": "7", "source": "shop", "type": "paid", "data": {"order": 1}}
@@ -1029,6 +1100,17 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         approvals_preview_past,
         approvals_act_on_many,
         inbox_save,
+        approvals_recall,
+        approvals_resubmit,
+        approvals_ask_question,
+        approvals_answer_question,
+        approvals_comment,
+        approvals_edit_comment,
+        approvals_delete_comment,
+        approvals_save_draft,
+        approvals_drop_draft,
+        approvals_watch,
+        approvals_unwatch,
         ai_tasks_cancel,
         ai_tasks_retry,
         jobs_lease,

@@ -72,6 +72,8 @@ class World:
     position: str | None = None
     fences: dict[str, int] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    questions: dict[str, str] = field(default_factory=dict)
+    """By request: one that the owner was asked."""
     known: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -103,6 +105,8 @@ class World:
             case.path_parameters = {
                 name: 1 if name == "number" else self.something(kind, case, random) for name in case.path_parameters
             }
+            if "comment_id" in case.path_parameters:
+                case.path_parameters["comment_id"] = self.wait_for(self._comment(case.path_parameters["id"]))
         if ParameterLocation.QUERY not in made_wrong and case.query:
             case.query = self._query(dict(case.query), random)
         if ParameterLocation.BODY not in made_wrong and isinstance(case.body, dict):
@@ -210,6 +214,8 @@ class World:
             instead("expires_in", lambda: random.choice([None, "P3D"]))
             instead("from_user_id", lambda: self.owner.user_id)
             instead("to_user_id", lambda: self.wait_for(self._make("approvers")))
+            instead("attachments", lambda: random.choice([None, []]))
+            instead("question_id", lambda: self.questions.get(str((case.path_parameters or {}).get("id"))))
         if kind == "calendars":
             instead("key", lambda: f"calendar-{next(self.numbers)}")
             instead("time_zone", lambda: random.choice(["UTC", "Europe/Berlin"]))
@@ -425,6 +431,23 @@ class World:
     async def _decide(self, request_id: str) -> None:
         await self.owner.client.post(f"/approvals/{request_id}/decide", {"outcome": "approved"})
 
+    async def _recall(self, request_id: str) -> None:
+        await self.owner.client.post(f"/approvals/{request_id}/recall", {})
+
+    async def _comment(self, request_id: str) -> str:
+        return await self._said(self.owner.client, f"/approvals/{request_id}/comments", {"text": "So."})
+
+    async def _said(self, client: Client, path: str, body: Any) -> str:
+        said = await client.post(path, body)
+        assert said.status_code == 200, said.text
+        return str(said.json()["id"])
+
+    async def _ask_owner(self, request_id: str) -> None:
+        """By another one of those who are asked."""
+        asker = await self.tenant.member("approver", "operator")
+        body = {"text": "Why?", "to_user_id": self.owner.user_id}
+        self.questions[request_id] = await self._said(asker.client, f"/approvals/{request_id}/ask", body)
+
     async def _pause(self, execution_id: str) -> None:
         await self.tenant.admin.post(f"/executions/{execution_id}/pause")
 
@@ -467,6 +490,12 @@ ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[An
     ("approvals", "reassign"): ("approvals of several", World._nothing),
     ("approvals", "revoke"): ("approvals of several", World._decide),
     ("approvals", "withdraw"): ("approvals of several", World._nothing),
+    ("approvals", "recall"): ("approvals of several", World._nothing),
+    ("approvals", "resubmit"): ("approvals of several", World._recall),
+    ("approvals", "comments"): ("approvals of several", World._nothing),
+    ("approvals", "{comment_id}"): ("approvals of several", World._nothing),
+    ("approvals", "ask"): ("approvals of several", World._nothing),
+    ("approvals", "answer"): ("approvals", World._ask_owner),
     ("executions", "resume"): ("executions", World._pause),
     ("triggers", "resume"): ("triggers", World._pause_trigger),
     ("notifications", "enable"): ("notifications", World._disable),

@@ -112,6 +112,10 @@ def _calendar(_ids: Ids) -> Any:
     return {"key": f"made-{next(NUMBERS)}", "name": "Made", "time_zone": "UTC", "hours": hours}
 
 
+def _answer(_ids: Ids) -> Any:
+    return {"question_id": str(uuid4()), "text": "So."}
+
+
 def _limit(_ids: Ids) -> Any:
     return {"scope": "key", "name": f"made-{next(NUMBERS)}", "concurrency": 100}
 
@@ -228,6 +232,29 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/approvals/{id}/eligible"): Row("approvals:read", about="approval"),
     ("POST", "/approvals/{id}/withdraw"): Row("executions:start", about="approval", done=(409,)),
     ("POST", "/approvals/bulk"): Row("approvals:decide", body=_many_approvals, person=True),
+    ("POST", "/approvals/{id}/recall"): Row("executions:start", about="approval", done=(409,)),
+    ("POST", "/approvals/{id}/resubmit"): Row("executions:start", about="approval", body=said({}), done=(409,)),
+    ("GET", "/approvals/{id}/versions"): Row("approvals:read", about="approval"),
+    ("GET", "/approvals/{id}/versions/{number}"): Row("approvals:read", about="approval"),
+    ("POST", "/approvals/{id}/ask"): Row(
+        "approvals:read", about="approval", body=said({"text": "Why?"}), done=(200, 403, 409), person=True
+    ),
+    ("POST", "/approvals/{id}/answer"): Row("approvals:read", about="approval", body=_answer, done=(404,), person=True),
+    ("POST", "/approvals/{id}/comments"): Row(
+        "approvals:read", about="approval", body=said({"text": "So."}), done=(200, 403), person=True
+    ),
+    ("GET", "/approvals/{id}/comments"): Row("approvals:read", about="approval"),
+    ("PATCH", "/approvals/{id}/comments/{comment_id}"): Row(
+        "approvals:read", about="approval", body=said({"text": "So."}), done=(404,), person=True
+    ),
+    ("DELETE", "/approvals/{id}/comments/{comment_id}"): Row("approvals:read", about="approval", done=(404,), person=True),
+    ("PUT", "/approvals/{id}/draft"): Row(
+        "approvals:decide", about="approval", body=said({"draft": {"comment": "Hm."}}), done=(200, 409), person=True
+    ),
+    ("GET", "/approvals/{id}/draft"): Row("approvals:decide", about="approval", done=(200, 404), person=True),
+    ("DELETE", "/approvals/{id}/draft"): Row("approvals:decide", about="approval", person=True),
+    ("POST", "/approvals/{id}/watch"): Row("approvals:read", about="approval", person=True),
+    ("POST", "/approvals/{id}/unwatch"): Row("approvals:read", about="approval", person=True),
     ("GET", "/approvals"): Row("approvals:read"),
     ("GET", "/inbox"): Row("approvals:decide", person=True),
     ("GET", "/inbox/counts"): Row("approvals:decide", person=True),

@@ -247,6 +247,21 @@ async def people_asked(acme: Tenant) -> None:
     await acme.admin.post("/approvals/preview-past", {"definition": failing, "ids": [made["id"]]})
 
 
+async def changed(acme: Tenant) -> None:
+    """A request that is talked about, taken back, changed and asked again."""
+    ann, dan = (await acme.member("approver")).client, (await acme.member("operator")).client
+    file = {"name": "a.pdf", "reference": "https://files.example/a", "sha256": "ab" * 32}
+    path = f"/approvals/{(await dan.post('/approvals', {'title': 'Sure?', 'attachments': [file]})).json()['id']}"
+    await ann.post(f"{path}/comments", {"text": "So."})
+    await ann.post(f"{path}/watch")
+    await ann.call("PUT", f"{path}/draft", {"draft": {"comment": "Hm."}})
+    await ann.call("DELETE", f"{path}/draft")
+    await dan.post(f"{path}/recall")
+    await dan.post(f"{path}/resubmit", {"title": "Quite sure?"})
+    for each in (path, f"{path}/comments", f"{path}/versions", f"{path}/versions/2"):
+        await ann.get(each)
+
+
 async def links(acme: Tenant) -> None:
     """By which one decides, and what proves who does."""
     ann = (await acme.member("approver")).client
@@ -279,6 +294,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await substitutes(acme)
     await links(acme)
     await people_asked(acme)
+    await changed(acme)
     await acme.admin.get("/audit-logs", limit=200)
     await acme.admin.get("/events", limit=200)
     await acme.admin.get("/events", colour="red")

@@ -17,8 +17,11 @@ SMALL = {
     ("ai_agent_tasks", "error_details"),
     ("workflow_executions", "labels"),
     ("jobs", "error"),
+    ("approval_comments", "attachments"),
+    ("approval_versions", "changes"),
+    ("approval_versions", "asked_again"),
 }
-"""Columns of JSON that lists show whole: what is in them is Gesta's own, and bounded."""
+"""Columns of JSON that lists show whole: what is in them is Gesta's own, or has its shape, and bounded."""
 CUT = {("audit_logs", "metadata"), ("audit_logs", "payload")}
 """Shown by the list, where they are not large; else a link to the event."""
 NOT_IN_LISTS_OF_THEIR_OWN = {"node_activations", "approval_decisions", "ai_agent_attempts", "execution_items"}

@@ -28,6 +28,7 @@ from tests.conftest import Database
 
 Refused = tuple[int, str]
 Verdict = Refused | Literal["may"]
+NOBODYS = "00000000-0000-0000-0000-000000000000"
 UNAUTHORIZED: Refused = (401, "unauthorized")
 DENIED: Refused = (403, "permission_denied")
 PLATFORMS_ALONE: Refused = (403, "platform_only")
@@ -303,7 +304,7 @@ async def ask(asker: Asker, method: str, path: str, row: Row, ids: Ids) -> httpx
 
 async def ask_plainly(client: Client, method: str, path: str, row: Row, ids: Ids) -> httpx2.Response:
     id = ids.of.get(row.about or "", "")
-    filled = path.replace("{id}", id).replace("{user_id}", id).replace("{number}", "1")
+    filled = path.replace("{id}", id).replace("{user_id}", id).replace("{number}", "1").replace("{comment_id}", NOBODYS)
     body = None if row.body is None else row.body(ids)
     return await client.call(method, filled, body)
 

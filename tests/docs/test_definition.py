@@ -13,6 +13,7 @@ import pytest
 from api.requests import MAX_BODY
 from api.routes.workflows import Definition
 from domain.approval import rules
+from domain.approval.content import MOST_ATTACHMENTS
 from domain.effort import COMMAND, UNITS_PER_SECOND
 from domain.facts import Json
 from domain.retry import RetryPolicy
@@ -160,6 +161,8 @@ LIMITS = {
     "reminders of an `approval`, or of a step": moments.MOST_REMINDERS,
     "levels of an `escalate`": moments.MOST_ESCALATIONS,
     "people whose managers one level asks": escalation.MOST_ASKED,
+    "attachments of a request, a decision or a comment": MOST_ATTACHMENTS,
+    "pointers in `depends_on` and `editable`": approval.MOST_POINTERS,
     "`levels` of `manager_of`": asking.MOST_LEVELS,
     "characters of an approval's `title`": of(properties(approval.CONFIG), "title", "maxLength"),
     "characters of a job type": 1 + int(re.findall(r"\{0,(\d+)\}$", task.JOB_TYPE.pattern)[0]),

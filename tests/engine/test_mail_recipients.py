@@ -9,11 +9,17 @@ from domain.approval import (
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalOverridden,
+    ApprovalQuestionAnswered,
+    ApprovalQuestionAsked,
     ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalResubmitted,
+    ApprovalSentToRequester,
     ApprovalStepStarted,
+    ApprovalWatched,
     ApproverAdded,
+    Content,
     Decider,
     decide,
 )
@@ -189,3 +195,22 @@ def test_all_who_are_concerned_are_told_once_of_an_override_and_why() -> None:
     said = words(message(wanted, recorded(play, event, chief), recorded(play, first(play, ApprovalRequested))))
     assert said.headline == "Decided by an override"
     assert ("Reason", "The press stands still.") in said.facts
+
+
+def test_who_watches_is_told_the_end_and_who_is_asked_a_question_is_told_it() -> None:
+    play = asked(node(), created_by=DAN)
+    also(play, request_id(play), ApprovalWatched(EVA))
+    asks = ApprovalQuestionAsked(UUID(int=5), ANN, DAN, "Why?")
+    also(play, request_id(play), asks)
+    assert told(play, asks, by=ANN) == [DAN]
+    answers = ApprovalQuestionAnswered(UUID(int=6), UUID(int=5), DAN, "So.")
+    also(play, request_id(play), answers)
+    assert told(play, answers, by=DAN) == [ANN]
+    back = ApprovalSentToRequester(ANN, "Which?")
+    also(play, request_id(play), back)
+    assert told(play, back, by=ANN) == [DAN]
+    again = ApprovalResubmitted(2, Content("Else?"), (), (1,), DAN)
+    also(play, request_id(play), again)
+    assert told(play, again, by=DAN) == BOSSES
+    play = decided(play, ANN)
+    assert told(play, first(play, ApprovalResolved), by=ANN) == [DAN, EVA]

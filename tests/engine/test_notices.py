@@ -14,12 +14,18 @@ from domain.approval import (
     ApprovalEscalated,
     ApprovalExpired,
     ApprovalOverridden,
+    ApprovalQuestionAnswered,
+    ApprovalQuestionAsked,
     ApprovalReassigned,
+    ApprovalRecalled,
     ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalResubmitted,
+    ApprovalSentToRequester,
     ApprovalStepStarted,
     ApproverAdded,
+    Content,
     Outcome,
 )
 from domain.envelope import Envelope, RecordedEvent
@@ -176,6 +182,33 @@ ANSWERS: list[tuple[Event, dict[str, Any]]] = [
         },
     ),
     (ApprovalEscalated(1, 1, (OTHER,), (), None, ("yes",)), {"status": "pending"}),
+    (ApprovalRecalled(OTHER, "Wait."), {"status": "with_requester"}),
+    (ApprovalSentToRequester(OTHER, "Which?"), {"status": "with_requester"}),
+    (ApprovalResubmitted(2, Content("Cheaper?")), {"status": "pending", "title": "Cheaper?"}),
+    (
+        ApprovalQuestionAsked(UUID(int=12), OTHER, UUID(int=13), "Why?"),
+        {
+            "question": {
+                "id": str(UUID(int=12)),
+                "user_id": str(OTHER),
+                "to_user_id": str(UUID(int=13)),
+                "text": "Why?",
+                "asked_at": "2026-01-05T09:00:07Z",
+            }
+        },
+    ),
+    (
+        ApprovalQuestionAnswered(UUID(int=14), UUID(int=12), OTHER, "So."),
+        {
+            "answer": {
+                "id": str(UUID(int=14)),
+                "question_id": str(UUID(int=12)),
+                "user_id": str(OTHER),
+                "text": "So.",
+                "answered_at": "2026-01-05T09:00:07Z",
+            }
+        },
+    ),
 ]
 
 

@@ -25,19 +25,33 @@ from domain.api_key import ApiKeyCreated, ApiKeyHandedOver, ApiKeyRevoked
 from domain.approval import (
     ApprovalCancelled,
     ApprovalClaimed,
+    ApprovalCommentDeleted,
+    ApprovalCommented,
+    ApprovalCommentEdited,
     ApprovalDecided,
     ApprovalExpired,
     ApprovalOverridden,
+    ApprovalQuestionAnswered,
+    ApprovalQuestionAsked,
     ApprovalReassigned,
+    ApprovalRecalled,
     ApprovalReleased,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalResubmitted,
     ApprovalReturned,
     ApprovalRevoked,
+    ApprovalSentToRequester,
     ApprovalStepCompleted,
     ApprovalStepSkipped,
     ApprovalStepStarted,
+    ApprovalUnwatched,
+    ApprovalWatched,
     ApproverAdded,
+    Asked,
+    Attachment,
+    Change,
+    Content,
     Outcome,
     StepPlan,
     Voter,
@@ -295,6 +309,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         (an_id(f"{name} calendar"), CalendarCreated("no", "Norway", "UTC", HOURS)),
         (an_id(f"{name} calendar"), CalendarChanged("Norway", "Europe/Oslo", HOURS, ("2026-05-17",))),
         *by_itself(f"{name} own"),
+        *resubmitted(f"{name} again"),
         *linked(name),
         *proving(name),
         *overridden(f"{name} overridden"),
@@ -706,6 +721,83 @@ def overridden(name: str) -> tuple[Step, ...]:
         (request, ApprovalStepStarted(1, "first", {"type": "single"}, OUTCOMES)),
         (request, override),
         (request, ApprovalResolved("approve", "approve", (ANN,), {"sum": 2})),
+    )
+
+
+def resubmitted(execution: str) -> tuple[Step, ...]:
+    """A request that is recalled, changed and asked again, given back, and talked about; and one in steps of which one stands."""
+    request = an_id(f"{execution} request")
+    first, asking = asked(execution)
+    opened = asking[1]
+    assert isinstance(opened, ApprovalRequested)
+    assert opened.activation_id is not None
+    one, plans = {"type": "single"}, (StepPlan("first", 1, depends_on=("/title",)), StepPlan("last", 2))
+    offer = Attachment("offer.pdf", "https://files.example/1", "ab" * 32, "application/pdf", 17)
+    said = [an_id(f"{execution} said {number}") for number in range(5)]
+    cheaper = Content("May Ann travel?", "By train", {"amount": 50}, (offer,))
+    changes = (Change("/description", "changed"), Change("/context/amount", "changed"), Change("/attachments/0", "added"))
+    earlier = ApprovalDecided(an_id(f"{execution} 1"), ANN, "approve", "approve", 1, "approver", attachments=(offer,))
+    stepped = replace(
+        opened,
+        rule={"type": "steps"},
+        outcomes=(),
+        steps=plans,
+        attachments=(offer,),
+        ui_schema={"a": {}},
+        editable=("/context",),
+    )
+    again = Asked(one, OUTCOMES, 1, (Voter(ANN, "approver"),))
+    own, left = an_id(f"{execution} own request"), an_id(f"{execution} left request")
+    return (
+        started(execution),
+        first,
+        (request, stepped),
+        (request, ApprovalStepStarted(1, "first", one, OUTCOMES, ui_schema={"b": {}})),
+        (request, earlier),
+        (request, ApprovalStepCompleted(1, "first", "approve", "approve", (ANN,))),
+        (request, ApprovalStepStarted(2, "last", one, OUTCOMES)),
+        (request, ApprovalWatched(BOB)),
+        (request, ApprovalWatched(an_id("joe"), ANN)),
+        (request, ApprovalWatched(an_id("eve"), ANN)),
+        (request, ApprovalUnwatched(an_id("joe"))),
+        (request, ApprovalQuestionAsked(said[0], ANN, BOB, "By which train?", (offer,))),
+        (request, ApprovalQuestionAnswered(said[1], said[0], BOB, "The first.", (offer,))),
+        (request, ApprovalQuestionAsked(said[2], ANN, BOB, "And back?")),
+        (request, ApprovalQuestionAnswered(said[4], said[2], BOB, "The last.")),
+        (request, ApprovalCommented(said[3], ANN, "I wait.", (offer,))),
+        (request, ApprovalCommentEdited(said[3], ANN, "I wait for this.")),
+        (request, ApprovalCommentDeleted(said[1], BOB)),
+        (request, ApprovalRecalled(ANN, "Too dear.")),
+        (request, ApprovalResubmitted(2, cheaper, changes, (2,), ANN, "Cheaper.")),
+        (request, ApprovalStepStarted(2, "last", one, OUTCOMES)),
+        (request, ApprovalSentToRequester(ANN, "And when?")),
+        (
+            own,
+            replace(
+                opened,
+                execution_id=None,
+                activation_id=None,
+                node_id=None,
+                depends_on=("/context",),
+                expires=Due(after=timedelta(days=1)),
+            ),
+        ),
+        (own, ApprovalDecided(an_id(f"{execution} own"), ANN, "approve", "approve", 1, "approver")),
+        (own, ApprovalRecalled()),
+        (
+            own,
+            ApprovalResubmitted(
+                2, cheaper, changes, (1,), asked=again, due=Due(after=timedelta(hours=1)), expires=Due(after=timedelta(days=2))
+            ),
+        ),
+        (own, ApprovalDecided(an_id(f"{execution} own 2"), ANN, "approve", "approve", 1, "approver", request_version=2)),
+        (own, ApprovalResolved("approve", "approve", (ANN,))),
+        (own, ApprovalCommented(an_id(f"{execution} own said"), ANN, "Done.")),
+        (request, ApprovalCancelled("not needed")),
+        (an_id(execution), ActivationCancelled(opened.activation_id, "review", "not needed")),
+        (an_id(execution), ExecutionCancelled("not needed", ANN)),
+        (left, replace(opened, execution_id=None, activation_id=None, node_id=None)),
+        (left, ApprovalRecalled(ANN)),
     )
 
 

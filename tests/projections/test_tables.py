@@ -123,7 +123,7 @@ async def test_an_api_key_shows_no_secret(system: AsyncConnection[Any]) -> None:
 
 async def test_a_workflow_shows_what_was_published_last_and_keeps_every_version(system: AsyncConnection[Any]) -> None:
     travel = await row(system, "workflows", key="travel")
-    expected = ("active", "Travelling", None, 2, {"type": "object"}, 15)
+    expected = ("active", "Travelling", None, 2, {"type": "object"}, 16)
     assert part(travel, "status", "name", "draft", "published_version", "input_schema", "execution_count") == expected
     assert travel["version"] == 4, "counting executions is no event of the workflow"
     versions = await rows(system, "workflow_versions")

@@ -18,7 +18,10 @@ SELECT {columns},
                   WHERE d.tenant_id = %(tenant_id)s AND d.request_id = r.id), '[]') AS decisions,
        coalesce((SELECT jsonb_agg({step} ORDER BY s.step)
                    FROM projections.approval_steps s
-                  WHERE s.tenant_id = %(tenant_id)s AND s.request_id = r.id), '[]') AS steps
+                  WHERE s.tenant_id = %(tenant_id)s AND s.request_id = r.id), '[]') AS steps,
+       coalesce((SELECT jsonb_agg(w.user_id ORDER BY w.since, w.user_id)
+                   FROM projections.approval_watchers w
+                  WHERE w.tenant_id = %(tenant_id)s AND w.request_id = r.id), '[]') AS watchers
   FROM projections.approval_requests r
  WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
 """,
@@ -31,6 +34,8 @@ APPROVAL = one(
     approval_requests.TABLE,
     "r",
 )
+
+STATUS = "SELECT r.status FROM projections.approval_requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s"
 
 SELECT = summaries(rows_of(approval_requests.TABLE, "r"), approval_requests.TABLE, "r")
 

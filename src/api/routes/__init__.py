@@ -7,7 +7,10 @@ from fastapi import APIRouter
 
 from api.routes import (
     ai_tasks,
+    approval_drafts,
     approval_links,
+    approval_talk,
+    approval_versions,
     approvals,
     bulk_approvals,
     bulk_operations,
@@ -47,6 +50,9 @@ ROUTES: tuple[APIRouter, ...] = (
     bulk_operations.routes,
     approvals.routes,
     bulk_approvals.routes,
+    approval_versions.routes,
+    approval_talk.routes,
+    approval_drafts.routes,
     inbox.routes,
     own_approvals.routes,
     approval_links.routes,

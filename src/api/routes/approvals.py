@@ -9,8 +9,10 @@ from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from api import commands, proving, waiter
+from api.attachments import Attachments, attachments
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
+from api.drafting import drop_with_decision
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Id, Name, Reason, Text
 from api.names import as_seen_by
@@ -41,12 +43,13 @@ class Decision(Body):
     reason: Name | None = None
     step: Name | None = None
     on_behalf_of: Id | None = None
+    attachments: Attachments | None = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"outcome": "approved", "comment": "Within budget."}]})
 
 
 class SendingBack(Body):
-    step: Name
+    step: Annotated[Name | None, Field(description="Without it: to whoever asked, to be changed.")] = None
     comment: Annotated[str, Field(min_length=1, max_length=10_000)]
     on_behalf_of: Id | None = None
 
@@ -91,7 +94,7 @@ class Overriding(Body):
 
 
 class NobodyDecides(PermissionDenied):
-    """Only people decide: this key belongs to nobody, and acts on nobody's behalf."""
+    """Only people decide, and talk about it: this key belongs to nobody, and acts on nobody's behalf."""
 
     code = "nobody_decides"
 
@@ -102,12 +105,15 @@ class NobodyDecides(PermissionDenied):
 async def decide(call: Calling, id: UUID, body: Decision) -> Response:
     """`on_behalf_of`: the member for whom one stands in, by a delegation of theirs that holds now."""
     shown = await proving.presented(call)
-    return await _moved(call, commands.APPROVAL_DECIDE, id, deciding(call.services.engine, id, body, shown))
+    answer = await _moved(call, commands.APPROVAL_DECIDE, id, deciding(call.services.engine, id, body, shown))
+    await drop_with_decision(call, id, body.step)
+    return answer
 
 
 def deciding(engine: workflows.Engine, id: UUID, body: Decision, shown: Presented | None = None) -> Choose:
     def choose(view: View, asking: Asking) -> Decided:
-        given = body.model_dump(exclude={"form", "on_behalf_of"})
+        given = body.model_dump(exclude={"form", "on_behalf_of", "attachments"})
+        given["attachments"] = attachments(body.attachments)
         who = decider(view, engine, id, asking, body.on_behalf_of)
         return workflows.decide_approval(view, engine, id, who, form=body.form, presented=shown, **given)
 
@@ -223,15 +229,15 @@ async def withdraw(call: Calling, id: UUID, body: Annotated[Reason, Default()] =
     engine = call.services.engine
 
     def withdraws(view: View, asking: Asking) -> Decided:
-        return workflows.withdraw_approval(view, engine, id, _withdrawing(view, id, asking.who), body.reason)
+        return workflows.withdraw_approval(view, engine, id, requesters(view, id, asking.who), body.reason)
 
     held = (each for each in ("approvals:request", "approvals:manage") if call.session.rights.allows(each))
     spec = commands.APPROVAL_WITHDRAW
     return await _moved(call, next(map(spec.for_themselves, held), spec), id, withdraws)
 
 
-def _withdrawing(view: View, request_id: UUID, who: Rights) -> frozenset[UUID] | None:
-    """In whose name; None: they may withdraw everybody's. What an execution asks for is withdrawn by who may start it."""
+def requesters(view: View, request_id: UUID, who: Rights) -> frozenset[UUID] | None:
+    """In whose name they withdraw, recall or resubmit; None: everybody's. Where an execution asks, who may start it may do so."""
     if view.read(APPROVAL, request_id).own is None:
         who.require("executions:start")
     elif who.allows("approvals:manage"):

@@ -40,6 +40,15 @@ class Request(Body):
     start_in: Annotated[Duration | Object | None, Field(description="By when somebody is to have claimed or answered it.")] = None
     remind: Annotated[list[Object] | None, Field(description=SAME)] = None
     escalate: Annotated[list[Object] | None, Field(description=SAME)] = None
+    attachments: Annotated[list[Object] | None, Field(description="Files that go with it: {name, reference, sha256, …}.")] = None
+    ui_schema: Annotated[Object | None, Field(description="How the form is shown; passed through.")] = None
+    depends_on: Annotated[
+        list[str] | None,
+        Field(description="JSON pointers to what decisions look at: they stand where something else is changed."),
+    ] = None
+    editable: Annotated[
+        list[str] | None, Field(description="JSON pointers to what may be changed when it is resubmitted; without: everything.")
+    ] = None
     timeout: Annotated[Duration | None, Field(description="After which it closes by itself: it is expired.")] = None
     visibility: Annotated[
         Visibility | None, Field(description="What those who see it see of who decides; `names` unless given.")

@@ -89,10 +89,34 @@ OUTCOME = ObjectSchema(
     },
     optional=frozenset({"exclude", "step", "comment", "reasons", "form", "fallback", "proof", "means"}),
 )
+DEPENDS_ON = said(TEXTS, "What it looks at, as it is written: JSON pointers and expressions; not there: everything.")
+UI_SCHEMA = said(ANYTHING, "How the form is shown, as it is written; not there where nothing is.")
 PLANNED = ObjectSchema(
     "PlannedStep",
     "A step. `distinct`: steps in none of which somebody decides who decides in this one. `form`: once it is asked.",
-    {"name": TEXT, "stage": INTEGER, "distinct": TEXTS, "ad_hoc": BOOLEAN, "form": ANYTHING},
+    {
+        "name": TEXT,
+        "stage": INTEGER,
+        "distinct": TEXTS,
+        "ad_hoc": BOOLEAN,
+        "form": ANYTHING,
+        "ui_schema": UI_SCHEMA,
+        "depends_on": DEPENDS_ON,
+    },
+    optional=frozenset({"ui_schema", "depends_on"}),
+)
+ATTACHMENT = ObjectSchema(
+    "Attachment",
+    "A file that is kept elsewhere: where, and what it must be to be that file. `size`: in bytes.",
+    {"name": TEXT, "reference": TEXT, "sha256": TEXT, "media_type": or_null(TEXT), "size": or_null(BIG)},
+)
+PLACE = {"path": said(TEXT, "JSON pointer into the version."), "how": one_of("added", "removed", "changed")}
+CHANGE = ObjectSchema("VersionChange", "A place in which a version differs from the one before.", PLACE)
+CHANGE_WITH_VALUES = ObjectSchema(
+    "VersionChangeWithValues",
+    "The same, with what stood there before and what does now; not there where nothing did, or does.",
+    {**PLACE, "before": ANYTHING, "after": ANYTHING},
+    optional=frozenset({"before", "after"}),
 )
 REQUEST_DATA = ObjectSchema(
     "ApprovalRequestData",
@@ -103,8 +127,11 @@ REQUEST_DATA = ObjectSchema(
         "outcomes": said(many(OUTCOME), "Of a request in steps: of those that are asked now."),
         "rule": OBJECT,
         "steps": said(many(PLANNED), "How it asks, in their order; not there where it does not ask in steps."),
+        "ui_schema": UI_SCHEMA,
+        "depends_on": DEPENDS_ON,
+        "editable": said(TEXTS, "JSON pointers to what may be changed when it is resubmitted; not there: everything."),
     },
-    optional=frozenset({"steps"}),
+    optional=frozenset({"steps", "ui_schema", "depends_on", "editable"}),
 )
 AI_FAILURE = ObjectSchema("AiFailure", "Why a model's answer is missing.", {"type": TEXT, "message": TEXT, "retryable": BOOLEAN})
 TOKENS = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), BIG)
@@ -154,6 +181,9 @@ JSON_COLUMNS: Mapping[tuple[str, str], Schema] = {
     ("workflow_executions", "metrics"): ref(METRICS),
     ("approval_requests", "request_data"): ref(REQUEST_DATA),
     ("approval_requests", "assigned_to"): ref(ASSIGNED),
+    **{(f"approval_{of}", "attachments"): many(ATTACHMENT) for of in ("requests", "decisions", "comments", "versions")},
+    ("approval_versions", "changes"): many(CHANGE),
+    ("approval_versions", "asked_again"): {"type": "array", "items": INTEGER},
     ("jobs", "error"): ref(JOB_FAILURE),
     ("ai_agent_tasks", "configuration"): ref(CONFIGURATION),
     ("ai_agent_tasks", "usage"): ref(TASK_USAGE),

@@ -6,6 +6,7 @@ Lists leave out what is long, and what is looked up for each row: an item of a l
 from typing import get_args
 
 from api.schemas.columns import fields, row, summary
+from api.schemas.json_columns import CHANGE_WITH_VALUES
 from api.schemas.schema import BIG, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, UUID, UUIDS, ObjectSchema, many, one_of, or_null, said
 from domain.execution import WaitKind
 from engine.executions import OPEN_KINDS
@@ -141,10 +142,29 @@ APPROVAL = ObjectSchema(
         **row("approval_requests"),
         "decisions": said(many(APPROVAL_DECISION), "In the order in which they were made."),
         "steps": said(many(APPROVAL_STEP), "In their order; none where it does not ask in steps."),
+        "watchers": said(UUIDS, "Who watches it."),
     },
 )
 APPROVAL_LINK = ObjectSchema(
     "ApprovalLink", "A link by which one person chooses one outcome, once. Its address is told to nobody.", row("approval_links")
+)
+APPROVAL_VERSION_SUMMARY = ObjectSchema(
+    "ApprovalVersionSummary",
+    "What was asked under a number, without what was shown.",
+    summary("approval_versions", without=("tenant_id", "request_id")),
+)
+APPROVAL_VERSION = ObjectSchema(
+    "ApprovalVersion",
+    "What was asked under a number.",
+    {
+        **row("approval_versions", without=("tenant_id", "request_id")),
+        "changes": said(many(CHANGE_WITH_VALUES), "In what it differs from the version before."),
+    },
+)
+APPROVAL_COMMENT = ObjectSchema(
+    "ApprovalComment",
+    "What somebody said about an approval request.",
+    row("approval_comments", without=("tenant_id", "request_id")),
 )
 INBOX_ITEM = ObjectSchema(
     "InboxItem",

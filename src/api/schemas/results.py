@@ -6,6 +6,7 @@ from api.schemas.schema import (
     BIG,
     BOOLEAN,
     INTEGER,
+    OBJECT,
     TEXT,
     TEXTS,
     TIME,
@@ -250,6 +251,22 @@ DECIDED = ObjectSchema(
         "execution": said(or_null(ref(EXECUTION_RESULT)), "The one that asks; null where none does."),
     },
 )
+SAID = ObjectSchema(
+    "Said",
+    "What was said about an approval request. `id`: of the question, the answer or the comment; `version`: the request's.",
+    {"id": UUID, "approval_id": UUID, "version": BIG},
+)
+WATCHING = ObjectSchema(
+    "Watching",
+    "Whether somebody watches an approval request, whose `id` and `version` these are.",
+    {"id": UUID, "user_id": UUID, "watching": BOOLEAN, "version": BIG},
+)
+DRAFT = ObjectSchema(
+    "Draft",
+    "A draft of the caller's answer.",
+    {"step": said(or_null(TEXT), "Of a request that asks in steps."), "draft": OBJECT, "saved_at": TIME},
+)
+DROPPED_DRAFT = ObjectSchema("DroppedDraft", "There is no draft any more.", {"dropped": BOOLEAN})
 AI_TASK_RESULT = ObjectSchema("AiTaskResult", "An AI task after a command.", fields("ai_agent_tasks", "id", "status", "version"))
 CANCELLED_AI_TASK = ObjectSchema(
     "CancelledAiTask",

@@ -5,34 +5,47 @@ from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 from uuid import UUID
 
+from domain.approval.content import Content
 from domain.approval.events import (
     ApprovalCancelled,
     ApprovalClaimed,
+    ApprovalCommentDeleted,
+    ApprovalCommented,
+    ApprovalCommentEdited,
     ApprovalDecided,
     ApprovalEscalated,
     ApprovalEvent,
     ApprovalExpired,
     ApprovalOverdue,
     ApprovalOverridden,
+    ApprovalQuestionAnswered,
+    ApprovalQuestionAsked,
     ApprovalReassigned,
+    ApprovalRecalled,
     ApprovalReleased,
     ApprovalReminded,
     ApprovalRequested,
     ApprovalResolved,
+    ApprovalResubmitted,
     ApprovalReturned,
     ApprovalRevoked,
+    ApprovalSentToRequester,
     ApprovalStepCompleted,
     ApprovalStepSkipped,
     ApprovalStepStarted,
+    ApprovalUnwatched,
+    ApprovalWatched,
     ApproverAdded,
+    Asked,
     Outcome,
     Voter,
     asks_voters,
 )
 from domain.approval.rules import Vote
+from domain.approval.thread import Said, spoken
 from domain.approval.times import WHOLE, Clock, changed, without
-from domain.facts import Aggregate, EventType, Json, Subject
-from domain.wording import because
+from domain.facts import Aggregate, Due, EventType, Json, Subject
+from domain.wording import because, plural
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,7 @@ class Step:
     claimed_by: UUID | None = None
     added: tuple[UUID, ...] = ()
     """Who is asked because somebody added them."""
+    depends_on: tuple[str, ...] | None = None
 
     @property
     def stood_in(self) -> frozenset[UUID]:
@@ -76,6 +90,9 @@ class OwnRequest:
     definition: Json = None
     expires: bool = False
     """Whether it has a timer."""
+    due: Due | None = None
+    closes: Due | None = None
+    """By when an answer is hoped for, and when it closes by itself, as from when it was asked."""
 
     @property
     def requesters(self) -> tuple[UUID, ...]:
@@ -83,9 +100,13 @@ class OwnRequest:
         return (*(() if self.requested_by is None else (self.requested_by,)), *self.behind)
 
 
+NOTHING = Content("")
+
+
 @dataclass(frozen=True)
 class Approval:
-    status: Literal["absent", "pending", "resolved", "cancelled", "expired"] = "absent"
+    status: Literal["absent", "pending", "with_requester", "resolved", "cancelled", "expired"] = "absent"
+    """with_requester: in the hands of who asked, until they resubmit or withdraw it; nobody decides meanwhile."""
     execution_id: UUID | None = None
     activation_id: UUID | None = None
     node_id: str = ""
@@ -95,8 +116,9 @@ class Approval:
     resolution: ApprovalResolved | None = None
     item_id: UUID | None = None
     """The stream of the foreach's item that asks, where one does."""
-    asks: Json = None
-    """What it asks, as the conditions of delegations see it."""
+    content: Content = NOTHING
+    """What it asks, as it was last submitted."""
+    priority: int = 0
     requested_by: UUID | None = None
     own: OwnRequest | None = None
     """Where no execution asks."""
@@ -105,11 +127,41 @@ class Approval:
     """Of what is asked and has moments to come."""
     turn: int = 0
     """How often a step with moments was asked."""
+    held: tuple[Clock, ...] = ()
+    """The same, of a request that is with its requester."""
+    number: int = 1
+    """Of the version that was submitted last."""
+    editable: tuple[str, ...] | None = None
+    thread: tuple[Said, ...] = ()
+    """What was said about it, in its order."""
+    watchers: tuple[UUID, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still to be decided, be it with its requester meanwhile."""
+        return self.status in ("pending", "with_requester")
+
+    @property
+    def asks(self) -> dict[str, Json]:
+        """What it asks, as the conditions of delegations see it."""
+        return {
+            "node_id": self.node_id,
+            "title": self.content.title,
+            "description": self.content.description,
+            "priority": self.priority,
+            "requested_by": None if self.requested_by is None else str(self.requested_by),
+            "context": self.content.context,
+        }
+
+    @property
+    def begun_steps(self) -> tuple[Step, ...]:
+        """Those that were asked and have come to nothing yet, also while it is with its requester."""
+        return tuple(step for step in self.steps if step.status == "open") if self.open else ()
 
     @property
     def open_steps(self) -> tuple[Step, ...]:
         """Those that are asked now; none, once the request is closed."""
-        return tuple(step for step in self.steps if step.status == "open") if self.status == "pending" else ()
+        return self.begun_steps if self.status == "pending" else ()
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -159,6 +211,22 @@ def _evolved(state: Approval, event: ApprovalEvent) -> Approval:
             return _step(state, event.step, lambda step: _escalated(step, event)) if event.outcomes else state
         case ApprovalReminded() | ApprovalOverdue():
             return state
+        case ApprovalRecalled() | ApprovalSentToRequester():
+            return replace(state, status="with_requester")
+        case ApprovalResubmitted():
+            return _resubmitted(state, event)
+        case (
+            ApprovalQuestionAsked()
+            | ApprovalQuestionAnswered()
+            | ApprovalCommented()
+            | ApprovalCommentEdited()
+            | ApprovalCommentDeleted()
+        ):
+            return replace(state, thread=spoken(state.thread, event))
+        case ApprovalWatched():
+            return replace(state, watchers=(*state.watchers, event.user_id))
+        case ApprovalUnwatched():
+            return replace(state, watchers=tuple(one for one in state.watchers if one != event.user_id))
         case ApprovalResolved():
             return replace(state, status="resolved", resolution=event)
         case ApprovalCancelled():
@@ -177,6 +245,10 @@ def _timed(state: Approval, event: ApprovalEvent) -> Approval:
             clocks = (Clock(WHOLE if event.steps else 1, event.times, event.due),)
         case ApprovalStepStarted() if event.times is not None:
             clocks, turn = (*clocks, Clock(event.step, event.times, event.due)), event.times.turn
+        case ApprovalRecalled() | ApprovalSentToRequester():
+            return replace(state, clocks=(), held=clocks)
+        case ApprovalResubmitted():
+            return replace(state, clocks=event.clocks, held=(), turn=max((turn, *(each.times.turn for each in event.clocks))))
         case _ if not clocks:
             return state
         case ApprovalStepCompleted():
@@ -201,30 +273,34 @@ def _timed(state: Approval, event: ApprovalEvent) -> Approval:
 
 def _requested(event: ApprovalRequested) -> Approval:
     planned = enumerate(event.steps, 1)
-    steps = tuple(Step(number, each.name, each.stage, "waiting", each.distinct, each.ad_hoc) for number, each in planned)
+    steps = tuple(
+        Step(number, each.name, each.stage, "waiting", each.distinct, each.ad_hoc, depends_on=each.depends_on)
+        for number, each in planned
+    )
     if not steps:
         about = event.rule, event.outcomes, event.form, event.voters
-        steps = (Step(1, "", 0, "open", (), event.ad_hoc, *about),)
-    asking = event.execution_id, event.activation_id, event.node_id or ""
-    more = {"item_id": event.item_id, "asks": _asks(event), "requested_by": event.requested_by, "own": _own(event)}
-    return Approval("pending", *asking, steps, bool(event.steps), **more)
-
-
-def _asks(event: ApprovalRequested) -> Json:
-    return {
-        "node_id": event.node_id or "",
-        "title": event.title,
-        "description": event.description,
-        "priority": event.priority,
-        "requested_by": None if event.requested_by is None else str(event.requested_by),
-        "context": event.context,
-    }
+        steps = (Step(1, "", 0, "open", (), event.ad_hoc, *about, depends_on=event.depends_on),)
+    return Approval(
+        "pending",
+        event.execution_id,
+        event.activation_id,
+        event.node_id or "",
+        steps,
+        bool(event.steps),
+        item_id=event.item_id,
+        content=event.content,
+        priority=event.priority,
+        requested_by=event.requested_by,
+        own=_own(event),
+        editable=event.editable,
+    )
 
 
 def _own(event: ApprovalRequested) -> OwnRequest | None:
     if event.execution_id is not None:
         return None
-    return OwnRequest(event.requested_by, event.behind or (), event.definition, event.expires is not None)
+    times = event.expires is not None, event.due, event.expires
+    return OwnRequest(event.requested_by, event.behind or (), event.definition, *times)
 
 
 def _step(state: Approval, number: int, change: Callable[[Step], Step]) -> Approval:
@@ -237,7 +313,20 @@ def _started(step: Step, event: ApprovalStepStarted) -> Step:
 
 
 def _anew(step: Step) -> Step:
-    return Step(step.number, step.name, step.stage, "waiting", step.distinct, step.ad_hoc)
+    return Step(step.number, step.name, step.stage, "waiting", step.distinct, step.ad_hoc, depends_on=step.depends_on)
+
+
+def _resubmitted(state: Approval, event: ApprovalResubmitted) -> Approval:
+    state = replace(state, status="pending", number=event.number, content=event.content)
+    for number in event.steps:
+        state = _step(state, number, _anew if state.in_steps else lambda step: _asked_again(step, event.asked))
+    return state
+
+
+def _asked_again(step: Step, asked: Asked | None) -> Step:
+    """Of a request that does not ask in steps. Where it is not known anew whom it asks, these stay who they are."""
+    step = replace(step, decisions=(), claimed_by=None)
+    return step if asked is None else replace(step, rule=asked.rule, outcomes=asked.outcomes, voters=asked.voters)
 
 
 def _with(step: Step, one: UUID) -> Step:
@@ -304,6 +393,12 @@ def _escalation(event: ApprovalEscalated) -> str:
 def _of_node(_event: ApprovalEvent, request: Subject) -> tuple[str, ...]:
     """None where no node asks."""
     return (request.tag,) if request.tag else ()
+
+
+def _told_of_version(event: ApprovalResubmitted, request: Subject) -> str:
+    changed = plural(len(event.changes), "change") if event.changes else "no change"
+    again = f"{plural(len(event.steps), 'step')} asked again" if event.steps else "nothing asked again"
+    return f"Version {event.number} was submitted, with {changed} and {again}: {request.name}"
 
 
 APPROVAL: Aggregate[Approval] = Aggregate(
@@ -422,6 +517,78 @@ APPROVAL: Aggregate[Approval] = Aggregate(
             note="Break-glass: whoever was asked, whatever the rule. `steps`: the numbers of those that were open or waiting. "
             "`own`: by who had asked for it. `asked_users`, `asked_roles`: who was asked then, 200 of each at most. "
             "`approval.resolved` follows.",
+        ),
+        EventType(
+            ApprovalRecalled,
+            "approval.recalled.v1",
+            lambda e, request: f"The request was recalled by who asked{because(e.comment)}: {request.name}",
+            changes=lambda _: {"status": "with_requester"},
+            tags=_of_node,
+            note="Nobody decides until it is resubmitted.",
+        ),
+        EventType(
+            ApprovalSentToRequester,
+            "approval.sent_to_requester.v1",
+            lambda _, request: f"A member sent it back to who asked: {request.name}",
+            changes=lambda _: {"status": "with_requester"},
+            tags=_of_node,
+            note="Nobody decides until it is resubmitted.",
+        ),
+        EventType(
+            ApprovalResubmitted,
+            "approval.resubmitted.v1",
+            lambda e, request: _told_of_version(e, request),
+            changes=lambda e: {"status": "pending", "title": e.content.title, "current_version": e.number},
+            tags=_of_node,
+            note="`number`: of the version, from 2. `changes`: JSON pointers into `content` to what differs from the version "
+            "before. `steps`: the numbers of those that are asked again; their decisions count no longer, all others stand. "
+            "`asked`: what is asked again and whom, where it does not ask in steps and that is known anew.",
+        ),
+        EventType(
+            ApprovalQuestionAsked,
+            "approval.question_asked.v1",
+            lambda _, request: f"A member asked a question about it: {request.name}",
+            tags=_of_node,
+        ),
+        EventType(
+            ApprovalQuestionAnswered,
+            "approval.question_answered.v1",
+            lambda _, request: f"A member answered a question about it: {request.name}",
+            tags=_of_node,
+        ),
+        EventType(
+            ApprovalCommented,
+            "approval.commented.v1",
+            lambda _, request: f"A member commented on it: {request.name}",
+            tags=_of_node,
+        ),
+        EventType(
+            ApprovalCommentEdited,
+            "approval.comment_edited.v1",
+            lambda _, request: f"A member changed what they had said about it: {request.name}",
+            tags=_of_node,
+            note="`comment_id`: of the comment, the question or the answer.",
+        ),
+        EventType(
+            ApprovalCommentDeleted,
+            "approval.comment_deleted.v1",
+            lambda _, request: f"A member took back what they had said about it: {request.name}",
+            tags=_of_node,
+            note="The words stay in the event that said them, and nowhere else.",
+        ),
+        EventType(
+            ApprovalWatched,
+            "approval.watched.v1",
+            lambda e, request: f"A member {'watches it' if e.added_by is None else 'was made to watch it'}: {request.name}",
+            severity="debug",
+            tags=_of_node,
+        ),
+        EventType(
+            ApprovalUnwatched,
+            "approval.unwatched.v1",
+            lambda _, request: f"A member watches it no longer: {request.name}",
+            severity="debug",
+            tags=_of_node,
         ),
         EventType(
             ApprovalResolved,

@@ -3,7 +3,14 @@
 from uuid import UUID
 
 from domain.approval.aggregate import Approval
-from domain.approval.deciding import AskedAlready, Claimed, require_asked, require_pending, require_unheard
+from domain.approval.deciding import (
+    AskedAlready,
+    Claimed,
+    require_asked,
+    require_open,
+    require_pending,
+    require_unheard,
+)
 from domain.approval.eligibility import Decider, Excluded
 from domain.approval.events import (
     ApprovalCancelled,
@@ -50,7 +57,7 @@ class NotReassignable(RuleViolation):
 
 
 class NotRequester(RuleViolation):
-    """Only who asked for the decision may withdraw the request."""
+    """Only who asked for the decision may do this."""
 
     code = "not_requester"
 
@@ -117,15 +124,20 @@ def revoke(state: Approval, user_id: UUID, step: str | None = None, comment: str
     raise NothingToRevoke
 
 
+def require_requester(state: Approval, people: frozenset[UUID] | None) -> None:
+    """`people`: those who act; None: somebody who may do so for everybody."""
+    if people is not None and state.requested_by not in people:
+        raise NotRequester
+
+
 def withdraw(state: Approval, people: frozenset[UUID] | None, reason: str | None = None) -> ApprovalResolved | ApprovalCancelled:
     """By who asked for the decision: `people` are those who act. None: somebody who may withdraw what others have asked for.
 
     Where no execution waits for an outcome, there need be none of the kind `withdraw`.
     """
-    require_pending(state)
-    if people is not None and state.requested_by not in people:
-        raise NotRequester
-    for outcome in state.outcomes:
+    require_open(state)
+    require_requester(state, people)
+    for outcome in (outcome for step in state.begun_steps for outcome in step.outcomes):
         if outcome.kind == "withdraw":
             return ApprovalResolved(outcome.name, outcome.kind)
     if state.own is None:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.approval.aggregate import Approval, Step, evolve
+from domain.approval.content import Attachment
 from domain.approval.eligibility import Decider, NotEligible, acting_role
 from domain.approval.events import ApprovalDecided, ApprovalEvent, ApproverAdded, Outcome, asks_voters
 from domain.approval.proof import Proof, require_proof
@@ -20,6 +21,12 @@ class ApprovalClosed(RuleViolation):
     """The approval request is no longer pending."""
 
     code = "approval_closed"
+
+
+class WithRequester(RuleViolation):
+    """The approval request is with whoever asked: nobody decides until it is resubmitted."""
+
+    code = "with_requester"
 
 
 class UnknownOutcome(Invalid):
@@ -61,10 +68,21 @@ class Place(NamedTuple):
 
 
 def require_pending(state: Approval) -> None:
+    require_open(state)
+    if state.status != "pending":
+        raise WithRequester
+
+
+def require_open(state: Approval) -> None:
+    """Also where it is with its requester."""
+    require_there(state)
+    if not state.open:
+        raise ApprovalClosed(f"The approval request is {state.status}.")
+
+
+def require_there(state: Approval) -> None:
     if state.status == "absent":
         raise NoSuchApproval
-    if state.status != "pending":
-        raise ApprovalClosed(f"The approval request is {state.status}.")
 
 
 def place_of(state: Approval, decider: Decider, outcome_name: str, role: str | None = None, step: str | None = None) -> Place:
@@ -146,6 +164,7 @@ def decide(
     step: str | None = None,
     link_id: UUID | None = None,
     proof: Proof | None = None,
+    attachments: tuple[Attachment, ...] = (),
 ) -> tuple[ApprovalEvent, ...]:
     """One person's decision and, where the rule now has its answer, the resolution of the step or of the request.
 
@@ -172,6 +191,8 @@ def decide(
         proof=None if proof is None else proof.kind,
         proof_id=None if proof is None else proof.id,
         means=chosen.means,
+        attachments=attachments,
+        request_version=state.number,
     )
     return (decided, *settled(evolve(state, decided), place.number, form))
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from domain.approval.times import Times
+from domain.approval.content import Attachment, Change, Content
+from domain.approval.times import Clock, Times
 from domain.facts import Due, Event, Json
 
 OutcomeKind = Literal["approve", "reject", "changes", "submit", "withdraw", "other"]
@@ -75,6 +76,9 @@ class StepPlan:
     stage: int
     distinct: tuple[str, ...] = ()
     ad_hoc: bool = False
+    depends_on: tuple[str, ...] | None = None
+    """What of the request it looks at: it is asked again where that has changed. JSON pointers, and expressions with their `=`;
+    None: at everything."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,17 @@ class ApprovalRequested(Event):
     """None: everybody who sees it sees the names."""
     times: Times | None = None
     """Its moments; of one in steps, those of the whole. None where it has none, and of before there were any."""
+    attachments: tuple[Attachment, ...] = ()
+    ui_schema: Json = None
+    """How the form is shown, as whoever shows it reads that; passed through."""
+    depends_on: tuple[str, ...] | None = None
+    """As of a step, where it does not ask in steps."""
+    editable: tuple[str, ...] | None = None
+    """JSON pointers to what may be changed when it is resubmitted; None: everything."""
+
+    @property
+    def content(self) -> Content:
+        return Content(self.title, self.description, self.context, self.attachments)
 
 
 @dataclass(frozen=True)
@@ -133,6 +148,7 @@ class ApprovalStepStarted(Event):
     form: Json = None
     due: Due | None = None
     times: Times | None = None
+    ui_schema: Json = None
 
 
 @dataclass(frozen=True)
@@ -285,6 +301,9 @@ class ApprovalDecided(Event):
     proof_id: UUID | None = None
     means: str | None = None
     """What the signature means, as it was said when it was asked."""
+    attachments: tuple[Attachment, ...] = ()
+    request_version: int = 1
+    """The number of the version of the request that they decided on."""
 
     @property
     def voter(self) -> UUID:
@@ -315,6 +334,119 @@ class ApprovalOverridden(Event):
     own: Literal[True] | None = None
     asked_users: tuple[UUID, ...] = ()
     asked_roles: tuple[str, ...] = ()
+    request_version: int = 1
+    """The number of the version of the request that was decided."""
+
+
+@dataclass(frozen=True)
+class ApprovalRecalled(Event):
+    """Whoever asked took it back into their hands: until they resubmit or withdraw it, nobody decides.
+
+    `user_id`: who did so; None: a service that manages approvals.
+    """
+
+    user_id: UUID | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class ApprovalSentToRequester(Event):
+    """One of those who are asked gave it back to whoever asked, to be changed."""
+
+    user_id: UUID
+    comment: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked, by which rule, and whom, where it is asked again; as of `ApprovalRequested`."""
+
+    rule: Json
+    outcomes: tuple[Outcome, ...]
+    required_approvals: int = 1
+    voters: tuple[Voter, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ApprovalResubmitted(Event):
+    """Asked again, under the next number, from 2. `changes`: in what it differs from the version before.
+
+    `steps`: the numbers of those that are to be asked again; their decisions count no longer. All others stand. 1 of a request
+    that does not ask in steps: `asked` then says what is asked, where that is known anew.
+    """
+
+    number: int
+    content: Content
+    changes: tuple[Change, ...] = ()
+    steps: tuple[int, ...] = ()
+    user_id: UUID | None = None
+    comment: str | None = None
+    asked: Asked | None = None
+    due: Due | None = None
+    """By when an answer is hoped for, reckoned anew; None: as before."""
+    expires: Due | None = None
+    """When it closes by itself, reckoned anew; None: by no timer of its own."""
+    clocks: tuple[Clock, ...] = ()
+    """The moments to come of what goes on, reckoned anew; steps that are asked again tell theirs as they start."""
+
+
+@dataclass(frozen=True)
+class ApprovalQuestionAsked(Event):
+    """Somebody asks whoever asked for the decision, or another one. The request stays open meanwhile."""
+
+    comment_id: UUID
+    user_id: UUID
+    to_user_id: UUID
+    text: str
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True)
+class ApprovalQuestionAnswered(Event):
+    comment_id: UUID
+    question_id: UUID
+    user_id: UUID
+    text: str
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True)
+class ApprovalCommented(Event):
+    comment_id: UUID
+    user_id: UUID
+    text: str
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True)
+class ApprovalCommentEdited(Event):
+    """Of a comment, a question or an answer, by who wrote it: its words from then on."""
+
+    comment_id: UUID
+    user_id: UUID
+    text: str
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True)
+class ApprovalCommentDeleted(Event):
+    """By who wrote it. What it said stays in the ledger, and is shown no longer."""
+
+    comment_id: UUID
+    user_id: UUID
+
+
+@dataclass(frozen=True)
+class ApprovalWatched(Event):
+    """Somebody wants to know what becomes of it. `added_by`: who had them do so, where it was another one."""
+
+    user_id: UUID
+    added_by: UUID | None = None
+
+
+@dataclass(frozen=True)
+class ApprovalUnwatched(Event):
+    user_id: UUID
 
 
 MOST_TOLD = 200
@@ -357,7 +489,27 @@ ApprovalEvent: TypeAlias = (
     | ApprovalReminded
     | ApprovalEscalated
     | ApprovalOverdue
+    | ApprovalRecalled
+    | ApprovalSentToRequester
+    | ApprovalResubmitted
+    | ApprovalQuestionAsked
+    | ApprovalQuestionAnswered
+    | ApprovalCommented
+    | ApprovalCommentEdited
+    | ApprovalCommentDeleted
+    | ApprovalWatched
+    | ApprovalUnwatched
     | ApprovalResolved
     | ApprovalCancelled
     | ApprovalExpired
 )
+TALK = (
+    ApprovalQuestionAsked,
+    ApprovalQuestionAnswered,
+    ApprovalCommented,
+    ApprovalCommentEdited,
+    ApprovalCommentDeleted,
+    ApprovalWatched,
+    ApprovalUnwatched,
+)
+"""What may also happen to a request that is closed."""

@@ -72,6 +72,7 @@ def override(
         own or None,
         tuple(dict.fromkeys(users))[:MOST_TOLD],
         tuple(dict.fromkeys(roles))[:MOST_TOLD],
+        state.number,
     )
     return (overridden, ApprovalResolved(outcome, offered[outcome], (who.user_id,), form))
 

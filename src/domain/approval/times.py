@@ -39,6 +39,10 @@ class Moment:
             return None
         return max(self.due.after + self.shift, timedelta(0))
 
+    @property
+    def is_working_time(self) -> bool:
+        return self.openings is not None or self.due.openings is not None
+
     def after(self, asked_at: datetime) -> datetime:
         """Not before it was asked: what would have been is at once."""
         base = self.due.moment(asked_at)

@@ -11,6 +11,7 @@ from engine.calendars import durations_in
 from engine.definition import Node
 from engine.durations import duration
 from engine.expressions import expressions_in, is_expression
+from engine.forms import wrong_defaults
 from engine.invalid import InvalidValue
 from engine.lints import moments
 from engine.nodes.kind import Fault, Formula, object_schema
@@ -75,6 +76,10 @@ def _of_form_and_time(config: Config, pointer: str) -> Iterator[Fault]:
             check_schema(config["form"])
         except SchemaError as error:
             yield Fault(f"{pointer}/form{error.pointer}", "invalid_schema", str(error))
+        else:
+            for at, fault in wrong_defaults(config["form"]):
+                told = f"Its own schema does not accept this default: {fault.message}"
+                yield Fault(f"{pointer}/form{at}", "invalid_default", told, "warning")
     for at, text in durations_in(config.get("due_in"), f"{pointer}/due_in"):
         try:
             duration(text)
@@ -161,14 +166,18 @@ def _of_rule(rule: Json, outcomes: list[Json], by: Json, pointer: str) -> Iterat
 def formulas(node: Node) -> Iterator[Formula]:
     config = node.config
     if "steps" not in config:
-        yield from _formulas_in(config, "", {})
-        yield from _formulas_of_rule(config.get("rule", SINGLE), "", {})
+        yield from _formulas_in(config, "", SEEN)
+        yield from _formulas_of_rule(config.get("rule", SINGLE), "", SEEN)
+        yield from _formulas_of_what_it_looks_at(config, "")
         yield from moments.formulas(config, "", {}, {})
         return
     yield from moments.formulas(config, "", {}, {"steps": steps_schema(config["steps"])})
+    yield from _formulas_of_what_it_looks_at(config, "")
     for index, step in enumerate(config["steps"]):
         pointer = f"/steps/{index}"
-        seen = {"steps": steps_schema(config["steps"][:index] if "parallel_with" not in step else config["steps"])}
+        before = config["steps"][:index] if "parallel_with" not in step else config["steps"]
+        seen = {**SEEN, "steps": steps_schema(before)}
+        yield from _formulas_of_what_it_looks_at(step, pointer)
         yield from _formulas_in(config, "", seen)
         yield from _formulas_in(step, pointer, seen)
         yield from _formulas_of_rule(step.get("rule", SINGLE), pointer, seen)
@@ -177,6 +186,12 @@ def formulas(node: Node) -> Iterator[Formula]:
         yield from moments.formulas(step, pointer, seen, seen)
         for at, source in expressions_in(step.get("due_in"), f"{pointer}/due_in"):
             yield Formula(at, source, want=None, variables=seen)
+
+
+def _formulas_of_what_it_looks_at(config: Config, pointer: str) -> Iterator[Formula]:
+    for number, written in enumerate(config.get("depends_on", ())):
+        if is_expression(written):
+            yield Formula(f"{pointer}/depends_on/{number}", written[1:], want=None, variables=SEEN)
 
 
 def _formulas_in(config: Config, pointer: str, seen: Mapping[str, Json]) -> Iterator[Formula]:
@@ -224,5 +239,27 @@ RESULT: Json = object_schema(
         "skipped": {"type": "boolean"},
     }
 )
+REQUESTED: Json = object_schema(
+    {
+        "number": {"type": "integer"},
+        "title": {"type": "string"},
+        "description": TEXT,
+        "context": True,
+        "attachments": {
+            "type": "array",
+            "items": object_schema(
+                {
+                    "name": {"type": "string"},
+                    "reference": {"type": "string"},
+                    "sha256": {"type": "string"},
+                    "media_type": TEXT,
+                    "size": {"type": ["integer", "null"]},
+                }
+            ),
+        },
+    }
+)
+"""Of `request`, as expressions see it: what is asked, as it was last submitted."""
+SEEN: Mapping[str, Json] = {"request": REQUESTED}
 STEP: Json = object_schema({"name": {"type": "string"}, "users": TEXTS, "roles": TEXTS})
 """Of `step`, as its `skip_when` sees it."""

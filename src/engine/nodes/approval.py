@@ -15,6 +15,7 @@ their behalf. It holds for who acts on behalf of others, too.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import get_args
 
@@ -26,23 +27,36 @@ from domain.approval import (
     ApprovalOverridden,
     ApprovalRequested,
     ApprovalResolved,
+    Content,
     Visibility,
+    content,
     evolve,
 )
+from domain.approval.content import MOST_ATTACHMENTS, attachments_of
 from domain.approval.rules import RULES
 from domain.execution import TIMED, Activation, Wait
-from domain.facts import Due, Event, Fact, Json, View
+from domain.facts import Due, Event, Fact, Invalid, Json, View
 from engine.asking import MOST_LEVELS, quota_of
 from engine.calendars import DUE_IN, due_of
 from engine.definition import Node
 from engine.expressions import resolve
 from engine.happenings import ChildEnded
-from engine.lints.approvals import MOST_STEPS, formulas, lint, steps_schema
+from engine.lints.approvals import MOST_STEPS, REQUESTED, formulas, lint, steps_schema
 from engine.moments import FIELDS as MOMENTS
 from engine.moments import REMIND, escalate_schema, times_of
 from engine.nodes import kind
 from engine.nodes.kind import Handles, InvalidValue, NodeType, Visit, object_schema
-from engine.stepping import all_outcomes, begin, has_moments, kinds_of, plans_of, results, what_is_asked
+from engine.stepping import (
+    all_outcomes,
+    begin,
+    has_moments,
+    kinds_of,
+    looks_at,
+    outcome_of,
+    plans_of,
+    request_json,
+    what_is_asked,
+)
 
 VISIBILITY: Json = {"enum": list(get_args(Visibility))}
 KINDS = ["approve", "reject", "changes", "submit", "withdraw", "other"]
@@ -91,6 +105,9 @@ OUTCOMES = {
     ),
 }
 SCHEMA: Json = {"type": "object"}
+MOST_POINTERS = 100
+POINTER: Json = {"type": "string", "pattern": f"^{content.POINTER.pattern}$", "maxLength": 1000}
+LOOKS_AT: Json = {"type": "array", "items": {"anyOf": [POINTER, EXPRESSION]}, "maxItems": MOST_POINTERS}
 STEPS: Json = {
     "type": "array",
     "minItems": 1,
@@ -113,6 +130,8 @@ STEPS: Json = {
             "parallel_with": {"type": "string"},
             "distinct": {"anyOf": [{"type": "boolean"}, NAMES | {"maxItems": MOST_STEPS}]},
             "ad_hoc": {"type": "boolean"},
+            "ui_schema": SCHEMA,
+            "depends_on": LOOKS_AT,
         },
         ("name",),
     ),
@@ -137,6 +156,10 @@ CONFIG = object_schema(
         "start_in": DUE_IN,
         "remind": REMIND,
         "escalate": escalate_schema(BY),
+        "attachments": {"anyOf": [{"type": "array", "maxItems": MOST_ATTACHMENTS}, EXPRESSION]},
+        "ui_schema": SCHEMA,
+        "depends_on": LOOKS_AT,
+        "editable": {"type": "array", "items": POINTER, "maxItems": MOST_POINTERS},
     },
     ("title",),
 )
@@ -157,7 +180,7 @@ def run(visit: Visit) -> kind.RunResult:
     events = (requested, *begin(visit, state))
     facts = tuple(Fact(request_id, event) for event in events)
     if isinstance(events[-1], ApprovalResolved):
-        return kind.Done(_output(visit, events, results(reduce(evolve, events[1:], state))), events[-1].outcome, facts)
+        return kind.Done(_output(visit, events, outcome_of(reduce(evolve, events[1:], state))), events[-1].outcome, facts)
     about = TIMED if has_moments(visit.node.config) else ""
     return kind.Waiting((Wait("approval", request_id, about),), facts)
 
@@ -170,18 +193,20 @@ def _requested(visit: Visit) -> ApprovalRequested:
     started, due_in = visit.execution.started, config.get("due_in")
     assert started is not None
     due = due_of(visit.view, due_in)
-    rule, offered, voters = what_is_asked(visit)
+    asked = _content(config)
+    seeing = replace(visit, variables={**visit.variables, "request": request_json(1, asked)})
+    rule, offered, voters = what_is_asked(seeing)
     return ApprovalRequested(
         visit.execution_id,
         visit.activation_id,
         node.id,
-        _text(config, "title"),
+        asked.title,
         rule,
         offered,
         quota_of(rule, voters) if offered else len(steps(node)),
-        description=_text(config, "description") if "description" in config else None,
+        description=asked.description,
         form=node.config.get("form"),
-        context=config.get("context"),
+        context=asked.context,
         priority=_priority(config.get("priority", started.priority)),
         requested_by=started.created_by,
         due=due,
@@ -190,10 +215,23 @@ def _requested(visit: Visit) -> ApprovalRequested:
         item_index=visit.item_index,
         voters=voters,
         ad_hoc=node.config.get("ad_hoc", False),
-        steps=plans_of(steps(node)),
+        steps=plans_of(steps(node), node.config.get("depends_on")),
+        attachments=asked.attachments,
+        ui_schema=node.config.get("ui_schema"),
+        depends_on=looks_at(node.config.get("depends_on")),
+        editable=tuple(node.config.get("editable", ())),
         visibility=node.config.get("visibility"),
         times=times_of(visit, node.config, due, kinds_of(node.config)),
     )
+
+
+def _content(config: Json) -> Content:
+    try:
+        attachments = attachments_of(config.get("attachments", []))
+    except Invalid as error:
+        raise InvalidValue(f"{error.path or 'attachments'}: {error.message}") from None
+    description = _text(config, "description") if "description" in config else None
+    return Content(_text(config, "title"), description, config.get("context"), attachments)
 
 
 def _text(config: Json, field: str) -> str:
@@ -218,12 +256,13 @@ def on_child(visit: Visit, ended: ChildEnded) -> kind.Woken:
     return kind.Done(output, resolved.outcome, interrupts=tuple(chosen.get("interrupts", ())))
 
 
-def _output(visit: Visit, events: Sequence[Event], of_steps: Json) -> Json:
+def _output(visit: Visit, events: Sequence[Event], came_to: Json) -> Json:
+    """`came_to`: as `engine.stepping.outcome_of` has it."""
     resolved = events[-1]
     assert isinstance(resolved, ApprovalResolved)
     last = next((event for event in reversed(events) if isinstance(event, ApprovalDecided | ApprovalOverridden)), None)
-    of_steps = {"steps": of_steps} if steps(visit.node) else {}
-    decided = {"outcome": resolved.outcome, "kind": resolved.kind, "form": resolved.form, **of_steps}
+    shown = {name: came_to[name] for name, field in (("steps", "steps"), ("request", "editable")) if field in visit.node.config}
+    decided = {"outcome": resolved.outcome, "kind": resolved.kind, "form": resolved.form, **shown}
     match last:
         case ApprovalOverridden():
             nothing = {"role": None, "reason": None}
@@ -260,6 +299,7 @@ def output(node: Node) -> Json:
             "form": True if steps(node) else form,
             "overridden": {"type": "boolean"},
             **({"steps": steps_schema(steps(node))} if steps(node) else {}),
+            **({"request": REQUESTED} if "editable" in node.config else {}),
         }
     )
 
@@ -268,7 +308,7 @@ def obstacle(view: View, activation: Activation, node: Node) -> str | None:
     """An open request stays as it was asked for, and so must be able to leave by what it offers, and to go on in its steps."""
     requests = [view.read(REQUEST, request) for request in activation.waits_for("approval")]
     known = {outcome["name"] for outcome in all_outcomes(node.config)}
-    missing = sorted({outcome.name for request in requests for outcome in request.outcomes} - known)
+    missing = sorted({outcome.name for request in requests for step in request.begun_steps for outcome in step.outcomes} - known)
     if missing:
         return f"its open request offers {', '.join(missing)}, which is no outcome there."
     planned = [step["name"] for step in steps(node)]
@@ -294,8 +334,14 @@ APPROVAL = NodeType(
     lint,
     formulas,
     mentions,
-    raw=frozenset({"by", "exclude", "fallback", "requester", "rule", "outcomes", "steps", "form", "visibility", *MOMENTS}),
-    later=frozenset({"assigned_to", "attachments", "delegation"}),
+    raw=frozenset(
+        {
+            *("by", "exclude", "fallback", "requester", "rule", "outcomes", "steps"),
+            *("form", "ui_schema", "depends_on", "editable", "visibility"),
+            *MOMENTS,
+        }
+    ),
+    later=frozenset({"assigned_to", "delegation"}),
     waits=True,
     cancel=cancel,
     on_child=on_child,
