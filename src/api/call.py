@@ -5,6 +5,7 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
@@ -313,7 +314,7 @@ class RequestContext:
 
     def shown(self, row: Row, answer: Answer, counts: str | None = None) -> Response:
         """A resource, with its version and how fresh that is; 304 where the caller has it."""
-        tag = answers.etag(row["version"], None if counts is None else row[counts])
+        tag = answers.etag(row["version"], None if counts is None else _counted(row[counts]))
         head = {**freshness_headers(answer.freshness), "ETag": tag}
         return answers.answer(row, 200, head) if headers.none_match(self.request, tag) else Response(None, 304, head)
 
@@ -332,6 +333,11 @@ class RequestContext:
         answer = await self.rows([wanted.question()], platform=platform, as_platform=as_platform)
         (rows,) = answer.rows
         return answers.as_json(wanted.page([shown(row) for row in rows]), 200, freshness_headers(answer.freshness))
+
+
+def _counted(value: int | datetime | None) -> int:
+    """What makes a difference beside the version: a number, or a moment as one."""
+    return int(value.timestamp() * 1_000_000) if isinstance(value, datetime) else value or 0
 
 
 def _text(value: UUID | None) -> str | None:

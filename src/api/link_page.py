@@ -199,7 +199,8 @@ def _by_field(faults: Iterable[FieldError]) -> dict[str, list[str]]:
 
 
 def _small_print(shown: Json) -> Iterable[str]:
-    until = f"{datetime.fromisoformat(shown['expires_at']):%d %B %Y, %H:%M} UTC"
+    moment = datetime.fromisoformat(shown["expires_at"])
+    until = f"{moment.day} {moment:%B %Y, %H:%M} UTC"
     yield f'<p class="quiet">This link works once, until {_e(until)}. Nothing is decided until you confirm.</p>'
 
 

@@ -164,7 +164,9 @@ async def things(acme: Tenant) -> dict[str, str]:
     one, other = person.user_id, (await acme.member("approver")).user_id
     given = (await ok(acme.admin.post("/delegations", {"from_user_id": one, "to_user_id": other})))["id"]
     asked = {"action": "pause", "execution_ids": [execution["id"]]}
+    link = await ok(acme.admin.post(f"/approvals/{execution['open'][0]['id']}/links", {"outcome": "approved", "user_id": one}))
     return {
+        "/v1/approval-links/{id}": f"/approval-links/{link['id']}",
         "/v1/calendars/{id}": f"/calendars/{await calendar(acme)}",
         "/v1/delegations/{id}": f"/delegations/{given}",
         "/v1/notifications/endpoints/{id}": f"/notifications/endpoints/{await endpoint(acme)}",

@@ -77,8 +77,11 @@ async def test_one_time_passwords_prove_once_by_the_api_and_on_the_page_of_a_lin
     ann, ben = await acme.member("approver"), await acme.member("approver")
     first, second = [await asked(acme.admin, outcomes=BY_CODE) for _ in range(2)]
     assert refusal(await decide(ann.client, first, "totp 123456")) == FAILED, "who has none"
+    before = await acme.admin.get(f"/members/{ann.user_id}")
     code = await enrolled(ann)
-    assert (await acme.admin.get(f"/members/{ann.user_id}")).json()["totp_since"] is not None
+    known = {"If-None-Match": before.headers["ETag"]}
+    member = await acme.admin.call("GET", f"/members/{ann.user_id}", headers=known)
+    assert member.json()["totp_since"] is not None, "although it is no new version of the member"
     assert (await ann.client.post("/totp")).json()["code"] == "already_enrolled"
     assert refusal(await decide(ann.client, first)) == REQUIRED
     answers = await asyncio.gather(*(decide(ann.client, id, f"totp {code}") for id in (first, second)))

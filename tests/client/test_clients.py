@@ -20,6 +20,11 @@ async def test_ask_decide_and_wait(boss: AsyncClient) -> None:
     ended = await boss.wait_approval(asked.id)
     assert (ended.closed, ended.outcome, ended.execution_id, ended.node_id) == (True, "approved", None, None)
     assert not (await boss.wait_approval((await boss.request_approval("Another?")).id, seconds=0)).closed
+    signed = await boss.request_approval("Release?", outcomes=[{"name": "released", "kind": "approve", "proof": "key"}])
+    for proof, code in ((None, "proof_required"), ("key gk_x", "proof_failed")):
+        with pytest.raises(PermissionDenied) as refused:
+            await boss.decide(signed.id, "released", proof=proof)
+        assert refused.value.code == code
 
 
 async def test_start_decide_and_wait(boss: AsyncClient) -> None:

@@ -336,6 +336,14 @@ def test_people() -> None:
         assert run.output_of("review")["comment"] == "fine"
 
 
+@pytest.mark.parametrize("proof", ["key", "totp"])
+def test_who_plays_somebody_has_proven_who_they_are(proof: str) -> None:
+    outcomes = [{"name": "yes", "kind": "approve", "proof": proof, "means": "I release it."}]
+    nodes: dict[str, Any] = {"start": "start", "review": ("approval", {"title": "?", "outcomes": outcomes}), "end": "end"}
+    with scenario(drawing(nodes, "start > review", "review.yes > end")) as s:
+        assert s.start(by="ben").approve("review", by="ann").status == "completed"
+
+
 def test_steps_are_decided_one_after_another_and_reasons_are_given() -> None:
     outcomes = [{"name": "yes", "kind": "approve"}, {"name": "no", "kind": "reject", "reasons": ["price"]}]
     steps = [

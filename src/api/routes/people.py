@@ -135,7 +135,7 @@ async def list_members(call: Calling) -> Response:
 @routes.get("/members/{user_id}", **documented("Get a member", "The member", resources.MEMBER, parameters=FRESHNESS))
 async def get_member(call: Calling, user_id: UUID) -> Response:
     call.require("users:read")
-    return await call.one(queries.MEMBER, {"id": user_id}, platform=True)
+    return await call.one(queries.MEMBER, {"id": user_id}, platform=True, counts="totp_since")
 
 
 @routes.patch("/members/{user_id}", **documented("Change a member", "The member", results.MEMBER_RESULT))
