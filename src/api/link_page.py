@@ -50,6 +50,12 @@ LONGEST_SHOWN = 20_000
 """Characters of the context: what is longer is for other places."""
 MOST_ROWS = 100
 
+STANDING = {
+    "pending": "The request is still open.",
+    "with_requester": "The request is with whoever asked, until they submit it again.",
+    "cancelled": "The request was cancelled.",
+    "expired": "The request has expired: nobody decided in time.",
+}
 REASON, COMMENT, CODE, SEEN = "reason", "comment", "code", "seen"
 PATHS = {f"/{COMMENT}": COMMENT, f"/{REASON}": REASON, HEADER: CODE}
 
@@ -101,13 +107,9 @@ def done(shown: Json, approval: Json) -> Response:
 
 
 def _standing(shown: Json) -> str:
-    match shown["status"]:
-        case "pending":
-            return "The request is still open."
-        case "resolved":
-            return f"The request is resolved: “{shown['resolution']}”."
-        case status:
-            return f"The request is {status}."
+    if shown["status"] == "resolved":
+        return f"The request is resolved: “{shown['resolution']}”."
+    return STANDING.get(shown["status"], f"The request is {shown['status']}.")
 
 
 def _asked(shown: Json) -> Iterable[str]:
