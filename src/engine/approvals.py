@@ -38,7 +38,7 @@ from engine.invalid import InvalidValue
 from engine.overriding import faults_of_form, offered_by
 from engine.own_asker import OwnAsker
 from engine.own_requests import asker_of, moved, submitted_again, summary
-from engine.proving import Presented, prove, refused
+from engine.proving import NOTHING, Presented, Proven, prove, refused
 from engine.resubmitting import NotAskable, resubmitted
 from engine.run import Run
 from engine.schema import faults
@@ -103,8 +103,7 @@ def decide_approval(
     about: dict[str, Any] = {"role": role, "comment": comment, "form": form, "reason": reason, "step": step}
     about["attachments"] = attachments
     events = decide(approval, decider, outcome, view.new_id(), link_id=link_id, proof=proven.proof, **about)
-    done = _moved(run, request_id, approval, events, form)
-    return replace(done, facts=(*done.facts, *proven.facts)) if proven.facts else done
+    return _proven(_moved(run, request_id, approval, events, form), proven)
 
 
 def return_approval(
@@ -200,20 +199,34 @@ def withdraw_approval(
 
 
 def override_approval(
-    view: View, engine: Engine, request_id: UUID, who: Overrider, *, outcome: str, reason: str, form: Json = None
+    view: View,
+    engine: Engine,
+    request_id: UUID,
+    who: Overrider,
+    *,
+    outcome: str,
+    reason: str,
+    form: Json = None,
+    presented: Presented | None = None,
 ) -> Decided:
-    """Decide it whomever it asks, whatever its rule. That they may override at all was asked before. The result is that of a
-    decision."""
+    """Decide it whomever it asks, whatever its rule. That they may override at all was asked before. `presented` and the result
+    are as of a decision."""
     approval = view.read(APPROVAL, request_id)
     require_pending(approval)
     run = _asking(view, engine, approval)
     visit = run if isinstance(run, OwnAsker) else run.visit(_activation_of(approval))
-    about = {"outcome": outcome, "reason": reason, "form": form}
-    events = override(approval, who, visit.requesters, offered_by(approval, visit.node.config), view.new_id(), **about)
+    offered, about = offered_by(approval, visit.node.config), {"outcome": outcome, "reason": reason, "form": form}
+    proven = prove(view, offered[outcome], Decider(who.user_id), presented, request_id) if outcome in offered else NOTHING
+    events = override(approval, who, visit.requesters, offered, view.new_id(), proof=proven.proof, **about)
     wrong = faults_of_form(approval, outcome, form, view.effort)
     if wrong:
         raise InvalidForm("", wrong[0].path, wrong)
-    return _moved(run, request_id, approval, events, form)
+    return refused(proven) if proven.failed else _proven(_moved(run, request_id, approval, events, form), proven)
+
+
+def _proven(decided: Decided, proven: Proven) -> Decided:
+    """With what the proof leaves in the ledger."""
+    return replace(decided, facts=(*decided.facts, *proven.facts)) if proven.facts else decided
 
 
 def recall_approval(

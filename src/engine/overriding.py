@@ -3,18 +3,26 @@
 from collections.abc import Mapping
 from typing import Any
 
-from domain.approval import Approval, OutcomeKind
+from domain.approval import Approval, Outcome
 from domain.effort import Effort
 from domain.facts import FieldError, Json
 from engine.schema import faults
-from engine.stepping import all_outcomes
+from engine.stepping import all_outcomes, outcomes_in
 
 
-def offered_by(approval: Approval, config: Mapping[str, Any]) -> Mapping[str, OutcomeKind]:
-    """The outcomes of a request; of one in steps, those of all its steps. `config`: what it goes by."""
+def offered_by(approval: Approval, config: Mapping[str, Any]) -> Mapping[str, Outcome]:
+    """The outcomes of a request; of one in steps, those of all its steps, without whom they ask. `config`: what it goes by.
+
+    Where one is offered by several steps, it is as in the first that asks for proof.
+    """
     if not approval.in_steps:
-        return {outcome.name: outcome.kind for outcome in approval.outcomes}
-    return {outcome["name"]: outcome["kind"] for outcome in all_outcomes(config)}
+        return {outcome.name: outcome for outcome in approval.outcomes}
+    written = [each for step in config.get("steps") or [{}] for each in outcomes_in(config, step)]
+    found = {each["name"]: each for each in reversed([*(each for each in written if "proof" in each), *written])}
+    return {
+        name: Outcome(name, each["kind"], proof=each.get("proof"), means=each.get("means"))
+        for name, each in ((each["name"], found[each["name"]]) for each in all_outcomes(config))
+    }
 
 
 def faults_of_form(approval: Approval, outcome: str, form: Json, effort: Effort) -> tuple[FieldError, ...]:

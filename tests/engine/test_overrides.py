@@ -7,11 +7,14 @@ import pytest
 
 from domain.approval import ApprovalDecided, ApprovalOverridden, ApprovalResolved
 from domain.approval.overriding import Overrider
+from domain.approval.proof import Proof
 from domain.facts import Json
+from domain.totp import Code
 from engine.engine import override_approval, pause
 from engine.own_requests import Wanted, request
 from tests.engine.drawing import ANN, BEN, EVALUATOR, EXECUTION_ID, Play, drawing
 from tests.engine.people import CAT, DAN, EVA, approval, asked, employing, node, output, request_id
+from tests.given import MOMENT
 
 CHIEF = UUID(int=0xB0)
 RULES: list[Json] = [
@@ -52,6 +55,20 @@ def test_whatever_the_rule_it_is_decided_and_says_so(config: Json, outcome: str)
     assert told["comment"] == "The press stands still."
     play.decide(request_id(play), "approved", BEN, ("boss",)).refused("approval_closed")
     override(play).refused("approval_closed")
+
+
+@pytest.mark.parametrize("steps", [[], [{"name": "one"}, {"name": "two"}]], ids=["at once", "in steps"])
+def test_nobody_gets_past_the_proof_that_an_outcome_asks_for(steps: list[Json]) -> None:
+    released = {"name": "approved", "kind": "approve", "proof": "totp", "means": "I release it."}
+    config = node(outcomes=[released, {"name": "rejected", "kind": "reject"}])
+    if steps:
+        config["steps"] = [steps[0] | {"outcomes": [{"name": "approved", "kind": "approve"}]}, steps[1]]
+    play = asked(config)
+    override(play).refused("proof_required", "Gesta-Proof")
+    override(play, presented=Code(None, None, MOMENT)).refused("proof_failed")
+    override(play, presented=Proof("totp", UUID(int=7)))
+    event = overridden(play)
+    assert (event.proof, event.proof_id, event.means) == ("totp", UUID(int=7), "I release it.")
 
 
 def test_who_was_asked_then_is_on_record() -> None:

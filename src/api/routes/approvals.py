@@ -206,19 +206,19 @@ def reassigning(engine: workflows.Engine, id: UUID, body: Reassignment) -> Choos
 
 @routes.post(
     "/approvals/{id}/override",
-    **documented("Decide an approval request whomever it asks", DONE, results.DECIDED),
+    **documented("Decide an approval request whomever it asks", DONE, results.DECIDED, query=[proving.PARAMETER]),
 )
 async def override(call: Calling, id: UUID, body: Overriding) -> Response:
     """Break-glass: recorded as critical, and told to those who wish for `approval.overridden`. Not of one's own request, without
     the permission approvals:override_own."""
-    engine = call.services.engine
+    engine, shown = call.services.engine, await proving.presented(call)
 
     def overrides(view: View, asking: Asking) -> Decided:
         who = asking.who
         if who.user_id is None:
             raise NobodyDecides
         overrider = Overrider(who.user_id, who.behind, who.allows(OVERRIDE_OWN))
-        return workflows.override_approval(view, engine, id, overrider, **body.model_dump())
+        return workflows.override_approval(view, engine, id, overrider, presented=shown, **body.model_dump())
 
     return await _moved(call, commands.APPROVAL_OVERRIDE, id, overrides)
 

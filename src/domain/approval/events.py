@@ -336,6 +336,10 @@ class ApprovalOverridden(Event):
     asked_roles: tuple[str, ...] = ()
     request_version: int = 1
     """The number of the version of the request that was decided."""
+    proof: Literal["key", "totp"] | None = None
+    """As of a decision: what was shown of who overrides, where the outcome asks for it."""
+    proof_id: UUID | None = None
+    means: str | None = None
 
 
 @dataclass(frozen=True)

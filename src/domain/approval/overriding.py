@@ -6,7 +6,8 @@ from uuid import UUID
 
 from domain.approval.aggregate import Approval
 from domain.approval.deciding import UnknownOutcome, require_pending
-from domain.approval.events import MOST_TOLD, ApprovalEvent, ApprovalOverridden, ApprovalResolved, Outcome, OutcomeKind
+from domain.approval.events import MOST_TOLD, ApprovalEvent, ApprovalOverridden, ApprovalResolved, Outcome
+from domain.approval.proof import Proof, require_proof
 from domain.facts import FieldError, Invalid, Json, PermissionDenied
 
 OVERRIDE = "approvals:override"
@@ -38,16 +39,18 @@ def override(
     state: Approval,
     who: Overrider,
     requesters: Collection[UUID],
-    offered: Mapping[str, OutcomeKind],
+    offered: Mapping[str, Outcome],
     decision_id: UUID,
     *,
     outcome: str,
     reason: str,
     form: Json = None,
+    proof: Proof | None = None,
 ) -> tuple[ApprovalEvent, ...]:
     """`requesters`: who asked, and who did so on their behalf. `offered`: the request's outcomes, those of all its steps.
 
-    Who is excluded may: to get past that is what it is for. Only who asked may not, without a right of its own.
+    Who is excluded may: to get past that is what it is for. Only who asked may not, without a right of its own. Nobody gets past
+    the proof that an outcome asks for: to show who one is needs nobody else.
     """
     require_pending(state)
     own = not {who.user_id, *who.behind}.isdisjoint(requesters)
@@ -58,6 +61,8 @@ def override(
     if outcome not in offered:
         detail = f"The outcome must be one of: {', '.join(offered)}."
         raise UnknownOutcome(detail, "/outcome", (FieldError("/outcome", "unknown_outcome", detail),))
+    chosen = offered[outcome]
+    require_proof(chosen, proof)
     passed = tuple(step.number for step in state.steps if step.status in ("waiting", "open"))
     users = (one for step in state.open_steps for one in (*_named(step.outcomes), *(each.user_id for each in step.voters or ())))
     roles = (role for each in state.outcomes for role in each.roles)
@@ -65,7 +70,7 @@ def override(
         decision_id,
         who.user_id,
         outcome,
-        offered[outcome],
+        chosen.kind,
         reason,
         passed,
         form,
@@ -73,8 +78,11 @@ def override(
         tuple(dict.fromkeys(users))[:MOST_TOLD],
         tuple(dict.fromkeys(roles))[:MOST_TOLD],
         state.number,
+        proof=None if proof is None else proof.kind,
+        proof_id=None if proof is None else proof.id,
+        means=chosen.means,
     )
-    return (overridden, ApprovalResolved(outcome, offered[outcome], (who.user_id,), form))
+    return (overridden, ApprovalResolved(outcome, chosen.kind, (who.user_id,), form))
 
 
 def _named(outcomes: Iterable[Outcome]) -> Iterable[UUID]:
