@@ -27,7 +27,7 @@ from domain.tenant import TENANT, Tenant
 from domain.user import USER, User
 from engine.approval_links import Answer, Making, make_link, make_links, page_of, use_link
 from engine.validate import validate
-from tests.engine.drawing import ANN, BEN, EVALUATOR, Play
+from tests.engine.drawing import ANN, BEN, EVALUATOR, WORKFLOW_ID, Play
 from tests.engine.people import CAT, DAN, approval, asked, node, play_of, request_id, role_id
 from tests.given import TENANT_ID
 
@@ -37,6 +37,8 @@ OUTCOMES: list[Json] = [
     {"name": "approved", "kind": "approve"},
     {"name": "rejected", "kind": "reject", "comment": "required", "reasons": ["price", "date"]},
 ]
+SIGNED: list[Json] = [{**OUTCOMES[0], "proof": "totp"}, OUTCOMES[1]]
+BY_DEFAULT: Json = [{"after": "PT1H", "outcome": "approved"}]
 
 
 @dataclass
@@ -267,9 +269,17 @@ def test_an_outcome_that_wants_the_secret_of_a_key_is_not_chosen_by_links() -> N
     assert shown(play, UUID(links[0]["id"]))["proof"] == "totp"
 
 
-def test_withdrawing_is_no_signature() -> None:
-    outcomes = [*OUTCOMES, {"name": "gone", "kind": "withdraw", "proof": "key"}]
-    play = play_of(node(outcomes=outcomes))
-    definition = play.view.events(UUID(int=0xF))[-1].definition  # type: ignore[attr-defined]
-    found = [(finding.path, finding.code) for finding in validate(definition, EVALUATOR) if finding.code == "no_proof"]
-    assert [path.endswith("/outcomes/2/proof") for path, _ in found] == [True]
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [
+        ({"outcomes": [*OUTCOMES, {"name": "gone", "kind": "withdraw", "proof": "key"}]}, "/outcomes/2/proof"),
+        ({"outcomes": SIGNED, "escalate": BY_DEFAULT}, "/escalate/0/outcome"),
+        ({"outcomes": SIGNED, "steps": [{"name": "one"}], "escalate": BY_DEFAULT}, "/escalate/0/outcome"),
+        ({"steps": [{"name": "one", "outcomes": SIGNED, "escalate": BY_DEFAULT}]}, "/steps/0/escalate/0/outcome"),
+        ({"outcomes": OUTCOMES, "escalate": BY_DEFAULT}, None),
+    ],
+)
+def test_what_nobody_chooses_is_no_signature(config: Json, path: str | None) -> None:
+    definition = play_of(node(**config)).view.events(WORKFLOW_ID)[-1].definition  # type: ignore[attr-defined]
+    found = [finding.path for finding in validate(definition, EVALUATOR) if finding.code == "no_proof"]
+    assert found == ([] if path is None else [f"/nodes/1/config{path}"])

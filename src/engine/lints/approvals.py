@@ -29,6 +29,7 @@ def lint(node: Node) -> Iterator[Fault]:
     config = node.config
     yield from _of_people(config, "")
     yield from _of_form_and_time(config, "")
+    yield from _of_proofs(config)
     if "steps" not in config:
         yield from _of_outcomes(config, config.get("outcomes") or (), "")
         yield from _of_rule(config.get("rule", SINGLE), outcomes_in(config, {}), config.get("by"), "")
@@ -40,6 +41,22 @@ def lint(node: Node) -> Iterator[Fault]:
     yield from _of_outcomes(config, config.get("outcomes") or (), "")
     yield from moments.lint(config, kinds_of(config), "")
     yield from _of_steps(config)
+
+
+def _of_proofs(config: Config) -> Iterator[Fault]:
+    """Where an outcome asks for proof, nothing comes to it that proves nothing: neither a moment nor who withdraws it."""
+    steps = [(f"/steps/{number}", step) for number, step in enumerate(config.get("steps") or ())]
+    for pointer, part in (("", config), *steps):
+        for index, outcome in enumerate(part.get("outcomes") or ()):
+            if "proof" in outcome and outcome["kind"] == "withdraw":
+                told = "Who asked withdraws a request without choosing this outcome, and so without proof."
+                yield Fault(f"{pointer}/outcomes/{index}/proof", "no_proof", told)
+        within = [part] if pointer else [step for _, step in steps] or [{}]
+        signed = {outcome["name"] for step in within for outcome in outcomes_in(config, step) if "proof" in outcome}
+        for number, level in enumerate(part.get("escalate") or ()):
+            if level.get("outcome") in signed:
+                told = f"{level['outcome']} asks for proof of who decides, and nobody decides by default."
+                yield Fault(f"{pointer}/escalate/{number}/outcome", "no_proof", told)
 
 
 def _of_steps(config: Config) -> Iterator[Fault]:
@@ -99,9 +116,6 @@ def _of_outcomes(config: Config, outcomes: Iterable[Json], pointer: str) -> Iter
         seen.add(name)
         if "form" in outcome and "form" not in config and "steps" not in config:
             yield Fault(f"{pointer}/outcomes/{index}/form", "no_form", "There is no form.")
-        if "proof" in outcome and outcome["kind"] == "withdraw":
-            told = "Who asked withdraws a request without choosing this outcome, and so without proof."
-            yield Fault(f"{pointer}/outcomes/{index}/proof", "no_proof", told)
         yield from _of_people(outcome, f"{pointer}/outcomes/{index}")
 
 
