@@ -22,7 +22,8 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #f4f4f2
 main { max-width: 40rem; margin: 0 auto; padding: 1.5rem 2rem 2rem; }
 main { background: #fff; border: 1px solid #d8d8d4; border-radius: 8px; }
 h1 { font-size: 1.35rem; line-height: 1.3; margin: 0 0 .75rem; overflow-wrap: anywhere; }
-p { margin: .6rem 0; } .quiet { color: #5c5c58; } .text { white-space: pre-wrap; overflow-wrap: anywhere; }
+p { margin: .6rem 0; } .quiet { color: #5c5c58; overflow-wrap: anywhere; }
+.text { white-space: pre-wrap; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; margin: 1rem 0; }
 dt { color: #5c5c58; } dd { margin: 0; overflow-wrap: anywhere; }
 pre { background: #f4f4f2; border-radius: 6px; padding: .75rem; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -120,6 +121,16 @@ def _asked(shown: Json) -> Iterable[str]:
     if shown["description"]:
         yield _text(shown["description"])
     yield from _context(shown["context"])
+    for attached in shown["attachments"]:
+        yield from _attachment(attached)
+
+
+def _attachment(attached: Json) -> Iterable[str]:
+    """Where it is, and what it must be to be that file. Only what a browser opens as a page of elsewhere is a link."""
+    name, reference = _e(attached["name"]), _e(attached["reference"])
+    is_link = attached["reference"].startswith(("https://", "http://"))
+    led = f'<a href="{reference}" rel="noreferrer noopener" target="_blank">{name}</a>' if is_link else f"{name}: {reference}"
+    yield f'<p>{led}<br><span class="quiet">SHA-256 {_e(attached["sha256"])}</span></p>'
 
 
 def _context(context: Json) -> Iterable[str]:

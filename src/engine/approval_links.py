@@ -14,6 +14,7 @@ from uuid import UUID
 
 from domain.access import DeactivatedUser, NotAMember, Platform, Rights, SuspendedMember, standing
 from domain.approval import APPROVAL, Approval, ApprovalDecided, Decider, Outcome, Place, Step, place_of
+from domain.approval.content import attachments_json
 from domain.approval_link import (
     APPROVAL_LINK,
     LONGEST_LIFETIME,
@@ -175,8 +176,9 @@ def page_of(view: View, link_id: UUID, secret_hash: str, platform: Platform) -> 
         result={
             **about,
             "state": "open",
-            "description": approval.asks.get("description"),
-            "context": approval.asks.get("context"),
+            "description": approval.content.description,
+            "context": approval.content.context,
+            "attachments": attachments_json(approval.content.attachments),
             "kind": outcome.kind,
             "step_name": place.step.name or None,
             "comment": outcome.comment,
@@ -195,7 +197,7 @@ def _about(made: ApprovalLinkMade, approval: Approval, platform: Platform) -> di
         "request_id": str(made.request_id),
         "user_id": str(made.user_id),
         "person": platform.read(USER, made.user_id).display_name,
-        "title": approval.asks.get("title"),
+        "title": approval.content.title,
         "asked_by": None if asked_by is None else platform.read(USER, asked_by).display_name or None,
         "outcome": made.outcome,
         "expires_at": made.expires_at.isoformat().replace("+00:00", "Z"),
@@ -212,7 +214,7 @@ def _takes_form(outcome: Outcome) -> bool:
 def _seen(approval: Approval, place: Place) -> str:
     """A digest of what is asked and of what choosing the outcome means: whoever confirms it confirms this and nothing else."""
     outcome = replace(place.outcome, users=(), roles=(), exclude=(), fallback=None)
-    shown = [approval.asks, place.step.number, place.step.form, repr(outcome)]
+    shown = [approval.asks, approval.content.as_json, place.step.number, place.step.form, repr(outcome)]
     return hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()
 
 

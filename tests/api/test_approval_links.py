@@ -30,6 +30,7 @@ OUTCOMES = [
     {"name": "approved", "kind": "approve", "means": "I have read <it>."},
     {"name": "rejected", "kind": "reject", "comment": "required", "reasons": ["price", "date"]},
 ]
+FILE = {"name": "Invoice <1>", "sha256": "ab" * 32}
 INPUT = re.compile(r'<input type="hidden" name="seen" value="([0-9a-f]{64})">')
 
 
@@ -76,7 +77,9 @@ async def test_looking_changes_nothing_and_confirming_decides_once(gesta: Gesta,
     caplog.set_level(logging.DEBUG)
     acme = await gesta.tenant()
     ann = await acme.member("approver")
-    request_id = await asked(acme.admin, context={"amount": 12.5, "<b>": "&"}, description="Line one\n<b>two</b>", form=FORM)
+    context, files = {"amount": 12.5, "<b>": "&"}, [{"reference": "https://files.example/a?b=1&c='x'", **FILE}]
+    about: dict[str, Any] = {"context": context, "description": "Line one\n<b>two</b>", "attachments": files}
+    request_id = await asked(acme.admin, form=FORM, **about)
     link = await linked(ann.client, request_id)
     address = link["address"]
     before = await gesta.events()
@@ -89,10 +92,19 @@ async def test_looking_changes_nothing_and_confirming_decides_once(gesta: Gesta,
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
-    for raw in ("<script", "<b>two", "<i>", "<it>"):
+    for raw in ("<script", "<b>two", "<i>", "<it>", "<1>"):
         assert raw not in page.text
-    for told in ("Pay <script>alert(1)</script>?", "<b>two</b>", "Cost <i>", "I have read <it>.", 'a "note"', "12.5"):
+    for told in (
+        "Pay <script>alert(1)</script>?",
+        "<b>two</b>",
+        "Cost <i>",
+        "I have read <it>.",
+        'a "note"',
+        "12.5",
+        files[0]["reference"],
+    ):
         assert html.escape(told) in page.text
+    assert html.escape(files[0]["reference"]) in page.text
     head = await gesta.http.head(address)
     assert (head.status_code, head.content) == (200, b"")
     assert await gesta.events() == before, "who looks changes nothing"
@@ -110,7 +122,7 @@ async def test_looking_changes_nothing_and_confirming_decides_once(gesta: Gesta,
     (decision,) = await decisions(acme.admin, request_id)
     assert (decision["user_id"], decision["via"], decision["link_id"]) == (ann.user_id, "link", link["id"])
     assert decision["signature_means"] == "I have read <it>."
-    assert decision["form_data"] == {"cost": 3, "centre": 7, "urgent": True, "lines": [1, 2]}
+    assert decision["form_data"] == {"cost": 3, "centre": 7, "urgent": True, "lines": [1, 2], "note": 'a "note"'}
     for again in (await sent(gesta.http, address, form__cost="3"), await gesta.http.get(address)):
         assert again.status_code == 410
         assert "You chose “approved” by this link." in again.text
