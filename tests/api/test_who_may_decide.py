@@ -189,7 +189,7 @@ class Situation:
             rights = standing(self.play.view, who, self.platform)
             rights.require("approvals:override")
             overrider = Overrider(who, (), rights.allows(OVERRIDE_OWN))
-            about = {"outcome": "approved", "reason": "Now."}
+            about: Any = {"outcome": "approved", "reason": "Now."}
             override_approval(replace(self.play.view), self.play.engine, request_id(self.play), overrider, **about)
         except Refusal:
             return False

@@ -186,7 +186,7 @@ def test_all_who_are_concerned_are_told_once_of_an_override_and_why() -> None:
     chief = UUID(int=0xB0)
     play = asked(node(rule={"type": "multiple", "count": 2}), created_by=DAN)
     play = decided(play, ANN)
-    about = {"outcome": "approved", "reason": "The press stands still."}
+    about: Any = {"outcome": "approved", "reason": "The press stands still."}
     play.step(lambda view: override_approval(view, play.engine, request_id(play), Overrider(chief), **about))
     event = first(play, ApprovalOverridden)
     assert told(play, event, by=chief) == [*BOSSES, DAN], "who asked, who was asked, and who had decided"
