@@ -9,6 +9,7 @@ from api.routes.bulk_approvals import MOST
 from tests.api.behind import ok
 from tests.api.conftest import Client, Gesta
 
+OFFER = {"name": "offer.pdf", "reference": "https://files.example/17.pdf", "sha256": "9f" * 32}
 REASONS = {"name": "rejected", "kind": "reject", "comment": "required"}
 
 
@@ -45,7 +46,7 @@ async def test_each_is_decided_on_its_own_in_the_order_of_the_request_and_once(g
     await ok(ben.client.post(f"/approvals/{changed}/release"))
     await ok(ben.client.post("/delegations", {"to_user_id": ann.user_id}))
     items: list[dict[str, Any]] = [
-        {"id": fine, "outcome": "approved", "comment": "Within budget."},
+        {"id": fine, "outcome": "approved", "comment": "Within budget.", "attachments": [OFFER]},
         {"id": closed, "outcome": "approved"},
         {"id": own, "outcome": "approved"},
         {"id": named, "outcome": "approved"},

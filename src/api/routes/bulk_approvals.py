@@ -9,8 +9,10 @@ from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from api import answers, commands
+from api.attachments import Attachments
 from api.commands import CommandSpec
 from api.documented import Calling, documented
+from api.drafting import drop_with_decision
 from api.models import Body, Id, Name, Text
 from api.problems import Problem
 from api.requests import MAX_BODY
@@ -45,6 +47,7 @@ class Item(Body):
     role: Annotated[Name | None, Field(description=DECIDE)] = None
     reason: Annotated[Name | None, Field(description=DECIDE)] = None
     on_behalf_of: Annotated[Id | None, Field(description=DECIDE)] = None
+    attachments: Annotated[Attachments | None, Field(description=DECIDE)] = None
     override: Annotated[bool, Field(description=CLAIM)] = False
     from_user_id: Annotated[Id | None, Field(description=REASSIGN)] = None
     to_user_id: Annotated[Id | None, Field(description=REASSIGN)] = None
@@ -112,9 +115,12 @@ async def act_on_many(call: Calling, body: ManyApprovals) -> Response:
         if item.version is not None:
             command = replace(command, expect={item.id: item.version})
         try:
-            return await call.handle(acting.spec, command, acting.decision(engine, item.id, acting.body_of(item)))
+            done = await call.handle(acting.spec, command, acting.decision(engine, item.id, acting.body_of(item)))
         except VersionMismatch:
             raise VersionMismatch(path="/version") from None
+        if body.action == "decide":
+            await drop_with_decision(call, item.id, item.step)
+        return done
 
     results = await call.each(
         body.items, acting.spec, one, lambda done: {"status": 200, **done.result}, of_items=(NotEligible, ProofRequired)
