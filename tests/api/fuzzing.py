@@ -431,6 +431,9 @@ class World:
     async def _decide(self, request_id: str) -> None:
         await self.owner.client.post(f"/approvals/{request_id}/decide", {"outcome": "approved"})
 
+    async def _claim(self, id: str) -> None:
+        await self.owner.client.post(f"/approvals/{id}/claim")
+
     async def _recall(self, request_id: str) -> None:
         await self.owner.client.post(f"/approvals/{request_id}/recall", {})
 
@@ -485,6 +488,7 @@ class World:
 ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[Any, Any, None]]]] = {
     ("jobs", "retry"): ("jobs", World._bury),
     ("jobs", "cancel"): ("own-jobs", World._nothing),
+    ("approvals", "release"): ("approvals", World._claim),
     ("approvals", "return"): ("approvals in steps", World._nothing),
     ("approvals", "add-approver"): ("approvals in steps", World._nothing),
     ("approvals", "reassign"): ("approvals of several", World._nothing),
