@@ -99,6 +99,8 @@ class Rights:
     """Somebody acts on behalf of `user_id`."""
     behind: frozenset[UUID] = frozenset()
     """Who that is: the person whose key it is, or to whom the service belongs."""
+    acting: UUID | None = None
+    """The person, where it is the key of one: what they have chosen in another's name is their say as well."""
     suspended: bool = False
     """The tenant is; only the platform comes this far."""
 
@@ -157,7 +159,7 @@ def rights(view: View, caller: Caller, platform: Platform) -> Rights:
     other = _member(view, on_behalf_of, key.on_behalf_term, platform)
     behind = frozenset(whose for whose in (key.user_id, key.owner_id) if whose is not None)
     may = own.permissions & other.permissions
-    return Rights(on_behalf_of, may, other.roles, delegated=True, behind=behind, suspended=suspended)
+    return Rights(on_behalf_of, may, other.roles, delegated=True, behind=behind, acting=key.user_id, suspended=suspended)
 
 
 def standing(view: View, user_id: UUID, platform: Platform) -> Rights:

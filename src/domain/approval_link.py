@@ -41,6 +41,11 @@ class ApprovalLinkMade(Event):
     made_by: UUID | None = None
     behind: tuple[UUID, ...] = ()
 
+    @property
+    def acting(self) -> UUID | None:
+        """The person whose own key made it for somebody else: what is chosen by it is their say as well."""
+        return self.made_by if self.made_by in self.behind else None
+
 
 @dataclass(frozen=True)
 class ApprovalLinkUsed(Event):

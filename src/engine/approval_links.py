@@ -58,6 +58,11 @@ class Making:
     made_by: UUID | None = None
     behind: tuple[UUID, ...] = ()
 
+    @property
+    def acting(self) -> UUID | None:
+        """The person whose own key makes them for somebody else."""
+        return self.made_by if self.made_by in self.behind else None
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -125,7 +130,8 @@ def _place(approval: Approval, person: Rights, making: Making, outcome: str, ste
     assert person.user_id is not None
     if not person.allows(DECIDE):
         raise PermissionDenied(f"Who decides needs the permission {DECIDE}.")
-    place = place_of(approval, Decider(person.user_id, person.roles, behind=making.behind), outcome, step=step or None)
+    decider = Decider(person.user_id, person.roles, behind=making.behind, acting=making.acting)
+    place = place_of(approval, decider, outcome, step=step or None)
     if place.outcome.proof == "key":
         raise LinkCannotProve(path="/outcome")
     return place
@@ -241,7 +247,7 @@ def _usable(view: View, link_id: UUID, made: ApprovalLinkMade, approval: Approva
 
 
 def _making_of(made: ApprovalLinkMade) -> Making:
-    return Making(b"", behind=made.behind)
+    return Making(b"", made_by=made.made_by, behind=made.behind)
 
 
 def _step_of(approval: Approval, made: ApprovalLinkMade) -> str | None:
@@ -265,7 +271,7 @@ def use_link(view: View, engine: Engine, link_id: UUID, secret_hash: str, platfo
         view,
         engine,
         made.request_id,
-        Decider(made.user_id, person.roles, behind=made.behind),
+        Decider(made.user_id, person.roles, behind=made.behind, acting=made.acting),
         outcome=made.outcome,
         comment=answer.comment,
         reason=answer.reason,

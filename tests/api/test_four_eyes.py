@@ -97,3 +97,25 @@ async def test_a_role_that_is_free_goes_without_asking(gesta: Gesta) -> None:
     role = (await acme.admin.post("/roles", {"key": "clerk", "name": "Clerk", "permissions": []})).json()
     await acme.publish(APPROVAL)
     assert (await acme.admin.call("DELETE", f"/roles/{role['id']}")).status_code == 200
+
+
+async def test_who_acts_for_several_has_one_say_and_a_service_has_none(gesta: Gesta) -> None:
+    acme = await gesta.tenant()
+    definition = deepcopy(APPROVAL)
+    config = definition["nodes"][1]["config"]
+    config["rule"] = {"type": "multiple", "count": 2}
+    await acme.publish(definition)
+    ann, ben, zoe = [await acme.member(*roles) for roles in (("approver",), ("approver",), ("owner", "approver"))]
+    path = f"/approvals/{await asked_by(zoe)}/decide"
+    body = {"outcome": "approved"}
+    first = await zoe.client.post(path, body, Gesta_On_Behalf_Of=ann.user_id)
+    assert (first.status_code, first.json()["approval"]["status"]) == (200, "pending"), first.text
+    for headers in ({"Gesta_On_Behalf_Of": ben.user_id}, {}):
+        again = await zoe.client.post(path, body, **headers)
+        assert (again.status_code, again.json()["code"]) == (409, "already_decided"), again.text
+    path = f"/approvals/{await asked_by(zoe)}/decide"
+    robot = await zoe.client.post("/api-keys", {"name": "portal", "permissions": ["approvals:decide", "users:act_as"]})
+    for person, status in ((ann, "pending"), (ben, "resolved")):
+        headers = {"Authorization": f"Bearer {robot.json()['token']}", "Gesta-On-Behalf-Of": person.user_id}
+        decided = await gesta.http.post(f"/v1{path}", json=body, headers=headers)
+        assert (decided.status_code, decided.json()["approval"]["status"]) == (200, status), decided.text

@@ -252,7 +252,7 @@ def decider(view: View, engine: workflows.Engine, request_id: UUID, asking: Aski
     who = asking.who
     if who.user_id is None:
         raise NobodyDecides
-    themselves = Decider(who.user_id, who.roles, behind=who.behind)
+    themselves = Decider(who.user_id, who.roles, behind=who.behind, acting=who.acting)
     if on_behalf_of in (None, who.user_id):
         return themselves
     try:

@@ -74,7 +74,7 @@ class Step:
     @property
     def stood_in(self) -> frozenset[UUID]:
         """Who decided in the place of somebody else, and so no longer for themselves: the two count as one."""
-        return frozenset(each.user_id for each in self.decisions if each.on_behalf_of is not None)
+        return frozenset(one for each in self.decisions for one in each.people if one != each.voter)
 
     @property
     def votes(self) -> tuple[Vote, ...]:

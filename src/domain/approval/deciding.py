@@ -128,7 +128,7 @@ def _role_in(state: Approval, step: Step, outcome: Outcome, decider: Decider, ro
     acting = _may_in(state, step, outcome, decider, role)
     if step.claimed_by is not None and decider.voter != step.claimed_by:
         raise Claimed
-    if any(not decision.people.isdisjoint((decider.user_id, decider.voter)) for decision in step.decisions):
+    if any(not decision.people.isdisjoint(decider.people) for decision in step.decisions):
         raise AlreadyDecided
     return acting
 
@@ -193,6 +193,7 @@ def decide(
         means=chosen.means,
         attachments=attachments,
         request_version=state.number,
+        acting=decider.acting,
     )
     return (decided, *settled(evolve(state, decided), place.number, form))
 

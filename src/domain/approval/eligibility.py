@@ -40,11 +40,18 @@ class Decider:
     behind: Collection[UUID] = ()
     through: tuple[UUID, ...] = ()
     """Who passed on the delegation by which they stand in, from the person to the decider."""
+    acting: UUID | None = None
+    """The person, if it is one and no service, whose key acts on behalf of `user_id`."""
 
     @property
     def voter(self) -> UUID:
         """Whose decision it is."""
         return self.on_behalf_of or self.user_id
+
+    @property
+    def people(self) -> frozenset[UUID]:
+        """Who has their say by it."""
+        return frozenset(one for one in (self.user_id, self.voter, self.acting) if one is not None)
 
 
 def acting_role(

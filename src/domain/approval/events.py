@@ -304,6 +304,8 @@ class ApprovalDecided(Event):
     attachments: tuple[Attachment, ...] = ()
     request_version: int = 1
     """The number of the version of the request that they decided on."""
+    acting: UUID | None = None
+    """The person whose key decided on behalf of `user_id`, if it was that of a person and not of a service."""
 
     @property
     def voter(self) -> UUID:
@@ -313,7 +315,7 @@ class ApprovalDecided(Event):
     @property
     def people(self) -> frozenset[UUID]:
         """Who has had their say by it."""
-        return frozenset((self.user_id, self.voter))
+        return frozenset(one for one in (self.user_id, self.voter, self.acting) if one is not None)
 
 
 @dataclass(frozen=True)
