@@ -107,6 +107,10 @@ async def test_looking_changes_nothing_and_confirming_decides_once(gesta: Gesta,
     assert html.escape(files[0]["reference"]) in page.text
     head = await gesta.http.head(address)
     assert (head.status_code, head.content) == (200, b"")
+    led = await gesta.http.get(f"/approvals/{request_id}")
+    assert (led.status_code, led.headers["cache-control"]) == (200, "no-store")
+    assert request_id in led.text and "alert(1)" not in led.text  # noqa: PT018 - where it leads, and nothing of what it is
+    assert (await gesta.http.get("/approvals/none")).status_code == 404
     assert await gesta.events() == before, "who looks changes nothing"
 
     wrong = await sent(gesta.http, address, form__cost="none", form__centre="1", comment="Kept <u>", form__lines="[1,")

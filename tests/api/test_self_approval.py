@@ -55,6 +55,7 @@ ADDRESSES = {
     "/hooks/{token}": "It starts executions.",
     "/approve/{token}": "By a link, which nobody makes for their own request.",
     "/unsubscribe/{token}": "It ends mails.",
+    "/approvals/{token}": "It is no key: it says how to decide.",
 }
 """Addresses that are their own key."""
 

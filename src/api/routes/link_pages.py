@@ -1,6 +1,7 @@
 """Pages that links from mails lead to. Looking changes nothing, whoever looks; what the page's form sends decides, once."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from uuid import UUID
@@ -35,12 +36,26 @@ routes = APIRouter(route_class=AddressRoute, tags=["approvals"], generate_unique
 
 Answering: TypeAlias = Callable[[StrictRequest, Services, BearerText, Json], Awaitable[Response]]
 
+REQUEST_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LONGEST_BODY = 256 * 1024
 LONGEST_COMMENT = 10_000
 STATUS_OF_CODE = {"link_used": 410, "link_expired": 410, "link_revoked": 410}
 """Of links by which nothing is decided any more; of the others 409."""
 NO_SUCH_LINK = "There is no such link. Perhaps it was cut off in the mail: copy all of it."
 CHANGED = "What is asked has changed since this page was shown. Please look again; nothing was decided."
+
+
+@routes.get("/approvals/{token}", include_in_schema=False)
+async def where_to_decide(_request: Request, token: str) -> Response:
+    """Where cards in chats lead, which many people read: it tells nothing of the request, not even whether there is one."""
+    if not REQUEST_ID.fullmatch(token):
+        return link_page.message("No such page", "There is nothing at this address.", status=404)
+    return link_page.message(
+        "An approval request",
+        "Whoever is asked decides it by the link in their mail, which is for them alone.",
+        f"Or with their own key: GET /v1/approvals/{token} shows it, POST /v1/approvals/{token}/decide answers it.",
+        status=200,
+    )
 
 
 @routes.get("/approve/{token}", include_in_schema=False)
