@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 from client import AsyncClient, NonRetryable, Worker
-from examples.declarations.compare import DECISIONS, OPEN_NODES, STATES, VARIANTS, Figures, Question, expected, final_states
+from examples.declarations.compare import DECISIONS, PLACES, STATES, VARIANTS, Figures, Question, expected, final_states
 from examples.declarations.log import Case, Step
 from examples.declarations.player import DEFINITION, Script
 
@@ -50,7 +50,7 @@ def questions(plain: tuple[Question, ...]) -> tuple[Question, ...]:
 
 
 def expected_by_worker(cases: list[Case]) -> dict[str, Figures]:
-    """The log's answers: decisions and variants without the steps that are jobs now; states and open nodes as they are."""
+    """The log's answers: decisions and variants without the steps that are jobs now; all else as it is."""
     decided = [Case(case.id, case.amount, tuple(_split(case)[0])) for case in cases]
     jobs = Counter(_split(case)[1] for case in cases)
     plain, played = expected(cases), expected(decided)
@@ -58,7 +58,7 @@ def expected_by_worker(cases: list[Case]) -> dict[str, Figures]:
         **plain,
         DECISIONS.title: played[DECISIONS.title],
         VARIANTS.title: played[VARIANTS.title],
-        OPEN_NODES.title: plain[OPEN_NODES.title],
+        PLACES.title: {place: count for place, count in plain[PLACES.title].items() if place != "paying"},
         PAYMENTS.title: {status: count for status, count in jobs.items() if status},
     }
 

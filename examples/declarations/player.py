@@ -1,8 +1,8 @@
 """Drives cases through the HTTP API: one member per role, each step a decision that is backdated to its time in the log.
 
 The player keeps nothing: after a crash it finds its place from the API alone. An execution is found by its business key (the case
-id); the steps already taken are the requests already resolved. Each command carries an Idempotency-Key, so a step whose answer
-was lost is not taken twice.
+id); the steps already taken are the decisions made in its requests, of which one may hold several. Each command carries an
+Idempotency-Key, so a step whose answer was lost is not taken twice.
 """
 
 import asyncio
@@ -31,12 +31,16 @@ class Script:
     permissions: tuple[str, ...] = ("executions:read", "approvals:read", "approvals:decide", "events:backdate")
 
     def offers(self, node_id: str, step: Step) -> bool:
-        """Whether a request of this node offers a step: how a step of the log finds its request among the open ones."""
+        """Whether a request of this node offers a step: how a step of the log finds its request among the open ones.
+
+        Where the request is in steps, Gesta finds that of its steps which is asked now, and refuses who is not asked in it.
+        """
         return any(
             outcome["name"] == step.outcome and step.role in outcome["by"]["roles"]
             for node in self.definition["nodes"]
             if node["id"] == node_id and node["type"] == "approval"
-            for outcome in node["config"]["outcomes"]
+            for asked in node["config"].get("steps", [node["config"]])
+            for outcome in asked["outcomes"]
         )
 
 
@@ -177,14 +181,23 @@ async def _place(api: Api, stage: Stage, case: Case) -> tuple[int, list[Any] | N
     )
     if not found["items"]:
         return 0, None
-    execution = found["items"][0]
-    requests = (await api.call("GET", "/approvals", key, params={"execution_id": execution["id"], "limit": 200}))["items"]
+    requests = await _requests(api, key, found["items"][0]["id"])
     opened = [
         {"kind": "approval", "id": request["id"], "node_id": request["node_id"]}
         for request in requests
         if request["status"] == "pending"
     ]
-    return sum(request["status"] == "resolved" for request in requests), opened
+    return sum(len(request["decisions"]) for request in requests), opened
+
+
+async def _requests(api: Api, key: str, execution_id: str) -> list[Any]:
+    """The requests of an execution with their decisions, as of one moment: what a player began that died may still arrive."""
+    while True:
+        asked = {"execution_id": execution_id, "limit": 200}
+        listed = (await api.call("GET", "/approvals", key, params=asked))["items"]
+        whole = [await api.call("GET", f"/approvals/{request['id']}", key) for request in listed]
+        if [request["version"] for request in whole] == [request["version"] for request in listed]:
+            return whole
 
 
 async def _start(api: Api, stage: Stage, case: Case) -> list[Any]:
