@@ -1,6 +1,6 @@
 """Commands on approval requests: the decision, what it resolves, and everything that moves on from it, as one decision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from domain.execution import NodeError
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
 from domain.member import MEMBER, permissions_of
 from engine.context import Engine
+from engine.eligible import requesters_of
 from engine.executions import ExecutionIsPaused, answer, asking_run, read_live
 from engine.expressions import ExpressionError
 from engine.forms import with_defaults
@@ -251,14 +252,16 @@ def resubmit_approval(
     request_id: UUID,
     people: frozenset[UUID] | None,
     user_id: UUID | None,
+    behind: Collection[UUID] = (),
     *,
     comment: str | None = None,
     **fields: Any,
 ) -> Decided:
     """Ask again, with these `fields` of what is asked changed (`domain.approval.resubmitting.edited`). Whose part has not changed
-    is not asked again. The result is that of a decision."""
+    is not asked again. `behind`: who acts on behalf of `user_id`. The result is that of a decision."""
     approval = view.read(APPROVAL, request_id)
-    content, changes = edited(approval, people, **fields)
+    authors = (*(() if user_id is None else (user_id,)), *behind)
+    content, changes = edited(approval, people, authors, requesters_of(view, approval), **fields)
     run = _asking(view, engine, approval)
     asker = run if isinstance(run, OwnAsker) else run.visit(_activation_of(approval))
     events: tuple[ApprovalEvent, ...] = (resubmitted(asker, approval, content, changes, user_id, comment),)

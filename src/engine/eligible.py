@@ -100,7 +100,8 @@ def requesters_of(view: View, approval: Approval) -> Collection[UUID]:
     """Who asked, and who did so on their behalf."""
     if approval.own is not None:
         return approval.own.requesters
-    assert approval.execution_id is not None
+    if approval.execution_id is None:
+        return ()
     started = read_live(view, approval.execution_id).started
     assert started is not None
     return [one for one in (started.created_by, *(started.behind or ())) if one is not None]

@@ -31,7 +31,6 @@ NO_DECISION = {
     "POST /approvals/{id}/release": "It gives back what was claimed.",
     "POST /approvals/{id}/revoke": "It takes a decision back.",
     "POST /approvals/{id}/recall": "It takes a request back, and nobody decides until it is submitted again.",
-    "POST /approvals/{id}/resubmit": "It asks anew: what comes of that without an answer is for the definition to say.",
     "POST /approvals/{id}/ask": "It is said about a request, and decides nothing.",
     "POST /approvals/{id}/answer": "Likewise.",
     "POST /approvals/{id}/comments": "Likewise.",
@@ -266,6 +265,23 @@ async def approval_link_make(world: World) -> None:
     await world.refused(world.as_another(world.ben).post(path, YES), "excluded")
 
 
+async def approval_resubmit(world: World) -> None:
+    """What others asked for, made into something of hers: by her who manages approvals, on their behalf, or by her service."""
+    made = await world.ann.client.post("/api-keys", {"name": "robot", "permissions": ["approvals:request", "users:act_as"]})
+    robot = Client(world.acme.gesta.http, made.json()["token"]).with_headers(Gesta_On_Behalf_Of=world.ben.user_id)
+    body = {"title": "A press?", "context": {"pay_to": "shop"}, "by": {"roles": ["approver"]}, "exclude": ["requester"]}
+    id = (await world.ben.client.post("/approvals", body)).json()["id"]
+    for client in (world.ann.client, world.as_another(world.ben), robot):
+        assert (await client.post(f"/approvals/{id}/recall")).status_code == 200
+        changed = {"context": {"pay_to": "Ann"}}
+        await world.refused(client.post(f"/approvals/{id}/resubmit", changed), "not_requester")
+    assert (await world.ann.client.post(f"/approvals/{id}/resubmit")).status_code == 200, "as it was"
+    hers = (await world.as_another(world.ben).post("/approvals", body)).json()["id"]
+    for act, said in (("recall", {}), ("resubmit", changed)):
+        assert (await robot.post(f"/approvals/{hers}/{act}", said)).status_code == 200, "as she asked"
+    await world.refused(world.ann.client.post(f"/approvals/{hers}/decide", YES), "excluded")
+
+
 async def bulk(world: World) -> None:
     """Many at once: each is judged like one."""
     id = await world.asked()
@@ -291,6 +307,7 @@ PATHS: Mapping[str, tuple[Callable[[World], Awaitable[None]], ...]] = {
     "POST /approvals/{id}/claim": (approval_claim,),
     "POST /approvals/{id}/return": (approval_return,),
     "POST /approvals/{id}/links": (approval_link_make,),
+    "POST /approvals/{id}/resubmit": (approval_resubmit,),
     "POST /delegations": (delegation_give,),
 }
 """By route."""

@@ -69,12 +69,14 @@ async def recall(call: Calling, id: UUID, body: Annotated[Recalling, Default()] 
 
 @routes.post("/approvals/{id}/resubmit", **documented("Ask again, with changes", DONE, results.DECIDED))
 async def resubmit(call: Calling, id: UUID, body: Annotated[Resubmission, Default()] = RESUBMISSION) -> Response:
-    """What is not given stays as it is. Only those steps are asked again that look at something that has changed."""
+    """What is not given stays as it is. Only those steps are asked again that look at something that has changed.
+
+    Only who asked changes anything: somebody with `approvals:manage` may give it back as it was."""
     engine = call.services.engine
 
     def resubmits(view: View, asking: Asking) -> Decided:
-        people = requesters(view, id, asking.who)
-        return workflows.resubmit_approval(view, engine, id, people, asking.who.user_id, comment=body.comment, **body.fields)
+        who, people = asking.who, requesters(view, id, asking.who)
+        return workflows.resubmit_approval(view, engine, id, people, who.user_id, who.behind, comment=body.comment, **body.fields)
 
     return await _moved(call, commands.APPROVAL_RESUBMIT, id, resubmits)
 

@@ -1,11 +1,11 @@
 """Taking a request back, and asking again: what has changed, and who is asked again because of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from uuid import UUID
 
 from domain.approval.aggregate import Approval, Step
-from domain.approval.changing import require_requester
+from domain.approval.changing import NotRequester, require_requester
 from domain.approval.content import Attachment, Change, Content, differences, outside, within
 from domain.approval.deciding import require_open, require_pending
 from domain.approval.events import ApprovalRecalled, ApprovalResubmitted, ApprovalSentToRequester, Asked
@@ -63,13 +63,19 @@ def send_to_requester(state: Approval, user_id: UUID, comment: str) -> ApprovalS
 def edited(
     state: Approval,
     people: frozenset[UUID] | None,
+    authors: Collection[UUID],
+    requesters: Collection[UUID],
     *,
     title: str = UNCHANGED,
     description: str | None = UNCHANGED,
     context: Json = UNCHANGED,
     attachments: tuple[Attachment, ...] = UNCHANGED,
 ) -> tuple[Content, tuple[Change, ...]]:
-    """What is asked from now on, and in what it differs. What is not given stays as it is."""
+    """What is asked from now on, and in what it differs. What is not given stays as it is.
+
+    `authors`: who acts, and who does so on their behalf; `requesters`: who asked, and who did so on theirs. Only these change
+    what is asked: it is they whom policies keep from deciding it, and whoever else wrote it could then approve that.
+    """
     require_open(state)
     require_requester(state, people)
     if state.status != "with_requester":
@@ -79,6 +85,8 @@ def edited(
     given = {"title": title, "description": description, "context": context, "attachments": attachments}
     content = replace(state.content, **{name: value for name, value in given.items() if value is not UNCHANGED})
     changes = differences(state.content.as_json, content.as_json)
+    if changes and not set(authors).issubset(requesters):
+        raise NotRequester("Only who asked for the decision, in their own name or as they asked, may change what it is about.")
     barred = () if state.editable is None else outside(changes, state.editable)
     if barred:
         told = f"Only these may be changed: {', '.join(state.editable or ()) or 'nothing'}."
