@@ -75,6 +75,8 @@ class Asked:
     voters: frozenset[UUID] | None
     added: set[UUID] = field(default_factory=set)
     decided: set[UUID] = field(default_factory=set)
+    by_decision: dict[UUID, frozenset[UUID]] = field(default_factory=dict)
+    """Of those who decided, by which decision they did: together with whom they stood in for, or who acted in their name."""
     escalated: dict[str, set[str]] = field(default_factory=dict)
     """By outcome: keys of roles that may choose it since an escalation."""
     replaced: set[str] = field(default_factory=set)
@@ -273,7 +275,7 @@ class Invariants:
                 asked = self._asked[stream][event.step]
                 if event.user_id not in asked.decided:
                     self._say(record, "takes back what was not decided")
-                asked.decided.discard(event.user_id)
+                asked.decided -= asked.by_decision.pop(event.decision_id, frozenset((event.user_id,)))
             case ApprovalReturned():
                 for step in event.steps:
                     self._asked.get(stream, {}).pop(step, None)
@@ -315,6 +317,7 @@ class Invariants:
                 self._see_asked(stream, step, event.asked.outcomes, event.asked.voters)
             elif asked is not None and stream in self._plain:
                 asked.decided.clear()
+                asked.by_decision.clear()
                 self._asked[stream][step] = asked
 
     def _see_asked(self, stream: UUID, step: int, outcomes: tuple[Outcome, ...], voters: tuple[Voter, ...] | None) -> None:
@@ -340,6 +343,7 @@ class Invariants:
         if not asked.decided.isdisjoint(event.people):
             self._say(record, "is the same person's second decision")
         asked.decided |= event.people
+        asked.by_decision[event.decision_id] = event.people
         offered = next((outcome for outcome in asked.outcomes if outcome.name == event.outcome), None)
         roles = self._roles_of(event.user_id) and self._roles_of(event.voter)
         path = (event.voter, *(event.through or ()), event.user_id)

@@ -10,7 +10,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from domain.ai_task import AiTaskAttemptFailed, AiTaskCancelled, AiTaskCompleted, AiTaskFailed, Totals, Usage
-from domain.approval import ApprovalDecided, ApprovalResolved, Outcome
+from domain.approval import ApprovalDecided, ApprovalResolved, ApprovalRevoked, Outcome
 from domain.approval_link import ApprovalLinkUsed
 from domain.envelope import PLATFORM
 from domain.execution import (
@@ -147,6 +147,16 @@ def decision(outcome: str = "approved", user: Any = ANN, role: str | None = None
 async def test_a_broken_rule_is_found(steps: list[Step], complaint: str, ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
     await ledgers.append(ACME, *steps)
     assert any(complaint in sentence for sentence in (await broken(system))["ledger"])
+
+
+@pytest.mark.usefixtures("told")
+async def test_a_decision_that_was_taken_back_was_nobodys(ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
+    """Of two who had their say by it, either may decide after it."""
+    first = an_id("decision 1")
+    for_ann = ApprovalDecided(first, BOB, "approved", "approve", on_behalf_of=ANN)
+    await ledgers.append(ACME, (OPEN, for_ann), (OPEN, ApprovalRevoked(first, BOB, "approve")), decision(number=2))
+    found = (await broken(system)).get("ledger", [])
+    assert not any("second decision" in sentence for sentence in found), found
 
 
 TASK = an_id("acme 99 task")
