@@ -62,12 +62,15 @@ def outcomes_of(visit: "Asker", written: Iterable[Json], asks: Asks) -> tuple[Ou
         return known[id(by)]
 
     return tuple(
-        _outcome(visit, each, each.get("by", asks.by), [*excluded, each.get("exclude", [])], asks, named) for each in written
+        _outcome(visit, each, each.get("by", asks.by), [*excluded, each.get("exclude", [])], asks, named, number)
+        for number, each in enumerate(written)
     )
 
 
-def _outcome(visit: "Asker", written: Json, by: Json, exclude: Json, asks: Asks, named: Callable[[Json], Named]) -> Outcome:
-    name, excluded = written["name"], _excluded(visit, exclude)
+def _outcome(
+    visit: "Asker", written: Json, by: Json, exclude: Json, asks: Asks, named: Callable[[Json], Named], number: int
+) -> Outcome:
+    name, excluded, where = written["name"], _excluded(visit, exclude), f"/outcomes/{number}/by" if "by" in written else "/by"
     users, roles, managers = (frozenset[UUID](), frozenset[str](), frozenset[UUID]()) if by is None else named(by)
     fell_back, instead = False, frozenset[UUID]()
     if by is not None and asks.requester in ("skip", "escalate") and is_asked(visit.view, requester_of(visit), users, roles):
@@ -75,14 +78,14 @@ def _outcome(visit: "Asker", written: Json, by: Json, exclude: Json, asks: Asks,
             instead = managers_of(visit.view, [requester_of(visit)], 1)
             users |= instead
         elif not anybody(visit.view, users, roles, excluded):
-            raise OnlyTheRequester(f"nobody may choose {name} but the requester")
+            raise OnlyTheRequester(f"nobody may choose {name} but the requester", where)
     if by is not None and asks.fallback is not None and not anybody(visit.view, users, roles, excluded):
         users, roles, managers = named(asks.fallback)
         fell_back, instead = True, frozenset()
     if by is not None and not users and not roles:
-        raise InvalidValue(f"nobody may choose {name}: its `by` names neither users nor roles")
+        raise InvalidValue(f"nobody may choose {name}: its `by` names neither users nor roles", where)
     if by is not None and not roles and users <= {*excluded}:
-        raise InvalidValue(f"nobody may choose {name}: everybody whom its `by` names is excluded")
+        raise InvalidValue(f"nobody may choose {name}: everybody whom its `by` names is excluded", where)
     return Outcome(
         name,
         written["kind"],
@@ -204,8 +207,15 @@ def rule_of(visit: "Asker", written: Json) -> Json:
         if schema is WHOLE:
             found[name] = _whole(name, resolve(written[name], visit.evaluator, visit.variables))
         elif name == "veto":
-            found[name] = list(names(resolve(written[name], visit.evaluator, visit.variables)))
+            found[name] = [_as_known(each) for each in names(resolve(written[name], visit.evaluator, visit.variables))]
+        elif name == "weights":
+            found[name] = {_as_known(each): weight for each, weight in written[name].items()}
     return found
+
+
+def _as_known(name: str) -> str:
+    """A role's key as it is; a user's id as it is compared with, however it was written."""
+    return name.lower() if is_user_id(name) else name
 
 
 def _whole(name: str, value: Json) -> int:
@@ -223,12 +233,12 @@ def voters_of(view: View, rule: Json, outcomes: Iterable[Outcome], apart: Collec
     roles = roles_of_people(view, asked.roles)
     found = [_voter(rule, one, roles.get(one, ())) for one in sorted({*roles, *asked.users} - {*asked.exclude, *apart})]
     if not found:
-        raise InvalidValue("nobody may decide: the roles that are asked have no active members but those who are excluded")
+        raise InvalidValue("nobody may decide: the roles that are asked have no active members but those who are excluded", "/by")
     if len(found) > MOST_VOTERS:
-        raise InvalidValue(f"{len(found):,} people are asked; the most are {MOST_VOTERS:,}")
+        raise InvalidValue(f"{len(found):,} people are asked; the most are {MOST_VOTERS:,}", "/by")
     quota, most = quota_of(rule, found), sum(voter.weight for voter in found) if "weights" in rule else len(found)
     if quota > most:
-        raise InvalidValue(f"the rule wants {quota:,}, and all {len(found):,} people who are asked come to {most:,}")
+        raise InvalidValue(f"the rule wants {quota:,}, and all {len(found):,} people who are asked come to {most:,}", "/rule")
     return tuple(found)
 
 

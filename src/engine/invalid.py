@@ -7,8 +7,10 @@ LONGEST = 240
 class InvalidValue(Exception):
     """A configured expression gave a value that the node cannot use: the node's error `invalid_value`."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, path: str = "") -> None:
+        """`path`: JSON pointer into what was configured, where it is known which part of it that is."""
         super().__init__(shortened(message))
+        self.path = path
 
 
 def shortened(message: str) -> str:

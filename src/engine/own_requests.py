@@ -21,7 +21,7 @@ from domain.approval import (
     OwnRequest,
     evolve,
 )
-from domain.approval.content import attachments_of
+from domain.approval.content import attachments_of, escaped
 from domain.facts import (
     Decided,
     Due,
@@ -37,7 +37,7 @@ from domain.facts import (
 from domain.member import MEMBER, permissions_of
 from domain.role import ROLE_KEY
 from domain.storable import require_storable
-from engine.asking import anybody, quota_of
+from engine.asking import anybody, is_user_id, quota_of
 from engine.calendars import due_of
 from engine.context import Engine
 from engine.definition import Node
@@ -45,7 +45,7 @@ from engine.escalation import with_timers
 from engine.expressions import Budgeted, ExpressionError, is_expression
 from engine.invalid import InvalidValue
 from engine.moments import FIELDS as MOMENTS
-from engine.moments import times_of
+from engine.moments import WHEN, WHEN_ESCALATED, times_of
 from engine.nodes import BY_NAME
 from engine.own_asker import OwnAsker
 from engine.policies import faults as policy_faults
@@ -61,6 +61,7 @@ TIMEOUT = "timeout"
 EVALUATED = ("by", "exclude", "fallback", "requester", "rule", "priority", "due_in", "skip_when", "depends_on", *MOMENTS)
 FORMULAS = ("expr", "skip_when")
 """Fields of an approval node that may have expressions, and those that are nothing else."""
+ALL_WHEN = {*WHEN, *WHEN_ESCALATED}
 WHOLE = ("by", "exclude", "fallback", "requester", "outcomes", "form", "ui_schema")
 """What steps take from the whole that do not say so themselves."""
 
@@ -96,7 +97,7 @@ def request(view: View, engine: Engine, wanted: Wanted, *, by: UUID | None, behi
     try:
         events = _asked(asker_of(view, engine, own), wanted, own)
     except InvalidValue as error:
-        raise Invalid(_sentence(error)) from None
+        raise _nobody(error, error.path or "/by") from None
     id, state = view.new_id(), reduce(evolve, events, APPROVAL.initial)
     _require_answerable(view, state)
     requested = events[0]
@@ -252,6 +253,7 @@ def _faults(view: View, wanted: Wanted) -> Iterator[FieldError]:
     yield from (FieldError(fault.path, fault.code, fault.message) for fault in linted)
     if not linted:
         yield from _unknown_people(view, config)
+        yield from _unknown_times(view, config)
 
 
 def _parts(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -289,12 +291,38 @@ def _no_expression(path: str) -> FieldError:
     return FieldError(path, "no_expression", "Only a workflow's approval node takes expressions. Give the value itself.")
 
 
+def _unknown_times(view: View, config: Mapping[str, Any]) -> Iterator[FieldError]:
+    """Calendars that are not there, and what is too far away in those that are."""
+    for pointer, part in _parts(config):
+        moments = [(f"{pointer}/{name}", part.get(name)) for name in ("due_in", "start_in")]
+        for name in ("remind", "escalate"):
+            for number, each in enumerate(part.get(name, ())):
+                moments += [(f"{pointer}/{name}/{number}/{when}", span) for when, span in each.items() if when in ALL_WHEN]
+        for path, span in moments:
+            try:
+                due_of(view, span)
+            except InvalidValue as error:
+                yield FieldError(path, "invalid_value", _sentence(error))
+
+
 def _unknown_people(view: View, config: Mapping[str, Any]) -> Iterator[FieldError]:
     for pointer, part in _parts(config):
+        yield from _unknown_in_rule(view, part.get("rule", {}), f"{pointer}/rule")
         for field in ("by", "fallback"):
             yield from _unknown_in(view, part.get(field, {}), f"{pointer}/{field}")
         for number, level in enumerate(part.get("escalate", ())):
             yield from _unknown_in(view, level.get("by", {}), f"{pointer}/escalate/{number}/by")
+
+
+def _unknown_in_rule(view: View, rule: Mapping[str, Any], pointer: str) -> Iterator[FieldError]:
+    """A veto of nobody would be none, and a weight that is nobody's counts for nothing: that is a slip of who wrote it."""
+    vetoes = ((f"veto/{number}", name) for number, name in enumerate(rule.get("veto", ())))
+    for place, name in (*vetoes, *((f"weights/{escaped(name)}", name) for name in rule.get("weights", {}))):
+        if is_user_id(name):
+            if not view.read(MEMBER, UUID(name)).active:
+                yield FieldError(f"{pointer}/{place}", "unknown_user", f"{name} is not an active member.")
+        elif view.owner(ROLE_KEY, name) is None:
+            yield FieldError(f"{pointer}/{place}", "unknown_role", f"There is no role {name}.")
 
 
 def _unknown_in(view: View, by: Mapping[str, Any], pointer: str) -> Iterator[FieldError]:
@@ -312,13 +340,18 @@ def _require_answerable(view: View, state: Approval) -> None:
     """Somebody is there now for what is asked first."""
     for step in state.open_steps:
         if not any(_is_for_somebody(view, outcome) for outcome in step.outcomes):
-            where = f"step {step.name}: " if step.name else ""
-            raise Invalid(_sentence(f"{where}nobody may decide: whoever is asked is excluded, or not there"))
+            where, path = (f"step {step.name}: ", f"/steps/{step.number - 1}/by") if step.name else ("", "/by")
+            raise _nobody(f"{where}nobody may decide: whoever is asked is excluded, or not there", path)
 
 
 def _is_for_somebody(view: View, outcome: Outcome) -> bool:
     named = outcome.users or outcome.roles
     return not named or anybody(view, outcome.users, outcome.roles, outcome.exclude)
+
+
+def _nobody(error: object, path: str) -> Invalid:
+    told = _sentence(error)
+    return Invalid(told, path, (FieldError(path, "invalid_value", told),))
 
 
 def _sentence(error: object) -> str:

@@ -151,20 +151,25 @@ def _begun(visit: "Asker", state: Approval, step: Step) -> ApprovalStepStarted |
     ):
         return ApprovalStepSkipped(step.number, step.name, "skip_when")
     if problem is not None:
-        raise InvalidValue(f"step {step.name}: {problem}")
+        raise _of_step(step, problem)
     rule, apart = rule_of(seeing, written.get("rule", SINGLE)), kept_apart(state, step)
     try:
         voters = voters_of(visit.view, rule, outcomes, apart) if are_fixed(rule) else None
     except InvalidValue as error:
-        raise InvalidValue(f"step {step.name}: {error}") from None
+        raise _of_step(step, error) from None
     if voters is None and all(_is_left_to_nobody(outcome, apart) for outcome in outcomes):
-        raise InvalidValue(f"step {step.name}: nobody may decide: all who are named have decided where the same person may not")
+        nobody = "nobody may decide: all who are named have decided where the same person may not"
+        raise _of_step(step, InvalidValue(nobody, "/by"))
     due_in = resolve(written.get("due_in"), visit.evaluator, seeing.variables)
     due = due_of(visit.view, due_in)
     form, ui_schema = (written.get(name, config.get(name)) for name in ("form", "ui_schema"))
     times = times_of(seeing, written, due, {outcome.name: outcome.kind for outcome in outcomes}, state.turn + 1)
     quota = quota_of(rule, voters)
     return ApprovalStepStarted(step.number, step.name, rule, outcomes, quota, voters, form, due, times, ui_schema)
+
+
+def _of_step(step: Step, error: InvalidValue) -> InvalidValue:
+    return InvalidValue(f"step {step.name}: {error}", f"/steps/{step.number - 1}{error.path}")
 
 
 def _is_left_to_nobody(outcome: Outcome, apart: Collection[UUID]) -> bool:

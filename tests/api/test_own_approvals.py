@@ -180,6 +180,7 @@ async def test_who_may_not_see_approvals_is_not_told_by_a_callback(acme: Tenant)
 
 
 SOMEBODY = str(uuid4())
+NOWHERE = {"calendar": "nowhere", "duration": "PT1H"}
 
 
 @in_turn(
@@ -207,6 +208,14 @@ SOMEBODY = str(uuid4())
         ({"timeout": "PT0S"}, "/timeout", "invalid_value"),
         ({"exclude": ["somebody"]}, "/exclude/0", "invalid_value"),
         ({"nonsense": 1}, "/nonsense", None),
+        ({"due_in": NOWHERE}, "/due_in", "invalid_value"),
+        ({"start_in": NOWHERE}, "/start_in", "invalid_value"),
+        ({"due_in": "PT1H", "remind": [{"after": "PT1M"}, {"before_due": NOWHERE}]}, "/remind/1/before_due", "invalid_value"),
+        ({"escalate": [{"after": NOWHERE, "outcome": "approved"}]}, "/escalate/0/after", "invalid_value"),
+        ({"steps": [{"name": "a"}, {"name": "b", "due_in": NOWHERE}]}, "/steps/1/due_in", "invalid_value"),
+        ({"rule": {"type": "veto", "veto": ["nobody"]}}, "/rule/veto/0", "unknown_role"),
+        ({"rule": {"type": "veto", "veto": [SOMEBODY]}}, "/rule/veto/0", "unknown_user"),
+        ({"rule": {"type": "weighted", "threshold": 2, "weights": {"no/body": 2}}}, "/rule/weights/no~1body", "unknown_role"),
     ],
 )
 async def test_what_is_wrong_is_named(acme: Tenant, wrong: dict[str, Any], path: str, said: str | None) -> None:
@@ -220,16 +229,22 @@ async def test_what_is_wrong_is_named(acme: Tenant, wrong: dict[str, Any], path:
 
 async def test_what_nobody_could_decide_is_not_asked(acme: Tenant) -> None:
     alone = await acme.member("operator", "approver")
-    for body in (
-        {"exclude": ["requester"]},
-        {"by": {"users": [alone.user_id]}, "exclude": ["requester"]},
-        {"steps": [{"name": "a", "exclude": ["requester"]}]},
-        {"by": {"roles": ["designer"]}},
-        {"rule": {"type": "majority"}, "exclude": ["requester"]},
-        {"requester": "skip"},
+    named = {"by": {"users": [alone.user_id]}, "exclude": ["requester"]}
+    for body, path in (
+        ({"exclude": ["requester"]}, "/by"),
+        (named, "/by"),
+        ({"outcomes": [YES, {**YES, "name": "other", **named}]}, "/outcomes/1/by"),
+        ({"steps": [{"name": "a", "exclude": ["requester"]}]}, "/steps/0/by"),
+        ({"steps": [{"name": "a", **named}]}, "/steps/0/by"),
+        ({"by": {"roles": ["designer"]}}, "/by"),
+        ({"by": {"manager_of": "requester"}}, "/by"),
+        ({"rule": {"type": "majority"}, "exclude": ["requester"]}, "/by"),
+        ({"rule": {"type": "multiple", "count": 2, "members": "at_start"}}, "/rule"),
+        ({"requester": "skip"}, "/by"),
     ):
         refused = await alone.client.post("/approvals", {"title": "x", **CLERKS, **body})
         assert refused.status_code == 422, (body, refused.text)
+        assert [each["path"] for each in refused.json()["errors"]] == [path], (body, refused.text)
     assert (await acme.admin.get("/approvals")).json()["items"] == []
 
 
