@@ -200,12 +200,14 @@ def _start(
     if on_conflict == "replace":
         who.require("executions:control")
     told: dict[str, Json] = {"bulk_operation_id": str(operation_id)}
+    behind = tuple(sorted(who.behind))
     if member.execution_id is None:
         key, item = options["workflow_key"], member.item
     elif origin.started is None:
         raise executions.NoSuchExecution
     else:
         started = origin.started
+        behind = forking.also_asked(started, who.user_id, behind)
         key, told = started.workflow_key, {**told, "execution_id": str(member.execution_id)}
         item = {
             "input": started.input,
@@ -226,7 +228,7 @@ def _start(
         business_key=business_key,
         priority=item.get("priority", 0),
         created_by=who.user_id,
-        behind=tuple(sorted(who.behind)),
+        behind=behind,
         trigger_data=told,
         on_conflict=on_conflict if business_key is not None else "reject",
         labels=checked(item.get("labels") or {}),

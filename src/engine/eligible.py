@@ -104,7 +104,7 @@ def requesters_of(view: View, approval: Approval) -> Collection[UUID]:
         return ()
     started = read_live(view, approval.execution_id).started
     assert started is not None
-    return [one for one in (started.created_by, *(started.behind or ())) if one is not None]
+    return started.requesters
 
 
 def _standing(view: View, user_id: UUID, platform: Platform) -> Rights:

@@ -120,6 +120,11 @@ def _renamed(found: Mapping[str, Visited], names: Names) -> dict[str, Visited]:
     return after
 
 
+def also_asked(origin: ExecutionStarted, created_by: UUID | None, behind: Iterable[UUID]) -> tuple[UUID, ...]:
+    """Who starts the other one in fact, and whose wish it was: what was asked for by them is not theirs to approve then either."""
+    return tuple(one for one in dict.fromkeys((*behind, *origin.requesters)) if one != created_by)
+
+
 def fork(
     view: View,
     engine: Engine,
@@ -164,7 +169,7 @@ def fork(
         _about(origin, origin_id, node_id, seed),
         correlation_id=correlation_id or origin.correlation_id,
         created_by=created_by,
-        behind=behind or None,
+        behind=also_asked(origin, created_by, behind) or None,
         labels=dict(origin.labels or {}) if labels is None else dict(labels),
     )
     started = with_attributes(view, Budgeted(engine.evaluator, view.effort), plan.definition, execution_id, started)

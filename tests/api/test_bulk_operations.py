@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -226,6 +227,21 @@ async def test_what_ran_is_started_anew_with_the_same_input(gesta: Gesta, acme: 
     first, second = (await acme.admin.get("/executions", order="created_at", **{"label.team": "north"})).json()["items"]
     assert (first["id"], second["business_key"]) == (origin, "K-1")
     assert (await acme.admin.get(f"/executions/{second['id']}")).json()["input"] == {"n": 1}
+
+
+async def test_what_somebody_had_asked_for_stays_theirs_when_another_starts_it_anew(gesta: Gesta, acme: Tenant) -> None:
+    definition = deepcopy(APPROVAL)
+    for outcome in definition["nodes"][1]["config"]["outcomes"]:
+        outcome["exclude"] = ["requester"]
+    await acme.publish(definition)
+    ann, ben = await acme.member("operator", "approver"), await acme.member("operator", "approver")
+    begun = (await ann.client.post("/executions", {"workflow_key": "purchase", "input": {"amount": 1}})).json()
+    made = await requested(ben.client, "start", execution_ids=[begun["id"]])
+    async with working(gesta):
+        assert counts(await ended(ben.client, made["id"])) == (1, 1, 0, 0)
+    (row,) = [each for each in (await acme.admin.get("/approvals")).json()["items"] if each["id"] != begun["open"][0]["id"]]
+    for member in (ann, ben):
+        assert (await member.client.post(f"/approvals/{row['id']}/decide", {"outcome": "approved"})).json()["code"] == "excluded"
 
 
 async def test_a_dry_run_says_what_it_would_act_on_and_does_nothing(acme: Tenant) -> None:

@@ -58,6 +58,23 @@ async def test_acting_on_behalf_of_others_is_no_way_round(gesta: Gesta) -> None:
     assert await mine(ben.client) == [own]
 
 
+async def test_who_repeats_what_another_started_makes_it_nobody_elses(gesta: Gesta) -> None:
+    """A fork goes on with what was asked for by who started the first: neither of the two approves it."""
+    acme = await gesta.tenant()
+    await acme.publish(four_eyes())
+    ann, ben, cat = [await acme.member("owner", "approver") for _ in range(3)]
+    first = (await ann.client.get(f"/approvals/{await asked_by(ann)}")).json()["execution_id"]
+    forked = await ben.client.post(f"/executions/{first}/fork", {"node_id": "review"})
+    again = await cat.client.post(f"/executions/{forked.json()['id']}/fork", {"node_id": "review", "input": {"amount": 2}})
+    body = {"outcome": "approved"}
+    for made, kept_out in ((forked, (ann, ben)), (again, (ann, ben, cat))):
+        path = f"/approvals/{made.json()['open'][0]['id']}/decide"
+        for member in kept_out:
+            assert (await member.client.post(path, body)).json()["code"] == "excluded"
+    path = f"/approvals/{forked.json()['open'][0]['id']}/decide"
+    assert (await cat.client.post(path, body)).status_code == 200
+
+
 async def test_a_wrong_exclusion_is_not_published(gesta: Gesta) -> None:
     acme = await gesta.tenant()
     drafted = (await acme.admin.post("/workflows", {"definition": four_eyes("everybody")})).json()

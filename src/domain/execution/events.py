@@ -77,7 +77,7 @@ class ExecutionStarted(Event):
     attributes: dict[str, Json] | None = None
     """Search attributes by name, as evaluated when it started."""
     behind: tuple[UUID, ...] | None = None
-    """Who started it in fact, on behalf of `created_by`."""
+    """Who started it in fact, on behalf of `created_by`; and who had asked for the one that it repeats, or goes on from."""
     parent_activation_id: UUID | None = None
     """The visit of its parent that waits for its end; None where nobody does."""
     depth: int | None = None
@@ -100,6 +100,11 @@ class ExecutionStarted(Event):
     def parent_stream_id(self) -> UUID | None:
         """Where the visit is recorded that waits for its end."""
         return self.parent_item_id or self.parent_execution_id
+
+    @property
+    def requesters(self) -> tuple[UUID, ...]:
+        """Whose wish it is: who started it, and who did so in fact."""
+        return tuple(dict.fromkeys(one for one in (self.created_by, *(self.behind or ())) if one is not None))
 
 
 @dataclass(frozen=True)
