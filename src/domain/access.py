@@ -98,7 +98,7 @@ class Rights:
     delegated: bool = False
     """Somebody acts on behalf of `user_id`."""
     behind: frozenset[UUID] = frozenset()
-    """Who that is: the person whose key it is, or to whom the service belongs."""
+    """Who that is: the person whose key it is, or to whom the service belongs. Of a service in its own name: its owner."""
     acting: UUID | None = None
     """The person, where it is the key of one: what they have chosen in another's name is their say as well."""
     suspended: bool = False
@@ -202,7 +202,8 @@ def _own(view: View, key: ApiKey, caller: Caller, platform: Platform) -> Rights:
         member = _member(view, key.user_id, key.term, platform)
         return Rights(key.user_id, key.allowed & member.permissions, member.roles)
     if key.owner_id is not None:
-        return Rights(None, key.allowed & _member(view, key.owner_id, key.term, platform).permissions)
+        owner = _member(view, key.owner_id, key.term, platform)
+        return Rights(None, key.allowed & owner.permissions, behind=frozenset((key.owner_id,)))
     return Rights(None, key.allowed)
 
 

@@ -121,7 +121,7 @@ def _renamed(found: Mapping[str, Visited], names: Names) -> dict[str, Visited]:
 
 
 def also_asked(origin: ExecutionStarted, created_by: UUID | None, behind: Iterable[UUID]) -> tuple[UUID, ...]:
-    """Who starts the other one in fact, and whose wish it was: what was asked for by them is not theirs to approve then either."""
+    """Who starts the other one in fact, and whose wish it was: what they had asked for is not theirs to approve then either."""
     return tuple(one for one in dict.fromkeys((*behind, *origin.requesters)) if one != created_by)
 
 

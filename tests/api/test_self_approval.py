@@ -179,6 +179,18 @@ async def by_a_service_of_hers(world: World) -> None:
     await world.refused(robot.post(f"/approvals/{await world.asked()}/decide", YES), "excluded")
 
 
+async def asked_by_a_service_of_hers(world: World) -> None:
+    """In its own name, with an execution and without: what her service asks for she asks for."""
+    made = await world.ann.client.post("/api-keys", {"name": "robot", "permissions": ["approvals:request", "executions:start"]})
+    robot = Client(world.acme.gesta.http, made.json()["token"])
+    body = {"title": "A press?", "by": {"roles": ["approver"]}, "exclude": ["requester"]}
+    begun = (await robot.post("/executions", {"workflow_key": "purchase", "input": {"amount": 1}})).json()
+    for id in (begun["open"][0]["id"], (await robot.post("/approvals", body)).json()["id"]):
+        await world.refused(world.ann.client.post(f"/approvals/{id}/decide", YES), "excluded")
+        await world.refused(world.ann.client.post(f"/approvals/{id}/override", {**YES, "reason": "Now."}), "own_request")
+        assert (await world.ann.client.get(f"/approvals/{id}")).json()["requested_by"] is None
+
+
 async def delegation_give(world: World) -> None:
     """As who stands in, be it by a delegation or an absence, and by who stands in for her."""
     for kind in ("delegation", "absence"):
@@ -269,11 +281,11 @@ async def approval_resubmit(world: World) -> None:
     """What others asked for, made into something of hers: by her who manages approvals, on their behalf, or by her service."""
     made = await world.ann.client.post("/api-keys", {"name": "robot", "permissions": ["approvals:request", "users:act_as"]})
     robot = Client(world.acme.gesta.http, made.json()["token"]).with_headers(Gesta_On_Behalf_Of=world.ben.user_id)
+    changed = {"context": {"pay_to": "Ann"}}
     body = {"title": "A press?", "context": {"pay_to": "shop"}, "by": {"roles": ["approver"]}, "exclude": ["requester"]}
     id = (await world.ben.client.post("/approvals", body)).json()["id"]
     for client in (world.ann.client, world.as_another(world.ben), robot):
         assert (await client.post(f"/approvals/{id}/recall")).status_code == 200
-        changed = {"context": {"pay_to": "Ann"}}
         await world.refused(client.post(f"/approvals/{id}/resubmit", changed), "not_requester")
     assert (await world.ann.client.post(f"/approvals/{id}/resubmit")).status_code == 200, "as it was"
     hers = (await world.as_another(world.ben).post("/approvals", body)).json()["id"]
@@ -298,7 +310,7 @@ async def bulk(world: World) -> None:
 
 
 PATHS: Mapping[str, tuple[Callable[[World], Awaitable[None]], ...]] = {
-    "POST /approvals": (approval_request,),
+    "POST /approvals": (approval_request, asked_by_a_service_of_hers),
     "POST /approvals/bulk": (bulk,),
     "POST /approvals/{id}/decide": (approval_decide, on_behalf_of_another, by_a_service_of_hers),
     "POST /approvals/{id}/override": (approval_override,),
