@@ -40,6 +40,8 @@ def _without_names(row: Row, me: set[str]) -> Row:
     hidden: dict[str, Any] = {**row, "assigned_to": without_others(row["assigned_to"], me)}
     for name in ("decided_by", "claimed_by", "taken_on_by"):
         hidden[name] = row[name] if str(row[name]) in me else None
+    if "watchers" in row:
+        hidden["watchers"] = [each for each in row["watchers"] if str(each) in me]
     if "escalation_rules" in row:
         hidden["escalation_rules"] = _scrubbed(row["escalation_rules"], me)
     if "request_data" in row:

@@ -64,6 +64,7 @@ async def test_names_are_seen_as_the_request_says(gesta: Gesta) -> None:
         assert (
             await ann.client.post(f"/approvals/{id}/decide", {"outcome": "approved", "comment": "Ann says so"})
         ).status_code == 200
+        assert (await ann.client.post(f"/approvals/{id}/watch")).status_code == 200
         for reader in (auditor, operator):
             assert seen_in(await found(reader.client, id), ann, cat)
             assert seen_in(await listed(reader.client, "/approvals", id), cat)
