@@ -27,6 +27,8 @@ class EventReceived(Event):
     depth: int | None = None
     """How many events there are, itself included, of which each started the execution that emitted the next. None: it came from
     outside."""
+    sent_by: tuple[UUID, ...] | None = None
+    """Who sent it, or had asked for what emitted it: they have asked for what it starts."""
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ def receive(
     data: Json = None,
     subject: str | None = None,
     time: datetime | None = None,
+    sent_by: tuple[UUID, ...] = (),
 ) -> Decided:
     """An event of this source and id that was received before is left as it is. result {id, source, type, status, version}."""
     stream_id = stream_of(source, id)
@@ -44,7 +45,7 @@ def receive(
     result = {"id": str(stream_id), "event_id": id, "source": source, "type": type, "status": "received", "version": 1}
     if known is not None:
         return Decided(result={**result, "type": known.type, "status": "duplicate", "version": view.version(stream_id)})
-    fact, job = coming_in(EventReceived(source, id, type, data, subject, time))
+    fact, job = coming_in(EventReceived(source, id, type, data, subject, time, sent_by=sent_by or None))
     return Decided((fact,), result=result, jobs=(job,))
 
 

@@ -51,7 +51,7 @@ from engine.own_asker import OwnAsker
 from engine.policies import faults as policy_faults
 from engine.policies import read_timeout
 from engine.schema import faults
-from engine.stepping import begin, kinds_of, looks_at, plans_of, what_is_asked
+from engine.stepping import begin, kinds_of, looks_at, outcomes_in, plans_of, what_is_asked
 
 NODE = BY_NAME["approval"]
 """The type of node that asks for the same."""
@@ -254,6 +254,26 @@ def _faults(view: View, wanted: Wanted) -> Iterator[FieldError]:
     if not linted:
         yield from _unknown_people(view, config)
         yield from _unknown_times(view, config)
+        yield from _approved_by_default(config)
+
+
+def _approved_by_default(config: Mapping[str, Any]) -> Iterator[FieldError]:
+    """Who may not approve what they ask for has no moment approve it for them either: they write both."""
+    for pointer, part in _wholes(config):
+        steps = [part] if pointer else config.get("steps") or [{}]
+        offered = [outcome for step in steps for outcome in outcomes_in(config, step)]
+        excluded = config.get("requester") or part.get("requester") or "requester" in (config.get("exclude") or ())
+        for number, level in enumerate(part.get("escalate") or ()):
+            chosen = [one for one in offered if one["name"] == level.get("outcome") and one["kind"] == "approve"]
+            if chosen and (excluded or any("requester" in (each.get("exclude") or ()) for each in (part, *steps, *chosen))):
+                told = "You may not approve this yourself, so no moment approves it for you."
+                yield FieldError(f"{pointer}/escalate/{number}/outcome", "excluded", told)
+
+
+def _wholes(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(JSON pointer, part) of what may have moments: the whole and its steps."""
+    yield "", config
+    yield from ((f"/steps/{number}", step) for number, step in enumerate(config.get("steps") or ()))
 
 
 def _parts(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

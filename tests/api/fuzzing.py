@@ -148,7 +148,7 @@ class World:
             query["topics"] = TWO_TOPICS
         if "at_least" in query and self.position is not None:
             query["at_least"] = self.position
-        for name in ("cursor", "at_least", "as_of", "may"):
+        for name in ("cursor", "at_least", "as_of", "may", "step"):
             if random.random() < 0.8:
                 query.pop(name, None)
         if "wait" in query:
@@ -434,6 +434,9 @@ class World:
     async def _claim(self, id: str) -> None:
         await self.owner.client.post(f"/approvals/{id}/claim")
 
+    async def _draft(self, id: str) -> None:
+        await self.owner.client.call("PUT", f"/approvals/{id}/draft", {"draft": {"comment": "So far."}})
+
     async def _recall(self, request_id: str) -> None:
         await self.owner.client.post(f"/approvals/{request_id}/recall", {})
 
@@ -488,6 +491,7 @@ class World:
 ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[Any, Any, None]]]] = {
     ("jobs", "retry"): ("jobs", World._bury),
     ("jobs", "cancel"): ("own-jobs", World._nothing),
+    ("approvals", "draft"): ("approvals", World._draft),
     ("approvals", "release"): ("approvals", World._claim),
     ("approvals", "return"): ("approvals in steps", World._nothing),
     ("approvals", "add-approver"): ("approvals in steps", World._nothing),

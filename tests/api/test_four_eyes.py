@@ -136,3 +136,12 @@ async def test_who_acts_for_several_has_one_say_and_a_service_has_none(gesta: Ge
         headers = {"Authorization": f"Bearer {robot.json()['token']}", "Gesta-On-Behalf-Of": person.user_id}
         decided = await gesta.http.post(f"/v1{path}", json=body, headers=headers)
         assert (decided.status_code, decided.json()["approval"]["status"]) == (200, status), decided.text
+
+
+async def test_who_sends_an_event_is_on_record(gesta: Gesta) -> None:
+    acme = await gesta.tenant()
+    ann, ben = await acme.member("owner"), await acme.member("operator")
+    event = {"specversion": "1.0", "id": "1", "source": "shop", "type": "paid"}
+    assert (await ann.client.post("/events", event, Gesta_On_Behalf_Of=ben.user_id)).status_code == 200
+    (received,) = (await acme.admin.get("/events", topics="event.received.v1")).json()["items"]
+    assert received["data"]["sent_by"] == sorted([ann.user_id, ben.user_id])

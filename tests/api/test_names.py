@@ -177,10 +177,11 @@ async def test_a_change_of_nothing_changes_nothing(gesta: Gesta) -> None:
     ]
     for path, body in cases:
         seen = (await acme.admin.get(path)).headers["ETag"]
+        version = seen.strip('"').partition(".")[0]
         for headers in ({}, {"If-Match": seen}, {"Idempotency-Key": f"{path} {body}"}):
             changed = await acme.admin.call("PATCH", path, body, headers=headers)
-            assert (changed.status_code, changed.headers["ETag"]) == (200, seen), (path, changed.text)
-            assert changed.json()["version"] == int(seen.strip('"'))
+            assert (changed.status_code, changed.headers["ETag"]) == (200, f'"{version}"'), (path, changed.text)
+            assert changed.json()["version"] == int(version)
         stale = await acme.admin.call("PATCH", path, body, headers={"If-Match": '"77"'})
         assert fault(stale) == (412, "If-Match"), path
     assert await gesta.events() == before

@@ -192,6 +192,7 @@ NOWHERE = {"calendar": "nowhere", "duration": "PT1H"}
         ({"fallback": {"roles": ["nobody"]}}, "/fallback/roles/0", "unknown_role"),
         ({"outcomes": [{**YES, "by": {"users": [SOMEBODY]}}]}, "/outcomes/0/by/users/0", "unknown_user"),
         ({"steps": [{"name": "a", "by": {"roles": ["nobody"]}}]}, "/steps/0/by/roles/0", "unknown_role"),
+        ({"requester": "forbid", "escalate": [{"after": "PT1S", "outcome": "approved"}]}, "/escalate/0/outcome", "excluded"),
         ({"by": {"users": ["=input.owner"]}}, "/by/users/0", "no_expression"),
         ({"by": {"expr": "input.owner"}}, "/by/expr", "no_expression"),
         ({"rule": {"type": "multiple", "count": "=input.n"}}, "/rule/count", "no_expression"),

@@ -177,6 +177,7 @@ async def things(acme: Tenant) -> dict[str, str]:
         "/v1/executions/{id}": f"/executions/{execution['id']}",
         "/v1/executions/{id}/waits": f"/executions/{execution['id']}/waits",
         "/v1/approvals/{id}": f"/approvals/{execution['open'][0]['id']}",
+        "/v1/approvals/{id}/versions/{number}": f"/approvals/{execution['open'][0]['id']}/versions/1",
         "/v1/workflows/{id}": f"/workflows/{workflow}",
         "/v1/workflows/{id}/versions/{number}": f"/workflows/{workflow}/versions/1",
         "/v1/users/{id}": f"/users/{person.user_id}",

@@ -55,6 +55,7 @@ def test_an_approval_waits_and_its_outcome_is_the_handle() -> None:
             "Please decide",
             {"type": "single"},
             (Outcome("approved", "approve"), Outcome("rejected", "reject")),
+            editable=(),
         )
     ]
     play.choose("ask", "approved", comment="fine")

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from domain.event import EventReceived
 from domain.facts import Claim, Json
 from domain.trigger import TriggerChanged, TriggerCreated, TriggerFired, TriggerRetired, run_of
 from engine.triggers import commands, publishing
 from engine.triggers.arriving import MOST_DEPTH
 from engine.validate import errors, validate
 from tests.engine.drawing import EVALUATOR, WORKFLOW_ID, drawing
+from tests.engine.playing import ANN
 from tests.engine.triggering import HOURLY, WAITS, Playing, hour, instant, waiting
 
 PAID: Json = {"type": "event", "event_type": "paid"}
@@ -263,6 +265,14 @@ def test_what_an_execution_emits_knows_how_many_events_led_to_it(depth: int | No
     ((_, started),) = place.started
     assert started.event_depth == depth
     assert place.emitted == [emitted]
+
+
+def test_who_sends_an_event_has_asked_for_what_it_starts_and_for_what_that_emits() -> None:
+    """Else it were a way round four eyes."""
+    place = Playing(emitting(EMITS)).arrive("paid", {}, sent_by=(ANN,))
+    ((_, started),) = place.started
+    (emitted,) = (fact.event for fact in place.view.facts if isinstance(fact.event, EventReceived) and fact.event.emitted_by)
+    assert (started.created_by, started.behind, emitted.sent_by) == (None, (ANN,), (ANN,))
 
 
 def test_executions_that_start_each_other_by_events_end_at_the_limit_of_depth() -> None:

@@ -118,8 +118,10 @@ class Playing:
     def end(self, execution_id: UUID) -> "Playing":
         return self.step(lambda view: terminate(view, self.engine, execution_id))
 
-    def arrive(self, type: str, data: Json, id: str = "1", depth: int | None = None) -> "Playing":
-        received = EventReceived("shop", id, type, data, depth=depth)
+    def arrive(
+        self, type: str, data: Json, id: str = "1", depth: int | None = None, sent_by: tuple[UUID, ...] | None = None
+    ) -> "Playing":
+        received = EventReceived("shop", id, type, data, depth=depth, sent_by=sent_by)
         event_id = stream_of("shop", id)
         if not self.view.events(event_id):
             facts = (*self.view.facts, Fact(event_id, received))

@@ -68,7 +68,7 @@ ALTERED = {
     "numeric": sql.SQL("coalesce({column}, 0) + 0.00000000000000000001"),
     "numeric(20,10)": sql.SQL("coalesce({column}, 0) + 0.0000000001"),
     "double precision": sql.SQL("coalesce({column}, 0) * 1.0000000000000002 + 1e-300"),
-    "boolean": sql.SQL("NOT {column}"),
+    "boolean": sql.SQL("NOT coalesce({column}, false)"),
     "timestamptz": sql.SQL("coalesce({column}, 'epoch') + interval '1 microsecond'"),
     "inet": sql.SQL("'192.0.2.8'::inet"),
 }

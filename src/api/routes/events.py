@@ -45,9 +45,16 @@ class CloudEvent(Body):
 async def receive(call: Calling, body: CloudEvent) -> Response:
     """A CloudEvent in JSON. Every execution that waits for one like it goes on; the answer does not wait for that."""
 
-    def decide(view: View, _who: Rights) -> Decided:
+    def decide(view: View, who: Rights) -> Decided:
         return events.receive(
-            view, source=body.source, id=body.id, type=body.type, data=body.data, subject=body.subject, time=body.time
+            view,
+            source=body.source,
+            id=body.id,
+            type=body.type,
+            data=body.data,
+            subject=body.subject,
+            time=body.time,
+            sent_by=tuple(sorted({*who.behind, *([] if who.user_id is None else [who.user_id])})),
         )
 
     return await call.command(commands.EVENT_RECEIVE, decide)

@@ -24,6 +24,7 @@ def run(visit: Visit) -> RunResult:
         config.get("data"),
         emitted_by=visit.execution_id,
         depth=(emitter.event_depth or 0) + 1,
+        sent_by=visit.requesters or None,
     )
     fact, job = coming_in(event)
     return Done({"id": id, "source": source, "type": event.type}, facts=(fact,), jobs=(job,))

@@ -33,7 +33,8 @@ def start_by_event(view: View, engine: Engine, event_id: UUID, trigger_id: UUID)
     if (event.depth or 0) > MOST_DEPTH:
         tried = Attempt("failed", code="too_deep", message=TOO_DEEP)
     else:
-        tried = attempt(view, engine, Start(trigger_id, state, run_id, {"event": told}, told, event_depth=event.depth))
+        start = Start(trigger_id, state, run_id, {"event": told}, told, behind=event.sent_by or (), event_depth=event.depth)
+        tried = attempt(view, engine, start)
     if tried.decided is not None:
         return Decided(**{**vars(tried.decided), "result": {"execution": tried.decided.result}})
     fired = TriggerFired(run_id, tried.outcome, code=tried.code, message=tried.message)
