@@ -134,6 +134,7 @@ async def test_postgresql_dies_at_each_boundary_of_a_job_of_its_own(gesta: Platf
     assert gesta.armed == []
 
 
+@pytest.mark.nightly
 async def test_postgresql_dies_at_each_boundary_of_both(gesta: Platform, wire: Wire) -> None:
     """Again until all of them were come to: who comes to one while it is still dead from another kills nobody."""
     gesta.arm(*WORKERS, *APIS, victim=gesta.postmaster)
