@@ -154,7 +154,7 @@ class FamilyPlayer(Player):
                 decider = Decider(UUID(int=0xA1), frozenset())
                 self.refused(
                     "a decision in vain",
-                    {"item_closed", "execution_paused"},
+                    {"item_closed", "execution_closed", "execution_paused"},
                     lambda view, engine: decide_approval(view, engine, request_id, decider, outcome="ok"),
                 )
             case _:
