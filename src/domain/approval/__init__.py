@@ -1,6 +1,6 @@
 """An approval request: who may choose which outcome, what people decided, and how it was resolved."""
 
-from domain.approval.aggregate import APPROVAL, Approval, OwnRequest, Step, evolve
+from domain.approval.aggregate import APPROVAL
 from domain.approval.content import Attachment, Change, Content
 from domain.approval.deciding import (
     AlreadyDecided,
@@ -54,6 +54,8 @@ from domain.approval.events import (
     Visibility,
     Voter,
 )
+from domain.approval.evolving import evolve
+from domain.approval.state import Approval, OwnRequest, Step
 
 __all__ = [
     "APPROVAL",

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from domain.approval.aggregate import Approval
 from domain.approval.deciding import (
     AskedAlready,
     Claimed,
@@ -22,6 +21,7 @@ from domain.approval.events import (
     asks_voters,
 )
 from domain.approval.rules import RULES
+from domain.approval.state import Approval
 from domain.approval.steps import kept_apart, named, only_step
 from domain.facts import RuleViolation
 

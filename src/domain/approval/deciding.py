@@ -3,12 +3,13 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from domain.approval.aggregate import Approval, Step, evolve
 from domain.approval.content import Attachment
 from domain.approval.eligibility import Decider, NotEligible, acting_role
 from domain.approval.events import ApprovalDecided, ApprovalEvent, ApproverAdded, Outcome, asks_voters
+from domain.approval.evolving import evolve
 from domain.approval.proof import Proof, require_proof
 from domain.approval.rules import weight_of
+from domain.approval.state import Approval, Step
 from domain.approval.steps import kept_apart, named, only_step, settled
 from domain.facts import FieldError, Invalid, Json, NotFound, Refusal, RuleViolation
 

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from domain.approval.aggregate import Approval
 from domain.approval.content import Attachment
 from domain.approval.deciding import require_asked, require_open, require_there
 from domain.approval.eligibility import Decider, NotEligible
@@ -16,6 +15,7 @@ from domain.approval.events import (
     ApprovalWatched,
 )
 from domain.approval.resubmitting import NoRequester
+from domain.approval.state import Approval
 from domain.approval.thread import Said
 from domain.facts import FieldError, Invalid, NotFound, PermissionDenied, RuleViolation
 

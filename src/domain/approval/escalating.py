@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
-from domain.approval.aggregate import Approval, Step, evolve
 from domain.approval.events import (
     ApprovalEscalated,
     ApprovalEvent,
@@ -14,6 +13,8 @@ from domain.approval.events import (
     Outcome,
     asks_voters,
 )
+from domain.approval.evolving import evolve
+from domain.approval.state import Approval, Step
 from domain.approval.steps import GOES_ON, all_deciders, kept_apart
 from domain.approval.times import WHOLE
 

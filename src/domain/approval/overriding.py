@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.approval.aggregate import Approval
 from domain.approval.deciding import UnknownOutcome, require_pending
 from domain.approval.events import MOST_TOLD, ApprovalEvent, ApprovalOverridden, ApprovalResolved, Outcome
 from domain.approval.proof import Proof, require_proof
+from domain.approval.state import Approval
 from domain.facts import FieldError, Invalid, Json, PermissionDenied
 
 OVERRIDE = "approvals:override"

@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from uuid import UUID
 
-from domain.approval.aggregate import Approval, Step
 from domain.approval.changing import NotRequester, require_requester
 from domain.approval.content import Attachment, Change, Content, differences, outside, within
 from domain.approval.deciding import require_open, require_pending
 from domain.approval.events import ApprovalRecalled, ApprovalResubmitted, ApprovalSentToRequester, Asked
+from domain.approval.state import Approval, Step
 from domain.approval.times import Clock
 from domain.facts import Due, FieldError, Invalid, Json, RuleViolation
 

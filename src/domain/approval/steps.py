@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from domain.approval.aggregate import Approval, Step, evolve
 from domain.approval.events import (
     ApprovalEvent,
     ApprovalResolved,
@@ -12,7 +11,9 @@ from domain.approval.events import (
     Outcome,
     OutcomeKind,
 )
+from domain.approval.evolving import evolve
 from domain.approval.rules import outcome_of
+from domain.approval.state import Approval, Step
 from domain.facts import FieldError, Invalid, Json, RuleViolation
 
 GOES_ON: tuple[OutcomeKind, ...] = ("approve", "submit")
