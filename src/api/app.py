@@ -18,7 +18,6 @@ from api import health, openapi, problems
 from api.asgi import OuterMiddleware
 from api.event_feed import EventFeed
 from api.job_dispatcher import JobDispatcher
-from api.link_tries import LinkTries
 from api.metrics import Metrics
 from api.problems import Problem
 from api.proxies import Proxies
@@ -27,6 +26,7 @@ from api.routes import ROUTES
 from api.services import Services
 from api.session import Sessions
 from api.strict_json import Unreadable
+from api.tries import Tries
 from api.waiter import open_waiter
 from domain.facts import NotForThisRelease, Refusal
 from engine.cel import CelEvaluator
@@ -99,7 +99,7 @@ async def open_services(
                 system_pool=system,
                 reads=Reads(reading, ledger, waiter),
                 sessions=sessions,
-                link_tries=LinkTries(clock),
+                link_tries=Tries(clock),
                 waiter=waiter,
                 dispatcher=dispatcher,
                 feed=feed,

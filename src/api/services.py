@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from api.event_feed import EventFeed
 from api.health import Doctor
 from api.job_dispatcher import JobDispatcher
-from api.link_tries import LinkTries
 from api.metrics import Metrics
 from api.reads import Reads
 from api.session import Sessions
+from api.tries import Tries
 from api.waiter import Waiter
 from engine.engine import Engine
 from runtime.clock import Clock
@@ -28,7 +28,7 @@ class Services:
     system_pool: Pool
     reads: Reads
     sessions: Sessions
-    link_tries: LinkTries
+    link_tries: Tries
     waiter: Waiter
     dispatcher: JobDispatcher
     feed: EventFeed

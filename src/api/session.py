@@ -6,16 +6,12 @@ the tenant's ledger what they read is an expectation; the platform's is read whe
 """
 
 import asyncio
-import hashlib
 import hmac
-import ipaddress
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import TypeVar
 from uuid import UUID
 
@@ -24,13 +20,13 @@ from starlette.requests import Request
 from api import headers
 from api.loaded import Loaded, Missing
 from api.problems import Problem, not_found, too_many_failed_logins, unauthorized
+from api.tries import Tries
 from domain import access
 from domain.access import Caller, Rights
 from domain.api_key import API_KEY
 from domain.bearer_text import KEY, BearerText, hash_secret, read
 from domain.envelope import PLATFORM
 from domain.facts import NotFound, PermissionDenied
-from runtime.buckets import TokenBucket
 from runtime.clock import Clock
 from store.errors import UnknownLedger
 from store.handler import Handler
@@ -38,10 +34,6 @@ from store.platform import PlatformSnapshot, Stream, deciding
 
 KEEP_SECONDS = 1.0
 MOST_KEPT = 10_000
-
-FAILED_LOGINS_BURST = 100
-FAILED_LOGINS_RATE = 1.0
-"""Of one address: so many at once, and then so many a second. Keys cannot be guessed; this bounds what trying costs."""
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -232,34 +224,26 @@ class FailedLogin(Problem):
 
 
 class FailedLogins:
-    """How often an address may present what is no valid key. Where that is used up, only what has been valid here before is
-    looked at: so those who share the address with whoever tries go on."""
+    """How often an address may present what is no valid key (`api.tries`)."""
 
     def __init__(self, clock: Clock) -> None:
-        self._bucket: TokenBucket[str] = TokenBucket(clock, rate=FAILED_LOGINS_RATE, burst=FAILED_LOGINS_BURST)
-        self._valid_before: OrderedDict[bytes, None] = OrderedDict()
-        """Hashes of what was presented."""
+        self._tries = Tries(clock)
 
     def check(self, request: Request) -> None:
-        """Raises Problem (429)."""
-        wait = self._bucket.wait(whence(request))
-        if wait > 0 and (presented := _presented(request)) is not None and presented not in self._valid_before:
+        """Raises Problem (429). Who presents nothing at all has tried nothing."""
+        presented = request.headers.get("authorization")
+        if presented is not None and (wait := self._tries.wait(request, presented)) > 0:
             raise too_many_failed_logins(wait)
 
     def succeeded(self, request: Request) -> None:
-        presented = _presented(request)
-        assert presented is not None
-        self._valid_before[presented] = None
-        self._valid_before.move_to_end(presented)
-        if len(self._valid_before) > MOST_KEPT:
-            self._valid_before.popitem(last=False)
+        self._tries.known(request.headers["authorization"])
 
     def failed(self, request: Request, why: str) -> None:
-        """Who presents nothing at all has tried nothing."""
-        if _presented(request) is None:
+        presented = request.headers.get("authorization")
+        if presented is None:
             return
-        self._bucket.take(whence(request))
-        token = _parsed(request.headers["authorization"])
+        self._tries.failed(request)
+        token = _parsed(presented)
         who = {"key_id": None if token is None else token.id, "ip": None if request.client is None else request.client.host}
         extra = {"action": "login_failed", **who, "request_id": request.scope["request_id"]}
         logger.warning("API key refused: %s", why, extra=extra)
@@ -278,25 +262,6 @@ def _token(request: Request) -> BearerText:
 def _parsed(authorization: str) -> BearerText | None:
     scheme, _, text = authorization.partition(" ")
     return read(KEY, text.strip()) if scheme.lower() == "bearer" else None
-
-
-def _presented(request: Request) -> bytes | None:
-    given = request.headers.get("authorization")
-    return None if given is None else hashlib.sha256(given.encode()).digest()
-
-
-def whence(request: Request) -> str:
-    return "" if request.client is None else _network(request.client.host)
-
-
-@lru_cache(maxsize=MOST_KEPT)
-def _network(host: str) -> str:
-    """Whom an address belongs to: of IPv6 everybody has as many as they like, in a network of their own."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    return host if address.version == 4 else str(ipaddress.ip_network((int(address), 64), strict=False))
 
 
 def _tenant_of(task: "asyncio.Task[_Proven]") -> UUID | None:

@@ -1,42 +1,59 @@
-"""How often an address may ask for links that there are not: as `api.session.FailedLogins` has it of keys.
+"""How often an address may present what leads nowhere: keys that are not valid, links that there are not.
 
-Links cannot be guessed; this bounds what trying costs. Where it is used up, only what was a link here before is looked at.
+They cannot be guessed; this bounds what trying costs. Where it is used up, only what has led somewhere here before is looked at:
+so those who share the address with whoever tries go on.
 """
 
 import hashlib
-import math
+import ipaddress
 from collections import OrderedDict
+from functools import lru_cache
 
 from starlette.requests import Request
 
-from api.problems import Problem
-from api.session import FAILED_LOGINS_BURST, FAILED_LOGINS_RATE, MOST_KEPT, whence
 from runtime.buckets import TokenBucket
 from runtime.clock import Clock
 
+BURST = 100
+RATE = 1.0
+"""A second."""
+MOST_KEPT = 10_000
 
-class LinkTries:
+
+class Tries:
     def __init__(self, clock: Clock) -> None:
-        self._bucket: TokenBucket[str] = TokenBucket(clock, rate=FAILED_LOGINS_RATE, burst=FAILED_LOGINS_BURST)
+        self._bucket: TokenBucket[str] = TokenBucket(clock, rate=RATE, burst=BURST)
         self._known: OrderedDict[bytes, None] = OrderedDict()
         """Hashes of what led somewhere."""
 
-    def check(self, request: Request, token: str) -> None:
-        """Raises Problem (429)."""
-        wait = self._bucket.wait(whence(request))
-        if wait > 0 and _hash(token) not in self._known:
-            detail = "Too many links that there are not were asked for from your address. Try again in a moment."
-            raise Problem(429, "rate_limited", detail, headers={"Retry-After": str(math.ceil(wait))})
+    def wait(self, request: Request, presented: str) -> float:
+        """Seconds until this is looked at; 0.0: now."""
+        wait = self._bucket.wait(_whence(request))
+        return wait if wait > 0 and _hash(presented) not in self._known else 0.0
 
-    def known(self, token: str) -> None:
-        self._known[_hash(token)] = None
-        self._known.move_to_end(_hash(token))
+    def known(self, presented: str) -> None:
+        self._known[_hash(presented)] = None
+        self._known.move_to_end(_hash(presented))
         if len(self._known) > MOST_KEPT:
             self._known.popitem(last=False)
 
-    def unknown(self, request: Request) -> None:
-        self._bucket.take(whence(request))
+    def failed(self, request: Request) -> None:
+        self._bucket.take(_whence(request))
 
 
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+def _hash(presented: str) -> bytes:
+    return hashlib.sha256(presented.encode()).digest()
+
+
+def _whence(request: Request) -> str:
+    return "" if request.client is None else _network(request.client.host)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _network(host: str) -> str:
+    """Whom an address belongs to: of IPv6 everybody has as many as they like, in a network of their own."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    return host if address.version == 4 else str(ipaddress.ip_network((int(address), 64), strict=False))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from api import session
+from api import tries
 from api.problems import Problem
 from api.proxies import Proxies
 from api.session import FailedLogins
@@ -87,7 +87,7 @@ def request(address: str, key: str | None) -> Request:
 
 
 def test_who_tries_keys_waits_and_those_beside_them_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "FAILED_LOGINS_BURST", 3)
+    monkeypatch.setattr(tries, "BURST", 3)
     clock = ManualClock()
     logins = FailedLogins(clock)
     logins.succeeded(request("192.0.2.1", "Bearer good"))
@@ -105,7 +105,7 @@ def test_who_tries_keys_waits_and_those_beside_them_do_not(monkeypatch: pytest.M
 
 
 def test_of_ipv6_a_whole_network_is_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "FAILED_LOGINS_BURST", 2)
+    monkeypatch.setattr(tries, "BURST", 2)
     logins = FailedLogins(ManualClock())
     for number in range(2):
         logins.failed(request(f"2001:db8::{number}", "Bearer x"), "wrong secret")
@@ -118,7 +118,7 @@ async def test_failed_logins_are_limited_and_carry_the_address(gesta: Gesta, cap
     good = (await (await gesta.tenant()).service("executions:read")).token
     stranger = Client(gesta.http, good[:-4] + ("AAAA" if good[-4:] != "AAAA" else "BBBB"))
     with caplog.at_level(logging.WARNING, logger="api.session"):
-        statuses = [(await stranger.get("/me")).status_code for _ in range(session.FAILED_LOGINS_BURST + 20)]
+        statuses = [(await stranger.get("/me")).status_code for _ in range(tries.BURST + 20)]
     assert statuses[0] == 401
     refused = await stranger.get("/me")
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_failed_logins")

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from fastapi.routing import APIRoute
 
-from api import provisioning, session
+from api import provisioning, tries
 from api.app import create_app
 from api.routing import KeyRoute
 from domain.access import STAYS_POSSIBLE
@@ -359,7 +359,7 @@ class Holding:
 @pytest.fixture(autouse=True)
 def nobody_is_kept_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here one address presents more invalid keys than any is allowed to."""
-    monkeypatch.setattr(session, "FAILED_LOGINS_BURST", 100_000)
+    monkeypatch.setattr(tries, "BURST", 100_000)
 
 
 async def test_every_route_holds_for_every_caller(gesta: Gesta, record_property: Callable[[str, object], None]) -> None:

@@ -7,7 +7,7 @@ import pytest
 import schemathesis
 from schemathesis.config import SchemathesisConfig
 
-from api import session
+from api import tries
 from runtime.postgres import EmbeddedServer
 from tests.api.fuzzing import Case, World, running
 from tests.conftest import temporary_database
@@ -64,7 +64,7 @@ CONFIG = SchemathesisConfig.from_dict(
 def world(postgres: EmbeddedServer, template: str) -> Iterator[World]:
     """Its checks present many keys that are not valid: that their number is limited, others test."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(session, "FAILED_LOGINS_BURST", 1_000_000)
+        patched.setattr(tries, "BURST", 1_000_000)
         with temporary_database(postgres, template) as database, running(database) as world:
             yield world
 

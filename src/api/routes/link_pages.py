@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api import headers, link_form, link_page
 from api.link_page import CODE, COMMENT, REASON, SEEN
-from api.problems import Problem, from_exception
+from api.problems import Problem, from_exception, rate_limited
 from api.proving import code_of
 from api.requests import StrictRequest
 from api.routing import AddressRoute, operation_id
@@ -42,6 +42,7 @@ LONGEST_COMMENT = 10_000
 STATUS_OF_CODE = {"link_used": 410, "link_expired": 410, "link_revoked": 410}
 """Of links by which nothing is decided any more; of the others 409."""
 NO_SUCH_LINK = "There is no such link. Perhaps it was cut off in the mail: copy all of it."
+TOO_MANY = "Too many links that there are not were asked for from your address. Try again in a moment."
 CHANGED = "What is asked has changed since this page was shown. Please look again; nothing was decided."
 
 
@@ -75,10 +76,11 @@ async def _answered(request: Request, token: str, answer: Answering) -> Response
     services: Services = request.app.state.services
     link = read(LINK, token)
     try:
-        services.link_tries.check(request, token)
+        if (wait := services.link_tries.wait(request, token)) > 0:
+            raise rate_limited(TOO_MANY, wait)
         shown = {"state": "absent"} if link is None else await _page_of(services, link)
         if link is None or shown["state"] == "absent":
-            services.link_tries.unknown(request)
+            services.link_tries.failed(request)
             return link_page.message("No such link", NO_SUCH_LINK, status=404)
         services.link_tries.known(token)
         return await answer(request, services, link, shown)

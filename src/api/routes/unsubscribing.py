@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from api import headers
+from api import headers, link_page
 from api.documented import problem_answers
 from api.problems import not_found, unavailable
 from api.requests import StrictRequest
@@ -28,21 +28,11 @@ from store.errors import UnknownLedger
 routes = APIRouter(route_class=AddressRoute, tags=["notifications"], generate_unique_id_function=operation_id)
 
 PATH = "/unsubscribe/{token}"
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Gesta</title></head>
-<body><h1>{heading}</h1>{content}</body></html>
-"""
 ASK = (
-    "<p>From then on you are sent no mail and no digest of this organisation.</p>"
-    '<form method="post"><button>No more mail</button></form>'
+    "<p>From then on you are sent no mail and no digest of this organisation.</p>",
+    '<form method="post"><button>No more mail</button></form>',
 )
-DONE = "<p>You are sent no more mail of this organisation. Whoever has an API key of theirs can change that again.</p>"
+DONE = "You are sent no more mail of this organisation. Whoever has an API key of theirs can change that again."
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "A page", "content": {"text/html": {"schema": {"type": "string"}}}},
     **problem_answers(
@@ -61,7 +51,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 async def show(request: Request, token: str) -> Response:
     """Changes nothing."""
     await _whose(request, token)
-    return _page("No more mail?", ASK)
+    return link_page.page("No more mail?", ASK)
 
 
 @routes.post(PATH, summary="Send somebody no more mail", response_class=HTMLResponse, responses=RESPONSES)
@@ -82,7 +72,7 @@ async def confirm(request: Request, token: str) -> Response:
     )
     command = Command(tenant_id, "notification_preferences.change", who)
     await services.handler.handle(command, lambda view: preferences.change(view, user_id, (), NEVER))
-    return _page("No more mail", DONE)
+    return link_page.message("No more mail", DONE, status=200)
 
 
 async def _whose(request: Request, token: str) -> tuple[UUID, UUID]:
@@ -100,7 +90,3 @@ async def _whose(request: Request, token: str) -> tuple[UUID, UUID]:
     if not member.belongs:
         raise not_found()
     return found
-
-
-def _page(heading: str, content: str) -> Response:
-    return HTMLResponse(PAGE.format(heading=heading, content=content), headers=HEADERS)

@@ -161,13 +161,10 @@ async def _connected(addresses: Sequence[Address], port: int) -> socket.socket:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await asyncio.get_running_loop().sock_connect(one, (str(address), port))
             return one
-        except OSError:
+        except BaseException as error:  # a cancellation, too: nobody else closes it
             one.close()
-            if number == len(addresses):
+            if not isinstance(error, OSError) or number == len(addresses):
                 raise
-        except BaseException:
-            one.close()
-            raise
     raise OutboundError("unreachable", "The mail server has no address.", retryable=True)
 
 
