@@ -19,7 +19,7 @@ INTERNAL = Problem(500, "internal_error", "Something went wrong. The request id 
 CLIENT_LEFT = 499
 """In the metrics alone."""
 NO_ROUTE = "(none)"
-SECRET_PATHS = ("/hooks/", "/approve/")
+SECRET_PATHS = ("/hooks/", "/approve/", "/unsubscribe/")
 """Addresses that begin so are secrets: they are not logged."""
 POLICY = "default-src 'none'; frame-ancestors 'none'"
 """No answer is a page that loads anything or is shown inside another; /docs has a policy of its own."""

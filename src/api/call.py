@@ -210,9 +210,7 @@ class RequestContext:
             user_id=session.key_user_id or on_behalf_of,
             on_behalf_of=on_behalf_of,
             correlation_id=self.correlation_id,
-            ip=None if request.client is None else request.client.host,
-            user_agent=headers.user_agent(request),
-            request_id=request.scope["request_id"],
+            **headers.origin(request),
         )
 
     def _caller(self) -> Caller:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TypedDict
 from uuid import UUID
 
 from starlette.requests import Request
@@ -107,6 +108,19 @@ def idempotency_key(request: Request) -> str | None:
     if key is not None and not 0 < len(key) <= MAX_IDEMPOTENCY_KEY:
         raise Problem.at("Idempotency-Key", "length", f"Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY} characters.")
     return key
+
+
+class Origin(TypedDict):
+    """Of an envelope: whence a request came."""
+
+    ip: str | None
+    user_agent: str | None
+    request_id: str
+
+
+def origin(request: Request) -> Origin:
+    ip = None if request.client is None else request.client.host
+    return {"ip": ip, "user_agent": user_agent(request), "request_id": request.scope["request_id"]}
 
 
 def user_agent(request: Request) -> str | None:

@@ -45,7 +45,7 @@ class Field:
 
 
 def fields_of(schema: Json) -> tuple[Field, ...]:
-    """None where there is no form."""
+    """Empty where there is no form."""
     if schema is None:
         return ()
     properties = schema.get("properties") if isinstance(schema, dict) else None

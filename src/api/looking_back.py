@@ -19,6 +19,9 @@ S = TypeVar("S")
 AS_OF = "as_of"
 
 
+TOO_MUCH = "Too much has happened to tell this here."
+
+
 @dataclass(frozen=True)
 class Moment:
     """Up to which position a ledger is looked at, and what time it was then."""

@@ -27,11 +27,22 @@ def sees_names(who: Rights) -> bool:
     return any(who.allows(each) for each in SEE_NAMES)
 
 
+def shows_names(who: Rights, visibility: str | None, status: str) -> bool:
+    """Whether those see each other's names for whom a request so is shown to this caller."""
+    return sees_names(who) or names_shown(visibility, status)
+
+
+def require_names(who: Rights, visibility: str | None, status: str) -> None:
+    """Raises NamesHidden."""
+    if not shows_names(who, visibility, status):
+        raise NamesHidden
+
+
 def as_seen_by(who: Rights) -> Callable[[Row], Row]:
     """How a row of approval_requests is shown to somebody, with its decisions and steps where it has them."""
     if sees_names(who):
         return lambda row: row
-    me = {str(one) for one in (who.user_id, *who.behind) if one is not None}
+    me = {*map(str, who.people)}
     return lambda row: row if names_shown(row["visibility"], row["status"]) else _without_names(row, me)
 
 
@@ -61,10 +72,9 @@ def _without_names(row: Row, me: set[str]) -> Row:
 
 
 def preview_seen_by(who: Rights, found: Json) -> Json:
-    """Of a preview whose request would not show its names."""
-    if sees_names(who):
+    if shows_names(who, found["visibility"], "pending"):
         return found
-    me = {str(one) for one in (who.user_id, *who.behind) if one is not None}
+    me = {*map(str, who.people)}
     steps = [
         {
             **step,

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 from uuid import uuid4
 
-from client.calls import _part, _will_pass
 from client.errors import ApiError, from_problem
 from client.models import Decision, DecisionResult, InboxCounts, InboxItem, Json, Page, SavedFilter
-from client.protocol import PATIENCE_SECONDS, Flow, Pause, command, get, order, usual_pause
+from client.protocol import PATIENCE_SECONDS, Flow, Pause, command, get, order, part, usual_pause, will_pass
 
 Order: TypeAlias = Literal["due_at", "-due_at", "priority", "-priority", "created_at", "-created_at"]
 Acted: TypeAlias = DecisionResult | ApiError
@@ -131,7 +130,7 @@ def withdraw_approval(
 
 
 def _on(id: str, what: str, body: Json, if_match: int | None, idempotency_key: str | None) -> Flow[DecisionResult]:
-    path = f"/approvals/{_part(id)}/{what}"
+    path = f"/approvals/{part(id)}/{what}"
     return DecisionResult.of((yield from command(path, body, idempotency_key=idempotency_key, if_match=if_match)))
 
 
@@ -191,8 +190,7 @@ def _many(action: str, items: Sequence[Json], idempotency_key: str | None, patie
             for each in answer["items"]
         )
         pause = usual_pause(attempt)
-        will_pass = any(isinstance(each, ApiError) and _will_pass(each) for each in told)
-        if not will_pass or time.monotonic() + pause > until:
+        if not any(isinstance(each, ApiError) and will_pass(each) for each in told) or time.monotonic() + pause > until:
             return told
         yield Pause(pause)
         attempt += 1

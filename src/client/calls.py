@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import quote
 from uuid import uuid4
 
 from client.errors import ApiError, Invalid, StillPending, StillRunning, from_problem
@@ -28,7 +27,7 @@ from client.models import (
     Report,
     Workflow,
 )
-from client.protocol import IN_FLIGHT, PATIENCE_SECONDS, REPEATED, Flow, Pause, command, get, order, usual_pause
+from client.protocol import PATIENCE_SECONDS, Flow, Pause, command, get, order, part, usual_pause, will_pass
 
 LONGEST_WAIT = 30
 """Seconds that one request waits for an execution's end. A longer wait is several requests."""
@@ -66,7 +65,7 @@ def start(
 
 def execution(id: str) -> Flow[Execution]:
     """An execution, as of all that was done before the call. Raises NotFound."""
-    return Execution.of((yield from get(f"/executions/{_part(id)}")))
+    return Execution.of((yield from get(f"/executions/{part(id)}")))
 
 
 def wait(id: str, seconds: float = 60.0) -> Flow[Execution]:
@@ -74,7 +73,7 @@ def wait(id: str, seconds: float = 60.0) -> Flow[Execution]:
     until = time.monotonic() + seconds
     while True:
         left = max(0, min(LONGEST_WAIT, round(until - time.monotonic())))
-        found = Execution.of((yield from get(f"/executions/{_part(id)}", {"wait": left}, left)))
+        found = Execution.of((yield from get(f"/executions/{part(id)}", {"wait": left}, left)))
         if found.ended:
             return found
         if time.monotonic() >= until or left == 0:
@@ -106,13 +105,13 @@ def executions(
 
 def history(id: str, *, limit: int | None = None, cursor: str | None = None) -> Flow[Page[Mapping[str, Any]]]:
     """What happened in an execution, in order: {topic, position, occurred_at, recorded_at, actor, data, …}."""
-    return Page.of((yield from get(f"/executions/{_part(id)}/history", {"limit": limit, "cursor": cursor})), dict)
+    return Page.of((yield from get(f"/executions/{part(id)}/history", {"limit": limit, "cursor": cursor})), dict)
 
 
 def cancel(id: str, reason: str | None = None, *, idempotency_key: str | None = None) -> Flow[ExecutionResult]:
     """Cancel an execution and what is open in it."""
     return ExecutionResult.of(
-        (yield from command(f"/executions/{_part(id)}/cancel", {"reason": reason}, idempotency_key=idempotency_key))
+        (yield from command(f"/executions/{part(id)}/cancel", {"reason": reason}, idempotency_key=idempotency_key))
     )
 
 
@@ -130,14 +129,14 @@ def migrate(
     Raises Conflict, whose errors say what stands in the way.
     """
     body = {"to_version": to_version, "mapping": dict(mapping or {}), "reason": reason}
-    path = f"/executions/{_part(id)}/migrate"
+    path = f"/executions/{part(id)}/migrate"
     return ExecutionResult.of((yield from command(path, body, idempotency_key=idempotency_key, if_match=if_match)))
 
 
 def preview_migration(id: str, to_version: int, mapping: Mapping[str, str] | None = None) -> Flow[MigrationPreview]:
     """What `migrate` would come to. Changes nothing."""
     body = {"to_version": to_version, "mapping": dict(mapping or {}), "dry_run": True}
-    return MigrationPreview.of((yield from order(f"/executions/{_part(id)}/migrate", body)))
+    return MigrationPreview.of((yield from order(f"/executions/{part(id)}/migrate", body)))
 
 
 # Many executions
@@ -180,7 +179,7 @@ def would_act_on(
 
 def bulk_operation(id: str) -> Flow[BulkOperation]:
     """How far it has come. Raises NotFound."""
-    return BulkOperation.of((yield from get(f"/bulk-operations/{_part(id)}")))
+    return BulkOperation.of((yield from get(f"/bulk-operations/{part(id)}")))
 
 
 def bulk_operation_ended(id: str, seconds: float = 60.0) -> Flow[BulkOperation]:
@@ -188,14 +187,14 @@ def bulk_operation_ended(id: str, seconds: float = 60.0) -> Flow[BulkOperation]:
     until = time.monotonic() + seconds
     while True:
         left = max(0, min(LONGEST_WAIT, round(until - time.monotonic())))
-        found = BulkOperation.of((yield from get(f"/bulk-operations/{_part(id)}", {"wait": left}, left)))
+        found = BulkOperation.of((yield from get(f"/bulk-operations/{part(id)}", {"wait": left}, left)))
         if found.ended or left == 0 or time.monotonic() >= until:
             return found
 
 
 def cancel_bulk_operation(id: str, reason: str | None = None, *, idempotency_key: str | None = None) -> Flow[BulkOperation]:
     """From now on it acts on nothing further. Raises Conflict where it is over."""
-    path = f"/bulk-operations/{_part(id)}/cancel"
+    path = f"/bulk-operations/{part(id)}/cancel"
     return BulkOperation.of((yield from command(path, {"reason": reason}, idempotency_key=idempotency_key)))
 
 
@@ -215,7 +214,7 @@ def _many(
 
 def approval(id: str) -> Flow[Approval]:
     """An approval request; its decisions are in `data`."""
-    return Approval.of((yield from get(f"/approvals/{_part(id)}")))
+    return Approval.of((yield from get(f"/approvals/{part(id)}")))
 
 
 def request_approval(
@@ -275,7 +274,7 @@ def wait_approval(id: str, seconds: float = 60.0) -> Flow[Approval]:
     until = time.monotonic() + seconds
     while True:
         left = max(0, min(LONGEST_WAIT, round(until - time.monotonic())))
-        found = Approval.of((yield from get(f"/approvals/{_part(id)}", {"wait": left}, left)))
+        found = Approval.of((yield from get(f"/approvals/{part(id)}", {"wait": left}, left)))
         if found.closed or left == 0 or time.monotonic() >= until:
             return found
 
@@ -324,7 +323,7 @@ def decide(
     """
     body = {"outcome": outcome, "comment": comment, "form": form, "role": role, "reason": reason, "step": step}
     body |= {} if on_behalf_of is None else {"on_behalf_of": on_behalf_of}
-    path, more = f"/approvals/{_part(approval_id)}/decide", None if proof is None else {"Gesta-Proof": proof}
+    path, more = f"/approvals/{part(approval_id)}/decide", None if proof is None else {"Gesta-Proof": proof}
     return DecisionResult.of((yield from command(path, body, idempotency_key=idempotency_key, if_match=if_match, more=more)))
 
 
@@ -340,19 +339,19 @@ def apply(definition: Mapping[str, Any], *, publish: bool = False, note: str | N
     if not found:
         workflow = yield from command("/workflows", {"definition": definition})
     else:
-        known = yield from get(f"/workflows/{_part(found[0]['id'])}")
+        known = yield from get(f"/workflows/{part(found[0]['id'])}")
         if known["definition"] == definition and known["draft"] is None:
             return Workflow.of(known)
-        workflow = yield from command(f"/workflows/{_part(known['id'])}/draft", {"definition": definition}, method="PUT")
+        workflow = yield from command(f"/workflows/{part(known['id'])}/draft", {"definition": definition}, method="PUT")
     if publish:
-        workflow = yield from command(f"/workflows/{_part(workflow['id'])}/publish", {"note": note})
+        workflow = yield from command(f"/workflows/{part(workflow['id'])}/publish", {"note": note})
     return Workflow.of(workflow)
 
 
 def publish(workflow_id: str, note: str | None = None, *, idempotency_key: str | None = None) -> Flow[Workflow]:
     """Make the draft the next version."""
     return Workflow.of(
-        (yield from command(f"/workflows/{_part(workflow_id)}/publish", {"note": note}, idempotency_key=idempotency_key))
+        (yield from command(f"/workflows/{part(workflow_id)}/publish", {"note": note}, idempotency_key=idempotency_key))
     )
 
 
@@ -397,7 +396,7 @@ def enqueue(
 
 def job(id: str) -> Flow[EnqueuedJob]:
     """A job of its own, as of all that was done before the call. Raises NotFound."""
-    return EnqueuedJob.of((yield from get(f"/jobs/{_part(id)}")))
+    return EnqueuedJob.of((yield from get(f"/jobs/{part(id)}")))
 
 
 def wait_job(id: str, seconds: float = 60.0) -> Flow[EnqueuedJob]:
@@ -405,7 +404,7 @@ def wait_job(id: str, seconds: float = 60.0) -> Flow[EnqueuedJob]:
     until = time.monotonic() + seconds
     while True:
         left = max(0, min(LONGEST_WAIT, round(until - time.monotonic())))
-        found = EnqueuedJob.of((yield from get(f"/jobs/{_part(id)}", {"wait": left}, left)))
+        found = EnqueuedJob.of((yield from get(f"/jobs/{part(id)}", {"wait": left}, left)))
         if found.ended:
             return found
         if time.monotonic() >= until or left == 0:
@@ -427,13 +426,13 @@ def jobs(
 
 def cancel_job(id: str, reason: str | None = None, *, idempotency_key: str | None = None) -> Flow[EnqueuedResult]:
     """Cancel a pending job. Whoever works on it learns so by its next heartbeat."""
-    path = f"/jobs/{_part(id)}/cancel"
+    path = f"/jobs/{part(id)}/cancel"
     return EnqueuedResult.of((yield from command(path, {"reason": reason}, idempotency_key=idempotency_key)))
 
 
 def retry_job(id: str, reason: str | None = None) -> Flow[None]:
     """Give a job that failed, or was given up, all its attempts again."""
-    yield from order(f"/jobs/{_part(id)}/retry", {"reason": reason})
+    yield from order(f"/jobs/{part(id)}/retry", {"reason": reason})
 
 
 # Work
@@ -458,18 +457,18 @@ def lease(
 
 def heartbeat(job: Job) -> Flow[None]:
     """Keep a job for as long again as it was leased for. Raises LeaseLost."""
-    yield from order(f"/jobs/{_part(job.id)}/heartbeat", {"fence": job.fence}, patience=0.0)
+    yield from order(f"/jobs/{part(job.id)}/heartbeat", {"fence": job.fence}, patience=0.0)
 
 
 def complete(job: Job, output: Json = None, *, patience: float = PATIENCE_SECONDS) -> Flow[None]:
     """The work is done: the execution goes on with its output. Raises LeaseLost."""
-    yield from command(f"/jobs/{_part(job.id)}/complete", {"fence": job.fence, "output": output}, patience=patience)
+    yield from command(f"/jobs/{part(job.id)}/complete", {"fence": job.fence, "output": output}, patience=patience)
 
 
 def fail(job: Job, type: str, message: str, *, retryable: bool = True, patience: float = PATIENCE_SECONDS) -> Flow[None]:
     """The attempt failed. Whether there is another one is the node's `retry` to say. Raises LeaseLost."""
     error = {"type": type, "message": message, "retryable": retryable}
-    yield from command(f"/jobs/{_part(job.id)}/fail", {"fence": job.fence, "error": error}, patience=patience)
+    yield from command(f"/jobs/{part(job.id)}/fail", {"fence": job.fence, "error": error}, patience=patience)
 
 
 def report(reports: Sequence[Report], *, patience: float = PATIENCE_SECONDS) -> Flow[tuple[ApiError | None, ...]]:
@@ -507,14 +506,10 @@ def _exchange(body: Json, patience: float) -> Flow[Exchange]:
         )
         pause = usual_pause(attempt)
         # A server gives no jobs to somebody who will ask again; one that does would not be heard if they were dropped here.
-        if answer.get("jobs") or not any(map(_will_pass, refused)) or time.monotonic() + pause > until:
+        if answer.get("jobs") or not any(map(will_pass, refused)) or time.monotonic() + pause > until:
             return Exchange(refused, tuple(map(Job.of, answer["jobs"])) if "jobs" in answer else None)
         yield Pause(pause)
         attempt += 1
-
-
-def _will_pass(error: ApiError | None) -> bool:
-    return error is not None and (error.status in REPEATED or error.code == IN_FLIGHT)
 
 
 def _wanted(next: NextJobs) -> dict[str, Json]:
@@ -533,9 +528,4 @@ def _report(one: Report) -> Json:
 
 def release(job: Job) -> Flow[None]:
     """Leave a job that was not begun to others: it does not count as an attempt. Nothing happens where the lease is lost."""
-    yield from order(f"/jobs/{_part(job.id)}/release", {"fence": job.fence}, patience=1.0)
-
-
-def _part(id: str) -> str:
-    """An id as one part of a path, whatever it holds."""
-    return quote(str(id), safe="")
+    yield from order(f"/jobs/{part(job.id)}/release", {"fence": job.fence}, patience=1.0)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import quote
 from uuid import uuid4
 
 from client.errors import AnswerLost, ApiError, from_answer
@@ -155,3 +156,12 @@ def _text(value: Any) -> str:
 
 
 __all__ = ["ApiError", "Flow", "Lost", "Pause", "Reply", "Request", "Step", "command", "encode", "get", "order", "usual_pause"]
+
+
+def will_pass(error: ApiError | None) -> bool:
+    return error is not None and (error.status in REPEATED or error.code == IN_FLIGHT)
+
+
+def part(id: str) -> str:
+    """An id as one part of a path, whatever it holds."""
+    return quote(str(id), safe="")

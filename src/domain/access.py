@@ -105,6 +105,11 @@ class Rights:
     """The tenant is; only the platform comes this far."""
 
     @property
+    def people(self) -> tuple[UUID, ...]:
+        """Who acts, and who does so in fact."""
+        return (*(() if self.user_id is None else (self.user_id,)), *sorted(self.behind))
+
+    @property
     def granted(self) -> frozenset[str] | None:
         """What one may give away: no more than one has; None: everything."""
         return None if self.everything else self.permissions

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from store import past
 from tests.api.conftest import Client, Gesta, Member, Tenant
 from tests.api.test_own_approvals import asked
 
@@ -166,6 +169,17 @@ async def on_the_past(acme: Tenant, boss: Member, clerk: Member, board: Member) 
     assert (first["added"], first["dropped"]) == ([boss.user_id], [board.user_id])
     assert (second["added"], second["dropped"]) == ([], [])
     assert absent["problem"]["code"] == "not_found"
+    execution = started.json()["id"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(past, "MOST_EVENTS", 3)
+        answer = await boss.client.post("/approvals/preview-past", {**body, "ids": [execution, own]})
+        long, short = answer.json()["items"]
+        assert (long["problem"]["code"], short["added"]) == ("too_long", [boss.user_id]), (
+            "one that is too long is one item's affair"
+        )
+        patch.setattr(past, "MOST_EVENTS", 0)
+        refused = await boss.client.post("/approvals/preview-past", body)
+        assert (refused.status_code, refused.json()["code"]) == (422, "too_long")
     wrong = await boss.client.post(
         "/approvals/preview-past", {"definition": {"title": "x", "rule": {"type": "most"}}, "ids": [own]}
     )

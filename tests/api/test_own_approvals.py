@@ -5,10 +5,12 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+import psycopg
 import pytest
 from psycopg import AsyncConnection
 
 from projections.verify import verify
+from store import drafts
 from tests.api.behind import Two
 from tests.api.conftest import Client, Gesta, Member, Tenant
 from tests.api.racing import DUE, REALLY, ROUNDS, at_once, code, racing, together
@@ -352,3 +354,14 @@ async def test_it_is_claimed_and_a_decision_is_taken_back(acme: Tenant) -> None:
     assert (await decided(ann, both)).json()["approval"]["status"] == "pending"
     assert (await ann.client.post(f"/approvals/{both}/revoke")).status_code == 200
     assert (await found(acme.admin, both))["received_approvals"] == 0
+
+
+async def test_a_decision_is_made_whatever_becomes_of_the_draft(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = await acme.member("approver")
+
+    async def fails(*_given: Any) -> None:
+        raise psycopg.OperationalError("the connection is lost")
+
+    monkeypatch.setattr(drafts, "drop", fails)
+    answer = await decided(member, await asked(acme.admin))
+    assert (answer.status_code, answer.json()["approval"]["status"]) == (200, "resolved"), answer.text

@@ -35,7 +35,9 @@ APPROVAL = one(
     "r",
 )
 
-STATUS = "SELECT r.status FROM projections.approval_requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s"
+STANDING = """
+SELECT r.status, r.visibility FROM projections.approval_requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
+"""
 
 SELECT = summaries(rows_of(approval_requests.TABLE, "r"), approval_requests.TABLE, "r")
 

@@ -233,6 +233,11 @@ def counted(names: int, *, substituting: bool = False) -> Listing:
 def counts(of: PageRequest, *, substituting: bool) -> Question:
     """How much it is in all, and by what. `others`: rows of what might be decided in somebody else's place alone."""
     question = of.question()
+    return Question(_counting(substituting).format(mine=question.statement), question.params)
+
+
+@lru_cache
+def _counting(substituting: bool) -> sql.SQL:
     own = OWN if substituting else "true"
     statement = COUNTS.format(
         mine="{mine}",
@@ -241,4 +246,4 @@ def counts(of: PageRequest, *, substituting: bool) -> Question:
         dimensions=",\n       ".join(DIMENSION.format(name=name) for name in DIMENSIONS),
         others=OTHERS.format(own=own, most=MOST_JUDGED + 1) if substituting else NO_OTHERS,
     )
-    return Question(sql.SQL(statement).format(mine=question.statement), question.params)
+    return sql.SQL(statement)

@@ -11,8 +11,7 @@ from api import answers, commands
 from api.documented import Calling, documented
 from api.models import Body, Name
 from api.problems import Problem, not_found
-from api.queries.approvals import STATUS
-from api.reads import Question
+from api.queries.approvals import STANDING
 from api.routes.approvals import NobodyDecides
 from api.routing import query, router
 from api.schemas import results
@@ -74,7 +73,7 @@ async def drop_draft(call: Calling, id: UUID) -> Response:
     """Also where there is none."""
     await call.authorize(commands.APPROVAL_DRAFT, id)
     place = _place(call, id, _step(call))
-    await _require_there(call, id)
+    await call.row(STANDING, {"id": id})
     async with call.services.system_pool.connection() as connection:
         await drafts.drop(connection, place.tenant_id, place.user_id, id, place.step)
     return answers.answer({"dropped": True})
@@ -96,14 +95,7 @@ def _step(call: Calling) -> str | None:
 
 
 async def _require_open(call: Calling, id: UUID) -> None:
-    status = await _require_there(call, id)
+    found, _ = await call.row(STANDING, {"id": id})
+    status = found["status"]
     if status not in ("pending", "with_requester"):
         raise ApprovalClosed(f"The approval request is {status}.")
-
-
-async def _require_there(call: Calling, id: UUID) -> str:
-    answer = await call.rows([Question(STATUS, {"tenant_id": call.tenant_id, "id": id}, by_key=True)])
-    (rows,) = answer.rows
-    if not rows:
-        raise not_found()
-    return str(rows[0]["status"])

@@ -14,18 +14,16 @@ from api import commands
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Body, Id, Name, Reason
-from api.names import NamesHidden, sees_names
-from api.problems import not_found
+from api.names import require_names
 from api.queries import approval_links as queries
-from api.queries.approvals import APPROVAL
-from api.reads import Question, Row
+from api.queries.approvals import STANDING
+from api.reads import Row
 from api.routes.approvals import NobodyDecides
 from api.routes.enqueued_jobs import Duration
 from api.routing import router
 from api.schemas import resources, results
 from domain import approval_link
 from domain.access import Asking, DeactivatedUser, NotAMember, Rights, SuspendedMember, standing, valid_key
-from domain.approval.visibility import names_shown
 from domain.approval_link import APPROVAL_LINK, SEED_BYTES, USUAL_LIFETIME
 from domain.facts import Decided, Invalid, PermissionDenied, View
 from engine import approval_links as links
@@ -73,10 +71,7 @@ async def make_link(call: Calling, id: UUID, body: NewLink) -> Response:
 async def list_links(call: Calling, id: UUID) -> Response:
     """For whom they are, and whether they were used. No answer but that to its making has a link's address."""
     call.require("approvals:read")
-    answer = await call.rows([Question(APPROVAL, {"tenant_id": call.tenant_id, "id": id}, by_key=True)])
-    if not any(answer.rows):
-        raise not_found()
-    ((row,),) = answer.rows
+    row, _ = await call.row(STANDING, {"id": id})
     _require_names(call, row, call.request.query_params.get("user_id"))
     return await call.page(queries.APPROVAL_LINKS, request_id=id)
 
@@ -87,7 +82,7 @@ async def list_links(call: Calling, id: UUID) -> Response:
 async def get_link(call: Calling, id: UUID) -> Response:
     call.require("approvals:read")
     link, answer = await call.row(queries.APPROVAL_LINK, {"id": id})
-    row, _ = await call.row(APPROVAL, {"id": link["request_id"]})
+    row, _ = await call.row(STANDING, {"id": link["request_id"]})
     _require_names(call, row, str(link["user_id"]))
     return call.shown(link, answer)
 
@@ -95,9 +90,8 @@ async def get_link(call: Calling, id: UUID) -> Response:
 def _require_names(call: Calling, row: Row, user_id: str | None) -> None:
     """`row`: the request's; `user_id`: whose links are asked for. Raises NamesHidden."""
     who = call.session.rights
-    mine = user_id is not None and user_id == str(who.user_id)
-    if not mine and not sees_names(who) and not names_shown(row["visibility"], row["status"]):
-        raise NamesHidden
+    if user_id is None or user_id != str(who.user_id):
+        require_names(who, row["visibility"], row["status"])
 
 
 @routes.delete("/approval-links/{id}", **documented("Revoke a link to decide by", "It is revoked", results.REVOKED_APPROVAL_LINK))

@@ -13,10 +13,8 @@ from api.attachments import Attachments, attachments
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.models import Body, Id
-from api.problems import not_found
 from api.queries import approval_comments as queries
-from api.queries.approvals import APPROVAL
-from api.reads import Question
+from api.queries.approvals import STANDING
 from api.routes.approvals import NobodyDecides
 from api.routing import router
 from api.schemas import resources, results
@@ -115,9 +113,7 @@ async def delete_comment(call: Calling, id: UUID, comment_id: UUID) -> Response:
 async def list_comments(call: Calling, id: UUID) -> Response:
     """Questions, answers and comments, in their order."""
     call.require("approvals:read")
-    found = await call.rows([Question(APPROVAL, {"tenant_id": call.tenant_id, "id": id}, by_key=True)])
-    if not any(found.rows):
-        raise not_found()
+    await call.row(STANDING, {"id": id})
     return await call.page(queries.COMMENTS, id=id)
 
 

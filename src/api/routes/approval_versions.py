@@ -15,8 +15,7 @@ from api.listing import FRESHNESS
 from api.models import Body, Text
 from api.problems import not_found
 from api.queries import approval_versions as queries
-from api.queries.approvals import APPROVAL
-from api.reads import Question
+from api.queries.approvals import STANDING
 from api.routes.approvals import DONE, requesters
 from api.routing import router
 from api.schemas import resources, results
@@ -96,9 +95,7 @@ async def _moved(call: Calling, spec: CommandSpec, id: UUID, decide: Any) -> Res
 async def list_versions(call: Calling, id: UUID) -> Response:
     """Each names in what it differs from the one before, by JSON pointers."""
     call.require("approvals:read")
-    answer = await call.rows([Question(APPROVAL, {"tenant_id": call.tenant_id, "id": id}, by_key=True)])
-    if not any(answer.rows):
-        raise not_found()
+    await call.row(STANDING, {"id": id})
     return await call.page(queries.VERSIONS, id=id)
 
 

@@ -275,14 +275,13 @@ async def list_approvals(call: Calling) -> Response:
     me = [("anyone", ""), *(("role", role) for role in sorted(rights.roles))]
     if rights.user_id is not None:
         me.append(("user", str(rights.user_id)))
-    people = [str(one) for one in (rights.user_id, *rights.behind) if one is not None]
     return await call.page(
         queries.approvals(len(me)),
         shown=as_seen_by(rights),
         me=rights.user_id,
         my_kinds=[kind for kind, _ in me],
         my_values=[value for _, value in me],
-        my_ids=people,
+        my_ids=[*map(str, rights.people)],
         of_others=False,
         now=call.services.clock.now(),
     )

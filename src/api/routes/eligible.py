@@ -11,15 +11,14 @@ from starlette.responses import Response
 from api import answers
 from api.documented import Calling, documented
 from api.listing import BOOLEAN, DEFAULT_LIMIT, MAX_LIMIT, WHOLE, read_parameter
-from api.looking_back import AS_OF, Moment, moment_of, past_of, past_platform
-from api.names import NamesHidden, sees_names
+from api.looking_back import AS_OF, TOO_MUCH, Moment, moment_of, past_of, past_platform
+from api.names import require_names
 from api.problems import Problem, not_found
 from api.queries import eligible as queries
 from api.reads import Question
 from api.routing import query, router
 from api.schemas import eligible as shapes
 from domain.approval import APPROVAL, Approval, ApprovalRequested
-from domain.approval.visibility import names_shown
 from domain.delegation import MOST_STEPS, delegations_of
 from domain.execution import ExecutionPaused, ExecutionResumed, ExecutionStarted
 from domain.facts import Refusal, View
@@ -70,7 +69,7 @@ async def eligible(call: Calling, id: UUID) -> Response:
         approval = await _approval(call, past, id)
         return await _page(call, past, moment, id, approval, Wanted(limit, after, may))
     except TooLong:
-        raise Problem(422, "too_long", "Too much has happened to tell this here.") from None
+        raise Problem(422, "too_long", TOO_MUCH) from None
 
 
 async def _approval(call: Calling, past: Past, id: UUID) -> Approval:
@@ -85,8 +84,7 @@ async def _approval(call: Calling, past: Past, id: UUID) -> Approval:
     if not isinstance(events[0].event, ApprovalRequested):
         raise not_found()
     approval = past.state(APPROVAL, id)
-    if not sees_names(call.session.rights) and not names_shown(events[0].event.visibility, approval.status):
-        raise NamesHidden
+    require_names(call.session.rights, events[0].event.visibility, approval.status)
     if approval.execution_id is not None:
         await past.know([approval.execution_id], OF_EXECUTION)
     return approval
@@ -102,16 +100,12 @@ async def _page(call: Calling, past: Past, moment: Moment, id: UUID, approval: A
     platform = await past_platform(call, moment, everybody)
     engine = call.services.engine
 
-    def judged(view: View) -> list[Judged]:
-        return [judge(view, engine, platform, id, one, givers.get(one, ())) for one in people]
+    def judged(view: View) -> tuple[list[Judged], Refusal | None]:
+        each = [judge(view, engine, platform, id, one, givers.get(one, ())) for one in people]
+        return each, closed_by(view, view.read(APPROVAL, id), platform)
 
-    def closed(view: View) -> Refusal | None:
-        return closed_by(view, view.read(APPROVAL, id), platform)
-
-    compute = call.services.handler.compute
-    found = await past.compute(compute, judged, moment.now)
+    found, refusal = await past.compute(call.services.handler.compute, judged, moment.now)
     items = [_item(each) for each in found if wanted.may in (None, bool(each.ways))]
-    refusal = await past.compute(compute, closed, moment.now)
     cursor = _cursor(people[-1], id, moment) if len(rows) > wanted.limit else None
     head: dict[str, Any] = {
         "id": id,

@@ -54,7 +54,7 @@ async def receive(call: Calling, body: CloudEvent) -> Response:
             data=body.data,
             subject=body.subject,
             time=body.time,
-            sent_by=tuple(sorted({*who.behind, *([] if who.user_id is None else [who.user_id])})),
+            sent_by=tuple(sorted(who.people)),
         )
 
     return await call.command(commands.EVENT_RECEIVE, decide)

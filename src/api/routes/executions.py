@@ -201,8 +201,8 @@ async def waits(call: Calling, id: UUID) -> Response:
     """Each thing, since when, until when where that is known, and who or what can move it on."""
     call.require("executions:read")
     who = call.session.rights
-    me = [one for one in (who.user_id, *who.behind) if one is not None]
-    return call.shown(*await call.row(queries.WAITS, {"id": id, "sees_names": sees_names(who), "me": me}))
+    seen = {"sees_names": sees_names(who), "me": list(who.people)}
+    return call.shown(*await call.row(queries.WAITS, {"id": id, **seen}))
 
 
 @routes.post("/executions/{id}/cancel", **documented("Cancel an execution", "The execution's status", results.EXECUTION_RESULT))

@@ -148,9 +148,7 @@ def _envelope(request: StrictRequest, address: BearerText) -> Envelope:
     return Envelope(
         "webhook",
         str(address.id),
-        ip=None if request.client is None else request.client.host,
-        user_agent=headers.user_agent(request),
-        request_id=request.scope["request_id"],
+        **headers.origin(request),
     )
 
 

@@ -215,7 +215,7 @@ async def _mine(call: Calling) -> Mine:
             "my_kinds": [kind for kind, _ in names],
             "my_values": [value for _, value in names],
             "my_people": [",".join(map(str, people)) for people in names.values()],
-            "my_ids": [str(one) for one in (me, *sorted(who.behind))],
+            "my_ids": [*map(str, who.people)],
             "my_voices": [str(one) for one in (me, *(person.id for person in standing.people))],
             "of_others": filters.get("claimed_by") == "others",
             "now": standing.looking.view.now,

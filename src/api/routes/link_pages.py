@@ -1,7 +1,6 @@
 """Pages that links from mails lead to. Looking changes nothing, whoever looks; what the page's form sends decides, once."""
 
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from uuid import UUID
@@ -36,7 +35,6 @@ routes = APIRouter(route_class=AddressRoute, tags=["approvals"], generate_unique
 
 Answering: TypeAlias = Callable[[StrictRequest, Services, BearerText, Json], Awaitable[Response]]
 
-REQUEST_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LONGEST_BODY = 256 * 1024
 LONGEST_COMMENT = 10_000
 STATUS_OF_CODE = {"link_used": 410, "link_expired": 410, "link_revoked": 410}
@@ -49,7 +47,7 @@ CHANGED = "What is asked has changed since this page was shown. Please look agai
 @routes.get("/approvals/{token}", include_in_schema=False)
 async def where_to_decide(_request: Request, token: str) -> Response:
     """Where cards in chats lead, which many people read: it tells nothing of the request, not even whether there is one."""
-    if not REQUEST_ID.fullmatch(token):
+    if not headers.ID.fullmatch(token):
         return link_page.message("No such page", "There is nothing at this address.", status=404)
     return link_page.message(
         "An approval request",
@@ -166,9 +164,7 @@ async def _use(
         "user",
         str(link.id),
         user_id=user_id,
-        ip=None if request.client is None else request.client.host,
-        user_agent=headers.user_agent(request),
-        request_id=request.scope["request_id"],
+        **headers.origin(request),
     )
     command = Command(link.tenant_id, "approval.decide", envelope, resource="approval", resource_id=request_id)
     secret_hash = hash_secret(link.secret)

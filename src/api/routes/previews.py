@@ -1,5 +1,6 @@
 """Who would be asked: before a request is made, and in requests of the past under another rule. Neither leaves an event."""
 
+import asyncio
 import time
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,9 +10,9 @@ from starlette.responses import Response
 
 from api import answers, commands
 from api.documented import Calling, documented
-from api.looking_back import past_of
+from api.looking_back import TOO_MUCH, past_of
 from api.models import Body, Id, Name, Object, Time
-from api.names import preview_seen_by, sees_names
+from api.names import preview_seen_by, shows_names
 from api.problems import Problem
 from api.queries import eligible as queries
 from api.reads import Question
@@ -20,7 +21,6 @@ from api.routing import router
 from api.schemas import eligible as shapes
 from domain.access import Asking
 from domain.approval import ApprovalRequested
-from domain.approval.visibility import names_shown
 from domain.execution import ActivationStarted
 from domain.facts import Decided, Json, NotFound, Refusal, View
 from domain.workflow import WORKFLOW_KEY
@@ -119,7 +119,7 @@ async def preview(call: Calling, body: Preview) -> Response:
     spec = commands.APPROVAL_PREVIEW
     command = Command(call.tenant_id, spec.name, call.envelope(), resource=spec.resource)
     found = (await call.handle(spec, command, decide)).result
-    return answers.answer(found if names_shown(found["visibility"], "pending") else preview_seen_by(call.session.rights, found))
+    return answers.answer(preview_seen_by(call.session.rights, found))
 
 
 @routes.post(
@@ -139,11 +139,14 @@ async def preview_past(call: Calling, body: PastPreview) -> Response:
     ids = list(dict.fromkeys(body.ids)) if body.ids is not None else await _found(call, body.filter or Filter(), body.limit)
     found = await call.services.reads.of_ledger(lambda conn: head(conn, call.tenant_id))
     past = past_of(call, 0 if found is None else found.position)
-    await past.know_all(await _members(call))
-    await past.know(ids)
+    try:
+        await past.know_all(await _members(call))
+    except TooLong:
+        raise Problem(422, "too_long", TOO_MUCH) from None
     items: list[Json] = []
     until = time.monotonic() + SECONDS
     for number, id in enumerate(ids):
+        await asyncio.sleep(0)  # what is compared holds up nobody for longer than one of them takes
         if time.monotonic() > until:
             return answers.answer({"items": items, "left": ids[number:]})
         items.append({"id": id, **await _compared(call, past, id, body.definition)})
@@ -169,10 +172,11 @@ async def _compared(call: Calling, past: Past, id: UUID, definition: Json) -> Js
     """{then, now, added, dropped, same}, or {problem}."""
     stream: UUID | None = None
     try:
+        await past.know([id])
         first = next(iter(past.events(id)), None)
         if first is None or not isinstance(first.event, ApprovalRequested):
             raise NotFound("There is no such approval request.")
-        if not sees_names(call.session.rights) and not names_shown(first.event.visibility, "pending"):
+        if not shows_names(call.session.rights, first.event.visibility, "pending"):
             return _problem("names_hidden", "Its names are not shown to you.")
         position = first.position
         if first.event.execution_id is not None:
@@ -194,7 +198,7 @@ async def _compared(call: Calling, past: Past, id: UUID, definition: Json) -> Js
             )
         )
     except TooLong:
-        return _problem("too_long", "Too much has happened to tell this here.")
+        return _problem("too_long", TOO_MUCH)
     except Refusal as refusal:
         return _problem(refusal.code, refusal.message)
     finally:

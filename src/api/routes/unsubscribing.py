@@ -65,9 +65,7 @@ async def confirm(request: Request, token: str) -> Response:
         "user",
         str(user_id),
         user_id,
-        ip=None if request.client is None else request.client.host,
-        user_agent=headers.user_agent(request),
-        request_id=request.scope["request_id"],
+        **headers.origin(request),
         reason="By the address in a mail.",
     )
     command = Command(tenant_id, "notification_preferences.change", who)
