@@ -262,6 +262,12 @@ def remove(
     return answered(view, user_id, MemberRemoved(user_id, reason))
 
 
+def may(view: View, user_id: UUID, permission: str) -> bool:
+    """Whether an active member has it."""
+    member = view.read(MEMBER, user_id)
+    return member.active and permission in permissions_of(view, member)
+
+
 def permissions_of(view: View, state: Member) -> frozenset[str]:
     """What a member's roles permit."""
     return frozenset[str]().union(*(view.read(ROLE, role_id).permissions for role_id in state.role_ids))

@@ -219,7 +219,7 @@ def _takes_form(outcome: Outcome) -> bool:
 
 def _seen(approval: Approval, place: Place) -> str:
     """A digest of what is asked and of what choosing the outcome means: whoever confirms it confirms this and nothing else."""
-    outcome = replace(place.outcome, users=(), roles=(), exclude=(), fallback=None)
+    outcome = replace(place.outcome, users=(), roles=(), exclude=(), fallback=None, managers=None, instead=None)
     shown = [approval.asks, approval.content.as_json, place.step.number, place.step.form, repr(outcome)]
     return hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -28,7 +28,7 @@ from domain.approval.resubmitting import edited, recall, send_to_requester
 from domain.approval.steps import sent_back
 from domain.execution import NodeError
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
-from domain.member import MEMBER, permissions_of
+from domain.member import may
 from engine.context import Engine
 from engine.eligible import requesters_of
 from engine.executions import ExecutionIsPaused, answer, asking_run, read_live
@@ -215,7 +215,7 @@ def override_approval(
     approval = view.read(APPROVAL, request_id)
     require_pending(approval)
     run = _asking(view, engine, approval)
-    visit = run if isinstance(run, OwnAsker) else run.visit(_activation_of(approval))
+    visit = _asker(run, approval)
     offered, about = offered_by(approval, visit.node.config), {"outcome": outcome, "reason": reason, "form": form}
     proven = prove(view, offered[outcome], Decider(who.user_id), presented, request_id) if outcome in offered else NOTHING
     events = override(approval, who, visit.requesters, offered, view.new_id(), proof=proven.proof, **about)
@@ -263,7 +263,7 @@ def resubmit_approval(
     authors = (*(() if user_id is None else (user_id,)), *behind)
     content, changes = edited(approval, people, authors, requesters_of(view, approval), **fields)
     run = _asking(view, engine, approval)
-    asker = run if isinstance(run, OwnAsker) else run.visit(_activation_of(approval))
+    asker = _asker(run, approval)
     events: tuple[ApprovalEvent, ...] = (resubmitted(asker, approval, content, changes, user_id, comment),)
     after = reduce(evolve, events, approval)
     try:
@@ -301,15 +301,11 @@ def carry_on(
     Refused while the execution is paused, and where nobody waits for the request any more.
     """
     run = _asking(view, engine, approval)
-    if isinstance(run, OwnAsker):
-        return _moved(run, request_id, approval, bring(run))
-    assert approval.activation_id is not None
-    return _moved(run, request_id, approval, bring(run.visit(approval.activation_id)))
+    return _moved(run, request_id, approval, bring(_asker(run, approval)))
 
 
 def _require_may_decide(view: View, user_id: UUID, path: str) -> None:
-    member = view.read(MEMBER, user_id)
-    if not member.active or DECIDE not in permissions_of(view, member):
+    if not may(view, user_id, DECIDE):
         raise MayNotDecide(path=path)
 
 
@@ -321,6 +317,10 @@ def _asking(view: View, engine: Engine, approval: Approval) -> Run | OwnAsker:
     if read_live(view, approval.execution_id).status == "paused":
         raise ExecutionIsPaused
     return asking_run(view, engine, approval.execution_id, approval.item_id)
+
+
+def _asker(run: Run | OwnAsker, approval: Approval) -> "Asker":
+    return run if isinstance(run, OwnAsker) else run.visit(_activation_of(approval))
 
 
 def _moved(

@@ -42,11 +42,7 @@ def slack_message(said: Words, page: str | None) -> Json:
     if text.strip():
         blocks.append({"type": "section", "text": _mrkdwn(text)})
     if said.facts:
-        fields = [
-            _mrkdwn(f"*{_escaped(name, 200)}*\n{_escaped(value, LONGEST_FIELD - 300)}")
-            for name, value in said.facts[:MOST_FIELDS]
-        ]
-        blocks.append({"type": "section", "fields": fields})
+        blocks.append({"type": "section", "fields": [_field(*fact) for fact in said.facts[:MOST_FIELDS]]})
     if page is not None:
         blocks.append({"type": "section", "text": _mrkdwn(f"<{page}|{OPEN}>")})
     return {"text": _escaped(f"{said.headline}: {said.title}" if said.title else said.headline, 1_000), "blocks": blocks}

@@ -5,7 +5,7 @@ from uuid import UUID
 from domain.approval import APPROVAL, Approval, ApprovalEvent, Attachment, Decider
 from domain.approval import discussing as rules
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
-from domain.member import MEMBER, permissions_of
+from domain.member import may
 
 READ = "approvals:read"
 
@@ -87,8 +87,7 @@ def _heard(view: View, request_id: UUID, who: Decider, *, manages: bool) -> Appr
 
 
 def _require_may_see(view: View, user_id: UUID, path: str) -> None:
-    member = view.read(MEMBER, user_id)
-    if not member.active or READ not in permissions_of(view, member):
+    if not may(view, user_id, READ):
         told = "There is no active member with this id who may see approvals."
         raise MayNotSee(told, path, (FieldError(path, MayNotSee.code, told),))
 

@@ -25,12 +25,12 @@ from domain.approval.escalating import Asked, asked_now, barred, by_default, dec
 from domain.approval.rules import RULES
 from domain.approval.times import RECKON, WHOLE, Clock, Level, Moment, MomentKind, timer_of, timers_of
 from domain.facts import Decided, Due, Fact, Json, Timer, View
-from domain.member import MEMBER, permissions_of
+from domain.member import may
 from engine.asking import is_asked, named_by, roles_of_people, voter_of
 from engine.expressions import ExpressionError
 from engine.invalid import InvalidValue
 from engine.moments import ASKED
-from engine.stepping import results
+from engine.stepping import request_json, results
 
 if TYPE_CHECKING:
     from engine.asking import Asker
@@ -146,9 +146,10 @@ def _asking(asker: "Asker", approval: Approval, step: Step, level: Level) -> App
 
 
 def _seeing(asker: "Asker", approval: Approval) -> "Asker":
-    if not approval.in_steps:
-        return asker
-    return replace(asker, variables={**asker.variables, "steps": results(approval)})
+    seen = {"request": request_json(approval.number, approval.content)}
+    if approval.in_steps:
+        seen["steps"] = results(approval)
+    return replace(asker, variables={**asker.variables, **seen})
 
 
 def _written(view: View, approval: Approval, step: Step, by: Json) -> Json:
@@ -156,20 +157,19 @@ def _written(view: View, approval: Approval, step: Step, by: Json) -> Json:
     below = by.get("manager_of", [])
     if below != ASKED and not (isinstance(below, list) and ASKED in below):
         return by
-    people = _people(view, asked_now(approval, step))
+    people = _people(view, asked_now(approval, step)) - barred(approval, step)
     if len(people) > MOST_ASKED:
         raise InvalidValue(f"{len(people):,} people are asked, whose managers are as many; the most are {MOST_ASKED}")
     others = [name for name in below if name != ASKED] if isinstance(below, list) else []
-    return {**by, "manager_of": [*others, *(str(one) for one in people)]}
+    return {**by, "manager_of": [*others, *map(str, sorted(people))]}
 
 
-def _people(view: View, asked: Asked) -> tuple[UUID, ...]:
-    return tuple(sorted({*asked.users, *roles_of_people(view, asked.roles)}))
+def _people(view: View, asked: Asked) -> frozenset[UUID]:
+    return frozenset((*asked.users, *roles_of_people(view, asked.roles)))
 
 
 def _may_decide(view: View, one: UUID) -> bool:
-    member = view.read(MEMBER, one)
-    return member.active and DECIDE in permissions_of(view, member)
+    return may(view, one, DECIDE)
 
 
 def _voters(step: Step, members: Mapping[UUID, list[str]], people: Iterable[UUID], *, instead: bool) -> tuple[Voter, ...] | None:

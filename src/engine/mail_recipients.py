@@ -61,7 +61,7 @@ def _asked_in(view: View, approval: Approval, step: Step) -> frozenset[UUID]:
         found |= people - {*outcome.exclude}
     if step.claimed_by is not None:
         found &= {step.claimed_by}
-    return frozenset(found - kept_apart(approval, step)).difference(*(decision.people for decision in step.decisions))
+    return frozenset(found - kept_apart(approval, step) - step.answered)
 
 
 def _in_step(view: View, approval: Approval, number: int) -> frozenset[UUID]:

@@ -44,8 +44,8 @@ def escalate_schema(by: Json) -> Json:
     return {"type": "array", "minItems": 1, "maxItems": MOST_ESCALATIONS, "items": items}
 
 
-def times_of(asker: "Asker", config: Mapping[str, Any], due: Due | None, kinds: Mapping[str, str], turn: int = 0) -> Times | None:
-    """`config`: of the whole or of a step. `kinds`: of the outcomes that it may come to. None: it has no moments.
+def times_of(asker: "Asker", config: Mapping[str, Any], due: Due | None, turn: int = 0) -> Times | None:
+    """`config`: of the whole or of a step. None: it has no moments.
 
     Raises InvalidValue and ExpressionError.
     """
@@ -58,7 +58,7 @@ def times_of(asker: "Asker", config: Mapping[str, Any], due: Due | None, kinds: 
         return None
     remind = tuple(_moment(asker, when, due, start) for when in found["remind"])
     escalate = tuple(
-        replace(_level(level, kinds), moment=_moment(asker, when, due, start))
+        replace(_level(level), moment=_moment(asker, when, due, start))
         for level, when in zip(levels, found["escalate"], strict=True)
     )
     return Times(remind, escalate, start, turn)
@@ -76,14 +76,8 @@ def _moment(asker: "Asker", when: Mapping[str, Json], due: Due | None, start: Du
     return Moment(base, *shifted(asker.view, base, span, back=name == BEFORE))
 
 
-def _level(written: Mapping[str, Json], kinds: Mapping[str, str]) -> Level:
+def _level(written: Mapping[str, Json]) -> Level:
     """When it is reached is set beside."""
-    outcome = written.get("outcome")
     return Level(
-        Moment(Due()),
-        written.get("by"),
-        written.get("replace", False),
-        outcome,
-        None if outcome is None else kinds[outcome],
-        AFTER_START in written,
+        Moment(Due()), written.get("by"), written.get("replace", False), written.get("outcome"), unstarted=AFTER_START in written
     )

@@ -182,8 +182,10 @@ def _of_approval(event: Event, at: str, visibility: str | None) -> dict[str, Jso
         case ApprovalReassigned():
             return {"status": "pending", **_names(visibility, from_user_id=event.from_user_id, to_user_id=event.to_user_id)}
         case ApprovalRecalled() | ApprovalSentToRequester():
-            by = {"user_id": _id(event.user_id), "comment": event.comment}
-            return {"status": "with_requester", "recalled": {**by, "recalled_at": at}}
+            by = {"user_id": _id(event.user_id)}
+            if isinstance(event, ApprovalSentToRequester):  # it was one of those who are asked
+                by = _names(visibility, user_id=event.user_id)
+            return {"status": "with_requester", "recalled": {**by, "comment": event.comment, "recalled_at": at}}
         case ApprovalResubmitted():
             return {"status": "pending", **_of_version(event, at)}
         case ApprovalQuestionAsked():

@@ -3,7 +3,7 @@
 They have the fields of an approval node, without expressions: there is nothing that these could see.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Protocol
@@ -34,7 +34,7 @@ from domain.facts import (
     View,
     timer_id,
 )
-from domain.member import MEMBER, permissions_of
+from domain.member import MEMBER, may
 from domain.role import ROLE_KEY
 from domain.storable import require_storable
 from engine.asking import anybody, is_user_id, quota_of
@@ -51,7 +51,7 @@ from engine.own_asker import OwnAsker
 from engine.policies import faults as policy_faults
 from engine.policies import read_timeout
 from engine.schema import faults
-from engine.stepping import begin, kinds_of, looks_at, outcomes_in, plans_of, what_is_asked
+from engine.stepping import begin, looks_at, outcomes_in, plans_of, what_is_asked
 
 NODE = BY_NAME["approval"]
 """The type of node that asks for the same."""
@@ -64,6 +64,7 @@ FORMULAS = ("expr", "skip_when")
 ALL_WHEN = {*WHEN, *WHEN_ESCALATED}
 WHOLE = ("by", "exclude", "fallback", "requester", "outcomes", "form", "ui_schema")
 """What steps take from the whole that do not say so themselves."""
+Config = Mapping[str, Any]
 
 
 class DueTimer(Protocol):
@@ -92,7 +93,7 @@ def request(view: View, engine: Engine, wanted: Wanted, *, by: UUID | None, behi
 
     Raises Invalid for what is wrong with it, each field named, and where nobody could ever decide.
     """
-    require_sound(view, wanted)
+    require_sound(view, wanted, tuple(one for one in (by, *behind) if one is not None))
     own = OwnRequest(by, behind, dict(wanted.definition), wanted.timeout is not None)
     try:
         events = _asked(asker_of(view, engine, own), wanted, own)
@@ -108,9 +109,9 @@ def request(view: View, engine: Engine, wanted: Wanted, *, by: UUID | None, behi
     return with_timers(view, asked)
 
 
-def require_sound(view: View, wanted: Wanted) -> None:
-    """Raises Invalid for what is wrong with it, each field named."""
-    found = tuple(_faults(view, wanted))
+def require_sound(view: View, wanted: Wanted, asking: Collection[UUID] = ()) -> None:
+    """`asking`: who does. Raises Invalid for what is wrong with it, each field named."""
+    found = tuple(_faults(view, wanted, asking))
     if found:
         raise Invalid(found[0].message, found[0].path, found)
     require_storable(dict(wanted.definition))
@@ -211,7 +212,7 @@ def _asked(asker: OwnAsker, wanted: Wanted, own: OwnRequest) -> tuple[ApprovalEv
         behind=own.behind or None,
         callback=wanted.callback,
         visibility=config.get("visibility"),
-        times=times_of(asker, config, due, kinds_of(config)),
+        times=times_of(asker, config, due),
         attachments=attachments_of(config.get("attachments", [])),
         ui_schema=config.get("ui_schema"),
         depends_on=looks_at(config.get("depends_on")),
@@ -232,7 +233,7 @@ def _policies(wanted: Wanted) -> dict[str, Json]:
 # What is wrong with it ---------------------------------------------------------------------------------------------------
 
 
-def _faults(view: View, wanted: Wanted) -> Iterator[FieldError]:
+def _faults(view: View, wanted: Wanted, asking: Collection[UUID]) -> Iterator[FieldError]:
     config = dict(wanted.definition)
     of_shape = faults(NODE.config, config, effort=view.effort)
     yield from of_shape
@@ -254,38 +255,40 @@ def _faults(view: View, wanted: Wanted) -> Iterator[FieldError]:
     if not linted:
         yield from _unknown_people(view, config)
         yield from _unknown_times(view, config)
-        yield from _approved_by_default(config)
+        yield from _approved_by_default(config, {"requester", *map(str, asking)})
 
 
-def _approved_by_default(config: Mapping[str, Any]) -> Iterator[FieldError]:
+def _approved_by_default(config: Config, asking: Collection[str]) -> Iterator[FieldError]:
     """Who may not approve what they ask for has no moment approve it for them either: they write both."""
+
+    def excludes(part: Config) -> bool:
+        return bool(part.get("requester")) or any(str(name).lower() in asking for name in part.get("exclude") or ())
+
     for pointer, part in _wholes(config):
         steps = [part] if pointer else config.get("steps") or [{}]
         offered = [outcome for step in steps for outcome in outcomes_in(config, step)]
-        excluded = config.get("requester") or part.get("requester") or "requester" in (config.get("exclude") or ())
         for number, level in enumerate(part.get("escalate") or ()):
             chosen = [one for one in offered if one["name"] == level.get("outcome") and one["kind"] == "approve"]
-            if chosen and (excluded or any("requester" in (each.get("exclude") or ()) for each in (part, *steps, *chosen))):
+            if chosen and any(map(excludes, (config, part, *steps, *chosen))):
                 told = "You may not approve this yourself, so no moment approves it for you."
                 yield FieldError(f"{pointer}/escalate/{number}/outcome", "excluded", told)
 
 
-def _wholes(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(JSON pointer, part) of what may have moments: the whole and its steps."""
+def _wholes(config: Config) -> Iterator[tuple[str, Config]]:
+    """(JSON pointer, part) of the whole and its steps."""
     yield "", config
     yield from ((f"/steps/{number}", step) for number, step in enumerate(config.get("steps") or ()))
 
 
-def _parts(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _parts(config: Config) -> Iterator[tuple[str, Config]]:
     """(JSON pointer, part) of each part that says who is asked: the whole, its steps, their outcomes."""
-    steps = ((f"/steps/{number}", step) for number, step in enumerate(config.get("steps") or ()))
-    for pointer, part in (("", config), *steps):
+    for pointer, part in _wholes(config):
         yield pointer, part
         for number, outcome in enumerate(part.get("outcomes") or ()):
             yield f"{pointer}/outcomes/{number}", outcome
 
 
-def _formulas(config: Mapping[str, Any]) -> Iterator[FieldError]:
+def _formulas(config: Config) -> Iterator[FieldError]:
     """What only a workflow's approval node may say."""
     for pointer, part in _parts(config):
         if "interrupts" in part:
@@ -350,8 +353,7 @@ def _unknown_in(view: View, by: Mapping[str, Any], pointer: str) -> Iterator[Fie
         if view.owner(ROLE_KEY, key) is None:
             yield FieldError(f"{pointer}/roles/{number}", "unknown_role", f"There is no role {key}.")
     for number, name in enumerate(by.get("users", ())):
-        member = view.read(MEMBER, UUID(name))
-        if not member.active or DECIDE not in permissions_of(view, member):
+        if not may(view, UUID(name), DECIDE):
             told = f"{name} is not an active member who may decide approvals."
             yield FieldError(f"{pointer}/users/{number}", "unknown_user", told)
 

@@ -5,7 +5,7 @@ supposed that those before were approved, by the first of the people whom they a
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID, uuid5
@@ -37,7 +37,7 @@ from engine.asking import quota_of, roles_of_people
 from engine.eligible import asked_through
 from engine.expressions import ExpressionError, resolve
 from engine.invalid import InvalidValue
-from engine.stepping import begin, plans_of, what_is_asked
+from engine.stepping import begin, content_of, plans_of, request_json, what_is_asked
 from engine.variables import problem_of
 
 if TYPE_CHECKING:
@@ -121,19 +121,22 @@ def preview(visit: "Asker", applies: Applies) -> Preview:
 
 
 def _requested(visit: "Asker") -> ApprovalRequested:
-    rule, offered, voters = what_is_asked(visit)
     config = visit.node.config
-    shown = {name: config[name] for name in ("title", "context", "priority") if name in config}
+    shown = {name: config[name] for name in ("title", "description", "context", "priority", "attachments") if name in config}
     shown = resolve(shown, visit.evaluator, visit.variables)
-    title, priority = shown.get("title"), shown.get("priority")
+    asked, priority = content_of(shown), shown.get("priority")
+    seeing = replace(visit, variables={**visit.variables, "request": request_json(1, asked)})
+    rule, offered, voters = what_is_asked(seeing)
     return ApprovalRequested(
         None,
         None,
         visit.node.id or None,
-        title if isinstance(title, str) else "",
+        asked.title,
         rule,
         offered,
-        context=shown.get("context"),
+        description=asked.description,
+        context=asked.context,
+        attachments=asked.attachments,
         priority=priority if isinstance(priority, int) else 0,
         requested_by=visit.requested_by,
         voters=voters,

@@ -15,7 +15,7 @@ from engine.expressions import ExpressionError, resolve
 from engine.invalid import InvalidValue
 from engine.moments import times_of
 from engine.own_asker import OwnAsker
-from engine.stepping import kinds_of, request_json, results, what_is_asked
+from engine.stepping import request_json, results, what_is_asked
 
 if TYPE_CHECKING:
     from engine.asking import Asker
@@ -75,14 +75,12 @@ def _anew(asker: "Asker", approval: Approval, clock: Clock, request: Json, due: 
         start = clock.times.start
         start = None if start is None or start.openings is not None else start
         return Clock(clock.step, Times(plain, levels, start, turn), due, started=started)
-    step = approval.steps[clock.step - 1]
     written = config if whole else config["steps"][clock.step - 1]
-    kinds = kinds_of(config) if whole else {outcome.name: outcome.kind for outcome in step.outcomes}
     seen = {"steps": results(approval), "request": request}
     seeing = replace(asker, variables={**asker.variables, **seen})
     if not whole:
         due = due_of(asker.view, resolve(written.get("due_in"), asker.evaluator, seeing.variables))
-    times = times_of(seeing, written, due, kinds, turn)
+    times = times_of(seeing, written, due, turn)
     return Clock(clock.step, times or Times(turn=turn), due, started=started)
 
 

@@ -17,9 +17,10 @@ from domain.approval import (
     Voter,
     evolve,
 )
+from domain.approval.content import attachments_of
 from domain.approval.rules import are_fixed
 from domain.approval.steps import concluded, kept_apart, to_begin
-from domain.facts import Json
+from domain.facts import Invalid, Json
 from engine.asking import Asks, OnlyTheRequester, outcomes_of, quota_of, rule_of, voters_of
 from engine.calendars import due_of
 from engine.expressions import resolve
@@ -163,7 +164,7 @@ def _begun(visit: "Asker", state: Approval, step: Step) -> ApprovalStepStarted |
     due_in = resolve(written.get("due_in"), visit.evaluator, seeing.variables)
     due = due_of(visit.view, due_in)
     form, ui_schema = (written.get(name, config.get(name)) for name in ("form", "ui_schema"))
-    times = times_of(seeing, written, due, {outcome.name: outcome.kind for outcome in outcomes}, state.turn + 1)
+    times = times_of(seeing, written, due, state.turn + 1)
     quota = quota_of(rule, voters)
     return ApprovalStepStarted(step.number, step.name, rule, outcomes, quota, voters, form, due, times, ui_schema)
 
@@ -215,3 +216,20 @@ def _result(step: Step, outcome: str, kind: str) -> Json:
 
 def _text(id: UUID) -> str:
     return str(id)
+
+
+def content_of(config: Config) -> Content:
+    """What is asked, of a configuration whose expressions are evaluated. Raises InvalidValue."""
+    try:
+        attachments = attachments_of(config.get("attachments", []))
+    except Invalid as error:
+        raise InvalidValue(f"{error.path or 'attachments'}: {error.message}") from None
+    description = _a_text(config, "description") if "description" in config else None
+    return Content(_a_text(config, "title"), description, config.get("context"), attachments)
+
+
+def _a_text(config: Config, field: str) -> str:
+    text = config[field]
+    if not isinstance(text, str):
+        raise InvalidValue(f"{field} must be a text")
+    return text

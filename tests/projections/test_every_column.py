@@ -115,7 +115,7 @@ def timed(execution: str) -> tuple[Step, ...]:
         Level(Moment(Due(hour)), {"manager_of": "asked"}),
         Level(Moment(Due(2 * hour), -hour, open_at), {"roles": ["clerk"]}, replace=True),
         Level(Moment(Due(3 * hour)), {"users": []}, unstarted=True),
-        Level(Moment(Due(9 * hour)), outcome="reject", kind="reject"),
+        Level(Moment(Due(9 * hour)), outcome="reject"),
     )
     whole = Times((Moment(Due(hour)), Moment(Due(8 * hour), -hour)), chain, Due(hour))
     entered, (request, event) = asked(execution, outcomes=outcomes)

@@ -129,7 +129,10 @@ REQUEST_DATA = ObjectSchema(
         "steps": said(many(PLANNED), "How it asks, in their order; not there where it does not ask in steps."),
         "ui_schema": UI_SCHEMA,
         "depends_on": DEPENDS_ON,
-        "editable": said(TEXTS, "JSON pointers to what may be changed when it is resubmitted; not there: everything."),
+        "editable": said(
+            TEXTS,
+            "JSON pointers to what may be changed when it is resubmitted. Not there: all, of a request of its own.",
+        ),
     },
     optional=frozenset({"steps", "ui_schema", "depends_on", "editable"}),
 )

@@ -36,14 +36,10 @@ def deciding(step: Step) -> tuple[Outcome, ...]:
     return tuple(each for each in step.outcomes if asks_voters(each, step.outcomes)) or step.outcomes
 
 
-def answered(step: Step) -> frozenset[UUID]:
-    return frozenset().union(*(decision.people for decision in step.decisions))
-
-
 def barred(state: Approval, step: Step) -> frozenset[UUID]:
     """Who may not decide in a step, whoever they are: excluded from all that it is about, kept apart, or done already."""
     excluded = [frozenset(outcome.exclude) for outcome in deciding(step)]
-    return frozenset.intersection(*excluded) | kept_apart(state, step) | answered(step)
+    return frozenset.intersection(*excluded) | kept_apart(state, step) | step.answered
 
 
 def asked_now(state: Approval, step: Step) -> Asked:

@@ -128,7 +128,8 @@ class ApprovalRequested(Event):
     depends_on: tuple[str, ...] | None = None
     """As of a step, where it does not ask in steps."""
     editable: tuple[str, ...] | None = None
-    """JSON pointers to what may be changed when it is resubmitted; None: everything."""
+    """JSON pointers to what may be changed when it is resubmitted. None: everything; where an execution asks (it was asked
+    before this was recorded): nothing."""
 
     @property
     def content(self) -> Content:

@@ -163,7 +163,7 @@ def _requested(event: ApprovalRequested) -> Approval:
         priority=event.priority,
         requested_by=event.requested_by,
         own=_own(event),
-        editable=event.editable,
+        editable=event.editable if event.execution_id is None else event.editable or (),
     )
 
 
@@ -230,8 +230,7 @@ def _escalated(step: Step, event: ApprovalEscalated) -> Step:
     outcomes = tuple(_asks_too(each, event) if each.name in event.outcomes else each for each in step.outcomes)
     voters = step.voters
     if voters is not None:
-        answered = frozenset().union(*(decision.people for decision in step.decisions))
-        kept = tuple(each for each in voters if not event.replace or each.user_id in answered)
+        kept = tuple(each for each in voters if not event.replace or each.user_id in step.answered)
         known = {each.user_id for each in kept}
         voters = (*kept, *(each for each in event.voters or () if each.user_id not in known))
     return replace(step, outcomes=outcomes, voters=voters, claimed_by=None)

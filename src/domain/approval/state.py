@@ -47,6 +47,11 @@ class Step:
         return frozenset(one for each in self.decisions for one in each.people if one != each.voter)
 
     @property
+    def answered(self) -> frozenset[UUID]:
+        """Who has had their say."""
+        return frozenset().union(*(decision.people for decision in self.decisions))
+
+    @property
     def votes(self) -> tuple[Vote, ...]:
         return tuple(Vote(each.voter, each.outcome, each.kind, each.weight) for each in self.decisions)
 

@@ -66,7 +66,6 @@ class Level:
     by: Json = None
     replace: bool = False
     outcome: str | None = None
-    kind: str | None = None
     unstarted: bool = False
 
 

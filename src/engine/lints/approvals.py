@@ -6,13 +6,10 @@ from typing import Any
 from domain.approval.events import COUNTED
 from domain.approval.rules import RULES, WHOLE, are_fixed
 from domain.facts import Json
-from engine.asking import LONGEST_ROLE, REQUESTER, TOO_LONG, is_user_id
-from engine.calendars import durations_in
+from engine.asking import REQUESTER, is_user_id
 from engine.definition import Node
-from engine.durations import duration
 from engine.expressions import expressions_in, is_expression
 from engine.forms import wrong_defaults
-from engine.invalid import InvalidValue
 from engine.lints import moments
 from engine.nodes.kind import Fault, Formula, object_schema
 from engine.schema import SchemaError, check_schema
@@ -97,11 +94,7 @@ def _of_form_and_time(config: Config, pointer: str) -> Iterator[Fault]:
             for at, fault in wrong_defaults(config["form"]):
                 told = f"Its own schema does not accept this default: {fault.message}"
                 yield Fault(f"{pointer}/form{at}", "invalid_default", told, "warning")
-    for at, text in durations_in(config.get("due_in"), f"{pointer}/due_in"):
-        try:
-            duration(text)
-        except InvalidValue as error:
-            yield Fault(at, "invalid_value", str(error))
+    yield from moments.spans(config.get("due_in"), f"{pointer}/due_in")
 
 
 def _of_outcomes(config: Config, outcomes: Iterable[Json], pointer: str) -> Iterator[Fault]:
@@ -122,33 +115,11 @@ def _of_outcomes(config: Config, outcomes: Iterable[Json], pointer: str) -> Iter
 def _of_people(config: Config, pointer: str) -> Iterator[Fault]:
     """Of `by`, `fallback` and `exclude`."""
     for field in ("by", "fallback"):
-        yield from _of_by(config.get(field, {}), f"{pointer}/{field}")
+        yield from moments.of_by(config.get(field, {}), f"{pointer}/{field}")
     for number, name in enumerate(config.get("exclude", [])):
         if not is_expression(name) and name != REQUESTER and not is_user_id(name):
             told = f"{name!r} is neither a user's id nor {REQUESTER}."
             yield Fault(f"{pointer}/exclude/{number}", "invalid_value", told)
-
-
-def _of_by(by: Config, pointer: str) -> Iterator[Fault]:
-    for number, user in enumerate(by.get("users", [])):
-        if not is_expression(user) and not is_user_id(user):
-            yield Fault(f"{pointer}/users/{number}", "invalid_value", f"{user!r} is not a user's id.")
-    for number, role in enumerate(by.get("roles", [])):
-        if not is_expression(role) and len(role) > LONGEST_ROLE:
-            yield Fault(f"{pointer}/roles/{number}", "invalid_value", TOO_LONG)
-    for at, name in _below(by):
-        if not is_expression(name) and name != REQUESTER and not is_user_id(name):
-            yield Fault(pointer + at, "invalid_value", f"{name!r} is neither a user's id nor {REQUESTER}.")
-
-
-def _below(by: Config) -> Iterator[tuple[str, str]]:
-    """Whose managers are asked, and where it stands."""
-    below = by.get("manager_of", [])
-    if isinstance(below, str):
-        yield "/manager_of", below
-        return
-    for number, name in enumerate(below):
-        yield f"/manager_of/{number}", name
 
 
 def _of_rule(rule: Json, outcomes: list[Json], by: Json, pointer: str) -> Iterator[Fault]:
@@ -183,9 +154,9 @@ def formulas(node: Node) -> Iterator[Formula]:
         yield from _formulas_in(config, "", SEEN)
         yield from _formulas_of_rule(config.get("rule", SINGLE), "", SEEN)
         yield from _formulas_of_what_it_looks_at(config, "")
-        yield from moments.formulas(config, "", {}, {})
+        yield from moments.formulas(config, "", {}, SEEN)
         return
-    yield from moments.formulas(config, "", {}, {"steps": steps_schema(config["steps"])})
+    yield from moments.formulas(config, "", {}, {**SEEN, "steps": steps_schema(config["steps"])})
     yield from _formulas_of_what_it_looks_at(config, "")
     for index, step in enumerate(config["steps"]):
         pointer = f"/steps/{index}"
@@ -223,7 +194,7 @@ def _formulas_of_people(config: Config, pointer: str, seen: Mapping[str, Json]) 
             yield Formula(f"{pointer}/{field}/expr", by["expr"], want=None, variables=seen)
         for names in ("users", "roles"):
             places += [(f"/{field}/{names}/{number}", name) for number, name in enumerate(by.get(names, []))]
-        places += [(f"/{field}{at}", name) for at, name in (*_below(by), ("/levels", by.get("levels")))]
+        places += [(f"/{field}{at}", name) for at, name in (*moments.below(by), ("/levels", by.get("levels")))]
     for at, name in places:
         if is_expression(name):
             yield Formula(pointer + at, name[1:], want=None, variables=seen)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from domain.facts import Json
-from engine.asking import REQUESTER, is_user_id
+from engine.asking import LONGEST_ROLE, REQUESTER, TOO_LONG, is_user_id
 from engine.calendars import durations_in
 from engine.durations import duration
 from engine.expressions import expressions_in, is_expression
@@ -19,7 +19,7 @@ NEEDS = {BEFORE: "due_in", AFTER_DUE: "due_in", AFTER_START: "start_in"}
 
 def lint(part: Config, outcomes: Collection[str], pointer: str) -> Iterator[Fault]:
     """`outcomes`: names of those that it may come to."""
-    yield from _spans(part.get("start_in"), f"{pointer}/start_in")
+    yield from spans(part.get("start_in"), f"{pointer}/start_in")
     for number, when in enumerate(part.get("remind", ())):
         yield from _when(part, when, f"{pointer}/remind/{number}")
     levels, latest = part.get("escalate", ()), timedelta(0)
@@ -45,13 +45,20 @@ def _of_level(level: Config, outcomes: Collection[str], at: str) -> Iterator[Fau
         yield Fault(f"{at}/replace", "unknown_field", "Nobody is asked instead where it comes to an outcome.")
     if "outcome" in level and level["outcome"] not in outcomes:
         yield Fault(f"{at}/outcome", "unknown_outcome", f"No outcome is called {level['outcome']}.")
-    by = level.get("by", {})
+    yield from of_by(level.get("by", {}), f"{at}/by", (REQUESTER, ASKED))
+
+
+def of_by(by: Config, pointer: str, words: Collection[str] = (REQUESTER,)) -> Iterator[Fault]:
+    """`words`: those whose managers may be asked, beside users by their ids."""
     for number, user in enumerate(by.get("users", ())):
         if not is_expression(user) and not is_user_id(user):
-            yield Fault(f"{at}/by/users/{number}", "invalid_value", f"{user!r} is not a user's id.")
-    for path, name in below(by):
-        if not is_expression(name) and name not in (REQUESTER, ASKED) and not is_user_id(name):
-            yield Fault(f"{at}/by{path}", "invalid_value", f"{name!r} is neither a user's id nor {REQUESTER} nor {ASKED}.")
+            yield Fault(f"{pointer}/users/{number}", "invalid_value", f"{user!r} is not a user's id.")
+    for number, role in enumerate(by.get("roles", ())):
+        if not is_expression(role) and len(role) > LONGEST_ROLE:
+            yield Fault(f"{pointer}/roles/{number}", "invalid_value", TOO_LONG)
+    for at, name in below(by):
+        if not is_expression(name) and name not in words and not is_user_id(name):
+            yield Fault(pointer + at, "invalid_value", f"{name!r} is neither a user's id nor {' nor '.join(words)}.")
 
 
 def _when(part: Config, when: Config, at: str) -> Iterator[Fault]:
@@ -59,10 +66,10 @@ def _when(part: Config, when: Config, at: str) -> Iterator[Fault]:
         needed = NEEDS.get(name)
         if needed is not None and needed not in part:
             yield Fault(f"{at}/{name}", "required", f"{name} needs {needed}.")
-        yield from _spans(span, f"{at}/{name}")
+        yield from spans(span, f"{at}/{name}")
 
 
-def _spans(span: Json, pointer: str) -> Iterator[Fault]:
+def spans(span: Json, pointer: str) -> Iterator[Fault]:
     for at, text in durations_in(span, pointer):
         try:
             duration(text)

@@ -27,15 +27,14 @@ from domain.approval import (
     ApprovalOverridden,
     ApprovalRequested,
     ApprovalResolved,
-    Content,
     Visibility,
     content,
     evolve,
 )
-from domain.approval.content import MOST_ATTACHMENTS, attachments_of
+from domain.approval.content import MOST_ATTACHMENTS
 from domain.approval.rules import RULES
 from domain.execution import TIMED, Activation, Wait
-from domain.facts import Due, Event, Fact, Invalid, Json, View
+from domain.facts import Due, Event, Fact, Json, View
 from engine.asking import MOST_LEVELS, quota_of
 from engine.calendars import DUE_IN, due_of
 from engine.definition import Node
@@ -49,8 +48,8 @@ from engine.nodes.kind import Handles, InvalidValue, NodeType, Visit, object_sch
 from engine.stepping import (
     all_outcomes,
     begin,
+    content_of,
     has_moments,
-    kinds_of,
     looks_at,
     outcome_of,
     plans_of,
@@ -193,7 +192,7 @@ def _requested(visit: Visit) -> ApprovalRequested:
     started, due_in = visit.execution.started, config.get("due_in")
     assert started is not None
     due = due_of(visit.view, due_in)
-    asked = _content(config)
+    asked = content_of(config)
     seeing = replace(visit, variables={**visit.variables, "request": request_json(1, asked)})
     rule, offered, voters = what_is_asked(seeing)
     return ApprovalRequested(
@@ -221,24 +220,8 @@ def _requested(visit: Visit) -> ApprovalRequested:
         depends_on=looks_at(node.config.get("depends_on")),
         editable=tuple(node.config.get("editable", ())),
         visibility=node.config.get("visibility"),
-        times=times_of(visit, node.config, due, kinds_of(node.config)),
+        times=times_of(visit, node.config, due),
     )
-
-
-def _content(config: Json) -> Content:
-    try:
-        attachments = attachments_of(config.get("attachments", []))
-    except Invalid as error:
-        raise InvalidValue(f"{error.path or 'attachments'}: {error.message}") from None
-    description = _text(config, "description") if "description" in config else None
-    return Content(_text(config, "title"), description, config.get("context"), attachments)
-
-
-def _text(config: Json, field: str) -> str:
-    text = config[field]
-    if not isinstance(text, str):
-        raise InvalidValue(f"{field} must be a text")
-    return text
 
 
 def _priority(value: Json) -> int:
@@ -314,6 +297,8 @@ def obstacle(view: View, activation: Activation, node: Node) -> str | None:
     planned = [step["name"] for step in steps(node)]
     if any([step.name for step in request.steps if request.in_steps] != planned for request in requests):
         return "its open request does not ask in the steps that are asked there."
+    if has_moments(node.config) and set(activation.waits_for("approval")) - set(activation.timed_approvals):
+        return "its open request was asked without moments, and there it has some."
     return None
 
 

@@ -51,7 +51,7 @@ class Visit:
         """Who started the execution, and who did so on their behalf."""
         started = self.execution.started
         assert started is not None
-        return tuple(one for one in (self.requested_by, *(started.behind or ())) if one is not None)
+        return started.requesters
 
     @property
     def requested_by(self) -> UUID | None:
