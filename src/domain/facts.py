@@ -40,7 +40,7 @@ class Subject(Protocol):
 
     @property
     def tag(self) -> str:
-        """A word to find its events by: the workflow's key of an execution, the node of an approval or AI task."""
+        """A word to find its events by: the workflow's key of an execution, the node of an approval or AI task. Empty: none."""
 
 
 def no_tags(_event: Any, _subject: Subject) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ def cancel_ai_task(view: View, engine: Engine, task_id: UUID, reason: str | None
     """
     requested = _open(view, task_id).requested
     assert requested is not None
+    assert requested.execution_id is not None
+    assert requested.activation_id is not None
     ended = ai_task.cancel(view, task_id, reason)
     run = asking_run(view, engine, requested.execution_id, requested.item_id)
     run.facts.extend(ended.facts)
@@ -32,6 +34,7 @@ def waiting_attempt(view: View, task_id: UUID) -> UUID:
     if state.attempt_id is not None:
         raise AttemptRunning
     assert state.requested is not None
+    assert state.requested.activation_id is not None
     return state.requested.activation_id
 
 

@@ -62,7 +62,8 @@ class RowSubject:
     def tag(self) -> str:
         column = SOURCES[self._resource].tag
         assert column is not None
-        return str(self._row()[column])
+        found = self._row()[column]
+        return "" if found is None else str(found)
 
     def before_after(self, after: Mapping[str, Json]) -> dict[str, Json]:
         """{before, after, changes}: columns as they were, as they become, and the names of those that differ."""

@@ -247,7 +247,8 @@ def _remove_moments(rows: Rows, record: RecordedEvent, is_past: Callable[[str], 
 
 
 def ai_task_requested(rows: Rows, record: RecordedEvent, event: AiTaskRequested) -> None:
-    _tell(rows, record, event.activation_id, "ai_task", answering(event.model))
+    if event.activation_id is not None:
+        _tell(rows, record, event.activation_id, "ai_task", answering(event.model))
 
 
 def _tell(rows: Rows, record: RecordedEvent, waiter_id: UUID, kind: str, changes: Row) -> None:

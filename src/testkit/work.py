@@ -182,7 +182,7 @@ class Work:
                 asked = self._world.read(AI_TASK, job.task_id).requested
                 assert asked is not None
                 input = {"model": asked.model, "prompt": asked.prompt, "system": asked.system_prompt, "input": asked.input}
-                return "ai", asked.node_id, {**input, "context": asked.context}
+                return "ai", asked.node_id or asked.task_name, {**input, "context": asked.context}
             case _ if job.type == HTTP:
                 given = {name: job.input[name] for name in ("method", "url", "headers")}
                 return "http", self._node_of(job), {**given, "body": body_of(job.input["body"])}

@@ -10,6 +10,7 @@ from domain import usage_report
 from domain.ai_task import AiTaskRequested, Configuration, Usage
 from domain.facts import Json
 from domain.retry import Failure
+from engine.ai_messages import CallMessage, Message, ToolSpec
 
 AiErrorType = Literal["rate_limit", "timeout", "invalid_output", "refused", "auth", "unavailable", "bad_request"]
 """timeout: no answer in time. invalid_output: an answer that does not fit. refused: by the model or a filter. auth: the key.
@@ -31,6 +32,9 @@ class AiCall:
     configuration: Configuration = field(default_factory=Configuration)
     timeout: timedelta = timedelta(minutes=2)
     """From the first byte of the request to the last of the answer."""
+    messages: tuple[Message, ...] = ()
+    """What was said after the first message, whose words are `text`."""
+    tools: tuple[ToolSpec, ...] = ()
 
     @classmethod
     def of(cls, task: AiTaskRequested, model: str, timeout: timedelta) -> "AiCall":
@@ -81,12 +85,18 @@ class CallReport:
 
 @dataclass(frozen=True)
 class AiAnswer:
-    """An output that fits the schema. It can be stored: no NUL, no lone surrogate, no number that jsonb refuses."""
+    """An output that fits the schema. It can be stored: no NUL, no lone surrogate, no number that jsonb refuses.
+
+    With `calls`, the model asks for tools instead: `output` is None, and `text` is what it says beside.
+    """
 
     output: Json
     provider: str
     model: str
     report: CallReport
+    calls: tuple[CallMessage, ...] = ()
+    """`arguments` are what the model wrote: a JSON object, or the text of it where it is none."""
+    text: str | None = None
 
 
 class AiError(Exception):
