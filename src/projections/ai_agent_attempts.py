@@ -2,7 +2,8 @@
 
 from domain.ai_task import AiTaskAttemptFailed, AiTaskAttemptStarted, AiTaskAttemptSucceeded
 from domain.envelope import RecordedEvent
-from projections.ai_agent_tasks import AttemptEnded, failure_json, money
+from projections.ai_agent_tasks import AttemptEnded, money
+from projections.ai_agent_tool_calls import failure_json
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id
 
@@ -30,18 +31,23 @@ def started(rows: Rows, record: RecordedEvent, event: AiTaskAttemptStarted) -> N
         "retry_at": None,
         "started_at": record.occurred_at,
         "completed_at": None,
+        "turn": event.turn or 1,
+        "purpose": event.purpose or "turn",
+        "answered": None,
+        "cached_from": None,
     }
     rows.insert(NAME, record, row)
 
 
 def succeeded(rows: Rows, record: RecordedEvent, event: AiTaskAttemptSucceeded) -> None:
-    _end(rows, record, event, {"status": "succeeded", "provider": event.provider, "model": event.model})
+    by = {"provider": event.provider, "model": event.model, "cached_from": event.cached_from}
+    _end(rows, record, event, {"status": "succeeded", **by})
 
 
 def failed(rows: Rows, record: RecordedEvent, event: AiTaskAttemptFailed) -> None:
     error = {"error": event.error.message, "error_details": failure_json(event.error)}
     retry_at = None if event.retry is None else event.retry.moment(record.recorded_at)
-    _end(rows, record, event, {"status": "failed", **error, "retry_at": retry_at})
+    _end(rows, record, event, {"status": "failed", **error, "retry_at": retry_at, "answered": event.answered})
 
 
 def _end(rows: Rows, record: RecordedEvent, event: AttemptEnded, changes: Row) -> None:
@@ -94,6 +100,10 @@ TABLE = Table(
         "retry_at": Column("timestamptz", "When the next attempt was due; null: there was to be none.", null=True),
         "started_at": Column("timestamptz", "When it began."),
         "completed_at": Column("timestamptz", "When it succeeded or failed.", null=True),
+        "turn": Column("integer", "Of which turn, from 1."),
+        "purpose": Column("text", "turn, or guard: a model judged what went in or out.", choices=("turn", "guard")),
+        "answered": Column("text", "What the model wrote, where that did not fit.", null=True),
+        "cached_from": Column("uuid", "The attempt whose answer this is, from the cache: no provider was called.", null=True),
     },
     appliers={
         AiTaskAttemptStarted: started,

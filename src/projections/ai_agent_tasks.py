@@ -4,6 +4,8 @@ from dataclasses import fields
 from decimal import Decimal
 
 from domain.ai_task import (
+    AiTaskAnswered,
+    AiTaskAsked,
     AiTaskAttemptFailed,
     AiTaskAttemptStarted,
     AiTaskAttemptSucceeded,
@@ -11,11 +13,17 @@ from domain.ai_task import (
     AiTaskCompleted,
     AiTaskFailed,
     AiTaskRequested,
+    AiTaskToolCallDenied,
+    AiTaskToolCallFailed,
+    AiTaskToolCallStarted,
+    AiTaskToolCallSucceeded,
+    Bounds,
     Usage,
 )
 from domain.envelope import RecordedEvent
 from domain.facts import Json
-from domain.retry import Failure
+from projections import ai_agent_tool_calls
+from projections.ai_agent_tool_calls import failure_json
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
 
@@ -65,6 +73,17 @@ def requested(rows: Rows, record: RecordedEvent, event: AiTaskRequested) -> None
         "requested_by": event.requested_by,
         "started_at": None,
         "completed_at": None,
+        "workflow_key": event.workflow_key,
+        "turns": 0,
+        "tool_calls": 0,
+        "open_questions": 0,
+        "tools": event.tools,
+        "bounds": _bounds(event.bounds),
+        "continues_id": event.continues,
+        "external": event.external or False,
+        "original_output": None,
+        "review_outcome": None,
+        "reviewed_by": None,
     }
     rows.insert(NAME, record, row)
 
@@ -79,6 +98,13 @@ def attempt_started(rows: Rows, record: RecordedEvent, event: AiTaskAttemptStart
     _update(rows, record, changes)
 
 
+def _bounds(bounds: Bounds | None) -> Json:
+    """Those that there are."""
+    if bounds is None:
+        return None
+    return {name: value for name, value in vars(bounds).items() if value is not None}
+
+
 AttemptEnded = AiTaskAttemptSucceeded | AiTaskAttemptFailed
 
 
@@ -86,14 +112,15 @@ def attempt_ended(rows: Rows, record: RecordedEvent, event: AttemptEnded) -> Non
     """What was used was used, also where the task was cancelled meanwhile."""
     row = _row(rows, record)
     changes = {
-        "status": row["status"] if row["status"] in OVER else "pending",
         "usage": _used(row["usage"], event.usage),
         "latency_ms": event.latency_ms,
     }
     if event.usage is not None:
         changes["input_tokens"] = (row["input_tokens"] or 0) + event.usage.input_tokens
         changes["output_tokens"] = (row["output_tokens"] or 0) + event.usage.output_tokens
-    _update(rows, record, {**changes, **_paid({**row, **changes}, event)})
+    if isinstance(event, AiTaskAttemptSucceeded) and event.purpose != "guard":
+        changes["turns"] = row["turns"] + 1
+    _stand(rows, record, {**changes, **_paid({**row, **changes}, event)})
 
 
 def _used(before: dict[str, Json], usage: Usage | None) -> dict[str, Json]:
@@ -111,26 +138,69 @@ def _paid(row: Row, event: AttemptEnded) -> Row:
     return {"actual_cost": (paid or Decimal(0)) + cost, "currency": event.currency, "cost_estimate": estimate}
 
 
+def called(rows: Rows, record: RecordedEvent, event: AiTaskToolCallStarted) -> None:
+    _stand(rows, record, {"tool_calls": _row(rows, record)["tool_calls"] + (event.number == 1)})
+
+
+def call_ended(
+    rows: Rows, record: RecordedEvent, _event: AiTaskToolCallSucceeded | AiTaskToolCallFailed | AiTaskToolCallDenied
+) -> None:
+    _stand(rows, record, {})
+
+
+def asked(rows: Rows, record: RecordedEvent, event: AiTaskAsked) -> None:
+    changes: Row = {"open_questions": _row(rows, record)["open_questions"] + 1}
+    if event.purpose == "review":
+        changes |= {"original_output": event.output, "review_outcome": None, "reviewed_by": None}
+    _stand(rows, record, changes)
+
+
+def answered(rows: Rows, record: RecordedEvent, event: AiTaskAnswered) -> None:
+    row = _row(rows, record)
+    changes: Row = {"open_questions": max(0, row["open_questions"] - 1)}
+    if event.purpose == "review":
+        changes |= {"review_outcome": event.outcome, "reviewed_by": event.by}
+    _stand(rows, record, changes)
+
+
+def _stand(rows: Rows, record: RecordedEvent, changes: Row) -> None:
+    """With the status that follows from what is under way (`domain.ai_task.evolving`); the rows of its calls are up to date."""
+    row = {**_row(rows, record), **changes}
+    if row["status"] in OVER:
+        _update(rows, record, changes)
+        return
+    calls = rows.where(ai_agent_tool_calls.NAME, ai_agent_tool_calls.of_task(record))
+    running = [call for call in calls if call["status"] == "running"]
+    waits = row["open_questions"] > 0 or bool(running)
+    if any(call["child_id"] is None for call in running):
+        status = "running"
+    elif waits and not any(call["status"] == "ready" for call in calls):
+        status = "waiting"
+    else:
+        status = "pending"
+    _update(rows, record, {**changes, "status": status})
+
+
 def completed(rows: Rows, record: RecordedEvent, event: AiTaskCompleted) -> None:
-    _update(rows, record, {"status": "completed", "output": event.output, "completed_at": record.occurred_at})
+    _over(rows, record, {"status": "completed", "output": event.output})
+
+
+def _over(rows: Rows, record: RecordedEvent, changes: Row) -> None:
+    _update(rows, record, {**changes, "open_questions": 0, "completed_at": record.occurred_at})
 
 
 def failed(rows: Rows, record: RecordedEvent, event: AiTaskFailed) -> None:
     error = {"error": event.error.message, "error_details": failure_json(event.error)}
-    _update(rows, record, {"status": "failed", **error, "completed_at": record.occurred_at})
+    _over(rows, record, {"status": "failed", **error})
 
 
 def cancelled(rows: Rows, record: RecordedEvent, _event: AiTaskCancelled) -> None:
-    _update(rows, record, {"status": "cancelled", "completed_at": record.occurred_at})
+    _over(rows, record, {"status": "cancelled"})
 
 
 def money(amount: Decimal | None) -> Decimal | None:
     """With the ten digits after the point that the column has."""
     return None if amount is None else amount.quantize(SMALLEST)
-
-
-def failure_json(failure: Failure) -> Json:
-    return {"type": failure.type, "message": failure.message, "retryable": failure.retryable}
 
 
 def _row(rows: Rows, record: RecordedEvent) -> Row:
@@ -142,7 +212,13 @@ def _update(rows: Rows, record: RecordedEvent, changes: Row) -> None:
 
 
 def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
-    return () if isinstance(record.event, AiTaskRequested) else (stream_row(record),)
+    event = record.event
+    if isinstance(event, AiTaskRequested):
+        return ()
+    if isinstance(event, AiTaskAttemptStarted | AiTaskCompleted | AiTaskFailed | AiTaskCancelled):
+        return (stream_row(record),)
+    calls = ai_agent_tool_calls.of_task(record)
+    return stream_row(record), calls._replace(table=ai_agent_tool_calls.NAME)
 
 
 TABLE = Table(
@@ -151,18 +227,19 @@ TABLE = Table(
     columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The task's id."),
-        "execution_id": Column("uuid", "The execution that asks."),
-        "activation_id": Column("uuid", "The visit of the ai_agent node that asks."),
+        "execution_id": Column("uuid", "The execution that asks; null: the task was asked for by itself.", null=True),
+        "activation_id": Column("uuid", "The visit of the ai_agent node that asks; null as execution_id.", null=True),
         "item_index": Column("integer", "Of the foreach's item that asks, from 0; null outside of a foreach.", null=True),
-        "node_id": Column("text", "That node."),
+        "node_id": Column("text", "That node; null as execution_id.", null=True),
         "task_name": Column("text", "Its name for people."),
         "agent_type": Column("text", "What kind of agent the node names, if it does.", null=True),
         "provider": Column("text", "Who is asked: as requested, then as of the attempt that started last.", null=True),
         "model": Column("text", "The model, as the node names it; which one answered is in ai_agent_attempts."),
         "status": Column(
             "text",
-            "pending (also between two attempts), running, completed, failed or cancelled.",
-            choices=("pending", "running", "completed", "failed", "cancelled"),
+            "pending (also between two attempts), running, waiting (for people, or a workflow that is a tool), completed, failed "
+            "or cancelled.",
+            choices=("pending", "running", "waiting", "completed", "failed", "cancelled"),
         ),
         "priority": Column("integer", "Higher goes first."),
         "prompt": Column("text", "What is asked, as it is sent.", listed=False),
@@ -202,12 +279,34 @@ TABLE = Table(
         "requested_by": Column("uuid", "On whose behalf the execution asks.", null=True),
         "started_at": Column("timestamptz", "When the first attempt began.", null=True),
         "completed_at": Column("timestamptz", "When it was completed, failed or was cancelled.", null=True),
+        "workflow_key": Column("text", "The workflow whose execution asks.", null=True),
+        "turns": Column("integer", "How often a model has answered, in its turns."),
+        "tool_calls": Column("integer", "How many calls of tools were made."),
+        "open_questions": Column("integer", "How many approval requests it waits for."),
+        "tools": Column("jsonb", "The tools that it may call: [{name, type, policy, …}]; null: none.", null=True, listed=False),
+        "bounds": Column(
+            "jsonb",
+            "How far it may go: {turns, tool_calls, tokens, cost, currency, time, repeats, repairs, rejections}; null: not said.",
+            null=True,
+            listed=False,
+        ),
+        "continues_id": Column("uuid", "The task whose conversation it goes on with.", null=True),
+        "external": Column("boolean", "Whether an agent elsewhere does it, and reports its turns."),
+        "original_output": Column("jsonb", "What was reviewed, as the model had it; null: nothing was.", null=True, listed=False),
+        "review_outcome": Column("text", "The last review: approved, edited, rejected, expired or cancelled.", null=True),
+        "reviewed_by": Column("uuid", "Who decided there.", null=True),
     },
     appliers={
         AiTaskRequested: requested,
         AiTaskAttemptStarted: attempt_started,
         AiTaskAttemptSucceeded: attempt_ended,
         AiTaskAttemptFailed: attempt_ended,
+        AiTaskToolCallDenied: call_ended,
+        AiTaskToolCallStarted: called,
+        AiTaskToolCallSucceeded: call_ended,
+        AiTaskToolCallFailed: call_ended,
+        AiTaskAsked: asked,
+        AiTaskAnswered: answered,
         AiTaskCompleted: completed,
         AiTaskFailed: failed,
         AiTaskCancelled: cancelled,

@@ -1,4 +1,5 @@
-"""What must hold of AI tasks, event by event: one attempt at a time, in order, each ended once, and sums that add up."""
+"""What must hold of AI tasks, event by event: one attempt at a time, in order, each ended once, and sums that add up; no tool
+is called that was not asked for, or that was denied; what people are asked is answered once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,6 +8,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.ai_task import (
+    AiTaskAnswered,
+    AiTaskAsked,
     AiTaskAttemptFailed,
     AiTaskAttemptStarted,
     AiTaskAttemptSucceeded,
@@ -14,6 +17,10 @@ from domain.ai_task import (
     AiTaskCompleted,
     AiTaskFailed,
     AiTaskRequested,
+    AiTaskToolCallDenied,
+    AiTaskToolCallFailed,
+    AiTaskToolCallStarted,
+    AiTaskToolCallSucceeded,
     Totals,
     Usage,
 )
@@ -21,6 +28,8 @@ from domain.envelope import RecordedEvent
 
 ENDED = (AiTaskAttemptSucceeded, AiTaskAttemptFailed)
 CLOSED = (AiTaskCompleted, AiTaskFailed, AiTaskCancelled)
+CALLED = (AiTaskToolCallDenied, AiTaskToolCallStarted, AiTaskToolCallSucceeded, AiTaskToolCallFailed)
+ASKED = (AiTaskAsked, AiTaskAnswered)
 
 
 class Spent(NamedTuple):
@@ -39,6 +48,10 @@ class Told:
     running: UUID | None = None
     ended: list[Spent] = field(default_factory=list)
     closed: bool = False
+    calls: dict[UUID, str] = field(default_factory=dict)
+    """Of the last turn: open, running, denied or ended."""
+    started_calls: int = 0
+    questions: set[UUID] = field(default_factory=set)
 
 
 @dataclass
@@ -52,7 +65,7 @@ class AiInvariants:
             if record.stream_id in self._tasks:
                 yield "requests a task that was requested before"
             self._tasks[record.stream_id] = Told()
-        elif isinstance(event, (AiTaskAttemptStarted, *ENDED, *CLOSED)):
+        elif isinstance(event, (AiTaskAttemptStarted, *ENDED, *CLOSED, *CALLED, *ASKED)):
             task = self._tasks.get(record.stream_id)
             if task is None:
                 yield "is of a task that was never requested"
@@ -60,6 +73,10 @@ class AiInvariants:
                 yield from _started(task, event)
             elif isinstance(event, ENDED):
                 yield from _ended(task, event)
+            elif isinstance(event, CALLED):
+                yield from _called(task, event)
+            elif isinstance(event, ASKED):
+                yield from _asked(task, event)
             else:
                 yield from _closed(task, event)
 
@@ -69,6 +86,8 @@ def _started(task: Told, event: AiTaskAttemptStarted) -> Iterator[str]:
         yield "came after the task was over"
     if task.running is not None:
         yield "began while another attempt ran"
+    if "running" in task.calls.values():
+        yield "began while a tool was called"
     if event.number != task.attempts + 1:
         yield f"is attempt {event.number} after {task.attempts}"
     task.attempts, task.running = event.number, event.attempt_id
@@ -80,6 +99,45 @@ def _ended(task: Told, event: AiTaskAttemptSucceeded | AiTaskAttemptFailed) -> I
     task.running = None
     if not task.closed:
         task.ended.append(Spent(event.cost, event.currency, event.usage))
+    if isinstance(event, AiTaskAttemptSucceeded) and event.purpose != "guard":
+        task.calls = {call.id: "open" for call in event.calls or ()}
+
+
+Called = AiTaskToolCallDenied | AiTaskToolCallStarted | AiTaskToolCallSucceeded | AiTaskToolCallFailed
+
+
+def _called(task: Told, event: Called) -> Iterator[str]:
+    stands = task.calls.get(event.call_id)
+    if stands is None:
+        yield "is of a call that the model's last answer does not ask for"
+    match event:
+        case AiTaskToolCallStarted():
+            if stands in ("running", "denied", "ended"):
+                yield f"starts a call that is {stands}"
+            if task.closed:
+                yield "came after the task was over"
+            task.calls[event.call_id] = "running"
+            task.started_calls += event.number == 1
+        case AiTaskToolCallDenied():
+            if stands != "open":
+                yield f"denies a call that is {stands}"
+            task.calls[event.call_id] = "denied"
+        case _:
+            if stands != "running":
+                yield f"ends a call that is {stands}"
+            again = isinstance(event, AiTaskToolCallFailed) and event.retry is not None
+            task.calls[event.call_id] = "open" if again else "ended"
+
+
+def _asked(task: Told, event: AiTaskAsked | AiTaskAnswered) -> Iterator[str]:
+    if isinstance(event, AiTaskAsked):
+        if event.request_id in task.questions:
+            yield "asks what is asked already"
+        task.questions.add(event.request_id)
+    elif event.request_id not in task.questions:
+        yield "answers what was not asked"
+    else:
+        task.questions.remove(event.request_id)
 
 
 def _closed(task: Told, event: AiTaskCompleted | AiTaskFailed | AiTaskCancelled) -> Iterator[str]:
@@ -87,6 +145,7 @@ def _closed(task: Told, event: AiTaskCompleted | AiTaskFailed | AiTaskCancelled)
         yield "came after the task was over"
     task.closed, spent = True, totals_of(task)
     task.ended.clear()
+    task.questions.clear()
     if isinstance(event, AiTaskCancelled):
         return
     if task.running is not None:
@@ -108,4 +167,5 @@ def totals_of(task: Told) -> Totals:
         sum(costs, Decimal(0)) if costs else None,
         currency,
         len(task.ended) - len(costs),
+        task.started_calls or None,
     )

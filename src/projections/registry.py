@@ -18,6 +18,8 @@ from domain.totp import TotpEnrolled, TotpRefused, TotpUsed
 from projections import (
     ai_agent_attempts,
     ai_agent_tasks,
+    ai_agent_tool_calls,
+    ai_agent_turns,
     api_keys,
     approval_assignees,
     approval_comments,
@@ -92,6 +94,8 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
         approval_links.TABLE,
         approval_comments.TABLE,
         approval_watchers.TABLE,
+        ai_agent_tool_calls.TABLE,  # tasks are told by their calls as they become
+        ai_agent_turns.TABLE,
         ai_agent_tasks.TABLE,
         ai_agent_attempts.TABLE,
         execution_waits.TABLE,

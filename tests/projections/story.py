@@ -10,6 +10,8 @@ from uuid import UUID, uuid5
 from psycopg import AsyncConnection
 
 from domain.ai_task import (
+    AiTaskAnswered,
+    AiTaskAsked,
     AiTaskAttemptFailed,
     AiTaskAttemptStarted,
     AiTaskAttemptSucceeded,
@@ -17,7 +19,13 @@ from domain.ai_task import (
     AiTaskCompleted,
     AiTaskFailed,
     AiTaskRequested,
+    AiTaskToolCallDenied,
+    AiTaskToolCallFailed,
+    AiTaskToolCallStarted,
+    AiTaskToolCallSucceeded,
+    Bounds,
     Configuration,
+    ToolCall,
     Totals,
     Usage,
 )
@@ -309,6 +317,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         (an_id(f"{name} calendar"), CalendarCreated("no", "Norway", "UTC", HOURS)),
         (an_id(f"{name} calendar"), CalendarChanged("Norway", "Europe/Oslo", HOURS, ("2026-05-17",))),
         *by_itself(f"{name} own"),
+        *with_tools(f"{name} agent"),
         *resubmitted(f"{name} again"),
         *linked(name),
         *proving(name),
@@ -1035,4 +1044,90 @@ def expired(execution: str) -> tuple[Step, ...]:
         (request, ApprovalExpired()),
         (an_id(execution), ActivationCompleted(review, "review", "timeout", None)),
         (an_id(execution), ExecutionCompleted(None)),
+    )
+
+
+def with_tools(name: str) -> tuple[Step, ...]:
+    """Agents that no execution asks for. One calls tools, asks people, and has its output edited; one waits for people;
+    one is cancelled while a workflow that is a tool of it runs."""
+    task, left, waits = (an_id(f"{name} {part}") for part in ("task", "left", "waits"))
+    tools = [{"name": "refund", "type": "http", "parameters": {"type": "object"}, "policy": {"ask": "true"}}]
+    wanted = AiTaskRequested(
+        None,
+        None,
+        None,
+        "Answer the customer",
+        "careful",
+        "Answer.",
+        Configuration(),
+        RetryPolicy(),
+        requested_by=ANN,
+        tools=tools,
+        bounds=Bounds(turns=5, cost=Decimal("0.50"), currency="EUR", time=timedelta(hours=1)),
+        workflow_key="travel",
+        external=True,
+    )
+    ids = [an_id(f"{name} call {number}") for number in range(5)]
+    calls = (
+        ToolCall(ids[0], "lookup", {"order": 7}, "c0"),
+        ToolCall(ids[1], "refund", {"amount": 90}, "c1", "ask", "refunds are asked for"),
+        ToolCall(ids[2], "drop_tables", None, "c2", "deny", malformed="it is no JSON"),
+        ToolCall(ids[3], "refund", {"amount": 9000}, "c3", "ask"),
+    )
+    first = AiTaskAttemptStarted(an_id(f"{name} 1"), 1, "anthropic", "claude", "worker-1", 1)
+    asks = AiTaskAttemptSucceeded(
+        an_id(f"{name} 1"), 1, None, 900, "anthropic", "claude", Usage(100, 20), turn=1, text="I look it up.", calls=calls
+    )
+    judged = AiTaskAttemptStarted(an_id(f"{name} 2"), 2, "openai", "small", "worker-1", 2, "guard")
+    passed = AiTaskAttemptSucceeded(an_id(f"{name} 2"), 2, {"ok": True}, 90, "openai", "small", turn=2, purpose="guard")
+    faulty = Failure("invalid_output", "/refunded is missing")
+    third = AiTaskAttemptStarted(an_id(f"{name} 3"), 3, "anthropic", "claude", "worker-1", 2)
+    unfit = AiTaskAttemptFailed(an_id(f"{name} 3"), 3, faulty, 800, retry=Due(after=timedelta(0)), turn=2, answered="Done!")
+    fourth = AiTaskAttemptStarted(an_id(f"{name} 4"), 4, "anthropic", "claude", "worker-1", 2)
+    said = AiTaskAttemptSucceeded(
+        an_id(f"{name} 4"), 4, {"refunded": 80}, 0, "anthropic", "claude", turn=2, cached_from=an_id(f"{name} 0")
+    )
+    fifth = AiTaskAttemptStarted(an_id(f"{name} 5"), 5, "anthropic", "claude", "worker-1", 3)
+    better = AiTaskAttemptSucceeded(an_id(f"{name} 5"), 5, {"refunded": 80}, 700, "anthropic", "claude", turn=3)
+    reviews = [an_id(f"{name} review {number}") for number in (1, 2)]
+    allowed, refused = an_id(f"{name} allowed"), an_id(f"{name} refused")
+    broken = Failure("unavailable", "It did not answer.")
+    run = ToolCall(ids[4], "ship", {}, "c4")
+    return (
+        (task, wanted),
+        (task, first),
+        (task, asks),
+        (task, AiTaskToolCallDenied(ids[2], "drop_tables", "not_allowed", "There is no tool drop_tables.")),
+        (task, AiTaskAsked(allowed, "tool", ids[1])),
+        (task, AiTaskAsked(refused, "tool", ids[3])),
+        (task, AiTaskToolCallStarted(ids[0], "lookup", 1, {"order": 7}, "k0", "worker-1")),
+        (task, AiTaskToolCallFailed(ids[0], "lookup", 1, broken, 30, Due(after=timedelta(seconds=1)))),
+        (task, AiTaskToolCallStarted(ids[0], "lookup", 2, {"order": 7}, "k0", "worker-1")),
+        (task, AiTaskToolCallSucceeded(ids[0], "lookup", 2, {"total": 90}, 20, 70_000)),
+        (task, AiTaskAnswered(allowed, "tool", "edited", ids[1], BOB, edited={"amount": 80})),
+        (task, AiTaskAnswered(refused, "tool", "rejected", ids[3], BOB, "Never so much.")),
+        (task, AiTaskToolCallDenied(ids[3], "refund", "rejected", "Never so much.", BOB, refused)),
+        (task, AiTaskToolCallStarted(ids[1], "refund", 1, {"amount": 80}, "k1", "worker-1", edited=True)),
+        (task, AiTaskToolCallFailed(ids[1], "refund", 1, broken, 30)),
+        (task, judged),
+        (task, passed),
+        (task, third),
+        (task, unfit),
+        (task, fourth),
+        (task, said),
+        (task, AiTaskAsked(reviews[0], "review", output={"refunded": 80})),
+        (task, AiTaskAnswered(reviews[0], "review", "rejected", None, BOB, "Say sorry.")),
+        (task, fifth),
+        (task, better),
+        (task, AiTaskAsked(reviews[1], "review", output={"refunded": 80})),
+        (task, AiTaskAnswered(reviews[1], "review", "edited", None, BOB, edited={"refunded": 80, "sorry": True})),
+        (task, AiTaskCompleted({"refunded": 80, "sorry": True}, Totals(5, 100, 20, unpriced=5, tool_calls=2))),
+        (waits, replace(wanted, external=None, continues=task)),
+        (waits, AiTaskAsked(an_id(f"{name} budget"), "budget", budget_id=an_id("a budget"))),
+        (left, replace(wanted, external=None)),
+        (left, replace(first, attempt_id=an_id(f"{name} left 1"))),
+        (left, replace(asks, attempt_id=an_id(f"{name} left 1"), calls=(run, replace(calls[1], id=an_id(f"{name} never"))))),
+        (left, AiTaskAsked(an_id(f"{name} left"), "tool", an_id(f"{name} never"))),
+        (left, AiTaskToolCallStarted(ids[4], "ship", 1, {}, "k4", child_id=an_id("a child"))),
+        (left, AiTaskCancelled("withdrawn")),
     )

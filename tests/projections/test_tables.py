@@ -382,6 +382,42 @@ async def test_what_is_in_another_currency_does_not_add_up(
     assert part(found, "input_tokens", "output_tokens") == (None, None), "unknown stays unknown"
 
 
+async def test_what_agents_ask_of_tools_and_people_are_rows(system: AsyncConnection[Any]) -> None:
+    name = "acme agent"
+    task = await row(system, "ai_agent_tasks", id=an_id(f"{name} task"))
+    assert part(task, "status", "execution_id", "node_id", "external") == ("completed", None, None, True)
+    assert part(task, "turns", "tool_calls", "open_questions", "retry_count") == (3, 2, 0, 4)
+    assert part(task, "review_outcome", "reviewed_by") == ("edited", BOB)
+    assert (task["original_output"], task["output"]) == ({"refunded": 80}, {"refunded": 80, "sorry": True})
+    assert task["bounds"] == {"turns": 5, "cost": "0.50", "currency": "EUR", "time": "PT1H"}
+    turns = sorted(await rows(system, "ai_agent_turns", task_id=task["id"]), key=lambda each: each["number"])
+    assert [part(each, "number", "tool_calls", "text", "feedback") for each in turns] == [
+        (1, 4, "I look it up.", None),
+        (2, 0, None, "Say sorry."),
+        (3, 0, None, None),
+    ]
+    calls = sorted(await rows(system, "ai_agent_tool_calls", task_id=task["id"]), key=lambda each: each["place"])
+    assert [part(each, "tool", "verdict", "status", "attempts", "edited", "denial_reason") for each in calls] == [
+        ("lookup", "allow", "succeeded", 2, False, None),
+        ("refund", "ask", "failed", 1, True, None),
+        ("drop_tables", "deny", "denied", 0, False, "not_allowed"),
+        ("refund", "ask", "denied", 0, False, "rejected"),
+    ]
+    assert (calls[1]["arguments"], calls[1]["called_with"], calls[1]["decided_by"]) == ({"amount": 90}, {"amount": 80}, BOB)
+    attempts = sorted(await rows(system, "ai_agent_attempts", task_id=task["id"]), key=lambda each: each["number"])
+    assert [part(each, "turn", "purpose", "status", "answered") for each in attempts] == [
+        (1, "turn", "succeeded", None),
+        (2, "guard", "succeeded", None),
+        (2, "turn", "failed", "Done!"),
+        (2, "turn", "succeeded", None),
+        (3, "turn", "succeeded", None),
+    ]
+    waits = await row(system, "ai_agent_tasks", id=an_id(f"{name} waits"))
+    assert part(waits, "status", "open_questions", "continues_id") == ("waiting", 1, task["id"])
+    left = await rows(system, "ai_agent_tool_calls", task_id=an_id(f"{name} left"))
+    assert {part(each, "tool", "status") for each in left} == {("ship", "running"), ("refund", "cancelled")}
+
+
 async def test_the_audit_log_tells_of_ai_tasks(system: AsyncConnection[Any]) -> None:
     log = await rows(system, "audit_logs", resource_id=an_id("acme 5 task"))
     assert [each["description"] for each in log] == [
@@ -403,7 +439,7 @@ async def test_the_audit_log_tells_of_ai_tasks(system: AsyncConnection[Any]) -> 
         "error",
         "The AI task failed (invalid_output, It is not JSON.): Classify the claim",
     )
-    cancelled = await row(system, "audit_logs", action="ai_task.cancelled")
+    cancelled = await row(system, "audit_logs", action="ai_task.cancelled", resource_id=an_id("acme 7 task"))
     assert cancelled["description"] == "The AI task was cancelled (withdrawn): Classify the claim"
 
 

@@ -302,7 +302,7 @@ async def test_a_decision_needs_a_role_of_its_outcome(ledgers: Ledgers, system: 
         ("UPDATE projections.node_activations SET status = 'running' WHERE tenant_id = %(t)s AND node_id = 'end'", "activations"),
         ("UPDATE projections.ai_agent_tasks SET status = 'running' WHERE tenant_id = %(t)s", "ai_tasks"),
         ("UPDATE projections.ai_agent_tasks SET actual_cost = 1, currency = 'USD' WHERE tenant_id = %(t)s", "ai_tasks"),
-        ("UPDATE projections.ai_agent_attempts SET number = number + 1 WHERE tenant_id = %(t)s AND number = 2", "ai_tasks"),
+        ("UPDATE projections.ai_agent_attempts SET number = number + 9 WHERE tenant_id = %(t)s AND number = 2", "ai_tasks"),
         ("DELETE FROM projections.ai_agent_attempts WHERE tenant_id = %(t)s AND number = 2", "ai_tasks"),
         ("UPDATE projections.users SET display_name = 'x'", None),
     ],
