@@ -18,6 +18,7 @@ from api import health, openapi, problems
 from api.asgi import OuterMiddleware
 from api.event_feed import EventFeed
 from api.job_dispatcher import JobDispatcher
+from api.mcp import endpoint as mcp
 from api.metrics import Metrics
 from api.problems import Problem
 from api.proxies import Proxies
@@ -64,7 +65,13 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_services(
-    addresses: Addresses, *, pool_size: int, clock: Clock, metrics: Metrics, master_keys: MasterKeys | None
+    addresses: Addresses,
+    *,
+    pool_size: int,
+    clock: Clock,
+    metrics: Metrics,
+    master_keys: MasterKeys | None,
+    public_url: str | None,
 ) -> AsyncIterator[Services]:
     """Everything the routes work with. Raises OperatorError where the database is out of reach or a login is dangerous."""
     async with (
@@ -107,6 +114,7 @@ async def open_services(
                 doctor=doctor,
                 master_keys=master_keys,
                 process=process,
+                public_url=public_url,
                 database_trouble=addresses.embedded.trouble if addresses.embedded is not None else None,
             )
 
@@ -118,17 +126,23 @@ def create_app(
     clock: Clock | None = None,
     proxies: Proxies | None = None,
     master_keys: MasterKeys | None = None,
+    public_url: str | None = None,
 ) -> FastAPI:
     """The application. Its lifespan opens the database and closes it; `app.state.services` exists in between.
 
-    `master_keys`: None: it keeps no secrets.
+    `master_keys`: None: it keeps no secrets. `public_url`: where people reach it.
     """
     metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = open_services(
-            addresses, pool_size=pool_size, clock=clock or SystemClock(), metrics=metrics, master_keys=master_keys
+            addresses,
+            pool_size=pool_size,
+            clock=clock or SystemClock(),
+            metrics=metrics,
+            master_keys=master_keys,
+            public_url=public_url,
         )
         async with services as app.state.services:
             yield
@@ -141,7 +155,9 @@ def create_app(
         redoc_url=None,
         openapi_url=None,
         docs_url=None,
-        routes=[route for resource in ROUTES for route in resource.routes],  # included routers would be searched twice a request
+        routes=[
+            route for resource in (*ROUTES, mcp.routes) for route in resource.routes
+        ],  # included routers would be searched twice a request
         telemetry={"tracing": False, "metrics": False, "logs": False},  # there is none, and it is asked for on every request
     )
     openapi.serve(app)

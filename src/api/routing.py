@@ -75,10 +75,8 @@ class KeyRoute(APIRoute):
             request = StrictRequest(plain.scope, plain.receive)
             services = request.app.state.services
             call = RequestContext(request, services, await services.sessions.authenticate(request))
-            if of_tenant and call.tenant_id == PLATFORM:
-                raise Problem.at(
-                    "Gesta-Tenant", "tenant_required", "A platform key must name the tenant here, by its id or slug."
-                )
+            if of_tenant:
+                require_tenant(call)
             _check_query(request, known, prefixes)
             _check_headers(request, refused)
             values = await parameters.read(request)
@@ -93,6 +91,12 @@ class KeyRoute(APIRoute):
             return response
 
         return handle
+
+
+def require_tenant(call: RequestContext) -> None:
+    """Raises Problem: the platform has nothing of this kind."""
+    if call.tenant_id == PLATFORM:
+        raise Problem.at("Gesta-Tenant", "tenant_required", "A platform key must name the tenant here, by its id or slug.")
 
 
 def router(tag: str) -> APIRouter:

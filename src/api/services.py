@@ -37,6 +37,8 @@ class Services:
     master_keys: MasterKeys | None
     process: str
     """What this process is called where processes tell of themselves."""
+    public_url: str | None = None
+    """Where people reach the API; None: that is not known here."""
     database_trouble: Callable[[], str] | None = None
     """Says why our own server does not serve; None: it is not ours."""
 

@@ -27,7 +27,10 @@ def api() -> None:
             await refuse_older(addresses.system)
             await seed_if_migrated(addresses)
             proxies = Proxies(settings.trusted_proxies, settings.proxy_header)
-            await serve(create_app(addresses, pool_size=settings.pool_size, proxies=proxies, master_keys=keys), sockets)
+            app = create_app(
+                addresses, pool_size=settings.pool_size, proxies=proxies, master_keys=keys, public_url=settings.public_url
+            )
+            await serve(app, sockets)
 
         keys = master_keys.load(settings)
         sockets = [bind(settings.host, settings.port)]

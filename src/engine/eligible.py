@@ -53,18 +53,27 @@ class Judged:
 
 def judge(view: View, engine: Engine, platform: Platform, request_id: UUID, user_id: UUID, givers: Iterable[UUID] = ()) -> Judged:
     """`givers`: for whom they may stand in; whether they do is asked here."""
-    approval, may_override = view.read(APPROVAL, request_id), False
-    closed = closed_by(view, approval, platform)
     try:
         who = _standing(view, user_id, platform)
-        may_override = closed is None and overrides(view, approval, who)
+    except PermissionDenied as refusal:
+        return Judged(user_id, why_not=refusal)
+    return choices(view, engine, platform, request_id, who, givers)
+
+
+def choices(view: View, engine: Engine, platform: Platform, request_id: UUID, who: Rights, givers: Iterable[UUID] = ()) -> Judged:
+    """The same of a person with the rights with which they ask: those of a key may be less than theirs."""
+    assert who.user_id is not None
+    user_id, approval = who.user_id, view.read(APPROVAL, request_id)
+    closed = closed_by(view, approval, platform)
+    may_override = closed is None and overrides(view, approval, who)
+    try:
         who.require(DECIDE)
     except PermissionDenied as refusal:
         return Judged(user_id, why_not=refusal, may_override=may_override)
     if closed is not None and not isinstance(closed, ExecutionIsPaused):
         return Judged(user_id, why_not=closed)
     refusals: list[Refusal] = []
-    themselves = Decider(user_id, who.roles)
+    themselves = Decider(user_id, who.roles, behind=who.behind, acting=who.acting)
     ways = [*_ways(approval, themselves, refusals)]
     for giver in givers:
         try:
