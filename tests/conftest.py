@@ -9,10 +9,14 @@ catalogs, never for the product's own work)::
     async def test_something(database: Database) -> None:
         async with await psycopg.AsyncConnection.connect(database.system_url) as connection: ...
 
+Where ``gesta`` or ``acme`` are asked for as well (see tests/api/conftest.py), it is a copy of one in which the platform, or that
+tenant too, stand already: to make them anew for each test would take longer than most of them.
+
 ``empty_database``: the same without the migrations. ``postgres``: the server itself, one for each pytest worker, which
 lives as long as the session. It does not sync to disk; a test about durability starts a server of its own.
 """
 
+import asyncio
 import itertools
 import os
 import shutil
@@ -21,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -37,6 +42,8 @@ MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 """Bytes. The servers and databases of a whole run take about a quarter of it."""
 TEMPLATE = "gesta_template"
+SEEDED = ("seeded_story", "seeded_acme", "seeded")
+"""Fixtures that name, first of all, the database from which a test's own is copied if they are among what it asks for."""
 NUMBERS = itertools.count(1)
 LeftIn: TypeAlias = Callable[[StreamState, object, Sequence[PastEvent], Kinds], StreamState]
 
@@ -131,10 +138,31 @@ def template(postgres: EmbeddedServer) -> str:
     return TEMPLATE
 
 
+@pytest.fixture(scope="session")
+def seeded(postgres: EmbeddedServer, template: str) -> tuple[str, str]:
+    """The name of a database with the platform in its ledger and in its tables, and the platform's key."""
+    from tests.api.conftest import platform_at_rest  # tests without HTTP do without all that it imports
+
+    create_database(postgres, "gesta_seeded", template)
+    return "gesta_seeded", asyncio.run(platform_at_rest(Database("gesta_seeded", postgres)))
+
+
+@pytest.fixture(scope="session")
+def seeded_acme(postgres: EmbeddedServer, seeded: tuple[str, str]) -> tuple[str, UUID]:
+    """The name of a database with the tenant that `acme` of tests/api/conftest.py is, too, and its id."""
+    from tests.api.conftest import acme_at_rest
+
+    name, token = seeded
+    create_database(postgres, "gesta_seeded_acme", name)
+    return "gesta_seeded_acme", asyncio.run(acme_at_rest(Database("gesta_seeded_acme", postgres), token))
+
+
 @pytest.fixture
-def database(postgres: EmbeddedServer, template: str) -> Iterator[Database]:
-    """A fresh database with all migrations applied."""
-    with temporary_database(postgres, template) as made:
+def database(postgres: EmbeddedServer, template: str, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A fresh database with all migrations applied, and with what the test's other fixtures count on."""
+    wanted = [name for name in SEEDED if name in request.fixturenames]
+    origin = request.getfixturevalue(wanted[0])[0] if wanted else template
+    with temporary_database(postgres, origin) as made:
         yield made
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from types import NoneType, UnionType
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -88,7 +88,13 @@ class StateCodec:
 
 def codecs_of(aggregates: tuple[Aggregate[Any], ...]) -> dict[str, StateCodec]:
     """By the aggregate's name. Those without a state have none."""
-    return {each.name: StateCodec(each) for each in aggregates if each.initial is not None}
+    return {each.name: _codec_of(each) for each in aggregates if each.initial is not None}
+
+
+@cache
+def _codec_of(aggregate: Aggregate[Any]) -> StateCodec:
+    """Made once in a process: looking through all code takes a while."""
+    return StateCodec(aggregate)
 
 
 def sealed(tag: str, stream_id: UUID, version: int, data: bytes) -> bytes:

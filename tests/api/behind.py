@@ -134,12 +134,17 @@ class Two:
 async def two_processes(gesta: Gesta) -> AsyncIterator[Two]:
     """A second one beside the one that there is."""
     async with serving(gesta.database) as http:
-        other = Gesta(http, gesta.database, Client(http, gesta.platform.token), gesta.projector)
-        behind = await gesta.tenant()
-        ahead = Tenant(other, behind.id, behind.slug, other.platform.with_headers(Gesta_Tenant=behind.slug))
-        person = await behind.member("approver")
-        worker = await behind.service("jobs:work")
-        yield Two(ahead, behind, person, Client(http, worker.token))
+        yield await two_in("acme", gesta, http)
+
+
+async def two_in(slug: str, gesta: Gesta, http: httpx2.AsyncClient) -> Two:
+    """A new tenant at two processes. `http`: of the second one."""
+    other = Gesta(http, gesta.database, Client(http, gesta.platform.token), gesta.projector)
+    behind = await gesta.tenant(slug)
+    ahead = Tenant(other, behind.id, behind.slug, other.platform.with_headers(Gesta_Tenant=behind.slug))
+    person = await behind.member("approver")
+    worker = await behind.service("jobs:work")
+    return Two(ahead, behind, person, Client(http, worker.token))
 
 
 @asynccontextmanager

@@ -151,7 +151,8 @@ async def serving(database: Database, master_keys: MasterKeys | None = MASTER_KE
     host, port = sock.getsockname()
     try:
         hooks = {"response": [document().hold]}
-        async with httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=30, event_hooks=hooks) as http:
+        url, unencrypted = f"http://{host}:{port}", False  # to load certificates takes as long as to start the server
+        async with httpx2.AsyncClient(base_url=url, timeout=30, event_hooks=hooks, verify=unencrypted) as http:
             yield http
     finally:
         server.should_exit = True
@@ -169,19 +170,33 @@ async def projecting(database: Database) -> AsyncIterator[Projector]:
         await task
 
 
-@pytest.fixture
-async def gesta(database: Database) -> AsyncIterator[Gesta]:
+async def platform_at_rest(database: Database) -> str:
+    """As `platform_key`, and the tables show it."""
     token = await platform_key(database)
+    await Projector(database.system_url).catch_up()
+    return token
+
+
+async def acme_at_rest(database: Database, token: str) -> UUID:
+    """The tenant that `acme` is, as the tables show it. `token`: the platform's."""
+    async with projecting(database) as projector, serving(database) as http:
+        made = await Gesta(http, database, Client(http, token), projector).tenant()
+        await made.publish(TASK)
+    await Projector(database.system_url).catch_up()
+    return made.id
+
+
+@pytest.fixture
+async def gesta(database: Database, seeded: tuple[str, str]) -> AsyncIterator[Gesta]:
+    _, token = seeded
     async with projecting(database) as projector, serving(database) as http:
         yield Gesta(http, database, Client(http, token), projector)
 
 
 @pytest.fixture
-async def acme(gesta: Gesta) -> Tenant:
+async def acme(gesta: Gesta, seeded_acme: tuple[str, UUID]) -> Tenant:
     """A tenant with a workflow that has work for a worker."""
-    made = await gesta.tenant()
-    await made.publish(TASK)
-    return made
+    return Tenant(gesta, seeded_acme[1], "acme", gesta.platform.with_headers(Gesta_Tenant="acme"))
 
 
 @pytest.fixture

@@ -38,12 +38,6 @@ def gesta(database: Database, *arguments: str) -> subprocess.CompletedProcess[st
     )
 
 
-@pytest.fixture
-async def told(ledgers: Ledgers, projector: Projector) -> None:
-    await ledgers.everything()
-    await projector.catch_up()
-
-
 @pytest.mark.usefixtures("told")
 async def test_replay_says_equal_or_names_the_cell(database: Database, system: AsyncConnection[Any]) -> None:
     equal = gesta(database, "replay")

@@ -7,21 +7,14 @@ import pytest
 from psycopg import AsyncConnection, sql
 
 from domain.envelope import PLATFORM
-from projections.projector import Projector
 from projections.registry import TABLES
 from projections.replay import Comparison, replay
 from projections.table import Table
 from tests.conftest import Database
 from tests.in_turn import in_turn
-from tests.projections.story import ACME, GLOBEX, Ledgers
+from tests.projections.story import ACME, GLOBEX
 
 BY_NAME = {table.name: table for table in TABLES}
-
-
-@pytest.fixture
-async def told(ledgers: Ledgers, projector: Projector) -> None:
-    await ledgers.everything()
-    await projector.catch_up()
 
 
 @pytest.fixture

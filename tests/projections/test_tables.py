@@ -53,13 +53,6 @@ SELECT bool_and(f.position = (SELECT max(position) FROM ledger.events e WHERE e.
 Rows = list[dict[str, Any]]
 
 
-@pytest.fixture
-async def told(ledgers: Ledgers, projector: Projector) -> None:
-    """The whole story, projected."""
-    await ledgers.everything()
-    await projector.catch_up()
-
-
 async def rows(conn: AsyncConnection[Any], table: str, **having: Any) -> Rows:
     """A table's rows, Acme's where it has a tenant, that have these values."""
     mine = [] if table in ("tenants", "users", "permissions") else [("tenant_id", ACME)]
