@@ -6,6 +6,7 @@ from domain.ai_task import AI_TASK
 from domain.api_key import API_KEY
 from domain.approval import APPROVAL
 from domain.approval_link import APPROVAL_LINK
+from domain.budget import BUDGET, BUDGET_PERIOD
 from domain.bulk_operation import BULK_CHUNK, BULK_OPERATION
 from domain.calendar import CALENDAR
 from domain.delegation import DELEGATION
@@ -46,6 +47,8 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     APPROVAL,
     APPROVAL_LINK,
     AI_TASK,
+    BUDGET,
+    BUDGET_PERIOD,
     JOB,
     EVENT,
     TRIGGER,

@@ -6,6 +6,7 @@ A new table is one module beside this one, one line in `GROUPS`, and a migration
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+from domain.budget import BUDGET, BUDGET_PERIOD
 from domain.bulk_operation import BulkChunkListed
 from domain.envelope import RecordedEvent, Unread
 from domain.event import EventDelivered, EventReceived
@@ -125,6 +126,7 @@ IGNORED: dict[type[Event], str] = {
     TotpEnrolled: "it proves nothing until it is confirmed; it stands in audit_logs",
     TotpUsed: "the decision that it proved has it; it stands in audit_logs",
     TotpRefused: "as TotpEnrolled: a wrong code changes nothing that people query",
+    **dict.fromkeys((*BUDGET.events, *BUDGET_PERIOD.events), "they stand in audit_logs"),
     CommandRefused: "a refusal changes nothing: it is evidence, and stands in audit_logs",
 }
 """Events that no table but the audit log applies, and why."""
