@@ -26,6 +26,7 @@ from domain.approval import (
     Voter,
 )
 from domain.approval.events import asks_voters
+from domain.approval.times import WHOLE
 from domain.envelope import RecordedEvent
 from projections import approval_decisions, approval_requests
 from projections.rows import Rows
@@ -62,11 +63,12 @@ def approver_added(rows: Rows, record: RecordedEvent, event: ApproverAdded) -> N
 
 
 def reassigned(rows: Rows, record: RecordedEvent, event: ApprovalReassigned) -> None:
-    """The other one is asked for what the one was asked for."""
-    key = (record.tenant_id, record.stream_id, event.step, "user", str(event.from_user_id))
-    was = rows.get(NAME, *key)
+    """The other one is asked for what the one was asked for, and has been reminded of it as often as they were themselves."""
+    place = (record.tenant_id, record.stream_id, event.step, "user")
+    key = (*place, str(event.from_user_id))
+    was, own = rows.get(NAME, *key), rows.find(NAME, *place, str(event.to_user_id)) or NOBODY
     rows.delete(NAME, key)
-    kept = {name: was[name] for name in NOBODY}
+    kept = {name: (own if name in REMINDED else was)[name] for name in NOBODY}
     _put(rows, record, event.step, {**kept, "kind": "user", "value": str(event.to_user_id)})
 
 
@@ -146,6 +148,7 @@ def _of_all(excluded: Iterable[Sequence[str]]) -> list[str]:
     return sorted(set.intersection(*found)) if found else []
 
 
+REMINDED: Row = {"reminders_sent": 0, "reminded_at": None}
 NOBODY: Row = {
     "excluded": [],
     "status": "pending",
@@ -157,8 +160,7 @@ NOBODY: Row = {
     "due_by": NEVER,
     "rank": 0,
     "escalation_level": 0,
-    "reminders_sent": 0,
-    "reminded_at": None,
+    **REMINDED,
 }
 
 
@@ -231,18 +233,19 @@ def recalled(rows: Rows, record: RecordedEvent, _event: ApprovalRecalled | Appro
 def resubmitted(rows: Rows, record: RecordedEvent, event: ApprovalResubmitted) -> None:
     """Those of steps that are asked again are asked as these start; the others go on as before."""
     request = rows.get(approval_requests.NAME, record.tenant_id, record.stream_id)
-    in_steps, urgency = request["approval_type"] == "steps", {}
-    if event.due is not None and not in_steps:
-        urgency = _urgency(event.due.moment(record.recorded_at), request["priority"])
+    in_steps = request["approval_type"] == "steps"
+    due = {each.step: each.due.moment(record.recorded_at) for each in event.clocks if each.due is not None}
+    if event.due is not None:
+        due.setdefault(WHOLE, event.due.moment(record.recorded_at))
     for row in rows.where(NAME, of_request(record)):
         if row["step"] in event.steps and (in_steps or event.asked is not None):
             rows.delete(NAME, _key(row))
         elif row["status"] == "with_requester":
-            rows.update(NAME, record, _key(row), {"status": "pending", **urgency})
+            due_by = due.get(row["step"]) or due.get(WHOLE) or row["due_by"]
+            rows.update(NAME, record, _key(row), {"status": "pending", "due_by": due_by})
     if event.asked is not None:
-        due = urgency or _urgency(request["due_at"], request["priority"])
         for row in _asked(event.asked.outcomes, event.asked.voters):
-            _put(rows, record, 1, {**row, **due})
+            _put(rows, record, 1, {**row, **_urgency(request["due_at"], request["priority"])})
 
 
 def resolved(rows: Rows, record: RecordedEvent, _event: ApprovalResolved) -> None:

@@ -12,28 +12,16 @@ BY_REQUEST = ("tenant_id", "request_id")
 
 def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
     row = {
-        "id": event.decision_id,
-        "request_id": record.stream_id,
+        **_said(record, event),
         "step": event.step,
-        "user_id": event.user_id,
         "on_behalf_of": event.on_behalf_of,
         "role": event.role,
-        "outcome": event.outcome,
-        "kind": event.kind,
         "comment": event.comment,
-        "form_data": event.form,
-        "decided_at": record.occurred_at,
-        "revoked_at": None,
         "reason": event.reason,
         "weight": event.weight,
-        "returned_at": None,
         "via": event.via,
         "link_id": event.link_id,
-        "proof": event.proof,
-        "proof_id": event.proof_id,
-        "signature_means": event.means,
         "is_override": False,
-        "request_version": event.request_version,
         "attachments": attachments_json(event.attachments),
     }
     rows.insert(NAME, record, row)
@@ -42,31 +30,38 @@ def decided(rows: Rows, record: RecordedEvent, event: ApprovalDecided) -> None:
 def overridden(rows: Rows, record: RecordedEvent, event: ApprovalOverridden) -> None:
     """What somebody decided, too; no rule counts it."""
     row = {
-        "id": event.decision_id,
-        "request_id": record.stream_id,
+        **_said(record, event),
         "step": min(event.steps, default=1),
-        "user_id": event.user_id,
         "on_behalf_of": None,
         "role": None,
-        "outcome": event.outcome,
-        "kind": event.kind,
         "comment": event.reason,
-        "form_data": event.form,
-        "decided_at": record.occurred_at,
-        "revoked_at": None,
         "reason": None,
         "weight": 0,
-        "returned_at": None,
         "via": None,
         "link_id": None,
-        "proof": event.proof,
-        "proof_id": event.proof_id,
-        "signature_means": event.means,
         "is_override": True,
-        "request_version": event.request_version,
         "attachments": [],
     }
     rows.insert(NAME, record, row)
+
+
+def _said(record: RecordedEvent, event: ApprovalDecided | ApprovalOverridden) -> Row:
+    """What every decision has."""
+    return {
+        "id": event.decision_id,
+        "request_id": record.stream_id,
+        "user_id": event.user_id,
+        "outcome": event.outcome,
+        "kind": event.kind,
+        "form_data": event.form,
+        "decided_at": record.occurred_at,
+        "revoked_at": None,
+        "returned_at": None,
+        "proof": event.proof,
+        "proof_id": event.proof_id,
+        "signature_means": event.means,
+        "request_version": event.request_version,
+    }
 
 
 def asked_again(rows: Rows, record: RecordedEvent, event: ApprovalReturned | ApprovalResubmitted) -> None:

@@ -1,5 +1,6 @@
 """projections.approval_requests: what people are asked to decide, and how it was resolved."""
 
+from collections.abc import Collection
 from typing import TypeAlias, get_args
 from uuid import UUID
 
@@ -37,6 +38,7 @@ from domain.approval import (
     Visibility,
 )
 from domain.approval.content import attachments_json
+from domain.approval.times import WHOLE
 from domain.envelope import RecordedEvent
 from domain.facts import Json
 from projections import approval_comments, approval_decisions, approval_steps, approval_times, workflow_executions
@@ -228,7 +230,7 @@ def _offered(outcome: Json, event: ApprovalEscalated) -> Json:
 def step_started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) -> None:
     """Asked are those of all steps that are open, and an answer is hoped for by the soonest of their moments."""
     key = (record.tenant_id, record.stream_id)
-    row, others = rows.get(NAME, *key), _open_steps(rows, record, event.step)
+    row, others = rows.get(NAME, *key), _open_steps(rows, record, (event.step,))
     changes: Row = {"assigned_to": _together(row["assigned_to"] if others else NOBODY, event.outcomes), "claimed_by": None}
     data = row["request_data"]
     offered = [each for each in data["outcomes"] if each["step"] in {other["name"] for other in others}]
@@ -244,9 +246,9 @@ def step_started(rows: Rows, record: RecordedEvent, event: ApprovalStepStarted) 
     rows.update(NAME, record, key, changes)
 
 
-def _open_steps(rows: Rows, record: RecordedEvent, but: int) -> list[Row]:
+def _open_steps(rows: Rows, record: RecordedEvent, but: Collection[int]) -> list[Row]:
     steps = rows.where(approval_steps.NAME, approval_steps.of_request(record))
-    return [row for row in steps if row["status"] == "open" and row["step"] != but]
+    return [row for row in steps if row["status"] == "open" and row["step"] not in but]
 
 
 def _together(assigned: Json, outcomes: tuple[Outcome, ...]) -> Json:
@@ -264,19 +266,22 @@ def approver_added(rows: Rows, record: RecordedEvent, event: ApproverAdded) -> N
 
 
 def returned(rows: Rows, record: RecordedEvent, event: ApprovalReturned) -> None:
-    """What was decided in the steps that are asked again does not count."""
+    rows.update(NAME, record, (record.tenant_id, record.stream_id), _asked_again(rows, record, event))
+
+
+def _asked_again(rows: Rows, record: RecordedEvent, event: ApprovalReturned | ApprovalResubmitted) -> Row:
+    """What was decided in the steps that are asked again does not count, and what these offered is not offered until they are."""
     decisions = rows.where(approval_decisions.NAME, approval_decisions.of_request(record))
     left = [each["kind"] for each in decisions if approval_decisions.counts(each) and each["step"] not in event.steps]
-    key = (record.tenant_id, record.stream_id)
-    data = rows.get(NAME, *key)["request_data"]
-    again = {data["steps"][number - 1]["name"] for number in event.steps}
-    offered = [each for each in data["outcomes"] if each["step"] not in again]
-    changes = {
+    data = rows.get(NAME, record.tenant_id, record.stream_id)["request_data"]
+    if "steps" in data:
+        again = {data["steps"][number - 1]["name"] for number in event.steps}
+        data = {**data, "outcomes": [each for each in data["outcomes"] if each["step"] not in again]}
+    return {
         "received_approvals": left.count("approve"),
         "received_rejections": left.count("reject"),
-        "request_data": {**data, "outcomes": offered},
+        "request_data": data,
     }
-    rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
 
 
 def recalled(rows: Rows, record: RecordedEvent, _event: ApprovalRecalled | ApprovalSentToRequester) -> None:
@@ -285,13 +290,10 @@ def recalled(rows: Rows, record: RecordedEvent, _event: ApprovalRecalled | Appro
 
 
 def resubmitted(rows: Rows, record: RecordedEvent, event: ApprovalResubmitted) -> None:
-    """What was decided in the steps that are asked again does not count."""
-    decisions = rows.where(approval_decisions.NAME, approval_decisions.of_request(record))
-    left = [each["kind"] for each in decisions if approval_decisions.counts(each) and each["step"] not in event.steps]
-    key = (record.tenant_id, record.stream_id)
-    row, content = rows.get(NAME, *key), event.content
-    data = {**row["request_data"], "context": content.context}
-    changes: Row = {
+    key, content = (record.tenant_id, record.stream_id), event.content
+    changes = _asked_again(rows, record, event)
+    data = {**changes["request_data"], "context": content.context}
+    changes |= {
         "status": "pending",
         "title": content.title,
         "description": content.description,
@@ -301,14 +303,9 @@ def resubmitted(rows: Rows, record: RecordedEvent, event: ApprovalResubmitted) -
         "overdue_at": None,
         "start_missed_at": None,
         "sla_met": None,
-        "received_approvals": left.count("approve"),
-        "received_rejections": left.count("reject"),
     }
-    if "steps" in data:
-        again = {data["steps"][number - 1]["name"] for number in event.steps}
-        data["outcomes"] = [each for each in data["outcomes"] if each["step"] not in again]
-    elif event.steps:
-        changes["claimed_by"] = None
+    if event.steps and "steps" not in data:
+        changes |= {"claimed_by": None, **approval_times.NOT_TAKEN_ON}
     if event.asked is not None:
         data |= {"rule": event.asked.rule, "outcomes": [outcome_json(outcome) for outcome in event.asked.outcomes]}
         changes["assigned_to"] = assigned_to(event.asked.outcomes)
@@ -317,7 +314,21 @@ def resubmitted(rows: Rows, record: RecordedEvent, event: ApprovalResubmitted) -
     for name, due in (("due_at", event.due), ("expires_at", event.expires)):
         if due is not None:
             changes[name] = due.moment(record.recorded_at)
+    changes |= _anew(rows, record, event, in_steps="steps" in data)
     rows.update(NAME, record, key, {**changes, "request_data": data})
+
+
+def _anew(rows: Rows, record: RecordedEvent, event: ApprovalResubmitted, *, in_steps: bool) -> Row:
+    """Its own moments, and of when an answer is hoped for the soonest of the steps that go on, as when these are asked."""
+    of_its_own = next((each for each in event.clocks if not in_steps or each.step == WHOLE), None)
+    changes: Row = {}
+    if of_its_own is not None:
+        changes = approval_times.anew(of_its_own, record.recorded_at)
+        changes["escalation_rules"] = approval_times.levels(of_its_own.times, record.recorded_at)
+    due = {each["step"]: each["due_at"] for each in _open_steps(rows, record, event.steps)}
+    due |= {each.step: each.due.moment(record.recorded_at) for each in event.clocks if each.step in due and each.due is not None}
+    known = [moment for moment in due.values() if moment is not None]
+    return {**changes, "due_at": min(known)} if known else changes
 
 
 def question_asked(rows: Rows, record: RecordedEvent, _event: ApprovalQuestionAsked) -> None:
@@ -380,8 +391,7 @@ def touched(rows: Rows, record: RecordedEvent, _event: Touching) -> None:
 
 def overridden(rows: Rows, record: RecordedEvent, event: ApprovalOverridden) -> None:
     key = (record.tenant_id, record.stream_id)
-    answered = rows.get(NAME, *key)["first_response_at"] or record.occurred_at
-    rows.update(NAME, record, key, {"overridden_by": event.user_id, "first_response_at": answered})
+    rows.update(NAME, record, key, {"overridden_by": event.user_id, **_first_response(rows.get(NAME, *key), record)})
 
 
 def step_completed(rows: Rows, record: RecordedEvent, event: ApprovalStepCompleted) -> None:
@@ -411,8 +421,10 @@ def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
             return (row_with_id(record, execution_id)._replace(table=workflow_executions.NAME),)
         case ApprovalStepStarted() | ApprovalResolved():
             return (stream_row(record), approval_steps.of_request(record))
-        case ApprovalReturned() | ApprovalResubmitted():
+        case ApprovalReturned():
             return (stream_row(record), approval_decisions.of_request(record))
+        case ApprovalResubmitted():
+            return (stream_row(record), approval_decisions.of_request(record), approval_steps.of_request(record))
         case ApprovalCommentDeleted():
             return (stream_row(record), approval_comments.of_request(record))
         case _:

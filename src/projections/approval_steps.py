@@ -137,10 +137,26 @@ def asked_again(rows: Rows, record: RecordedEvent, event: ApprovalReturned | App
             rows.update(NAME, record, _key(record, step), NOTHING_YET)
 
 
+def resubmitted(rows: Rows, record: RecordedEvent, event: ApprovalResubmitted) -> None:
+    """The others go on, with their moments anew."""
+    asked_again(rows, record, event)
+    for clock in event.clocks:
+        again = approval_times.anew(clock, record.recorded_at)
+        _note(rows, record, clock.step, lambda _, again=again: again)
+
+
 def overridden(rows: Rows, record: RecordedEvent, event: ApprovalOverridden) -> None:
+    """Somebody's answer, in those that were asked."""
     for row in rows.where(NAME, of_request(record)):
         if row["step"] in event.steps:
-            rows.update(NAME, record, _key(record, row["step"]), {"status": "overridden", "completed_at": record.occurred_at})
+            changes: Row = {"status": "overridden", "completed_at": record.occurred_at}
+            if row["status"] == "open":
+                changes |= {
+                    "first_response_at": row["first_response_at"] or record.occurred_at,
+                    "duration_ms": approval_times.milliseconds(row["started_at"], record.occurred_at),
+                    "sla_met": approval_times.met(row, record, by_people=True),
+                }
+            rows.update(NAME, record, _key(record, row["step"]), changes)
 
 
 def closed(rows: Rows, record: RecordedEvent, _event: ApprovalResolved | ApprovalCancelled | ApprovalExpired) -> None:
@@ -214,7 +230,7 @@ TABLE = Table(
         ApprovalOverdue: overdue,
         ApprovalStepCompleted: completed,
         ApprovalReturned: asked_again,
-        ApprovalResubmitted: asked_again,
+        ApprovalResubmitted: resubmitted,
         ApprovalRevoked: revoked,
         ApprovalOverridden: overridden,
         ApprovalResolved: closed,

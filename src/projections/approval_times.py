@@ -3,16 +3,16 @@
 from datetime import datetime, timedelta
 
 from domain.approval import ApprovalEscalated, ApprovalOverdue
-from domain.approval.times import Times
+from domain.approval.times import Clock, Times
 from domain.envelope import RecordedEvent
 from domain.facts import Json
 from projections.table import Column, Row
 
 MILLISECOND = timedelta(milliseconds=1)
+NOT_TAKEN_ON: Row = {"taken_on_at": None, "taken_on_by": None}
 NOTHING_YET: Row = {
     "start_by": None,
-    "taken_on_at": None,
-    "taken_on_by": None,
+    **NOT_TAKEN_ON,
     "overdue_at": None,
     "start_missed_at": None,
     "reminders_sent": 0,
@@ -42,6 +42,20 @@ COLUMNS = {
 
 def start_by(times: Times | None, asked_at: datetime) -> datetime | None:
     return None if times is None or times.start is None else times.start.moment(asked_at)
+
+
+def anew(clock: Clock, asked_at: datetime) -> Row:
+    """Of a place that goes on when the request is asked again: all of its moments are to come. Where nothing is said of when it is
+    due, that stays."""
+    due: Row = {} if clock.due is None else {"due_at": clock.due.moment(asked_at)}
+    return {
+        **due,
+        "start_by": start_by(clock.times, asked_at),
+        "overdue_at": None,
+        "start_missed_at": None,
+        "sla_met": None,
+        **({} if clock.started else NOT_TAKEN_ON),
+    }
 
 
 def levels(times: Times | None, asked_at: datetime) -> Json:
