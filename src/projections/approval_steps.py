@@ -141,8 +141,8 @@ def resubmitted(rows: Rows, record: RecordedEvent, event: ApprovalResubmitted) -
     """The others go on, with their moments anew."""
     asked_again(rows, record, event)
     for clock in event.clocks:
-        again = approval_times.anew(clock, record.recorded_at)
-        _note(rows, record, clock.step, lambda _, again=again: again)
+        if rows.find(NAME, *_key(record, clock.step)) is not None:
+            rows.update(NAME, record, _key(record, clock.step), approval_times.anew(clock, record.recorded_at))
 
 
 def overridden(rows: Rows, record: RecordedEvent, event: ApprovalOverridden) -> None:

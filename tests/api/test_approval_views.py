@@ -116,6 +116,34 @@ async def test_the_views_say_what_an_independent_count_of_the_requests_does(gest
     assert breaches[stepped, "start"]["step_name"] == "first"
 
 
+async def test_load_is_what_inboxes_show_and_what_was_not_late_has_no_delay(gesta: Gesta, acme: Tenant) -> None:
+    boss, ann, ben = [await acme.member(role) for role in ("owner", "approver", "approver")]
+    beside = [
+        {"name": "a", "by": {"users": [ann.user_id]}},
+        {"name": "b", "by": {"users": [ben.user_id]}, "parallel_with": "a"},
+    ]
+    claimed = await asked(acme.admin, steps=beside)
+    await ok(ben.client.post(f"/approvals/{claimed}/claim", {"step": "b"}))
+    apart = [{"name": "a"}, {"name": "b", "parallel_with": "a", "distinct": ["a"]}]
+    for person in (ann, ben):
+        decided = await asked(acme.admin, steps=apart)
+        assert (await said(person.client, decided, "approved", step="a")).status_code == 200
+    overridden = await asked(acme.admin, due_in="P1D")
+    await ok(boss.client.post(f"/approvals/{overridden}/override", {"outcome": "approved", "reason": "At once."}))
+    by_default = await asked(acme.admin, due_in="P1D", escalate=[{"after": "PT1H", "outcome": "rejected"}])
+    await run_sql(gesta.database, "UPDATE runtime.timers SET due_at = clock_timestamp() WHERE kind = 'escalate 1.1'")
+    async with worker_of(gesta.database) as gestas:
+        await fire_timers(gestas.context)
+    await gesta.projector.catch_up()
+    load = {str(row["user_id"]): row for row in await view(gesta.database, acme, "approver_load")}
+    assert load.keys() == {ann.user_id, ben.user_id}, "an override is no load"
+    for person in (ann, ben):
+        inbox = (await ok(person.client.get("/inbox")))["items"]
+        assert load[person.user_id]["open_requests"] == len(inbox) == 2, "one beside what another has claimed, one not apart"
+    [breach] = await view(gesta.database, acme, "approval_breaches")
+    assert (str(breach["request_id"]), breach["late_ms"], breach["done_at"]) == (by_default, None, None), "nobody answered it"
+
+
 async def test_the_views_go_along_when_the_tables_are_exchanged_with_what_others_have_built_on_them(
     gesta: Gesta, acme: Tenant
 ) -> None:
