@@ -4,7 +4,7 @@ Whom is asked of the request as it stands when somebody looks, a moment after th
 nothing. Where anybody may decide, nobody is asked by name: those find it in their inbox, and in the digest of it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -168,14 +168,17 @@ def concerned(view: View, record: RecordedEvent) -> tuple[UUID, ...]:
     return tuple(sorted(people))[:MOST_PEOPLE]
 
 
-def request_mail(view: View, engine: Engine, record: RecordedEvent, happened: UUID, endpoint_id: UUID, person: UUID) -> Decided:
-    """A delivery to somebody whom an event concerns, and, where they are asked, to whoever stands in for them.
+def request_mail(
+    view: View, engine: Engine, record: RecordedEvent, happened: UUID, endpoint_id: UUID, people: Sequence[UUID]
+) -> Decided:
+    """A delivery to each of these whom an event concerns, and, where they are asked, to whoever stands in for them.
 
     Of those, who is an active member and wants such mail. Each once for an event and an endpoint.
     """
-    kind, found = OF[type(record.event)][0], [person]
+    kind, found = OF[type(record.event)][0], dict.fromkeys(people)
     if kind in ASKING:
-        found += sorted(substitutes_of(view, engine, record.stream_id, person) - {record.envelope.user_id})
+        for person in people:
+            found |= dict.fromkeys(sorted(substitutes_of(view, engine, record.stream_id, person) - {record.envelope.user_id}))
     asked_for = []
     for one in found:
         if view.read(MEMBER, one).active and wants(view, one, kind):

@@ -45,8 +45,8 @@ def start_by(times: Times | None, asked_at: datetime) -> datetime | None:
 
 
 def anew(clock: Clock, asked_at: datetime) -> Row:
-    """Of a place that goes on when the request is asked again: all of its moments are to come. Where nothing is said of when it is
-    due, that stays."""
+    """Of a place that goes on when the request is asked again: its moments are all to come. One that is not due anew stays due as
+    it was."""
     due: Row = {} if clock.due is None else {"due_at": clock.due.moment(asked_at)}
     return {
         **due,

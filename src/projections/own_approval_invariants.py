@@ -39,6 +39,8 @@ class OwnApprovalInvariants:
     """Those that are asked, the number of their version, and when each closes by itself."""
     open: dict[UUID, Timed] = field(default_factory=dict)
     """Those that may have moments: the definition of a request says what its later steps have."""
+    of_executions: dict[UUID, set[UUID]] = field(default_factory=dict)
+    """The streams of these, by the execution that asks, where one does."""
     paused: set[UUID] = field(default_factory=set)
     """Executions."""
 
@@ -50,6 +52,8 @@ class OwnApprovalInvariants:
                     self.expiring[stream] = 1, event.expires.moment(record.recorded_at)
                 if event.steps or event.times is not None:
                     self.open[stream] = Timed(APPROVAL.initial)
+                    if event.execution_id is not None:
+                        self.of_executions.setdefault(event.execution_id, set()).add(stream)
             case ApprovalResubmitted():
                 if event.expires is not None:
                     self.expiring[stream] = event.number, event.expires.moment(record.recorded_at)
@@ -57,18 +61,26 @@ class OwnApprovalInvariants:
                 self.expiring.pop(stream, None)
             case ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
                 self.expiring.pop(stream, None)
-                self.open.pop(stream, None)
+                self._close(stream)
             case ExecutionPaused():
                 self.paused.add(stream)
             case ExecutionResumed():
                 self.paused.discard(stream)
-                for timed in self.open.values():
-                    if timed.state.execution_id == stream:
-                        timed.moments = dict.fromkeys(timed.moments, ())
+                for request_id in self.of_executions.get(stream, ()):
+                    timed = self.open[request_id]
+                    timed.moments = dict.fromkeys(timed.moments, ())
             case _:
                 pass
         if isinstance(event, APPROVAL.events) and stream in self.open:
             _move(self.open[stream], record)
+
+    def _close(self, request_id: UUID) -> None:
+        timed = self.open.pop(request_id, None)
+        if timed is not None and timed.state.execution_id is not None:
+            others = self.of_executions[timed.state.execution_id]
+            others.discard(request_id)
+            if not others:
+                del self.of_executions[timed.state.execution_id]
 
     def timers(self) -> Iterator[tuple[UUID, UUID, tuple[datetime, ...]]]:
         """As `WorkInvariants.timers`."""

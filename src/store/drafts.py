@@ -42,13 +42,14 @@ ON CONFLICT (tenant_id, user_id, request_id, step) DO UPDATE SET draft = exclude
 RETURNING saved_at
 """
 
-# Whether its person may still give the answer: the request is open, and they have not decided in its step.
+# Whether its person may still give the answer: the request is open, and neither they nor somebody in their place has decided in
+# its step.
 WANTED = """(EXISTS (
        SELECT FROM projections.approval_requests r
         WHERE r.tenant_id = d.tenant_id AND r.id = d.request_id AND r.status IN ('pending', 'with_requester'))
    AND NOT EXISTS (
        SELECT FROM projections.approval_decisions a
-        WHERE a.tenant_id = d.tenant_id AND a.request_id = d.request_id AND a.user_id = d.user_id
+        WHERE a.tenant_id = d.tenant_id AND a.request_id = d.request_id AND d.user_id IN (a.user_id, a.on_behalf_of)
           AND a.revoked_at IS NULL AND a.returned_at IS NULL
           AND (d.step = '' OR EXISTS (
               SELECT FROM projections.approval_steps s

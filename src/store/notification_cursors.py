@@ -56,6 +56,10 @@ ADVANCE = """
 UPDATE runtime.notification_cursors SET position = %(position)s, endpoints = %(endpoints)s, leased_until = clock_timestamp()
  WHERE tenant_id = %(tenant)s AND position = %(before)s
 """
+PROLONG = """
+UPDATE runtime.notification_cursors SET leased_until = clock_timestamp() + %s
+ WHERE tenant_id = %s AND position = %s AND leased_until > clock_timestamp()
+"""
 LET_GO = "UPDATE runtime.notification_cursors SET leased_until = clock_timestamp() + %s WHERE tenant_id = %s AND position = %s"
 
 SELECT_FIRST = """
@@ -111,6 +115,11 @@ async def advance(conn: Connection, cursor: Cursor, position: int, endpoints: Ma
     """All deliveries up to a position were asked for."""
     given = {"tenant": cursor.tenant_id, "before": cursor.position, "position": position, "endpoints": Jsonb(dict(endpoints))}
     await conn.execute(ADVANCE, given)
+
+
+async def prolong(conn: Connection, cursor: Cursor) -> None:
+    """It takes longer. One that has run out stays so: another one may be at it."""
+    await conn.execute(PROLONG, (LEASE, cursor.tenant_id, cursor.position))
 
 
 async def let_go(conn: Connection, cursor: Cursor, pause: timedelta) -> None:

@@ -331,8 +331,8 @@ async def test_a_withdrawal_and_an_expiry_have_one_outcome(two: Two) -> None:
             assert (over["status"], code(answer)) in (("cancelled", ""), ("expired", "approval_closed"))
 
 
-async def test_who_stands_in_decides_it(acme: Tenant) -> None:
-    """A delegation that is for certain workflows is not for it."""
+async def test_who_stands_in_decides_it(gesta: Gesta, acme: Tenant) -> None:
+    """A delegation that is for certain workflows is not for it. What the other one had begun to say is of no use any more."""
     ann, ben, eve = [await acme.member("approver") for _ in range(3)]
     ids = [await asked(acme.admin, by={"users": [ann.user_id]}) for _ in range(2)]
     for member, more in ((ben, {}), (eve, {"workflows": ["travel"]})):
@@ -341,6 +341,13 @@ async def test_who_stands_in_decides_it(acme: Tenant) -> None:
     refused = await decided(eve, ids[0], on_behalf_of=ann.user_id)
     assert (refused.status_code, refused.json()["code"]) == (403, "no_delegation")
     assert (await decided(ben, ids[0], on_behalf_of=ann.user_id)).json()["approval"]["status"] == "resolved"
+    both = await asked(acme.admin, rule={"type": "multiple", "count": 2})
+    saved = await ann.client.call("PUT", f"/approvals/{both}/draft", {"draft": {"comment": "Hm."}})
+    assert saved.status_code == 200, saved.text
+    assert (await ann.client.get(f"/approvals/{both}/draft")).status_code == 200
+    assert (await decided(ben, both, on_behalf_of=ann.user_id)).json()["approval"]["status"] == "pending"
+    await gesta.projector.catch_up()
+    assert (await ann.client.get(f"/approvals/{both}/draft")).status_code == 404
 
 
 async def test_it_is_claimed_and_a_decision_is_taken_back(acme: Tenant) -> None:

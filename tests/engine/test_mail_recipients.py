@@ -66,13 +66,13 @@ def also(play: Play, stream: UUID, event: Event) -> Play:
     return play
 
 
-def mailed(play: Play, person: UUID, event: Event | None = None) -> list[UUID | None]:
+def mailed(play: Play, *people: UUID, event: Event | None = None) -> list[UUID | None]:
     record = recorded(play, event or first(play, ApprovalRequested))
-    story = Story(play.view).when(lambda view: request_mail(view, ENGINE, record, HAPPENED, ENDPOINT, person))
+    story = Story(play.view).when(lambda view: request_mail(view, ENGINE, record, HAPPENED, ENDPOINT, people))
     found = [fact.event for fact in story.decided.facts if isinstance(fact.event, DeliveryRequested)]
     assert len(found) == len(story.decided.facts) == len(story.decided.jobs)
     assert all((each.kind, each.endpoint_id, each.position) == ("mail", ENDPOINT, 9) for each in found)
-    again = story.when(lambda view: request_mail(view, ENGINE, record, HAPPENED, ENDPOINT, person))
+    again = story.when(lambda view: request_mail(view, ENGINE, record, HAPPENED, ENDPOINT, people))
     assert again.decided.facts == (), "once"
     return [each.user_id for each in found]
 
@@ -148,7 +148,10 @@ def test_who_stands_in_is_asked_as_well() -> None:
     given = DelegationGiven(UUID(int=5), ANN, DAN, "absence", MOMENT - timedelta(days=1), MOMENT + timedelta(days=1))
     also(play, delegations_of(TENANT_ID, ANN), given)
     assert mailed(play, ANN) == [ANN, DAN]
-    assert mailed(play, ANN, ApprovalResolved("approved", "approve")) == [ANN], "told, not asked"
+    assert mailed(play, ANN, event=ApprovalResolved("approved", "approve")) == [ANN], "told, not asked"
+    for_ben = replace(given, delegation_id=UUID(int=6), from_user_id=BEN)
+    also(play, delegations_of(TENANT_ID, BEN), for_ben)
+    assert mailed(play, ANN, BEN) == [ANN, BEN, DAN], "once for both"
 
 
 def test_people_are_told_of_all_that_happens_to_a_request_but_single_decisions() -> None:

@@ -25,6 +25,7 @@ class Received:
     data: bytes
     secured: bool
     login: tuple[str, str] | None
+    utf8: bool = False
 
     @property
     def message(self) -> EmailMessage:
@@ -44,6 +45,7 @@ class Mailbox:
 
     tls: ssl.SSLContext | None = None
     offers_tls: bool = True
+    offers_utf8: bool = False
     logins: Mapping[str, str] = field(default_factory=dict)
     answers: dict[str, str | None] = field(default_factory=dict)
     taken: list[Received] = field(default_factory=list)
@@ -61,6 +63,7 @@ class Conversation:
     sender: str = ""
     recipient: str = ""
     login: tuple[str, str] | None = None
+    utf8: bool = False
 
     @property
     def secured(self) -> bool:
@@ -98,6 +101,8 @@ class Conversation:
                     offers.append("250-STARTTLS")
                 if self.box.logins:
                     offers.append("250-AUTH PLAIN LOGIN")
+                if self.box.offers_utf8:
+                    offers.append("250-SMTPUTF8")
                 await self.say(*offers, "250 8BITMIME")
             case "STARTTLS":
                 await self.say("220 Ready")
@@ -106,7 +111,7 @@ class Conversation:
             case "AUTH":
                 await self.log_in(rest)
             case "MAIL":
-                self.sender = address
+                self.sender, self.utf8 = address, rest.endswith(" SMTPUTF8")
                 await self.say(OK)
             case "RCPT":
                 self.recipient = address
@@ -116,7 +121,7 @@ class Conversation:
                 data = (await self.reader.readuntil(b"\r\n.\r\n"))[:-3].replace(b"\r\n..", b"\r\n.")
                 answer = self.box.answers.get("message", OK)
                 if answer == OK:
-                    self.box.taken.append(Received(self.sender, self.recipient, data, self.secured, self.login))
+                    self.box.taken.append(Received(self.sender, self.recipient, data, self.secured, self.login, self.utf8))
                 if answer is None:
                     return False
                 await self.say(answer)

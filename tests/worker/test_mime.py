@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 
 from engine.mail_messages import Link, Mail, of_digest, of_event, with_outcomes
-from worker.notifying.mime import Envelope, NoAddress, written
+from worker.notifying.mime import Envelope, written
+from worker.outbound.mailboxes import NoAddress
 
 ID, REQUEST = UUID(int=1), UUID(int=2)
 SUBJECTS = [(1, "1 request waits"), (3, "3 requests wait"), (51, "More than 50 requests wait")]
@@ -82,10 +83,33 @@ def test_text_of_strangers_becomes_no_markup() -> None:
     assert "&lt;img" in html
 
 
-@pytest.mark.parametrize("address", ["ann", "ann@acme.example, eve@evil.example", "änn@acme.example", "a\r\nb@acme.example", ""])
-def test_an_address_that_is_none_is_refused(address: str) -> None:
-    with pytest.raises(NoAddress):
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ann",
+        "ann@acme.example, eve@evil.example",
+        "änn@acme.example, eve@evil.example",
+        "a\r\nb@acme.example",
+        "ä\u2028b@acme.example",
+        "ann@-ä.example",
+        "ann@ä@b.example",
+        "",
+    ],
+)
+def test_an_address_that_is_none_is_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(NoAddress) as caught:
         written(of_event(about(), None), envelope(recipient=address))
+    assert str(caught.value) == "The address cannot be written into a mail."
+
+
+@pytest.mark.parametrize(
+    ("address", "shown", "is_ascii"),
+    [("ann@Bücher.example", "ann@xn--bcher-kva.example", True), ("müller@bücher.example", "müller@xn--bcher-kva.example", False)],
+)
+def test_addresses_of_all_alphabets_are_written(address: str, shown: str, is_ascii: bool) -> None:
+    message = written(of_event(about(), None), envelope(recipient=address))
+    assert shown.encode() in message
+    assert message.partition(b"\r\n\r\n")[0].isascii() == is_ascii
 
 
 def test_names_and_subjects_of_all_alphabets_arrive_as_they_are() -> None:

@@ -4,19 +4,26 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
 from domain import notification_endpoint as endpoint
-from domain.facts import Decided
+from domain.approval import ApprovalRequested, Outcome
+from domain.facts import Decided, Fact
+from domain.member import MemberAdded
 from domain.notices import TYPES
-from domain.notification_endpoint import secret_name
+from domain.notification_endpoint import NotificationEndpointCreated, secret_name
+from domain.notification_preferences import PreferencesChanged, preferences_of
+from domain.role import RoleCreated
 from domain.secret import secret_id_of
 from store import notification_cursors as cursors
 from store import secrets
-from store.command import Command
+from store.command import Command, CommandResult
+from store.handler import Decide, Handler
+from store.jobs import Connection
 from store.notification_cursors import Cursor
 from store.notifications.channels import EVENTS
 from store.secrets import Value
@@ -27,6 +34,7 @@ from tests.worker.outbound.servers import answering, server
 from tests.worker.process import MASTER_KEYS
 from tests.worker.test_killed import started, stopped
 from worker.context import WorkerContext
+from worker.notifying import follower
 from worker.notifying.follower import Follower, _look_through
 from worker.worker import open_worker
 
@@ -182,3 +190,49 @@ async def test_a_tenant_without_endpoints_is_not_looked_through(database: Databa
         await ran(home)
         assert await Follower().ask_for_deliveries(context) is None
         assert home.sql("SELECT * FROM runtime.notification_cursors") == []
+
+
+async def test_people_are_asked_for_a_few_at_a_time_under_a_lease_that_is_kept(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody wants mail: that costs a command for some of them, and not for each."""
+    people, (request_id, role_id, endpoint_id) = [uuid4() for _ in range(12)], [uuid4() for _ in range(3)]
+    outcomes = (Outcome("approved", "approve", tuple(people)), Outcome("rejected", "reject", tuple(people)))
+    facts = [
+        Fact(role_id, RoleCreated("approver", "Approver", ("approvals:decide",))),
+        *(Fact(one, MemberAdded(one, (role_id,), 1)) for one in people),
+        Fact(endpoint_id, NotificationEndpointCreated("smtp:", ("approval.*",), "none", format="mail")),
+        Fact(request_id, ApprovalRequested(None, None, None, "A press?", {"type": "single"}, outcomes)),
+    ]
+    commands, leases = list[str](), list[float]()
+    monkeypatch.setattr(follower, "monotonic", lambda: inf)
+    async with house(database) as home, opened(home) as context:
+        async with context.pool.connection() as connection:
+            await cursors.follow(connection, home.tenant_id)
+        for some in (facts, [Fact(preferences_of(home.tenant_id, None), PreferencesChanged(mail=()))]):
+            done = Decided(tuple(some))
+            await home.handler.handle(Command(home.tenant_id, "prepare", WHO), lambda _, done=done: done)  # type: ignore[misc]
+        cursor = await claimed(home, context)
+        home.sql("UPDATE runtime.notification_cursors SET leased_until = clock_timestamp() + interval '1 second'")
+        handle, prolong = Handler.handle, cursors.prolong
+
+        async def counted(handler: Handler, command: Command, decide: Decide) -> CommandResult:
+            commands.append(command.name)
+            return await handle(handler, command, decide)
+
+        async def kept(connection: Connection, of: Cursor) -> None:
+            await prolong(connection, of)
+            ((left,),) = home.sql("SELECT leased_until - clock_timestamp() FROM runtime.notification_cursors")
+            leases.append(left.total_seconds())
+
+        monkeypatch.setattr(Handler, "handle", counted)
+        monkeypatch.setattr(cursors, "prolong", kept)
+        assert await _look_through(context, cursor)
+        assert await home.topics("notification_delivery.") == []
+        home.sql(FREE)
+        async with context.pool.connection() as connection:
+            await prolong(connection, cursor)
+        assert home.sql("SELECT leased_until FROM runtime.notification_cursors") == [(None,)], "one that is over stays so"
+    assert commands == ["notification.request"] * 4, "whom it concerns, and 12 people by fives"
+    assert leases, "kept"
+    assert min(leases) > 1

@@ -3,6 +3,7 @@
 The delivery's id follows from the person and the period: a job that is done twice, by whomever, asks for each once.
 """
 
+import asyncio
 from uuid import UUID
 
 from domain.facts import Decided, View
@@ -23,8 +24,8 @@ from store.jobs import LeasedJob
 from worker.context import WorkerContext
 from worker.leases import Runner
 
-PAGE = 200
-"""People at a time."""
+PAGE, TOGETHER = 200, 20
+"""People who are looked at, and of whom commands are under way, at a time."""
 
 
 def digest_runner(context: WorkerContext) -> Runner:
@@ -60,8 +61,11 @@ async def _ask_all(context: WorkerContext, tenant_id: UUID, person: UUID | None,
         given = {"tenant_id": tenant_id, "person": person, "after": after, "limit": PAGE}
         async with context.pool.connection() as connection:
             found = await inbox.people_with_some(connection, given)
-        for one in (row["user_id"] for row in found if row["waits"]):
-            count += await _ask(context, tenant_id, one, endpoint_id, period, is_default=person is None)
+        waiting = [row["user_id"] for row in found if row["waits"]]
+        for start in range(0, len(waiting), TOGETHER):
+            some = waiting[start : start + TOGETHER]
+            asking = (_ask(context, tenant_id, one, endpoint_id, period, is_default=person is None) for one in some)
+            count += sum(await asyncio.gather(*asking))
         if len(found) < PAGE:
             return count
         after = found[-1]["user_id"]

@@ -8,8 +8,11 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from math import inf
+from time import monotonic
+from typing import TypeVar
 from uuid import UUID, uuid5
 
 from domain.envelope import Envelope, RecordedEvent, Unread
@@ -32,11 +35,15 @@ from store.topics import topics_of
 from worker.context import OUT_OF_REACH, WorkerContext
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 TENANTS, PAGE = 16, 200
 """Ledgers at a time, and events of each."""
 TOGETHER = 20
 """Commands of a ledger at a time."""
+PEOPLE = 5
+"""To whom one command sends mail. Where none of them wants any, it is decided twice all the same: the second time on what is
+committed. And one for a thousand would read the streams of a thousand people, and hold up the others."""
 REST_SECONDS = 0.02
 """After a turn: what comes meanwhile is looked through together."""
 PAUSE = timedelta(seconds=2)
@@ -125,6 +132,7 @@ async def _look_through(context: WorkerContext, cursor: Cursor) -> bool:
 
 
 async def _page(context: WorkerContext, cursor: Cursor) -> bool:
+    lease = _Lease(context, cursor)
     tenant_id, topics = cursor.tenant_id, topics_of(*TYPES, *NOTIFICATION_ENDPOINT.events)
     async with context.pool.connection() as connection:
         end = await head(connection, tenant_id)
@@ -147,11 +155,12 @@ async def _page(context: WorkerContext, cursor: Cursor) -> bool:
         by_mail = () if beginning is None else mail_endpoints(record.event, endpoints, beginning)
         if by_mail:
             mailed.append((record, by_mail))
-    for some in (wanted[start : start + TOGETHER] for start in range(0, len(wanted), TOGETHER)):
+    for some in _parts(wanted, TOGETHER):
         await asyncio.gather(*(_ask(context, record, deliveries) for record, deliveries in some))
+        await lease.keep()
         failpoint("worker.deliveries_asked_for")
     for record, mail_by in mailed:
-        await _ask_for_mail(context, record, mail_by)
+        await _ask_for_mail(context, record, mail_by, lease)
     async with context.pool.connection() as connection:
         reached = records[-1].position if len(records) == PAGE else end.position
         await cursors.advance(connection, cursor, reached, endpoints)
@@ -171,25 +180,46 @@ async def _ask(context: WorkerContext, record: RecordedEvent, deliveries: Sequen
     await context.do(record.tenant_id, "notification.request", decide, command_id=uuid5(happened, "notifications"), who=who)
 
 
-async def _ask_for_mail(context: WorkerContext, record: RecordedEvent, endpoints: Sequence[UUID]) -> None:
-    """A command for each person: one for a thousand would read the streams of a thousand people, and hold up the others."""
+async def _ask_for_mail(context: WorkerContext, record: RecordedEvent, endpoints: Sequence[UUID], lease: "_Lease") -> None:
     tenant_id, happened = record.tenant_id, event_id(record.tenant_id, record.position)
     who = _who(context, record, happened)
     found = await context.do(
         tenant_id, "notification.request", lambda view: Decided(result=[str(one) for one in concerned(view, record)]), who=who
     )
-    pairs = [(endpoint_id, UUID(person)) for endpoint_id in endpoints for person in found.result]
+    people = [*map(UUID, found.result)]
+    asking = [(endpoint_id, some) for endpoint_id in endpoints for some in _parts(people, PEOPLE)]
 
-    async def ask(endpoint_id: UUID, person: UUID) -> None:
+    async def ask(endpoint_id: UUID, some: Sequence[UUID]) -> None:
         def decide(view: View) -> Decided:
-            return request_mail(view, context.engine, record, happened, endpoint_id, person)
+            return request_mail(view, context.engine, record, happened, endpoint_id, some)
 
-        command_id = uuid5(happened, f"mail {endpoint_id} {person}")
+        command_id = uuid5(happened, f"mail {endpoint_id} {' '.join(map(str, some))}")
         await context.do(tenant_id, "notification.request", decide, command_id=command_id, who=who)
 
-    for some in (pairs[start : start + TOGETHER] for start in range(0, len(pairs), TOGETHER)):
-        await asyncio.gather(*(ask(*pair) for pair in some))
+    for together in _parts(asking, TOGETHER):
+        await asyncio.gather(*(ask(*each) for each in together))
+        await lease.keep()
         failpoint("worker.mail_asked_for")
+
+
+def _parts(of: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (of[start : start + size] for start in range(0, len(of), size))
+
+
+@dataclass
+class _Lease:
+    """What keeps others from looking through the same ledger meanwhile. Where it is lost they do, and ask for the same."""
+
+    context: WorkerContext
+    cursor: Cursor
+    kept: float = field(default_factory=monotonic)
+
+    async def keep(self) -> None:
+        """Prolonged where half of it may be over."""
+        if monotonic() - self.kept >= cursors.LEASE.total_seconds() / 2:
+            async with self.context.pool.connection() as connection:
+                await cursors.prolong(connection, self.cursor)
+            self.kept = monotonic()
 
 
 def _who(context: WorkerContext, record: RecordedEvent, happened: UUID) -> Envelope:

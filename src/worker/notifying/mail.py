@@ -27,8 +27,9 @@ from runtime.unsubscribing import token_of
 from store.vault import NotSetUp, SecretError
 from worker.context import WorkerContext
 from worker.notifying.attempts import Attempt, Dropped, message_of, since
-from worker.notifying.mime import Envelope, NoAddress, written
+from worker.notifying.mime import Envelope, written
 from worker.notifying.outcome_links import links_for
+from worker.outbound.mailboxes import NoAddress, mailbox
 from worker.outbound.smtp import MailError, MailServer, Security, Taken, send
 from worker.redaction import Redaction
 
@@ -66,7 +67,8 @@ async def mail_attempt(
 
 def _redaction(server: MailServer, mail: Mail, envelope: Envelope) -> Redaction:
     """A server may repeat what it was sent: neither the password nor an address of whatever kind becomes part of the log."""
-    said = [server.password, envelope.recipient, envelope.unsubscribe, *(link.address for link in mail.links if link.decides)]
+    addresses = [envelope.recipient, mailbox(envelope.recipient)]
+    said = [server.password, *addresses, envelope.unsubscribe, *(link.address for link in mail.links if link.decides)]
     return Redaction([text for text in said if text is not None])
 
 

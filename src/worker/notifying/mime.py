@@ -7,8 +7,6 @@ line, and all text is escaped.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.errors import MessageError
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -17,13 +15,10 @@ from uuid import UUID
 
 from engine.mail_messages import Link, Mail
 from engine.notice_words import line
+from worker.outbound.mailboxes import named
 
 LONGEST_SUBJECT, LONGEST_NAME = 200, 100
 POLICY = SMTP.clone(max_line_length=78)
-
-
-class NoAddress(ValueError):
-    """The address cannot be written into a mail."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +39,12 @@ class Envelope:
 
 def written(mail: Mail, envelope: Envelope) -> bytes:
     """Raises NoAddress."""
-    message = EmailMessage(policy=POLICY)
-    domain = envelope.sender.rpartition("@")[2]
-    message["From"] = _address(envelope.sender_name, envelope.sender)
-    message["To"] = _address(envelope.recipient_name, envelope.recipient)
+    sender = named(line(envelope.sender_name, LONGEST_NAME), envelope.sender)
+    recipient = named(line(envelope.recipient_name, LONGEST_NAME), envelope.recipient)
+    domain = sender.domain
+    message = EmailMessage(policy=POLICY.clone(utf8=not (sender.username + recipient.username).isascii()))
+    message["From"] = sender
+    message["To"] = recipient
     message["Subject"] = line(mail.subject, LONGEST_SUBJECT)
     message["Date"] = format_datetime(envelope.moment)
     message["Message-ID"] = f"<{envelope.id}@{domain}>"
@@ -69,15 +66,6 @@ def _list_headers(unsubscribe: str | None) -> bytes:
     assert unsubscribe.isascii(), "it is an address of ours"
     assert not any(character.isspace() or character in "<>" for character in unsubscribe), "of one word"
     return f"List-Unsubscribe: <{unsubscribe}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n".encode("ascii")
-
-
-def _address(name: str, address: str) -> Address:
-    try:
-        if not address.isascii():
-            raise NoAddress("The address has characters that this mail cannot carry.")
-        return Address(line(name, LONGEST_NAME), addr_spec=address)
-    except (MessageError, IndexError, ValueError) as error:
-        raise NoAddress(f"The address cannot be written into a mail: {error}") from error
 
 
 def _lines(mail: Mail, unsubscribe: str | None) -> Iterator[str]:

@@ -24,6 +24,7 @@ from aiosmtplib import (
 
 from worker.outbound.addresses import Address
 from worker.outbound.client import CONNECT_SECONDS, Outbound, OutboundError, resolve
+from worker.outbound.mailboxes import NoAddress, mailbox
 
 SECONDS = 30.0
 """For a whole message."""
@@ -76,6 +77,8 @@ async def send(outbound: Outbound, server: MailServer, recipient: str, message: 
     try:
         async with asyncio.timeout(SECONDS):
             return await _send(outbound, server, recipient, message)
+    except NoAddress as error:
+        raise MailError("invalid_address", str(error), retryable=False, of_message=True) from error
     except OutboundError as error:
         raise MailError(error.type, str(error), retryable=error.retryable) from error
     except TimeoutError as error:
@@ -94,19 +97,24 @@ async def send(outbound: Outbound, server: MailServer, recipient: str, message: 
 
 
 async def _send(outbound: Outbound, server: MailServer, recipient: str, message: bytes) -> Taken:
+    sender, recipient = mailbox(server.sender), mailbox(recipient)
     addresses = await (resolve(server.host, server.port) if server.trusted else outbound.judged(server.host, server.port))
     connection = await _connected(addresses, server.port)
-    client = SMTP(
+    client = _Client(
         hostname=server.host,
         sock=connection,
         use_tls=server.security == "tls",
         start_tls=False,
         tls_context=outbound.tls,
         timeout=SECONDS,
-        local_hostname=server.sender.rpartition("@")[2],
+        local_hostname=sender.rpartition("@")[2],
     )
     try:
         await client.connect()
+    except BaseException:
+        connection.close()  # no transport has it, or one that was aborted
+        raise
+    try:
         await client.ehlo()
         if server.security == "starttls":
             await _secure(client)
@@ -114,14 +122,20 @@ async def _send(outbound: Outbound, server: MailServer, recipient: str, message:
             if not client.supported_auth_methods:
                 raise MailError("unauthorized", "The mail server offers no way to log in.")
             await client.login(server.username, server.password)
-        await client.mail(server.sender)
-        await client.rcpt(recipient)
+        await _address(client, sender, recipient)
         taken = await _data(client, message)
         await _leave(client)
         return taken
     finally:
         client.close()
-        connection.close()
+
+
+class _Client(SMTP):
+    def close(self) -> None:
+        """At once: by TLS a server might take its time to say farewell. The socket is the transport's, and goes with it."""
+        if isinstance(self.transport, asyncio.WriteTransport):
+            self.transport.abort()
+        super().close()
 
 
 async def _secure(client: SMTP) -> None:
@@ -130,6 +144,18 @@ async def _secure(client: SMTP) -> None:
         raise MailError("insecure", "The mail server does not offer STARTTLS, and mail does not go there in the clear.")
     await client.starttls()
     await client.ehlo()
+
+
+async def _address(client: SMTP, sender: str, recipient: str) -> None:
+    if (sender + recipient).isascii():
+        await client.mail(sender)
+        await client.rcpt(recipient)
+    elif client.supports_extension("smtputf8"):
+        await client.mail(sender, options=["SMTPUTF8"], encoding="utf-8")
+        await client.rcpt(recipient, encoding="utf-8")
+    else:
+        told = "The mail server takes no address that is not ASCII before the @ (SMTPUTF8)."
+        raise MailError("invalid_address", told, retryable=False, of_message=True)
 
 
 async def _data(client: SMTP, message: bytes) -> Taken:

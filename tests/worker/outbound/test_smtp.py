@@ -92,6 +92,16 @@ async def test_a_refusal_says_whether_to_try_again_and_whose_it_is(
     assert box.taken == []
 
 
+async def test_a_refusal_by_tls_leaves_nothing_in_the_way_of_the_next_one(tmp_path: Path) -> None:
+    """The system gives the next connection the number of the last one."""
+    served, trusting = certified(tmp_path, "mail.example")
+    for implicit in (False, True):
+        box = Mailbox(served, answers={"RCPT": "550 5.1.1 Nobody of that name"})
+        async with mail_server(box, implicit=implicit) as port:
+            server = theirs(port, "tls" if implicit else "starttls")
+            assert {(await refused(server, tls=trusting)).type for _ in range(3)} == {"recipient_refused"}
+
+
 async def test_a_wrong_password_is_the_servers_matter_and_is_not_repeated() -> None:
     box = Mailbox(logins={"gesta": "sesame, open"}, answers={"AUTH": "535 5.7.8 no: sesame"})
     async with mail_server(box) as port:
@@ -106,6 +116,21 @@ async def test_an_address_cannot_bring_a_command_along() -> None:
             await send(out, relay(port), "ann@acme.example>\r\nRCPT TO:<eve@evil.example", MESSAGE)
     assert box.commands.count("RCPT") <= 1
     assert {each.recipient for each in box.taken} <= {"ann@acme.example"}
+
+
+async def test_people_of_all_alphabets_are_reached_where_the_server_takes_their_address() -> None:
+    box, old = Mailbox(offers_utf8=True), Mailbox()
+    async with mail_server(box) as port, mail_server(old) as second, outbound() as out:
+        for recipient in ("ann@bücher.example", "müller@bücher.example"):
+            assert (await send(out, relay(port), recipient, MESSAGE)).code == 250
+        assert (await send(out, relay(second), "ann@bücher.example", MESSAGE)).code == 250
+        with pytest.raises(MailError) as caught:
+            await send(out, relay(second), "müller@bücher.example", MESSAGE)
+    assert [each.recipient for each in box.taken] == ["ann@xn--bcher-kva.example", "müller@xn--bcher-kva.example"]
+    assert [each.utf8 for each in box.taken] == [False, True]
+    assert [each.recipient for each in old.taken] == ["ann@xn--bcher-kva.example"]
+    assert (caught.value.type, caught.value.retryable, caught.value.of_message) == ("invalid_address", False, True)
+    assert "ller" not in str(caught.value)
 
 
 async def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
