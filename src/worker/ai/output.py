@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from domain.facts import Json
-from domain.storable import MAX_DIGITS, require_storable, text_fault
+from domain.storable import MAX_DIGITS, require_storable, storable_text, text_fault
 from engine.schema import SchemaError, check_schema, faults
 from worker.ai.provider import AiCall, AiError, CallReport
 
@@ -31,6 +31,19 @@ def unfenced(text: str) -> str | None:
     """What stands in the code fence that models like to put around JSON; None: the text is no such thing."""
     found = FENCED.fullmatch(text)
     return None if found is None or "```" in found[1] else found[1]
+
+
+def read_arguments(given: Json) -> Json:
+    """The arguments that a model gave a tool: an object that can be stored, or the text that is none."""
+    text = given if isinstance(given, str) else json.dumps(given if given is not None else {}, ensure_ascii=False, default=str)
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant)
+        require_storable(value)
+    except (ValueError, RecursionError):
+        return storable_text(text[:MAX_CHARACTERS])
+    return value if isinstance(value, dict) else storable_text(text[:MAX_CHARACTERS])
 
 
 def read_output(text: str, schema: Json, report: CallReport) -> Json:

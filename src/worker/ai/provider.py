@@ -1,22 +1,41 @@
 """What it is to call a model once. Neither the retries nor the record of the attempt are a provider's business."""
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Literal, Protocol
 
 from domain import usage_report
 from domain.ai_task import AiTaskRequested, Configuration, Usage
 from domain.facts import Json
 from domain.retry import Failure
+from domain.usage_report import SMALLEST
 from engine.ai_messages import CallMessage, Message, ToolSpec
 
-AiErrorType = Literal["rate_limit", "timeout", "invalid_output", "refused", "auth", "unavailable", "bad_request"]
-"""timeout: no answer in time. invalid_output: an answer that does not fit. refused: by the model or a filter. auth: the key.
-unavailable: the provider failed, or could not be reached or read. bad_request: asking again the same way is pointless."""
+AiErrorType = Literal[
+    "rate_limit",
+    "overloaded",
+    "quota",
+    "timeout",
+    "invalid_output",
+    "truncated",
+    "refused",
+    "auth",
+    "context_length",
+    "unavailable",
+    "bad_request",
+]
+"""rate_limit: asked too often. overloaded: the provider has too much to do. quota: the account is used up. timeout: no answer in
+time. invalid_output: an answer that does not fit. truncated: one that was cut off at its longest. refused: by the model or a
+filter. auth: the key. context_length: more was sent than the model takes. unavailable: the provider failed, or could not be
+reached or read. bad_request: asking again the same way is pointless."""
 
-RETRYABLE: frozenset[AiErrorType] = frozenset({"rate_limit", "timeout", "invalid_output", "unavailable"})
+RETRYABLE: frozenset[AiErrorType] = frozenset({"rate_limit", "overloaded", "timeout", "invalid_output", "unavailable"})
+
+
+MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -35,6 +54,8 @@ class AiCall:
     messages: tuple[Message, ...] = ()
     """What was said after the first message, whose words are `text`."""
     tools: tuple[ToolSpec, ...] = ()
+    told: Callable[[str], Awaitable[None]] | None = field(default=None, repr=False, compare=False)
+    """Is told the answer's text in pieces as it comes. None: the answer is asked for in one."""
 
     @classmethod
     def of(cls, task: AiTaskRequested, model: str, timeout: timedelta) -> "AiCall":
@@ -59,6 +80,25 @@ class Price:
 
     amount: Decimal
     currency: str
+
+
+@dataclass(frozen=True)
+class ModelPrice:
+    """What a tenant says that a model costs: for a million tokens each, in `currency`. `cached_input`: None: as other input."""
+
+    input: Decimal
+    output: Decimal
+    currency: str
+    cached_input: Decimal | None = None
+
+    def of(self, used: Usage) -> Price:
+        """Exact, and then to ten digits after the point."""
+        cached = self.input if self.cached_input is None else self.cached_input
+        fresh = used.input_tokens - used.cache_read_tokens
+        with localcontext() as context:
+            context.prec = 60
+            amount = (fresh * self.input + used.cache_read_tokens * cached + used.output_tokens * self.output) / MILLION
+            return Price(amount.quantize(SMALLEST, ROUND_HALF_EVEN), self.currency)
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ async def test_an_endpoint_cannot_make_us_wait_for_ever() -> None:
 
 async def test_an_exhausted_account_is_not_filled_by_waiting() -> None:
     failure = await failing(answer(error("Pay first.", "insufficient_quota", "insufficient_quota"), 429))
-    assert (failure.type, failure.retryable) == ("rate_limit", False)
+    assert (failure.type, failure.retryable) == ("quota", False)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ async def test_an_endpoint_that_is_not_there_is_unavailable() -> None:
 
 async def test_an_answer_cut_off_at_its_longest_is_not_tried_again_but_was_paid_for() -> None:
     failure = await failing(answer(completion('{"kind": "tra', "length")))
-    assert (failure.type, failure.retryable) == ("invalid_output", False)
+    assert (failure.type, failure.retryable) == ("truncated", False)
     assert failure.report is not None
     assert failure.report.usage is not None
     assert failure.report.finish_reason == "length"
