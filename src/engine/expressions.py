@@ -19,6 +19,7 @@ Schema: TypeAlias = Any  # a JSON Schema: a dict, True (anything), False (nothin
 ROOTS = (
     *("input", "nodes", "execution", "tenant", "event", "item", "index", "compensates", "response", "steps", "step", "request"),
     *("scheduled_at", "headers", "query", "body"),
+    *("arguments", "caller", "spent", "value", "output", "usage"),
 )
 
 # Words that CEL keeps for itself; a node that bore one as its id could not be read by `nodes.<id>`.
