@@ -1,0 +1,178 @@
+"""Guards of AI tasks: what they find, take out and block, whatever a text is made of."""
+
+import re
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.ai_task import AiTask, AiTaskRequested, Configuration
+from domain.effort import Effort
+from domain.facts import Json
+from domain.retry import RetryPolicy
+from engine.ai_guards import (
+    GUARDS,
+    Guarded,
+    guard_arguments,
+    guard_input,
+    guard_output,
+    guard_result,
+    lint,
+    models_of,
+    redacted_answer,
+)
+from engine.expressions import Budgeted
+from engine.schema import faults
+from tests.engine.drawing import EVALUATOR
+
+CARD = {"type": "regex", "pattern": r"\b(\d{4}[ -]?){3}\d{4}\b", "action": "redact"}
+NO_CARD = {**CARD, "action": "block", "message": "No cards."}
+BUDGETED = Budgeted(EVALUATOR, Effort())
+REFUND: Json = {"name": "refund"}
+
+
+def task(**guards: Json) -> AiTask:
+    requested = AiTaskRequested(
+        None, None, None, "A task", "offline/echo", "Do it.", Configuration(), RetryPolicy(), input={"most": 100}, guards=guards
+    )
+    return AiTask("pending", requested)
+
+
+def test_what_is_found_is_taken_out_of_texts_names_and_numbers() -> None:
+    output = {"said": "Card 4111 1111 1111 1111!", "4111111111111111": 4111111111111111, "n": [7, True, None, 0.5]}
+    found = guard_output(task(output=[CARD]), output, BUDGETED)
+    assert found == Guarded("redact", {"said": "Card [redacted]!", "[redacted]": "[redacted]", "n": [7, True, None, 0.5]})
+    assert guard_output(task(output=[CARD]), {"n": 7}, BUDGETED) == Guarded("pass", {"n": 7})
+
+
+def test_what_is_blocked_is_told_without_what_was_found() -> None:
+    found = guard_output(task(output=[NO_CARD]), "Card 4111-1111-1111-1111", BUDGETED)
+    assert found == Guarded("block", "Card [redacted]", "No cards.")
+
+
+def test_guards_are_applied_in_their_order() -> None:
+    mask, forbidden = {**CARD, "replacement": "(card)"}, {"type": "cel", "when": "value.contains('(card)')"}
+    assert guard_output(task(output=[mask, forbidden]), "4111111111111111", BUDGETED).kind == "block"
+    assert guard_output(task(output=[forbidden, mask]), "4111111111111111", BUDGETED) == Guarded("redact", "(card)")
+
+
+def test_a_replacement_is_no_pattern() -> None:
+    found = guard_output(task(output=[{**CARD, "replacement": r"\0 \g<0> $0"}]), "4111111111111111", BUDGETED)
+    assert found.value == r"\0 \g<0> $0"
+
+
+def test_the_input_is_guarded_field_by_field() -> None:
+    texts = {"prompt": "Pay 4111111111111111", "system": None, "context": {"a": ["4111111111111111"]}, "input": {"sum": 7}}
+    found = guard_input({"input": [CARD]}, texts, BUDGETED)
+    assert found.kind == "redact"
+    assert found.value == {**texts, "prompt": "Pay [redacted]", "context": {"a": ["[redacted]"]}}
+    named = guard_input({"input": [{"type": "regex", "pattern": "prompt|input", "action": "block"}]}, texts, BUDGETED)
+    assert named.kind == "pass", "the names of our own fields are not what somebody said"
+    schema = {"type": "schema", "schema": {"properties": {"sum": {"maximum": 5}}}}
+    assert "/sum" in (guard_input({"input": [schema]}, texts, BUDGETED).why or "")
+    assert guard_input({"input": [{"type": "cel", "when": "value.prompt.startsWith('Pay')"}]}, texts, BUDGETED).kind == "block"
+    assert guard_input(None, texts, BUDGETED) == guard_input({"output": [CARD]}, texts, BUDGETED) == Guarded("pass", texts)
+
+
+def test_a_guard_of_some_tools_is_of_these_alone() -> None:
+    guarded = task(tool_arguments=[{**NO_CARD, "tools": ["refund"]}], tool_results=[CARD])
+    arguments = {"card": "4111111111111111"}
+    assert guard_arguments(guarded, REFUND, arguments, BUDGETED).kind == "block"
+    assert guard_arguments(guarded, {"name": "lookup"}, arguments, BUDGETED).kind == "pass"
+    assert guard_result(guarded, {"name": "lookup"}, arguments, BUDGETED).value == {"card": "[redacted]"}
+
+
+def test_an_expression_sees_the_value_and_the_input_and_blocks_where_it_fails() -> None:
+    dear = {"type": "cel", "when": "value.amount > input.most", "message": "Too dear."}
+    guarded = task(tool_arguments=[dear])
+    assert guard_arguments(guarded, REFUND, {"amount": 99}, BUDGETED).kind == "pass"
+    assert guard_arguments(guarded, REFUND, {"amount": 101}, BUDGETED).why == "Too dear."
+    assert guard_arguments(guarded, REFUND, {"sum": 1}, BUDGETED).kind == "block"
+
+
+def test_what_a_model_said_is_redacted_before_it_is_recorded_also_where_it_is_blocked() -> None:
+    guarded = task(output=[NO_CARD, {"type": "schema", "schema": False}])
+    assert redacted_answer(guarded, "4111111111111111") == "[redacted]"
+    assert redacted_answer(task(), "x") == "x"
+
+
+def test_models_are_asked_elsewhere() -> None:
+    model = {"type": "model", "model": "fast", "prompt": "Is it polite?"}
+    guarded = task(output=[CARD, model])
+    assert models_of(guarded, "output") == (model,)
+    assert models_of(guarded, "input") == ()
+    assert guard_output(guarded, "Hello", BUDGETED).kind == "pass"
+
+
+def test_time_is_linear_in_the_text() -> None:
+    hostile = {"type": "regex", "pattern": "(a+)+$", "action": "block"}
+    started = time.process_time()
+    assert guard_output(task(output=[hostile]), "a" * 1_000_000 + "b", BUDGETED).kind == "pass"
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("guards", "path", "code"),
+    [
+        ({"output": [{"type": "regex", "pattern": "(", "action": "block"}]}, "/output/0/pattern", "invalid_pattern"),
+        ({"output": [{"type": "regex", "pattern": "(?<=a)b", "action": "block"}]}, "/output/0/pattern", "invalid_pattern"),
+        ({"input": [{"type": "regex", "pattern": "(a{900}){900}", "action": "block"}]}, "/input/0/pattern", "too_costly"),
+        ({"input": [{"type": "schema", "schema": {"type": "strin"}}]}, "/input/0/schema/type", "invalid_schema"),
+        ({"tool_results": [{"type": "model", "model": "fast", "prompt": "?"}]}, "/tool_results/0/type", "invalid_value"),
+        ({"tool_results": [{**CARD, "tools": ["refund", "x"]}]}, "/tool_results/0/tools/1", "unknown_tool"),
+        ({"output": [{**CARD, "tools": ["refund"]}]}, "/output/0/tools", "invalid_value"),
+    ],
+)
+def test_what_is_wrong_with_them_is_named(guards: dict[str, Any], path: str, code: str) -> None:
+    assert not faults(GUARDS, guards)
+    (fault,) = lint(guards, frozenset({"refund"}))
+    assert (fault.path, fault.code) == (path, code)
+
+
+@pytest.mark.parametrize(
+    "guards",
+    [
+        {"output": [{"type": "regex", "pattern": "a"}]},
+        {"output": [{"type": "cel"}]},
+        {"elsewhere": []},
+        {"output": [{**CARD, "color": "red"}]},
+        {"output": [{"type": "other"}]},
+        {"output": [CARD] * 21},
+    ],
+)
+def test_their_shape_is_checked(guards: Json) -> None:
+    assert faults(GUARDS, guards)
+
+
+SAFE = st.text("ab1 -", max_size=12)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 99) | SAFE,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SAFE, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100)
+@given(VALUES)
+def test_what_is_left_has_nothing_of_what_was_looked_for(value: Json) -> None:
+    """Beside an oracle: Python's own expressions, on the texts of the value one by one."""
+    found = guard_output(
+        task(output=[{"type": "regex", "pattern": "a+b|1{2}", "action": "redact", "replacement": "-"}]), value, BUDGETED
+    )
+    mine = re.compile("a+b|1{2}")
+
+    def told(part: Json) -> Json:
+        if isinstance(part, str):
+            return mine.sub("-", part)
+        if isinstance(part, bool) or part is None:
+            return part
+        if isinstance(part, int):
+            return mine.sub("-", str(part)) if mine.search(str(part)) else part
+        if isinstance(part, dict):
+            return {mine.sub("-", name): told(each) for name, each in part.items()}
+        return [told(each) for each in part]
+
+    assert found.value == told(value)
+    assert found.kind == ("pass" if told(value) == value else "redact")
