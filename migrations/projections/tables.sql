@@ -558,6 +558,7 @@ CREATE TABLE approval_requests (
     attachments         jsonb NOT NULL DEFAULT '[]',
     recalled_at         timestamptz,
     open_questions      integer NOT NULL DEFAULT 0,
+    ai_task_id          uuid,
     version             bigint NOT NULL,
     created_at          timestamptz NOT NULL,
     updated_at          timestamptz NOT NULL,
@@ -568,6 +569,8 @@ CREATE TABLE approval_requests (
 CREATE INDEX approval_requests_by_creation ON approval_requests (tenant_id, created_at, id);
 CREATE INDEX approval_requests_by_status ON approval_requests (tenant_id, status, created_at, id);
 CREATE INDEX approval_requests_by_execution ON approval_requests (tenant_id, execution_id, created_at, id);
+CREATE INDEX approval_requests_by_ai_task ON approval_requests (tenant_id, ai_task_id, created_at, id)
+    WHERE ai_task_id IS NOT NULL;
 CREATE INDEX approval_requests_due
     ON approval_requests (tenant_id, due_at, id) WHERE status = 'pending' AND due_at IS NOT NULL;
 COMMENT ON TABLE approval_requests IS 'What people are, or were, asked to decide.';

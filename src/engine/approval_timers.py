@@ -7,6 +7,8 @@ from uuid import UUID
 from domain.approval import APPROVAL
 from domain.approval.times import RECKON, MomentKind
 from domain.facts import Decided, NotForThisRelease, View
+from engine.ai_answers import told
+from engine.ai_asking import asker_of_task
 from engine.approvals import carry_on
 from engine.context import Engine
 from engine.escalation import brought_about, come, reckoned
@@ -28,7 +30,7 @@ class DueTimer(Protocol):
 def fire_of_request(view: View, engine: Engine, timer: DueTimer) -> Decided:
     """Each moment comes once. While the execution is paused it waits; where it has come to nothing, the timer goes."""
     if timer.purpose == TIMEOUT:
-        return expire(view, engine, timer)
+        return _time_is_up(view, engine, timer)
     if timer.owner_id is None or timer.purpose.removeprefix(RECKON).partition(" ")[0] not in get_args(MomentKind):
         raise NotForThisRelease(timer.purpose)
     approval = view.read(APPROVAL, timer.owner_id)
@@ -42,3 +44,18 @@ def fire_of_request(view: View, engine: Engine, timer: DueTimer) -> Decided:
         return carry_on(view, engine, timer.owner_id, approval, lambda asker: brought_about(asker, approval, found))
     except (ExecutionIsPaused, ExecutionClosed, ItemClosed):
         return Decided(result={"execution": None})  # it was found before a pause held it, or an end took it along
+
+
+def _time_is_up(view: View, engine: Engine, timer: DueTimer) -> Decided:
+    """Also the AI task is told that asks, where one does; a timer that was found before a pause held it waits."""
+    expired = expire(view, engine, timer)
+    if timer.owner_id is None or not expired.facts:
+        return expired
+    approval = view.read(APPROVAL, timer.owner_id)
+    if approval.ai_task_id is None:
+        return expired
+    try:
+        asker = asker_of_task(view, engine, timer.owner_id, approval)
+        return told(asker, timer.owner_id, approval, expired)
+    except (ExecutionIsPaused, ExecutionClosed, ItemClosed):
+        return Decided(result={"execution": None})

@@ -29,11 +29,13 @@ from domain.approval.steps import sent_back
 from domain.execution import NodeError
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
 from domain.member import may
+from engine.ai_answers import told
+from engine.ai_asking import TaskAsker, asker_of_task
 from engine.context import Engine
 from engine.eligible import requesters_of
 from engine.executions import ExecutionIsPaused, answer, asking_run, read_live
 from engine.expressions import ExpressionError
-from engine.forms import with_defaults
+from engine.forms import as_it_is, with_defaults
 from engine.happenings import ChildEnded
 from engine.invalid import InvalidValue
 from engine.overriding import faults_of_form, offered_by
@@ -95,9 +97,11 @@ def decide_approval(
     """
     approval = view.read(APPROVAL, request_id)
     place = place_of(approval, decider, outcome, role, step)
+    if form is None and place.outcome.kind in NEED_FORM:
+        form = as_it_is(place.step.form)
     form = with_defaults(place.step.form, form)
     _accept(view, place, comment, reason, form)
-    run = _asking(view, engine, approval)
+    run = _asking(view, engine, request_id, approval)
     proven = prove(view, place.outcome, decider, presented, request_id)
     if proven.failed:
         return refused(proven)
@@ -120,7 +124,7 @@ def return_approval(
     require_asked(approval, decider, approval.open_steps)
     if step is None:
         return _given_back(view, engine, request_id, approval, send_to_requester(approval, decider.user_id, comment))
-    run = _asking(view, engine, approval)
+    run = _asking(view, engine, request_id, approval)
     return _moved(run, request_id, approval, (sent_back(approval, decider.user_id, step, comment),))
 
 
@@ -142,7 +146,7 @@ def add_approver(
         require_asked(approval, decider, tuple(each for each in approval.open_steps if step in (None, each.name)))
     added = add(approval, None if decider is None else decider.user_id, user_id, step, comment)
     _require_may_decide(view, user_id, "/user_id")
-    return _moved(_asking(view, engine, approval), request_id, approval, (added,))
+    return _moved(_asking(view, engine, request_id, approval), request_id, approval, (added,))
 
 
 def claim_approval(
@@ -151,7 +155,7 @@ def claim_approval(
     """Take it on. `override`: also where another one has. The result is that of a decision."""
     approval = view.read(APPROVAL, request_id)
     claimed = claim(approval, decider, step, override=override)
-    return _moved(_asking(view, engine, approval), request_id, approval, () if claimed is None else (claimed,))
+    return _moved(_asking(view, engine, request_id, approval), request_id, approval, () if claimed is None else (claimed,))
 
 
 def release_approval(
@@ -160,7 +164,7 @@ def release_approval(
     """Give it back. `user_id`: who had claimed it; None: who manages approvals. The result is that of a decision."""
     approval = view.read(APPROVAL, request_id)
     released = release(approval, user_id, step, comment)
-    return _moved(_asking(view, engine, approval), request_id, approval, (released,))
+    return _moved(_asking(view, engine, request_id, approval), request_id, approval, (released,))
 
 
 def reassign_approval(
@@ -177,7 +181,7 @@ def reassign_approval(
     approval = view.read(APPROVAL, request_id)
     reassigned = reassign(approval, from_user_id, to_user_id, step, comment)
     _require_may_decide(view, to_user_id, "/to_user_id")
-    return _moved(_asking(view, engine, approval), request_id, approval, (reassigned,))
+    return _moved(_asking(view, engine, request_id, approval), request_id, approval, (reassigned,))
 
 
 def revoke_decision(
@@ -186,7 +190,7 @@ def revoke_decision(
     """Take one's own decision back, while what it is about is open. The result is that of a decision."""
     approval = view.read(APPROVAL, request_id)
     revoked = revoke(approval, user_id, step, comment)
-    return _moved(_asking(view, engine, approval), request_id, approval, (revoked,))
+    return _moved(_asking(view, engine, request_id, approval), request_id, approval, (revoked,))
 
 
 def withdraw_approval(
@@ -196,7 +200,7 @@ def withdraw_approval(
     own that has none is cancelled. The result is that of a decision."""
     approval = view.read(APPROVAL, request_id)
     withdrawn = withdraw(approval, people, reason)
-    return _moved(_asking(view, engine, approval), request_id, approval, (withdrawn,))
+    return _moved(_asking(view, engine, request_id, approval), request_id, approval, (withdrawn,))
 
 
 def override_approval(
@@ -214,7 +218,7 @@ def override_approval(
     are as of a decision."""
     approval = view.read(APPROVAL, request_id)
     require_pending(approval)
-    run = _asking(view, engine, approval)
+    run = _asking(view, engine, request_id, approval)
     visit = _asker(run, approval)
     offered, about = offered_by(approval, visit.node.config), {"outcome": outcome, "reason": reason, "form": form}
     proven = prove(view, offered[outcome], Decider(who.user_id), presented, request_id) if outcome in offered else NOTHING
@@ -262,7 +266,7 @@ def resubmit_approval(
     approval = view.read(APPROVAL, request_id)
     authors = (*(() if user_id is None else (user_id,)), *behind)
     content, changes = edited(approval, people, authors, requesters_of(view, approval), **fields)
-    run = _asking(view, engine, approval)
+    run = _asking(view, engine, request_id, approval)
     asker = _asker(run, approval)
     events: tuple[ApprovalEvent, ...] = (resubmitted(asker, approval, content, changes, user_id, comment),)
     after = reduce(evolve, events, approval)
@@ -271,14 +275,14 @@ def resubmit_approval(
     except (InvalidValue, ExpressionError) as error:
         raise NotAskable(f"As it is now, it cannot be asked: {error}.") from None
     if isinstance(run, OwnAsker):
-        return submitted_again(run, request_id, approval, events)
+        return _followed(run, request_id, approval, submitted_again(run, request_id, approval, events))
     run.start_timeout(_activation_of(approval))
     return _moved(run, request_id, approval, events)
 
 
 def _given_back(view: View, engine: Engine, request_id: UUID, approval: Approval, event: ApprovalEvent | None) -> Decided:
     """To its requester. None: it was so before."""
-    run = _asking(view, engine, approval)
+    run = _asking(view, engine, request_id, approval)
     if event is not None and isinstance(run, Run):
         run.stop_timeout(_activation_of(approval))
     return _moved(run, request_id, approval, () if event is None else (event,))
@@ -300,7 +304,7 @@ def carry_on(
 
     Refused while the execution is paused, and where nobody waits for the request any more.
     """
-    run = _asking(view, engine, approval)
+    run = _asking(view, engine, request_id, approval)
     return _moved(run, request_id, approval, bring(_asker(run, approval)))
 
 
@@ -309,8 +313,10 @@ def _require_may_decide(view: View, user_id: UUID, path: str) -> None:
         raise MayNotDecide(path=path)
 
 
-def _asking(view: View, engine: Engine, approval: Approval) -> Run | OwnAsker:
+def _asking(view: View, engine: Engine, request_id: UUID, approval: Approval) -> Run | OwnAsker:
     """The run of what asks, where an execution does."""
+    if approval.ai_task_id is not None:
+        return asker_of_task(view, engine, request_id, approval)
     if approval.own is not None:
         return asker_of(view, engine, approval.own)
     assert approval.execution_id is not None
@@ -328,7 +334,7 @@ def _moved(
 ) -> Decided:
     """These events, what follows from them in the request, and in its execution where it is resolved."""
     if isinstance(run, OwnAsker):
-        return moved(run, request_id, approval, events, form)
+        return _followed(run, request_id, approval, moved(run, request_id, approval, events, form))
     assert approval.activation_id is not None
     after = reduce(evolve, events, approval)
     problem: NodeError | None = None
@@ -351,6 +357,11 @@ def _moved(
         run.advance()
     version = run.view.version(request_id) + len(events)
     return run.decided({"approval": summary(request_id, after, version), "execution": answer(run)})
+
+
+def _followed(asker: OwnAsker, request_id: UUID, approval: Approval, decided: Decided) -> Decided:
+    """With what it means to the AI task that asks, where one does."""
+    return told(asker, request_id, approval, decided) if isinstance(asker, TaskAsker) else decided
 
 
 def _accept(view: View, place: Place, comment: str | None, reason: str | None, form: Json) -> None:

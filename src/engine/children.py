@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from domain.execution import EXECUTION
+from domain.ai_task import AI_TASK
+from domain.execution import EXECUTION, Execution
 from domain.facts import Decided, View
 from engine.context import Engine
 from engine.executions import load_run
@@ -18,6 +19,8 @@ def settle_child(view: View, engine: Engine, job: HeldJob, child_id: UUID, *, te
     """
     child = view.read(EXECUTION, child_id)
     started = child.started
+    if started is not None and started.parent_task_id is not None:
+        return _settle_tool(view, engine, job, child_id, child, started.parent_task_id, terminate=terminate)
     if started is None or started.parent_stream_id is None or started.parent_activation_id is None:
         return discarded(job)
     parent = view.read(EXECUTION, started.parent_stream_id)
@@ -35,4 +38,16 @@ def settle_child(view: View, engine: Engine, job: HeldJob, child_id: UUID, *, te
         run = load_run(view, engine, started.parent_stream_id, parent)
         run.wake(started.parent_activation_id, ChildEnded(child_id, (child.ended,)))
         run.advance()
+    return reported(run, job, None)
+
+
+def _settle_tool(
+    view: View, engine: Engine, job: HeldJob, child_id: UUID, child: Execution, task_id: UUID, *, terminate: bool
+) -> Decided:
+    """Cancel one that was an AI task's tool, and which that waits for no longer. The end of one is always told at once."""
+    if not child.live or child_id in view.read(AI_TASK, task_id).waits_for or (child.compensation is not None and not terminate):
+        return discarded(job)
+    run = load_run(view, engine, child_id, child)
+    run.family.terminating = terminate
+    run.give_up(GIVEN_UP)
     return reported(run, job, None)

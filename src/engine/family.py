@@ -49,6 +49,12 @@ class Family:
     """Whether children that are given up are over at once, and undo nothing."""
     timed: set[UUID] = field(default_factory=set)
     """Approval requests that are ended with their visits and have moments."""
+    answered: set[UUID] = field(default_factory=set)
+    """Approval requests that an AI task asked and that end by themselves in this command."""
+    tools_ended: deque[tuple[UUID, UUID, End]] = field(default_factory=deque)
+    """Executions that are over and were AI tasks' tools: the task, the execution and its end."""
+    held_tasks: set[UUID] = field(default_factory=set)
+    """AI tasks whose job is held by who gave the command."""
     _fan_out: FanOut | None = None
     _begun: deque["Run"] = field(default_factory=deque)
     _ended: deque[tuple["Run", End]] = field(default_factory=deque)
@@ -83,7 +89,7 @@ class Family:
     def compensates(self, run: "Run") -> None:
         """It ends by itself, once what it has done is undone: nobody has to give it up."""
         started = run.state.started
-        if started is not None and started.parent_activation_id is not None and not run.new:
+        if started is not None and (started.parent_activation_id or started.parent_task_id) and not run.new:
             self.work.drop_job(give_up_job(run.execution_id))
 
     def give_up(self, child_id: UUID) -> None:
@@ -112,6 +118,11 @@ class Family:
         """The parent's visit is told, if it still waits: nobody else is, and whoever caused the end need not know."""
         started = child.state.started
         assert started is not None
+        if started.parent_task_id is not None:
+            if not child.new:
+                self.work.drop_job(give_up_job(child.execution_id))
+            self.tools_ended.append((started.parent_task_id, child.execution_id, event))
+            return
         if started.parent_stream_id is None or started.parent_activation_id is None:
             return
         if not child.new:

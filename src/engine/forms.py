@@ -26,6 +26,11 @@ def with_defaults(form: Json, data: Json) -> Json:
     return filled
 
 
+def as_it_is(form: Json) -> Json:
+    """What an approval takes where the whole form is left out: its own `default`, as of one that comes with what it is about."""
+    return form.get("default") if isinstance(form, Mapping) else None
+
+
 def wrong_defaults(form: Json, pointer: str = "") -> Iterator[tuple[str, FieldError]]:
     """(JSON pointer into the form, what is wrong) of each default that its own schema does not accept."""
     if not isinstance(form, Mapping) or not isinstance(form.get("properties"), Mapping):

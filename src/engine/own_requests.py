@@ -96,7 +96,7 @@ def request(view: View, engine: Engine, wanted: Wanted, *, by: UUID | None, behi
     require_sound(view, wanted, tuple(one for one in (by, *behind) if one is not None))
     own = OwnRequest(by, behind, dict(wanted.definition), wanted.timeout is not None)
     try:
-        events = _asked(asker_of(view, engine, own), wanted, own)
+        events = asked_of(asker_of(view, engine, own), wanted, own)
     except InvalidValue as error:
         raise _nobody(error, error.path or "/by") from None
     id, state = view.new_id(), reduce(evolve, events, APPROVAL.initial)
@@ -132,7 +132,7 @@ def moved(asker: OwnAsker, request_id: UUID, approval: Approval, events: tuple[A
         after = reduce(evolve, events, approval)
     decided = Decided(
         tuple(Fact(request_id, event) for event in events),
-        dropped_timers=() if after.status == "pending" else _timers_of(request_id, approval),
+        dropped_timers=() if after.status == "pending" else timers_of(request_id, approval),
         result={"approval": summary(request_id, after, asker.view.version(request_id) + len(events)), "execution": None},
     )
     return with_timers(asker.view, decided)
@@ -144,7 +144,7 @@ def submitted_again(asker: OwnAsker, request_id: UUID, approval: Approval, event
     after = reduce(evolve, events, approval)
     if not isinstance(again, ApprovalResubmitted) or again.expires is None or after.status != "pending":
         return decided
-    timer = Timer(timeout_of(request_id, again.number), again.expires, TIMEOUT, APPROVAL.name, request_id)
+    timer = Timer(timeout_of(request_id, again.number), again.expires, TIMEOUT, APPROVAL.name, request_id, approval.execution_id)
     return replace(decided, timers=(*decided.timers, timer))
 
 
@@ -176,7 +176,7 @@ def summary(request_id: UUID, state: Approval, version: int) -> Json:
     }
 
 
-def _timers_of(request_id: UUID, approval: Approval) -> tuple[UUID, ...]:
+def timers_of(request_id: UUID, approval: Approval) -> tuple[UUID, ...]:
     return (timeout_of(request_id, approval.number),) if approval.own is not None and approval.own.expires else ()
 
 
@@ -185,7 +185,7 @@ def asker_of(view: View, engine: Engine, own: OwnRequest) -> OwnAsker:
     return OwnAsker(view, evaluator, Node("", "approval", own.definition), own.requested_by, own.requesters, {})
 
 
-def _asked(asker: OwnAsker, wanted: Wanted, own: OwnRequest) -> tuple[ApprovalEvent, ...]:
+def asked_of(asker: OwnAsker, wanted: Wanted, own: OwnRequest) -> tuple[ApprovalEvent, ...]:
     """The request and, where it asks in steps, those that are asked first."""
     config, timeout = wanted.definition, read_timeout(_policies(wanted))
     rule, offered, voters = what_is_asked(asker)

@@ -43,6 +43,8 @@ from domain.facts import Claim, Decided, Due, Fact, Fence, Job, Json, View
 from domain.foreach import ForeachStarted
 from domain.retry import Failure
 from domain.tokens import Lineage, Token
+from engine.ai_over import leave_task
+from engine.ai_tools_ended import tell_tasks
 from engine.compensation import end_after, end_of, result_of, variables_of
 from engine.context import Engine
 from engine.definition import Definition, Node
@@ -564,6 +566,8 @@ class Run:
             self.family.give_up(wait.id)
         elif wait.kind == "foreach":
             self.family.fan_out.give_up(self, wait.id)
+        elif wait.kind == "ai_task":
+            leave_task(self, wait.id)
 
     # --- What it comes to ---------------------------------------------------------------------------------------------
 
@@ -573,6 +577,7 @@ class Run:
         `fence`: by which the job that led here is held; it says what becomes of that job.
         """
         self.family.settle(self)
+        tell_tasks(self)
         if self.family.fans_out:
             self.family.fan_out.taken = None if fence is None or fence.then != "done" else fence.job_id
             self.facts.extend(self.family.fan_out.conclude(self))

@@ -77,6 +77,7 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
             **({"steps": [_plan_json(step) for step in event.steps]} if event.steps else {}),
             **_how_shown(event.ui_schema),
             **_what_matters(event.depends_on, event.editable),
+            **_of_ai(event),
         },
         "approval_data": None,
         "escalation_rules": approval_times.levels(event.times, record.recorded_at),
@@ -101,8 +102,16 @@ def requested(rows: Rows, record: RecordedEvent, event: ApprovalRequested) -> No
         "attachments": attachments_json(event.attachments),
         "recalled_at": None,
         "open_questions": 0,
+        "ai_task_id": event.ai_task_id,
     }
     rows.insert(NAME, record, row)
+
+
+def _of_ai(event: ApprovalRequested) -> dict[str, Json]:
+    """What an AI task asks for, where one asks."""
+    if event.ai_task_id is None:
+        return {}
+    return {"ai": {"purpose": event.purpose, "call_id": None if event.call_id is None else str(event.call_id)}}
 
 
 def _plan_json(step: StepPlan) -> Json:
@@ -437,10 +446,12 @@ TABLE = Table(
     columns={
         "tenant_id": TENANT_ID,
         "id": Column("uuid", "The request's id."),
-        "execution_id": Column("uuid", "The execution that asks; null: it was asked by itself.", null=True),
+        "execution_id": Column(
+            "uuid", "The execution that asks, or whose AI task does; null: it was asked by itself.", null=True
+        ),
         "activation_id": Column("uuid", "The visit of the approval node that asks; null where no execution does.", null=True),
         "item_index": Column("integer", "Of the foreach's item that asks, from 0; null outside of a foreach.", null=True),
-        "node_id": Column("text", "That node; null where no execution asks.", null=True),
+        "node_id": Column("text", "The node that asks, or whose AI task does; null where no execution asks.", null=True),
         "title": Column("text", "What is asked."),
         "description": Column("text", "What is asked, at length.", null=True),
         "priority": Column("integer", "Higher is more urgent."),
@@ -462,7 +473,12 @@ TABLE = Table(
         ),
         "received_approvals": Column("integer", "Decisions so far that approve, and count."),
         "received_rejections": Column("integer", "Decisions so far that reject, and count."),
-        "request_data": Column("jsonb", "What the deciders get: {context, form (JSON Schema), outcomes, rule}.", listed=False),
+        "request_data": Column(
+            "jsonb",
+            "What the deciders get: {context, form (JSON Schema), outcomes, rule}; ai {purpose, call_id}: of an AI task, what it "
+            "asks for.",
+            listed=False,
+        ),
         "approval_data": Column("jsonb", "The form of the decision that resolved it.", null=True, listed=False),
         "escalation_rules": Column(
             "jsonb",
@@ -495,6 +511,7 @@ TABLE = Table(
         "attachments": Column("jsonb", "Files that go with it: [{name, reference, sha256, media_type, size}].", listed=False),
         "recalled_at": Column("timestamptz", "Since when it is with who asked; null: it is not.", null=True),
         "open_questions": Column("integer", "Questions about it that are not answered."),
+        "ai_task_id": Column("uuid", "The AI task that asks; null: none does.", null=True),
     },
     appliers={
         ApprovalRequested: requested,

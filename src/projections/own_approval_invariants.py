@@ -34,9 +34,19 @@ class Timed:
 
 
 @dataclass
+class Expiring:
+    """The number of its version, and when it closes by itself; nothing where a pause has moved that."""
+
+    number: int
+    moments: tuple[datetime, ...]
+
+
+@dataclass
 class OwnApprovalInvariants:
-    expiring: dict[UUID, tuple[int, datetime]] = field(default_factory=dict)
-    """Those that are asked, the number of their version, and when each closes by itself."""
+    expiring: dict[UUID, Expiring] = field(default_factory=dict)
+    """Those that are asked and close by themselves."""
+    of_execution: dict[UUID, UUID] = field(default_factory=dict)
+    """Open ones that an AI task asks, and the execution whose pause holds them."""
     open: dict[UUID, Timed] = field(default_factory=dict)
     """Those that may have moments: the definition of a request says what its later steps have."""
     of_executions: dict[UUID, set[UUID]] = field(default_factory=dict)
@@ -48,15 +58,17 @@ class OwnApprovalInvariants:
         event, stream = record.event, record.stream_id
         match event:
             case ApprovalRequested():
-                if event.execution_id is None and event.expires is not None:
-                    self.expiring[stream] = 1, event.expires.moment(record.recorded_at)
+                if (event.execution_id is None or event.ai_task_id is not None) and event.expires is not None:
+                    self.expiring[stream] = Expiring(1, (event.expires.moment(record.recorded_at),))
+                if event.execution_id is not None and event.ai_task_id is not None:
+                    self.of_execution[stream] = event.execution_id
                 if event.steps or event.times is not None:
                     self.open[stream] = Timed(APPROVAL.initial)
                     if event.execution_id is not None:
                         self.of_executions.setdefault(event.execution_id, set()).add(stream)
             case ApprovalResubmitted():
                 if event.expires is not None:
-                    self.expiring[stream] = event.number, event.expires.moment(record.recorded_at)
+                    self.expiring[stream] = Expiring(event.number, (event.expires.moment(record.recorded_at),))
             case ApprovalRecalled() | ApprovalSentToRequester():
                 self.expiring.pop(stream, None)
             case ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
@@ -69,12 +81,16 @@ class OwnApprovalInvariants:
                 for request_id in self.of_executions.get(stream, ()):
                     timed = self.open[request_id]
                     timed.moments = dict.fromkeys(timed.moments, ())
+                for request_id, expiring in self.expiring.items():
+                    if self.of_execution.get(request_id) == stream:
+                        expiring.moments = ()
             case _:
                 pass
         if isinstance(event, APPROVAL.events) and stream in self.open:
             _move(self.open[stream], record)
 
     def _close(self, request_id: UUID) -> None:
+        self.of_execution.pop(request_id, None)
         timed = self.open.pop(request_id, None)
         if timed is not None and timed.state.execution_id is not None:
             others = self.of_executions[timed.state.execution_id]
@@ -84,8 +100,10 @@ class OwnApprovalInvariants:
 
     def timers(self) -> Iterator[tuple[UUID, UUID, tuple[datetime, ...]]]:
         """As `WorkInvariants.timers`."""
-        for request_id, (number, moment) in self.expiring.items():
-            yield timeout_of(request_id, number), request_id, (moment,)
+        for request_id, expiring in self.expiring.items():
+            execution = self.of_execution.get(request_id)
+            due = () if execution in self.paused else expiring.moments
+            yield timeout_of(request_id, expiring.number), execution or request_id, due
         for request_id, timed in self.open.items():
             execution = timed.state.execution_id
             for timer, due in timed.moments.items():

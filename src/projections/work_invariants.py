@@ -5,7 +5,8 @@ command's share of steps has one job more, which takes it up. So has a child tha
 one is over, and the other is not. A bulk operation has a job for its next step, a delivery one until it is over. A schedule has a
 timer for its next time, and one for what waits. A job of its own is there while it is pending, with a timer where its time is
 limited. So has an approval request of its own, and each open request has a timer for each of its moments that is to come.
-Preferences with a digest have a timer for the next one.
+Preferences with a digest have a timer for the next one. The job of an AI task is not there while that waits for people, or for a
+workflow that is its tool.
 """
 
 from collections.abc import Iterable, Iterator
@@ -48,6 +49,7 @@ from domain.facts import Due
 from domain.notification_delivery import NOTIFICATION_DELIVERY, DeliveryAttemptFailed, DeliveryRequested, DeliveryRetried, job_of
 from domain.trigger import TRIGGER, Trigger, timers_of
 from engine.family import give_up_job, tell_job
+from projections.ai_work_invariants import AiWorkInvariants
 from projections.digest_invariants import DigestInvariants
 from projections.foreach_invariants import ForeachInvariants
 from projections.job_invariants import JobInvariants
@@ -95,6 +97,7 @@ class WorkInvariants:
     queued: JobInvariants = field(default_factory=JobInvariants)
     own_approvals: OwnApprovalInvariants = field(default_factory=OwnApprovalInvariants)
     digests: DigestInvariants = field(default_factory=DigestInvariants)
+    ai: AiWorkInvariants = field(default_factory=AiWorkInvariants)
     telling: set[UUID] = field(default_factory=set)
     """Events that are being told to those who wait."""
     steps: dict[UUID, tuple[int, bool]] = field(default_factory=dict)
@@ -140,6 +143,7 @@ class WorkInvariants:
         self.queued.see(record)
         self.own_approvals.see(record)
         self.digests.see(record)
+        self.ai.see(record)
 
     def _move_bulk_operation(self, stream: UUID, event: BULK_OPERATION) -> None:
         """It has a job for the step under way: also after it was cancelled, until that step has told what it did."""
@@ -202,9 +206,14 @@ class WorkInvariants:
         yield from self.foreaches.jobs()
         yield from self.queued.jobs()
         yield from self.digests.jobs()
+        yield from self.ai.jobs()
+        for child in self.ai.left():
+            if child in self.open and not self.open[child].compensating:
+                yield give_up_job(child), child
+        parked = self.ai.parked()
         for execution_id, execution in self.open.items():
             for visit in execution.visits.values():
-                for job_id in visit.jobs:
+                for job_id in visit.jobs - parked:
                     yield job_id, execution_id
             if execution.continuation is not None:
                 yield execution.continuation, execution_id

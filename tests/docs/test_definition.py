@@ -17,14 +17,14 @@ from domain.approval.content import MOST_ATTACHMENTS
 from domain.effort import COMMAND, UNITS_PER_SECOND
 from domain.facts import Json
 from domain.retry import RetryPolicy
-from engine import asking, escalation, http_requests, limits, moments, policies, schema, schema_weight, size_limit
+from engine import asking, child_start, escalation, http_requests, limits, moments, policies, schema, schema_weight, size_limit
 from engine.cel import CelEvaluator, cost, evaluator, messages
 from engine.context import EngineLimits
 from engine.durations import LONGEST
 from engine.expressions import ROOTS, ExpressionError
 from engine.lints import bodies, shape
 from engine.lints.expressions import EXECUTION, TENANT
-from engine.nodes import NODE_TYPES, approval, foreach, http, task, wait_event, workflow
+from engine.nodes import NODE_TYPES, approval, foreach, http, task, wait_event
 from engine.triggers import arriving, overlap, schedule, starting
 from engine.validate import validate
 from testkit import scenario
@@ -147,7 +147,7 @@ LIMITS = {
     "nodes entered by an execution": USUAL.steps_per_execution,
     "nodes entered by one command": USUAL.steps_per_command,
     "bytes made by one command": mebibytes(USUAL.bytes_per_command),
-    "children within each other": workflow.MOST_DEPTH,
+    "children within each other": child_start.MOST_DEPTH,
     "executions that start each other by events": arriving.MOST_DEPTH,
     "items of a `foreach`": foreach.MOST_ITEMS,
     "items of a `foreach` at a time": foreach.MOST_CONCURRENCY,

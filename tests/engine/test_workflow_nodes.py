@@ -10,11 +10,11 @@ import pytest
 from domain.execution import ActivationStarted, ExecutionCancelled, ExecutionStarted
 from domain.facts import Claim, Fact, Json
 from domain.workflow import WorkflowArchived, WorkflowDrafted, WorkflowPublished
+from engine.child_start import MOST_DEPTH
 from engine.definition import Finding
 from engine.engine import Engine, EngineLimits, cancel, fire
 from engine.family import GIVEN_UP
 from engine.lints.called import unknown_workflows
-from engine.nodes.workflow import MOST_DEPTH
 from engine.validate import validate
 from tests.engine.drawing import ANN, BEN, EVALUATOR, EXECUTION_ID, ask, drawing
 from tests.engine.test_children import AT_ONCE, FAILS, WORKS, Household

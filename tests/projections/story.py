@@ -322,6 +322,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *linked(name),
         *proving(name),
         *overridden(f"{name} overridden"),
+        (an_id(f"{name} agent budget"), asked_by(an_id(f"{name} agent waits"))),
     )
 
 
@@ -1045,6 +1046,13 @@ def expired(execution: str) -> tuple[Step, ...]:
         (an_id(execution), ActivationCompleted(review, "review", "timeout", None)),
         (an_id(execution), ExecutionCompleted(None)),
     )
+
+
+def asked_by(task: UUID) -> ApprovalRequested:
+    """By an AI task that no execution asks for."""
+    offered = (Outcome("approved", "approve", (BOB,)), Outcome("rejected", "reject", (BOB,)))
+    title = "Answer the customer: the budget is used up. May this task go beyond it?"
+    return ApprovalRequested(None, None, None, title, {"type": "single"}, offered, ai_task_id=task, purpose="budget")
 
 
 def with_tools(name: str) -> tuple[Step, ...]:

@@ -154,6 +154,8 @@ class AiTaskRequested(Event):
     """Another agent does it, and reports its turns; no worker of ours calls a model for it."""
     cache: bool | None = None
     """Whether an answer to the very same request may be taken from the tenant's cache."""
+    callback: Json = None
+    """Of one that was asked for by itself: where its end is told, once (`domain.callbacks`)."""
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,19 @@ from domain.ai_task.events import (
     Totals,
 )
 from domain.ai_task.state import AiTask, Call, Faulty, Question, Turn
+from domain.ai_task.steps import Over, Pause, next_step
 from domain.ai_usage import Usage
 
 INVALID_OUTPUT = "invalid_output"
 
 
 def evolve(state: AiTask, event: AiTaskEvent) -> AiTask:
+    after = _evolved(state, event)
+    goes_on = state.status == "waiting" and after.status in ("pending", "running")
+    return replace(after, parked=after.parked + 1) if goes_on else after
+
+
+def _evolved(state: AiTask, event: AiTaskEvent) -> AiTask:
     match event:
         case AiTaskRequested():
             return AiTask("pending", event)
@@ -82,15 +89,16 @@ def evolve(state: AiTask, event: AiTaskEvent) -> AiTask:
 
 
 def _standing(state: AiTask) -> AiTask:
-    """With the status that follows from what is under way. What is over stays so."""
-    if state.closed:
-        return state
-    running = state.attempt_id is not None or any(call.status == "running" and call.child_id is None for call in state.calls)
-    if running:
-        return replace(state, status="running")
-    waits = bool(state.questions) or any(call.status == "running" for call in state.calls)
-    at_hand = any(call.status == "ready" for call in state.calls)
-    return replace(state, status="waiting" if waits and not at_hand else "pending")
+    """With the status that follows from what it needs next. What is over stays so."""
+    match next_step(state):
+        case Over():
+            return state
+        case Pause(on="attempt" | "tool"):
+            return replace(state, status="running")
+        case Pause():
+            return replace(state, status="waiting")
+        case _:
+            return replace(state, status="pending")
 
 
 AttemptEnded = AiTaskAttemptSucceeded | AiTaskAttemptFailed
@@ -156,17 +164,16 @@ def _asked(state: AiTask, event: AiTaskAsked) -> AiTask:
 def _told(state: AiTask, event: AiTaskAnswered) -> AiTask:
     """A denial has an event of its own; here is what somebody allowed."""
     question = state.question(event.request_id)
-    told = replace(
-        state, questions=tuple(each for each in state.questions if each.request_id != event.request_id), parked=state.parked + 1
-    )
+    told = replace(state, questions=tuple(each for each in state.questions if each.request_id != event.request_id))
     allowed = event.outcome in ("approved", "edited")
     match event.purpose:
         case "tool" | "elicitation" if allowed and event.call_id is not None:
             return _with_call(told, event, lambda call: _allowed(call, event))
         case "budget" if allowed and question is not None and question.budget_id is not None:
-            return replace(told, beyond=(*told.beyond, question.budget_id))
+            beyond = replace(told, beyond=(*told.beyond, question.budget_id))
+            return _with_call(beyond, event, lambda call: replace(call, status="ready"))
         case "repetition" if allowed:
-            return replace(told, seen={})
+            return _with_call(replace(told, seen={}), event, lambda call: replace(call, status="ready"))
         case "review" if allowed and event.outcome == "edited":
             return replace(told, output=event.edited)
         case "review" if not allowed:
@@ -175,7 +182,9 @@ def _told(state: AiTask, event: AiTaskAnswered) -> AiTask:
 
 
 def _allowed(call: Call, event: AiTaskAnswered) -> Call:
-    if event.purpose == "elicitation" or event.outcome == "approved":
+    if event.purpose == "elicitation":
+        return replace(call, status="ready", elicited=(*call.elicited, event.edited))
+    if event.outcome == "approved":
         return replace(call, status="ready")
     return replace(call, status="ready", arguments=event.edited, edited=True)
 

@@ -29,6 +29,8 @@ class Call:
     request_id: UUID | None = None
     child_id: UUID | None = None
     reserved: tuple[Reservation, ...] = ()
+    elicited: tuple[Json, ...] = ()
+    """What people filled in for the tool, which asked for it: it is called again with that."""
 
     @property
     def id(self) -> UUID:
@@ -101,7 +103,7 @@ class AiTask:
     beyond: tuple[UUID, ...] = ()
     """Budgets that somebody allowed it to go beyond."""
     parked: int = 0
-    """How often it was handed to a worker again after it had waited for people: tells its jobs apart."""
+    """How often it went on after it had waited for people or a child: so often its job was given again."""
     seen: dict[str, int] = field(default_factory=dict)
     """How often each call, with its arguments, was asked for: by a digest of both."""
     error: Failure | None = None
@@ -123,6 +125,16 @@ class AiTask:
     def call(self, call_id: UUID) -> Call | None:
         """One of the last turn's."""
         return next((call for call in self.calls if call.id == call_id), None)
+
+    @property
+    def children(self) -> tuple[UUID, ...]:
+        """Executions that are its tools and have not ended, as far as it was told."""
+        return tuple(call.child_id for call in self.calls if call.status == "running" and call.child_id is not None)
+
+    @property
+    def waits_for(self) -> tuple[UUID, ...]:
+        """The executions that it waits for."""
+        return () if self.closed else self.children
 
     def question(self, request_id: UUID) -> Question | None:
         return next((each for each in self.questions if each.request_id == request_id), None)

@@ -83,7 +83,7 @@ class StepPlan:
 
 @dataclass(frozen=True)
 class ApprovalRequested(Event):
-    """Opened by an approval node's activation, or by itself: then there is no execution, activation or node.
+    """Opened by an approval node's activation, by an AI task, or by itself: then there is no execution, activation or node.
 
     `rule` is the node's rule as JSON; `form` a JSON Schema for form data. With `steps`, what is asked and whom is told by each
     step as it starts.
@@ -130,6 +130,12 @@ class ApprovalRequested(Event):
     editable: tuple[str, ...] | None = None
     """JSON pointers to what may be changed when it is resubmitted. None: everything; where an execution asks (it was asked
     before this was recorded): nothing."""
+    ai_task_id: UUID | None = None
+    """The AI task that asks, where one does; then the execution, activation and node are those that it works for, if any."""
+    call_id: UUID | None = None
+    """Which of its calls of tools it is about."""
+    purpose: Literal["tool", "review", "budget", "elicitation", "repetition"] | None = None
+    """What an AI task asks for (`domain.ai_task.AiTaskAsked`)."""
 
     @property
     def content(self) -> Content:

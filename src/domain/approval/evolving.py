@@ -164,11 +164,12 @@ def _requested(event: ApprovalRequested) -> Approval:
         requested_by=event.requested_by,
         own=_own(event),
         editable=event.editable if event.execution_id is None else event.editable or (),
+        ai_task_id=event.ai_task_id,
     )
 
 
 def _own(event: ApprovalRequested) -> OwnRequest | None:
-    if event.execution_id is not None:
+    if event.execution_id is not None and event.ai_task_id is None:
         return None
     times = event.expires is not None, event.due, event.expires
     return OwnRequest(event.requested_by, event.behind or (), event.definition, *times)

@@ -58,7 +58,8 @@ class Step:
 
 @dataclass(frozen=True)
 class OwnRequest:
-    """What goes with a request that was opened by itself, and not by an execution: who asks, and by what its steps go."""
+    """What goes with a request that no approval node asks, but whoever opened it, or an AI task: who asks, and by what its
+    steps go."""
 
     requested_by: UUID | None = None
     behind: tuple[UUID, ...] = ()
@@ -96,7 +97,9 @@ class Approval:
     priority: int = 0
     requested_by: UUID | None = None
     own: OwnRequest | None = None
-    """Where no execution asks."""
+    """Where no approval node asks."""
+    ai_task_id: UUID | None = None
+    """The AI task that asks, where one does."""
     overridden_by: UUID | None = None
     clocks: tuple[Clock, ...] = ()
     """Of what is asked and has moments to come."""

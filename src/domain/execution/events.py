@@ -95,6 +95,8 @@ class ExecutionStarted(Event):
     """Of the event that started it, or one of its ancestors (`EventReceived.depth`). None: no execution emitted one."""
     callback: Json = None
     """Where its end is told: {endpoint_id} of a notification endpoint; or {url, secret}, the name of the secret that signs."""
+    parent_task_id: UUID | None = None
+    """The AI task whose tool it is, and which waits for its end."""
 
     @property
     def parent_stream_id(self) -> UUID | None:

@@ -17,7 +17,6 @@ their behalf. It holds for who acts on behalf of others, too.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
-from typing import get_args
 
 from domain.approval import APPROVAL as REQUEST
 from domain.approval import (
@@ -27,15 +26,14 @@ from domain.approval import (
     ApprovalOverridden,
     ApprovalRequested,
     ApprovalResolved,
-    Visibility,
     content,
     evolve,
 )
 from domain.approval.content import MOST_ATTACHMENTS
-from domain.approval.rules import RULES
 from domain.execution import TIMED, Activation, Wait
 from domain.facts import Due, Event, Fact, Json, View
-from engine.asking import MOST_LEVELS, quota_of
+from engine.asked_people import BY, EXPRESSION, NAMES, POLICY, RULE, VISIBILITY
+from engine.asking import quota_of
 from engine.calendars import DUE_IN, due_of
 from engine.definition import Node
 from engine.expressions import resolve
@@ -57,32 +55,11 @@ from engine.stepping import (
     what_is_asked,
 )
 
-VISIBILITY: Json = {"enum": list(get_args(Visibility))}
 KINDS = ["approve", "reject", "changes", "submit", "withdraw", "other"]
-EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
-NAMES = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
-BY = object_schema(
-    {
-        "users": NAMES,
-        "roles": NAMES,
-        "expr": {"type": "string", "minLength": 1},
-        "manager_of": {"anyOf": [{"type": "string", "minLength": 1}, NAMES]},
-        "levels": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_LEVELS}, EXPRESSION]},
-    }
-) | {"minProperties": 1, "dependentRequired": {"levels": ["manager_of"]}}
-POLICY = {"enum": ["forbid", "skip", "escalate"]}
 REQUIRED = {"enum": ["required"]}
 REASON = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$"}
 LONGEST_MEANING = 2000
 REASONS = {"type": "array", "items": REASON, "minItems": 1, "maxItems": 100, "uniqueItems": True}
-RULE = object_schema(
-    {
-        "type": {"enum": list(RULES)},
-        "members": {"enum": ["at_start", "at_decision"]},
-        **{name: schema for each in RULES.values() for name, schema in each.fields.items()},
-    },
-    ("type",),
-)
 OUTCOMES = {
     "type": "array",
     "minItems": 1,

@@ -7,27 +7,15 @@ error of its code, one that is cancelled is `cancelled`. With `wait: false` the 
 
 from collections.abc import Iterator
 
-from domain import workflow as domain
-from domain.execution import (
-    ExecutionCancelled,
-    ExecutionCompleted,
-    ExecutionFailed,
-    ExecutionStarted,
-    NodeError,
-    Wait,
-)
-from domain.facts import Fact, Json, Refusal
-from domain.workflow import WORKFLOW_KEY
+from domain.execution import ExecutionCancelled, ExecutionCompleted, ExecutionFailed, NodeError, Wait
+from domain.facts import Fact, Json
+from engine.child_start import NoChild, child_of
 from engine.definition import Node
 from engine.expressions import is_expression, resolve
 from engine.happenings import ChildEnded
 from engine.invalid import InvalidValue
 from engine.nodes.kind import Done, Failed, Fault, Handles, NodeType, RunResult, Visit, Waiting, Woken, object_schema
-from engine.starting import accept_input, version_of, with_attributes
-from engine.time_limit import with_timeout
 
-MOST_DEPTH = 16
-"""Executions within each other, the outermost not counted."""
 CANCELLED = "cancelled"
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
 VERSION = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
@@ -36,31 +24,19 @@ VERSION = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
 def run(visit: Visit) -> RunResult:
     config = resolve(visit.node.config, visit.evaluator, visit.variables)
     key, version = _key(config["workflow_key"]), _version(config.get("version"))
-    workflow_id = visit.view.owner(WORKFLOW_KEY, key)
-    if workflow_id is None:
-        return _failed("unknown_workflow", f"There is no workflow {key}.")
     input, waits = config.get("input", {}), config.get("wait", True)
-    if not isinstance(input, dict):
-        raise InvalidValue("input must be an object")
     parent = visit.execution.started
     assert parent is not None
-    depth = (parent.depth or 0) + 1
-    if depth > MOST_DEPTH:
-        return _failed("too_deep", f"More than {MOST_DEPTH} executions within each other.")
-    workflow = visit.view.read(domain.WORKFLOW, workflow_id)
-    child_id = visit.view.new_id()
     try:
-        number = version_of(workflow, version)
-        definition = visit.definition_of(workflow_id, number)
-        accept_input(visit.view, definition, input)
-        started = ExecutionStarted(
-            workflow_id,
-            workflow.key,
-            number,
-            next(node.id for node in definition.nodes if node.type == "start"),
-            input,
+        child_id, started = child_of(
+            visit.view,
+            visit.evaluator,
+            visit.definition_of,
+            key=key,
+            version=version,
+            input=input,
+            depth=(parent.depth or 0) + 1,
             priority=parent.priority,
-            trigger_type="child",
             trigger_data={
                 "execution_id": str(visit.execution_id),
                 "activation_id": str(visit.activation_id),
@@ -71,18 +47,15 @@ def run(visit: Visit) -> RunResult:
             created_by=parent.created_by,
             behind=parent.behind,
             parent_activation_id=visit.activation_id if waits else None,
-            depth=depth,
             event_depth=parent.event_depth,
             parent_item_id=visit.item_id if waits else None,
         )
-        started = with_attributes(visit.view, visit.evaluator, definition, child_id, started)
-        started = with_timeout(definition, child_id, started)
-    except Refusal as refused:
-        return _failed(refused.code, _message(refused))
+    except NoChild as refused:
+        return Failed(refused.problem)
     fact = Fact(child_id, started)
     if waits:
         return Waiting((Wait("execution", child_id, key),), (fact,), input=input)
-    return Done({"id": str(child_id), "workflow_key": key, "version": number}, facts=(fact,))
+    return Done({"id": str(child_id), "workflow_key": key, "version": started.workflow_version}, facts=(fact,))
 
 
 def _key(value: Json) -> str:
@@ -99,14 +72,6 @@ def _version(value: Json) -> int | None:
 
 def _failed(type: str, message: str) -> Failed:
     return Failed(NodeError(type, message))
-
-
-def _message(refused: Refusal) -> str:
-    """With the first fault that it names."""
-    if not refused.errors:
-        return refused.message
-    first = refused.errors[0]
-    return refused.message if first.message == refused.message else f"{refused.message} {first.path}: {first.message}"
 
 
 def on_child(_visit: Visit, ended: ChildEnded) -> Woken:

@@ -1,0 +1,56 @@
+"""What goes when an AI task is over: people are asked no longer, and the workflows that it has started are given up."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from domain.ai_task import AI_TASK, AiTask
+from domain.approval import APPROVAL, ApprovalCancelled
+from domain.facts import Decided, Fact, View
+from engine.escalation import with_timers
+from engine.own_requests import timers_of
+
+if TYPE_CHECKING:
+    from engine.run import Run
+
+NOT_NEEDED = "The AI task that asked is over."
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    facts: tuple[Fact, ...] = ()
+    dropped_timers: tuple[UUID, ...] = ()
+    """Those of the requests' own time; the timers of their moments follow from the facts."""
+    children: tuple[UUID, ...] = ()
+
+
+def given_up(view: View, task: AiTask, but: Collection[UUID] = ()) -> GivenUp:
+    """`task`: as it was before its end. `but`: requests that end by themselves."""
+    facts, timers = list[Fact](), list[UUID]()
+    for question in task.questions:
+        approval = view.read(APPROVAL, question.request_id)
+        if approval.open and question.request_id not in but:
+            facts.append(Fact(question.request_id, ApprovalCancelled(NOT_NEEDED)))
+            timers += timers_of(question.request_id, approval)
+    return GivenUp(tuple(facts), tuple(timers), task.children)
+
+
+def leave_task(run: "Run", task_id: UUID) -> None:
+    """The visit that asked for it waits for it no longer, whether it is over or given up."""
+    ends = given_up(run.view, run.view.read(AI_TASK, task_id), run.family.answered)
+    run.facts.extend(ends.facts)
+    run.family.timed.update(fact.stream_id for fact in ends.facts)
+    run.work.dropped_timers.update(dict.fromkeys(ends.dropped_timers))
+    for child_id in ends.children:
+        run.family.give_up(child_id)
+
+
+def with_requests_ended(view: View, decided: Decided, ends: GivenUp) -> Decided:
+    """Of a task that no visit waits for."""
+    ended = with_timers(view, Decided(ends.facts, dropped_timers=ends.dropped_timers))
+    return replace(
+        decided,
+        facts=(*decided.facts, *ended.facts),
+        dropped_timers=(*decided.dropped_timers, *ended.dropped_timers),
+    )

@@ -1,0 +1,63 @@
+"""A workflow that an AI task started as a tool is over: the task is told in the same append, and goes on."""
+
+from collections.abc import Iterator
+from functools import reduce
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from domain.ai_task import AI_TASK, AiTask, AiTaskToolCallFailed, AiTaskToolCallSucceeded, Call, evolve
+from domain.execution import ExecutionCancelled, ExecutionCompleted, ExecutionFailed
+from domain.facts import Fact
+from domain.retry import Failure
+from engine.ai_job import job_of
+
+if TYPE_CHECKING:
+    from engine.family import End
+    from engine.run import Run
+
+CANCELLED = "cancelled"
+
+
+def tell_tasks(run: "Run") -> None:
+    """Of all that ended in a command, once nothing moves any more. Who holds a task's job goes on with it, and gets no other."""
+    ended = run.family.tools_ended
+    while ended:
+        task_id, child_id, event = ended.popleft()
+        task = _as_it_is(run, task_id)
+        call = next((call for call in task.calls if call.status == "running" and call.child_id == child_id), None)
+        if call is None:
+            continue
+        told = ended_as(call, event)
+        after = evolve(task, told)
+        run.facts.append(Fact(task_id, told))
+        if task.status == "waiting" and after.status == "pending" and task_id not in run.family.held_tasks:
+            run.family.work.add_job(job_of(task_id, after, asking_run_of(run, after)))
+
+
+def _as_it_is(run: "Run", task_id: UUID) -> AiTask:
+    """With what the command has made of it so far."""
+    so_far: Iterator[AiTask] = (fact.event for fact in run.facts if fact.stream_id == task_id)  # type: ignore[misc]
+    return reduce(evolve, so_far, run.view.read(AI_TASK, task_id))  # type: ignore[arg-type]
+
+
+def asking_run_of(run: "Run", task: AiTask) -> "Run | None":
+    """That of the execution whose visit asks. `run`: any of the command's."""
+    requested = task.requested
+    assert requested is not None
+    stream_id = requested.item_id or requested.execution_id
+    if stream_id is None:
+        return None
+    found = run.family.run(run, stream_id)
+    return found if requested.activation_id in found.state.activations else None
+
+
+def ended_as(call: Call, event: "End") -> AiTaskToolCallSucceeded | AiTaskToolCallFailed:
+    """What the task is told of a child's end."""
+    about = call.id, call.asked.tool, call.number
+    match event:
+        case ExecutionCompleted():
+            return AiTaskToolCallSucceeded(*about, event.output)
+        case ExecutionFailed():
+            return AiTaskToolCallFailed(*about, Failure(event.code, event.message, retryable=False))
+        case ExecutionCancelled():
+            return AiTaskToolCallFailed(*about, Failure(CANCELLED, event.reason or "It was cancelled.", retryable=False))

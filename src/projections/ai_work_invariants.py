@@ -1,0 +1,50 @@
+"""Jobs of AI tasks, told from their events: one waits for people, or for a workflow that is its tool, and has none meanwhile."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from domain.ai_task import AI_TASK, AiTask
+from domain.envelope import RecordedEvent
+from domain.execution import ExecutionCancelled, ExecutionCompleted, ExecutionFailed, ExecutionStarted
+from engine.ai_job import job_id_of
+
+
+@dataclass
+class AiWorkInvariants:
+    tasks: dict[UUID, AiTask] = field(default_factory=dict)
+    """Those that are not over."""
+    children: dict[UUID, UUID] = field(default_factory=dict)
+    """Executions that are not over and were started as a tool, and the task of each."""
+
+    def see(self, record: RecordedEvent) -> None:
+        event, stream = record.event, record.stream_id
+        match event:
+            case ExecutionStarted(parent_task_id=UUID() as task_id):
+                self.children[stream] = task_id
+            case ExecutionCompleted() | ExecutionFailed() | ExecutionCancelled():
+                self.children.pop(stream, None)
+            case _ if isinstance(event, AI_TASK.events):
+                task = AI_TASK.evolve(self.tasks.pop(stream, AI_TASK.initial), event)
+                if task.requested is not None and not task.closed:
+                    self.tasks[stream] = task
+            case _:
+                pass
+
+    def parked(self) -> set[UUID]:
+        """Ids of the jobs that are not there while their tasks wait."""
+        return {job_id_of(task_id, task) for task_id, task in self.tasks.items() if task.status == "waiting"}
+
+    def left(self) -> Iterator[UUID]:
+        """Executions that go on, and that no task waits for any more."""
+        for child_id, task_id in self.children.items():
+            task = self.tasks.get(task_id)
+            if task is None or child_id not in task.waits_for:
+                yield child_id
+
+    def jobs(self) -> Iterator[tuple[UUID, UUID]]:
+        """As `WorkInvariants.jobs`, of tasks that no execution asks for. What another agent does is nobody's job here."""
+        for task_id, task in self.tasks.items():
+            requested = task.requested
+            if requested is not None and requested.activation_id is None and not requested.external and task.status != "waiting":
+                yield task_id, task_id
