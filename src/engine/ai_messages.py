@@ -10,6 +10,9 @@ from typing import TypeAlias
 from domain.ai_task import AiTask, Call, Turn
 from domain.facts import Json
 
+NOT_TAKEN = "This answer cannot be taken."
+"""How a model is told that what it said does not fit."""
+
 
 @dataclass(frozen=True)
 class UserMessage:
@@ -60,7 +63,7 @@ def messages_of(task: AiTask) -> tuple[Message, ...]:
         said.extend(_of_turn(turn))
     if task.faulty is not None:
         said.append(AssistantMessage(task.faulty.answered))
-        said.append(UserMessage(f"This answer cannot be taken. {task.faulty.fault} Answer again, and mend that."))
+        said.append(UserMessage(f"{NOT_TAKEN} {task.faulty.fault} Answer again, and mend that."))
     return tuple(said)
 
 

@@ -1,43 +1,136 @@
-"""What a worker reports of the attempts at an AI task; and what moves on from it, as one decision each.
+"""What a worker reports of an AI task that it does; and what moves on from it, as one decision for each step.
 
-An attempt is on record before the provider is called. One that ends after its task was cancelled is recorded all the same, and
-moves nothing: its job is gone by then, so no fence is asked for.
+Everything is on record before the provider, or a tool, is called, and what came of it after it. Each is appended under the fence
+of the task's job, which stays leased while there is something to do. What ends after its task was cancelled is recorded all the
+same, and moves nothing: its job is gone by then, so no fence is asked for.
 """
 
-from dataclasses import replace
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
 from domain import ai_task
-from domain.ai_task import AI_TASK, AiTask, AiTaskAttemptFailed
+from domain.ai_task import AI_TASK, AiTask, Progress
+from domain.ai_task.steps import Pause, next_step
 from domain.execution import EXECUTION, Activation
 from domain.facts import Decided, Fence, Json, View
-from domain.retry import LEASE_LOST, Failure, saying_that_it_is_capped
+from domain.retry import LEASE_LOST, Failure, RetryPolicy, retry_in, saying_that_it_is_capped
+from domain.storable import storable_text
 from domain.usage_report import NOT_KNOWN, UsageReport
+from engine.ai_guards import guard_output, guard_result
+from engine.ai_messages import CallMessage
+from engine.ai_people import ask_for_call, ask_for_review
+from engine.ai_policies import MOST_CALLS, judged, tool_of
+from engine.ai_results import told
 from engine.context import Engine
-from engine.executions import ExecutionIsPaused
+from engine.executions import ExecutionIsPaused, answer
+from engine.expressions import Budgeted
 from engine.happenings import ChildEnded
-from engine.jobs import HeldJob, discarded, held_run, job_json, reported, visit_of
+from engine.jobs import HeldJob, discarded, held_run, job_json, visit_of
+from engine.jobs import fence as fence_of
 from engine.outputs import recordable, unacceptable
+from engine.policies import read_retry
 from engine.run import Run
+from engine.triggers.changing import joined
+
+MOST_ANSWERED = 1 << 16
+"""Characters of an answer that did not fit which the model is shown again."""
+LOST_CALLS = 3
+"""How often a call of a tool is started at least, of which nobody knows what became of it, where that does no harm."""
+GUARD = "guard"
+"""The type of the failure of a task whose output a guard blocks."""
+
+
+@dataclass
+class Held:
+    """One decision on a task, by whoever holds its job. `beside`: what was decided of other things."""
+
+    view: View
+    engine: Engine
+    job: HeldJob
+    task: Progress
+    expired: bool = False
+    beside: list[Decided] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.late = self.task.state.closed
+
+    @classmethod
+    def of(cls, view: View, engine: Engine, job: HeldJob, *, expired: bool = False) -> "Held":
+        return cls(view, engine, job, Progress.of(view, _task_id(job)), expired)
+
+    @property
+    def evaluator(self) -> Budgeted:
+        return Budgeted(self.engine.evaluator, self.view.effort)
+
+    def decided(self, delay: timedelta | None = None, failure: Failure | None = None) -> Decided:
+        """What becomes of the job and of whoever waits for the task. `delay`: until it goes on; `failure`: that it goes on after.
+
+        result {task: as `domain.ai_task`, job, execution: as `engine.jobs`; both None where the task was over before}.
+        """
+        return joined(self._own(delay, failure), *self.beside)
+
+    def _own(self, delay: timedelta | None, failure: Failure | None) -> Decided:
+        told, state = self.task.decided(), self.task.state
+        if self.late:
+            return self._with(told, {"task": told.result, "job": None, "execution": None})
+        fence = self._fence(delay)
+        over, stream_id = state.closed, stream_of(state, self.job)
+        if stream_id is None or not (over or failure is not None):
+            job = self._job_json(fence, state.number)
+            return self._with(replace(told, fences=(fence,)), {"task": told.result, "job": job, "execution": None})
+        run, activation = held_run(self.view, self.engine, self.job, stream_id)
+        run.facts.extend(told.facts)
+        if over:
+            run.wake(activation.id, ChildEnded(self.task.task_id, tuple(self.task.events)))
+            run.advance()
+        elif failure is not None:
+            run.retry(activation.id, failure, delay or timedelta(0))
+        return self._of_run(run, activation, fence, told.result)
+
+    def _of_run(self, run: Run, activation: Activation, fence: Fence, told: Json) -> Decided:
+        result = {"task": told, "job": self._job_json(fence, activation.attempt), "execution": answer(run)}
+        return run.decided(result, fence=fence)
+
+    def _fence(self, delay: timedelta | None) -> Fence:
+        """done: it is over, or waits for others. keep: there is something to do at once."""
+        waits = isinstance(step := next_step(self.task.state), Pause) and step.on in ("people", "child")
+        if self.task.state.closed or waits:
+            return fence_of(self.job, None, expired=self.expired)
+        if self.expired or delay:
+            return fence_of(self.job, delay or timedelta(0), expired=self.expired)
+        return Fence(self.job.id, self.job.fence, "keep")
+
+    def _job_json(self, fence: Fence, attempt: int | None) -> Json:
+        if fence.then == "keep":
+            return {**job_json(self.job, attempt, None), "state": "leased"}
+        return job_json(self.job, attempt, None if fence.then == "done" else fence.delay)
+
+    def _with(self, decided: Decided, result: Json) -> Decided:
+        return replace(decided, result=result, correlation_id=_correlation(self.task.state))
+
+
+# Models
 
 
 def start_attempt(
-    view: View, _engine: Engine, job: HeldJob, attempt_id: UUID, *, provider: str, model: str, worker_id: str
+    view: View, engine: Engine, job: HeldJob, attempt_id: UUID, *, provider: str, model: str, worker_id: str
 ) -> Decided:
-    """The provider is about to be called; the job stays leased. result {task: as `domain.ai_task`}.
+    """The provider is about to be called; the job stays leased. A task that has come to one of its bounds fails instead.
 
     Refused while the execution is paused: a call begins before a pause or after it.
     """
-    if job.execution_id is not None and view.read(EXECUTION, job.execution_id).status == "paused":
-        raise ExecutionIsPaused
-    decided = ai_task.start_attempt(view, _task_id(job), attempt_id, provider=provider, model=model, worker_id=worker_id)
-    return replace(
-        decided,
-        fences=(Fence(job.id, job.fence, "keep"),),
-        result={"task": decided.result},
-        correlation_id=_correlation(view.read(AI_TASK, _task_id(job))),
-    )
+    _require_running(view, job)
+    held = Held.of(view, engine, job)
+    held.task.require_open()
+    beyond = ai_task.exceeded(held.task.state) if held.task.state.attempt_id is None else None
+    if beyond is not None:
+        ai_task.fail(held.task, beyond)
+    else:
+        ai_task.start_attempt(held.task, attempt_id, provider=provider, model=model, worker_id=worker_id)
+    return held.decided()
 
 
 def succeed_attempt(
@@ -52,14 +145,15 @@ def succeed_attempt(
     provider: str,
     model: str,
     report: UsageReport = NOT_KNOWN,
+    calls: Sequence[CallMessage] = (),
+    text: str | None = None,
 ) -> Decided:
-    """The model has answered: the task is completed, and its execution moves on.
+    """The model has answered: by an output, to which the task comes, or by calls of tools, on each of which is decided here.
 
     An output that cannot be taken is a failed attempt of type `invalid_output`, which may be tried again; hence `jitter`.
-    result {task: as `domain.ai_task`, job, execution: as `engine.jobs`, None where the task was cancelled meanwhile}.
     """
-    task = view.read(AI_TASK, _task_id(job))
-    refused = unacceptable(output, _schema(task), engine.limits.output_bytes, view.effort)
+    held = Held.of(view, engine, job)
+    refused = _unfit_calls(calls) if calls else unacceptable(output, _schema(held.task), engine.limits.output_bytes, view.effort)
     if refused is not None:
         return fail_attempt(
             view,
@@ -70,14 +164,35 @@ def succeed_attempt(
             jitter=jitter,
             latency_ms=latency_ms,
             report=report,
+            answered=text or _as_text(output),
         )
-    ended = ai_task.succeed(
-        view, _task_id(job), attempt_id, output, latency_ms=latency_ms, provider=provider, model=model, report=report
+    found = judged(held.task.task_id, held.task.state, calls, held.evaluator)
+    ai_task.succeed(
+        held.task,
+        attempt_id,
+        None if calls else output,
+        latency_ms=latency_ms,
+        provider=provider,
+        model=model,
+        report=report,
+        text=None if text is None else storable_text(text)[:MOST_ANSWERED],
+        calls=tuple(each.call for each in found) or None,
     )
-    if task.closed:
-        return _late(task, ended)
-    run, activation = held_run(view, engine, job, _stream_of(task, job))
-    return _moved_on(run, job, activation, ended)
+    if held.late:
+        return held.decided()
+    for each in found:
+        call = held.task.state.call(each.call.id)
+        assert call is not None, "the answer is recorded with it"
+        if each.denial is not None:
+            ai_task.deny_call(held.task, call, each.denial.reason, each.denial.message)
+        elif each.call.verdict == "ask":
+            held.beside.append(ask_for_call(view, engine, held.task, call, each.tool))
+    insists = ai_task.refused_again(held.task.state)
+    if insists is not None:
+        ai_task.fail(held.task, insists)
+    elif not calls:
+        _conclude(held)
+    return held.decided()
 
 
 def fail_attempt(
@@ -91,43 +206,152 @@ def fail_attempt(
     retry_after: timedelta | None = None,
     latency_ms: int | None = None,
     report: UsageReport = NOT_KNOWN,
+    answered: str | None = None,
     expired: bool = False,
 ) -> Decided:
     """The attempt failed: by the task's policy another one is due, or the task fails and the error leaves the node.
 
-    result as `succeed_attempt`.
+    `answered`: what the model said, where that did not fit.
     """
-    task, error = view.read(AI_TASK, _task_id(job)), recordable(error)
-    if task.requested is not None and not task.closed:
-        error = saying_that_it_is_capped(error, task.requested.retry, retry_after)
-    ended = ai_task.fail_attempt(
-        view, _task_id(job), attempt_id, error, jitter=jitter, retry_after=retry_after, latency_ms=latency_ms, report=report
+    held, error = Held.of(view, engine, job, expired=expired), recordable(error)
+    if not held.late:
+        error = saying_that_it_is_capped(error, held.task.requested.retry, retry_after)
+    ai_task.fail_attempt(
+        held.task,
+        attempt_id,
+        error,
+        jitter=jitter,
+        retry_after=retry_after,
+        latency_ms=latency_ms,
+        report=report,
+        answered=None if answered is None else storable_text(answered[:MOST_ANSWERED]),
     )
-    if task.closed:
-        return _late(task, ended)
-    run, activation = held_run(view, engine, job, _stream_of(task, job))
-    retry = next(fact.event.retry for fact in ended.facts if isinstance(fact.event, AiTaskAttemptFailed))
-    if retry is None or retry.after is None:
-        return _moved_on(run, job, activation, ended, expired=expired)
-    run.facts.extend(ended.facts)
-    run.retry(activation.id, error, retry.after)
-    return _with_task(reported(run, job, activation, retry.after, expired=expired), ended)
+    return held.decided(_delay(held.task), error)
+
+
+def conclude(view: View, engine: Engine, job: HeldJob) -> Decided:
+    """There is an output that nobody has looked at yet."""
+    held = Held.of(view, engine, job)
+    held.task.require_open()
+    _conclude(held)
+    return held.decided()
+
+
+def _conclude(held: Held) -> None:
+    guarded = guard_output(held.task.state, held.task.state.output, held.evaluator)
+    if guarded.kind == "block":
+        ai_task.fail(held.task, Failure(GUARD, guarded.why or "A guard blocks the output.", retryable=False))
+        return
+    asked = ask_for_review(held.view, held.engine, held.task)
+    if asked is not None:
+        held.beside.append(asked)
+    else:
+        ai_task.conclude(held.task, guarded.value)
+
+
+def _unfit_calls(calls: Sequence[CallMessage]) -> str | None:
+    return f"The answer asks for more than {MOST_CALLS} calls of tools." if len(calls) > MOST_CALLS else None
+
+
+# Tools
+
+
+def start_call(view: View, engine: Engine, job: HeldJob, call_id: UUID, *, worker_id: str) -> Decided:
+    """The tool is about to be called; the job stays leased. Refused while the execution is paused."""
+    _require_running(view, job)
+    held = Held.of(view, engine, job)
+    ai_task.start_call(held.task, call_id, worker_id=worker_id)
+    return held.decided()
+
+
+def succeed_call(
+    view: View, engine: Engine, job: HeldJob, call_id: UUID, number: int, result: Json, *, latency_ms: int | None = None
+) -> Decided:
+    """The tool has answered. What the model is told of it is what is recorded: guarded, and cut to size."""
+    held = Held.of(view, engine, job)
+    tool = _tool(held.task, call_id)
+    guarded = guard_result(held.task.state, tool, result, held.evaluator)
+    if guarded.kind == "block":
+        failure = Failure(GUARD, guarded.why or "A guard keeps back what the tool answered.", retryable=False)
+        ai_task.fail_call(held.task, call_id, number, failure, latency_ms=latency_ms)
+        return held.decided()
+    shown, cut = told(guarded.value, tool)
+    ai_task.succeed_call(held.task, call_id, number, shown, latency_ms=latency_ms, cut=cut)
+    return held.decided()
+
+
+def fail_call(
+    view: View,
+    engine: Engine,
+    job: HeldJob,
+    call_id: UUID,
+    number: int,
+    error: Failure,
+    *,
+    jitter: float,
+    retry_after: timedelta | None = None,
+    latency_ms: int | None = None,
+    again: timedelta | None = None,
+    expired: bool = False,
+) -> Decided:
+    """The tool failed: by its own policy it is called again, or the model is told.
+
+    `again`: it was not called at all, and is to be after so long, whatever the policy says.
+    """
+    held, error = Held.of(view, engine, job, expired=expired), recordable(error)
+    delay = again or retry_in(_policy(held.task, call_id, error), number, error, jitter, retry_after)
+    ai_task.fail_call(held.task, call_id, number, error, retry=delay, latency_ms=latency_ms)
+    return held.decided(_delay(held.task))
+
+
+def _policy(task: Progress, call_id: UUID, error: Failure) -> RetryPolicy:
+    policy = read_retry(_tool(task, call_id) or {}) or RetryPolicy()
+    lost = error.type == LEASE_LOST.type
+    return replace(policy, max_attempts=max(policy.max_attempts, LOST_CALLS)) if lost else policy
+
+
+def _tool(task: Progress, call_id: UUID) -> Json:
+    call = task.state.call(call_id)
+    return None if call is None else tool_of(task.state, call.asked.tool)
+
+
+# Leases
 
 
 def expire_ai_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
-    """The lease expired. What became of its call is not known; where none was on record, none was made.
+    """The lease expired. What became of a call that is on record is not known; where none was, none was made.
 
-    A lease that ends before the provider is about to be called uses up no attempt.
+    A lease that ends between two calls uses up no attempt.
     """
     task = view.read(AI_TASK, _task_id(job))
-    if task.attempt_id is not None and not task.closed:
+    if not task.closed and task.attempt_id is not None:
         return fail_attempt(view, engine, job, task.attempt_id, LEASE_LOST, jitter=jitter, expired=True)
-    stream_id = _stream_of(task, job)
-    assert stream_id is not None
-    if task.closed or visit_of(view.read(EXECUTION, stream_id), job) is None:
+    call = next((each for each in task.calls if each.status == "running" and each.child_id is None), None)
+    if not task.closed and call is not None:
+        lost = _lost(tool_of(task, call.asked.tool))
+        return fail_call(view, engine, job, call.id, call.number, lost, jitter=jitter, expired=True)
+    stream_id = stream_of(task, job)
+    if task.closed or (stream_id is not None and visit_of(view.read(EXECUTION, stream_id), job) is None):
         return discarded(job, expired=True)
     again = Fence(job.id, job.fence, "retry", expired=True)
     return Decided(fences=(again,), result={"job": job_json(job, task.number, timedelta(0)), "execution": None})
+
+
+def _lost(tool: Json) -> Failure:
+    if tool is not None and tool.get("idempotent"):
+        return LEASE_LOST
+    message = f"{LEASE_LOST.message} It is not known what became of the call, so it is not made again."
+    return replace(LEASE_LOST, message=message, retryable=False)
+
+
+def stream_of(task: AiTask, job: HeldJob) -> UUID | None:
+    """Where the visit is recorded that waits for the task; None: none does."""
+    return job.execution_id if task.requested is None else task.requested.item_id or job.execution_id
+
+
+def _require_running(view: View, job: HeldJob) -> None:
+    if job.execution_id is not None and view.read(EXECUTION, job.execution_id).status == "paused":
+        raise ExecutionIsPaused
 
 
 def _task_id(job: HeldJob) -> UUID:
@@ -135,31 +359,18 @@ def _task_id(job: HeldJob) -> UUID:
     return job.task_id
 
 
-def _stream_of(task: AiTask, job: HeldJob) -> UUID | None:
-    """Where the visit is recorded."""
-    return job.execution_id if task.requested is None else task.requested.item_id or job.execution_id
-
-
-def _schema(task: AiTask) -> Json:
-    return None if task.requested is None else task.requested.output_schema
+def _schema(task: Progress) -> Json:
+    return task.requested.output_schema
 
 
 def _correlation(task: AiTask) -> UUID | None:
     return None if task.requested is None else task.requested.correlation_id
 
 
-def _moved_on(run: Run, job: HeldJob, activation: Activation, ended: Decided, *, expired: bool = False) -> Decided:
-    """The task is over: its visit is told, and the execution goes on."""
-    run.facts.extend(ended.facts)
-    run.wake(activation.id, ChildEnded(_task_id(job), tuple(fact.event for fact in ended.facts)))
-    run.advance()
-    return _with_task(reported(run, job, activation, expired=expired), ended)
+def _delay(task: Progress) -> timedelta | None:
+    milliseconds = task.decided().result["delay_ms"]
+    return None if milliseconds is None else timedelta(milliseconds=milliseconds)
 
 
-def _late(task: AiTask, ended: Decided) -> Decided:
-    result = {"task": ended.result, "job": None, "execution": None}
-    return replace(ended, result=result, correlation_id=_correlation(task))
-
-
-def _with_task(decided: Decided, ended: Decided) -> Decided:
-    return replace(decided, result={"task": ended.result, **decided.result})
+def _as_text(output: Json) -> str:
+    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)

@@ -210,11 +210,13 @@ class Work:
             self._start_attempt(row)
         decide = self._decision(row, says)
         try:
-            self._world.do(decide)
+            done = self._world.do(decide)
         except Refusal:
             if strictly:
                 raise
-            # Whoever reports too late is told so, and nothing else comes of it.
+            return  # whoever reports too late is told so, and nothing else comes of it
+        if any(fence.then == "keep" for fence in done.fences):
+            self._ask(row)
 
     def _decision(self, row: JobRow, says: Json) -> Callable[[View], Decided]:
         held, engine = ref(row.job), self._engine

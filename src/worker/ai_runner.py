@@ -1,28 +1,40 @@
-"""Attempts at AI tasks: on record before the provider is called, called once, and its end on record after it.
+"""AI tasks: models are called, and the tools that they ask for, step by step, as the task's state has it (`next_step`).
 
-Nothing of the database is held during the call. Who dies in between leaves an attempt without an end; when the lease has run
-out that is recorded as lost, and the next attempt is another one, with a call of its own.
+Everything is on record before it is called, is called once, and its end is on record after it. Nothing of the database is held
+meanwhile. Who dies in between leaves an attempt, or a call of a tool, without an end; when the lease has run out that is recorded
+as lost, and whoever goes on begins behind the last end on record.
 """
 
+import logging
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from domain.ai_task import AI_TASK, AiTaskClosed, AiTaskRequested
-from domain.facts import Decided, Refusal, View
+from domain.ai_task import AI_TASK, AiTask, AiTaskClosed, Call
+from domain.ai_task.steps import CallModel, CallTool, Conclude, Over, Pause, next_step
+from domain.facts import Decided, Json, Refusal, View
+from domain.retry import Failure
 from domain.usage_report import NOT_KNOWN
-from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
+from engine.ai_policies import tool_of
+from engine.ai_tasks import conclude, fail_attempt, fail_call, start_attempt, start_call, succeed_attempt, succeed_call
 from runtime.errors import OperatorError
 from runtime.failpoints import failpoint
 from runtime.ids import new_id
 from store.errors import StoreError
 from store.jobs import LeasedJob
+from store.vault import NotSetUp
 from worker.ai.provider import AiAnswer, AiCall, AiError, Provider
+from worker.ai.tools import RUNNERS
+from worker.ai.tools.runner import Answered, ToolOutcome
 from worker.context import OUT_OF_REACH, WorkerContext
 from worker.leases import LeftToLease, Runner
-from worker.not_set_up import hand_back
+from worker.not_set_up import PAUSE, hand_back
+
+log = logging.getLogger(__name__)
 
 UNKNOWN = "unknown"
 """The provider of a model that none calls."""
@@ -49,105 +61,209 @@ class ProvidersOf(Protocol):
 
 
 def ai_runner(context: WorkerContext, providers: ProvidersOf) -> Runner:
-    """It is not stopped when its lease is lost: what an attempt used is recorded even where its task was cancelled."""
-    return Runner(lambda job: Attempt(context, providers, job).run(), abandons=False)
+    """It is not stopped when its lease is lost: what was used is recorded even where its task was cancelled."""
+    return Runner(lambda job: Loop(context, providers, job).run(), abandons=False)
 
 
-class Attempt:
-    """One attempt at one AI task."""
+@dataclass(frozen=True)
+class Standing:
+    """How the task stands after a command. `leased`: whether the job is held on, because there is something to do."""
+
+    leased: bool
+    status: str
+    attempt_id: str | None
+
+
+class Loop:
+    """One lease of one task's job: as many steps as can be taken now."""
 
     def __init__(self, context: WorkerContext, providers: ProvidersOf, job: LeasedJob) -> None:
         self._context = context
         self._providers = providers
         self._job = job
-        self._attempt_id = new_id()
 
     async def run(self) -> None:
-        requested = await self._requested()
+        while await self._step():
+            pass
+
+    async def _step(self) -> bool:
+        """Whether there is something to do after it."""
+        task = await self._task()
+        match step := next_step(task):
+            case CallModel():
+                return await self._model(task)
+            case CallTool():
+                call = task.call(step.call_id)
+                assert call is not None, "a step names a call of the last turn"
+                return await self._tool(task, call)
+            case Conclude():
+                engine = self._context.engine
+                return (await self._do("ai_task.conclude", lambda view: conclude(view, engine, self._job))).leased
+            case Over():
+                raise AiTaskClosed
+            case Pause():
+                raise LeftToLease(f"What is under way of the task, a step of {step.on}, is not this worker's.")
+
+    async def _task(self) -> AiTask:
+        assert self._job.task_id is not None, "a job of an AI task names it"
+        state, _ = await self._context.handler.read(self._job.tenant_id, AI_TASK, self._job.task_id)
+        return state
+
+    # Models
+
+    async def _model(self, task: AiTask) -> bool:
+        assert task.requested is not None
         try:
-            named = self._providers.name(requested.model)
+            named: ModelRef = self._providers.name(task.requested.model)
             provider = await self._providers.provider(named)
         except OperatorError as error:
-            await hand_back(
-                self._context, self._job, str(error), "An AI task is not done, because this worker is not set up for it: %s"
-            )
-            return
+            message = "An AI task is not done, because this worker is not set up for it: %s"
+            await hand_back(self._context, self._job, str(error), message)
+            return False
         except AiError as error:
-            await self._start(UNKNOWN, requested.model)
-            await self._failed(error)
-            return
-        await self._start(named.provider, named.model)
+            attempt_id = new_id()
+            started = await self._start(attempt_id, UNKNOWN, task.requested.model)
+            return (await self._failed(attempt_id, error)).leased if started.attempt_id else started.leased
+        attempt_id = new_id()
+        started = await self._start(attempt_id, named.provider, named.model)
+        if started.attempt_id is None:
+            return started.leased
         failpoint("worker.attempt_started")
-        try:
-            await self._call(provider, requested, named)
-        except (Refusal, StoreError, *OUT_OF_REACH):
-            raise
-        except Exception as error:  # the attempt is on record, and must end there before there is another one
-            raise LeftToLease from error
+        return await self._recorded(lambda: self._call(attempt_id, provider, AiCall.next(task, named.full, named.timeout)))
 
-    async def _call(self, provider: Provider, requested: AiTaskRequested, named: ModelRef) -> None:
+    async def _call(self, attempt_id: UUID, provider: Provider, call: AiCall) -> bool:
         try:
-            answer = await provider.call(AiCall.of(requested, named.full, named.timeout))
+            answer = await provider.call(call)
         except AiError as error:
             failpoint("worker.attempt_called")
-            await self._failed(error)
+            standing = await self._failed(attempt_id, error)
         else:
             failpoint("worker.attempt_called")
-            await self._succeeded(answer)
+            standing = await self._succeeded(attempt_id, answer)
         failpoint("worker.attempt_ended")
+        return standing.leased
 
-    async def _requested(self) -> AiTaskRequested:
-        job = self._job
-        assert job.task_id is not None, "a job of an AI task names it"
-        task = await self._context.handler.recall(job.tenant_id, AI_TASK, job.task_id)
-        if task.requested is None or task.closed:
-            raise AiTaskClosed
-        return task.requested
-
-    async def _start(self, provider: str, model: str) -> None:
-        worker_id = self._context.worker_id
-        await self._do(
+    async def _start(self, attempt_id: UUID, provider: str, model: str) -> Standing:
+        engine, worker_id = self._context.engine, self._context.worker_id
+        return await self._do(
             "ai_task.start_attempt",
-            lambda view: start_attempt(
-                view, self._context.engine, self._job, self._attempt_id, provider=provider, model=model, worker_id=worker_id
-            ),
+            lambda view: start_attempt(view, engine, self._job, attempt_id, provider=provider, model=model, worker_id=worker_id),
         )
 
-    async def _succeeded(self, answer: AiAnswer) -> None:
+    async def _succeeded(self, attempt_id: UUID, answer: AiAnswer) -> Standing:
         jitter = random.random()
-        await self._do(
+        return await self._do(
             "ai_task.succeed_attempt",
             lambda view: succeed_attempt(
                 view,
                 self._context.engine,
                 self._job,
-                self._attempt_id,
+                attempt_id,
                 answer.output,
                 jitter=jitter,
                 latency_ms=answer.report.latency_ms,
                 provider=answer.provider,
                 model=answer.model,
                 report=answer.report.recorded(),
+                calls=answer.calls,
+                text=answer.text,
             ),
         )
 
-    async def _failed(self, error: AiError) -> None:
+    async def _failed(self, attempt_id: UUID, error: AiError) -> Standing:
         jitter, report = random.random(), error.report
-        await self._do(
+        return await self._do(
             "ai_task.fail_attempt",
             lambda view: fail_attempt(
                 view,
                 self._context.engine,
                 self._job,
-                self._attempt_id,
+                attempt_id,
                 error.failure,
                 jitter=jitter,
                 retry_after=error.retry_after,
                 latency_ms=None if report is None else report.latency_ms,
                 report=NOT_KNOWN if report is None else report.recorded(),
+                answered=error.answered,
             ),
         )
 
-    async def _do(self, name: str, decide: Callable[[View], Decided]) -> None:
+    # Tools
+
+    async def _tool(self, task: AiTask, call: Call) -> bool:
+        engine, worker_id = self._context.engine, self._context.worker_id
+        started = await self._do(
+            "ai_task.start_call", lambda view: start_call(view, engine, self._job, call.id, worker_id=worker_id)
+        )
+        task = await self._task()
+        begun = task.call(call.id)
+        if begun is None or begun.status != "running" or begun.child_id is not None:
+            return started.leased
+        failpoint("worker.tool_started")
+        return await self._recorded(lambda: self._called(task, begun, tool_of(task, begun.asked.tool)))
+
+    async def _called(self, task: AiTask, call: Call, tool: Json) -> bool:
+        began = time.monotonic()
+        try:
+            outcome = await RUNNERS[tool["type"]].run(self._context, self._job, task, call, tool)
+        except NotSetUp as error:
+            log.error("A tool is not called, because this worker is not set up for it: %s", error, extra={"action": "not_set_up"})
+            failure = Failure("not_set_up", "The worker that was to call it is not set up for that.")
+            return (await self._tool_failed(call, failure, again=PAUSE)).leased
+        failpoint("worker.tool_called")
+        took = round((time.monotonic() - began) * 1000)
+        standing = await self._tool_ended(call, outcome, took)
+        failpoint("worker.tool_ended")
+        return standing.leased
+
+    async def _tool_ended(self, call: Call, outcome: ToolOutcome, took: int) -> Standing:
+        if not isinstance(outcome, Answered):
+            return await self._tool_failed(call, outcome.failure, retry_after=outcome.retry_after, took=took)
+        result = outcome.result
+        return await self._do(
+            "ai_task.succeed_call",
+            lambda view: succeed_call(view, self._context.engine, self._job, call.id, call.number, result, latency_ms=took),
+        )
+
+    async def _tool_failed(
+        self,
+        call: Call,
+        failure: Failure,
+        *,
+        retry_after: timedelta | None = None,
+        took: int | None = None,
+        again: timedelta | None = None,
+    ) -> Standing:
+        jitter = random.random()
+        return await self._do(
+            "ai_task.fail_call",
+            lambda view: fail_call(
+                view,
+                self._context.engine,
+                self._job,
+                call.id,
+                call.number,
+                failure,
+                jitter=jitter,
+                retry_after=retry_after,
+                latency_ms=took,
+                again=again,
+            ),
+        )
+
+    # Both
+
+    async def _recorded(self, act: Callable[[], Awaitable[bool]]) -> bool:
+        """What is on record as begun must end there before anything else begins."""
+        try:
+            return await act()
+        except (Refusal, StoreError, *OUT_OF_REACH):
+            raise
+        except Exception as error:
+            raise LeftToLease from error
+
+    async def _do(self, name: str, decide: Callable[[View], Decided]) -> Standing:
         task_id: UUID | None = self._job.task_id
-        await self._context.do(self._job.tenant_id, name, decide, resource="ai_task", resource_id=str(task_id))
+        done = await self._context.do(self._job.tenant_id, name, decide, resource="ai_task", resource_id=str(task_id))
+        job, task = done.result["job"], done.result["task"]
+        return Standing(job is not None and job["state"] == "leased", task["status"], task["attempt_id"])

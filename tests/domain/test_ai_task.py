@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from domain import ai_task
@@ -16,6 +17,7 @@ from domain.ai_task import (
     AiTaskFailed,
     AiTaskRequested,
     Configuration,
+    Progress,
     Totals,
     Usage,
 )
@@ -37,15 +39,17 @@ REQUESTED = AiTaskRequested(
     RetryPolicy(max_attempts=2, initial_interval=timedelta(seconds=10), jitter=0.2),
     output_schema={"type": "object"},
 )
-STARTED = AiTaskAttemptStarted(FIRST, 1, "openai", "gpt-4o-mini", "worker-1")
+STARTED = AiTaskAttemptStarted(FIRST, 1, "openai", "gpt-4o-mini", "worker-1", 1)
 BUSY = Failure("rate_limit", "Too many requests.")
 WRONG_KEY = Failure("auth", "The key is not accepted.", retryable=False)
 USAGE = Usage(100, 20)
 CENT = Decimal("0.01")
 OUTPUT = {"kind": "travel"}
-SUCCEEDED = AiTaskAttemptSucceeded(FIRST, 1, OUTPUT, 850, "openai", "gpt-4o-mini-2024-07-18", USAGE, CENT, "USD", "stop")
+ANSWERED_BY = "gpt-4o-mini-2024-07-18"
+REPORT = UsageReport(USAGE, CENT, "USD", "stop")
+SUCCEEDED = AiTaskAttemptSucceeded(FIRST, 1, OUTPUT, 850, "openai", ANSWERED_BY, USAGE, CENT, "USD", "stop", 1)
 AGAIN = Due(after=timedelta(seconds=10))
-FAILED = AiTaskAttemptFailed(FIRST, 1, BUSY, 30, retry=AGAIN)
+FAILED = AiTaskAttemptFailed(FIRST, 1, BUSY, 30, retry=AGAIN, turn=1)
 
 
 def facts(*events: Event) -> list[Fact]:
@@ -53,24 +57,22 @@ def facts(*events: Event) -> list[Fact]:
 
 
 def start(view: View, attempt_id: UUID = FIRST) -> Decided:
-    return ai_task.start_attempt(view, TASK, attempt_id, provider="openai", model="gpt-4o-mini", worker_id="worker-1")
+    task = Progress.of(view, TASK)
+    ai_task.start_attempt(task, attempt_id, provider="openai", model="gpt-4o-mini", worker_id="worker-1")
+    return task.decided()
 
 
-def succeed(view: View, attempt_id: UUID = FIRST) -> Decided:
-    return ai_task.succeed(
-        view,
-        TASK,
-        attempt_id,
-        OUTPUT,
-        latency_ms=850,
-        provider="openai",
-        model="gpt-4o-mini-2024-07-18",
-        report=UsageReport(USAGE, CENT, "USD", "stop"),
-    )
+def succeed(view: View, attempt_id: UUID = FIRST, report: UsageReport = REPORT, model: str = ANSWERED_BY) -> Decided:
+    task = Progress.of(view, TASK)
+    ai_task.succeed(task, attempt_id, OUTPUT, latency_ms=850, provider="openai", model=model, report=report)
+    ai_task.conclude(task, OUTPUT)
+    return task.decided()
 
 
-def fail(view: View, attempt_id: UUID = FIRST, error: Failure = BUSY) -> Decided:
-    return ai_task.fail_attempt(view, TASK, attempt_id, error, jitter=0.5, latency_ms=30)
+def fail(view: View, attempt_id: UUID = FIRST, error: Failure = BUSY, **more: Any) -> Decided:
+    task = Progress.of(view, TASK)
+    ai_task.fail_attempt(task, attempt_id, error, **{"jitter": 0.5, "latency_ms": 30, **more})
+    return task.decided()
 
 
 def test_a_task_is_requested_once() -> None:
@@ -113,17 +115,16 @@ def test_an_answer_completes_the_task_and_adds_up_its_cost() -> None:
 
 def test_an_attempt_ends_on_record_whatever_the_provider_says_of_it() -> None:
     def end(view: View) -> Decided:
-        report = UsageReport(Usage(10**40), Decimal("1e30"), "USD", "\ud800")
-        return ai_task.succeed(view, TASK, FIRST, OUTPUT, latency_ms=1, provider="openai", model="gpt\0", report=report)
+        return succeed(view, report=UsageReport(Usage(10**40), Decimal("1e30"), "USD", "\ud800"), model="gpt\0")
 
     def failed(view: View) -> Decided:
         report = UsageReport(Usage(-1), Decimal("NaN"), "USD", "\0")
-        return ai_task.fail_attempt(view, TASK, FIRST, WRONG_KEY, jitter=0.5, report=report)
+        return fail(view, error=WRONG_KEY, report=report, latency_ms=None)
 
     unpriced = Totals(1, unpriced=1)
-    ended = AiTaskAttemptSucceeded(FIRST, 1, OUTPUT, 1, "openai", "gpt\ufffd", finish_reason="\ufffd")
+    ended = AiTaskAttemptSucceeded(FIRST, 1, OUTPUT, 850, "openai", "gpt\ufffd", finish_reason="\ufffd", turn=1)
     given(facts(REQUESTED, STARTED)).when(end).then(ended, AiTaskCompleted(OUTPUT, unpriced))
-    gone = AiTaskAttemptFailed(FIRST, 1, WRONG_KEY, finish_reason="\ufffd")
+    gone = AiTaskAttemptFailed(FIRST, 1, WRONG_KEY, finish_reason="\ufffd", turn=1)
     given(facts(REQUESTED, STARTED)).when(failed).then(gone, AiTaskFailed(WRONG_KEY, unpriced))
 
 
@@ -136,29 +137,27 @@ def test_a_failure_that_may_be_retried_makes_another_attempt_due() -> None:
 
 def test_the_provider_may_ask_for_a_longer_pause() -> None:
     patient = timedelta(seconds=45)
-    story = given(facts(REQUESTED, STARTED)).when(
-        lambda view: ai_task.fail_attempt(view, TASK, FIRST, BUSY, jitter=0.5, retry_after=patient)
-    )
-    story.then(AiTaskAttemptFailed(FIRST, 1, BUSY, retry=Due(after=patient)))
+    story = given(facts(REQUESTED, STARTED)).when(lambda view: fail(view, retry_after=patient, latency_ms=None))
+    story.then(AiTaskAttemptFailed(FIRST, 1, BUSY, retry=Due(after=patient), turn=1))
 
 
 def test_a_failure_that_is_final_fails_the_task_at_once() -> None:
     story = given(facts(REQUESTED, STARTED)).when(lambda view: fail(view, error=WRONG_KEY))
-    story.then(AiTaskAttemptFailed(FIRST, 1, WRONG_KEY, 30), AiTaskFailed(WRONG_KEY, Totals(1, unpriced=1)))
+    story.then(AiTaskAttemptFailed(FIRST, 1, WRONG_KEY, 30, turn=1), AiTaskFailed(WRONG_KEY, Totals(1, unpriced=1)))
     assert story.result["status"] == "failed"
 
 
 def test_the_last_failure_fails_the_task_with_what_all_attempts_used() -> None:
-    costly = AiTaskAttemptFailed(FIRST, 1, BUSY, 30, USAGE, CENT, "USD", "stop", AGAIN)
+    costly = AiTaskAttemptFailed(FIRST, 1, BUSY, 30, USAGE, CENT, "USD", "stop", AGAIN, 1)
     story = given(facts(REQUESTED, STARTED, costly, replace(STARTED, attempt_id=SECOND, number=2)))
     story.when(lambda view: fail(view, SECOND)).then(
-        AiTaskAttemptFailed(SECOND, 2, BUSY, 30), AiTaskFailed(BUSY, Totals(2, 100, 20, CENT, "USD", unpriced=1))
+        AiTaskAttemptFailed(SECOND, 2, BUSY, 30, turn=1), AiTaskFailed(BUSY, Totals(2, 100, 20, CENT, "USD", unpriced=1))
     )
 
 
 def test_a_worker_that_is_gone_uses_up_an_attempt_and_its_answer_comes_too_late() -> None:
     story = given(facts(REQUESTED, STARTED)).when(lambda view: fail(view, error=LEASE_LOST))
-    story.then(AiTaskAttemptFailed(FIRST, 1, LEASE_LOST, 30, retry=AGAIN))
+    story.then(AiTaskAttemptFailed(FIRST, 1, LEASE_LOST, 30, retry=AGAIN, turn=1))
     story.when(succeed).then_refused("attempt_over")
     story = story.when(lambda view: start(view, SECOND))
     story.when(succeed).then_refused("attempt_over")

@@ -12,6 +12,7 @@ from domain.ai_task import (
     AiTaskCompleted,
     AiTaskFailed,
     AiTaskRequested,
+    Bounds,
     Configuration,
     Totals,
     Usage,
@@ -20,6 +21,7 @@ from domain.execution import ActivationRetried, NodeError
 from domain.facts import Due, Fence, Job, JobLimits, Json
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.usage_report import UsageReport
+from engine.ai_messages import AssistantMessage, UserMessage, messages_of
 from engine.ai_tasks import fail_attempt, start_attempt
 from engine.engine import cancel, pause, resume
 from engine.validate import validate
@@ -73,6 +75,7 @@ def test_a_model_is_asked_by_an_ai_task_and_a_job() -> None:
             output_schema=SCHEMA,
             priority=2,
             requested_by=ANN,
+            bounds=Bounds(repairs=2),
         )
     ]
     job = Job(
@@ -86,7 +89,7 @@ def test_an_attempt_is_on_record_before_the_call_and_keeps_the_lease() -> None:
     place = asking()
     job = place.held("ai")
     attempt_id = place.attempt("ai")
-    place.story.then(AiTaskAttemptStarted(attempt_id, 1, "offline", "echo", "w"))
+    place.story.then(AiTaskAttemptStarted(attempt_id, 1, "offline", "echo", "w", 1))
     assert place.story.decided.fences == (Fence(job.id, job.fence, "keep"),)
     assert place.story.result["task"]["number"] == 1
 
@@ -105,15 +108,28 @@ def test_the_answer_is_the_output() -> None:
     check_work(place)
 
 
-def test_an_answer_that_does_not_fit_is_tried_again() -> None:
-    place = asking(output_schema=SCHEMA, retry={"max_attempts": 2})
+def test_the_model_is_told_what_was_wrong_with_its_answer_and_asked_again_at_once() -> None:
+    place = asking(output_schema=SCHEMA)
+    job, task_id = place.held("ai"), place.task_id("ai")
     place.answer("ai", {"kind": "boat"})
-    assert place.view.read(AI_TASK, place.task_id("ai")).status == "pending"
+    task = place.view.read(AI_TASK, task_id)
+    assert (task.status, task.repairs, task.failures) == ("pending", 1, 0)
+    assert place.story.decided.fences == (Fence(job.id, job.fence, "keep"),)
+    shown, told = messages_of(task)
+    assert shown == AssistantMessage('{"kind": "boat"}')
+    assert isinstance(told, UserMessage)
+    assert "/kind" in told.text
     place.answer("ai", {"kind": "meal"}).completed({"kind": "meal"})
-    once = asking(output_schema=SCHEMA)
-    once.answer("ai", "boat")
-    assert getattr(once.end, "output", {})["type"] == "invalid_output"
-    check_work(once)
+    check_work(place)
+
+
+def test_repairs_have_a_bound_of_their_own_beside_the_attempts() -> None:
+    place = asking(output_schema=SCHEMA, bounds={"repairs": 1}, retry={"max_attempts": 2})
+    place.answer("ai", "boat").err("ai", LIMITED).answer("ai", "boat")
+    assert getattr(place.end, "output", {})["type"] == "invalid_output"
+    check_work(place)
+    never = asking(output_schema=SCHEMA, bounds={"repairs": 0}, retry={"max_attempts": 2})
+    never.answer("ai", "boat").answer("ai", {"kind": "meal"}).completed({"kind": "meal"})
 
 
 def test_a_failed_attempt_is_tried_again_when_the_task_says() -> None:
@@ -123,7 +139,7 @@ def test_a_failed_attempt_is_tried_again_when_the_task_says() -> None:
     attempt = place.view.events(task_id)[1]
     assert isinstance(attempt, AiTaskAttemptStarted)
     place.story.then(
-        AiTaskAttemptFailed(attempt.attempt_id, 1, LIMITED, retry=Due(after=timedelta(seconds=20))),
+        AiTaskAttemptFailed(attempt.attempt_id, 1, LIMITED, retry=Due(after=timedelta(seconds=20)), turn=1),
         ActivationRetried(visit.id, "ai", NodeError("rate_limit", "Slow down.", 1), 1, 20_000),
     )
     assert place.story.decided.fences == (Fence(job.id, job.fence, "retry", timedelta(seconds=20)),)
@@ -246,4 +262,4 @@ def test_an_author_is_told_what_an_agent_cannot_be() -> None:
     }
     assert codes("=nodes.ai.output", output_schema={"type": "nope"}) == {("invalid_schema", "/nodes/1/config/output_schema/type")}
     assert ("anyOf", "/nodes/1/config/temperature") in codes("x", temperature="hot")
-    assert ("unknown_field", "/nodes/1/config/tools") in codes("x", tools=[])
+    assert ("unknown_field", "/nodes/1/config/toools") in codes("x", toools=[])

@@ -1,14 +1,25 @@
 """An AI task: a piece of work for a model, which may use tools and ask people on its way; what it used and cost, and its end."""
 
 from domain.ai_task.aggregate import AI_TASK
+from domain.ai_task.bounds import bounds_of, exceeded, refused_again
+from domain.ai_task.calling import (
+    CallNotReady,
+    CallOver,
+    call_id,
+    deny_call,
+    fail_call,
+    idempotency_key,
+    start_call,
+    succeed_call,
+)
 from domain.ai_task.deciding import (
     MAX_MODEL_NAME,
-    AiTaskClosed,
     AiTaskExists,
     AttemptOver,
     AttemptRunning,
-    NoSuchAiTask,
     cancel,
+    conclude,
+    fail,
     fail_attempt,
     request,
     start_attempt,
@@ -39,6 +50,7 @@ from domain.ai_task.events import (
     Totals,
 )
 from domain.ai_task.evolving import add, digest, evolve
+from domain.ai_task.progress import AiTaskClosed, NoSuchAiTask, Progress
 from domain.ai_task.state import AiTask, Call, Faulty, Question, Turn
 from domain.ai_usage import Usage
 
@@ -66,10 +78,13 @@ __all__ = [
     "AttemptRunning",
     "Bounds",
     "Call",
+    "CallNotReady",
+    "CallOver",
     "Configuration",
     "DenialReason",
     "Faulty",
     "NoSuchAiTask",
+    "Progress",
     "PromptRef",
     "Purpose",
     "Question",
@@ -79,11 +94,22 @@ __all__ = [
     "Turn",
     "Usage",
     "add",
+    "bounds_of",
+    "call_id",
     "cancel",
+    "conclude",
+    "deny_call",
     "digest",
     "evolve",
+    "exceeded",
+    "fail",
     "fail_attempt",
+    "fail_call",
+    "idempotency_key",
+    "refused_again",
     "request",
     "start_attempt",
+    "start_call",
     "succeed",
+    "succeed_call",
 ]

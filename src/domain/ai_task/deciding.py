@@ -1,49 +1,43 @@
-"""What may happen to an AI task, decided: attempts, calls of tools, questions to people, and its end.
+"""What may happen to an AI task, decided: it is asked for, models are called, and it ends. Calls of tools: `calling`.
 
 An attempt is on record before the provider is called, and the provider is called once for it. Who finds an attempt without an
 end cannot know what became of the call, so it is recorded as failed (`lease_lost`) before another one starts. An attempt whose
-task is cancelled meanwhile still ends on record: what it used was used. Calls of tools likewise.
+task is cancelled meanwhile still ends on record: what it used was used.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
 from domain.ai_task.aggregate import AI_TASK
+from domain.ai_task.bounds import bounds_of
 from domain.ai_task.events import (
     AiTaskAttemptFailed,
     AiTaskAttemptStarted,
     AiTaskAttemptSucceeded,
     AiTaskCancelled,
     AiTaskCompleted,
-    AiTaskEvent,
     AiTaskFailed,
     AiTaskRequested,
+    Reservation,
+    ToolCall,
 )
-from domain.ai_task.evolving import add, evolve
+from domain.ai_task.evolving import INVALID_OUTPUT
+from domain.ai_task.progress import Progress, due
 from domain.ai_task.state import AiTask
 from domain.ai_usage import Usage
-from domain.facts import Decided, Due, Fact, Invalid, Json, NotFound, RuleViolation, View
+from domain.facts import Decided, Invalid, Json, RuleViolation, View
 from domain.retry import Failure, retry_in
 from domain.usage_report import NOT_KNOWN, UsageReport, believed_name
 
 MAX_MODEL_NAME = 200
 
 
-class NoSuchAiTask(NotFound):
-    """There is no such AI task."""
-
-
 class AiTaskExists(RuleViolation):
     """An AI task with this id exists already."""
 
     code = "ai_task_exists"
-
-
-class AiTaskClosed(RuleViolation):
-    """The AI task is over."""
-
-    code = "ai_task_closed"
 
 
 class AttemptRunning(RuleViolation):
@@ -60,7 +54,8 @@ class AttemptOver(RuleViolation):
 
 def request(view: View, task_id: UUID, requested: AiTaskRequested) -> Decided:
     """Open a task. The node that asks for it puts these facts beside its own; a job to do it goes with the same append."""
-    if view.read(AI_TASK, task_id).status != "absent":
+    state = view.read(AI_TASK, task_id)
+    if state.status != "absent":
         raise AiTaskExists
     if not requested.model.strip() or len(requested.model) > MAX_MODEL_NAME:
         raise Invalid(f"A model's name must have 1 to {MAX_MODEL_NAME} characters.", "/model")
@@ -68,25 +63,25 @@ def request(view: View, task_id: UUID, requested: AiTaskRequested) -> Decided:
         raise Invalid("The prompt must not be empty.", "/prompt")
     if requested.retry.max_attempts < 1:
         raise Invalid("max_attempts must be at least 1.", "/retry/max_attempts")
-    return _decided(view, task_id, requested)
+    opened = Progress(task_id, state, view.version(task_id))
+    opened.record(requested)
+    return opened.decided()
 
 
-def start_attempt(view: View, task_id: UUID, attempt_id: UUID, *, provider: str, model: str, worker_id: str) -> Decided:
-    """Record that the provider is about to be called. Refused while an attempt runs, even if it is this one.
-
-    result: `_answer`, with `attempt_id` and `number`.
-    """
-    state = _existing(view, task_id)
-    if state.closed:
-        raise AiTaskClosed(f"The AI task is {state.status}.")
+def start_attempt(
+    task: Progress, attempt_id: UUID, *, provider: str, model: str, worker_id: str, reserved: Iterable[Reservation] = ()
+) -> None:
+    """Record that the provider is about to be called. Refused while an attempt runs, even if it is this one."""
+    task.require_open()
+    state = task.state
     if state.attempt_id is not None:
         raise AttemptRunning
-    return _decided(view, task_id, AiTaskAttemptStarted(attempt_id, state.number + 1, provider, model, worker_id))
+    kept = tuple(reserved) or None
+    task.record(AiTaskAttemptStarted(attempt_id, state.number + 1, provider, model, worker_id, state.turn, reserved=kept))
 
 
 def succeed(
-    view: View,
-    task_id: UUID,
+    task: Progress,
     attempt_id: UUID,
     output: Json,
     *,
@@ -94,29 +89,44 @@ def succeed(
     provider: str,
     model: str,
     report: UsageReport = NOT_KNOWN,
-) -> Decided:
-    """The attempt's answer, whose output was validated before, completes the task, unless that was cancelled meanwhile.
+    text: str | None = None,
+    calls: tuple[ToolCall, ...] | None = None,
+) -> None:
+    """The attempt was answered: by an output, which was validated before, or by `calls` of tools.
 
     What the provider says of itself is not validated: see `domain.usage_report`.
     """
-    state = _running(view, task_id, attempt_id)
-    succeeded = AiTaskAttemptSucceeded(
-        attempt_id,
-        state.number,
-        output,
-        latency_ms,
-        believed_name(provider),
-        believed_name(model),
-        *_known(report),
+    state = running(task, attempt_id)
+    task.record(
+        AiTaskAttemptSucceeded(
+            attempt_id,
+            state.number,
+            output,
+            latency_ms,
+            believed_name(provider),
+            believed_name(model),
+            *_known(report),
+            turn=state.turn,
+            text=text,
+            calls=calls,
+        )
     )
-    if state.closed:
-        return _decided(view, task_id, succeeded)
-    return _decided(view, task_id, succeeded, AiTaskCompleted(output, add(state.totals, succeeded)))
+
+
+def conclude(task: Progress, output: Json) -> None:
+    """The task comes to this output: it is completed, unless it was over before."""
+    if not task.state.closed:
+        task.record(AiTaskCompleted(output, task.state.totals))
+
+
+def fail(task: Progress, error: Failure) -> None:
+    """Nothing more is attempted, unless it was over before."""
+    if not task.state.closed:
+        task.record(AiTaskFailed(error, task.state.totals))
 
 
 def fail_attempt(
-    view: View,
-    task_id: UUID,
+    task: Progress,
     attempt_id: UUID,
     error: Failure,
     *,
@@ -124,68 +134,46 @@ def fail_attempt(
     retry_after: timedelta | None = None,
     latency_ms: int | None = None,
     report: UsageReport = NOT_KNOWN,
-) -> Decided:
+    answered: str | None = None,
+) -> None:
     """The attempt failed: by the task's policy another one is due after a pause, or the task fails with it.
 
-    `jitter`: a random number from 0 to 1. A worker that is gone is `domain.retry.LEASE_LOST`.
+    `jitter`: a random number from 0 to 1. A worker that is gone is `domain.retry.LEASE_LOST`. `answered`: what the model said,
+    where that did not fit: within the task's bounds it is told what was wrong, and asked again at once.
     """
-    state = _running(view, task_id, attempt_id)
-    assert state.requested is not None
-    delay = None if state.closed else retry_in(state.requested.retry, state.number, error, jitter, retry_after)
-    failed = AiTaskAttemptFailed(
-        attempt_id,
-        state.number,
-        error,
-        latency_ms,
-        *_known(report),
-        None if delay is None else Due(after=delay),
+    state = running(task, attempt_id)
+    repairs = bounds_of(state).repairs or 0
+    said = answered if repairs and error.type == INVALID_OUTPUT and error.retryable else None
+    if state.closed:
+        delay = None
+    elif said is not None:
+        delay = timedelta(0) if state.repairs < repairs else None
+    else:
+        delay = retry_in(task.requested.retry, state.failures + 1, error, jitter, retry_after)
+    task.record(
+        AiTaskAttemptFailed(
+            attempt_id, state.number, error, latency_ms, *_known(report), due(delay), turn=state.turn, answered=said
+        )
     )
-    if state.closed or delay is not None:
-        return _decided(view, task_id, failed)
-    return _decided(view, task_id, failed, AiTaskFailed(error, add(state.totals, failed)))
+    if delay is None:
+        fail(task, error)
 
 
 def cancel(view: View, task_id: UUID, reason: str | None = None) -> Decided:
     """Nothing more is attempted. An attempt that runs may still report its end."""
-    state = _existing(view, task_id)
-    if state.closed:
-        raise AiTaskClosed(f"The AI task is {state.status}.")
-    return _decided(view, task_id, AiTaskCancelled(reason))
+    task = Progress.of(view, task_id)
+    task.require_open()
+    task.record(AiTaskCancelled(reason))
+    return task.decided()
 
 
-def _existing(view: View, task_id: UUID) -> AiTask:
-    state = view.read(AI_TASK, task_id)
-    if state.status == "absent":
-        raise NoSuchAiTask
-    return state
-
-
-def _running(view: View, task_id: UUID, attempt_id: UUID) -> AiTask:
-    state = _existing(view, task_id)
-    if state.attempt_id != attempt_id:
+def running(task: Progress, attempt_id: UUID) -> AiTask:
+    if task.state.attempt_id != attempt_id:
         raise AttemptOver
-    return state
+    return task.state
 
 
 def _known(report: UsageReport) -> tuple[Usage | None, Decimal | None, str | None, str | None]:
     """As the events of an attempt's end have it: usage, cost, currency, finish_reason."""
     believed = report.believed()
     return believed.usage, believed.cost, believed.currency, believed.finish_reason
-
-
-def _decided(view: View, task_id: UUID, *events: AiTaskEvent) -> Decided:
-    """result {id, status, version, attempt_id, number, delay_ms}; `delay_ms`: until another attempt is due, if one is."""
-    state = view.read(AI_TASK, task_id)
-    for event in events:
-        state = evolve(state, event)
-    last = events[-1]
-    retry = last.retry if isinstance(last, AiTaskAttemptFailed) else None
-    result = {
-        "id": str(task_id),
-        "status": state.status,
-        "version": view.version(task_id) + len(events),
-        "attempt_id": None if state.attempt_id is None else str(state.attempt_id),
-        "number": state.number,
-        "delay_ms": None if retry is None or retry.after is None else retry.after // timedelta(milliseconds=1),
-    }
-    return Decided(tuple(Fact(task_id, event) for event in events), result=result)

@@ -51,7 +51,11 @@ def _evolved(state: AiTask, event: AiTaskEvent) -> AiTask:
             return _standing(_failed(_over(state, event), event))
         case AiTaskToolCallDenied():
             denied = _with_call(
-                state, event, lambda call: replace(call, status="denied", message=event.message, request_id=event.request_id)
+                state,
+                event,
+                lambda call: replace(
+                    call, status="denied", message=event.message, denied=event.reason, request_id=event.request_id
+                ),
             )
             return _standing(denied)
         case AiTaskToolCallStarted():

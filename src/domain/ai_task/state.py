@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
-from domain.ai_task.events import AiTaskRequested, Purpose, Reservation, ToolCall, Totals
+from domain.ai_task.events import AiTaskRequested, DenialReason, Purpose, Reservation, ToolCall, Totals
 from domain.facts import Json
 from domain.retry import Failure
 
@@ -26,6 +26,7 @@ class Call:
     result: Json = None
     message: str | None = None
     """Of one that was denied or failed: what the model is told."""
+    denied: DenialReason | None = None
     request_id: UUID | None = None
     child_id: UUID | None = None
     reserved: tuple[Reservation, ...] = ()

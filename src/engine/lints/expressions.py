@@ -49,7 +49,7 @@ def expressions(
     undone = _undone(definition, outputs_of(definition, sound))
     for each in sound:
         for formula in _of_node(each):
-            seen = {**types, **undone.get(each.node.id, {}), **formula.variables}
+            seen = formula.variables if formula.alone else {**types, **undone.get(each.node.id, {}), **formula.variables}
             yield from check(evaluator, seen, formula.source, formula.want, each.node.id, f"{each.path}/config{formula.path}")
         for path, source in limit_expressions(each.node.limits):
             yield from check(evaluator, types, source, None, each.node.id, f"{each.path}{path}")

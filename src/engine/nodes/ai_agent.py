@@ -1,7 +1,8 @@
 """ai_agent {model, prompt, system?, input?, context?, output_schema?, …}: asks a model, and waits for its output.
 
-Its output is the model's text, or with `output_schema` the JSON that fits it. `retry` says how often it is tried, `timeout` how
-long the visit may take in all.
+Its output is the model's text, or with `output_schema` the JSON that fits it. With `tools` the model may call these, turn by
+turn, as far as their policies and the `bounds` go. `retry` says how often each turn is tried, `timeout` how long the visit may
+take in all.
 """
 
 from collections.abc import Iterator
@@ -9,17 +10,23 @@ from collections.abc import Iterator
 from domain.ai_task import AiTaskCancelled, AiTaskCompleted, AiTaskFailed, AiTaskRequested, Configuration, request
 from domain.execution import Activation, NodeError, Wait
 from domain.facts import Fact, Invalid, Job, Json
+from domain.member import MEMBER
 from domain.retry import RetryPolicy
+from domain.role import ROLE
+from engine import ai_config
+from engine.ai_config import BOUNDS, TOOLS, bounds_of, tools_of
 from engine.definition import Node
-from engine.expressions import is_expression, resolve
+from engine.expressions import expressions_in, is_expression, resolve
 from engine.happenings import ChildEnded
 from engine.invalid import InvalidValue
 from engine.nodes import kind
-from engine.nodes.kind import Done, Failed, Fault, Handles, NodeType, Visit, Waiting, object_schema
+from engine.nodes.kind import Done, Failed, Fault, Formula, Handles, NodeType, Visit, Waiting, object_schema
 from engine.nodes.task import schema_faults
 
 JOB = "gesta.ai"
 """The type of the jobs that are attempts at AI tasks."""
+WITH_TOOLS = RetryPolicy(max_attempts=3)
+"""Of an agent with tools whose node has no policy: the turns that it has behind it are not to be lost with the next one."""
 CANCELLED = "cancelled"
 """The type of a node's error whose AI task was cancelled."""
 PROVIDERS = ("offline/", "openai:")
@@ -46,6 +53,8 @@ CONFIG = object_schema(
         "temperature": _or_expression({"type": "number", "minimum": 0}),
         "top_p": _or_expression({"type": "number", "minimum": 0, "maximum": 1}),
         "seed": _or_expression({"type": "integer"}),
+        "tools": TOOLS,
+        "bounds": BOUNDS,
     },
     ("model", "prompt"),
 )
@@ -61,7 +70,8 @@ def run(visit: Visit) -> kind.RunResult:
     config = resolve(plain, visit.evaluator, visit.variables)
     started = visit.execution.started
     assert started is not None
-    retry = node.retry or RetryPolicy()
+    tools = tools_of(node.config, visit.evaluator, visit.variables)
+    retry = node.retry or (RetryPolicy() if tools is None else WITH_TOOLS)
     requested = AiTaskRequested(
         visit.execution_id,
         visit.activation_id,
@@ -81,6 +91,10 @@ def run(visit: Visit) -> kind.RunResult:
         correlation_id=started.correlation_id,
         item_id=visit.item_id,
         item_index=visit.item_index,
+        tools=tools,
+        bounds=bounds_of({**config, "tools": tools, "output_schema": node.config.get("output_schema")}),
+        requesters=None if tools is None else visit.requesters,
+        requester_roles=None if tools is None else roles_of(visit),
     )
     job = Job(
         visit.activation_id,
@@ -96,6 +110,15 @@ def run(visit: Visit) -> kind.RunResult:
         return Waiting((Wait("ai_task", task_id),), request(visit.view, task_id, requested).facts, (job,))
     except Invalid as refused:
         raise InvalidValue(refused.message) from refused
+
+
+def roles_of(visit: Visit) -> tuple[str, ...]:
+    """Keys of the roles that whoever asks has, as they are."""
+    person = visit.requested_by
+    if person is None:
+        return ()
+    member = visit.view.read(MEMBER, person)
+    return tuple(sorted(visit.view.read(ROLE, one).key for one in (member.role_ids if member.active else ())))
 
 
 def _text(config: Json, field: str) -> str:
@@ -147,8 +170,15 @@ def output(node: Node) -> Json:
     return node.config.get("output_schema", {"type": "string"})
 
 
+def formulas(node: Node) -> Iterator[Formula]:
+    return ai_config.formulas(node.config)
+
+
 def lint(node: Node) -> Iterator[Fault]:
     yield from schema_faults(node)
+    yield from ai_config.lint(node.config)
+    if not any(expressions_in(node.config.get("bounds", {}))):
+        yield from ai_config.checked("/bounds", lambda: bounds_of(node.config))
     model = node.config["model"]
     if not is_expression(model) and model != DEFAULT_MODEL and not any(model.startswith(each) for each in PROVIDERS):
         known = ", ".join(f"{each}…" for each in PROVIDERS)
@@ -171,7 +201,8 @@ AI_AGENT = NodeType(
     run,
     output,
     lint,
-    raw=frozenset({"output_schema"}),
+    formulas,
+    raw=frozenset({"output_schema", "tools"}),
     waits=True,
     works=True,
     on_child=on_child,

@@ -60,16 +60,22 @@ def _answered(visit: Visit, exchange: Json) -> Woken:
 
     Whoever answers after a redirect says nothing of what the request itself has done.
     """
-    response, config = exchange["response"], visit.node.config
-    status = response["status"]
-    if includes(config.get("success", SUCCESS), status):
-        return _done(visit, response)
-    again = includes(config.get("retry_on", RETRIED), status)
-    if again and (status not in UNSENT or exchange.get("redirected", False)):
-        again = _is_idempotent(visit)
-    failure = Failure(f"http_{status}", _told(response), again)
+    failure = failure_of(exchange, visit.node.config, lambda: _is_idempotent(visit))
+    if failure is None:
+        return _done(visit, exchange["response"])
     after = exchange["retry_after"]
     return tried_again(visit, failure, exchange["jitter"], None if after is None else timedelta(seconds=after))
+
+
+def failure_of(exchange: Json, config: Mapping[str, Json], idempotent: Callable[[], bool]) -> Failure | None:
+    """What the service's answer means by the configuration; None: a success."""
+    status = exchange["response"]["status"]
+    if includes(config.get("success", SUCCESS), status):
+        return None
+    again = includes(config.get("retry_on", RETRIED), status)
+    if again and (status not in UNSENT or exchange.get("redirected", False)):
+        again = idempotent()
+    return Failure(f"http_{status}", _told(exchange["response"]), again)
 
 
 def _done(visit: Visit, response: Json) -> Woken:

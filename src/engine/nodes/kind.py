@@ -211,6 +211,8 @@ class Formula:
     source: str
     want: Literal["bool"] | None = "bool"
     variables: Mapping[str, Json] = field(default_factory=dict)
+    alone: bool = False
+    """It sees these variables, and no others."""
 
 
 def no_faults(_node: Node) -> Iterator[Fault]:

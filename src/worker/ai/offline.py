@@ -1,8 +1,10 @@
-"""The one offline model, `offline/echo`: no model at all, but a deterministic stand-in for demonstrations and tests.
+"""The offline models: no models at all, but deterministic stand-ins for demonstrations and tests. They call nobody.
 
-It understands nothing. Without a schema it repeats what it was sent. With one it builds a value that fits: of an enum, the value
-whose words occur most often in the input (else in the prompt, else the first); of a property that the input has under
-the same name, that value; otherwise the smallest thing allowed. Tokens are words, and it costs nothing.
+`offline/script` plays the answers that it is given (`worker.ai.scripted`).
+
+`offline/echo` understands nothing. Without a schema it repeats what it was sent. With one it builds a value that fits: of an
+enum, the value whose words occur most often in the input (else in the prompt, else the first); of a property that the input has
+under the same name, that value; otherwise the smallest thing allowed. Tokens are words, and it costs nothing.
 """
 
 import json
@@ -15,6 +17,8 @@ from domain.facts import Json
 from engine.schema import SchemaError, faults
 from worker.ai.output import check_call
 from worker.ai.provider import AiAnswer, AiCall, AiError, CallReport, Price
+from worker.ai.scripted import NAME as SCRIPTED
+from worker.ai.scripted import play
 
 NAME = "offline/echo"
 PROVIDER = "offline"
@@ -25,8 +29,10 @@ class OfflineProvider:
     """A `Provider` without a network. `max_output_tokens` and the other settings of a call have no effect on it."""
 
     async def call(self, call: AiCall) -> AiAnswer:
+        if call.model == SCRIPTED:
+            return play(call)
         if call.model != NAME:
-            raise AiError("bad_request", f"There is one offline model, {NAME}; {call.model!r} is not known.")
+            raise AiError("bad_request", f"The offline models are {NAME} and {SCRIPTED}; {call.model!r} is not known.")
         check_call(call)
         sent = f"{call.system_prompt or ''} {call.text}"
         output = call.text if call.output_schema is None else Answering(call).value(call.output_schema, None, MAX_DEPTH)

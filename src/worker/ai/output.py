@@ -12,6 +12,8 @@ from engine.schema import SchemaError, check_schema, faults
 from worker.ai.provider import AiCall, AiError, CallReport
 
 MAX_CHARACTERS = 1 << 20
+MAX_ANSWERED = 1 << 16
+"""Of an answer that does not fit, as far as the model is shown it again."""
 NAMED_FAULTS = 5
 FENCED = re.compile(r"\s*```(?:json)?[ \t]*\r?\n(.*?)\r?\n?[ \t]*```\s*", re.DOTALL | re.IGNORECASE)
 """An answer that is a code block, and nothing beside it."""
@@ -48,6 +50,14 @@ def read_arguments(given: Json) -> Json:
 
 def read_output(text: str, schema: Json, report: CallReport) -> Json:
     """The output that a model's text stands for: itself without a schema, else the JSON in it. Raises AiError invalid_output."""
+    try:
+        return _read(text, schema, report)
+    except AiError as error:
+        error.answered = text[:MAX_ANSWERED]
+        raise
+
+
+def _read(text: str, schema: Json, report: CallReport) -> Json:
     if len(text) > MAX_CHARACTERS:
         _invalid(f"The answer is longer than {MAX_CHARACTERS} characters.", report)
     if schema is None:

@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Literal, Protocol
 
 from domain import usage_report
-from domain.ai_task import AiTaskRequested, Configuration, Usage
+from domain.ai_task import AiTask, AiTaskRequested, Configuration, Usage
 from domain.facts import Json
 from domain.retry import Failure
 from domain.usage_report import SMALLEST
-from engine.ai_messages import CallMessage, Message, ToolSpec
+from engine.ai_messages import CallMessage, Message, ToolSpec, messages_of, tools_of
 
 AiErrorType = Literal[
     "rate_limit",
@@ -63,6 +63,12 @@ class AiCall:
         return cls(
             model, task.prompt, task.system_prompt, task.input, task.context, task.output_schema, task.configuration, timeout
         )
+
+    @classmethod
+    def next(cls, task: AiTask, model: str, timeout: timedelta) -> "AiCall":
+        """The call for the turn to come, after all that was said so far."""
+        assert task.requested is not None, "a task that is there was requested"
+        return replace(cls.of(task.requested, model, timeout), messages=messages_of(task), tools=tools_of(task))
 
     @property
     def text(self) -> str:
@@ -150,6 +156,7 @@ class AiError(Exception):
         retryable: bool | None = None,
         retry_after: timedelta | None = None,
         report: CallReport | None = None,
+        answered: str | None = None,
     ) -> None:
         super().__init__(message)
         self.type = type
@@ -159,6 +166,8 @@ class AiError(Exception):
         """How long the provider asked to wait."""
         self.report = report
         """What the failed call used; None where no provider was called."""
+        self.answered = answered
+        """What the model said, where that does not fit: it may be told so, and asked again."""
 
     @property
     def failure(self) -> Failure:

@@ -37,7 +37,7 @@ from store import notification_cursors as cursors
 from store.jobs import LeasedJob
 from store.vault import NotSetUp, SecretError
 from worker.context import WorkerContext
-from worker.http_runner import USER_AGENT, retry_after
+from worker.http_exchange import USER_AGENT, retry_after
 from worker.leases import Runner
 from worker.not_set_up import hand_back
 from worker.notifying.attempts import Attempt, Dropped, message_of, since

@@ -1,0 +1,178 @@
+"""What becomes of a call that a model asks for: whether it is a call of a tool that there is, and what the tool's policy says.
+
+{deny, ask, allow}, each CEL or true or false: deny wins, then ask, then allow. Without `allow` everything else is allowed; with
+it, nothing but what it says. An expression that cannot be evaluated denies.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from domain.ai_task import AiTask, DenialReason, ToolCall, bounds_of, call_id, digest
+from domain.facts import Json
+from domain.storable import require_storable, storable_text
+from engine.ai_guards import guard_arguments
+from engine.ai_messages import CallMessage
+from engine.expressions import Budgeted, ExpressionError
+from engine.schema import faults
+
+MOST_ARGUMENTS = 1 << 16
+"""Characters of a call's arguments, as JSON."""
+MOST_CALLS = 128
+"""That one answer may ask for."""
+LONGEST_NAME, LONGEST_ID = 64, 200
+NAMED_FAULTS = 5
+
+CALLER = {
+    "type": "object",
+    "properties": {"user_id": {"type": ["string", "null"]}, "roles": {"type": "array", "items": {"type": "string"}}},
+    "additionalProperties": False,
+}
+SPENT = {
+    "type": "object",
+    "properties": {
+        "cost": {"type": "number"},
+        "currency": {"type": ["string", "null"]},
+        "unpriced": {"type": "integer"},
+        "tokens": {"type": "integer"},
+        "tool_calls": {"type": "integer"},
+        "turns": {"type": "integer"},
+    },
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True)
+class Denial:
+    reason: DenialReason
+    message: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A call, and why it is not made, if it is not. `tool`: None where there is none of the name."""
+
+    call: ToolCall
+    tool: Json
+    denial: Denial | None = None
+
+
+def tool_of(task: AiTask, name: str) -> Json:
+    """As it was resolved when the task was requested; None: the task may use no such tool."""
+    assert task.requested is not None
+    return next((each for each in task.requested.tools or () if each["name"] == name), None)
+
+
+def judged(task_id: UUID, task: AiTask, asked: Sequence[CallMessage], evaluator: Budgeted) -> tuple[Judged, ...]:
+    """The calls of an answer, in their order. Each is counted before the next one is judged."""
+    found, counts, made = list[Judged](), dict(task.seen), task.totals.tool_calls or 0
+    for place, message in enumerate(asked):
+        one = _judged(call_id(task_id, task.turn, place), task, message, evaluator)
+        key = digest(one.call)
+        counts[key] = counts.get(key, 0) + 1
+        denial = one.denial or _beyond(task, counts[key], made)
+        if denial is None:
+            verdict, why = by_policy(one.tool.get("policy"), variables(task, one.call.arguments), evaluator)
+            denial = Denial("policy", why or "The policy of this tool denies the call.") if verdict == "deny" else None
+            one = Judged(_with(one.call, verdict, why), one.tool)
+        else:
+            one = Judged(_with(one.call, "deny", denial.message), one.tool)
+        made += denial is None
+        found.append(Judged(one.call, one.tool, denial))
+    return tuple(found)
+
+
+def _judged(id: UUID, task: AiTask, message: CallMessage, evaluator: Budgeted) -> Judged:
+    """By itself: whether there is such a tool, whether its arguments fit, and whether a guard forbids them."""
+    name, provider_id = storable_text(message.tool[:LONGEST_NAME]), storable_text(message.id[:LONGEST_ID])
+    tool, malformed = tool_of(task, message.tool), _unreadable(message.arguments)
+    arguments = None if malformed else message.arguments
+    if tool is None:
+        call = ToolCall(id, name, arguments, provider_id, malformed=malformed)
+        return Judged(call, None, Denial("not_allowed", f"There is no tool {name} here."))
+    malformed = malformed or _unfit(tool["parameters"], arguments, evaluator)
+    call = ToolCall(id, name, arguments, provider_id, malformed=malformed)
+    if malformed:
+        return Judged(call, tool, Denial("malformed", malformed))
+    guarded = guard_arguments(task, tool, arguments, evaluator)
+    if guarded.kind == "block":
+        return Judged(call, tool, Denial("guard", guarded.why or "These arguments are not let through."))
+    return Judged(ToolCall(id, name, guarded.value, provider_id), tool)
+
+
+def _unreadable(arguments: Json) -> str | None:
+    if not isinstance(arguments, dict):
+        return "The arguments are not a JSON object."
+    try:
+        require_storable(arguments)
+    except ValueError as error:
+        return f"The arguments are not accepted: {error}."
+    if len(str(arguments)) > MOST_ARGUMENTS:
+        return f"The arguments are longer than {MOST_ARGUMENTS} characters."
+    return None
+
+
+def _unfit(schema: Json, arguments: Json, evaluator: Budgeted) -> str | None:
+    found = faults(schema, arguments, effort=evaluator.effort)
+    if not found:
+        return None
+    named = "; ".join(f"{fault.path or '/'}: {fault.message}" for fault in found[:NAMED_FAULTS])
+    return f"The arguments do not fit the tool's parameters. {named}"[:2_000]
+
+
+def _beyond(task: AiTask, times: int, made: int) -> Denial | None:
+    bounds = bounds_of(task)
+    if bounds.repeats is not None and times > bounds.repeats:
+        return Denial("repetition", f"This very call was asked for {bounds.repeats} times already. Do something else, or answer.")
+    if bounds.tool_calls is not None and made >= bounds.tool_calls:
+        return Denial("too_many", f"No more than {bounds.tool_calls} calls of tools may be made. Answer with what there is.")
+    return None
+
+
+def by_policy(policy: Json, seen: Mapping[str, Json], evaluator: Budgeted) -> tuple[Literal["allow", "deny", "ask"], str | None]:
+    """What it says of one call, and why where it is no plain yes."""
+    policy = policy or {}
+    try:
+        if _holds(policy.get("deny", False), seen, evaluator):
+            return "deny", "The policy of this tool denies the call."
+        if _holds(policy.get("ask", False), seen, evaluator):
+            return "ask", "The policy of this tool has people decide."
+        if not _holds(policy.get("allow", True), seen, evaluator):
+            return "deny", "The policy of this tool does not allow the call."
+    except ExpressionError as error:
+        return "deny", f"The policy of this tool cannot be evaluated, and so denies the call: {error}"
+    return "allow", None
+
+
+def _holds(rule: Json, seen: Mapping[str, Json], evaluator: Budgeted) -> bool:
+    return rule if isinstance(rule, bool) else evaluator.evaluate_bool(rule, seen)
+
+
+def variables(task: AiTask, arguments: Json) -> dict[str, Json]:
+    """What policies see, and what expressions of a tool see when it is called."""
+    requested, totals = task.requested, task.totals
+    assert requested is not None
+    user_id = requested.requested_by
+    return {
+        "arguments": arguments,
+        "input": requested.input,
+        "caller": {"user_id": None if user_id is None else str(user_id), "roles": list(requested.requester_roles or ())},
+        "spent": {
+            "cost": float(totals.cost or 0),
+            "currency": totals.currency,
+            "unpriced": totals.unpriced,
+            "tokens": totals.input_tokens + totals.output_tokens,
+            "tool_calls": totals.tool_calls or 0,
+            "turns": len(task.turns),
+        },
+    }
+
+
+def types_of(tool: Json) -> dict[str, Json]:
+    """The schemas of `variables`, for a tool as it is written."""
+    return {"arguments": tool["parameters"], "input": None, "caller": CALLER, "spent": SPENT}
+
+
+def _with(call: ToolCall, verdict: Literal["allow", "deny", "ask"], why: str | None) -> ToolCall:
+    return ToolCall(call.id, call.tool, call.arguments, call.provider_id, verdict, why, call.malformed)

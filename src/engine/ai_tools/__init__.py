@@ -1,0 +1,10 @@
+"""Types of tools. A new one is a file here, its line in `TOOL_TYPES`, and, where a worker acts, a runner in `worker/ai/tools`."""
+
+from collections.abc import Mapping
+
+from engine.ai_tools.http import HTTP_TOOL
+from engine.ai_tools.kind import ToolType
+
+TOOL_TYPES: Mapping[str, ToolType] = {each.name: each for each in (HTTP_TOOL,)}
+
+__all__ = ["TOOL_TYPES", "ToolType"]

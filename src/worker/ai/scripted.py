@@ -1,0 +1,126 @@
+"""`offline/script`: plays the answers that its `input` or `context` has as {"answers": […]}, one for each turn. It calls nobody.
+
+An answer is {"calls": [{"tool", "arguments"}], "text"?}, {"text"}, {"output"} or {"error": {"type", "message"?, "retryable"?}}.
+With `"times": n` it is the answer of n turns. After the last one it says what a tool told it last. In an answer, `{{last}}`
+stands for what a tool told it last, and `{{turn}}` for the number of the turn. Where an answer did not fit and is asked for
+again, it gives the answer's `repair`, or the same once more. Tokens are words, of what is sent and of what is answered; each
+costs the script's `"price"`, by default nothing.
+"""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import get_args
+
+from domain.ai_task import Usage
+from domain.facts import Json
+from engine.ai_messages import NOT_TAKEN, AssistantMessage, CallMessage, ToolMessage, UserMessage
+from engine.schema import faults
+from worker.ai.provider import AiAnswer, AiCall, AiError, AiErrorType, CallReport, Price
+
+NAME = "offline/script"
+PROVIDER = "offline"
+CURRENCY = "USD"
+
+
+def play(call: AiCall) -> AiAnswer:
+    """Raises AiError: as the script says, for one that is none, and for an output that does not fit."""
+    script = _script(call)
+    turn, again = _place(call)
+    line = _line(script["answers"], turn, again)
+    if line is None:
+        line = {"text": "{{last}}"} if call.output_schema is None else {"output": _last(call)}
+    line = _filled(line, {"{{last}}": _last(call), "{{turn}}": turn + 1})
+    report = _report(call, line, script)
+    if "error" in line:
+        raise _error(line["error"], report)
+    if "calls" in line:
+        return AiAnswer(None, PROVIDER, NAME, report, _calls(line["calls"], turn), line.get("text"))
+    output = line["output"] if "output" in line else line.get("text", "")
+    if call.output_schema is not None and (found := faults(call.output_schema, output)):
+        message = f"The answer does not fit the output schema. {found[0].path or '/'}: {found[0].message}"
+        raise AiError("invalid_output", message, report=report, answered=_text(output))
+    if call.output_schema is None and not isinstance(output, str):
+        output = _text(output)
+    return AiAnswer(output, PROVIDER, NAME, report)
+
+
+def _script(call: AiCall) -> Mapping[str, Json]:
+    for given in (call.input, call.context):
+        if isinstance(given, dict) and isinstance(given.get("answers"), list):
+            return given
+    raise AiError("bad_request", f"{NAME} plays what `input` or `context` says as {{answers: […]}}; neither does.")
+
+
+def _place(call: AiCall) -> tuple[int, bool]:
+    """The turns that were answered, and whether an answer to this one did not fit."""
+    answers = [said for said in call.messages if isinstance(said, AssistantMessage)]
+    last = call.messages[-1] if call.messages else None
+    again = isinstance(last, UserMessage) and last.text.startswith(NOT_TAKEN)
+    return len(answers) - again, again
+
+
+def _line(answers: list[Json], turn: int, again: bool) -> Mapping[str, Json] | None:
+    for answer in answers:
+        if not isinstance(answer, dict):
+            raise AiError("bad_request", f"{NAME}: an answer is an object.")
+        times = answer.get("times", 1)
+        if turn < times:
+            line = answer.get("repair", answer) if again else answer
+            return line if isinstance(line, dict) else None
+        turn -= times
+    return None
+
+
+def _last(call: AiCall) -> Json:
+    found = [said.content for said in call.messages if isinstance(said, ToolMessage)]
+    if not found:
+        return ""
+    try:
+        return json.loads(found[-1])
+    except ValueError:
+        return found[-1]
+
+
+def _filled(value: Json, by: Mapping[str, Json]) -> Json:
+    match value:
+        case str() if value in by:
+            return by[value]
+        case str():
+            for name, each in by.items():
+                value = value.replace(name, _text(each))
+            return value
+        case dict():
+            return {name: _filled(each, by) for name, each in value.items()}
+        case list():
+            return [_filled(each, by) for each in value]
+        case _:
+            return value
+
+
+def _calls(calls: Json, turn: int) -> tuple[CallMessage, ...]:
+    return tuple(
+        CallMessage(f"call-{turn + 1}-{place + 1}", each["tool"], each.get("arguments", {})) for place, each in enumerate(calls)
+    )
+
+
+def _error(error: Json, report: CallReport) -> AiError:
+    kind = error.get("type", "unavailable")
+    if kind not in get_args(AiErrorType):
+        raise AiError("bad_request", f"{NAME}: there is no error of the type {kind}.")
+    return AiError(kind, error.get("message", "The script says so."), retryable=error.get("retryable"), report=report)
+
+
+def _report(call: AiCall, line: Json, script: Mapping[str, Json]) -> CallReport:
+    said = [said.text or "" if isinstance(said, AssistantMessage | UserMessage) else said.content for said in call.messages]
+    sent = " ".join([call.system_prompt or "", call.text, *said])
+    usage = Usage(len(sent.split()), len(_text(line).split()))
+    try:
+        each = Decimal(str(script.get("price", 0)))
+    except InvalidOperation:
+        raise AiError("bad_request", f"{NAME}: the price is a number.") from None
+    return CallReport(0, usage, Price(each * (usage.input_tokens + usage.output_tokens), CURRENCY), PROVIDER, NAME, "stop")
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

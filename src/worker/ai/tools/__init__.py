@@ -1,0 +1,10 @@
+"""What acts when a model calls a tool, by the type of the tool. A new type is a module here, and its line in `RUNNERS`."""
+
+from collections.abc import Mapping
+
+from worker.ai.tools.http import HttpToolRunner
+from worker.ai.tools.runner import ToolRunner
+
+RUNNERS: Mapping[str, ToolRunner] = {"http": HttpToolRunner()}
+
+__all__ = ["RUNNERS", "ToolRunner"]
