@@ -182,6 +182,7 @@ async def test_who_may_not_see_approvals_is_not_told_by_a_callback(acme: Tenant)
 
 
 SOMEBODY = str(uuid4())
+DEFAULT = {"escalate": [{"after": "PT1S", "outcome": "approved"}]}
 NOWHERE = {"calendar": "nowhere", "duration": "PT1H"}
 
 
@@ -194,7 +195,9 @@ NOWHERE = {"calendar": "nowhere", "duration": "PT1H"}
         ({"fallback": {"roles": ["nobody"]}}, "/fallback/roles/0", "unknown_role"),
         ({"outcomes": [{**YES, "by": {"users": [SOMEBODY]}}]}, "/outcomes/0/by/users/0", "unknown_user"),
         ({"steps": [{"name": "a", "by": {"roles": ["nobody"]}}]}, "/steps/0/by/roles/0", "unknown_role"),
-        ({"requester": "forbid", "escalate": [{"after": "PT1S", "outcome": "approved"}]}, "/escalate/0/outcome", "excluded"),
+        ({"requester": "forbid", **DEFAULT}, "/escalate/0/outcome", "excluded"),
+        ({"steps": [{"name": "a", "requester": "forbid"}, {"name": "b"}], **DEFAULT}, "/escalate/0/outcome", "excluded"),
+        ({"steps": [{"name": "a", "exclude": ["requester"], **DEFAULT}]}, "/steps/0/escalate/0/outcome", "excluded"),
         ({"by": {"users": ["=input.owner"]}}, "/by/users/0", "no_expression"),
         ({"by": {"expr": "input.owner"}}, "/by/expr", "no_expression"),
         ({"rule": {"type": "multiple", "count": "=input.n"}}, "/rule/count", "no_expression"),
@@ -244,6 +247,8 @@ async def test_what_nobody_could_decide_is_not_asked(acme: Tenant) -> None:
         ({"rule": {"type": "majority"}, "exclude": ["requester"]}, "/by"),
         ({"rule": {"type": "multiple", "count": 2, "members": "at_start"}}, "/rule"),
         ({"requester": "skip"}, "/by"),
+        ({"exclude": [alone.user_id], **DEFAULT}, "/escalate/0/outcome"),
+        ({"outcomes": [{**YES, "exclude": [alone.user_id]}, NO], **DEFAULT}, "/escalate/0/outcome"),
     ):
         refused = await alone.client.post("/approvals", {"title": "x", **CLERKS, **body})
         assert refused.status_code == 422, (body, refused.text)

@@ -230,6 +230,16 @@ def test_where_nobody_is_there_at_a_level_the_next_one_is_reached_at_once(first:
     assert set(timers(play)) == {"escalate 1.3"}
 
 
+@pytest.mark.parametrize("steps", [{}, {"steps": [{"name": "a", "by": {"roles": ["boss"]}}]}])
+def test_whom_a_level_asks_may_depend_on_what_is_asked(steps: Json) -> None:
+    chain = [{"after": "PT4H", "by": {"expr": "request.title == 'Please decide' ? 'board' : 'clerk'"}}]
+    play = asked(node(escalate=chain, **steps))
+    [timer] = timers(play)
+    [event] = told(fires(play, timer))
+    assert isinstance(event, ApprovalEscalated)
+    assert (event.roles, event.problem) == (("board",), None)
+
+
 def test_an_outcome_by_default_waits_for_its_own_moment() -> None:
     chain = [{"after": "PT4H", "by": {"roles": ["nobody"]}}, {"after": "P3D", "outcome": "approved"}]
     play = fires(asked(node(escalate=chain)), "escalate 1.1")

@@ -164,6 +164,20 @@ def test_an_outcome_that_is_none_of_the_other_node_stands_in_the_way() -> None:
     assert "offers no," in place.dry()["obstacles"][0]["message"]
 
 
+def test_a_request_without_moments_does_not_become_one_that_has_some() -> None:
+    """Nobody would read it for them when it ends."""
+    without, timed = (
+        lines({"ask": ask("ok:approve", **more)}, "start > ask", "ask.ok > end") for more in ({}, {"due_in": "PT1H"})
+    )
+    place = Moving(without, timed)
+    place.start({})
+    assert place.obstacles() == [("incompatible", "/mapping/ask")]
+    assert "without moments" in place.dry()["obstacles"][0]["message"]
+    back = Moving(timed, without)
+    back.start({})
+    assert back.obstacles() == []
+
+
 def test_another_type_stands_in_the_way() -> None:
     place = Moving(ONE, lines({"work": ask("ok:approve")}, "start > work", "work.ok > end"))
     place.start({})

@@ -28,6 +28,7 @@ from domain.approval import (
     Content,
     Outcome,
 )
+from domain.approval.visibility import names_shown
 from domain.envelope import Envelope, RecordedEvent
 from domain.execution import (
     ExecutionCancelled,
@@ -254,6 +255,8 @@ def test_names_are_told_where_the_request_shows_them(visibility: Any, while_open
         return dumps(message(wanted, recorded(event, 7, APPROVAL), recorded(requested, 1, APPROVAL)))
 
     assert (str(OTHER) in told(decided)) == while_open
+    assert (str(OTHER) in told(ApprovalSentToRequester(OTHER, "And when?"))) == while_open
+    assert names_shown(visibility, "with_requester") == while_open, "it is not over"
     assert (str(OTHER) in told(ApprovalResolved("yes", "approve", (OTHER,)))) == once_over
     assert str(OTHER) in told(OVERRIDDEN), "who overrode it all are told"
     assert (str(UUID(int=13)) in told(OVERRIDDEN)) == once_over

@@ -113,6 +113,15 @@ def test_where_asking_would_fail_it_says_why() -> None:
     assert list(people(seen["steps"][0])) == [str(EVA)]
 
 
+def test_what_is_asked_is_seen_and_judged_as_when_it_is_asked() -> None:
+    config = node(title="=input.title", context="=input", by={"users": ["=request.context.owner"]})
+    found = previewed(config, {"title": "A press?", "owner": str(EVA)})
+    assert (list(people(found["steps"][0])), found["problem"]) == ([str(EVA)], None)
+    assert previewed(config, {"title": 7, "owner": str(EVA)})["problem"]["message"] == "title must be a text"
+    wrong = previewed(node(attachments=[{"name": "offer.pdf", "reference": 7, "sha256": "x"}]))
+    assert wrong["problem"]["code"] == "invalid_value"
+
+
 def test_what_is_wrong_with_the_question_is_refused() -> None:
     play = employing(play_of(node()))
     with pytest.raises(Invalid, match="no approval node"):

@@ -1,7 +1,7 @@
 """A request that is taken back, changed and asked again: whose decisions stand, and whose are asked for once more."""
 
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import product
 from random import Random
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.approval import (
+    APPROVAL,
     ApprovalExpired,
     ApprovalRecalled,
     ApprovalResubmitted,
@@ -20,12 +21,13 @@ from domain.approval import (
     Attachment,
     Change,
     Decider,
+    evolve,
 )
 from domain.facts import Due, Json, Timer
 from engine.engine import fire, recall_approval, resubmit_approval, return_approval
 from engine.validate import validate
 from tests.engine.drawing import ANN, BEN, EVALUATOR, EXECUTION_ID, Play
-from tests.engine.people import CAT, COMPANY, DAN, EVA, approval, asked, employing, node, output, play_of, request_id
+from tests.engine.people import CAT, COMPANY, DAN, EVA, approval, asked, employing, node, output, play_of, request_id, requested
 from tests.engine.test_approval_changes import WITHDRAWABLE, revoke, withdraw
 from tests.engine.test_approval_steps import decide, facts, open_now, send_back, step, stepped
 
@@ -95,6 +97,16 @@ def test_only_what_the_definition_says_may_be_changed() -> None:
     resubmit(partly, DAN, title="Else", context={"amount": 2}).refused("not_editable", "/title", "/context/amount")
     resubmit(partly, DAN, context={"amount": 1, "note": "Please"})
     assert approval(partly).content.context == {"amount": 1, "note": "Please"}
+
+
+def test_of_what_was_asked_before_it_was_recorded_nothing_may_be_changed_but_of_a_request_of_its_own() -> None:
+    play = asked(node(context="=input"), {"amount": 10}, created_by=DAN)
+    view, opened = play.view, requested(play)
+    facts = tuple(replace(each, event=replace(opened, editable=None)) if each.event == opened else each for each in view.facts)
+    play.story = replace(play.story, view=replace(view, facts=facts))
+    resubmit(recall(play, DAN), DAN, context={"amount": 1}).refused("not_editable", "/context/amount")
+    own = replace(opened, execution_id=None, activation_id=None, node_id=None, editable=None)
+    assert evolve(APPROVAL.initial, own).editable is None
 
 
 def test_only_steps_whose_part_has_changed_are_asked_again() -> None:
