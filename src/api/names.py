@@ -71,6 +71,14 @@ def _without_names(row: Row, me: set[str]) -> Row:
     return hidden
 
 
+def comments_seen_by(who: Rights, request: Row) -> Callable[[Row], Row]:
+    """How what was said about a request is shown: that its requester said something is no secret."""
+    if shows_names(who, request["visibility"], request["status"]):
+        return lambda row: row
+    known = {*who.people, request["requested_by"]} - {None}
+    return lambda row: {**row, **{name: row[name] if row[name] in known else None for name in ("user_id", "to_user_id")}}
+
+
 def preview_seen_by(who: Rights, found: Json) -> Json:
     if shows_names(who, found["visibility"], "pending"):
         return found

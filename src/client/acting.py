@@ -80,7 +80,7 @@ def claim_approval(
     idempotency_key: str | None = None,
 ) -> Flow[DecisionResult]:
     """Take it on, so that nobody else decides it. `override`: also where another one has, which needs approvals:manage."""
-    return (yield from _on(id, "claim", {"step": step, "override": override}, if_match, idempotency_key))
+    return (yield from on_approval(id, "claim", {"step": step, "override": override}, if_match, idempotency_key))
 
 
 def release_approval(
@@ -92,7 +92,7 @@ def release_approval(
     idempotency_key: str | None = None,
 ) -> Flow[DecisionResult]:
     """Give back what was claimed."""
-    return (yield from _on(id, "release", {"step": step, "comment": comment}, if_match, idempotency_key))
+    return (yield from on_approval(id, "release", {"step": step, "comment": comment}, if_match, idempotency_key))
 
 
 def reassign_approval(
@@ -107,7 +107,7 @@ def reassign_approval(
 ) -> Flow[DecisionResult]:
     """Ask another member in the place of one who is asked by name."""
     body = {"from_user_id": from_user_id, "to_user_id": to_user_id, "step": step, "comment": comment}
-    return (yield from _on(id, "reassign", body, if_match, idempotency_key))
+    return (yield from on_approval(id, "reassign", body, if_match, idempotency_key))
 
 
 def revoke_decision(
@@ -119,17 +119,17 @@ def revoke_decision(
     idempotency_key: str | None = None,
 ) -> Flow[DecisionResult]:
     """Take one's own decision back, while what it is about is open."""
-    return (yield from _on(id, "revoke", {"step": step, "comment": comment}, if_match, idempotency_key))
+    return (yield from on_approval(id, "revoke", {"step": step, "comment": comment}, if_match, idempotency_key))
 
 
 def withdraw_approval(
     id: str, reason: str | None = None, *, if_match: int | None = None, idempotency_key: str | None = None
 ) -> Flow[DecisionResult]:
     """Withdraw what one has asked for."""
-    return (yield from _on(id, "withdraw", {"reason": reason}, if_match, idempotency_key))
+    return (yield from on_approval(id, "withdraw", {"reason": reason}, if_match, idempotency_key))
 
 
-def _on(id: str, what: str, body: Json, if_match: int | None, idempotency_key: str | None) -> Flow[DecisionResult]:
+def on_approval(id: str, what: str, body: Json, if_match: int | None, idempotency_key: str | None) -> Flow[DecisionResult]:
     path = f"/approvals/{part(id)}/{what}"
     return DecisionResult.of((yield from command(path, body, idempotency_key=idempotency_key, if_match=if_match)))
 

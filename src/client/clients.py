@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx2
 
-from client import acting, calls
+from client import acting, calls, discussing
 from client.protocol import Flow, Lost, Pause, Reply, Request
 
 P = ParamSpec("P")
@@ -116,6 +116,16 @@ class Client:
     reassign_approval = _blocking(acting.reassign_approval)
     revoke_decision = _blocking(acting.revoke_decision)
     withdraw_approval = _blocking(acting.withdraw_approval)
+    recall_approval = _blocking(discussing.recall_approval)
+    resubmit_approval = _blocking(discussing.resubmit_approval)
+    ask_question = _blocking(discussing.ask_question)
+    answer_question = _blocking(discussing.answer_question)
+    comment_on_approval = _blocking(discussing.comment_on_approval)
+    edit_comment = _blocking(discussing.edit_comment)
+    delete_comment = _blocking(discussing.delete_comment)
+    comments = _blocking(discussing.comments)
+    watch_approval = _blocking(discussing.watch_approval)
+    unwatch_approval = _blocking(discussing.unwatch_approval)
     decide_many = _blocking(acting.decide_many)
     claim_many = _blocking(acting.claim_many)
     release_many = _blocking(acting.release_many)
@@ -200,6 +210,16 @@ class AsyncClient:
     reassign_approval = _awaited(acting.reassign_approval)
     revoke_decision = _awaited(acting.revoke_decision)
     withdraw_approval = _awaited(acting.withdraw_approval)
+    recall_approval = _awaited(discussing.recall_approval)
+    resubmit_approval = _awaited(discussing.resubmit_approval)
+    ask_question = _awaited(discussing.ask_question)
+    answer_question = _awaited(discussing.answer_question)
+    comment_on_approval = _awaited(discussing.comment_on_approval)
+    edit_comment = _awaited(discussing.edit_comment)
+    delete_comment = _awaited(discussing.delete_comment)
+    comments = _awaited(discussing.comments)
+    watch_approval = _awaited(discussing.watch_approval)
+    unwatch_approval = _awaited(discussing.unwatch_approval)
     decide_many = _awaited(acting.decide_many)
     claim_many = _awaited(acting.claim_many)
     release_many = _awaited(acting.release_many)

@@ -230,6 +230,38 @@ class DecisionResult:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What was said about a request. `id`: of the question, the answer or the comment; `version`: the request's."""
+
+    id: str
+    approval_id: str
+    version: int
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Said":
+        return cls(data["id"], data["approval_id"], data["version"])
+
+
+@dataclass(frozen=True)
+class Comment:
+    """What somebody said about a request. `kind`: question, answer or comment. `text`: None where it was taken back.
+
+    `question_id`: which one an answer is for. `user_id`: None where names are not shown.
+    """
+
+    id: str
+    kind: str
+    user_id: str | None
+    text: str | None
+    question_id: str | None
+    data: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Comment":
+        return cls(data["id"], data["kind"], data["user_id"], data["text"], data["question_id"], data)
+
+
+@dataclass(frozen=True)
 class InboxItem:
     """A step of an approval request that waits for the caller to decide. `id`: of the request, for `decide`.
 

@@ -119,11 +119,15 @@ def _approval(requested: ApprovalRequested, first: RecordedEvent, record: Record
         "requested_by": _id(requested.requested_by),
         "outcomes": [outcome.name for outcome in requested.outcomes],
         "due_at": due,
-        **_of_approval(record.event, _text(record.occurred_at), requested.visibility),
+        **_of_approval(record.event, _text(record.occurred_at), requested.visibility, requested.requested_by),
     }
 
 
-def _of_approval(event: Event, at: str, visibility: str | None) -> dict[str, Json]:
+def _of_approval(event: Event, at: str, visibility: str | None, requester: UUID | None) -> dict[str, Json]:
+    def speaks(**people: UUID) -> dict[str, Json]:
+        """That the requester says something is no secret."""
+        return {name: _id(one) if one == requester else _names(visibility, **{name: one})[name] for name, one in people.items()}
+
     match event:
         case ApprovalDecided():
             decision = {
@@ -189,10 +193,10 @@ def _of_approval(event: Event, at: str, visibility: str | None) -> dict[str, Jso
         case ApprovalResubmitted():
             return {"status": "pending", **_of_version(event, at)}
         case ApprovalQuestionAsked():
-            by = {"id": str(event.comment_id), "user_id": str(event.user_id), "to_user_id": str(event.to_user_id)}
+            by = {"id": str(event.comment_id), **speaks(user_id=event.user_id, to_user_id=event.to_user_id)}
             return {"question": {**by, "text": event.text, "asked_at": at}}
         case ApprovalQuestionAnswered():
-            by = {"id": str(event.comment_id), "question_id": str(event.question_id), "user_id": str(event.user_id)}
+            by = {"id": str(event.comment_id), "question_id": str(event.question_id), **speaks(user_id=event.user_id)}
             return {"answer": {**by, "text": event.text, "answered_at": at}}
         case _:
             return {"status": "pending"}

@@ -56,17 +56,25 @@ async def its_own(acme: Tenant, boss: Member) -> None:
 async def test_names_are_seen_as_the_request_says(gesta: Gesta) -> None:
     acme = await gesta.tenant()
     ann, ben, cat = [await acme.member("approver") for _ in range(3)]
-    auditor, operator = await acme.member("analyst"), await acme.member("operator")
+    auditor, operator, eve = await acme.member("analyst"), await acme.member("operator"), await acme.member("operator")
     people = [ann.user_id, ben.user_id, cat.user_id]
     rule = {"type": "weighted", "weights": {ann.user_id: 2}, "threshold": 4, "members": "at_start"}
     for visibility, over in (("counts", False), ("after_resolution", True)):
-        id = await asked(acme.admin, by={"users": people}, rule=rule, visibility=visibility)
+        id = await asked(eve.client, by={"users": people}, rule=rule, visibility=visibility)
         assert (
             await ann.client.post(f"/approvals/{id}/decide", {"outcome": "approved", "comment": "Ann says so"})
         ).status_code == 200
         assert (await ann.client.post(f"/approvals/{id}/watch")).status_code == 200
+        question = (await ann.client.post(f"/approvals/{id}/ask", {"text": "Which?"})).json()
+        for by, path, body in (
+            (eve, "answer", {"question_id": question["id"], "text": "This."}),
+            (ann, "comments", {"text": "I see."}),
+        ):
+            assert (await by.client.post(f"/approvals/{id}/{path}", body)).status_code == 200
+        assert [each["user_id"] for each in await spoken(ann.client, id)] == [ann.user_id, eve.user_id, ann.user_id]
         for reader in (auditor, operator):
             assert seen_in(await found(reader.client, id), ann, cat)
+            assert seen_in(await spoken(reader.client, id), ann)
             assert seen_in(await listed(reader.client, "/approvals", id), cat)
         for who in (ben, cat):
             other = ann if who is cat else cat
@@ -76,6 +84,12 @@ async def test_names_are_seen_as_the_request_says(gesta: Gesta) -> None:
             assert row["assigned_to"]["users"] == [who.user_id]
             for path in ("/approvals", "/inbox"):
                 assert not seen_in(await listed(who.client, path, id), ann, other)
+            talk = await spoken(who.client, id)
+            assert [(each["text"], each["user_id"], each["to_user_id"]) for each in talk] == [
+                ("Which?", None, eve.user_id),
+                ("This.", eve.user_id, None),
+                ("I see.", None, None),
+            ]
             hidden = await who.client.get(f"/approvals/{id}/eligible")
             assert (hidden.status_code, hidden.json()["code"]) == (403, "names_hidden")
         mine = await found(ann.client, id)
@@ -85,6 +99,7 @@ async def test_names_are_seen_as_the_request_says(gesta: Gesta) -> None:
         done = await found(cat.client, id)
         assert done["status"] == "resolved"
         assert seen_in(done, ann, ben) == over
+        assert seen_in(await spoken(cat.client, id), ann) == over
     await in_a_workflow(acme, ann, ben)
 
 
@@ -111,6 +126,10 @@ def seen_in(row: Any, *people: Member) -> bool:
     seen = {person.user_id in str(row) for person in people}
     assert len(seen) == 1, row
     return seen.pop()
+
+
+async def spoken(client: Client, id: str) -> Any:
+    return (await client.get(f"/approvals/{id}/comments")).json()["items"]
 
 
 async def listed(client: Client, path: str, id: str) -> Any:

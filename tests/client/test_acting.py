@@ -88,6 +88,32 @@ async def test_many_are_decided_claimed_and_reassigned_at_once(gesta: Gesta, acm
         assert (await client.revoke_decision(several, comment="On second thought.")).status == "pending"
 
 
+async def test_what_is_asked_is_talked_about_taken_back_and_asked_again(gesta: Gesta, acme: Tenant) -> None:
+    ann, eve = await acme.member("approver"), await acme.member("operator")
+    async with AsyncClient(url_of(gesta), ann.client.token) as at_ann, AsyncClient(url_of(gesta), eve.client.token) as at_eve:
+        id = (await at_eve.request_approval("A press?", by={"roles": ["approver"]}, description="Red")).id
+        question = await at_ann.ask_question(id, "Which?")
+        await at_eve.answer_question(id, question.id, "The blue one.")
+        remark = await at_ann.comment_on_approval(id, "Hm.")
+        await at_ann.edit_comment(id, remark.id, "I see.")
+        assert (await at_ann.delete_comment(id, remark.id)).approval_id == id
+        said = [(each.kind, each.text, each.user_id, each.question_id) for each in await at_eve.comments(id)]
+        assert said == [
+            ("question", "Which?", ann.user_id, None),
+            ("answer", "The blue one.", eve.user_id, question.id),
+            ("comment", None, ann.user_id, None),
+        ]
+        assert (len((await at_eve.comments(id, limit=1)).items), await at_ann.watch_approval(id)) == (1, True)
+        assert await at_ann.unwatch_approval(id) is False
+        assert (await at_eve.recall_approval(id, "Wait.")).status == "with_requester"
+        again = await at_eve.resubmit_approval(id, "Cheaper.", title="A used press?", description=None, idempotency_key="again")
+        assert (again.status, (await at_eve.approval(id)).title) == ("pending", "A used press?")
+        repeated = await at_eve.resubmit_approval(
+            id, "Cheaper.", title="A used press?", description=None, idempotency_key="again"
+        )
+        assert repeated == again
+
+
 def test_the_blocking_client_has_the_same_calls() -> None:
     names = {name for name in vars(AsyncClient) if not name.startswith("_")} - {"run", "aclose", "options"}
     assert names == {name for name in vars(Client) if not name.startswith("_")} - {"run", "close", "options"}

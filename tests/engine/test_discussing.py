@@ -99,6 +99,10 @@ FILE = {"name": "a.pdf", "reference": "https://files.example/a.pdf", "sha256": "
         (["a.pdf"], "/attachments/0"),
         ([FILE, FILE | {"colour": "red"}], "/attachments/1/colour"),
         ([{**FILE, "reference": "javascript:alert(1)"}], "/attachments/0/reference"),
+        ([{**FILE, "reference": "https://user:pw@files.example/a.pdf"}], "/attachments/0/reference"),
+        ([{**FILE, "reference": "s3://key@bucket/a.pdf"}], "/attachments/0/reference"),
+        ([{**FILE, "reference": "https:user:pw@files.example/a.pdf"}], "/attachments/0/reference"),
+        ([{**FILE, "reference": "https:/\\user:pw@files.example/a.pdf"}], "/attachments/0/reference"),
         ([{**FILE, "sha256": "AB" * 32}], "/attachments/0/sha256"),
         ([{**FILE, "name": "a\nb"}], "/attachments/0/name"),
         ([{"name": "a.pdf", "sha256": "ab" * 32}], "/attachments/0/reference"),
@@ -110,6 +114,13 @@ def test_an_attachment_says_where_it_is_and_what_it_must_be(given: Json, path: s
     with pytest.raises(Invalid) as refused:
         attachments_of(given)
     assert refused.value.path == path
+
+
+@pytest.mark.parametrize(
+    "reference", ["https://files.example/by@ann/a.pdf?to=b@c.example", "urn:mail:a@b.example", "s3://bucket/a@b"]
+)
+def test_an_at_sign_is_no_credential_by_itself(reference: str) -> None:
+    assert attachments_of([{**FILE, "reference": reference}])[0].reference == reference
 
 
 def test_what_a_node_attaches_may_come_from_its_input() -> None:

@@ -248,7 +248,8 @@ def test_what_is_said_is_the_thing_as_it_was_after_the_event(event: Event, said:
 )
 def test_names_are_told_where_the_request_shows_them(visibility: Any, while_open: bool, once_over: bool) -> None:
     decided = ApprovalDecided(UUID(int=11), OTHER, "yes", "approve", comment="Fine.")
-    requested = replace(REQUESTED, visibility=visibility)
+    requester = UUID(int=20)
+    requested = replace(REQUESTED, visibility=visibility, requested_by=requester)
 
     def told(event: Event) -> str:
         wanted = DeliveryRequested(TYPES[type(event)], "event", ENDPOINT, 7, APPROVAL)
@@ -256,6 +257,10 @@ def test_names_are_told_where_the_request_shows_them(visibility: Any, while_open
 
     assert (str(OTHER) in told(decided)) == while_open
     assert (str(OTHER) in told(ApprovalSentToRequester(OTHER, "And when?"))) == while_open
+    question = ApprovalQuestionAsked(UUID(int=12), OTHER, requester, "Which?")
+    assert (str(OTHER) in told(question)) == while_open
+    assert (str(OTHER) in told(ApprovalQuestionAnswered(UUID(int=13), UUID(int=12), OTHER, "This."))) == while_open
+    assert told(question).count(str(requester)) == 2, "who asks for the decision is known"
     assert names_shown(visibility, "with_requester") == while_open, "it is not over"
     assert (str(OTHER) in told(ApprovalResolved("yes", "approve", (OTHER,)))) == once_over
     assert str(OTHER) in told(OVERRIDDEN), "who overrode it all are told"

@@ -36,7 +36,9 @@ APPROVAL = one(
 )
 
 STANDING = """
-SELECT r.status, r.visibility FROM projections.approval_requests r WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
+SELECT r.status, r.visibility, r.requested_by
+  FROM projections.approval_requests r
+ WHERE r.tenant_id = %(tenant_id)s AND r.id = %(id)s
 """
 
 SELECT = summaries(rows_of(approval_requests.TABLE, "r"), approval_requests.TABLE, "r")

@@ -13,6 +13,7 @@ from api.attachments import Attachments, attachments
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.models import Body, Id
+from api.names import comments_seen_by
 from api.queries import approval_comments as queries
 from api.queries.approvals import STANDING
 from api.routes.approvals import NobodyDecides
@@ -111,10 +112,10 @@ async def delete_comment(call: Calling, id: UUID, comment_id: UUID) -> Response:
 
 @routes.get("/approvals/{id}/comments", **paged("List what was said", queries.COMMENTS, resources.APPROVAL_COMMENT))
 async def list_comments(call: Calling, id: UUID) -> Response:
-    """Questions, answers and comments, in their order."""
+    """Questions, answers and comments, in their order. Whose they are, as the request shows names."""
     call.require("approvals:read")
-    await call.row(STANDING, {"id": id})
-    return await call.page(queries.COMMENTS, id=id)
+    request, _ = await call.row(STANDING, {"id": id})
+    return await call.page(queries.COMMENTS, id=id, shown=comments_seen_by(call.session.rights, request))
 
 
 @routes.post("/approvals/{id}/watch", **documented("Watch an approval request", "Who watches", results.WATCHING))

@@ -164,7 +164,10 @@ APPROVAL_VERSION = ObjectSchema(
 APPROVAL_COMMENT = ObjectSchema(
     "ApprovalComment",
     "What somebody said about an approval request.",
-    row("approval_comments", without=("tenant_id", "request_id")),
+    {
+        **row("approval_comments", without=("tenant_id", "request_id")),
+        "user_id": said(or_null(UUID), "Who said it; null where those who see the request do not see each other's names."),
+    },
 )
 INBOX_ITEM = ObjectSchema(
     "InboxItem",

@@ -13,8 +13,8 @@ LONGEST_NAME = 255
 MOST_CHANGES = 500
 """Places that one version names in which it differs; where there are more, it names what these are in."""
 SCHEMES = ("https", "http", "s3", "gs", "azure", "urn", "ipfs")
-"""Of a reference: none that a browser would run."""
-REFERENCE = re.compile(rf"(?:{'|'.join(SCHEMES)}):[^\s\x00-\x1f\x7f]+")
+"""Of a reference: none that a browser would run. It has no credentials either: all who see the request see it."""
+REFERENCE = re.compile(rf"(?!https?:[^/])(?:{'|'.join(SCHEMES)}):(?![/\\]+[^/?#\\]*@)[^\s\x00-\x1f\x7f]+")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
 POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
@@ -83,8 +83,9 @@ def _faults(given: Any, path: str) -> Iterator[FieldError]:
     known = Attachment.__dataclass_fields__
     for name in given.keys() - known.keys():
         yield FieldError(f"{path}/{escaped(str(name))}", "unknown_field", "An attachment has no such field.")
+    begins = ", ".join(f"{each}:" for each in SCHEMES)
     for name, pattern, words in (
-        ("reference", REFERENCE, f"must be an address that begins with one of: {', '.join(f'{each}:' for each in SCHEMES)}"),
+        ("reference", REFERENCE, f"must be an address without credentials that begins with one of: {begins}"),
         ("sha256", SHA256, "must be 64 hexadecimal digits, in lower case"),
         ("name", re.compile(r"[^\x00-\x1f\x7f]+"), "must be a text without control characters"),
     ):
