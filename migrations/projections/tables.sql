@@ -268,7 +268,7 @@ CREATE TABLE workflow_executions (
     execution_number    integer NOT NULL,
     business_key        text,
     status              text NOT NULL CHECK (status IN ('running', 'paused', 'completed', 'failed', 'cancelled')),
-    trigger_type        text NOT NULL CHECK (trigger_type IN ('manual', 'scheduled', 'webhook', 'event', 'child', 'fork')),
+    trigger_type        text NOT NULL CHECK (trigger_type IN ('manual', 'scheduled', 'webhook', 'event', 'child', 'fork', 'mcp')),
     trigger_data        jsonb,
     input               jsonb,
     output              jsonb,

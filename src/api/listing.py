@@ -252,7 +252,7 @@ class PageRequest:
 
     def beyond(self, row: Row) -> "PageRequest":
         """What comes after a row."""
-        return self.after(self._cursor(row))
+        return self.after(self.cursor(row))
 
     def page(self, rows: Sequence[Row], looked_at: Row | None = None) -> bytes:
         """As JSON: as many items as the limit and the bytes of a page allow, but one at least.
@@ -268,10 +268,11 @@ class PageRequest:
                 break
             items.append(item)
         last = rows[len(items) - 1] if len(items) < len(rows) else looked_at
-        cursor = None if last is None else self._cursor(last)
+        cursor = None if last is None else self.cursor(last)
         return b'{"items":[%b],"next_cursor":%b}' % (b",".join(items), answers.to_json(cursor))
 
-    def _cursor(self, row: Row) -> str:
+    def cursor(self, row: Row) -> str:
+        """Leads to what comes after a row."""
         keys = answers.to_json([row[name] for name in self.source.names])
         return urlsafe_b64encode(self._digest(keys) + keys).rstrip(b"=").decode()
 

@@ -12,7 +12,9 @@ from uuid import UUID, uuid5
 from domain.facts import Aggregate, Claim, Due, Event, EventType, Json, Timer, timer_id
 from domain.wording import because, plural
 
-SCHEDULE, WEBHOOK, EVENT = "schedule", "webhook", "event"
+SCHEDULE, WEBHOOK, EVENT, MCP = "schedule", "webhook", "event", "mcp"
+TOOL = "mcp.tool"
+"""The scope of the names under which workflows are tools."""
 CLOCK, QUEUE = "clock", "queue"
 """What a trigger's timers are for: its next time, and what waits to be started."""
 
@@ -157,6 +159,7 @@ class Trigger:
     taken: int = 0
     """How often one of those that waited was taken."""
     secret_hash: str | None = None
+    workflow_key: str = ""
 
     @property
     def live(self) -> bool:
@@ -171,7 +174,7 @@ def evolve(state: Trigger, event: TriggerEvent) -> Trigger:
     match event:
         case TriggerCreated():
             made = replace(_unset(state), exists=True, retired=False, workflow_id=event.workflow_id, key=event.key)
-            return replace(made, type=event.type, config=event.config)
+            return replace(made, type=event.type, config=event.config, workflow_key=event.workflow_key)
         case TriggerChanged():
             return replace(_unset(state), type=event.type, config=event.config)
         case TriggerRetired():
@@ -256,9 +259,18 @@ def scope_of(event_type: str) -> str:
     return f"event.trigger:{event_type}"
 
 
+def tool_of(config: Json, workflow_key: str) -> str:
+    """What a workflow is called as a tool: as its trigger says, or by its key."""
+    return str(config.get("tool_name", workflow_key))
+
+
 def claims_of(trigger_id: UUID, state: Trigger) -> tuple[Claim, ...]:
     """The names that a trigger holds in this state."""
-    if not state.live or state.type != EVENT:
+    if not state.live:
+        return ()
+    if state.type == MCP:
+        return (Claim(TOOL, tool_of(state.config, state.workflow_key), trigger_id),)
+    if state.type != EVENT:
         return ()
     return (Claim(scope_of(state.config["event_type"]), str(trigger_id), trigger_id),)
 

@@ -105,7 +105,8 @@ class Invariants:
     _business_keys: dict[UUID, Name] = field(default_factory=dict)
     _subscriptions: dict[UUID, dict[UUID, Name]] = field(default_factory=dict)
     """By visit: the names of what it waits for."""
-    _event_triggers: dict[UUID, Name] = field(default_factory=dict)
+    _triggers: dict[UUID, tuple[str, Name | None]] = field(default_factory=dict)
+    """By trigger that is live: its workflow's key, and the name that it holds, if it holds one."""
     _asked: dict[UUID, dict[int, Asked]] = field(default_factory=dict)
     """Of open requests: the steps that are or were asked."""
     _closed: set[UUID] = field(default_factory=set)
@@ -194,12 +195,23 @@ class Invariants:
                 self.claims.pop(name, None)
 
     def _see_triggers(self, record: RecordedEvent) -> None:
-        """A trigger that events start holds its id as a name, for their type."""
+        """A trigger that events start holds its id as a name, for their type; one that is a tool holds the tool's name."""
         event, stream = record.event, record.stream_id
-        if isinstance(event, TriggerCreated | TriggerChanged | TriggerRetired):
-            self.claims.pop(self._event_triggers.pop(stream, ("", "")), None)
-        if isinstance(event, TriggerCreated | TriggerChanged) and event.type == "event":
-            name = self._event_triggers[stream] = (f"event.trigger:{event.config['event_type']}", str(stream))
+        if not isinstance(event, TriggerCreated | TriggerChanged | TriggerRetired):
+            return
+        workflow_key, held = self._triggers.pop(stream, ("", None))
+        if held is not None:
+            self.claims.pop(held, None)
+        if isinstance(event, TriggerRetired):
+            return
+        workflow_key = event.workflow_key if isinstance(event, TriggerCreated) else workflow_key
+        name: Name | None = None
+        if event.type == "event":
+            name = (f"event.trigger:{event.config['event_type']}", str(stream))
+        elif event.type == "mcp":
+            name = ("mcp.tool", event.config.get("tool_name", workflow_key))
+        self._triggers[stream] = (workflow_key, name)
+        if name is not None:
             self._claim(record, *name)
 
     def _see_jobs(self, record: RecordedEvent, held: Name | None) -> None:

@@ -241,8 +241,8 @@ TABLE = Table(
         ),
         "trigger_type": Column(
             "text",
-            "What started it: manual, scheduled, webhook, event, child or fork.",
-            choices=("manual", "scheduled", "webhook", "event", "child", "fork"),
+            "What started it: manual, scheduled, webhook, event, child, fork or mcp.",
+            choices=("manual", "scheduled", "webhook", "event", "child", "fork", "mcp"),
         ),
         "trigger_data": Column("jsonb", "What the trigger knew.", null=True, listed=False),
         "input": Column("jsonb", "What it was started with.", null=True, listed=False),

@@ -164,7 +164,7 @@ TABLE = Table(
         "workflow_version": Column("integer", "The version that gave it its present form; what it starts is of the latest one."),
         "key": Column("text", "Its id in the definition; unique in the workflow."),
         "name": Column("text", "Its name for people.", null=True),
-        "type": Column("text", "schedule, webhook or event."),
+        "type": Column("text", "schedule, webhook, event or mcp."),
         "status": Column(
             "text",
             "active, paused, or retired: the workflow is archived, or published without it.",

@@ -8,19 +8,23 @@ from itertools import cycle
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 from mcp import Client as McpClient
+from mcp import MCPError
 from mcp.client.streamable_http import streamable_http_client
 
+from api.mcp import workflow_tools
 from api.mcp.catalogue import BY_NAME
 from api.mcp.cutting import picked
 from api.mcp.messages import LEGACY, VERSION_KEY
 from api.mcp.tools import Tool
 from domain.permission import PERMISSIONS
 from engine.schema import check_schema
+from projections.verify import verify
 from tests.api.behind import Two, two_processes
 from tests.api.conftest import Client, Gesta
-from tests.api.definitions import APPROVAL
+from tests.api.definitions import APPROVAL, INSTANT
 
 MODERN = "2026-07-28"
 META = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
@@ -32,6 +36,15 @@ FORMED = {
     "nodes": [
         {**node, "config": {**node["config"], "form": FORM}} if node["type"] == "approval" else node for node in APPROVAL["nodes"]
     ],
+}
+
+ECHO = {
+    **INSTANT,
+    "nodes": [INSTANT["nodes"][0], {"id": "end", "type": "end", "config": {"output": {"said": "=input.of"}}}],
+}
+FAILS = {
+    **INSTANT,
+    "nodes": [INSTANT["nodes"][0], {"id": "end", "type": "fail", "config": {"code": "doomed", "message": "It cannot be."}}],
 }
 
 
@@ -57,7 +70,7 @@ class InTurn(httpx2.AsyncBaseTransport):
 async def speaking(two: Two, client: Client, mode: Any = "auto") -> AsyncIterator[McpClient]:
     """The library's client, with somebody's key, at two processes in turn."""
     transport = InTurn(two.ahead.gesta.http, two.behind.gesta.http)
-    key = {"Authorization": f"Bearer {client.token}"}
+    key = {"Authorization": f"Bearer {client.token}", **client.headers}
     async with (
         httpx2.AsyncClient(transport=transport, headers=key, timeout=30) as http,
         McpClient(streamable_http_client("http://gesta.test/mcp", http_client=http), mode=mode) as made,
@@ -164,6 +177,67 @@ async def test_a_key_sees_and_does_what_it_may_and_nothing_else(two: Two) -> Non
     async with speaking(two, await stranger.service("executions:read", "approvals:read")) as client:
         assert (await refused(client, "gesta_get_execution", id=one["id"]))["code"] == "not_found"
         assert (await refused(client, "gesta_get_approval", id=wait["id"]))["code"] == "not_found"
+
+
+def tool(definition: dict[str, Any], key: str, **fields: Any) -> dict[str, Any]:
+    return {**definition, "key": key, "name": key.title(), "triggers": [{"type": "mcp", **fields}]}
+
+
+async def test_a_published_workflow_is_a_tool_where_its_definition_says_so(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    acme, schema = two.behind, {"type": "object", "properties": {"of": {"type": "string", "x-mcp-header": "Of"}}}
+    sum_of = {
+        **INSTANT,
+        "nodes": [INSTANT["nodes"][0], {"id": "end", "type": "end", "config": {"output": {"said": "=input.of"}}}],
+    }
+    buys, echo = tool(APPROVAL, "purchase", tool_name="buy", name="Buy it"), {**tool(sum_of, "echo"), "input_schema": schema}
+    fails = tool(FAILS, "doomed", description="Fails.", wait="PT5S")
+    for definition in (buys, echo, fails):
+        await acme.publish(definition)
+    second = await acme.admin.post("/workflows", {"definition": tool(INSTANT, "other", tool_name="buy")})
+    taken = await acme.admin.post(f"/workflows/{second.json()['id']}/publish")
+    assert (taken.status_code, taken.json()["code"]) == (409, "tool_name_taken")
+    starter = await acme.service("executions:start", "executions:read")
+    async with speaking(two, starter.with_headers(Idempotency_Key="once")) as client:
+        first = await told(client, "buy", amount=3)
+        assert await told(client, "buy", amount=3) == first, "what the request says of a repetition"
+    async with speaking(two, starter) as client:
+        tools = {each.name: each for each in (await client.list_tools()).tools if not each.name.startswith("gesta_")}
+        assert {name: each.title for name, each in tools.items()} == {"buy": "Buy it", "echo": "Echo", "doomed": "Doomed"}
+        assert tools["buy"].input_schema == APPROVAL["input_schema"]
+        assert tools["echo"].input_schema == {"type": "object", "properties": {"of": {"type": "string"}}}
+        assert tools["doomed"].description == "Fails."
+        monkeypatch.setattr(workflow_tools, "MOST_TOOLS", 2)
+        page = await client.list_tools()
+        assert [each.name for each in page.tools][-2:] == ["buy", "echo"]
+        page = await client.list_tools(cursor=page.next_cursor)
+        assert ([each.name for each in page.tools], page.next_cursor) == (["doomed"], None)
+        with pytest.raises(MCPError, match="cursor"):
+            await client.list_tools(cursor="nonsense")
+        monkeypatch.undo()
+        started = await told(client, "buy", amount=3)
+        assert (started["status"], [each["node_id"] for each in started["waits_for"]]) == ("running", ["review"])
+        execution = await told(client, "gesta_get_execution", id=started["execution_id"])
+        assert (execution["trigger_type"], execution["input"]) == ("mcp", {"amount": 3})
+        assert (await told(client, "echo", of="it")).items() >= {"status": "completed", "output": {"said": "it"}}.items()
+        failed = await refused(client, "doomed")
+        assert (failed["status"], failed["error_details"]["code"]) == ("failed", "doomed")
+        unfit = await refused(client, "buy", amount="much")
+        assert (unfit["status"], unfit["errors"][0]["path"]) == (422, "/input/amount")
+        (trigger,) = (await acme.admin.get("/triggers", workflow_key="purchase")).json()["items"]
+        assert (trigger["type"], trigger["started_count"]) == ("mcp", 2)
+        await acme.admin.post(f"/triggers/{trigger['id']}/pause")
+        assert "buy" not in {each.name for each in (await client.list_tools(cache_mode="refresh")).tools}
+        assert (await refused(client, "buy", amount=3))["code"] == "trigger_paused"
+    async with speaking(two, await acme.service("executions:read")) as client:
+        assert not {each.name for each in (await client.list_tools()).tools} & {"echo", "doomed"}
+        assert (await refused(client, "echo"))["code"] == "permission_denied"
+    async with speaking(two, await (await acme.gesta.tenant("rival")).service("executions:start")) as client:
+        assert {each.name for each in (await client.list_tools()).tools} == {"gesta_start_execution"}
+        with pytest.raises(MCPError, match="Unknown tool: echo"):
+            await client.call_tool("echo", {})
+    async with await psycopg.AsyncConnection.connect(acme.gesta.database.system_url, autocommit=True) as connection:
+        verdict = await verify(connection, acme.id)
+    assert verdict.holds, verdict.broken
 
 
 def call(method: str, id: Any = 1, **params: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from api import answers
 from api.call import RequestContext
-from api.mcp import messages
+from api.mcp import messages, workflow_tools
 from api.mcp.catalogue import BY_NAME, INSTRUCTIONS, TOOLS
 from api.mcp.messages import INVALID_PARAMS, INVALID_REQUEST, LEGACY, MALFORMED, NO_METHOD, SUPPORTED, Message, RpcError
 from api.problems import Problem
@@ -112,20 +112,28 @@ def _initialized(params: Mapping[str, Json]) -> Json:
 
 
 async def _listed(call: RequestContext, params: Mapping[str, Json]) -> Json:
-    """The tools that the caller may use."""
-    if params.get("cursor") is not None:
-        raise RpcError(INVALID_PARAMS, "cursor does not belong to this list.")
-    return {"tools": [tool.described() for tool in TOOLS if tool.is_for(call.session.rights)]}
+    """The tools that the caller may use: ours, and then a page of the workflows'."""
+    cursor = params.get("cursor")
+    try:
+        if not isinstance(cursor, str | None):
+            raise Problem.at("cursor", "cursor", "cursor is a text.")
+        found = await workflow_tools.page(call, cursor)
+    except Problem as problem:
+        raise RpcError(INVALID_PARAMS, problem.detail) from None
+    own = [tool.described() for tool in TOOLS if tool.is_for(call.session.rights)] if cursor is None else []
+    return {"tools": [*own, *found.tools], **({} if found.next_cursor is None else {"nextCursor": found.next_cursor})}
 
 
 async def _called(call: RequestContext, params: Mapping[str, Json]) -> Json:
     name, arguments = params.get("name"), params.get("arguments")
     if not isinstance(name, str) or not (arguments is None or isinstance(arguments, dict)):
         raise RpcError(INVALID_PARAMS, "A call has the name of a tool, and an object of arguments.")
-    tool = BY_NAME.get(name)
-    if tool is None:
+    if name in BY_NAME:
+        return await BY_NAME[name].called(call, arguments or {})
+    result = await workflow_tools.called(call, name, arguments or {})
+    if result is None:
         raise RpcError(INVALID_PARAMS, f"Unknown tool: {name[:100]}")
-    return await tool.called(call, arguments or {})
+    return result
 
 
 def _require_origin(request: Request, public_url: str | None) -> None:

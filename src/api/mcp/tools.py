@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from api import headers
 from api.answers import to_json
 from api.call import RequestContext
 from api.mcp.within import KEY_HEADER, Within
@@ -11,8 +12,9 @@ from api.problems import Problem, from_exception
 from domain.access import Rights
 from domain.facts import FieldError, Json
 from engine.schema import faults
+from engine.triggers.mcp import RESERVED
 
-OWN = "gesta_"
+OWN = RESERVED
 """How the names of our own tools begin; no workflow's tool does."""
 
 
@@ -83,7 +85,7 @@ class Tool:
         found = faults(self.input_schema, dict(arguments))
         if found:
             return refused(unfit(found))
-        key = None if self.reads else arguments.get("idempotency_key", call.request.headers.get(KEY_HEADER))
+        key = None if self.reads else arguments.get("idempotency_key") or headers.once(call.request, KEY_HEADER)
         return await answered(self.run, Invocation(call, arguments, key))
 
 
@@ -104,9 +106,8 @@ async def answered(run: Run, invocation: Invocation) -> Json:
     return {"content": [{"type": "text", "text": to_json(value).decode()}], "structuredContent": value, "isError": False}
 
 
-def refused(problem: Problem, **more: Json) -> Json:
-    """`more`: what is known beside it."""
+def refused(problem: Problem) -> Json:
     errors = [{"path": each.path, "code": each.code, "message": each.message} for each in problem.errors[:10]]
     told = {"status": problem.status, "code": problem.code, "message": problem.detail, **({"errors": errors} if errors else {})}
     text = f"{problem.code}: {problem.detail}" + "".join(f"\n{each['path']}: {each['message']}" for each in errors)
-    return {"content": [{"type": "text", "text": text}], "structuredContent": {**told, **more}, "isError": True}
+    return {"content": [{"type": "text", "text": text}], "structuredContent": told, "isError": True}

@@ -65,7 +65,7 @@ def inner(
     if sent:
         headers.append((b"content-type", b"application/json"))
     if key is not None:
-        headers.append((KEY_HEADER.encode(), key.encode("ascii")))
+        headers.append((KEY_HEADER.encode(), key.encode("latin-1")))
     given = {name: _as_text(value) for name, value in (query or {}).items() if value is not None}
     scope = {
         **caller.scope,

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.facts import Due, Event, Json
 
-TriggerType = Literal["manual", "scheduled", "webhook", "event", "child", "fork"]
+TriggerType = Literal["manual", "scheduled", "webhook", "event", "child", "fork", "mcp"]
 
 
 @dataclass(frozen=True)

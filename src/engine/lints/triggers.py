@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from domain.facts import Json
+from domain.trigger import MCP, tool_of
 from engine.definition import Definition, Finding
 from engine.expressions import Evaluator, expressions_in, is_expression
 from engine.lints.expressions import TENANT, check
@@ -18,6 +19,7 @@ from engine.triggers.publishing import key_of
 def triggers(definition: Json) -> Iterator[Finding]:
     """Each by itself, and that no two are the same."""
     keys: set[str] = set()
+    tools: set[str] = set()
     same: set[str] = set()
     for index, trigger in enumerate(definition.get("triggers", [])):
         path = f"/triggers/{index}"
@@ -32,6 +34,12 @@ def triggers(definition: Json) -> Iterator[Finding]:
             message = f"Another trigger is called {key}: give one of them an id of its own."
             yield Finding("error", None, f"{path}/id", "duplicate_id", message)
         keys.add(key)
+        if trigger["type"] == MCP:
+            tool = tool_of(trigger, str(definition.get("key")))
+            if tool in tools:
+                message = f"Another trigger is the tool {tool}: give one of them a tool_name of its own."
+                yield Finding("error", None, f"{path}/tool_name", "duplicate_tool", message)
+            tools.add(tool)
         text = json.dumps({name: value for name, value in trigger.items() if name not in ("id", "name")}, sort_keys=True)
         if spec.remembers and text in same:
             yield Finding("error", None, path, "duplicate_trigger", "Another trigger does the same.")

@@ -4,11 +4,17 @@ from collections.abc import Iterator, Mapping
 from uuid import UUID
 
 from domain import workflow
-from domain.facts import Decided, Json, View
-from domain.trigger import TRIGGER, TriggerChanged, TriggerCreated, TriggerEvent, TriggerRetired, id_of
+from domain.facts import Decided, Json, RuleViolation, View
+from domain.trigger import MCP, TOOL, TRIGGER, TriggerChanged, TriggerCreated, TriggerEvent, TriggerRetired, id_of, tool_of
 from domain.workflow import WORKFLOW, Check, Workflow
 from engine.triggers import BY_NAME
 from engine.triggers.changing import changed, joined
+
+
+class ToolNameTaken(RuleViolation):
+    """Another workflow is a tool of this name."""
+
+    code = "tool_name_taken"
 
 
 def key_of(trigger: Json) -> str:
@@ -50,11 +56,20 @@ def _published(state: Workflow) -> Mapping[str, Json]:
 
 
 def _changes(view: View, workflow_id: UUID, before: Workflow, number: int, wanted: Mapping[str, Json]) -> Iterator[Decided]:
+    _require_free(view, {name: id_of(workflow_id, name) for name in {*_published(before), *wanted}}, before.key, wanted)
     for key in sorted({*_published(before), *wanted}):
         trigger_id = id_of(workflow_id, key)
         event = _change(view, trigger_id, workflow_id, before.key, number, key, wanted.get(key))
         if event is not None:
             yield changed(view, trigger_id, [event])
+
+
+def _require_free(view: View, own: Mapping[str, UUID], workflow_key: str, wanted: Mapping[str, Json]) -> None:
+    """Raises ToolNameTaken. One trigger of the workflow may take over another's name."""
+    for config in wanted.values():
+        name = tool_of(config, workflow_key)
+        if config["type"] == MCP and view.owner(TOOL, name) not in (None, *own.values()):
+            raise ToolNameTaken(f"Another workflow is the tool {name}: give this one a tool_name of its own.")
 
 
 def _change(

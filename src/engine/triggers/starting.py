@@ -27,7 +27,8 @@ class MappingFailed(Invalid):
 class Start:
     """What an execution is to be started with. `about`: what it remembers of its trigger; `scheduled_at`: the schedule's time.
 
-    `freed`: an execution whose business key is as good as free: the same command ends it. `event_depth`: of the event.
+    `freed`: an execution whose business key is as good as free: the same command ends it. `event_depth`: of the event. `input`:
+    as it is; None: as the trigger makes it.
     """
 
     trigger_id: UUID
@@ -42,6 +43,7 @@ class Start:
     correlation_id: UUID | None = None
     freed: UUID | None = None
     event_depth: int | None = None
+    input: Json = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def run_by_hand(view: View, engine: Engine, wanted: Start) -> Decided:
 def begin(view: View, engine: Engine, wanted: Start, business_key: str | None) -> Decided:
     spec = BY_NAME[wanted.state.type]
     config = wanted.state.config
-    input = _resolved(view, engine, config.get("input", spec.usual_input), wanted)
+    input = _resolved(view, engine, config.get("input", spec.usual_input), wanted) if wanted.input is None else wanted.input
     kind: TriggerType = "manual" if wanted.by_hand else spec.starts_as
     return start(
         view,
