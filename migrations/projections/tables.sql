@@ -259,6 +259,50 @@ CREATE TABLE workflow_versions (
 );
 COMMENT ON TABLE workflow_versions IS 'Every published definition; an execution stays with the one it was started with.';
 
+CREATE TABLE prompts (
+    tenant_id       uuid NOT NULL,
+    id              uuid NOT NULL,
+    key             text NOT NULL,
+    description     text,
+    status          text NOT NULL CHECK (status IN ('draft', 'active', 'archived')),
+    draft           jsonb,
+    draft_note      text,
+    current_version integer,
+    latest_version  integer,
+    model           text,
+    created_by      uuid,
+    version         bigint NOT NULL,
+    created_at      timestamptz NOT NULL,
+    updated_at      timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT prompts_key_is_unique UNIQUE (tenant_id, key)
+);
+CREATE INDEX prompts_by_creation ON prompts (tenant_id, created_at, id);
+CREATE INDEX prompts_by_status ON prompts (tenant_id, status, created_at, id);
+CREATE INDEX prompts_by_status_and_key ON prompts (tenant_id, status, key);
+COMMENT ON TABLE prompts IS 'Prompts: named templates of what models are told, each with a draft and published versions.';
+
+CREATE TABLE prompt_versions (
+    tenant_id     uuid NOT NULL,
+    prompt_id     uuid NOT NULL,
+    number        integer NOT NULL,
+    template      jsonb NOT NULL,
+    variables     jsonb NOT NULL,
+    model         text,
+    defaults      jsonb NOT NULL,
+    output_schema jsonb,
+    note          text,
+    published_by  uuid,
+    published_at  timestamptz NOT NULL,
+    is_current    boolean NOT NULL,
+    version       bigint NOT NULL,
+    created_at    timestamptz NOT NULL,
+    updated_at    timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, prompt_id, number),
+    FOREIGN KEY (tenant_id, prompt_id) REFERENCES prompts (tenant_id, id)
+);
+COMMENT ON TABLE prompt_versions IS 'Every published version of a prompt; an AI task stays with the one that it was given.';
+
 CREATE TABLE workflow_executions (
     tenant_id           uuid NOT NULL,
     id                  uuid NOT NULL,
@@ -837,6 +881,9 @@ CREATE TABLE ai_agent_tasks (
     original_output jsonb,
     review_outcome text,
     reviewed_by uuid,
+    prompt_key    text,
+    prompt_version integer,
+    rejections    integer NOT NULL DEFAULT 0,
     version       bigint NOT NULL,
     created_at    timestamptz NOT NULL,
     updated_at    timestamptz NOT NULL,
@@ -848,6 +895,8 @@ CREATE INDEX ai_agent_tasks_by_creation ON ai_agent_tasks (tenant_id, created_at
 CREATE INDEX ai_agent_tasks_by_status ON ai_agent_tasks (tenant_id, status, created_at, id);
 CREATE INDEX ai_agent_tasks_by_model ON ai_agent_tasks (tenant_id, model, created_at, id);
 CREATE INDEX ai_agent_tasks_by_execution ON ai_agent_tasks (tenant_id, execution_id, created_at, id);
+CREATE INDEX ai_agent_tasks_by_prompt
+    ON ai_agent_tasks (tenant_id, prompt_key, prompt_version, created_at, id) WHERE prompt_key IS NOT NULL;
 COMMENT ON TABLE ai_agent_tasks IS 'Work given to models: what was asked, what came back, what it used and cost over all attempts.';
 
 CREATE TABLE ai_agent_attempts (

@@ -137,3 +137,23 @@ SELECT m.tenant_id, m.request_id, m.step, m.step_name, m.workflow_key, m.node_id
        CASE WHEN u.until < m.was_due_at THEN 0 ELSE (extract(epoch FROM u.until - m.was_due_at) * 1000)::bigint END AS late_ms,
        m.open, m.escalation_level, m.reminders_sent
   FROM missed m CROSS JOIN LATERAL (SELECT coalesce(m.done_at, CASE WHEN m.open THEN now() END) AS until) u;
+
+CREATE OR REPLACE VIEW projections.prompt_version_outcomes WITH (security_invoker = true) AS
+WITH tasks AS (
+    SELECT a.tenant_id, a.prompt_key, a.prompt_version, a.currency, a.status, a.rejections, a.actual_cost, a.input_tokens,
+           a.output_tokens, a.latency_ms, extract(epoch FROM a.completed_at - a.created_at) * 1000 AS took, a.created_at,
+           (a.usage ->> 'attempts')::bigint AS attempts
+      FROM projections.ai_agent_tasks a WHERE a.prompt_key IS NOT NULL
+)
+SELECT p.tenant_id, p.id AS prompt_id, p.key AS prompt_key, v.number AS prompt_version, v.is_current, v.published_at, t.currency,
+       count(t.status) AS tasks, count(*) FILTER (WHERE t.status = 'completed') AS completed,
+       count(*) FILTER (WHERE t.status = 'failed') AS failed, count(*) FILTER (WHERE t.status = 'cancelled') AS cancelled,
+       count(*) FILTER (WHERE t.rejections > 0) AS rejected_in_review, coalesce(sum(t.attempts), 0)::bigint AS attempts,
+       avg(t.latency_ms)::bigint AS average_latency_ms,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY t.took)::bigint AS median_duration_ms,
+       coalesce(sum(t.input_tokens), 0)::bigint AS input_tokens, coalesce(sum(t.output_tokens), 0)::bigint AS output_tokens,
+       sum(t.actual_cost) AS cost, min(t.created_at) AS first_created_at, max(t.created_at) AS last_created_at
+  FROM projections.prompt_versions v
+  JOIN projections.prompts p ON p.tenant_id = v.tenant_id AND p.id = v.prompt_id
+  LEFT JOIN tasks t ON t.tenant_id = p.tenant_id AND t.prompt_key = p.key AND t.prompt_version = v.number
+ GROUP BY p.tenant_id, p.id, p.key, v.number, v.is_current, v.published_at, t.currency;

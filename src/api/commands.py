@@ -140,6 +140,13 @@ NOTIFICATION_DELIVERY_RETRY = CommandSpec("notification_delivery.retry", "notifi
 AI_TASK_CANCEL = CommandSpec("ai_task.cancel", "ai_tasks:control")
 AI_TASK_RETRY = CommandSpec("ai_task.retry", "ai_tasks:control")
 
+PROMPT_DRAFT = CommandSpec("prompt.draft", "prompts:write")
+PROMPT_PUBLISH = CommandSpec("prompt.publish", "prompts:publish")
+PROMPT_ROLL_BACK = CommandSpec("prompt.roll_back", "prompts:publish")
+PROMPT_ARCHIVE = CommandSpec("prompt.archive", "prompts:publish")
+PROMPT_RESTORE = CommandSpec("prompt.restore", "prompts:publish")
+PROMPT_RENDER = CommandSpec("prompt.render", "prompts:read")
+
 JOB_ENQUEUE = CommandSpec("job.enqueue", "jobs:enqueue")
 JOB_CANCEL = CommandSpec("job.cancel", "jobs:control")
 JOB_RETRY = CommandSpec("job.retry", "jobs:control")

@@ -29,6 +29,7 @@ GROUPS = {
     "notifications": "Who is told of what happens, and what was delivered.",
     "events": "What happened: the ledger, the audit log, the history of an execution.",
     "people": "Users, who belong to the platform, and members, who are users in a tenant.",
+    "prompts": "What models are told by name: templates with variables, their versions, and what became of each.",
     "calendars": "When people work: moments can be reckoned in working time.",
     "access": "Roles, permissions and API keys.",
     "secrets": "Credentials that nodes use by their names: written here, and told to nobody.",

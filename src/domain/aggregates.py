@@ -22,6 +22,7 @@ from domain.notification_delivery import NOTIFICATION_DELIVERY
 from domain.notification_endpoint import NOTIFICATION_ENDPOINT
 from domain.notification_preferences import NOTIFICATION_PREFERENCES
 from domain.permission import PERMISSION
+from domain.prompt import PROMPT
 from domain.refusal import REFUSAL
 from domain.role import ROLE
 from domain.secret import SECRET
@@ -49,6 +50,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     AI_TASK,
     BUDGET,
     BUDGET_PERIOD,
+    PROMPT,
     JOB,
     EVENT,
     TRIGGER,

@@ -84,6 +84,9 @@ def requested(rows: Rows, record: RecordedEvent, event: AiTaskRequested) -> None
         "original_output": None,
         "review_outcome": None,
         "reviewed_by": None,
+        "prompt_key": None if event.prompt_ref is None else event.prompt_ref.key,
+        "prompt_version": None if event.prompt_ref is None else event.prompt_ref.version,
+        "rejections": 0,
     }
     rows.insert(NAME, record, row)
 
@@ -160,6 +163,7 @@ def answered(rows: Rows, record: RecordedEvent, event: AiTaskAnswered) -> None:
     changes: Row = {"open_questions": max(0, row["open_questions"] - 1)}
     if event.purpose == "review":
         changes |= {"review_outcome": event.outcome, "reviewed_by": event.by}
+        changes["rejections"] = row["rejections"] + (event.outcome == "rejected")
     _stand(rows, record, changes)
 
 
@@ -242,7 +246,9 @@ TABLE = Table(
             choices=("pending", "running", "waiting", "completed", "failed", "cancelled"),
         ),
         "priority": Column("integer", "Higher goes first."),
-        "prompt": Column("text", "What is asked, as it is sent.", listed=False),
+        "prompt": Column(
+            "text", "What is asked, as it is sent; something else stands in the place of sensitive values.", listed=False
+        ),
         "system_prompt": Column("text", "What the model is told about its part.", null=True, listed=False),
         "context": Column("jsonb", "What it is told beside the prompt.", null=True, listed=False),
         "input": Column("jsonb", "The data it works on.", null=True, listed=False),
@@ -295,6 +301,9 @@ TABLE = Table(
         "original_output": Column("jsonb", "What was reviewed, as the model had it; null: nothing was.", null=True, listed=False),
         "review_outcome": Column("text", "The last review: approved, edited, rejected, expired or cancelled.", null=True),
         "reviewed_by": Column("uuid", "Who decided there.", null=True),
+        "prompt_key": Column("text", "The prompt that it is pinned to, where it is to one.", null=True),
+        "prompt_version": Column("integer", "The version of that prompt.", null=True),
+        "rejections": Column("integer", "How often people sent its output back."),
     },
     appliers={
         AiTaskRequested: requested,

@@ -33,6 +33,7 @@ SOURCES: Mapping[str, SubjectSource] = {
     "execution": SubjectSource("workflow_executions", "execution_number", "workflow_key"),
     "approval": SubjectSource("approval_requests", "title", "node_id"),
     "ai_task": SubjectSource("ai_agent_tasks", "task_name", "node_id"),
+    "prompt": SubjectSource("prompts", "key", "key"),
     "job": SubjectSource("jobs", "type", "type"),
     "trigger": SubjectSource("workflow_triggers", "key", "workflow_key"),
     "notification_endpoint": SubjectSource("notification_endpoints", "url"),

@@ -45,6 +45,8 @@ from projections import (
     notification_deliveries,
     notification_endpoints,
     permissions,
+    prompt_versions,
+    prompts,
     role_permissions,
     roles,
     secrets,
@@ -80,6 +82,8 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
     "work": (
         workflows.TABLE,
         workflow_versions.TABLE,
+        prompts.TABLE,
+        prompt_versions.TABLE,
         workflow_executions.TABLE,
         workflow_triggers.TABLE,
         trigger_runs.TABLE,

@@ -819,6 +819,72 @@ async def calendars_change(two: Two) -> httpx2.Response:
     return answer
 
 
+PROMPT: dict[str, Any] = {"template": {"user": "Hello."}}
+
+
+async def prompt(process: Tenant, *versions: str) -> str:
+    """The path of one with these versions and no draft."""
+    await ok(process.admin.post("/prompts", {"key": "greet", **PROMPT}))
+    for version in versions:
+        await ok(process.admin.call("PUT", "/prompts/greet/draft", {"template": {"user": version}}))
+        await ok(process.admin.post("/prompts/greet/publish"))
+    return "/prompts/greet"
+
+
+async def prompts_create(two: Two) -> httpx2.Response:
+    """Another one beside that of the other process, whose key is taken here as well."""
+    await prompt(two.behind)
+    await ok(two.ahead.admin.call("PUT", "/prompts/greet/draft", {"template": {"user": "Other."}}))
+    refused = await two.behind.admin.post("/prompts", {"key": "greet", **PROMPT})
+    assert (refused.status_code, refused.json()["code"]) == (409, "name_taken")
+    return await two.behind.admin.post("/prompts", {"key": "part", **PROMPT})
+
+
+async def prompts_redraft(two: Two) -> httpx2.Response:
+    path = await prompt(two.behind)
+    await ok(two.ahead.admin.post(f"{path}/publish"))
+    return await two.behind.admin.call("PUT", f"{path}/draft", PROMPT)
+
+
+async def prompts_publish(two: Two) -> httpx2.Response:
+    path = await prompt(two.behind, "One.")
+    await ok(two.ahead.admin.call("PUT", f"{path}/draft", PROMPT))
+    answer = await two.behind.admin.post(f"{path}/publish")
+    assert answer.json()["current_version"] == 2, answer.text
+    return answer
+
+
+async def prompts_roll_back(two: Two) -> httpx2.Response:
+    """To a version that the other process has published."""
+    path = await prompt(two.behind, "One.")
+    for text in ("Two.", "Three."):
+        await ok(two.ahead.admin.call("PUT", f"{path}/draft", {"template": {"user": text}}))
+        await ok(two.ahead.admin.post(f"{path}/publish"))
+    return await two.behind.admin.post(f"{path}/rollback", {"version": 2})
+
+
+async def prompts_archive(two: Two) -> httpx2.Response:
+    path = await prompt(two.behind)
+    await ok(two.ahead.admin.post(f"{path}/publish"))
+    return await two.behind.admin.post(f"{path}/archive")
+
+
+async def prompts_restore(two: Two) -> httpx2.Response:
+    path = await prompt(two.behind)
+    await ok(two.ahead.admin.post(f"{path}/archive"))
+    return await two.behind.admin.post(f"{path}/restore")
+
+
+async def prompts_render(two: Two) -> httpx2.Response:
+    """What another process has published is shown."""
+    path = await prompt(two.behind, "One.")
+    await ok(two.ahead.admin.call("PUT", f"{path}/draft", {"template": {"user": "Two."}}))
+    await ok(two.ahead.admin.post(f"{path}/publish"))
+    answer = await two.behind.admin.post(f"{path}/render")
+    assert answer.json()["prompt"] == "Two.", answer.text
+    return answer
+
+
 async def delegation(two: Two, process: Tenant) -> tuple[str, dict[str, str]]:
     """Its id, and from whom to whom."""
     people = [await two.user(), await two.user()]
@@ -1140,6 +1206,13 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         invitations_withdraw,
         calendars_create,
         calendars_change,
+        prompts_create,
+        prompts_redraft,
+        prompts_publish,
+        prompts_roll_back,
+        prompts_archive,
+        prompts_restore,
+        prompts_render,
         delegations_give,
         delegations_end,
         limits_set,

@@ -238,6 +238,11 @@ class World:
             instead("to_user_id", lambda: self.wait_for(self._make("approvers")))
             instead("attachments", lambda: random.choice([None, []]))
             instead("question_id", lambda: self.questions.get(str((case.path_parameters or {}).get("id"))))
+        if kind == "prompts":
+            instead("key", lambda: f"prompt-{next(self.numbers)}")
+            instead("template", lambda: {"user": "Greet {{ name }}."})
+            instead("output_schema", lambda: None)
+            instead("variables", lambda: {"name": "Ada"} if case.path.endswith("/render") else {"name": {"required": False}})
         if kind == "calendars":
             instead("key", lambda: f"calendar-{next(self.numbers)}")
             instead("time_zone", lambda: random.choice(["UTC", "Europe/Berlin"]))
@@ -386,6 +391,13 @@ class World:
             case "delegations":
                 body = {"from_user_id": await self._make("members"), "to_user_id": self.owner.user_id}
                 return await self._posted(self.tenant.admin, "/delegations", body)
+            case "prompts":
+                key = f"prompt-{next(self.numbers)}"
+                variables = {"name": {"required": False}, "account": {"sensitive": True, "required": False}}
+                template = {"user": "Greet {{ name }} {{ account }}."}
+                await self.tenant.admin.post("/prompts", {"key": key, "template": template, "variables": variables})
+                await self.tenant.admin.post(f"/prompts/{key}/publish")
+                return key
             case "calendars":
                 hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
                 body = {"key": f"calendar-{next(self.numbers)}", "name": "Made", "time_zone": "UTC", "hours": hours}
@@ -485,6 +497,17 @@ class World:
     async def _disable(self, endpoint_id: str) -> None:
         await self.tenant.admin.post(f"/notifications/endpoints/{endpoint_id}/disable")
 
+    async def _redraft(self, key: str) -> None:
+        draft = {"template": {"user": f"Greet {next(self.numbers)}."}}
+        await self.tenant.admin.call("PUT", f"/prompts/{key}/draft", draft)
+
+    async def _republish(self, key: str) -> None:
+        await self._redraft(key)
+        await self.tenant.admin.post(f"/prompts/{key}/publish")
+
+    async def _archive_prompt(self, key: str) -> None:
+        await self.tenant.admin.post(f"/prompts/{key}/archive")
+
     async def _archive(self, workflow_id: str) -> None:
         await self.tenant.admin.post(f"/workflows/{workflow_id}/archive")
 
@@ -532,6 +555,9 @@ ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[An
     ("triggers", "rotate"): ("webhooks", World._nothing),
     ("tenants", "reactivate"): ("tenants", World._suspend),
     ("workflows", "publish"): ("drafts", World._nothing),
+    ("prompts", "publish"): ("prompts", World._redraft),
+    ("prompts", "rollback"): ("prompts", World._republish),
+    ("prompts", "restore"): ("prompts", World._archive_prompt),
     ("workflows", "restore"): ("workflows", World._archive),
     ("members", "reactivate"): ("members", World._suspend_member),
     ("members", "totp"): ("enrolled", World._nothing),

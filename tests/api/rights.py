@@ -78,6 +78,7 @@ KINDS = (
     "endpoint",
     "delivery",
     "calendar",
+    "prompt",
     "delegation",
     "approval_link",
 )
@@ -110,6 +111,10 @@ def _invitation(_ids: Ids) -> Any:
 def _calendar(_ids: Ids) -> Any:
     hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
     return {"key": f"made-{next(NUMBERS)}", "name": "Made", "time_zone": "UTC", "hours": hours}
+
+
+def _prompt(_ids: Ids) -> Any:
+    return {"key": f"made-{next(NUMBERS)}", "template": {"user": "Hello."}}
 
 
 def _answer(_ids: Ids) -> Any:
@@ -295,6 +300,20 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/delegations"): Row("approvals:read"),
     ("GET", "/delegations/{id}"): Row("approvals:read", about="delegation"),
     ("DELETE", "/delegations/{id}"): Row("approvals:manage", about="delegation", fresh=True),
+    ("POST", "/prompts"): Row("prompts:write", body=_prompt, done=(201,)),
+    ("GET", "/prompts"): Row("prompts:read"),
+    ("GET", "/prompts/{key}"): Row("prompts:read", about="prompt"),
+    ("PUT", "/prompts/{key}/draft"): Row(
+        "prompts:write", about="prompt", body=said({"template": {"user": "Hello again."}}), done=(200, 409)
+    ),
+    ("POST", "/prompts/{key}/publish"): Row("prompts:publish", about="prompt", done=(200, 409)),
+    ("POST", "/prompts/{key}/rollback"): Row("prompts:publish", about="prompt", body=said({"version": 1}), done=(200, 409)),
+    ("POST", "/prompts/{key}/archive"): Row("prompts:publish", about="prompt", done=(200, 409)),
+    ("POST", "/prompts/{key}/restore"): Row("prompts:publish", about="prompt", done=(200, 409)),
+    ("GET", "/prompts/{key}/versions"): Row("prompts:read", about="prompt"),
+    ("GET", "/prompts/{key}/versions/{number}"): Row("prompts:read", about="prompt"),
+    ("GET", "/prompts/{key}/difference"): Row("prompts:read", about="prompt"),
+    ("POST", "/prompts/{key}/render"): Row("prompts:read", about="prompt", done=(200, 422)),
     ("POST", "/calendars"): Row("tenants:manage", body=_calendar, done=(201,)),
     ("GET", "/calendars"): Row("workflows:read"),
     ("GET", "/calendars/{id}"): Row("workflows:read", about="calendar"),

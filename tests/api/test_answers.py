@@ -235,6 +235,24 @@ async def substitutes(acme: Tenant) -> None:
         await acme.admin.get(path)
 
 
+async def prompts(acme: Tenant) -> None:
+    """One with two versions, rolled back, and a draft."""
+    first = {"template": {"user": "Greet {{ name }}."}, "variables": {"name": {"schema": {"type": "string"}}}}
+    await acme.admin.post("/prompts", {"key": "greet", **first, "note": "The first try."})
+    await acme.admin.post("/prompts/greet/publish")
+    await acme.admin.call("PUT", "/prompts/greet/draft", {**first, "model": "careful", "template": {"user": "Hello {{ name }}."}})
+    await acme.admin.post("/prompts/greet/publish", {"note": "Shorter."})
+    await acme.admin.post("/prompts/greet/rollback", {"version": 1})
+    sealed = {"template": {"user": "{{ name }}"}, "variables": {"name": {"sensitive": True}}, "defaults": {"temperature": 0.5}}
+    await acme.admin.call("PUT", "/prompts/greet/draft", sealed)
+    for version in (None, 2, "draft"):
+        await acme.admin.post("/prompts/greet/render", {"version": version, "variables": {"name": "Ada Lovelace"}})
+    for path in ("", "/greet", "/greet/versions", "/greet/versions/2", "/greet/difference", "/greet/difference?from=1&to=2"):
+        await acme.admin.get(f"/prompts{path}")
+    await acme.admin.post("/prompts/greet/archive", {"reason": "Old."})
+    await acme.admin.post("/prompts/greet/restore")
+
+
 async def people_asked(acme: Tenant) -> None:
     """Who would be asked, who may decide, and who would have been asked; one of these cannot be told."""
     ann, bob = await acme.member("approver"), await acme.member("approver")
@@ -294,6 +312,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await substitutes(acme)
     await links(acme)
     await people_asked(acme)
+    await prompts(acme)
     await changed(acme)
     await acme.admin.get("/audit-logs", limit=200)
     await acme.admin.get("/events", limit=200)

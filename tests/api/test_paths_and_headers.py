@@ -165,9 +165,14 @@ async def things(acme: Tenant) -> dict[str, str]:
     given = (await ok(acme.admin.post("/delegations", {"from_user_id": one, "to_user_id": other})))["id"]
     asked = {"action": "pause", "execution_ids": [execution["id"]]}
     link = await ok(acme.admin.post(f"/approvals/{execution['open'][0]['id']}/links", {"outcome": "approved", "user_id": one}))
+    prompt = f"of-{acme.slug}"
+    await ok(acme.admin.post("/prompts", {"key": prompt, "template": {"user": "Hello."}}))
+    await ok(acme.admin.post(f"/prompts/{prompt}/publish"))
     return {
         "/v1/approval-links/{id}": f"/approval-links/{link['id']}",
         "/v1/calendars/{id}": f"/calendars/{await calendar(acme)}",
+        "/v1/prompts/{key}": f"/prompts/{prompt}",
+        "/v1/prompts/{key}/versions/{number}": f"/prompts/{prompt}/versions/1",
         "/v1/delegations/{id}": f"/delegations/{given}",
         "/v1/notifications/endpoints/{id}": f"/notifications/endpoints/{await endpoint(acme)}",
         "/v1/bulk-operations/{id}": f"/bulk-operations/{(await ok(acme.admin.post('/bulk-operations', asked)))['id']}",

@@ -22,6 +22,7 @@ from api.queries import (
     executions,
     jobs,
     notifications,
+    prompts,
     workflows,
 )
 from api.reads import PLANNED_EACH_TIME, SET_TENANT, Question
@@ -129,6 +130,8 @@ CASES = (
     ),
     Case(workflows.WORKFLOWS, {"status": ("active", "archived"), "key": ("flow-00002", "absent")}),
     Case(workflows.WORKFLOW_VERSIONS, {}, fixed={"id": made(6, 2)}),
+    Case(prompts.PROMPTS, {"status": ("active", "archived"), "key": ("prompt-00002", "absent")}),
+    Case(prompts.VERSIONS, {}, fixed={"id": made(23, 2)}),
     Case(access.TENANTS, {"slug": ("tenant-7", "absent")}, PLATFORM),
     Case(access.USERS, {"email": ("somebody",)}, PLATFORM, {"email_owner": made(2, 7)}),
     Case(access.OWN_USERS, {"email": ("somebody",)}, fixed={"email_owner": made(2, 8)}),

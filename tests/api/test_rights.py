@@ -202,6 +202,9 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     of["limit"] = await limit()
     hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
     of["delegation"], of["approval_link"] = await delegation(), await approval_link()
+    of["prompt"] = f"prompt-{tenant.slug}"
+    await admin.post("/prompts", {"key": of["prompt"], "template": {"user": "Hello."}})
+    await admin.post(f"/prompts/{of['prompt']}/publish")
     calendar = {"key": "de", "name": "DE", "time_zone": "UTC", "hours": hours}
     of["calendar"] = str((await admin.post("/calendars", calendar)).json()["id"])
     await start(tenant)
@@ -304,7 +307,13 @@ async def ask(asker: Asker, method: str, path: str, row: Row, ids: Ids) -> httpx
 
 async def ask_plainly(client: Client, method: str, path: str, row: Row, ids: Ids) -> httpx2.Response:
     id = ids.of.get(row.about or "", "")
-    filled = path.replace("{id}", id).replace("{user_id}", id).replace("{number}", "1").replace("{comment_id}", NOBODYS)
+    filled = (
+        path.replace("{id}", id)
+        .replace("{key}", id)
+        .replace("{user_id}", id)
+        .replace("{number}", "1")
+        .replace("{comment_id}", NOBODYS)
+    )
     body = None if row.body is None else row.body(ids)
     return await client.call(method, filled, body)
 

@@ -24,6 +24,7 @@ GROUPS = (
     "events",
     "people",
     "calendars",
+    "prompts",
     "access",
     "secrets",
     "limits",

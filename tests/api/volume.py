@@ -101,6 +101,16 @@ INSERT INTO projections.workflow_versions (tenant_id, workflow_id, number, defin
 SELECT w.tenant_id, w.id, v, '{}', w.created_at, v, w.created_at, w.created_at
   FROM projections.workflows w CROSS JOIN LATERAL generate_series(1, CASE WHEN w.key = 'flow-00002' THEN 500 ELSE 1 END) v;
 
+INSERT INTO projections.prompts (tenant_id, id, key, status, current_version, latest_version, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(23, n), 'prompt-' || lpad(n::text, 5, '0'),
+       (ARRAY['active', 'draft', 'archived'])[1 + n % 3], 1, 1, 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.prompt_versions (tenant_id, prompt_id, number, template, variables, defaults, published_at, is_current,
+       version, created_at, updated_at)
+SELECT p.tenant_id, p.id, v, '{}', '{}', '{}', p.created_at, v = 1, v, p.created_at, p.created_at
+  FROM projections.prompts p CROSS JOIN LATERAL generate_series(1, CASE WHEN p.key = 'prompt-00002' THEN 500 ELSE 1 END) v;
+
 INSERT INTO projections.workflow_executions (tenant_id, id, workflow_id, workflow_key, workflow_version, execution_number,
        business_key,
        status, trigger_type, variables, current_nodes, metrics, priority, started_at, version, created_at, updated_at)

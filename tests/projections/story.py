@@ -25,6 +25,8 @@ from domain.ai_task import (
     AiTaskToolCallSucceeded,
     Bounds,
     Configuration,
+    PromptRef,
+    SensitivePart,
     ToolCall,
     Totals,
     Usage,
@@ -145,6 +147,15 @@ from domain.notification_endpoint import (
 )
 from domain.notification_preferences import Digest, DigestAskedFor, DigestFellDue, PreferencesChanged
 from domain.permission import PERMISSIONS, PermissionRegistered, permission_id
+from domain.prompt import (
+    PromptArchived,
+    PromptContent,
+    PromptDrafted,
+    PromptPublished,
+    PromptRestored,
+    PromptRolledBack,
+    Variable,
+)
 from domain.refusal import CommandRefused
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.role import RoleChanged, RoleCreated, RoleDeleted
@@ -316,6 +327,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *delegated(name),
         (an_id(f"{name} calendar"), CalendarCreated("no", "Norway", "UTC", HOURS)),
         (an_id(f"{name} calendar"), CalendarChanged("Norway", "Europe/Oslo", HOURS, ("2026-05-17",))),
+        *prompted(name),
         *by_itself(f"{name} own"),
         *with_tools(f"{name} agent"),
         *resubmitted(f"{name} again"),
@@ -493,6 +505,25 @@ def bulk(name: str) -> tuple[Step, ...]:
         (stopped, BulkOperationFailed("permission_denied", "This needs the permission executions:control.")),
         (starts, BulkOperationRequested("start", 1, (1,), ann, options={"workflow_key": "travel"})),
         (chunk_id(starts, 0), BulkChunkListed(starts, 0, [{"business_key": "T-1", "input": {}}])),
+    )
+
+
+def prompted(name: str) -> tuple[Step, ...]:
+    """A prompt of two versions, which is rolled back, drafted again, archived and restored."""
+    prompt = an_id(f"{name} prompt")
+    name_, account = Variable("name", "Whom.", {"type": "string"}, default="Ada"), Variable("account", sensitive=True)
+    first = PromptContent("Greet {{ name }}.", None, (name_,), "fast")
+    settings, output = Configuration(100, 0.5, 0.9, 7), {"type": "string"}
+    second = PromptContent("Greet {{ name }} of {{ account }}.", "Kindly.", (name_, account), "careful", settings, output)
+    return (
+        (prompt, PromptDrafted("greet", first, "Says hello.", "The first try.", ANN)),
+        (prompt, PromptPublished(1, first, "The first try.", None, ANN)),
+        (prompt, PromptDrafted("greet", second)),
+        (prompt, PromptPublished(2, second, None, 1, BOB)),
+        (prompt, PromptRolledBack(1, 2, "Too kind.", ANN)),
+        (prompt, PromptDrafted("greet", second, "Says hello.", "Once more.", BOB)),
+        (prompt, PromptArchived("Not now.")),
+        (prompt, PromptRestored("Now.")),
     )
 
 
@@ -984,11 +1015,14 @@ def classified(execution: str) -> tuple[Step, ...]:
             requested_by=ANN,
             cost_estimate=Decimal("0.01"),
             currency="USD",
+            prompt_ref=PromptRef(an_id("acme prompt"), "greet", 1),
+            sensitive=(SensitivePart("kind", "prompt", 0, 5), SensitivePart("part", "system_prompt", 0, 3, "token")),
         ),
         attempt(execution, 1),
         (task, limited),
         attempt(execution, 2),
         (task, answered),
+        (task, AiTaskAnswered(an_id(f"{execution} review"), "review", "rejected", by=BOB, comment="Look again.")),
         (task, AiTaskCompleted(answered.output, totals)),
         (stream, ActivationCompleted(an_id(f"{execution} classify"), "classify", "success", answered.output)),
         (stream, ExecutionHeld((2,), an_id("a continuation"))),

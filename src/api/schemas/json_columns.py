@@ -160,6 +160,35 @@ CONFIGURATION = ObjectSchema(
         "retry": ANYTHING,
     },
 )
+TEMPLATE = ObjectSchema(
+    "PromptTemplate",
+    "The texts, with places for values: `{{ name }}`, or `{{ name.field }}`.",
+    {"system": or_null(TEXT), "user": TEXT},
+)
+VARIABLE = ObjectSchema(
+    "PromptVariable",
+    "What a template has a place for. `schema`: JSON Schema of its values. `sensitive`: they are kept out of what is recorded.",
+    {"description": TEXT, "schema": ANYTHING, "required": BOOLEAN, "default": ANYTHING, "sensitive": BOOLEAN},
+    optional=frozenset({"description", "schema", "default"}),
+)
+VARIABLES = {"type": "object", "additionalProperties": VARIABLE.schema}
+DEFAULTS = ObjectSchema(
+    "PromptDefaults",
+    "What the model is told beside the words, where whoever uses the prompt says nothing of it.",
+    {"max_output_tokens": BIG, "temperature": {"type": "number"}, "top_p": {"type": "number"}, "seed": BIG},
+    optional=frozenset({"max_output_tokens", "temperature", "top_p", "seed"}),
+)
+PROMPT_DRAFT = ObjectSchema(
+    "PromptDraft",
+    "What is being worked on.",
+    {
+        "template": ref(TEMPLATE),
+        "variables": VARIABLES,
+        "model": or_null(TEXT),
+        "defaults": ref(DEFAULTS),
+        "output_schema": ANYTHING,
+    },
+)
 BULK_FAILURE = ObjectSchema(
     "BulkFailure",
     "What a bulk operation could not act on. `index`: its place in what was matched, from 0. `execution_id`: null where an "
@@ -193,6 +222,10 @@ JSON_COLUMNS: Mapping[tuple[str, str], Schema] = {
     ("ai_agent_tasks", "error_details"): ref(AI_FAILURE),
     ("ai_agent_attempts", "usage"): ref(ATTEMPT_USAGE),
     ("ai_agent_attempts", "error_details"): ref(AI_FAILURE),
+    ("prompts", "draft"): ref(PROMPT_DRAFT),
+    ("prompt_versions", "template"): ref(TEMPLATE),
+    ("prompt_versions", "variables"): VARIABLES,
+    ("prompt_versions", "defaults"): ref(DEFAULTS),
     ("bulk_operations", "filter"): {"type": "object", "additionalProperties": TEXT},
     ("bulk_operations", "options"): OBJECT,
     ("bulk_operations", "failures"): many(BULK_FAILURE),

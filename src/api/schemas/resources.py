@@ -7,7 +7,22 @@ from typing import get_args
 
 from api.schemas.columns import fields, row, summary
 from api.schemas.json_columns import CHANGE_WITH_VALUES
-from api.schemas.schema import BIG, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, UUID, UUIDS, ObjectSchema, many, one_of, or_null, said
+from api.schemas.schema import (
+    BIG,
+    BOOLEAN,
+    INTEGER,
+    TEXT,
+    TEXTS,
+    TIME,
+    UUID,
+    UUIDS,
+    ObjectSchema,
+    many,
+    one_of,
+    or_null,
+    ref,
+    said,
+)
 from domain.execution import WaitKind
 from engine.executions import OPEN_KINDS
 
@@ -225,6 +240,27 @@ AI_TASK = ObjectSchema(
     "AiTask",
     "What a model is asked, what it answered, used and cost.",
     {**row("ai_agent_tasks"), "attempts": said(many(AI_ATTEMPT), "In their order.")},
+)
+
+OF_NO_ROW = ("tenant_id", "prompt_id", "version", "created_at", "updated_at")
+PROMPT_SUMMARY = ObjectSchema("PromptSummary", "A prompt, without its draft and versions.", summary("prompts"))
+CURRENT_PROMPT_VERSION = ObjectSchema(
+    "CurrentPromptVersion", "The version that tasks get which name none.", row("prompt_versions", without=OF_NO_ROW)
+)
+PROMPT = ObjectSchema(
+    "Prompt",
+    "What models are told, by name: a draft, and the version that is current.",
+    {**row("prompts"), "current": said(or_null(ref(CURRENT_PROMPT_VERSION)), "Null where nothing is published.")},
+)
+PROMPT_VERSION = ObjectSchema(
+    "PromptVersion",
+    "What was published of a prompt under a number.",
+    row("prompt_versions", without=("tenant_id", "prompt_id")),
+)
+PROMPT_VERSION_SUMMARY = ObjectSchema(
+    "PromptVersionSummary",
+    "A published version of a prompt, without what it says.",
+    summary("prompt_versions", without=("tenant_id", "prompt_id")),
 )
 
 BULK_OPERATION_SUMMARY = ObjectSchema(

@@ -85,20 +85,21 @@ SECRET_RESULT = ObjectSchema(
 WORKFLOW_RESULT = ObjectSchema(
     "WorkflowResult", "A workflow after a change.", fields("workflows", "id", "key", "status", "published_version", "version")
 )
+WARNING = ObjectSchema("PublishingWarning", "What may not work as it is drawn.", {"path": TEXT, "code": TEXT, "message": TEXT})
 PUBLISHED = ObjectSchema(
     "PublishedWorkflow",
     "How a workflow stands after it was published, and what an author should know.",
     {
         **fields("workflows", "id", "key", "status", "published_version", "version"),
-        "warnings": said(
-            many(
-                ObjectSchema(
-                    "PublishingWarning", "What may not work as it is drawn.", {"path": TEXT, "code": TEXT, "message": TEXT}
-                )
-            ),
-            "The first hundred.",
-        ),
+        "warnings": said(many(WARNING), "The first hundred."),
     },
+)
+OF_PROMPT = ("id", "key", "status", "current_version", "latest_version", "version")
+PROMPT_RESULT = ObjectSchema("PromptResult", "How a prompt stands.", fields("prompts", *OF_PROMPT))
+PUBLISHED_PROMPT = ObjectSchema(
+    "PublishedPrompt",
+    "How a prompt stands after it was published, and what its author should know.",
+    {**fields("prompts", *OF_PROMPT), "warnings": many(WARNING)},
 )
 EXECUTION_RESULT = ObjectSchema(
     "ExecutionResult",

@@ -1,5 +1,6 @@
 """How things stand: with the process, with the caller, with a definition that is being written."""
 
+from api.schemas.json_columns import CHANGE_WITH_VALUES
 from api.schemas.schema import BIG, BOOLEAN, TEXT, TEXTS, UUID, ObjectSchema, many, one_of, or_null, ref, said
 
 ALIVE = ObjectSchema("Alive", "The process answers.", {"status": one_of("ok")})
@@ -80,3 +81,35 @@ FINDING = ObjectSchema(
     },
 )
 FINDINGS = ObjectSchema("Findings", "What was found in a definition; nothing: it can be published.", {"findings": many(FINDING)})
+RENDERED_PROMPT = ObjectSchema(
+    "RenderedPrompt",
+    "What would be sent.",
+    {
+        "key": TEXT,
+        "prompt_version": said(or_null({"type": "integer", "format": "int32"}), "Null: the draft."),
+        "model": said(or_null(TEXT), "The model that it is for, if it says so."),
+        "prompt": TEXT,
+        "system_prompt": or_null(TEXT),
+        "sensitive": said(TEXTS, "Variables whose values are masked here."),
+    },
+)
+PROMPT_DIFFERENCE = ObjectSchema(
+    "PromptDifference",
+    "In what two versions of a prompt differ.",
+    {
+        "key": TEXT,
+        "from": said(TEXT, "The number of the version before, or draft."),
+        "to": said(TEXT, "The number of the version after, or draft."),
+        "changes": many(CHANGE_WITH_VALUES),
+        "lines": said(
+            ref(
+                ObjectSchema(
+                    "PromptLines",
+                    "Unified diffs; null where the texts are equal, or have too many lines.",
+                    {"system": or_null(TEXT), "user": or_null(TEXT)},
+                )
+            ),
+            "The texts, line by line.",
+        ),
+    },
+)

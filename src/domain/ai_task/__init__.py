@@ -46,6 +46,7 @@ from domain.ai_task.events import (
     PromptRef,
     Purpose,
     Reservation,
+    SensitivePart,
     ToolCall,
     Totals,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "Purpose",
     "Question",
     "Reservation",
+    "SensitivePart",
     "ToolCall",
     "Totals",
     "Turn",

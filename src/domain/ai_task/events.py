@@ -70,6 +70,21 @@ class PromptRef:
 
 
 @dataclass(frozen=True)
+class SensitivePart:
+    """A part of a text as it is recorded, which stands in the place of a value that is not; the value is put there to be sent.
+
+    `of`: which text; from character `start` to before `end`. `secret`: the name of the tenant's secret that is the value; None:
+    the value is sealed beside the ledger, under the task's id (`store.sensitive`).
+    """
+
+    variable: str
+    of: Literal["prompt", "system_prompt"]
+    start: int
+    end: int
+    secret: str | None = None
+
+
+@dataclass(frozen=True)
 class ToolCall:
     """A call of a tool, as the model asked for it. `id`: the task's own, a uuid5 of the task, turn and place.
 
@@ -141,8 +156,8 @@ class AiTaskRequested(Event):
     budget_by: Json = None
     """Who is asked, with `on_budget: ask`: {users, roles}."""
     prompt_ref: PromptRef | None = None
-    sensitive: tuple[str, ...] | None = None
-    """Names of the prompt's variables whose values are sealed beside the ledger; the prompt has a keyed hash in their places."""
+    sensitive: tuple[SensitivePart, ...] | None = None
+    """Where `prompt` and `system_prompt` have something else in the place of a value: a keyed hash, or the name of a secret."""
     continues: UUID | None = None
     """The task of the same execution whose conversation this one goes on with."""
     requesters: tuple[UUID, ...] | None = None
