@@ -70,7 +70,11 @@ def of_node(view: View, engine: Engine, wanted: NodeWanted, requested_by: UUID |
 
 
 def of_request(view: View, engine: Engine, wanted: Wanted, by: UUID | None, behind: tuple[UUID, ...] = ()) -> Json:
-    require_sound(view, wanted)
+    try:
+        require_sound(view, wanted, tuple(one for one in (by, *behind) if one is not None))
+    except Invalid as error:
+        errors = tuple(replace(each, path=f"/request{each.path}") for each in error.errors)
+        raise Invalid(error.message, f"/request{error.path or ''}", errors) from None
     asker = asker_of(view, engine, OwnRequest(by, behind, dict(wanted.definition)))
     return told(preview(asker, partial(applying, view, engine, workflow_key="")), by, wanted.definition)
 

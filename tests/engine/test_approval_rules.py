@@ -159,6 +159,9 @@ def test_an_outcome_may_need_a_comment_a_reason_and_the_form() -> None:
     assert (decided.reason, decided.comment) == ("price", "x")
 
 
+PAIR: Json = {"users": [str(ANN), str(BEN)]}
+
+
 # What is refused at publishing ----------------------------------------------------------------------------------------
 
 
@@ -188,6 +191,12 @@ def test_an_outcome_may_need_a_comment_a_reason_and_the_form() -> None:
         ({"outcomes": [{"name": "ok", "kind": "approve", "form": "required"}]}, "no_form", "/outcomes/0/form"),
         ({"outcomes": [{"name": "ok", "kind": "approve", "reasons": ["a b"]}]}, "pattern", "/outcomes/0/reasons/0"),
         ({"by": {"users": ["somebody"]}}, "invalid_value", "/by/users/0"),
+        ({"rule": {"type": "multiple", "count": 3}, "by": PAIR}, "too_few_people", "/rule/count"),
+        (
+            {"by": PAIR, "rule": None, "steps": [{"name": "a"}, {"name": "b", "rule": {"type": "multiple", "count": 3}}]},
+            "too_few_people",
+            "/steps/1/rule/count",
+        ),
     ],
 )
 def test_a_rule_that_cannot_work_is_refused_when_it_is_published(config: Json, code: str, path: str) -> None:
@@ -202,3 +211,23 @@ def test_a_rule_that_cannot_work_is_refused_when_it_is_published(config: Json, c
         if found.severity == "error"
     }
     assert errors == {(code, path)}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"rule": {"type": "multiple", "count": 2}, "by": PAIR},
+        {"rule": {"type": "multiple", "count": 3}, "by": PAIR, "ad_hoc": True},
+        {"rule": {"type": "multiple", "count": 3}, "by": PAIR, "escalate": [{"after": "P1D", "by": {"roles": ["board"]}}]},
+        {"rule": {"type": "multiple", "count": 3}, "by": {**PAIR, "roles": ["board"]}},
+        {"rule": {"type": "multiple", "count": 3}, "by": {"users": [str(ANN), "=input.other"]}},
+        {"rule": {"type": "multiple", "count": "=input.n"}, "by": PAIR},
+    ],
+)
+def test_as_many_as_may_approve_may_be_needed(config: Json) -> None:
+    drawn = drawing(
+        {"start": "start", "ask": ("approval", node(**config)), "end": "end"},
+        "start > ask",
+        *(f"ask.{name} > end" for name in ("approved", "rejected")),
+    )
+    assert [found for found in validate(drawn, EVALUATOR) if found.severity == "error"] == []

@@ -126,8 +126,14 @@ def test_what_is_wrong_with_the_question_is_refused() -> None:
     play = employing(play_of(node()))
     with pytest.raises(Invalid, match="no approval node"):
         of_node(play.view, play.engine, NodeWanted(WORKFLOW_ID, None, "end", {}, {}), DAN)
-    with pytest.raises(Invalid):
-        of_request(play.view, play.engine, Wanted({"title": "x", "by": {"roles": ["nobody"]}}), DAN)
+    own = {"title": "x", "exclude": [str(DAN)], "escalate": [{"after": "PT1H", "outcome": "approved"}]}
+    for wrong, path in (
+        ({"title": "x", "by": {"roles": ["nobody"]}}, "/request/by/roles/0"),
+        ({**own, "by": {"roles": ["boss"]}}, "/request/escalate/0/outcome"),
+    ):
+        with pytest.raises(Invalid) as refused:
+            of_request(play.view, play.engine, Wanted(wrong), DAN)
+        assert [each.path for each in refused.value.errors] == [refused.value.path] == [path]
     with pytest.raises(Invalid):
         require_config(play.view.effort, {"title": "x", "rule": {"type": "multiple"}})
 

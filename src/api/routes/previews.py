@@ -112,7 +112,7 @@ async def preview(call: Calling, body: Preview) -> Response:
         assert body.node_id is not None
         workflow_id = view.owner(WORKFLOW_KEY, body.workflow_key)
         if workflow_id is None:
-            raise NoSuchWorkflow
+            raise NoSuchWorkflow(path="/workflow_key")
         node = previews.NodeWanted(workflow_id, body.version, body.node_id, body.input, body.nodes)
         return Decided(result=previews.of_node(view, engine, node, by, behind))
 

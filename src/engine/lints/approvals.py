@@ -30,6 +30,7 @@ def lint(node: Node) -> Iterator[Fault]:
     if "steps" not in config:
         yield from _of_outcomes(config, config.get("outcomes") or (), "")
         yield from _of_rule(config.get("rule", SINGLE), outcomes_in(config, {}), config.get("by"), "")
+        yield from _of_too_few(config, config, config.get("rule", SINGLE), outcomes_in(config, {}), "")
         yield from moments.lint(config, kinds_of(config), "")
         return
     for field in ("rule", "ad_hoc"):
@@ -75,6 +76,7 @@ def _of_steps(config: Config) -> Iterator[Fault]:
         yield from _of_outcomes({**config, **step}, step.get("outcomes") or (), pointer)
         offered = outcomes_in(config, step)
         yield from _of_rule(step.get("rule", SINGLE), offered, step.get("by", config.get("by")), pointer)
+        yield from _of_too_few(config, step, step.get("rule", SINGLE), offered, pointer)
         yield from moments.lint(step, [outcome["name"] for outcome in offered], pointer)
         for outcome in offered:
             if kinds.setdefault(outcome["name"], outcome["kind"]) != outcome["kind"]:
@@ -146,6 +148,25 @@ def _of_rule(rule: Json, outcomes: list[Json], by: Json, pointer: str) -> Iterat
         elif any(each != asked[0] for each in asked):
             told = "Where people are counted, the outcomes of the kinds approve, reject and other ask the same (`by`, `exclude`)."
             yield Fault(f"{pointer}/outcomes", "different_people", told)
+
+
+def _of_too_few(config: Config, part: Config, rule: Json, outcomes: list[Json], pointer: str) -> Iterator[Fault]:
+    """`part`: the whole or a step. More than those who are named could never approve it, unless others may join them."""
+    needed = rule.get("count") if rule["type"] == "multiple" else None
+    levels = [level for each in (config, part) for level in each.get("escalate") or ()]
+    if not isinstance(needed, int) or part.get("ad_hoc") or any("by" in level for level in levels):
+        return
+    whole = part.get("by") or config.get("by") or {}
+    approving = [outcome.get("by") or whole for outcome in outcomes if outcome["kind"] == "approve"]
+    people = set[str]()
+    for by in approving:
+        named: list[str] = by.get("users") or []
+        if not named or {*by} != {"users"} or any(map(is_expression, named)):
+            return
+        people |= {each.lower() for each in named}
+    if approving and len(people) < needed:
+        told = f"{needed} are to approve it, of {len(people)} who are asked."
+        yield Fault(f"{pointer}/rule/count", "too_few_people", told)
 
 
 def formulas(node: Node) -> Iterator[Formula]:
