@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from domain.facts import Json
 from domain.retry import Failure
+from domain.trigger import MCP
 from engine import http_requests
 from engine.expressions import ExpressionError, is_expression, resolve
 from engine.http_requests import RETRIED, SUCCESS, UNSENT, carrying_secrets, includes, is_idempotent
@@ -54,6 +55,9 @@ def staged(definitions: Sequence[Json], doubles: Doubles, prefix: str) -> Staged
     for definition in definitions:
         copy = deepcopy(definition)
         copy["key"] = keys[definition["key"]]
+        for trigger in copy.get("triggers", ()):
+            if trigger["type"] == MCP and "tool_name" in trigger:  # a tenant has one tool of a name, and this is not it
+                trigger["tool_name"] = f"{prefix}-{trigger['tool_name']}"[:LONGEST_KEY]
         for node in nodes_of(copy):
             _stage(node, doubles, prefix, keys, jobs, nodes)
         made.append(copy)

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -22,7 +23,7 @@ from api.mcp.tools import Tool
 from domain.permission import PERMISSIONS
 from engine.schema import check_schema
 from projections.verify import verify
-from tests.api.behind import Two, two_processes
+from tests.api.behind import ANYBODY, Two, two_processes
 from tests.api.conftest import Client, Gesta
 from tests.api.definitions import APPROVAL, INSTANT
 
@@ -135,6 +136,14 @@ async def test_a_model_starts_a_workflow_decides_an_approval_and_reads_what_happ
         rest = await told(client, "gesta_get_history", id=started["id"], cursor=first["next"])
         assert first["steps"][0]["topic"].startswith("execution.started.")
         assert rest["steps"][-1]["topic"].startswith("execution.completed.")
+        steps = [{"name": name, "outcomes": ANYBODY, "rule": {"type": "single"}} for name in ("one", "two")]
+        made = await two.behind.admin.post("/approvals", {"title": "In steps", "steps": [{**steps[0], "form": FORM}, steps[1]]})
+        stepped = await told(client, "gesta_get_approval", id=made.json()["id"])
+        assert [(step["name"], step["status"], step.get("form")) for step in stepped["steps"]] == [
+            ("one", "open", FORM),
+            ("two", "waiting", None),
+        ]
+        assert stepped["you_may"] == [{"outcome": "approved", "step": "one"}]
         late = await refused(client, "gesta_decide_approval", id=wait["id"], outcome="approved")
         assert (late["status"], late["code"]) == (409, "approval_closed")
         (refusal,) = (await told(client, "gesta_read_audit_log", resource_id=wait["id"], limit=1))["entries"]
@@ -191,8 +200,11 @@ async def test_a_published_workflow_is_a_tool_where_its_definition_says_so(two: 
     }
     buys, echo = tool(APPROVAL, "purchase", tool_name="buy", name="Buy it"), {**tool(sum_of, "echo"), "input_schema": schema}
     fails = tool(FAILS, "doomed", description="Fails.", wait="PT5S")
-    for definition in (buys, echo, fails):
-        await acme.publish(definition)
+    ids = [await acme.publish(definition) for definition in (buys, echo, fails)]
+    again = {**echo, "triggers": [{"type": "mcp", "id": "said-anew"}]}
+    assert (await acme.admin.call("PUT", f"/workflows/{ids[1]}/draft", {"definition": again})).status_code == 200
+    taken_over = await acme.admin.post(f"/workflows/{ids[1]}/publish")
+    assert taken_over.status_code == 200, "one trigger takes over the name of another"
     second = await acme.admin.post("/workflows", {"definition": tool(INSTANT, "other", tool_name="buy")})
     taken = await acme.admin.post(f"/workflows/{second.json()['id']}/publish")
     assert (taken.status_code, taken.json()["code"]) == (409, "tool_name_taken")
@@ -208,9 +220,9 @@ async def test_a_published_workflow_is_a_tool_where_its_definition_says_so(two: 
         assert tools["doomed"].description == "Fails."
         monkeypatch.setattr(workflow_tools, "MOST_TOOLS", 2)
         page = await client.list_tools()
-        assert [each.name for each in page.tools][-2:] == ["buy", "echo"]
+        assert [each.name for each in page.tools][-2:] == ["buy", "doomed"]
         page = await client.list_tools(cursor=page.next_cursor)
-        assert ([each.name for each in page.tools], page.next_cursor) == (["doomed"], None)
+        assert ([each.name for each in page.tools], page.next_cursor) == (["echo"], None)
         with pytest.raises(MCPError, match="cursor"):
             await client.list_tools(cursor="nonsense")
         monkeypatch.undo()
@@ -337,3 +349,11 @@ def test_a_tool_says_what_it_is_in_few_words(tool: Tool) -> None:
     assert set(tool.required) <= tool.arguments.keys()
     assert tool.permission in PERMISSIONS
     assert ("idempotency_key" in tool.arguments) != tool.reads, "what changes something can be repeated"
+
+
+def test_the_page_tells_each_tool_and_what_it_needs() -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/use-from-an-mcp-client.md").read_text("utf-8")
+    rows = [row.split("|") for row in page.splitlines() if row.startswith("| `gesta_")]
+    said = {name: needs for _, names, needs, *_ in rows for name in re.findall(r"`(gesta_\w+)`", names)}
+    needed = {each.name: f" `{each.permission}`{', a person' if each.person else ''} " for each in BY_NAME.values()}
+    assert said == needed

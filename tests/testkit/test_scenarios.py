@@ -23,6 +23,8 @@ from testkit import (
     scenario,
     takes,
 )
+from testkit.doubles import Doubles
+from testkit.staging import staged
 from testkit.work import OWN_JOBS
 from testkit.world import MORNING
 from tests.engine.drawing import ask, drawing
@@ -698,3 +700,10 @@ def test_what_nobody_answers_comes_to_its_outcome_by_default() -> None:
         assert (run.waiting, run.overdue) == (["ask"], ["ask"])
         s.pass_time("PT1H")
         assert run.completed == "rejected"
+
+
+def test_a_tool_that_is_played_on_a_server_takes_nobody_s_name() -> None:
+    tools: list[Json] = [{"type": "mcp"}, {"type": "mcp", "id": "other", "tool_name": "buy"}]
+    definition = drawing({"start": "start", "end": "end"}, "start > end", triggers=tools)
+    (made,) = staged([definition], Doubles({"worker": {}, "ai": {}, "http": {}, "workflow": {}}), "t1").definitions
+    assert made["triggers"] == [tools[0], {**tools[1], "tool_name": "t1-buy"}], "the first one has the copy's key"

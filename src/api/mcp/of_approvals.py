@@ -1,5 +1,6 @@
 """Tools about what people are asked to decide. They are for people's own keys: nobody else decides."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -63,6 +64,7 @@ REQUEST = (
     "current_version",
 )
 OUTCOME = ("name", "kind", "step", "comment", "form", "reasons", "proof", "means")
+STEP = ("step", "name", "status", "outcome", "due_at", "decided_by", "claimed_by")
 DECISION = ("user_id", "on_behalf_of", "outcome", "step", "role", "comment", "reason", "decided_at", "revoked_at")
 
 
@@ -84,17 +86,23 @@ async def get_approval(asked: Invocation) -> Json:
     found |= _form(data["form"])
     found["outcomes"] = [picked(each, OUTCOME, listed=True) for each in data["outcomes"]]
     if "steps" in data:
-        found["steps"] = [{**picked(each, ("name", "rule"), listed=True), **_form(each.get("form"))} for each in data["steps"]]
+        forms = {each["name"]: each.get("form") for each in data["steps"]}
+        found["steps"] = [_step(each, forms) for each in row["steps"]]
     found["decisions"] = [picked(each, DECISION, listed=True) for each in row["decisions"][-50:]]
-    return {**found, **await _choices(asked, UUID(row["id"]))}
+    return {**found, **await _choices(asked, UUID(row["id"]), {each["step"]: each["name"] for each in row["steps"]})}
+
+
+def _step(step: Json, forms: Mapping[str, Json]) -> dict[str, Json]:
+    """With its form where it is to be filled in now."""
+    return {**picked(step, STEP, listed=True), **(_form(forms.get(step["name"])) if step["status"] == "open" else {})}
 
 
 def _form(form: Json) -> dict[str, Json]:
     return {} if form is None else {"form": cut(form, most_value=MOST_FORM)}
 
 
-async def _choices(asked: Invocation, id: UUID) -> dict[str, Any]:
-    """What this caller may choose, for themselves and for those for whom they stand in; or why nothing."""
+async def _choices(asked: Invocation, id: UUID, names: Mapping[int, str]) -> dict[str, Any]:
+    """What this caller may choose, for themselves and for those for whom they stand in; or why nothing. `names`: of steps."""
     call = asked.call
     who = call.session.rights
     if who.user_id is None:
@@ -104,7 +112,7 @@ async def _choices(asked: Invocation, id: UUID) -> dict[str, Any]:
     givers = [person.id for person in standing.people]
     judged = await standing.looking.ask(lambda view, platform: choices(view, call.services.engine, platform, id, who, givers))
     ways = [
-        picked({"outcome": way.outcome, "step": way.step, "role": way.role, "on_behalf_of": way.on_behalf_of}, WAY)
+        picked({"outcome": way.outcome, "step": names.get(way.step), "role": way.role, "on_behalf_of": way.on_behalf_of}, WAY)
         for way in judged.ways
     ]
     refusal = judged.why_not
