@@ -43,7 +43,7 @@ MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 """Bytes. The servers and databases of a whole run take about a quarter of it."""
 TEMPLATE = "gesta_template"
-SEEDED = ("seeded_story", "seeded_acme", "seeded")
+SEEDED = ("seeded_story", "seeded_claims", "seeded_acme", "seeded")
 """Fixtures that name, first of all, the database from which a test's own is copied if they are among what it asks for."""
 NUMBERS = itertools.count(1)
 LeftIn: TypeAlias = Callable[[StreamState, object, Sequence[PastEvent], Kinds], StreamState]

@@ -1,8 +1,10 @@
 """What a running platform leaves holds; and whatever is planted beside it, or taken away, is found and named."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -10,11 +12,12 @@ from psycopg import AsyncConnection
 
 from domain.envelope import PLATFORM
 from projections.verify import Verdict, verify
-from tests.api.conftest import Gesta, Tenant
+from runtime.postgres import EmbeddedServer
+from tests.api.conftest import Client, Gesta, Tenant, projecting, serving
 from tests.api.definitions import AI_TASK, APPROVAL, TASK, task
 from tests.api.working import start
 from tests.cli.test_db import gesta as command_line
-from tests.conftest import Database
+from tests.conftest import Database, create_database, temporary_database
 
 COUNTING: dict[str, Any] = {
     "key": "counting",
@@ -47,6 +50,23 @@ UNTIL_THE_LAST_MOMENT: dict[str, Any] = {
 
 @pytest.fixture
 async def acme(gesta: Gesta) -> Tenant:
+    return await busy(gesta)
+
+
+@pytest.fixture(scope="module")
+def resting(postgres: EmbeddedServer, seeded: tuple[str, str]) -> tuple[str, UUID]:
+    """The name of a database with such a tenant, and its id; nobody works there."""
+    name, token = seeded
+
+    async def fill(database: Database) -> UUID:
+        async with projecting(database) as projector, serving(database) as http:
+            return (await busy(Gesta(http, database, Client(http, token), projector))).id
+
+    create_database(postgres, "gesta_busy", name)
+    return "gesta_busy", asyncio.run(fill(Database("gesta_busy", postgres)))
+
+
+async def busy(gesta: Gesta) -> Tenant:
     """Work of every kind is open, two executions are paused, and one of them went on again."""
     acme = await gesta.tenant()
     for definition in (TASK, AI_TASK, APPROVAL, COUNTING, task("slow", "limited", timeout="PT1H")):
@@ -121,13 +141,15 @@ DAMAGE: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=[statement[:70] for statement in DAMAGE])
-async def test_what_is_planted_or_taken_away_is_found(damage: str, database: Database, acme: Tenant) -> None:
-    with psycopg.connect(database.superuser_url) as superuser:
-        for statement in damage.split("; "):
-            superuser.execute(statement.encode(), {"t": acme.id} if "%(t)s" in statement else None)
-    check, words = DAMAGE[damage]
-    broken = (await checked(database, acme.id)).broken
-    assert any(words in sentence for sentence in broken[check]), broken
+async def test_what_is_planted_or_taken_away_is_found(damage: str, postgres: EmbeddedServer, resting: tuple[str, UUID]) -> None:
+    origin, acme = resting
+    with temporary_database(postgres, origin) as database:
+        with psycopg.connect(database.superuser_url) as superuser:
+            for statement in damage.split("; "):
+                superuser.execute(statement.encode(), {"t": acme} if "%(t)s" in statement else None)
+        check, words = DAMAGE[damage]
+        broken = (await checked(database, acme)).broken
+        assert any(words in sentence for sentence in broken[check]), broken
 
 
 def environment(database: Database) -> dict[str, str]:

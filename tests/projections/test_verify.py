@@ -1,7 +1,8 @@
 """Verify finds what a ledger, or anything beside it, must never be."""
 
+import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -32,7 +33,8 @@ from domain.retry import Failure
 from domain.trigger import Trigger, folded, timers_of
 from projections.projector import Projector
 from projections.verify import Verdict, verify
-from tests.conftest import Database
+from runtime.postgres import EmbeddedServer
+from tests.conftest import Database, create_database
 from tests.projections.story import (
     ACME,
     ANN,
@@ -75,9 +77,26 @@ SELECT tenant_id, %(id)s, coalesce(%(at)s, recorded_at) + interval '1 hour', 'ti
 """
 
 
+@pytest.fixture(scope="session")
+def seeded_claims(postgres: EmbeddedServer, template: str) -> tuple[str, datetime]:
+    """The name of a database with the story and the names that append would have claimed for it; and when it ended."""
+
+    async def fill(database: Database) -> datetime:
+        async with await AsyncConnection.connect(database.superuser_url, autocommit=True) as conn:
+            ledgers = Ledgers(conn)
+            await tell(ledgers)
+        return ledgers.now
+
+    create_database(postgres, "gesta_claims", template)
+    return "gesta_claims", asyncio.run(fill(Database("gesta_claims", postgres)))
+
+
 @pytest.fixture
-async def told(ledgers: Ledgers) -> None:
-    """The story, with the names that append would have claimed for it."""
+def told(ledgers: Ledgers, seeded_claims: tuple[str, datetime]) -> None:
+    ledgers.now = seeded_claims[1]
+
+
+async def tell(ledgers: Ledgers) -> None:
     await ledgers.append(PLATFORM, *platform_story())
     await ledgers.append(ACME, *tenant_story("acme"))
     names = {"acme": ACME, "travel": an_id("travel"), "old": an_id("old"), "regained": an_id("regained"), "open": an_id("acme 4")}
