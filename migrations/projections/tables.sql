@@ -1088,6 +1088,66 @@ CREATE INDEX audit_logs_by_correlation
     ON audit_logs (tenant_id, correlation_id, position) WHERE correlation_id IS NOT NULL;
 COMMENT ON TABLE audit_logs IS 'One row for each event of the ledger, refused commands included: a missing position is a missing row.';
 
+CREATE TABLE budgets (
+    tenant_id        uuid NOT NULL,
+    id               uuid NOT NULL,
+    key              text NOT NULL,
+    status           text NOT NULL CHECK (status IN ('active', 'removed')),
+    scope            text NOT NULL CHECK (scope IN ('tenant', 'workflow', 'prompt', 'execution', 'task')),
+    subject          text,
+    period           text NOT NULL CHECK (period IN ('day', 'month', 'total')),
+    time_zone        text NOT NULL,
+    limit_cost       numeric,
+    currency         text,
+    limit_tokens     bigint,
+    limit_calls      bigint,
+    limit_tool_calls bigint,
+    soft             numeric,
+    hard             boolean NOT NULL,
+    unknown          text NOT NULL CHECK (unknown IN ('refuse', 'allow')),
+    removed_at       timestamptz,
+    version          bigint NOT NULL,
+    created_at       timestamptz NOT NULL,
+    updated_at       timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX budgets_by_creation ON budgets (tenant_id, created_at, id) WHERE status = 'active';
+CREATE INDEX budgets_by_key ON budgets (tenant_id, key) WHERE status = 'active';
+COMMENT ON TABLE budgets IS 'How much AI tasks may use: tokens, money, calls of models and of tools.';
+
+CREATE TABLE budget_periods (
+    tenant_id           uuid NOT NULL,
+    id                  uuid NOT NULL,
+    budget_id           uuid NOT NULL,
+    subject             text NOT NULL,
+    starts_at           timestamptz,
+    ends_at             timestamptz,
+    used_cost           numeric NOT NULL,
+    used_tokens         bigint NOT NULL,
+    used_calls          bigint NOT NULL,
+    used_tool_calls     bigint NOT NULL,
+    reserved_cost       numeric NOT NULL,
+    reserved_tokens     bigint NOT NULL,
+    reserved_calls      bigint NOT NULL,
+    reserved_tool_calls bigint NOT NULL,
+    open_calls          bigint NOT NULL,
+    limit_cost          numeric,
+    currency            text,
+    limit_tokens        bigint,
+    limit_calls         bigint,
+    limit_tool_calls    bigint,
+    warned_at           timestamptz,
+    exhausted_at        timestamptz,
+    version             bigint NOT NULL,
+    created_at          timestamptz NOT NULL,
+    updated_at          timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, budget_id) REFERENCES budgets (tenant_id, id)
+);
+CREATE INDEX budget_periods_by_creation ON budget_periods (tenant_id, budget_id, created_at, id);
+CREATE INDEX budget_periods_by_subject ON budget_periods (tenant_id, budget_id, subject, created_at, id);
+COMMENT ON TABLE budget_periods IS 'What a budget has counted for one subject in one period, and what is put aside for calls under way.';
+
 CREATE TABLE bulk_operations (
     tenant_id      uuid NOT NULL,
     id             uuid NOT NULL,

@@ -157,3 +157,19 @@ SELECT p.tenant_id, p.id AS prompt_id, p.key AS prompt_key, v.number AS prompt_v
   JOIN projections.prompts p ON p.tenant_id = v.tenant_id AND p.id = v.prompt_id
   LEFT JOIN tasks t ON t.tenant_id = p.tenant_id AND t.prompt_key = p.key AND t.prompt_version = v.number
  GROUP BY p.tenant_id, p.id, p.key, v.number, v.is_current, v.published_at, t.currency;
+
+CREATE OR REPLACE VIEW projections.budget_use WITH (security_invoker = true) AS
+SELECT p.tenant_id, b.key AS budget, b.status, b.scope, p.subject, b.period, p.starts_at, p.ends_at,
+       coalesce(p.ends_at > now(), true) AS running,
+       p.currency, p.limit_cost, p.used_cost, p.reserved_cost, p.limit_cost - p.used_cost - p.reserved_cost AS left_cost,
+       p.limit_tokens, p.used_tokens, p.reserved_tokens, p.limit_tokens - p.used_tokens - p.reserved_tokens AS left_tokens,
+       p.limit_calls, p.used_calls, p.reserved_calls, p.limit_calls - p.used_calls - p.reserved_calls AS left_calls,
+       p.limit_tool_calls, p.used_tool_calls, p.reserved_tool_calls,
+       p.limit_tool_calls - p.used_tool_calls - p.reserved_tool_calls AS left_tool_calls,
+       round(greatest((p.used_cost + p.reserved_cost) / nullif(p.limit_cost, 0),
+                      (p.used_tokens + p.reserved_tokens) / nullif(p.limit_tokens, 0)::numeric,
+                      (p.used_calls + p.reserved_calls) / nullif(p.limit_calls, 0)::numeric,
+                      (p.used_tool_calls + p.reserved_tool_calls) / nullif(p.limit_tool_calls, 0)::numeric), 4) AS highest_share,
+       b.hard AS refuses, p.warned_at, p.exhausted_at
+  FROM projections.budget_periods p
+  JOIN projections.budgets b ON b.tenant_id = p.tenant_id AND b.id = p.budget_id;

@@ -147,6 +147,9 @@ PROMPT_ARCHIVE = CommandSpec("prompt.archive", "prompts:publish")
 PROMPT_RESTORE = CommandSpec("prompt.restore", "prompts:publish")
 PROMPT_RENDER = CommandSpec("prompt.render", "prompts:read")
 
+BUDGET_SET = CommandSpec("budget.set", "budgets:manage")
+BUDGET_REMOVE = CommandSpec("budget.remove", "budgets:manage")
+
 JOB_ENQUEUE = CommandSpec("job.enqueue", "jobs:enqueue")
 JOB_CANCEL = CommandSpec("job.cancel", "jobs:control")
 JOB_RETRY = CommandSpec("job.retry", "jobs:control")

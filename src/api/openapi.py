@@ -24,6 +24,7 @@ GROUPS = {
     "approvals": "What people are asked, and their decisions.",
     "delegations": "Who may decide in whose place, from when to when, and for what.",
     "AI tasks": "What models are asked, what they answered, used and cost.",
+    "budgets": "How much AI tasks may use, and what they have used of it.",
     "jobs": "Work for workers of your own: enqueued, leased, kept alive, reported on.",
     "limits": "How much of that work is done at a time, and how fast.",
     "notifications": "Who is told of what happens, and what was delivered.",

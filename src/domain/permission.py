@@ -100,6 +100,8 @@ PERMISSIONS: dict[str, str] = {
     "prompts:read": "See prompts and their versions",
     "prompts:write": "Draft prompts",
     "prompts:publish": "Publish, roll back and archive prompts",
+    "budgets:read": "See budgets of AI tasks and what was used of them",
+    "budgets:manage": "Set and remove budgets of AI tasks",
     "jobs:read": "See jobs of their own and what came of them",
     "jobs:enqueue": "Enqueue jobs of their own",
     "jobs:control": "Cancel and retry jobs of their own",

@@ -93,7 +93,7 @@ class SystemRole(RuleViolation):
     code = "system_role"
 
 
-_READS = ("workflows:read", "executions:read", "approvals:read", "ai_tasks:read", "prompts:read", "jobs:read")
+_READS = ("workflows:read", "executions:read", "approvals:read", "ai_tasks:read", "prompts:read", "budgets:read", "jobs:read")
 
 _NOBODYS = ("approvals:override_own",)
 """What no role is seeded with: the platform gives it, to a role of the tenant's own."""

@@ -6,7 +6,6 @@ A new table is one module beside this one, one line in `GROUPS`, and a migration
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from domain.budget import BUDGET, BUDGET_PERIOD
 from domain.bulk_operation import BulkChunkListed
 from domain.envelope import RecordedEvent, Unread
 from domain.event import EventDelivered, EventReceived
@@ -31,6 +30,8 @@ from projections import (
     approval_versions,
     approval_watchers,
     audit_logs,
+    budget_periods,
+    budgets,
     bulk_operations,
     calendars,
     delegations,
@@ -104,6 +105,8 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
         ai_agent_tasks.TABLE,
         ai_agent_attempts.TABLE,
         execution_waits.TABLE,
+        budgets.TABLE,
+        budget_periods.TABLE,
         bulk_operations.TABLE,
         notification_endpoints.TABLE,
         notification_deliveries.TABLE,
@@ -130,7 +133,6 @@ IGNORED: dict[type[Event], str] = {
     TotpEnrolled: "it proves nothing until it is confirmed; it stands in audit_logs",
     TotpUsed: "the decision that it proved has it; it stands in audit_logs",
     TotpRefused: "as TotpEnrolled: a wrong code changes nothing that people query",
-    **dict.fromkeys((*BUDGET.events, *BUDGET_PERIOD.events), "they stand in audit_logs"),
     CommandRefused: "a refusal changes nothing: it is evidence, and stands in audit_logs",
 }
 """Events that no table but the audit log applies, and why."""

@@ -9,6 +9,7 @@ changed answer of a command, a command without events that was deleted.
 """
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -129,7 +130,7 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
         skipped = sum(each <= position for each in left_out)
         unfoldable = [] if comparison.unfoldable is None else [comparison.unfoldable]
         broken = {
-            "ledger": [*await _head(conn, tenant_id, top), *_told(rules.broken, rules.more)],
+            "ledger": [*await _head(conn, tenant_id, top), *_told(rules.broken, rules.more), *islice(rules.budgets.left(), MOST)],
             "tables": unfoldable
             + _told([str(difference) for difference in comparison.differences], comparison.count - len(comparison.differences)),
             "freshness": [] if position <= last else [f"The tables are at {position}, the ledger ends at {last}."],

@@ -922,6 +922,22 @@ async def limits_remove(two: Two) -> httpx2.Response:
     return await two.behind.admin.call("DELETE", f"/limits/{made['id']}")
 
 
+BUDGET: Any = {"scope": "tenant", "period": "month", "limits": {"calls": 5}}
+
+
+async def budgets_set(two: Two) -> httpx2.Response:
+    """One that was set here, and set otherwise in the other process, with the ETag of that."""
+    await ok(two.behind.admin.call("PUT", "/budgets/monthly", BUDGET))
+    ahead = await ok(two.ahead.admin.call("PUT", "/budgets/monthly", {**BUDGET, "limits": {"calls": 6}}))
+    seen = two.behind.admin.with_headers(If_Match=f'"{ahead["version"]}"')
+    return await seen.call("PUT", "/budgets/monthly", {**BUDGET, "limits": {"calls": 7}})
+
+
+async def budgets_remove(two: Two) -> httpx2.Response:
+    await ok(two.ahead.admin.call("PUT", "/budgets/monthly", BUDGET))
+    return await two.behind.admin.call("DELETE", "/budgets/monthly")
+
+
 async def bulk_operations_request(two: Two) -> httpx2.Response:
     """Of an execution that was started ahead."""
     await two.behind.publish(APPROVALS)
@@ -1217,6 +1233,8 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         delegations_end,
         limits_set,
         limits_remove,
+        budgets_set,
+        budgets_remove,
         bulk_operations_request,
         bulk_operations_cancel,
         invitations_accept,

@@ -248,6 +248,13 @@ class World:
             instead("time_zone", lambda: random.choice(["UTC", "Europe/Berlin"]))
             instead("hours", lambda: {"tue": [{"from": "09:00", "to": random.choice(["12:00", "24:00"])}]})
             instead("holidays", lambda: ["2026-12-25"])
+        if kind == "budgets":
+            instead("scope", lambda: "tenant")
+            instead("subject", lambda: None)
+            instead("period", lambda: "day")
+            instead("time_zone", lambda: "UTC")
+            instead("limits", lambda: {"cost": {"amount": "1.50", "currency": "EUR"}, "calls": random.randrange(100)})
+            instead("soft", lambda: 0.5)
         if kind == "secrets":
             instead("name", lambda: f"secret-{next(self.numbers)}")
             instead("hosts", lambda: ["api.example.com"])
@@ -405,6 +412,11 @@ class World:
             case "limits":
                 given = {"scope": "key", "name": f"key-{next(self.numbers)}", "concurrency": 100}
                 return str((await self.tenant.admin.post("/limits", given)).json()["id"])
+            case "budgets":
+                key = f"budget-{next(self.numbers)}"
+                given = {"scope": "tenant", "period": "day", "limits": {"calls": 100}}
+                await self.tenant.admin.call("PUT", f"/budgets/{key}", given)
+                return key
             case "bulk-operations":
                 asked = {"action": "pause", "execution_ids": [(await self._start("purchase"))["id"]]}
                 return str((await self.tenant.admin.post("/bulk-operations", asked)).json()["id"])

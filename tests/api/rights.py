@@ -81,6 +81,7 @@ KINDS = (
     "prompt",
     "delegation",
     "approval_link",
+    "budget",
 )
 
 
@@ -119,6 +120,9 @@ def _prompt(_ids: Ids) -> Any:
 
 def _answer(_ids: Ids) -> Any:
     return {"question_id": str(uuid4()), "text": "So."}
+
+
+BUDGET: Any = {"scope": "tenant", "period": "month", "limits": {"calls": 100}}
 
 
 def _limit(_ids: Ids) -> Any:
@@ -293,6 +297,11 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("POST", "/limits"): Row("executions:control", body=_limit),
     ("GET", "/limits"): Row("executions:read"),
+    ("PUT", "/budgets/{key}"): Row("budgets:manage", body=said(BUDGET)),
+    ("GET", "/budgets"): Row("budgets:read"),
+    ("GET", "/budgets/{key}"): Row("budgets:read", about="budget"),
+    ("GET", "/budgets/{key}/periods"): Row("budgets:read", about="budget"),
+    ("DELETE", "/budgets/{key}"): Row("budgets:manage", about="budget", fresh=True),
     ("DELETE", "/limits/{id}"): Row("executions:control", about="limit", fresh=True),
     ("POST", "/delegations"): Row(
         "approvals:manage", body=lambda ids: {"from_user_id": ids.of["member"], "to_user_id": ids.of["owner"]}, done=(201, 409)

@@ -4,7 +4,7 @@ Every answer to the client of these tests, and of all others of the API, is held
 """
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import psycopg
@@ -15,6 +15,7 @@ from tests.api.behind import IN_STEPS, one_time
 from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, SCHEDULED, TASK, UNDOABLE
 from tests.api.documented import Undocumented, document
+from tests.api.test_budgets import MONTHLY, spend
 from tests.api.test_http_nodes import worker
 from tests.api.working import BURY, execution, leased, report, run_sql, start
 from tests.engine.drawing import drawing
@@ -145,6 +146,14 @@ async def bulk_operations(gesta: Gesta, acme: Tenant) -> None:
     other = (await acme.admin.post("/bulk-operations", nobody)).json()
     await acme.admin.post(f"/bulk-operations/{other['id']}/cancel")
     await acme.admin.get("/bulk-operations")
+
+
+async def budgets(gesta: Gesta, acme: Tenant) -> None:
+    await acme.admin.call("PUT", "/budgets/monthly", MONTHLY)
+    await spend(gesta, acme, UUID(int=1), "0.10")
+    for path in ("/budgets", "/budgets/monthly", "/budgets/monthly/periods"):
+        await acme.admin.get(path)
+    await acme.admin.call("DELETE", "/budgets/monthly")
 
 
 async def own_jobs(acme: Tenant) -> None:
@@ -304,6 +313,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await work(gesta, acme)
     await migrations(acme)
     await own_jobs(acme)
+    await budgets(gesta, acme)
     await ai_tasks(gesta, acme)
     await bulk_operations(gesta, acme)
     await triggers(acme)

@@ -17,6 +17,7 @@ from api.queries import (
     ai_tasks,
     approvals,
     audit,
+    budgets,
     bulk_operations,
     delegations,
     executions,
@@ -141,6 +142,8 @@ CASES = (
         {"from_user_id": (str(made(2, 7)), str(made(2, 10**7))), "to_user_id": (str(made(2, 8)), str(made(2, 10**7)))},
     ),
     Case(access.CALENDARS, {"key": ("calendar-00002", "absent")}),
+    Case(budgets.BUDGETS, {}),
+    Case(budgets.PERIODS, {"subject": ("subject-7", "absent")}, fixed={"budget_id": made(26, 2)}),
     Case(bulk_operations.BULK_OPERATIONS, {"status": ("running", "completed", "failed"), "action": ("fork", "cancel", "pause")}),
     Case(
         notifications.DELIVERIES,

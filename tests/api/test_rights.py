@@ -21,7 +21,7 @@ from runtime.addresses import Addresses
 from store.handler import open_handler
 from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, INSTANT, SCHEDULED, TASK
-from tests.api.rights import KINDS, ROWS, Ids, Row
+from tests.api.rights import BUDGET, KINDS, ROWS, Ids, Row
 from tests.api.working import BURY, leased, run_sql, start
 from tests.clock import ManualClock
 from tests.conftest import Database
@@ -178,6 +178,11 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
         given = {"scope": "key", "name": f"key-{await gesta.events()}", "concurrency": 9}
         return str((await admin.post("/limits", given)).json()["id"])
 
+    async def budget() -> str:
+        key = f"budget-{await gesta.events()}"
+        await admin.call("PUT", f"/budgets/{key}", BUDGET)
+        return key
+
     async def invitation() -> str:
         """Of somebody who is registered, so that the platform can answer for them."""
         email = f"guest-{await gesta.events()}@else.example"
@@ -199,7 +204,7 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     of["delivery"] = (await admin.post(f"/notifications/endpoints/{of['endpoint']}/test")).json()["id"]
     of["role"], of["dead_job"], of["invitation"] = await role(), await dead_job(), await invitation()
     of["secret"], of["own_job"] = await secret(), await own_job()
-    of["limit"] = await limit()
+    of["limit"], of["budget"] = await limit(), await budget()
     hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
     of["delegation"], of["approval_link"] = await delegation(), await approval_link()
     of["prompt"] = f"prompt-{tenant.slug}"
@@ -211,6 +216,7 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     of["job"] = (await leased(admin))["id"]
     assert of.keys() >= set(KINDS)
     make = {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation, "secret": secret, "limit": limit}
+    make["budget"] = budget
     return Ids(of, {**make, "endpoint": endpoint, "delegation": delegation, "approval_link": approval_link})
 
 
@@ -309,8 +315,8 @@ async def ask_plainly(client: Client, method: str, path: str, row: Row, ids: Ids
     id = ids.of.get(row.about or "", "")
     filled = (
         path.replace("{id}", id)
-        .replace("{key}", id)
         .replace("{user_id}", id)
+        .replace("{key}", id or "made")
         .replace("{number}", "1")
         .replace("{comment_id}", NOBODYS)
     )

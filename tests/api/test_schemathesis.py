@@ -28,6 +28,7 @@ GROUPS = (
     "access",
     "secrets",
     "limits",
+    "budgets",
     "notifications",
     "tenants",
     "operations",

@@ -58,6 +58,19 @@ SELECT pg_temp.tenant(n), pg_temp.made(15, n), pg_temp.made(2, n / 3), pg_temp.m
        pg_temp.moment(n), '{}', 'given', 1, pg_temp.moment(n), pg_temp.moment(n)
   FROM generate_series(1, 3000) n;
 
+INSERT INTO projections.budgets
+       (tenant_id, id, key, status, scope, period, time_zone, hard, unknown, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(26, n), 'budget-' || n, CASE WHEN n % 3 = 0 THEN 'removed' ELSE 'active' END, 'tenant',
+       'day', 'UTC', true, 'refuse', 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.budget_periods
+       (tenant_id, id, budget_id, subject, starts_at, ends_at, used_cost, used_tokens, used_calls, used_tool_calls,
+        reserved_cost, reserved_tokens, reserved_calls, reserved_tool_calls, open_calls, version, created_at, updated_at)
+SELECT pg_temp.tenant(1), pg_temp.made(27, n), pg_temp.made(26, 1 + n % 3), 'subject-' || n % 300, pg_temp.moment(n),
+       pg_temp.moment(n + 99), 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 6000) n;
+
 INSERT INTO projections.bulk_operations
        (tenant_id, id, action, options, status, matched, done, failed, skipped, failures, started_at, version, created_at,
         updated_at)

@@ -26,6 +26,7 @@ from domain.ai_task import (
     Bounds,
     Configuration,
     PromptRef,
+    Reservation,
     SensitivePart,
     ToolCall,
     Totals,
@@ -67,6 +68,18 @@ from domain.approval import (
     Voter,
 )
 from domain.approval_link import ApprovalLinkMade, ApprovalLinkRevoked, ApprovalLinkUsed
+from domain.budget import (
+    BudgetExhausted,
+    BudgetPeriodAdjusted,
+    BudgetPeriodOpened,
+    BudgetRemoved,
+    BudgetReserved,
+    BudgetSet,
+    BudgetSettled,
+    BudgetWarned,
+    Limits,
+    Use,
+)
 from domain.bulk_operation import (
     BulkChunkListed,
     BulkFailure,
@@ -335,6 +348,61 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *proving(name),
         *overridden(f"{name} overridden"),
         (an_id(f"{name} agent budget"), asked_by(an_id(f"{name} agent waits"))),
+        *budgeted(name),
+    )
+
+
+def budgeted(name: str) -> tuple[Step, ...]:
+    """A budget of a workflow, which is used up by two tasks; and one of the tenant that was removed."""
+    budgets, period, again = (an_id(f"{name} {which}") for which in ("budgets", "budget's period", "budget's total"))
+    monthly, old = an_id(f"{name} monthly"), an_id(f"{name} old budget")
+    less, more = Limits(Decimal("2.50"), 1000, 3), Limits(Decimal(5), 2000, 3, 9)
+    may, june = datetime(2026, 4, 30, 22, tzinfo=UTC), datetime(2026, 5, 31, 22, tzinfo=UTC)
+    one, other = an_id(f"{name} budgeted task"), an_id(f"{name} other budgeted task")
+    calls = [an_id(f"{name} budgeted call {number}") for number in range(5)]
+    aside, used, last = Use(300, Decimal("1.25"), 1), Use(280, Decimal("1.05"), 1), Use(100, Decimal("2.3"), 1)
+    of: tuple[UUID, str, Literal["workflow"], str] = (monthly, "monthly", "workflow", "travel")
+    lasting: tuple[UUID, str, Literal["workflow"], str, Literal["month"], str] = (
+        *(monthly, "monthly", "workflow", "travel"),
+        *("month", "Europe/Berlin"),
+    )
+    total: tuple[UUID, str, Literal["tenant"], None, Literal["total"], str] = (old, "old", "tenant", None, "total", "UTC")
+    wanted = AiTaskRequested(
+        *(None, None, None, "Sort letters", "careful", "Sort.", Configuration(), RetryPolicy()),
+        workflow_key="travel",
+        external=True,
+    )
+    taken = tuple(Reservation(monthly, period, each.tokens, each.cost, each.calls) for each in (aside, last))
+    tool = ToolCall(calls[4], "lookup", {}, "c0")
+    faulty, at_once = Failure("invalid_output", "It is no JSON."), Due(after=timedelta(0))
+    return (
+        (budgets, BudgetSet(*lasting, less, "EUR", Decimal("0.8"), True, "refuse")),
+        (budgets, BudgetSet(*total, Limits(tool_calls=5), None, None, False, "allow")),
+        (one, wanted),
+        (other, wanted),
+        (period, BudgetPeriodOpened(*of, "month", "Europe/Berlin", may, june, less, "EUR")),
+        (period, BudgetReserved(one, calls[0], aside)),
+        (one, AiTaskAttemptStarted(calls[0], 1, "anthropic", "claude", "worker-1", 1, reserved=taken[:1])),
+        (other, AiTaskAttemptStarted(calls[1], 1, "anthropic", "claude", "worker-1", 1, reserved=taken[:1])),
+        (period, BudgetReserved(other, calls[1], aside)),
+        (period, BudgetWarned(*of, "cost", Decimal("0.8"), Use(), aside + aside, less, "EUR", june)),
+        (period, BudgetSettled(one, calls[0], aside, used)),
+        (one, AiTaskAttemptFailed(calls[0], 1, faulty, 10, Usage(200, 80), Decimal("1.05"), "EUR", retry=at_once)),
+        (period, BudgetExhausted(*of, "cost", "limit", True, used, aside, less, "EUR", june)),
+        (budgets, BudgetSet(*lasting, more, "EUR", Decimal("0.8"), True, "refuse")),
+        (period, BudgetPeriodAdjusted(more, "EUR")),
+        (other, AiTaskAttemptFailed(calls[1], 1, LEASE_LOST, retry=at_once)),
+        (period, BudgetSettled(other, calls[1], aside, aside, ("cost", "tokens"))),
+        (period, BudgetReserved(one, calls[2], last)),
+        (one, AiTaskAttemptStarted(calls[2], 2, "anthropic", "claude", "worker-1", 1, reserved=taken[1:])),
+        (period, BudgetWarned(*of, "cost", Decimal("0.8"), used + aside, last, more, "EUR", june)),
+        (period, BudgetExhausted(*of, "tool_calls", "limit", True, used + aside, last, more, "EUR", june)),
+        (other, AiTaskAttemptStarted(calls[3], 2, "anthropic", "claude", "worker-1", 1)),
+        (other, AiTaskAttemptSucceeded(calls[3], 2, None, 9, "anthropic", "claude", turn=1, calls=(tool,))),
+        (again, BudgetPeriodOpened(old, "old", "tenant", "", "total", "UTC", None, None, Limits(tool_calls=5), None)),
+        (again, BudgetReserved(other, tool.id, Use(tool_calls=1))),
+        (other, AiTaskToolCallStarted(tool.id, "lookup", 1, {}, "k", reserved=(Reservation(old, again, tool_calls=1),))),
+        (budgets, BudgetRemoved(old, "old", "not needed")),
     )
 
 

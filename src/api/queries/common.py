@@ -66,6 +66,7 @@ def item(statement: str, table: Table, alias: str, *, without: Sequence[str]) ->
 
 IN_JSON: Mapping[str, str] = {
     "numeric(20,10)": "{}::text",
+    "numeric": "{}::text",
     "timestamptz": 'to_char({}, \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\')',
 }
 """How a column is written in a JSON object, by its type, where jsonb would do it otherwise."""

@@ -48,6 +48,23 @@ MEMBER_SUMMARY = ObjectSchema(
 CALENDAR = ObjectSchema("Calendar", "When people work.", row("calendars"))
 CALENDAR_SUMMARY = ObjectSchema("CalendarSummary", "A business calendar, without its hours and holidays.", summary("calendars"))
 DELEGATION = ObjectSchema("Delegation", "Who may decide in whose place, from when to when, and for what.", row("delegations"))
+BUDGET_PERIOD = ObjectSchema(
+    "BudgetPeriod",
+    "What a budget has counted for one subject in one period.",
+    row("budget_periods", without=("tenant_id", "budget_id")),
+)
+BUDGET = ObjectSchema(
+    "Budget",
+    "How much AI tasks may use.",
+    {
+        **row("budgets", without=("tenant_id", "status", "removed_at")),
+        "running": said(
+            or_null(ref(BUDGET_PERIOD)),
+            "The period that runs; null: nothing has been counted in it yet, or the budget is of each workflow, prompt, "
+            "execution or task: those are in its list of periods.",
+        ),
+    },
+)
 INVITATION = ObjectSchema("Invitation", "An address that was invited to become a member.", row("invitations"))
 ROLE = ObjectSchema(
     "Role", "A named set of permissions.", {**row("roles"), "permissions": said(TEXTS, "Keys of the permissions that it gives.")}

@@ -50,6 +50,16 @@ CALENDAR_RESULT = ObjectSchema(
     "A business calendar after a change.",
     fields("calendars", "id", "key", "name", "time_zone", "hours", "holidays", "version"),
 )
+BUDGET_RESULT = ObjectSchema(
+    "BudgetResult",
+    "A budget as it was set.",
+    fields(
+        "budgets",
+        *("id", "key", "scope", "subject", "period", "time_zone", "limit_cost", "currency", "limit_tokens", "limit_calls"),
+        *("limit_tool_calls", "soft", "hard", "unknown", "version"),
+    ),
+)
+BUDGET_REMOVED = ObjectSchema("BudgetRemoved", "A budget that was removed.", fields("budgets", "id", "key", "version"))
 DELEGATION_RESULT = ObjectSchema(
     "DelegationResult",
     "A delegation that was given or has ended. `version`: of all that its member has given.",

@@ -4,7 +4,6 @@ A budget counts, for each subject in its scope, what AI tasks use in a period. W
 as it was set: what has been counted so far would mean something else. Its limits may change, and hold from the next call on.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, assert_never
@@ -122,19 +121,6 @@ def of_what(scope: str, subject: str | None) -> str:
     return f"the {scope} {subject}" if subject else f"each {scope}"
 
 
-def _changes(event: BudgetSet) -> Mapping[str, Json]:
-    limits = event.limits
-    return {
-        "limit_cost": None if limits.cost is None else str(limits.cost),
-        "limit_tokens": limits.tokens,
-        "limit_calls": limits.calls,
-        "limit_tool_calls": limits.tool_calls,
-        "soft": None if event.soft is None else str(event.soft),
-        "hard": event.hard,
-        "unknown": event.unknown,
-    }
-
-
 BUDGET: Aggregate[Budgets] = Aggregate(
     "budget",
     Budgets(),
@@ -144,7 +130,6 @@ BUDGET: Aggregate[Budgets] = Aggregate(
             BudgetSet,
             "budget.set.v1",
             lambda e, _: f"The budget {e.key} was set, of {of_what(e.scope, e.subject)}.",
-            changes=_changes,
             tags=lambda e, _: (e.key,),
             note="In whole. A tenant's budgets are one stream. `soft`: the share of a limit that is warned of; `hard`: whether "
             "calls beyond a limit are refused; `unknown`: refuse or allow, for calls of which nobody knows the price.",
@@ -225,7 +210,7 @@ def set_budget(view: View, key: str, wish: Wish) -> Decided:
     )
     same = known is not None and _as_set(event, known.version) == known
     after = state if same else evolve(state, event)
-    return Decided(() if same else (Fact(stream_id, event),), result={**shown(after.of[key]), "created": known is None})
+    return Decided(() if same else (Fact(stream_id, event),), result=shown(after.of[key]))
 
 
 def remove(view: View, key: str, reason: str | None = None) -> Decided:
@@ -235,7 +220,7 @@ def remove(view: View, key: str, reason: str | None = None) -> Decided:
     if known is None:
         raise NotFound
     event = BudgetRemoved(known.id, key, reason)
-    return Decided((Fact(stream_id, event),), result={"id": str(known.id), "key": key})
+    return Decided((Fact(stream_id, event),), result={"id": str(known.id), "key": key, "version": view.version(stream_id) + 1})
 
 
 def shown(budget: Budget) -> Json:

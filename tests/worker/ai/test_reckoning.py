@@ -1,0 +1,53 @@
+"""What a call will take at most is reckoned from its size: no less than it may take."""
+
+from decimal import Decimal
+
+from domain.ai_task import Configuration, Usage
+from domain.budget import Amounts
+from engine.ai_messages import AssistantMessage, CallMessage, ToolMessage, ToolSpec, UserMessage
+from worker.ai.provider import AiCall, Price
+from worker.ai.reckoning import OF_A_MESSAGE, OUTPUT_TOKENS, bounded, reckon
+
+
+def by_the_million(usage: Usage) -> Price:
+    return Price(Decimal(2 * usage.input_tokens + 10 * usage.output_tokens) / 1_000_000, "USD")
+
+
+def test_input_by_its_bytes_and_as_much_output_as_there_may_be() -> None:
+    call = AiCall("m", "x" * 300, configuration=Configuration(max_output_tokens=50))
+    assert reckon(call, by_the_million) == Amounts(158, Decimal("0.000716"), "USD", calls=1)
+    chinese = AiCall("m", "漢" * 100, configuration=Configuration(max_output_tokens=0))
+    assert reckon(chinese, by_the_million).tokens == 100 + OF_A_MESSAGE
+
+
+def test_what_was_said_and_what_may_be_called_is_sent_again() -> None:
+    plain = AiCall("m", "Go.", configuration=Configuration(max_output_tokens=0))
+    sizes = [
+        reckon(call, by_the_million).tokens or 0
+        for call in (
+            plain,
+            AiCall("m", "Go.", "Be brief.", configuration=plain.configuration),
+            AiCall("m", "Go.", configuration=plain.configuration, messages=(UserMessage("a" * 90),)),
+            AiCall("m", "Go.", configuration=plain.configuration, messages=(ToolMessage("1", "t", "a" * 900),)),
+            AiCall(
+                "m",
+                "Go.",
+                configuration=plain.configuration,
+                messages=(AssistantMessage(None, (CallMessage("1", "t", {"a": "b" * 1800}),)),),
+            ),
+            AiCall("m", "Go.", configuration=plain.configuration, tools=(ToolSpec("t", "d" * 3600, {}),)),
+            AiCall("m", "Go.", configuration=plain.configuration, output_schema={"enum": ["e" * 9000]}),
+        )
+    ]
+    assert sizes == sorted(set(sizes))
+
+
+def test_without_a_bound_on_its_output_a_call_gets_one() -> None:
+    call = AiCall("m", "Go.")
+    assert reckon(call, by_the_million) == reckon(bounded(call), by_the_million)
+    assert bounded(call).configuration.max_output_tokens == OUTPUT_TOKENS
+    assert bounded(bounded(call)) == bounded(call)
+
+
+def test_an_unknown_price_stays_unknown() -> None:
+    assert reckon(AiCall("m", "Go."), lambda _: None).cost is None
