@@ -42,6 +42,7 @@ async def spend(gesta: Gesta, tenant: Tenant, call_id: UUID, took: str) -> Reser
                 Command(tenant.id, "test.settle", Envelope("system", "test")),
                 lambda view: Decided(settle(view, TASK, call_id, settled, wanted)),
             )
+    assert done.position is not None
     await ok(tenant.admin.get("/budgets", at_least=str(Position(tenant.id, done.epoch, done.position))))
     return made[-1]
 
