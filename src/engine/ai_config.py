@@ -10,11 +10,13 @@ from decimal import Decimal, InvalidOperation
 from domain.ai_task import Bounds
 from domain.facts import Json
 from domain.usage_report import CURRENCY
+from engine import ai_guard_config
+from engine.ai_guards import Guarded, guard_input
 from engine.ai_results import LARGEST_RESULT
 from engine.ai_tools import TOOL_TYPES
 from engine.ai_tools import kind as tools
 from engine.durations import duration
-from engine.expressions import Evaluates
+from engine.expressions import Budgeted, Evaluates
 from engine.invalid import InvalidValue
 from engine.nodes.kind import Fault, Formula, object_schema
 from engine.policies import RETRY
@@ -86,6 +88,8 @@ def lint(config: Mapping[str, Json]) -> Iterator[Fault]:
             yield Fault(path + pointer, "invalid_duration", message)
         for fault in TOOL_TYPES[tool["type"]].lint(tool):
             yield Fault(path + fault.path, fault.code, fault.message, fault.severity)
+    for fault in ai_guard_config.lint(config.get("guards", {}), frozenset(names)):
+        yield Fault(f"/guards{fault.path}", fault.code, fault.message, fault.severity)
 
 
 def _parameters(schema: Json, path: str) -> Iterator[Fault]:
@@ -98,7 +102,14 @@ def _parameters(schema: Json, path: str) -> Iterator[Fault]:
         yield Fault(f"{path}/type", "invalid_schema", "The arguments of a tool are an object: the schema says type object.")
 
 
+def guarded(config: Mapping[str, Json], evaluator: Budgeted) -> Guarded:
+    """{prompt, system, context, input} of a resolved configuration, as its guards of the input leave them."""
+    texts = {name: config.get(name) for name in ("prompt", "system", "context", "input")}
+    return guard_input(config.get("guards"), texts, evaluator)
+
+
 def formulas(config: Mapping[str, Json]) -> Iterator[Formula]:
+    yield from ai_guard_config.formulas(config.get("guards", {}), "/guards")
     for place, tool in enumerate(config.get("tools", ())):
         yield from tools.formulas(tool, TOOL_TYPES[tool["type"]], f"/tools/{place}")
 

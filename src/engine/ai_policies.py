@@ -97,7 +97,8 @@ def _judged(id: UUID, task: AiTask, message: CallMessage, evaluator: Budgeted) -
         return Judged(call, tool, Denial("malformed", malformed))
     guarded = guard_arguments(task, tool, arguments, evaluator)
     if guarded.kind == "block":
-        return Judged(call, tool, Denial("guard", guarded.why or "These arguments are not let through."))
+        told = ToolCall(id, name, guarded.value, provider_id)
+        return Judged(told, tool, Denial("guard", guarded.why or "These arguments are not let through."))
     return Judged(ToolCall(id, name, guarded.value, provider_id), tool)
 
 

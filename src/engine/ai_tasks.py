@@ -13,13 +13,13 @@ from uuid import UUID
 
 from domain import ai_task
 from domain.ai_task import AI_TASK, AiTask, Progress
-from domain.ai_task.steps import Pause, next_step
+from domain.ai_task.steps import CallModel, Conclude, Judge, Pause, next_step
 from domain.execution import EXECUTION, Activation
 from domain.facts import Decided, Fence, Json, View
 from domain.retry import LEASE_LOST, Failure, RetryPolicy, retry_in, saying_that_it_is_capped
 from domain.storable import storable_text
 from domain.usage_report import NOT_KNOWN, UsageReport
-from engine.ai_guards import guard_output, guard_result
+from engine.ai_guards import VERDICT, Guarded, guard_output, guard_result, redacted_answer, refusal_of
 from engine.ai_messages import CallMessage
 from engine.ai_people import ask_for_call, ask_for_review
 from engine.ai_policies import MOST_CALLS, judged, tool_of
@@ -125,7 +125,9 @@ def start_attempt(
     _require_running(view, job)
     held = Held.of(view, engine, job)
     held.task.require_open()
-    beyond = ai_task.exceeded(held.task.state) if held.task.state.attempt_id is None else None
+    step = next_step(held.task.state)
+    bounded = isinstance(step, CallModel | Judge) and not held.task.state.answered
+    beyond = ai_task.exceeded(held.task.state) if bounded else None
     if beyond is not None:
         ai_task.fail(held.task, beyond)
     else:
@@ -153,7 +155,11 @@ def succeed_attempt(
     An output that cannot be taken is a failed attempt of type `invalid_output`, which may be tried again; hence `jitter`.
     """
     held = Held.of(view, engine, job)
-    refused = _unfit_calls(calls) if calls else unacceptable(output, _schema(held.task), engine.limits.output_bytes, view.effort)
+    judging = held.task.state.judging
+    let_out = Guarded("pass", output) if judging or calls else guard_output(held.task.state, output, held.evaluator)
+    output, text = let_out.value, redacted_answer(held.task.state, text)
+    schema = _schema(held.task) if judging is None else VERDICT
+    refused = _unfit_calls(calls) if calls else unacceptable(output, schema, engine.limits.output_bytes, view.effort)
     if refused is not None:
         return fail_attempt(
             view,
@@ -180,6 +186,12 @@ def succeed_attempt(
     )
     if held.late:
         return held.decided()
+    if let_out.kind == "block":
+        ai_task.fail(held.task, Failure(GUARD, let_out.why or "A guard blocks the output.", retryable=False))
+    if judging is not None:
+        refusal = refusal_of(held.task.state, judging, output)
+        if refusal is not None:
+            ai_task.fail(held.task, Failure(GUARD, refusal, retryable=False))
     for each in found:
         call = held.task.state.call(each.call.id)
         assert call is not None, "the answer is recorded with it"
@@ -190,7 +202,7 @@ def succeed_attempt(
     insists = ai_task.refused_again(held.task.state)
     if insists is not None:
         ai_task.fail(held.task, insists)
-    elif not calls:
+    elif isinstance(next_step(held.task.state), Conclude):
         _conclude(held)
     return held.decided()
 
@@ -214,6 +226,7 @@ def fail_attempt(
     `answered`: what the model said, where that did not fit.
     """
     held, error = Held.of(view, engine, job, expired=expired), recordable(error)
+    answered = redacted_answer(held.task.state, answered)
     if not held.late:
         error = saying_that_it_is_capped(error, held.task.requested.retry, retry_after)
     ai_task.fail_attempt(
@@ -238,15 +251,11 @@ def conclude(view: View, engine: Engine, job: HeldJob) -> Decided:
 
 
 def _conclude(held: Held) -> None:
-    guarded = guard_output(held.task.state, held.task.state.output, held.evaluator)
-    if guarded.kind == "block":
-        ai_task.fail(held.task, Failure(GUARD, guarded.why or "A guard blocks the output.", retryable=False))
-        return
     asked = ask_for_review(held.view, held.engine, held.task)
     if asked is not None:
         held.beside.append(asked)
     else:
-        ai_task.conclude(held.task, guarded.value)
+        ai_task.conclude(held.task, held.task.state.output)
 
 
 def _unfit_calls(calls: Sequence[CallMessage]) -> str | None:

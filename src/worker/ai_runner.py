@@ -15,10 +15,11 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from domain.ai_task import AI_TASK, AiTask, AiTaskClosed, Call
-from domain.ai_task.steps import CallModel, CallTool, Conclude, Over, Pause, next_step
+from domain.ai_task.steps import CallModel, CallTool, Conclude, Judge, Over, Pause, next_step
 from domain.facts import Decided, Json, Refusal, View
 from domain.retry import Failure
 from domain.usage_report import NOT_KNOWN
+from engine.ai_guards import question_of
 from engine.ai_policies import tool_of
 from engine.ai_tasks import conclude, fail_attempt, fail_call, start_attempt, start_call, succeed_attempt, succeed_call
 from runtime.errors import OperatorError
@@ -91,7 +92,11 @@ class Loop:
         task = await self._task()
         match step := next_step(task):
             case CallModel():
-                return await self._model(task)
+                assert task.requested is not None
+                return await self._model(task.requested.model, lambda named: AiCall.next(task, named.full, named.timeout))
+            case Judge(place):
+                question = question_of(task, place)
+                return await self._model(question.model, lambda named: AiCall.judging(question, named.full, named.timeout))
             case CallTool():
                 call = task.call(step.call_id)
                 assert call is not None, "a step names a call of the last turn"
@@ -111,10 +116,9 @@ class Loop:
 
     # Models
 
-    async def _model(self, task: AiTask) -> bool:
-        assert task.requested is not None
+    async def _model(self, model: str, call: Callable[[ModelRef], AiCall]) -> bool:
         try:
-            named: ModelRef = self._providers.name(task.requested.model)
+            named: ModelRef = self._providers.name(model)
             provider = await self._providers.provider(named)
         except OperatorError as error:
             message = "An AI task is not done, because this worker is not set up for it: %s"
@@ -122,14 +126,14 @@ class Loop:
             return False
         except AiError as error:
             attempt_id = new_id()
-            started = await self._start(attempt_id, UNKNOWN, task.requested.model)
+            started = await self._start(attempt_id, UNKNOWN, model)
             return (await self._failed(attempt_id, error)).leased if started.attempt_id else started.leased
         attempt_id = new_id()
         started = await self._start(attempt_id, named.provider, named.model)
         if started.attempt_id is None:
             return started.leased
         failpoint("worker.attempt_started")
-        return await self._recorded(lambda: self._call(attempt_id, provider, AiCall.next(task, named.full, named.timeout)))
+        return await self._recorded(lambda: self._call(attempt_id, provider, call(named)))
 
     async def _call(self, attempt_id: UUID, provider: Provider, call: AiCall) -> bool:
         try:

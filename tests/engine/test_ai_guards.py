@@ -8,24 +8,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.ai_task import AiTask, AiTaskRequested, Configuration
+from domain.ai_task import (
+    AI_TASK,
+    AiTask,
+    AiTaskAttemptStarted,
+    AiTaskAttemptSucceeded,
+    AiTaskRequested,
+    Configuration,
+)
+from domain.ai_task.steps import Judge, next_step
 from domain.effort import Effort
-from domain.facts import Json
+from domain.execution import ExecutionCompleted
+from domain.facts import Event, Json
 from domain.retry import RetryPolicy
 from engine.ai_guards import (
-    GUARDS,
     Guarded,
     guard_arguments,
     guard_input,
     guard_output,
     guard_result,
-    lint,
     models_of,
+    question_of,
     redacted_answer,
 )
 from engine.expressions import Budgeted
-from engine.schema import faults
-from tests.engine.drawing import EVALUATOR
+from engine.validate import validate
+from tests.engine.drawing import EVALUATOR, drawing
+from tests.engine.test_ai_agents import asking
+from tests.engine.working import Workplace, agent
 
 CARD = {"type": "regex", "pattern": r"\b(\d{4}[ -]?){3}\d{4}\b", "action": "redact"}
 NO_CARD = {**CARD, "action": "block", "message": "No cards."}
@@ -126,9 +136,14 @@ def test_time_is_linear_in_the_text() -> None:
     ],
 )
 def test_what_is_wrong_with_them_is_named(guards: dict[str, Any], path: str, code: str) -> None:
-    assert not faults(GUARDS, guards)
-    (fault,) = lint(guards, frozenset({"refund"}))
-    assert (fault.path, fault.code) == (path, code)
+    tool = {"name": "refund", "type": "http", "parameters": {"type": "object"}, "request": {"url": "https://a.example"}}
+    (finding,) = findings(guards=guards, tools=[tool])
+    assert (finding.path, finding.code) == (f"/nodes/1/config/guards{path}", code)
+
+
+def findings(**config: Json) -> list[Any]:
+    nodes = {"start": "start", "ai": agent(**config), "end": "end"}
+    return validate(drawing(nodes, "start > ai", "ai > end"), EVALUATOR)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +158,7 @@ def test_what_is_wrong_with_them_is_named(guards: dict[str, Any], path: str, cod
     ],
 )
 def test_their_shape_is_checked(guards: Json) -> None:
-    assert faults(GUARDS, guards)
+    assert any(finding.path.startswith("/nodes/1/config/guards") for finding in findings(guards=guards))
 
 
 SAFE = st.text("ab1 -", max_size=12)
@@ -176,3 +191,63 @@ def test_what_is_left_has_nothing_of_what_was_looked_for(value: Json) -> None:
 
     assert found.value == told(value)
     assert found.kind == ("pass" if told(value) == value else "redact")
+
+
+# In their places --------------------------------------------------------------------------------------------------------
+
+
+def of_task(place: Workplace, kind: type[Event]) -> list[Any]:
+    return [fact.event for fact in place.view.facts if isinstance(fact.event, kind)]
+
+
+def test_what_goes_in_is_redacted_before_it_is_asked_for_or_blocked() -> None:
+    place = asking(guards={"input": [CARD]}, prompt="Pay 4111111111111111.", input={"of": "4111111111111111"})
+    (requested,) = of_task(place, AiTaskRequested)
+    assert (requested.prompt, requested.input) == ("Pay [redacted].", {"of": "[redacted]"})
+    blocked = asking(guards={"input": [NO_CARD]}, prompt="Pay 4111111111111111.")
+    assert of_task(blocked, AiTaskRequested) == []
+    assert blocked.end == ExecutionCompleted({"type": "guard", "message": "No cards.", "attempts": 1})
+
+
+def test_what_a_model_said_is_recorded_without_what_its_guards_take_out() -> None:
+    place = asking(guards={"output": [CARD]}).answer("ai", "Card 4111111111111111!")
+    (answered,) = of_task(place, AiTaskAttemptSucceeded)
+    assert answered.output == "Card [redacted]!"
+    assert place.end == ExecutionCompleted("Card [redacted]!")
+    blocked = asking(guards={"output": [NO_CARD]}).answer("ai", "Card 4111111111111111!")
+    assert of_task(blocked, AiTaskAttemptSucceeded)[0].output == "Card [redacted]!"
+    assert isinstance(blocked.end, ExecutionCompleted)
+    assert blocked.end.output["type"] == "guard"
+
+
+POLITE = {"type": "model", "model": "fast", "prompt": "Is it polite?", "message": "It is rude."}
+
+
+def test_a_model_judges_an_output_by_an_attempt_of_its_own() -> None:
+    place = asking(guards={"output": [POLITE]}, bounds={"turns": 1}).answer("ai", "Hello.")
+    assert next_step(place.view.read(AI_TASK, place.task_id("ai"))) == Judge("output/0")
+    question = question_of(place.view.read(AI_TASK, place.task_id("ai")), "output/0")
+    assert (question.model, question.input) == ("fast", {"value": "Hello."})
+    place.answer("ai", {"allowed": True})
+    assert place.end == ExecutionCompleted("Hello.")
+    first, second = of_task(place, AiTaskAttemptStarted)
+    assert (first.purpose, second.purpose, second.guard, second.turn) == (None, "guard", "output/0", 2)
+    assert [each.purpose for each in of_task(place, AiTaskAttemptSucceeded)] == [None, "guard"]
+
+
+def test_what_it_does_not_let_pass_is_the_node_s_error() -> None:
+    place = asking(guards={"output": [POLITE]}).answer("ai", "Hello.").answer("ai", {"allowed": False, "why": "Hm."})
+    assert place.end == ExecutionCompleted({"type": "guard", "message": "It is rude.", "attempts": 1})
+
+
+def test_a_model_judges_what_goes_in_first() -> None:
+    place = asking(guards={"input": [POLITE, CARD, POLITE]}).answer("ai", {"allowed": True})
+    assert next_step(place.view.read(AI_TASK, place.task_id("ai"))) == Judge("input/2")
+    place.answer("ai", {"allowed": True}).answer("ai", "Hello.")
+    assert place.end == ExecutionCompleted("Hello.")
+
+
+def test_a_verdict_that_does_not_fit_is_a_failed_attempt() -> None:
+    place = asking(guards={"output": [POLITE]}, output_schema={"type": "string"}).answer("ai", "Hello.").answer("ai", "Yes.")
+    assert isinstance(place.end, ExecutionCompleted)
+    assert place.end.output["type"] == "invalid_output"

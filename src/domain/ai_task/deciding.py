@@ -8,6 +8,7 @@ task is cancelled meanwhile still ends on record: what it used was used.
 from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Literal
 from uuid import UUID
 
 from domain.ai_task.aggregate import AI_TASK
@@ -26,12 +27,14 @@ from domain.ai_task.events import (
 from domain.ai_task.evolving import INVALID_OUTPUT
 from domain.ai_task.progress import Progress, due
 from domain.ai_task.state import AiTask
+from domain.ai_task.steps import Judge, next_step
 from domain.ai_usage import Usage
 from domain.facts import Decided, Invalid, Json, RuleViolation, View
 from domain.retry import Failure, retry_in
 from domain.usage_report import NOT_KNOWN, UsageReport, believed_name
 
 MAX_MODEL_NAME = 200
+GUARD: Literal["guard"] = "guard"
 
 
 class AiTaskExists(RuleViolation):
@@ -71,13 +74,18 @@ def request(view: View, task_id: UUID, requested: AiTaskRequested) -> Decided:
 def start_attempt(
     task: Progress, attempt_id: UUID, *, provider: str, model: str, worker_id: str, reserved: Iterable[Reservation] = ()
 ) -> None:
-    """Record that the provider is about to be called. Refused while an attempt runs, even if it is this one."""
+    """Record that the provider is about to be called, for the turn to come, or for a guard that is a model.
+
+    Refused while an attempt runs, even if it is this one.
+    """
     task.require_open()
     state = task.state
     if state.attempt_id is not None:
         raise AttemptRunning
-    kept = tuple(reserved) or None
-    task.record(AiTaskAttemptStarted(attempt_id, state.number + 1, provider, model, worker_id, state.turn, reserved=kept))
+    kept, step = tuple(reserved) or None, next_step(state)
+    guard = step.place if isinstance(step, Judge) else None
+    number, purpose = state.number + 1, None if guard is None else GUARD
+    task.record(AiTaskAttemptStarted(attempt_id, number, provider, model, worker_id, state.turn, purpose, kept, guard))
 
 
 def succeed(
@@ -107,8 +115,10 @@ def succeed(
             believed_name(model),
             *_known(report),
             turn=state.turn,
+            purpose=None if state.judging is None else GUARD,
             text=text,
             calls=calls,
+            guard=state.judging,
         )
     )
 
@@ -143,16 +153,19 @@ def fail_attempt(
     """
     state = running(task, attempt_id)
     repairs = bounds_of(state).repairs or 0
-    said = answered if repairs and error.type == INVALID_OUTPUT and error.retryable else None
+    repairable = repairs and state.judging is None and error.type == INVALID_OUTPUT and error.retryable
+    said = answered if repairable else None
     if state.closed:
         delay = None
     elif said is not None:
         delay = timedelta(0) if state.repairs < repairs else None
     else:
         delay = retry_in(task.requested.retry, state.failures + 1, error, jitter, retry_after)
+    purpose = None if state.judging is None else GUARD
+    known = _known(report)
     task.record(
         AiTaskAttemptFailed(
-            attempt_id, state.number, error, latency_ms, *_known(report), due(delay), turn=state.turn, answered=said
+            attempt_id, state.number, error, latency_ms, *known, due(delay), state.turn, purpose=purpose, answered=said
         )
     )
     if delay is None:

@@ -187,6 +187,8 @@ class AiTaskAttemptStarted(Event):
     purpose: Literal["turn", "guard"] | None = None
     """guard: a model judges what goes in or out. None: turn."""
     reserved: tuple[Reservation, ...] | None = None
+    guard: str | None = None
+    """Of a guard's attempt: its place, as `output/0`."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,8 @@ class AiTaskAttemptSucceeded(Event):
     """SHA-256, in hex, of what was streamed of it, where it was."""
     cached_from: UUID | None = None
     """The attempt whose answer this is, from the tenant's cache: no provider was called."""
+    guard: str | None = None
+    """Of a guard's attempt: its place. `output` is what it says: {allowed, why}."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,9 @@ def _evolved(state: AiTask, event: AiTaskEvent) -> AiTask:
         case AiTaskRequested():
             return AiTask("pending", event)
         case AiTaskAttemptStarted():
-            running = replace(state, attempt_id=event.attempt_id, number=event.number, reserved=event.reserved or ())
+            running = replace(
+                state, attempt_id=event.attempt_id, number=event.number, reserved=event.reserved or (), judging=event.guard
+            )
             return running if state.closed else replace(running, status="running")
         case AiTaskAttemptSucceeded():
             return _standing(_answered(_over(state, event), event))
@@ -109,12 +111,13 @@ AttemptEnded = AiTaskAttemptSucceeded | AiTaskAttemptFailed
 
 
 def _over(state: AiTask, event: AttemptEnded) -> AiTask:
-    return replace(state, attempt_id=None, reserved=(), totals=add(state.totals, event))
+    return replace(state, attempt_id=None, reserved=(), judging=None, totals=add(state.totals, event))
 
 
 def _answered(state: AiTask, event: AiTaskAttemptSucceeded) -> AiTask:
     if event.purpose == "guard":
-        return state
+        passed = () if event.guard is None else (event.guard,)
+        return replace(state, judged=(*state.judged, *passed), failures=0)
     calls, seen = [], dict(state.seen)
     for asked in event.calls or ():
         seen[digest(asked)] = seen.get(digest(asked), 0) + 1
@@ -130,6 +133,7 @@ def _answered(state: AiTask, event: AiTaskAttemptSucceeded) -> AiTask:
         output=event.output if answered else None,
         answered=answered,
         seen=seen,
+        judged=(),
     )
 
 

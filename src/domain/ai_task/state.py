@@ -108,6 +108,10 @@ class AiTask:
     seen: dict[str, int] = field(default_factory=dict)
     """How often each call, with its arguments, was asked for: by a digest of both."""
     error: Failure | None = None
+    judged: tuple[str, ...] = ()
+    """The guards that are models which let pass what goes in, and the present output: their places."""
+    judging: str | None = None
+    """The guard whose attempt runs."""
 
     @property
     def closed(self) -> bool:

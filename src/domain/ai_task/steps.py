@@ -15,6 +15,13 @@ class CallModel:
 
 
 @dataclass(frozen=True)
+class Judge:
+    """Start an attempt of the guard at this place, as `output/0`: a model judges what goes in, or the output."""
+
+    place: str
+
+
+@dataclass(frozen=True)
 class CallTool:
     """Start this call. It was started `number` times before."""
 
@@ -42,7 +49,7 @@ class Over:
     """It is completed, failed or cancelled."""
 
 
-Step: TypeAlias = CallModel | CallTool | Conclude | Pause | Over
+Step: TypeAlias = CallModel | Judge | CallTool | Conclude | Pause | Over
 
 
 def next_step(task: AiTask) -> Step:
@@ -62,4 +69,16 @@ def next_step(task: AiTask) -> Step:
         return Pause("child")
     if task.questions:
         return Pause("people")
+    unjudged = _unjudged(task, "output" if task.answered else "input")
+    if unjudged is not None:
+        return Judge(unjudged)
     return Conclude() if task.answered else CallModel(task.turn)
+
+
+def _unjudged(task: AiTask, stage: Literal["input", "output"]) -> str | None:
+    """The first guard of a stage that is a model and has not judged yet. What goes in is judged once."""
+    if task.requested is None or (stage == "input" and task.turns):
+        return None
+    guards = (task.requested.guards or {}).get(stage, ())
+    places = (f"{stage}/{number}" for number, guard in enumerate(guards) if guard["type"] == "model")
+    return next((place for place in places if place not in task.judged), None)

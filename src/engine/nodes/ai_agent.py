@@ -14,7 +14,8 @@ from domain.member import MEMBER
 from domain.retry import RetryPolicy
 from domain.role import ROLE
 from engine import ai_config
-from engine.ai_config import BOUNDS, TOOLS, bounds_of, tools_of
+from engine.ai_config import BOUNDS, TOOLS, bounds_of, guarded, tools_of
+from engine.ai_guard_config import GUARDS
 from engine.definition import Node
 from engine.expressions import expressions_in, is_expression, resolve
 from engine.happenings import ChildEnded
@@ -32,6 +33,8 @@ CANCELLED = "cancelled"
 PROVIDERS = ("offline/", "openai:")
 """How the names of models begin that a worker of this release knows a provider for."""
 DEFAULT_MODEL = "default"
+GUARD = "guard"
+"""The type of a node's error whose input a guard blocks."""
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
 TEXT = {"type": "string", "minLength": 1}
 
@@ -55,6 +58,7 @@ CONFIG = object_schema(
         "seed": _or_expression({"type": "integer"}),
         "tools": TOOLS,
         "bounds": BOUNDS,
+        "guards": GUARDS,
     },
     ("model", "prompt"),
 )
@@ -68,6 +72,10 @@ def run(visit: Visit) -> kind.RunResult:
     task_id, node = visit.view.new_id(), visit.node
     plain = {name: value for name, value in node.config.items() if name not in AI_AGENT.raw}
     config = resolve(plain, visit.evaluator, visit.variables)
+    let_in = guarded({**config, "guards": node.config.get("guards")}, visit.evaluator)
+    if let_in.kind == "block":
+        return Failed(NodeError(GUARD, let_in.why or "A guard blocks the input.", visit.attempt))
+    config = {**config, **{name: value for name, value in let_in.value.items() if name in config}}
     started = visit.execution.started
     assert started is not None
     tools = tools_of(node.config, visit.evaluator, visit.variables)
@@ -93,6 +101,7 @@ def run(visit: Visit) -> kind.RunResult:
         item_index=visit.item_index,
         tools=tools,
         bounds=bounds_of({**config, "tools": tools, "output_schema": node.config.get("output_schema")}),
+        guards=node.config.get("guards"),
         requesters=None if tools is None else visit.requesters,
         requester_roles=None if tools is None else roles_of(visit),
     )
@@ -202,7 +211,7 @@ AI_AGENT = NodeType(
     output,
     lint,
     formulas,
-    raw=frozenset({"output_schema", "tools"}),
+    raw=frozenset({"output_schema", "tools", "guards"}),
     waits=True,
     works=True,
     on_child=on_child,

@@ -12,6 +12,7 @@ from domain.ai_task import AiTask, AiTaskRequested, Configuration, Usage
 from domain.facts import Json
 from domain.retry import Failure
 from domain.usage_report import SMALLEST
+from engine.ai_guards import VERDICT, Question
 from engine.ai_messages import CallMessage, Message, ToolSpec, messages_of, tools_of
 
 AiErrorType = Literal[
@@ -69,6 +70,11 @@ class AiCall:
         """The call for the turn to come, after all that was said so far."""
         assert task.requested is not None, "a task that is there was requested"
         return replace(cls.of(task.requested, model, timeout), messages=messages_of(task), tools=tools_of(task))
+
+    @classmethod
+    def judging(cls, question: Question, model: str, timeout: timedelta) -> "AiCall":
+        """The call of a guard that is a model."""
+        return cls(model, question.prompt, input=question.input, output_schema=VERDICT, timeout=timeout)
 
     @property
     def text(self) -> str:
