@@ -5,6 +5,8 @@ ALTER TABLE projections.ai_agent_attempts
     DROP COLUMN purpose,
     DROP COLUMN answered,
     DROP COLUMN cached_from;
+ALTER TABLE projections.ai_agent_attempts NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE projections.ai_agent_tasks NO FORCE ROW LEVEL SECURITY;
 -- What no execution asked for has no place in the tables of before; the ledger keeps it.
 DELETE FROM projections.ai_agent_attempts a USING projections.ai_agent_tasks t
  WHERE t.tenant_id = a.tenant_id AND t.id = a.task_id AND t.execution_id IS NULL;
@@ -28,3 +30,9 @@ ALTER TABLE projections.ai_agent_tasks
     DROP CONSTRAINT ai_agent_tasks_status_check,
     ADD CONSTRAINT ai_agent_tasks_status_check
         CHECK (status IN ('pending', 'running', 'completed', 'failed', 'cancelled'));
+ALTER TABLE projections.ai_agent_attempts FORCE ROW LEVEL SECURITY;
+ALTER TABLE projections.ai_agent_tasks FORCE ROW LEVEL SECURITY;
+COMMENT ON COLUMN projections.ai_agent_tasks.execution_id IS 'The execution that asks.';
+COMMENT ON COLUMN projections.ai_agent_tasks.activation_id IS 'The visit of the ai_agent node that asks.';
+COMMENT ON COLUMN projections.ai_agent_tasks.node_id IS 'That node.';
+COMMENT ON COLUMN projections.ai_agent_tasks.status IS 'pending (also between two attempts), running, completed, failed or cancelled.';
