@@ -12,7 +12,7 @@ from domain.approval import APPROVAL, ApprovalRequested, Outcome
 from domain.approval.proof import Proof
 from domain.execution import ExecutionStarted, ItemStarted
 from domain.facts import Decided, Json, Refusal, View
-from domain.trigger import TRIGGER, WEBHOOK, id_of
+from domain.trigger import TRIGGER, WEBHOOK, id_of, tool_of
 from domain.workflow import Checked
 from engine import events
 from engine.approvals import decide_approval
@@ -22,6 +22,7 @@ from engine.durations import duration
 from engine.engine import Decider, cancel, fire, pause, resume, signal, start, terminate
 from engine.triggers import publishing
 from engine.triggers.arriving import start_by_request
+from engine.triggers.calling import start_by_call
 from engine.triggers.commands import rotate
 from testkit.doubles import Doubles
 from testkit.people import MAY, Member, People, user_id
@@ -171,6 +172,13 @@ class Playing:
         if said["outcome"] == "failed":
             raise Refused(said["code"], said["message"])
         return str(said["outcome"])
+
+    def call(self, trigger: str, arguments: Json, who: Person) -> str:
+        state = self.world.read(TRIGGER, id_of(self._main, trigger))
+        name, rights = tool_of(state.config or {}, state.workflow_key), Rights(user_id(who.name), frozenset())
+        decided = self._do(lambda view: start_by_call(view, self.engine, name, arguments, rights))
+        self._settle()
+        return str(decided.result["execution"]["id"])
 
     def report(self, job_id: str, output: Json, error: tuple[str, str, bool] | None) -> None:
         self._refusing(lambda: self._work.report_by_hand(UUID(job_id), output, error))

@@ -56,6 +56,11 @@ class Scenario:
         """
         return self._stage.request(trigger, plain(body), headers or {}, query or {}, id)
 
+    def call(self, arguments: Json = None, *, trigger: str = "mcp", by: str | None = None) -> Run:
+        """A model calls the tool that the workflow is. `trigger`: its id, where it has one. Raises Refused."""
+        given = {} if arguments is None else plain(arguments)
+        return Run(self._stage, self._stage.call(trigger, given, Person(by)))
+
     # People
 
     def id_of(self, name: str) -> str:

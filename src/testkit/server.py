@@ -24,7 +24,9 @@ from client.errors import ApiError, from_answer
 from client.protocol import Flow, command, get
 from domain.facts import Json
 from domain.retry import Failure
+from domain.trigger import tool_of
 from engine.durations import duration
+from engine.triggers.publishing import key_of
 from testkit.doubles import Answer, Asked, Doubles, Fails, Kind, Lost, Never
 from testkit.stage import Deciding, Delegating, Happening, Person, Refused
 from testkit.staging import Staged, answered, staged
@@ -220,6 +222,21 @@ class OnServer:
             error = from_answer(answer.status_code, answer.content)
             raise Refused(error.code, error.detail)
         return str(answer.json()["outcome"])
+
+    def call(self, trigger: str, arguments: Json, who: Person) -> str:
+        """By the protocol itself, as a client of one of its earlier revisions."""
+        client, definition = self._person(who), self._staged.definitions[-1]
+        (tool,) = [tool_of(each, self._staged.key) for each in definition["triggers"] if key_of(each) == trigger]
+        asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+        url, who_asks = f"{client.options.url.rstrip('/')}/mcp", client.options.of_httpx()["headers"]
+        answer = httpx2.post(url, json=asked, headers=who_asks, timeout=self._server.patience)
+        if answer.status_code != 200:
+            error = from_answer(answer.status_code, answer.content)
+            raise Refused(error.code, error.detail)
+        told = answer.json()["result"]["structuredContent"]
+        if "execution_id" not in told:
+            raise Refused(told["code"], told["message"])
+        return str(told["execution_id"])
 
     def report(self, job_id: str, output: Json, error: tuple[str, str, bool] | None) -> None:
         self.until(lambda: job_id in self._hands)

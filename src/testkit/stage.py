@@ -101,6 +101,9 @@ class Stage(Protocol):
     def request(self, trigger: str, body: Json, headers: Mapping[str, str], query: Mapping[str, str], id: str | None) -> str:
         """To a webhook of the workflow, by the trigger's key. What came of it."""
 
+    def call(self, trigger: str, arguments: Json, who: Person) -> str:
+        """Of a tool that is the workflow, by the trigger's key. The execution's id."""
+
     def report(self, job_id: str, output: Json, error: tuple[str, str, bool] | None) -> None:
         """By hand, of a job that no double does. `error`: type, message, whether another attempt may follow."""
 

@@ -109,6 +109,21 @@ def called(on: Server | None) -> None:
         assert s.asked_of("ship") == ["A"]
 
 
+def called_by_a_model(on: Server | None) -> None:
+    tool = {"type": "mcp", "tool_name": "ship", "business_key": "=arguments.order"}
+    nodes: dict[str, Any] = {"start": "start", "ship": ("task", {"job_type": "ship", "input": "=input.order"}), "end": "end"}
+    schema = {"type": "object", "properties": {"order": {"type": "string"}}}
+    definition = drawing(nodes, "start > ship", "ship > end", triggers=[tool], input_schema=schema)
+    with scenario(definition, workers={"ship": NEVER}, on=on) as s:
+        run = s.call({"order": "A"})
+        assert run.waiting == ["ship"]
+        with pytest.raises(Refused, match="name_taken"):
+            s.call({"order": "A"})
+        with pytest.raises(Refused, match="expression_error: business_key"):
+            s.call({"order": 7})
+        assert s.asked_of("ship") == ["A"]
+
+
 def by_hand(on: Server | None) -> None:
     nodes: dict[str, Any] = {"start": "start", "a": ("task", {"job_type": "a"}), "b": ("task", {"job_type": "b"}), "end": "end"}
     with scenario(drawing(nodes, "start > a", "a > b", "b > end"), workers={"b": NEVER}, on=on) as s:
@@ -157,7 +172,7 @@ def substituted(on: Server | None) -> None:
             other.approve("review", by="ben", on_behalf_of="ann")
 
 
-SCENARIOS = [bought, told, called, by_hand, fanned_out, substituted]
+SCENARIOS = [bought, told, called, called_by_a_model, by_hand, fanned_out, substituted]
 
 
 @pytest.mark.parametrize("play", SCENARIOS)
