@@ -25,7 +25,7 @@ def until(condition: Callable[[], bool], what: str, log: Path) -> None:
     end = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < end, f"{what} did not come about within {DEADLINE} s:\n{log.read_text()[-4000:]}"
-        time.sleep(0.05)
+        time.sleep(0.2)  # to look through all processes is work, too
 
 
 def processes(directory: Path) -> dict[int, list[str]]:
@@ -169,7 +169,15 @@ def _keeps(line: list[str], directory: Path) -> bool:
     return line[3].endswith("supervisor.py") and str(directory) in line[4]
 
 
-@pytest.mark.parametrize("way", ["immediate shutdown", "fast shutdown", "killed", "killed with its keeper"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param("immediate shutdown", marks=pytest.mark.nightly),
+        "fast shutdown",
+        pytest.param("killed", marks=pytest.mark.nightly),
+        "killed with its keeper",
+    ],
+)
 def test_the_database_is_kept_running_like_the_other_processes(platform: Platform, way: str) -> None:
     up = platform.start()
     platform.until(platform.complete, "a platform that is ready")

@@ -89,7 +89,15 @@ async def test_each_time_of_a_schedule_starts_one_execution_by_two_workers(datab
         assert await home.topics("command.refused") == []
 
 
-@pytest.mark.parametrize("failpoint", ["worker.timer_found:2", "worker.timer_fired:1", "worker.timer_fired:2", "at random"])
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        "worker.timer_found:2",
+        "worker.timer_fired:1",
+        pytest.param("worker.timer_fired:2", marks=pytest.mark.nightly),
+        pytest.param("at random", marks=pytest.mark.nightly),
+    ],
+)
 async def test_a_worker_killed_around_a_firing_leaves_one_execution_for_each_time(
     database: Database, tmp_path: Path, failpoint: str
 ) -> None:
