@@ -166,6 +166,10 @@ async def test_a_key_sees_and_does_what_it_may_and_nothing_else(two: Two) -> Non
         last = await told(client, "gesta_list_executions", limit=1, cursor=page["next"])
         assert [each["executions"][0]["id"] for each in (page, last)] == [other["id"], one["id"]]
         assert "next" not in last
+        large = {"amount": 1, "note": "x" * 900_000}
+        last_one = await told(client, "gesta_start_execution", workflow_key="purchase", input=large)
+        shown = await told(client, "gesta_get_execution", id=last_one["id"])
+        assert (shown["status"], shown["input"][-9:]) == ("running", "it whole]")
         taken = await refused(client, "gesta_start_execution", workflow_key="purchase", business_key="P-1", input={"amount": 1})
         assert (taken["status"], taken["code"]) == (409, "name_taken")
         (wait,) = (await told(client, "gesta_get_execution", id=one["id"]))["waits_for"]

@@ -82,7 +82,8 @@ class Tool:
         }
 
     async def called(self, call: RequestContext, arguments: Mapping[str, Json]) -> Json:
-        found = faults(self.input_schema, dict(arguments))
+        schema, given = self.input_schema, dict(arguments)
+        found = await call.services.handler.compute(call.tenant_id, lambda effort: faults(schema, given, effort=effort))
         if found:
             return refused(unfit(found))
         key = None if self.reads else arguments.get("idempotency_key") or headers.once(call.request, KEY_HEADER)
