@@ -5,6 +5,7 @@ A type is a topic without its version. A wish is a type, all types that begin wi
 
 from collections.abc import Iterable, Mapping
 
+from domain.ai_task import AiTaskCancelled, AiTaskCompleted, AiTaskFailed
 from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
@@ -61,12 +62,15 @@ TYPES: Mapping[type[Event], str] = {
     ApprovalResubmitted: "approval.resubmitted",
     ApprovalQuestionAsked: "approval.question_asked",
     ApprovalQuestionAnswered: "approval.question_answered",
+    AiTaskCompleted: "ai_task.completed",
+    AiTaskFailed: "ai_task.failed",
+    AiTaskCancelled: "ai_task.cancelled",
 }
 """New ones are added at the end: how many there are tells releases apart (`store.notification_cursors`)."""
 ENDED: frozenset[type[Event]] = frozenset(
     {
         *(ExecutionCompleted, ExecutionFailed, ExecutionCancelled, JobCompleted, JobFailed, JobCancelled),
-        *(ApprovalResolved, ApprovalCancelled, ApprovalExpired),
+        *(ApprovalResolved, ApprovalCancelled, ApprovalExpired, AiTaskCompleted, AiTaskFailed, AiTaskCancelled),
     }
 )
 """What a callback tells of."""

@@ -96,6 +96,7 @@ PERMISSIONS: dict[str, str] = {
     "approvals:override": "Decide any approval request, whomever it asks, with a reason",
     "approvals:override_own": "Override also what one has asked for oneself",
     "ai_tasks:read": "See AI tasks and what they cost",
+    "ai_tasks:run": "Ask for AI tasks without a workflow",
     "ai_tasks:control": "Cancel, retry and review AI tasks",
     "prompts:read": "See prompts and their versions",
     "prompts:write": "Draft prompts",

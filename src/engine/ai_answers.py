@@ -4,6 +4,7 @@ By `ai_task.answered`, with the denial of a call that was not allowed, or the ta
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,9 @@ from domain.retry import Failure
 from engine.ai_asking import TaskAsker, requested_of
 from engine.ai_follow import follow
 from engine.ai_forms import OUTPUT, edited_of, is_form
-from engine.ai_questions import tool_of
+from engine.ai_guards import guard_arguments
+from engine.ai_policies import by_policy, tool_of, variables
+from engine.expressions import Budgeted
 from engine.schema import faults
 
 DENIED = {
@@ -102,7 +105,24 @@ def _allowed(asker: TaskAsker, task: AiTask, answered: AiTaskAnswered, call: Cal
         message = f"A person replaced the arguments by some that do not fit: {wrong[0].path}: {wrong[0].message}"
         denied = AiTaskToolCallDenied(call.id, call.asked.tool, "malformed", message, answered.by, answered.request_id)
         return (_with(answered, "rejected", None), denied)
+    barred = _barred(asker, task, call, edited)
+    if barred is not None:
+        return (_with(answered, "rejected", None), replace(barred, by=answered.by, request_id=answered.request_id))
     return (_with(answered, "edited", edited),)
+
+
+def _barred(asker: TaskAsker, task: AiTask, call: Call, edited: Json) -> AiTaskToolCallDenied | None:
+    """What the policy denies nobody allows, nor what a guard forbids: also of arguments that a person wrote."""
+    evaluator = Budgeted(asker.engine.evaluator, asker.view.effort)
+    tool = tool_of(task, call.asked.tool)
+    verdict, why = by_policy(tool.get("policy"), variables(task, edited), evaluator)
+    if verdict == "deny":
+        message = f"A person replaced the arguments by some that are denied. {why or ''}".strip()
+        return AiTaskToolCallDenied(call.id, call.asked.tool, "policy", message)
+    guarded = guard_arguments(task, tool, edited, evaluator)
+    if guarded.kind == "block":
+        return AiTaskToolCallDenied(call.id, call.asked.tool, "guard", guarded.why or "These arguments are not let through.")
+    return None
 
 
 def _accepted(asker: TaskAsker, task: AiTask, answered: AiTaskAnswered, output: Json, form: Json) -> tuple[AiTaskEvent, ...]:

@@ -10,11 +10,13 @@ from decimal import Decimal, InvalidOperation
 from domain.ai_task import Bounds
 from domain.facts import Json
 from domain.usage_report import CURRENCY
-from engine import ai_guard_config
+from engine import ai_guard_config, ai_people_config
 from engine.ai_guards import Guarded, guard_input
+from engine.ai_people_config import people_of
 from engine.ai_results import LARGEST_RESULT
 from engine.ai_tools import TOOL_TYPES
 from engine.ai_tools import kind as tools
+from engine.asked_people import PEOPLE
 from engine.durations import duration
 from engine.expressions import Budgeted, Evaluates
 from engine.invalid import InvalidValue
@@ -35,7 +37,7 @@ COMMON = {
     "type": {"type": "string"},
     "description": {"type": "string", "maxLength": 4_000},
     "parameters": {"type": "object"},
-    "policy": object_schema(POLICY),
+    "policy": object_schema({**POLICY, **PEOPLE}),
     "retry": RETRY,
     "max_result": {"type": "integer", "minimum": 100, "maximum": LARGEST_RESULT},
 }
@@ -90,6 +92,7 @@ def lint(config: Mapping[str, Json]) -> Iterator[Fault]:
             yield Fault(path + fault.path, fault.code, fault.message, fault.severity)
     for fault in ai_guard_config.lint(config.get("guards", {}), frozenset(names)):
         yield Fault(f"/guards{fault.path}", fault.code, fault.message, fault.severity)
+    yield from ai_people_config.lint(config)
 
 
 def _parameters(schema: Json, path: str) -> Iterator[Fault]:
@@ -112,6 +115,7 @@ def formulas(config: Mapping[str, Json]) -> Iterator[Formula]:
     yield from ai_guard_config.formulas(config.get("guards", {}), "/guards")
     for place, tool in enumerate(config.get("tools", ())):
         yield from tools.formulas(tool, TOOL_TYPES[tool["type"]], f"/tools/{place}")
+    yield from ai_people_config.formulas(config)
 
 
 def tools_of(config: Mapping[str, Json], evaluator: Evaluates, variables: Mapping[str, Json]) -> Json:
@@ -122,6 +126,8 @@ def tools_of(config: Mapping[str, Json], evaluator: Evaluates, variables: Mappin
 def _resolved(tool: Json, evaluator: Evaluates, variables: Mapping[str, Json]) -> Json:
     type = TOOL_TYPES[tool["type"]]
     now = {name: tools.partly(tool[name], evaluator, variables) for name in type.with_expressions if name in tool}
+    if "policy" in tool:
+        now["policy"] = people_of(tool["policy"], evaluator, variables)
     return type.resolved(tool, {**tool, **now})
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import reduce
 from uuid import UUID
 
-from domain.ai_task import AI_TASK, AiTask, AiTaskRequested, evolve
+from domain.ai_task import AI_TASK, AiTask, evolve
 from domain.execution import EXECUTION
 from domain.facts import Decided, Fact, Json, View
 from engine.ai_job import job_of
@@ -40,26 +40,26 @@ def follow(
     if requested.execution_id is not None:
         run = asking_run(view, engine, requested.execution_id, requested.item_id)
     if after.closed and run is not None:
-        return _visit_told(run, task_id, requested, decided, answered)
+        return _visit_told(run, task_id, requested.activation_id, decided, answered)
     if after.closed:
-        return _given_up(view, engine, before, decided, answered)
+        return _given_up(view, engine, task_id, before, replace(decided, result=_result(decided, None)), answered)
     jobs = (job_of(task_id, after, run),) if before.status == "waiting" and after.status != "waiting" else ()
     return replace(decided, jobs=(*decided.jobs, *jobs), result=_result(decided, None if run is None else answer(run)))
 
 
-def _visit_told(run: Run, task_id: UUID, requested: AiTaskRequested, decided: Decided, answered: Collection[UUID]) -> Decided:
-    assert requested.activation_id is not None
+def _visit_told(run: Run, task_id: UUID, activation_id: UUID | None, decided: Decided, answered: Collection[UUID]) -> Decided:
+    assert activation_id is not None
     run.family.answered.update(answered)
     run.facts.extend(decided.facts)
     events = tuple(fact.event for fact in decided.facts if fact.stream_id == task_id)
-    run.wake(requested.activation_id, ChildEnded(task_id, events))
+    run.wake(activation_id, ChildEnded(task_id, events))
     run.advance()
     return _beside(decided, run.decided(_result(decided, answer(run))))
 
 
-def _given_up(view: View, engine: Engine, before: AiTask, decided: Decided, answered: Collection[UUID]) -> Decided:
+def _given_up(view: View, engine: Engine, task_id: UUID, before: AiTask, decided: Decided, answered: Collection[UUID]) -> Decided:
     """Of one that no visit waits for."""
-    ends = given_up(view, before, answered)
+    ends = given_up(view, task_id, before, answered)
     decided = with_requests_ended(view, decided, ends)
     states = {child_id: view.read(EXECUTION, child_id) for child_id in ends.children}
     living = [(child_id, state) for child_id, state in states.items() if state.live]
@@ -79,7 +79,7 @@ def _beside(decided: Decided, moved: Decided) -> Decided:
         moved,
         fences=(*moved.fences, *decided.fences),
         jobs=(*moved.jobs, *decided.jobs),
-        dropped_jobs=(*moved.dropped_jobs, *decided.dropped_jobs),
+        dropped_jobs=tuple(dict.fromkeys((*moved.dropped_jobs, *decided.dropped_jobs))),
         timers=(*moved.timers, *(each for each in decided.timers if each.id not in timers)),
         dropped_timers=(*moved.dropped_timers, *(each for each in decided.dropped_timers if each not in dropped)),
         correlation_id=decided.correlation_id,

@@ -8,6 +8,7 @@ from uuid import UUID
 from domain.ai_task import AI_TASK, AiTask
 from domain.approval import APPROVAL, ApprovalCancelled
 from domain.facts import Decided, Fact, View
+from engine.ai_time_limit import own_timer
 from engine.escalation import with_timers
 from engine.own_requests import timers_of
 
@@ -21,13 +22,14 @@ NOT_NEEDED = "The AI task that asked is over."
 class GivenUp:
     facts: tuple[Fact, ...] = ()
     dropped_timers: tuple[UUID, ...] = ()
-    """Those of the requests' own time; the timers of their moments follow from the facts."""
+    """Those of the requests' own time, and of its own; the timers of the requests' moments follow from the facts."""
     children: tuple[UUID, ...] = ()
 
 
-def given_up(view: View, task: AiTask, but: Collection[UUID] = ()) -> GivenUp:
+def given_up(view: View, task_id: UUID, task: AiTask, but: Collection[UUID] = ()) -> GivenUp:
     """`task`: as it was before its end. `but`: requests that end by themselves."""
-    facts, timers = list[Fact](), list[UUID]()
+    limit = None if task.requested is None else own_timer(task_id, task.requested)
+    facts, timers = list[Fact](), [] if limit is None else [limit.id]
     for question in task.questions:
         approval = view.read(APPROVAL, question.request_id)
         if approval.open and question.request_id not in but:
@@ -38,7 +40,7 @@ def given_up(view: View, task: AiTask, but: Collection[UUID] = ()) -> GivenUp:
 
 def leave_task(run: "Run", task_id: UUID) -> None:
     """The visit that asked for it waits for it no longer, whether it is over or given up."""
-    ends = given_up(run.view, run.view.read(AI_TASK, task_id), run.family.answered)
+    ends = given_up(run.view, task_id, run.view.read(AI_TASK, task_id), run.family.answered)
     run.facts.extend(ends.facts)
     run.family.timed.update(fact.stream_id for fact in ends.facts)
     run.work.dropped_timers.update(dict.fromkeys(ends.dropped_timers))

@@ -3,10 +3,8 @@
 Each is an ordinary approval request that the task waits for (`engine.ai_asking`); what becomes of it: `engine.ai_answers`.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from domain.ai_task import AiTask, AiTaskToolCallDenied, AiTaskToolCallFailed, ToolCall, evolve
@@ -15,11 +13,11 @@ from domain.retry import Failure
 from engine import ai_asking
 from engine.ai_asking import requested_of
 from engine.ai_forms import as_form, prefilled
+from engine.ai_people_config import ALWAYS
+from engine.ai_policies import tool_of
 from engine.asked_people import PEOPLE
 from engine.context import Engine
 from engine.expressions import Budgeted, ExpressionError, is_expression
-
-ALWAYS = "always"
 
 
 def ask_about_call(view: View, engine: Engine, task_id: UUID, task: AiTask, call: ToolCall, why: str | None = None) -> Decided:
@@ -153,8 +151,3 @@ def _name(task: AiTask) -> str:
 def _about(task: AiTask, **about: Json) -> Json:
     """What people are shown beside the question."""
     return {"task": requested_of(task).task_name, **{name: value for name, value in about.items() if value is not None}}
-
-
-def tool_of(task: AiTask, name: str) -> Mapping[str, Any]:
-    """As the definition has it."""
-    return next(tool for tool in requested_of(task).tools or () if tool["name"] == name)

@@ -1,31 +1,32 @@
 """What people do to work that is under way, beside the execution that it belongs to."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from domain import ai_task
 from domain.ai_task import AI_TASK, AiTask, AiTaskClosed, AttemptRunning, NoSuchAiTask
-from domain.facts import Decided, View
+from domain.facts import Decided, RuleViolation, View
+from engine.ai_follow import follow
+from engine.ai_job import job_id_of
 from engine.context import Engine
-from engine.executions import answer, asking_run
-from engine.happenings import ChildEnded
+
+
+class AiTaskWaits(RuleViolation):
+    """The AI task waits for people, or for a workflow that is its tool: there is nothing to try."""
+
+    code = "ai_task_waiting"
 
 
 def cancel_ai_task(view: View, engine: Engine, task_id: UUID, reason: str | None = None) -> Decided:
-    """Nothing more is asked for this task; the node fails, and its error goes where errors go.
+    """Nothing more is asked for this task; where a node asks, it fails, and its error goes where errors go.
 
-    result {ai_task: {id, status, version}, execution: {id, status, version, open}}.
+    result {ai_task: {id, status, version}, execution: {id, status, version, open}, or None where none asks}.
     """
-    requested = _open(view, task_id).requested
-    assert requested is not None
-    assert requested.execution_id is not None
-    assert requested.activation_id is not None
+    before = _open(view, task_id)
     ended = ai_task.cancel(view, task_id, reason)
-    run = asking_run(view, engine, requested.execution_id, requested.item_id)
-    run.facts.extend(ended.facts)
-    run.wake(requested.activation_id, ChildEnded(task_id, tuple(fact.event for fact in ended.facts)))
-    run.advance()
     task = {name: ended.result[name] for name in ("id", "status", "version")}
-    return run.decided({"ai_task": task, "execution": answer(run)})
+    decided = replace(ended, result={"ai_task": task}, dropped_jobs=(job_id_of(task_id, before),))
+    return follow(view, engine, task_id, decided, ended.facts)
 
 
 def waiting_attempt(view: View, task_id: UUID) -> UUID:
@@ -33,9 +34,9 @@ def waiting_attempt(view: View, task_id: UUID) -> UUID:
     state = _open(view, task_id)
     if state.attempt_id is not None:
         raise AttemptRunning
-    assert state.requested is not None
-    assert state.requested.activation_id is not None
-    return state.requested.activation_id
+    if state.status == "waiting":
+        raise AiTaskWaits
+    return job_id_of(task_id, state)
 
 
 def _open(view: View, task_id: UUID) -> AiTask:

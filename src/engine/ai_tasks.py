@@ -19,11 +19,14 @@ from domain.facts import Decided, Fence, Json, View
 from domain.retry import LEASE_LOST, Failure, RetryPolicy, retry_in, saying_that_it_is_capped
 from domain.storable import storable_text
 from domain.usage_report import NOT_KNOWN, UsageReport
+from engine.ai_follow import follow
 from engine.ai_guards import VERDICT, Guarded, guard_output, guard_result, redacted_answer, refusal_of
 from engine.ai_messages import CallMessage
 from engine.ai_people import ask_for_call, ask_for_review
 from engine.ai_policies import MOST_CALLS, judged, tool_of
 from engine.ai_results import told
+from engine.ai_tools.workflow import WORKFLOW_TOOL
+from engine.ai_workflow_tools import start_workflow_tool
 from engine.context import Engine
 from engine.executions import ExecutionIsPaused, answer
 from engine.expressions import Budgeted
@@ -80,7 +83,8 @@ class Held:
         over, stream_id = state.closed, stream_of(state, self.job)
         if stream_id is None or not (over or failure is not None):
             job = self._job_json(fence, state.number)
-            return self._with(replace(told, fences=(fence,)), {"task": told.result, "job": job, "execution": None})
+            moved = self._with(replace(told, fences=(fence,)), {"task": told.result, "job": job, "execution": None})
+            return follow(self.view, self.engine, self.task.task_id, moved, moved.facts) if over else moved
         run, activation = held_run(self.view, self.engine, self.job, stream_id)
         run.facts.extend(told.facts)
         if over:
@@ -269,6 +273,9 @@ def start_call(view: View, engine: Engine, job: HeldJob, call_id: UUID, *, worke
     """The tool is about to be called; the job stays leased. Refused while the execution is paused."""
     _require_running(view, job)
     held = Held.of(view, engine, job)
+    tool = _tool(held.task, call_id)
+    if tool is not None and tool["type"] == WORKFLOW_TOOL.name:
+        return start_workflow_tool(view, engine, job, held.task, call_id, worker_id=worker_id)
     ai_task.start_call(held.task, call_id, worker_id=worker_id)
     return held.decided()
 

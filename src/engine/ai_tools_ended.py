@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from domain.ai_task import AI_TASK, AiTask, AiTaskToolCallFailed, AiTaskToolCallSucceeded, Call, evolve
-from domain.execution import ExecutionCancelled, ExecutionCompleted, ExecutionFailed
 from domain.facts import Fact
 from domain.retry import Failure
+from engine.ai_guards import guard_result
 from engine.ai_job import job_of
+from engine.ai_policies import tool_of
+from engine.ai_results import told
+from engine.family import came_to
 
 if TYPE_CHECKING:
     from engine.family import End
     from engine.run import Run
 
-CANCELLED = "cancelled"
+GUARD = "guard"
+"""The type of a failure."""
 
 
 def tell_tasks(run: "Run") -> None:
@@ -27,9 +31,9 @@ def tell_tasks(run: "Run") -> None:
         call = next((call for call in task.calls if call.status == "running" and call.child_id == child_id), None)
         if call is None:
             continue
-        told = ended_as(call, event)
-        after = evolve(task, told)
-        run.facts.append(Fact(task_id, told))
+        end = _ended(run, task, call, event)
+        after = evolve(task, end)
+        run.facts.append(Fact(task_id, end))
         if task.status == "waiting" and after.status == "pending" and task_id not in run.family.held_tasks:
             run.family.work.add_job(job_of(task_id, after, asking_run_of(run, after)))
 
@@ -51,13 +55,16 @@ def asking_run_of(run: "Run", task: AiTask) -> "Run | None":
     return found if requested.activation_id in found.state.activations else None
 
 
-def ended_as(call: Call, event: "End") -> AiTaskToolCallSucceeded | AiTaskToolCallFailed:
-    """What the task is told of a child's end."""
+def _ended(run: "Run", task: AiTask, call: Call, event: "End") -> AiTaskToolCallSucceeded | AiTaskToolCallFailed:
+    """What the task is told of a child's end: guarded, and cut to size, as of every tool."""
     about = call.id, call.asked.tool, call.number
-    match event:
-        case ExecutionCompleted():
-            return AiTaskToolCallSucceeded(*about, event.output)
-        case ExecutionFailed():
-            return AiTaskToolCallFailed(*about, Failure(event.code, event.message, retryable=False))
-        case ExecutionCancelled():
-            return AiTaskToolCallFailed(*about, Failure(CANCELLED, event.reason or "It was cancelled.", retryable=False))
+    found = came_to(event)
+    if isinstance(found, Failure):
+        return AiTaskToolCallFailed(*about, found)
+    tool = tool_of(task, call.asked.tool)
+    guarded = guard_result(task, tool, found, run.evaluator)
+    if guarded.kind == "block":
+        why = guarded.why or "A guard keeps back what the tool answered."
+        return AiTaskToolCallFailed(*about, Failure(GUARD, why, retryable=False))
+    shown, cut = told(guarded.value, tool)
+    return AiTaskToolCallSucceeded(*about, shown, cut=cut)

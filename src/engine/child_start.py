@@ -18,6 +18,10 @@ MOST_DEPTH = 16
 """Executions within each other, the outermost not counted."""
 
 
+Child = tuple[UUID, ExecutionStarted]
+"""Its id and its beginning."""
+
+
 class NoChild(Exception):
     """It cannot be started. `problem`: why."""
 
@@ -36,8 +40,8 @@ def child_of(
     input: Json,
     depth: int,
     **about: Any,
-) -> tuple[UUID, ExecutionStarted]:
-    """Its id and beginning. `about`: fields of its first event. Raises NoChild and InvalidValue."""
+) -> Child:
+    """`about`: fields of its first event. Raises NoChild and InvalidValue."""
     workflow_id = view.owner(WORKFLOW_KEY, key)
     if workflow_id is None:
         raise NoChild("unknown_workflow", f"There is no workflow {key}.")

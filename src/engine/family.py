@@ -19,7 +19,8 @@ from domain.execution import (
     ExecutionStarted,
     evolve,
 )
-from domain.facts import Fact, Job
+from domain.facts import Fact, Job, Json
+from domain.retry import Failure
 from engine.enclosing import is_wanted
 from engine.fan_out import FanOut
 from engine.happenings import ChildEnded
@@ -35,6 +36,17 @@ MOST_GIVEN_UP = 32
 GIVEN_UP = "Its parent waits for it no longer."
 
 End = ExecutionCompleted | ExecutionFailed | ExecutionCancelled
+
+
+def came_to(end: End) -> Json | Failure:
+    """Its output, or why it has none."""
+    match end:
+        case ExecutionCompleted():
+            return end.output
+        case ExecutionFailed():
+            return Failure(end.code, end.message, retryable=False)
+        case ExecutionCancelled():
+            return Failure("cancelled", end.reason or "It was cancelled.", retryable=False)
 
 
 @dataclass

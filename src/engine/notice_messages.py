@@ -8,6 +8,7 @@ from datetime import datetime
 from json import dumps
 from uuid import UUID
 
+from domain.ai_task import AiTaskCancelled, AiTaskCompleted, AiTaskFailed, AiTaskRequested
 from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
@@ -55,6 +56,8 @@ def message(requested: DeliveryRequested, record: RecordedEvent, first: Recorded
             data = _approval(first.event, first, record)
         case JobEnqueued():
             data = _job(first.event, first, record)
+        case AiTaskRequested():
+            data = _ai_task(first.event, first, record)
         case _:
             raise AssertionError(f"nothing is said of {type(first.event).__name__}")
     return {
@@ -117,6 +120,7 @@ def _approval(requested: ApprovalRequested, first: RecordedEvent, record: Record
         "description": requested.description,
         "priority": requested.priority,
         "requested_by": _id(requested.requested_by),
+        "ai_task_id": _id(requested.ai_task_id),
         "outcomes": [outcome.name for outcome in requested.outcomes],
         "due_at": due,
         **_of_approval(record.event, _text(record.occurred_at), requested.visibility, requested.requested_by),
@@ -249,6 +253,33 @@ def _of_job(event: Event, at: str) -> dict[str, Json]:
         case JobCancelled():
             by = _id(event.cancelled_by)
             return {"status": "cancelled", "completed_at": at, "cancelled_by": by, "reason": event.reason}
+        case _:
+            return {"status": "pending"}
+
+
+def _ai_task(requested: AiTaskRequested, first: RecordedEvent, record: RecordedEvent) -> dict[str, Json]:
+    return {
+        "id": str(first.stream_id),
+        "href": f"/v1/ai-tasks/{first.stream_id}",
+        "task_name": requested.task_name,
+        "execution_id": _id(requested.execution_id),
+        "node_id": requested.node_id,
+        "model": requested.model,
+        "correlation_id": _id(requested.correlation_id),
+        "requested_by": _id(requested.requested_by),
+        **_of_ai_task(record.event, _text(record.occurred_at)),
+    }
+
+
+def _of_ai_task(event: Event, at: str) -> dict[str, Json]:
+    match event:
+        case AiTaskCompleted():
+            return {"status": "completed", "completed_at": at, "output": event.output}
+        case AiTaskFailed():
+            error = {"type": event.error.type, "message": event.error.message}
+            return {"status": "failed", "completed_at": at, "error": error}
+        case AiTaskCancelled():
+            return {"status": "cancelled", "completed_at": at, "reason": event.reason}
         case _:
             return {"status": "pending"}
 

@@ -38,6 +38,9 @@ HEADLINES: Mapping[str, str] = {
     "job.completed": "Job completed",
     "job.failed": "Job failed",
     "job.cancelled": "Job cancelled",
+    "ai_task.completed": "AI task completed",
+    "ai_task.failed": "AI task failed",
+    "ai_task.cancelled": "AI task cancelled",
     TEST: "This is a test",
 }
 
@@ -63,11 +66,14 @@ def words(message: Json) -> Words:
         return _of_approval(headline, data)
     if type.startswith("execution."):
         return _of_execution(headline, data)
+    if type.startswith("ai_task."):
+        return Words(headline, line(data.get("task_name"), LONGEST_TITLE), _failure(data), _facts(data, AI_TASK))
     return Words(headline, line(data.get("type"), LONGEST_TITLE), _failure(data), _facts(data, JOB))
 
 
 APPROVAL = {"outcome": "Outcome", "reason": "Reason", "step": "Step", "priority": "Priority", "due_at": "Due"}
 EXECUTION = {"workflow_key": "Workflow", "business_key": "Business key", "status": "Status", "reason": "Reason"}
+AI_TASK = {"status": "Status", "model": "Model", "reason": "Reason"}
 JOB = {"status": "Status", "unique_key": "Key", "attempts": "Attempts", "reason": "Reason"}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from domain.ai_task import AiTaskRequested
 from domain.approval import ApprovalRequested
 from domain.envelope import RecordedEvent
 from domain.execution import ExecutionStarted
@@ -41,9 +42,10 @@ class Begun:
     @property
     def callback(self) -> Mapping[str, str]:
         """What the start of it named; nothing where it named nobody."""
-        if not isinstance(self.first, ExecutionStarted | JobEnqueued | ApprovalRequested) or self.first.callback is None:
+        first = self.first
+        if not isinstance(first, ExecutionStarted | JobEnqueued | ApprovalRequested | AiTaskRequested) or first.callback is None:
             return {}
-        callback: Mapping[str, str] = self.first.callback
+        callback: Mapping[str, str] = first.callback
         return callback
 
 
@@ -107,4 +109,4 @@ def _is_wished(endpoint: Json, type: str, begun: Begun) -> bool:
 
 def execution_of(first: Event) -> UUID | None:
     """The execution that the stream belongs to that begins so; None: it is an execution itself, or belongs to none."""
-    return first.execution_id if isinstance(first, ApprovalRequested) else None
+    return first.execution_id if isinstance(first, ApprovalRequested | AiTaskRequested) else None

@@ -220,6 +220,8 @@ class Run:
             woken = Failed(problem_of(error))
         except (InvalidValue, TooLarge) as error:
             woken = Failed(NodeError("invalid_value", str(error), activation.attempt))
+        if isinstance(woken, Failed):
+            self.facts.extend(woken.facts)
         match woken:
             case Waiting():
                 self._wait_on(activation, woken, happening)

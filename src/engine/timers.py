@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.ai_task import AI_TASK
 from domain.approval import APPROVAL
 from domain.execution import EXECUTION, EXECUTION_TIMEOUT, TIMEOUT, Activation
 from domain.facts import Decided, NotForThisRelease, View
 from domain.job import JOB
 from domain.notification_preferences import NOTIFICATION_PREFERENCES, fall_due
 from domain.trigger import TRIGGER
+from engine import own_ai_tasks
 from engine.approval_timers import fire_of_request
 from engine.context import Engine
 from engine.enclosing import execution_of, is_wanted
@@ -128,6 +130,7 @@ OWNERS: Mapping[str, Callable[[View, Engine, DueTimer], Decided]] = {
     TRIGGER.name: _trigger_fires,
     JOB.name: _job_runs_out_of_time,
     APPROVAL.name: fire_of_request,
+    AI_TASK.name: own_ai_tasks.expire,
     NOTIFICATION_PREFERENCES.name: _digest_falls_due,
 }
 """What a timer that is due does, by its owner's aggregate. Those of other owners are left to a release that knows them."""

@@ -148,7 +148,7 @@ def _closed(task: Told, event: AiTaskCompleted | AiTaskFailed | AiTaskCancelled)
     task.questions.clear()
     if isinstance(event, AiTaskCancelled):
         return
-    if task.running is not None:
+    if task.running is not None and not (isinstance(event, AiTaskFailed) and event.error.type == "time_limit"):
         yield "came while an attempt ran"
     if event.totals != spent:
         yield f"says {event.totals}, its attempts come to {spent}"

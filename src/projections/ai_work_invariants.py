@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from domain.ai_task import AI_TASK, AiTask
 from domain.envelope import RecordedEvent
-from domain.execution import ExecutionCancelled, ExecutionCompleted, ExecutionFailed, ExecutionStarted
+from domain.execution import ExecutionStarted
 from engine.ai_job import job_id_of
+from engine.ai_time_limit import own_timer
+from engine.family import End
 
 
 @dataclass
@@ -16,20 +19,36 @@ class AiWorkInvariants:
     """Those that are not over."""
     children: dict[UUID, UUID] = field(default_factory=dict)
     """Executions that are not over and were started as a tool, and the task of each."""
+    limits: dict[UUID, tuple[UUID, datetime]] = field(default_factory=dict)
+    """By task whose time is limited: the timer, and when it is due."""
 
     def see(self, record: RecordedEvent) -> None:
         event, stream = record.event, record.stream_id
         match event:
             case ExecutionStarted(parent_task_id=UUID() as task_id):
                 self.children[stream] = task_id
-            case ExecutionCompleted() | ExecutionFailed() | ExecutionCancelled():
+            case _ if isinstance(event, End):
                 self.children.pop(stream, None)
             case _ if isinstance(event, AI_TASK.events):
                 task = AI_TASK.evolve(self.tasks.pop(stream, AI_TASK.initial), event)
+                self._limit(record, task)
                 if task.requested is not None and not task.closed:
                     self.tasks[stream] = task
             case _:
                 pass
+
+    def _limit(self, record: RecordedEvent, task: AiTask) -> None:
+        if task.closed:
+            self.limits.pop(record.stream_id, None)
+        elif task.requested is not None and task.requested is record.event:
+            timer = own_timer(record.stream_id, task.requested)
+            if timer is not None:
+                self.limits[record.stream_id] = timer.id, timer.due.moment(record.recorded_at)
+
+    def timers(self) -> Iterator[tuple[UUID, UUID, tuple[datetime, ...]]]:
+        """As `WorkInvariants.timers`: of the time of tasks that no execution asks for."""
+        for task_id, (timer, moment) in self.limits.items():
+            yield timer, task_id, (moment,)
 
     def parked(self) -> set[UUID]:
         """Ids of the jobs that are not there while their tasks wait."""

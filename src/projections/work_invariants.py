@@ -223,6 +223,7 @@ class WorkInvariants:
         yield from self.queued.timers()
         yield from self.own_approvals.timers()
         yield from self.digests.timers()
+        yield from self.ai.timers()
         for execution_id, execution in self.open.items():
             visits = execution.visits.values() if execution.paused_at is None else ()
             for timers in (execution.timer, *(visit.timers for visit in visits)):

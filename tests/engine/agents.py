@@ -3,28 +3,22 @@
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from domain.ai_task import (
     AI_TASK,
     AiTask,
-    AiTaskAttemptSucceeded,
     AiTaskRequested,
-    AiTaskToolCallStarted,
-    AiTaskToolCallSucceeded,
     Call,
-    ToolCall,
     evolve,
 )
 from domain.approval import APPROVAL, Approval
 from domain.execution import ExecutionCompleted
 from domain.facts import Decided, Event, Fact, Fence, Job, Json, View
-from engine.ai_messages import ToolMessage, messages_of
-from engine.ai_questions import ask_about_call, conclude
-from engine.ai_workflow_tools import start_workflow_tool
+from engine.ai_messages import CallMessage, ToolMessage, messages_of
+from engine.ai_tasks import start_call, succeed_attempt, succeed_call
 from engine.jobs import JobRef
 from engine.timers import fire
-from engine.triggers.changing import joined
 from tests.engine.drawing import ANN, BEN, drawing
 from tests.engine.working import Workplace, agent, found
 
@@ -37,23 +31,26 @@ REFUND: Json = {
 
 
 def tool(name: str = "refund", type: str = "http", policy: Json = None, **more: Json) -> Json:
-    return {"name": name, "type": type, "description": "Pays back", "parameters": REFUND, "policy": policy or {}, **more}
+    about = {"request": {"url": "https://shop.example/"}} if type == "http" else {}
+    written = {"name": name, "type": type, "description": "Pays back", "parameters": REFUND, **about, **more}
+    return written if policy is None else {**written, "policy": policy}
 
 
 class Agency(Workplace):
     """An execution of Ann's whose node `ai` is an agent."""
 
     @classmethod
-    def asked(cls, *tools: Json, **fields: Any) -> "Agency":
+    def asked(cls, *tools: Json, limited: bool = False, **config: Any) -> "Agency":
+        within = {"timeout": "PT1H"} if limited else {}
         nodes = {
             "start": "start",
-            "ai": agent(name="Support", **({"timeout": "PT1H"} if fields.pop("limited", False) else {})),
+            "ai": agent(name="Support", tools=list(tools), **config, **within),
             "end": ("end", {"output": "=nodes.ai.output"}),
             "broken": ("end", {"output": "=nodes.ai.error"}),
         }
         place = cls(drawing(nodes, "start > ai", "ai > end", "ai.error > broken", "ai.timeout > broken"))
         place.start({"claim": 7}, created_by=ANN)
-        return place.with_fields(tools=list(tools), **fields)
+        return place
 
     def with_fields(self, **fields: Any) -> "Agency":
         def changed(fact: Fact) -> Fact:
@@ -100,58 +97,37 @@ class Agency(Workplace):
     def request(self, number: int = 0) -> Approval:
         return self.view.read(APPROVAL, self.requests[number])
 
-    def called(self, *calls: tuple[str, Json], verdict: Any = "ask") -> "Agency":
-        """The model is called, and asks for these tools; whether they may be called is asked."""
-        attempt_id = self.attempt_by(self._held())
-        asked = tuple(
-            ToolCall(uuid5(attempt_id, f"{number}"), name, arguments, f"call_{number}", verdict)
-            for number, (name, arguments) in enumerate(calls)
-        )
-        number = self.task.number
-        succeeded = AiTaskAttemptSucceeded(attempt_id, number, None, 7, "offline", "echo", text="Hm.", calls=asked)
-        questions = [ask_about_call] * len(asked) if verdict == "ask" else []
-
-        def answer(view: View) -> Decided:
-            after = evolve(view.read(AI_TASK, self.id), succeeded)
-            asking = [each(view, self.engine, self.id, after, call) for each, call in zip(questions, asked, strict=False)]
-            return self._moved(view, succeeded, *asking)
-
-        return self._step(answer)
+    def called(self, *calls: tuple[str, Json]) -> "Agency":
+        """The model is called, and asks for these tools."""
+        attempt_id, job = self.attempt_by(self._held()), self._held()
+        asked = [CallMessage(f"call_{number}", name, arguments) for number, (name, arguments) in enumerate(calls)]
+        about: Any = {"jitter": 0.5, "latency_ms": 7, "provider": "offline", "model": "echo", "text": "Hm."}
+        return self._step(lambda view: succeed_attempt(view, self.engine, job, attempt_id, None, calls=asked, **about))
 
     def asks(self, ask: Callable[..., Decided], *about: Any) -> "Agency":
         """Whoever holds its job asks people."""
         return self._step(lambda view: self._fenced(view, ask(view, self.engine, self.id, view.read(AI_TASK, self.id), *about)))
 
     def concluded(self, output: Json) -> "Agency":
-        """The model answers, and what it says is reviewed."""
+        """The model answers, and what it says is reviewed where that is wanted."""
         attempt_id = self.attempt_by(self._held())
-        succeeded = AiTaskAttemptSucceeded(attempt_id, self.task.number, output, 7, "offline", "echo")
-
-        def answer(view: View) -> Decided:
-            after = evolve(view.read(AI_TASK, self.id), succeeded)
-            reviewed = conclude(view, self.engine, self.id, after, output)
-            return self._moved(view, succeeded, *([] if reviewed is None else [reviewed]))
-
-        return self._step(answer)
+        self.report(self._held(), attempt_id, output)
+        return self
 
     def runs(self, call_id: UUID, result: Json = "done") -> "Agency":
         """The tool is called, and answers."""
-        call = self.call(call_id)
-        about = call.id, call.asked.tool, call.number + 1
-        started = AiTaskToolCallStarted(*about, call.arguments, str(call.id), "w", call.edited)
-        self._step(lambda view: self._moved(view, started))
-        return self._step(lambda view: self._moved(view, AiTaskToolCallSucceeded(*about, result)))
+        job, number = self._held(), self.call(call_id).number + 1
+        self.starts(call_id)
+        return self._step(lambda view: succeed_call(view, self.engine, job, call_id, number, result))
 
     def starts(self, call_id: UUID) -> "Agency":
-        return self._step(lambda view: start_workflow_tool(view, self.engine, self._held(), call_id, worker_id="w"))
+        job = self._held()
+        return self._step(lambda view: start_call(view, self.engine, job, call_id, worker_id="w"))
 
     def call(self, call_id: UUID) -> Call:
         found = self.task.call(call_id)
         assert found is not None
         return found
-
-    def _moved(self, view: View, event: Event, *asking: Decided) -> Decided:
-        return self._fenced(view, joined(Decided((Fact(self.id, event),)), *asking))
 
     def _fenced(self, view: View, decided: Decided) -> Decided:
         """Under the fence of the job, which is done with where the task waits then."""

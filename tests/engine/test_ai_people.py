@@ -9,7 +9,6 @@ from domain.ai_task import (
     AiTaskCompleted,
     AiTaskFailed,
     AiTaskToolCallDenied,
-    Bounds,
     Totals,
 )
 from domain.approval import APPROVAL
@@ -29,8 +28,8 @@ ASK = {"ask": "true", "by": {"roles": ["approver"]}, "exclude": ["requester"], "
 SEVEN, OTHER = {"amount": 7, "to": "Ann"}, {"amount": 1, "to": "Ben"}
 
 
-def asked(arguments: Json = None, **fields: Json) -> Agency:
-    return Agency.asked(tool(policy=ASK), **fields).called(("refund", arguments or SEVEN))
+def asked(arguments: Json = None, **config: Json) -> Agency:
+    return Agency.asked(tool(policy=ASK), **config).called(("refund", arguments or SEVEN))
 
 
 def test_a_tool_that_asks_opens_an_approval_request_and_the_task_waits_without_a_job() -> None:
@@ -110,7 +109,7 @@ def test_a_request_that_its_requester_withdraws_denies() -> None:
 
 
 def test_the_requester_neither_allows_nor_edits_nor_overrides_and_changes_nothing_that_is_asked() -> None:
-    place = asked(requesters=(ANN, UUID(int=0xC3)))
+    place = Agency.asked(tool(policy=ASK)).with_fields(requesters=(ANN, UUID(int=0xC3))).called(("refund", SEVEN))
     request_id = place.requests[0]
     for one in (ANN, UUID(int=0xC3)):
         place.decides("approved", by=one).refused("excluded")
@@ -147,7 +146,7 @@ def test_a_call_that_waits_for_people_does_not_hold_up_the_others_and_one_job_is
 
 
 def test_nobody_to_ask_is_a_denial() -> None:
-    nobody = {**ASK, "by": {"users": "=[input.nobody]"}}
+    nobody = {**ASK, "by": {"expr": "arguments.nobody"}}
     place = Agency.asked(tool(policy=nobody)).called(("refund", SEVEN))
     (_, denied) = place.told
     assert isinstance(denied, AiTaskToolCallDenied)
@@ -159,6 +158,16 @@ def test_whom_it_asks_may_depend_on_the_arguments() -> None:
     by = {"roles": ["=arguments.amount > 50 ? 'owner' : 'approver'"]}
     place = Agency.asked(tool(policy={**ASK, "by": by})).called(("refund", {"amount": 60, "to": "Ann"}))
     assert place.request().outcomes[0].roles == ("owner",)
+
+
+def test_what_the_policy_denies_nobody_allows_also_of_arguments_that_a_person_wrote() -> None:
+    place = Agency.asked(tool(policy={**ASK, "deny": "arguments.to == 'Ben'"})).called(("refund", SEVEN))
+    place.decides("approved", form={"to": "Ben"})
+    (answered, denied) = place.told
+    assert isinstance(denied, AiTaskToolCallDenied)
+    assert (denied.reason, denied.by) == ("policy", BEN)
+    assert isinstance(answered, AiTaskAnswered)
+    assert answered.outcome == "rejected"
 
 
 def test_steps_of_its_task_are_held_by_a_pause() -> None:
@@ -198,8 +207,8 @@ REVIEW = {"when": "always", "by": {"roles": ["approver"]}, "exclude": ["requeste
 SCHEMA = {"type": "object", "properties": {"kind": {"enum": ["meal", "hotel"]}, "sure": {"type": "number"}}, "required": ["kind"]}
 
 
-def reviewed(output: Json, when: Json = "always", **fields: Json) -> Agency:
-    return Agency.asked(review={**REVIEW, "when": when}, output_schema=SCHEMA, **fields).concluded(output)
+def reviewed(output: Json, when: Json = "always", **review: Json) -> Agency:
+    return Agency.asked(review={**REVIEW, "when": when, **review}, output_schema=SCHEMA).concluded(output)
 
 
 def test_an_output_that_is_approved_completes_the_task_and_the_execution() -> None:
@@ -229,7 +238,7 @@ def test_a_text_is_edited_as_the_field_of_a_form() -> None:
 
 
 def test_a_rejected_output_is_tried_again_as_often_as_that_may_be() -> None:
-    place = reviewed({"kind": "meal"}, bounds=Bounds(rejections=1))
+    place = reviewed({"kind": "meal"}, rejections=1)
     place.decides("rejected", comment="It is a hotel.")
     assert place.job is not None
     assert place.said == "It is a hotel."
@@ -250,7 +259,7 @@ def test_a_review_that_nobody_makes_in_time_fails_the_task() -> None:
 def test_an_output_is_reviewed_where_an_expression_says_so_or_fails() -> None:
     when = "=output.sure < 0.5"
     assert reviewed({"kind": "meal", "sure": 0.4}, when).task.status == "waiting"
-    assert reviewed({"kind": "meal", "sure": 0.9}, when).task.status == "pending", "it counts as it is"
+    assert reviewed({"kind": "meal", "sure": 0.9}, when).task.status == "completed", "it counts as it is"
     assert reviewed({"kind": "meal"}, when).task.status == "waiting", "an expression that fails says nothing for it"
 
 
@@ -259,13 +268,13 @@ def test_an_output_is_reviewed_where_an_expression_says_so_or_fails() -> None:
 
 def test_a_budget_that_is_used_up_is_gone_beyond_where_somebody_allows_it() -> None:
     budget = UUID(int=0xB)
-    place = Agency.asked(budget_by={"by": {"roles": ["approver"]}})
+    place = Agency.asked(on_budget="ask", budget_by={"by": {"roles": ["approver"]}})
     place.asks(ask_about_budget, budget, "Support, a month")
     assert (place.task.status, place.job) == ("waiting", None)
     place.decides("approved")
     assert place.task.beyond == (budget,)
     assert place.job is not None
-    place = Agency.asked(budget_by={"by": {"roles": ["approver"]}})
+    place = Agency.asked(on_budget="ask", budget_by={"by": {"roles": ["approver"]}})
     place.asks(ask_about_budget, budget, "Support, a month")
     place.decides("rejected")
     assert isinstance(place.told[-1], AiTaskFailed)
@@ -273,7 +282,7 @@ def test_a_budget_that_is_used_up_is_gone_beyond_where_somebody_allows_it() -> N
 
 
 def test_repetition_that_a_person_allows_begins_to_count_anew() -> None:
-    place = Agency.asked(tool()).called(("refund", SEVEN), verdict="allow")
+    place = Agency.asked(tool()).called(("refund", SEVEN))
     place.asks(ask_about_repetition, place.task.calls[0].asked, {"by": {"roles": ["approver"]}})
     place.decides("approved")
     assert place.task.seen == {}
@@ -282,8 +291,8 @@ def test_repetition_that_a_person_allows_begins_to_count_anew() -> None:
 
 def test_a_tool_that_asks_for_a_form_is_called_again_with_what_it_says() -> None:
     form = {"type": "object", "properties": {"iban": {"type": "string"}}, "required": ["iban"]}
-    place = Agency.asked(tool(policy=ASK)).called(("refund", SEVEN), verdict="allow")
-    place.asks(elicit, place.task.calls[0].asked, "Which account?", form)
+    place = Agency.asked(tool()).called(("refund", SEVEN))
+    place.starts(place.task.calls[0].id).asks(elicit, place.task.calls[0].asked, "Which account?", form)
     place.decides("approved").refused("invalid_form")
     place.decides("approved", form={"iban": "AT12"})
     assert place.task.calls[0].elicited == ({"iban": "AT12"},)

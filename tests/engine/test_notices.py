@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from domain.ai_task import AiTaskCancelled, AiTaskCompleted, AiTaskFailed, AiTaskRequested, Configuration, Totals
 from domain.approval import (
     ApprovalCancelled,
     ApprovalDecided,
@@ -59,6 +60,7 @@ from tests.given import MOMENT, TENANT_ID
 EXECUTION, APPROVAL, ENDPOINT, OTHER, HAPPENED = (UUID(int=number) for number in range(1, 6))
 STARTED = ExecutionStarted(UUID(int=9), "travel", 3, "start", {"days": 2}, business_key="T-1")
 BEGUN = Begun(STARTED, STARTED)
+AI_REQUESTED = AiTaskRequested(None, None, None, "Answer", "offline/echo", "Say it", Configuration(), RetryPolicy())
 ENQUEUED = JobEnqueued("send-mail", {"to": "ann"}, RetryPolicy(), unique_key="welcome-17")
 REQUESTED = ApprovalRequested(
     EXECUTION, UUID(int=10), "review", "Review", {"type": "single"}, (Outcome("yes", "approve"), Outcome("no", "reject"))
@@ -219,6 +221,17 @@ WORK: list[tuple[Event, dict[str, Any]]] = [
     (JobFailed(Failure("refused", "No."), 3), {"status": "failed", "error": {"type": "refused", "message": "No."}}),
     (JobCancelled("too late", OTHER), {"status": "cancelled", "reason": "too late"}),
 ]
+AI: list[tuple[Event, dict[str, Any]]] = [
+    (AiTaskCompleted("Dear Ann", Totals(1)), {"status": "completed", "output": "Dear Ann", "task_name": "Answer"}),
+    (AiTaskFailed(Failure("refused", "No."), Totals(1)), {"status": "failed", "error": {"type": "refused", "message": "No."}}),
+    (AiTaskCancelled("too late"), {"status": "cancelled", "reason": "too late"}),
+]
+
+
+def test_an_ai_task_of_its_own_may_have_a_callback_too() -> None:
+    called = Begun(replace(AI_REQUESTED, callback={"url": "https://c.example/", "secret": "callbacks"}))
+    found = [requested for _, requested in deliveries_of(recorded(AI[0][0]), HAPPENED, {}, called)]
+    assert [(each.event_type, each.kind) for each in found] == [("ai_task.completed", "callback")]
 
 
 def test_a_job_of_its_own_may_have_a_callback_too() -> None:
@@ -229,13 +242,15 @@ def test_a_job_of_its_own_may_have_a_callback_too() -> None:
     assert list(deliveries_of(recorded(JobCompleted("sent", 1)), HAPPENED, of_workflow, Begun(ENQUEUED))) == []
 
 
-@pytest.mark.parametrize(("event", "said"), ENDS + ANSWERS + WORK, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize(("event", "said"), ENDS + ANSWERS + WORK + AI, ids=lambda each: type(each).__name__)
 def test_what_is_said_is_the_thing_as_it_was_after_the_event(event: Event, said: dict[str, Any]) -> None:
     is_execution = any(event is each for each, _ in ENDS)
     begun: Event = STARTED if is_execution else REQUESTED
     stream = EXECUTION if is_execution else APPROVAL
     if any(event is each for each, _ in WORK):
         begun, stream = ENQUEUED, OTHER
+    if any(event is each for each, _ in AI):
+        begun, stream = AI_REQUESTED, OTHER
     requested = DeliveryRequested(TYPES[type(event)], "event", ENDPOINT, 7, stream)
     told = message(requested, recorded(event, 7, stream), recorded(begun, 1, stream))
     assert (told["type"], told["position"], told["timestamp"]) == (TYPES[type(event)], 7, "2026-01-05T09:00:07Z")
@@ -268,7 +283,7 @@ def test_names_are_told_where_the_request_shows_them(visibility: Any, while_open
 
 
 def test_every_type_is_said_something_of() -> None:
-    assert {type(event) for event, _ in ENDS + ANSWERS + WORK} == set(TYPES)
+    assert {type(event) for event, _ in ENDS + ANSWERS + WORK + AI} == set(TYPES)
 
 
 def test_a_message_has_a_size() -> None:

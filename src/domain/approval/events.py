@@ -135,7 +135,7 @@ class ApprovalRequested(Event):
     call_id: UUID | None = None
     """Which of its calls of tools it is about."""
     purpose: Literal["tool", "review", "budget", "elicitation", "repetition"] | None = None
-    """What an AI task asks for (`domain.ai_task.AiTaskAsked`)."""
+    """What an AI task asks for: `domain.ai_task.Purpose`."""
 
     @property
     def content(self) -> Content:

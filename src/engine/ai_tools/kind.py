@@ -41,13 +41,16 @@ def at_the_call(source: str) -> bool:
     return LATER.search(source) is not None
 
 
-def partly(value: Json, evaluator: Evaluates, variables: Mapping[str, Json]) -> Json:
-    """With what can be evaluated by now. A text that comes of it stays a text: `=` at its beginning is doubled."""
+def partly(value: Json, evaluator: Evaluates, variables: Mapping[str, Json], later: re.Pattern[str] = LATER) -> Json:
+    """With what can be evaluated by now. A text that comes of it stays a text: `=` at its beginning is doubled.
+
+    `later`: what is in the expressions that cannot be yet.
+    """
     if isinstance(value, dict):
-        return {name: partly(each, evaluator, variables) for name, each in value.items()}
+        return {name: partly(each, evaluator, variables, later) for name, each in value.items()}
     if isinstance(value, list):
-        return [partly(each, evaluator, variables) for each in value]
-    if is_expression(value) and not at_the_call(value):
+        return [partly(each, evaluator, variables, later) for each in value]
+    if is_expression(value) and not later.search(value):
         return literal(resolve(value, evaluator, variables))
     return value
 

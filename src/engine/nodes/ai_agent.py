@@ -5,20 +5,25 @@ turn, as far as their policies and the `bounds` go. `retry` says how often each 
 take in all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
 
-from domain.ai_task import AiTaskCancelled, AiTaskCompleted, AiTaskFailed, AiTaskRequested, Configuration, request
+from domain.ai_task import AI_TASK, AiTaskCancelled, AiTaskCompleted, AiTaskFailed, AiTaskRequested, Configuration, request
 from domain.execution import Activation, NodeError, Wait
-from domain.facts import Fact, Invalid, Job, Json
+from domain.facts import Fact, Invalid, Job, Json, View
 from domain.member import MEMBER
 from domain.retry import RetryPolicy
 from domain.role import ROLE
-from engine import ai_config
+from engine import ai_config, ai_people_config
 from engine.ai_config import BOUNDS, TOOLS, bounds_of, guarded, tools_of
 from engine.ai_guard_config import GUARDS
+from engine.ai_people_config import people_of, with_rejections
+from engine.ai_time_limit import TIME_LIMIT, due_of, out_of_time
 from engine.definition import Node
-from engine.expressions import expressions_in, is_expression, resolve
-from engine.happenings import ChildEnded
+from engine.expressions import Budgeted, expressions_in, is_expression, resolve
+from engine.happenings import ChildEnded, TimerFired
 from engine.invalid import InvalidValue
 from engine.nodes import kind
 from engine.nodes.kind import Done, Failed, Fault, Formula, Handles, NodeType, Visit, Waiting, object_schema
@@ -59,6 +64,7 @@ CONFIG = object_schema(
         "tools": TOOLS,
         "bounds": BOUNDS,
         "guards": GUARDS,
+        **ai_people_config.FIELDS,
     },
     ("model", "prompt"),
 )
@@ -70,41 +76,26 @@ def handles(_node: Node) -> Handles:
 
 def run(visit: Visit) -> kind.RunResult:
     task_id, node = visit.view.new_id(), visit.node
-    plain = {name: value for name, value in node.config.items() if name not in AI_AGENT.raw}
-    config = resolve(plain, visit.evaluator, visit.variables)
-    let_in = guarded({**config, "guards": node.config.get("guards")}, visit.evaluator)
-    if let_in.kind == "block":
-        return Failed(NodeError(GUARD, let_in.why or "A guard blocks the input.", visit.attempt))
-    config = {**config, **{name: value for name, value in let_in.value.items() if name in config}}
     started = visit.execution.started
     assert started is not None
-    tools = tools_of(node.config, visit.evaluator, visit.variables)
-    retry = node.retry or (RetryPolicy() if tools is None else WITH_TOOLS)
-    requested = AiTaskRequested(
-        visit.execution_id,
-        visit.activation_id,
-        node.id,
-        node.name or node.id,
-        _text(config, "model"),
-        _text(config, "prompt"),
-        _configuration(config),
-        retry,
-        agent_type=_text(config, "agent_type") if "agent_type" in config else None,
-        system_prompt=_text(config, "system") if "system" in config else None,
-        context=config.get("context"),
-        input=config.get("input"),
-        output_schema=node.config.get("output_schema"),
-        priority=started.priority,
-        requested_by=started.created_by,
-        correlation_id=started.correlation_id,
-        item_id=visit.item_id,
-        item_index=visit.item_index,
-        tools=tools,
-        bounds=bounds_of({**config, "tools": tools, "output_schema": node.config.get("output_schema")}),
-        guards=node.config.get("guards"),
-        requesters=None if tools is None else visit.requesters,
-        requester_roles=None if tools is None else roles_of(visit),
-    )
+    try:
+        requested = requested_of(
+            node,
+            visit.evaluator,
+            visit.variables,
+            execution_id=visit.execution_id,
+            activation_id=visit.activation_id,
+            node_id=node.id,
+            priority=started.priority,
+            requested_by=started.created_by,
+            correlation_id=started.correlation_id,
+            item_id=visit.item_id,
+            item_index=visit.item_index,
+        )
+    except InputBlocked as blocked:
+        return Failed(NodeError(GUARD, str(blocked), visit.attempt))
+    if requested.tools is not None:
+        requested = replace(requested, requesters=visit.requesters, requester_roles=roles_of(visit.view, visit.requested_by))
     job = Job(
         visit.activation_id,
         JOB,
@@ -112,22 +103,60 @@ def run(visit: Visit) -> kind.RunResult:
         visit.execution_id,
         visit.activation_id,
         task_id,
-        max_attempts=retry.max_attempts,
+        max_attempts=requested.retry.max_attempts,
         priority=started.priority,
     )
     try:
-        return Waiting((Wait("ai_task", task_id),), request(visit.view, task_id, requested).facts, (job,))
+        facts, due = request(visit.view, task_id, requested).facts, due_of(requested)
+        timers = () if due is None else (visit.timer(TIME_LIMIT, due),)
+        return Waiting((Wait("ai_task", task_id),), facts, (job,), timers=timers)
     except Invalid as refused:
         raise InvalidValue(refused.message) from refused
 
 
-def roles_of(visit: Visit) -> tuple[str, ...]:
+class InputBlocked(InvalidValue):
+    """A guard of the input lets it not pass."""
+
+
+def requested_of(node: Node, evaluator: Budgeted, variables: Mapping[str, Json], **about: Any) -> AiTaskRequested:
+    """What a node asks for, or whoever asks as one would. `about`: fields of the event that are not of its configuration.
+
+    Raises ExpressionError, and InvalidValue, of which InputBlocked is one.
+    """
+    plain = {name: value for name, value in node.config.items() if name not in AI_AGENT.raw}
+    config = resolve(plain, evaluator, variables)
+    let_in = guarded({**config, "guards": node.config.get("guards")}, evaluator)
+    if let_in.kind == "block":
+        raise InputBlocked(let_in.why or "A guard blocks the input.")
+    config = {**config, **{name: value for name, value in let_in.value.items() if name in config}}
+    tools, review = tools_of(node.config, evaluator, variables), node.config.get("review")
+    return AiTaskRequested(
+        task_name=node.name or node.id,
+        model=_text(config, "model"),
+        prompt=_text(config, "prompt"),
+        configuration=_configuration(config),
+        retry=node.retry or (RetryPolicy() if tools is None else WITH_TOOLS),
+        agent_type=_text(config, "agent_type") if "agent_type" in config else None,
+        system_prompt=_text(config, "system") if "system" in config else None,
+        context=config.get("context"),
+        input=config.get("input"),
+        output_schema=node.config.get("output_schema"),
+        tools=tools,
+        guards=node.config.get("guards"),
+        bounds=with_rejections(bounds_of({**config, "tools": tools, "output_schema": node.config.get("output_schema")}), review),
+        review=people_of(review, evaluator, variables),
+        on_budget=config.get("on_budget"),
+        budget_by=people_of(node.config.get("budget_by"), evaluator, variables),
+        **about,
+    )
+
+
+def roles_of(view: View, person: UUID | None) -> tuple[str, ...]:
     """Keys of the roles that whoever asks has, as they are."""
-    person = visit.requested_by
     if person is None:
         return ()
-    member = visit.view.read(MEMBER, person)
-    return tuple(sorted(visit.view.read(ROLE, one).key for one in (member.role_ids if member.active else ())))
+    member = view.read(MEMBER, person)
+    return tuple(sorted(view.read(ROLE, one).key for one in (member.role_ids if member.active else ())))
 
 
 def _text(config: Json, field: str) -> str:
@@ -175,6 +204,14 @@ def on_child(visit: Visit, ended: ChildEnded) -> kind.Woken:
             raise AssertionError(f"an AI task does not end by {type(event).__name__}")
 
 
+def on_timer(visit: Visit, fired: TimerFired) -> kind.Woken:
+    """The time is up that the task may take."""
+    assert fired.purpose == TIME_LIMIT
+    (task_id,) = (wait.id for wait in visit.waits if wait.kind == "ai_task")
+    failed = out_of_time(visit.view.read(AI_TASK, task_id))
+    return Failed(NodeError(failed.error.type, failed.error.message, visit.attempt), facts=(Fact(task_id, failed),))
+
+
 def output(node: Node) -> Json:
     return node.config.get("output_schema", {"type": "string"})
 
@@ -211,10 +248,11 @@ AI_AGENT = NodeType(
     output,
     lint,
     formulas,
-    raw=frozenset({"output_schema", "tools", "guards"}),
+    raw=frozenset({"output_schema", "tools", "guards"}) | ai_people_config.RAW,
     waits=True,
     works=True,
     on_child=on_child,
+    on_timer=on_timer,
     cancel=cancel,
     expire=expire,
 )

@@ -128,10 +128,11 @@ class Ended:
 
 @dataclass(frozen=True)
 class Failed:
-    """The visit failed. Where it may not be handled, or no edge handles it, the execution fails."""
+    """The visit failed. Where it may not be handled, or no edge handles it, the execution fails. `facts`: what it leaves."""
 
     problem: NodeError
     may_be_handled: bool = True
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True)
