@@ -24,6 +24,7 @@ from domain.approval import (
     ApprovalStepStarted,
     ApproverAdded,
 )
+from domain.budget import BudgetExhausted, BudgetWarned
 from domain.execution import (
     ExecutionCancelled,
     ExecutionCompleted,
@@ -65,6 +66,8 @@ TYPES: Mapping[type[Event], str] = {
     AiTaskCompleted: "ai_task.completed",
     AiTaskFailed: "ai_task.failed",
     AiTaskCancelled: "ai_task.cancelled",
+    BudgetWarned: "budget.warned",
+    BudgetExhausted: "budget.exhausted",
 }
 """New ones are added at the end: how many there are tells releases apart (`store.notification_cursors`)."""
 ENDED: frozenset[type[Event]] = frozenset(

@@ -29,6 +29,7 @@ from domain.approval import (
 )
 from domain.approval.content import attachments_json
 from domain.approval.visibility import names_shown
+from domain.budget import BudgetExhausted, BudgetPeriodOpened, BudgetWarned
 from domain.envelope import RecordedEvent
 from domain.execution import (
     ExecutionCancelled,
@@ -58,6 +59,8 @@ def message(requested: DeliveryRequested, record: RecordedEvent, first: Recorded
             data = _job(first.event, first, record)
         case AiTaskRequested():
             data = _ai_task(first.event, first, record)
+        case BudgetPeriodOpened():
+            data = _budget(first.event, first, record)
         case _:
             raise AssertionError(f"nothing is said of {type(first.event).__name__}")
     return {
@@ -282,6 +285,34 @@ def _of_ai_task(event: Event, at: str) -> dict[str, Json]:
             return {"status": "cancelled", "completed_at": at, "reason": event.reason}
         case _:
             return {"status": "pending"}
+
+
+def _budget(opened: BudgetPeriodOpened, first: RecordedEvent, record: RecordedEvent) -> dict[str, Json]:
+    """`id`: of the period. Money is text."""
+    of = {
+        "id": str(first.stream_id),
+        "href": f"/v1/budgets/{opened.key}",
+        "budget_id": str(opened.budget_id),
+        "key": opened.key,
+        "scope": opened.scope,
+        "subject": opened.subject or None,
+        "period": opened.period,
+        "starts_at": None if opened.starts_at is None else _text(opened.starts_at),
+        "ends_at": None if opened.ends_at is None else _text(opened.ends_at),
+    }
+    match record.event:
+        case BudgetWarned() as event:
+            return {**of, "amount": event.amount, "share": str(event.share), **_amounts(event)}
+        case BudgetExhausted() as event:
+            return {**of, "amount": event.amount, "reason": event.reason, "refused": event.refused, **_amounts(event)}
+        case _:
+            return of
+
+
+def _amounts(event: BudgetWarned | BudgetExhausted) -> dict[str, Json]:
+    told = {"limits": vars(event.limits), "used": vars(event.used), "reserved": vars(event.reserved)}
+    as_text = {name: {**each, "cost": None if each["cost"] is None else str(each["cost"])} for name, each in told.items()}
+    return {**as_text, "currency": event.currency}
 
 
 def _bounded(data: dict[str, Json]) -> dict[str, Json]:

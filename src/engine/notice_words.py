@@ -41,6 +41,8 @@ HEADLINES: Mapping[str, str] = {
     "ai_task.completed": "AI task completed",
     "ai_task.failed": "AI task failed",
     "ai_task.cancelled": "AI task cancelled",
+    "budget.warned": "A budget is nearly used up",
+    "budget.exhausted": "A budget is used up",
     TEST: "This is a test",
 }
 
@@ -68,6 +70,8 @@ def words(message: Json) -> Words:
         return _of_execution(headline, data)
     if type.startswith("ai_task."):
         return Words(headline, line(data.get("task_name"), LONGEST_TITLE), _failure(data), _facts(data, AI_TASK))
+    if type.startswith("budget."):
+        return _of_budget(headline, data)
     return Words(headline, line(data.get("type"), LONGEST_TITLE), _failure(data), _facts(data, JOB))
 
 
@@ -90,6 +94,17 @@ def _of_approval(headline: str, data: Json) -> Words:
 
 def _of_execution(headline: str, data: Json) -> Words:
     return Words(headline, line(data.get("workflow_key"), LONGEST_TITLE), _failure(data), _facts(data, EXECUTION))
+
+
+def _of_budget(headline: str, data: Json) -> Words:
+    amount, of = data["amount"], "tenant" if data["scope"] == "tenant" else f"{data['scope']} {data['subject']}"
+    unit = f" {data['currency']}" if amount == "cost" else ""
+    facts = [(label, f"{data[name][amount]}{unit}") for name, label in BUDGET.items() if data[name][amount] is not None]
+    told = {"unknown": "Nobody knows what the call would have cost, so it was not made."}.get(data.get("reason", ""), "")
+    return Words(headline, line(data["key"], LONGEST_TITLE), told, [("Of", of), *facts, *_facts(data, {"ends_at": "Until"})])
+
+
+BUDGET = {"used": "Used", "reserved": "Put aside", "limits": "Limit"}
 
 
 def _failure(data: Json) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.ai_task import AiTaskRequested
 from domain.approval import ApprovalRequested
+from domain.budget import BudgetPeriodOpened
 from domain.envelope import RecordedEvent
 from domain.execution import ExecutionStarted
 from domain.facts import Event, Json
@@ -37,6 +38,8 @@ class Begun:
 
     @property
     def workflow_key(self) -> str | None:
+        if isinstance(self.first, BudgetPeriodOpened):
+            return self.first.subject if self.first.scope == "workflow" else None
         return None if self.execution is None else self.execution.workflow_key
 
     @property

@@ -70,7 +70,7 @@ class BudgetInvariants:
                 if part.put_aside is None or part.settled is not None:
                     yield "settles what was not put aside"
                 part.settled = event
-                yield from self._closed(stream, event.call_id)
+                yield from self._counted_at_once(stream, event) if part.named is None else self._closed(stream, event.call_id)
             case AiTaskAttemptStarted():
                 self._started(event.attempt_id, event.reserved or ())
             case AiTaskToolCallStarted():
@@ -102,6 +102,12 @@ class BudgetInvariants:
         for period in self._of_calls.pop(call, ()):
             self._part(period, call).ended = took(event)
             yield from self._closed(period, call)
+
+    def _counted_at_once(self, period: UUID, event: BudgetSettled) -> Iterator[str]:
+        """A workflow that is a tool: its start takes nothing of a budget, because it is counted as it begins."""
+        part = self._parts.pop((period, event.call_id))
+        if not part.put_aside == event.released == event.used == Use(tool_calls=1):
+            yield "settles what no call under way takes"
 
     def _closed(self, period: UUID, call: UUID) -> Iterator[str]:
         """Once all is known of a call, nothing is kept of it."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from json import dumps
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,7 @@ from domain.approval import (
     Outcome,
 )
 from domain.approval.visibility import names_shown
+from domain.budget import BudgetExhausted, BudgetPeriodOpened, BudgetWarned, Limits, Use
 from domain.envelope import Envelope, RecordedEvent
 from domain.execution import (
     ExecutionCancelled,
@@ -54,6 +56,7 @@ from domain.notification_endpoint import (
 )
 from domain.retry import Failure, RetryPolicy
 from engine.notice_messages import LARGEST_FIELD, message
+from engine.notice_words import words
 from engine.notices import Begun, Endpoints, deliveries_of, endpoints_after
 from tests.given import MOMENT, TENANT_ID
 
@@ -242,7 +245,51 @@ def test_a_job_of_its_own_may_have_a_callback_too() -> None:
     assert list(deliveries_of(recorded(JobCompleted("sent", 1)), HAPPENED, of_workflow, Begun(ENQUEUED))) == []
 
 
-@pytest.mark.parametrize(("event", "said"), ENDS + ANSWERS + WORK + AI, ids=lambda each: type(each).__name__)
+LIMITS, USED, ASIDE = Limits(Decimal("5.00"), calls=9), Use(0, Decimal("4.10"), 3), Use(0, Decimal("0.40"), 1)
+OPENED = BudgetPeriodOpened(UUID(int=30), "monthly", "workflow", "travel", "month", "UTC", MOMENT, MOMENT, LIMITS, "EUR")
+OF_BUDGET: tuple[UUID, str, Any, str] = (UUID(int=30), "monthly", "workflow", "travel")
+SPENT = {
+    "limits": {"cost": "5.00", "tokens": None, "calls": 9, "tool_calls": None},
+    "used": {"cost": "4.10", "tokens": 0, "calls": 3, "tool_calls": 0},
+    "reserved": {"cost": "0.40", "tokens": 0, "calls": 1, "tool_calls": 0},
+    "currency": "EUR",
+    "key": "monthly",
+    "subject": "travel",
+    "href": "/v1/budgets/monthly",
+    "amount": "cost",
+    "ends_at": "2026-01-05T09:00:00Z",
+}
+BUDGETS: list[tuple[Event, dict[str, Any]]] = [
+    (BudgetWarned(*OF_BUDGET, "cost", Decimal("0.8"), USED, ASIDE, LIMITS, "EUR", MOMENT), {**SPENT, "share": "0.8"}),
+    (
+        BudgetExhausted(*OF_BUDGET, "cost", "limit", True, USED, ASIDE, LIMITS, "EUR", MOMENT),
+        {**SPENT, "reason": "limit", "refused": True},
+    ),
+]
+
+
+def test_a_budget_of_a_workflow_is_told_to_endpoints_of_that_workflow() -> None:
+    told = recorded(BUDGETS[0][0])
+    for workflow, begun, count in (("travel", OPENED, 1), ("expense", OPENED, 0), ("travel", replace(OPENED, scope="prompt"), 0)):
+        wished = folded(replace(CREATED, events=("budget.*",), workflow_key=workflow))
+        assert len(list(deliveries_of(told, HAPPENED, wished, Begun(begun)))) == count
+
+
+@pytest.mark.parametrize("event", [event for event, _ in BUDGETS])
+def test_a_budget_is_told_in_words(event: Event) -> None:
+    requested = DeliveryRequested(TYPES[type(event)], "event", ENDPOINT, 7, OTHER)
+    said = words(message(requested, recorded(event, 7, OTHER), recorded(OPENED, 1, OTHER)))
+    assert said.title == "monthly"
+    assert said.facts == [
+        ("Of", "workflow travel"),
+        ("Used", "4.10 EUR"),
+        ("Put aside", "0.40 EUR"),
+        ("Limit", "5.00 EUR"),
+        ("Until", "2026-01-05T09:00:00Z"),
+    ]
+
+
+@pytest.mark.parametrize(("event", "said"), ENDS + ANSWERS + WORK + AI + BUDGETS, ids=lambda each: type(each).__name__)
 def test_what_is_said_is_the_thing_as_it_was_after_the_event(event: Event, said: dict[str, Any]) -> None:
     is_execution = any(event is each for each, _ in ENDS)
     begun: Event = STARTED if is_execution else REQUESTED
@@ -251,6 +298,8 @@ def test_what_is_said_is_the_thing_as_it_was_after_the_event(event: Event, said:
         begun, stream = ENQUEUED, OTHER
     if any(event is each for each, _ in AI):
         begun, stream = AI_REQUESTED, OTHER
+    if any(event is each for each, _ in BUDGETS):
+        begun, stream = OPENED, OTHER
     requested = DeliveryRequested(TYPES[type(event)], "event", ENDPOINT, 7, stream)
     told = message(requested, recorded(event, 7, stream), recorded(begun, 1, stream))
     assert (told["type"], told["position"], told["timestamp"]) == (TYPES[type(event)], 7, "2026-01-05T09:00:07Z")
@@ -283,7 +332,7 @@ def test_names_are_told_where_the_request_shows_them(visibility: Any, while_open
 
 
 def test_every_type_is_said_something_of() -> None:
-    assert {type(event) for event, _ in ENDS + ANSWERS + WORK + AI} == set(TYPES)
+    assert {type(event) for event, _ in ENDS + ANSWERS + WORK + AI + BUDGETS} == set(TYPES)
 
 
 def test_a_message_has_a_size() -> None:
