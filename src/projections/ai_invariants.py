@@ -25,7 +25,9 @@ from domain.ai_task import (
     Usage,
 )
 from domain.envelope import RecordedEvent
+from projections.budget_invariants import BudgetInvariants, Took
 
+TURNED_AWAY = ("rate_limit", "overloaded", "auth", "bad_request", "context_length")
 ENDED = (AiTaskAttemptSucceeded, AiTaskAttemptFailed)
 CLOSED = (AiTaskCompleted, AiTaskFailed, AiTaskCancelled)
 CALLED = (AiTaskToolCallDenied, AiTaskToolCallStarted, AiTaskToolCallSucceeded, AiTaskToolCallFailed)
@@ -57,10 +59,12 @@ class Told:
 @dataclass
 class AiInvariants:
     _tasks: dict[UUID, Told] = field(default_factory=dict)
+    budgets: BudgetInvariants = field(default_factory=BudgetInvariants)
 
     def see(self, record: RecordedEvent) -> Iterator[str]:
         """What is wrong with an event after those seen before."""
         event = record.event
+        yield from self.of_budgets(record)
         if isinstance(event, AiTaskRequested):
             if record.stream_id in self._tasks:
                 yield "requests a task that was requested before"
@@ -79,6 +83,29 @@ class AiInvariants:
                 yield from _asked(task, event)
             else:
                 yield from _closed(task, event)
+
+    def of_budgets(self, record: RecordedEvent) -> Iterator[str]:
+        match record.event:
+            case AiTaskAttemptStarted() as event:
+                self.budgets.started(event.attempt_id, event.reserved or ())
+            case AiTaskToolCallStarted() as event:
+                self.budgets.started(event.call_id, event.reserved or ())
+            case AiTaskAttemptSucceeded() | AiTaskAttemptFailed() as event:
+                yield from self.budgets.ended(event.attempt_id, took(event))
+            case AiTaskToolCallSucceeded() | AiTaskToolCallFailed() as event:
+                yield from self.budgets.ended(event.call_id, Took(tool_calls=1))
+            case _:
+                yield from self.budgets.see(record)
+
+
+def took(event: AiTaskAttemptSucceeded | AiTaskAttemptFailed) -> Took:
+    """What an attempt took of budgets, by its end. Whom a provider turned away took nothing, even if nobody says so."""
+    if isinstance(event, AiTaskAttemptSucceeded) and event.cached_from is not None:
+        return Took()
+    if isinstance(event, AiTaskAttemptFailed) and event.usage is None and event.cost is None and event.error.type in TURNED_AWAY:
+        return Took(calls=1)
+    usage = event.usage
+    return Took(None if usage is None else usage.input_tokens + usage.output_tokens, event.cost, event.currency, calls=1)
 
 
 def _started(task: Told, event: AiTaskAttemptStarted) -> Iterator[str]:

@@ -7,22 +7,10 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from domain.ai_task import (
-    AiTaskAttemptFailed,
-    AiTaskAttemptStarted,
-    AiTaskAttemptSucceeded,
-    AiTaskToolCallFailed,
-    AiTaskToolCallStarted,
-    AiTaskToolCallSucceeded,
-    Reservation,
-)
+from domain.ai_task import Reservation
 from domain.budget import BudgetPeriodAdjusted, BudgetPeriodOpened, BudgetReserved, BudgetSettled, Use
 from domain.envelope import RecordedEvent
 
-STARTED = (AiTaskAttemptStarted, AiTaskToolCallStarted)
-ENDED = (AiTaskAttemptSucceeded, AiTaskAttemptFailed, AiTaskToolCallSucceeded, AiTaskToolCallFailed)
-Ended = AiTaskAttemptSucceeded | AiTaskAttemptFailed | AiTaskToolCallSucceeded | AiTaskToolCallFailed
-TURNED_AWAY = ("rate_limit", "overloaded", "auth", "bad_request", "context_length")
 Call = tuple[UUID, UUID]
 """The period's stream, and the attempt or call of a tool."""
 
@@ -30,11 +18,11 @@ Call = tuple[UUID, UUID]
 class Took(NamedTuple):
     """By the end of a call. None: it does not say."""
 
-    tokens: int | None
-    cost: Decimal | None
-    currency: str | None
-    calls: int
-    tool_calls: int
+    tokens: int | None = 0
+    cost: Decimal | None = Decimal(0)
+    currency: str | None = None
+    calls: int = 0
+    tool_calls: int = 0
 
 
 @dataclass
@@ -71,14 +59,16 @@ class BudgetInvariants:
                     yield "settles what was not put aside"
                 part.settled = event
                 yield from self._counted_at_once(stream, event) if part.named is None else self._closed(stream, event.call_id)
-            case AiTaskAttemptStarted():
-                self._started(event.attempt_id, event.reserved or ())
-            case AiTaskToolCallStarted():
-                self._started(event.call_id, event.reserved or ())
-            case AiTaskAttemptSucceeded() | AiTaskAttemptFailed():
-                yield from self._ended(event.attempt_id, event)
-            case AiTaskToolCallSucceeded() | AiTaskToolCallFailed():
-                yield from self._ended(event.call_id, event)
+
+    def started(self, call: UUID, reserved: Iterable[Reservation]) -> None:
+        for each in reserved:
+            self._part(each.period_id, call).named = Use(each.tokens, each.cost, each.calls, each.tool_calls)
+            self._of_calls[call] = (*self._of_calls.get(call, ()), each.period_id)
+
+    def ended(self, call: UUID, took: Took) -> Iterator[str]:
+        for period in self._of_calls.pop(call, ()):
+            self._part(period, call).ended = took
+            yield from self._closed(period, call)
 
     def left(self) -> Iterator[str]:
         """What is wrong at the end of the ledger."""
@@ -92,16 +82,6 @@ class BudgetInvariants:
 
     def _part(self, period: UUID, call: UUID) -> Part:
         return self._parts.setdefault((period, call), Part())
-
-    def _started(self, call: UUID, reserved: Iterable[Reservation]) -> None:
-        for each in reserved:
-            self._part(each.period_id, call).named = Use(each.tokens, each.cost, each.calls, each.tool_calls)
-            self._of_calls[call] = (*self._of_calls.get(call, ()), each.period_id)
-
-    def _ended(self, call: UUID, event: Ended) -> Iterator[str]:
-        for period in self._of_calls.pop(call, ()):
-            self._part(period, call).ended = took(event)
-            yield from self._closed(period, call)
 
     def _counted_at_once(self, period: UUID, event: BudgetSettled) -> Iterator[str]:
         """A workflow that is a tool: its start takes nothing of a budget, because it is counted as it begins."""
@@ -128,17 +108,3 @@ def _miscounted(settled: BudgetSettled, took: Took, currency: str | None) -> Ite
         expected = released if said is None else said
         if used != expected and (used or released):
             yield f"counts {used} as the {name} of a call that took {expected}"
-
-
-def took(event: Ended) -> Took:
-    match event:
-        case AiTaskToolCallSucceeded() | AiTaskToolCallFailed():
-            return Took(0, Decimal(0), None, 0, 1)
-        case AiTaskAttemptSucceeded() if event.cached_from is not None:
-            return Took(0, Decimal(0), None, 0, 0)
-        case AiTaskAttemptFailed() if event.usage is None and event.cost is None and event.error.type in TURNED_AWAY:
-            return Took(0, Decimal(0), None, 1, 0)
-        case _:
-            usage = event.usage
-            tokens = None if usage is None else usage.input_tokens + usage.output_tokens
-            return Took(tokens, event.cost, event.currency, 1, 0)

@@ -53,7 +53,6 @@ from domain.user import UserRegistered
 from domain.workflow import WorkflowDrafted
 from projections.ai_invariants import AiInvariants
 from projections.approval_link_invariants import ApprovalLinkInvariants
-from projections.budget_invariants import BudgetInvariants
 from projections.compensation_invariants import CompensationInvariants
 from projections.work_invariants import WorkInvariants
 
@@ -123,10 +122,9 @@ class Invariants:
     _members: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
     _suspended: set[UUID] = field(default_factory=set)
     _invited: dict[UUID, str] = field(default_factory=dict)
-    _ai: AiInvariants = field(default_factory=AiInvariants)
+    ai: AiInvariants = field(default_factory=AiInvariants)
     _compensation: CompensationInvariants = field(default_factory=CompensationInvariants)
     _links: ApprovalLinkInvariants = field(default_factory=ApprovalLinkInvariants)
-    budgets: BudgetInvariants = field(default_factory=BudgetInvariants)
     work: WorkInvariants = field(default_factory=WorkInvariants)
 
     def see(self, record: RecordedEvent) -> None:
@@ -142,7 +140,7 @@ class Invariants:
         self._see_approvals(record)
         self._see_triggers(record)
         self._see_jobs(record, held)
-        for what in (*self._ai.see(record), *self.budgets.see(record), *self._compensation.see(record), *self._links.see(record)):
+        for what in (*self.ai.see(record), *self._compensation.see(record), *self._links.see(record)):
             self._say(record, what)
 
     def _say(self, record: RecordedEvent, what: str) -> None:

@@ -129,8 +129,13 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
         comparison = await compare(conn, tenant_id, min(position, last), last=LAST, see=rules.see)
         skipped = sum(each <= position for each in left_out)
         unfoldable = [] if comparison.unfoldable is None else [comparison.unfoldable]
+        left = islice(rules.ai.budgets.left(), MOST)
         broken = {
-            "ledger": [*await _head(conn, tenant_id, top), *_told(rules.broken, rules.more), *islice(rules.budgets.left(), MOST)],
+            "ledger": [
+                *await _head(conn, tenant_id, top),
+                *_told(rules.broken, rules.more),
+                *islice(rules.ai.budgets.left(), MOST),
+            ],
             "tables": unfoldable
             + _told([str(difference) for difference in comparison.differences], comparison.count - len(comparison.differences)),
             "freshness": [] if position <= last else [f"The tables are at {position}, the ledger ends at {last}."],

@@ -20,7 +20,7 @@ from domain.budget import BudgetPeriodOpened, BudgetReserved, BudgetSettled, Lim
 from domain.envelope import Envelope, RecordedEvent
 from domain.facts import Event
 from domain.retry import LEASE_LOST, Failure
-from projections.budget_invariants import BudgetInvariants
+from projections.ai_invariants import AiInvariants
 from store.topics import topic_of
 
 TASK, PERIOD, CALL, BUDGET = (UUID(int=number) for number in range(1, 5))
@@ -48,13 +48,13 @@ def settled(used: Use, released: Use = ASIDE) -> Step:
 
 
 def found(*steps: Step) -> list[str]:
-    invariants, said = BudgetInvariants(), list[str]()
+    invariants, said = AiInvariants(), list[str]()
     for position, (stream, event) in enumerate(steps, 1):
         who = Envelope("system")
         about = UUID(int=9), position, stream, position, topic_of(type(event))
         record = RecordedEvent(*about, event, NOON, NOON, UUID(int=8), who, b"{}")
-        said += invariants.see(record)
-    return [*said, *invariants.left()]
+        said += invariants.of_budgets(record)
+    return [*said, *invariants.budgets.left()]
 
 
 @pytest.mark.parametrize(
