@@ -129,7 +129,6 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
         comparison = await compare(conn, tenant_id, min(position, last), last=LAST, see=rules.see)
         skipped = sum(each <= position for each in left_out)
         unfoldable = [] if comparison.unfoldable is None else [comparison.unfoldable]
-        left = islice(rules.ai.budgets.left(), MOST)
         broken = {
             "ledger": [
                 *await _head(conn, tenant_id, top),
