@@ -219,6 +219,39 @@ CREATE INDEX delegations_from ON delegations (tenant_id, from_user_id, created_a
 CREATE INDEX delegations_to ON delegations (tenant_id, to_user_id, created_at, id);
 COMMENT ON TABLE delegations IS 'Who may decide approval requests in whose place.';
 
+CREATE TABLE ai_providers (
+    tenant_id  uuid NOT NULL,
+    id         uuid NOT NULL,
+    key        text NOT NULL,
+    kind       text NOT NULL,
+    base_url   text,
+    secret     text,
+    limits     jsonb NOT NULL,
+    prices     jsonb NOT NULL,
+    version    bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT ai_providers_key_is_unique UNIQUE (tenant_id, key)
+);
+CREATE INDEX ai_providers_by_creation ON ai_providers (tenant_id, created_at, id);
+COMMENT ON TABLE ai_providers IS 'Providers of AI models that the tenant has set up, and which secret opens each. No secret''s value is here.';
+
+CREATE TABLE ai_models (
+    tenant_id  uuid NOT NULL,
+    id         uuid NOT NULL,
+    key        text NOT NULL,
+    models     text[] NOT NULL,
+    defaults   jsonb NOT NULL,
+    version    bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    CONSTRAINT ai_models_key_is_unique UNIQUE (tenant_id, key)
+);
+CREATE INDEX ai_models_by_creation ON ai_models (tenant_id, created_at, id);
+COMMENT ON TABLE ai_models IS 'Names that the tenant gives to AI models: which are asked, in order.';
+
 CREATE TABLE workflows (
     tenant_id         uuid NOT NULL,
     id                uuid NOT NULL,

@@ -310,9 +310,10 @@ class RequestContext:
         row, answer = await self.row(statement, params, platform=platform, as_platform=as_platform)
         return self.shown(row, answer, counts)
 
-    def shown(self, row: Row, answer: Answer, counts: str | None = None) -> Response:
-        """A resource, with its version and how fresh that is; 304 where the caller has it."""
-        tag = answers.etag(row["version"], None if counts is None else _counted(row[counts]))
+    def shown(self, row: Row, answer: Answer, counts: str | None = None, beside: int | None = None) -> Response:
+        """A resource, with its version and how fresh that is; 304 where the caller has it. `beside`: as `counts`, of what is
+        shown beside the row."""
+        tag = answers.etag(row["version"], beside if counts is None else _counted(row[counts]))
         head = {**freshness_headers(answer.freshness), "ETag": tag}
         return answers.answer(row, 200, head) if headers.none_match(self.request, tag) else Response(None, 304, head)
 

@@ -25,6 +25,7 @@ GROUPS = {
     "delegations": "Who may decide in whose place, from when to when, and for what.",
     "AI tasks": "What models are asked, what they answered, used and cost.",
     "budgets": "How much AI tasks may use, and what they have used of it.",
+    "ai models": "Who is asked: providers of models, and the names that definitions call models by.",
     "jobs": "Work for workers of your own: enqueued, leased, kept alive, reported on.",
     "limits": "How much of that work is done at a time, and how fast.",
     "notifications": "Who is told of what happens, and what was delivered.",

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from domain.ai_model import AI_MODEL
+from domain.ai_provider import AI_PROVIDER
 from domain.ai_task import AI_TASK
 from domain.api_key import API_KEY
 from domain.approval import APPROVAL
@@ -48,6 +50,8 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     APPROVAL,
     APPROVAL_LINK,
     AI_TASK,
+    AI_PROVIDER,
+    AI_MODEL,
     BUDGET,
     BUDGET_PERIOD,
     PROMPT,

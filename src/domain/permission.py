@@ -103,6 +103,8 @@ PERMISSIONS: dict[str, str] = {
     "prompts:publish": "Publish, roll back and archive prompts",
     "budgets:read": "See budgets of AI tasks and what was used of them",
     "budgets:manage": "Set and remove budgets of AI tasks",
+    "ai_models:read": "See providers of AI models and the names of models, never a secret",
+    "ai_models:manage": "Set up providers of AI models, and give models names",
     "jobs:read": "See jobs of their own and what came of them",
     "jobs:enqueue": "Enqueue jobs of their own",
     "jobs:control": "Cancel and retry jobs of their own",

@@ -107,14 +107,14 @@ SEEDED_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *(*_READS, "workflows:write", "workflows:publish", "executions:start", "secrets:read"),
             *("prompts:write", "prompts:publish"),
-            *("approvals:request", "ai_tasks:run", "notifications:read", "notifications:manage"),
+            *("approvals:request", "ai_tasks:run", "notifications:read", "notifications:manage", "ai_models:read"),
         ),
     ),
     "operator": (
         "Operator",
         (
             *(*_READS, "executions:start", "executions:control", "ai_tasks:control", "approvals:manage", "secrets:read"),
-            *("approvals:request", "ai_tasks:run", "notifications:read"),
+            *("approvals:request", "ai_tasks:run", "notifications:read", "ai_models:read"),
             *("jobs:enqueue", "jobs:control"),
         ),
     ),

@@ -20,6 +20,8 @@ from projections import (
     ai_agent_tasks,
     ai_agent_tool_calls,
     ai_agent_turns,
+    ai_models,
+    ai_providers,
     api_keys,
     approval_assignees,
     approval_comments,
@@ -78,6 +80,8 @@ GROUPS: Mapping[str, tuple[Table, ...]] = {
         api_keys.TABLE,
         secrets.TABLE,
         calendars.TABLE,
+        ai_providers.TABLE,
+        ai_models.TABLE,
         delegations.TABLE,
     ),
     "work": (

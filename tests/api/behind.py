@@ -910,6 +910,35 @@ async def delegations_end(two: Two) -> httpx2.Response:
     return await two.behind.admin.call("DELETE", f"/delegations/{delegation_id}")
 
 
+LOCAL = {"kind": "openai_compatible", "base_url": "https://models.example/v1"}
+
+
+async def ai_providers_set(two: Two) -> httpx2.Response:
+    await ok(two.behind.admin.call("PUT", "/ai-providers/local", LOCAL))
+    await ok(two.ahead.admin.call("PUT", "/ai-providers/local", {**LOCAL, "limits": {"concurrency": 5}}))
+    answer = await two.behind.admin.call("PUT", "/ai-providers/local", LOCAL)
+    assert answer.json()["limits"]["concurrency"] is None, answer.text
+    return answer
+
+
+async def ai_providers_remove(two: Two) -> httpx2.Response:
+    await ok(two.ahead.admin.call("PUT", "/ai-providers/local", LOCAL))
+    return await two.behind.admin.call("DELETE", "/ai-providers/local")
+
+
+async def ai_models_set(two: Two) -> httpx2.Response:
+    await ok(two.behind.admin.call("PUT", "/ai-models/fast", {"models": ["offline/echo"]}))
+    await ok(two.ahead.admin.call("PUT", "/ai-models/fast", {"models": ["local:small"]}))
+    answer = await two.behind.admin.call("PUT", "/ai-models/fast", {"models": ["offline/echo"]})
+    assert answer.json()["models"] == ["offline/echo"], answer.text
+    return answer
+
+
+async def ai_models_remove(two: Two) -> httpx2.Response:
+    await ok(two.ahead.admin.call("PUT", "/ai-models/fast", {"models": ["offline/echo"]}))
+    return await two.behind.admin.call("DELETE", "/ai-models/fast")
+
+
 async def limits_set(two: Two) -> httpx2.Response:
     given = {"scope": "job_type", "name": "resize-image", "concurrency": 5}
     await ok(two.behind.admin.post("/limits", given))
@@ -1231,6 +1260,10 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         prompts_render,
         delegations_give,
         delegations_end,
+        ai_providers_set,
+        ai_providers_remove,
+        ai_models_set,
+        ai_models_remove,
         limits_set,
         limits_remove,
         budgets_set,

@@ -243,6 +243,12 @@ class World:
             instead("template", lambda: {"user": "Greet {{ name }}."})
             instead("output_schema", lambda: None)
             instead("variables", lambda: {"name": "Ada"} if case.path.endswith("/render") else {"name": {"required": False}})
+        if kind == "ai-providers":
+            instead("base_url", lambda: "https://models.example/v1")
+            instead("secret", lambda: "models-key")
+            instead("prices", lambda: {"small": {"input": "0.1", "output": "0.2", "currency": "EUR"}})
+        if kind == "ai-models":
+            instead("models", lambda: random.choice([["offline/echo"], ["local:small", "local:large"]]))
         if kind == "calendars":
             instead("key", lambda: f"calendar-{next(self.numbers)}")
             instead("time_zone", lambda: random.choice(["UTC", "Europe/Berlin"]))
@@ -404,6 +410,17 @@ class World:
                 template = {"user": "Greet {{ name }} {{ account }}."}
                 await self.tenant.admin.post("/prompts", {"key": key, "template": template, "variables": variables})
                 await self.tenant.admin.post(f"/prompts/{key}/publish")
+                return key
+            case "ai-providers":
+                key, body = (
+                    f"provider-{next(self.numbers)}",
+                    {"kind": "openai_compatible", "base_url": "https://models.example/v1"},
+                )
+                await self.tenant.admin.call("PUT", f"/ai-providers/{key}", body)
+                return key
+            case "ai-models":
+                key = f"model-{next(self.numbers)}"
+                await self.tenant.admin.call("PUT", f"/ai-models/{key}", {"models": ["offline/echo"]})
                 return key
             case "calendars":
                 hours = {"mon": [{"from": "09:00", "to": "17:00"}]}

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from api.headers import prefers
-from tests.api.behind import calendar, endpoint, ok
+from tests.api.behind import LOCAL, calendar, endpoint, ok
 from tests.api.conftest import Client, Gesta, Tenant, platform_key, projecting, serving
 from tests.api.definitions import APPROVAL, INSTANT, SCHEDULED
 from tests.api.documented import document
@@ -164,6 +164,8 @@ async def things(acme: Tenant) -> dict[str, str]:
     one, other = person.user_id, (await acme.member("approver")).user_id
     given = (await ok(acme.admin.post("/delegations", {"from_user_id": one, "to_user_id": other})))["id"]
     asked = {"action": "pause", "execution_ids": [execution["id"]]}
+    await ok(acme.admin.call("PUT", "/ai-providers/local", LOCAL))
+    await ok(acme.admin.call("PUT", "/ai-models/fast", {"models": ["offline/echo"]}))
     link = await ok(acme.admin.post(f"/approvals/{execution['open'][0]['id']}/links", {"outcome": "approved", "user_id": one}))
     prompt = f"of-{acme.slug}"
     await ok(acme.admin.post("/prompts", {"key": prompt, "template": {"user": "Hello."}}))
@@ -173,6 +175,8 @@ async def things(acme: Tenant) -> dict[str, str]:
         "/v1/calendars/{id}": f"/calendars/{await calendar(acme)}",
         "/v1/prompts/{key}": f"/prompts/{prompt}",
         "/v1/prompts/{key}/versions/{number}": f"/prompts/{prompt}/versions/1",
+        "/v1/ai-providers/{key}": "/ai-providers/local",
+        "/v1/ai-models/{key}": "/ai-models/fast",
         "/v1/delegations/{id}": f"/delegations/{given}",
         "/v1/notifications/endpoints/{id}": f"/notifications/endpoints/{await endpoint(acme)}",
         "/v1/bulk-operations/{id}": f"/bulk-operations/{(await ok(acme.admin.post('/bulk-operations', asked)))['id']}",

@@ -14,6 +14,7 @@ from starlette.datastructures import QueryParams
 from api.listing import DEFAULT_LIMIT, Listing, PageRequest
 from api.queries import (
     access,
+    ai_providers,
     ai_tasks,
     approvals,
     audit,
@@ -141,6 +142,8 @@ CASES = (
         delegations.DELEGATIONS,
         {"from_user_id": (str(made(2, 7)), str(made(2, 10**7))), "to_user_id": (str(made(2, 8)), str(made(2, 10**7)))},
     ),
+    Case(ai_providers.PROVIDERS, {"key": ("provider-00002", "absent")}),
+    Case(ai_providers.MODELS, {"key": ("model-00002", "absent")}),
     Case(access.CALENDARS, {"key": ("calendar-00002", "absent")}),
     Case(budgets.BUDGETS, {}),
     Case(budgets.PERIODS, {"subject": ("subject-7", "absent")}, fixed={"budget_id": made(26, 2)}),

@@ -21,7 +21,7 @@ from runtime.addresses import Addresses
 from store.handler import open_handler
 from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, INSTANT, SCHEDULED, TASK
-from tests.api.rights import BUDGET, KINDS, ROWS, Ids, Row
+from tests.api.rights import BUDGET, KINDS, NUMBERS, ROWS, Ids, Row
 from tests.api.working import BURY, leased, run_sql, start
 from tests.clock import ManualClock
 from tests.conftest import Database
@@ -200,6 +200,16 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
         body = {"url": "https://hooks.example/", "events": ["approval.*"]}
         return str((await admin.post("/notifications/endpoints", body)).json()["id"])
 
+    async def ai_provider() -> str:
+        key = f"provider-{next(NUMBERS)}"
+        await admin.call("PUT", f"/ai-providers/{key}", {"kind": "openai_compatible", "base_url": "https://models.example/v1"})
+        return key
+
+    async def ai_model() -> str:
+        key = f"model-{next(NUMBERS)}"
+        await admin.call("PUT", f"/ai-models/{key}", {"models": ["offline/echo"]})
+        return key
+
     of["endpoint"] = await endpoint()
     of["delivery"] = (await admin.post(f"/notifications/endpoints/{of['endpoint']}/test")).json()["id"]
     of["role"], of["dead_job"], of["invitation"] = await role(), await dead_job(), await invitation()
@@ -214,9 +224,11 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     of["calendar"] = str((await admin.post("/calendars", calendar)).json()["id"])
     await start(tenant)
     of["job"] = (await leased(admin))["id"]
+    of["ai_provider"], of["ai_model"] = await ai_provider(), await ai_model()
     assert of.keys() >= set(KINDS)
     make = {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation, "secret": secret, "limit": limit}
     make["budget"] = budget
+    make |= {"ai_provider": ai_provider, "ai_model": ai_model}
     return Ids(of, {**make, "endpoint": endpoint, "delegation": delegation, "approval_link": approval_link})
 
 

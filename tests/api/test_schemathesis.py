@@ -25,6 +25,7 @@ GROUPS = (
     "people",
     "calendars",
     "prompts",
+    "ai models",
     "access",
     "secrets",
     "limits",

@@ -52,6 +52,16 @@ SELECT pg_temp.tenant(n), pg_temp.made(16, n), 'calendar-' || lpad(n::text, 5, '
        pg_temp.moment(n)
   FROM generate_series(1, 3000) n;
 
+INSERT INTO projections.ai_providers (tenant_id, id, key, kind, limits, prices, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(31, n), 'provider-' || lpad(n::text, 5, '0'), 'openai', '{}', '{}', 1, pg_temp.moment(n),
+       pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.ai_models (tenant_id, id, key, models, defaults, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(32, n), 'model-' || lpad(n::text, 5, '0'), '{}', '{}', 1, pg_temp.moment(n),
+       pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
 INSERT INTO projections.delegations
        (tenant_id, id, from_user_id, to_user_id, kind, starts_at, workflows, status, version, created_at, updated_at)
 SELECT pg_temp.tenant(n), pg_temp.made(15, n), pg_temp.made(2, n / 3), pg_temp.made(2, n / 3 + 1), 'delegation',

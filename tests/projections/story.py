@@ -9,6 +9,8 @@ from uuid import UUID, uuid5
 
 from psycopg import AsyncConnection
 
+from domain.ai_model import AiModelRemoved, AiModelSet, ModelDefaults
+from domain.ai_provider import AiLimits, AiPrice, AiProviderRemoved, AiProviderSet
 from domain.ai_task import (
     AiTaskAnswered,
     AiTaskAsked,
@@ -349,6 +351,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *overridden(f"{name} overridden"),
         (an_id(f"{name} agent budget"), asked_by(an_id(f"{name} agent waits"))),
         *budgeted(name),
+        *of_models(name),
     )
 
 
@@ -676,6 +679,7 @@ def visit(execution: str, node: str, node_type: str, handle: str = "success", ou
     )
 
 
+PRICE = AiPrice("claude-sonnet-4-6", Decimal(3), Decimal(15), "USD", Decimal("0.3"))
 HOURS = {"mon": [{"from": "09:00", "to": "17:00"}]}
 OUTCOMES = (Outcome("approve", "approve", (), ("approver",)), Outcome("reject", "reject", (BOB,), ("approver", "clerk")))
 
@@ -1155,6 +1159,23 @@ def asked_by(task: UUID) -> ApprovalRequested:
     offered = (Outcome("approved", "approve", (BOB,)), Outcome("rejected", "reject", (BOB,)))
     title = "Answer the customer: the budget is used up. May this task go beyond it?"
     return ApprovalRequested(None, None, None, title, {"type": "single"}, offered, ai_task_id=task, purpose="budget")
+
+
+def of_models(name: str) -> tuple[Step, ...]:
+    """Providers of models, and names of models."""
+    return (
+        (an_id(f"{name} ai_provider"), AiProviderSet("claude", "anthropic", secret="anthropic-key")),
+        (
+            an_id(f"{name} ai_provider"),
+            AiProviderSet("claude", "anthropic", "https://claude.example", "anthropic-key", AiLimits(5, 100), (PRICE,)),
+        ),
+        (an_id(f"{name} ai_provider 2"), AiProviderSet("local", "openai_compatible", "http://models.example/v1")),
+        (an_id(f"{name} ai_provider 2"), AiProviderRemoved("local")),
+        (an_id(f"{name} ai_model"), AiModelSet("fast", ("claude:claude-sonnet-4-6", "offline/echo"))),
+        (an_id(f"{name} ai_model"), AiModelSet("fast", ("offline/echo",), ModelDefaults(500, 0.2, 30.0))),
+        (an_id(f"{name} ai_model 2"), AiModelSet("careful", ("offline/echo",))),
+        (an_id(f"{name} ai_model 2"), AiModelRemoved("careful")),
+    )
 
 
 def with_tools(name: str) -> tuple[Step, ...]:

@@ -6,6 +6,7 @@ They are tried in this order: what is asked for most comes first.
 from fastapi import APIRouter
 
 from api.routes import (
+    ai_providers,
     ai_tasks,
     approval_drafts,
     approval_links,
@@ -64,6 +65,7 @@ ROUTES: tuple[APIRouter, ...] = (
     ai_tasks.routes,
     prompts.routes,
     budgets.routes,
+    ai_providers.routes,
     workflows.routes,
     triggers.routes,
     hooks.routes,

@@ -199,11 +199,31 @@ BULK_FAILURE = ObjectSchema(
 SPAN = ObjectSchema("Span", "Of a day, by the clock on the wall: `09:00`; `24:00` is its end.", {"from": TEXT, "to": TEXT})
 HOURS = ObjectSchema("WorkingHours", "By weekday.", dict.fromkeys(WEEKDAYS, many(SPAN)), optional=frozenset(WEEKDAYS))
 
+AI_LIMITS = ObjectSchema(
+    "AiLimits",
+    "How much of a provider may be used; null: no limit of ours.",
+    dict.fromkeys(("concurrency", "requests_per_minute", "tokens_per_minute"), or_null(INTEGER)),
+)
+AI_PRICE = ObjectSchema(
+    "AiPrice",
+    "What a model costs, for a million tokens each, exact. `cached_input`: of input read from a cache; absent: as other input.",
+    {"input": TEXT, "output": TEXT, "cached_input": TEXT, "currency": TEXT},
+    optional=frozenset({"cached_input"}),
+)
+AI_DEFAULTS = ObjectSchema(
+    "AiModelDefaults",
+    "Where a task does not say.",
+    {"max_output_tokens": or_null(INTEGER), **dict.fromkeys(("temperature", "timeout_seconds"), or_null({"type": "number"}))},
+)
+
 JSON_COLUMNS: Mapping[tuple[str, str], Schema] = {
     ("tenants", "settings"): OBJECT,
     ("users", "preferences"): OBJECT,
     ("tenant_users", "attributes"): OBJECT,
     ("calendars", "hours"): ref(HOURS),
+    ("ai_providers", "limits"): ref(AI_LIMITS),
+    ("ai_providers", "prices"): {"type": "object", "additionalProperties": ref(AI_PRICE)},
+    ("ai_models", "defaults"): ref(AI_DEFAULTS),
     ("workflows", "draft"): OBJECT,
     ("workflows", "definition"): OBJECT,
     ("workflow_versions", "definition"): OBJECT,
