@@ -17,7 +17,7 @@ from engine.cel import CelEvaluator
 from engine.engine import Engine, start
 from runtime.ids import new_id
 from store.command import Command, CommandResult
-from worker.ai_runner import ProvidersOf
+from worker.ai.choosing import ProvidersOf
 from worker.context import WorkerContext
 from worker.worker import WorkerProcess, open_worker
 

@@ -13,6 +13,7 @@ from runtime import connecting
 from runtime.failing_tasks import FailingTask, failing_tasks
 from runtime.pools import Pool
 from runtime.schema import Schema
+from store import ai_providers
 from store.failures import Troubled, troubled
 
 CONNECTIONS = 1
@@ -27,6 +28,8 @@ class Health:
     lag: TotalLag
     work: Troubled
     failing: list[FailingTask]
+    ai_circuits_open: int = 0
+    """Providers of AI models that are not asked, because they failed again and again."""
 
 
 class Doctor:
@@ -61,7 +64,8 @@ class Doctor:
                 if state != "ok":
                     return Health(False, TotalLag(0, 0, 0), Troubled(0, 0, 0), [])
                 lag = await self.backlog.count(connection)
-                return Health(True, lag, await troubled(connection), await failing_tasks(connection))
+                work, failing = await troubled(connection), await failing_tasks(connection)
+                return Health(True, lag, work, failing, await ai_providers.open_circuits(connection))
             finally:
                 overdue.cancel()
 

@@ -16,6 +16,9 @@ class Failure:
     retryable: bool = True
 
 
+FALLS_BACK = frozenset({"rate_limit", "overloaded", "unavailable", "timeout", "quota", "auth"})
+"""Failures of a model's provider, and not of what it was asked: another one may do better."""
+
 LEASE_LOST = Failure("lease_lost", "The lease expired without a heartbeat.")
 """Uses up an attempt like every other failure: what the attempt did to the world is not known."""
 

@@ -223,11 +223,12 @@ def fail_attempt(
     latency_ms: int | None = None,
     report: UsageReport = NOT_KNOWN,
     answered: str | None = None,
+    falls_back: bool = False,
     expired: bool = False,
 ) -> Decided:
     """The attempt failed: by the task's policy another one is due, or the task fails and the error leaves the node.
 
-    `answered`: what the model said, where that did not fit.
+    `answered`: what the model said, where that did not fit. `falls_back`: another model is asked at once.
     """
     held, error = Held.of(view, engine, job, expired=expired), recordable(error)
     answered = redacted_answer(held.task.state, answered)
@@ -242,6 +243,7 @@ def fail_attempt(
         latency_ms=latency_ms,
         report=report,
         answered=None if answered is None else storable_text(answered[:MOST_ANSWERED]),
+        falls_back=falls_back,
     )
     return held.decided(_delay(held.task), error)
 

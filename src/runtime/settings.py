@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     ai_base_url: str | None = None
     ai_api_key: SecretStr | None = None
     ai_model: str | None = None
+    ai_concurrency: Annotated[int | None, Field(ge=1)] = None  # calls of that endpoint at a time; tenants share them
+    ai_requests_per_minute: Annotated[int | None, Field(ge=1)] = None
+    ai_tokens_per_minute: Annotated[int | None, Field(ge=1)] = None
     ai_timeout: Annotated[float, Field(ge=1, le=3600)] = 120.0  # seconds for the whole answer to one call of a model
 
     @property

@@ -11,12 +11,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
 from uuid import UUID
 
 from domain.ai_task import AI_TASK, AiTask, AiTaskClosed, Call
 from domain.ai_task.steps import CallModel, CallTool, Conclude, Judge, Over, Pause, next_step
-from domain.facts import Decided, Json, Refusal, View
+from domain.facts import Decided, Fence, Json, Refusal, View
 from domain.retry import Failure
 from domain.usage_report import NOT_KNOWN
 from engine.ai_guards import question_of
@@ -25,10 +24,12 @@ from engine.ai_tasks import conclude, fail_attempt, fail_call, start_attempt, st
 from runtime.errors import OperatorError
 from runtime.failpoints import failpoint
 from runtime.ids import new_id
+from store.ai_providers import Wait
 from store.errors import StoreError
 from store.jobs import LeasedJob
 from store.vault import NotSetUp
-from worker.ai.provider import AiAnswer, AiCall, AiError, Provider
+from worker.ai.choosing import Choosing, ModelCall, ProvidersOf, Wanted
+from worker.ai.provider import AiAnswer, AiCall, AiError
 from worker.ai.tools import RUNNERS
 from worker.ai.tools.runner import Answered, ToolOutcome
 from worker.context import OUT_OF_REACH, WorkerContext
@@ -41,29 +42,10 @@ UNKNOWN = "unknown"
 """The provider of a model that none calls."""
 
 
-class ModelRef(Protocol):
-    """A model, as attempts record it; see `worker.ai.registry`."""
-
-    @property
-    def full(self) -> str: ...
-    @property
-    def provider(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def timeout(self) -> timedelta: ...
-
-
-class ProvidersOf(Protocol):
-    """Who calls which model: `worker.ai.registry.Providers`."""
-
-    def name(self, model: str) -> Any: ...
-    async def provider(self, named: Any) -> Provider: ...
-
-
 def ai_runner(context: WorkerContext, providers: ProvidersOf) -> Runner:
     """It is not stopped when its lease is lost: what was used is recorded even where its task was cancelled."""
-    return Runner(lambda job: Loop(context, providers, job).run(), abandons=False)
+    choosing = Choosing(context, providers)
+    return Runner(lambda job: Loop(context, choosing, job).run(), abandons=False)
 
 
 @dataclass(frozen=True)
@@ -78,9 +60,9 @@ class Standing:
 class Loop:
     """One lease of one task's job: as many steps as can be taken now."""
 
-    def __init__(self, context: WorkerContext, providers: ProvidersOf, job: LeasedJob) -> None:
+    def __init__(self, context: WorkerContext, choosing: Choosing, job: LeasedJob) -> None:
         self._context = context
-        self._providers = providers
+        self._choosing = choosing
         self._job = job
 
     async def run(self) -> None:
@@ -93,10 +75,12 @@ class Loop:
         match step := next_step(task):
             case CallModel():
                 assert task.requested is not None
-                return await self._model(task.requested.model, lambda named: AiCall.next(task, named.full, named.timeout))
+                model, link = task.requested.model, task.link
+                return await self._model(Wanted(model, link, lambda full, timeout: AiCall.next(task, full, timeout)))
             case Judge(place):
                 question = question_of(task, place)
-                return await self._model(question.model, lambda named: AiCall.judging(question, named.full, named.timeout))
+                model, link = question.model, task.link
+                return await self._model(Wanted(model, link, lambda full, timeout: AiCall.judging(question, full, timeout)))
             case CallTool():
                 call = task.call(step.call_id)
                 assert call is not None, "a step names a call of the last turn"
@@ -116,31 +100,42 @@ class Loop:
 
     # Models
 
-    async def _model(self, model: str, call: Callable[[ModelRef], AiCall]) -> bool:
+    async def _model(self, wanted: Wanted) -> bool:
+        attempt_id = new_id()
         try:
-            named: ModelRef = self._providers.name(model)
-            provider = await self._providers.provider(named)
+            chosen = await self._choosing.choose(self._job.tenant_id, attempt_id, wanted)
         except OperatorError as error:
             message = "An AI task is not done, because this worker is not set up for it: %s"
             await hand_back(self._context, self._job, str(error), message)
             return False
         except AiError as error:
-            attempt_id = new_id()
-            started = await self._start(attempt_id, UNKNOWN, model)
+            started = await self._start(attempt_id, UNKNOWN, wanted.model)
             return (await self._failed(attempt_id, error)).leased if started.attempt_id else started.leased
-        attempt_id = new_id()
-        started = await self._start(attempt_id, named.provider, named.model)
+        if isinstance(chosen, Wait):
+            await self._put_back(chosen)
+            return False
+        try:
+            started = await self._start(attempt_id, chosen.provider, chosen.model)
+        except BaseException:
+            await chosen.forget()
+            raise
         if started.attempt_id is None:
+            await chosen.forget()
             return started.leased
         failpoint("worker.attempt_started")
-        return await self._recorded(lambda: self._call(attempt_id, provider, call(named)))
+        return await self._recorded(lambda: self._call(attempt_id, chosen))
 
-    async def _call(self, attempt_id: UUID, provider: Provider, call: AiCall) -> bool:
+    async def _put_back(self, wait: Wait) -> None:
+        """There is no room at the provider: nothing was called, and no attempt is on record."""
+        fence = Fence(self._job.id, self._job.fence, "retry", wait.after)
+        await self._context.do(self._job.tenant_id, "job.put_back", lambda _: Decided(fences=(fence,)))
+
+    async def _call(self, attempt_id: UUID, chosen: ModelCall) -> bool:
         try:
-            answer = await provider.call(call)
+            answer = await chosen.call()
         except AiError as error:
             failpoint("worker.attempt_called")
-            standing = await self._failed(attempt_id, error)
+            standing = await self._failed(attempt_id, error, falls_back=chosen.falls_back(error))
         else:
             failpoint("worker.attempt_called")
             standing = await self._succeeded(attempt_id, answer)
@@ -174,7 +169,7 @@ class Loop:
             ),
         )
 
-    async def _failed(self, attempt_id: UUID, error: AiError) -> Standing:
+    async def _failed(self, attempt_id: UUID, error: AiError, *, falls_back: bool = False) -> Standing:
         jitter, report = random.random(), error.report
         return await self._do(
             "ai_task.fail_attempt",
@@ -189,6 +184,7 @@ class Loop:
                 latency_ms=None if report is None else report.latency_ms,
                 report=NOT_KNOWN if report is None else report.recorded(),
                 answered=error.answered,
+                falls_back=falls_back,
             ),
         )
 

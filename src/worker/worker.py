@@ -29,7 +29,8 @@ from store.handler import open_handler
 from store.notifications.listening import Notifications
 from store.notifications.waking import CHANNELS, leases_ending, setting_at, timers_set
 from store.vault import Vault
-from worker.ai_runner import ProvidersOf, ai_runner
+from worker.ai.choosing import ProvidersOf
+from worker.ai_runner import ai_runner
 from worker.bulk_runner import bulk_runner
 from worker.context import Mailing, WorkerContext
 from worker.event_runners import event_runner, lookback_runner

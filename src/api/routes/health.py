@@ -67,6 +67,7 @@ async def metrics(request: Request) -> Response:
         others = [one for one in found.failing if one.process != services.process]
         gauges["gesta_failing_tasks"] += len(others)
         gauges |= {f"gesta_{name}": count for name, count in {**asdict(found.lag), **asdict(found.work)}.items()}
+        gauges["gesta_ai_circuits_open"] = found.ai_circuits_open
     except OUT_OF_REACH:
         gauges["gesta_database_up"] = 0
     else:

@@ -145,11 +145,13 @@ def fail_attempt(
     latency_ms: int | None = None,
     report: UsageReport = NOT_KNOWN,
     answered: str | None = None,
+    falls_back: bool = False,
 ) -> None:
     """The attempt failed: by the task's policy another one is due after a pause, or the task fails with it.
 
     `jitter`: a random number from 0 to 1. A worker that is gone is `domain.retry.LEASE_LOST`. `answered`: what the model said,
-    where that did not fit: within the task's bounds it is told what was wrong, and asked again at once.
+    where that did not fit: within the task's bounds it is told what was wrong, and asked again at once. `falls_back`: there is
+    another model to ask, which is done at once.
     """
     state = running(task, attempt_id)
     repairs = bounds_of(state).repairs or 0
@@ -157,6 +159,8 @@ def fail_attempt(
     said = answered if repairable else None
     if state.closed:
         delay = None
+    elif falls_back:
+        delay = timedelta(0)
     elif said is not None:
         delay = timedelta(0) if state.repairs < repairs else None
     else:
@@ -165,7 +169,16 @@ def fail_attempt(
     known = _known(report)
     task.record(
         AiTaskAttemptFailed(
-            attempt_id, state.number, error, latency_ms, *known, due(delay), state.turn, purpose=purpose, answered=said
+            attempt_id,
+            state.number,
+            error,
+            latency_ms,
+            *known,
+            due(delay),
+            state.turn,
+            purpose=purpose,
+            answered=said,
+            falls_back=falls_back or None,
         )
     )
     if delay is None:

@@ -240,6 +240,8 @@ class AiTaskAttemptFailed(Event):
     """What the model wrote, where that did not fit: it is told so, and asked again."""
     provider: str | None = None
     model: str | None = None
+    falls_back: bool | None = None
+    """The next model of the chain is asked at once; the retry policy is not asked."""
 
 
 DenialReason = Literal[

@@ -111,7 +111,9 @@ AttemptEnded = AiTaskAttemptSucceeded | AiTaskAttemptFailed
 
 
 def _over(state: AiTask, event: AttemptEnded) -> AiTask:
-    return replace(state, attempt_id=None, reserved=(), judging=None, totals=add(state.totals, event))
+    falls_back = isinstance(event, AiTaskAttemptFailed) and event.falls_back
+    link = state.link + 1 if falls_back else 0
+    return replace(state, attempt_id=None, reserved=(), judging=None, link=link, totals=add(state.totals, event))
 
 
 def _answered(state: AiTask, event: AiTaskAttemptSucceeded) -> AiTask:
@@ -140,7 +142,7 @@ def _answered(state: AiTask, event: AiTaskAttemptSucceeded) -> AiTask:
 def _failed(state: AiTask, event: AiTaskAttemptFailed) -> AiTask:
     if event.error.type == INVALID_OUTPUT and event.answered is not None:
         return replace(state, faulty=Faulty(event.answered, event.error.message), repairs=state.repairs + 1)
-    return replace(state, failures=state.failures + 1)
+    return state if event.falls_back else replace(state, failures=state.failures + 1)
 
 
 OfCall = AiTaskToolCallDenied | AiTaskToolCallStarted | AiTaskToolCallSucceeded | AiTaskToolCallFailed

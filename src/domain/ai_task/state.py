@@ -92,6 +92,8 @@ class AiTask:
     turns: tuple[Turn, ...] = ()
     failures: int = 0
     """Attempts in a row that failed, within the turn to come, other than by what they said."""
+    link: int = 0
+    """The place, in the chain of models that its name stands for, of the one to be asked next."""
     faulty: Faulty | None = None
     repairs: int = 0
     """Answers in a row that did not fit."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from domain.ai_provider import AiLimits
 from runtime.errors import OperatorError
 from runtime.settings import Settings
 from worker.ai import offline
@@ -53,6 +54,8 @@ class ModelRef:
     kind: ProviderKind
     timeout: timedelta
     """Of one call."""
+    limits: AiLimits | None = None
+    """None: nobody counts the calls."""
 
     @property
     def provider(self) -> str:
@@ -72,6 +75,16 @@ class Providers:
         self._made: dict[str, Provider] = {}
         self._making = asyncio.Lock()
 
+    @property
+    def timeout(self) -> timedelta:
+        """Of one call, where nobody says otherwise."""
+        return timedelta(seconds=self._settings.ai_timeout)
+
+    @property
+    def _limits(self) -> AiLimits:
+        settings = self._settings
+        return AiLimits(settings.ai_concurrency, settings.ai_requests_per_minute, settings.ai_tokens_per_minute)
+
     def name(self, model: str) -> ModelRef:
         """Raises AiError bad_request for a name that no provider has."""
         if model == DEFAULT:
@@ -80,7 +93,7 @@ class Providers:
             model = self._settings.ai_model
         for kind in self._kinds:
             if model.startswith(kind.prefix) and model != kind.prefix:
-                return ModelRef(model, kind, timedelta(seconds=self._settings.ai_timeout))
+                return ModelRef(model, kind, self.timeout, self._limits if kind.strips else None)
         known = ", ".join(f"{kind.prefix}…" for kind in self._kinds)
         raise AiError("bad_request", f"No provider calls the model {model!r}; names begin with one of: {known}")
 

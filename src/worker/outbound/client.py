@@ -168,6 +168,16 @@ class Outbound:
         await self._pool.aclose()
         await self._new_connections.aclose()
 
+    @property
+    def pool(self) -> httpcore2.AsyncConnectionPool:
+        """For who brings requests of its own (`worker.outbound.transport`): each goes by a new connection, judged like all."""
+        return self._new_connections
+
+    async def require_secure(self, url: httpx2.URL) -> None:
+        """For a request that carries a secret. Raises OutboundError insecure where anybody on its way could read it."""
+        if url.scheme != "https" and not await self._backend.opened(host_of(url), url.port or 80):
+            raise OutboundError("insecure", f"The request to {url.host} carries a secret, and goes by https:// only.")
+
     async def judged(self, host: str, port: int) -> Sequence[Address]:
         """The addresses of a host, for who connects by another protocol. Raises OutboundError where one may not be called."""
         return await self._backend.judged(host, port)
@@ -218,8 +228,8 @@ class Outbound:
 
     @asynccontextmanager
     async def _secured(self, request: Request, url: httpx2.URL) -> AsyncIterator[None]:
-        if request.confidential and url.scheme != "https" and not await self._backend.opened(host_of(url), url.port or 80):
-            raise OutboundError("insecure", f"The request to {url.host} carries a secret, and goes by https:// only.")
+        if request.confidential:
+            await self.require_secure(url)
         yield
 
 

@@ -40,13 +40,19 @@ class Vendor:
     model: "Callable[[str], Model]"
 
 
-def connect(kind: Kind, http: "httpx2.AsyncClient", base_url: str | None, key: str | None) -> Vendor:
+def load(kind: Kind) -> None:
     """Imports the vendor's SDK, which takes a second or two the first time. Raises OperatorError where it is not installed."""
     try:
-        module: Any = import_module(f"worker.ai.vendors.{MODULES[kind]}")
+        import_module("worker.ai.pydantic_ai_provider")
+        import_module(f"worker.ai.vendors.{MODULES[kind]}")
     except ModuleNotFoundError as error:
         raise OperatorError(
             f"Calling AI models needs the optional extra `ai` ({error.name} is missing): pip install 'gesta[ai]'"
         ) from error
+
+
+def connect(kind: Kind, http: "httpx2.AsyncClient", base_url: str | None, key: str | None) -> Vendor:
+    """By the SDK, which is imported if it is not yet."""
+    module: Any = import_module(f"worker.ai.vendors.{MODULES[kind]}")
     vendor: Vendor = module.connect(http, base_url, key or NO_KEY)
     return vendor

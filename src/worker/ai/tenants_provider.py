@@ -1,0 +1,72 @@
+"""A provider that a tenant has set up, for one call: its client, key and way out are made for that, and kept by nobody."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from domain.ai_kind import Kind
+from domain.ai_provider import AiProvider
+from worker.ai import vendors
+from worker.ai.http import client
+from worker.ai.provider import AiAnswer, AiCall, AiError, ModelPrice
+from worker.outbound.client import Outbound
+from worker.outbound.transport import GuardedTransport
+from worker.redaction import Redaction
+
+HOSTS: dict[Kind, str] = {
+    "openai": "api.openai.com",
+    "anthropic": "api.anthropic.com",
+    "google": "generativelanguage.googleapis.com",
+    "mistral": "api.mistral.ai",
+}
+
+
+def host_of_provider(provider: AiProvider) -> str:
+    """The host that requests go to."""
+    return HOSTS[provider.kind] if provider.base_url is None else urlsplit(provider.base_url).hostname or ""
+
+
+class TenantsProvider:
+    """A `Provider`. `hosts`: where the tenant lets its requests go; `key`: the secret, opened."""
+
+    def __init__(self, outbound: Outbound, hosts: Collection[str] | None, provider: AiProvider, key: str | None) -> None:
+        self._outbound = outbound
+        self._hosts = hosts
+        self._provider = provider
+        self._key = key
+        self._redaction = Redaction(() if key is None else (key,))
+
+    async def call(self, call: AiCall) -> AiAnswer:
+        """Exactly one request. Raises AiError."""
+        from worker.ai.answering import Asked
+        from worker.ai.pydantic_ai_provider import ask
+
+        provider = self._provider
+        name = call.model.partition(":")[2]
+        transport = GuardedTransport(self._outbound, self._hosts, confidential=self._key is not None)
+        async with client(transport=transport, trust_env=False) as http:
+            vendor = vendors.connect(provider.kind, http, provider.base_url, self._key)
+            asked = Asked(provider.key, name, vendor.name, vendor.url, self._price(name))
+            try:
+                return self._without_key(await ask(call, vendor.model(name), asked, self._key))
+            except AiError as error:
+                error.message = self._redaction.text(error.message)
+                error.args = (error.message,)
+                raise
+
+    async def aclose(self) -> None:
+        return
+
+    def _price(self, model: str) -> ModelPrice | None:
+        price = self._provider.price_of(model)
+        return None if price is None else ModelPrice(price.input, price.output, price.currency, price.cached_input)
+
+    def _without_key(self, answer: AiAnswer) -> AiAnswer:
+        """An endpoint that is sent a key may repeat it."""
+        redaction = self._redaction
+        calls = tuple(
+            replace(call, arguments=redaction.json(call.arguments), tool=redaction.text(call.tool), id=redaction.text(call.id))
+            for call in answer.calls
+        )
+        text = None if answer.text is None else redaction.text(answer.text)
+        return replace(answer, output=redaction.json(answer.output), calls=calls, text=text)
