@@ -244,6 +244,21 @@ async def substitutes(acme: Tenant) -> None:
         await acme.admin.get(path)
 
 
+async def models(gesta: Gesta, acme: Tenant) -> None:
+    """A provider that has been called, and a name for two models."""
+    price = {"input": "3", "cached_input": "0.3", "output": "15", "currency": "EUR"}
+    given = {"kind": "anthropic", "secret": "anthropic-key", "prices": {"claude-sonnet-4-6": price}}
+    made = (await acme.admin.call("PUT", "/ai-providers/claude", given)).json()
+    named = {"models": ["claude:claude-sonnet-4-6", "offline/echo"], "defaults": {"temperature": 0.5, "timeout_seconds": 20.5}}
+    await acme.admin.call("PUT", "/ai-models/careful", named)
+    called = "INSERT INTO runtime.ai_provider_states (tenant_id, provider_id) VALUES ('{}', '{}')"
+    await run_sql(gesta.database, called.format(acme.id, made["id"]))
+    for path in ("/ai-providers", "/ai-providers/claude", "/ai-models", "/ai-models/careful"):
+        await acme.admin.get(path)
+    for path in ("/ai-providers/claude", "/ai-models/careful"):
+        await acme.admin.call("DELETE", path)
+
+
 async def prompts(acme: Tenant) -> None:
     """One with two versions, rolled back, and a draft."""
     first = {"template": {"user": "Greet {{ name }}."}, "variables": {"name": {"schema": {"type": "string"}}}}
@@ -322,6 +337,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await substitutes(acme)
     await links(acme)
     await people_asked(acme)
+    await models(gesta, acme)
     await prompts(acme)
     await changed(acme)
     await acme.admin.get("/audit-logs", limit=200)

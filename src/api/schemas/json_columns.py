@@ -204,12 +204,11 @@ AI_LIMITS = ObjectSchema(
     "How much of a provider may be used; null: no limit of ours.",
     dict.fromkeys(("concurrency", "requests_per_minute", "tokens_per_minute"), or_null(INTEGER)),
 )
-AI_PRICE = ObjectSchema(
-    "AiPrice",
-    "What a model costs, for a million tokens each, exact. `cached_input`: of input read from a cache; absent: as other input.",
-    {"input": TEXT, "output": TEXT, "cached_input": TEXT, "currency": TEXT},
-    optional=frozenset({"cached_input"}),
-)
+AI_PRICES: Schema = {
+    "type": "object",
+    "description": "By model: {input, output, cached_input?, currency}, for a million tokens each, exact.",
+    "additionalProperties": {"type": "object", "additionalProperties": TEXT},
+}
 AI_DEFAULTS = ObjectSchema(
     "AiModelDefaults",
     "Where a task does not say.",
@@ -222,7 +221,7 @@ JSON_COLUMNS: Mapping[tuple[str, str], Schema] = {
     ("tenant_users", "attributes"): OBJECT,
     ("calendars", "hours"): ref(HOURS),
     ("ai_providers", "limits"): ref(AI_LIMITS),
-    ("ai_providers", "prices"): {"type": "object", "additionalProperties": ref(AI_PRICE)},
+    ("ai_providers", "prices"): AI_PRICES,
     ("ai_models", "defaults"): ref(AI_DEFAULTS),
     ("workflows", "draft"): OBJECT,
     ("workflows", "definition"): OBJECT,
