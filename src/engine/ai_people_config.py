@@ -27,8 +27,9 @@ FIELDS: Mapping[str, Json] = {
     "review": REVIEW,
     "on_budget": {"enum": ["fail", "ask"]},
     "budget_by": object_schema(PEOPLE),
+    "repetition_by": object_schema(PEOPLE),
 }
-RAW = frozenset({"review", "budget_by"})
+RAW = frozenset({"review", "budget_by", "repetition_by"})
 """Of these fields, those whose expressions are evaluated here."""
 USAGE = {
     "type": "object",
@@ -73,6 +74,8 @@ def lint(config: Config) -> Iterator[Fault]:
             yield Fault(f"{path}/{asked[0]}", "nobody_asked", "This policy asks nobody: it has no `ask`.", "warning")
     if "review" in config:
         yield from faults(config["review"], "/review", "A review")
+    if "repetition_by" in config:
+        yield from faults(config["repetition_by"], "/repetition_by", "`repetition_by`")
     if config.get("on_budget") == "ask":
         yield from faults(config.get("budget_by", {}), "/budget_by", "`on_budget: ask`")
     elif "budget_by" in config:
@@ -88,7 +91,8 @@ def formulas(config: Config) -> Iterator[Formula]:
     if is_expression(review.get("when")):
         yield Formula("/review/when", review["when"][1:], "bool", {"output": output, "input": None, "usage": USAGE}, alone=True)
     yield from _of_people(review, "/review", {"arguments": None, "input": None, "output": output})
-    yield from _of_people(config.get("budget_by") or {}, "/budget_by", {"arguments": None, "input": None, "output": None})
+    for name in ("budget_by", "repetition_by"):
+        yield from _of_people(config.get(name) or {}, f"/{name}", {"arguments": None, "input": None, "output": None})
 
 
 def _of_people(written: Config, path: str, seen: Mapping[str, Json]) -> Iterator[Formula]:

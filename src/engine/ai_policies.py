@@ -56,6 +56,8 @@ class Judged:
     call: ToolCall
     tool: Json
     denial: Denial | None = None
+    repeated: bool = False
+    """It was asked for too often, and people are asked whether to go on."""
 
 
 def tool_of(task: AiTask, name: str) -> Json:
@@ -71,16 +73,23 @@ def judged(task_id: UUID, task: AiTask, asked: Sequence[CallMessage], evaluator:
         one = _judged(call_id(task_id, task.turn, place), task, message, evaluator)
         key = digest(one.call)
         counts[key] = counts.get(key, 0) + 1
-        denial = one.denial or _beyond(task, counts[key], made)
-        if denial is None:
-            verdict, why = by_policy(one.tool.get("policy"), variables(task, one.call.arguments), evaluator)
-            denial = Denial("policy", why or "The policy of this tool denies the call.") if verdict == "deny" else None
-            one = Judged(_with(one.call, verdict, why), one.tool)
-        else:
-            one = Judged(_with(one.call, "deny", denial.message), one.tool)
-        made += denial is None
-        found.append(Judged(one.call, one.tool, denial))
+        found.append(one if one.denial is not None else _by_rules(task, one, counts[key], made, evaluator))
+        made += found[-1].denial is None
     return tuple(found)
+
+
+def _by_rules(task: AiTask, one: Judged, times: int, made: int, evaluator: Budgeted) -> Judged:
+    """By the policy of the tool and the bounds of the task, of a call that is sound. `times`: how often it was asked for."""
+    assert task.requested is not None
+    verdict, why = by_policy(one.tool.get("policy"), variables(task, one.call.arguments), evaluator)
+    beyond = _beyond(task, times, made)
+    if beyond is None and verdict == "deny":
+        beyond = Denial("policy", why or "")
+    if beyond is None:
+        return Judged(_with(one.call, verdict, why), one.tool)
+    if beyond.reason == "repetition" and verdict == "allow" and task.requested.repetition_by is not None:
+        return Judged(_with(one.call, "ask", beyond.message), one.tool, repeated=True)
+    return Judged(_with(one.call, "deny", beyond.message), one.tool, beyond)
 
 
 def _judged(id: UUID, task: AiTask, message: CallMessage, evaluator: Budgeted) -> Judged:
@@ -89,15 +98,16 @@ def _judged(id: UUID, task: AiTask, message: CallMessage, evaluator: Budgeted) -
     tool, malformed = tool_of(task, message.tool), _unreadable(message.arguments)
     arguments = None if malformed else message.arguments
     if tool is None:
-        call = ToolCall(id, name, arguments, provider_id, malformed=malformed)
+        call = ToolCall(id, name, arguments, provider_id, "deny", malformed=malformed)
         return Judged(call, None, Denial("not_allowed", f"There is no tool {name} here."))
     malformed = malformed or _unfit(tool["parameters"], arguments, evaluator)
-    call = ToolCall(id, name, arguments, provider_id, malformed=malformed)
     if malformed:
+        recorded = None if arguments is None else guard_arguments(task, tool, arguments, evaluator).value
+        call = ToolCall(id, name, recorded, provider_id, "deny", malformed=malformed)
         return Judged(call, tool, Denial("malformed", malformed))
     guarded = guard_arguments(task, tool, arguments, evaluator)
     if guarded.kind == "block":
-        told = ToolCall(id, name, guarded.value, provider_id)
+        told = ToolCall(id, name, guarded.value, provider_id, "deny")
         return Judged(told, tool, Denial("guard", guarded.why or "These arguments are not let through."))
     return Judged(ToolCall(id, name, guarded.value, provider_id), tool)
 

@@ -12,19 +12,23 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain import ai_task
-from domain.ai_task import AI_TASK, AiTask, Progress
+from domain.ai_task import AI_TASK, AiTask, Progress, Reservation
+from domain.ai_task.evolving import AttemptEnded
 from domain.ai_task.steps import CallModel, Conclude, Judge, Pause, next_step
+from domain.budget import A_TOOL_CALL, Amounts, used_by
 from domain.execution import EXECUTION, Activation
 from domain.facts import Decided, Fence, Json, View
 from domain.retry import LEASE_LOST, Failure, RetryPolicy, retry_in, saying_that_it_is_capped
-from domain.storable import storable_text
+from domain.storable import require_storable, storable_text
 from domain.usage_report import NOT_KNOWN, UsageReport
 from engine.ai_follow import follow
 from engine.ai_guards import VERDICT, Guarded, guard_output, guard_result, redacted_answer, refusal_of
 from engine.ai_messages import CallMessage
-from engine.ai_people import ask_for_call, ask_for_review
-from engine.ai_policies import MOST_CALLS, judged, tool_of
+from engine.ai_people import ask_for_call, ask_for_review, beside
+from engine.ai_policies import MOST_CALLS, Judged, judged, tool_of
+from engine.ai_questions import ask_about_repetition
 from engine.ai_results import told
+from engine.ai_spending import NOT_RECKONED, a_workflow_tool, asked_instead, counted, put_aside
 from engine.ai_tools.workflow import WORKFLOW_TOOL
 from engine.ai_workflow_tools import start_workflow_tool
 from engine.context import Engine
@@ -120,22 +124,41 @@ class Held:
 
 
 def start_attempt(
-    view: View, engine: Engine, job: HeldJob, attempt_id: UUID, *, provider: str, model: str, worker_id: str
+    view: View,
+    engine: Engine,
+    job: HeldJob,
+    attempt_id: UUID,
+    *,
+    provider: str,
+    model: str,
+    worker_id: str,
+    wanted: Amounts = NOT_RECKONED,
 ) -> Decided:
-    """The provider is about to be called; the job stays leased. A task that has come to one of its bounds fails instead.
+    """The provider is about to be called; the job stays leased. A task that has come to one of its bounds fails instead, and one
+    without a budget fails or asks. `wanted`: what the call may take at most.
 
     Refused while the execution is paused: a call begins before a pause or after it.
     """
     _require_running(view, job)
     held = Held.of(view, engine, job)
     held.task.require_open()
+    if held.task.state.attempt_id is not None:
+        raise ai_task.AttemptRunning
     step = next_step(held.task.state)
     bounded = isinstance(step, CallModel | Judge) and not held.task.state.answered
     beyond = ai_task.exceeded(held.task.state) if bounded else None
     if beyond is not None:
         ai_task.fail(held.task, beyond)
+        return held.decided()
+    reserved = put_aside(view, held.task, attempt_id, wanted)
+    held.beside.append(Decided(reserved.facts))
+    if reserved.refused is None:
+        about = {"provider": provider, "model": model, "worker_id": worker_id}
+        ai_task.start_attempt(held.task, attempt_id, **about, reserved=reserved.reservations)
+    elif (asked := asked_instead(view, engine, held.task, reserved.refused)) is not None:
+        held.beside.append(asked)
     else:
-        ai_task.start_attempt(held.task, attempt_id, provider=provider, model=model, worker_id=worker_id)
+        ai_task.fail(held.task, reserved.refused.failure)
     return held.decided()
 
 
@@ -163,7 +186,7 @@ def succeed_attempt(
     let_out = Guarded("pass", output) if judging or calls else guard_output(held.task.state, output, held.evaluator)
     output, text = let_out.value, redacted_answer(held.task.state, text)
     schema = _schema(held.task) if judging is None else VERDICT
-    refused = _unfit_calls(calls) if calls else unacceptable(output, schema, engine.limits.output_bytes, view.effort)
+    refused = _unfit_calls(calls, judging) if calls else unacceptable(output, schema, engine.limits.output_bytes, view.effort)
     if refused is not None:
         return fail_attempt(
             view,
@@ -176,7 +199,7 @@ def succeed_attempt(
             report=report,
             answered=text or _as_text(output),
         )
-    found = judged(held.task.task_id, held.task.state, calls, held.evaluator)
+    found, reserved = judged(held.task.task_id, held.task.state, calls, held.evaluator), held.task.state.reserved
     ai_task.succeed(
         held.task,
         attempt_id,
@@ -188,6 +211,7 @@ def succeed_attempt(
         text=None if text is None else storable_text(text)[:MOST_ANSWERED],
         calls=tuple(each.call for each in found) or None,
     )
+    _attempt_counted(held, attempt_id, reserved)
     if held.late:
         return held.decided()
     if let_out.kind == "block":
@@ -197,18 +221,40 @@ def succeed_attempt(
         if refusal is not None:
             ai_task.fail(held.task, Failure(GUARD, refusal, retryable=False))
     for each in found:
-        call = held.task.state.call(each.call.id)
-        assert call is not None, "the answer is recorded with it"
-        if each.denial is not None:
-            ai_task.deny_call(held.task, call, each.denial.reason, each.denial.message)
-        elif each.call.verdict == "ask":
-            held.beside.append(ask_for_call(view, engine, held.task, call, each.tool))
+        _denied(held, each)
     insists = ai_task.refused_again(held.task.state)
     if insists is not None:
         ai_task.fail(held.task, insists)
     elif isinstance(next_step(held.task.state), Conclude):
         _conclude(held)
+    else:
+        for each in found:
+            _asked(held, each)
     return held.decided()
+
+
+def _denied(held: Held, one: Judged) -> None:
+    call = held.task.state.call(one.call.id)
+    assert call is not None, "the answer is recorded with it"
+    if one.denial is not None:
+        ai_task.deny_call(held.task, call, one.denial.reason, one.denial.message)
+
+
+def _asked(held: Held, one: Judged) -> None:
+    """People, whether this call may be made."""
+    view, engine, task = held.view, held.engine, held.task
+    call = task.state.call(one.call.id)
+    assert call is not None, "the answer is recorded with it"
+    if one.repeated:
+        people = task.requested.repetition_by
+        held.beside.append(beside(task, ask_about_repetition(view, engine, task.task_id, task.state, one.call, people)))
+    elif one.call.verdict == "ask":
+        held.beside.append(ask_for_call(view, engine, task, call, one.tool))
+
+
+def _attempt_counted(held: Held, attempt_id: UUID, reserved: tuple[Reservation, ...]) -> None:
+    ended = next(event for event in held.task.events if isinstance(event, AttemptEnded))
+    held.beside.append(counted(held.view, held.task.task_id, attempt_id, reserved, used_by(ended)))
 
 
 def fail_attempt(
@@ -234,6 +280,7 @@ def fail_attempt(
     answered = redacted_answer(held.task.state, answered)
     if not held.late:
         error = saying_that_it_is_capped(error, held.task.requested.retry, retry_after)
+    reserved = held.task.state.reserved
     ai_task.fail_attempt(
         held.task,
         attempt_id,
@@ -245,6 +292,7 @@ def fail_attempt(
         answered=None if answered is None else storable_text(answered[:MOST_ANSWERED]),
         falls_back=falls_back,
     )
+    _attempt_counted(held, attempt_id, reserved)
     return held.decided(_delay(held.task), error)
 
 
@@ -264,7 +312,9 @@ def _conclude(held: Held) -> None:
         ai_task.conclude(held.task, held.task.state.output)
 
 
-def _unfit_calls(calls: Sequence[CallMessage]) -> str | None:
+def _unfit_calls(calls: Sequence[CallMessage], judging: str | None) -> str | None:
+    if judging is not None:
+        return "Who judges has no tools."
     return f"The answer asks for more than {MOST_CALLS} calls of tools." if len(calls) > MOST_CALLS else None
 
 
@@ -275,10 +325,22 @@ def start_call(view: View, engine: Engine, job: HeldJob, call_id: UUID, *, worke
     """The tool is about to be called; the job stays leased. Refused while the execution is paused."""
     _require_running(view, job)
     held = Held.of(view, engine, job)
-    tool = _tool(held.task, call_id)
-    if tool is not None and tool["type"] == WORKFLOW_TOOL.name:
-        return start_workflow_tool(view, engine, job, held.task, call_id, worker_id=worker_id)
-    ai_task.start_call(held.task, call_id, worker_id=worker_id)
+    held.task.require_open()
+    call = held.task.state.call(call_id)
+    if call is None or call.status != "ready":
+        raise ai_task.CallNotReady
+    is_workflow = tool_of(held.task.state, call.asked.tool)["type"] == WORKFLOW_TOOL.name
+    reserved = a_workflow_tool(view, held.task, call_id) if is_workflow else put_aside(view, held.task, call_id, A_TOOL_CALL)
+    if reserved.refused is None and is_workflow:
+        started = start_workflow_tool(view, engine, job, held.task, call_id, worker_id=worker_id)
+        return joined(started, Decided(reserved.facts))
+    held.beside.append(Decided(reserved.facts))
+    if reserved.refused is None:
+        ai_task.start_call(held.task, call_id, worker_id=worker_id, reserved=reserved.reservations)
+    elif (asked := asked_instead(view, engine, held.task, reserved.refused, call.asked)) is not None:
+        held.beside.append(asked)
+    else:
+        ai_task.deny_call(held.task, call, "budget", reserved.refused.message)
     return held.decided()
 
 
@@ -287,14 +349,16 @@ def succeed_call(
 ) -> Decided:
     """The tool has answered. What the model is told of it is what is recorded: guarded, and cut to size."""
     held = Held.of(view, engine, job)
-    tool = _tool(held.task, call_id)
-    guarded = guard_result(held.task.state, tool, result, held.evaluator)
+    call = ai_task.running_call(held.task, call_id, number)
+    tool = tool_of(held.task.state, call.asked.tool)
+    guarded = guard_result(held.task.state, tool, _storable(result), held.evaluator)
     if guarded.kind == "block":
         failure = Failure(GUARD, guarded.why or "A guard keeps back what the tool answered.", retryable=False)
         ai_task.fail_call(held.task, call_id, number, failure, latency_ms=latency_ms)
-        return held.decided()
-    shown, cut = told(guarded.value, tool)
-    ai_task.succeed_call(held.task, call_id, number, shown, latency_ms=latency_ms, cut=cut)
+    else:
+        shown, cut = told(guarded.value, tool)
+        ai_task.succeed_call(held.task, call_id, number, shown, latency_ms=latency_ms, cut=cut)
+    held.beside.append(counted(view, held.task.task_id, call_id, call.reserved, A_TOOL_CALL))
     return held.decided()
 
 
@@ -317,20 +381,30 @@ def fail_call(
     `again`: it was not called at all, and is to be after so long, whatever the policy says.
     """
     held, error = Held.of(view, engine, job, expired=expired), recordable(error)
-    delay = again or retry_in(_policy(held.task, call_id, error), number, error, jitter, retry_after)
+    call = ai_task.running_call(held.task, call_id, number)
+    tool = tool_of(held.task.state, call.asked.tool)
+    delay = again or retry_in(_policy(tool, error), number, error, jitter, retry_after)
+    guarded = guard_result(held.task.state, tool, error.message, held.evaluator)
+    if isinstance(guarded.value, str):
+        error = replace(error, message=guarded.value)
     ai_task.fail_call(held.task, call_id, number, error, retry=delay, latency_ms=latency_ms)
+    held.beside.append(counted(view, held.task.task_id, call_id, call.reserved, A_TOOL_CALL))
     return held.decided(_delay(held.task))
 
 
-def _policy(task: Progress, call_id: UUID, error: Failure) -> RetryPolicy:
-    policy = read_retry(_tool(task, call_id) or {}) or RetryPolicy()
+def _policy(tool: Json, error: Failure) -> RetryPolicy:
+    policy = read_retry(tool) or RetryPolicy()
     lost = error.type == LEASE_LOST.type
     return replace(policy, max_attempts=max(policy.max_attempts, LOST_CALLS)) if lost else policy
 
 
-def _tool(task: Progress, call_id: UUID) -> Json:
-    call = task.state.call(call_id)
-    return None if call is None else tool_of(task.state, call.asked.tool)
+def _storable(result: Json) -> Json:
+    """A service may answer what the ledger cannot hold: then it is told as a text without that."""
+    try:
+        require_storable(result)
+    except ValueError:
+        return storable_text(json.dumps(result, ensure_ascii=False))
+    return result
 
 
 # Leases

@@ -76,6 +76,7 @@ def test_a_model_is_asked_by_an_ai_task_and_a_job() -> None:
             priority=2,
             requested_by=ANN,
             bounds=Bounds(repairs=2),
+            workflow_key="test",
         )
     ]
     job = Job(

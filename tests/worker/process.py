@@ -1,6 +1,7 @@
 """A worker as a process of its own, to be killed: `python -m tests.worker.process URL FILE`.
 
-It does tasks of type "step", calls services on loopback, and a model that writes a line to FILE for each call. Says "ready"
+It does tasks of type "step", calls services on loopback, and a model that writes a line to FILE for each call: it answers "done",
+or as `offline/script` plays it. Says "ready"
 when it begins.
 """
 
@@ -16,10 +17,19 @@ from runtime.settings import load_settings
 from store.jobs import LeasedJob
 from tests.worker.house import ENGINE, ScriptedProvider
 from tests.worker.outbound.servers import LOOPBACK
-from worker.ai.provider import AiCall
+from worker.ai.provider import AiAnswer, AiCall
+from worker.ai.scripted import NAME as SCRIPTED
+from worker.ai.scripted import play
 from worker.mailing import mailing
 from worker.outbound.client import Outbound
 from worker.worker import open_worker
+
+
+class Playing(ScriptedProvider):
+    async def call(self, call: AiCall) -> AiAnswer:
+        answer = await super().call(call)
+        return play(call) if call.model == SCRIPTED else answer
+
 
 MASTER_KEYS = MasterKeys([b"k" * KEY_BYTES])
 
@@ -40,7 +50,7 @@ async def run(url: str, file: Path) -> None:
     async with open_worker(
         url,
         ENGINE,
-        ScriptedProvider(before=count),
+        Playing(before=count),
         tasks={"step": step},
         outbound=way_out,
         master_keys=MASTER_KEYS,

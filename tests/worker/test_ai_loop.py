@@ -1,25 +1,44 @@
 """Agents that use tools: each call of a model and of a tool is on record, and is made once."""
 
+import asyncio
 import json
-from typing import Any
+import signal
+from collections import Counter
+from pathlib import Path
 
-from domain.ai_task import AI_TASK, AiTask, AiTaskToolCallDenied
+import pytest
+
+from domain.ai_task import (
+    AI_TASK,
+    AiTask,
+    AiTaskAttemptFailed,
+    AiTaskAttemptSucceeded,
+    AiTaskToolCallDenied,
+    AiTaskToolCallSucceeded,
+)
 from domain.facts import Json
 from tests.conftest import Database
 from tests.engine.drawing import drawing
-from tests.worker.house import House, ScriptedProvider, at_work, house, worker_of
+from tests.worker.house import PATIENCE, House, ScriptedProvider, at_work, house, worker_of
 from tests.worker.outbound.servers import LOOPBACK, answering, server
-from worker.ai.offline import OfflineProvider
+from tests.worker.test_killed import started, stopped
+from worker import ai_runner
+from worker.ai.provider import AiAnswer, AiCall
+from worker.ai.scripted import play
+from worker.leases import LeftToLease
 from worker.outbound.client import Outbound
 
 PARAMETERS = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"], "additionalProperties": False}
 
 
 class Offline(ScriptedProvider):
-    """The offline models, as the registry would give them."""
+    """Plays what the task's input says, and counts."""
 
-    async def provider(self, _named: Any) -> Any:
-        return OfflineProvider()
+    made = 0
+
+    async def call(self, call: AiCall) -> AiAnswer:
+        self.made += 1
+        return play(call)
 
 
 def tool(port: int, name: str = "lookup", **more: Json) -> Json:
@@ -71,4 +90,64 @@ async def test_an_agent_calls_its_tools_turn_by_turn_and_answers(database: Datab
         heads = [each.split(b"\r\n")[0] for each in seen]
         assert heads == [b"GET /items/1 HTTP/1.1", b"POST /items/2 HTTP/1.1"]
         assert f"Idempotency-Key: {task.turns[1].calls[0].id}".encode() in seen[1]
+        assert home.jobs() == []
+
+
+async def test_whoever_goes_on_begins_behind_the_last_end_on_record(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever does it dies at each boundary, again and again, between what is on record and what is not."""
+    passed, deaths, seen = Counter[str](), Counter[str](), list[bytes]()
+
+    def dies(name: str) -> None:
+        passed[name] += 1
+        if passed[name] % 2:
+            deaths[name] += 1
+            raise LeftToLease(name)
+
+    monkeypatch.setattr(ai_runner, "failpoint", dies)
+    answers = [calls(1, 2), calls(3), {"text": "done {{last}}"}]
+    retry = {"max_attempts": 9, "initial_interval": "PT0.01S"}
+    provider, way_out = Offline(), Outbound(permitted=LOOPBACK)
+    async with house(database) as home, server(answering(ok(7), seen=seen)) as port:
+        async with worker_of(database, provider=provider, outbound=way_out) as worker, at_work(worker):
+            execution = await home.start(agent_with([tool(port, retry=retry)], answers, retry=retry))
+            assert (await home.ended(execution)).status == "completed"
+        assert set(deaths) == {f"worker.{what}" for what in BOUNDARIES}
+        task, events = await task_of(home), [each.event for each in await home.events()]
+        assert task.output == 'done {"status": 200, "body": 7}'
+        lost = [each for each in events if isinstance(each, AiTaskAttemptFailed)]
+        assert {each.error.type for each in lost} == {"lease_lost"}
+        assert len(lost) == deaths["worker.attempt_started"] + deaths["worker.attempt_called"]
+        assert provider.made == passed["worker.attempt_called"] == 3 + deaths["worker.attempt_called"]
+        assert len([each for each in events if isinstance(each, AiTaskAttemptSucceeded)]) == 3
+        answered = [each.call_id for each in events if isinstance(each, AiTaskToolCallSucceeded)]
+        assert len(answered) == len(set(answered)) == 3
+        assert len(seen) == passed["worker.tool_called"] == 3 + deaths["worker.tool_called"]
+        assert (task.totals.tool_calls, home.jobs()) == (3, [])
+
+
+BOUNDARIES = ("attempt_started", "attempt_called", "attempt_ended", "tool_started", "tool_called", "tool_ended")
+
+
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        pytest.param(f"worker.{what}:{time}", marks=[] if (what, time) == ("tool_called", 1) else pytest.mark.nightly)
+        for what in BOUNDARIES
+        for time in (1, 2)
+    ],
+)
+async def test_a_loop_survives_its_worker(database: Database, tmp_path: Path, failpoint: str) -> None:
+    """Killed as `kill -9` does it."""
+    made, seen, retry = tmp_path / "calls", list[bytes](), {"max_attempts": 3, "initial_interval": "PT0.01S"}
+    answers = [calls(1), calls(2), {"text": "done"}]
+    async with house(database) as home, server(answering(ok(7), seen=seen)) as port:
+        execution = await home.start(agent_with([tool(port)], answers, retry=retry))
+        first = await started(database, made, failpoint)
+        assert await asyncio.wait_for(first.wait(), PATIENCE) == -signal.SIGKILL
+        home.lapse_all()
+        second = await started(database, made)
+        assert (await home.ended(execution)).status == "completed"
+        assert await stopped(second) == 0
+        assert len(made.read_text().splitlines()) == 3 + ("attempt_called" in failpoint)
+        assert len(seen) == 2 + ("tool_called" in failpoint)
         assert home.jobs() == []

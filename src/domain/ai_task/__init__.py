@@ -9,6 +9,7 @@ from domain.ai_task.calling import (
     deny_call,
     fail_call,
     idempotency_key,
+    running_call,
     start_call,
     succeed_call,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "idempotency_key",
     "refused_again",
     "request",
+    "running_call",
     "start_attempt",
     "start_call",
     "succeed",

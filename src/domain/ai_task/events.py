@@ -155,6 +155,8 @@ class AiTaskRequested(Event):
     """What becomes of it where a budget is used up. None: it fails with `budget_exceeded`."""
     budget_by: Json = None
     """Who is asked, with `on_budget: ask`: {users, roles}."""
+    repetition_by: Json = None
+    """Who is asked whether to go on where the same call is made too often. None: nobody; the call is denied."""
     prompt_ref: PromptRef | None = None
     sensitive: tuple[SensitivePart, ...] | None = None
     """Where `prompt` and `system_prompt` have something else in the place of a value: a keyed hash, or the name of a secret."""

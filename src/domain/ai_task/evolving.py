@@ -108,6 +108,7 @@ def _standing(state: AiTask) -> AiTask:
 
 
 AttemptEnded = AiTaskAttemptSucceeded | AiTaskAttemptFailed
+TriedAgain = AiTaskAttemptFailed | AiTaskToolCallFailed
 
 
 def _over(state: AiTask, event: AttemptEnded) -> AiTask:

@@ -5,8 +5,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.ai_task.aggregate import AI_TASK
-from domain.ai_task.events import AiTaskAttemptFailed, AiTaskEvent, AiTaskRequested, AiTaskToolCallFailed
-from domain.ai_task.evolving import evolve
+from domain.ai_task.events import AiTaskEvent, AiTaskRequested
+from domain.ai_task.evolving import TriedAgain, evolve
 from domain.ai_task.state import AiTask
 from domain.facts import Decided, Due, Fact, NotFound, RuleViolation, View
 
@@ -71,7 +71,7 @@ class Progress:
     @property
     def _delay(self) -> timedelta | None:
         last = self.events[-1] if self.events else None
-        due = last.retry if isinstance(last, AiTaskAttemptFailed | AiTaskToolCallFailed) else None
+        due = last.retry if isinstance(last, TriedAgain) else None
         return None if due is None else due.after
 
 

@@ -91,6 +91,7 @@ def run(visit: Visit) -> kind.RunResult:
             correlation_id=started.correlation_id,
             item_id=visit.item_id,
             item_index=visit.item_index,
+            workflow_key=started.workflow_key,
         )
     except InputBlocked as blocked:
         return Failed(NodeError(GUARD, str(blocked), visit.attempt))
@@ -147,6 +148,7 @@ def requested_of(node: Node, evaluator: Budgeted, variables: Mapping[str, Json],
         review=people_of(review, evaluator, variables),
         on_budget=config.get("on_budget"),
         budget_by=people_of(node.config.get("budget_by"), evaluator, variables),
+        repetition_by=people_of(node.config.get("repetition_by"), evaluator, variables),
         **about,
     )
 

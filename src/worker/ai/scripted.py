@@ -14,7 +14,7 @@ from typing import get_args
 
 from domain.ai_task import Usage
 from domain.facts import Json
-from engine.ai_messages import NOT_TAKEN, AssistantMessage, CallMessage, ToolMessage, UserMessage
+from engine.ai_messages import DATA, NOT_TAKEN, AssistantMessage, CallMessage, ToolMessage, UserMessage
 from engine.schema import faults
 from worker.ai.provider import AiAnswer, AiCall, AiError, AiErrorType, CallReport, Price
 
@@ -76,10 +76,11 @@ def _last(call: AiCall) -> Json:
     found = [said.content for said in call.messages if isinstance(said, ToolMessage)]
     if not found:
         return ""
+    _, _, result = found[-1].rpartition(f"{DATA}\n")
     try:
-        return json.loads(found[-1])
+        return json.loads(result)
     except ValueError:
-        return found[-1]
+        return result
 
 
 def _filled(value: Json, by: Mapping[str, Json]) -> Json:
