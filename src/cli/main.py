@@ -10,7 +10,24 @@ import sys
 
 import typer
 
-from cli import api, db, doctor, events, generations, jobs, key, projector, replay, secrets, tenant, up, verify, worker, workflow
+from cli import (
+    api,
+    db,
+    doctor,
+    events,
+    generations,
+    jobs,
+    key,
+    projector,
+    prompt,
+    replay,
+    secrets,
+    tenant,
+    up,
+    verify,
+    worker,
+    workflow,
+)
 from runtime import process
 from runtime.errors import OperatorError
 
@@ -32,6 +49,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(key.app, name="key")
 app.add_typer(workflow.app, name="workflow")
+app.add_typer(prompt.app, name="prompt")
 app.add_typer(events.app, name="events")
 projector.app.command(name="rebuild")(generations.rebuild)
 projector.app.command(name="drop-old")(generations.drop_old)

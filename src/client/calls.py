@@ -355,6 +355,25 @@ def publish(workflow_id: str, note: str | None = None, *, idempotency_key: str |
     )
 
 
+def apply_prompt(prompt: Mapping[str, Any], *, publish: bool = False, note: str | None = None) -> Flow[dict[str, Any]]:
+    """Make this the draft of the prompt with its key, which is created where there is none; and publish it, if wanted.
+
+    What is current already just as it is here stays as it is.
+    """
+    key = str(prompt["key"])
+    draft = {name: value for name, value in prompt.items() if name != "key"}
+    found: list[dict[str, Any]] = (yield from get("/prompts", {"key": key}))["items"]
+    if not found:
+        done: dict[str, Any] = yield from command("/prompts", {"key": key, **draft})
+    else:
+        done = yield from command(f"/prompts/{part(key)}/draft", draft, method="PUT")
+    if publish:
+        compared = (yield from get(f"/prompts/{part(key)}/difference", {"to": "draft"})) if done["current_version"] else None
+        if compared is None or compared["changes"] or done["current_version"] != done["latest_version"]:
+            done = yield from command(f"/prompts/{part(key)}/publish", {"note": note})
+    return done
+
+
 # Jobs of their own
 
 

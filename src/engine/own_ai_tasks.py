@@ -77,6 +77,7 @@ def request(
     people = tuple(dict.fromkeys(one for one in (by, *behind) if one is not None))
     try:
         requested = requested_of(
+            view,
             node,
             Budgeted(engine.evaluator, view.effort),
             {},

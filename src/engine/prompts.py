@@ -4,7 +4,7 @@ Where a value is not to be recorded, something else stands in its place, and the
 the value there for the moment of the call (`worker.ai.sensitive`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -17,6 +17,10 @@ from engine.prompt_templates import NoSuchPart, Place, Template, TemplateFault, 
 from engine.schema import SchemaError, check_schema, faults
 
 Of = Literal["prompt", "system_prompt"]
+MOST_SENSITIVE = 10
+"""Variables: each value is looked for, in all its forms, in all of an answer."""
+SHORTEST, LONGEST_SENSITIVE = 6, 10_000
+"""Characters of a sensitive value: a shorter one could not be told from other text, and so not be kept out of an answer."""
 TEXTS: tuple[tuple[Of, str], ...] = (("prompt", "user"), ("system_prompt", "system"))
 """Of a task, and the text of the template that it comes from."""
 
@@ -68,6 +72,31 @@ def pinned_of(ref: PromptRef, state: Prompt, version: int | None = None) -> Pinn
     if number not in state.versions:
         raise NoSuchPrompt(f"The prompt {ref.key} has no version {number}.")
     return Pinned(PromptRef(ref.id, ref.key, number), state.versions[number])
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Given values apart from one another: `plain` ones are recorded; `sealed` ones are not, `withheld` stands for them."""
+
+    plain: dict[str, Json]
+    sealed: dict[str, str]
+    withheld: dict[str, Withheld]
+
+
+def keep_apart(content: PromptContent, given: Mapping[str, Json], digest: Callable[[str], str]) -> Kept:
+    """Of values that are given with a task. `digest`: keyed, so that equal values can be told and none can be guessed.
+
+    Raises Invalid, which does not cite a value.
+    """
+    sealed: dict[str, str] = {}
+    for name in content.sensitive & given.keys():
+        value = given[name]
+        if not isinstance(value, str) or not SHORTEST <= len(value) <= LONGEST_SENSITIVE:
+            message = f"The value of {name} is sensitive: a text of {SHORTEST} to {LONGEST_SENSITIVE} characters."
+            raise Invalid(message, f"/prompt/variables/{name}")
+        sealed[name] = value
+    withheld = {name: Withheld(f"[sensitive:{name}:{digest(value)}]") for name, value in sealed.items()}
+    return Kept({name: value for name, value in given.items() if name not in sealed}, sealed, withheld)
 
 
 def render(
@@ -168,6 +197,8 @@ def check(content: PromptContent, effort: Effort | None = None) -> Checked:
                 continue
             used.update(place.variable for place in found)
             errors += _of_places(content, found, f"/template/{name}")
+    if len(content.sensitive) > MOST_SENSITIVE:
+        errors.append(FieldError("/variables", "too_many", f"At most {MOST_SENSITIVE} variables are sensitive."))
     unused = [each.name for each in content.variables if each.name not in used]
     warnings = [FieldError(f"/variables/{name}", "unused_variable", f"No text has a place for {name}.") for name in unused]
     return Checked(tuple(errors[:50]), () if errors else tuple(warnings))

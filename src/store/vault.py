@@ -6,7 +6,7 @@ from uuid import UUID
 from domain.secret import SECRET, secret_id_of
 from runtime.master_keys import CannotOpen, MasterKeys
 from runtime.pools import Pool
-from store import secrets
+from store import secrets, sensitive
 from store.handler import Handler
 from store.secrets import Value
 
@@ -68,3 +68,25 @@ class Vault:
             return Opened(name, self.keys.open(sealed, value.bound_to), state.hosts)
         except CannotOpen as error:
             raise SecretError("secret_unreadable", f"The secret {name} cannot be opened. {error}") from None
+
+    async def of_task(self, tenant_id: UUID, task_id: UUID) -> dict[str, str]:
+        """The values that the prompt of an AI task leaves out, by variable. Raises as `open`."""
+        async with self.pool.connection() as connection:
+            sealed = await sensitive.read(connection, tenant_id, task_id)
+        if sealed is None:
+            raise SecretError("secret_missing", "The sensitive values of the prompt are not there any more.")
+        if self.keys is None:
+            raise NotSetUp("There is no master key: GESTA_MASTER_KEY is not set.")
+        if not self.keys.has(sealed.master_key):
+            raise NotSetUp(
+                f"A prompt's values are sealed under the master key {sealed.master_key}, which is not among those given."
+            )
+        try:
+            return sensitive.opened(self.keys, sealed, tenant_id, task_id)
+        except CannotOpen as error:
+            raise SecretError("secret_unreadable", f"The sensitive values of the prompt cannot be opened. {error}") from None
+
+    async def forget_task(self, tenant_id: UUID, task_id: UUID) -> None:
+        """Its values, if there are any: it is over."""
+        async with self.pool.connection() as connection:
+            await sensitive.forget(connection, tenant_id, task_id)

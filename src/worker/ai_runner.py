@@ -28,6 +28,7 @@ from store.ai_providers import Wait
 from store.errors import StoreError
 from store.jobs import LeasedJob
 from store.vault import NotSetUp
+from worker.ai import sensitive
 from worker.ai.choosing import Choosing, ModelCall, ProvidersOf, Wanted
 from worker.ai.provider import AiAnswer, AiCall, AiError
 from worker.ai.tools import RUNNERS
@@ -68,6 +69,8 @@ class Loop:
     async def run(self) -> None:
         while await self._step():
             pass
+        assert self._job.task_id is not None, "a job of an AI task names it"
+        await sensitive.forget_if_over(self._context, self._job.tenant_id, self._job.task_id)
 
     async def _step(self) -> bool:
         """Whether there is something to do after it."""
@@ -76,11 +79,11 @@ class Loop:
             case CallModel():
                 assert task.requested is not None
                 model, link = task.requested.model, task.link
-                return await self._model(Wanted(model, link, lambda full, timeout: AiCall.next(task, full, timeout)))
+                return await self._model(task, Wanted(model, link, lambda full, timeout: AiCall.next(task, full, timeout)))
             case Judge(place):
                 question = question_of(task, place)
                 model, link = question.model, task.link
-                return await self._model(Wanted(model, link, lambda full, timeout: AiCall.judging(question, full, timeout)))
+                return await self._model(task, Wanted(model, link, lambda full, timeout: AiCall.judging(question, full, timeout)))
             case CallTool():
                 call = task.call(step.call_id)
                 assert call is not None, "a step names a call of the last turn"
@@ -100,7 +103,7 @@ class Loop:
 
     # Models
 
-    async def _model(self, wanted: Wanted) -> bool:
+    async def _model(self, task: AiTask, wanted: Wanted) -> bool:
         attempt_id = new_id()
         try:
             chosen = await self._choosing.choose(self._job.tenant_id, attempt_id, wanted)
@@ -123,7 +126,8 @@ class Loop:
             await chosen.forget()
             return started.leased
         failpoint("worker.attempt_started")
-        return await self._recorded(lambda: self._call(attempt_id, chosen))
+        whole = sensitive.within(self._context.vault, self._job, task, chosen)
+        return await self._recorded(lambda: self._call(attempt_id, whole))
 
     async def _put_back(self, wait: Wait) -> None:
         """There is no room at the provider: nothing was called, and no attempt is on record."""

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from uuid import UUID, uuid5
 
+from domain.ai_task import AI_TASK
 from domain.envelope import Envelope
 from domain.facts import Decided, Fence, NotForThisRelease, RuleViolation, View
 from domain.secret import SECRET
@@ -20,7 +21,7 @@ from engine.timers import fire
 from runtime import counters
 from runtime.failpoints import failpoint
 from store import due as work
-from store import failures, jobs, secrets
+from store import failures, jobs, secrets, sensitive
 from store.due import DueTimer, ExpiredLease
 from store.errors import LeaseLost, LedgerBusy, LedgerUnavailable
 from store.jobs import COMMANDS_KEPT, Connection
@@ -89,6 +90,24 @@ async def sweep_secrets(context: WorkerContext) -> float | None:
                     await secrets.delete(connection, value.tenant_id, value.id)
         except NotForThisRelease as error:
             log.warning("A secret is left to a newer release: %s", error, extra={"action": "sweep_secrets"})
+            return SWEEP_SECONDS
+    return 0 if len(found) == SECRETS_PORTION else SWEEP_SECONDS
+
+
+async def sweep_sensitive_values(context: WorkerContext) -> float | None:
+    """What prompts left out of tasks that are over, or were never asked for."""
+    async with context.pool.connection() as connection:
+        found = await sensitive.doubtful(connection, SECRETS_PORTION)
+    for tenant_id, task_id in found:
+        try:
+            task, _ = await context.handler.read(tenant_id, AI_TASK, task_id)
+            async with context.pool.connection() as connection:
+                if task.requested is None or task.closed:
+                    await sensitive.forget(connection, tenant_id, task_id)
+                else:
+                    await sensitive.keep(connection, tenant_id, task_id)
+        except NotForThisRelease as error:
+            log.warning("Sensitive values are left to a newer release: %s", error, extra={"action": "sweep_sensitive_values"})
             return SWEEP_SECONDS
     return 0 if len(found) == SECRETS_PORTION else SWEEP_SECONDS
 

@@ -36,7 +36,14 @@ from worker.context import Mailing, WorkerContext
 from worker.event_runners import event_runner, lookback_runner
 from worker.http_runner import http_runner
 from worker.leases import JobExecutor, Leasing, Runner
-from worker.maintenance import forget_commands, run_periodically, sweep_secrets, take_expired_leases, timer_firing
+from worker.maintenance import (
+    forget_commands,
+    run_periodically,
+    sweep_secrets,
+    sweep_sensitive_values,
+    take_expired_leases,
+    timer_firing,
+)
 from worker.notifying.digests import digest_runner
 from worker.notifying.follower import Follower
 from worker.notifying.runner import delivery_runner
@@ -81,6 +88,7 @@ class WorkerProcess:
                 (follower.ask_for_deliveries, stack.enter_context(follower.listening(notifications))),
                 (forget_commands, asyncio.Event()),
                 (sweep_secrets, asyncio.Event()),
+                (sweep_sensitive_values, asyncio.Event()),
             )
             for _, woken in turns:
                 stack.enter_context(setting_at(stop, woken))

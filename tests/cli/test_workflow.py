@@ -60,6 +60,11 @@ async def test_a_tenant_a_key_and_a_workflow(gesta: Gesta, command: Command, tmp
     same = await elsewhere(command, "workflow", "apply", str(file), "--publish", key=key)
     assert "version 1 is published" in same.stdout
     file.write_text(json.dumps({**APPROVAL, "name": "Another name"}))
+    prompt = tmp_path / "prompt.json"
+    prompt.write_text(json.dumps({"key": "greet", "template": {"user": "Greet {{ name }}."}, "variables": {"name": {}}}))
+    for _ in range(2):  # the second time it is there already, just as it is
+        applied = await elsewhere(command, "prompt", "apply", str(prompt), "--publish", key=key)
+        assert "version 1 is current" in applied.stdout, applied.stderr
     made_by = await run_sql(
         gesta.database, "SELECT bool_and(by_platform) AND bool_and(made_by IS NULL) FROM projections.api_keys"
     )

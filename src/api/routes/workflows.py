@@ -19,6 +19,7 @@ from api.routing import router
 from api.schemas import resources, results, status
 from domain import workflow
 from domain.facts import FieldError, Json, View
+from domain.prompt import PROMPT, prompt_id_of
 from domain.role import ROLE_KEY
 from domain.secret import SECRET, secret_id_of
 from domain.workflow import WORKFLOW_KEY, Check, Checked
@@ -26,6 +27,8 @@ from engine.definition import Finding
 from engine.expressions import Evaluator
 from engine.lints.called import called, unknown_workflows
 from engine.lints.people import Asked, asked, unknown_people, user_ids
+from engine.lints.prompts import MOST_LOOKED_AT as MOST_PROMPTS
+from engine.lints.prompts import named_prompts, prompt_findings
 from engine.lints.secrets import MOST_LOOKED_AT, named_secrets, unknown_secrets
 from engine.triggers import publishing
 from engine.validate import findings
@@ -60,6 +63,8 @@ def check(evaluator: Evaluator, view: View) -> Check:
         names = list(named_secrets(definition))
         known = {name for name in names[:MOST_LOOKED_AT] if _is_secret(view, name)}
         found += unknown_secrets(definition, known.union(names[MOST_LOOKED_AT:]))
+        keys = named_prompts(definition)[:MOST_PROMPTS]
+        found += prompt_findings(definition, {key: view.read(PROMPT, prompt_id_of(view.tenant_id, key)) for key in keys})
         return Checked(_of(found, "error"), _of(found, "warning"))
 
     return checked
@@ -81,7 +86,15 @@ async def lint(call: Calling, body: Definition) -> Response:
     await call.authorize(commands.WORKFLOW_VALIDATE)
     evaluator = call.services.engine.evaluator
     found = await call.services.handler.compute(call.tenant_id, lambda effort: findings(body.definition, evaluator, effort))
-    return answers.answer({"findings": [*found, *await _unknown_names(call, body.definition)]})
+    told = [*found, *await _unknown_names(call, body.definition), *await _of_prompts(call, body.definition)]
+    return answers.answer({"findings": told})
+
+
+async def _of_prompts(call: Calling, definition: Json) -> list[Finding]:
+    states = {}
+    for key in named_prompts(definition)[:MOST_PROMPTS]:
+        states[key], _ = await call.services.handler.read(call.tenant_id, PROMPT, prompt_id_of(call.tenant_id, key))
+    return list(prompt_findings(definition, states))
 
 
 async def _unknown_names(call: Calling, definition: Json) -> list[Finding]:

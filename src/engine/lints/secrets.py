@@ -6,6 +6,7 @@ from typing import Any
 from domain.facts import Json
 from engine.definition import Finding
 from engine.lints.everywhere import nodes_in
+from engine.prompt_references import secrets_in
 
 MOST_LOOKED_AT = 200
 """Names that publishing looks for: each is a stream that it reads."""
@@ -23,6 +24,9 @@ def named_secrets(definition: Json) -> dict[str, list[tuple[str | None, str]]]:
 def _places(definition: Json) -> Iterator[tuple[str | None, str, Any]]:
     for node, pointer in nodes_in(definition):
         config = node.get("config")
+        if node.get("type") == "ai_agent" and isinstance(config, dict):
+            for name, secret in secrets_in(config.get("prompt")).items():
+                yield str(node.get("id")), f"{pointer}/config/prompt/variables/{name}/secret", secret
         if node.get("type") != "http" or not isinstance(config, dict):
             continue
         id, auth, headers = str(node.get("id")), config.get("auth"), config.get("headers")

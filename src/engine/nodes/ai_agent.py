@@ -16,7 +16,7 @@ from domain.facts import Fact, Invalid, Job, Json, View
 from domain.member import MEMBER
 from domain.retry import RetryPolicy
 from domain.role import ROLE
-from engine import ai_config, ai_people_config
+from engine import ai_config, ai_people_config, node_prompts
 from engine.ai_config import BOUNDS, TOOLS, bounds_of, guarded, tools_of
 from engine.ai_guard_config import GUARDS
 from engine.ai_people_config import people_of, with_rejections
@@ -28,6 +28,7 @@ from engine.invalid import InvalidValue
 from engine.nodes import kind
 from engine.nodes.kind import Done, Failed, Fault, Formula, Handles, NodeType, Visit, Waiting, object_schema
 from engine.nodes.task import schema_faults
+from engine.prompt_references import PROMPT
 
 JOB = "gesta.ai"
 """The type of the jobs that are attempts at AI tasks."""
@@ -51,7 +52,7 @@ def _or_expression(schema: Json) -> Json:
 CONFIG = object_schema(
     {
         "model": TEXT,
-        "prompt": TEXT,
+        "prompt": {"anyOf": [TEXT, PROMPT]},
         "system": {"type": "string"},
         "input": True,
         "context": True,
@@ -66,7 +67,7 @@ CONFIG = object_schema(
         "guards": GUARDS,
         **ai_people_config.FIELDS,
     },
-    ("model", "prompt"),
+    ("prompt",),
 )
 
 
@@ -80,6 +81,7 @@ def run(visit: Visit) -> kind.RunResult:
     assert started is not None
     try:
         requested = requested_of(
+            visit.view,
             node,
             visit.evaluator,
             visit.variables,
@@ -119,13 +121,14 @@ class InputBlocked(InvalidValue):
     """A guard of the input lets it not pass."""
 
 
-def requested_of(node: Node, evaluator: Budgeted, variables: Mapping[str, Json], **about: Any) -> AiTaskRequested:
+def requested_of(view: View, node: Node, evaluator: Budgeted, variables: Mapping[str, Json], **about: Any) -> AiTaskRequested:
     """What a node asks for, or whoever asks as one would. `about`: fields of the event that are not of its configuration.
 
     Raises ExpressionError, and InvalidValue, of which InputBlocked is one.
     """
     plain = {name: value for name, value in node.config.items() if name not in AI_AGENT.raw}
-    config = resolve(plain, evaluator, variables)
+    by_name = node_prompts.by_prompt(view, node, resolve(plain, evaluator, variables))
+    node, config = by_name.node, by_name.config
     let_in = guarded({**config, "guards": node.config.get("guards")}, evaluator)
     if let_in.kind == "block":
         raise InputBlocked(let_in.why or "A guard blocks the input.")
@@ -149,6 +152,7 @@ def requested_of(node: Node, evaluator: Budgeted, variables: Mapping[str, Json],
         on_budget=config.get("on_budget"),
         budget_by=people_of(node.config.get("budget_by"), evaluator, variables),
         repetition_by=people_of(node.config.get("repetition_by"), evaluator, variables),
+        **by_name.pin(_text(config, "prompt"), config.get("system")),
         **about,
     )
 
@@ -215,6 +219,8 @@ def on_timer(visit: Visit, fired: TimerFired) -> kind.Woken:
 
 
 def output(node: Node) -> Json:
+    if "output_schema" not in node.config and not isinstance(node.config["prompt"], str):
+        return None  # the prompt may say what its output is
     return node.config.get("output_schema", {"type": "string"})
 
 
@@ -227,7 +233,8 @@ def lint(node: Node) -> Iterator[Fault]:
     yield from ai_config.lint(node.config)
     if not any(expressions_in(node.config.get("bounds", {}))):
         yield from ai_config.checked("/bounds", lambda: bounds_of(node.config))
-    model = node.config["model"]
+    yield from node_prompts.lint(node)
+    model = node.config.get("model", DEFAULT_MODEL)
     if not is_expression(model) and model != DEFAULT_MODEL and not any(model.startswith(each) for each in PROVIDERS):
         known = ", ".join(f"{each}…" for each in PROVIDERS)
         message = f"No provider is known for the model {model}. Names begin with one of: {known}"

@@ -28,6 +28,9 @@ MAX_DEPTH = 32
 class OfflineProvider:
     """A `Provider` without a network. `max_output_tokens` and the other settings of a call have no effect on it."""
 
+    url: str | None = None
+    """Where its requests go: nowhere."""
+
     async def call(self, call: AiCall) -> AiAnswer:
         if call.model == SCRIPTED:
             return play(call)

@@ -101,6 +101,11 @@ class PydanticAiProvider:
         self._prefix = prefix
         self._monotonic = monotonic
 
+    @property
+    def url(self) -> str:
+        """Where its requests go."""
+        return self._clients.vendor.url
+
     async def call(self, call: AiCall) -> AiAnswer:
         """Exactly one request. Raises AiError."""
         name, vendor = call.model.removeprefix(self._prefix), self._clients.vendor

@@ -36,6 +36,11 @@ class TenantsProvider:
         self._key = key
         self._redaction = Redaction(() if key is None else (key,))
 
+    @property
+    def url(self) -> str:
+        """Where its requests go."""
+        return self._provider.base_url or f"https://{host_of_provider(self._provider)}"
+
     async def call(self, call: AiCall) -> AiAnswer:
         """Exactly one request. Raises AiError."""
         from worker.ai.answering import Asked
