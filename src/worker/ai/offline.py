@@ -17,8 +17,8 @@ from domain.facts import Json
 from engine.schema import SchemaError, faults
 from worker.ai.output import check_call
 from worker.ai.provider import AiAnswer, AiCall, AiError, CallReport, Price
+from worker.ai.scripted import CURRENCY, play, script_price
 from worker.ai.scripted import NAME as SCRIPTED
-from worker.ai.scripted import play
 
 NAME = "offline/echo"
 PROVIDER = "offline"
@@ -40,11 +40,14 @@ class OfflineProvider:
         sent = f"{call.system_prompt or ''} {call.text}"
         output = call.text if call.output_schema is None else Answering(call).value(call.output_schema, None, MAX_DEPTH)
         usage = Usage(_words(sent), _words(output if isinstance(output, str) else json.dumps(output)))
-        report = CallReport(0, usage, Price(Decimal(0), "USD"), PROVIDER, NAME, "stop")
+        report = CallReport(0, usage, Price(Decimal(0), CURRENCY), PROVIDER, NAME, "stop")
         if call.output_schema is not None and (found := faults(call.output_schema, output)):
             message = f"{NAME} finds no output for this schema. {found[0].path or '/'}: {found[0].message}"
             raise AiError("invalid_output", message, retryable=False, report=report)
         return AiAnswer(output, PROVIDER, NAME, report)
+
+    def price_of(self, call: AiCall, used: Usage) -> Price | None:
+        return script_price(call, used) if call.model == SCRIPTED else Price(Decimal(0), CURRENCY)
 
     async def aclose(self) -> None:
         return

@@ -13,13 +13,16 @@ from pydantic_ai.exceptions import AgentRunError, UserError
 from pydantic_ai.messages import ModelMessage, ModelResponse, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
 
+from domain.ai_task import Usage
 from worker.ai import asking
 from worker.ai.answering import Asked, answer
 from worker.ai.clients import Clients
 from worker.ai.http import UnacceptableAnswer
 from worker.ai.output import check_call
-from worker.ai.provider import AiAnswer, AiCall, AiError, CallReport
+from worker.ai.pricing import price
+from worker.ai.provider import AiAnswer, AiCall, AiError, CallReport, Price
 from worker.ai.pydantic_ai_errors import as_ai_error, presentable
 from worker.ai.vendors import Kind
 from worker.outbound.client import OutboundError
@@ -111,6 +114,17 @@ class PydanticAiProvider:
         name, vendor = call.model.removeprefix(self._prefix), self._clients.vendor
         with self._clients.model(name) as model:
             return await ask(call, model, Asked(vendor.name, name, vendor.name, vendor.url), self._secret, self._monotonic)
+
+    def price_of(self, call: AiCall, used: Usage) -> Price | None:
+        """By the list: discounts are not known."""
+        vendor = self._clients.vendor
+        counts = RequestUsage(
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            cache_read_tokens=used.cache_read_tokens,
+            cache_write_tokens=used.cache_write_tokens,
+        )
+        return price(counts, (call.model.removeprefix(self._prefix),), url=vendor.url, vendor=vendor.name)
 
     async def aclose(self) -> None:
         await self._clients.aclose()

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from domain.ai_task import Usage
 from domain.budget import Amounts
 from domain.facts import Json
 from engine.ai_messages import AssistantMessage, Message, ToolMessage, UserMessage
-from worker.ai.provider import AiCall, Price
+from worker.ai.provider import AiCall, Price, Provider
 
 BYTES_OF_A_TOKEN = 3
 """Of UTF-8, rounded up. Models split English at about four and a half, code and other languages at three; a character of Chinese
@@ -21,6 +21,20 @@ OUTPUT_TOKENS = 4096
 
 PriceOf: TypeAlias = Callable[[Usage], Price | None]
 """What so many tokens cost of the model that will be called; None: nobody knows."""
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A provider that knows what its models cost."""
+
+    def price_of(self, call: AiCall, used: Usage) -> Price | None:
+        """What the call costs if it uses that; None: nobody knows."""
+        ...
+
+
+def reckoned(provider: Provider, call: AiCall) -> Amounts:
+    """What a call of this provider will take at most."""
+    return reckon(call, lambda used: provider.price_of(call, used) if isinstance(provider, Priced) else None)
 
 
 def reckon(call: AiCall, price_of: PriceOf) -> Amounts:

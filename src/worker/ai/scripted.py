@@ -116,11 +116,23 @@ def _report(call: AiCall, line: Json, script: Mapping[str, Json]) -> CallReport:
     said = [said.text or "" if isinstance(said, AssistantMessage | UserMessage) else said.content for said in call.messages]
     sent = " ".join([call.system_prompt or "", call.text, *said])
     usage = Usage(len(sent.split()), len(_text(line).split()))
+    return CallReport(0, usage, _price(script, usage), PROVIDER, NAME, "stop")
+
+
+def script_price(call: AiCall, used: Usage) -> Price | None:
+    """None: there is no script, or no price in it."""
+    try:
+        return _price(_script(call), used)
+    except AiError:
+        return None
+
+
+def _price(script: Mapping[str, Json], used: Usage) -> Price:
     try:
         each = Decimal(str(script.get("price", 0)))
     except InvalidOperation:
         raise AiError("bad_request", f"{NAME}: the price is a number.") from None
-    return CallReport(0, usage, Price(each * (usage.input_tokens + usage.output_tokens), CURRENCY), PROVIDER, NAME, "stop")
+    return Price(each * (used.input_tokens + used.output_tokens), CURRENCY)
 
 
 def _text(value: Json) -> str:

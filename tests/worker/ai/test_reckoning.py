@@ -5,8 +5,10 @@ from decimal import Decimal
 from domain.ai_task import Configuration, Usage
 from domain.budget import Amounts
 from engine.ai_messages import AssistantMessage, CallMessage, ToolMessage, ToolSpec, UserMessage
+from worker.ai.offline import OfflineProvider
 from worker.ai.provider import AiCall, Price
-from worker.ai.reckoning import OF_A_MESSAGE, OUTPUT_TOKENS, bounded, reckon
+from worker.ai.pydantic_ai_provider import PydanticAiProvider
+from worker.ai.reckoning import OF_A_MESSAGE, OUTPUT_TOKENS, bounded, reckon, reckoned
 
 
 def by_the_million(usage: Usage) -> Price:
@@ -51,3 +53,16 @@ def test_without_a_bound_on_its_output_a_call_gets_one() -> None:
 
 def test_an_unknown_price_stays_unknown() -> None:
     assert reckon(AiCall("m", "Go."), lambda _: None).cost is None
+
+
+async def test_providers_know_what_their_models_cost() -> None:
+    offline, own = OfflineProvider(), PydanticAiProvider(api_key="k")
+    assert reckoned(offline, AiCall("offline/echo", "Go.")).cost == 0
+    script = AiCall("offline/script", "Go.", input={"answers": [], "price": "0.001"}, configuration=Configuration(10))
+    wanted = reckoned(offline, script)
+    assert wanted.cost == Decimal("0.001") * (wanted.tokens or 0)
+    listed = reckoned(own, AiCall("openai:gpt-4o", "x" * 3_000_000, configuration=Configuration(0)))
+    assert (listed.cost or 0) > 2, "by the million"
+    assert listed.currency == "USD"
+    assert reckoned(own, AiCall("openai:nobody-knows-it", "Go.")).cost is None
+    await own.aclose()
