@@ -27,7 +27,7 @@ from domain.ai_task import (
 from domain.envelope import RecordedEvent
 from projections.budget_invariants import BudgetInvariants, Took
 
-TURNED_AWAY = ("rate_limit", "overloaded", "auth", "bad_request", "context_length")
+TURNED_AWAY = ("rate_limit", "overloaded", "quota", "auth", "bad_request", "context_length")
 ENDED = (AiTaskAttemptSucceeded, AiTaskAttemptFailed)
 CLOSED = (AiTaskCompleted, AiTaskFailed, AiTaskCancelled)
 CALLED = (AiTaskToolCallDenied, AiTaskToolCallStarted, AiTaskToolCallSucceeded, AiTaskToolCallFailed)

@@ -289,7 +289,7 @@ def settle(
     return tuple(facts)
 
 
-FREE = frozenset({"rate_limit", "overloaded", "auth", "bad_request", "context_length"})
+FREE = frozenset({"rate_limit", "overloaded", "quota", "auth", "bad_request", "context_length"})
 """Types of failures of calls that a provider turned away: these used nothing, even if nobody says so."""
 A_TOOL_CALL = Amounts(tool_calls=1)
 """What the start of a tool's call takes, and its end has used, however it ended."""

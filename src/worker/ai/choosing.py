@@ -15,6 +15,7 @@ from uuid import UUID, uuid5
 from domain.ai_model import AI_MODEL, ModelDefaults, ai_model_id_of
 from domain.ai_provider import AI_PROVIDER, AiLimits, AiProvider, ai_provider_id_of
 from domain.ai_task import Configuration
+from domain.budget import Amounts
 from domain.envelope import PLATFORM
 from domain.hosts import hosts_of, is_listed
 from domain.retry import FALLS_BACK
@@ -25,6 +26,7 @@ from store.ai_providers import Place, Verdict, Wait
 from store.vault import NotSetUp, SecretError
 from worker.ai import vendors
 from worker.ai.provider import AiAnswer, AiCall, AiError, Provider
+from worker.ai.reckoning import bounded, reckoned
 from worker.ai.tenants_provider import TenantsProvider, host_of_provider
 from worker.context import WorkerContext
 
@@ -103,6 +105,16 @@ class ModelCall:
     @property
     def model(self) -> str:
         return self.candidate.model
+
+    @property
+    def takes(self) -> Amounts:
+        """At most. One that nobody can be asked for takes nothing, and is an attempt all the same."""
+        caller = self.candidate.caller
+        return Amounts(calls=1) if caller is None or self.candidate.fault is not None else reckoned(caller, self.asked)
+
+    def within_budget(self) -> "ModelCall":
+        """With the most output that is put aside for it."""
+        return replace(self, asked=bounded(self.asked))
 
     def falls_back(self, error: AiError) -> bool:
         return self.has_next and error.type in FALLS_BACK

@@ -6,7 +6,9 @@ from typing import TypeAlias
 
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import AbstractUsage, ModelInfo, Provider
+from genai_prices.types import Usage as Counts
 
+from domain.ai_task import Usage
 from worker.ai.provider import Price
 
 CURRENCY = "USD"  # all prices of the list
@@ -26,6 +28,17 @@ def price(usage: AbstractUsage, models: tuple[str, ...], *, url: str, vendor: st
                 continue
             return Price(amount if amount == amount.quantize(SMALLEST) else amount.quantize(SMALLEST), CURRENCY)
     return None
+
+
+def list_price(used: Usage, model: str, *, url: str, vendor: str) -> Price | None:
+    """Of what a call may use, before it is made."""
+    counts = Counts(
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        cache_read_tokens=used.cache_read_tokens,
+        cache_write_tokens=used.cache_write_tokens,
+    )
+    return price(counts, (model,), url=url, vendor=vendor)
 
 
 @lru_cache(1024)

@@ -13,7 +13,6 @@ from pydantic_ai.exceptions import AgentRunError, UserError
 from pydantic_ai.messages import ModelMessage, ModelResponse, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
-from pydantic_ai.usage import RequestUsage
 
 from domain.ai_task import Usage
 from worker.ai import asking
@@ -21,7 +20,7 @@ from worker.ai.answering import Asked, answer
 from worker.ai.clients import Clients
 from worker.ai.http import UnacceptableAnswer
 from worker.ai.output import check_call
-from worker.ai.pricing import price
+from worker.ai.pricing import list_price
 from worker.ai.provider import AiAnswer, AiCall, AiError, CallReport, Price
 from worker.ai.pydantic_ai_errors import as_ai_error, presentable
 from worker.ai.vendors import Kind
@@ -118,13 +117,7 @@ class PydanticAiProvider:
     def price_of(self, call: AiCall, used: Usage) -> Price | None:
         """By the list: discounts are not known."""
         vendor = self._clients.vendor
-        counts = RequestUsage(
-            input_tokens=used.input_tokens,
-            output_tokens=used.output_tokens,
-            cache_read_tokens=used.cache_read_tokens,
-            cache_write_tokens=used.cache_write_tokens,
-        )
-        return price(counts, (call.model.removeprefix(self._prefix),), url=vendor.url, vendor=vendor.name)
+        return list_price(used, call.model.removeprefix(self._prefix), url=vendor.url, vendor=vendor.name)
 
     async def aclose(self) -> None:
         await self._clients.aclose()

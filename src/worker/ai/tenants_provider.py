@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 
 from domain.ai_kind import Kind
 from domain.ai_provider import AiProvider
+from domain.ai_task import Usage
 from worker.ai import vendors
 from worker.ai.http import client
-from worker.ai.provider import AiAnswer, AiCall, AiError, ModelPrice
+from worker.ai.provider import AiAnswer, AiCall, AiError, ModelPrice, Price
 from worker.outbound.client import Outbound
 from worker.outbound.transport import GuardedTransport
 from worker.redaction import Redaction
@@ -58,6 +59,16 @@ class TenantsProvider:
                 error.message = self._redaction.text(error.message)
                 error.args = (error.message,)
                 raise
+
+    def price_of(self, call: AiCall, used: Usage) -> Price | None:
+        """By what the tenant says; else by the list, where the provider is a vendor's own."""
+        name, kind = call.model.partition(":")[2], self._provider.kind
+        said = self._price(name)
+        if said is not None:
+            return said.of(used)
+        from worker.ai.pricing import list_price
+
+        return list_price(used, name, url=f"https://{host_of_provider(self._provider)}", vendor=kind)
 
     async def aclose(self) -> None:
         return
