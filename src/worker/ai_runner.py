@@ -15,6 +15,7 @@ from uuid import UUID
 
 from domain.ai_task import AI_TASK, AiTask, AiTaskClosed, Call
 from domain.ai_task.steps import CallModel, CallTool, Conclude, Judge, Over, Pause, next_step
+from domain.budget import Amounts
 from domain.facts import Decided, Fence, Json, Refusal, View
 from domain.retry import Failure
 from domain.usage_report import NOT_KNOWN
@@ -112,13 +113,13 @@ class Loop:
             await hand_back(self._context, self._job, str(error), message)
             return False
         except AiError as error:
-            started = await self._start(attempt_id, UNKNOWN, wanted.model)
+            started = await self._start(attempt_id, UNKNOWN, wanted.model, Amounts(calls=1))
             return (await self._failed(attempt_id, error)).leased if started.attempt_id else started.leased
         if isinstance(chosen, Wait):
             await self._put_back(chosen)
             return False
         try:
-            started = await self._start(attempt_id, chosen.provider, chosen.model)
+            started = await self._start(attempt_id, chosen.provider, chosen.model, chosen.takes)
         except BaseException:
             await chosen.forget()
             raise
@@ -135,6 +136,8 @@ class Loop:
         await self._context.do(self._job.tenant_id, "job.put_back", lambda _: Decided(fences=(fence,)))
 
     async def _call(self, attempt_id: UUID, chosen: ModelCall) -> bool:
+        if (await self._task()).reserved:
+            chosen = chosen.within_budget()
         try:
             answer = await chosen.call()
         except AiError as error:
@@ -146,11 +149,13 @@ class Loop:
         failpoint("worker.attempt_ended")
         return standing.leased
 
-    async def _start(self, attempt_id: UUID, provider: str, model: str) -> Standing:
+    async def _start(self, attempt_id: UUID, provider: str, model: str, takes: Amounts) -> Standing:
         engine, worker_id = self._context.engine, self._context.worker_id
         return await self._do(
             "ai_task.start_attempt",
-            lambda view: start_attempt(view, engine, self._job, attempt_id, provider=provider, model=model, worker_id=worker_id),
+            lambda view: start_attempt(
+                view, engine, self._job, attempt_id, provider=provider, model=model, worker_id=worker_id, wanted=takes
+            ),
         )
 
     async def _succeeded(self, attempt_id: UUID, answer: AiAnswer) -> Standing:

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from domain.ai_provider import AiPrice, AiProvider
 from domain.ai_task import Configuration, Usage
 from domain.budget import Amounts
 from engine.ai_messages import AssistantMessage, CallMessage, ToolMessage, ToolSpec, UserMessage
@@ -9,6 +10,8 @@ from worker.ai.offline import OfflineProvider
 from worker.ai.provider import AiCall, Price
 from worker.ai.pydantic_ai_provider import PydanticAiProvider
 from worker.ai.reckoning import OF_A_MESSAGE, OUTPUT_TOKENS, bounded, reckon, reckoned
+from worker.ai.tenants_provider import TenantsProvider
+from worker.outbound.client import Outbound
 
 
 def by_the_million(usage: Usage) -> Price:
@@ -53,6 +56,18 @@ def test_without_a_bound_on_its_output_a_call_gets_one() -> None:
 
 def test_an_unknown_price_stays_unknown() -> None:
     assert reckon(AiCall("m", "Go."), lambda _: None).cost is None
+
+
+def test_a_tenants_provider_costs_what_the_tenant_says() -> None:
+    own = AiProvider(True, "ours", "openai", prices=(AiPrice("gpt-4o", Decimal(2), Decimal(8), "EUR"),))
+    provider, used = TenantsProvider(Outbound(), None, own, None), Usage(1_000_000, 500_000)
+    said = provider.price_of(AiCall("ours:gpt-4o", "Go."), used)
+    listed = provider.price_of(AiCall("ours:gpt-4o-mini", "Go."), used)
+    unknown = provider.price_of(AiCall("ours:nobody-knows-it", "Go."), used)
+    assert said == Price(Decimal("6.0000000000"), "EUR")
+    assert listed is not None
+    assert listed.currency == "USD"
+    assert unknown is None
 
 
 async def test_providers_know_what_their_models_cost() -> None:
