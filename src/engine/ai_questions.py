@@ -31,7 +31,7 @@ def ask_about_call(view: View, engine: Engine, task_id: UUID, task: AiTask, call
         "tool",
         f"{_name(task)}: may {call.tool} be called?",
         {name: value for name, value in policy.items() if name in PEOPLE},
-        _about(task, tool=call.tool, description=tool.get("description"), arguments=call.arguments, why=why or call.why),
+        _about(task, tool=call.tool, description=tool.get("description"), arguments=call.arguments, why=why),
         prefilled(tool["parameters"], call.arguments),
         call_id=call.id,
         arguments=call.arguments,

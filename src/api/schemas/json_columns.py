@@ -21,6 +21,7 @@ from api.schemas.schema import (
     ref,
     said,
 )
+from domain.ai_task import Purpose
 from domain.approval import OutcomeKind
 from domain.working_time import WEEKDAYS
 
@@ -118,6 +119,12 @@ CHANGE_WITH_VALUES = ObjectSchema(
     {**PLACE, "before": ANYTHING, "after": ANYTHING},
     optional=frozenset({"before", "after"}),
 )
+ASKED_BY_AI: Schema = {
+    "type": "object",
+    "properties": {"purpose": one_of(*get_args(Purpose)), "call_id": or_null(UUID)},
+    "required": ["purpose", "call_id"],
+    "additionalProperties": False,
+}
 REQUEST_DATA = ObjectSchema(
     "ApprovalRequestData",
     "What the deciders get. `form`: JSON Schema of the form data.",
@@ -133,8 +140,9 @@ REQUEST_DATA = ObjectSchema(
             TEXTS,
             "JSON pointers to what may be changed when it is resubmitted. Not there: all, of a request of its own.",
         ),
+        "ai": said(ASKED_BY_AI, "What an AI task asks for, and of which call of a tool. Not there where no AI task asks."),
     },
-    optional=frozenset({"steps", "ui_schema", "depends_on", "editable"}),
+    optional=frozenset({"steps", "ui_schema", "depends_on", "editable", "ai"}),
 )
 AI_FAILURE = ObjectSchema("AiFailure", "Why a model's answer is missing.", {"type": TEXT, "message": TEXT, "retryable": BOOLEAN})
 TOKENS = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), BIG)
