@@ -104,6 +104,7 @@ async def test_a_budget_is_set_counted_changed_and_removed(gesta: Gesta) -> None
         assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, path), answer.text
     assert (await owner.client.call("PUT", "/budgets/No%20key", MONTHLY)).json()["errors"][0]["path"] == "/key"
     rows = await view(gesta.database, acme, "budget_use")
-    assert [(row["budget"], row["left_cost"], row["highest_share"], row["running"]) for row in rows] == [
-        ("monthly", Decimal("3.99"), Decimal("0.6667"), True)
+    assert sorted((row["budget"], row["left_cost"], row["highest_share"], row["running"]) for row in rows) == [
+        ("another", Decimal("4.09"), Decimal("0.3333"), True),  # of calls: one of three
+        ("monthly", Decimal("3.99"), Decimal("0.6667"), True),
     ]
