@@ -248,6 +248,16 @@ AI_ATTEMPT = ObjectSchema(
     "One call of a model.",
     row("ai_agent_attempts", without=("tenant_id", "task_id", "version", "created_at", "updated_at")),
 )
+AI_TURN = ObjectSchema(
+    "AiTurn",
+    "What a model answered in one turn.",
+    row("ai_agent_turns", without=("tenant_id", "task_id", "version", "created_at", "updated_at")),
+)
+AI_TOOL_CALL = ObjectSchema(
+    "AiToolCall",
+    "A call of a tool that a model asked for.",
+    row("ai_agent_tool_calls", without=("tenant_id", "task_id", "version", "created_at", "updated_at")),
+)
 AI_TASK_SUMMARY = ObjectSchema(
     "AiTaskSummary",
     "What a model is asked, without what was said at length.",
@@ -255,8 +265,13 @@ AI_TASK_SUMMARY = ObjectSchema(
 )
 AI_TASK = ObjectSchema(
     "AiTask",
-    "What a model is asked, what it answered, used and cost.",
-    {**row("ai_agent_tasks"), "attempts": said(many(AI_ATTEMPT), "In their order.")},
+    "What a model is asked, what it answered and asked of tools and people, used and cost.",
+    {
+        **row("ai_agent_tasks"),
+        "attempts": said(many(AI_ATTEMPT), "In their order."),
+        "answers": said(many(AI_TURN), "In the order of their turns."),
+        "calls": said(many(AI_TOOL_CALL), "In the order in which they were asked for."),
+    },
 )
 
 OF_NO_ROW = ("tenant_id", "prompt_id", "version", "created_at", "updated_at")
