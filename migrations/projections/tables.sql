@@ -928,6 +928,7 @@ CREATE INDEX ai_agent_tasks_by_creation ON ai_agent_tasks (tenant_id, created_at
 CREATE INDEX ai_agent_tasks_by_status ON ai_agent_tasks (tenant_id, status, created_at, id);
 CREATE INDEX ai_agent_tasks_by_model ON ai_agent_tasks (tenant_id, model, created_at, id);
 CREATE INDEX ai_agent_tasks_by_execution ON ai_agent_tasks (tenant_id, execution_id, created_at, id);
+CREATE INDEX ai_agent_tasks_by_workflow ON ai_agent_tasks (tenant_id, workflow_key, created_at, id);
 CREATE INDEX ai_agent_tasks_by_prompt
     ON ai_agent_tasks (tenant_id, prompt_key, prompt_version, created_at, id) WHERE prompt_key IS NOT NULL;
 COMMENT ON TABLE ai_agent_tasks IS 'Work given to models: what was asked, what came back, what it used and cost over all attempts.';

@@ -173,3 +173,57 @@ SELECT p.tenant_id, b.key AS budget, b.status, b.scope, p.subject, b.period, p.s
        b.hard AS refuses, p.warned_at, p.exhausted_at
   FROM projections.budget_periods p
   JOIN projections.budgets b ON b.tenant_id = p.tenant_id AND b.id = p.budget_id;
+
+CREATE OR REPLACE VIEW projections.ai_spend WITH (security_invoker = true) AS
+SELECT a.tenant_id, (a.started_at AT TIME ZONE 'UTC')::date AS day, t.workflow_key, t.node_id, t.prompt_key, t.prompt_version,
+       a.provider, a.model, a.currency, count(*) AS calls, count(*) FILTER (WHERE a.status = 'failed') AS failed,
+       count(*) FILTER (WHERE a.cached_from IS NOT NULL) AS from_cache, coalesce(sum(a.input_tokens), 0)::bigint AS input_tokens,
+       coalesce(sum(a.output_tokens), 0)::bigint AS output_tokens, sum(a.cost) AS cost,
+       count(*) FILTER (WHERE a.cost IS NULL AND a.status <> 'running') AS unpriced, avg(a.latency_ms)::bigint AS average_latency_ms
+  FROM projections.ai_agent_attempts a
+  JOIN projections.ai_agent_tasks t ON t.tenant_id = a.tenant_id AND t.id = a.task_id
+ GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
+
+CREATE OR REPLACE VIEW projections.ai_failures WITH (security_invoker = true) AS
+SELECT t.tenant_id, t.workflow_key, t.node_id, t.model, t.error_details ->> 'type' AS error_type, count(*) AS tasks,
+       min(t.completed_at) AS first_at, max(t.completed_at) AS last_at,
+       (array_agg(t.error ORDER BY t.completed_at DESC))[1] AS last_message,
+       (array_agg(t.id ORDER BY t.completed_at DESC))[1] AS last_task_id
+  FROM projections.ai_agent_tasks t WHERE t.status = 'failed'
+ GROUP BY 1, 2, 3, 4, 5;
+
+CREATE OR REPLACE VIEW projections.ai_outcomes WITH (security_invoker = true) AS
+SELECT t.tenant_id, t.workflow_key, t.node_id, t.model, t.status, t.currency, count(*) AS tasks, avg(t.turns)::numeric(20, 2) AS average_turns,
+       avg(t.tool_calls)::numeric(20, 2) AS average_tool_calls,
+       avg(t.input_tokens + t.output_tokens)::numeric(20, 2) AS average_tokens,
+       coalesce(sum(t.input_tokens + t.output_tokens), 0)::bigint AS tokens, sum(t.actual_cost) AS cost,
+       avg(t.actual_cost)::numeric(20, 10) AS average_cost,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM t.completed_at - t.created_at) * 1000)::bigint AS median_duration_ms,
+       sum(t.retry_count)::bigint AS further_attempts
+  FROM projections.ai_agent_tasks t
+ GROUP BY 1, 2, 3, 4, 5, 6;
+
+CREATE OR REPLACE VIEW projections.ai_tool_use WITH (security_invoker = true) AS
+SELECT c.tenant_id, t.workflow_key, t.node_id, c.tool, count(*) AS calls, count(c.started_at) AS made,
+       count(*) FILTER (WHERE c.status = 'succeeded') AS succeeded, count(*) FILTER (WHERE c.status = 'failed') AS failed,
+       count(*) FILTER (WHERE c.status = 'denied') AS denied,
+       count(*) FILTER (WHERE c.denial_reason IN ('not_allowed', 'policy', 'malformed', 'guard')) AS denied_by_rule,
+       count(*) FILTER (WHERE c.denial_reason IN ('rejected', 'expired')) AS denied_by_people,
+       count(*) FILTER (WHERE c.request_id IS NOT NULL) AS asked, count(*) FILTER (WHERE c.edited) AS edited,
+       round(count(*) FILTER (WHERE c.status = 'denied')::numeric / count(*), 4) AS denial_rate,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY c.latency_ms)::bigint AS median_latency_ms, max(c.updated_at) AS last_at
+  FROM projections.ai_agent_tool_calls c
+  JOIN projections.ai_agent_tasks t ON t.tenant_id = c.tenant_id AND t.id = c.task_id
+ GROUP BY 1, 2, 3, 4;
+
+CREATE OR REPLACE VIEW projections.ai_reviews WITH (security_invoker = true) AS
+SELECT t.tenant_id, t.workflow_key, t.node_id, t.model, t.prompt_key, t.prompt_version, count(*) AS tasks,
+       count(t.review_outcome) AS reviewed, count(*) FILTER (WHERE t.review_outcome = 'approved') AS approved,
+       count(*) FILTER (WHERE t.review_outcome = 'edited') AS edited,
+       count(*) FILTER (WHERE t.review_outcome IN ('rejected', 'expired', 'cancelled')) AS refused,
+       count(*) FILTER (WHERE t.rejections > 0) AS sent_back, coalesce(sum(t.rejections), 0)::bigint AS times_sent_back,
+       round(count(*) FILTER (WHERE t.review_outcome = 'approved' AND t.rejections = 0)::numeric / nullif(count(t.review_outcome), 0), 4)
+           AS right_at_once
+  FROM projections.ai_agent_tasks t
+ WHERE t.status IN ('completed', 'failed')
+ GROUP BY 1, 2, 3, 4, 5, 6;

@@ -21,7 +21,10 @@ from tests.api.working import BURY, execution, leased, report, run_sql, start
 from tests.engine.drawing import drawing
 from tests.engine.working import task
 from tests.worker.house import ScriptedProvider, at_work, worker_of
+from tests.worker.outbound.servers import LOOPBACK
+from tests.worker.test_ai_loop import Offline, agent_with, tool
 from worker.ai.provider import AiError, CallReport
+from worker.outbound.client import Outbound
 
 OTHER_SCHEMA = "UPDATE gesta_meta.migrations SET version = version + 100 WHERE version = 1"
 FAILING_TASK = "INSERT INTO runtime.failing_tasks SELECT 'worker a', 'x', 'y', 1, now(), now(), now()"
@@ -171,7 +174,7 @@ async def own_jobs(acme: Tenant) -> None:
 
 
 async def ai_tasks(gesta: Gesta, acme: Tenant) -> None:
-    """One that is tried twice, one that fails, one that is cancelled."""
+    """One that is tried twice, one that fails, one that is cancelled, one that uses tools."""
     await acme.publish(AI_TASK)
     report = CallReport(7, Usage(30, 4, details={"audio_tokens": 0}))
     script = [AiError("rate_limit", "Slowly.", report=report), "travel", AiError("refused", "No.")]
@@ -187,8 +190,14 @@ async def ai_tasks(gesta: Gesta, acme: Tenant) -> None:
     third = await start(acme, "classify", claim="Taxi")
     (task,) = (await execution(acme, third))["open"]
     await acme.admin.post(f"/ai-tasks/{task['id']}/cancel")
+    answers = [{"calls": [{"tool": name, "arguments": {"id": 1}} for name in ("lookup", "nothing")], "text": "Let me see."}]
+    nobodys = {**tool(1), "retry": {"max_attempts": 1}}
+    await acme.publish({**agent_with([nobodys], [*answers, {"text": "Done."}]), "key": "agent"})
+    async with worker_of(gesta.database, provider=Offline(), outbound=Outbound(permitted=LOOPBACK)) as worker, at_work(worker):
+        await acme.admin.get(f"/executions/{await start(acme, 'agent')}", wait=30)
     for one in (await at(acme.admin, "/ai-tasks"))["items"]:
         await acme.admin.get(f"/ai-tasks/{one['id']}")
+    assert [len((await at(acme.admin, f"/ai-tasks?workflow_key={key}"))["items"]) for key in ("agent", "classify")] == [1, 3]
 
 
 async def triggers(acme: Tenant) -> None:

@@ -117,6 +117,7 @@ CASES = (
             "status": ai_tasks.STATUSES,
             "model": ("usual", "rare", "absent"),
             "execution_id": (str(made(7, 100)), str(made(7, 10**7))),
+            "workflow_key": ("usual", "rare", "absent"),
         },
     ),
     Case(jobs.DEAD_JOBS, {"type": ("usual", "rare", "absent")}),

@@ -9,10 +9,9 @@ from projections.table import STAMP
 
 OF_TASK = ("tenant_id", "task_id", *STAMP)
 """Columns of a task's parts that are not shown within it."""
-WITH_ATTEMPTS = item(
-    """
+AI_TASK = """
 SELECT {columns},
-       coalesce((SELECT jsonb_agg({item} ORDER BY a.number)
+       coalesce((SELECT jsonb_agg({attempt} ORDER BY a.number)
                    FROM projections.ai_agent_attempts a
                   WHERE a.tenant_id = %(tenant_id)s AND a.task_id = t.id), '[]') AS attempts,
        coalesce((SELECT jsonb_agg({turn} ORDER BY n.number)
@@ -23,14 +22,14 @@ SELECT {columns},
                   WHERE c.tenant_id = %(tenant_id)s AND c.task_id = t.id), '[]') AS calls
   FROM projections.ai_agent_tasks t
  WHERE t.tenant_id = %(tenant_id)s AND t.id = %(id)s
-""",
-    ai_agent_attempts.TABLE,
-    "a",
-    without=OF_TASK,
-)
-WITH_TURNS = item(WITH_ATTEMPTS.replace("{turn}", "{item}"), ai_agent_turns.TABLE, "n", without=OF_TASK)
-WITH_CALLS = item(WITH_TURNS.replace("{call}", "{item}"), ai_agent_tool_calls.TABLE, "c", without=OF_TASK)
-AI_TASK = one(WITH_CALLS, ai_agent_tasks.TABLE, "t")
+"""
+for place, table, alias in (
+    ("attempt", ai_agent_attempts.TABLE, "a"),
+    ("turn", ai_agent_turns.TABLE, "n"),
+    ("call", ai_agent_tool_calls.TABLE, "c"),
+):
+    AI_TASK = item(AI_TASK, table, alias, without=OF_TASK, place=place)
+AI_TASK = one(AI_TASK, ai_agent_tasks.TABLE, "t")
 
 SELECT = summaries(rows_of(ai_agent_tasks.TABLE, "t"), ai_agent_tasks.TABLE, "t")
 

@@ -54,14 +54,14 @@ def summaries(
     return sql.SQL(statement.replace("{columns}", _listed(names, alias, instead)))
 
 
-def item(statement: str, table: Table, alias: str, *, without: Sequence[str]) -> str:
-    """The statement with a JSON object of all columns of the table, but some, at {item}.
+def item(statement: str, table: Table, alias: str, *, without: Sequence[str], place: str = "item") -> str:
+    """The statement with a JSON object of all columns of the table, but some, at {item}, or another place.
 
     Money is text in it: jsonb would make it a number, which clients read as a binary fraction.
     """
     names = [name for name in table.columns if name not in without]
     pairs = (f"'{name}', {IN_JSON.get(table.columns[name].type, '{}').format(f'{alias}.{name}')}" for name in names)
-    return statement.replace("{item}", f"jsonb_build_object({', '.join(pairs)})")
+    return statement.replace(f"{{{place}}}", f"jsonb_build_object({', '.join(pairs)})")
 
 
 IN_JSON: Mapping[str, str] = {
