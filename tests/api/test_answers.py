@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from domain.ai_task import Usage
+from tests.api.ai_views import counted
 from tests.api.behind import IN_STEPS, one_time
 from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, SCHEDULED, TASK, UNDOABLE
@@ -192,12 +193,15 @@ async def ai_tasks(gesta: Gesta, acme: Tenant) -> None:
     await acme.admin.post(f"/ai-tasks/{task['id']}/cancel")
     answers = [{"calls": [{"tool": name, "arguments": {"id": 1}} for name in ("lookup", "nothing")], "text": "Let me see."}]
     nobodys = {**tool(1), "retry": {"max_attempts": 1}}
-    await acme.publish({**agent_with([nobodys], [*answers, {"text": "Done."}]), "key": "agent"})
+    await acme.publish(
+        {**agent_with([nobodys], [], input={"answers": [*answers, {"text": "Done."}], "price": "0.01"}), "key": "agent"}
+    )
     async with worker_of(gesta.database, provider=Offline(), outbound=Outbound(permitted=LOOPBACK)) as worker, at_work(worker):
         await acme.admin.get(f"/executions/{await start(acme, 'agent')}", wait=30)
     for one in (await at(acme.admin, "/ai-tasks"))["items"]:
         await acme.admin.get(f"/ai-tasks/{one['id']}")
     assert [len((await at(acme.admin, f"/ai-tasks?workflow_key={key}"))["items"]) for key in ("agent", "classify")] == [1, 3]
+    await counted(gesta, acme)
 
 
 async def triggers(acme: Tenant) -> None:

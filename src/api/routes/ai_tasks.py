@@ -27,7 +27,10 @@ async def list_ai_tasks(call: Calling) -> Response:
 
 
 @routes.get(
-    "/ai-tasks/{id}", **documented("Get an AI task", "The task and its attempts", resources.AI_TASK, parameters=FRESHNESS)
+    "/ai-tasks/{id}",
+    **documented(
+        "Get an AI task", "The task with its attempts, answers and calls of tools", resources.AI_TASK, parameters=FRESHNESS
+    ),
 )
 async def get(call: Calling, id: UUID) -> Response:
     call.require("ai_tasks:read")
