@@ -137,6 +137,8 @@ NOTIFICATION_ENDPOINT_REPLAY = CommandSpec("notification_endpoint.replay", "noti
 NOTIFICATION_PREFERENCES_CHANGE = CommandSpec("notification_preferences.change", "notifications:manage")
 NOTIFICATION_DELIVERY_RETRY = CommandSpec("notification_delivery.retry", "notifications:manage")
 
+AI_TASK_REQUEST = CommandSpec("ai_task.request", "ai_tasks:run")
+AI_TASK_REPORT = CommandSpec("ai_task.report", "ai_tasks:run")
 AI_TASK_CANCEL = CommandSpec("ai_task.cancel", "ai_tasks:control")
 AI_TASK_RETRY = CommandSpec("ai_task.retry", "ai_tasks:control")
 

@@ -47,6 +47,7 @@ class Ending(NamedTuple):
 EXECUTION = Ending("workflow_executions", ("running", "paused"))
 APPROVAL = Ending("approval_requests", ("pending", "with_requester"))
 JOB = Ending("jobs", ("pending",))
+AI_TASK = Ending("ai_agent_tasks", ("pending", "running", "waiting"))
 BULK_OPERATION = Ending("bulk_operations", ("running",))
 
 

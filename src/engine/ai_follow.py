@@ -43,7 +43,8 @@ def follow(
         return _visit_told(run, task_id, requested.activation_id, decided, answered)
     if after.closed:
         return _given_up(view, engine, task_id, before, replace(decided, result=_result(decided, None)), answered)
-    jobs = (job_of(task_id, after, run),) if before.status == "waiting" and after.status != "waiting" else ()
+    goes_on = before.status == "waiting" and after.status != "waiting" and not requested.external
+    jobs = (job_of(task_id, after, run),) if goes_on else ()
     return replace(decided, jobs=(*decided.jobs, *jobs), result=_result(decided, None if run is None else answer(run)))
 
 

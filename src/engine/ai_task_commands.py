@@ -17,6 +17,12 @@ class AiTaskWaits(RuleViolation):
     code = "ai_task_waiting"
 
 
+class AiTaskExternal(RuleViolation):
+    """An agent elsewhere does this AI task: Gesta tries nothing for it."""
+
+    code = "ai_task_external"
+
+
 def cancel_ai_task(view: View, engine: Engine, task_id: UUID, reason: str | None = None) -> Decided:
     """Nothing more is asked for this task; where a node asks, it fails, and its error goes where errors go.
 
@@ -32,6 +38,8 @@ def cancel_ai_task(view: View, engine: Engine, task_id: UUID, reason: str | None
 def waiting_attempt(view: View, task_id: UUID) -> UUID:
     """The job of the attempt that an AI task waits for. Refused while one runs, and when the task is over."""
     state = _open(view, task_id)
+    if state.requested is not None and state.requested.external:
+        raise AiTaskExternal
     if state.attempt_id is not None:
         raise AttemptRunning
     if state.status == "waiting":

@@ -131,6 +131,11 @@ def _faults(view: View, engine: Engine, wanted: Wanted) -> Iterator[FieldError]:
     yield from _of_retry(wanted.retry)
     if of_shape:
         return
+    if wanted.external:
+        of_ours = tuple(_of_ours(wanted))
+        yield from of_ours
+        if of_ours:
+            return
     plain = [FieldError(path, "no_expression", NO_EXPRESSION) for path in _too_early(config)]
     yield from plain
     if plain:
@@ -144,6 +149,19 @@ def _faults(view: View, engine: Engine, wanted: Wanted) -> Iterator[FieldError]:
 
 
 NO_EXPRESSION = "There is no execution that this could be about: only what is evaluated later takes expressions. Double the =."
+
+
+NOT_OURS = "Another agent does it, and has done what it reports: this would come too late."
+OF_OURS = ("guards", "on_budget", "budget_by", "repetition_by", "cache", "stream", "continues")
+"""What only our own workers go by."""
+
+
+def _of_ours(wanted: Wanted) -> Iterator[FieldError]:
+    config = wanted.definition
+    paths = [f"/{name}" for name in OF_OURS if name in config]
+    paths += [f"/tools/{place}/policy" for place, tool in enumerate(config.get("tools") or ()) if "policy" in tool]
+    paths += [] if wanted.retry is None else ["/retry"]
+    yield from (FieldError(path, "not_applicable", NOT_OURS) for path in paths)
 
 
 def _of_retry(retry: Json) -> Iterator[FieldError]:

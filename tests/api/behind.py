@@ -602,6 +602,25 @@ async def triggers_backfill(two: Two) -> httpx2.Response:
 # AI tasks and jobs
 
 
+async def ai_tasks_ask(two: Two) -> httpx2.Response:
+    """Whose output a role reviews that the process behind has never heard of."""
+    await two.role(two.behind, "other")
+    await two.role(two.ahead)
+    review = {"when": "always", "by": {"roles": ["approver", "auditor"]}}
+    return await two.behind.admin.post("/ai-tasks", {"model": "offline/echo", "prompt": "Say it.", "review": review})
+
+
+async def ai_tasks_report_turns(two: Two) -> httpx2.Response:
+    """After a turn that the process ahead was told of."""
+    asked = {"model": "large", "prompt": "Say it.", "external": True}
+    path = f"/ai-tasks/{(await ok(two.behind.admin.post('/ai-tasks', asked)))['id']}/turns"
+    turn = {"model": "large-1", "provider": "ours", "text": "It."}
+    await ok(two.ahead.admin.post(path, {"turns": [turn]}))
+    answer = await two.behind.admin.post(path, {"turns": [turn], "finish": {}})
+    assert answer.json()["turns"] == 2, answer.text
+    return answer
+
+
 async def ai_tasks_cancel(two: Two) -> httpx2.Response:
     return await two.behind.admin.post(f"/ai-tasks/{await two.second_agent()}/cancel")
 
@@ -1227,6 +1246,8 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         approvals_drop_draft,
         approvals_watch,
         approvals_unwatch,
+        ai_tasks_ask,
+        ai_tasks_report_turns,
         ai_tasks_cancel,
         ai_tasks_retry,
         jobs_lease,

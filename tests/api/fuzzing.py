@@ -195,6 +195,8 @@ class World:
             self._enqueued(body, random)
         if kind == "approvals" and "title" in body:
             self._asked(body, random)
+        if kind == "ai-tasks":
+            self._agents(body, random)
         instead("fence", lambda: self.fences.get(str((case.path_parameters or {}).get("id")), 1))
         instead("workflow_key", lambda: random.choice(["purchase", "instant", "resize"]))
         instead("version", lambda: None)
@@ -322,6 +324,28 @@ class World:
         if random.random() < 0.5:
             body["by"] = {"roles": ["approver"]}
 
+    def _agents(self, body: dict[str, Any], random: Random) -> None:
+        """The same of AI tasks, and of what is reported of them."""
+        for name in body.keys() - {
+            "model",
+            "prompt",
+            "input",
+            "context",
+            "name",
+            "priority",
+            "external",
+            "turns",
+            "finish",
+            "reason",
+        }:
+            if random.random() < 0.85:
+                del body[name]
+        if "prompt" in body and random.random() < 0.85:
+            body["prompt"] = "Say it."
+        if "turns" in body and random.random() < 0.85:
+            turn = {"model": "large-1", "provider": "ours", "text": "It."}
+            body |= {"turns": [turn] * random.randrange(1, 3), "finish": random.choice([None, {}, {"output": 7}])}
+
     def _definition(self, made_up: Any, case: Case, random: Random) -> Any:
         """A good one, or one in which something made up, or something of another place, stands in the place of something."""
         good = {**copy.deepcopy(random.choice([APPROVAL, TASK, AI_TASK])), "key": self._key(case)}
@@ -370,6 +394,9 @@ class World:
                 return self.owner.user_id
             case "ai-tasks":
                 return str((await self._start("classify"))["open"][0]["id"])
+            case "external":
+                asked = {"model": "large", "prompt": "Say it.", "external": True}
+                return await self._posted(self.tenant.admin, "/ai-tasks", asked)
             case "own-jobs":
                 return await self._posted(self.tenant.admin, "/jobs", {"type": "other"})
             case "jobs":
@@ -563,6 +590,7 @@ class World:
 
 
 ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[Any, Any, None]]]] = {
+    ("ai-tasks", "turns"): ("external", World._nothing),
     ("jobs", "retry"): ("jobs", World._bury),
     ("jobs", "cancel"): ("own-jobs", World._nothing),
     ("approvals", "draft"): ("approvals", World._draft),

@@ -201,6 +201,8 @@ async def ai_tasks(gesta: Gesta, acme: Tenant) -> None:
     for one in (await at(acme.admin, "/ai-tasks"))["items"]:
         await acme.admin.get(f"/ai-tasks/{one['id']}")
     assert [len((await at(acme.admin, f"/ai-tasks?workflow_key={key}"))["items"]) for key in ("agent", "classify")] == [1, 3]
+    elsewhere = (await acme.admin.post("/ai-tasks", {"model": "large", "prompt": "Go.", "external": True})).json()["id"]
+    await acme.admin.post(f"/ai-tasks/{elsewhere}/turns", {"turns": [{"model": "a", "provider": "b", "text": "c"}]})
     await counted(gesta, acme)
 
 

@@ -6,13 +6,14 @@ from uuid import UUID
 from fastapi import Body as Default
 from starlette.responses import Response
 
-from api import answers, commands
+from api import answers, commands, waiter
 from api.documented import Calling, documented, paged
 from api.listing import FRESHNESS
 from api.models import NO_REASON, Reason
 from api.queries import ai_tasks as queries
 from api.routing import router
 from api.schemas import resources, results
+from api.waiting import WAIT, row_when_over
 from domain.facts import View
 from engine import ai_task_commands
 from store import jobs
@@ -29,12 +30,15 @@ async def list_ai_tasks(call: Calling) -> Response:
 @routes.get(
     "/ai-tasks/{id}",
     **documented(
-        "Get an AI task", "The task with its attempts, answers and calls of tools", resources.AI_TASK, parameters=FRESHNESS
+        "Get an AI task",
+        "The task with its attempts, answers and calls of tools",
+        resources.AI_TASK,
+        parameters=[WAIT, *FRESHNESS],
     ),
 )
 async def get(call: Calling, id: UUID) -> Response:
     call.require("ai_tasks:read")
-    return await call.one(queries.AI_TASK, {"id": id})
+    return call.shown(*await row_when_over(call, queries.AI_TASK, id, waiter.AI_TASK))
 
 
 @routes.post("/ai-tasks/{id}/cancel", **documented("Cancel an AI task", "The task and its execution", results.CANCELLED_AI_TASK))

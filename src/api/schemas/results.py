@@ -282,7 +282,15 @@ AI_TASK_RESULT = ObjectSchema("AiTaskResult", "An AI task after a command.", fie
 CANCELLED_AI_TASK = ObjectSchema(
     "CancelledAiTask",
     "What cancelling an AI task led to.",
-    {"ai_task": ref(AI_TASK_RESULT), "execution": ref(EXECUTION_RESULT)},
+    {
+        "ai_task": ref(AI_TASK_RESULT),
+        "execution": said(or_null(ref(EXECUTION_RESULT)), "The one whose node asked; null where none did."),
+    },
+)
+REPORTED_AI_TASK = ObjectSchema(
+    "ReportedAiTask",
+    "An AI task of an agent elsewhere, after what it reported.",
+    {**fields("ai_agent_tasks", "id", "status", "version"), "turns": said(INTEGER, "That were answered, in all.")},
 )
 RETRIED_AI_TASK = ObjectSchema("RetriedAiTask", "An AI task that is tried again now.", fields("ai_agent_tasks", "id", "status"))
 OF_ENDPOINT = (

@@ -1,0 +1,83 @@
+"""AI tasks without a workflow over HTTP: what is asked for, what workers do of it, and what agents elsewhere report."""
+
+from typing import Any
+
+from api.routes.own_ai_tasks import OF_ITS_OWN, Request
+from engine.own_ai_tasks import NODE
+from tests.api.behind import ok
+from tests.api.conftest import Gesta, Tenant
+from tests.worker.house import at_work, worker_of
+from tests.worker.test_ai_loop import Offline
+
+FIELDS = {"input_tokens": 210, "output_tokens": 12}
+MODEL: dict[str, Any] = {"model": "large-1", "provider": "ours", "usage": FIELDS, "cost": "0.0031", "currency": "EUR"}
+LOOKED_UP = {"tool": "lookup", "arguments": {"id": 7}, "result": {"price": 12}, "latency_ms": 3}
+FAILED = {"tool": "lookup", "arguments": {"id": 8}, "error": {"type": "gone", "message": "No such item."}}
+DENIED = {"tool": "pay", "arguments": {}, "denied": "Not without Ann."}
+
+
+def test_it_takes_what_a_node_does() -> None:
+    assert Request.model_fields.keys() - set(OF_ITS_OWN) == NODE.config["properties"].keys()
+
+
+async def test_a_worker_does_what_was_asked_for_without_a_workflow(gesta: Gesta, acme: Tenant) -> None:
+    service, reader = await acme.service("ai_tasks:run", "ai_tasks:read"), await acme.service("ai_tasks:read")
+    wanted = {"model": "offline/script", "prompt": "Go.", "input": {"answers": [{"text": "Done."}]}, "name": "Once"}
+    assert (await reader.post("/ai-tasks", wanted)).status_code == 403
+    key = {"Idempotency_Key": "one"}
+    made = [await service.post("/ai-tasks", wanted, **key) for _ in range(2)]
+    assert [each.status_code for each in made] == [201, 201]
+    assert made[0].json() == made[1].json() == {"id": made[0].json()["id"], "status": "pending", "version": 1}
+    assert made[0].headers["location"] == f"/v1/ai-tasks/{made[0].json()['id']}"
+    async with worker_of(gesta.database, provider=Offline()) as worker, at_work(worker):
+        done = await ok(service.get(f"/ai-tasks/{made[0].json()['id']}", wait=30))
+    assert (done["status"], done["output"], done["execution_id"], done["task_name"]) == ("completed", "Done.", None, "Once")
+    wrong = {**wanted, "temprature": 1, "bounds": {"turns": 0}}
+    assert [one["path"] for one in (await service.post("/ai-tasks", wrong)).json()["errors"]] == ["/temprature"]
+    del wrong["temprature"]
+    refused = await service.post("/ai-tasks", {**wrong, "prompt": "=input.claim"})
+    assert (refused.status_code, {one["path"] for one in refused.json()["errors"]}) == (422, {"/bounds/turns"})
+    other = (await ok(acme.admin.post("/ai-tasks", wanted)))["id"]
+    cancelled = await ok(acme.admin.post(f"/ai-tasks/{other}/cancel"))
+    assert (cancelled["ai_task"]["status"], cancelled["execution"]) == ("cancelled", None)
+
+
+async def test_an_agent_elsewhere_reports_what_it_did(acme: Tenant) -> None:
+    agent = await acme.service("ai_tasks:run", "ai_tasks:read")
+    schema = {"type": "object", "required": ["price"]}
+    wanted = {"model": "large", "prompt": "What does it cost?", "external": True, "output_schema": schema}
+    path = f"/ai-tasks/{(await ok(agent.post('/ai-tasks', wanted)))['id']}"
+    failed = {**MODEL, "error": {"type": "overloaded", "message": "Later."}}
+    asks = {**MODEL, "text": "Let me see.", "calls": [LOOKED_UP, FAILED, DENIED]}
+    reported = await ok(agent.post(f"{path}/turns", {"turns": [failed, asks]}))
+    assert (reported["status"], reported["turns"]) == ("pending", 1)
+    unfit = await agent.post(f"{path}/turns", {"turns": [{**MODEL, "output": {"cost": 12}}]})
+    assert (unfit.status_code, unfit.json()["errors"][0]["path"]) == (422, "/turns/0/output")
+    assert (await agent.post(f"{path}/turns", {"finish": {}})).json()["code"] == "no_output"
+    finished = await ok(agent.post(f"{path}/turns", {"turns": [{**MODEL, "output": {"price": 12}}], "finish": {}}))
+    assert (finished["status"], finished["turns"]) == ("completed", 2)
+    done = await ok(agent.get(path))
+    assert (done["output"], done["actual_cost"], done["input_tokens"], done["external"]) == (
+        {"price": 12},
+        "0.0093000000",
+        630,
+        True,
+    )
+    assert [each["status"] for each in done["attempts"]] == ["failed", "succeeded", "succeeded"]
+    assert [(each["status"], each["tool"]) for each in done["calls"]] == [
+        ("succeeded", "lookup"),
+        ("failed", "lookup"),
+        ("denied", "pay"),
+    ]
+    assert done["calls"][2]["message"] == "Not without Ann."
+    over = await agent.post(f"{path}/turns", {"turns": [{**MODEL, "text": "More."}]})
+    assert (over.status_code, over.json()["code"]) == (409, "ai_task_closed")
+    ours = (await ok(agent.post("/ai-tasks", {"model": "offline/echo", "prompt": "Say it."})))["id"]
+    refused = await agent.post(f"/ai-tasks/{ours}/turns", {"turns": [{**MODEL, "text": "Mine."}]})
+    assert (refused.status_code, refused.json()["code"]) == (409, "ai_task_not_external")
+    audited = (await ok(acme.admin.get("/audit-logs", resource="ai_task", resource_id=done["id"], limit=200)))["items"]
+    assert {each["action"] for each in audited} >= {
+        "ai_task.tool_call_denied",
+        "ai_task.tool_call_succeeded",
+        "ai_task.completed",
+    }
