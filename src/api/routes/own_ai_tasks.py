@@ -39,7 +39,7 @@ Milliseconds = Annotated[int, Field(ge=0, le=MOST_MS)]
 
 
 class Request(Body):
-    model: Model
+    model: Annotated[Model | None, Field(description="Without it: the one that the prompt names.")] = None
     prompt: Annotated[str | Object, Field(description="A text, or {key, version?, variables?} of a published prompt.")]
     name: Annotated[str | None, Field(min_length=1, max_length=LONGEST_TITLE, description="For people.")] = None
     system: str | None = None
