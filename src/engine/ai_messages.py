@@ -4,6 +4,7 @@ What comes from tools and from other people's texts is marked as data: a model i
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -57,6 +58,26 @@ class ToolSpec:
     name: str
     description: str
     parameters: Json
+
+
+def words_of(prompt: str, context: Json, input: Json) -> str:
+    """What the first message of a task says: the prompt, then context and input as JSON, each under its name."""
+    parts = [prompt]
+    for name, value in (("Context", context), ("Input", input)):
+        if value is not None:
+            parts.append(f"{name} (JSON):\n{json.dumps(value, ensure_ascii=False)}")
+    return "\n\n".join(parts)
+
+
+def conversation_of(earlier: Iterable[AiTask]) -> tuple[Message, ...]:
+    """What was said in the tasks that another one continues, the first of them first."""
+    said: list[Message] = []
+    for task in earlier:
+        requested = task.requested
+        if requested is not None:
+            said.append(UserMessage(words_of(requested.prompt, requested.context, requested.input)))
+            said.extend(messages_of(task))
+    return tuple(said)
 
 
 def messages_of(task: AiTask) -> tuple[Message, ...]:

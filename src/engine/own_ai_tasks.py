@@ -141,6 +141,8 @@ def _faults(view: View, engine: Engine, wanted: Wanted) -> Iterator[FieldError]:
     if plain:
         return
     node = Node("", NODE.name, config)
+    if "continues" in config:
+        yield FieldError("/continues", "unknown_field", "A task of its own has no earlier one.")
     linted = [fault for fault in NODE.lint(node) if fault.severity == "error"]
     yield from (FieldError(fault.path, fault.code, _sentence(fault.message)) for fault in linted)
     if not linted:

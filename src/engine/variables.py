@@ -18,6 +18,11 @@ class Nodes(Mapping[str, Json]):
     def __getitem__(self, node_id: str) -> Json:
         return self._results[self._lineage[node_id]].value
 
+    def task_of(self, node_id: str) -> UUID | None:
+        """The AI task of that visit; None where there was none."""
+        activation_id = self._lineage.get(node_id)
+        return None if activation_id is None else self._results[activation_id].task_id
+
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._lineage))
 

@@ -40,6 +40,8 @@ from worker.not_set_up import PAUSE, hand_back
 
 log = logging.getLogger(__name__)
 
+MOST_CONTINUED = 20
+"""Tasks of a conversation that a model is told of beside its own."""
 UNKNOWN = "unknown"
 """The provider of a model that none calls."""
 
@@ -80,7 +82,9 @@ class Loop:
             case CallModel():
                 assert task.requested is not None
                 model, link = task.requested.model, task.link
-                return await self._model(task, Wanted(model, link, lambda full, timeout: AiCall.next(task, full, timeout)))
+                earlier = await self._earlier(task)
+                wanted = Wanted(model, link, lambda full, timeout: AiCall.next(task, full, timeout, earlier))
+                return await self._model(task, wanted)
             case Judge(place):
                 question = question_of(task, place)
                 model, link = question.model, task.link
@@ -101,6 +105,14 @@ class Loop:
         assert self._job.task_id is not None, "a job of an AI task names it"
         state, _ = await self._context.handler.read(self._job.tenant_id, AI_TASK, self._job.task_id)
         return state
+
+    async def _earlier(self, task: AiTask) -> tuple[AiTask, ...]:
+        """The tasks that it continues, the first of them first; of a longer conversation, the last ones."""
+        found: list[AiTask] = []
+        while len(found) < MOST_CONTINUED and task.requested is not None and task.requested.continues is not None:
+            task = await self._context.handler.recall(self._job.tenant_id, AI_TASK, task.requested.continues)
+            found.append(task)
+        return tuple(reversed(found))
 
     # Models
 

@@ -19,7 +19,7 @@ from domain.budget import BUDGET_PERIOD, Limits, Wish, set_budget
 from domain.facts import Json
 from domain.retry import LEASE_LOST, Failure
 from domain.usage_report import UsageReport
-from engine.ai_messages import CallMessage, ToolMessage, messages_of
+from engine.ai_messages import AssistantMessage, CallMessage, ToolMessage, UserMessage, conversation_of, messages_of
 from engine.ai_tasks import fail_call, start_call, succeed_call
 from engine.engine import cancel, pause
 from engine.validate import validate
@@ -353,3 +353,30 @@ def test_an_author_is_told_what_is_wrong_with_tools() -> None:
     assert codes(tool(), review={"when": "often", "by": {"roles": ["approver"]}}) == {("anyOf", "/review/when")}
     assert codes(tool(), on_budget="ask") == {("nobody_asked", "/budget_by")}
     assert codes({**tool(), "type": "workflow", "request": None}) != set()
+
+
+def test_an_agent_goes_on_with_the_conversation_of_an_earlier_one() -> None:
+    nodes = {
+        "start": "start",
+        "first": agent(prompt="Say it"),
+        "again": agent(prompt="Once more", continues="first"),
+        "end": ("end", {"output": "=nodes.again.output"}),
+    }
+    place = Workplace(drawing(nodes, "start > first", "first > again", "again > end"))
+    place.start(created_by=ANN)
+    first = place.task_id("first")
+    place.answer("first", "it")
+    task = place.view.read(AI_TASK, place.task_id("again"))
+    assert task.requested is not None
+    assert task.requested.continues == first
+    said = conversation_of([place.view.read(AI_TASK, first)])
+    assert said == (UserMessage("Say it"), AssistantMessage("it"))
+    nodes["first"] = agent(prompt="Say it", continues="again")
+    nodes["again"] = agent(prompt="Say it", continues="nobody")
+    found = validate(drawing(nodes, "start > first", "first > again", "again > end"), EVALUATOR)
+    assert [finding.path for finding in found if finding.severity == "error"] == ["/nodes/2/config/continues"]
+    fresh = Workplace(drawing({**nodes, "again": agent()}, "start > first", "first > again", "again > end"))
+    fresh.start(created_by=ANN)
+    begun = fresh.view.read(AI_TASK, fresh.task_id("first")).requested
+    assert begun is not None
+    assert begun.continues is None

@@ -17,6 +17,7 @@ from domain.ai_task import (
     AiTaskToolCallSucceeded,
 )
 from domain.facts import Json
+from engine.ai_messages import AssistantMessage, UserMessage
 from tests.conftest import Database
 from tests.engine.drawing import drawing
 from tests.worker.house import PATIENCE, House, ScriptedProvider, at_work, house, worker_of
@@ -38,6 +39,7 @@ class Offline(ScriptedProvider):
 
     async def call(self, call: AiCall) -> AiAnswer:
         self.made += 1
+        self.calls.append(call)
         return play(call)
 
 
@@ -91,6 +93,19 @@ async def test_an_agent_calls_its_tools_turn_by_turn_and_answers(database: Datab
         assert heads == [b"GET /items/1 HTTP/1.1", b"POST /items/2 HTTP/1.1"]
         assert f"Idempotency-Key: {task.turns[1].calls[0].id}".encode() in seen[1]
         assert home.jobs() == []
+
+
+async def test_a_model_is_told_of_the_conversation_that_it_goes_on_with(database: Database) -> None:
+    def says(text: str, **more: Json) -> tuple[str, Json]:
+        return "ai_agent", {"model": "offline/script", "prompt": "Go.", "input": {"answers": [{"text": text}]}, **more}
+
+    nodes = {"s": "start", "a": says("one"), "b": says("two", continues="a"), "c": says("three", continues="b"), "e": "end"}
+    provider = Offline()
+    async with house(database) as home, worker_of(database, provider=provider) as worker, at_work(worker):
+        await home.ended(await home.start(drawing(nodes, "s > a", "a > b", "b > c", "c > e")))
+    said = [[each.text for each in call.before if isinstance(each, AssistantMessage)] for call in provider.calls]
+    assert said == [[], ["one"], ["one", "two"]]
+    assert [each.text for each in provider.calls[1].before if isinstance(each, UserMessage)] == [provider.calls[0].text]
 
 
 async def test_whoever_goes_on_begins_behind_the_last_end_on_record(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

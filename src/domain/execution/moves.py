@@ -128,7 +128,7 @@ def end(state: Execution, activation_id: UUID, value: Json, moves: tuple[Move, .
         tokens=tokens,
         waiting=indexed(state.waiting, tokens, (), come),
         activations=state.activations.remove(activation_id),
-        results=results.insert(activation_id, Result(activation.order, value)),
+        results=results.insert(activation_id, Result(activation.order, value, next(iter(activation.waits_for("ai_task")), None))),
         next_token=state.next_token + len(moves),
     )
     if len(moves) != 1:

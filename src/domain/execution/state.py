@@ -85,6 +85,8 @@ class Result:
 
     order: int
     value: Json
+    task_id: UUID | None = None
+    """The AI task that it was, of one that was: another one may continue its conversation."""
 
 
 FIRST_TOKEN = 0

@@ -5,6 +5,7 @@ turn, as far as their policies and the `bounds` go. `retry` says how often each 
 take in all.
 """
 
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,7 @@ from engine.nodes import kind
 from engine.nodes.kind import Done, Failed, Fault, Formula, Handles, NodeType, Visit, Waiting, object_schema
 from engine.nodes.task import schema_faults
 from engine.prompt_references import PROMPT
+from engine.variables import Nodes
 
 JOB = "gesta.ai"
 """The type of the jobs that are attempts at AI tasks."""
@@ -66,6 +68,7 @@ CONFIG = object_schema(
         "bounds": BOUNDS,
         "guards": GUARDS,
         **ai_people_config.FIELDS,
+        "continues": {"type": "string", "minLength": 1},
     },
     ("prompt",),
 )
@@ -94,6 +97,7 @@ def run(visit: Visit) -> kind.RunResult:
             item_id=visit.item_id,
             item_index=visit.item_index,
             workflow_key=started.workflow_key,
+            continues=continued(visit),
         )
     except InputBlocked as blocked:
         return Failed(NodeError(GUARD, str(blocked), visit.attempt))
@@ -115,6 +119,21 @@ def run(visit: Visit) -> kind.RunResult:
         return Waiting((Wait("ai_task", task_id),), facts, (job,), timers=timers)
     except Invalid as refused:
         raise InvalidValue(refused.message) from refused
+
+
+def continued(visit: Visit) -> UUID | None:
+    """The task of the node whose conversation it goes on with, as of the latest visit on this way; None: it begins one."""
+    nodes, node_id = visit.variables["nodes"], visit.node.config.get("continues")
+    around = nodes.maps if isinstance(nodes, ChainMap) else [nodes]
+    for each in around:
+        if node_id is not None and isinstance(each, Nodes) and node_id in each:
+            return each.task_of(node_id)
+    return None
+
+
+def mentions(node: Node) -> Iterator[tuple[str, str]]:
+    if "continues" in node.config:
+        yield "/continues", node.config["continues"]
 
 
 class InputBlocked(InvalidValue):
@@ -257,7 +276,8 @@ AI_AGENT = NodeType(
     output,
     lint,
     formulas,
-    raw=frozenset({"output_schema", "tools", "guards"}) | ai_people_config.RAW,
+    mentions,
+    raw=frozenset({"output_schema", "continues", "tools", "guards"}) | ai_people_config.RAW,
     waits=True,
     works=True,
     on_child=on_child,

@@ -1,12 +1,11 @@
 """A call as pydantic-ai takes it: the messages, what the model is told beside, its tools, and the form of its output."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
-    ModelRequestPart,
     ModelResponse,
     ModelResponsePart,
     SystemPromptPart,
@@ -21,7 +20,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from domain.facts import Json
-from engine.ai_messages import AssistantMessage, CallMessage, ToolMessage, UserMessage
+from engine.ai_messages import AssistantMessage, CallMessage, Message, ToolMessage, UserMessage
 from worker.ai.provider import AiCall
 
 WRAPPED = "value"
@@ -42,10 +41,15 @@ def messages(call: AiCall) -> list[ModelMessage]:
 
 
 def _turns(call: AiCall) -> Iterator[ModelRequest | ModelResponse]:
-    first: list[ModelRequestPart] = [SystemPromptPart(call.system_prompt)] if call.system_prompt else []
-    yield ModelRequest([*first, UserPromptPart(call.text)])
-    names = {each.id: each.tool for said in call.messages if isinstance(said, AssistantMessage) for each in said.calls}
-    for said in call.messages:
+    if call.system_prompt:
+        yield ModelRequest([SystemPromptPart(call.system_prompt)])
+    yield from _said(call.before)
+    yield ModelRequest([UserPromptPart(call.text)])
+    yield from _said(call.messages)
+
+
+def _said(messages: Iterable[Message]) -> Iterator[ModelRequest | ModelResponse]:
+    for said in messages:
         match said:
             case UserMessage(text):
                 yield ModelRequest([UserPromptPart(text)])
@@ -53,15 +57,15 @@ def _turns(call: AiCall) -> Iterator[ModelRequest | ModelResponse]:
                 parts: list[ModelResponsePart] = [TextPart(text)] if text else []
                 yield ModelResponse([*parts, *map(_call, calls)])
             case ToolMessage():
-                yield ModelRequest([_answered(said, names.get(said.id, said.tool))])
+                yield ModelRequest([_answered(said)])
 
 
 def _call(call: CallMessage) -> ToolCallPart:
     return ToolCallPart(call.tool, call.arguments, call.id)
 
 
-def _answered(said: ToolMessage, tool: str) -> ToolReturnPart:
-    return ToolReturnPart(tool, said.content, said.id, outcome="failed" if said.failed else "success")
+def _answered(said: ToolMessage) -> ToolReturnPart:
+    return ToolReturnPart(said.tool, said.content, said.id, outcome="failed" if said.failed else "success")
 
 
 def settings(call: AiCall) -> ModelSettings:

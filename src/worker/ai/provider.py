@@ -1,7 +1,6 @@
 """What it is to call a model once. Neither the retries nor the record of the attempt are a provider's business."""
 
-import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
@@ -13,7 +12,7 @@ from domain.facts import Json
 from domain.retry import Failure
 from domain.usage_report import SMALLEST
 from engine.ai_guards import VERDICT, Question
-from engine.ai_messages import CallMessage, Message, ToolSpec, messages_of, tools_of
+from engine.ai_messages import CallMessage, Message, ToolSpec, conversation_of, messages_of, tools_of, words_of
 
 AiErrorType = Literal[
     "rate_limit",
@@ -55,6 +54,8 @@ class AiCall:
     messages: tuple[Message, ...] = ()
     """What was said after the first message, whose words are `text`."""
     tools: tuple[ToolSpec, ...] = ()
+    before: tuple[Message, ...] = ()
+    """What was said before the first message, in the tasks that this one continues."""
     told: Callable[[str], Awaitable[None]] | None = field(default=None, repr=False, compare=False)
     """Is told the answer's text in pieces as it comes. None: the answer is asked for in one."""
 
@@ -66,10 +67,11 @@ class AiCall:
         )
 
     @classmethod
-    def next(cls, task: AiTask, model: str, timeout: timedelta) -> "AiCall":
-        """The call for the turn to come, after all that was said so far."""
+    def next(cls, task: AiTask, model: str, timeout: timedelta, earlier: Sequence[AiTask] = ()) -> "AiCall":
+        """The call for the turn to come, after all that was said so far. `earlier`: the tasks that it continues, in order."""
         assert task.requested is not None, "a task that is there was requested"
-        return replace(cls.of(task.requested, model, timeout), messages=messages_of(task), tools=tools_of(task))
+        call = cls.of(task.requested, model, timeout)
+        return replace(call, messages=messages_of(task), tools=tools_of(task), before=conversation_of(earlier))
 
     @classmethod
     def judging(cls, question: Question, model: str, timeout: timedelta) -> "AiCall":
@@ -78,12 +80,8 @@ class AiCall:
 
     @property
     def text(self) -> str:
-        """What the user's message says: the prompt, then context and input as JSON, each under its name."""
-        parts = [self.prompt]
-        for name, value in (("Context", self.context), ("Input", self.input)):
-            if value is not None:
-                parts.append(f"{name} (JSON):\n{json.dumps(value, ensure_ascii=False)}")
-        return "\n\n".join(parts)
+        """What the user's message says."""
+        return words_of(self.prompt, self.context, self.input)
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def _parts(call: AiCall) -> Iterator[str]:
     if call.system_prompt:
         yield call.system_prompt
     yield call.text
-    for message in call.messages:
+    for message in (*call.before, *call.messages):
         yield from _of(message)
     for tool in call.tools:
         yield f"{tool.name} {tool.description} {_written(tool.parameters)}"

@@ -113,7 +113,8 @@ def _error(error: Json, report: CallReport) -> AiError:
 
 
 def _report(call: AiCall, line: Json, script: Mapping[str, Json]) -> CallReport:
-    said = [said.text or "" if isinstance(said, AssistantMessage | UserMessage) else said.content for said in call.messages]
+    all = (*call.before, *call.messages)
+    said = [said.text or "" if isinstance(said, AssistantMessage | UserMessage) else said.content for said in all]
     sent = " ".join([call.system_prompt or "", call.text, *said])
     usage = Usage(len(sent.split()), len(_text(line).split()))
     return CallReport(0, usage, _price(script, usage), PROVIDER, NAME, "stop")
