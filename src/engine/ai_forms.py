@@ -1,6 +1,8 @@
 """The forms in which people change what an AI task asks them about: arguments of a tool, an output."""
 
+import json
 from collections.abc import Mapping
+from hashlib import sha256
 
 from domain.facts import Json
 
@@ -52,3 +54,8 @@ def edited_of(form: Json, was: Json, schema: Json) -> Json:
     kept = {name: value for name, value in was.items() if name not in listed} if isinstance(was, dict) else {}
     edited = {**kept, **form} if isinstance(form, dict) else form
     return None if edited == was else edited
+
+
+def question_digest(message: str, form: Json) -> str:
+    """Of what a tool asks for: by it an answer is known to be one to the same question."""
+    return sha256(json.dumps([message, form], sort_keys=True).encode()).hexdigest()[:32]

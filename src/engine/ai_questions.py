@@ -12,7 +12,7 @@ from domain.facts import Decided, Due, Fact, Json, View
 from domain.retry import Failure
 from engine import ai_asking
 from engine.ai_asking import requested_of
-from engine.ai_forms import as_form, prefilled
+from engine.ai_forms import as_form, prefilled, question_digest
 from engine.ai_people_config import ALWAYS
 from engine.ai_policies import tool_of
 from engine.asked_people import PEOPLE
@@ -88,6 +88,7 @@ def elicit(
         _about(task, tool=call.tool, arguments=call.arguments, message=message),
         form,
         call_id=call.id,
+        output=question_digest(message, form),
         arguments=call.arguments,
     )
     running = task.call(call.id)

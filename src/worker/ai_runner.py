@@ -19,6 +19,7 @@ from domain.budget import Amounts
 from domain.facts import Decided, Fence, Json, Refusal, View
 from domain.retry import Failure
 from domain.usage_report import NOT_KNOWN
+from engine.ai_eliciting import elicit_call
 from engine.ai_guards import question_of
 from engine.ai_policies import tool_of
 from engine.ai_tasks import conclude, fail_attempt, fail_call, start_attempt, start_call, succeed_attempt, succeed_call
@@ -33,7 +34,7 @@ from worker.ai import sensitive
 from worker.ai.choosing import Choosing, ModelCall, ProvidersOf, Wanted
 from worker.ai.provider import AiAnswer, AiCall, AiError
 from worker.ai.tools import RUNNERS
-from worker.ai.tools.runner import Answered, ToolOutcome
+from worker.ai.tools.runner import Answered, Asks, ToolOutcome
 from worker.context import OUT_OF_REACH, WorkerContext
 from worker.leases import LeftToLease, Runner
 from worker.not_set_up import PAUSE, hand_back
@@ -238,6 +239,12 @@ class Loop:
         return standing.leased
 
     async def _tool_ended(self, call: Call, outcome: ToolOutcome, took: int) -> Standing:
+        if isinstance(outcome, Asks):
+            message, form = outcome.message, outcome.form
+            return await self._do(
+                "ai_task.elicit",
+                lambda view: elicit_call(view, self._context.engine, self._job, call.id, call.number, message, form, took),
+            )
         if not isinstance(outcome, Answered):
             return await self._tool_failed(call, outcome.failure, retry_after=outcome.retry_after, took=took)
         result = outcome.result

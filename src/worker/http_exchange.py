@@ -51,7 +51,7 @@ class Carried:
 class Exchange:
     """`asked`: as `engine.http_requests.request` has it. `attempt`: tells this sending apart from others under the same key.
 
-    `ready`: is waited for just before it is sent, and may stop it by an exception.
+    `ready`: is waited for just before it is sent, and may stop it by an exception. `until`: as of a `Request`.
     """
 
     def __init__(
@@ -61,12 +61,14 @@ class Exchange:
         asked: Mapping[str, Any],
         attempt: int,
         ready: Callable[[], Awaitable[None]] = at_once,
+        until: Callable[[bytearray], bool] | None = None,
     ) -> None:
         self._context = context
         self._tenant_id = tenant_id
         self._asked = asked
         self._attempt = attempt
         self._ready = ready
+        self._until = until
         self.redaction = Redaction(())
         """Of the secrets that were opened so far: whatever is recorded or logged goes through it."""
 
@@ -155,6 +157,7 @@ class Exchange:
             asked["max_bytes"],
             once=not asked["idempotent"],
             confidential=bool(carried.texts),
+            until=self._until,
         )
 
 

@@ -85,7 +85,15 @@ def test_a_retry_has_the_fields_that_are_shown() -> None:
     assert set(re.findall(r'"(\w+)":', shown)) == set(known)
 
 
-@pytest.mark.parametrize("name", ["how-to/write-a-worker.md", "how-to/call-a-service.md", "reference/definition.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "how-to/write-a-worker.md",
+        "how-to/call-a-service.md",
+        "how-to/give-an-agent-tools.md",
+        "reference/definition.md",
+    ],
+)
 def test_the_nodes_that_are_shown_are_accepted(name: str) -> None:
     shown = [json.loads(block) for block in re.findall(r"```json\n(\{.*?\})\n```", page(name), re.DOTALL)]
     tasks = [each for each in shown if "key" not in each and each.get("type") not in TRIGGERS]

@@ -325,7 +325,7 @@ class AiTaskAsked(Event):
     purpose: Purpose
     call_id: UUID | None = None
     output: Json = None
-    """Of a review: what is looked at."""
+    """Of a review: what is looked at. Of an elicitation: a digest of the question, by which its answer is given to no other."""
     budget_id: UUID | None = None
 
 

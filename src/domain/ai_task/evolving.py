@@ -179,7 +179,7 @@ def _told(state: AiTask, event: AiTaskAnswered) -> AiTask:
     allowed = event.outcome in ("approved", "edited")
     match event.purpose:
         case "tool" | "elicitation" if allowed and event.call_id is not None:
-            return _with_call(told, event, lambda call: _allowed(call, event))
+            return _with_call(told, event, lambda call: _allowed(call, event, question))
         case "budget" if allowed and question is not None and question.budget_id is not None:
             beyond = replace(told, beyond=(*told.beyond, question.budget_id))
             return _with_call(beyond, event, lambda call: replace(call, status="ready"))
@@ -192,9 +192,10 @@ def _told(state: AiTask, event: AiTaskAnswered) -> AiTask:
     return told
 
 
-def _allowed(call: Call, event: AiTaskAnswered) -> Call:
+def _allowed(call: Call, event: AiTaskAnswered, question: Question | None) -> Call:
     if event.purpose == "elicitation":
-        return replace(call, status="ready", elicited=(*call.elicited, event.edited))
+        answer = {"question": None if question is None else question.output, "form": event.edited}
+        return replace(call, status="ready", elicited=(*call.elicited, answer))
     if event.outcome == "approved":
         return replace(call, status="ready")
     return replace(call, status="ready", arguments=event.edited, edited=True)

@@ -31,7 +31,8 @@ class Call:
     child_id: UUID | None = None
     reserved: tuple[Reservation, ...] = ()
     elicited: tuple[Json, ...] = ()
-    """What people filled in for the tool, which asked for it: it is called again with that."""
+    """{question, form}: what people filled in for the tool, which asked for it, and is called again with that; a digest of what
+    it asked."""
 
     @property
     def id(self) -> UUID:

@@ -61,7 +61,8 @@ class Request:
 
     `once`: it goes by a new connection: one that is kept may be closed by its host just then, and nobody knows what was received.
     `confidential`: it carries what nobody on the way may read: by https only, but to networks that the operator opened.
-    `cut`: a larger answer is no error, and ends there.
+    `cut`: a larger answer is no error, and ends there. `until`: is shown what of the body has come so far, each time that more
+    has; the answer ends where it is content.
     """
 
     method: str
@@ -73,6 +74,7 @@ class Request:
     once: bool = False
     confidential: bool = False
     cut: bool = False
+    until: Callable[[bytearray], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,8 @@ async def _read(response: httpcore2.Response, headers: tuple[tuple[str, str], ..
             return bytes(body[:most])
         if len(body) > most:
             raise _too_large(most)
+        if request.until is not None and request.until(body):
+            break
     return bytes(body)
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from worker.ai.tools.http import HttpToolRunner
+from worker.ai.tools.mcp import McpToolRunner
 from worker.ai.tools.runner import ToolRunner
 
-RUNNERS: Mapping[str, ToolRunner] = {"http": HttpToolRunner()}
+RUNNERS: Mapping[str, ToolRunner] = {"http": HttpToolRunner(), "mcp": McpToolRunner()}
 
 __all__ = ["RUNNERS", "ToolRunner"]

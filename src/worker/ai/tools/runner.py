@@ -26,7 +26,15 @@ class Broken:
     retry_after: timedelta | None = None
 
 
-ToolOutcome: TypeAlias = Answered | Broken
+@dataclass(frozen=True)
+class Asks:
+    """The tool asks for what a form takes. It is called again with what people fill in (`Call.elicited`), from the beginning."""
+
+    message: str
+    form: Json
+
+
+ToolOutcome: TypeAlias = Answered | Broken | Asks
 
 
 class ToolRunner(Protocol):
