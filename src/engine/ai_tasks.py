@@ -383,7 +383,8 @@ def fail_call(
     held, error = Held.of(view, engine, job, expired=expired), recordable(error)
     call = ai_task.running_call(held.task, call_id, number)
     tool = tool_of(held.task.state, call.asked.tool)
-    delay = again or retry_in(_policy(tool, error), number, error, jitter, retry_after)
+    tries = number - len(call.elicited)  # a call that ended in a question did not fail
+    delay = again or retry_in(_policy(tool, error), tries, error, jitter, retry_after)
     guarded = guard_result(held.task.state, tool, error.message, held.evaluator)
     if isinstance(guarded.value, str):
         error = replace(error, message=guarded.value)

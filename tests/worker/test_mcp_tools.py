@@ -17,7 +17,7 @@ from domain.approval import Decider
 from domain.facts import Json
 from domain.secret import secret_id_of
 from engine.ai_forms import question_digest
-from engine.ai_tools.mcp import lint, resolved
+from engine.ai_tools.mcp import lint, parameter_headers, resolved
 from engine.approvals import decide_approval
 from engine.mcp_forms import form_of
 from runtime.ids import new_id
@@ -171,6 +171,14 @@ async def test_whatever_a_server_says_the_call_comes_to_an_end(database: Databas
         assert failed(await answered(says(failure))) == "mcp_error: The server answered with the error -32603: Lost [redacted]"
         assert isinstance(await answered(says(failure), idempotent=True), Broken)
 
+        def unknown(*supported: str) -> Reply:
+            error = {"code": -32022, "message": "Unsupported", "data": {"supported": list(supported)}}
+            return says({"jsonrpc": "2.0", "id": 1, "error": error}, status="400 Bad Request")
+
+        assert failed(await answered(unknown("2027-01-01"))).startswith("mcp_error")
+        assert failed(await answered(unknown("2025-06-18"), requests=2)).startswith("mcp_error"), "it is greeted as of then"
+        assert failed(await answered(says(result({"protocolVersion": "2024-11-05"})))).startswith("protocol")
+
         question = needing(message="Which account?", requestedSchema=FORM)
         said = {"question": question_digest("Which account?", form_of(FORM)), "form": {"iban": "AT12"}}
         assert await answered(says(question)) == Asks("Which account?", form_of(FORM))
@@ -200,6 +208,15 @@ def test_a_stream_is_looked_at_once_and_ends_at_its_answer() -> None:
 )
 def test_what_a_definition_may_not_say(changed: Json, at: str) -> None:
     assert at in [fault.path for fault in lint(mcp(1) | changed)]
+
+
+def test_arguments_go_along_as_headers_where_the_definition_says_so() -> None:
+    properties = {name: {"x-mcp-header": name.title()} for name in ("region", "place", "urgent")}
+    arguments = {"region": "eu 1", "place": "Wien\u00a0Ö", "urgent": True, "other": 1}
+    found = parameter_headers(
+        {"properties": {**properties, "other": {}, "bad": {"x-mcp-header": "a b"}}}, {**arguments, "bad": 1}
+    )
+    assert found == {"Mcp-Param-Region": "eu 1", "Mcp-Param-Place": "=?base64?V2llbsKgw5Y=?=", "Mcp-Param-Urgent": "true"}
 
 
 def test_a_form_is_made_of_known_words_alone() -> None:
