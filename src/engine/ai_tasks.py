@@ -176,6 +176,8 @@ def succeed_attempt(
     report: UsageReport = NOT_KNOWN,
     calls: Sequence[CallMessage] = (),
     text: str | None = None,
+    stream_digest: str | None = None,
+    cached_from: UUID | None = None,
 ) -> Decided:
     """The model has answered: by an output, to which the task comes, or by calls of tools, on each of which is decided here.
 
@@ -210,6 +212,8 @@ def succeed_attempt(
         report=report,
         text=None if text is None else storable_text(text)[:MOST_ANSWERED],
         calls=tuple(each.call for each in found) or None,
+        stream_digest=stream_digest,
+        cached_from=cached_from,
     )
     _attempt_counted(held, attempt_id, reserved)
     if held.late:

@@ -50,6 +50,12 @@ SELECT CASE WHEN s.open_until IS NULL THEN 'closed'
 """
 OPEN = "SELECT count(*) FROM runtime.ai_provider_states WHERE open_until IS NOT NULL"
 
+SWEEP = (
+    "DELETE FROM runtime.ai_provider_calls WHERE ends_at < clock_timestamp() - interval '1 minute'",
+    "DELETE FROM runtime.ai_provider_seconds WHERE second < floor(extract(epoch FROM clock_timestamp())) - 120",
+    "DELETE FROM runtime.ai_provider_waits WHERE until < clock_timestamp() - interval '1 minute'",
+)
+
 Verdict: TypeAlias = Literal["answered", "failed", "neutral", "unmade"]
 
 
@@ -124,3 +130,9 @@ async def open_circuits(conn: Connection) -> int:
     async with conn.cursor(row_factory=tuple_row) as cursor:
         row = await (await cursor.execute(OPEN)).fetchone()
     return 0 if row is None else int(row[0])
+
+
+async def sweep(conn: Connection) -> None:
+    """What counts no longer, of providers that nobody calls."""
+    for statement in SWEEP:
+        await conn.execute(statement)

@@ -97,6 +97,8 @@ class Handler:
         self._clock = clock or SystemClock()
         self._new_id = new_id
         kinds = {event: aggregate for aggregate in aggregates for event in aggregate.events}
+        self.codec = codec
+        """How events are stored, and what is sealed beside them."""
         self._runs = Runs(self._clock, new_id, codec, kinds)
         self._states = States(
             loader, kinds, stream_bytes=tuning.cached_states, owner_bytes=tuning.cached_owners, snapshots=snapshots

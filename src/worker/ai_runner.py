@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain.ai_task import AI_TASK, AiTask, AiTaskClosed, Call
+from domain.ai_task import AI_TASK, AiTask, AiTaskClosed, AiTaskRequested, Call
 from domain.ai_task.steps import CallModel, CallTool, Conclude, Judge, Over, Pause, next_step
 from domain.budget import Amounts
 from domain.facts import Decided, Fence, Json, Refusal, View
@@ -33,6 +33,7 @@ from store.vault import NotSetUp
 from worker.ai import sensitive
 from worker.ai.choosing import Choosing, ModelCall, ProvidersOf, Wanted
 from worker.ai.provider import AiAnswer, AiCall, AiError
+from worker.ai.streaming import is_streamed
 from worker.ai.tools import RUNNERS
 from worker.ai.tools.runner import Answered, Asks, ToolOutcome
 from worker.context import OUT_OF_REACH, WorkerContext
@@ -82,10 +83,7 @@ class Loop:
         match step := next_step(task):
             case CallModel():
                 assert task.requested is not None
-                model, link = task.requested.model, task.link
-                earlier = await self._earlier(task)
-                wanted = Wanted(model, link, lambda full, timeout: AiCall.next(task, full, timeout, earlier))
-                return await self._model(task, wanted)
+                return await self._model(task, self._turn(task, task.requested, await self._earlier(task)))
             case Judge(place):
                 question = question_of(task, place)
                 model, link = question.model, task.link
@@ -101,6 +99,13 @@ class Loop:
                 raise AiTaskClosed
             case Pause():
                 raise LeftToLease(f"What is under way of the task, a step of {step.on}, is not this worker's.")
+
+    def _turn(self, task: AiTask, requested: AiTaskRequested, earlier: tuple[AiTask, ...]) -> Wanted:
+        def call(full: str, timeout: timedelta) -> AiCall:
+            return AiCall.next(task, full, timeout, earlier)
+
+        streams_to = self._job.task_id if is_streamed(requested) else None
+        return Wanted(requested.model, task.link, call, bool(requested.cache), streams_to)
 
     async def _task(self) -> AiTask:
         assert self._job.task_id is not None, "a job of an AI task names it"
@@ -188,6 +193,8 @@ class Loop:
                 report=answer.report.recorded(),
                 calls=answer.calls,
                 text=answer.text,
+                stream_digest=answer.stream_digest,
+                cached_from=answer.cached_from,
             ),
         )
 

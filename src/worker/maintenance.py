@@ -20,8 +20,8 @@ from engine.expired_leases import expire_lease
 from engine.timers import fire
 from runtime import counters
 from runtime.failpoints import failpoint
+from store import ai_answers, ai_providers, ai_streams, failures, jobs, secrets, sensitive
 from store import due as work
-from store import failures, jobs, secrets, sensitive
 from store.due import DueTimer, ExpiredLease
 from store.errors import LeaseLost, LedgerBusy, LedgerUnavailable
 from store.jobs import COMMANDS_KEPT, Connection
@@ -74,6 +74,14 @@ async def forget_commands(context: WorkerContext) -> float | None:
     async with context.pool.connection() as connection:
         count = await jobs.delete_old_commands(connection, COMMANDS_KEPT, COMMANDS_PORTION)
     return 0 if count == COMMANDS_PORTION else HOUSEKEEPING_SECONDS
+
+
+async def sweep_models(context: WorkerContext) -> float | None:
+    """What models said, and what was used of providers, where it is old."""
+    async with context.pool.connection() as connection:
+        swept = max(await ai_streams.sweep(connection), await ai_answers.sweep(connection))
+        await ai_providers.sweep(connection)
+    return 0 if swept >= ai_streams.SWEPT else HOUSEKEEPING_SECONDS
 
 
 async def sweep_secrets(context: WorkerContext) -> float | None:

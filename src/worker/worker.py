@@ -39,6 +39,7 @@ from worker.leases import JobExecutor, Leasing, Runner
 from worker.maintenance import (
     forget_commands,
     run_periodically,
+    sweep_models,
     sweep_secrets,
     sweep_sensitive_values,
     take_expired_leases,
@@ -89,6 +90,7 @@ class WorkerProcess:
                 (forget_commands, asyncio.Event()),
                 (sweep_secrets, asyncio.Event()),
                 (sweep_sensitive_values, asyncio.Event()),
+                (sweep_models, asyncio.Event()),
             )
             for _, woken in turns:
                 stack.enter_context(setting_at(stop, woken))

@@ -352,6 +352,7 @@ def test_a_model_that_no_provider_calls() -> None:
         nodes = {"start": "start", "agent": ("ai_agent", {"model": model, "prompt": "Say it."}), "end": "end"}
         return drawing(nodes, "start > agent", "agent > end", "agent.error > end")
 
-    assert warned(agent("gpt-4o")) == {("unknown_provider", "/nodes/1/config/model")}
-    for known in ("default", "openai:gpt-4o", "offline/echo", "=input.model"):
+    for unknown in ("gpt-4.1", "Claude", "my models/small", ":small", "of us:"):
+        assert warned(agent(unknown)) == {("unknown_provider", "/nodes/1/config/model")}
+    for known in ("default", "openai:gpt-4o", "offline/echo", "=input.model", "careful", "claude:claude-opus-5"):
         assert warned(agent(known)) == set()

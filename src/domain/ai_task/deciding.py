@@ -99,6 +99,8 @@ def succeed(
     report: UsageReport = NOT_KNOWN,
     text: str | None = None,
     calls: tuple[ToolCall, ...] | None = None,
+    stream_digest: str | None = None,
+    cached_from: UUID | None = None,
 ) -> None:
     """The attempt was answered: by an output, which was validated before, or by `calls` of tools.
 
@@ -119,6 +121,8 @@ def succeed(
             text=text,
             calls=calls,
             guard=state.judging,
+            stream_digest=stream_digest,
+            cached_from=cached_from,
         )
     )
 

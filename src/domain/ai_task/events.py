@@ -171,6 +171,8 @@ class AiTaskRequested(Event):
     """Another agent does it, and reports its turns; no worker of ours calls a model for it."""
     cache: bool | None = None
     """Whether an answer to the very same request may be taken from the tenant's cache."""
+    stream: bool | None = None
+    """Whether the text of answers is kept for a while as it comes, for whoever follows the task."""
     callback: Json = None
     """Of one that was asked for by itself: where its end is told, once (`domain.callbacks`)."""
 

@@ -5,6 +5,7 @@ turn, as far as their policies and the `bounds` go. `retry` says how often each 
 take in all.
 """
 
+import re
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -40,6 +41,8 @@ CANCELLED = "cancelled"
 """The type of a node's error whose AI task was cancelled."""
 PROVIDERS = ("offline/", "openai:")
 """How the names of models begin that a worker of this release knows a provider for."""
+OF_TENANT = re.compile(r"[a-z][a-z0-9_-]{0,62}(:.+)?", re.DOTALL)
+"""A name that a tenant gives to models, or a model of one of its providers."""
 DEFAULT_MODEL = "default"
 GUARD = "guard"
 """The type of a node's error whose input a guard blocks."""
@@ -69,6 +72,8 @@ CONFIG = object_schema(
         "guards": GUARDS,
         **ai_people_config.FIELDS,
         "continues": {"type": "string", "minLength": 1},
+        "cache": {"type": "boolean"},
+        "stream": {"type": "boolean"},
     },
     ("prompt",),
 )
@@ -171,6 +176,8 @@ def requested_of(view: View, node: Node, evaluator: Budgeted, variables: Mapping
         on_budget=config.get("on_budget"),
         budget_by=people_of(node.config.get("budget_by"), evaluator, variables),
         repetition_by=people_of(node.config.get("repetition_by"), evaluator, variables),
+        cache=config.get("cache") or None,
+        stream=config.get("stream") or None,
         **by_name.pin(_text(config, "prompt"), config.get("system")),
         **about,
     )
@@ -254,9 +261,11 @@ def lint(node: Node) -> Iterator[Fault]:
         yield from ai_config.checked("/bounds", lambda: bounds_of(node.config))
     yield from node_prompts.lint(node)
     model = node.config.get("model", DEFAULT_MODEL)
-    if not is_expression(model) and model != DEFAULT_MODEL and not any(model.startswith(each) for each in PROVIDERS):
+    if not is_expression(model) and not any(model.startswith(each) for each in PROVIDERS) and not OF_TENANT.fullmatch(model):
         known = ", ".join(f"{each}…" for each in PROVIDERS)
-        message = f"No provider is known for the model {model}. Names begin with one of: {known}"
+        message = (
+            f"No provider is known for the model {model}. Names begin with a provider's key and a colon, or with one of: {known}"
+        )
         yield Fault("/model", "unknown_provider", message, "warning")
 
 

@@ -21,12 +21,14 @@ from domain.hosts import hosts_of, is_listed
 from domain.retry import FALLS_BACK
 from domain.tenant import TENANT
 from runtime.errors import OperatorError
-from store import ai_providers
+from store import ai_answers, ai_providers
 from store.ai_providers import Place, Verdict, Wait
 from store.vault import NotSetUp, SecretError
 from worker.ai import vendors
+from worker.ai.caching import given_again, kept, request_of
 from worker.ai.provider import AiAnswer, AiCall, AiError, Provider
 from worker.ai.reckoning import bounded, reckoned
+from worker.ai.streaming import Streaming
 from worker.ai.tenants_provider import TenantsProvider, host_of_provider
 from worker.context import WorkerContext
 
@@ -70,6 +72,10 @@ class Wanted:
     model: str
     link: int
     call: Callable[[str, timedelta], AiCall]
+    cache: bool = False
+    """Whether an answer to the very same request may be given again."""
+    streams_to: UUID | None = None
+    """The task for whose followers the text is kept as it comes."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,9 @@ class Candidate:
     owner_id: UUID | None = None
     provider_id: UUID | None = None
     limits: AiLimits = field(default_factory=AiLimits)
+    secret: str | None = field(default=None, repr=False)
+    where: str = ""
+    """Beside the model's name: of whom it is asked."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,11 @@ class ModelCall:
     place: Place | None
     has_next: bool
     """Whether the chain has another model, to be asked at once if this one fails."""
+    tenant_id: UUID
+    attempt_id: UUID
+    wanted: Wanted
+    found: AiAnswer | None = None
+    """From the tenant's cache: nobody is called."""
 
     @property
     def provider(self) -> str:
@@ -123,19 +137,39 @@ class ModelCall:
         """Exactly one request, or none. Raises AiError."""
         if self.candidate.fault is not None:
             raise self.candidate.fault
+        if self.found is not None:
+            return self.found
         assert self.candidate.caller is not None
+        streaming = self._streaming()
+        call = self.asked if streaming is None else replace(self.asked, told=streaming.told)
         try:
-            answer = await self.candidate.caller.call(self.asked)
+            answer = await self.candidate.caller.call(call)
         except AiError as error:
             await self._ended(_verdict(error), error)
             raise
+        finally:
+            digest = None if streaming is None else await streaming.finish()
         used = answer.report.usage
         await self._end("answered", tokens=None if used is None else used.input_tokens + used.output_tokens)
-        return answer
+        if self.wanted.cache:
+            await self._keep(answer)
+        return replace(answer, stream_digest=digest)
 
     async def forget(self) -> None:
         """It is not called after all."""
         await self._end("unmade")
+
+    def _streaming(self) -> Streaming | None:
+        task_id = self.wanted.streams_to
+        if task_id is None:
+            return None
+        return Streaming(self.context, self.tenant_id, task_id, self.attempt_id, self.candidate.secret)
+
+    async def _keep(self, answer: AiAnswer) -> None:
+        request = request_of(self.asked, self.candidate.where)
+        codec = self.context.handler.codec
+        async with self.context.pool.connection() as connection:
+            await ai_answers.keep(connection, codec, self.tenant_id, request, self.attempt_id, kept(answer))
 
     async def _ended(self, verdict: Verdict, error: AiError) -> None:
         used = None if error.report is None else error.report.usage
@@ -168,10 +202,12 @@ class Choosing:
             candidate = await self._candidate(tenant_id, models[number], defaults)
             call = wanted.call(candidate.full, candidate.timeout)
             call = replace(call, configuration=configured(call.configuration, defaults))
-            place = _place(candidate, tenant_id, attempt_id)
+            found = await self._found(tenant_id, candidate, call) if wanted.cache else None
+            place = None if found is not None else _place(candidate, tenant_id, attempt_id)
             wait = None if place is None else await self._begin(place, candidate, call)
             if wait is None:
-                return ModelCall(self._context, candidate, call, place, number + 1 < len(models))
+                has_next = number + 1 < len(models)
+                return ModelCall(self._context, candidate, call, place, has_next, tenant_id, attempt_id, wanted, found)
             waits.append(wait)
             if wait.why not in ("open", "resting"):
                 break
@@ -217,6 +253,7 @@ class Choosing:
             owner_id=tenant_id,
             provider_id=provider_id,
             limits=provider.limits,
+            where=f"{provider.kind} {provider.base_url or ''}",
         )
         # In a thread: the import would hold up the event loop, and with it the heartbeats of everything else.
         await asyncio.to_thread(vendors.load, provider.kind)
@@ -236,7 +273,14 @@ class Choosing:
         caller = TenantsProvider(
             self._context.outbound, hosts_of(tenant.settings), provider, None if secret is None else secret.text
         )
-        return replace(candidate, caller=caller)
+        return replace(candidate, caller=caller, secret=None if secret is None else secret.text)
+
+    async def _found(self, tenant_id: UUID, candidate: Candidate, call: AiCall) -> AiAnswer | None:
+        """In the tenant's cache."""
+        request = request_of(call, candidate.where)
+        async with self._context.pool.connection() as connection:
+            found = await ai_answers.find(connection, self._context.handler.codec, tenant_id, request)
+        return None if found is None else given_again(found[1], found[0])
 
     async def _begin(self, place: Place, candidate: Candidate, call: AiCall) -> Wait | None:
         tokens = expected_tokens(call) if candidate.limits.tokens_per_minute is not None else 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Literal, Protocol
+from uuid import UUID
 
 from domain import usage_report
 from domain.ai_task import AiTask, AiTaskRequested, Configuration, Usage
@@ -147,6 +148,10 @@ class AiAnswer:
     calls: tuple[CallMessage, ...] = ()
     """`arguments` are what the model wrote: a JSON object, or the text of it where it is none."""
     text: str | None = None
+    stream_digest: str | None = None
+    """SHA-256, in hex, of what was streamed of it."""
+    cached_from: UUID | None = None
+    """The attempt that was answered so: no provider was called."""
 
 
 class AiError(Exception):

@@ -1,0 +1,1 @@
+DROP TABLE runtime.ai_answers, runtime.ai_stream_chunks;
