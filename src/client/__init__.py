@@ -28,6 +28,8 @@ from client.errors import (
     VersionMismatch,
 )
 from client.models import (
+    AiTask,
+    AiTaskResult,
     Approval,
     ApprovalResult,
     BulkOperation,
@@ -57,6 +59,8 @@ from client.models import (
 from client.worker import NonRetryable, Worker
 
 __all__ = [
+    "AiTask",
+    "AiTaskResult",
     "AnswerLost",
     "ApiError",
     "Approval",

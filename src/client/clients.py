@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx2
 
-from client import acting, calls, discussing
+from client import acting, agents, calls, discussing
 from client.protocol import Flow, Lost, Pause, Reply, Request
 
 P = ParamSpec("P")
@@ -146,6 +146,12 @@ class Client:
     release = _blocking(calls.release)
     report = _blocking(calls.report)
     exchange = _blocking(calls.exchange)
+    request_ai_task = _blocking(agents.request_ai_task)
+    ai_task = _blocking(agents.ai_task)
+    wait_ai_task = _blocking(agents.wait_ai_task)
+    ai_tasks = _blocking(agents.ai_tasks)
+    cancel_ai_task = _blocking(agents.cancel_ai_task)
+    report_turns = _blocking(agents.report_turns)
 
 
 class AsyncClient:
@@ -241,6 +247,12 @@ class AsyncClient:
     release = _awaited(calls.release)
     report = _awaited(calls.report)
     exchange = _awaited(calls.exchange)
+    request_ai_task = _awaited(agents.request_ai_task)
+    ai_task = _awaited(agents.ai_task)
+    wait_ai_task = _awaited(agents.wait_ai_task)
+    ai_tasks = _awaited(agents.ai_tasks)
+    cancel_ai_task = _awaited(agents.cancel_ai_task)
+    report_turns = _awaited(agents.report_turns)
 
 
 def _arguments(request: Request) -> dict[str, Any]:

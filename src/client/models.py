@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -383,6 +384,62 @@ class Job:
     def of(cls, data: Mapping[str, Any]) -> "Job":
         until = datetime.fromisoformat(data["lease_until"])
         return cls(data["id"], data["fence"], data["type"], data["input"], data["attempt"], until)
+
+
+@dataclass(frozen=True)
+class AiTaskResult:
+    """An AI task right after a command. `turns`: that were answered in all, after a report."""
+
+    id: str
+    status: str
+    version: int
+    turns: int | None = None
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "AiTaskResult":
+        return cls(data["id"], data["status"], data["version"], data.get("turns"))
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+@dataclass(frozen=True)
+class AiTask:
+    """An AI task as the tables show it: pending, running, waiting (for people or a workflow), completed, failed or cancelled."""
+
+    id: str
+    status: str
+    version: int
+    model: str
+    execution_id: str | None
+    """None of one that no execution asks for."""
+    output: Json = field(repr=False)
+    """None in lists: get the task."""
+    error: str | None
+    cost: Decimal | None
+    """As far as it is known, in `currency`."""
+    currency: str | None
+    data: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "AiTask":
+        return cls(
+            data["id"],
+            data["status"],
+            data["version"],
+            data["model"],
+            data["execution_id"],
+            data.get("output"),
+            data["error"],
+            None if data["actual_cost"] is None else Decimal(data["actual_cost"]),
+            data["currency"],
+            data,
+        )
 
 
 @dataclass(frozen=True)
