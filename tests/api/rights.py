@@ -274,6 +274,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/approvals/{id}"): Row("approvals:read", about="approval"),
     ("GET", "/ai-tasks"): Row("ai_tasks:read"),
     ("GET", "/ai-tasks/{id}"): Row("ai_tasks:read", about="ai_task"),
+    ("GET", "/ai-tasks/{id}/stream"): Row("ai_tasks:read", about="ai_task"),
     ("POST", "/ai-tasks"): Row("ai_tasks:run", body=said({"model": "offline/echo", "prompt": "Say it."}), done=(201,)),
     ("POST", "/ai-tasks/{id}/turns"): Row(
         "ai_tasks:run", about="ai_task", body=said({"finish": {"error": {"type": "gone"}}}), done=(200, 409)

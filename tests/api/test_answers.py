@@ -11,6 +11,8 @@ import psycopg
 import pytest
 
 from domain.ai_task import Usage
+from store import ai_streams
+from store.codec import JSON
 from tests.api.ai_views import counted
 from tests.api.behind import IN_STEPS, one_time
 from tests.api.conftest import Client, Gesta, Tenant
@@ -203,6 +205,9 @@ async def ai_tasks(gesta: Gesta, acme: Tenant) -> None:
     assert [len((await at(acme.admin, f"/ai-tasks?workflow_key={key}"))["items"]) for key in ("agent", "classify")] == [1, 3]
     elsewhere = (await acme.admin.post("/ai-tasks", {"model": "large", "prompt": "Go.", "external": True})).json()["id"]
     await acme.admin.post(f"/ai-tasks/{elsewhere}/turns", {"turns": [{"model": "a", "provider": "b", "text": "c"}]})
+    async with await psycopg.AsyncConnection.connect(gesta.database.system_url, autocommit=True) as connection:
+        await ai_streams.write(connection, JSON, acme.id, UUID(elsewhere), uuid4(), "c")
+    await acme.admin.get(f"/ai-tasks/{elsewhere}/stream")
     await counted(gesta, acme)
 
 

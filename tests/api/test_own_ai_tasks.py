@@ -1,11 +1,17 @@
 """AI tasks without a workflow over HTTP: what is asked for, what workers do of it, and what agents elsewhere report."""
 
 from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg import AsyncConnection
 
 from api.routes.own_ai_tasks import OF_ITS_OWN, Request
 from engine.own_ai_tasks import NODE
+from store import ai_streams
+from store.codec import JSON
 from tests.api.behind import ok
 from tests.api.conftest import Gesta, Tenant
+from tests.api.test_events_sse import Stream
 from tests.worker.house import at_work, worker_of
 from tests.worker.test_ai_loop import Offline
 
@@ -82,3 +88,29 @@ async def test_an_agent_elsewhere_reports_what_it_did(acme: Tenant) -> None:
         "ai_task.tool_call_succeeded",
         "ai_task.completed",
     }
+
+
+async def test_what_is_said_is_followed_from_an_offset_until_the_task_is_over(gesta: Gesta, acme: Tenant) -> None:
+    agent = await acme.service("ai_tasks:run", "ai_tasks:read")
+    path = f"/ai-tasks/{(await ok(agent.post('/ai-tasks', {'model': 'large', 'prompt': 'Go.', 'external': True})))['id']}"
+    task_id, attempt_id = UUID(path.rpartition("/")[2]), uuid4()
+
+    async def says(*pieces: str) -> None:
+        async with await AsyncConnection.connect(gesta.database.system_url, autocommit=True) as conn:
+            for piece in pieces:
+                await ai_streams.write(conn, JSON, acme.id, task_id, attempt_id, piece)
+
+    await says("Dear ", "Ann, ")
+    page = await ok(agent.get(f"{path}/stream", offset=3))
+    assert [(each["offset"], each["text"]) for each in page["items"]] == [(3, "r "), (5, "Ann, ")]
+    assert (page["next_offset"], page["status"]) == (10, "pending")
+    sent = {"Authorization": f"Bearer {agent.token}", "Accept": "text/event-stream", "Last-Event-ID": "5"}
+    async with agent.http.stream("GET", f"/v1{path}/stream", headers=sent) as response:
+        stream = Stream(response)
+        first = await stream.next()
+        assert (first["id"], first["event"], first["data"]) == (10, "text", {"attempt_id": str(attempt_id), "text": "Ann, "})
+        await says("hello.")
+        assert (await stream.next())["data"]["text"] == "hello."
+        await ok(agent.post(f"{path}/turns", {"finish": {"error": {"type": "given_up"}}}))
+        assert (await stream.next())["data"] == {"status": "failed"}
+    assert (await agent.get(f"/ai-tasks/{uuid4()}/stream")).status_code == 404

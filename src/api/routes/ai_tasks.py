@@ -6,12 +6,13 @@ from uuid import UUID
 from fastapi import Body as Default
 from starlette.responses import Response
 
-from api import answers, commands, waiter
+from api import answers, commands, following, following_ai, headers, waiter
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import FRESHNESS, WHOLE, read_parameter
 from api.models import NO_REASON, Reason
+from api.problems import not_found
 from api.queries import ai_tasks as queries
-from api.routing import router
+from api.routing import query, router
 from api.schemas import resources, results
 from api.waiting import WAIT, row_when_over
 from domain.facts import View
@@ -19,6 +20,15 @@ from engine import ai_task_commands
 from store import jobs
 
 routes = router("AI tasks")
+
+OFFSET = query("offset", {"type": "integer", "minimum": 0, "default": 0}, "Only what comes after so many characters.")
+LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "integer", "minimum": 0},
+    "description": "As `offset`: the id of the last message, by which a client goes on.",
+}
 
 
 @routes.get("/ai-tasks", **paged("List AI tasks", queries.AI_TASKS, resources.AI_TASK_SUMMARY))
@@ -39,6 +49,36 @@ async def list_ai_tasks(call: Calling) -> Response:
 async def get(call: Calling, id: UUID) -> Response:
     call.require("ai_tasks:read")
     return call.shown(*await row_when_over(call, queries.AI_TASK, id, waiter.AI_TASK))
+
+
+@routes.get(
+    "/ai-tasks/{id}/stream",
+    **documented(
+        "Follow what is said",
+        "What is there",
+        results.AI_TASK_STREAM,
+        parameters=[OFFSET, LAST_EVENT_ID],
+        tagged=False,
+        also={following.MEDIA_TYPE: {"schema": {"type": "string"}}},
+    ),
+)
+async def stream(call: Calling, id: UUID) -> Response:
+    """The text of a task with `stream: true`, while the model says it: kept for six hours, and no record.
+
+    With `Accept: text/event-stream` the answer goes on until the task is over, from after `Last-Event-ID` or `offset`.
+    """
+    call.require("ai_tasks:read")
+    status, _ = await following_ai.status_of(call, id)
+    if status == "absent":
+        raise not_found()
+    last_seen = headers.once(call.request, "Last-Event-ID")
+    given = call.request.query_params.get("offset", "0")
+    offset = read_parameter("offset", WHOLE, given) if last_seen is None else read_parameter("Last-Event-ID", WHOLE, last_seen)
+    if headers.prefers(call.request.headers.getlist("accept"), following.MEDIA_TYPE, "application/json"):
+        return following_ai.follow(call, id, offset)
+    chunks = await following_ai.said(call, id, offset)
+    items = [{"attempt_id": chunk.attempt_id, "offset": chunk.position, "text": chunk.text} for chunk in chunks]
+    return answers.answer({"status": status, "items": items, "next_offset": chunks[-1].end if chunks else offset})
 
 
 @routes.post("/ai-tasks/{id}/cancel", **documented("Cancel an AI task", "The task and its execution", results.CANCELLED_AI_TASK))

@@ -58,6 +58,8 @@ class Request(Body):
     on_budget: Annotated[Literal["fail", "ask"] | None, Field(description=SAME)] = None
     budget_by: Annotated[Object | None, Field(description=SAME)] = None
     repetition_by: Annotated[Object | None, Field(description=SAME)] = None
+    cache: Annotated[bool | None, Field(description=SAME)] = None
+    stream: Annotated[bool | None, Field(description=SAME)] = None
     retry: Annotated[Retry | None, Field(description="As of a node. How long it may take in all: `bounds.time`.")] = None
     priority: Priority = 0
     callback: Annotated[

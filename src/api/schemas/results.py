@@ -292,6 +292,20 @@ REPORTED_AI_TASK = ObjectSchema(
     "An AI task of an agent elsewhere, after what it reported.",
     {**fields("ai_agent_tasks", "id", "status", "version"), "turns": said(INTEGER, "That were answered, in all.")},
 )
+AI_STREAM_PIECE = ObjectSchema(
+    "AiStreamPiece",
+    "What a model said.",
+    {"attempt_id": UUID, "offset": said(BIG, "Characters of the task's stream before it."), "text": TEXT},
+)
+AI_TASK_STREAM = ObjectSchema(
+    "AiTaskStream",
+    "What was said after an offset.",
+    {
+        **fields("ai_agent_tasks", "status"),
+        "items": many(AI_STREAM_PIECE),
+        "next_offset": said(BIG, "To go on from."),
+    },
+)
 RETRIED_AI_TASK = ObjectSchema("RetriedAiTask", "An AI task that is tried again now.", fields("ai_agent_tasks", "id", "status"))
 OF_ENDPOINT = (
     *("id", "url", "events", "workflow_key", "description", "format"),
