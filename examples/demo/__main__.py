@@ -1,7 +1,8 @@
 """python -m examples.demo: an expense claim in a company of a few people, from the empty folder to the replay that matches.
 
-A model classifies the claim, a worker of another process converts the currency, people decide. A worker is killed in the
-middle of its job, then everything at once; nothing is lost. At the end: what an analyst queries, the audit trail, and the proof.
+A model classifies the claim, a worker of another process converts the currency, people decide; an agent asks before it pays.
+A worker is killed in the middle of its job, then everything at once; nothing is lost. At the end: what an analyst queries, the
+audit trail, and the proof.
 """
 
 import json
@@ -22,6 +23,14 @@ HERE = Path(__file__).parent
 DEFINITION = json.loads((HERE / "expense.json").read_text())
 SUPPLIER = json.loads((HERE / "supplier.json").read_text())
 QUESTION = json.loads((HERE / "question.json").read_text())
+REFUND = json.loads((HERE / "refund.json").read_text())
+SUPPORT = json.loads((HERE / "support.json").read_text())
+DEAR = [
+    {"calls": [{"tool": "refund", "arguments": {"order": 7, "amount": amount}} for amount in (5000, 900)]},
+    {"text": "You get your money back: {{last}}"},
+]
+"""What the model says, turn by turn: `offline/script` plays it, so that the demo needs no network."""
+CHEAP = [{"calls": [{"tool": "refund", "arguments": {"order": 8, "amount": 50}}]}, {"text": "You get your money back."}]
 PEOPLE = {"Ada": "employee", "Max": "manager", "Fay": "finance", "Lee": "legal", "Sue": "assistant", "Dan": "director"}
 SHARED = ("executions:read", "executions:start", "approvals:read", "approvals:decide")
 FALSIFIED = """UPDATE projections.workflow_executions SET output = '{"paid": true, "eur": 9999.0, "account": "travel"}'
@@ -66,6 +75,7 @@ class Demo:
         self.claims()
         self.question()
         self.committee()
+        self.agent()
         self.killed_worker()
         self.crash()
         self.analyst()
@@ -171,8 +181,36 @@ class Demo:
             time.sleep(0.1)
         raise RuntimeError(f"nothing was escalated within {PATIENCE:.0f} s")
 
+    def agent(self) -> None:
+        self.title("8. An agent with a tool: its policy denies, allows or asks; and a budget that holds")
+        for definition in (REFUND, SUPPORT):
+            workflow = self.admin.post("/workflows", {"definition": definition})
+            self.admin.post(f"/workflows/{workflow['id']}/publish", {})
+        limits = {"scope": "workflow", "subject": "support", "period": "day", "limits": {"calls": 3}}
+        self.admin.put("/budgets/support-daily", limits)
+        self.say("the agent's tool is a workflow; a budget allows its models three calls a day")
+        asked = self.ask_support("S-1", DEAR)
+        self.pending(asked, "agent")
+        (request,) = self.people["Max"].approvals(execution_id=asked, status="pending").items
+        self.say(f"it wants to refund 5000, which its policy denies, and 900, of which Max is asked: {request.title!r}")
+        self.decide("Max", asked, "agent", "approved", form={"order": 7, "amount": 90}, comment="The order was 90.")
+        self.say(f"S-1 is {self.people['Ada'].wait(asked).status}, and the model was told what Max had made of its call")
+        ended = self.people["Ada"].wait(self.ask_support("S-2", CHEAP))
+        self.say(f"S-2 refunds 50 unasked, and ends with {json.dumps(ended.output)}: one call of a model more than there may be")
+        self.rows(
+            "SELECT e.business_key, c.turn, c.arguments->>'amount' AS wanted, c.called_with->>'amount' AS called_with, c.status,"
+            " c.denial_reason, u.display_name AS decided_by FROM projections.ai_agent_tool_calls c"
+            " JOIN projections.ai_agent_tasks t ON (t.tenant_id, t.id) = (c.tenant_id, c.task_id)"
+            " JOIN projections.workflow_executions e ON (e.tenant_id, e.id) = (t.tenant_id, t.execution_id)"
+            " LEFT JOIN projections.users u ON u.id = c.decided_by ORDER BY e.business_key, c.turn, c.place;"
+        )
+
+    def ask_support(self, business_key: str, answers: list[dict[str, Any]]) -> str:
+        said = {"message": "The press is broken.", "answers": answers}
+        return self.people["Ada"].start("support", said, business_key=business_key).id
+
     def killed_worker(self) -> None:
-        self.title("8. A worker is killed in the middle of its job")
+        self.title("9. A worker is killed in the middle of its job")
         self.dismiss()
         stalled = self.hire("--stall")
         self.claim_id = self.start("EXP-3", 4200, "USD", "travel to the trade fair").id
@@ -187,7 +225,7 @@ class Demo:
         self.say(f"its lease lapsed ({retries['data']['error']['type']}), another worker did it: the manager reads {title!r}")
 
     def crash(self) -> None:
-        self.title("9. A large claim: finance and legal side by side, and everything killed between them")
+        self.title("10. A large claim: finance and legal side by side, and everything killed between them")
         self.decide("Max", self.claim_id, "manager", "approved")
         self.decide("Fay", self.claim_id, "finance", "approved")
         self.server.kill()
@@ -200,7 +238,7 @@ class Demo:
         self.say(f"EXP-3 is {ended.status}: {json.dumps(ended.output)}")
 
     def analyst(self) -> None:
-        self.title("10. What an analyst queries: tables, projected from the events")
+        self.title("11. What an analyst queries: tables, projected from the events")
         self.rows(
             "SELECT business_key, status, input->>'amount' AS amount, input->>'currency' AS currency, output"
             " FROM projections.workflow_executions ORDER BY business_key;"
@@ -210,11 +248,13 @@ class Demo:
             " JOIN projections.approval_requests r ON (r.tenant_id, r.id) = (d.tenant_id, d.request_id)"
             " JOIN projections.users u ON u.id = d.user_id ORDER BY d.created_at;"
         )
+        self.say("spend by model")
         self.rows(
-            "SELECT model, status, count(*) AS tasks, sum(input_tokens) AS tokens_in, sum(output_tokens) AS tokens_out,"
-            " sum(actual_cost) AS cost, currency FROM projections.ai_agent_tasks GROUP BY model, status, currency;"
+            "SELECT a.provider, a.model, count(*) AS calls, sum(a.input_tokens) AS tokens_in, sum(a.output_tokens) AS tokens_out,"
+            " sum(a.cost) AS cost, a.currency FROM projections.ai_agent_attempts a GROUP BY 1, 2, a.currency ORDER BY 1, 2;"
         )
-        self.title("11. The audit trail: the events themselves; who, from where, what came of it, and what was refused")
+        self.rows("SELECT budget, subject, used_calls, limit_calls, highest_share FROM projections.budget_use;")
+        self.title("12. The audit trail: the events themselves; who, from where, what came of it, and what was refused")
         self.rows(
             "SELECT a.position AS pos, a.action, a.outcome, coalesce(u.display_name, a.actor_type) AS who,"
             " host(a.ip_address) AS ip, a.description, coalesce(a.reason, a.payload->>'comment', a.payload->>'reason') AS why"
@@ -224,7 +264,7 @@ class Demo:
         )
 
     def proof(self) -> None:
-        self.title("12. Replay: the tables equal a fresh fold of the ledger")
+        self.title("13. Replay: the tables equal a fresh fold of the ledger")
         self.replay(0)
         self.say("now somebody with the owner's password alters one cell")
         self.alter(FALSIFIED)
@@ -307,6 +347,9 @@ class Admin:
 
     def post(self, path: str, body: dict[str, Any], *, inside: bool = True) -> Any:
         return self._said(path, self._http.post(path, json=body, headers={"Gesta-Tenant": "acme"} if inside else {}))
+
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        return self._said(path, self._http.put(path, json=body, headers={"Gesta-Tenant": "acme"}))
 
     def get(self, path: str, **query: str) -> Any:
         return self._said(path, self._http.get(path, params=query, headers={"Gesta-Tenant": "acme"}))
