@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,7 @@ class Demo:
             " LEFT JOIN projections.users u ON u.id = c.decided_by ORDER BY e.business_key, c.turn, c.place;"
         )
 
-    def ask_support(self, business_key: str, answers: list[dict[str, Any]]) -> str:
+    def ask_support(self, business_key: str, answers: Sequence[object]) -> str:
         said = {"message": "The press is broken.", "answers": answers}
         return self.people["Ada"].start("support", said, business_key=business_key).id
 

@@ -17,6 +17,8 @@ SMALL = {
     ("ai_agent_tasks", "error_details"),
     ("workflow_executions", "labels"),
     ("jobs", "error"),
+    ("ai_models", "defaults"),
+    ("ai_providers", "limits"),
     ("approval_comments", "attachments"),
     ("approval_versions", "changes"),
     ("approval_versions", "asked_again"),
@@ -24,7 +26,7 @@ SMALL = {
 """Columns of JSON that lists show whole: what is in them is Gesta's own, or has its shape, and bounded."""
 CUT = {("audit_logs", "metadata"), ("audit_logs", "payload")}
 """Shown by the list, where they are not large; else a link to the event."""
-NOT_IN_LISTS_OF_THEIR_OWN = {"node_activations", "approval_decisions", "ai_agent_attempts", "execution_items"}
+NOT_IN_LISTS_OF_THEIR_OWN = {"node_activations", "approval_decisions", "ai_agent_attempts", "ai_agent_tool_calls", "execution_items"}
 
 
 async def test_the_columns_of_jobs_are_those_of_the_database(database: Database) -> None:
