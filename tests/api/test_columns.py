@@ -26,7 +26,13 @@ SMALL = {
 """Columns of JSON that lists show whole: what is in them is Gesta's own, or has its shape, and bounded."""
 CUT = {("audit_logs", "metadata"), ("audit_logs", "payload")}
 """Shown by the list, where they are not large; else a link to the event."""
-NOT_IN_LISTS_OF_THEIR_OWN = {"node_activations", "approval_decisions", "ai_agent_attempts", "ai_agent_tool_calls", "execution_items"}
+NOT_IN_LISTS_OF_THEIR_OWN = {
+    "node_activations",
+    "approval_decisions",
+    "ai_agent_attempts",
+    "ai_agent_tool_calls",
+    "execution_items",
+}
 
 
 async def test_the_columns_of_jobs_are_those_of_the_database(database: Database) -> None:
