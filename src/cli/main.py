@@ -11,6 +11,7 @@ import sys
 import typer
 
 from cli import (
+    ai,
     api,
     db,
     doctor,
@@ -51,6 +52,7 @@ app.add_typer(key.app, name="key")
 app.add_typer(workflow.app, name="workflow")
 app.add_typer(prompt.app, name="prompt")
 app.add_typer(events.app, name="events")
+app.add_typer(ai.app, name="ai")
 projector.app.command(name="rebuild")(generations.rebuild)
 projector.app.command(name="drop-old")(generations.drop_old)
 app.add_typer(projector.app, name="projections")

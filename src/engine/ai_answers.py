@@ -69,7 +69,7 @@ def _answer(asker: TaskAsker, task: AiTask, question: Question, after: Approval,
     answered = AiTaskAnswered(question.request_id, question.purpose, outcome, question.call_id, by, comment)
     call = None if question.call_id is None else task.call(question.call_id)
     if outcome != "approved":
-        return _refused(task, answered, call)
+        return refused(task, answered, call)
     match question.purpose:
         case "tool" if call is not None:
             return _allowed(asker, task, answered, call, form)
@@ -105,15 +105,14 @@ def _allowed(asker: TaskAsker, task: AiTask, answered: AiTaskAnswered, call: Cal
         message = f"A person replaced the arguments by some that do not fit: {wrong[0].path}: {wrong[0].message}"
         denied = AiTaskToolCallDenied(call.id, call.asked.tool, "malformed", message, answered.by, answered.request_id)
         return (_with(answered, "rejected", None), denied)
-    barred = _barred(asker, task, call, edited)
-    if barred is not None:
-        return (_with(answered, "rejected", None), replace(barred, by=answered.by, request_id=answered.request_id))
+    bars = barred(task, call, edited, Budgeted(asker.engine.evaluator, asker.view.effort))
+    if bars is not None:
+        return (_with(answered, "rejected", None), replace(bars, by=answered.by, request_id=answered.request_id))
     return (_with(answered, "edited", edited),)
 
 
-def _barred(asker: TaskAsker, task: AiTask, call: Call, edited: Json) -> AiTaskToolCallDenied | None:
+def barred(task: AiTask, call: Call, edited: Json, evaluator: Budgeted) -> AiTaskToolCallDenied | None:
     """What the policy denies nobody allows, nor what a guard forbids: also of arguments that a person wrote."""
-    evaluator = Budgeted(asker.engine.evaluator, asker.view.effort)
     tool = tool_of(task, call.asked.tool)
     verdict, why = by_policy(tool.get("policy"), variables(task, edited), evaluator)
     if verdict == "deny":
@@ -134,12 +133,12 @@ def _accepted(asker: TaskAsker, task: AiTask, answered: AiTaskAnswered, output: 
     elif form is not None and form[OUTPUT] != output:
         edited = form[OUTPUT]
     if edited is not None and schema is not None and (wrong := faults(schema, edited, "/output", asker.view.effort)):
-        return _refused(task, _with(answered, "rejected", None), None, f"{wrong[0].path}: {wrong[0].message}")
+        return refused(task, _with(answered, "rejected", None), None, f"{wrong[0].path}: {wrong[0].message}")
     done = answered if edited is None else _with(answered, "edited", edited)
     return (done, AiTaskCompleted(output if edited is None else edited, evolve_task(task, done).totals))
 
 
-def _refused(task: AiTask, answered: AiTaskAnswered, call: Call | None, why: str | None = None) -> tuple[AiTaskEvent, ...]:
+def refused(task: AiTask, answered: AiTaskAnswered, call: Call | None, why: str | None = None) -> tuple[AiTaskEvent, ...]:
     """A call is denied, and the model is told; an output is sent back, as often as that may be; without a budget it fails."""
     outcome = answered.outcome
     if call is not None:

@@ -106,6 +106,7 @@ class Agency(Workplace):
 
     def asks(self, ask: Callable[..., Decided], *about: Any) -> "Agency":
         """Whoever holds its job asks people."""
+        self.by_hand = True
         return self._step(lambda view: self._fenced(view, ask(view, self.engine, self.id, view.read(AI_TASK, self.id), *about)))
 
     def concluded(self, output: Json) -> "Agency":

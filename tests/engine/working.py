@@ -1,5 +1,6 @@
 """A story's workers: jobs taken up, done and failed, and timers that are due."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,8 +8,9 @@ from uuid import UUID
 
 from domain.ai_task import AI_TASK
 from domain.execution import EXECUTION, TIMEOUT, Activation
-from domain.facts import Job, Json, Timer
+from domain.facts import Decided, Job, Json, Timer, View
 from domain.retry import Failure
+from engine.ai_replay import replay
 from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
 from engine.expired_leases import expire_lease
 from engine.jobs import JobRef, complete_job, continue_run, fail_job
@@ -51,7 +53,22 @@ def found(timer: Timer, moved: int = 0, *, between_attempts: bool = False) -> Fo
 
 
 class Workplace(Play):
-    """A play in which work is done. A node is named where exactly one of its visits waits."""
+    """A play in which work is done. A node is named where exactly one of its visits waits.
+
+    Whatever happens to an AI task comes out the same when it is played again from its events.
+    """
+
+    by_hand = False
+    """Whether something was decided of an AI task that its loop does not."""
+
+    def step(self, decision: Callable[[View], Decided]) -> "Workplace":
+        super().step(decision)
+        tasks = {fact.stream_id for fact in self.story.decided.facts if isinstance(fact.event, AI_TASK.events)}
+        for task_id in () if self.by_hand else tasks:
+            events: Any = self.story.view.events(task_id)
+            if not events[0].external:
+                assert replay(task_id, events, self.engine).difference is None
+        return self
 
     def held(self, node_id: str) -> JobRef:
         """The job of a node, as a worker holds it."""

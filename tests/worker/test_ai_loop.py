@@ -5,6 +5,7 @@ import json
 import signal
 from collections import Counter
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -13,14 +14,18 @@ from domain.ai_task import (
     AiTask,
     AiTaskAttemptFailed,
     AiTaskAttemptSucceeded,
+    AiTaskEvent,
     AiTaskToolCallDenied,
     AiTaskToolCallSucceeded,
 )
 from domain.facts import Json
 from engine.ai_messages import AssistantMessage, UserMessage
+from engine.ai_replay import replay
+from tests.cli.test_db import gesta
+from tests.cli.test_doctor import addresses
 from tests.conftest import Database
 from tests.engine.drawing import drawing
-from tests.worker.house import PATIENCE, House, ScriptedProvider, at_work, house, worker_of
+from tests.worker.house import ENGINE, PATIENCE, House, ScriptedProvider, at_work, house, worker_of
 from tests.worker.outbound.servers import LOOPBACK, answering, server
 from tests.worker.test_killed import started, stopped
 from worker import ai_runner
@@ -72,7 +77,7 @@ async def task_of(home: House) -> AiTask:
     return (await home.handler.read(home.tenant_id, AI_TASK, stream))[0]
 
 
-async def test_an_agent_calls_its_tools_turn_by_turn_and_answers(database: Database) -> None:
+async def test_an_agent_calls_its_tools_turn_by_turn_and_answers(database: Database, tmp_path: Path) -> None:
     seen = list[bytes]()
     async with house(database) as home, server(answering(ok({"price": 7}), seen=seen)) as port:
         tools = [tool(port, policy={"deny": "arguments.id > 100"}), tool(port, "order", request={"method": "POST"})]
@@ -93,6 +98,25 @@ async def test_an_agent_calls_its_tools_turn_by_turn_and_answers(database: Datab
         assert heads == [b"GET /items/1 HTTP/1.1", b"POST /items/2 HTTP/1.1"]
         assert f"Idempotency-Key: {task.turns[1].calls[0].id}".encode() in seen[1]
         assert home.jobs() == []
+        await played_again(home, tmp_path)
+        assert len(seen) == 2
+
+
+async def played_again(home: House, at: Path) -> None:
+    """From the ledger, by the command line: the server would count a call, and there is no provider."""
+    task_id = next(str(event.stream_id) for event in await home.events() if event.topic == "ai_task.requested.v1")
+    words = "ai", "replay", task_id, "--tenant", str(home.tenant_id)
+    settings = addresses(home.database)
+    same, told = gesta(at, *words, **settings), gesta(at, *words, "--json", **settings)
+    assert (same.returncode, told.returncode) == (0, 0), same.stderr
+    assert same.stdout.startswith("The same: 13 events, 4 turns, 4 attempts, 2 calls of tools, 2 denied calls.")
+    report = json.loads(told.stdout)
+    assert (report["same"], report["status"], report["recorded"], report["difference"]) == (True, "completed", 15, None)
+    (at / "policy.json").write_text(json.dumps({"order": {"deny": "true"}}))
+    other = gesta(at, *words, "--policy", str(at / "policy.json"), **settings)
+    assert other.returncode == 1
+    assert "Another calls follows." in other.stdout
+    assert gesta(at, "ai", "replay", str(home.tenant_id), "--tenant", str(home.tenant_id), **settings).returncode == 2
 
 
 async def test_a_model_is_told_of_the_conversation_that_it_goes_on_with(database: Database) -> None:
@@ -138,6 +162,9 @@ async def test_whoever_goes_on_begins_behind_the_last_end_on_record(database: Da
         assert len(answered) == len(set(answered)) == 3
         assert len(seen) == passed["worker.tool_called"] == 3 + deaths["worker.tool_called"]
         assert (task.totals.tool_calls, home.jobs()) == (3, [])
+        made, stream = provider.made, [each for each in await home.events() if isinstance(each.event, AI_TASK.events)]
+        again = replay(stream[0].stream_id, [cast(AiTaskEvent, each.event) for each in stream], ENGINE)
+        assert (again.difference, again.state.turns, provider.made) == (None, task.turns, made)
 
 
 BOUNDARIES = ("attempt_started", "attempt_called", "attempt_ended", "tool_started", "tool_called", "tool_ended")
