@@ -450,4 +450,4 @@ def _why(replayed: AiTaskEvent, recorded: AiTaskEvent | None) -> str:
         return "Something else follows."
     mine, theirs = _comparable(replayed, recorded), _comparable(recorded, recorded)
     names = [name for name in vars(mine) if getattr(mine, name) != getattr(theirs, name)]
-    return f"Another {' and another '.join(names)} follows." if names else "Something else follows."
+    return f"It differs in {', '.join(names)}." if names else "Something else follows."

@@ -109,13 +109,13 @@ async def played_again(home: House, at: Path) -> None:
     settings = addresses(home.database)
     same, told = gesta(at, *words, **settings), gesta(at, *words, "--json", **settings)
     assert (same.returncode, told.returncode) == (0, 0), same.stderr
-    assert same.stdout.startswith("The same: 13 events, 4 turns, 4 attempts, 2 calls of tools, 2 denied calls.")
+    assert same.stdout.startswith("The same: 16 events, 4 turns, 4 attempts, 2 calls of tools, 2 denied calls.")
     report = json.loads(told.stdout)
-    assert (report["same"], report["status"], report["recorded"], report["difference"]) == (True, "completed", 15, None)
+    assert (report["same"], report["status"], report["recorded"], report["difference"]) == (True, "completed", 16, None)
     (at / "policy.json").write_text(json.dumps({"order": {"deny": "true"}}))
     other = gesta(at, *words, "--policy", str(at / "policy.json"), **settings)
     assert other.returncode == 1
-    assert "Another calls follows." in other.stdout
+    assert "Event 8 of 16 differs. It differs in calls." in other.stdout
     assert gesta(at, "ai", "replay", str(home.tenant_id), "--tenant", str(home.tenant_id), **settings).returncode == 2
 
 
