@@ -324,6 +324,9 @@ class _Replay:
                 return (event,)
             case AiTaskAsked(purpose="elicitation"):
                 return (event,)
+            case AiTaskToolCallDenied(reason="policy") if isinstance(step, CallTool) and step.number > 0:
+                _require_call(step, event.call_id)  # the tool asked for what a form takes, and there was nobody to ask
+                return (event,)
             case _:
                 raise _NotDue(_due(step))
 
@@ -349,6 +352,11 @@ def _by_guard(event: AiTaskEvent) -> bool:
 
 def _require(step: Step, *due: type) -> None:
     if not isinstance(step, due):
+        raise _NotDue(_due(step))
+
+
+def _require_call(step: CallTool, call_id: UUID) -> None:
+    if step.call_id != call_id:
         raise _NotDue(_due(step))
 
 
