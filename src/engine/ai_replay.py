@@ -21,23 +21,21 @@ from domain.ai_task import (
     AiTaskAttemptFailed,
     AiTaskAttemptStarted,
     AiTaskAttemptSucceeded,
-    AiTaskCancelled,
     AiTaskCompleted,
     AiTaskEvent,
     AiTaskFailed,
-    AiTaskRequested,
     AiTaskToolCallDenied,
     AiTaskToolCallFailed,
-    AiTaskToolCallStarted,
     AiTaskToolCallSucceeded,
     Progress,
     ToolCall,
     evolve,
     exceeded,
 )
+from domain.ai_task.comparing import NotReplayable, bare, requested_of, started_by, starts_call
 from domain.ai_task.steps import CallModel, CallTool, Conclude, Judge, Over, Pause, Step, next_step
 from domain.effort import Effort
-from domain.facts import Aggregate, Decided, Due, Holders, Json, Refusal
+from domain.facts import Aggregate, Decided, Holders, Json, Refusal
 from domain.retry import Failure
 from domain.usage_report import UsageReport
 from engine.ai_answers import barred, refused
@@ -60,10 +58,6 @@ BARRED = frozenset({"malformed", "policy", "guard"})
 NOBODYS, BEGINNING = UUID(int=0), datetime(1970, 1, 1, tzinfo=UTC)
 EVEN = 0.5
 """The jitter that leaves a pause as it is; pauses are not compared."""
-
-
-class NotReplayable(Exception):
-    """`str()` says why there is nothing to play again."""
 
 
 @dataclass(frozen=True)
@@ -93,18 +87,14 @@ class Replayed:
 
 def replay(task_id: UUID, events: Sequence[AiTaskEvent], engine: Engine) -> Replayed:
     """`events`: of the task's stream, all of them or its beginning. Raises NotReplayable."""
-    if not events or not isinstance(events[0], AiTaskRequested):
-        raise NotReplayable("This is not the stream of an AI task.")
-    if events[0].external:
+    if requested_of(events).external:
         raise NotReplayable("An agent elsewhere does this task. Nothing of it is decided here.")
-    return _Replay(task_id, tuple(map(_bare, events)), engine).run()
+    return _Replay(task_id, tuple(map(bare, events)), engine).run()
 
 
 def with_policies(events: Sequence[AiTaskEvent], policies: Mapping[str, Json]) -> list[AiTaskEvent]:
     """As if the tools had had these policies: by name of the tool. Raises NotReplayable where there is no such tool."""
-    requested, *others = events
-    if not isinstance(requested, AiTaskRequested):
-        raise NotReplayable("This is not the stream of an AI task.")
+    requested, others = requested_of(events), events[1:]
     tools = requested.tools or []
     unknown = sorted(policies.keys() - {tool["name"] for tool in tools})
     if unknown:
@@ -187,8 +177,6 @@ class _Replay:
                 return self._answered(state, event, recorded)
             case AiTaskAttemptFailed():
                 return self._by(state, lambda view: self._attempt_failed(view, event))
-            case AiTaskToolCallStarted():
-                return self._call_started(state, step, event)
             case AiTaskToolCallSucceeded():
                 about_call = (event.call_id, event.number, event.result)
                 took = event.latency_ms
@@ -197,6 +185,8 @@ class _Replay:
                 return self._call_failed(state, event)
             case AiTaskAnswered():
                 return self._people_said(state, event, recorded)
+            case _ if starts_call(event):
+                return self._call_started(state, step, recorded)
             case _:
                 return self._alone(state, step, event)
 
@@ -265,10 +255,10 @@ class _Replay:
 
     # Tools
 
-    def _call_started(self, state: AiTask, step: Step, event: AiTaskToolCallStarted) -> tuple[AiTaskEvent, ...]:
+    def _call_started(self, state: AiTask, step: Step, recorded: tuple[AiTaskEvent, ...]) -> tuple[AiTaskEvent, ...]:
         _require(step, CallTool)
         assert isinstance(step, CallTool)
-        worker_id, child_id = event.worker_id, event.child_id
+        worker_id, child_id = started_by(recorded[0])
         return self._by_task(state, lambda task: ai_task.start_call(task, step.call_id, worker_id=worker_id, child_id=child_id))
 
     def _call_failed(self, state: AiTask, event: AiTaskToolCallFailed) -> tuple[AiTaskEvent, ...]:
@@ -310,7 +300,7 @@ class _Replay:
 
     def _alone(self, state: AiTask, step: Step, event: AiTaskEvent) -> tuple[AiTaskEvent, ...]:
         match event:
-            case AiTaskCancelled() if not state.closed:
+            case _ if not state.closed and evolve(state, event).status == "cancelled":
                 return (event,)
             case AiTaskFailed() if isinstance(step, CallModel | Judge) and (beyond := exceeded(state)) is not None:
                 return (AiTaskFailed(beyond, state.totals),)
@@ -379,23 +369,6 @@ def _due(step: Step) -> str:
 # Whether two events are the same ------------------------------------------------------------------------------------------
 
 
-def _bare(event: AiTaskEvent) -> AiTaskEvent:
-    """Without what is of other streams, of chance or of the moment: budgets, executions, ids of requests, pauses."""
-    match event:
-        case AiTaskRequested():
-            return replace(event, execution_id=None, activation_id=None, item_id=None, item_index=None, requesters=None)
-        case AiTaskAttemptStarted() | AiTaskToolCallStarted():
-            return replace(event, reserved=None)
-        case AiTaskAttemptSucceeded():
-            return replace(event, stream_digest=None, cached_from=None)
-        case AiTaskAttemptFailed() | AiTaskToolCallFailed():
-            return replace(event, retry=None if event.retry is None else Due(after=timedelta(0)))
-        case AiTaskToolCallSucceeded():
-            return replace(event, cut=None)
-        case _:
-            return event
-
-
 def _same(state: AiTask, replayed: AiTaskEvent, recorded: AiTaskEvent) -> bool:
     """`state`: as it is before them."""
     if _asked(state, replayed) is not None:
@@ -435,7 +408,7 @@ def _unread(state: AiTask, call: ToolCall) -> bool:
 
 def _comparable(event: AiTaskEvent, recorded: AiTaskEvent) -> AiTaskEvent:
     """Events of before there were turns name none; why arguments cannot be read is not known any more."""
-    event = _bare(event)
+    event = bare(event)
     if isinstance(event, Attempt) and isinstance(recorded, Attempt) and recorded.turn is None:
         event = replace(event, turn=None)
     match event, recorded:

@@ -21,8 +21,9 @@ from domain.ai_task import (
     Bounds,
     Totals,
 )
+from domain.ai_task.comparing import NotReplayable
 from domain.facts import Json
-from engine.ai_replay import NotReplayable, Replayed, replay, with_policies
+from engine.ai_replay import Replayed, replay, with_policies
 from engine.context import Engine
 from tests.engine.agents import Agency, tool
 from tests.engine.drawing import EVALUATOR
