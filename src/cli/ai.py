@@ -50,7 +50,7 @@ def replay(
     try:
         played = events if policies is None else ai_replay.with_policies(events, policies)
         found = ai_replay.replay(task_id, played, Engine(CelEvaluator()))
-    except ai_replay.NotReplayable as error:
+    except NotReplayable as error:
         raise typer.BadParameter(str(error), param_hint="TASK_ID" if policies is None else "--policy") from None
     report = described(task_id, found, len(events))
     print(json.dumps(report, ensure_ascii=False) if as_json else "\n".join(lines(report)))
