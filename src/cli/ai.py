@@ -38,6 +38,7 @@ def replay(
     Answers of models, results of tools and what people said are taken from the record. Verdicts of policies and guards, bounds,
     repairs, other attempts and the end are decided anew. Exit code 0: the same, 1: something differs, 2: wrong usage.
     """
+    from domain.ai_task.comparing import NotReplayable
     from engine import ai_replay
     from engine.cel import CelEvaluator
     from engine.context import Engine
