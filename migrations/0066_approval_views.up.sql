@@ -81,11 +81,13 @@ WITH places AS (
            answered_at AS done_at, open, escalation_level, reminders_sent
       FROM places WHERE due_at IS NOT NULL AND (NOT sla_met OR (open AND due_at < now()))
      UNION ALL
-    SELECT tenant_id, request_id, step, step_name, workflow_key, node_id, title, 'start', start_by, taken_on_at, open, escalation_level,
+    SELECT tenant_id, request_id, step, step_name, workflow_key, node_id, title, 'start' AS what, start_by AS was_due_at,
+           taken_on_at AS done_at, open, escalation_level,
            reminders_sent
       FROM places WHERE start_missed_at IS NOT NULL OR (open AND taken_on_at IS NULL AND start_by < now())
      UNION ALL
-    SELECT tenant_id, id, NULL, NULL, workflow_key, node_id, title, 'expired', expires_at, NULL, false, escalation_level, reminders_sent
+    SELECT tenant_id, id AS request_id, NULL::integer AS step, NULL::text AS step_name, workflow_key, node_id, title, 'expired' AS what,
+           expires_at AS was_due_at, NULL::timestamptz AS done_at, false AS open, escalation_level, reminders_sent
       FROM projections.approval_requests WHERE status = 'expired'
 )
 SELECT m.tenant_id, m.request_id, m.step, m.step_name, m.workflow_key, m.node_id, m.title, m.what, m.was_due_at, m.done_at,

@@ -100,7 +100,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Set):
         return sorted(map(str, value))
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.name not in SECRETS}
+        named = ((field.name, getattr(value, field.name)) for field in fields(value) if field.name not in SECRETS)
+        return {name: _plain(part) for name, part in named if part is not None}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple | List) else value
