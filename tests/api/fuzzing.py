@@ -458,8 +458,7 @@ class World:
                 return str((await self.tenant.admin.post("/limits", given)).json()["id"])
             case "budgets":
                 key = f"budget-{next(self.numbers)}"
-                given = {"scope": "tenant", "period": "day", "limits": {"calls": 100}}
-                await self.tenant.admin.call("PUT", f"/budgets/{key}", given)
+                await self._set_budget(key)
                 return key
             case "bulk-operations":
                 asked = {"action": "pause", "execution_ids": [(await self._start("purchase"))["id"]]}
@@ -585,12 +584,17 @@ class World:
     async def _suspend(self, tenant_id: str) -> None:
         await self.gesta.platform.post(f"/tenants/{tenant_id}/suspend")
 
+    async def _set_budget(self, key: str) -> None:
+        """Also one that was removed."""
+        await self.tenant.admin.call("PUT", f"/budgets/{key}", {"scope": "tenant", "period": "day", "limits": {"calls": 100}})
+
     async def _nothing(self, _id: str) -> None:
         pass
 
 
 ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[Any, Any, None]]]] = {
     ("ai-tasks", "turns"): ("external", World._nothing),
+    ("budgets", "periods"): ("budgets", World._set_budget),
     ("jobs", "retry"): ("jobs", World._bury),
     ("jobs", "cancel"): ("own-jobs", World._nothing),
     ("approvals", "draft"): ("approvals", World._draft),
