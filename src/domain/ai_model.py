@@ -92,7 +92,7 @@ def ai_model_id_of(tenant_id: UUID, key: str) -> UUID:
 
 def set_up(view: View, key: str, models: tuple[str, ...], defaults: ModelDefaults = ModelDefaults()) -> Decided:
     """Set it up, or change it: what it was before holds no longer."""
-    require_role_key(key, "/key")
+    require_role_key(key, "/key", "A model's key")
     if key in RESERVED:
         raise Invalid("This name stands for the installation's own model.", "/key")
     _require_models(models)
@@ -121,7 +121,7 @@ def _require_models(models: tuple[str, ...]) -> None:
             continue
         if not found or not provider or not 1 <= len(name) <= LONGEST_MODEL:
             raise Invalid("A model is named by its provider's key, a colon and its own name.", f"/models/{number}")
-        require_role_key(provider, f"/models/{number}")
+        require_role_key(provider, f"/models/{number}", "A provider's key")
 
 
 def _require_defaults(defaults: ModelDefaults) -> None:

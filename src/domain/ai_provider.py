@@ -147,7 +147,7 @@ def remove(view: View, key: str) -> Decided:
 
 
 def _require(key: str, kind: str, base_url: str | None, secret: str | None) -> None:
-    require_role_key(key, "/key")
+    require_role_key(key, "/key", "A provider's key")
     if key in RESERVED:
         raise Invalid("Models of the installation's own have names that begin so.", "/key")
     if kind not in KINDS:
@@ -157,7 +157,7 @@ def _require(key: str, kind: str, base_url: str | None, secret: str | None) -> N
     if base_url is not None:
         _require_url(base_url)
     if secret is not None:
-        require_role_key(secret, "/secret")
+        require_role_key(secret, "/secret", "A secret's name")
     elif base_url is None:
         raise Invalid("The vendor's own endpoint needs a key: name a secret.", "/secret")
 

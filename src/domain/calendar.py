@@ -100,7 +100,7 @@ def calendar_id_of(tenant_id: UUID, key: str) -> UUID:
 
 
 def create(view: View, key: str, name: str, time_zone: str, hours: Mapping[str, Json], holidays: Sequence[str] = ()) -> Decided:
-    require_role_key(key, "/key")
+    require_role_key(key, "/key", "A calendar's key")
     require_text(name, "/name")
     working_hours(time_zone, hours, holidays)
     calendar_id = calendar_id_of(view.tenant_id, key)

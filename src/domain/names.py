@@ -35,11 +35,11 @@ def require_tenant_slug(value: str, path: str) -> None:
     _refuse_ids(value, path)
 
 
-def require_role_key(value: str, path: str) -> None:
-    """Where a rule names somebody, it is by a role's key or a user's id."""
+def require_role_key(value: str, path: str, what: str = "A role's key") -> None:
+    """`what`: what the value is, where it is no role's key. Where a rule names somebody, it is by a role's key or a user's id."""
     if not ROLE_KEY.fullmatch(value):
         raise Invalid(
-            "A role's key must start with a lower-case letter, followed by letters, digits, - or _; at most 63 characters.",
+            f"{what} must start with a lower-case letter, followed by letters, digits, - or _; at most 63 characters.",
             path,
         )
     _refuse_ids(value, path)

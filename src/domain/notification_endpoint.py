@@ -455,7 +455,7 @@ def require_mail(url: str, sender: Sender | None) -> None:
     if sender.username is not None:
         require_text(sender.username, "/mail/username", LONGEST_USERNAME)
     if sender.password is not None:
-        require_role_key(sender.password, "/mail/password_secret")
+        require_role_key(sender.password, "/mail/password_secret", "A secret's name")
 
 
 def _answer(

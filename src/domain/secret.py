@@ -119,7 +119,7 @@ def secret_id_of(tenant_id: UUID, name: str) -> UUID:
 
 def require_new(name: str, value: str, hosts: tuple[str, ...], description: str | None) -> None:
     """What is wrong with a new secret, before anything is sealed. Raises Invalid, which does not cite the value."""
-    require_role_key(name, "/name")
+    require_role_key(name, "/name", "A secret's name")
     require_value(value, hosts)
     if description is not None:
         require_text(description, "/description", 1_000)

@@ -1,5 +1,6 @@
 """A provider's account of a call, and what is believed of it. An attempt's end is recorded whatever the provider says, so what
-cannot be true is taken as not known rather than refused."""
+cannot be true is taken as not known rather than refused, and what is too much to be true as the most that is believed: a budget
+is then used up by it, and not left as if nothing had been taken."""
 
 import re
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ SMALLEST = Decimal("1e-10")
 MOST_PAID = Decimal(1_000_000)
 """For one attempt, in any currency. The sum over all attempts of a task has room in its column."""
 MOST_TOKENS = 10**12
+COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 MOST_DETAILS = 50
 LONGEST = 200  # characters of a name
 CURRENCY = re.compile(r"[A-Z]{3}")
@@ -35,24 +37,29 @@ NOT_KNOWN = UsageReport()
 
 
 def believed_price(cost: Decimal | None, currency: str | None) -> tuple[Decimal | None, str | None]:
-    """The amount to ten digits after the point, and its currency as ISO 4217 names it; (None, None) if it is no price."""
+    """The amount to ten digits after the point, and its currency as ISO 4217 names it; (None, None) if it is no price.
+    More than the most that is paid is the most."""
     if cost is None or currency is None or not CURRENCY.fullmatch(currency):
         return None, None
-    if not cost.is_finite() or not 0 <= cost < MOST_PAID:
+    if not cost.is_finite() or cost < 0:
         return None, None
+    cost = min(cost, MOST_PAID)
     return (cost if cost == cost.quantize(SMALLEST) else cost.quantize(SMALLEST, ROUND_HALF_EVEN)), currency
 
 
 def believed_usage(usage: Usage | None) -> Usage | None:
-    """None where a count is negative or beyond all reason. Of the details those that are such counts are kept."""
+    """None where a count is none; one beyond all reason is the most that is believed.
+    Of the details those that are believed are kept."""
     if usage is None:
         return None
-    counts = (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
-    if not all(map(_is_count, counts)):
+    counts = tuple(getattr(usage, name) for name in COUNTS)
+    if not all(map(_is_number, counts)):
         return None
+    if any(count > MOST_TOKENS for count in counts):
+        usage = replace(usage, **dict(zip(COUNTS, (min(count, MOST_TOKENS) for count in counts), strict=True)))
     if usage.details is None:
         return usage
-    kept = [(believed_name(name), count) for name, count in usage.details.items() if _is_count(count)]
+    kept = [(believed_name(name), count) for name, count in usage.details.items() if _is_number(count) and count <= MOST_TOKENS]
     return replace(usage, details=dict(kept[:MOST_DETAILS]))
 
 
@@ -61,5 +68,5 @@ def believed_name(name: str) -> str:
     return storable_text(name[:LONGEST])
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -28,7 +28,7 @@ from domain.retry import Failure
 from engine.ai_asking import TaskAsker, requested_of
 from engine.ai_follow import follow
 from engine.ai_forms import OUTPUT, edited_of, is_form
-from engine.ai_guards import guard_arguments
+from engine.ai_guards import Guarded, guard_arguments, guard_output
 from engine.ai_policies import by_policy, tool_of, variables
 from engine.expressions import Budgeted
 from engine.schema import faults
@@ -105,44 +105,61 @@ def _allowed(asker: TaskAsker, task: AiTask, answered: AiTaskAnswered, call: Cal
         message = f"A person replaced the arguments by some that do not fit: {wrong[0].path}: {wrong[0].message}"
         denied = AiTaskToolCallDenied(call.id, call.asked.tool, "malformed", message, answered.by, answered.request_id)
         return (_with(answered, "rejected", None), denied)
-    bars = barred(task, call, edited, Budgeted(asker.engine.evaluator, asker.view.effort))
-    if bars is not None:
-        return (_with(answered, "rejected", None), replace(bars, by=answered.by, request_id=answered.request_id))
-    return (_with(answered, "edited", edited),)
+    let_in = barred(task, call, edited, Budgeted(asker.engine.evaluator, asker.view.effort))
+    if isinstance(let_in, AiTaskToolCallDenied):
+        return (_with(answered, "rejected", None), replace(let_in, by=answered.by, request_id=answered.request_id))
+    return (_with(answered, "edited", let_in.value),)
 
 
-def barred(task: AiTask, call: Call, edited: Json, evaluator: Budgeted) -> AiTaskToolCallDenied | None:
-    """What the policy denies nobody allows, nor what a guard forbids: also of arguments that a person wrote."""
+def barred(task: AiTask, call: Call, edited: Json, evaluator: Budgeted) -> AiTaskToolCallDenied | Guarded:
+    """What the policy denies nobody allows, nor what a guard forbids: also of arguments that a person wrote. What passes is
+    without what guards take out."""
     tool = tool_of(task, call.asked.tool)
-    verdict, why = by_policy(tool.get("policy"), variables(task, edited), evaluator)
-    if verdict == "deny":
-        message = f"A person replaced the arguments by some that are denied. {why or ''}".strip()
-        return AiTaskToolCallDenied(call.id, call.asked.tool, "policy", message)
     guarded = guard_arguments(task, tool, edited, evaluator)
     if guarded.kind == "block":
         return AiTaskToolCallDenied(call.id, call.asked.tool, "guard", guarded.why or "These arguments are not let through.")
-    return None
+    verdict, why = by_policy(tool.get("policy"), variables(task, guarded.value, _before(task, call)), evaluator)
+    if verdict == "deny":
+        message = f"A person replaced the arguments by some that are denied. {why or ''}".strip()
+        return AiTaskToolCallDenied(call.id, call.asked.tool, "policy", message)
+    return guarded
+
+
+def _before(task: AiTask, call: Call) -> int:
+    """The calls that were begun, and those asked for before this one that still may be."""
+    ahead = task.calls[: [each.id for each in task.calls].index(call.id)]
+    return (task.totals.tool_calls or 0) + sum(each.number == 0 and not each.settled for each in ahead)
 
 
 def _accepted(asker: TaskAsker, task: AiTask, answered: AiTaskAnswered, output: Json, form: Json) -> tuple[AiTaskEvent, ...]:
-    """The output counts, and the task is done."""
+    """The output counts, and the task is done. One that a person wrote passes the guards as one of the model does."""
     schema = requested_of(task).output_schema
     edited = None
     if form is not None and is_form(schema):
         edited = edited_of(form, output, schema)
     elif form is not None and form[OUTPUT] != output:
         edited = form[OUTPUT]
+    if edited is not None:
+        let_out = guard_output(task, edited, Budgeted(asker.engine.evaluator, asker.view.effort))
+        if let_out.kind == "block":
+            return _sent_back(task, answered, let_out.why or "This output is not let through.")
+        edited = let_out.value
     if edited is not None and schema is not None and (wrong := faults(schema, edited, "/output", asker.view.effort)):
-        return refused(task, _with(answered, "rejected", None), None, f"{wrong[0].path}: {wrong[0].message}")
+        return _sent_back(task, answered, f"{wrong[0].path}: {wrong[0].message}")
     done = answered if edited is None else _with(answered, "edited", edited)
     return (done, AiTaskCompleted(output if edited is None else edited, evolve_task(task, done).totals))
 
 
-def refused(task: AiTask, answered: AiTaskAnswered, call: Call | None, why: str | None = None) -> tuple[AiTaskEvent, ...]:
+def _sent_back(task: AiTask, answered: AiTaskAnswered, why: str) -> tuple[AiTaskEvent, ...]:
+    """What a person made of an output cannot be taken: that is a rejection, of which the model is told why."""
+    return refused(task, replace(answered, outcome="rejected", comment=why), None)
+
+
+def refused(task: AiTask, answered: AiTaskAnswered, call: Call | None) -> tuple[AiTaskEvent, ...]:
     """A call is denied, and the model is told; an output is sent back, as often as that may be; without a budget it fails."""
     outcome = answered.outcome
     if call is not None:
-        message = answered.comment or why or DENIED[outcome]
+        message = answered.comment or DENIED[outcome]
         reason: DenialReason = "budget" if answered.purpose == "budget" else REASONS[outcome]
         return (answered, AiTaskToolCallDenied(call.id, call.asked.tool, reason, message, answered.by, answered.request_id))
     if answered.purpose != "review":
@@ -152,7 +169,7 @@ def refused(task: AiTask, answered: AiTaskAnswered, call: Call | None, why: str 
     if outcome == "rejected" and task.rejections < most:
         return (answered,)
     message = {
-        "rejected": f"The output was rejected: {answered.comment or why or 'without a comment'}",
+        "rejected": f"The output was rejected: {answered.comment or 'without a comment'}",
         "expired": "Nobody reviewed the output in time.",
         "cancelled": "The review of the output was taken back.",
     }[outcome]

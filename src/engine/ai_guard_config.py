@@ -19,7 +19,7 @@ LONGEST_PATTERN, HEAVIEST_PATTERN = 1_000, 5_000
 
 MESSAGE = {"type": "string", "minLength": 1, "maxLength": 500}
 TEXT = {"type": "string", "minLength": 1}
-_COMMON: dict[str, Json] = {"message": MESSAGE, "tools": {"type": "array", "items": TEXT, "maxItems": 64}}
+_COMMON: dict[str, Json] = {"message": MESSAGE, "tools": {"type": "array", "items": TEXT, "minItems": 1, "maxItems": 64}}
 
 
 def _guard(type: str, needed: tuple[str, ...], **fields: Json) -> Json:

@@ -81,7 +81,7 @@ def judged(task_id: UUID, task: AiTask, asked: Sequence[CallMessage], evaluator:
 def _by_rules(task: AiTask, one: Judged, times: int, made: int, evaluator: Budgeted) -> Judged:
     """By the policy of the tool and the bounds of the task, of a call that is sound. `times`: how often it was asked for."""
     assert task.requested is not None
-    verdict, why = by_policy(one.tool.get("policy"), variables(task, one.call.arguments), evaluator)
+    verdict, why = by_policy(one.tool.get("policy"), variables(task, one.call.arguments, made), evaluator)
     beyond = _beyond(task, times, made)
     if beyond is None and verdict == "deny":
         beyond = Denial("policy", why or "")
@@ -160,8 +160,9 @@ def _holds(rule: Json, seen: Mapping[str, Json], evaluator: Budgeted) -> bool:
     return rule if isinstance(rule, bool) else evaluator.evaluate_bool(rule, seen)
 
 
-def variables(task: AiTask, arguments: Json) -> dict[str, Json]:
-    """What policies see, and what expressions of a tool see when it is called."""
+def variables(task: AiTask, arguments: Json, made: int | None = None) -> dict[str, Json]:
+    """What policies see, and what expressions of a tool see when it is called. `made`: the calls before this one, with those of
+    the same answer; None: those that the task has begun."""
     requested, totals = task.requested, task.totals
     assert requested is not None
     user_id = requested.requested_by
@@ -174,7 +175,7 @@ def variables(task: AiTask, arguments: Json) -> dict[str, Json]:
             "currency": totals.currency,
             "unpriced": totals.unpriced,
             "tokens": totals.input_tokens + totals.output_tokens,
-            "tool_calls": totals.tool_calls or 0,
+            "tool_calls": totals.tool_calls or 0 if made is None else made,
             "turns": len(task.turns),
         },
     }

@@ -291,9 +291,9 @@ class _Replay:
             output = event.edited if event.outcome == "edited" else question.output
             return (event, AiTaskCompleted(output, state.totals))
         if event.purpose == "tool" and event.outcome == "edited" and call is not None:
-            denied = barred(state, call, event.edited, Budgeted(self.engine.evaluator, Effort()))
-            if denied is not None:
-                return (replace(event, outcome="rejected", edited=None), denied)
+            let_in = barred(state, call, event.edited, Budgeted(self.engine.evaluator, Effort()))
+            if isinstance(let_in, AiTaskToolCallDenied):
+                return (replace(event, outcome="rejected", edited=None), let_in)
         return (event,)
 
     # What stands by itself

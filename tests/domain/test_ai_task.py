@@ -23,7 +23,7 @@ from domain.ai_task import (
 )
 from domain.facts import Decided, Due, Event, Fact, View
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
-from domain.usage_report import UsageReport
+from domain.usage_report import MOST_PAID, MOST_TOKENS, UsageReport
 from store.codec import from_bytes, to_bytes
 from tests.given import given
 
@@ -122,8 +122,9 @@ def test_an_attempt_ends_on_record_whatever_the_provider_says_of_it() -> None:
         return fail(view, error=WRONG_KEY, report=report, latency_ms=None)
 
     unpriced = Totals(1, unpriced=1)
-    ended = AiTaskAttemptSucceeded(FIRST, 1, OUTPUT, 850, "openai", "gpt\ufffd", finish_reason="\ufffd", turn=1)
-    given(facts(REQUESTED, STARTED)).when(end).then(ended, AiTaskCompleted(OUTPUT, unpriced))
+    most: Any = {"usage": Usage(MOST_TOKENS), "cost": MOST_PAID, "currency": "USD"}
+    ended = AiTaskAttemptSucceeded(FIRST, 1, OUTPUT, 850, "openai", "gpt\ufffd", **most, finish_reason="\ufffd", turn=1)
+    given(facts(REQUESTED, STARTED)).when(end).then(ended, AiTaskCompleted(OUTPUT, Totals(1, MOST_TOKENS, 0, MOST_PAID, "USD")))
     gone = AiTaskAttemptFailed(FIRST, 1, WRONG_KEY, finish_reason="\ufffd", turn=1)
     given(facts(REQUESTED, STARTED)).when(failed).then(gone, AiTaskFailed(WRONG_KEY, unpriced))
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from domain.ai_usage import Usage
-from domain.usage_report import believed_name, believed_price, believed_usage
+from domain.usage_report import MOST_PAID, MOST_TOKENS, believed_name, believed_price, believed_usage
 
 
 def test_a_price_is_kept_to_ten_digits() -> None:
@@ -15,9 +15,15 @@ def test_a_price_is_kept_to_ten_digits() -> None:
     assert str(believed_price(Decimal("1.23456789012345"), "USD")[0]) == "1.2345678901"
 
 
-@pytest.mark.parametrize("cost", ["1000000", "1e10", "1e400000", "-0.01", "NaN", "sNaN", "Infinity"])
+@pytest.mark.parametrize("cost", ["-0.01", "-1e400000", "NaN", "sNaN", "Infinity"])
 def test_what_is_no_price_is_not_known(cost: str) -> None:
     assert believed_price(Decimal(cost), "USD") == (None, None)
+
+
+@pytest.mark.parametrize("cost", ["1000000", "1e10", "1e400000"])
+def test_a_cost_too_large_to_be_true_counts_as_the_most(cost: str) -> None:
+    assert believed_price(Decimal(cost), "USD") == (MOST_PAID, "USD"), "a budget is used up by it"
+    assert MOST_PAID * 1_000 < 10**10, "of a thousand attempts it has room in numeric(20,10)"
 
 
 @pytest.mark.parametrize("currency", ["", "usd", "DOLLARS", "U\0D", None])
@@ -32,11 +38,11 @@ def test_the_dearest_attempts_of_a_task_together_fit_their_column() -> None:
     assert dearest * 1_000 < 10**10
 
 
-def test_counts_beyond_reason_make_the_usage_unknown() -> None:
+def test_counts_beyond_reason_are_the_most_and_negative_ones_make_the_usage_unknown() -> None:
     usage = Usage(100, 20, 3, 4)
     assert believed_usage(usage) == usage
     assert believed_usage(None) is None
-    assert believed_usage(replace(usage, input_tokens=2**63)) is None
+    assert believed_usage(replace(usage, input_tokens=2**63)) == replace(usage, input_tokens=MOST_TOKENS)
     assert believed_usage(replace(usage, cache_write_tokens=-1)) is None
 
 

@@ -155,10 +155,18 @@ def findings(**config: Json) -> list[Any]:
         {"output": [{**CARD, "color": "red"}]},
         {"output": [{"type": "other"}]},
         {"output": [CARD] * 21},
+        {"tool_results": [{**CARD, "tools": []}]},
     ],
 )
 def test_their_shape_is_checked(guards: Json) -> None:
     assert any(finding.path.startswith("/nodes/1/config/guards") for finding in findings(guards=guards))
+
+
+@pytest.mark.parametrize("key", ["Pay out", "=input.key", "", "p" * 64])
+def test_a_tool_of_a_workflow_that_no_key_can_name_is_refused(key: str) -> None:
+    tool = {"name": "pay", "type": "workflow", "description": "Pays", "parameters": {"type": "object"}, "workflow_key": key}
+    assert any(finding.path.startswith("/nodes/1/config/tools/0") for finding in findings(tools=[tool]))
+    assert all(finding.severity == "warning" for finding in findings(tools=[{**tool, "workflow_key": "payout"}]))
 
 
 SAFE = st.text("ab1 -", max_size=12)

@@ -231,6 +231,58 @@ def test_an_edited_output_counts_and_what_the_model_said_stays_beside_it() -> No
     assert place.task.turns[-1].output == {"kind": "meal", "sure": 0.4}
 
 
+IBAN = {"type": "regex", "pattern": "AT[0-9]+", "action": "redact"}
+
+
+def test_what_guards_of_an_output_look_for_is_taken_out_of_what_a_person_makes_of_it() -> None:
+    place = Agency.asked(review=REVIEW, guards={"output": [IBAN]}).concluded("Dear Ann")
+    place.decides("approved", form={"output": "Pay to AT12"})
+    answered = place.told[0]
+    assert isinstance(answered, AiTaskAnswered)
+    assert (answered.outcome, answered.edited, place.came_to) == ("edited", "Pay to [redacted]", "Pay to [redacted]")
+
+
+def test_an_edited_output_that_a_guard_blocks_is_a_rejection_of_which_the_model_is_told() -> None:
+    guards = {"output": [{**IBAN, "action": "block", "message": "No accounts."}]}
+    place = Agency.asked(review={**REVIEW, "rejections": 1}, guards=guards).concluded("Dear Ann")
+    place.decides("approved", form={"output": "Pay to AT12"}, comment="Better.")
+    (answered,) = place.told
+    assert isinstance(answered, AiTaskAnswered)
+    assert (answered.outcome, answered.edited, place.said) == ("rejected", None, "No accounts.")
+    place.concluded("Dear Ann").decides("approved", form={"output": "Pay to AT12"})
+    assert place.came_to["message"] == "The output was rejected: No accounts."
+
+
+def test_an_output_that_fits_no_more_without_what_is_taken_out_is_a_rejection() -> None:
+    schema = {"type": "object", "properties": {"to": {"type": "string", "maxLength": 4}}}
+    place = Agency.asked(review=REVIEW, guards={"output": [IBAN]}, output_schema=schema).concluded({"to": "Ann"})
+    place.decides("approved", form={"to": "AT12"})
+    assert isinstance(place.told[0], AiTaskAnswered)
+    assert (place.told[0].outcome, place.told[0].edited) == ("rejected", None)
+
+
+def test_what_guards_of_arguments_look_for_is_taken_out_of_those_that_a_person_wrote() -> None:
+    place = Agency.asked(tool(policy=ASK), guards={"tool_arguments": [IBAN]}).called(("refund", SEVEN))
+    place.decides("approved", form={"to": "AT12"})
+    (answered,) = place.told
+    assert isinstance(answered, AiTaskAnswered)
+    edited = {"amount": 7, "to": "[redacted]"}
+    assert (answered.outcome, answered.edited, place.task.calls[0].arguments) == ("edited", edited, edited)
+
+
+def test_a_policy_counts_the_calls_of_the_same_answer() -> None:
+    place = Agency.asked(tool(policy={"deny": "spent.tool_calls >= 2"}))
+    place.called(*(("refund", {"amount": number, "to": "Ann"}) for number in range(4)))
+    assert [each.status for each in place.task.calls] == ["ready", "ready", "denied", "denied"]
+
+
+def test_a_policy_counts_the_calls_that_wait_before_one_that_a_person_edits() -> None:
+    place = Agency.asked(tool(policy={**ASK, "deny": "spent.tool_calls >= 1 && arguments.amount > 5"}))
+    place.called(("refund", {"amount": 9, "to": "Ann"}), ("refund", {"amount": 1, "to": "Ann"}))
+    place.decides("approved", 1, form={"amount": 9})
+    assert [each.status for each in place.task.calls] == ["asked", "denied"]
+
+
 def test_a_text_is_edited_as_the_field_of_a_form() -> None:
     place = Agency.asked(review=REVIEW).concluded("Dear Ann")
     place.decides("approved", form={"output": "Dear Ben"})

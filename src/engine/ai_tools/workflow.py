@@ -6,6 +6,7 @@ Its output is what the model is told. `input`: by default the arguments.
 from collections.abc import Iterator
 
 from domain.facts import Json
+from domain.names import SLUG
 from engine.ai_tools.kind import ToolType
 from engine.expressions import is_expression
 from engine.nodes.kind import Fault
@@ -20,7 +21,7 @@ def lint(tool: Json) -> Iterator[Fault]:
 WORKFLOW_TOOL = ToolType(
     "workflow",
     {
-        "workflow_key": {"type": "string", "minLength": 1},
+        "workflow_key": {"type": "string", "pattern": f"^{SLUG.pattern}$"},
         "version": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
         "input": True,
     },

@@ -21,6 +21,20 @@ from worker.ai.provider import AiAnswer, AiCall, AiError, AiErrorType, CallRepor
 NAME = "offline/script"
 PROVIDER = "offline"
 CURRENCY = "USD"
+CALL: Json = {"type": "object", "properties": {"tool": {"type": "string"}}, "required": ["tool"]}
+ERROR: Json = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "message": {"type": "string"},
+        "retryable": {"type": ["boolean", "null"]},
+    },
+}
+SAID: dict[str, Json] = {"calls": {"type": "array", "items": CALL, "minItems": 1}, "error": ERROR}
+LINE: Json = {"type": "object", "properties": SAID}
+"""What a turn answers. Also once it is filled in: what a tool told may be anything."""
+TIMES: Json = {"type": "integer", "minimum": 0}
+SCRIPT: Json = {"type": "array", "items": {"type": "object", "properties": {**SAID, "times": TIMES, "repair": LINE}}}
 
 
 def play(call: AiCall) -> AiAnswer:
@@ -31,11 +45,13 @@ def play(call: AiCall) -> AiAnswer:
     if line is None:
         line = {"text": "{{last}}"} if call.output_schema is None else {"output": _last(call)}
     line = _filled(line, {"{{last}}": _last(call), "{{turn}}": turn + 1})
+    _require(LINE, line, "")
     report = _report(call, line, script)
     if "error" in line:
         raise _error(line["error"], report)
     if "calls" in line:
-        return AiAnswer(None, PROVIDER, NAME, report, _calls(line["calls"], turn), line.get("text"))
+        text = _text(line["text"]) if line.get("text") is not None else None
+        return AiAnswer(None, PROVIDER, NAME, report, _calls(line["calls"], turn), text)
     output = line["output"] if "output" in line else line.get("text", "")
     if call.output_schema is not None and (found := faults(call.output_schema, output)):
         message = f"The answer does not fit the output schema. {found[0].path or '/'}: {found[0].message}"
@@ -48,8 +64,15 @@ def play(call: AiCall) -> AiAnswer:
 def _script(call: AiCall) -> Mapping[str, Json]:
     for given in (call.input, call.context):
         if isinstance(given, dict) and isinstance(given.get("answers"), list):
+            _require(SCRIPT, given["answers"], "/answers")
             return given
     raise AiError("bad_request", f"{NAME} plays what `input` or `context` says as {{answers: […]}}; neither does.")
+
+
+def _require(schema: Json, value: Json, path: str) -> None:
+    found = faults(schema, value, path)
+    if found:
+        raise AiError("bad_request", f"{NAME}: the script is none. {found[0].path or '/'}: {found[0].message}")
 
 
 def _place(call: AiCall) -> tuple[int, bool]:
@@ -60,14 +83,12 @@ def _place(call: AiCall) -> tuple[int, bool]:
     return len(answers) - again, again
 
 
-def _line(answers: list[Json], turn: int, again: bool) -> Mapping[str, Json] | None:
+def _line(answers: list[dict[str, Json]], turn: int, again: bool) -> Mapping[str, Json] | None:
     for answer in answers:
-        if not isinstance(answer, dict):
-            raise AiError("bad_request", f"{NAME}: an answer is an object.")
         times = answer.get("times", 1)
         if turn < times:
-            line = answer.get("repair", answer) if again else answer
-            return line if isinstance(line, dict) else None
+            line: Mapping[str, Json] = answer.get("repair", answer) if again else answer
+            return line
         turn -= times
     return None
 
@@ -133,6 +154,8 @@ def _price(script: Mapping[str, Json], used: Usage) -> Price:
         each = Decimal(str(script.get("price", 0)))
     except InvalidOperation:
         raise AiError("bad_request", f"{NAME}: the price is a number.") from None
+    if not each.is_finite():
+        raise AiError("bad_request", f"{NAME}: the price is a number.")
     return Price(each * (used.input_tokens + used.output_tokens), CURRENCY)
 
 
