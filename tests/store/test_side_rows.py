@@ -129,6 +129,7 @@ async def test_types_with_other_numbers_are_learnt_under_way(database: Database)
     await types_change_under_way(database, database.system_url)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("prepared", [200, 0])
 async def test_types_with_other_numbers_are_learnt_behind_a_pooler(prepared: int, database: Database, tmp_path: Path) -> None:
     """Its servers stay, with what they have prepared."""
