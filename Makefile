@@ -42,6 +42,7 @@ bench: $(READY) ## how fast it appends, next to the library it builds on
 lock: $(READY) ## resolve the dependencies anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra ai --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate -q -o requirements.lock
+	sed 's/^ *--hash/--hash/' requirements.lock > requirements.lock.new && mv requirements.lock.new requirements.lock
 
 clean: ## remove the virtual environment and the caches; databases stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
