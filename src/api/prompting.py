@@ -1,57 +1,62 @@
-"""The prompt of a task that is asked for by itself: pinned, filled in, its sensitive values sealed before the event."""
+"""Values of sensitive variables of prompts on their way in: sealed before the command that asks for their task."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from api import sealing
 from api.call import RequestContext
-from api.problems import Problem
+from api.commands import CommandSpec
+from domain.access import Rights
 from domain.ai_task import PromptRef
-from domain.facts import Json
+from domain.facts import Decided, Json, View
 from domain.prompt import PROMPT, prompt_id_of
-from engine import prompts
-from engine.prompts import Pinned, Rendered
-from runtime.master_keys import tenant_digest
+from engine.prompt_references import secrets_in
+from engine.prompts import Kept, NoSuchPrompt, keep_apart, pinned_of
+from runtime.master_keys import MasterKeys, tenant_digest
 from store import sensitive
+from store.command import CommandResult
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A version never changes, so what it says is known before the command is decided."""
+class Apart:
+    """`prompt`: as it was given, without the values that are not recorded."""
 
-    pinned: Pinned
-    rendered: Rendered
+    keys: MasterKeys
+    prompt: Json
+    kept: Kept
 
 
-async def prepared(call: RequestContext, task_id: UUID, prompt: Mapping[str, Json]) -> Prepared:
-    """`prompt`: {key, version?, variables?}, whose shape is known to be right. That the caller may ask for the task was found out
-    before (`RequestContext.authorize`). Where the command is then refused, `withdrawn` takes back what was sealed.
+async def apart(call: RequestContext, spec: CommandSpec, prompt: Json) -> Apart | None:
+    """None where nothing is to be kept out of the record, or nothing can be told of it: the decision refuses a sensitive value
+    that it is given. The caller is known to be permitted before anything is said of values.
 
     Raises Invalid and Problem.
     """
-    key, services = str(prompt["key"]), call.services
-    prompt_id = prompt_id_of(call.tenant_id, key)
-    state, _ = await services.handler.read(call.tenant_id, PROMPT, prompt_id)
-    pinned = prompts.pinned_of(PromptRef(prompt_id, key, 0), state, prompt.get("version"))
-    given = prompt.get("variables") or {}
-    keys = services.master_keys
-    if pinned.content.sensitive & given.keys() and keys is None:
-        raise Problem(503, "no_master_key", "This server has no master key, so it keeps no secrets: GESTA_MASTER_KEY is not set.")
-    kept = prompts.keep_apart(
-        pinned.content, given, lambda text: "" if keys is None else tenant_digest(keys, call.tenant_id, text)
-    )
-    rendered = await services.handler.compute(
-        call.tenant_id, lambda effort: prompts.render(pinned.content, kept.plain, kept.withheld, effort)
-    )
-    if kept.sealed:
-        assert keys is not None
-        async with services.system_pool.connection() as connection:
-            await sensitive.write(connection, keys, call.tenant_id, task_id, kept.sealed)
-    return Prepared(pinned, rendered)
+    key, given = (prompt.get("key"), prompt.get("variables")) if isinstance(prompt, Mapping) else (None, None)
+    if not isinstance(key, str) or not isinstance(given, Mapping):
+        return None
+    prompt_id, version = prompt_id_of(call.tenant_id, key), prompt.get("version")
+    state, _ = await call.services.handler.read(call.tenant_id, PROMPT, prompt_id)
+    try:
+        content = pinned_of(PromptRef(prompt_id, key, 0), state, version if isinstance(version, int) else None).content
+    except NoSuchPrompt:
+        return None
+    if not content.sensitive & (given.keys() - secrets_in(prompt).keys()):
+        return None
+    keys = await sealing.permitted(call, spec)
+    kept = keep_apart(content, given, lambda text: tenant_digest(keys, call.tenant_id, text))
+    return Apart(keys, {**prompt, "variables": kept.plain}, kept)
 
 
-async def withdrawn(call: RequestContext, task_id: UUID, prepared: Prepared) -> None:
-    """There will be no such task."""
-    if prepared.rendered.sensitive:
+async def handle(
+    call: RequestContext, spec: CommandSpec, task_id: UUID, apart: Apart, decide: Callable[[View, Rights], Decided]
+) -> CommandResult:
+    """Ask for the task, once its values are there. Where it is refused they are left to the sweep, as of whoever dies here."""
+    async with call.services.system_pool.connection() as connection:
+        await sensitive.write(connection, apart.keys, call.tenant_id, task_id, apart.kept.sealed)
+    done = await sealing.handle(call, apart.keys, spec, None, lambda view, asking: decide(view, asking.who))
+    if done.result["id"] != str(task_id):  # it was asked for before
         async with call.services.system_pool.connection() as connection:
             await sensitive.forget(connection, call.tenant_id, task_id)
+    return done

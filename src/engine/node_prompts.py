@@ -62,8 +62,10 @@ def moved(parts: list[SensitivePart], before: str, after: str) -> list[Sensitive
     return found
 
 
-def by_prompt(view: View, node: Node, config: Json) -> ByPrompt:
-    """`config`: resolved. Raises InvalidValue where there is no such prompt, or its variables do not get what they need."""
+def by_prompt(view: View, node: Node, config: Json, sealed: Mapping[str, Withheld] | None = None) -> ByPrompt:
+    """`config`: resolved; `sealed`: what stands for values that were given and are not in it.
+
+    Raises InvalidValue where there is no such prompt, or its variables do not get what they need."""
     given = config["prompt"]
     if not isinstance(given, Mapping):
         return ByPrompt(node, config)
@@ -73,7 +75,8 @@ def by_prompt(view: View, node: Node, config: Json) -> ByPrompt:
         fault = next(misplaced(pinned.content, given.get("variables", {}), secrets), None)
         if fault is not None:
             raise InvalidValue(fault.message, f"/prompt{fault.path}")
-        withheld = {name: Withheld(f"[secret:{secret}]", secret) for name, secret in secrets.items()}
+        named = {name: Withheld(f"[secret:{secret}]", secret) for name, secret in secrets.items()}
+        withheld = named if sealed is None else {**sealed, **named}
         values = {name: value for name, value in given.get("variables", {}).items() if name not in secrets}
         rendered = prompts.render(pinned.content, values, withheld, view.effort)
     except Invalid as refused:

@@ -29,6 +29,7 @@ from engine.nodes import BY_NAME
 from engine.nodes.ai_agent import requested_of, roles_of
 from engine.policies import RETRY, read_retry
 from engine.policies import faults as policy_faults
+from engine.prompts import Withheld
 from engine.schema import faults
 
 NODE = BY_NAME["ai_agent"]
@@ -53,6 +54,8 @@ class Wanted:
     callback: Json = None
     external: bool = False
     """Another agent does it, and reports its turns."""
+    sealed: Mapping[str, Withheld] | None = None
+    """By variable of the prompt: what stands for values that were given, and are not in the definition."""
 
 
 def request(
@@ -63,8 +66,11 @@ def request(
     by: UUID | None,
     behind: tuple[UUID, ...] = (),
     correlation_id: UUID | None = None,
+    task_id: UUID | None = None,
 ) -> Decided:
-    """Ask for it. `by`: who asks; `behind`: who does so on their behalf. result {id, status, version}.
+    """Ask for it. `by`: who asks; `behind`: who does so on their behalf; `task_id`: where something was kept under it before.
+
+    result {id, status, version}.
 
     Raises Invalid for what is wrong with it, each field named.
     """
@@ -81,6 +87,7 @@ def request(
             node,
             Budgeted(engine.evaluator, view.effort),
             {},
+            sealed=wanted.sealed,
             execution_id=None,
             activation_id=None,
             node_id=None,
@@ -95,7 +102,7 @@ def request(
     except (InvalidValue, ExpressionError) as error:
         told = _sentence(error)
         raise Invalid(told, "", (FieldError("", "invalid_value", told),)) from None
-    task_id = view.new_id()
+    task_id = task_id or view.new_id()
     decided = ai_task.request(view, task_id, requested)
     jobs = () if wanted.external else (job_of(task_id, replace(ai_task.AiTask(), requested=requested), None),)
     timer = own_timer(task_id, requested)

@@ -13,6 +13,7 @@ from domain.ai_task import PromptRef, SensitivePart
 from domain.effort import Effort
 from domain.facts import FieldError, Invalid, Json, View
 from domain.prompt import PROMPT, Checked, Prompt, PromptContent, Variable, prompt_id_of
+from engine.prompt_references import secrets_in
 from engine.prompt_templates import NoSuchPart, Place, Template, TemplateFault, TooLong, as_text, fill, parse, places, within
 from engine.schema import SchemaError, check_schema, faults
 
@@ -76,7 +77,8 @@ def pinned_of(ref: PromptRef, state: Prompt, version: int | None = None) -> Pinn
 
 @dataclass(frozen=True)
 class Kept:
-    """Given values apart from one another: `plain` ones are recorded; `sealed` ones are not, `withheld` stands for them."""
+    """Given values apart from one another: `plain` ones are recorded, as are names of secrets; `sealed` ones are not, `withheld`
+    stands for them."""
 
     plain: dict[str, Json]
     sealed: dict[str, str]
@@ -89,7 +91,7 @@ def keep_apart(content: PromptContent, given: Mapping[str, Json], digest: Callab
     Raises Invalid, which does not cite a value.
     """
     sealed: dict[str, str] = {}
-    for name in content.sensitive & given.keys():
+    for name in (content.sensitive & given.keys()) - secrets_in({"variables": given}).keys():
         value = given[name]
         if not isinstance(value, str) or not SHORTEST <= len(value) <= LONGEST_SENSITIVE:
             message = f"The value of {name} is sensitive: a text of {SHORTEST} to {LONGEST_SENSITIVE} characters."

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 from psycopg import AsyncConnection
 
 from api.routes.own_ai_tasks import OF_ITS_OWN, Request
@@ -10,10 +11,12 @@ from engine.own_ai_tasks import NODE
 from store import ai_streams
 from store.codec import JSON
 from tests.api.behind import ok
-from tests.api.conftest import Gesta, Tenant
+from tests.api.conftest import MASTER_KEYS, Gesta, Tenant
 from tests.api.test_events_sse import Stream
 from tests.worker.house import at_work, worker_of
 from tests.worker.test_ai_loop import Offline
+from tests.worker.test_sensitive import CANARY, rows_with_it
+from worker.maintenance import sweep_sensitive_values
 
 FIELDS = {"input_tokens": 210, "output_tokens": 12}
 MODEL: dict[str, Any] = {"model": "large-1", "provider": "ours", "usage": FIELDS, "cost": "0.0031", "currency": "EUR"}
@@ -47,6 +50,43 @@ async def test_a_worker_does_what_was_asked_for_without_a_workflow(gesta: Gesta,
     other = (await ok(acme.admin.post("/ai-tasks", wanted)))["id"]
     cancelled = await ok(acme.admin.post(f"/ai-tasks/{other}/cancel"))
     assert (cancelled["ai_task"]["status"], cancelled["execution"]) == ("cancelled", None)
+
+
+async def test_sensitive_values_are_given_with_the_request_and_recorded_nowhere(gesta: Gesta, acme: Tenant) -> None:
+    service, reader = await acme.service("ai_tasks:run", "ai_tasks:read"), await acme.service("ai_tasks:read")
+    template = {"user": "Greet {{ name }} of {{ account }}."}
+    greet = {"key": "greet", "template": template, "variables": {"name": {}, "account": {"sensitive": True}}}
+    await ok(acme.admin.post("/prompts", greet))
+    await ok(acme.admin.post("/prompts/greet/publish"))
+
+    def asking(account: Any) -> dict[str, Any]:
+        prompt = {"key": "greet", "variables": {"name": "Ada", "account": account}}
+        return {"model": "offline/script", "prompt": prompt, "input": {"answers": [{"text": "Done."}]}}
+
+    assert (await reader.post("/ai-tasks", asking(CANARY))).status_code == 403
+    short = await service.post("/ai-tasks", asking("DE"))
+    assert (short.status_code, short.json()["errors"][0]["path"]) == (422, "/prompt/variables/account")
+    sealed = "SELECT task_id FROM runtime.secrets WHERE task_id IS NOT NULL"
+    with psycopg.connect(gesta.database.superuser_url, autocommit=True) as connection:
+        assert connection.execute(sealed).fetchall() == []
+        made = [await ok(service.post("/ai-tasks", asking(CANARY), Idempotency_Key="one")) for _ in range(2)]
+        assert made[0] == made[1]
+        other = await service.post("/ai-tasks", asking(f"{CANARY}."), Idempotency_Key="one")
+        assert (other.status_code, other.json()["code"]) == (422, "key_reused")
+        connection.execute("UPDATE runtime.secrets SET look_after = now()")
+        provider = Offline()
+        async with worker_of(gesta.database, provider=provider, master_keys=MASTER_KEYS) as worker:
+            await sweep_sensitive_values(worker.context)
+            assert connection.execute(sealed).fetchall() == [(UUID(made[0]["id"]),)]
+            async with at_work(worker):
+                done = await ok(service.get(f"/ai-tasks/{made[0]['id']}", wait=30))
+            connection.execute("UPDATE runtime.secrets SET look_after = now()")
+            await sweep_sensitive_values(worker.context)  # where the worker was stopped before it could
+        assert (done["status"], done["prompt_key"], done["prompt_version"]) == ("completed", "greet", 1)
+        assert done["prompt"].startswith("Greet Ada of [sensitive:account:")
+        assert [call.prompt for call in provider.calls] == [f"Greet Ada of {CANARY}."]
+        assert rows_with_it(gesta.database) == []
+        assert connection.execute(sealed).fetchall() == []
 
 
 async def test_an_agent_elsewhere_reports_what_it_did(acme: Tenant) -> None:

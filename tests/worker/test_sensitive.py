@@ -85,8 +85,12 @@ async def found_in(home: House) -> list[str]:
     """The tables in any row of which it stands, also as bytes; those that people query show all of the ledger."""
     await Projector(home.database.system_url).catch_up()
     assert home.sql("SELECT count(*) FROM projections.ai_agent_attempts") == [(2,)]
+    return rows_with_it(home.database)
+
+
+def rows_with_it(database: Database) -> list[str]:
     found = []
-    with psycopg.connect(home.database.superuser_url, autocommit=True) as connection:
+    with psycopg.connect(database.superuser_url, autocommit=True) as connection:
         for schema, table in connection.execute(TABLES).fetchall():
             name = sql.Identifier(schema, table)
             rows = connection.execute(sql.SQL("SELECT t::text FROM {} t").format(name)).fetchall()

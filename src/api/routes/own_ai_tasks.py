@@ -1,5 +1,6 @@
 """AI tasks of their own: asked for without a workflow, and reported by agents elsewhere."""
 
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from api import commands
+from api import commands, prompting
 from api.documented import Calling, documented
 from api.models import Body, Name, Object, Priority
 from api.notifying import Callback, follow
@@ -25,12 +26,14 @@ from engine.external_ai_tasks import Finish, ReportedCall, ReportedTurn, report
 from engine.outputs import ERROR_TYPE
 from engine.own_ai_tasks import LONGEST_NAME as LONGEST_TITLE
 from engine.own_ai_tasks import Wanted, request
+from runtime.ids import new_id
 
 routes = router("AI tasks")
 
 SAME = "As of an `ai_agent` node; of expressions only those that are evaluated later."
 MOST_TURNS = 100
 """In one report."""
+LOCATION = "/v1/ai-tasks/{id}"
 MOST_MS = 10**12
 
 Model = Annotated[str, Field(min_length=1, max_length=MAX_MODEL_NAME)]
@@ -210,15 +213,20 @@ async def ask(call: Calling, body: Request) -> Response:
     its turns."""
     if body.callback is not None:
         await follow(call)
-    engine = call.services.engine
+    spec, engine, task_id, wanted = commands.AI_TASK_REQUEST, call.services.engine, new_id(), body.wanted
+    apart = await prompting.apart(call, spec, body.prompt)
+    if apart is not None:
+        wanted = replace(wanted, definition={**wanted.definition, "prompt": apart.prompt}, sealed=apart.kept.withheld)
 
     def decide(view: View, who: Rights) -> Decided:
         told: Json = None if body.callback is None else body.callback.named(view, who, "ai_tasks:read")
-        wanted = Wanted(**{**vars(body.wanted), "callback": told})
-        behind = tuple(sorted(who.behind))
-        return request(view, engine, wanted, by=who.user_id, behind=behind, correlation_id=call.correlation_id)
+        asked, behind, correlation_id = replace(wanted, callback=told), tuple(sorted(who.behind)), call.correlation_id
+        return request(view, engine, asked, by=who.user_id, behind=behind, correlation_id=correlation_id, task_id=task_id)
 
-    return await call.command(commands.AI_TASK_REQUEST, decide, status=201, location="/v1/ai-tasks/{id}")
+    if apart is None:
+        return await call.command(spec, decide, status=201, location=LOCATION)
+    done = await prompting.handle(call, spec, task_id, apart, decide)
+    return call.answer(done, call.tenant_id, status=201, location=LOCATION)
 
 
 @routes.post("/ai-tasks/{id}/turns", **documented("Report an agent's turns", "Recorded", results.REPORTED_AI_TASK))

@@ -31,6 +31,7 @@ from engine.nodes import kind
 from engine.nodes.kind import Done, Failed, Fault, Formula, Handles, NodeType, Visit, Waiting, object_schema
 from engine.nodes.task import schema_faults
 from engine.prompt_references import PROMPT
+from engine.prompts import Withheld
 from engine.variables import Nodes
 
 JOB = "gesta.ai"
@@ -145,13 +146,22 @@ class InputBlocked(InvalidValue):
     """A guard of the input lets it not pass."""
 
 
-def requested_of(view: View, node: Node, evaluator: Budgeted, variables: Mapping[str, Json], **about: Any) -> AiTaskRequested:
+def requested_of(
+    view: View,
+    node: Node,
+    evaluator: Budgeted,
+    variables: Mapping[str, Json],
+    *,
+    sealed: Mapping[str, Withheld] | None = None,
+    **about: Any,
+) -> AiTaskRequested:
     """What a node asks for, or whoever asks as one would. `about`: fields of the event that are not of its configuration.
+    `sealed`: as of `node_prompts.by_prompt`.
 
     Raises ExpressionError, and InvalidValue, of which InputBlocked is one.
     """
     plain = {name: value for name, value in node.config.items() if name not in AI_AGENT.raw}
-    by_name = node_prompts.by_prompt(view, node, resolve(plain, evaluator, variables))
+    by_name = node_prompts.by_prompt(view, node, resolve(plain, evaluator, variables), sealed)
     node, config = by_name.node, by_name.config
     let_in = guarded({**config, "guards": node.config.get("guards")}, evaluator)
     if let_in.kind == "block":
