@@ -155,9 +155,6 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-__all__ = ["ApiError", "Flow", "Lost", "Pause", "Reply", "Request", "Step", "command", "encode", "get", "order", "usual_pause"]
-
-
 def will_pass(error: ApiError | None) -> bool:
     return error is not None and (error.status in REPEATED or error.code == IN_FLIGHT)
 
@@ -165,3 +162,21 @@ def will_pass(error: ApiError | None) -> bool:
 def part(id: str) -> str:
     """An id as one part of a path, whatever it holds."""
     return quote(str(id), safe="")
+
+
+__all__ = [
+    "ApiError",
+    "Flow",
+    "Lost",
+    "Pause",
+    "Reply",
+    "Request",
+    "Step",
+    "command",
+    "encode",
+    "get",
+    "order",
+    "part",
+    "usual_pause",
+    "will_pass",
+]
