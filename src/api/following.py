@@ -35,8 +35,12 @@ logger = logging.getLogger(__name__)
 
 def follow(call: RequestContext, after: int, topics: Sequence[str] | None) -> StreamingResponse:
     """`topics`: stored topics that are wanted; None: all."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_messages(call, after, topics), 200, headers, MEDIA_TYPE)
+    return streamed(_messages(call, after, topics))
+
+
+def streamed(messages: AsyncIterator[bytes]) -> StreamingResponse:
+    """Each as soon as it is there."""
+    return StreamingResponse(messages, 200, {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}, MEDIA_TYPE)
 
 
 async def _messages(call: RequestContext, after: int, topics: Sequence[str] | None) -> AsyncIterator[bytes]:

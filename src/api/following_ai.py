@@ -19,7 +19,7 @@ from starlette.responses import StreamingResponse
 
 from api import answers
 from api.call import RequestContext
-from api.following import HEARTBEAT, HEARTBEAT_SECONDS, MEDIA_TYPE, RECONNECT
+from api.following import HEARTBEAT, HEARTBEAT_SECONDS, RECONNECT, streamed
 from api.problems import Problem
 from domain.ai_task import AI_TASK
 from domain.facts import Refusal
@@ -34,8 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 def follow(call: RequestContext, id: UUID, offset: int) -> StreamingResponse:
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_messages(call, id, offset), 200, headers, MEDIA_TYPE)
+    return streamed(_messages(call, id, offset))
 
 
 async def status_of(call: RequestContext, id: UUID) -> tuple[str, bool]:
