@@ -74,7 +74,7 @@ async def _events(url: str, tenant: str, task_id: UUID) -> "list[AiTaskEvent]":
             raise OperatorError(f"Event {record.version} of the task cannot be read by this release: {record.event.why}")
     if not records or not isinstance(records[0].event, AI_TASK.events):
         raise typer.BadParameter(f"There is no AI task {task_id} in {ledger.name}.", param_hint="TASK_ID")
-    return [record.event for record in records]  # type: ignore[misc]
+    return [record.event for record in records]  # type: ignore[misc]  # a stream has the events of one aggregate
 
 
 def _policies(file: Path) -> dict[str, Any]:
