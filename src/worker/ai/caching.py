@@ -19,7 +19,7 @@ def request_of(call: AiCall, where: str) -> bytes:
     """SHA-256 of the model, where it is asked, and everything that is sent."""
     sent = [
         *(where, call.model, call.system_prompt, call.text, call.output_schema, asdict(call.configuration)),
-        [[type(said).__name__, asdict(said)] for said in call.messages],
+        *([[type(said).__name__, asdict(said)] for said in each] for each in (call.before, call.messages)),
         [asdict(tool) for tool in call.tools],
     ]
     return sha256(json.dumps(sent, sort_keys=True, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")).digest()
