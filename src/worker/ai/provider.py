@@ -14,6 +14,7 @@ from domain.retry import Failure
 from domain.usage_report import SMALLEST
 from engine.ai_guards import VERDICT, Question
 from engine.ai_messages import CallMessage, Message, ToolSpec, conversation_of, messages_of, tools_of, words_of
+from worker.redaction import Redaction
 
 AiErrorType = Literal[
     "rate_limit",
@@ -153,6 +154,14 @@ class AiAnswer:
     cached_from: UUID | None = None
     """The attempt that was answered so: no provider was called."""
 
+    def without(self, secrets: Redaction) -> "AiAnswer":
+        """Who is sent a secret may repeat it."""
+        calls = tuple(
+            CallMessage(secrets.text(each.id), secrets.text(each.tool), secrets.json(each.arguments)) for each in self.calls
+        )
+        text = None if self.text is None else secrets.text(self.text)
+        return replace(self, output=secrets.json(self.output), calls=calls, text=text)
+
 
 class AiError(Exception):
     """A call that gave no output. The message holds no key, and at most some hundred characters of what the provider said."""
@@ -182,6 +191,18 @@ class AiError(Exception):
     def failure(self) -> Failure:
         """As the AI task records it."""
         return Failure(self.type, self.message, self.retryable)
+
+    def without(self, secrets: Redaction, message: str | None = None) -> "AiError":
+        """Who is sent a secret may repeat it: in the words of an error (`message`: instead of them), and in an answer that does
+        not fit."""
+        return AiError(
+            self.type,
+            secrets.text(self.message) if message is None else message,
+            retryable=self.retryable,
+            retry_after=self.retry_after,
+            report=self.report,
+            answered=None if self.answered is None else secrets.text(self.answered),
+        )
 
 
 class Provider(Protocol):

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from domain.ai_task import AI_TASK, AiTask, SensitivePart
 from domain.hosts import is_listed
-from engine.ai_messages import CallMessage
 from store.jobs import LeasedJob
 from store.vault import NotSetUp, SecretError, Vault
 from worker.ai.choosing import ModelCall
@@ -63,9 +62,10 @@ async def ask(vault: Vault, job: LeasedJob, task: AiTask, provider: Provider, ca
         told=None,  # a piece of an answer may end within a value, which could not be found there
     )
     try:
-        return _without(await provider.call(filled), redaction)
+        return (await provider.call(filled)).without(redaction)
     except AiError as error:
-        raise _error_without(error, redaction, values.values()) from None
+        told = _without_beginning(redaction.text(error.message), values.values())
+        raise error.without(redaction, told) from None
 
 
 async def forget_if_over(context: WorkerContext, tenant_id: UUID, task_id: UUID) -> None:
@@ -116,27 +116,8 @@ def _filled(text: str, of: str, parts: tuple[SensitivePart, ...], values: Mappin
     return "".join([*out, text[end:]])
 
 
-def _without(answer: AiAnswer, redaction: Redaction) -> AiAnswer:
-    calls = tuple(
-        CallMessage(redaction.text(each.id), redaction.text(each.tool), redaction.json(each.arguments)) for each in answer.calls
-    )
-    said = None if answer.text is None else redaction.text(answer.text)
-    return replace(answer, output=redaction.json(answer.output), text=said, calls=calls)
-
-
-def _error_without(error: AiError, redaction: Redaction, values: Iterable[str]) -> AiError:
-    """Its message may be the beginning of what the provider said, and so end within a value."""
-    return AiError(
-        error.type,
-        _without_beginning(redaction.text(error.message), values),
-        retryable=error.retryable,
-        retry_after=error.retry_after,
-        report=error.report,
-        answered=None if error.answered is None else redaction.text(error.answered),
-    )
-
-
 def _without_beginning(text: str, values: Iterable[str]) -> str:
+    """An error's message may be the beginning of what the provider said, and so end within a value."""
     said = text.rstrip(" .…'\")}]")
     for value in values:
         longest = next((n for n in range(min(len(value), len(said)), 3, -1) if said.endswith(value[:n])), 0)

@@ -1,10 +1,8 @@
 """A provider that a tenant has set up, for one call: its client, key and way out are made for that, and kept by nobody."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from urllib.parse import urlsplit
 
-from domain.ai_kind import Kind
 from domain.ai_provider import AiProvider
 from domain.ai_task import Usage
 from worker.ai import vendors
@@ -14,17 +12,10 @@ from worker.outbound.client import Outbound
 from worker.outbound.transport import GuardedTransport
 from worker.redaction import Redaction
 
-HOSTS: dict[Kind, str] = {
-    "openai": "api.openai.com",
-    "anthropic": "api.anthropic.com",
-    "google": "generativelanguage.googleapis.com",
-    "mistral": "api.mistral.ai",
-}
-
 
 def host_of_provider(provider: AiProvider) -> str:
     """The host that requests go to."""
-    return HOSTS[provider.kind] if provider.base_url is None else urlsplit(provider.base_url).hostname or ""
+    return urlsplit(provider.base_url or vendors.URLS[provider.kind]).hostname or ""
 
 
 class TenantsProvider:
@@ -54,11 +45,9 @@ class TenantsProvider:
             vendor = vendors.connect(provider.kind, http, provider.base_url, self._key)
             asked = Asked(provider.key, name, vendor.name, vendor.url, self._price(name))
             try:
-                return self._without_key(await ask(call, vendor.model(name), asked, self._key))
+                return (await ask(call, vendor.model(name), asked, self._key)).without(self._redaction)
             except AiError as error:
-                error.message = self._redaction.text(error.message)
-                error.args = (error.message,)
-                raise
+                raise error.without(self._redaction) from None
 
     def price_of(self, call: AiCall, used: Usage) -> Price | None:
         """By what the tenant says; else by the list, where the provider is a vendor's own."""
@@ -76,13 +65,3 @@ class TenantsProvider:
     def _price(self, model: str) -> ModelPrice | None:
         price = self._provider.price_of(model)
         return None if price is None else ModelPrice(price.input, price.output, price.currency, price.cached_input)
-
-    def _without_key(self, answer: AiAnswer) -> AiAnswer:
-        """An endpoint that is sent a key may repeat it."""
-        redaction = self._redaction
-        calls = tuple(
-            replace(call, arguments=redaction.json(call.arguments), tool=redaction.text(call.tool), id=redaction.text(call.id))
-            for call in answer.calls
-        )
-        text = None if answer.text is None else redaction.text(answer.text)
-        return replace(answer, output=redaction.json(answer.output), calls=calls, text=text)

@@ -29,6 +29,13 @@ MODULES: dict[Kind, str] = {
     "mistral": "mistral",
     "openai_compatible": "openai",
 }
+URLS: dict[Kind, str] = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "google": "https://generativelanguage.googleapis.com",
+    "mistral": "https://api.mistral.ai",
+}
+"""Where a vendor's requests go, unless another address is given."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from anthropic import AsyncAnthropic
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 
-from worker.ai.vendors import Vendor
+from worker.ai.vendors import URLS, Vendor
 
-URL = "https://api.anthropic.com"
+URL = URLS["anthropic"]
 
 
 def connect(http: httpx2.AsyncClient, base_url: str | None, key: str) -> Vendor:

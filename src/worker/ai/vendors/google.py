@@ -6,10 +6,10 @@ from google.genai.types import HttpOptions
 from pydantic_ai.models.google import GoogleModel
 from pydantic_ai.providers.google import GoogleProvider
 
-from worker.ai.vendors import Vendor
+from worker.ai.vendors import URLS, Vendor
 from worker.ai.vendors.unused import UNUSED
 
-URL = "https://generativelanguage.googleapis.com"
+URL = URLS["google"]
 
 
 def connect(http: httpx2.AsyncClient, base_url: str | None, key: str) -> Vendor:

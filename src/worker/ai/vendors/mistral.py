@@ -5,10 +5,10 @@ from mistralai.client import Mistral
 from pydantic_ai.models.mistral import MistralModel
 from pydantic_ai.providers.mistral import MistralProvider
 
-from worker.ai.vendors import Vendor
+from worker.ai.vendors import URLS, Vendor
 from worker.ai.vendors.unused import UNUSED
 
-URL = "https://api.mistral.ai"
+URL = URLS["mistral"]
 
 
 def connect(http: httpx2.AsyncClient, base_url: str | None, key: str) -> Vendor:

@@ -11,9 +11,9 @@ from pydantic_ai.providers import Provider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
-from worker.ai.vendors import Vendor
+from worker.ai.vendors import URLS, Vendor
 
-URL = "https://api.openai.com/v1"
+URL = URLS["openai"]
 
 
 class ChatModel(OpenAIChatModel):
