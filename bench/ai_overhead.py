@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -25,7 +26,7 @@ from engine.nodes.ai_agent import JOB as AI
 from runtime.settings import load_settings
 from store.jobs import LeasedJob
 from worker.ai.provider import AiAnswer, AiCall, Provider
-from worker.ai.registry import Providers
+from worker.ai.registry import ModelRef, Providers
 from worker.ai_runner import ai_runner
 from worker.context import WorkerContext
 from worker.leases import JobExecutor, Leasing, Runner
@@ -43,7 +44,11 @@ class Timed:
         self._inner = inner
         self.seconds: list[float] = []
 
-    def name(self, model: str) -> Any:
+    @property
+    def timeout(self) -> timedelta:
+        return self._inner.timeout
+
+    def name(self, model: str) -> ModelRef:
         return self._inner.name(model)
 
     async def provider(self, named: Any) -> Provider:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from domain.ai_provider import AiLimits
 from domain.ai_task import Usage
 from domain.envelope import Envelope, RecordedEvent
 from domain.execution import EXECUTION, Execution
@@ -44,6 +45,7 @@ class FakeModel:
     full: str
     provider: str = "scripted"
     timeout: timedelta = timedelta(seconds=77)
+    limits: AiLimits | None = None
 
     @property
     def model(self) -> str:
@@ -72,6 +74,8 @@ class ScriptedProvider:
         """Nothing to close."""
 
     # As the registry of a process that knows this provider only
+
+    timeout = timedelta(minutes=2)
 
     def name(self, model: str) -> FakeModel:
         if model == "nobody/knows":

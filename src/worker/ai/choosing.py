@@ -5,7 +5,6 @@ the attempt waits, and nothing is on record.
 """
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -27,14 +26,12 @@ from store.vault import NotSetUp, SecretError
 from worker.ai import vendors
 from worker.ai.caching import given_again, kept, request_of
 from worker.ai.provider import AiAnswer, AiCall, AiError, Provider
-from worker.ai.reckoning import bounded, reckoned
+from worker.ai.reckoning import bounded, expected_tokens, reckoned
+from worker.ai.registry import DEFAULT
 from worker.ai.streaming import Streaming
 from worker.ai.tenants_provider import TenantsProvider, host_of_provider
 from worker.context import WorkerContext
 
-CHARACTERS_OF_A_TOKEN = 4
-EXPECTED_OUTPUT = 1_024
-"""Tokens, where a task does not say how many there may be."""
 LATE = timedelta(seconds=15)
 """After its time-out, a call that nobody ended counts no longer."""
 LONGEST_WAIT = timedelta(minutes=1)
@@ -53,12 +50,16 @@ class ModelRef(Protocol):
     def model(self) -> str: ...
     @property
     def timeout(self) -> timedelta: ...
+    @property
+    def limits(self) -> AiLimits | None: ...
 
 
 class ProvidersOf(Protocol):
     """Who calls which model of the installation's own: `worker.ai.registry.Providers`."""
 
-    def name(self, model: str) -> Any: ...
+    @property
+    def timeout(self) -> timedelta: ...
+    def name(self, model: str) -> ModelRef: ...
     async def provider(self, named: Any) -> Provider: ...
 
 
@@ -214,7 +215,7 @@ class Choosing:
         return min(waits, key=_after)
 
     async def _chain(self, tenant_id: UUID, name: str) -> tuple[tuple[str, ...], ModelDefaults]:
-        if ":" not in name and "/" not in name and name != "default":
+        if ":" not in name and "/" not in name and name != DEFAULT:
             alias, _ = await self._context.handler.read(tenant_id, AI_MODEL, ai_model_id_of(tenant_id, name))
             if alias.exists:
                 return alias.models, alias.defaults
@@ -227,8 +228,8 @@ class Choosing:
             provider, _ = await self._context.handler.read(tenant_id, AI_PROVIDER, provider_id)
             if provider.exists:
                 return await self._of_tenant(tenant_id, provider_id, provider, model, defaults)
-        named: ModelRef = self._providers.name(name)
-        limits = getattr(named, "limits", None)
+        named = self._providers.name(name)
+        limits = named.limits
         return Candidate(
             named.provider,
             named.model,
@@ -243,12 +244,11 @@ class Choosing:
     async def _of_tenant(
         self, tenant_id: UUID, provider_id: UUID, provider: AiProvider, model: str, defaults: ModelDefaults
     ) -> Candidate:
-        standing = getattr(self._providers, "timeout", timedelta(minutes=2))
         candidate = Candidate(
             provider.key,
             model,
             f"{provider.key}:{model}",
-            _timeout(defaults, standing),
+            _timeout(defaults, self._providers.timeout),
             None,
             owner_id=tenant_id,
             provider_id=provider_id,
@@ -317,13 +317,3 @@ def configured(configuration: Configuration, defaults: ModelDefaults) -> Configu
         max_output_tokens=defaults.max_output_tokens if most is None else most,
         temperature=defaults.temperature if temperature is None else temperature,
     )
-
-
-def expected_tokens(call: AiCall) -> int:
-    """What a call will use at most, about: what is sent by its length, and what may come back."""
-    sent = len(call.text) + len(call.system_prompt or "") + sum(len(str(said)) for said in call.messages)
-    sent += sum(len(str(tool)) for tool in call.tools)
-    if call.output_schema is not None:
-        sent += len(json.dumps(call.output_schema, ensure_ascii=False, default=str))
-    most = call.configuration.max_output_tokens
-    return sent // CHARACTERS_OF_A_TOKEN + (EXPECTED_OUTPUT if most is None else most)

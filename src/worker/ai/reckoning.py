@@ -1,4 +1,7 @@
-"""What a call of a model will take at most, reckoned before it is made: for budgets, which put so much aside."""
+"""What a call of a model will take at most, reckoned before it is made: for budgets, which put so much aside.
+
+And about how much is expected, for the limits of its provider.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,6 +21,9 @@ OF_A_MESSAGE = 8
 """Tokens around each message, tool and schema."""
 OUTPUT_TOKENS = 4096
 """Of a call that does not say how many there may be at most."""
+CHARACTERS_OF_A_TOKEN = 4
+EXPECTED_OUTPUT = 1_024
+"""Tokens, likewise, that are expected of it."""
 
 PriceOf: TypeAlias = Callable[[Usage], Price | None]
 """What so many tokens cost of the model that will be called; None: nobody knows."""
@@ -56,6 +62,12 @@ def bounded(call: AiCall) -> AiCall:
     if configuration.max_output_tokens is not None:
         return call
     return replace(call, configuration=replace(configuration, max_output_tokens=OUTPUT_TOKENS))
+
+
+def expected_tokens(call: AiCall) -> int:
+    """About what it uses: what is sent by its length, and what may come back."""
+    most = call.configuration.max_output_tokens
+    return sum(map(len, _parts(call))) // CHARACTERS_OF_A_TOKEN + (EXPECTED_OUTPUT if most is None else most)
 
 
 def _parts(call: AiCall) -> Iterator[str]:

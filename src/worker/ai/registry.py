@@ -8,7 +8,7 @@ from datetime import timedelta
 from domain.ai_provider import AiLimits
 from runtime.errors import OperatorError
 from runtime.settings import Settings
-from worker.ai import offline
+from worker.ai import offline, vendors
 from worker.ai.provider import AiError, Provider
 
 DEFAULT = "default"
@@ -27,12 +27,9 @@ class ProviderKind:
 
 def make_openai(settings: Settings) -> Provider:
     """Imports pydantic-ai, which takes a second or two. Raises OperatorError where the extra is not installed."""
-    try:
-        from worker.ai.pydantic_ai_provider import PydanticAiProvider
-    except ModuleNotFoundError as error:
-        raise OperatorError(
-            f"Calling AI models needs the optional extra `ai` ({error.name} is missing): pip install 'gesta[ai]'"
-        ) from error
+    vendors.load("openai")
+    from worker.ai.pydantic_ai_provider import PydanticAiProvider
+
     key = settings.ai_api_key.get_secret_value() if settings.ai_api_key else None
     if key is None and settings.ai_base_url is None:
         raise OperatorError("GESTA_AI_API_KEY: OpenAI's endpoint needs a key; name another endpoint with GESTA_AI_BASE_URL")

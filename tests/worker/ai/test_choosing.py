@@ -12,20 +12,24 @@ import pytest
 from domain import ai_model, ai_provider
 from domain.ai_provider import AiLimits, AiProvider
 from domain.facts import Decided, View
+from engine.ai_messages import AssistantMessage, UserMessage
 from store.ai_providers import FAILURES, Wait
 from store.command import Command
 from tests.conftest import Database
 from tests.domain.test_ai_task import REQUESTED
 from tests.worker.ai.doubles import FORMATS
 from tests.worker.ai.doubles.format import Format
-from tests.worker.ai.wire import serve
+from tests.worker.ai.wire import answer, completion, serve
 from tests.worker.house import WHO, House, ScriptedProvider, house, worker_of
 from tests.worker.outbound.servers import LOOPBACK
 from worker.ai import vendors
+from worker.ai.caching import request_of
 from worker.ai.choosing import Choosing, ModelCall, Wanted
 from worker.ai.provider import AiCall, AiError
+from worker.ai.reckoning import expected_tokens
 from worker.ai.tenants_provider import TenantsProvider
 from worker.outbound.client import Outbound
+from worker.redaction import REDACTED
 
 ONE = AiLimits(concurrency=1)
 
@@ -111,3 +115,23 @@ async def test_requests_go_where_all_others_may_and_nowhere_else(vendor: Format)
                 assert (caught.value.type, caught.value.retryable) == ("bad_request", False)
             await outbound.aclose()
     assert len(wire.asked) == 1
+
+
+async def test_a_key_that_an_endpoint_repeats_is_in_no_answer_and_in_none_that_does_not_fit() -> None:
+    key = "sk-very-secret"
+    async with serve(answer(completion(f"It is {key}.")), answer(completion(f"No JSON: {key}."))) as wire:
+        outbound = Outbound(permitted=LOOPBACK)
+        caller = TenantsProvider(outbound, None, AiProvider(True, "own", "openai_compatible", wire.url), key)
+        assert (await caller.call(AiCall("own:m", "Hi"))).output == f"It is {REDACTED}."
+        with pytest.raises(AiError) as caught:
+            await caller.call(AiCall("own:m", "Hi", output_schema={"type": "object"}))
+        assert caught.value.answered == f"No JSON: {REDACTED}."
+        await outbound.aclose()
+
+
+def test_an_answer_is_given_again_in_the_same_conversation_only() -> None:
+    """What was said before the first message, in the tasks that this one continues, is sent as well."""
+    first, later = AiCall("m", "And now?"), AiCall("m", "And now?", before=(UserMessage("Of a cat."), AssistantMessage("Meow.")))
+    said_after = replace(first, messages=later.before)
+    assert len({request_of(call, "") for call in (first, later, said_after)}) == 3
+    assert expected_tokens(later) > expected_tokens(first)

@@ -9,8 +9,9 @@ from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, StartDateConstraint, TieredPrices
 from pydantic_ai.usage import RequestUsage
 
+from domain.usage_report import SMALLEST
 from worker.ai import pricing
-from worker.ai.pricing import SMALLEST, price
+from worker.ai.pricing import price
 from worker.ai.provider import Price
 
 OPENAI = "https://api.openai.com/v1"
