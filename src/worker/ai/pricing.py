@@ -1,6 +1,5 @@
 """What a call costs, by the price list that comes with genai-prices. It is a list price: no discounts, nothing fetched."""
 
-from decimal import Decimal
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -9,10 +8,10 @@ from genai_prices.types import AbstractUsage, ModelInfo, Provider
 from genai_prices.types import Usage as Counts
 
 from domain.ai_task import Usage
+from domain.usage_report import SMALLEST
 from worker.ai.provider import Price
 
 CURRENCY = "USD"  # all prices of the list
-SMALLEST = Decimal("1e-10")  # what the tables keep
 
 Entry: TypeAlias = tuple[ModelInfo, Provider]
 """Of the list. It knows the prices of a model at all times and in all amounts."""
