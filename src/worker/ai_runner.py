@@ -138,7 +138,7 @@ class Loop:
             return False
         try:
             started = await self._start(attempt_id, chosen.provider, chosen.model, chosen.takes)
-        except BaseException:
+        except BaseException:  # a cancellation, too: its place would count until it must be over
             await chosen.forget()
             raise
         if started.attempt_id is None:

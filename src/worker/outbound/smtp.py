@@ -111,7 +111,7 @@ async def _send(outbound: Outbound, server: MailServer, recipient: str, message:
     )
     try:
         await client.connect()
-    except BaseException:
+    except BaseException:  # a cancellation, too: nobody else closes it
         connection.close()  # no transport has it, or one that was aborted
         raise
     try:

@@ -62,7 +62,14 @@ class Stopped(Exception):
 class McpToolRunner:
     """A `ToolRunner`."""
 
-    async def run(self, context: WorkerContext, job: LeasedJob, task: AiTask, call: Call, tool: Json) -> ToolOutcome:  # noqa: ARG002
+    async def run(
+        self,
+        context: WorkerContext,
+        job: LeasedJob,
+        task: AiTask,  # noqa: ARG002 - the protocol's; the call says all that is needed
+        call: Call,
+        tool: Json,
+    ) -> ToolOutcome:
         try:
             return await Conversation(context, job, call, tool).run()
         except Stopped as stopped:
