@@ -10,7 +10,6 @@ from tests.conftest import Database
 from tests.planted import everywhere
 from tests.worker.ai.doubles import anthropic, openai
 from tests.worker.ai.wire import answer, serve
-from tests.worker.house import at_work
 
 PLANTED = "sk-planted-4711-0815"
 AGENT: dict[str, Any] = {
@@ -34,7 +33,7 @@ async def test_where_one_model_fails_the_next_is_asked_and_no_key_is_anywhere(ge
     acme = await gesta.tenant()
     overloaded = anthropic.error("overloaded_error", f"Overloaded, {PLANTED}.", 529)
     said = answer(openai.body(f"travel, says {PLANTED}", "stop", ()))
-    async with serve(overloaded) as first, serve(said) as second, worker(database) as process, at_work(process):
+    async with serve(overloaded) as first, serve(said) as second, worker(database):
         await ok(acme.admin.post("/secrets", {"name": "key", "value": PLANTED, "hosts": ["127.0.0.1"]}))
         await ok(acme.admin.post("/secrets", {"name": "elsewhere", "value": PLANTED, "hosts": ["api.example.com"]}))
         price = {"gpt-4o-mini": {"input": "1", "cached_input": "0.5", "output": "2", "currency": "EUR"}}
