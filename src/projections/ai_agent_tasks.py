@@ -168,17 +168,20 @@ def answered(rows: Rows, record: RecordedEvent, event: AiTaskAnswered) -> None:
 
 
 def _stand(rows: Rows, record: RecordedEvent, changes: Row) -> None:
-    """With the status that follows from what is under way (`domain.ai_task.evolving`); the rows of its calls are up to date."""
+    """With the status that follows from what it needs next (`domain.ai_task.steps`); the rows of its calls are up to date."""
     row = {**_row(rows, record), **changes}
     if row["status"] in OVER:
         _update(rows, record, changes)
         return
     calls = rows.where(ai_agent_tool_calls.NAME, ai_agent_tool_calls.of_task(record))
     running = [call for call in calls if call["status"] == "running"]
-    waits = row["open_questions"] > 0 or bool(running)
+    asked_of_calls = sum(call["status"] == "asked" and call["request_id"] is not None for call in calls)
+    ready = any(call["status"] == "ready" for call in calls)
     if any(call["child_id"] is None for call in running):
         status = "running"
-    elif waits and not any(call["status"] == "ready" for call in calls):
+    elif row["open_questions"] > asked_of_calls:
+        status = "waiting"  # for an answer that is of no call, and holds up all of them
+    elif not ready and (running or row["open_questions"]):
         status = "waiting"
     else:
         status = "pending"

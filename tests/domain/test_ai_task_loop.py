@@ -1,11 +1,12 @@
 """Tasks that go on as chance has it: their state is that of a fresh fold, they are never stuck, and their totals add up."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import reduce
 from itertools import count
+from typing import Literal, TypeVar
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from domain.ai_task import (
     AiTaskAsked,
     AiTaskAttemptFailed,
     AiTaskAttemptSucceeded,
+    AiTaskCancelled,
     AiTaskEvent,
     AiTaskRequested,
     AiTaskToolCallStarted,
@@ -29,7 +31,7 @@ from domain.ai_task import (
     Usage,
     evolve,
 )
-from domain.ai_task.steps import CallModel, CallTool, Conclude, Over, Pause, next_step
+from domain.ai_task.steps import CallModel, CallTool, Conclude, Judge, Over, Pause, next_step
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.usage_report import UsageReport
 
@@ -45,9 +47,12 @@ REQUESTED = AiTaskRequested(
     RetryPolicy(max_attempts=2),
     bounds=Bounds(turns=6, tool_calls=5, repeats=2, repairs=2, tokens=2_000),
 )
+JUDGED = replace(REQUESTED, guards={"input": [{"type": "model"}], "output": [{"type": "regex"}, {"type": "model"}]})
 FAULTY = Failure("invalid_output", "It does not fit.")
 BUSY = Failure("rate_limit", "Slowly.")
 NEVER_STEPS = 200
+T = TypeVar("T")
+Verdict = Literal["allow", "deny", "ask"]
 
 
 @dataclass
@@ -57,14 +62,26 @@ class Course:
     draw: st.DataObject
     task: Progress
     ids: Iterable[int]
-    happened: list[AiTaskEvent]
 
-    def chance(self, *of: str) -> str:
-        return str(self.draw.draw(st.sampled_from(of)))
+    @classmethod
+    def of(cls, draw: st.DataObject) -> Iterator[Progress]:
+        """A task from its request to its end: as it stands after each step."""
+        course = cls(draw, Progress(TASK, AiTask()), count(1_000))
+        course.task.record(course.chance(REQUESTED, JUDGED))
+        yield course.task
+        for _ in range(NEVER_STEPS):
+            if isinstance(next_step(course.task.state), Over):
+                return
+            course.step()
+            yield course.task
+        raise AssertionError("it comes to no end")
+
+    def chance(self, *of: T) -> T:
+        return self.draw.draw(st.sampled_from(of))
 
     def step(self) -> None:
         match step := next_step(self.task.state):
-            case CallModel():
+            case CallModel() | Judge():
                 self.model()
             case CallTool():
                 self.tool(step.call_id)
@@ -93,7 +110,11 @@ class Course:
         ai_task.start_attempt(self.task, attempt_id, provider="p", model="m", worker_id="w")
         assert next_step(self.task.state) == Pause("attempt")
         report = UsageReport(Usage(self.draw.draw(st.integers(0, 300)), 7), Decimal(self.draw.draw(st.integers(0, 9))) / 7, "EUR")
-        match self.chance("calls", "calls", "calls", "answers", "faulty", "busy", "lost"):
+        if self.task.state.judging is not None:
+            said = self.chance("answers", "answers", "busy")
+        else:
+            said = self.chance("calls", "calls", "calls", "answers", "faulty", "busy", "lost", "too late")
+        match said:
             case "calls":
                 self.called(attempt_id, report)
             case "answers":
@@ -104,14 +125,12 @@ class Course:
                 self.failed(attempt_id, BUSY, report, None)
             case "lost":
                 self.failed(attempt_id, LEASE_LOST, UsageReport(), None)
+            case "too late":
+                self.task.record(AiTaskCancelled("No more."))
+                self.succeeded(attempt_id, None, report, self.asked_for())
 
     def called(self, attempt_id: UUID, report: UsageReport) -> None:
-        turn = self.task.state.turn
-        verdicts = [self.chance("allow", "allow", "ask", "deny") for _ in range(self.draw.draw(st.integers(1, 3)))]
-        asked = tuple(
-            ToolCall(ai_task.call_id(TASK, turn, place), "tool", {"n": self.draw.draw(st.integers(0, 2))}, f"c{place}", verdict)  # type: ignore[arg-type]
-            for place, verdict in enumerate(verdicts)
-        )
+        asked = self.asked_for()
         self.succeeded(attempt_id, None, report, asked)
         for each in asked:
             call = self.task.state.call(each.id)
@@ -120,10 +139,19 @@ class Course:
                 ai_task.deny_call(self.task, call, "policy", "No.")
             elif each.verdict == "ask":
                 self.task.record(AiTaskAsked(self.id(), "tool", each.id))
+        if self.chance("within", "within", "within", "beyond") == "beyond":
+            self.task.record(AiTaskAsked(self.id(), "budget", budget_id=UUID(int=7)))
+
+    def asked_for(self) -> tuple[ToolCall, ...]:
+        turn, places = self.task.state.turn, range(self.draw.draw(st.integers(1, 3)))
+        verdicts: list[Verdict] = [self.chance("allow", "allow", "ask", "deny") for _ in places]
+        return tuple(
+            ToolCall(ai_task.call_id(TASK, turn, place), "tool", {"n": self.draw.draw(st.integers(0, 2))}, f"c{place}", verdict)
+            for place, verdict in enumerate(verdicts)
+        )
 
     def succeeded(self, attempt_id: UUID, output: str | None, report: UsageReport, calls: tuple[ToolCall, ...] | None) -> None:
-        about = {"latency_ms": 1, "provider": "p", "model": "m"}
-        ai_task.succeed(self.task, attempt_id, output, report=report, calls=calls, **about)  # type: ignore[arg-type]
+        ai_task.succeed(self.task, attempt_id, output, latency_ms=1, provider="p", model="m", report=report, calls=calls)
 
     def failed(self, attempt_id: UUID, error: Failure, report: UsageReport, answered: str | None) -> None:
         ai_task.fail_attempt(self.task, attempt_id, error, jitter=0.5, report=report, answered=answered)
@@ -136,7 +164,10 @@ class Course:
         assert next_step(self.task.state) == Pause("tool")
         call = self.task.state.call(call_id)
         assert call is not None
-        match self.chance("succeeds", "fails", "again"):
+        match self.chance("succeeds", "fails", "again", "too late"):
+            case "too late":
+                self.task.record(AiTaskCancelled("No more."))
+                ai_task.succeed_call(self.task, call_id, call.number, {"a": 1})
             case "succeeds":
                 ai_task.succeed_call(self.task, call_id, call.number, {"a": 1})
             case "fails":
@@ -147,17 +178,20 @@ class Course:
 
     def people(self) -> None:
         question = self.task.state.questions[0]
-        outcome = self.chance("approved", "edited", "rejected")
+        outcome: Literal["approved", "edited", "rejected"] = self.chance("approved", "edited", "rejected")
         edited = {"n": 9} if outcome == "edited" else None
-        answered = AiTaskAnswered(question.request_id, question.purpose, outcome, question.call_id, edited=edited)  # type: ignore[arg-type]
+        answered = AiTaskAnswered(question.request_id, question.purpose, outcome, question.call_id, edited=edited)
         self.task.record(answered)
         if question.purpose == "review":
             if outcome != "rejected":
                 ai_task.conclude(self.task, self.task.state.output)
             elif self.task.state.rejections > 2:
                 ai_task.fail(self.task, Failure("review_rejected", "No."))
+        elif question.call_id is None:
+            if outcome == "rejected":
+                ai_task.fail(self.task, Failure("budget_exceeded", "No."))
         elif outcome == "rejected":
-            call = self.task.state.call(question.call_id) if question.call_id is not None else None
+            call = self.task.state.call(question.call_id)
             assert call is not None
             ai_task.deny_call(self.task, call, "rejected", "No.")
 
@@ -165,22 +199,15 @@ class Course:
 @settings(max_examples=120, deadline=None)
 @given(st.data())
 def test_a_task_goes_on_until_it_is_over_and_its_state_is_that_of_its_events(draw: st.DataObject) -> None:
-    opened = Progress(TASK, AiTask())
-    opened.record(REQUESTED)
-    course = Course(draw, opened, count(1_000), [])
-    steps = 0
-    while not isinstance(next_step(opened.state), Over):
-        course.step()
-        steps += 1
-        assert steps < NEVER_STEPS, "it comes to an end"
-        assert opened.state == reduce(evolve, opened.events, AiTask())
-        assert opened.state.status == status_of(opened.state)
-    totals = opened.state.totals
-    assert totals == summed(opened.events)
+    for task in Course.of(draw):
+        assert task.state == reduce(evolve, task.events, AiTask())
+        assert task.state.status == status_of(task.state)
+    totals = task.state.totals
+    assert totals == summed(task.events)
     assert totals.input_tokens + totals.output_tokens < 2_000 + 307, "beyond by one call at most"
-    started = [event for event in opened.events if isinstance(event, AiTaskToolCallStarted)]
+    started = [event for event in task.events if isinstance(event, AiTaskToolCallStarted)]
     assert len({(event.call_id, event.number) for event in started}) == len(started)
-    assert len(opened.state.turns) <= 6
+    assert len(task.state.turns) <= 6
 
 
 def status_of(task: AiTask) -> str:

@@ -10,7 +10,6 @@ from domain.ai_task import (
     AiTask,
     AiTaskRequested,
     Call,
-    evolve,
 )
 from domain.approval import APPROVAL, Approval
 from domain.execution import ExecutionCompleted
@@ -134,7 +133,7 @@ class Agency(Workplace):
         """Under the fence of the job, which is done with where the task waits then."""
         after = view.read(AI_TASK, self.id)
         for fact in decided.facts:
-            after = evolve(after, fact.event) if fact.stream_id == self.id else after  # type: ignore[arg-type]
+            after = AI_TASK.evolve(after, fact.event) if fact.stream_id == self.id else after
         return replace(decided, fences=(Fence(self._held().id, 1, "done" if after.status == "waiting" else "keep"),))
 
     def _held(self) -> JobRef:

@@ -42,7 +42,7 @@ def story() -> Agency:
 
 
 def events_of(place: Agency) -> list[AiTaskEvent]:
-    return place.view.events(place.id)  # type: ignore[return-value]
+    return [event for event in place.view.events(place.id) if isinstance(event, AiTaskEvent)]
 
 
 def again(place: Agency, events: list[AiTaskEvent]) -> Replayed:

@@ -6,7 +6,7 @@ import pytest
 
 from domain.ai_task import AiTaskRequested, SensitivePart
 from domain.facts import Decided, Fact, Json
-from domain.prompt import Prompt, PromptContent, PromptDrafted, PromptPublished, PromptRolledBack, Variable, evolve, prompt_id_of
+from domain.prompt import PROMPT, Prompt, PromptContent, PromptDrafted, PromptPublished, PromptRolledBack, Variable, prompt_id_of
 from engine.invalid import InvalidValue
 from engine.lints.prompts import named_prompts, prompt_findings
 from engine.lints.secrets import named_secrets
@@ -104,7 +104,7 @@ def test_what_is_wrong_is_told_when_a_definition_is_published() -> None:
     assert codes({"key": "Greet"}) != []
     state = Prompt()
     for fact in FACTS:
-        state = evolve(state, fact.event)  # type: ignore[arg-type]
+        state = PROMPT.evolve(state, fact.event)
 
     def findings(prompt: Json, known: Prompt = state) -> list[tuple[str, str]]:
         return [(found.severity, found.code) for found in prompt_findings(drawn(prompt), {"greet": known})]

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 
 from domain.ai_provider import AiLimits
 from store import ai_providers
-from store.ai_providers import FAILURES, Place, Wait
+from store.ai_providers import FAILURES, Place, Verdict, Wait
 from tests.conftest import Database
 
 OWNER, PROVIDER = uuid4(), uuid4()
@@ -90,11 +90,12 @@ async def test_a_circuit_opens_lets_one_find_out_and_closes(connection: AsyncCon
     assert wait.why == "open"
     assert timedelta(seconds=20) < wait.after <= ai_providers.OPEN_FOR
     assert await ai_providers.open_circuits(connection) == 1
-    for verdict, opened in (("failed", "open"), ("answered", "closed")):
+    ends: tuple[tuple[Verdict, str], ...] = (("failed", "open"), ("answered", "closed"))
+    for verdict, opened in ends:
         await connection.execute("UPDATE runtime.ai_provider_states SET open_until = clock_timestamp()")
         probe = await let_in(connection, none)
         assert (await kept_out(connection, none)).why == "open"
-        await ai_providers.end(connection, probe, verdict, error="timeout")  # type: ignore[arg-type]
+        await ai_providers.end(connection, probe, verdict, error="timeout")
         state = await ai_providers.state(connection, OWNER, PROVIDER)
         assert state is not None
         assert (state.circuit, state.last_error) == (opened, "timeout")

@@ -27,7 +27,7 @@ from domain.budget import (
 from domain.envelope import Envelope
 from domain.facts import Decided, View
 from store.command import Command
-from store.handler import Handler
+from store.handler import Decide, Handler
 from tests.store.handling import Process
 
 TASKS, AT_ONCE = 100, 100
@@ -51,8 +51,8 @@ class Spent:
         self.most = max(self.most, self.cost + self.aside)
 
 
-async def do(handler: Handler, tenant: UUID, decide: object) -> None:
-    await handler.handle(Command(tenant, "test.spend", Envelope("system", "test")), decide)  # type: ignore[arg-type]
+async def do(handler: Handler, tenant: UUID, decide: Decide) -> None:
+    await handler.handle(Command(tenant, "test.spend", Envelope("system", "test")), decide)
 
 
 async def attempt(handler: Handler, tenant: UUID, task: int, number: int, random: Random, spent: Spent) -> str | BudgetRefusal:

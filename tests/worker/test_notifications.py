@@ -12,7 +12,7 @@ import pytest
 
 from domain import notification_endpoint as endpoint
 from domain.approval import ApprovalRequested, Outcome
-from domain.facts import Decided, Fact
+from domain.facts import Decided, Fact, View
 from domain.member import MemberAdded
 from domain.notices import TYPES
 from domain.notification_endpoint import NotificationEndpointCreated, secret_name
@@ -55,14 +55,18 @@ async def create(home: House, context: WorkerContext, url: str, events: Sequence
     endpoint_id, value_id = uuid4(), uuid4()
     value = Value(home.tenant_id, value_id, secret_id_of(home.tenant_id, secret_name(endpoint_id, 1)))
 
-    def decide(view: object) -> Decided:
-        return endpoint.create(view, endpoint_id, url, tuple(events), value_id)  # type: ignore[arg-type]
+    def decide(view: View) -> Decided:
+        return endpoint.create(view, endpoint_id, url, tuple(events), value_id)
 
     async with context.pool.connection() as connection:
         await secrets.write(connection, MASTER_KEYS, value, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
         await cursors.follow(connection, home.tenant_id)
     await home.handler.handle(Command(home.tenant_id, "notification_endpoint.create", WHO), decide)
     return endpoint_id
+
+
+def saying(*facts: Fact) -> Decide:
+    return lambda _: Decided(facts)
 
 
 async def ran(home: House) -> UUID:
@@ -210,8 +214,7 @@ async def test_people_are_asked_for_a_few_at_a_time_under_a_lease_that_is_kept(
         async with context.pool.connection() as connection:
             await cursors.follow(connection, home.tenant_id)
         for some in (facts, [Fact(preferences_of(home.tenant_id, None), PreferencesChanged(mail=()))]):
-            done = Decided(tuple(some))
-            await home.handler.handle(Command(home.tenant_id, "prepare", WHO), lambda _, done=done: done)  # type: ignore[misc]
+            await home.handler.handle(Command(home.tenant_id, "prepare", WHO), saying(*some))
         cursor = await claimed(home, context)
         home.sql("UPDATE runtime.notification_cursors SET leased_until = clock_timestamp() + interval '1 second'")
         handle, prolong = Handler.handle, cursors.prolong
