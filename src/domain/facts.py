@@ -6,9 +6,10 @@ not have a stream at hand: it then raises, the caller loads the stream and runs 
 nothing but compute.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 from uuid import UUID, uuid5
 
@@ -84,6 +85,10 @@ class Aggregate(Generic[S]):
     @property
     def events(self) -> tuple[type[Event], ...]:
         return tuple(each.event for each in self.catalogue)
+
+    def after(self, state: S, stream_id: UUID, facts: "Iterable[Fact]") -> S:
+        """What a stream's state comes to by those of the facts that are its own."""
+        return reduce(self.evolve, (fact.event for fact in facts if fact.stream_id == stream_id), state)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ By `ai_task.answered`, with the denial of a call that was not allowed, or the ta
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import reduce
 from typing import Any
 from uuid import UUID
 
@@ -20,9 +19,9 @@ from domain.ai_task import (
     Call,
     DenialReason,
     Question,
+    evolve,
 )
-from domain.ai_task import evolve as evolve_task
-from domain.approval import Approval, ApprovalDecided, ApprovalOverridden, evolve
+from domain.approval import APPROVAL, Approval, ApprovalDecided, ApprovalOverridden
 from domain.facts import Decided, Event, Fact, Json
 from domain.retry import Failure
 from engine.ai_asking import TaskAsker, requested_of
@@ -44,7 +43,7 @@ REASONS: Mapping[str, DenialReason] = {"rejected": "rejected", "expired": "expir
 def told(asker: TaskAsker, request_id: UUID, before: Approval, decided: Decided) -> Decided:
     """What happened to a request, with what follows for the task that waits for it. The result is that of a decision."""
     events = [fact.event for fact in decided.facts if fact.stream_id == request_id]
-    after: Approval = reduce(evolve, events, before)  # type: ignore[arg-type]
+    after = APPROVAL.after(before, request_id, decided.facts)
     task = asker.view.read(AI_TASK, asker.task_id)
     question = task.question(request_id)
     if after.open or task.closed or question is None:
@@ -147,7 +146,7 @@ def _accepted(asker: TaskAsker, task: AiTask, answered: AiTaskAnswered, output: 
     if edited is not None and schema is not None and (wrong := faults(schema, edited, "/output", asker.view.effort)):
         return _sent_back(task, answered, f"{wrong[0].path}: {wrong[0].message}")
     done = answered if edited is None else _with(answered, "edited", edited)
-    return (done, AiTaskCompleted(output if edited is None else edited, evolve_task(task, done).totals))
+    return (done, AiTaskCompleted(output if edited is None else edited, evolve(task, done).totals))
 
 
 def _sent_back(task: AiTask, answered: AiTaskAnswered, why: str) -> tuple[AiTaskEvent, ...]:
@@ -177,4 +176,4 @@ def refused(task: AiTask, answered: AiTaskAnswered, call: Call | None) -> tuple[
 
 
 def _failed(task: AiTask, answered: AiTaskAnswered, type: str, message: str) -> AiTaskFailed:
-    return AiTaskFailed(Failure(type, message, retryable=False), evolve_task(task, answered).totals)
+    return AiTaskFailed(Failure(type, message, retryable=False), evolve(task, answered).totals)

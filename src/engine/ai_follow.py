@@ -2,10 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from functools import reduce
 from uuid import UUID
 
-from domain.ai_task import AI_TASK, AiTask, evolve
+from domain.ai_task import AI_TASK, AiTask
 from domain.execution import EXECUTION
 from domain.facts import Decided, Fact, Json, View
 from engine.ai_job import job_of
@@ -31,8 +30,7 @@ def follow(
     job again. Whoever holds its job while it moves says itself what becomes of that (`Fence`).
     """
     before = view.read(AI_TASK, task_id)
-    events = tuple(fact.event for fact in facts if fact.stream_id == task_id)
-    after: AiTask = reduce(evolve, events, before)  # type: ignore[arg-type]
+    after = AI_TASK.after(before, task_id, facts)
     requested = after.requested
     assert requested is not None
     decided = replace(decided, facts=facts, correlation_id=requested.correlation_id)

@@ -1,7 +1,5 @@
 """A workflow that an AI task started as a tool is over: the task is told in the same append, and goes on."""
 
-from collections.abc import Iterator
-from functools import reduce
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -40,8 +38,7 @@ def tell_tasks(run: "Run") -> None:
 
 def _as_it_is(run: "Run", task_id: UUID) -> AiTask:
     """With what the command has made of it so far."""
-    so_far: Iterator[AiTask] = (fact.event for fact in run.facts if fact.stream_id == task_id)  # type: ignore[misc]
-    return reduce(evolve, so_far, run.view.read(AI_TASK, task_id))  # type: ignore[arg-type]
+    return AI_TASK.after(run.view.read(AI_TASK, task_id), task_id, run.facts)
 
 
 def asking_run_of(run: "Run", task: AiTask) -> "Run | None":

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import reduce
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
@@ -19,7 +18,6 @@ from domain.approval import (
     ApprovalRequested,
     Step,
     Voter,
-    evolve,
 )
 from domain.approval.escalating import Asked, asked_now, barred, by_default, deciding, places, reminded
 from domain.approval.rules import RULES
@@ -201,12 +199,13 @@ def timers_after(view: View, facts: Iterable[Fact], ended: Callable[[UUID], bool
     if not told:
         return {}, ()
     for request_id, group in groupby(sorted(told, key=lambda fact: fact.stream_id.int), key=lambda fact: fact.stream_id):
-        events = [fact.event for fact in group]
+        told_of = list(group)
+        events = [fact.event for fact in told_of]
         if len(events) == 1 and isinstance(events[0], ApprovalCancelled | ApprovalExpired) and not ended(request_id):
             continue
         new = isinstance(events[0], ApprovalRequested)
         before = APPROVAL.initial if new else view.read(APPROVAL, request_id)
-        after: Approval = reduce(evolve, events, before)  # type: ignore[arg-type]
+        after = APPROVAL.after(before, request_id, told_of)
         had = timers_of(request_id, before.execution_id, before.clocks)
         has = timers_of(request_id, after.execution_id, after.clocks)
         given |= {id: timer for id, timer in has.items() if id not in had}

@@ -352,11 +352,7 @@ def _warning(state: BudgetPeriod, budget: Budget) -> BudgetWarned | None:
 
 def _state_of(view: View, period_id: UUID, before: tuple[Fact, ...]) -> BudgetPeriod:
     """As it is after what the decision has come to so far."""
-    state = view.read(BUDGET_PERIOD, period_id)
-    for fact in before:
-        if fact.stream_id == period_id and isinstance(fact.event, BUDGET_PERIOD.events):
-            state = BUDGET_PERIOD.evolve(state, fact.event)
-    return state
+    return BUDGET_PERIOD.after(view.read(BUDGET_PERIOD, period_id), period_id, before)
 
 
 def span_of(period: Period, time_zone: str, moment: datetime) -> tuple[datetime | None, datetime | None]:
