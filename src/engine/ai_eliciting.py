@@ -9,7 +9,6 @@ from domain.facts import Decided, Json, View
 from domain.retry import Failure
 from domain.storable import storable_text
 from engine.ai_guards import guard_result
-from engine.ai_people import beside
 from engine.ai_policies import tool_of
 from engine.ai_questions import elicit
 from engine.ai_spending import counted
@@ -50,5 +49,5 @@ def elicit_call(
     held.beside.append(counted(view, held.task.task_id, call_id, call.reserved, A_TOOL_CALL))
     if again and not held.late:
         asked = elicit(view, engine, held.task.task_id, held.task.state, call.asked, message[:LONGEST_QUESTION], form)
-        held.beside.append(beside(held.task, asked))
+        held.beside.append(held.task.taking(asked))
     return held.decided()

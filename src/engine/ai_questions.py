@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from domain.ai_task import AiTask, AiTaskToolCallDenied, AiTaskToolCallFailed, ToolCall, evolve
+from domain.ai_task import AiTask, AiTaskToolCallDenied, AiTaskToolCallFailed, Progress, ToolCall, evolve, fail
 from domain.facts import Decided, Due, Fact, Json, View
 from domain.retry import Failure
 from engine import ai_asking
@@ -19,8 +19,11 @@ from engine.asked_people import PEOPLE
 from engine.context import Engine
 from engine.expressions import Budgeted, ExpressionError, is_expression
 
+NOBODY = "nobody_to_ask"
+"""The type of the failure of a task whose output nobody can review."""
 
-def ask_about_call(view: View, engine: Engine, task_id: UUID, task: AiTask, call: ToolCall, why: str | None = None) -> Decided:
+
+def ask_about_call(view: View, engine: Engine, task_id: UUID, task: AiTask, call: ToolCall) -> Decided:
     """Whether a tool may be called, by its policy: as it is, or with other arguments. `task`: as it is by then.
 
     Where nobody can be asked, nobody allows it: the call is denied. Joined to the decision in which the model asks for it.
@@ -31,7 +34,7 @@ def ask_about_call(view: View, engine: Engine, task_id: UUID, task: AiTask, call
         "tool",
         f"{_name(task)}: may {call.tool} be called?",
         {name: value for name, value in policy.items() if name in PEOPLE},
-        _about(task, tool=call.tool, description=tool.get("description"), arguments=call.arguments, why=why),
+        _about(task, tool=call.tool, description=tool.get("description"), arguments=call.arguments),
         prefilled(tool["parameters"], call.arguments),
         call_id=call.id,
         arguments=call.arguments,
@@ -100,24 +103,28 @@ def elicit(
     return replace(asked, facts=(Fact(task_id, ended), *asked.facts))
 
 
-def conclude(view: View, engine: Engine, task_id: UUID, task: AiTask, output: Json) -> Decided | None:
-    """Have an output reviewed, where that is wanted; None: it counts as it is. Raises NobodyToAsk.
+def ask_for_review(view: View, engine: Engine, progress: Progress) -> Decided | None:
+    """Have its output reviewed, where that is wanted; None: it counts as it is. Where nobody can look at it, the task fails.
 
-    `task`: as it is by then. An expression that fails says nothing for the output: it is reviewed.
+    An expression that fails says nothing for the output: it is reviewed.
     """
-    review = requested_of(task).review
+    task, output = progress.state, progress.state.output
+    review, schema = progress.requested.review, progress.requested.output_schema
     if review is None or not _is_reviewed(view, engine, task, output, review["when"]):
         return None
-    schema = requested_of(task).output_schema
     question = ai_asking.Question(
         "review",
         f"{_name(task)}: does this output count?",
         {name: value for name, value in review.items() if name in PEOPLE},
-        _about(task, output=output, input=requested_of(task).input),
+        _about(task, output=output, input=progress.requested.input),
         as_form(schema, output),
         output=output,
     )
-    return ai_asking.ask(view, engine, task_id, task, question)
+    try:
+        return progress.taking(ai_asking.ask(view, engine, progress.task_id, task, question))
+    except ai_asking.NobodyToAsk as error:
+        fail(progress, Failure(NOBODY, str(error), retryable=False))
+        return Decided()
 
 
 def _is_reviewed(view: View, engine: Engine, task: AiTask, output: Json, when: Json) -> bool:

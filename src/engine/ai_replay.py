@@ -26,13 +26,14 @@ from domain.ai_task import (
     AiTaskFailed,
     AiTaskToolCallDenied,
     AiTaskToolCallFailed,
+    AiTaskToolCallStarted,
     AiTaskToolCallSucceeded,
     Progress,
     ToolCall,
     evolve,
     exceeded,
 )
-from domain.ai_task.comparing import NotReplayable, bare, requested_of, started_by, starts_call
+from domain.ai_task.comparing import NotReplayable, bare, requested_of
 from domain.ai_task.steps import CallModel, CallTool, Conclude, Judge, Over, Pause, Step, next_step
 from domain.effort import Effort
 from domain.facts import Aggregate, Decided, Holders, Json, Refusal
@@ -41,7 +42,7 @@ from domain.usage_report import UsageReport
 from engine.ai_answers import barred, refused
 from engine.ai_job import AI
 from engine.ai_messages import CallMessage
-from engine.ai_people import NOBODY
+from engine.ai_questions import NOBODY
 from engine.ai_tasks import GUARD, conclude, fail_attempt, fail_call, start_attempt, succeed_attempt, succeed_call
 from engine.ai_time_limit import TIME_LIMIT
 from engine.context import Engine
@@ -120,19 +121,19 @@ class _Alone:
 
     def read(self, aggregate: Aggregate[S], stream_id: UUID) -> S:
         if aggregate.name == AI_TASK.name and stream_id == self.task_id:
-            return self.state  # type: ignore[return-value]
+            return self.state  # type: ignore[return-value]  # S is AiTask by then: there is one aggregate of a kind
         return aggregate.initial
 
-    def version(self, stream_id: UUID) -> int:  # noqa: ARG002
+    def version(self, stream_id: UUID) -> int:  # noqa: ARG002 - as `View` has it
         return 0
 
-    def committed(self, stream_id: UUID) -> bool:  # noqa: ARG002
+    def committed(self, stream_id: UUID) -> bool:  # noqa: ARG002 - as `View` has it
         return False
 
-    def owner(self, scope: str, name: str) -> UUID | None:  # noqa: ARG002
+    def owner(self, scope: str, name: str) -> UUID | None:  # noqa: ARG002 - as `View` has it
         return None
 
-    def holders(self, role_ids: frozenset[UUID]) -> Holders:  # noqa: ARG002
+    def holders(self, role_ids: frozenset[UUID]) -> Holders:  # noqa: ARG002 - as `View` has it
         return Holders()
 
 
@@ -185,14 +186,14 @@ class _Replay:
                 return self._call_failed(state, event)
             case AiTaskAnswered():
                 return self._people_said(state, event, recorded)
-            case _ if starts_call(event):
-                return self._call_started(state, step, recorded)
+            case AiTaskToolCallStarted():
+                return self._call_started(state, step, event)
             case _:
                 return self._alone(state, step, event)
 
     def _by(self, state: AiTask, decide: Callable[[_Alone], Decided]) -> tuple[AiTaskEvent, ...]:
         decided = decide(_Alone(self.task_id, state))
-        return tuple(fact.event for fact in decided.facts if fact.stream_id == self.task_id)  # type: ignore[misc]
+        return ai_task.events_of(self.task_id, decided.facts)
 
     def _by_task(self, state: AiTask, act: Callable[[Progress], object]) -> tuple[AiTaskEvent, ...]:
         task = Progress(self.task_id, state)
@@ -255,11 +256,13 @@ class _Replay:
 
     # Tools
 
-    def _call_started(self, state: AiTask, step: Step, recorded: tuple[AiTaskEvent, ...]) -> tuple[AiTaskEvent, ...]:
+    def _call_started(self, state: AiTask, step: Step, event: AiTaskToolCallStarted) -> tuple[AiTaskEvent, ...]:
         _require(step, CallTool)
         assert isinstance(step, CallTool)
-        worker_id, child_id = started_by(recorded[0])
-        return self._by_task(state, lambda task: ai_task.start_call(task, step.call_id, worker_id=worker_id, child_id=child_id))
+        return self._by_task(
+            state,
+            lambda task: ai_task.start_call(task, step.call_id, worker_id=event.worker_id, child_id=event.child_id),
+        )
 
     def _call_failed(self, state: AiTask, event: AiTaskToolCallFailed) -> tuple[AiTaskEvent, ...]:
         call, took = state.call(event.call_id), event.latency_ms

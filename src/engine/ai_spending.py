@@ -6,7 +6,6 @@ from domain.ai_task import AiTask, Progress, Reservation, ToolCall
 from domain.budget import A_TOOL_CALL, Amounts, BudgetRefusal, Reserved, Subjects, reserve, settle
 from domain.facts import Decided, View
 from engine.ai_asking import NobodyToAsk
-from engine.ai_people import beside
 from engine.ai_questions import ask_about_budget
 from engine.context import Engine
 
@@ -38,7 +37,7 @@ def asked_instead(
     if task.requested.on_budget != "ask":
         return None
     try:
-        return beside(task, ask_about_budget(view, engine, task.task_id, task.state, refused.budget_id, refused.key, call))
+        return task.taking(ask_about_budget(view, engine, task.task_id, task.state, refused.budget_id, refused.key, call))
     except NobodyToAsk:
         return None
 

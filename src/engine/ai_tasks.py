@@ -24,9 +24,8 @@ from domain.usage_report import NOT_KNOWN, UsageReport
 from engine.ai_follow import follow
 from engine.ai_guards import VERDICT, Guarded, guard_output, guard_result, redacted_answer, refusal_of
 from engine.ai_messages import CallMessage
-from engine.ai_people import ask_for_call, ask_for_review, beside
 from engine.ai_policies import MOST_CALLS, Judged, judged, tool_of
-from engine.ai_questions import ask_about_repetition
+from engine.ai_questions import ask_about_call, ask_about_repetition, ask_for_review
 from engine.ai_results import told
 from engine.ai_spending import NOT_RECKONED, a_workflow_tool, asked_instead, counted, put_aside
 from engine.ai_tools.workflow import WORKFLOW_TOOL
@@ -247,13 +246,11 @@ def _denied(held: Held, one: Judged) -> None:
 def _asked(held: Held, one: Judged) -> None:
     """People, whether this call may be made."""
     view, engine, task = held.view, held.engine, held.task
-    call = task.state.call(one.call.id)
-    assert call is not None, "the answer is recorded with it"
     if one.repeated:
         people = task.requested.repetition_by
-        held.beside.append(beside(task, ask_about_repetition(view, engine, task.task_id, task.state, one.call, people)))
+        held.beside.append(task.taking(ask_about_repetition(view, engine, task.task_id, task.state, one.call, people)))
     elif one.call.verdict == "ask":
-        held.beside.append(ask_for_call(view, engine, task, call, one.tool))
+        held.beside.append(task.taking(ask_about_call(view, engine, task.task_id, task.state, one.call)))
 
 
 def _attempt_counted(held: Held, attempt_id: UUID, reserved: tuple[Reservation, ...]) -> None:
@@ -297,7 +294,7 @@ def fail_attempt(
         falls_back=falls_back,
     )
     _attempt_counted(held, attempt_id, reserved)
-    return held.decided(_delay(held.task), error)
+    return held.decided(held.task.delay, error)
 
 
 def conclude(view: View, engine: Engine, job: HeldJob) -> Decided:
@@ -394,7 +391,7 @@ def fail_call(
         error = replace(error, message=guarded.value)
     ai_task.fail_call(held.task, call_id, number, error, retry=delay, latency_ms=latency_ms)
     held.beside.append(counted(view, held.task.task_id, call_id, call.reserved, A_TOOL_CALL))
-    return held.decided(_delay(held.task))
+    return held.decided(held.task.delay)
 
 
 def _policy(tool: Json, error: Failure) -> RetryPolicy:
@@ -462,11 +459,6 @@ def _schema(task: Progress) -> Json:
 
 def _correlation(task: AiTask) -> UUID | None:
     return None if task.requested is None else task.requested.correlation_id
-
-
-def _delay(task: Progress) -> timedelta | None:
-    milliseconds = task.decided().result["delay_ms"]
-    return None if milliseconds is None else timedelta(milliseconds=milliseconds)
 
 
 def _as_text(output: Json) -> str:

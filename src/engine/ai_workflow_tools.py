@@ -44,8 +44,8 @@ def start_workflow_tool(view: View, engine: Engine, job: HeldJob, task: Progress
     run.advance()
     decided = run.decided(None)
     known = len(task.events)
-    for fact in [fact for fact in decided.facts if fact.stream_id == task.task_id][known:]:
-        task.record(fact.event)  # type: ignore[arg-type]
+    for event in ai_task.events_of(task.task_id, decided.facts)[known:]:
+        task.record(event)
     return _decided(job, task, decided)
 
 

@@ -17,7 +17,7 @@ from domain.retry import Failure
 from domain.storable import storable_text
 from domain.usage_report import UsageReport, believed_name
 from engine.ai_follow import follow
-from engine.ai_people import ask_for_review
+from engine.ai_questions import ask_for_review
 from engine.ai_results import told
 from engine.ai_task_commands import AiTaskWaits
 from engine.ai_tasks import MOST_ANSWERED

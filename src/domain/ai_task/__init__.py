@@ -52,7 +52,7 @@ from domain.ai_task.events import (
     Totals,
 )
 from domain.ai_task.evolving import add, digest, evolve
-from domain.ai_task.progress import AiTaskClosed, NoSuchAiTask, Progress
+from domain.ai_task.progress import AiTaskClosed, NoSuchAiTask, Progress, events_of
 from domain.ai_task.state import AiTask, Call, Faulty, Question, Turn
 from domain.ai_usage import Usage
 
@@ -103,6 +103,7 @@ __all__ = [
     "conclude",
     "deny_call",
     "digest",
+    "events_of",
     "evolve",
     "exceeded",
     "fail",

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
 
 from domain.ai_task.events import (
     AiTaskAttemptFailed,
@@ -27,16 +26,6 @@ def requested_of(events: Sequence[AiTaskEvent]) -> AiTaskRequested:
     if not events or not isinstance(events[0], AiTaskRequested):
         raise NotReplayable("This is not the stream of an AI task.")
     return events[0]
-
-
-def starts_call(event: AiTaskEvent) -> bool:
-    return isinstance(event, AiTaskToolCallStarted)
-
-
-def started_by(event: AiTaskEvent) -> tuple[str | None, UUID | None]:
-    """The worker that calls a tool, and the execution that it is."""
-    assert isinstance(event, AiTaskToolCallStarted)
-    return event.worker_id, event.child_id
 
 
 def bare(event: AiTaskEvent) -> AiTaskEvent:

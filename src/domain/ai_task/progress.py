@@ -1,6 +1,7 @@
 """An AI task in the course of one decision: how the ledger has it, and what has been decided of it since."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -51,13 +52,19 @@ class Progress:
         self.events.append(event)
         self.state = evolve(self.state, event)
 
+    def taking(self, decided: Decided) -> Decided:
+        """Record the task's own events of a decision that was made beside this one; the rest of it."""
+        for event in events_of(self.task_id, decided.facts):
+            self.record(event)
+        return replace(decided, facts=tuple(fact for fact in decided.facts if fact.stream_id != self.task_id))
+
     def require_open(self) -> None:
         if self.state.closed:
             raise AiTaskClosed(f"The AI task is {self.state.status}.")
 
     def decided(self) -> Decided:
         """result {id, status, version, attempt_id, number, delay_ms}; `delay_ms`: until it goes on, if not now."""
-        delay = self._delay
+        delay = self.delay
         result = {
             "id": str(self.task_id),
             "status": self.state.status,
@@ -69,10 +76,16 @@ class Progress:
         return Decided(self.facts, result=result)
 
     @property
-    def _delay(self) -> timedelta | None:
+    def delay(self) -> timedelta | None:
+        """Until it goes on, by the last event; None: it does at once, or not by itself."""
         last = self.events[-1] if self.events else None
         due = last.retry if isinstance(last, TriedAgain) else None
         return None if due is None else due.after
+
+
+def events_of(task_id: UUID, facts: Iterable[Fact]) -> tuple[AiTaskEvent, ...]:
+    """Those of the task, in their order."""
+    return tuple(fact.event for fact in facts if fact.stream_id == task_id and isinstance(fact.event, AiTaskEvent))
 
 
 def due(delay: timedelta | None) -> Due | None:
