@@ -22,7 +22,7 @@ from bench.ledgers import open_ledgers
 from bench.sizes import Sizes
 from bench.stage import Stage, run
 from bench.tasks import at_work, line_of
-from engine.nodes.ai_agent import JOB as AI
+from engine.ai_job import AI
 from runtime.settings import load_settings
 from store.jobs import LeasedJob
 from worker.ai.provider import AiAnswer, AiCall, Provider

@@ -8,16 +8,14 @@ from domain.budget import A_TOOL_CALL
 from domain.facts import Decided, Json, View
 from domain.retry import Failure
 from domain.storable import storable_text
-from engine.ai_guards import guard_result
+from engine.ai_guards import GUARD, guard_result
 from engine.ai_policies import tool_of
-from engine.ai_questions import elicit
+from engine.ai_questions import INPUT_REQUIRED, elicit
 from engine.ai_spending import counted
-from engine.ai_tasks import GUARD, Held
+from engine.ai_tasks import Held
 from engine.context import Engine
 from engine.jobs import HeldJob
 
-INPUT_REQUIRED = "input_required"
-"""The type of the failure of a call that ends in a question."""
 LONGEST_QUESTION = 2_000
 MOST_QUESTIONS = 5
 """That one call may ask."""

@@ -25,6 +25,8 @@ from engine.schema import faults
 
 REDACTED = "[redacted]"
 NAMED_FAULTS = 3
+GUARD = "guard"
+"""The type of the failure where a guard blocks."""
 
 
 @dataclass(frozen=True)

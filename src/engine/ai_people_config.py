@@ -11,6 +11,7 @@ from typing import Any
 
 from domain.ai_task import Bounds
 from domain.facts import Json
+from engine.ai_policies import USAGE
 from engine.ai_tools.kind import partly
 from engine.asked_people import PEOPLE, faults
 from engine.expressions import Evaluates, expressions_in, is_expression
@@ -31,17 +32,6 @@ FIELDS: Mapping[str, Json] = {
 }
 RAW = frozenset({"review", "budget_by", "repetition_by"})
 """Of these fields, those whose expressions are evaluated here."""
-USAGE = {
-    "type": "object",
-    "properties": {
-        "cost": {"type": "number"},
-        "currency": {"type": ["string", "null"]},
-        "tokens": {"type": "integer"},
-        "tool_calls": {"type": "integer"},
-        "turns": {"type": "integer"},
-    },
-    "additionalProperties": False,
-}
 
 
 def when_asked(source: str) -> bool:

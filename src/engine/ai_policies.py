@@ -29,18 +29,18 @@ CALLER = {
     "properties": {"user_id": {"type": ["string", "null"]}, "roles": {"type": "array", "items": {"type": "string"}}},
     "additionalProperties": False,
 }
-SPENT = {
+USAGE: dict[str, Json] = {
     "type": "object",
     "properties": {
         "cost": {"type": "number"},
         "currency": {"type": ["string", "null"]},
-        "unpriced": {"type": "integer"},
         "tokens": {"type": "integer"},
         "tool_calls": {"type": "integer"},
         "turns": {"type": "integer"},
     },
     "additionalProperties": False,
 }
+SPENT = {**USAGE, "properties": {**USAGE["properties"], "unpriced": {"type": "integer"}}}
 
 
 @dataclass(frozen=True)
@@ -163,21 +163,26 @@ def _holds(rule: Json, seen: Mapping[str, Json], evaluator: Budgeted) -> bool:
 def variables(task: AiTask, arguments: Json, made: int | None = None) -> dict[str, Json]:
     """What policies see, and what expressions of a tool see when it is called. `made`: the calls before this one, with those of
     the same answer; None: those that the task has begun."""
-    requested, totals = task.requested, task.totals
+    requested, usage = task.requested, usage_of(task)
     assert requested is not None
     user_id = requested.requested_by
     return {
         "arguments": arguments,
         "input": requested.input,
         "caller": {"user_id": None if user_id is None else str(user_id), "roles": list(requested.requester_roles or ())},
-        "spent": {
-            "cost": float(totals.cost or 0),
-            "currency": totals.currency,
-            "unpriced": totals.unpriced,
-            "tokens": totals.input_tokens + totals.output_tokens,
-            "tool_calls": totals.tool_calls or 0 if made is None else made,
-            "turns": len(task.turns),
-        },
+        "spent": {**usage, "unpriced": task.totals.unpriced, "tool_calls": usage["tool_calls"] if made is None else made},
+    }
+
+
+def usage_of(task: AiTask) -> dict[str, Json]:
+    """What it has used so far, as expressions see it (`USAGE`)."""
+    totals = task.totals
+    return {
+        "cost": float(totals.cost or 0),
+        "currency": totals.currency,
+        "tokens": totals.input_tokens + totals.output_tokens,
+        "tool_calls": totals.tool_calls or 0,
+        "turns": len(task.turns),
     }
 
 

@@ -14,13 +14,15 @@ from engine import ai_asking
 from engine.ai_asking import requested_of
 from engine.ai_forms import as_form, prefilled, question_digest
 from engine.ai_people_config import ALWAYS
-from engine.ai_policies import tool_of
+from engine.ai_policies import tool_of, usage_of
 from engine.asked_people import PEOPLE
 from engine.context import Engine
 from engine.expressions import Budgeted, ExpressionError, is_expression
 
 NOBODY = "nobody_to_ask"
 """The type of the failure of a task whose output nobody can review."""
+INPUT_REQUIRED = "input_required"
+"""The type of the failure of a call that ends in a question."""
 
 
 def ask_about_call(view: View, engine: Engine, task_id: UUID, task: AiTask, call: ToolCall) -> Decided:
@@ -97,7 +99,7 @@ def elicit(
     running = task.call(call.id)
     if running is None or running.status != "running":
         return _or_denied(view, engine, task_id, task, call, question)
-    asks = Failure("input_required", message[:2_000])
+    asks = Failure(INPUT_REQUIRED, message[:2_000])
     ended = AiTaskToolCallFailed(call.id, call.tool, running.number, asks, retry=Due(after=timedelta(0)))
     asked = _or_denied(view, engine, task_id, evolve(task, ended), call, question)
     return replace(asked, facts=(Fact(task_id, ended), *asked.facts))
@@ -130,17 +132,9 @@ def ask_for_review(view: View, engine: Engine, progress: Progress) -> Decided | 
 def _is_reviewed(view: View, engine: Engine, task: AiTask, output: Json, when: Json) -> bool:
     if not is_expression(when):
         return bool(when == ALWAYS)
-    totals, input = task.totals, requested_of(task).input
-    usage = {
-        "cost": float(totals.cost or 0),
-        "currency": totals.currency,
-        "tokens": totals.input_tokens + totals.output_tokens,
-        "tool_calls": totals.tool_calls or 0,
-        "turns": len(task.turns),
-    }
+    seen = {"output": output, "input": requested_of(task).input, "usage": usage_of(task)}
     try:
-        evaluator = Budgeted(engine.evaluator, view.effort)
-        return evaluator.evaluate_bool(when[1:], {"output": output, "input": input, "usage": usage})
+        return Budgeted(engine.evaluator, view.effort).evaluate_bool(when[1:], seen)
     except ExpressionError:
         return True
 

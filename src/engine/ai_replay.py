@@ -40,10 +40,11 @@ from domain.facts import Aggregate, Decided, Holders, Json, Refusal
 from domain.retry import Failure
 from domain.usage_report import UsageReport
 from engine.ai_answers import barred, refused
+from engine.ai_guards import GUARD
 from engine.ai_job import AI
 from engine.ai_messages import CallMessage
-from engine.ai_questions import NOBODY
-from engine.ai_tasks import GUARD, conclude, fail_attempt, fail_call, start_attempt, succeed_attempt, succeed_call
+from engine.ai_questions import INPUT_REQUIRED, NOBODY
+from engine.ai_tasks import conclude, fail_attempt, fail_call, start_attempt, succeed_attempt, succeed_call
 from engine.ai_time_limit import TIME_LIMIT
 from engine.context import Engine
 from engine.expressions import Budgeted
@@ -53,7 +54,7 @@ S = TypeVar("S")
 Attempt = AiTaskAttemptStarted | AiTaskAttemptSucceeded | AiTaskAttemptFailed
 OUTSIDE = frozenset({TIME_LIMIT, "budget_exceeded", NOBODY})
 """Types of failures that follow from what is no part of the task: a clock, a budget, whom there is to ask."""
-BY_ITSELF = frozenset({"not_set_up", "input_required"})
+BY_ITSELF = frozenset({"not_set_up", INPUT_REQUIRED})
 """Types of failures of a tool after which it is called again whatever its policy says."""
 BARRED = frozenset({"malformed", "policy", "guard"})
 NOBODYS, BEGINNING = UUID(int=0), datetime(1970, 1, 1, tzinfo=UTC)

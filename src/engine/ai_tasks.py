@@ -22,11 +22,11 @@ from domain.retry import LEASE_LOST, Failure, RetryPolicy, retry_in, saying_that
 from domain.storable import require_storable, storable_text
 from domain.usage_report import NOT_KNOWN, UsageReport
 from engine.ai_follow import follow
-from engine.ai_guards import VERDICT, Guarded, guard_output, guard_result, redacted_answer, refusal_of
+from engine.ai_guards import GUARD, VERDICT, Guarded, guard_output, guard_result, redacted_answer, refusal_of
 from engine.ai_messages import CallMessage
 from engine.ai_policies import MOST_CALLS, Judged, judged, tool_of
 from engine.ai_questions import ask_about_call, ask_about_repetition, ask_for_review
-from engine.ai_results import told
+from engine.ai_results import shown
 from engine.ai_spending import NOT_RECKONED, a_workflow_tool, asked_instead, counted, put_aside
 from engine.ai_tools.workflow import WORKFLOW_TOOL
 from engine.ai_workflow_tools import start_workflow_tool
@@ -45,8 +45,6 @@ MOST_ANSWERED = 1 << 16
 """Characters of an answer that did not fit which the model is shown again."""
 LOST_CALLS = 3
 """How often a call of a tool is started at least, of which nobody knows what became of it, where that does no harm."""
-GUARD = "guard"
-"""The type of the failure of a task whose output a guard blocks."""
 
 
 @dataclass
@@ -351,14 +349,11 @@ def succeed_call(
     """The tool has answered. What the model is told of it is what is recorded: guarded, and cut to size."""
     held = Held.of(view, engine, job)
     call = ai_task.running_call(held.task, call_id, number)
-    tool = tool_of(held.task.state, call.asked.tool)
-    guarded = guard_result(held.task.state, tool, _storable(result), held.evaluator)
-    if guarded.kind == "block":
-        failure = Failure(GUARD, guarded.why or "A guard keeps back what the tool answered.", retryable=False)
-        ai_task.fail_call(held.task, call_id, number, failure, latency_ms=latency_ms)
+    found = shown(held.task.state, call, _storable(result), held.evaluator)
+    if isinstance(found, Failure):
+        ai_task.fail_call(held.task, call_id, number, found, latency_ms=latency_ms)
     else:
-        shown, cut = told(guarded.value, tool)
-        ai_task.succeed_call(held.task, call_id, number, shown, latency_ms=latency_ms, cut=cut)
+        ai_task.succeed_call(held.task, call_id, number, found.result, latency_ms=latency_ms, cut=found.cut)
     held.beside.append(counted(view, held.task.task_id, call_id, call.reserved, A_TOOL_CALL))
     return held.decided()
 

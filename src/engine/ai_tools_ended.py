@@ -6,18 +6,13 @@ from uuid import UUID
 from domain.ai_task import AI_TASK, AiTask, AiTaskToolCallFailed, AiTaskToolCallSucceeded, Call, evolve
 from domain.facts import Fact
 from domain.retry import Failure
-from engine.ai_guards import guard_result
 from engine.ai_job import job_of
-from engine.ai_policies import tool_of
-from engine.ai_results import told
+from engine.ai_results import shown
 from engine.family import came_to
 
 if TYPE_CHECKING:
     from engine.family import End
     from engine.run import Run
-
-GUARD = "guard"
-"""The type of a failure."""
 
 
 def tell_tasks(run: "Run") -> None:
@@ -58,10 +53,7 @@ def _ended(run: "Run", task: AiTask, call: Call, event: "End") -> AiTaskToolCall
     found = came_to(event)
     if isinstance(found, Failure):
         return AiTaskToolCallFailed(*about, found)
-    tool = tool_of(task, call.asked.tool)
-    guarded = guard_result(task, tool, found, run.evaluator)
-    if guarded.kind == "block":
-        why = guarded.why or "A guard keeps back what the tool answered."
-        return AiTaskToolCallFailed(*about, Failure(GUARD, why, retryable=False))
-    shown, cut = told(guarded.value, tool)
-    return AiTaskToolCallSucceeded(*about, shown, cut=cut)
+    answer = shown(task, call, found, run.evaluator)
+    if isinstance(answer, Failure):
+        return AiTaskToolCallFailed(*about, answer)
+    return AiTaskToolCallSucceeded(*about, answer.result, cut=answer.cut)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from domain.execution import EXECUTION
 from domain.facts import Decided, View
 from engine import queued_jobs
+from engine.ai_job import AI
 from engine.ai_tasks import expire_ai_lease
 from engine.context import Engine
 from engine.fan_out import MOVE_ITEMS
@@ -19,7 +20,6 @@ from engine.jobs import (
     stream_of,
     visit_of,
 )
-from engine.nodes.ai_agent import JOB as AI
 
 
 def expire_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:

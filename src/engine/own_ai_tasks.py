@@ -104,7 +104,7 @@ def request(
         raise Invalid(told, "", (FieldError("", "invalid_value", told),)) from None
     task_id = task_id or view.new_id()
     decided = ai_task.request(view, task_id, requested)
-    jobs = () if wanted.external else (job_of(task_id, replace(ai_task.AiTask(), requested=requested), None),)
+    jobs = () if wanted.external else (job_of(task_id, ai_task.AiTask(requested=requested), None),)
     timer = own_timer(task_id, requested)
     return replace(
         decided,

@@ -13,6 +13,7 @@ from domain.facts import Decided, Job, Json, Refusal, View
 from domain.notification_preferences import DIGEST
 from domain.retry import Failure
 from domain.trigger import scope_of as of_triggers
+from engine.ai_job import AI
 from engine.ai_tasks import fail_attempt, start_attempt, succeed_attempt
 from engine.children import settle_child
 from engine.context import Engine
@@ -23,7 +24,6 @@ from engine.family import CHILD
 from engine.fan_out import MOVE_ITEMS
 from engine.foreaches import move_items
 from engine.jobs import JobRef, complete_job, complete_own, continue_run, fail_job, fail_own, stream_of
-from engine.nodes.ai_agent import JOB as AI
 from engine.nodes.http import JOB as HTTP
 from engine.nodes.wait_event import LOOK_BACK
 from engine.triggers.arriving import start_by_event

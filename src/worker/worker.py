@@ -11,11 +11,11 @@ from functools import partial
 from domain.bulk_operation import JOB as BULK_OPERATION
 from domain.notification_delivery import DELIVER as NOTIFY
 from domain.notification_preferences import DIGEST
+from engine.ai_job import AI
 from engine.context import Engine
 from engine.deliveries import DELIVER
 from engine.family import CHILD
 from engine.fan_out import MOVE_ITEMS
-from engine.nodes.ai_agent import JOB as AI
 from engine.nodes.http import JOB as HTTP
 from engine.nodes.wait_event import LOOK_BACK
 from engine.work import CONTINUE

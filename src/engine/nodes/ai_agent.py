@@ -12,15 +12,26 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from domain.ai_task import AI_TASK, AiTaskCancelled, AiTaskCompleted, AiTaskFailed, AiTaskRequested, Configuration, request
+from domain.ai_task import (
+    AI_TASK,
+    AiTask,
+    AiTaskCancelled,
+    AiTaskCompleted,
+    AiTaskFailed,
+    AiTaskRequested,
+    Configuration,
+    request,
+)
 from domain.execution import Activation, NodeError, Wait
-from domain.facts import Fact, Invalid, Job, Json, View
+from domain.facts import Fact, Invalid, Json, View
 from domain.member import MEMBER
 from domain.retry import RetryPolicy
 from domain.role import ROLE
 from engine import ai_config, ai_people_config, node_prompts
 from engine.ai_config import BOUNDS, TOOLS, bounds_of, guarded, tools_of
 from engine.ai_guard_config import GUARDS
+from engine.ai_guards import GUARD
+from engine.ai_job import job_of
 from engine.ai_people_config import people_of, with_rejections
 from engine.ai_time_limit import TIME_LIMIT, due_of, out_of_time
 from engine.definition import Node
@@ -34,8 +45,6 @@ from engine.prompt_references import PROMPT
 from engine.prompts import Withheld
 from engine.variables import Nodes
 
-JOB = "gesta.ai"
-"""The type of the jobs that are attempts at AI tasks."""
 WITH_TOOLS = RetryPolicy(max_attempts=3)
 """Of an agent with tools whose node has no policy: the turns that it has behind it are not to be lost with the next one."""
 CANCELLED = "cancelled"
@@ -45,8 +54,6 @@ PROVIDERS = ("offline/", "openai:")
 OF_TENANT = re.compile(r"[a-z][a-z0-9_-]{0,62}(:.+)?", re.DOTALL)
 """A name that a tenant gives to models, or a model of one of its providers."""
 DEFAULT_MODEL = "default"
-GUARD = "guard"
-"""The type of a node's error whose input a guard blocks."""
 EXPRESSION = {"type": "string", "pattern": "^=[^=]"}
 TEXT = {"type": "string", "minLength": 1}
 
@@ -109,16 +116,7 @@ def run(visit: Visit) -> kind.RunResult:
         return Failed(NodeError(GUARD, str(blocked), visit.attempt))
     if requested.tools is not None:
         requested = replace(requested, requesters=visit.requesters, requester_roles=roles_of(visit.view, visit.requested_by))
-    job = Job(
-        visit.activation_id,
-        JOB,
-        None,
-        visit.execution_id,
-        visit.activation_id,
-        task_id,
-        max_attempts=requested.retry.max_attempts,
-        priority=started.priority,
-    )
+    job = job_of(task_id, AiTask(requested=requested), None)
     try:
         facts, due = request(visit.view, task_id, requested).facts, due_of(requested)
         timers = () if due is None else (visit.timer(TIME_LIMIT, due),)

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from engine.nodes.ai_agent import JOB
+from engine.ai_job import AI
 from tests.faults.chaos.scene import POISONED, Scene
 from tests.store.ledgers import append, connected, event
 from tests.store.ledgers import entry as command
@@ -57,7 +57,7 @@ class Poison:
             for _ in range(EACH):
                 self.timers.append(uuid4())
                 await self.scene.sql(INSERT_TIMER, self.tenant_id, self.timers[-1], execution)
-                for type in (JOB, "of_tomorrow"):
+                for type in (AI, "of_tomorrow"):
                     self.jobs.append(uuid4())
                     await self.scene.sql(INSERT_JOB, self.tenant_id, self.jobs[-1], type, execution, execution)
 
