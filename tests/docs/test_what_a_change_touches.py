@@ -39,7 +39,8 @@ def test_an_approval_rule_is_a_function_and_a_line() -> None:
 
 
 def test_an_event_is_named_by_few() -> None:
-    """In its aggregate, and in each table that it changes. It was 6.7 once, with topics and audit log beside.
+    """In its aggregate, and in each table that it changes. It was 6.7 once, with topics and audit log beside. Events of AI tasks are
+    named by their replay as well, and by the tables of turns and calls, of which there were none when the mark was 5.
 
     A package that stands for an aggregate's file counts as one, and one that passes its rooms' names on is not counted.
     """
@@ -47,7 +48,7 @@ def test_an_event_is_named_by_few() -> None:
     words = {file: set(re.findall(r"\w+", text)) for file, text in sources().items() if not file.endswith("/__init__.py")}
     named = [{re.sub(r"^(domain/\w+)/.*", r"\1", file) for file, known in words.items() if event in known} for event in events]
     assert all(named)
-    assert mean(map(len, named)) < 5
+    assert mean(map(len, named)) < 5.5
 
 
 @pytest.mark.parametrize("topic", CHAIN)
