@@ -39,8 +39,8 @@ def test_an_approval_rule_is_a_function_and_a_line() -> None:
 
 
 def test_an_event_is_named_by_few() -> None:
-    """In its aggregate, and in each table that it changes. It was 6.7 once, with topics and audit log beside. Events of AI tasks are
-    named by their replay as well, and by the tables of turns and calls, of which there were none when the mark was 5.
+    """In its aggregate, and in each table that it changes. It was 6.7 once, with topics and audit log beside. Events of AI tasks
+    are named by their replay as well, and by the tables of turns and calls, of which there were none when the mark was 5.
 
     A package that stands for an aggregate's file counts as one, and one that passes its rooms' names on is not counted.
     """
