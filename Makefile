@@ -39,19 +39,23 @@ types: $(READY) ## type checks, strict
 bench: $(READY) ## how fast it appends, next to the library it builds on
 	$(BIN)/python -m bench
 
-lock: $(READY) ## resolve the dependencies anew into requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra ai --group dev --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-annotate -q -o requirements.lock
-	sed 's/^ *--hash/--hash/' requirements.lock > requirements.lock.new && mv requirements.lock.new requirements.lock
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q
+
+lock: $(READY) ## resolve the dependencies anew: requirements.lock of what runs, requirements-dev.lock of what tests need besides
+	cat requirements.lock requirements-dev.lock > requirements.all
+	$(LOCK) --extra ai --extra arrow --extra otel --group dev -o requirements.all
+	$(LOCK) --extra ai --extra arrow --extra otel -c requirements.all -o requirements.lock
+	sed -i 's/^ *--hash/--hash/' requirements.all requirements.lock
+	grep -vxF -f requirements.lock requirements.all > requirements-dev.lock && rm requirements.all
 
 clean: ## remove the virtual environment and the caches; databases stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find src tests examples bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Gesta needs Python 3.11 or later, which $(PYTHON) is not. Name another: make PYTHON=python3.12 …" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
