@@ -11,8 +11,11 @@ from domain.aggregates import AGGREGATES
 from domain.envelope import PLATFORM
 from domain.user import UserRegistered
 from projections.audit_logs import TABLE as AUDIT_LOGS
+from projections.catalog import FRESHNESS, catalog, relations
 from projections.projector import Projector
+from projections.rebuilding import views
 from projections.registry import IGNORED, TABLES
+from projections.views import VIEWS
 from store.topics import TOPICS
 from tests.conftest import Database
 from tests.projections.catalog import columns_of
@@ -24,6 +27,15 @@ OF_THE_PLATFORM = {"tenants", "users", "permissions"}
 TABLES_OF_CATALOG = """
 SELECT relname, relrowsecurity AND relforcerowsecurity OR reloptions @> '{security_invoker=true}', obj_description(oid)
   FROM pg_class WHERE relnamespace = 'projections'::regnamespace AND relkind IN ('r', 'm', 'v', 'p')
+"""
+FOREIGN_KEYS = """
+SELECT child.relname, parent.relname,
+       (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(f.conkey) WITH ORDINALITY k (attnum, n)
+          JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.attnum),
+       (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(f.confkey) WITH ORDINALITY k (attnum, n)
+          JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.attnum)
+  FROM pg_constraint f JOIN pg_class child ON child.oid = f.conrelid JOIN pg_class parent ON parent.oid = f.confrelid
+ WHERE f.contype = 'f' AND f.connamespace = 'projections'::regnamespace
 """
 INDEXES = """
 SELECT c.relname, i.indexrelid::regclass::text, i.indisprimary,
@@ -40,18 +52,61 @@ async def all_rows(conn: AsyncConnection[Any], statement: str) -> list[tuple[Any
 async def test_the_catalogue_of_columns_is_the_database_s(system: AsyncConnection[Any]) -> None:
     """Types, nullability, the CHECKs on values, the COMMENTs: SELECTs and the API's document are made of the same."""
     there = await columns_of(system, "projections")
-    freshness = there.pop("freshness")
-    assert {"position", "recorded_at", "projected_at"} < freshness.keys()
+    assert there.pop("freshness") == FRESHNESS
     for table in TABLES:
         assert there.pop(table.name) == {name: replace(column, listed=True) for name, column in table.columns.items()}
     assert there == {}
 
 
+async def test_the_catalogue_of_views_is_the_database_s(system: AsyncConnection[Any]) -> None:
+    """Columns in their order, types, COMMENTs; and it names the views that the file makes, in its order."""
+    there = await columns_of(system, "projections", "v")
+    for view in VIEWS:
+        assert list(there.pop(view.name).items()) == [(name, replace(c, null=True)) for name, c in view.columns.items()]
+    assert there == {}
+    assert [f"projections.{view.name}" for view in VIEWS] == views.names()
+
+
+async def test_what_can_be_queried_is_told_as_the_database_has_it(system: AsyncConnection[Any]) -> None:
+    comments = {name: comment for name, _, comment in await all_rows(system, TABLES_OF_CATALOG)}
+    assert {relation.name: relation.comment for relation in relations()} == comments
+    enforced = {
+        (relation.name, each.columns, each.table, each.to)
+        for relation in relations()
+        for each in relation.references
+        if each.enforced
+    }
+    assert enforced == {
+        (table, tuple(columns), to, tuple(key)) for table, to, columns, key in await all_rows(system, FOREIGN_KEYS)
+    }
+    keys = {relation.name: relation.key for relation in relations()}
+    assert [(r.name, each) for r in relations() for each in r.references if each.to != keys[each.table]] == []
+    tables = catalog()["tables"]
+    assert [table["name"] for table in tables] == list(keys)
+    pending = next(table for table in tables if table["name"] == "approval_requests")
+    assert {"table": "users", "columns": ["decided_by"], "to": ["id"], "enforced": False} in pending["references"]
+    status = next(column for column in pending["columns"] if column["name"] == "status")
+    assert {**status, "choices": [], "comment": ""} == {
+        "name": "status",
+        "type": "text",
+        "nullable": False,
+        "choices": [],
+        "comment": "",
+    }
+    assert "pending" in status["choices"]
+
+
 async def test_every_table_forces_row_level_security_and_everything_has_a_comment(system: AsyncConnection[Any]) -> None:
     tables = await all_rows(system, TABLES_OF_CATALOG)
     assert [name for name, forced, comment in tables if not forced or not comment] == []
-    freshness = (await columns_of(system, "projections"))["freshness"]
-    assert [name for name, column in freshness.items() if not column.meaning] == []
+    for kind in "rv":
+        silent = [
+            (table, name)
+            for table, columns in (await columns_of(system, "projections", kind)).items()
+            for name, column in columns.items()
+            if not column.meaning
+        ]
+        assert silent == []
 
 
 async def test_the_tenant_leads_every_key_and_every_index(system: AsyncConnection[Any]) -> None:
