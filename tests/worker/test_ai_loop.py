@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 from typing import cast
+from uuid import uuid4
 
 import pytest
 
@@ -13,19 +14,25 @@ from domain.ai_task import (
     AI_TASK,
     AiTask,
     AiTaskAttemptFailed,
+    AiTaskAttemptStarted,
     AiTaskAttemptSucceeded,
     AiTaskEvent,
     AiTaskToolCallDenied,
+    AiTaskToolCallFailed,
+    AiTaskToolCallStarted,
     AiTaskToolCallSucceeded,
 )
+from domain.approval import Decider
 from domain.facts import Json
 from engine.ai_messages import AssistantMessage, UserMessage
 from engine.ai_replay import replay
+from engine.approvals import decide_approval
+from store.command import Command
 from tests.cli.test_db import gesta
 from tests.cli.test_doctor import addresses
 from tests.conftest import Database
 from tests.engine.drawing import drawing
-from tests.worker.house import ENGINE, PATIENCE, House, ScriptedProvider, at_work, house, worker_of
+from tests.worker.house import ENGINE, PATIENCE, WHO, House, ScriptedProvider, at_work, house, worker_of
 from tests.worker.outbound.servers import LOOPBACK, answering, server
 from tests.worker.test_killed import started, stopped
 from worker import ai_runner
@@ -170,26 +177,76 @@ async def test_whoever_goes_on_begins_behind_the_last_end_on_record(database: Da
 BOUNDARIES = ("attempt_started", "attempt_called", "attempt_ended", "tool_started", "tool_called", "tool_ended")
 
 
+FIVE_CALLS = [calls(1), calls(2), calls(1, tool="nothing"), calls(3, tool="pay"), {"text": "done"}]
+"""Of a model, and three of tools: the last one is asked for, and one that there is no tool for is none."""
+KILLED = (
+    *(f"worker.job_leased:{time}" for time in (1, 2)),
+    *(f"worker.attempt_{what}:{time}" for what in ("started", "called", "ended") for time in (1, 2, 3, 4, 5)),
+    *(f"worker.tool_{what}:{time}" for what in ("started", "called", "ended") for time in (1, 2, 3)),
+)
+"""Each boundary of the loop. The job is leased a second time, and the third tool is called, once a person has said yes."""
+
+
 @pytest.mark.parametrize(
-    "failpoint",
-    [
-        pytest.param(f"worker.{what}:{time}", marks=[] if (what, time) == ("tool_called", 1) else pytest.mark.nightly)
-        for what in BOUNDARIES
-        for time in (1, 2)
-    ],
+    "failpoint", [pytest.param(each, marks=[] if each == "worker.tool_called:3" else pytest.mark.nightly) for each in KILLED]
 )
 async def test_a_loop_survives_its_worker(database: Database, tmp_path: Path, failpoint: str) -> None:
-    """Killed as `kill -9` does it."""
+    """Killed as `kill -9` does it: one call for each that is finished, and once more for the one that was under way."""
     made, seen, retry = tmp_path / "calls", list[bytes](), {"max_attempts": 3, "initial_interval": "PT0.01S"}
-    answers = [calls(1), calls(2), {"text": "done"}]
     async with house(database) as home, server(answering(ok(7), seen=seen)) as port:
-        execution = await home.start(agent_with([tool(port)], answers, retry=retry))
+        asks = {"ask": True, "by": {"roles": ["clerk"]}}
+        pay = tool(port, "pay", policy=asks, request={"method": "POST", "idempotent": True}, retry=retry)
+        execution = await home.start(agent_with([tool(port), pay], FIVE_CALLS, retry=retry))
         first = await started(database, made, failpoint)
-        assert await asyncio.wait_for(first.wait(), PATIENCE) == -signal.SIGKILL
-        home.lapse_all()
-        second = await started(database, made)
-        assert (await home.ended(execution)).status == "completed"
+        async with asyncio.TaskGroup() as people:
+            people.create_task(said_yes(home))
+            assert await asyncio.wait_for(first.wait(), PATIENCE) == -signal.SIGKILL
+            home.lapse_all()
+            second = await started(database, made)
+            assert (await home.ended(execution)).status == "completed"
         assert await stopped(second) == 0
-        assert len(made.read_text().splitlines()) == 3 + ("attempt_called" in failpoint)
-        assert len(seen) == 2 + ("tool_called" in failpoint)
+        called, underway = Counter(head.split(b" ")[1].decode() for head in seen), failpoint.removeprefix("worker.")
+        at_tool = int(underway[-1]) if underway.startswith("tool_called") else 0
+        assert called == {f"/items/{id}": 1 + (id == at_tool) for id in (1, 2, 3)}
+        assert len(made.read_text().splitlines()) == 5 + underway.startswith("attempt_called")
+        await only_what_was_under_way_repeats(home, underway)
+        paid = [head.splitlines() for head in seen if b"/items/3 " in head]
+        keys = {line for head in paid for line in head if line.startswith(b"Idempotency-Key: ")}
+        assert len(keys) == 1, "the call's, however often it is sent"
         assert home.jobs() == []
+
+
+async def said_yes(home: House) -> None:
+    """By a clerk, as soon as one is asked."""
+
+    async def asked() -> bool:
+        return "ai_task.asked.v1" in await home.topics()
+
+    await home.until(asked)
+    (request,) = {each.stream_id for each in await home.events() if each.topic.startswith("approval.requested")}
+    clerk = Decider(uuid4(), {"clerk"})
+    command = Command(home.tenant_id, "approval.decide", WHO)
+    await home.handler.handle(command, lambda view: decide_approval(view, ENGINE, request, clerk, outcome="approved"))
+
+
+async def only_what_was_under_way_repeats(home: House, underway: str) -> None:
+    """It is on record as lost; every other call of a model and of a tool began once, and ended once."""
+    task, events = await task_of(home), [each.event for each in await home.events()]
+    lost = [each for each in events if isinstance(each, AiTaskAttemptFailed | AiTaskToolCallFailed)]
+    assert {each.error.type for each in lost} <= {"lease_lost"}
+    assert len([each for each in lost if isinstance(each, AiTaskAttemptFailed)]) == underway.startswith(
+        ("attempt_started", "attempt_called")
+    )
+    assert len([each for each in lost if isinstance(each, AiTaskToolCallFailed)]) == underway.startswith(
+        ("tool_started", "tool_called")
+    )
+    begun = [each for each in events if isinstance(each, AiTaskAttemptStarted | AiTaskToolCallStarted)]
+    assert len(begun) == 5 + 3 + len(lost)
+    assert len([each for each in events if isinstance(each, AiTaskAttemptSucceeded)]) == 5
+    assert [[call.status for call in turn.calls] for turn in task.turns] == [
+        ["succeeded"],
+        ["succeeded"],
+        ["denied"],
+        ["succeeded"],
+        [],
+    ]
