@@ -13,11 +13,11 @@ import orjson
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "action", "color_message"}
 
+OURS = ("api", "cli", "domain", "engine", "projections", "runtime", "store", "worker")
+"""The rooms whose DEBUG is shown. Libraries say at DEBUG what is sent and answered: credentials and prompts, for two."""
+
 CHATTY = ("httpx", "httpx2")
 """Libraries that say each request at INFO: a line for each call of a model is nothing to act on. DEBUG has them."""
-
-INDISCREET = ("httpcore", "httpcore2")
-"""Libraries that say at DEBUG what is sent and answered: credentials, for one."""
 
 
 class ActionFilter(logging.Filter):
@@ -70,8 +70,9 @@ def configure_logging(level: str, style: Literal["auto", "plain", "json"] = "aut
     handler.setFormatter(PlainFormatter() if plain else JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
-    for indiscreet in INDISCREET:
-        logging.getLogger(indiscreet).setLevel(logging.WARNING)
+    threshold = logging.getLevelNamesMapping()[level]
+    root.setLevel(max(threshold, logging.INFO))
+    for room in OURS:
+        logging.getLogger(room).setLevel(threshold)
     for chatty in CHATTY:
-        logging.getLogger(chatty).setLevel(max(root.level, logging.WARNING) if root.level > logging.DEBUG else root.level)
+        logging.getLogger(chatty).setLevel(logging.INFO if threshold <= logging.DEBUG else max(threshold, logging.WARNING))

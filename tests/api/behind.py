@@ -14,7 +14,7 @@ from base64 import b32decode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import httpx2
 
@@ -161,8 +161,10 @@ async def two_apart(gesta: Gesta) -> AsyncIterator[Two]:
 
 
 @asynccontextmanager
-async def serving_apart(database: Database, **more: str) -> AsyncIterator[httpx2.AsyncClient]:
-    """`gesta api` in a process of its own, and a client for it. `more`: of its environment."""
+async def serving_apart(
+    database: Database, log: IO[bytes] | int = asyncio.subprocess.DEVNULL, /, **more: str
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """`gesta api` in a process of its own, and a client for it. `log`: where its log goes. `more`: of its environment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -179,7 +181,7 @@ async def serving_apart(database: Database, **more: str) -> AsyncIterator[httpx2
         "cli.main",
         "api",
         env={**kept, **addresses, "GESTA_PORT": str(port), **more},
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=log,
     )
     try:
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:

@@ -14,7 +14,7 @@ import pytest
 
 from engine.cel import CelEvaluator
 from engine.context import Engine
-from runtime.log import CHATTY, INDISCREET, configure_logging
+from runtime.log import CHATTY, OURS, configure_logging
 from runtime.master_keys import MasterKeys
 from tests.api.conftest import MASTER_KEYS, Client, Tenant, serving
 from tests.conftest import Database
@@ -396,7 +396,7 @@ class Breaking(Outbound):
 def log() -> Iterator[io.StringIO]:
     """What a process logs that says as much as it can."""
     root, written = logging.getLogger(), io.StringIO()
-    before = {name: logging.getLogger(name).level for name in (None, *CHATTY, *INDISCREET)}
+    before = {name: logging.getLogger(name).level for name in (None, *CHATTY, *OURS)}
     handlers = list(root.handlers)
     configure_logging("DEBUG", "json", written)
     yield written

@@ -134,6 +134,15 @@ class CallReport:
             self.finish_reason,
         )
 
+    def without(self, secrets: Redaction) -> "CallReport":
+        """Also where they stand as the name of a model, of a reason, or of what was counted."""
+        used = self.usage
+        if used is not None and used.details is not None:
+            used = replace(used, details={secrets.text(name): count for name, count in used.details.items()})
+        model = None if self.model is None else secrets.text(self.model)
+        reason = None if self.finish_reason is None else secrets.text(self.finish_reason)
+        return replace(self, usage=used, model=model, finish_reason=reason)
+
 
 @dataclass(frozen=True)
 class AiAnswer:
@@ -160,7 +169,8 @@ class AiAnswer:
             CallMessage(secrets.text(each.id), secrets.text(each.tool), secrets.json(each.arguments)) for each in self.calls
         )
         text = None if self.text is None else secrets.text(self.text)
-        return replace(self, output=secrets.json(self.output), calls=calls, text=text)
+        said = {"output": secrets.json(self.output), "model": secrets.text(self.model), "calls": calls, "text": text}
+        return replace(self, report=self.report.without(secrets), **said)
 
 
 class AiError(Exception):
@@ -200,7 +210,7 @@ class AiError(Exception):
             secrets.text(self.message) if message is None else message,
             retryable=self.retryable,
             retry_after=self.retry_after,
-            report=self.report,
+            report=None if self.report is None else self.report.without(secrets),
             answered=None if self.answered is None else secrets.text(self.answered),
         )
 
