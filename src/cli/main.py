@@ -16,6 +16,7 @@ from cli import (
     db,
     doctor,
     events,
+    export,
     generations,
     jobs,
     key,
@@ -52,6 +53,7 @@ app.add_typer(key.app, name="key")
 app.add_typer(workflow.app, name="workflow")
 app.add_typer(prompt.app, name="prompt")
 app.add_typer(events.app, name="events")
+app.add_typer(export.app, name="export")
 app.add_typer(ai.app, name="ai")
 projector.app.command(name="rebuild")(generations.rebuild)
 projector.app.command(name="drop-old")(generations.drop_old)

@@ -1,0 +1,212 @@
+"""``gesta export``: tables, the ledger, and logs for process mining, as files."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from cli.choices import ActivityNames, Format, People, Shown
+
+if TYPE_CHECKING:
+    from projections.exporting.ledger import Part
+    from projections.exporting.tables import Exported
+    from projections.process_log.cases import Selection
+    from projections.process_log.entries import Kind
+
+app = typer.Typer(help="Tables, the ledger, and logs for process mining, as files.", no_args_is_help=True)
+
+TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant's slug or id, or “platform”.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Parquet needs the extra “arrow”.")]
+ToOption = Annotated[
+    Path, typer.Option("--to", help="A new directory; of one table a new file (.gz: compressed), or - for standard output.")
+]
+
+
+@app.command()
+def tables(
+    tenant: TenantOption,
+    to: ToOption,
+    table: Annotated[list[str] | None, typer.Option("--table", help="Only this table or view; may be repeated.")] = None,
+    views: Annotated[bool, typer.Option("--views", help="All views as well.")] = False,
+    format: FormatOption = Format.CSV,
+    within: Annotated[float, typer.Option(help="Give up after so many seconds: a held snapshot slows down the job queue.")] = 600,
+) -> None:
+    """Write a tenant's tables, all as of one position, with a manifest.json that says which, and what is in the files.
+
+    Values are exact. The directory has its name when everything is in it; nothing that is there already is overwritten.
+    """
+    from runtime.addresses import resolve
+    from runtime.settings import load_settings
+
+    with resolve(load_settings()) as addresses:
+        asyncio.run(_tables(addresses.system, addresses.api, tenant, to, table or [], format, within, views=views))
+
+
+async def _tables(
+    system: str, api: str, tenant: str, to: Path, names: list[str], format: Format, seconds: float, *, views: bool
+) -> None:
+    from cli.ledgers import ledgers
+    from projections.exporting.tables import Wanted, export
+    from runtime.pools import connect
+
+    async with connect(system, name="gesta export") as connection:
+        (ledger,) = await ledgers(connection, tenant)
+    wanted = Wanted(ledger.tenant_id, ledger.name, tuple(names), format.value, views, seconds)
+    async with connect(api, name="gesta export") as connection:
+        manifest = await export(connection, wanted, to, _told)
+    print(f"{ledger.name} as of position {manifest['position']}: {len(manifest['tables'])} files", file=sys.stderr)
+
+
+def _told(exported: "Exported") -> None:
+    print(f"  {exported.table:<28}{exported.rows:>12} rows{exported.bytes:>14} bytes", file=sys.stderr, flush=True)
+
+
+@app.command()
+def events(
+    tenant: TenantOption,
+    to: ToOption,
+    format: FormatOption = Format.JSONL,
+    after: Annotated[int, typer.Option(help="Only events after this position: where an export before has ended.", min=0)] = 0,
+    until: Annotated[int | None, typer.Option(help="Only events up to this position.", min=0)] = None,
+    topic: Annotated[
+        list[str] | None, typer.Option("--topic", help="Only these, as execution.started or execution.*; may be repeated.")
+    ] = None,
+    stream: Annotated[
+        UUID | None, typer.Option("--stream", help="Only the events of this stream (the id of a resource).")
+    ] = None,
+) -> None:
+    """Write a tenant's ledger, an event a line or row, without secrets. It says at which position the next export goes on."""
+    from projections.exporting.ledger import Part
+    from runtime.addresses import resolve
+    from runtime.settings import load_settings
+
+    with resolve(load_settings()) as addresses:
+        part = Part(UUID(int=0), after, until, tuple(topic or ()), stream)
+        asyncio.run(_events(addresses.system, tenant, part, to, format))
+
+
+async def _events(system: str, tenant: str, part: "Part", to: Path, format: Format) -> None:
+    from dataclasses import replace
+
+    from cli.ledgers import ledgers
+    from projections.exporting.files import new_file
+    from projections.exporting.ledger import export
+    from runtime.pools import connect
+
+    async with connect(system, name="gesta export") as connection:
+        (ledger,) = await ledgers(connection, tenant)
+        with new_file(to) as file:
+            found = await export(connection, replace(part, tenant_id=ledger.tenant_id), format.value, file)
+    told = {"tenant": ledger.name, "events": found.events, "position": found.position, "bytes": file.bytes, "sha256": file.sha256}
+    print(json.dumps(told), file=sys.stderr)
+
+
+WorkflowOption = Annotated[str | None, typer.Option("--workflow", help="Only executions of the workflow with this key.")]
+SinceOption = Annotated[str | None, typer.Option("--since", help="Only what began at this time (RFC 3339) or later.")]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Only what began before this time (RFC 3339).")]
+ActivityOption = Annotated[
+    ActivityNames, typer.Option("--activity", help="Activities are called after the nodes' names, or ids.")
+]
+PeopleOption = Annotated[People, typer.Option("--people", help="How people are called; id: nobody is named.")]
+OnlyOption = Annotated[list[Shown] | None, typer.Option("--only", help="Only events of this kind; may be repeated.")]
+
+
+@app.command()
+def xes(
+    file: Annotated[Path, typer.Argument(help="A new file, .xes or .xes.gz, or - for standard output.")],
+    tenant: TenantOption,
+    workflow: WorkflowOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    activity: ActivityOption = ActivityNames.NAME,
+    people: PeopleOption = People.NAME,
+    only: OnlyOption = None,
+) -> None:
+    """Write executions as a log for process mining, in XES: one trace for each, people and agents in it."""
+    from runtime.addresses import resolve
+    from runtime.settings import load_settings
+
+    with resolve(load_settings()) as addresses:
+        selected = _selection(workflow, since, until, activity, people)
+        asyncio.run(_xes(addresses.system, tenant, selected, _kinds(only), file))
+
+
+@app.command()
+def ocel(
+    file: Annotated[Path, typer.Argument(help="A new file, .sqlite, .json or .json.gz.")],
+    tenant: TenantOption,
+    workflow: WorkflowOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    activity: ActivityOption = ActivityNames.NAME,
+    people: PeopleOption = People.NAME,
+    only: OnlyOption = None,
+) -> None:
+    """Write an object-centric log, in OCEL 2.0: executions, approval requests, AI tasks, people and models in one.
+
+    Without --workflow, requests and AI tasks that belong to no execution are in it as well.
+    """
+    from runtime.addresses import resolve
+    from runtime.settings import load_settings
+
+    if not file.name.endswith((".sqlite", ".json", ".json.gz")):
+        raise typer.BadParameter("The file's name ends in .sqlite, .json or .json.gz.", param_hint="FILE")
+    with resolve(load_settings()) as addresses:
+        selected = _selection(workflow, since, until, activity, people)
+        asyncio.run(_ocel(addresses.system, tenant, selected, _kinds(only), file))
+
+
+def _selection(
+    workflow: str | None, since: str | None, until: str | None, activity: ActivityNames, people: People
+) -> "Selection":
+    from cli.replay import moment
+    from projections.process_log.cases import Selection
+
+    return Selection(
+        UUID(int=0),
+        workflow,
+        None if since is None else moment(since),
+        None if until is None else moment(until),
+        people.value,
+        activity.value,
+    )
+
+
+def _kinds(only: list[Shown] | None) -> "frozenset[Kind] | None":
+    return frozenset(each.value for each in only) if only else None
+
+
+async def _xes(system: str, tenant: str, selected: "Selection", kinds: "frozenset[Kind] | None", file: Path) -> None:
+    from dataclasses import replace
+
+    from cli.ledgers import ledgers
+    from projections.exporting.files import new_file
+    from projections.process_log.cases import Reading
+    from projections.process_log.xes import write
+    from runtime.pools import connect
+
+    async with connect(system, name="gesta export") as connection:
+        (ledger,) = await ledgers(connection, tenant)
+        reading = await Reading.begin(connection, replace(selected, tenant_id=ledger.tenant_id))
+        with new_file(file) as made:
+            written = await write(reading, made, selected.workflow or ledger.name, kinds)
+    print(f"{ledger.name} up to position {reading.position}: {written.traces} traces, {written.events} events", file=sys.stderr)
+
+
+async def _ocel(system: str, tenant: str, selected: "Selection", kinds: "frozenset[Kind] | None", file: Path) -> None:
+    from dataclasses import replace
+
+    from cli.ledgers import ledgers
+    from projections.process_log.cases import Reading
+    from projections.process_log.ocel import write
+    from runtime.pools import connect
+
+    async with connect(system, name="gesta export") as connection:
+        (ledger,) = await ledgers(connection, tenant)
+        reading = await Reading.begin(connection, replace(selected, tenant_id=ledger.tenant_id, alone=True))
+        written = await write(reading, file, kinds)
+    print(f"{ledger.name} up to position {reading.position}: {written.objects} objects, {written.events} events", file=sys.stderr)
