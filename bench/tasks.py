@@ -16,8 +16,10 @@ from domain.facts import Decided, Json, View
 from engine.cel import CelEvaluator
 from engine.engine import Engine, start
 from runtime.ids import new_id
+from runtime.settings import OtelSettings
 from store.command import Command, CommandResult
 from worker.ai.choosing import ProvidersOf
+from worker.ai.telemetry import telemetry_of
 from worker.context import WorkerContext
 from worker.worker import WorkerProcess, open_worker
 
@@ -117,7 +119,7 @@ async def at_work(
     url: str, ledger: UUID, definition: Json, providers: ProvidersOf, make: Callable[[WorkerContext], WorkerProcess]
 ) -> AsyncIterator[Workshop]:
     """`url`: of a login as gesta_system. `make`: the worker, which acts by what it is given."""
-    async with open_worker(url, Engine(CelEvaluator()), providers) as opened:
+    async with open_worker(url, Engine(CelEvaluator()), providers, telemetry=telemetry_of(OtelSettings())) as opened:
         shop = Workshop(opened.context, ledger)
         await shop.publish(definition)
         worker, stop = make(shop.context), asyncio.Event()

@@ -42,8 +42,9 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     from runtime.failing_tasks import telling
     from runtime.pools import check_logins
     from runtime.schema import refuse_older
-    from runtime.settings import load_settings
+    from runtime.settings import OtelSettings, load_settings
     from worker.ai.registry import Providers
+    from worker.ai.telemetry import telemetry_of
     from worker.mailing import mailing
     from worker.outbound.client import Outbound
     from worker.worker import open_worker
@@ -58,6 +59,7 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     keys = master_keys.load(settings)
     outbound = Outbound(permitted=settings.outbound_networks)
     providers = Providers(settings)
+    telemetry = telemetry_of(OtelSettings())
     try:
         async with (
             telling(url, "worker"),
@@ -70,6 +72,7 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
                 master_keys=keys,
                 outbound=outbound,
                 mailing=mailing(settings),
+                telemetry=telemetry,
             ) as worker,
         ):
             await worker.run(stop)

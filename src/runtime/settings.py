@@ -133,6 +133,44 @@ class Settings(BaseSettings):
         return not any(named)
 
 
+class OtelSettings(BaseSettings):
+    """OpenTelemetry's own variables, as far as it is not its SDK that reads them."""
+
+    model_config = SettingsConfigDict(env_prefix="OTEL_", env_ignore_empty=True, frozen=True, extra="ignore")
+
+    sdk_disabled: str = ""
+    traces_exporter: str | None = None
+    metrics_exporter: str | None = None
+    exporter_otlp_endpoint: str | None = None
+    exporter_otlp_traces_endpoint: str | None = None
+    exporter_otlp_metrics_endpoint: str | None = None
+    exporter_otlp_protocol: str | None = None
+    exporter_otlp_traces_protocol: str | None = None
+    exporter_otlp_metrics_protocol: str | None = None
+    instrumentation_genai_capture_message_content: str = ""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Nothing is told where nobody says where to."""
+        return self.sdk_disabled.lower() != "true" and bool(self.exporters_of("traces") or self.exporters_of("metrics"))
+
+    @property
+    def captures_content(self) -> bool:
+        return self.instrumentation_genai_capture_message_content.lower() in ("true", "span_only")
+
+    def exporters_of(self, signal: Literal["traces", "metrics"]) -> list[str]:
+        """Those that are named; else OTLP, where an endpoint of it is."""
+        named: str | None = getattr(self, f"{signal}_exporter")
+        if named is None:
+            return ["otlp"] if self.exporter_otlp_endpoint or getattr(self, f"exporter_otlp_{signal}_endpoint") else []
+        return [name for name in (one.strip() for one in named.split(",")) if name and name != "none"]
+
+    def otlp_entry(self, signal: Literal["traces", "metrics"]) -> str:
+        """Under which name the exporter is registered."""
+        protocol = getattr(self, f"exporter_otlp_{signal}_protocol") or self.exporter_otlp_protocol or "grpc"
+        return "otlp_proto_grpc" if protocol == "grpc" else "otlp_proto_http"
+
+
 def _reachable(host: str) -> str:
     """A host to call, as a URL has it, for one to listen on: "every address" is none that can be called."""
     called = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)

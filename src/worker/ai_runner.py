@@ -70,10 +70,12 @@ class Loop:
         self._context = context
         self._choosing = choosing
         self._job = job
+        self._trace = context.telemetry.lease(job)
 
     async def run(self) -> None:
-        while await self._step():
-            pass
+        with self._trace:
+            while await self._step():
+                pass
         assert self._job.task_id is not None, "a job of an AI task names it"
         await sensitive.forget_if_over(self._context, self._job.tenant_id, self._job.task_id)
 
@@ -154,10 +156,11 @@ class Loop:
         await self._context.do(self._job.tenant_id, "job.put_back", lambda _: Decided(fences=(fence,)))
 
     async def _call(self, attempt_id: UUID, chosen: ModelCall) -> bool:
-        if (await self._task()).reserved:
+        task = await self._task()
+        if task.reserved:
             chosen = chosen.within_budget()
         try:
-            answer = await chosen.call()
+            answer = await self._trace.chat(task, attempt_id, chosen)
         except AiError as error:
             failpoint("worker.attempt_called")
             standing = await self._failed(attempt_id, error, falls_back=chosen.falls_back(error))
@@ -233,8 +236,9 @@ class Loop:
 
     async def _called(self, task: AiTask, call: Call, tool: Json) -> bool:
         began = time.monotonic()
+        runner = RUNNERS[tool["type"]]
         try:
-            outcome = await RUNNERS[tool["type"]].run(self._context, self._job, task, call, tool)
+            outcome = await self._trace.tool(task, call, tool, lambda: runner.run(self._context, self._job, task, call, tool))
         except NotSetUp as error:
             log.error("A tool is not called, because this worker is not set up for it: %s", error, extra={"action": "not_set_up"})
             failure = Failure("not_set_up", "The worker that was to call it is not set up for that.")
@@ -301,4 +305,5 @@ class Loop:
         task_id: UUID | None = self._job.task_id
         done = await self._context.do(self._job.tenant_id, name, decide, resource="ai_task", resource_id=str(task_id))
         job, task = done.result["job"], done.result["task"]
+        self._trace.stands(task["status"])
         return Standing(job is not None and job["state"] == "leased", task["status"], task["attempt_id"])

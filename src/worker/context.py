@@ -16,6 +16,7 @@ from store.command import Command, CommandResult
 from store.handler import Handler
 from store.notifications.listening import Notifications
 from store.vault import Vault
+from worker.ai.telemetry import Telemetry
 from worker.outbound.client import Outbound
 from worker.outbound.smtp import MailServer
 
@@ -47,6 +48,7 @@ class WorkerContext:
     vault: Vault
     outbound: Outbound
     mailing: Mailing
+    telemetry: Telemetry
 
     async def do(
         self,

@@ -22,6 +22,7 @@ from domain.tenant import TENANT
 from engine.http_requests import VALUE
 from runtime.failpoints import failpoint
 from store.vault import Opened, SecretError
+from worker.ai.telemetry import TRACEPARENT
 from worker.context import WorkerContext
 from worker.outbound.client import OutboundError, Request, Response, host_of, parsed
 from worker.outbound.redirects import send_on
@@ -145,6 +146,8 @@ class Exchange:
         added = {"User-Agent": USER_AGENT, "Accept": "*/*", "Gesta-Attempt": f"{asked['key']}/{self._attempt}"}
         if content_type is not None:
             added["Content-Type"] = content_type
+        if (traceparent := TRACEPARENT.get()) is not None:
+            added["traceparent"] = traceparent
         if asked["method"] not in SAFE:
             added["Idempotency-Key"] = asked["key"]
         headers += [(name, value) for name, value in added.items() if name.lower() not in given]

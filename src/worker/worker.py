@@ -30,6 +30,7 @@ from store.notifications.listening import Notifications
 from store.notifications.waking import CHANNELS, leases_ending, setting_at, timers_set
 from store.vault import Vault
 from worker.ai.choosing import ProvidersOf
+from worker.ai.telemetry import Telemetry
 from worker.ai_runner import ai_runner
 from worker.bulk_runner import bulk_runner
 from worker.context import Mailing, WorkerContext
@@ -120,11 +121,12 @@ async def open_worker(
     master_keys: MasterKeys | None = None,
     outbound: Outbound | None = None,
     mailing: Mailing | None = None,
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[WorkerProcess]:
     """A worker with connections of its own. `url`: as gesta_system; `listen_url`: the same, direct, where `url` is a pooler's.
 
     `master_keys`: None: no secret can be used here. `outbound`: the way out, closed with the worker. `mailing`: None: by the
-    servers of tenants alone, and without links.
+    servers of tenants alone, and without links. `telemetry`: closed with the worker; None: nobody is told.
     """
     notifications = Notifications(listen_url or url, "gesta worker (listening)", CHANNELS)
     async with (
@@ -134,8 +136,10 @@ async def open_worker(
     ):
         vault, way_out = Vault(handler, pool, master_keys), outbound or Outbound()
         stack.push_async_callback(way_out.aclose)
+        telling = telemetry or Telemetry()
+        stack.push_async_callback(telling.aclose)
         acting = worker_id or name_of_process()
-        context = WorkerContext(handler, engine, pool, notifications, acting, vault, way_out, mailing or Mailing())
+        context = WorkerContext(handler, engine, pool, notifications, acting, vault, way_out, mailing or Mailing(), telling)
         yield WorkerProcess(context, providers, tasks or {}, leasing or Leasing())
 
 

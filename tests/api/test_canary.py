@@ -35,6 +35,7 @@ PLANTED = {
     "refused": "canary-4717-in-what-is-refused",
 }
 """By the name of the secret, or where it is given."""
+CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 MASTER_KEY = b64encode(b"k" * 32).decode()
 PARAMETERS = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
 
@@ -148,6 +149,7 @@ async def both(gesta: Gesta, logs: Path, answers: list[str]) -> AsyncIterator[Te
     with (logs / "api").open("wb") as log:
         async with serving_apart(gesta.database, log, **about) as http:
             http.event_hooks["response"] = [kept]
+            about |= {"OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "console", CONTENT: "true"}
             async with working_apart(gesta.database, logs / "worker", **about, **{VARIABLE: "worker.attempt_called!1"}):
                 acme = await Gesta(http, gesta.database, Client(http, gesta.platform.token), gesta.projector).tenant()
                 yield acme
@@ -255,5 +257,7 @@ async def test_planted_secrets_are_found_nowhere(gesta: Gesta, tmp_path: Path) -
         assert (token in said, [line for line in said.splitlines() if found_in(line)]) == (False, [])
     failed = (tmp_path / "worker").read_text()
     assert "FailpointReached" in failed, "what it was doing when it failed is in its log"
+    assert failed.count('"name": "chat ') >= 5, "and what OpenTelemetry is told, words included"
+    assert all(word in failed for word in ("gen_ai.input.messages", "gen_ai.tool.call.arguments", "gen_ai.client.token.usage"))
     rows = {name: everywhere(gesta.database, text) for name, text in PLANTED.items()}
     assert rows == {name: [] for name in PLANTED}

@@ -95,6 +95,8 @@ class Candidate:
     secret: str | None = field(default=None, repr=False)
     where: str = ""
     """Beside the model's name: of whom it is asked."""
+    kind: str = ""
+    """By whose protocol, where it is a tenant's provider."""
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,7 @@ class Choosing:
             provider_id=provider_id,
             limits=provider.limits,
             where=f"{provider.kind} {provider.base_url or ''}",
+            kind=provider.kind,
         )
         # In a thread: the import would hold up the event loop, and with it the heartbeats of everything else.
         await asyncio.to_thread(vendors.load, provider.kind)

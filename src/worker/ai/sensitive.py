@@ -30,6 +30,11 @@ class WithValues:
     task: AiTask
     provider: Provider
 
+    @property
+    def url(self) -> str | None:
+        """Where its requests go."""
+        return getattr(self.provider, "url", None)
+
     async def call(self, call: AiCall) -> AiAnswer:
         return await ask(self.vault, self.job, self.task, self.provider, call)
 

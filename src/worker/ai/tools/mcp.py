@@ -30,6 +30,7 @@ from engine.mcp_forms import form_of
 from engine.nodes.http import failure_of
 from store.jobs import LeasedJob
 from store.vault import SecretError
+from worker.ai.telemetry import TRACEPARENT
 from worker.ai.tools import mcp_messages as wire
 from worker.ai.tools.mcp_messages import Answer, NotAnAnswer, Until, answer_to
 from worker.ai.tools.mcp_results import result_of, text_of
@@ -187,7 +188,7 @@ class Conversation:
         """`of`: what is sent beside the call itself; it may be sent again. Raises Stopped."""
         left = max(self._ends - time.monotonic(), 0.001)
         asked = request_of(self._tool, headers, self._evaluator, self._key_of(body, of), left)
-        asked |= {"method": "DELETE"} if body is None else {"body": {"json": body}}
+        asked |= {"method": "DELETE"} if body is None else {"body": {"json": wire.traced(body, TRACEPARENT.get())}}
         asked["idempotent"] = asked["idempotent"] or of is not None
         exchange = self._last = Exchange(self._context, self._job.tenant_id, asked, self._call.number, until=Until())
         try:

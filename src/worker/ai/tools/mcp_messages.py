@@ -55,6 +55,13 @@ def modern_call(id: int, tool: str, arguments: Json, key: str, again: Mapping[st
     return request(id, "tools/call", {"name": tool, "arguments": arguments, **again, "_meta": meta})
 
 
+def traced(body: Json, traceparent: str | None) -> Json:
+    """A call that says which trace it belongs to. Not before its key is known: a trace is another one each time."""
+    if traceparent is None or body is None or "_meta" not in (params := body.get("params") or {}):
+        return body
+    return {**body, "params": {**params, "_meta": {**params["_meta"], "traceparent": traceparent}}}
+
+
 def modern_headers(tool: str) -> dict[str, str]:
     return {"Accept": ACCEPTED, VERSION_HEADER: MODERN, METHOD_HEADER: "tools/call", NAME_HEADER: tool}
 
