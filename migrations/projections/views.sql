@@ -1,4 +1,4 @@
--- Approvals in the words of the business, for analysts. They read as whoever asks (security_invoker), so a tenant's rows are all that a
+-- The tables in the words of the business, for analysts. Views read as whoever asks (security_invoker), so a tenant's rows are all that a
 -- tenant's session sees. An exchange of the tables that they read makes them anew, by this file: rights and comments stay.
 CREATE OR REPLACE VIEW projections.approver_load WITH (security_invoker = true) AS
 WITH deciders AS (
@@ -140,6 +140,19 @@ SELECT m.tenant_id, m.request_id, m.step, m.step_name, m.workflow_key, m.node_id
        m.open, m.escalation_level, m.reminders_sent
   FROM missed m CROSS JOIN LATERAL (SELECT coalesce(m.done_at, CASE WHEN m.open THEN now() END) AS until) u;
 
+CREATE OR REPLACE VIEW projections.approval_sla WITH (security_invoker = true) AS
+SELECT r.tenant_id, (l.closed_at AT TIME ZONE 'UTC')::date AS day, r.workflow_key, r.node_id, count(*) AS requests,
+       count(*) FILTER (WHERE r.status = 'expired') AS expired, count(r.sla_met) AS with_due,
+       count(*) FILTER (WHERE r.sla_met) AS met, count(*) FILTER (WHERE NOT r.sla_met) AS missed,
+       round(count(*) FILTER (WHERE r.sla_met)::numeric / nullif(count(r.sla_met), 0), 4) AS share_met,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY r.turnaround_ms)::bigint AS median_turnaround_ms,
+       percentile_cont(0.9) WITHIN GROUP (ORDER BY r.turnaround_ms)::bigint AS p90_turnaround_ms,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY r.first_response_ms)::bigint AS median_first_response_ms
+  FROM projections.approval_requests r
+ CROSS JOIN LATERAL (SELECT CASE WHEN r.status = 'expired' THEN coalesce(r.expires_at, r.updated_at) ELSE r.responded_at END AS closed_at) l
+ WHERE r.status IN ('resolved', 'expired')
+ GROUP BY 1, 2, 3, 4;
+
 CREATE OR REPLACE VIEW projections.prompt_version_outcomes WITH (security_invoker = true) AS
 WITH tasks AS (
     SELECT a.tenant_id, a.prompt_key, a.prompt_version, a.currency, a.status, a.rejections, a.actual_cost, a.input_tokens,
@@ -229,3 +242,183 @@ SELECT t.tenant_id, t.workflow_key, t.node_id, t.model, t.prompt_key, t.prompt_v
   FROM projections.ai_agent_tasks t
  WHERE t.status IN ('completed', 'failed')
  GROUP BY 1, 2, 3, 4, 5, 6;
+
+CREATE OR REPLACE VIEW projections.tool_denials WITH (security_invoker = true) AS
+SELECT c.tenant_id, t.workflow_key, t.node_id, c.tool, c.denial_reason AS reason,
+       CASE WHEN c.denial_reason IN ('rejected', 'expired', 'cancelled') THEN 'people'
+            WHEN c.denial_reason IN ('repetition', 'too_many', 'budget') THEN 'limits' ELSE 'rules' END AS denied_by,
+       count(*) AS calls, count(DISTINCT c.task_id) AS tasks, min(c.completed_at) AS first_at, max(c.completed_at) AS last_at,
+       (array_agg(c.message ORDER BY c.completed_at DESC, c.id))[1] AS last_message,
+       (array_agg(c.task_id ORDER BY c.completed_at DESC, c.id))[1] AS last_task_id
+  FROM projections.ai_agent_tool_calls c
+  JOIN projections.ai_agent_tasks t ON t.tenant_id = c.tenant_id AND t.id = c.task_id
+ WHERE c.status = 'denied'
+ GROUP BY 1, 2, 3, 4, 5, 6;
+
+CREATE OR REPLACE VIEW projections.bottlenecks WITH (security_invoker = true) AS
+WITH asked AS (
+    SELECT t.tenant_id, t.activation_id, sum(a.ms + coalesce(c.ms, 0)) AS ms
+      FROM projections.ai_agent_tasks t
+      JOIN (SELECT tenant_id, task_id, coalesce(sum(latency_ms), 0) AS ms FROM projections.ai_agent_attempts GROUP BY 1, 2) a
+        ON a.tenant_id = t.tenant_id AND a.task_id = t.id
+      LEFT JOIN (
+           SELECT tenant_id, task_id, sum(latency_ms) AS ms FROM projections.ai_agent_tool_calls
+            WHERE child_id IS NULL GROUP BY 1, 2) c
+        ON c.tenant_id = t.tenant_id AND c.task_id = t.id
+     WHERE t.activation_id IS NOT NULL
+     GROUP BY 1, 2
+), visits AS (
+    SELECT a.tenant_id, e.workflow_key, a.node_id, a.node_type, a.status, a.retry_count, a.started_at, l.took,
+           CASE WHEN a.node_type IN ('approval', 'wait', 'wait_event', 'workflow', 'foreach', 'join') THEN 0
+                WHEN a.node_type = 'ai_agent' THEN least(l.took, coalesce(w.ms, 0)) ELSE l.took END AS worked
+      FROM projections.workflow_executions e
+      JOIN projections.node_activations a ON a.tenant_id = e.tenant_id AND a.execution_id = e.id
+     CROSS JOIN LATERAL (SELECT (extract(epoch FROM a.completed_at - a.started_at) * 1000)::bigint AS took) l
+      LEFT JOIN asked w ON w.tenant_id = e.tenant_id AND w.activation_id = a.id
+), counted AS (
+    SELECT tenant_id, workflow_key, node_id, node_type, count(*) AS visits, count(*) FILTER (WHERE status = 'running') AS running_now,
+           min(started_at) FILTER (WHERE status = 'running') AS oldest_running_since,
+           count(*) FILTER (WHERE status = 'completed') AS completed, count(*) FILTER (WHERE status = 'failed') AS failed,
+           count(*) FILTER (WHERE status = 'cancelled') AS cancelled, sum(retry_count)::bigint AS retries,
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY took)::bigint AS median_ms,
+           percentile_cont(0.9) WITHIN GROUP (ORDER BY took)::bigint AS p90_ms,
+           percentile_cont(0.99) WITHIN GROUP (ORDER BY took)::bigint AS p99_ms, max(took) AS longest_ms,
+           coalesce(sum(took - worked), 0)::bigint AS waiting_ms, coalesce(sum(worked), 0)::bigint AS working_ms,
+           coalesce(sum(took), 0)::bigint AS total_ms
+      FROM visits GROUP BY tenant_id, workflow_key, node_id, node_type
+)
+SELECT c.*, CASE WHEN sum(c.total_ms) OVER of_workflow > 0
+                 THEN round(c.total_ms / sum(c.total_ms) OVER of_workflow, 4) END AS share_of_time
+  FROM counted c WINDOW of_workflow AS (PARTITION BY c.tenant_id, c.workflow_key);
+
+CREATE OR REPLACE VIEW projections.throughput WITH (security_invoker = true) AS
+WITH moments AS (
+    SELECT tenant_id, workflow_key, (started_at AT TIME ZONE 'UTC')::date AS day, 'started' AS what, NULL::bigint AS took
+      FROM projections.workflow_executions
+     UNION ALL
+    SELECT e.tenant_id, e.workflow_key, (l.ended_at AT TIME ZONE 'UTC')::date, e.status,
+           (extract(epoch FROM l.ended_at - e.started_at) * 1000)::bigint
+      FROM projections.workflow_executions e CROSS JOIN LATERAL (SELECT coalesce(e.completed_at, e.cancelled_at) AS ended_at) l
+     WHERE e.status IN ('completed', 'failed', 'cancelled')
+), counted AS (
+    SELECT tenant_id, day, workflow_key, count(*) FILTER (WHERE what = 'started') AS started,
+           count(*) FILTER (WHERE what = 'completed') AS completed, count(*) FILTER (WHERE what = 'failed') AS failed,
+           count(*) FILTER (WHERE what = 'cancelled') AS cancelled,
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY took) FILTER (WHERE what = 'completed')::bigint AS median_ms,
+           percentile_cont(0.9) WITHIN GROUP (ORDER BY took) FILTER (WHERE what = 'completed')::bigint AS p90_ms
+      FROM moments GROUP BY tenant_id, day, workflow_key
+)
+SELECT c.*, (sum(c.started - c.completed - c.failed - c.cancelled) OVER so_far)::bigint AS open_after
+  FROM counted c WINDOW so_far AS (PARTITION BY c.tenant_id, c.workflow_key ORDER BY c.day);
+
+CREATE OR REPLACE VIEW projections.execution_failures WITH (security_invoker = true) AS
+SELECT e.tenant_id, e.workflow_key, e.workflow_version, e.error_details ->> 'node_id' AS node_id, e.error_details ->> 'code' AS code,
+       count(*) AS executions, count(*) FILTER (WHERE e.compensation = 'completed') AS undone,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM e.completed_at - e.started_at) * 1000)::bigint AS median_ms,
+       min(e.completed_at) AS first_at, max(e.completed_at) AS last_at,
+       (array_agg(e.error ORDER BY e.completed_at DESC, e.id))[1] AS last_message,
+       (array_agg(e.id ORDER BY e.completed_at DESC, e.id))[1] AS last_execution_id
+  FROM projections.workflow_executions e WHERE e.status = 'failed'
+ GROUP BY 1, 2, 3, 4, 5;
+
+CREATE OR REPLACE VIEW projections.execution_paths WITH (security_invoker = true) AS
+SELECT e.tenant_id, e.id AS execution_id, e.workflow_key, e.workflow_version, e.business_key, e.status, e.created_at, e.started_at,
+       l.ended_at, (extract(epoch FROM l.ended_at - e.started_at) * 1000)::bigint AS cycle_ms, md5(array_to_string(p.path, '>')) AS variant,
+       p.path, cardinality(p.path) AS steps
+  FROM projections.workflow_executions e
+ CROSS JOIN LATERAL (SELECT coalesce(e.completed_at, e.cancelled_at) AS ended_at) l
+ CROSS JOIN LATERAL (
+       SELECT coalesce(array_agg(a.node_id ORDER BY a.version), '{}') AS path
+         FROM projections.node_activations a
+        WHERE a.tenant_id = e.tenant_id AND a.execution_id = e.id AND a.status = 'completed' AND a.item_id IS NULL
+          AND a.compensates IS NULL) p
+ WHERE e.status IN ('completed', 'failed', 'cancelled');
+
+CREATE OR REPLACE VIEW projections.variants WITH (security_invoker = true) AS
+WITH counted AS (
+    SELECT tenant_id, workflow_key, variant, path, steps, count(*) AS executions,
+           count(*) FILTER (WHERE status = 'completed') AS completed, count(*) FILTER (WHERE status = 'failed') AS failed,
+           count(*) FILTER (WHERE status = 'cancelled') AS cancelled, avg(cycle_ms)::bigint AS average_ms,
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY cycle_ms)::bigint AS median_ms,
+           percentile_cont(0.9) WITHIN GROUP (ORDER BY cycle_ms)::bigint AS p90_ms, min(started_at) AS first_started_at,
+           max(started_at) AS last_started_at, (array_agg(execution_id ORDER BY started_at DESC, execution_id))[1] AS last_execution_id
+      FROM projections.execution_paths GROUP BY tenant_id, workflow_key, variant, path, steps
+)
+SELECT c.*, round(c.executions / sum(c.executions) OVER of_workflow, 4) AS share
+  FROM counted c WINDOW of_workflow AS (PARTITION BY c.tenant_id, c.workflow_key);
+
+CREATE OR REPLACE VIEW projections.rework WITH (security_invoker = true) AS
+WITH runs AS (
+    SELECT a.tenant_id, e.workflow_key, a.node_id, e.id AS execution_id, a.item_id, count(*) AS visits,
+           coalesce(sum(l.took) FILTER (WHERE a.visit > 1), 0) AS further_ms, sum(a.retry_count) AS retries
+      FROM projections.workflow_executions e
+      JOIN projections.node_activations a ON a.tenant_id = e.tenant_id AND a.execution_id = e.id AND a.compensates IS NULL
+     CROSS JOIN LATERAL (SELECT extract(epoch FROM a.completed_at - a.started_at) * 1000 AS took) l
+     GROUP BY 1, 2, 3, 4, 5
+), nodes AS (
+    SELECT tenant_id, workflow_key, node_id, count(DISTINCT execution_id) AS executions, sum(visits) AS visits,
+           count(DISTINCT execution_id) FILTER (WHERE visits > 1) AS executions_repeated, sum(visits - 1) AS further_visits,
+           max(visits) AS most_visits, sum(further_ms) AS further_ms, sum(retries) AS retries, 0 AS resubmitted, 0 AS steps_repeated,
+           0 AS outputs_sent_back
+      FROM runs GROUP BY 1, 2, 3
+     UNION ALL
+    SELECT r.tenant_id, r.workflow_key, r.node_id, 0, 0, 0, 0, 0, 0, 0, sum(r.current_version - 1), coalesce(sum(s.repeated), 0), 0
+      FROM projections.approval_requests r
+      LEFT JOIN (
+           SELECT tenant_id, request_id, sum(greatest(times_started - 1, 0)) AS repeated FROM projections.approval_steps GROUP BY 1, 2) s
+        ON s.tenant_id = r.tenant_id AND s.request_id = r.id
+     GROUP BY 1, 2, 3
+     UNION ALL
+    SELECT tenant_id, workflow_key, node_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, sum(rejections)
+      FROM projections.ai_agent_tasks GROUP BY 1, 2, 3
+)
+SELECT tenant_id, workflow_key, node_id, sum(executions)::bigint AS executions, sum(executions_repeated)::bigint AS executions_repeated,
+       round(sum(executions_repeated) / nullif(sum(executions), 0), 4) AS share_repeated, sum(visits)::bigint AS visits,
+       sum(further_visits)::bigint AS further_visits, max(most_visits)::bigint AS most_visits, sum(further_ms)::bigint AS further_ms,
+       sum(retries)::bigint AS retries, sum(resubmitted)::bigint AS requests_resubmitted, sum(steps_repeated)::bigint AS steps_asked_again,
+       sum(outputs_sent_back)::bigint AS outputs_sent_back
+  FROM nodes GROUP BY tenant_id, workflow_key, node_id
+HAVING sum(further_visits) + sum(retries) + sum(resubmitted) + sum(steps_repeated) + sum(outputs_sent_back) > 0;
+
+CREATE OR REPLACE VIEW projections.waiting_now WITH (security_invoker = true) AS
+WITH waits AS (
+    SELECT r.tenant_id, 'people' AS waits_for, CASE WHEN l.taken THEN 'user' ELSE a.kind END AS who_kind,
+           CASE WHEN l.taken THEN r.claimed_by::text ELSE nullif(a.value, '') END AS who, r.workflow_key, r.node_id, r.execution_id,
+           r.id AS thing, coalesce(s.started_at, r.requested_at, r.created_at) AS since, nullif(a.due_by, '9999-12-31Z') AS due_at
+      FROM projections.approval_requests r
+      JOIN projections.approval_assignees a ON a.tenant_id = r.tenant_id AND a.request_id = r.id AND a.status = 'pending'
+      LEFT JOIN projections.approval_steps s ON s.tenant_id = a.tenant_id AND s.request_id = a.request_id AND s.step = a.step
+     CROSS JOIN LATERAL (
+           SELECT r.claimed_by IS NOT NULL AND NOT (r.approval_type = 'steps' AND (
+                      SELECT count(*) > 1 FROM projections.approval_steps o
+                       WHERE o.tenant_id = r.tenant_id AND o.request_id = r.id AND o.status = 'open')) AS taken) l
+     WHERE r.status = 'pending' AND NOT a.members_fixed
+     UNION ALL
+    SELECT r.tenant_id, 'requester', 'user', r.requested_by::text, r.workflow_key, r.node_id, r.execution_id, r.id, r.recalled_at, NULL
+      FROM projections.approval_requests r WHERE r.status = 'with_requester'
+     UNION ALL
+    SELECT w.tenant_id,
+           CASE WHEN w.paused_at IS NOT NULL THEN 'resumption' WHEN w.kind = 'job' THEN 'worker' WHEN w.kind = 'ai_task' THEN 'model'
+                WHEN w.kind = 'timer' THEN 'time' WHEN w.kind = 'event' THEN 'event' WHEN w.kind = 'execution' THEN 'child'
+                ELSE 'items' END,
+           CASE WHEN w.paused_at IS NULL THEN CASE w.kind WHEN 'job' THEN 'job_type' WHEN 'ai_task' THEN 'model'
+                                                          WHEN 'event' THEN 'event_type' WHEN 'execution' THEN 'workflow' END END,
+           CASE WHEN w.paused_at IS NULL THEN coalesce(w.job_type, w.model, w.event_type, w.workflow_key) END,
+           e.workflow_key, w.node_id, w.execution_id, w.id, coalesce(w.paused_at, w.since), CASE WHEN w.paused_at IS NULL THEN w.until END
+      FROM projections.execution_waits w
+      JOIN projections.workflow_executions e ON e.tenant_id = w.tenant_id AND e.id = w.execution_id
+     WHERE w.kind IN ('job', 'event', 'execution', 'foreach')
+        OR w.kind = 'timer' AND w.approval_id IS NULL AND w.about NOT IN ('timeout', 'execution_timeout')
+        OR w.kind = 'ai_task' AND NOT EXISTS (
+               SELECT FROM projections.ai_agent_tasks t WHERE t.tenant_id = w.tenant_id AND t.id = w.id AND t.status = 'waiting')
+     UNION ALL
+    SELECT t.tenant_id, 'model', 'model', t.model, NULL, NULL, NULL, t.id, t.created_at, NULL
+      FROM projections.ai_agent_tasks t WHERE t.status IN ('pending', 'running') AND t.execution_id IS NULL
+     UNION ALL
+    SELECT j.tenant_id, 'worker', 'job_type', j.type, NULL, NULL, NULL, j.id, greatest(j.created_at, j.run_at), j.expires_at
+      FROM projections.jobs j WHERE j.status = 'pending'
+)
+SELECT tenant_id, waits_for, who_kind, who, workflow_key, node_id, count(DISTINCT thing) AS things,
+       count(DISTINCT execution_id) AS executions, count(DISTINCT thing) FILTER (WHERE due_at < now()) AS overdue,
+       min(since) AS oldest_since, min(due_at) AS next_due_at
+  FROM waits GROUP BY 1, 2, 3, 4, 5, 6;

@@ -173,4 +173,27 @@ AI_REVIEWS = View(
     },
 )
 
-VIEWS = (PROMPT_VERSION_OUTCOMES, BUDGET_USE, AI_SPEND, AI_FAILURES, AI_OUTCOMES, AI_TOOL_USE, AI_REVIEWS)
+TOOL_DENIALS = View(
+    name="tool_denials",
+    meaning="Why calls of tools that models asked for were not made: by workflow, node, tool and reason.",
+    columns={
+        "workflow_key": Column("text", "The workflow that asked; null: none did."),
+        "node_id": Column("text", "Its node."),
+        "tool": Column("text", "The tool's name, also where there is none of it."),
+        "reason": Column(
+            "text",
+            "not_allowed, policy, malformed, guard, repetition, too_many, budget, rejected, expired or cancelled.",
+        ),
+        "denied_by": Column(
+            "text", "rules, limits, or people: also where nobody answered in time, or it was not asked any more."
+        ),
+        "calls": Column("bigint", "How many calls."),
+        "tasks": Column("bigint", "Of how many AI tasks."),
+        "first_at": Column("timestamptz", "When the first was denied."),
+        "last_at": Column("timestamptz", "When the last was."),
+        "last_message": Column("text", "What the model was told then."),
+        "last_task_id": Column("uuid", "That task."),
+    },
+)
+
+VIEWS = (PROMPT_VERSION_OUTCOMES, BUDGET_USE, AI_SPEND, AI_FAILURES, AI_OUTCOMES, AI_TOOL_USE, AI_REVIEWS, TOOL_DENIALS)

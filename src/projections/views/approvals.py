@@ -107,4 +107,27 @@ APPROVAL_BREACHES = View(
     },
 )
 
-VIEWS = (APPROVER_LOAD, APPROVAL_OUTCOMES, APPROVAL_BOTTLENECKS, APPROVAL_BREACHES)
+APPROVAL_SLA = View(
+    name="approval_sla",
+    meaning="How requests were answered in time: by the day on which they were resolved or expired (UTC), workflow and node.",
+    columns={
+        "day": Column("date", "The day on which they were resolved or expired, UTC."),
+        "workflow_key": Column("text", "Key of the workflow whose execution asked; null: asked without a workflow."),
+        "node_id": Column("text", "The node; null where no execution asked."),
+        "requests": Column("bigint", "How many were resolved or expired."),
+        "expired": Column("bigint", "Of these, expired: nobody answered."),
+        "with_due": Column("bigint", "Of these, those that had a moment by which an answer was hoped for."),
+        "met": Column("bigint", "Of these, answered by people in time."),
+        "missed": Column("bigint", "Of these, not."),
+        "share_met": Column("numeric", "Met of those with a moment, from 0 to 1."),
+        "median_turnaround_ms": Column(
+            "bigint", "From when they were asked to when they were resolved: half took no longer, in milliseconds."
+        ),
+        "p90_turnaround_ms": Column("bigint", "The same: nine of ten took no longer, in milliseconds."),
+        "median_first_response_ms": Column(
+            "bigint", "From when they were asked to the first decision: half took no longer, in milliseconds."
+        ),
+    },
+)
+
+VIEWS = (APPROVER_LOAD, APPROVAL_OUTCOMES, APPROVAL_BOTTLENECKS, APPROVAL_BREACHES, APPROVAL_SLA)

@@ -1,0 +1,9 @@
+DROP VIEW projections.waiting_now;
+DROP VIEW projections.rework;
+DROP VIEW projections.variants;
+DROP VIEW projections.execution_paths;
+DROP VIEW projections.execution_failures;
+DROP VIEW projections.throughput;
+DROP VIEW projections.bottlenecks;
+DROP VIEW projections.tool_denials;
+DROP VIEW projections.approval_sla;
