@@ -15,6 +15,8 @@ from starlette.responses import Response
 from api import answers, headers
 from api.commands import CommandSpec
 from api.listing import Listing
+from api.looking_back import AS_OF
+from api.past_reading import row_as_it_stood
 from api.positions import Position
 from api.problems import from_exception, not_found
 from api.reads import Answer, Question, Read, Row, freshness_headers
@@ -288,8 +290,11 @@ class RequestContext:
         platform: bool = False,
         as_platform: bool = False,
         reached: int | None = None,
+        parts: str | None = None,
     ) -> tuple[Row, Answer]:
-        """The one row of a question, or 404."""
+        """The one row of a question, or 404; with `?as_of=` as it stood. `parts`: what further streams belong to it then."""
+        if AS_OF in self.request.query_params:
+            return await row_as_it_stood(self, statement, params, parts, as_platform=as_platform)
         question = Question(statement, {"tenant_id": self.tenant_id, **params}, by_key=True)
         answer = await self.rows([question], platform=platform, as_platform=as_platform, reached=reached)
         (rows,) = answer.rows
@@ -313,6 +318,8 @@ class RequestContext:
     def shown(self, row: Row, answer: Answer, counts: str | None = None, beside: int | None = None) -> Response:
         """A resource, with its version and how fresh that is; 304 where the caller has it. `beside`: as `counts`, of what is
         shown beside the row."""
+        if answer.past is not None:
+            return answers.answer(row, 200, {"Gesta-Position": str(answer.past)})
         tag = answers.etag(row["version"], beside if counts is None else _counted(row[counts]))
         head = {**freshness_headers(answer.freshness), "ETag": tag}
         return answers.answer(row, 200, head) if headers.none_match(self.request, tag) else Response(None, 304, head)

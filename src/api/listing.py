@@ -310,6 +310,17 @@ FRESHNESS = [
     {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
     for name, schema, description in FRESHNESS_PARAMETERS
 ]
+PAST = [
+    *FRESHNESS,
+    {
+        "name": "as_of",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "As it stood: a time of RFC 3339, by when it was recorded, or a position in the ledger.",
+    },
+]
+"""Of single resources."""
 
 
 def _parameter(name: str, schema: Json, description: str) -> dict[str, Any]:

@@ -71,10 +71,12 @@ class Freshness:
 
 @dataclass(frozen=True)
 class Answer:
-    """The rows of each question; `freshness` is that of the ledger that is furthest behind."""
+    """The rows of each question; `freshness` is that of the ledger that is furthest behind. `past`: as of which position they are
+    what they say, where that is an earlier one."""
 
     rows: list[list[Row]]
     freshness: Freshness
+    past: Position | None = None
 
 
 @dataclass(frozen=True)

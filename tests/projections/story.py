@@ -81,6 +81,7 @@ from domain.budget import (
     BudgetWarned,
     Limits,
     Use,
+    budgets_id_of,
 )
 from domain.bulk_operation import (
     BulkChunkListed,
@@ -94,7 +95,7 @@ from domain.bulk_operation import (
     chunk_id,
 )
 from domain.calendar import CalendarChanged, CalendarCreated
-from domain.delegation import DelegationEnded, DelegationGiven, Ending
+from domain.delegation import DelegationEnded, DelegationGiven, Ending, delegations_of
 from domain.envelope import PLATFORM, Envelope
 from domain.event import EventDelivered, EventReceived
 from domain.execution import (
@@ -176,7 +177,7 @@ from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.role import RoleChanged, RoleCreated, RoleDeleted
 from domain.secret import SecretCreated, SecretDeleted, SecretRotated
 from domain.tenant import TenantChanged, TenantCreated, TenantReactivated, TenantSuspended
-from domain.totp import TotpConfirmed, TotpEnrolled, TotpRefused, TotpRemoved, TotpUsed
+from domain.totp import TotpConfirmed, TotpEnrolled, TotpRefused, TotpRemoved, TotpUsed, totp_of
 from domain.trigger import (
     Clock,
     TriggerBackfilled,
@@ -357,7 +358,8 @@ def tenant_story(name: str) -> tuple[Step, ...]:
 
 def budgeted(name: str) -> tuple[Step, ...]:
     """A budget of a workflow, which is used up by two tasks; and one of the tenant that was removed."""
-    budgets, period, again = (an_id(f"{name} {which}") for which in ("budgets", "budget's period", "budget's total"))
+    budgets = budgets_id_of(an_id(name))
+    period, again = (an_id(f"{name} {which}") for which in ("budget's period", "budget's total"))
     monthly, old = an_id(f"{name} monthly"), an_id(f"{name} old budget")
     less, more = Limits(Decimal("2.50"), 1000, 3), Limits(Decimal(5), 2000, 3, 9)
     may, june = datetime(2026, 4, 30, 22, tzinfo=UTC), datetime(2026, 5, 31, 22, tzinfo=UTC)
@@ -431,7 +433,7 @@ def linked(name: str) -> tuple[Step, ...]:
 
 def proving(name: str) -> tuple[Step, ...]:
     """One-time passwords: Ann has some and has used them, Bob's were reset."""
-    anns, bobs, until = an_id(f"{name} codes of Ann"), an_id(f"{name} codes of Bob"), START + timedelta(minutes=15)
+    anns, bobs, until = totp_of(an_id(name), ANN), totp_of(an_id(name), BOB), START + timedelta(minutes=15)
     return (
         (anns, TotpEnrolled(ANN, 1, an_id("value 5"))),
         (anns, TotpConfirmed(ANN, 59_000_000)),
@@ -531,7 +533,7 @@ def delegated(name: str) -> tuple[Step, ...]:
     """One that stands, one that was given back, one that was taken back, one that is over."""
     ids = [an_id(f"{name} delegation {number}") for number in range(4)]
     day = timedelta(days=1)
-    stream = an_id(f"{name} delegations of Ann")
+    stream = delegations_of(an_id(name), ANN)
     stands = DelegationGiven(
         ids[0], ANN, BOB, "absence", START, START + 14 * day, ("travel",), "request.priority < 5", "on leave"
     )

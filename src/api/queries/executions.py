@@ -70,6 +70,11 @@ SELECT e.id, e.version,
  WHERE e.tenant_id = %(tenant_id)s AND e.id = %(id)s
 """
 
+# The streams of its items, whose visits are also its own.
+PARTS = """
+SELECT i.id FROM projections.execution_items i WHERE i.tenant_id = %(tenant_id)s AND i.execution_id = %(id)s LIMIT 20001
+"""
+
 ALL = rows_of(workflow_executions.TABLE, "e")
 
 # Executions that have come to a node and wait there, found from its open visits. Several visits are one execution.

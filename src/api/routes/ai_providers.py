@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api import commands
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import Body
 from api.queries import ai_providers as queries
 from api.routing import router
@@ -114,13 +114,15 @@ async def list_providers(call: Calling) -> Response:
 
 @routes.get(
     "/ai-providers/{key}",
-    **documented("Get a provider of AI models", "The provider, and how it does", schemas.PROVIDER, parameters=FRESHNESS),
+    **documented("Get a provider of AI models", "The provider, and how it does", schemas.PROVIDER, parameters=PAST),
 )
 async def get_provider(call: Calling, key: Key) -> Response:
-    """`state`: whether it is asked at all, and how much of it was used in the last minute, by all processes."""
+    """`state`: whether it is asked, and how much of it was used in the last minute, by all processes. Null with `as_of`."""
     call.require("ai_models:read")
     provider_id = ai_provider_id_of(call.tenant_id, key)
     row, answer = await call.row(queries.PROVIDER, {"id": provider_id})
+    if answer.past is not None:
+        return call.shown({**row, "state": None}, answer)
     state = await call.services.system_pool.read(lambda connection: ai_providers.state(connection, call.tenant_id, provider_id))
     shown = None if state is None else asdict(state)
     return call.shown({**row, "state": shown}, answer, beside=None if shown is None else crc32(repr(shown).encode()))
@@ -153,7 +155,7 @@ async def list_models(call: Calling) -> Response:
     return await call.page(queries.MODELS)
 
 
-@routes.get("/ai-models/{key}", **documented("Get a name of AI models", "The name", schemas.MODEL, parameters=FRESHNESS))
+@routes.get("/ai-models/{key}", **documented("Get a name of AI models", "The name", schemas.MODEL, parameters=PAST))
 async def get_model(call: Calling, key: Key) -> Response:
     call.require("ai_models:read")
     return await call.one(queries.MODEL, {"id": ai_model_id_of(call.tenant_id, key)})

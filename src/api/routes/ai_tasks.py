@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api import answers, commands, following, following_ai, headers, waiter
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS, WHOLE, read_parameter
+from api.listing import PAST, WHOLE, read_parameter
 from api.models import NO_REASON, Reason
 from api.problems import not_found
 from api.queries import ai_tasks as queries
@@ -43,7 +43,7 @@ async def list_ai_tasks(call: Calling) -> Response:
         "Get an AI task",
         "The task with its attempts, answers and calls of tools",
         resources.AI_TASK,
-        parameters=[WAIT, *FRESHNESS],
+        parameters=[WAIT, *PAST],
     ),
 )
 async def get(call: Calling, id: UUID) -> Response:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api import commands
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import NO_REASON, Body, Id, Name, Reason
 from api.names import require_names
 from api.queries import approval_links as queries
@@ -76,9 +76,7 @@ async def list_links(call: Calling, id: UUID) -> Response:
     return await call.page(queries.APPROVAL_LINKS, request_id=id)
 
 
-@routes.get(
-    "/approval-links/{id}", **documented("Get a link to decide by", "The link", resources.APPROVAL_LINK, parameters=FRESHNESS)
-)
+@routes.get("/approval-links/{id}", **documented("Get a link to decide by", "The link", resources.APPROVAL_LINK, parameters=PAST))
 async def get_link(call: Calling, id: UUID) -> Response:
     call.require("approvals:read")
     link, answer = await call.row(queries.APPROVAL_LINK, {"id": id})

@@ -11,7 +11,7 @@ from api import commands
 from api.attachments import Attachments, attachments
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import Body, Text
 from api.problems import not_found
 from api.queries import approval_versions as queries
@@ -101,7 +101,7 @@ async def list_versions(call: Calling, id: UUID) -> Response:
 
 @routes.get(
     "/approvals/{id}/versions/{number}",
-    **documented("Get a version of what was asked", "The version", resources.APPROVAL_VERSION, parameters=FRESHNESS),
+    **documented("Get a version of what was asked", "The version", resources.APPROVAL_VERSION, parameters=PAST),
 )
 async def get_version(call: Calling, id: UUID, number: int) -> Response:
     """Its changes with what stood there before, and what does now."""

@@ -13,7 +13,7 @@ from api.attachments import Attachments, attachments
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.drafting import drop_with_decision
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import NO_REASON, Body, Id, Name, Reason, Text
 from api.names import as_seen_by
 from api.queries import approvals as queries
@@ -289,7 +289,7 @@ async def list_approvals(call: Calling) -> Response:
 
 @routes.get(
     "/approvals/{id}",
-    **documented("Get an approval request", "The request and its decisions", resources.APPROVAL, parameters=[WAIT, *FRESHNESS]),
+    **documented("Get an approval request", "The request and its decisions", resources.APPROVAL, parameters=[WAIT, *PAST]),
 )
 async def get(call: Calling, id: UUID) -> Response:
     """`wait`: until it is no longer pending."""

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from api import answers, commands, waiter
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import NO_REASON, Body, Id, Name, Object, Reason, Text
 from api.problems import Problem
 from api.queries import bulk_operations as queries
@@ -161,7 +161,7 @@ async def list_bulk_operations(call: Calling) -> Response:
 
 @routes.get(
     "/bulk-operations/{id}",
-    **documented("Get a bulk operation", "How far it has come", resources.BULK_OPERATION, parameters=[WAIT, *FRESHNESS]),
+    **documented("Get a bulk operation", "How far it has come", resources.BULK_OPERATION, parameters=[WAIT, *PAST]),
 )
 async def get(call: Calling, id: UUID) -> Response:
     call.require("executions:read")

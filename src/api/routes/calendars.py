@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api import commands
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import Body, Name
 from api.queries import access as queries
 from api.routing import router
@@ -80,7 +80,7 @@ async def list_calendars(call: Calling) -> Response:
     return await call.page(queries.CALENDARS)
 
 
-@routes.get("/calendars/{id}", **documented("Get a business calendar", "The calendar", resources.CALENDAR, parameters=FRESHNESS))
+@routes.get("/calendars/{id}", **documented("Get a business calendar", "The calendar", resources.CALENDAR, parameters=PAST))
 async def get(call: Calling, id: UUID) -> Response:
     call.require("workflows:read")
     return await call.one(queries.CALENDAR, {"id": id})

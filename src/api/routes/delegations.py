@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api import commands
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import NO_REASON, Body, Id, Name, Reason, Text, Time
 from api.problems import Problem, not_found
 from api.queries import delegations as queries
@@ -85,7 +85,7 @@ async def list_delegations(call: Calling) -> Response:
     return await call.page(queries.DELEGATIONS)
 
 
-@routes.get("/delegations/{id}", **documented("Get a delegation", "The delegation", resources.DELEGATION, parameters=FRESHNESS))
+@routes.get("/delegations/{id}", **documented("Get a delegation", "The delegation", resources.DELEGATION, parameters=PAST))
 async def get(call: Calling, id: UUID) -> Response:
     call.require("approvals:read")
     return await call.one(queries.DELEGATION, {"id": id})

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from api import commands
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.queries import notifications as queries
 from api.routing import router
 from api.schemas import resources, results
@@ -23,7 +23,7 @@ async def list_deliveries(call: Calling) -> Response:
 
 @routes.get(
     "/deliveries/{id}",
-    **documented("Get a delivery", "The delivery and its last hundred attempts", resources.DELIVERY, parameters=FRESHNESS),
+    **documented("Get a delivery", "The delivery and its last hundred attempts", resources.DELIVERY, parameters=PAST),
 )
 async def get(call: Calling, id: UUID) -> Response:
     call.require("notifications:read")

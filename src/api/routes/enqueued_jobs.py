@@ -10,7 +10,8 @@ from starlette.responses import Response
 from api import answers, commands, waiter
 from api.call import Decide
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
+from api.looking_back import AS_OF
 from api.models import NO_REASON, Body, Name, Priority, Reason, Time
 from api.notifying import Callback, follow
 from api.problems import not_found
@@ -164,7 +165,7 @@ async def list_dead_jobs(call: Calling) -> Response:
     return await call.page(queries.DEAD_JOBS)
 
 
-@routes.get("/jobs/{id}", **documented("Get a job", "The job", schemas.JOB, parameters=[WAIT, *FRESHNESS], tagged=False))
+@routes.get("/jobs/{id}", **documented("Get a job", "The job", schemas.JOB, parameters=[WAIT, *PAST], tagged=False))
 async def get(call: Calling, id: UUID) -> Response:
     """A pending one with its `place` in the queue and what holds it back, which no version tells. A job of a node is gone when it
     is done.
@@ -229,6 +230,9 @@ def _said(part: Body) -> dict[str, Any]:
 
 async def _enqueued(call: Calling, id: UUID, seconds: int) -> Response | None:
     """A job of its own. None: there is none."""
+    if AS_OF in call.request.query_params:
+        row, answer = await call.row(queries.JOB, {"id": id})
+        return call.shown({**row, "queue": None}, answer)
     question = Question(queries.JOB, {"tenant_id": call.tenant_id, "id": id}, by_key=True)
     answer = await call.rows([question])
     found: list[Row] = answer.rows[0]

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api import answers, commands, waiter
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import NO_REASON, Body, Name, Object, Priority, Reason, Text
 from api.names import sees_names
 from api.notifying import Callback, follow
@@ -180,9 +180,7 @@ async def change(call: Calling, id: UUID, body: Change) -> Response:
     )
 
 
-@routes.get(
-    "/executions/{id}", **documented("Get an execution", "The execution", resources.EXECUTION, parameters=[WAIT, *FRESHNESS])
-)
+@routes.get("/executions/{id}", **documented("Get an execution", "The execution", resources.EXECUTION, parameters=[WAIT, *PAST]))
 async def get(call: Calling, id: UUID) -> Response:
     call.require("executions:read")
     # Most callers wait for what this process has just started: that it is there need not be asked first.
@@ -190,19 +188,19 @@ async def get(call: Calling, id: UUID) -> Response:
     if known is not None and known.live and (seconds := seconds_to_wait(call)):
         over = await call.services.waiter.ended(waiter.EXECUTION, call.tenant_id, id, seconds)
         return call.shown(*await call.row(queries.EXECUTION, {"id": id}, reached=0 if over else None))
-    return call.shown(*await row_when_over(call, queries.EXECUTION, id, waiter.EXECUTION))
+    return call.shown(*await row_when_over(call, queries.EXECUTION, id, waiter.EXECUTION, queries.PARTS))
 
 
 @routes.get(
     "/executions/{id}/waits",
-    **documented("See what an execution waits for", "What it waits for", resources.WAITS, parameters=[*FRESHNESS]),
+    **documented("See what an execution waits for", "What it waits for", resources.WAITS, parameters=PAST),
 )
 async def waits(call: Calling, id: UUID) -> Response:
     """Each thing, since when, until when where that is known, and who or what can move it on."""
     call.require("executions:read")
     who = call.session.rights
     seen = {"sees_names": sees_names(who), "me": list(who.people)}
-    return call.shown(*await call.row(queries.WAITS, {"id": id, **seen}))
+    return call.shown(*await call.row(queries.WAITS, {"id": id, **seen}, parts=queries.PARTS))
 
 
 @routes.post("/executions/{id}/cancel", **documented("Cancel an execution", "The execution's status", results.EXECUTION_RESULT))

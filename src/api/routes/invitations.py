@@ -13,7 +13,7 @@ from api import commands, headers, provisioning
 from api.call import RequestContext
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import Body, Id, Name, Time
 from api.problems import Problem, not_found
 from api.queries import access as queries
@@ -69,7 +69,7 @@ async def list_invitations(call: Calling) -> Response:
     return await call.page(queries.INVITATIONS)
 
 
-@routes.get("/invitations/{id}", **documented("Get an invitation", "The invitation", resources.INVITATION, parameters=FRESHNESS))
+@routes.get("/invitations/{id}", **documented("Get an invitation", "The invitation", resources.INVITATION, parameters=PAST))
 async def get(call: Calling, id: UUID) -> Response:
     call.require("users:read")
     return await call.one(queries.INVITATION, {"id": id})

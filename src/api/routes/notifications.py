@@ -15,7 +15,7 @@ from starlette.responses import Response
 from api import answers, commands, sealing
 from api.call import RequestContext
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import NO_REASON, Body, Name, Reason, Time
 from api.notifying import MOST_EVENTS, Period, follow, wished_for
 from api.problems import Problem
@@ -181,7 +181,7 @@ async def list_notifications(call: Calling) -> Response:
 
 @routes.get(
     "/notifications/endpoints/{id}",
-    **documented("Get a notification endpoint", "The endpoint", resources.NOTIFICATION_ENDPOINT, parameters=FRESHNESS),
+    **documented("Get a notification endpoint", "The endpoint", resources.NOTIFICATION_ENDPOINT, parameters=PAST),
 )
 async def get(call: Calling, id: UUID) -> Response:
     call.require("notifications:read")

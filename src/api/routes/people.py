@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api import commands, provisioning
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import NO_REASON, Body, Id, Name, Object, Reason
 from api.queries import access as queries
 from api.reads import Question, Read
@@ -82,7 +82,7 @@ async def list_users(call: Calling) -> Response:
     return await call.page(listing, platform=True, email_owner=owner)
 
 
-@routes.get("/users/{id}", **documented("Get a user", "The user", resources.USER, parameters=FRESHNESS))
+@routes.get("/users/{id}", **documented("Get a user", "The user", resources.USER, parameters=PAST))
 async def get_user(call: Calling, id: UUID) -> Response:
     call.require("users:read")
     is_whole = call.session.caller.platform or _is_themselves(call.session.rights, id)
@@ -132,7 +132,7 @@ async def list_members(call: Calling) -> Response:
     return await call.page(queries.MEMBERS, platform=True)
 
 
-@routes.get("/members/{user_id}", **documented("Get a member", "The member", resources.MEMBER, parameters=FRESHNESS))
+@routes.get("/members/{user_id}", **documented("Get a member", "The member", resources.MEMBER, parameters=PAST))
 async def get_member(call: Calling, user_id: UUID) -> Response:
     call.require("users:read")
     return await call.one(queries.MEMBER, {"id": user_id}, platform=True, counts="totp_since")

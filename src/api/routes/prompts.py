@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api import answers, commands
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS, WHOLE, ValueType, read_parameter
+from api.listing import PAST, WHOLE, ValueType, read_parameter
 from api.models import NO_REASON, Body, Object, Reason, Text
 from api.problems import not_found
 from api.queries import prompts as queries
@@ -131,7 +131,7 @@ async def list_prompts(call: Calling) -> Response:
     return await call.page(queries.PROMPTS)
 
 
-@routes.get("/prompts/{key}", **documented("Get a prompt", "The prompt", resources.PROMPT, parameters=FRESHNESS))
+@routes.get("/prompts/{key}", **documented("Get a prompt", "The prompt", resources.PROMPT, parameters=PAST))
 async def get(call: Calling, key: str) -> Response:
     """With its draft and its current version."""
     call.require("prompts:read")
@@ -196,7 +196,7 @@ async def list_versions(call: Calling, key: str) -> Response:
 
 @routes.get(
     "/prompts/{key}/versions/{number}",
-    **documented("Get a published version", "The version", resources.PROMPT_VERSION, parameters=FRESHNESS),
+    **documented("Get a published version", "The version", resources.PROMPT_VERSION, parameters=PAST),
 )
 async def get_version(call: Calling, key: str, number: int) -> Response:
     call.require("prompts:read")

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api import commands, provisioning
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import Body, Id, Name, Text, Time
 from api.problems import Problem
 from api.queries import access as queries
@@ -73,7 +73,7 @@ async def list_roles(call: Calling) -> Response:
     return await call.page(queries.ROLES, platform=True)
 
 
-@routes.get("/roles/{id}", **documented("Get a role", "The role", resources.ROLE, parameters=FRESHNESS))
+@routes.get("/roles/{id}", **documented("Get a role", "The role", resources.ROLE, parameters=PAST))
 async def get(call: Calling, id: UUID) -> Response:
     call.require("users:read")
     return await call.one(queries.ROLE, {"id": id}, platform=True)
@@ -143,9 +143,7 @@ async def list_keys(call: Calling) -> Response:
     return await call.page(queries.API_KEYS)
 
 
-@routes.get(
-    "/api-keys/{id}", **documented("Get an API key, without its token", "The key", resources.API_KEY, parameters=FRESHNESS)
-)
+@routes.get("/api-keys/{id}", **documented("Get an API key, without its token", "The key", resources.API_KEY, parameters=PAST))
 async def get_key(call: Calling, id: UUID) -> Response:
     call.require("api_keys:manage")
     return await call.one(queries.API_KEY, {"id": id})

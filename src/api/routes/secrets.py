@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api import commands, sealing
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import Body, Name, Text
 from api.queries import access as queries
 from api.routing import router
@@ -66,9 +66,7 @@ async def list_secrets(call: Calling) -> Response:
     return await call.page(queries.SECRETS)
 
 
-@routes.get(
-    "/secrets/{id}", **documented("Get a secret, without its value", "The secret", resources.SECRET, parameters=FRESHNESS)
-)
+@routes.get("/secrets/{id}", **documented("Get a secret, without its value", "The secret", resources.SECRET, parameters=PAST))
 async def get(call: Calling, id: UUID) -> Response:
     call.require("secrets:read")
     return await call.one(queries.SECRET, {"id": id})

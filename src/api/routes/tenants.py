@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api import answers, commands, provisioning
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import NO_REASON, Body, Name, Object, Reason, Text
 from api.queries import access as queries
 from api.routing import router
@@ -64,7 +64,7 @@ async def list_tenants(call: Calling) -> Response:
     return await call.page(queries.TENANTS, as_platform=True)
 
 
-@routes.get("/tenants/{id}", **documented("Get a tenant", "The tenant", resources.TENANT, parameters=FRESHNESS))
+@routes.get("/tenants/{id}", **documented("Get a tenant", "The tenant", resources.TENANT, parameters=PAST))
 async def get_one(call: Calling, id: UUID) -> Response:
     call.session.require_platform()
     call.require("tenants:read")
@@ -88,9 +88,7 @@ async def reactivate(call: Calling, id: UUID, body: Annotated[Reason, Default()]
     return await call.platform_command(commands.TENANT_REACTIVATE, lambda view: tenant.reactivate(view, id, body.reason), id)
 
 
-@routes.get(
-    "/tenant", **documented("Get the tenant that the key belongs to", "The tenant", resources.TENANT, parameters=FRESHNESS)
-)
+@routes.get("/tenant", **documented("Get the tenant that the key belongs to", "The tenant", resources.TENANT, parameters=PAST))
 async def get(call: Calling) -> Response:
     call.require("tenants:read")
     return await call.one(queries.TENANT, {}, platform=True)

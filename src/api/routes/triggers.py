@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api import commands
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import NO_REASON, Body, Reason, Time
 from api.problems import not_found
 from api.queries import triggers as queries
@@ -54,7 +54,7 @@ async def list_triggers(call: Calling) -> Response:
     return await call.page(queries.TRIGGERS)
 
 
-@routes.get("/triggers/{id}", **documented("Get a trigger", "The trigger", resources.TRIGGER, parameters=FRESHNESS))
+@routes.get("/triggers/{id}", **documented("Get a trigger", "The trigger", resources.TRIGGER, parameters=PAST))
 async def get(call: Calling, id: UUID) -> Response:
     """With the next ten times of a schedule: those that it will have if it stays as it is."""
     call.require("workflows:read")

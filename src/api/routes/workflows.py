@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api import answers, commands
 from api.documented import Calling, documented, paged
-from api.listing import FRESHNESS
+from api.listing import PAST
 from api.models import NO_REASON, Body, Object, Reason, Text
 from api.problems import not_found
 from api.queries import workflows as queries
@@ -179,7 +179,7 @@ async def list_workflows(call: Calling) -> Response:
     return await call.page(queries.WORKFLOWS)
 
 
-@routes.get("/workflows/{id}", **documented("Get a workflow", "The workflow", resources.WORKFLOW, parameters=FRESHNESS))
+@routes.get("/workflows/{id}", **documented("Get a workflow", "The workflow", resources.WORKFLOW, parameters=PAST))
 async def get(call: Calling, id: UUID) -> Response:
     call.require("workflows:read")
     return await call.one(queries.WORKFLOW, {"id": id}, counts="execution_count")
@@ -199,7 +199,7 @@ async def list_versions(call: Calling, id: UUID) -> Response:
 
 @routes.get(
     "/workflows/{id}/versions/{number}",
-    **documented("Get a published version", "The version", resources.WORKFLOW_VERSION, parameters=FRESHNESS),
+    **documented("Get a published version", "The version", resources.WORKFLOW_VERSION, parameters=PAST),
 )
 async def get_version(call: Calling, id: UUID, number: int) -> Response:
     call.require("workflows:read")
