@@ -297,6 +297,16 @@ async def prompts(acme: Tenant) -> None:
     await acme.admin.post("/prompts/greet/restore")
 
 
+async def looked_back(acme: Tenant) -> None:
+    """A row, and what made it; and one that was not there yet."""
+    role = await acme.role_id("approver")
+    ann = await acme.member("approver")
+    await acme.admin.call("DELETE", f"/members/{ann.user_id}")
+    for path in (f"/tables/tenant_users/{ann.user_id}", f"/tables/tenant_user_roles/{ann.user_id},{role}"):
+        for rest in ("", "/history", "?position=1"):
+            await acme.admin.get(path + rest)
+
+
 async def people_asked(acme: Tenant) -> None:
     """Who would be asked, who may decide, and who would have been asked; one of these cannot be told."""
     ann, bob = await acme.member("approver"), await acme.member("approver")
@@ -360,6 +370,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await models(gesta, acme)
     await prompts(acme)
     await changed(acme)
+    await looked_back(acme)
     await acme.admin.get("/audit-logs", limit=200)
     await acme.admin.get("/events", limit=200)
     await acme.admin.get("/events", colour="red")

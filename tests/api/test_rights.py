@@ -330,6 +330,7 @@ async def ask_plainly(client: Client, method: str, path: str, row: Row, ids: Ids
         .replace("{user_id}", id)
         .replace("{key}", id or "made")
         .replace("{number}", "1")
+        .replace("{table}", "workflow_executions")
         .replace("{comment_id}", NOBODYS)
     )
     body = None if row.body is None else row.body(ids)
