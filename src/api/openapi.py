@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import answers, reference_page
+from api import answers, reference_page, studio_page
 from api.schemas.schema import referred_to
 
 DESCRIPTION = """Workflows in which people approve, kept as a ledger of what happened.
@@ -30,6 +30,7 @@ GROUPS = {
     "limits": "How much of that work is done at a time, and how fast.",
     "notifications": "Who is told of what happens, and what was delivered.",
     "events": "What happened: the ledger, the audit log, the history of an execution.",
+    "tables": "What can be queried, and what its columns mean.",
     "people": "Users, who belong to the platform, and members, who are users in a tenant.",
     "prompts": "What models are told by name: templates with variables, their versions, and what became of each.",
     "calendars": "When people work: moments can be reckoned in working time.",
@@ -42,13 +43,14 @@ GROUPS = {
 
 
 def serve(app: FastAPI) -> None:
-    """Put /openapi.json and /docs beside the routes."""
+    """Put /openapi.json, /docs and /studio beside the routes."""
 
     async def document(_request: Request) -> Response:
         return answers.answer(describe(app))
 
     app.add_route("/openapi.json", document, include_in_schema=False)
     reference_page.serve(app)
+    studio_page.serve(app)
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

@@ -97,6 +97,7 @@ class Relation:
         return {
             "name": self.name,
             "kind": self.kind,
+            "group": self.group,
             "comment": self.comment,
             "key": list(self.key),
             "columns": columns,

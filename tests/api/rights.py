@@ -407,4 +407,5 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/tenant"): Row("tenants:read"),
     ("PATCH", "/tenant"): Row("tenants:manage", body=said({"description": "New"})),
     ("GET", "/me"): Row(None, "both"),
+    ("GET", "/catalog"): Row(None, "both"),
 }

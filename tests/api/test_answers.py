@@ -371,6 +371,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await prompts(acme)
     await changed(acme)
     await looked_back(acme)
+    await acme.admin.get("/catalog")
     await acme.admin.get("/audit-logs", limit=200)
     await acme.admin.get("/events", limit=200)
     await acme.admin.get("/events", colour="red")

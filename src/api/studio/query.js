@@ -1,0 +1,28 @@
+// A statement, asked of POST /v1/query, and its rows by the names of their columns.
+
+import { ask, position } from "./session.js";
+
+export const ROWS_PATH = "v1/query";
+export const TIMEOUT_MS = 5000;
+
+export async function run(statement, { maxRows = 1000, timeoutMs = TIMEOUT_MS, signal } = {}) {
+  const { data } = await ask("POST", ROWS_PATH, { body: bodyOf(statement, maxRows, timeoutMs), signal });
+  if (data.position !== undefined && data.position !== null) position.value = data.position;
+  return data;
+}
+
+export async function runForFile(statement, { maxRows, timeoutMs, signal } = {}) {
+  const { data, headers } = await ask("POST", ROWS_PATH, { body: bodyOf(statement, maxRows, timeoutMs), accept: "text/csv", signal });
+  return { blob: data, headers };
+}
+
+const bodyOf = ({ sql, params }, maxRows, timeoutMs) => ({
+  sql,
+  ...(params && params.length ? { params } : {}),
+  max_rows: maxRows,
+  timeout_ms: timeoutMs,
+});
+
+export function byName({ columns, rows }) {
+  return rows.map((row) => Object.fromEntries(columns.map((column, index) => [column.name, row[index]])));
+}

@@ -1,0 +1,123 @@
+// Who is logged in, and how the API is asked. The key lives in memory, and in this tab's sessionStorage until the tab is closed or
+// somebody logs out; it is sent as the API's own header to this server alone, and stands in no address.
+
+import { computed, signal } from "@preact/signals";
+
+const KEPT = "gesta.studio.key";
+
+export const key = signal(null);
+export const me = signal(null);
+export const tenants = signal([]); // of a platform key
+export const tenant = signal(null); // the slug that a platform key has chosen
+export const position = signal(null); // up to where the tables had come when they were last asked
+export const why = signal(null); // why one has to log in (again): a Problem, or null
+
+export const isReady = computed(() => me.value !== null && (!me.value.platform || tenant.value !== null));
+
+// An error as the API tells it: a problem document (RFC 9457), or what the browser says where there was no answer.
+export class Problem extends Error {
+  constructor(document, status) {
+    super(document.detail || document.title || "The request failed.");
+    this.status = status;
+    this.code = document.code || null;
+    this.errors = document.errors || [];
+    this.requestId = document.request_id || null;
+    this.document = document;
+  }
+}
+
+// Ask the API. `accept`: other than JSON, the answer is a Blob.
+export async function ask(method, path, { body, accept = "application/json", signal: abort, as = key.value, inside = tenant.value } = {}) {
+  const headers = { Accept: accept };
+  if (as) headers.Authorization = `Bearer ${as}`;
+  if (inside) headers["Gesta-Tenant"] = inside;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const options = { method, headers, signal: abort, cache: "no-store", credentials: "omit", redirect: "error" };
+  let response;
+  try {
+    response = await fetch(path, body === undefined ? options : { ...options, body: JSON.stringify(body) });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem({ title: "No answer", detail: "The server did not answer. Is it running?" }, 0);
+  }
+  if (!response.ok) throw await problemOf(response, as);
+  const blob = accept === "application/json" ? null : await response.blob();
+  return { headers: response.headers, data: blob || (await response.json()) };
+}
+
+async function problemOf(response, as) {
+  let document = { title: response.statusText || `Status ${response.status}` };
+  try {
+    document = await response.json();
+  } catch {
+    // A proxy's page, say: the status is all there is to tell.
+  }
+  const problem = new Problem(document, response.status);
+  if (response.status === 401 && as === key.value && me.value !== null) leave(problem);
+  return problem;
+}
+
+// Try a key: it is kept where it is good. Throws Problem.
+export async function enter(text, wantedTenant = null) {
+  const as = text.trim();
+  const found = (await ask("GET", "v1/me", { as, inside: null })).data;
+  const known = found.platform ? await listTenants(as) : [];
+  key.value = as;
+  tenants.value = known;
+  tenant.value = found.platform ? (known.find((one) => one.slug === wantedTenant) || known[0] || { slug: null }).slug : null;
+  me.value = found;
+  why.value = null;
+  store(as);
+}
+
+export function leave(reason = null) {
+  key.value = me.value = tenant.value = position.value = null;
+  tenants.value = [];
+  why.value = reason;
+  store(null);
+}
+
+// How the page begins: with a code that is good once, from `gesta db studio`; with the key of this tab; or with the question for one.
+export async function begin(wantedTenant) {
+  const code = takeCode();
+  try {
+    if (code) {
+      const { data } = await ask("POST", "studio/once", { body: { code }, as: null, inside: null });
+      await enter(data.token, wantedTenant);
+    } else {
+      const kept = sessionStorage.getItem(KEPT);
+      if (kept) await enter(kept, wantedTenant);
+    }
+  } catch (problem) {
+    leave(problem);
+  }
+}
+
+// The code leaves the address, and the tab's history, before anything else is done with it.
+function takeCode() {
+  const match = location.hash.match(/^#once=([A-Za-z0-9_-]+)$/);
+  if (!match) return null;
+  history.replaceState(null, "", location.pathname);
+  return match[1];
+}
+
+async function listTenants(as) {
+  const found = [];
+  let cursor = null;
+  do {
+    const query = new URLSearchParams({ limit: "200", ...(cursor ? { cursor } : {}) });
+    const { data } = await ask("GET", `v1/tenants?${query}`, { as, inside: null });
+    found.push(...data.items);
+    cursor = data.next_cursor;
+  } while (cursor && found.length < 5000);
+  return found.sort((one, other) => one.slug.localeCompare(other.slug));
+}
+
+function store(text) {
+  try {
+    if (text === null) sessionStorage.removeItem(KEPT);
+    else sessionStorage.setItem(KEPT, text);
+  } catch {
+    // Storage is turned off: the key lives as long as the page.
+  }
+}
