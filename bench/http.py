@@ -35,6 +35,7 @@ class Api:
 
     server: Server
     clients: int
+    slug: str = SLUG
     port: int = 0
     key: str = ""
     platform_key: str = ""
@@ -45,9 +46,9 @@ class Api:
     def set_up(self) -> None:
         self.port = urlsplit(self.server.url).port or 80
         self.platform_key = self.server.gesta("key", "create", "--platform").stdout.split()[-1]
-        self.tenant_id = self._post("/tenants", {"slug": SLUG, "name": "Bench"}, tenant=None)["id"]
+        self.tenant_id = self._post("/tenants", {"slug": self.slug, "name": "Bench"}, within=False)["id"]
         role = self._post("/roles", {"key": ROLE, "name": "Signer", "permissions": PERMISSIONS})
-        user = self._post("/users", {"email": "ada@bench.example", "display_name": "Ada"}, tenant=None)
+        user = self._post("/users", {"email": f"ada@{self.slug}.example", "display_name": "Ada"}, within=False)
         self._post("/members", {"user_id": user["id"], "role_ids": [role["id"]]})
         self.key = self.token(PERMISSIONS, user["id"])
         self.publish(DEFINITION)
@@ -61,8 +62,9 @@ class Api:
         key = self._post("/api-keys", {"name": "bench", "user_id": user_id, "permissions": list(permissions)})
         return str(key["token"])
 
-    def _post(self, path: str, body: Any, tenant: str | None = SLUG) -> Any:
-        headers = {"Authorization": f"Bearer {self.platform_key}"} | ({"Gesta-Tenant": tenant} if tenant else {})
+    def _post(self, path: str, body: Any, *, within: bool = True) -> Any:
+        """`within`: the tenant; else as the platform."""
+        headers = {"Authorization": f"Bearer {self.platform_key}"} | ({"Gesta-Tenant": self.slug} if within else {})
         answer = httpx2.post(f"{self.server.url}/v1{path}", json=body, headers=headers, timeout=PATIENCE)
         if answer.status_code >= 400:
             raise RuntimeError(f"{path}: {answer.status_code} {answer.text}")

@@ -52,6 +52,10 @@ class Sizes:
     items_rounds: int = 3
     decided_people: int = 1_000
     decided_steps: int = 50
+    millions: int = 10_000_000
+    """Events, of so many tenants together, rebuilt by so many processes."""
+    million_tenants: int = 4
+    million_processes: int = 2
     peer_is_installed: bool = True
     """Whether a peer that is not there may be fetched."""
     callers: int = 128
@@ -84,4 +88,5 @@ QUICK = Sizes(
     flat_turns=100,
     items=2_000,
     items_rounds=1,
+    millions=200_000,
 )

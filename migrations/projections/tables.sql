@@ -1,5 +1,5 @@
 -- The tables that people query, as they are today: one generation of them, in whatever schema search_path names. A new generation is
--- made of this file and filled beside the one that serves (gesta projections rebuild). The numbered migrations come to the same, and
+-- made of this file and filled beside the one that serves (gesta rebuild). The numbered migrations come to the same, and
 -- a test says where they do not. Comments on columns are not here: they are made of the catalogue of columns in src/projections.
 --
 -- * tenant_id leads every key and every index; the exceptions are tenants, users and permissions, which belong to the platform.

@@ -1,4 +1,4 @@
-"""``gesta projections rebuild`` and ``drop-old``: tables built anew beside those that serve."""
+"""``gesta rebuild`` and ``gesta projections drop-old``: tables built anew beside those that serve."""
 
 import asyncio
 import sys
@@ -63,6 +63,10 @@ def duration(seconds: float) -> str:
 
 def rebuild(
     tenant: TenantOption = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(help="A table to build anew, with the group of tables that refer to each other; may be repeated."),
+    ] = None,
     group: Annotated[
         list[str] | None,
         typer.Option(help="people, work or audit; may be repeated. Default: what migrations ask for, or all."),
@@ -73,17 +77,21 @@ def rebuild(
     ] = None,
     leave_behind: Annotated[bool, typer.Option(help="Others' views, indexes and the like may stay with the old tables.")] = False,
     patience: Annotated[float, typer.Option(help="Seconds to wait for sessions that hold the tables.", min=0)] = 60.0,
+    processes: Annotated[int, typer.Option(help="How many processes load and compare ledgers at a time.", min=1, max=64)] = 1,
 ) -> None:
     """Fold the ledger into new tables beside those that serve, compare, and exchange them, while everything goes on.
 
     Killed and begun again it goes on where it stood. It changes nothing where rows or values would differ that --accept does not
-    name. With --tenant, only that tenant's rows are replaced. The old tables stay until `drop-old`.
+    name. With --tenant, only that tenant's rows are replaced. The old tables stay until `gesta projections drop-old`. Nothing is
+    done again that acts on the world.
     """
+    from projections.generation import groups_of
     from projections.rebuilding.rebuild import RebuildOptions
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
-    options = RebuildOptions(group or (), accept or (), leave_behind, patience_seconds=patience)
+    chosen = {*(group or ()), *groups_of(table or ())}
+    options = RebuildOptions(chosen, accept or (), leave_behind, patience_seconds=patience, processes=processes)
     with resolve(load_settings()) as addresses:
         asyncio.run(_rebuild(addresses.owner, addresses.system, options, tenant))
 

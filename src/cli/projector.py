@@ -62,7 +62,7 @@ def status() -> None:
     async def show(url: str) -> None:
         async with connect(url, name="gesta projections") as conn:
             for record in await records(conn, "wanted", "building"):
-                print(f"{', '.join(record.groups)}: {record.state}, {record.reason}: gesta projections rebuild")
+                print(f"{', '.join(record.groups)}: {record.state}, {record.reason}: gesta rebuild")
             known, behind = await read_poison_events(conn), await lagging(conn)
             for ledger in await ledgers(conn, None):
                 lag, fault = behind.get(ledger.tenant_id), known.get(ledger.tenant_id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from projections.registry import CONCERNED, GROUPS, NEEDED, TABLES, Concerned, concerned
 from projections.table import Table
+from runtime.errors import OperatorError
 
 SERVING_SCHEMA = "projections"
 NEXT_SCHEMA = "projections_next"
@@ -31,6 +32,17 @@ SERVING = Generation(SERVING_SCHEMA, TABLES, CONCERNED)
 def tables_of(groups: Iterable[str]) -> tuple[Table, ...]:
     wanted = {table.name for group in groups for table in GROUPS[group]}
     return tuple(table for table in TABLES if table.name in wanted)
+
+
+def groups_of(tables: Iterable[str]) -> set[str]:
+    """The groups that these tables are in. Raises OperatorError for what is no projected table."""
+    found = set()
+    for name in tables:
+        group = next((group for group, members in GROUPS.items() if any(table.name == name for table in members)), None)
+        if group is None:
+            raise OperatorError(f"There is no projected table {name}: there are {', '.join(sorted(t.name for t in TABLES))}.")
+        found.add(group)
+    return found
 
 
 def next_generation(groups: Iterable[str]) -> Generation:

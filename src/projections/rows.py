@@ -1,6 +1,7 @@
 """Rows in memory: what a fold reads and changes.
 
-Remembers what was loaded, so that the changes can be told: rows to insert, to update and to delete, by table.
+Remembers what the rows that were touched were before, so that the changes can be told: rows to insert, to update and to delete,
+by table.
 """
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
@@ -18,7 +19,8 @@ class Changes(NamedTuple):
     """What became of one table's rows."""
 
     inserted: list[Row]
-    updated: list[Row]
+    updated: list[tuple[Row, Row]]
+    """Each as it was, and as it is."""
     deleted: list[Key]
 
 
@@ -27,15 +29,14 @@ class TableRows:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.loaded: dict[Key, Row] = {}
         self.current: MutableMapping[Key, Row] = {}
+        self.before: dict[Key, Row | None] = {}
+        """What was touched: as it stands in the database, None where it does not."""
         self._index: dict[tuple[str, ...], dict[Key, dict[Key, None]]] = {columns: {} for columns in table.lookups}
 
     def load(self, row: Row) -> None:
         """Take a row as it stands in the database."""
-        key = self.key_of(row)
-        self.loaded[key] = row
-        self._put(key, row)
+        self._put(self.key_of(row), row)
 
     def key_of(self, row: Row) -> Key:
         return tuple([row[name] for name in self.table.key])
@@ -44,13 +45,16 @@ class TableRows:
         key = self.key_of(row)
         if key in self.current:
             raise Unappliable(f"{self.table.name} has a row {_named(self.table, key)} already")
+        self.before.setdefault(key, None)
         self._put(key, row)
 
     def replace(self, key: Key, row: Row) -> None:
+        self.before.setdefault(key, self.current[key])
         self.current[key] = row
 
     def delete(self, key: Key) -> None:
         row = self.current.pop(key)
+        self.before.setdefault(key, row)
         for columns, found in self._index.items():
             del found[tuple([row[name] for name in columns])][key]
 
@@ -61,12 +65,19 @@ class TableRows:
         return iter(self.current.values())
 
     def changes(self) -> Changes:
-        loaded, current = self.loaded, self.current
-        return Changes(
-            inserted=[row for key, row in current.items() if key not in loaded],
-            updated=[current[key] for key, row in loaded.items() if key in current and current[key] is not row],
-            deleted=[key for key in loaded if key not in current],
-        )
+        """Since the last time, or the beginning."""
+        found = Changes([], [], [])
+        for key, before in self.before.items():
+            row = self.current.get(key)
+            if row is None:
+                if before is not None:
+                    found.deleted.append(key)
+            elif before is None:
+                found.inserted.append(row)
+            elif before is not row:
+                found.updated.append((before, row))
+        self.before.clear()
+        return found
 
     def _put(self, key: Key, row: Row) -> None:
         self.current[key] = row
@@ -87,7 +98,8 @@ class Rows:
         return iter(self._tables.values())
 
     def find(self, table: str, *key: Any) -> Row | None:
-        return self._tables[table].current.get(key)
+        rows = self._tables[table].current
+        return rows.get(key) if rows else None  # a key of UUIDs is not hashed for nothing
 
     def get(self, table: str, *key: Any) -> Row:
         """Raises Unappliable where there is no such row."""

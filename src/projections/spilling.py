@@ -129,6 +129,9 @@ class Spilled(MutableMapping[Key, Row]):
                 if key not in hot:
                     yield pickle.loads(data)
 
+    def __bool__(self) -> bool:
+        return bool(self._hot) or self._in_file
+
     def __len__(self) -> int:
         if not self._in_file:
             return len(self._hot)
@@ -172,6 +175,13 @@ class SpillingRows(TableRows):
             return found
         rows = self._file.execute(LOOK_UP, (self.table.name, repr((columns, values))))
         return (*found, *(key for (data,) in rows if (key := pickle.loads(data)) not in found))
+
+    def insert(self, row: Row) -> None:
+        super().insert(row)
+        self.before.clear()  # nobody asks for changes
+
+    def replace(self, key: Key, row: Row) -> None:
+        self.current[key] = row
 
     def delete(self, key: Key) -> None:
         row = self.current.pop(key)

@@ -5,7 +5,7 @@ Rows travel as one JSON array, which PostgreSQL makes rows of the table from: ev
 as many parameters.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from domain.envelope import RecordedEvent
 from projections.generation import SERVING, Generation
-from projections.rows import Rows
+from projections.rows import Changes, Rows
 from projections.table import Key, Row, Table
 
 SELECT = sql.SQL("SELECT {columns} FROM unnest({arrays}) AS wanted ({key}) JOIN {table} USING ({key})")
@@ -81,7 +81,13 @@ async def write(conn: AsyncConnection[Any], rows: Rows, generation: Generation =
     Updates come before insertions, so that a unique value can be given up and taken again in one batch.
     """
     changes = [(table, rows.of(table.name).changes()) for table in generation.tables]
-    schema = generation.schema
+    return await write_changes(conn, changes, generation.schema)
+
+
+async def write_changes(
+    conn: AsyncConnection[Any], changes: Sequence[tuple[Table, Changes]], schema: str, *, inserting: bool = True
+) -> list[Write]:
+    """As `write`. `inserting`: whether the new rows too, or only what became of others."""
     writes: list[Write] = []
 
     async def execute(statement: sql.Composed, params: list[Any], expected: int) -> None:
@@ -92,11 +98,28 @@ async def write(conn: AsyncConnection[Any], rows: Rows, generation: Generation =
             arrays = [list(array) for array in zip(*changed.deleted, strict=True)]
             await execute(delete_statement(schema, table.name), arrays, len(changed.deleted))
     for table, changed in changes:
-        for some in batches(changed.updated):
-            await execute(update_statement(schema, table.name), [as_json(some)], len(some))
-        for some in batches(changed.inserted):
+        for columns, updated in by_columns(table, changed.updated).items():
+            for some in batches(updated):
+                await execute(update_statement(schema, table.name, columns), [as_json(some)], len(some))
+        for some in batches(changed.inserted if inserting else []):
             await execute(insert_statement(schema, table.name), [as_json(some)], len(some))
     return writes
+
+
+def by_columns(table: Table, updated: list[tuple[Row, Row]]) -> dict[tuple[str, ...], list[Row]]:
+    """Rows by the columns that are written: what may be large (`Column.listed`) only where it has changed.
+
+    PostgreSQL stores what lies beside a row anew whenever its column is set, be it to the same value.
+    """
+    if not updated:
+        return {}
+    small = tuple(name for name, column in table.columns.items() if name not in table.key and column.listed)
+    large = tuple(name for name, column in table.columns.items() if name not in table.key and not column.listed)
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for before, row in updated:
+        columns = (*small, *(name for name in large if row[name] is not before[name]))
+        found.setdefault(columns, []).append({name: row[name] for name in (*table.key, *columns)} if large else row)
+    return found
 
 
 def verify(conn: AsyncConnection[Any], writes: Iterable[Write]) -> None:
@@ -134,11 +157,11 @@ def insert_statement(schema: str, name: str) -> sql.Composed:
 
 
 @cache
-def update_statement(schema: str, name: str) -> sql.Composed:
-    table = _of(name)
-    changeable = [column for column in table.columns if column not in table.key]
-    new = sql.SQL(", ").join(sql.Identifier("new", column) for column in changeable)
-    return UPDATE.format(table=sql.Identifier(schema, name), columns=_names(changeable), new=new, same=_same(table.key, "new"))
+def update_statement(schema: str, name: str, columns: tuple[str, ...]) -> sql.Composed:
+    """Of these columns."""
+    key = _of(name).key
+    new = sql.SQL(", ").join(sql.Identifier("new", column) for column in columns)
+    return UPDATE.format(table=sql.Identifier(schema, name), columns=_names(columns), new=new, same=_same(key, "new"))
 
 
 @cache

@@ -129,7 +129,7 @@ async def test_readers_see_no_error_and_no_missing_row(
 async def changed(database: Database, system: AsyncConnection[object], load: Load) -> None:
     """The next release's rebuild, killed in the middle and at the very end."""
     killed = (-signal.SIGKILL, "")
-    assert await rebuild(database, "rebuild.flushed:2") == killed
+    assert await rebuild(database, "rebuild.loaded:2") == killed
     halfway = await folded(system)
     assert halfway > 0
     assert await rebuild(database, "rebuild.swapping") == killed

@@ -13,9 +13,11 @@ from projections.freshness import position
 from projections.generation import NEXT_SCHEMA, next_generation
 from projections.projector import Projector
 from projections.rebuilding import records, schema, views
+from projections.rebuilding.ledger_work import Sizes
 from projections.rebuilding.rebuild import RebuildOptions, Refused, Stage, drop_old, opened, rebuild, rebuild_tenant
 from projections.registry import GROUPS, TABLES
 from projections.replay import compare, replay, snapshot
+from runtime import failpoints
 from runtime.drift.catalog import read_catalog
 from runtime.errors import OperatorError
 from tests.conftest import Database
@@ -65,6 +67,10 @@ async def place_of(system: AsyncConnection[Any], table: str) -> int:
     return int(row[0])
 
 
+BY_BULK = Sizes(bulk=7, bulk_from=1, kept_bytes=1000)
+"""Every ledger is loaded by itself, in many portions, and after the first its rows are read again."""
+
+
 @pytest.mark.parametrize("group", GROUPS)
 async def test_a_group_is_built_anew_and_serves(
     group: str, database: Database, system: AsyncConnection[Any], ledgers: Ledgers, projector: Projector
@@ -72,7 +78,7 @@ async def test_a_group_is_built_anew_and_serves(
     await told(ledgers, projector)
     before = {table.name: await place_of(system, table.name) for table in TABLES}
     stages: list[Stage] = []
-    found = await rebuild(database.owner_url, database.system_url, RebuildOptions((group,)), stages.append)
+    found = await rebuild(database.owner_url, database.system_url, RebuildOptions((group,), sizes=BY_BULK), stages.append)
     assert dict(found.changes) == {}
     after = {table.name: await place_of(system, table.name) for table in TABLES}
     assert {name for name in before if before[name] != after[name]} == {table.name for table in GROUPS[group]}
@@ -85,6 +91,59 @@ async def test_a_group_is_built_anew_and_serves(
     await ledgers.append(ACME, started("one more"))
     await projector.catch_up()
     assert (await replay(system, ACME)).equal
+
+
+async def test_several_processes_load_and_compare_what_one_does(
+    database: Database,
+    system: AsyncConnection[Any],
+    ledgers: Ledgers,
+    projector: Projector,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await told(ledgers, projector)
+    options = RebuildOptions(processes=2, sizes=Sizes(bulk_from=1))
+    stages: list[Stage] = []
+    assert dict((await rebuild(database.owner_url, database.system_url, options, stages.append)).changes) == {}
+    assert [stage for stage in stages if stage.name == "filling"][-1].done == await events_of(system)
+    for tenant_id in (PLATFORM, ACME, GLOBEX):
+        assert (await replay(system, tenant_id)).equal
+    await drop_old(database.owner_url)
+    await system.execute("UPDATE projections.roles SET name = 'x' WHERE tenant_id = %s", [ACME])
+    with pytest.raises(Refused, match=r"roles\.name \("):
+        await rebuild(database.owner_url, database.system_url, options)
+    monkeypatch.setenv(failpoints.VARIABLE, "rebuild.loaded")
+    with pytest.raises(OperatorError, match=r"A process of the rebuild ended with -9"):
+        await rebuild(database.owner_url, database.system_url, RebuildOptions(("work",), processes=2, sizes=BY_BULK))
+
+
+def serving(database: Database) -> dict[Any, str]:
+    """What the catalogs say of the tables that serve."""
+    with psycopg.connect(database.owner_url, autocommit=True) as conn:
+        told = {key: fact.value for key, fact in read_catalog(conn).items()}
+    return {key: value for key, value in told.items() if "projections." in key[1]}
+
+
+async def test_what_was_broken_off_between_two_steps_goes_on_from_there(
+    database: Database, system: AsyncConnection[Any], ledgers: Ledgers, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await told(ledgers, projector)
+    before = serving(database)
+    options = RebuildOptions(("work",), sizes=BY_BULK)
+    for place in ("rebuild.loaded", "rebuild.finishing", "rebuild.swapping"):
+        monkeypatch.setattr(failpoints, "armed", f"{place}!1")
+        with pytest.raises(failpoints.FailpointReached):
+            await rebuild(database.owner_url, database.system_url, options)
+    stages: list[Stage] = []
+    await rebuild(database.owner_url, database.system_url, options, stages.append)
+    assert "indexing" not in [stage.name for stage in stages], "it was done"
+    assert [record.number for record in await records.records(system, "serving")] == [1], "it is the first that was begun"
+    assert (await replay(system, ACME)).equal
+    assert serving(database) == before, "indexes, constraints, rights, policies and row-level security"
+
+
+async def events_of(system: AsyncConnection[Any]) -> int:
+    row = await (await system.execute("SELECT count(*) FROM ledger.events")).fetchone()
+    return int(row[0]) if row else 0
 
 
 async def refused(database: Database, groups: tuple[str, ...] = ("work",), **options: Any) -> str:

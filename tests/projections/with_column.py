@@ -16,6 +16,7 @@ from domain.envelope import RecordedEvent
 from domain.execution import ActivationStarted, ExecutionStarted
 from projections import writing
 from projections.rebuilding import schema
+from projections.rebuilding.ledger_work import Sizes
 from projections.rebuilding.rebuild import RebuildOptions, rebuild
 from projections.rows import Rows
 from projections.table import Column
@@ -59,7 +60,7 @@ def upgrade(patch: pytest.MonkeyPatch, directory: Path) -> None:
 def main(owner_url: str, system_url: str) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as directory:
         upgrade(patch, Path(directory))
-        options = RebuildOptions(accepted=[f"{NAME}.{NAMED}"], batch=40)
+        options = RebuildOptions(accepted=[f"{NAME}.{NAMED}"], sizes=Sizes(bulk=40, bulk_from=40))
         found = asyncio.run(rebuild(owner_url, system_url, options))
         sys.stdout.write(f"{dict(found.changes)}\n")
 

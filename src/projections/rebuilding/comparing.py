@@ -47,6 +47,10 @@ class Findings:
     wrong: list[str] = field(default_factory=list)
     changes: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: "Findings") -> None:
+        self.wrong += other.wrong
+        self.changes += other.changes
+
     def not_accepted(self, accepted: Collection[str]) -> list[str]:
         """Changes that nobody said were meant: `table.column`, or `table` for all of its own."""
         return [name for name in self.changes if name not in accepted and name.partition(".")[0] not in accepted]

@@ -5,6 +5,7 @@ begun again goes on from there. An event that cannot be applied ends the buildin
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from psycopg import AsyncConnection, OperationalError
 from domain.envelope import PLATFORM, RecordedEvent
 from projections.batching import BYTES, Span, loads, measure, read
 from projections.flush import EventBatch, flush
-from projections.freshness import of_schema
+from projections.freshness import LostRace, of_schema
 from projections.generation import Generation
 from projections.skipped_events import SkippedPlace
 from runtime.connecting import is_gone
@@ -57,7 +58,7 @@ class Filler:
     ) -> None:
         self._conn = conn
         self._generation = generation
-        self._tell = tell
+        self.tell = tell
         self._codec = codec
         self._batch = batch
 
@@ -73,21 +74,24 @@ class Filler:
         The platform first, as far as it reached when the others stood where they stood: what they refer to is there.
         """
         while gaps := await self.gaps(tenant_ids):
-            await self._fill([gap for gap in gaps if gap.tenant_id == PLATFORM])
-            await self._fill([gap for gap in gaps if gap.tenant_id != PLATFORM])
+            with suppress(LostRace):  # another process of this rebuild was faster: it is looked at again
+                await self._fill([gap for gap in gaps if gap.tenant_id == PLATFORM])
+                await self._fill([gap for gap in gaps if gap.tenant_id != PLATFORM])
 
     async def _fill(self, gaps: Sequence[Span]) -> None:
         """All of these gaps and no more, whatever comes meanwhile."""
         while gaps:
-            skipped = await self._skipped()
+            left_out = await skipped(self._conn)
             sizes = await measure(self._conn, gaps, self._batch, BYTES)
             reached: dict[UUID, int] = {}
             for load in loads(gaps, sizes, self._batch, BYTES):
                 stored = await read(self._conn, load)
-                batches = [self._of(span, stored[span.tenant_id], skipped.get(span.tenant_id, set())) for span, _ in load]
+                batches = [
+                    batch_of(span, stored[span.tenant_id], left_out.get(span.tenant_id, set()), self._codec) for span, _ in load
+                ]
                 await self._flush(batches)
                 reached |= {batch.tenant_id: batch.end.position for batch in batches}
-                self._tell(sum(batch.end.position - batch.after for batch in batches))
+                self.tell(sum(batch.end.position - batch.after for batch in batches))
                 failpoint("rebuild.flushed")
             gaps = [
                 Span(gap.tenant_id, reached[gap.tenant_id], gap.up_to)
@@ -95,20 +99,10 @@ class Filler:
                 if reached.get(gap.tenant_id, gap.up_to) < gap.up_to
             ]
 
-    def _of(self, span: Span, stored: list[tuple[Any, ...]], skipped: set[int]) -> EventBatch:
-        """A tenant's next events, without those that are skipped, be they there or not."""
-        known = {row[0] for row in stored} | skipped
-        last, recorded_at = stored[-1][0], stored[-1][5]
-        missing = next((position for position in range(span.after + 1, last) if position not in known), None)
-        if missing is not None:
-            raise OperatorError(f"There is no event {missing} in the ledger {span.tenant_id}, and there are later ones.")
-        records = decode_all(span.tenant_id, [row for row in stored if row[0] not in skipped], self._codec)
-        return EventBatch(span.tenant_id, span.after, records, SkippedPlace(last, recorded_at))
-
     async def _flush(self, batches: Sequence[EventBatch]) -> None:
         try:
             await flush(self._conn, batches, generation=self._generation)
-        except OperationalError:
+        except (OperationalError, LostRace):
             raise
         except Exception as error:
             if is_gone(error):
@@ -122,21 +116,34 @@ class Filler:
             for record in batch.records:
                 try:
                     await flush(self._conn, [EventBatch(batch.tenant_id, after, [record])], generation=self._generation)
-                except OperationalError:
+                except (OperationalError, LostRace):
                     raise
                 except Exception as cause:
-                    return _unappliable(record, cause)
+                    return unappliable(record, cause)
                 after = record.position
         return OperatorError(f"The tables cannot be built: {type(error).__name__}: {error}")
 
-    async def _skipped(self) -> dict[UUID, set[int]]:
-        found: dict[UUID, set[int]] = {}
-        for tenant_id, position in await (await self._conn.execute(SKIPPED)).fetchall():
-            found.setdefault(tenant_id, set()).add(position)
-        return found
+
+async def skipped(conn: AsyncConnection[Any]) -> dict[UUID, set[int]]:
+    """The positions that are skipped, by ledger."""
+    found: dict[UUID, set[int]] = {}
+    for tenant_id, position in await (await conn.execute(SKIPPED)).fetchall():
+        found.setdefault(tenant_id, set()).add(position)
+    return found
 
 
-def _unappliable(record: RecordedEvent, cause: Exception) -> OperatorError:
+def batch_of(span: Span, stored: list[tuple[Any, ...]], passed: set[int], codec: Codec) -> EventBatch:
+    """A tenant's next events, without those that are skipped, be they there or not."""
+    known = {row[0] for row in stored} | passed
+    last, recorded_at = stored[-1][0], stored[-1][5]
+    missing = next((position for position in range(span.after + 1, last) if position not in known), None)
+    if missing is not None:
+        raise OperatorError(f"There is no event {missing} in the ledger {span.tenant_id}, and there are later ones.")
+    records = decode_all(span.tenant_id, [row for row in stored if row[0] not in passed], codec)
+    return EventBatch(span.tenant_id, span.after, records, SkippedPlace(last, recorded_at))
+
+
+def unappliable(record: RecordedEvent, cause: Exception) -> OperatorError:
     return OperatorError(
         f"The tables cannot be built: event {record.position} ({record.topic}) of the ledger {record.tenant_id} cannot be "
         f"applied: {type(cause).__name__}: {cause}"

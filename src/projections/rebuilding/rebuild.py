@@ -12,10 +12,12 @@ from psycopg.errors import LockNotAvailable, QueryCanceled
 
 from domain.envelope import PLATFORM
 from projections.generation import NEXT_SCHEMA, OLD_SCHEMA, SERVING_SCHEMA, Generation, next_generation, tables_of
-from projections.rebuilding import of_tenant, records, schema
-from projections.rebuilding.comparing import Comparer, Findings
+from projections.rebuilding import loading, of_tenant, records, schema
+from projections.rebuilding.comparing import Findings
 from projections.rebuilding.dependents import dependents
-from projections.rebuilding.filling import Filler
+from projections.rebuilding.filling import Filler, Tell, tell_nobody
+from projections.rebuilding.ledger_work import SIZES, LedgerWork, Sizes
+from projections.rebuilding.processes import comparisons, loads, shared_out, together
 from projections.rebuilding.swapping import NotNow, swap
 from projections.registry import GROUPS
 from projections.table import Table
@@ -29,8 +31,8 @@ PATIENCE_SECONDS = 60.0
 """How long the exchange waits for others to end their transactions."""
 PAUSE_SECONDS = 0.5
 
-SIZES = "SELECT coalesce(sum(position), 0)::bigint FROM {}.freshness"
-LEDGERS = "SELECT tenant_id FROM projections.freshness WHERE position > 0 ORDER BY tenant_id"
+FOLDED = "SELECT coalesce(sum(position), 0)::bigint FROM {}.freshness"
+LEDGERS = "SELECT tenant_id FROM projections.freshness WHERE position > 0 ORDER BY position DESC, tenant_id"
 TABLES_IN = "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relkind = 'r'"
 IN_THE_WAY = """
 SELECT DISTINCT format('%%s (process %%s, %%s)', coalesce(nullif(a.application_name, ''), 'a session'), a.pid, a.usename)
@@ -41,7 +43,8 @@ SELECT DISTINCT format('%%s (process %%s, %%s)', coalesce(nullif(a.application_n
 
 
 class Stage(NamedTuple):
-    """How far a part of the work is: events of `filling`, ledgers of `comparing`, attempts at `exchanging`."""
+    """How far a part of the work is: events of `filling`, indexes, references and the like of `indexing`, ledgers of `comparing`,
+    attempts at `exchanging`."""
 
     name: str
     done: int
@@ -66,7 +69,9 @@ class RebuildOptions:
     """Views, indexes … of others may stay with the old tables."""
     reason: str = "asked for on the command line"
     patience_seconds: float = PATIENCE_SECONDS
-    batch: int = 1000
+    sizes: Sizes = SIZES
+    processes: int = 1
+    """How many load and compare ledgers, each another one."""
 
 
 class Refused(OperatorError):
@@ -77,6 +82,7 @@ class Refused(OperatorError):
 class Rebuild:
     """One process's work on it."""
 
+    system_url: str
     owner: AsyncConnection[Any]
     system: AsyncConnection[Any]
     hold: AsyncConnection[Any]
@@ -91,13 +97,16 @@ class Rebuild:
         tables = tables_of(self.groups)
         await self._refuse_second_old(tables)
         generation = next_generation(self.groups)
-        number = await self._begin(generation, schema.digest())
-        filler = Filler(self.system, generation, tell=await self._told(), batch=self.options.batch)
-        await filler.fill()
+        number = await self._begin(generation, schema.digest(), loading_first=True)
+        work = self._work(generation, tables, number, await self._told())
+        if await loading.is_loading(self.system, generation):
+            await self._load(work)
+            await loading.finish(self.owner, generation, lambda done, total: self.show(Stage("indexing", done, total)))
+        await work.filler.fill()
         ledgers: list[UUID] = [row[0] for row in await (await self.system.execute(LEDGERS)).fetchall()]
-        found = await self._compare(filler, generation, tables, ledgers)
+        found = await self._compare(work, ledgers)
         await self._refuse(found, tables)
-        await self._swap(filler, generation, tables, number)
+        await self._swap(work.filler, generation, tables, number)
         return found
 
     async def run_for(self, tenant_id: UUID) -> Findings:
@@ -109,10 +118,10 @@ class Rebuild:
         tables = tables_of(self.groups)
         generation = next_generation(self.groups)
         await self._begin(generation, f"{schema.digest()} {tenant_id}")
-        filler = Filler(self.system, generation, batch=self.options.batch)
-        found = await self._compare(filler, generation, tables, [tenant_id])
+        work = self._work(generation, tables, 0)
+        found = await self._compare(work, [tenant_id])
         await self._refuse(found, ())
-        await of_tenant.replace(self.hold, filler, generation, tables, tenant_id)
+        await of_tenant.replace(self.hold, work.filler, generation, tables, tenant_id)
         async with self.owner.transaction():
             await schema.drop(self.owner)
             await records.done(self.owner)
@@ -134,7 +143,24 @@ class Rebuild:
                 place = f"{OLD_SCHEMA}.{table.name}"
                 raise OperatorError(f"{place} served before and still exists: gesta projections drop-old drops it.")
 
-    async def _begin(self, generation: Generation, code: str) -> int:
+    def _work(self, generation: Generation, tables: Sequence[Table], number: int, tell: Tell = tell_nobody) -> LedgerWork:
+        return LedgerWork(self.system, self.hold, self.seen, generation, tables, number, self.options.sizes, tell)
+
+    async def _load(self, work: LedgerWork) -> None:
+        """The long ledgers one by one, the platform's first, the longest next; then the short ones together."""
+        gaps = sorted(await work.filler.gaps(), key=lambda gap: (gap.tenant_id != PLATFORM, gap.after - gap.up_to))
+        long = [gap for gap in gaps if gap.up_to - gap.after >= self.options.sizes.bulk_from]
+        if self.options.processes > 1 and len(long) > 1:
+            await shared_out(loads(long), self._told_first(work.number), self.options.processes, tell=work.tell)
+        else:
+            for gap in long:
+                await work.load(gap)
+        await work.filler.fill()
+
+    def _told_first(self, number: int) -> dict[str, Any]:
+        return {"system": self.system_url, "groups": self.groups, "number": number, "sizes": self.options.sizes}
+
+    async def _begin(self, generation: Generation, code: str, *, loading_first: bool = False) -> int:
         """Go on with what is under way, where it is the same work by the same code; else begin."""
         for record in await records.records(self.system, "building"):
             if record.code == code and record.groups == self.groups and await schema.exists(self.owner, NEXT_SCHEMA):
@@ -143,6 +169,8 @@ class Rebuild:
             await schema.drop(self.owner)
             await records.abandon(self.owner)
             await schema.create(self.owner, generation)
+            if loading_first:
+                await loading.put_off(self.owner, generation)
             return await records.begin(self.owner, self.groups, self.options.reason, code)
 
     async def _told(self) -> Callable[[int], None]:
@@ -158,19 +186,29 @@ class Rebuild:
         return tell
 
     async def _folded(self, name: str) -> int:
-        row = await (await self.system.execute(SIZES.format(name))).fetchone()
+        row = await (await self.system.execute(FOLDED.format(name))).fetchone()
         return int(row[0]) if row else 0
 
-    async def _compare(
-        self, filler: Filler, generation: Generation, tables: Sequence[Table], ledgers: Sequence[UUID]
-    ) -> Findings:
-        comparer = Comparer(self.hold, self.seen, filler, generation, tables)
-        await comparer.columns()
-        for number, tenant_id in enumerate(ledgers):
-            self.show(Stage("comparing", number, len(ledgers)))
-            await comparer.compare(tenant_id)
-        self.show(Stage("comparing", len(ledgers), len(ledgers)))
-        return comparer.found
+    async def _compare(self, work: LedgerWork, ledgers: Sequence[UUID]) -> Findings:
+        """Those whose rows are compared, the longest first where several processes do it."""
+        done = 0
+
+        def one_more() -> None:
+            nonlocal done
+            done += 1
+            self.show(Stage("comparing", done, len(ledgers)))
+
+        self.show(Stage("comparing", 0, len(ledgers)))
+        found = await work.compare_columns()
+        if self.options.processes > 1 and len(ledgers) > 1:
+            told = self._told_first(work.number)
+            answers = await shared_out(comparisons(ledgers), told, self.options.processes, ended=one_more)
+            found.add(together(answers))
+            return found
+        for tenant_id in ledgers:
+            found.add(await work.compare([tenant_id]))
+            one_more()
+        return found
 
     async def _refuse(self, found: Findings, tables: Sequence[Table]) -> None:
         if found.wrong:
@@ -219,7 +257,7 @@ async def opened(owner_url: str, system_url: str, options: RebuildOptions, show:
         if await (await owner.execute(TRY_LOCK, [ADVISORY_LOCK])).fetchone() != (True,):
             raise OperatorError("Another rebuild is running.")
         system, hold, seen = [await stack.enter_async_context(connect(system_url, name="gesta rebuild")) for _ in range(3)]
-        yield Rebuild(owner, system, hold, seen, options, show)
+        yield Rebuild(system_url, owner, system, hold, seen, options, show)
 
 
 async def rebuild(owner_url: str, system_url: str, options: RebuildOptions, show: Show = show_nobody) -> Findings:
