@@ -177,6 +177,27 @@ CREATE TABLE secrets (
 CREATE INDEX secrets_by_creation ON secrets (tenant_id, created_at, id);
 COMMENT ON TABLE secrets IS 'Credentials that nodes refer to by name. Their values are nowhere in it.';
 
+CREATE TABLE analysts (
+    tenant_id           uuid NOT NULL,
+    id                  uuid NOT NULL,
+    name                text NOT NULL,
+    status              text NOT NULL CHECK (status IN ('active', 'dropped')),
+    login               text NOT NULL,
+    connections         bigint NOT NULL,
+    statement_seconds   bigint NOT NULL,
+    idle_seconds        bigint NOT NULL,
+    transaction_seconds bigint NOT NULL,
+    expires_at          timestamptz,
+    number              bigint NOT NULL,
+    rotated_at          timestamptz,
+    dropped_at          timestamptz,
+    version             bigint NOT NULL,
+    created_at          timestamptz NOT NULL,
+    updated_at          timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+COMMENT ON TABLE analysts IS 'Who has a login of their own to query the tables with SQL.';
+
 CREATE TABLE calendars (
     tenant_id  uuid NOT NULL,
     id         uuid NOT NULL,
@@ -1265,3 +1286,6 @@ CREATE POLICY users_api ON users FOR SELECT TO gesta_api
                               WHERE m.tenant_id = (SELECT runtime.current_tenant()) AND m.user_id = users.id
                                 AND m.status IN ('active', 'suspended') OFFSET 0) END);
 CREATE POLICY permissions_api ON permissions FOR SELECT TO gesta_api USING (true);
+
+-- Analysts see their own tenant's rows.
+SELECT runtime.let_analysts_read(current_schema()::regnamespace);

@@ -4,9 +4,12 @@ import signal
 import subprocess
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from runtime.addresses import Addresses
 
 app = typer.Typer(help="The database: migrations, drift, backups, connections.", no_args_is_help=True)
 
@@ -17,6 +20,7 @@ class DatabaseRole(StrEnum):
     owner = "owner"
     system = "system"
     api = "api"
+    analyst = "analyst"
 
 
 RoleOption = Annotated[DatabaseRole, typer.Option("--role", help="The role to connect as.")]
@@ -155,19 +159,30 @@ def seed() -> None:
     print("The platform knows this version's permissions.")
 
 
+TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="SLUG", help="With --role analyst: whose analyst.")]
+
+
 @app.command()
-def url(role: RoleOption = DatabaseRole.owner) -> None:
+def url(
+    role: RoleOption = DatabaseRole.owner,
+    tenant: TenantOption = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="With --role analyst: the analyst.")] = None,
+) -> None:
     """Print the address of the database. The embedded one answers there while something keeps it up (``gesta up``)."""
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
     with resolve(load_settings()) as addresses:
-        print(getattr(addresses, role))
+        print(_address(addresses, role, tenant, name))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def psql(context: typer.Context, role: RoleOption = DatabaseRole.owner) -> None:
-    """Open psql on the database; further arguments are psql's (``gesta db psql -c 'SELECT 1'``)."""
+def psql(context: typer.Context, role: RoleOption = DatabaseRole.owner, tenant: TenantOption = None) -> None:
+    """Open psql on the database; further arguments are psql's (``gesta db psql -c 'SELECT 1'``).
+
+    As an analyst, the name comes first (``gesta db psql --role analyst --tenant acme ann``); psql asks for the password where the
+    server does.
+    """
     from runtime.addresses import resolve
     from runtime.postgres.binaries import find_binaries
     from runtime.settings import load_settings
@@ -175,10 +190,23 @@ def psql(context: typer.Context, role: RoleOption = DatabaseRole.owner) -> None:
     settings = load_settings()
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C at psql's prompt is psql's
     program = find_binaries(settings.postgres_bin).program("psql")
+    name, arguments = (context.args[0], context.args[1:]) if role == "analyst" and context.args else (None, context.args)
     with resolve(settings) as addresses:
         # Not replaced by psql: the embedded server stays up as long as this process does.
-        ended = subprocess.run([program, *context.args, "--dbname", getattr(addresses, role)], check=False)
+        ended = subprocess.run([program, *arguments, "--dbname", _address(addresses, role, tenant, name)], check=False)
     raise typer.Exit(min(ended.returncode, 1))
+
+
+def _address(addresses: "Addresses", role: DatabaseRole, tenant: str | None, name: str | None) -> str:
+    if role is not DatabaseRole.analyst:
+        if tenant is not None or name is not None:
+            raise typer.BadParameter("goes with --role analyst", param_hint="--tenant" if tenant else "NAME")
+        return str(getattr(addresses, role))
+    if tenant is None or name is None:
+        raise typer.BadParameter("an analyst is named: --role analyst --tenant SLUG NAME", param_hint="--role")
+    from cli.analyst import address
+
+    return address(addresses, tenant, name)
 
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The file.", dir_okay=False)]

@@ -12,6 +12,7 @@ import typer
 
 from cli import (
     ai,
+    analyst,
     api,
     db,
     doctor,
@@ -51,6 +52,7 @@ app.command(name="doctor")(doctor.doctor)
 app.add_typer(db.app, name="db")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(key.app, name="key")
+app.add_typer(analyst.app, name="analyst")
 app.add_typer(workflow.app, name="workflow")
 app.add_typer(prompt.app, name="prompt")
 app.add_typer(events.app, name="events")

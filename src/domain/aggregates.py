@@ -5,6 +5,7 @@ from typing import Any
 from domain.ai_model import AI_MODEL
 from domain.ai_provider import AI_PROVIDER
 from domain.ai_task import AI_TASK
+from domain.analyst import ANALYST
 from domain.api_key import API_KEY
 from domain.approval import APPROVAL
 from domain.approval_link import APPROVAL_LINK
@@ -43,6 +44,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     ROLE,
     API_KEY,
     SECRET,
+    ANALYST,
     WORKFLOW,
     EXECUTION,
     FOREACH,

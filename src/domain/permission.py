@@ -110,6 +110,7 @@ PERMISSIONS: dict[str, str] = {
     "jobs:control": "Cancel and retry jobs of their own",
     "jobs:work": "Lease and complete jobs",
     "audit:read": "Read the audit log",
+    "query:run": "Query all tables of the tenant with SQL, whatever else one may read",
     "users:read": "See users and members",
     "users:manage": "Register and change users",
     "members:manage": "Add and remove members and give them roles",

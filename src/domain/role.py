@@ -119,7 +119,7 @@ SEEDED_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "approver": ("Approver", ("workflows:read", "executions:read", "approvals:read", "approvals:decide")),
-    "analyst": ("Analyst", (*_READS, "audit:read", "users:read", "events:read")),
+    "analyst": ("Analyst", (*_READS, "audit:read", "users:read", "events:read", "query:run")),
     "viewer": ("Viewer", _READS),
 }
 """Key to name and permissions: the roles that every tenant begins with."""

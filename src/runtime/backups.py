@@ -43,7 +43,7 @@ SAY_BACKUP = "SET LOCAL gesta.backup = 'on'"
 # A transaction that only keeps a snapshot for pg_dump is idle for as long as the dump takes.
 NO_TIME_LIMITS = "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0"
 COUNTS = "SELECT count(DISTINCT tenant_id), count(*) FROM ledger.events"
-SERVING_ROLES = ("gesta_system", "gesta_api")
+SERVING_ROLES = ("gesta_system", "gesta_api", "gesta_analyst")
 ROLE_EXISTS = "SELECT 1 FROM pg_roles WHERE rolname = %s"
 # The owner sees no rows of its own tables while row-level security is forced on it.
 RAISE_EPOCHS = """

@@ -16,7 +16,7 @@ from pathlib import Path
 from psycopg import Connection, Error, OperationalError, sql
 from psycopg.rows import TupleRow, class_row
 
-from runtime import connecting
+from runtime import analysts, connecting
 from runtime import functions as function_files
 from runtime.errors import OperatorError
 from runtime.functions import Function
@@ -149,7 +149,9 @@ def migrate(
                 connection.execute(RECORD, [migration.version, migration.name, migration.checksum])
         changed = function_files.apply(connection, functions) if functions else []
         set_limits(connection)
-        return [*pending, *changed]
+        analysts.let_read(connection)
+    analysts.forbid_temporary_tables(connection)
+    return [*pending, *changed]
 
 
 def rollback(connection: Connection[TupleRow], migrations: Sequence[Migration], to: int | None = None) -> list[Migration]:
@@ -185,6 +187,7 @@ def _exclusively(connection: Connection[TupleRow]) -> Iterator[None]:
     if not connection.autocommit:
         raise ValueError("the migration runner wants a connection in autocommit: it makes its own transactions")
     if connection.execute(TRY_LOCK, [ADVISORY_LOCK]).fetchone() == (False,):
+        analysts.end_holders(connection, ADVISORY_LOCK)
         if (holder := connection.execute(HOLDER, {"key": ADVISORY_LOCK}).fetchone()) is not None:
             pid, login, application = holder
             logger.warning(

@@ -18,7 +18,7 @@ from domain.secret import SECRET
 from domain.trigger import TRIGGER
 from engine.expired_leases import expire_lease
 from engine.timers import fire
-from runtime import counters
+from runtime import analysts, counters
 from runtime.failpoints import failpoint
 from store import ai_answers, ai_providers, ai_streams, failures, jobs, secrets, sensitive
 from store import due as work
@@ -37,8 +37,11 @@ COMMANDS_PORTION = 1_000
 SECRETS_PORTION = 100
 HOUSEKEEPING_SECONDS = 60.0
 SWEEP_SECONDS = 600.0
+WATCH_SECONDS, IDLE_WATCH_SECONDS = 3.0, 15.0
+"""How often sessions of analysts are looked at, and whether there are any."""
 
 METRIC = "gesta_work_failures_total"
+ENDED = "gesta_analyst_sessions_ended_total"
 TRANSIENT = (LedgerBusy, LedgerUnavailable, *OUT_OF_REACH)
 """Nothing that a single timer or lease is to blame for."""
 
@@ -118,6 +121,16 @@ async def sweep_sensitive_values(context: WorkerContext) -> float | None:
             log.warning("Sensitive values are left to a newer release: %s", error, extra={"action": "sweep_sensitive_values"})
             return SWEEP_SECONDS
     return 0 if len(found) == SECRETS_PORTION else SWEEP_SECONDS
+
+
+async def end_analysts(context: WorkerContext) -> float | None:
+    """Sessions of analysts that are beyond their limits: what a session begins with it can change."""
+    async with context.pool.connection() as connection:
+        ended, are_there = await analysts.end_beyond_limits(connection)
+    for each in ended:
+        counters.count(ENDED)
+        log.warning("A session of %s was ended: %s", each.login, each.reason, extra={"action": "end_analysts"})
+    return WATCH_SECONDS if are_there else IDLE_WATCH_SECONDS
 
 
 async def run_periodically(context: WorkerContext, turn: Turn, woken: asyncio.Event, stop: asyncio.Event) -> None:

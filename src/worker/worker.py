@@ -38,6 +38,7 @@ from worker.event_runners import event_runner, lookback_runner
 from worker.http_runner import http_runner
 from worker.leases import JobExecutor, Leasing, Runner
 from worker.maintenance import (
+    end_analysts,
     forget_commands,
     run_periodically,
     sweep_models,
@@ -92,6 +93,7 @@ class WorkerProcess:
                 (sweep_secrets, asyncio.Event()),
                 (sweep_sensitive_values, asyncio.Event()),
                 (sweep_models, asyncio.Event()),
+                (end_analysts, asyncio.Event()),
             )
             for _, woken in turns:
                 stack.enter_context(setting_at(stop, woken))

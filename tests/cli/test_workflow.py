@@ -91,3 +91,31 @@ async def test_what_is_wrong_is_said_in_a_line_or_a_line_each(gesta: Gesta, comm
     for words in (("key", "create"), ("key", "create", "--tenant", "a", "--platform"), ("workflow", "apply", "missing.json")):
         assert (await elsewhere(command, *words)).returncode == 2
     assert "nobody" in (await elsewhere(command, "key", "create", "--tenant", "nobody")).stderr
+
+
+async def test_an_analyst_gets_a_login_and_loses_it_again(command: Command, gesta: Gesta) -> None:
+    """The tenant's own rows, by psql; what was given is on record, and the password is not."""
+
+    def run(*words: str) -> Callable[[], subprocess.CompletedProcess[str]]:
+        return lambda: command(*words)
+
+    await gesta.tenant("globex")
+    acme = await gesta.tenant("acme")
+    made = await asyncio.to_thread(run("analyst", "create", "ann", "--tenant", "acme", "--expires", "2127-01-31"))
+    assert made.returncode == 0, made.stderr
+    told = dict(line.split(maxsplit=1) for line in made.stdout.splitlines())
+    assert f"user={told['login']}" in told["connect"]
+    twice = await asyncio.to_thread(run("analyst", "create", "ann", "--tenant", "acme"))
+    assert (twice.returncode, twice.stderr) == (1, "gesta: There is an analyst of this name.\n")
+    listed = await asyncio.to_thread(run("analyst", "list", "--tenant", "acme"))
+    assert "ann " in listed.stdout
+    assert "until 2127-01-31 00:00Z" in listed.stdout
+    asked = ("-AtX", "-c", "SELECT slug FROM tenants")
+    seen = await asyncio.to_thread(run("db", "psql", "--role", "analyst", "--tenant", "acme", "ann", *asked))
+    assert seen.stdout == "acme\n", seen.stderr
+    dropped = await asyncio.to_thread(run("analyst", "drop", "ann", "--tenant", "acme"))
+    assert dropped.stdout == f"dropped      {told['login']}\n"
+    assert await run_sql(gesta.database, f"SELECT 1 FROM pg_roles WHERE rolname = '{told['login']}'") is None  # noqa: S608
+    recorded = await acme.admin.get("/audit-logs", resource="analyst")
+    assert {item["action"] for item in recorded.json()["items"]} == {"analyst.dropped", "analyst.create", "analyst.created"}
+    assert told["password"] not in recorded.text

@@ -34,6 +34,7 @@ from domain.ai_task import (
     Totals,
     Usage,
 )
+from domain.analyst import AnalystCreated, AnalystDropped, AnalystRotated
 from domain.api_key import ApiKeyCreated, ApiKeyHandedOver, ApiKeyRevoked
 from domain.approval import (
     ApprovalCancelled,
@@ -353,6 +354,7 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         (an_id(f"{name} agent budget"), asked_by(an_id(f"{name} agent waits"))),
         *budgeted(name),
         *of_models(name),
+        *analysts(name),
     )
 
 
@@ -552,6 +554,22 @@ def kept(name: str) -> tuple[Step, ...]:
         (old, SecretCreated("old", an_id("value 3"))),
         (crm, SecretRotated("crm_token", an_id("value 4"), 2, ("api.crm.example", "*.crm.example"))),
         (old, SecretDeleted("old")),
+    )
+
+
+def analysts(name: str) -> tuple[Step, ...]:
+    """One analyst who was given another password, and one who has no login any more, and then has."""
+    reporting, ann = (an_id(f"{name} analyst {which}") for which in ("reporting", "ann"))
+    logins = [f"gesta_analyst_{an_id(f'{name} login {number}').hex[:16]}" for number in (1, 2, 3)]
+    until = START + timedelta(days=90)
+    return (
+        (reporting, AnalystCreated("reporting", logins[0], 3, 60, 30, 300, until)),
+        (ann, AnalystCreated("ann", logins[1], 1, 600, 60, 900)),
+        (reporting, AnalystRotated("reporting", logins[0], 2, until)),
+        (ann, AnalystDropped("ann", logins[1])),
+        (ann, AnalystCreated("ann", logins[2], 2, 60, 30, 300)),
+        (an_id(f"{name} analyst eve"), AnalystCreated("eve", logins[1][:-1] + "0", 1, 60, 30, 300)),
+        (an_id(f"{name} analyst eve"), AnalystDropped("eve", logins[1][:-1] + "0")),
     )
 
 

@@ -22,6 +22,13 @@ SELECT (SELECT count(*) FROM ledger.events), (SELECT count(*) FROM ledger.heads)
        (SELECT count(*) FROM runtime.claims)
 """
 
+# what lets analysts read goes along
+OF_ANALYSTS = """
+SELECT (SELECT count(*) FROM pg_policy WHERE polroles = ARRAY['gesta_analyst'::regrole::oid]),
+       (SELECT count(*) FROM pg_class WHERE relnamespace = 'projections'::regnamespace AND relkind IN ('r', 'v')
+                                        AND has_table_privilege('gesta_analyst', oid, 'SELECT'))
+"""
+
 
 @pytest.fixture
 def binaries(database: Database) -> Binaries:
@@ -62,6 +69,8 @@ def test_a_restored_database_holds_what_the_backup_held(
     assert restored == made
     assert counted(empty_database) == counted(seeded)
     assert made.events == counted(seeded)[0] > 0
+    with psycopg.connect(seeded.superuser_url) as before, psycopg.connect(empty_database.superuser_url) as after:
+        assert after.execute(OF_ANALYSTS).fetchone() == before.execute(OF_ANALYSTS).fetchone() != (0, 0)
     with migrations.owner_connection(empty_database.owner_url) as owner:
         assert migrations.migrate(owner, migrations.load()) == []
 

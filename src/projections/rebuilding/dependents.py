@@ -22,7 +22,7 @@ SELECT format('GRANT %%s%%s ON projections.%%I TO %%s%%s', a.privilege_type,
        SELECT t.attname, t.attacl FROM pg_attribute t WHERE t.attrelid = c.oid AND t.attnum > 0 AND NOT t.attisdropped) acl
  CROSS JOIN LATERAL aclexplode(acl.acl) a
  WHERE c.oid = ANY(%(tables)s::text[]::regclass[])
-   AND (a.grantee = 0 OR a.grantee::regrole::text NOT IN ('gesta_owner', 'gesta_system', 'gesta_api'))
+   AND (a.grantee = 0 OR a.grantee::regrole::text NOT IN ('gesta_owner', 'gesta_system', 'gesta_api', 'gesta_analyst'))
 """
 
 POLICIES = """

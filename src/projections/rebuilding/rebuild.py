@@ -21,6 +21,7 @@ from projections.rebuilding.processes import comparisons, loads, shared_out, tog
 from projections.rebuilding.swapping import NotNow, swap
 from projections.registry import GROUPS
 from projections.table import Table
+from runtime import analysts
 from runtime.errors import OperatorError
 from runtime.poolers import refuse_shared_servers
 from runtime.pools import connect
@@ -247,6 +248,10 @@ class Rebuild:
         )
 
 
+async def _alone(owner: AsyncConnection[Any]) -> bool:
+    return await (await owner.execute(TRY_LOCK, [ADVISORY_LOCK])).fetchone() == (True,)
+
+
 @asynccontextmanager
 async def opened(owner_url: str, system_url: str, options: RebuildOptions, show: Show = show_nobody) -> AsyncIterator[Rebuild]:
     """Raises OperatorError where another rebuild is under way, or a pooler stands between that shares servers."""
@@ -254,8 +259,10 @@ async def opened(owner_url: str, system_url: str, options: RebuildOptions, show:
     async with AsyncExitStack() as stack:
         owner = await stack.enter_async_context(connect(owner_url, name="gesta rebuild (owner)"))
         await owner.execute("SET ROLE gesta_owner")
-        if await (await owner.execute(TRY_LOCK, [ADVISORY_LOCK])).fetchone() != (True,):
-            raise OperatorError("Another rebuild is running.")
+        if not await _alone(owner):
+            await analysts.end_holders_async(owner, ADVISORY_LOCK)
+            if not await _alone(owner):
+                raise OperatorError("Another rebuild is running.")
         system, hold, seen = [await stack.enter_async_context(connect(system_url, name="gesta rebuild")) for _ in range(3)]
         yield Rebuild(system_url, owner, system, hold, seen, options, show)
 

@@ -16,7 +16,7 @@ SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, r.rolreplication, r.rolcreat
        r.rolcreaterole AND r.rolname <> 'gesta_owner',
        (SELECT string_agg(quote_ident(g.rolname), ', ' ORDER BY g.rolname) FROM pg_roles g
          WHERE g.oid <> r.oid AND NOT r.rolsuper AND pg_has_role(r.oid, g.oid, 'MEMBER')
-           AND (g.rolsuper OR g.rolbypassrls OR g.rolname LIKE 'gesta%' OR g.rolname IN
+           AND (g.rolsuper OR g.rolbypassrls OR g.rolname LIKE 'gesta%' AND g.rolname NOT LIKE 'gesta\\_analyst%' OR g.rolname IN
                 ('pg_read_all_data', 'pg_write_all_data', 'pg_maintain', 'pg_execute_server_program', 'pg_read_server_files',
                  'pg_write_server_files')))
   FROM pg_roles r WHERE r.rolname IN ('gesta_owner', 'gesta_system', 'gesta_api') ORDER BY r.rolname

@@ -20,6 +20,10 @@ IS_LEAKPROOF = "SELECT proleakproof FROM pg_proc WHERE oid = 'pg_catalog.jsonb_c
 # result; only a superuser may say so, and on the embedded server we are one.
 MARK_LEAKPROOF = "ALTER FUNCTION pg_catalog.jsonb_contains(jsonb, jsonb) LEAKPROOF"
 
+# How much analysts' sorting may spill to disk, only who was given this may set.
+MAY_BOUND_FILES = "SELECT has_parameter_privilege('gesta_owner', 'temp_file_limit', 'SET')"
+LET_BOUND_FILES = "GRANT SET ON PARAMETER temp_file_limit TO gesta_owner"
+
 
 def bootstrap(maintenance_url: str, database_url: str) -> None:
     """Make what is missing. Both addresses are the superuser's: the database ``postgres``, and ours."""
@@ -32,6 +36,8 @@ def bootstrap(maintenance_url: str, database_url: str) -> None:
                 sql.SQL("CREATE DATABASE {} OWNER gesta_owner TEMPLATE template0").format(sql.Identifier(DATABASE))
             )
         set_limits(connection)
+        if connection.execute(MAY_BOUND_FILES).fetchone() == (False,):
+            connection.execute(LET_BOUND_FILES)
     with psycopg.connect(database_url, autocommit=True) as connection:
         if connection.execute(IS_LEAKPROOF).fetchone() == (False,):
             connection.execute(MARK_LEAKPROOF)
