@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from domain.ai_task import AiTask, Progress, Reservation, ToolCall
-from domain.budget import A_TOOL_CALL, Amounts, BudgetRefusal, Reserved, Subjects, reserve, settle
-from domain.facts import Decided, View
+from domain.budget import A_TOOL_CALL, Amounts, BudgetRefusal, Reserved, Subjects, note, reserve, settle
+from domain.facts import Decided, Fact, View
 from engine.ai_asking import NobodyToAsk
 from engine.ai_questions import ask_about_budget
 from engine.context import Engine
@@ -28,6 +28,24 @@ def put_aside(view: View, task: Progress, call_id: UUID, wanted: Amounts) -> Res
 def counted(view: View, task_id: UUID, call_id: UUID, reserved: tuple[Reservation, ...], used: Amounts) -> Decided:
     """What was used counts, and the rest is free again."""
     return Decided(settle(view, task_id, call_id, reserved, used))
+
+
+class Noted:
+    """What the calls of another agent took of budgets, in one decision: they were made before it. Nothing is refused."""
+
+    def __init__(self, view: View, task: Progress) -> None:
+        self._view = view
+        self._task = task
+        self.facts: tuple[Fact, ...] = ()
+
+    def began(self, call_id: UUID, used: Amounts) -> tuple[Reservation, ...]:
+        subjects = subjects_of(self._task.task_id, self._task.state)
+        noted = note(self._view, subjects, call_id, used, after=self.facts)
+        self.facts += noted.facts
+        return noted.reservations
+
+    def ended(self, call_id: UUID, reserved: tuple[Reservation, ...], used: Amounts) -> None:
+        self.facts += settle(self._view, self._task.task_id, call_id, reserved, used, after=self.facts)
 
 
 def asked_instead(

@@ -1,7 +1,8 @@
 """AI tasks of agents elsewhere: what they did is recorded as the same events as what our workers do, in one append.
 
-It has happened by then, so nothing of it is denied here: a policy has no say, and a task that went beyond one of its bounds fails
-after what was reported. An output is held to the task's schema, and reviewed where the task wants that.
+It has happened by then, so nothing of it is denied here: a policy has no say, budgets count it and refuse nothing, and a task that
+went beyond one of its bounds fails after what was reported. An output is held to the task's schema, and reviewed where the task
+wants that.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from uuid import UUID
 
 from domain import ai_task
 from domain.ai_task import AiTaskAttemptFailed, Progress, ToolCall, bounds_of, call_id
+from domain.budget import A_TOOL_CALL, Amounts, used_in
 from domain.facts import Decided, Due, Invalid, Json, RuleViolation, View
 from domain.retry import Failure
 from domain.storable import storable_text
@@ -19,6 +21,7 @@ from domain.usage_report import UsageReport, believed_name
 from engine.ai_follow import follow
 from engine.ai_questions import ask_for_review
 from engine.ai_results import told
+from engine.ai_spending import Noted
 from engine.ai_task_commands import AiTaskWaits
 from engine.ai_tasks import MOST_ANSWERED
 from engine.context import Engine
@@ -93,10 +96,10 @@ def report(view: View, engine: Engine, task_id: UUID, turns: Sequence[ReportedTu
     task.require_open()
     if task.state.questions:
         raise AiTaskWaits
-    beyond: Failure | None = None
+    noted, beyond = Noted(view, task), None
     for place, turn in enumerate(turns):
         beyond = beyond or ai_task.exceeded(task.state)
-        _turn(view, engine, task, turn, f"/turns/{place}")
+        _turn(view, engine, task, noted, turn, f"/turns/{place}")
         beyond = beyond or _too_many_calls(task)
     asked = None
     if beyond is not None:
@@ -106,13 +109,15 @@ def report(view: View, engine: Engine, task_id: UUID, turns: Sequence[ReportedTu
     decided = task.decided()
     result = {**{name: decided.result[name] for name in ("id", "status", "version")}, "turns": len(task.state.turns)}
     followed = replace(follow(view, engine, task_id, decided, decided.facts), result=result)
-    return followed if asked is None else joined(followed, asked)
+    return joined(followed, Decided(noted.facts), *(() if asked is None else (asked,)))
 
 
-def _turn(view: View, engine: Engine, task: Progress, turn: ReportedTurn, path: str) -> None:
+def _turn(view: View, engine: Engine, task: Progress, noted: Noted, turn: ReportedTurn, path: str) -> None:
     attempt_id = view.new_id()
     provider, model = believed_name(turn.provider), believed_name(turn.model)
-    ai_task.start_attempt(task, attempt_id, provider=provider, model=model, worker_id=ELSEWHERE)
+    reserved = noted.began(attempt_id, took := _took(turn))
+    ai_task.start_attempt(task, attempt_id, provider=provider, model=model, worker_id=ELSEWHERE, reserved=reserved)
+    noted.ended(attempt_id, reserved, took)
     if turn.error is not None:
         _failed(task, attempt_id, turn, turn.error)
         return
@@ -132,7 +137,7 @@ def _turn(view: View, engine: Engine, task: Progress, turn: ReportedTurn, path: 
         calls=tuple(_asked(task, number, place, call) for place, call in enumerate(turn.calls)) or None,
     )
     for call, standing in zip(turn.calls, task.state.calls, strict=True):
-        _called(task, standing.id, call)
+        _called(task, noted, standing.id, call)
 
 
 def _asked(task: Progress, number: int, place: int, call: ReportedCall) -> ToolCall:
@@ -141,13 +146,21 @@ def _asked(task: Progress, number: int, place: int, call: ReportedCall) -> ToolC
     return ToolCall(id, call.tool, call.arguments, call.id or f"call-{number}-{place + 1}", verdict, call.denied)
 
 
-def _called(task: Progress, id: UUID, call: ReportedCall) -> None:
+def _took(turn: ReportedTurn) -> Amounts:
+    """As the end of its attempt has it."""
+    said = turn.report.believed()
+    return used_in(said.usage, said.cost, said.currency, turn.error)
+
+
+def _called(task: Progress, noted: Noted, id: UUID, call: ReportedCall) -> None:
     if call.denied is not None:
         standing = task.state.call(id)
         assert standing is not None
         ai_task.deny_call(task, standing, "policy", call.denied)
         return
-    number = ai_task.start_call(task, id, worker_id=ELSEWHERE).number + 1
+    reserved = noted.began(id, A_TOOL_CALL)
+    number = ai_task.start_call(task, id, worker_id=ELSEWHERE, reserved=reserved).number + 1
+    noted.ended(id, reserved, A_TOOL_CALL)
     if call.error is not None:
         ai_task.fail_call(task, id, number, recordable(call.error), latency_ms=call.latency_ms)
     else:

@@ -1,14 +1,31 @@
 """What agents elsewhere report: as the same events as what our workers do, within bounds, and reviewed where that is wanted."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
-from domain.ai_task import AiTaskCompleted, AiTaskFailed
+from domain.ai_task import AI_TASK, AiTaskCompleted, AiTaskFailed, Usage
+from domain.budget import (
+    BUDGET_PERIOD,
+    BudgetExhausted,
+    BudgetPeriodOpened,
+    BudgetReserved,
+    BudgetSettled,
+    BudgetWarned,
+    Limits,
+    Use,
+    Wish,
+    set_budget,
+)
 from domain.facts import Json
 from domain.retry import Failure
+from domain.usage_report import UsageReport
 from engine.ai_task_commands import AiTaskExternal, AiTaskWaits, cancel_ai_task, waiting_attempt
 from engine.external_ai_tasks import Finish, ReportedCall, ReportedTurn, report
 from tests.engine.agents import Agency, tool
 from tests.engine.test_own_ai_tasks import asking, nobody_asked, wanted
+from tests.projections.test_budget_invariants import found as broken
 
 CALL = ReportedCall("lookup", {"id": 7}, {"price": 12})
 REVIEW = {"when": "always", "by": {"roles": ["approver"]}}
@@ -44,6 +61,26 @@ def test_what_goes_beyond_its_bounds_is_on_record_and_fails(bounds: Json, type: 
     failed = place.told[-1]
     assert isinstance(failed, AiTaskFailed)
     assert (failed.error.type, len(place.task.turns)) == (type, 2)
+
+
+def test_budgets_count_what_it_took_and_tell_of_it_and_refuse_nothing() -> None:
+    place = elsewhere()
+    limits = Limits(tokens=100, cost=Decimal("1.00"), calls=2, tool_calls=1)
+    wish = Wish(period="total", limits=limits, currency="EUR", soft=Decimal("0.5"))
+    place.step(lambda view: set_budget(view, "all", wish))
+    paid = UsageReport(Usage(40, 20), Decimal("0.80"), "EUR")
+    free, unknown = Failure("rate_limit", "Later."), ReportedTurn("ours", "large-1")
+    turns = turn(error=free), turn(calls=(CALL, replace(CALL, denied="No.")), report=paid), turn(text="12", report=paid), unknown
+    reported(place, *turns, finish=Finish())
+    assert place.task.status == "completed"
+    (opened,) = {fact.stream_id for fact in place.view.facts if isinstance(fact.event, BudgetPeriodOpened)}
+    period = place.view.read(BUDGET_PERIOD, opened)
+    assert (period.used, period.reserved, period.open) == (Use(120, Decimal("1.60"), 4, 1), Use(), 0)
+    told = [fact.event for fact in place.view.facts if isinstance(fact.event, BudgetWarned | BudgetExhausted)]
+    assert [(type(each), each.amount) for each in told] == [(BudgetWarned, "calls"), (BudgetExhausted, "cost")]
+    assert [each.refused for each in told if isinstance(each, BudgetExhausted)] == [False]
+    about = (BudgetPeriodOpened, BudgetReserved, BudgetSettled, *AI_TASK.events)
+    assert broken(*((fact.stream_id, fact.event) for fact in place.view.facts if isinstance(fact.event, about))) == []
 
 
 def test_its_end_may_be_an_error_and_a_failed_turn_is_none() -> None:

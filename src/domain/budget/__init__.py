@@ -32,11 +32,13 @@ from domain.budget.spending import (
     Reserved,
     Subjects,
     applying,
+    note,
     period_id_of,
     reserve,
     settle,
     span_of,
     used_by,
+    used_in,
 )
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "Wish",
     "applying",
     "budgets_id_of",
+    "note",
     "period_id_of",
     "remove",
     "reserve",
@@ -74,4 +77,5 @@ __all__ = [
     "shown",
     "span_of",
     "used_by",
+    "used_in",
 ]

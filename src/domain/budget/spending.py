@@ -9,11 +9,12 @@ under way took beyond theirs, and by no more: from then on every other call is r
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Literal
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from domain.ai_task import AiTaskAttemptFailed, AiTaskAttemptSucceeded, Reservation
+from domain.ai_task import AiTaskAttemptFailed, AiTaskAttemptSucceeded, Reservation, Usage
 from domain.budget.amounts import NOTHING, AmountName, Amounts, Use
 from domain.budget.budgets import BUDGET, Budget, Period, Scope, budgets_id_of, of_what
 from domain.budget.periods import (
@@ -129,6 +130,19 @@ def reserve(
     return Reserved(tuple(fact for each in taken for fact in each.facts()), tuple(each.reservation for each in taken))
 
 
+def note(view: View, subjects: Subjects, call_id: UUID, used: Amounts, *, after: Iterable[Fact] = ()) -> Reserved:
+    """As `reserve`, of a call that was made already, by somebody whom nobody could refuse: a limit that it passes is told of."""
+    before = tuple(after)
+    taken = [
+        Taking(view, budget, subject, subjects.task_id, call_id, used, before)
+        for budget, subject in applying(view, subjects)
+        if _counts(budget, used)
+    ]
+    for each in taken:
+        each.put_aside(made=True)
+    return Reserved(tuple(fact for each in taken for fact in each.facts()), tuple(each.reservation for each in taken))
+
+
 def applying(view: View, subjects: Subjects) -> Iterator[tuple[Budget, str]]:
     """The budgets that a call is taken from, each with the subject that it counts it for."""
     for budget in view.read(BUDGET, budgets_id_of(view.tenant_id)).of.values():
@@ -230,13 +244,14 @@ class Taking:
         self._exhausted(refusal.amount, refusal.reason, refused=True)
         return self.facts()
 
-    def put_aside(self) -> None:
+    def put_aside(self, *, made: bool = False) -> None:
+        """`made`: it was made before anybody asked, and so not refused."""
         beyond = self._beyond()
         self._happened(BudgetReserved(self._task_id, self._call_id, self.wanted))
         warned = _warning(self.state, self.budget)
         if warned is not None:
             self._happened(warned)
-        if beyond is not None and not self.budget.hard and not self.state.exhausted:
+        if beyond is not None and (made or not self.budget.hard) and not self.state.exhausted:
             self._exhausted(beyond, "limit", refused=False)
 
     def _exhausted(self, amount: AmountName, reason: Literal["limit", "unknown"], *, refused: bool) -> None:
@@ -297,13 +312,16 @@ A_TOOL_CALL = Amounts(tool_calls=1)
 
 def used_by(ended: AiTaskAttemptSucceeded | AiTaskAttemptFailed) -> Amounts:
     """What an attempt has used, by its end on record. It is a call of a model unless its answer came from the cache."""
-    usage = ended.usage
-    tokens = None if usage is None else usage.input_tokens + usage.output_tokens
     if isinstance(ended, AiTaskAttemptSucceeded):
-        return Amounts() if ended.cached_from is not None else Amounts(tokens, ended.cost, ended.currency, calls=1)
-    if usage is None and ended.cost is None and ended.error.type in FREE:
+        return Amounts() if ended.cached_from is not None else used_in(ended.usage, ended.cost, ended.currency)
+    return used_in(ended.usage, ended.cost, ended.currency, ended.error)
+
+
+def used_in(usage: Usage | None, cost: Decimal | None, currency: str | None, error: Failure | None = None) -> Amounts:
+    """What a call of a model has used, by what is believed of it. `error`: that it came to."""
+    if usage is None and cost is None and error is not None and error.type in FREE:
         return Amounts(calls=1)
-    return Amounts(tokens, ended.cost, ended.currency, calls=1)
+    return Amounts(None if usage is None else usage.input_tokens + usage.output_tokens, cost, currency, calls=1)
 
 
 def _settled(state: BudgetPeriod, task_id: UUID, call_id: UUID, reservation: Reservation, used: Amounts) -> BudgetSettled:
