@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import assert_never
 from uuid import UUID, uuid5
 
-from domain.ai_provider import LONGEST_MODEL
+from domain.ai_provider import AI_PROVIDER, LONGEST_MODEL, ai_provider_id_of
+from domain.ai_provider import RESERVED as INSTALLED
 from domain.facts import Aggregate, Decided, Event, EventType, Fact, Invalid, Json, NotFound, View
 from domain.names import require_role_key
 from domain.wording import listed
@@ -99,6 +100,7 @@ def set_up(view: View, key: str, models: tuple[str, ...], defaults: ModelDefault
     _require_defaults(defaults)
     model_id = ai_model_id_of(view.tenant_id, key)
     state = view.read(AI_MODEL, model_id)
+    _require_providers(view, models, state.models)
     event = AiModelSet(key, models, defaults)
     return _answer(view, model_id, *(() if evolve(state, event) == state else (event,)))
 
@@ -122,6 +124,16 @@ def _require_models(models: tuple[str, ...]) -> None:
         if not found or not provider or not 1 <= len(name) <= LONGEST_MODEL:
             raise Invalid("A model is named by its provider's key, a colon and its own name.", f"/models/{number}")
         require_role_key(provider, f"/models/{number}", "A provider's key")
+
+
+def _require_providers(view: View, models: tuple[str, ...], before: tuple[str, ...]) -> None:
+    """Those that were named before may have been removed since."""
+    for number, model in enumerate(models):
+        provider = model.partition(":")[0]
+        if model in before or model.startswith("offline/") or provider in INSTALLED:
+            continue
+        if not view.read(AI_PROVIDER, ai_provider_id_of(view.tenant_id, provider)).exists:
+            raise Invalid(f"There is no provider {provider}.", f"/models/{number}")
 
 
 def _require_defaults(defaults: ModelDefaults) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 from domain.ai_kind import KINDS, Kind
 from domain.facts import Aggregate, Decided, Event, EventType, Fact, Invalid, Json, NotFound, View
 from domain.names import require_role_key, require_web_address
+from domain.secret import SECRET, secret_id_of
 from domain.usage_report import CURRENCY, MOST_PAID
 
 RESERVED = frozenset({"openai", "offline", "default"})
@@ -135,6 +136,8 @@ def set_up(
     _require_prices(prices)
     provider_id = ai_provider_id_of(view.tenant_id, key)
     state = view.read(AI_PROVIDER, provider_id)
+    if secret is not None and secret != state.secret and not view.read(SECRET, secret_id_of(view.tenant_id, secret)).exists:
+        raise Invalid(f"There is no secret {secret}.", "/secret")
     event = AiProviderSet(key, kind, base_url, secret, limits, tuple(sorted(prices, key=lambda price: price.model)))
     return _answer(view, provider_id, *(() if evolve(state, event) == state else (event,)))
 

@@ -1,8 +1,8 @@
 """AI tasks of agents elsewhere: what they did is recorded as the same events as what our workers do, in one append.
 
-It has happened by then, so nothing of it is denied here: a policy has no say, budgets count it and refuse nothing, and a task that
-went beyond one of its bounds fails after what was reported. An output is held to the task's schema, and reviewed where the task
-wants that.
+It has happened by then, so nothing of it is denied here: a policy has no say, budgets count it and refuse nothing, and a task
+that went beyond one of its bounds fails after what was reported. An output is held to the task's schema, and reviewed where the
+task wants that.
 """
 
 from collections.abc import Sequence

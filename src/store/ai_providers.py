@@ -17,7 +17,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row, tuple_row
 
-from domain.ai_provider import AiLimits
+from domain.ai_provider import RESERVED, AiLimits
 from store.jobs import Connection
 
 FAILURES = 5
@@ -49,6 +49,17 @@ SELECT CASE WHEN s.open_until IS NULL THEN 'closed'
  WHERE s.tenant_id = %s AND s.provider_id = %s
 """
 OPEN = "SELECT count(*) FROM runtime.ai_provider_states WHERE open_until IS NOT NULL"
+DANGLING = """
+SELECT (SELECT count(*) FROM projections.ai_providers p
+         WHERE p.secret IS NOT NULL
+           AND NOT EXISTS (SELECT FROM projections.secrets s WHERE s.tenant_id = p.tenant_id AND s.name = p.secret)),
+       (SELECT count(*) FROM projections.ai_models m
+         WHERE EXISTS (SELECT FROM unnest(m.models) AS one (name)
+                        WHERE split_part(one.name, ':', 1) <> ALL (%s)
+                          AND one.name NOT LIKE 'offline/%%'
+                          AND NOT EXISTS (SELECT FROM projections.ai_providers p
+                                           WHERE p.tenant_id = m.tenant_id AND p.key = split_part(one.name, ':', 1))))
+"""
 
 SWEEP = (
     "DELETE FROM runtime.ai_provider_calls WHERE ends_at < clock_timestamp() - interval '1 minute'",
@@ -130,6 +141,13 @@ async def open_circuits(conn: Connection) -> int:
     async with conn.cursor(row_factory=tuple_row) as cursor:
         row = await (await cursor.execute(OPEN)).fetchone()
     return 0 if row is None else int(row[0])
+
+
+async def dangling(conn: Connection) -> tuple[int, int]:
+    """Of all tenants: providers whose secret is gone, and names for models of which a provider is."""
+    async with conn.cursor(row_factory=tuple_row) as cursor:
+        row = await (await cursor.execute(DANGLING, ([*RESERVED],))).fetchone()
+    return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
 
 async def sweep(conn: Connection) -> None:

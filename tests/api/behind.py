@@ -949,7 +949,7 @@ async def ai_providers_remove(two: Two) -> httpx2.Response:
 
 async def ai_models_set(two: Two) -> httpx2.Response:
     await ok(two.behind.admin.call("PUT", "/ai-models/fast", {"models": ["offline/echo"]}))
-    await ok(two.ahead.admin.call("PUT", "/ai-models/fast", {"models": ["local:small"]}))
+    await ok(two.ahead.admin.call("PUT", "/ai-models/fast", {"models": ["openai:small"]}))
     answer = await two.behind.admin.call("PUT", "/ai-models/fast", {"models": ["offline/echo"]})
     assert answer.json()["models"] == ["offline/echo"], answer.text
     return answer

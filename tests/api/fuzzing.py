@@ -247,10 +247,10 @@ class World:
             instead("variables", lambda: {"name": "Ada"} if case.path.endswith("/render") else {"name": {"required": False}})
         if kind == "ai-providers":
             instead("base_url", lambda: "https://models.example/v1")
-            instead("secret", lambda: "models-key")
+            instead("secret", lambda: None)
             instead("prices", lambda: {"small": {"input": "0.1", "output": "0.2", "currency": "EUR"}})
         if kind == "ai-models":
-            instead("models", lambda: random.choice([["offline/echo"], ["local:small", "local:large"]]))
+            instead("models", lambda: random.choice([["offline/echo"], ["openai:small", "openai:large"]]))
         if kind == "calendars":
             instead("key", lambda: f"calendar-{next(self.numbers)}")
             instead("time_zone", lambda: random.choice(["UTC", "Europe/Berlin"]))

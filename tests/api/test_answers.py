@@ -267,6 +267,7 @@ async def substitutes(acme: Tenant) -> None:
 async def models(gesta: Gesta, acme: Tenant) -> None:
     """A provider that has been called, and a name for two models."""
     price = {"input": "3", "cached_input": "0.3", "output": "15", "currency": "EUR"}
+    await acme.admin.post("/secrets", {"name": "anthropic-key", "value": "sk-of-a-test", "hosts": ["api.anthropic.com"]})
     given = {"kind": "anthropic", "secret": "anthropic-key", "prices": {"claude-sonnet-4-6": price}}
     made = (await acme.admin.call("PUT", "/ai-providers/claude", given)).json()
     named = {"models": ["claude:claude-sonnet-4-6", "offline/echo"], "defaults": {"temperature": 0.5, "timeout_seconds": 20.5}}
