@@ -5,7 +5,8 @@ key, and whatever makes a decision in the code is in `DECIDING`.
 """
 
 import ast
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,16 @@ from fastapi.routing import APIRoute
 import api
 from api.app import create_app
 from api.routing import AddressRoute
+from engine.ai_guards import VERDICT
 from runtime.addresses import Addresses
 from tests.api.conftest import Client, Gesta, Member, Tenant
 from tests.api.definitions import APPROVAL
+from tests.api.receiving import until
 from tests.api.rights import ROWS
+from tests.api.test_agents_asking import payout
+from tests.worker.house import at_work, worker_of
+from tests.worker.test_ai_loop import Offline
+from worker.ai.provider import AiAnswer, AiCall
 
 SRC = Path(api.__file__).parent.parent
 YES = {"outcome": "approved"}
@@ -309,10 +316,97 @@ async def bulk(world: World) -> None:
     await taken_back()
 
 
+class Judging(Offline):
+    """Plays what the task's input says; and judges what is said, as the model of a guard."""
+
+    async def call(self, call: AiCall) -> AiAnswer:
+        if call.output_schema != VERDICT:
+            return await super().call(call)
+        allowed = "fool" not in json.dumps(call.input)
+        return AiAnswer({"allowed": allowed}, "offline", call.model, self.report)
+
+
+POLITE = "Is it polite?"
+BY = {"by": {"roles": ["approver"]}, "exclude": ["requester"]}
+
+
+def of_an_agent(said: str) -> dict[str, Any]:
+    """A task that asks about a tool, about the budget, and about its output, which another model judges first."""
+    pay = {"name": "pay", "type": "workflow", "workflow_key": "payout", "parameters": {"type": "object"}}
+    return {
+        "model": "offline/script",
+        "prompt": "Go.",
+        "input": {"answers": [{"calls": [{"tool": "pay", "arguments": {}}]}, {"text": said}]},
+        "tools": [{**pay, "policy": {"ask": True, **BY}}],
+        "guards": {"output": [{"type": "model", "model": "offline/judge", "prompt": POLITE, "message": "It is rude."}]},
+        "review": {"when": "always", **BY},
+        "on_budget": "ask",
+        "budget_by": BY,
+    }
+
+
+async def asked_by_an_agent_of_hers(world: World) -> None:
+    """What she asks an agent for, and what her service does: every question of it is others' to answer."""
+    await world.acme.publish(payout())
+    once = {"scope": "task", "period": "total", "limits": {"calls": 1}}
+    assert (await world.acme.admin.call("PUT", "/budgets/once", once)).status_code == 200
+    made = await world.ann.client.post("/api-keys", {"name": "robot", "permissions": ["ai_tasks:run"]})
+    robot = Client(world.acme.gesta.http, made.json()["token"])
+    async with worker_of(world.acme.gesta.database, provider=Judging()) as worker, at_work(worker):
+        for client, said, comes_to, asks in (
+            (world.ann.client, "Done.", ("completed", None), ["tool", "budget", "review"]),
+            (robot, "You fool.", ("failed", "It is rude."), ["tool", "budget"]),
+        ):
+            asked = await client.post("/ai-tasks", of_an_agent(said))
+            assert asked.status_code == 201, asked.text
+            assert [purpose async for purpose in others_answer(world, asked.json()["id"])] == asks
+            done = (await world.acme.admin.get(f"/ai-tasks/{asked.json()['id']}", wait=30)).json()
+            assert (done["status"], done["error"]) == comes_to
+            assert [each["purpose"] for each in done["attempts"]] == ["turn", "turn", "guard"]
+    assert (await world.acme.admin.call("DELETE", "/budgets/once")).status_code == 200
+
+
+async def others_answer(world: World, task_id: str) -> AsyncIterator[str]:
+    """What is asked, one question after the other: she may not answer, in no way; and then Ben does."""
+    while True:
+        found = await asked_next(world, task_id)
+        if found is None:
+            return
+        yield found["request_data"]["ai"]["purpose"]
+        path, override = f"/approvals/{found['id']}", {**YES, "reason": "It is urgent."}
+        for client in (world.ann.client, world.as_another(world.ben)):
+            await world.refused(client.post(f"{path}/decide", YES), "excluded")
+            await world.refused(client.post(f"{path}/claim", {}), "excluded")
+            await world.refused(client.post(f"{path}/links", YES), "excluded")
+            await world.refused(client.post(f"{path}/override", override), "own_request")
+        many = {"action": "decide", "items": [{"id": found["id"], **YES}]}
+        (item,) = (await world.ann.client.post("/approvals/bulk", many)).json()["items"]
+        assert item["problem"]["code"] == "excluded", item
+        answer = await world.ben.client.post(f"{path}/decide", YES)
+        assert answer.status_code == 200, answer.text
+
+
+async def asked_next(world: World, task_id: str) -> dict[str, Any] | None:
+    """None: the task is over."""
+    found = list[dict[str, Any] | None]()
+
+    async def there() -> bool:
+        task = (await world.acme.admin.get(f"/ai-tasks/{task_id}")).json()
+        listed = (await world.acme.admin.get("/approvals", status="pending", limit=200)).json()["items"]
+        asked = [
+            (await world.acme.admin.get(f"/approvals/{each['id']}")).json() for each in listed if each["ai_task_id"] == task_id
+        ]
+        found[:] = [*asked, *([None] if task["completed_at"] is not None else [])]
+        return bool(found)
+
+    await until(there)
+    return found[0]
+
+
 PATHS: Mapping[str, tuple[Callable[[World], Awaitable[None]], ...]] = {
     "POST /approvals": (approval_request, asked_by_a_service_of_hers),
     "POST /approvals/bulk": (bulk,),
-    "POST /approvals/{id}/decide": (approval_decide, on_behalf_of_another, by_a_service_of_hers),
+    "POST /approvals/{id}/decide": (approval_decide, on_behalf_of_another, by_a_service_of_hers, asked_by_an_agent_of_hers),
     "POST /approvals/{id}/override": (approval_override,),
     "POST /approvals/{id}/reassign": (approval_reassign,),
     "POST /approvals/{id}/add-approver": (approval_add_approver,),
