@@ -25,6 +25,7 @@ from cli import (
     prompt,
     replay,
     secrets,
+    tables,
     tenant,
     up,
     verify,
@@ -49,6 +50,8 @@ app.command(name="replay")(replay.replay)
 app.command(name="rebuild")(generations.rebuild)
 app.command(name="verify")(verify.verify)
 app.command(name="doctor")(doctor.doctor)
+db.app.command(name="erd")(tables.erd)
+db.app.command(name="dbt")(tables.dbt)
 app.add_typer(db.app, name="db")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(key.app, name="key")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 
+from cli.catalogs import reference
 from cli.main import app
 from domain.aggregates import AGGREGATES
 from engine.cel import CelEvaluator
@@ -20,6 +21,7 @@ from engine.policies import RETRY
 from engine.triggers import BY_NAME as TRIGGERS
 from engine.triggers.kind import TriggerSpec
 from engine.validate import errors, validate
+from projections.catalog import relations
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -62,6 +64,15 @@ def topics() -> str:
         names = ", ".join(f"`{field.name}`" for field in fields(each.event))
         tables.setdefault(noun, [f"| {noun} | data | |", "|---|---|---|"]).append(f"| `{each.topic}` | {names} | {each.note} |")
     return "\n".join("\n" + "\n".join(rows) for rows in tables.values()) + "\n"
+
+
+def test_the_tables_page_is_what_the_catalogue_says() -> None:
+    """`GESTA_WRITE_EXPECTED=1` writes it anew."""
+    expected = reference.markdown(relations())
+    if os.environ.get("GESTA_WRITE_EXPECTED"):
+        (DOCS / "reference/tables.md").write_text(expected, "utf-8")
+    assert page("reference/tables.md") == expected
+    assert len(expected.encode()) < 200_000
 
 
 def test_the_topics_page_is_what_the_catalogue_says() -> None:
