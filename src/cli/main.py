@@ -15,6 +15,7 @@ from cli import (
     analyst,
     api,
     db,
+    diff,
     doctor,
     events,
     export,
@@ -48,6 +49,7 @@ app.command(name="projector")(projector.projector)
 app.command(name="worker")(worker.worker)
 app.command(name="replay")(replay.replay)
 app.command(name="rebuild")(generations.rebuild)
+app.command(name="diff")(diff.diff)
 app.command(name="verify")(verify.verify)
 app.command(name="doctor")(doctor.doctor)
 db.app.command(name="erd")(tables.erd)

@@ -170,8 +170,13 @@ def fold_one(rows: Rows, spill: Spill, record: RecordedEvent, known: Concerned =
 
 
 @asynccontextmanager
-async def rebuilt(conn: AsyncConnection[Any], tenant_id: UUID, up_to: int) -> AsyncIterator[Rows]:
-    """All rows of a tenant as they were at a position, without the events that are skipped by now. Raises OperatorError."""
+async def rebuilt(
+    conn: AsyncConnection[Any], tenant_id: UUID, up_to: int, tell: Callable[[int], None] = lambda _events: None
+) -> AsyncIterator[Rows]:
+    """All rows of a tenant as they were at a position, without the events that are skipped by now. Raises OperatorError.
+
+    `tell` is told how many more events have been folded.
+    """
     passed_over = {skip.position for skip in await read_skipped_events(conn, tenant_id)}
     with spilling(TABLES) as (rows, spill):
         async for records in batches(conn, tenant_id, up_to):
@@ -179,6 +184,7 @@ async def rebuilt(conn: AsyncConnection[Any], tenant_id: UUID, up_to: int) -> As
                 wrong = None if record.position in passed_over else fold_one(rows, spill, record)
                 if wrong is not None:
                     raise OperatorError(f"{wrong[0].upper()}{wrong[1:]}.")
+            tell(len(records))
         yield rows
 
 

@@ -37,7 +37,8 @@ REMOVE_LOOKUP = "DELETE FROM lookups WHERE in_table = ? AND looked = ? AND key =
 class Spill:
     """The file of one fold, and how much of its rows is in memory."""
 
-    def __init__(self, hot_bytes: int = HOT_BYTES) -> None:
+    def __init__(self, hot_bytes: int = HOT_BYTES, kind: "type[SpillingRows] | None" = None) -> None:
+        self._kind = kind or SpillingRows
         self._most = hot_bytes
         self._hot = 0
         self._tables: list[SpillingRows] = []
@@ -45,7 +46,7 @@ class Spill:
         self.file.executescript(CREATE)
 
     def rows_of(self, table: Table) -> "SpillingRows":
-        rows = SpillingRows(table, self)
+        rows = self._kind(table, self)
         self._tables.append(rows)
         return rows
 
@@ -208,9 +209,11 @@ class SpillingRows(TableRows):
 
 
 @contextmanager
-def spilling(tables: tuple[Table, ...], hot_bytes: int = HOT_BYTES) -> Iterator[tuple[Rows, Spill]]:
+def spilling(
+    tables: tuple[Table, ...], hot_bytes: int = HOT_BYTES, rows_of: type[SpillingRows] = SpillingRows
+) -> Iterator[tuple[Rows, Spill]]:
     """Rows to fold into, and what bounds them."""
-    spill = Spill(hot_bytes)
+    spill = Spill(hot_bytes, rows_of)
     try:
         yield Rows(tables, spill.rows_of), spill
     finally:

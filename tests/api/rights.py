@@ -186,6 +186,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/triggers/{id}/run"): Row("workflows:publish", about="trigger", done=(201,)),
     ("POST", "/triggers/{id}/rotate"): Row("workflows:publish", about="webhook"),
     ("POST", "/triggers/{id}/backfill"): Row("workflows:publish", about="trigger", body=BACKFILL),
+    ("GET", "/executions/{id}/timeline"): Row("executions:read", about="execution"),
     ("GET", "/tables/{table}/{id}"): Row("executions:read", about="execution"),
     ("GET", "/tables/{table}/{id}/history"): Row("executions:read", about="execution"),
     ("GET", "/executions/{id}/waits"): Row("executions:read", about="execution"),

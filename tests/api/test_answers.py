@@ -83,6 +83,7 @@ async def approvals(acme: Tenant) -> None:
         for path in ("/executions", f"/executions/{started['id']}", f"/approvals/{opened['id']}"):
             await acme.admin.get(path)
         await acme.admin.get(f"/executions/{started['id']}/history")
+        await acme.admin.get(f"/executions/{started['id']}/timeline", limit=1)
     for path in ("/workflows", f"/workflows/{workflow}", f"/workflows/{workflow}/versions", f"/workflows/{workflow}/versions/1"):
         await acme.admin.get(path)
     await acme.admin.post("/workflows/validate", {"definition": {**APPROVAL, "edges": []}})

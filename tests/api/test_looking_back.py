@@ -67,6 +67,7 @@ async def test_a_resource_is_shown_as_it_stood_whatever_happened_since(gesta: Ge
     assert again == before[f"/executions/{id}"]
     await what_cannot_be_asked(acme, id)
     await rows_as_they_stood(acme, ann, id, own, then)
+    await what_happened_in_it(acme, ann, id)
 
 
 async def what_cannot_be_asked(acme: Tenant, id: str) -> None:
@@ -106,3 +107,29 @@ async def rows_as_they_stood(acme: Tenant, ann: Member, id: str, own: str, then:
     # Who does not see the others' names elsewhere does not see them here.
     hidden = await ann.client.get(f"/tables/approval_assignees/{own},1,role,approver", position=then)
     assert (hidden.status_code, hidden.json()["code"]) == (403, "names_hidden")
+
+
+async def what_happened_in_it(acme: Tenant, ann: Member, id: str) -> None:
+    items: list[Any] = []
+    cursor: dict[str, Any] = {}
+    while True:
+        page = await read(acme.admin, f"/executions/{id}/timeline", limit=4, **cursor)
+        items += page["items"]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert [each["at"] for each in items] == sorted(each["at"] for each in items)
+    assert len({(each["kind"], each["id"]) for each in items}) == len(items)
+    of = {
+        kind: [each for each in items if each["kind"] == kind] for kind in ("activation", "approval", "decision", "event", "wait")
+    }
+    assert {each["node_id"] for each in of["activation"]} >= {"s", "nap", "until", "work", "ask"}
+    assert of["decision"][0]["user_id"] == ann.user_id
+    (decision,) = of["decision"]
+    assert (decision["node_id"], decision["details"]["outcome"]) == ("ask", "ok")
+    work = next(each for each in of["activation"] if each["node_id"] == "work")
+    assert (work["status"], work["duration_ms"] >= 0) == ("completed", True)
+    assert [each["details"]["action"] for each in of["event"]][0::99] == ["execution.started"]
+    assert of["event"][-1]["details"]["action"] == "execution.cancelled"
+    assert of["wait"] == [], "it is over"
+    assert (await acme.admin.get(f"/executions/{id}/timeline", cursor="x")).status_code == 422
