@@ -1203,6 +1203,69 @@ CREATE INDEX budget_periods_by_creation ON budget_periods (tenant_id, budget_id,
 CREATE INDEX budget_periods_by_subject ON budget_periods (tenant_id, budget_id, subject, created_at, id);
 COMMENT ON TABLE budget_periods IS 'What a budget has counted for one subject in one period, and what is put aside for calls under way.';
 
+CREATE TABLE evaluations (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    description text,
+    status text NOT NULL CHECK (status IN ('running', 'completed', 'cancelled')),
+    suite jsonb NOT NULL,
+    planned integer NOT NULL,
+    recorded integer NOT NULL,
+    passed_runs integer NOT NULL,
+    unjudged_runs integer NOT NULL,
+    passed boolean,
+    variants jsonb,
+    cost numeric,
+    currency text,
+    unpriced integer NOT NULL,
+    reason text,
+    started_by uuid,
+    started_at timestamptz NOT NULL,
+    completed_at timestamptz,
+    version bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX evaluations_by_creation ON evaluations (tenant_id, created_at, id);
+CREATE INDEX evaluations_by_status ON evaluations (tenant_id, status, created_at, id);
+CREATE INDEX evaluations_by_name ON evaluations (tenant_id, name, created_at, id);
+COMMENT ON TABLE evaluations IS 'Prompts, models or settings evaluated side by side, on the same cases.';
+
+CREATE TABLE evaluation_results (
+    tenant_id uuid NOT NULL,
+    task_id uuid NOT NULL,
+    evaluation_id uuid NOT NULL,
+    variant text NOT NULL,
+    case_name text NOT NULL,
+    number integer NOT NULL,
+    status text NOT NULL CHECK (status IN ('completed', 'failed', 'cancelled')),
+    passed boolean NOT NULL,
+    unjudged boolean NOT NULL,
+    verdicts jsonb NOT NULL,
+    judge_task_ids uuid[] NOT NULL,
+    error_type text,
+    error text,
+    cost numeric,
+    currency text,
+    unpriced integer NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    latency_ms bigint NOT NULL,
+    judge_cost numeric,
+    judge_currency text,
+    version bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, task_id),
+    FOREIGN KEY (tenant_id, evaluation_id) REFERENCES evaluations (tenant_id, id)
+);
+CREATE INDEX evaluation_results_by_creation ON evaluation_results (tenant_id, evaluation_id, created_at, task_id);
+CREATE INDEX evaluation_results_by_variant ON evaluation_results (tenant_id, evaluation_id, variant, created_at, task_id);
+CREATE INDEX evaluation_results_by_outcome ON evaluation_results (tenant_id, evaluation_id, passed, created_at, task_id);
+COMMENT ON TABLE evaluation_results IS 'What came of each run of an evaluation: one case given to one variant, once.';
+
 CREATE TABLE bulk_operations (
     tenant_id      uuid NOT NULL,
     id             uuid NOT NULL,

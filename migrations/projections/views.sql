@@ -422,3 +422,23 @@ SELECT tenant_id, waits_for, who_kind, who, workflow_key, node_id, count(DISTINC
        count(DISTINCT execution_id) AS executions, count(DISTINCT thing) FILTER (WHERE due_at < now()) AS overdue,
        min(since) AS oldest_since, min(due_at) AS next_due_at
   FROM waits GROUP BY 1, 2, 3, 4, 5, 6;
+
+CREATE OR REPLACE VIEW projections.evaluation_variants WITH (security_invoker = true) AS
+SELECT r.tenant_id, r.evaluation_id, e.name AS evaluation, r.variant,
+       count(*) AS runs,
+       count(*) FILTER (WHERE r.passed) AS passed,
+       count(*) FILTER (WHERE NOT r.passed) AS failed,
+       count(*) FILTER (WHERE r.unjudged) AS unjudged,
+       round(count(*) FILTER (WHERE r.passed) / count(*)::numeric, 4) AS pass_rate,
+       CASE WHEN count(DISTINCT r.currency) = 1 THEN min(r.currency) END AS currency,
+       CASE WHEN count(DISTINCT r.currency) = 1 THEN sum(r.cost) END AS cost,
+       CASE WHEN count(DISTINCT r.currency) = 1 THEN sum(r.cost) / count(*) END AS mean_cost,
+       sum(r.unpriced) AS unpriced,
+       sum(r.judge_cost) FILTER (WHERE r.judge_currency = r.currency) AS judge_cost,
+       sum(r.input_tokens)::bigint AS input_tokens,
+       sum(r.output_tokens)::bigint AS output_tokens,
+       percentile_disc(0.5) WITHIN GROUP (ORDER BY r.latency_ms) AS median_latency_ms,
+       percentile_disc(0.95) WITHIN GROUP (ORDER BY r.latency_ms) AS p95_latency_ms
+  FROM projections.evaluation_results r
+  JOIN projections.evaluations e ON e.tenant_id = r.tenant_id AND e.id = r.evaluation_id
+ GROUP BY r.tenant_id, r.evaluation_id, e.name, r.variant;

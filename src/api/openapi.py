@@ -24,6 +24,7 @@ GROUPS = {
     "approvals": "What people are asked, and their decisions.",
     "delegations": "Who may decide in whose place, from when to when, and for what.",
     "AI tasks": "What models are asked, what they answered, used and cost.",
+    "evaluations": "Prompts, models or settings on the same cases, side by side.",
     "budgets": "How much AI tasks may use, and what they have used of it.",
     "ai models": "Who is asked: providers of models, and the names that definitions call models by.",
     "jobs": "Work for workers of your own: enqueued, leased, kept alive, reported on.",

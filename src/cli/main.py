@@ -17,6 +17,7 @@ from cli import (
     db,
     diff,
     doctor,
+    evaluate,
     events,
     export,
     generations,
@@ -54,6 +55,7 @@ app.command(name="verify")(verify.verify)
 app.command(name="doctor")(doctor.doctor)
 db.app.command(name="erd")(tables.erd)
 db.app.command(name="dbt")(tables.dbt)
+app.command(name="eval")(evaluate.evaluate)
 app.add_typer(db.app, name="db")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(key.app, name="key")

@@ -13,6 +13,7 @@ from domain.budget import BUDGET, BUDGET_PERIOD
 from domain.bulk_operation import BULK_CHUNK, BULK_OPERATION
 from domain.calendar import CALENDAR
 from domain.delegation import DELEGATION
+from domain.evaluation import EVALUATION
 from domain.event import EVENT
 from domain.execution import EXECUTION
 from domain.facts import Aggregate
@@ -57,6 +58,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     BUDGET,
     BUDGET_PERIOD,
     PROMPT,
+    EVALUATION,
     JOB,
     EVENT,
     TRIGGER,

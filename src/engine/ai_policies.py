@@ -12,6 +12,7 @@ from uuid import UUID
 from domain.ai_task import AiTask, DenialReason, ToolCall, bounds_of, call_id, digest
 from domain.facts import Json
 from domain.storable import require_storable, storable_text
+from engine.ai_doubles import unanswered
 from engine.ai_guards import guard_arguments
 from engine.ai_messages import CallMessage
 from engine.expressions import Budgeted, ExpressionError
@@ -85,6 +86,8 @@ def _by_rules(task: AiTask, one: Judged, times: int, made: int, evaluator: Budge
     beyond = _beyond(task, times, made)
     if beyond is None and verdict == "deny":
         beyond = Denial("policy", why or "")
+    if beyond is None and (why_not := unanswered(one.tool, one.call.arguments)) is not None:
+        beyond = Denial("policy", why_not)
     if beyond is None:
         return Judged(_with(one.call, verdict, why), one.tool)
     if beyond.reason == "repetition" and verdict == "allow" and task.requested.repetition_by is not None:

@@ -20,6 +20,7 @@ ROOTS = (
     *("input", "nodes", "execution", "tenant", "event", "item", "index", "compensates", "response", "steps", "step", "request"),
     *("scheduled_at", "headers", "query", "body"),
     *("arguments", "caller", "spent", "value", "output", "usage"),
+    *("expected", "calls"),
 )
 
 # Words that CEL keeps for itself; a node that bore one as its id could not be read by `nodes.<id>`.

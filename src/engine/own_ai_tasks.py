@@ -19,6 +19,7 @@ from engine.ai_follow import follow
 from engine.ai_job import job_of
 from engine.ai_people_config import when_asked
 from engine.ai_time_limit import TIME_LIMIT, DueTimer, out_of_time, own_timer
+from engine.ai_tools import TOOL_TYPES
 from engine.ai_tools.kind import at_the_call
 from engine.context import Engine
 from engine.definition import Node
@@ -187,9 +188,14 @@ def _too_early(config: Mapping[str, Any]) -> Iterator[str]:
     for name, value in config.items():
         if name == "output_schema":
             continue
-        for path, source in expressions_in(value, f"/{name}"):
+        for path, source in expressions_in([_evaluated(tool) for tool in value] if name == "tools" else value, f"/{name}"):
             if name not in LATER or not LATER[name](source):
                 yield path
+
+
+def _evaluated(tool: Mapping[str, Json]) -> Json:
+    """Of a tool, what may have expressions."""
+    return {name: value for name, value in tool.items() if name not in TOOL_TYPES[tool["type"]].plain}
 
 
 def _of_formulas(engine: Engine, node: Node) -> Iterator[FieldError]:

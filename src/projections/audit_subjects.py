@@ -34,6 +34,7 @@ SOURCES: Mapping[str, SubjectSource] = {
     "approval": SubjectSource("approval_requests", "title", "node_id"),
     "ai_task": SubjectSource("ai_agent_tasks", "task_name", "node_id"),
     "prompt": SubjectSource("prompts", "key", "key"),
+    "evaluation": SubjectSource("evaluations", "name"),
     "job": SubjectSource("jobs", "type", "type"),
     "trigger": SubjectSource("workflow_triggers", "key", "workflow_key"),
     "notification_endpoint": SubjectSource("notification_endpoints", "url"),

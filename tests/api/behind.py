@@ -21,6 +21,7 @@ import httpx2
 from domain.totp import SECONDS, code_at
 from tests.api.conftest import Client, Gesta, Member, Tenant, serving
 from tests.api.definitions import AI_TASK, HOOKED, INSTANT, SCHEDULED
+from tests.api.rights import RUN, SUITE
 from tests.api.working import leased, report
 from tests.conftest import Database
 
@@ -1004,6 +1005,28 @@ async def bulk_operations_cancel(two: Two) -> httpx2.Response:
     return await two.behind.admin.post(f"/bulk-operations/{made['id']}/cancel")
 
 
+async def evaluations_start(two: Two) -> httpx2.Response:
+    """With a prompt that was published ahead."""
+    await two.ahead.admin.post("/prompts", {"key": "sort", "template": {"user": "Sort."}, "model": "offline/echo"})
+    await ok(two.ahead.admin.post("/prompts/sort/publish"))
+    variants = [{"name": "now", "prompt": {"key": "sort"}}]
+    return await two.behind.admin.post("/evaluations", {**SUITE, "variants": variants})
+
+
+async def evaluations_go_on(two: Two) -> httpx2.Response:
+    """With a run whose task was asked for ahead: it is not asked for again."""
+    made = await ok(two.behind.admin.post("/evaluations", SUITE))
+    ahead = await ok(two.ahead.admin.post(f"/evaluations/{made['id']}/runs", RUN))
+    answer = await two.behind.admin.post(f"/evaluations/{made['id']}/runs", RUN)
+    assert answer.json()["run"] == ahead["run"]
+    return answer
+
+
+async def evaluations_cancel(two: Two) -> httpx2.Response:
+    made = await ok(two.ahead.admin.post("/evaluations", SUITE))
+    return await two.behind.admin.post(f"/evaluations/{made['id']}/cancel")
+
+
 async def invitations_withdraw(two: Two) -> httpx2.Response:
     return await two.behind.admin.call("DELETE", f"/invitations/{await invited(two.ahead)}")
 
@@ -1293,6 +1316,9 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         budgets_remove,
         bulk_operations_request,
         bulk_operations_cancel,
+        evaluations_start,
+        evaluations_go_on,
+        evaluations_cancel,
         invitations_accept,
         invitations_decline,
         members_add,

@@ -33,6 +33,7 @@ from runtime.unsubscribing import token_of
 from tests.api.behind import one_time
 from tests.api.conftest import MASTER_KEYS, Client, Gesta, Member, Tenant, platform_key, projecting, serving
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, INSTANT, SCHEDULED, TASK
+from tests.api.rights import RUN, SUITE
 from tests.conftest import Database
 
 T = TypeVar("T")
@@ -263,6 +264,8 @@ class World:
             instead("time_zone", lambda: "UTC")
             instead("limits", lambda: {"cost": {"amount": "1.50", "currency": "EUR"}, "calls": random.randrange(100)})
             instead("soft", lambda: 0.5)
+        if kind == "evaluations":
+            return random.choice([body, {**(RUN if case.path.endswith("/runs") else SUITE)}])
         if kind == "secrets":
             instead("name", lambda: f"secret-{next(self.numbers)}")
             instead("hosts", lambda: ["api.example.com"])
@@ -460,6 +463,8 @@ class World:
                 key = f"budget-{next(self.numbers)}"
                 await self._set_budget(key)
                 return key
+            case "evaluations":
+                return str((await self.tenant.admin.post("/evaluations", SUITE)).json()["id"])
             case "bulk-operations":
                 asked = {"action": "pause", "execution_ids": [(await self._start("purchase"))["id"]]}
                 return str((await self.tenant.admin.post("/bulk-operations", asked)).json()["id"])

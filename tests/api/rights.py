@@ -79,6 +79,7 @@ KINDS = (
     "delivery",
     "calendar",
     "prompt",
+    "evaluation",
     "ai_provider",
     "ai_model",
     "delegation",
@@ -114,6 +115,14 @@ def _invitation(_ids: Ids) -> Any:
 def _calendar(_ids: Ids) -> Any:
     hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
     return {"key": f"made-{next(NUMBERS)}", "name": "Made", "time_zone": "UTC", "hours": hours}
+
+
+SUITE: Any = {
+    "name": "sorting",
+    "cases": [{"name": "taxi", "input": {"claim": "Taxi"}}],
+    "variants": [{"name": "now", "model": "offline/echo", "prompt": "Sort this claim."}],
+}
+RUN = {"variant": "now", "case": "taxi"}
 
 
 def _prompt(_ids: Ids) -> Any:
@@ -319,6 +328,12 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/delegations"): Row("approvals:read"),
     ("GET", "/delegations/{id}"): Row("approvals:read", about="delegation"),
     ("DELETE", "/delegations/{id}"): Row("approvals:manage", about="delegation", fresh=True),
+    ("POST", "/evaluations"): Row("ai_tasks:run", body=said(SUITE), done=(201,)),
+    ("GET", "/evaluations"): Row("ai_tasks:read"),
+    ("GET", "/evaluations/{id}"): Row("ai_tasks:read", about="evaluation"),
+    ("GET", "/evaluations/{id}/results"): Row("ai_tasks:read", about="evaluation"),
+    ("POST", "/evaluations/{id}/runs"): Row("ai_tasks:run", about="evaluation", body=said(RUN), done=(200, 409)),
+    ("POST", "/evaluations/{id}/cancel"): Row("ai_tasks:run", about="evaluation", done=(200, 409)),
     ("POST", "/prompts"): Row("prompts:write", body=_prompt, done=(201,)),
     ("GET", "/prompts"): Row("prompts:read"),
     ("GET", "/prompts/{key}"): Row("prompts:read", about="prompt"),

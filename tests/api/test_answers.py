@@ -18,6 +18,7 @@ from tests.api.behind import IN_STEPS, one_time
 from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, SCHEDULED, TASK, UNDOABLE
 from tests.api.documented import Undocumented, document
+from tests.api.rights import RUN, SUITE
 from tests.api.test_budgets import MONTHLY, spend
 from tests.api.test_http_nodes import worker
 from tests.api.working import BURY, execution, leased, report, run_sql, start
@@ -161,6 +162,19 @@ async def budgets(gesta: Gesta, acme: Tenant) -> None:
     for path in ("/budgets", "/budgets/monthly", "/budgets/monthly/periods"):
         await acme.admin.get(path)
     await acme.admin.call("DELETE", "/budgets/monthly")
+
+
+async def evaluations(gesta: Gesta, acme: Tenant) -> None:
+    """One that is judged, and one that was cancelled."""
+    judge = {"type": "judge", "model": "offline/echo", "prompt": "Is it sorted?"}
+    made = (await acme.admin.post("/evaluations", {**SUITE, "checks": [judge]})).json()
+    async with worker_of(gesta.database) as process, at_work(process):
+        while (run := (await acme.admin.post(f"/evaluations/{made['id']}/runs", RUN)).json()["run"])["waits_for"]:
+            await acme.admin.get(f"/ai-tasks/{run['waits_for'][0]}", wait=30)
+    other = (await acme.admin.post("/evaluations", SUITE)).json()
+    await acme.admin.post(f"/evaluations/{other['id']}/cancel")
+    for path in ("", f"/{made['id']}", f"/{made['id']}/results"):
+        await acme.admin.get(f"/evaluations{path}")
 
 
 async def own_jobs(acme: Tenant) -> None:
@@ -363,6 +377,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await budgets(gesta, acme)
     await ai_tasks(gesta, acme)
     await bulk_operations(gesta, acme)
+    await evaluations(gesta, acme)
     await triggers(acme)
     await hooks(acme)
     await notifications(gesta, acme)

@@ -18,6 +18,7 @@ SMALL = {
     ("workflow_executions", "labels"),
     ("jobs", "error"),
     ("ai_models", "defaults"),
+    ("evaluation_results", "verdicts"),
     ("ai_providers", "limits"),
     ("approval_comments", "attachments"),
     ("approval_versions", "changes"),

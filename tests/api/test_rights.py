@@ -21,7 +21,7 @@ from runtime.addresses import Addresses
 from store.handler import open_handler
 from tests.api.conftest import Client, Gesta, Tenant
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, INSTANT, SCHEDULED, TASK
-from tests.api.rights import BUDGET, KINDS, NUMBERS, ROWS, Ids, Row
+from tests.api.rights import BUDGET, KINDS, NUMBERS, ROWS, SUITE, Ids, Row
 from tests.api.working import BURY, leased, run_sql, start
 from tests.clock import ManualClock
 from tests.conftest import Database
@@ -217,6 +217,7 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     of["limit"], of["budget"] = await limit(), await budget()
     hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
     of["delegation"], of["approval_link"] = await delegation(), await approval_link()
+    of["evaluation"] = (await admin.post("/evaluations", SUITE)).json()["id"]
     of["prompt"] = f"prompt-{tenant.slug}"
     await admin.post("/prompts", {"key": of["prompt"], "template": {"user": "Hello."}})
     await admin.post(f"/prompts/{of['prompt']}/publish")

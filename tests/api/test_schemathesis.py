@@ -29,6 +29,7 @@ GROUPS = (
     "access",
     "secrets",
     "limits",
+    "evaluations",
     "budgets",
     "notifications",
     "tenants",

@@ -98,6 +98,17 @@ from domain.bulk_operation import (
 from domain.calendar import CalendarChanged, CalendarCreated
 from domain.delegation import DelegationEnded, DelegationGiven, Ending, delegations_of
 from domain.envelope import PLATFORM, Envelope
+from domain.evaluation import (
+    CheckTotals,
+    EvaluationCancelled,
+    EvaluationCompleted,
+    EvaluationResultRecorded,
+    EvaluationStarted,
+    Spent,
+    Threshold,
+    VariantTotals,
+    Verdict,
+)
 from domain.event import EventDelivered, EventReceived
 from domain.execution import (
     ActivationCancelled,
@@ -355,6 +366,30 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *budgeted(name),
         *of_models(name),
         *analysts(name),
+        *evaluated(name),
+    )
+
+
+def evaluated(name: str) -> tuple[Step, ...]:
+    """One that a judge was asked of, and one that was cancelled before it had begun."""
+    id, other = an_id(f"{name} evaluation"), an_id(f"{name} other evaluation")
+    suite = {"cases": [{"name": "taxi"}], "variants": [{"name": "now"}], "checks": [], "repeat": 2, "concurrency": 4}
+    spent, judging = Spent(Decimal("0.10"), "EUR", 0, 20, 7, 450), Spent(Decimal("0.03"), "EUR", 0, 90, 9, 800)
+    fits = Verdict("shape", "schema", "fail", "It does not.")
+    kind = Verdict("kind", "judge", "pass", "So kind.", 0.5, an_id(f"{name} judge"))
+    unsure = Verdict("kind", "judge", "unjudged", "The judge is failed.", task_id=an_id(f"{name} other judge"))
+    of_run, of_other = ("now", "taxi", 1, an_id(f"{name} run")), ("now", "taxi", 2, an_id(f"{name} other run"))
+    checks = (CheckTotals("shape", 1, 0), CheckTotals("kind", 0, 1))
+    rate = Threshold("pass_rate", "1", "0.5000", False)
+    totals = VariantTotals("now", 2, 1, 1, spent, judging, 450, 450, checks, (rate,), False)
+    failure = Failure("overloaded", "Too busy.")
+    return (
+        (id, EvaluationStarted("sorting", suite, 2, "Which is best", ANN)),
+        (id, EvaluationResultRecorded(*of_run, "completed", False, (fits, kind), spent, judging)),
+        (id, EvaluationResultRecorded(*of_other, "failed", False, (unsure,), Spent(unpriced=1), Spent(), failure)),
+        (id, EvaluationCompleted(False, (totals,))),
+        (other, EvaluationStarted("sorting", suite, 2)),
+        (other, EvaluationCancelled((replace(totals, runs=0, median_latency_ms=None, p95_latency_ms=None),), "Not needed.")),
     )
 
 

@@ -204,6 +204,46 @@ BULK_FAILURE = ObjectSchema(
     {"index": INTEGER, "execution_id": or_null(UUID), "code": TEXT, "message": TEXT},
 )
 
+EVALUATION_VERDICT = ObjectSchema(
+    "EvaluationVerdict",
+    "What a check says of a run. `unjudged`: the judge gave no verdict. `task_id`: the judge's.",
+    {
+        "check": TEXT,
+        "type": one_of("schema", "cel", "forbidden_tools", "judge"),
+        "verdict": one_of("pass", "fail", "unjudged"),
+        "why": or_null(TEXT),
+        "score": or_null({"type": "number"}),
+        "task_id": or_null(UUID),
+    },
+)
+EVALUATION_THRESHOLD = ObjectSchema(
+    "EvaluationThreshold",
+    "What was wanted of a variant. `found`: null where it is not known, and so does not hold.",
+    {
+        "name": one_of("pass_rate", "mean_cost", "p95_latency_ms"),
+        "wanted": TEXT,
+        "found": or_null(TEXT),
+        "holds": BOOLEAN,
+    },
+)
+EVALUATION_CHECK = ObjectSchema(
+    "EvaluationCheck", "Of how many runs a check failed.", {"check": TEXT, "failed": INTEGER, "unjudged": INTEGER}
+)
+EVALUATION_VARIANT = ObjectSchema(
+    "EvaluationVariant",
+    "What the runs of a variant come to. Costs are exact, as text; `unpriced` calls of models are not in them.",
+    {
+        "variant": TEXT,
+        **dict.fromkeys(("runs", "passed", "unjudged", "unpriced"), INTEGER),
+        **dict.fromkeys(("cost", "currency", "judge_cost", "judge_currency"), or_null(TEXT)),
+        **dict.fromkeys(("input_tokens", "output_tokens"), BIG),
+        **dict.fromkeys(("median_latency_ms", "p95_latency_ms"), or_null(BIG)),
+        "checks": many(EVALUATION_CHECK),
+        "thresholds": many(EVALUATION_THRESHOLD),
+        "holds": BOOLEAN,
+    },
+)
+
 SPAN = ObjectSchema("Span", "Of a day, by the clock on the wall: `09:00`; `24:00` is its end.", {"from": TEXT, "to": TEXT})
 HOURS = ObjectSchema("WorkingHours", "By weekday.", dict.fromkeys(WEEKDAYS, many(SPAN)), optional=frozenset(WEEKDAYS))
 
@@ -258,6 +298,9 @@ JSON_COLUMNS: Mapping[tuple[str, str], Schema] = {
     ("prompt_versions", "template"): ref(TEMPLATE),
     ("prompt_versions", "variables"): VARIABLES,
     ("prompt_versions", "defaults"): ref(DEFAULTS),
+    ("evaluations", "suite"): OBJECT,
+    ("evaluations", "variants"): many(EVALUATION_VARIANT),
+    ("evaluation_results", "verdicts"): many(EVALUATION_VERDICT),
     ("bulk_operations", "filter"): {"type": "object", "additionalProperties": TEXT},
     ("bulk_operations", "options"): OBJECT,
     ("bulk_operations", "failures"): many(BULK_FAILURE),

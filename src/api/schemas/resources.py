@@ -295,6 +295,12 @@ PROMPT_VERSION_SUMMARY = ObjectSchema(
     summary("prompt_versions", without=("tenant_id", "prompt_id")),
 )
 
+EVALUATION_SUMMARY = ObjectSchema(
+    "EvaluationSummary", "An evaluation, without its suite and what its variants came to.", summary("evaluations")
+)
+EVALUATION = ObjectSchema("Evaluation", "Prompts, models or settings on the same cases, side by side.", row("evaluations"))
+EVALUATION_RUN = ObjectSchema("EvaluationRun", "What came of one case given to one variant, once.", summary("evaluation_results"))
+
 BULK_OPERATION_SUMMARY = ObjectSchema(
     "BulkOperationSummary", "One action on many executions, and how far it has come.", summary("bulk_operations")
 )

@@ -168,6 +168,23 @@ STARTED_EXECUTION = ObjectSchema(
     },
     optional=frozenset({"existing"}),
 )
+OF_EVALUATION = ("id", "name", "status", "planned", "recorded", "version")
+EVALUATION_RESULT = ObjectSchema("EvaluationResult", "How an evaluation stands.", fields("evaluations", *OF_EVALUATION))
+RUN_UNDER_WAY = ObjectSchema(
+    "EvaluationRunState",
+    "How a run stands.",
+    {
+        "state": said(one_of("running", "judging", "recorded"), "recorded: it is over, and counts."),
+        "task_id": UUID,
+        "waits_for": said(UUIDS, "The AI tasks whose end comes first: its own, or its judges'."),
+        "passed": said(or_null(BOOLEAN), "Null until it is recorded."),
+    },
+)
+EVALUATION_RUN_RESULT = ObjectSchema(
+    "EvaluationRunResult",
+    "How an evaluation stands, and one run of it.",
+    {**fields("evaluations", *OF_EVALUATION), "run": ref(RUN_UNDER_WAY)},
+)
 BULK_OPERATION_RESULT = ObjectSchema(
     "BulkOperationResult",
     "How a bulk operation stands.",

@@ -114,7 +114,8 @@ TriedAgain = AiTaskAttemptFailed | AiTaskToolCallFailed
 def _over(state: AiTask, event: AttemptEnded) -> AiTask:
     falls_back = isinstance(event, AiTaskAttemptFailed) and event.falls_back
     link = state.link + 1 if falls_back else 0
-    return replace(state, attempt_id=None, reserved=(), judging=None, link=link, totals=add(state.totals, event))
+    latency, totals = state.latency_ms + (event.latency_ms or 0), add(state.totals, event)
+    return replace(state, attempt_id=None, reserved=(), judging=None, link=link, totals=totals, latency_ms=latency)
 
 
 def _answered(state: AiTask, event: AiTaskAttemptSucceeded) -> AiTask:

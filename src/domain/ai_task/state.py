@@ -115,6 +115,8 @@ class AiTask:
     """The guards that are models which let pass what goes in, and the present output: their places."""
     judging: str | None = None
     """The guard whose attempt runs."""
+    latency_ms: int = 0
+    """How long its calls of models took, together."""
 
     @property
     def closed(self) -> bool:

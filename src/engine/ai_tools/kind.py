@@ -34,6 +34,8 @@ class ToolType:
     """Faults of a tool whose shape is sound. Paths: within the tool."""
     resolved: Callable[[Json, Json], Json] = lambda _written, resolved: resolved
     """Given the tool as it is written, and with what can be evaluated by now: as the task has it on record."""
+    plain: tuple[str, ...] = ()
+    """Fields that are taken as they stand, whatever they begin with."""
 
 
 def at_the_call(source: str) -> bool:

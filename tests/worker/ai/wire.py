@@ -44,6 +44,8 @@ class Wire:
     most_connections: int = 0
     before_answer: Callable[[], None] | None = None
     """Called when a request has come whole, before anything is sent."""
+    choose: Callable[[Asked], Answer] | None = None
+    """Which answer a request gets, where it is not the next one."""
 
 
 def answer(body: Any, status: int = 200, content_type: str = "application/json", **headers: str) -> Answer:
@@ -128,7 +130,7 @@ async def _converse(wire: Wire, answers: tuple[Answer, ...], reader: asyncio.Str
         wire.arrived.set()
         if wire.before_answer is not None:
             wire.before_answer()
-        given = answers[min(len(wire.asked), len(answers)) - 1]
+        given = answers[min(len(wire.asked), len(answers)) - 1] if wire.choose is None else wire.choose(wire.asked[-1])
         if given.silent:
             await reader.read(1)
             wire.gone.set()

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from worker.ai.tools.double import DoubleToolRunner
 from worker.ai.tools.http import HttpToolRunner
 from worker.ai.tools.mcp import McpToolRunner
 from worker.ai.tools.runner import ToolRunner
 
-RUNNERS: Mapping[str, ToolRunner] = {"http": HttpToolRunner(), "mcp": McpToolRunner()}
+RUNNERS: Mapping[str, ToolRunner] = {"http": HttpToolRunner(), "mcp": McpToolRunner(), "double": DoubleToolRunner()}
 
 __all__ = ["RUNNERS", "ToolRunner"]

@@ -1,0 +1,43 @@
+"""What the commands share that are clients of the API: a file of JSON, and a client with GESTA_URL and GESTA_API_KEY."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runtime.errors import OperatorError
+
+if TYPE_CHECKING:
+    from client import Client
+
+TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="SLUG", help="The tenant, for a platform key.")]
+
+
+def object_in(file: Path) -> dict[str, Any]:
+    """Raises OperatorError where it holds no JSON object."""
+    try:
+        given = json.loads(file.read_text())
+    except ValueError as error:
+        raise OperatorError(f"{file}: {error}") from None
+    if not isinstance(given, dict):
+        raise OperatorError(f"{file}: must be a JSON object.")
+    return given
+
+
+@contextmanager
+def connected(tenant: str | None) -> Iterator["Client"]:
+    """Raises OperatorError without a key, and for whatever the API refuses."""
+    from client import Client, GestaError
+    from runtime.settings import load_settings
+
+    settings = load_settings()
+    if settings.api_key is None:
+        raise OperatorError("GESTA_API_KEY is not set: `gesta key create` makes a key.")
+    with Client(settings.base_url, settings.api_key.get_secret_value(), tenant) as client:
+        try:
+            yield client
+        except GestaError as error:
+            raise OperatorError(str(error)) from None
