@@ -57,6 +57,9 @@ def believed_usage(usage: Usage | None) -> Usage | None:
         return None
     if any(count > MOST_TOKENS for count in counts):
         usage = replace(usage, **dict(zip(COUNTS, (min(count, MOST_TOKENS) for count in counts), strict=True)))
+    if usage.reasoning_tokens is not None:
+        reasoning = usage.reasoning_tokens
+        usage = replace(usage, reasoning_tokens=min(reasoning, MOST_TOKENS) if _is_number(reasoning) else None)
     if usage.details is None:
         return usage
     kept = [(believed_name(name), count) for name, count in usage.details.items() if _is_number(count) and count <= MOST_TOKENS]

@@ -53,7 +53,7 @@ def failed(rows: Rows, record: RecordedEvent, event: AiTaskAttemptFailed) -> Non
 def _end(rows: Rows, record: RecordedEvent, event: AttemptEnded, changes: Row) -> None:
     usage = event.usage
     account = {
-        "usage": None if usage is None else dict(vars(usage)),
+        "usage": None if usage is None else usage.shown(),
         "input_tokens": None if usage is None else usage.input_tokens,
         "output_tokens": None if usage is None else usage.output_tokens,
         "cost": money(event.cost),
@@ -87,7 +87,9 @@ TABLE = Table(
         "model": Column("text", "The model that was asked; once it answered, the one that did, by its own name."),
         "worker_id": Column("text", "The worker that called."),
         "usage": Column(
-            "jsonb", "{input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, details}; null: not known.", null=True
+            "jsonb",
+            "{input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, details, reasoning_tokens?}; null: not known.",
+            null=True,
         ),
         "input_tokens": Column("bigint", "Tokens sent, those of a cache included; null: not known.", null=True),
         "output_tokens": Column("bigint", "Tokens received; null: not known.", null=True),

@@ -127,8 +127,8 @@ def attempt_ended(rows: Rows, record: RecordedEvent, event: AttemptEnded) -> Non
 
 
 def _used(before: dict[str, Json], usage: Usage | None) -> dict[str, Json]:
-    found = vars(usage or Usage())
-    tokens = {name: before[name] + found[name] for name in before if name.endswith("_tokens")}
+    found = (usage or Usage()).shown()
+    tokens = {name: before.get(name, 0) + count for name, count in found.items() if name.endswith("_tokens")}
     return {**before, **tokens, "attempts": before["attempts"] + 1}
 
 
@@ -265,7 +265,7 @@ TABLE = Table(
         "usage": Column(
             "jsonb",
             "Over the attempts that ended: {attempts, input_tokens, output_tokens, "
-            "cache_read_tokens, cache_write_tokens, unpriced}; unpriced: how many are not in "
+            "cache_read_tokens, cache_write_tokens, reasoning_tokens?, unpriced}; unpriced: how many are not in "
             "actual_cost.",
         ),
         "input_tokens": Column("bigint", "Tokens sent, over all attempts that told; null: none has.", null=True),

@@ -47,6 +47,8 @@ def test_counts_beyond_reason_are_the_most_and_negative_ones_make_the_usage_unkn
 
 
 def test_details_that_are_no_counts_are_left_out() -> None:
+    assert believed_usage(Usage(1, 1, reasoning_tokens=10**13)) == Usage(1, 1, reasoning_tokens=MOST_TOKENS)
+    assert believed_usage(Usage(1, 1, reasoning_tokens=-1)) == Usage(1, 1)
     details = {"reasoning": 7, "aud\0io": 1, "huge": 10**40, "less": -1}
     assert believed_usage(Usage(1, 1, details=details)) == Usage(1, 1, details={"reasoning": 7, "aud\ufffdio": 1})
 

@@ -1123,7 +1123,7 @@ def classified(execution: str) -> tuple[Step, ...]:
         2500,
         "openai",
         "gpt-4o-2024-08-06",
-        Usage(1200, 30, 1024, 0, {"audio_tokens": 0}),
+        Usage(1200, 30, 1024, 0, {"audio_tokens": 0}, 12),
         Decimal("0.0033000001"),
         "USD",
         "stop",

@@ -323,6 +323,7 @@ async def test_an_ai_task_that_was_answered_at_the_second_attempt(system: AsyncC
         "output_tokens": 30,
         "cache_read_tokens": 1024,
         "cache_write_tokens": 0,
+        "reasoning_tokens": 12,
         "unpriced": 1,
     }
     assert part(task, "input_tokens", "output_tokens", "latency_ms") == (1200, 30, 2500)

@@ -101,6 +101,7 @@ class Used(Body):
     output_tokens: Tokens = 0
     cache_read_tokens: Tokens = 0
     cache_write_tokens: Tokens = 0
+    reasoning_tokens: Annotated[Tokens | None, Field(description="Of the output.")] = None
 
 
 class Error(Body):

@@ -149,12 +149,14 @@ TOKENS = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "c
 TASK_USAGE = ObjectSchema(
     "AiTaskUsage",
     "What all attempts that ended used. `unpriced`: how many of them are not in `actual_cost`.",
-    {"attempts": INTEGER, **TOKENS, "unpriced": INTEGER},
+    {"attempts": INTEGER, **TOKENS, "reasoning_tokens": BIG, "unpriced": INTEGER},
+    optional=frozenset({"reasoning_tokens"}),
 )
 ATTEMPT_USAGE = ObjectSchema(
     "AiAttemptUsage",
     "What one attempt used. `details`: as the provider says.",
-    {**TOKENS, "details": or_null({"type": "object", "additionalProperties": BIG})},
+    {**TOKENS, "details": or_null({"type": "object", "additionalProperties": BIG}), "reasoning_tokens": BIG},
+    optional=frozenset({"reasoning_tokens"}),
 )
 CONFIGURATION = ObjectSchema(
     "AiConfiguration",

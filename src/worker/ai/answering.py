@@ -15,6 +15,8 @@ from worker.ai.pricing import price
 from worker.ai.provider import AiAnswer, AiCall, AiError, CallReport, ModelPrice, Price
 from worker.ai.pydantic_ai_errors import presentable
 
+REASONING = ("reasoning_tokens", "thoughts_tokens", "thinking_tokens")
+"""What vendors call the tokens of reasoning."""
 IN_FENCE = "read from a code fence"
 """What an attempt says beside its `finish_reason` where the model put its JSON into a code block."""
 LONGEST_ID = 200
@@ -84,7 +86,9 @@ def _beside(response: ModelResponse) -> str | None:
 def _usage(response: ModelResponse) -> Usage:
     usage = response.usage
     details = {name: int(count) for name, count in usage.details.items()} or None
-    return Usage(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens, details)
+    reasoning = usage.output_reasoning_tokens or next((details[name] for name in REASONING if details and name in details), None)
+    counts = usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens
+    return Usage(*counts, details, reasoning)
 
 
 def _price(asked: Asked, response: ModelResponse, used: Usage) -> Price | None:

@@ -291,7 +291,8 @@ def _settings_of(chosen: ModelCall) -> Attributes:
 
 
 def _usage(used: Usage) -> Attributes:
-    return {
+    reasoning = {} if used.reasoning_tokens is None else {"gen_ai.usage.reasoning.output_tokens": used.reasoning_tokens}
+    return reasoning | {
         "gen_ai.usage.input_tokens": used.input_tokens,
         "gen_ai.usage.output_tokens": used.output_tokens,
         "gen_ai.usage.cache_read.input_tokens": used.cache_read_tokens,

@@ -62,7 +62,7 @@ async def test_a_structured_answer_with_what_it_used_and_cost() -> None:
         answered = await made.call(CALL)
     assert answered.output == {"kind": "travel", "confidence": 0.9}
     assert (answered.provider, answered.model, answered.report.finish_reason) == ("openai", MODEL, "stop")
-    assert answered.report.usage == Usage(1000, 100, 400, 0, {"reasoning_tokens": 7})
+    assert answered.report.usage == Usage(1000, 100, 400, 0, {"reasoning_tokens": 7}, 7)
     # 600 fresh input tokens at 0.15, 400 cached ones at 0.075 and 100 output tokens at 0.60 dollars a million
     assert answered.report.price == Price(Decimal("0.00018"), "USD")
     assert answered.report.latency_ms == 850

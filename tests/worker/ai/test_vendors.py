@@ -89,6 +89,7 @@ async def test_what_was_said_goes_out_and_a_structured_answer_comes_back(vendor:
         vendor.usage.output_tokens,
         vendor.usage.cache_read_tokens,
     )
+    assert report.usage.reasoning_tokens == vendor.usage.reasoning_tokens
     assert (vendor.usage.details or {}).items() <= (report.usage.details or {}).items()
     (sent,) = wire.asked
     assert sent.path == vendor.path

@@ -50,7 +50,7 @@ FORMAT = Format(
     path=f"/v1beta/models/{MODEL}:generateContent",
     body=body,
     ends=("STOP", "MAX_TOKENS", "SAFETY"),
-    usage=Usage(1000, 100, 400, 0, {"thoughts_tokens": 7}),
+    usage=Usage(1000, 100, 400, 0, {"thoughts_tokens": 7}, 7),
     errors={
         "rate_limit": error("RESOURCE_EXHAUSTED", "Slow down.", 429, WAIT),
         "overloaded": error("UNAVAILABLE", "The model is overloaded.", 503, WAIT),
