@@ -277,6 +277,24 @@ class Demo:
         if verified.returncode != 0:
             raise RuntimeError(verified.stderr)
 
+    def studio(self, stays: bool) -> None:
+        """Where the tables can be looked at: for as long as somebody wants who sits before it."""
+        self.title("14. The tables in a browser")
+        command = [self.server.program, "db", "studio", "--tenant", "acme"]
+        with subprocess.Popen(command, env=self.server.environment, stdout=subprocess.PIPE, text=True) as studio:
+            try:
+                assert studio.stdout is not None
+                told = studio.stdout.readline()
+                if not told:
+                    raise RuntimeError("the studio did not start")
+                self.say(f"gesta db studio --tenant acme\n{told.rstrip()}")
+                if stays:
+                    self.say("Enter, or Ctrl-C, ends the demo.")
+                    input()
+            finally:
+                studio.terminate()
+                self.show(studio.communicate()[0])
+
     # Its parts
 
     def hire(self, *options: str) -> subprocess.Popen[str]:
@@ -368,10 +386,14 @@ def main() -> int:
         demo = Demo(Server(Path(folder)), console)
         try:
             demo.run()
+            demo.studio(stays=sys.stdin.isatty() and sys.stdout.isatty())
+        except KeyboardInterrupt:
+            pass
         finally:
             demo.stop()
     console.print("\nThat was all of it, and it is gone again. `make run` serves; then open:", highlight=False)
     console.print("  http://127.0.0.1:8080/docs     the API, to try", highlight=False)
+    console.print("  http://127.0.0.1:8080/studio   the tables, with a key; `gesta db studio` needs none", highlight=False)
     console.print("  http://127.0.0.1:8080/readyz   how the platform is", highlight=False)
     return 0
 

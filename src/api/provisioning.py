@@ -158,11 +158,15 @@ async def create_key(
 async def create_key_as_operator(handler: Handler, ledger: UUID, wanted: KeyRequest) -> CreatedKey:
     """The same with the platform's authority, for who has the database in hand: recorded so, and with no limit."""
 
-    async def handle(decide: Callable[[View, Asking], Decided]) -> CommandResult:
-        def as_operator(view: View) -> Decided:
-            who = access.rights(view, OPERATOR, view)
-            return decide(view, Asking(OPERATOR, who, view))
+    return await create_key(lambda decide: _as_operator(handler, ledger, "api_key.create", decide), ledger, wanted)
 
-        return await handler.handle(Command(ledger, "api_key.create", SYSTEM, resource="api_key"), as_operator)
 
-    return await create_key(handle, ledger, wanted)
+async def revoke_key_as_operator(handler: Handler, ledger: UUID, key_id: UUID, reason: str) -> None:
+    await _as_operator(handler, ledger, "api_key.revoke", lambda view, asking: keys.revoke(view, asking, key_id, reason))
+
+
+async def _as_operator(handler: Handler, ledger: UUID, name: str, decide: Callable[[View, Asking], Decided]) -> CommandResult:
+    def as_operator(view: View) -> Decided:
+        return decide(view, Asking(OPERATOR, access.rights(view, OPERATOR, view), view))
+
+    return await handler.handle(Command(ledger, name, SYSTEM, resource="api_key"), as_operator)

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import studio
+
 if TYPE_CHECKING:
     from runtime.addresses import Addresses
 
 app = typer.Typer(help="The database: migrations, drift, backups, connections.", no_args_is_help=True)
+app.command(name="studio")(studio.studio)
 
 
 class DatabaseRole(StrEnum):

@@ -1,7 +1,4 @@
-"""/studio without a browser: what is served, under which policy, and that what is not ours is as it was published.
-
-In a browser: `test_studio_in_a_browser.py`.
-"""
+"""/studio without a browser: what is served, under which policy, and that what is not ours is as it was published."""
 
 import json
 import re

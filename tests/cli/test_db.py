@@ -10,14 +10,19 @@ import pytest
 GESTA = [sys.executable, "-m", "cli.main"]
 
 
-def gesta(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run it in this directory, with no setting but those given (and the choice of PostgreSQL that the tests run on)."""
+def environment_of(**given: str) -> dict[str, str]:
+    """No setting but those given (and the choice of PostgreSQL that the tests run on)."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GESTA_") and name != "DATABASE_URL"}
     chosen = {name: os.environ[name] for name in ("GESTA_POSTGRES_BIN",) if name in os.environ}
+    return kept | chosen | given
+
+
+def gesta(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run it in this directory, with no setting but those given."""
     return subprocess.run(
         [*GESTA, *arguments],
         cwd=directory,
-        env=kept | chosen | environment,
+        env=environment_of(**environment),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

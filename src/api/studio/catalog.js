@@ -71,7 +71,7 @@ export function leadOf(link, row) {
 
 export const isJson = (column) => column.type === "jsonb" || column.type === "json";
 export const isList = (column) => column.type.endsWith("[]");
-export const isTime = (column) => column.type.startsWith("timestamp") || column.type === "timestamptz";
-export const isNumber = (column) => /^(smallint|integer|bigint|numeric|real|double precision|int[248]$|float[48]$)/.test(column.type);
-export const isText = (column) => /^(text|character|citext)/.test(column.type);
+export const isTime = (column) => column.type.startsWith("timestamp") && !isList(column);
+export const isNumber = (column) => !isList(column) && /^(smallint|integer|bigint|numeric|real|double precision|int[248]$|float[48]$)/.test(column.type);
+export const isText = (column) => !isList(column) && /^(text|character|citext)/.test(column.type);
 export const isSortable = (column) => !isJson(column) && !isList(column);

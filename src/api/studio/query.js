@@ -5,15 +5,27 @@ import { ask, position } from "./session.js";
 export const ROWS_PATH = "v1/query";
 export const TIMEOUT_MS = 5000;
 
+const TRIES = 4; // a tenant has few statements at a time: some of this page's own may have to wait for others
+
 export async function run(statement, { maxRows = 1000, timeoutMs = TIMEOUT_MS, signal } = {}) {
-  const { data } = await ask("POST", ROWS_PATH, { body: bodyOf(statement, maxRows, timeoutMs), signal });
+  const { data } = await inTurn(() => ask("POST", ROWS_PATH, { body: bodyOf(statement, maxRows, timeoutMs), signal }));
   if (data.position !== undefined && data.position !== null) position.value = data.position;
   return data;
 }
 
 export async function runForFile(statement, { maxRows, timeoutMs, signal } = {}) {
-  const { data, headers } = await ask("POST", ROWS_PATH, { body: bodyOf(statement, maxRows, timeoutMs), accept: "text/csv", signal });
-  return { blob: data, headers };
+  const options = { body: bodyOf(statement, maxRows, timeoutMs), accept: "text/csv", signal };
+  return (await inTurn(() => ask("POST", ROWS_PATH, options))).data;
+}
+
+async function inTurn(request, tries = TRIES) {
+  try {
+    return await request();
+  } catch (problem) {
+    if (problem.status !== 429 || tries <= 1) throw problem;
+    await new Promise((done) => setTimeout(done, 250 * (TRIES - tries + 1)));
+    return inTurn(request, tries - 1);
+  }
 }
 
 const bodyOf = ({ sql, params }, maxRows, timeoutMs) => ({

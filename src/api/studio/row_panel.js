@@ -11,8 +11,10 @@ import { addFilter, closeRow, loaded, picked } from "./rows.js";
 import { tenant } from "./session.js";
 import { referrersStatement, rowStatement } from "./statements.js";
 import { Value } from "./value_view.js";
-import { plain, readJson, shortId } from "./values.js";
+import { plain, shortId } from "./values.js";
 import { isPlainClick, linkTo, show, showTable, view } from "./view.js";
+
+const SETTLED_MS = 60; // whoever holds a key down passes by many rows
 
 export function RowPanel({ table }) {
   const { row: key, tab } = view.value;
@@ -29,7 +31,7 @@ export function RowPanel({ table }) {
       <div class="panel-head">
         <h2 class="mono" title=${key ? key.join(", ") : undefined}>${title}</h2>
         <span class="space"></span>
-        <button type="button" class="plain" disabled=${!found.row} title="Copy the row as JSON" onClick=${() => copied(JSON.stringify(whole(table, found.row), null, 2), "The row was copied.")}>Copy JSON</button>
+        <button type="button" class="plain" disabled=${!found.row} title="Copy the row as JSON" onClick=${() => copied(JSON.stringify(found.row, null, 2), "The row was copied.")}>Copy JSON</button>
         <button type="button" class="plain" title="Close (Escape)" aria-label="Close" onClick=${closeRow}>×</button>
       </div>
       ${key &&
@@ -57,22 +59,24 @@ function useRow(table, key, given) {
   useEffect(() => {
     if (key === null) return undefined;
     const stop = new AbortController();
-    run(rowStatement(table, key), { maxRows: 2, signal: stop.signal }).then(
-      (answer) => {
-        const [row = null] = byName(answer);
-        setFound({ of: name, table: table.name, row, problem: null, isGone: row === null });
-      },
-      (problem) => problem.name === "AbortError" || setFound({ of: name, row: null, problem, isGone: false }),
-    );
-    return () => stop.abort();
+    const look = () =>
+      run(rowStatement(table, key), { maxRows: 2, signal: stop.signal }).then(
+        (answer) => {
+          const [row = null] = byName(answer);
+          setFound({ of: name, table: table.name, row, problem: null, isGone: row === null });
+        },
+        (problem) => problem.name === "AbortError" || setFound({ of: name, row: null, problem, isGone: false }),
+      );
+    const timer = setTimeout(look, SETTLED_MS);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
   }, [name, loaded.value.statement]);
   if (key === null) return { row: given, problem: null, isGone: false };
   // Until its own comes, the row before stays in place, so that nothing jumps; another table's does not.
   return found.of === name || found.table === table.name ? found : { row: null, problem: null, isGone: false };
 }
-
-const whole = (table, row) =>
-  Object.fromEntries(table.columns.filter((column) => column.name in row).map((column) => [column.name, isJson(column) ? readJson(row[column.name]) : row[column.name]]));
 
 function Fields({ table, row }) {
   return html`

@@ -27,8 +27,8 @@ export class Problem extends Error {
 }
 
 // Ask the API. `accept`: other than JSON, the answer is a Blob.
-export async function ask(method, path, { body, accept = "application/json", signal: abort, as = key.value, inside = tenant.value } = {}) {
-  const headers = { Accept: accept };
+export async function ask(method, path, { body, accept = "application/json", more = {}, signal: abort, as = key.value, inside = tenant.value } = {}) {
+  const headers = { Accept: accept, ...more };
   if (as) headers.Authorization = `Bearer ${as}`;
   if (inside) headers["Gesta-Tenant"] = inside;
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -82,7 +82,7 @@ export async function begin(wantedTenant) {
   const code = takeCode();
   try {
     if (code) {
-      const { data } = await ask("POST", "studio/once", { body: { code }, as: null, inside: null });
+      const { data } = await ask("POST", "studio/once", { more: { "Gesta-Studio-Code": code }, as: null, inside: null });
       await enter(data.token, wantedTenant);
     } else {
       const kept = sessionStorage.getItem(KEPT);

@@ -9,7 +9,7 @@ import { Cell, isRight, save, widthOf } from "./values.js";
 import { show, view } from "./view.js";
 
 const TIMES = [1000, 5000, 15000, 30000];
-const ROWS = [100, 1000, 10000];
+const ROWS = [100, 1000, 10_000, 100_000];
 const RECENT = 20;
 
 const timeout = signal(5000);
@@ -91,8 +91,7 @@ async function execute(sql) {
 
 async function saveCsv(sql) {
   try {
-    const { blob } = await runForFile({ sql }, { maxRows: maxRows.value, timeoutMs: timeout.value });
-    save(blob, "query.csv");
+    save(await runForFile({ sql }, { maxRows: maxRows.value, timeoutMs: timeout.value }), "query.csv");
     say("query.csv was saved.");
   } catch (problem) {
     outcome.value = { sql, problem };

@@ -16,7 +16,8 @@ import { blank, show, view } from "./view.js";
 
 const SQL_SHOWN = "gesta.studio.sql";
 export const isSqlShown = signal(localStorage.getItem(SQL_SHOWN) === "yes");
-export const MOST_ROWS = 10000;
+const MOST_ROWS = 100_000; // of a file
+const FILE_MS = 60_000;
 const isSaving = signal(false);
 const fileProblem = signal(null);
 
@@ -94,7 +95,7 @@ function Foot() {
   const { rows, isBusy, elapsed, canGoOn, canGoBack, statement } = loaded.value;
   const total = count.value;
   const words = total === null ? "" : ` of ${total.more ? "more than " : ""}${total.rows.toLocaleString("en")}`;
-  const from = statement && !statement.byKey && rows.length ? `rows ${view.value.offset + 1} to ${view.value.offset + rows.length}` : `${rows.length} rows`;
+  const from = statement && !statement.byKey && rows.length ? `rows ${view.value.offset + 1} to ${view.value.offset + rows.length}` : `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
   return html`
     <footer class="foot">
       <span role="status">${isBusy ? "Looking…" : `${from}${words}`}</span>
@@ -111,9 +112,10 @@ async function saveCsv() {
   isSaving.value = true;
   fileProblem.value = null;
   try {
-    const { blob, headers } = await runForFile(exportStatement(table.value, view.value, columns.value), { maxRows: MOST_ROWS, timeoutMs: 30000 });
-    save(blob, `${table.value.name}.csv`);
-    say(headers.get("Gesta-Truncated") === "true" ? `Only the first ${MOST_ROWS.toLocaleString("en")} rows were saved.` : `${table.value.name}.csv was saved.`);
+    const name = `${table.value.name}.csv`;
+    const isAll = count.value !== null && !count.value.more;
+    save(await runForFile(exportStatement(table.value, view.value, columns.value), { maxRows: MOST_ROWS, timeoutMs: FILE_MS }), name);
+    say(isAll ? `${name} was saved.` : `${name} was saved: ${MOST_ROWS.toLocaleString("en")} rows at most.`);
   } catch (problem) {
     fileProblem.value = problem;
   }

@@ -4,7 +4,7 @@ import { isJson, isList, isTime } from "./catalog.js";
 import { follow } from "./grid.js";
 import { html } from "./html.js";
 import { Json, Long } from "./json_view.js";
-import { Time, plain, readJson, toneOf } from "./values.js";
+import { Time, plain, toneOf } from "./values.js";
 import { isPlainClick } from "./view.js";
 
 const LONG_TEXT = 1500; // characters
@@ -20,7 +20,7 @@ export function Value({ column, value, lead = null }) {
     return html`<a class="lead mono" href=${lead.href} title=${`→ ${lead.table}`} onClick=${go}>${plain(value)}</a>`;
   }
   if (isTime(column)) return html`<${Time} value=${value} exact=${true} />`;
-  if (isJson(column) || isList(column)) return html`<div class="json mono"><${Json} value=${readJson(value)} /></div>`;
+  if (isJson(column) || isList(column)) return html`<div class="json mono"><${Json} value=${value} /></div>`;
   if (column.choices?.length) return html`<span class=${`word ${toneOf(value)}`}>${value}</span>`;
   if (column.type === "uuid") return html`<span class="mono">${value}</span>`;
   return html`<span class="text"><${Long} text=${plain(value)} limit=${LONG_TEXT} /></span>`;

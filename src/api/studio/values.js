@@ -79,16 +79,6 @@ export function widthOf(column, values) {
 
 export const isRight = (column) => isNumber(column);
 
-// JSON that came as text is read, so that it can be unfolded; whatever else it is, it is shown as it came.
-export function readJson(value) {
-  if (typeof value !== "string") return value;
-  try {
-    return JSON.parse(value);
-  } catch {
-    return value;
-  }
-}
-
 export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
