@@ -39,6 +39,15 @@ SELECT position, stream_id, version, topic, occurred_at, recorded_at, command_id
  LIMIT %(limit)s
 """
 
+SELECT_STREAM_OF_LEDGER = """
+SELECT position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data
+  FROM ledger.events
+ WHERE tenant_id = %(tenant)s AND stream_id = %(stream)s AND position > %(after)s AND position <= %(up_to)s
+   AND (%(topics)s::text[] IS NULL OR topic = ANY(%(topics)s::text[]))
+ ORDER BY version
+ LIMIT %(limit)s
+"""
+
 SELECT_STREAM = """
 SELECT position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data
   FROM ledger.events
@@ -117,15 +126,20 @@ async def read_ledger(
     codec: Codec = JSON,
     most_bytes: int | None = None,
     *,
+    stream_id: UUID | None = None,
     also_unread: bool = False,
 ) -> list[RecordedEvent]:
     """Events with positions in (after, up_to], in order, at most `limit`. Raises UnknownTopic and Undecodable.
 
     `most_bytes`: where their payloads come to that, the next one is not read.
-    `topics` are stored topics, old ones as well: see `store.topics.topics_of`. `also_unread`: as `decode_all`.
+    `topics` are stored topics, old ones as well: see `store.topics.topics_of`. `stream_id`: only the events of this one.
+    `also_unread`: as `decode_all`.
     """
     decode = decode_all if also_unread else decode_rows
-    wanted = {"tenant": tenant_id, "after": after, "up_to": LAST if up_to is None else up_to, "limit": limit}
+    wanted: dict[str, Any] = {"tenant": tenant_id, "after": after, "up_to": LAST if up_to is None else up_to, "limit": limit}
+    if stream_id is not None:
+        wanted |= {"stream": stream_id, "topics": None if topics is None else list(topics)}
+        return decode(tenant_id, await _rows(conn, *_within(SELECT_STREAM_OF_LEDGER, wanted, most_bytes)), codec)
     if topics is None:
         return decode(tenant_id, await _rows(conn, *_within(SELECT_LEDGER, wanted, most_bytes)), codec)
     rows = await _rows(conn, *_within(SELECT_LEDGER_BY_TOPICS, {**wanted, "topics": list(topics)}, most_bytes))

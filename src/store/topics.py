@@ -3,10 +3,12 @@
 A topic that was ever released stays known: replaced ones live on in `store.upcasting.CHAIN`, which leads to those of this table.
 """
 
+from collections.abc import Iterable
 from types import MappingProxyType
 
 from domain.aggregates import AGGREGATES
 from domain.facts import Event, NotForThisRelease
+from domain.notices import matches
 from store.upcasting import CHAIN, current_topic
 
 TOPICS: dict[type[Event], str] = {each.event: each.topic for aggregate in AGGREGATES for each in aggregate.catalogue}
@@ -44,6 +46,16 @@ def class_of(topic: str) -> type[Event]:
         return CLASSES[current_topic(topic)]
     except KeyError:
         raise UnknownTopic(topic) from None
+
+
+def topics_named(names: Iterable[str]) -> tuple[str, ...]:
+    """All stored topics that these names mean: a topic, whose other versions are the same kind of event; one without a version;
+    or the beginning of some (`execution.*`). Raises UnknownTopic for the first that means none."""
+    found = list[type[Event]]()
+    for name in names:
+        meant = [cls for topic, cls in CLASSES.items() if matches((name,), topic.rpartition(".v")[0])]
+        found += meant or [class_of(name)]
+    return topics_of(*dict.fromkeys(found))
 
 
 def topics_of(*classes: type[Event]) -> tuple[str, ...]:

@@ -95,6 +95,32 @@ async def test_a_follower_of_some_topics_sees_no_others(acme: Tenant, reader: Cl
     assert second["id"] > first["id"] + 1
 
 
+async def test_events_are_chosen_by_the_beginnings_of_topics_and_by_stream_and_large_data_are_told_by_reference(
+    acme: Tenant, reader: Client
+) -> None:
+    large = (await acme.admin.post("/executions", {"workflow_key": "instant", "input": {"text": "x" * 3_000}})).json()["id"]
+    await begin(acme)
+    query = f"?topics=execution.*,activation.completed&stream_id={large}&max_data_bytes=2000"
+    async with following(reader, query) as stream:
+        followed = [(await stream.next())["data"] for _ in range(4)]
+    listed = (await reader.get(f"/events{query}")).json()["items"]
+    assert listed == followed
+    assert [each["topic"] for each in listed] == [
+        "execution.started.v1",
+        *["activation.completed.v1"] * 2,
+        "execution.completed.v1",
+    ]
+    assert {each["stream_id"] for each in listed} == {large}
+    cut = listed[0]["data"]
+    assert cut["$cut"]
+    assert cut["bytes"] > 3_000
+    (whole,) = (await reader.get(cut["href"].removeprefix("/v1"))).json()["items"]
+    assert whole["data"]["input"] == {"text": "x" * 3_000}
+    for wrong in ("topics=nonsense.*", "stream_id=7", "max_data_bytes=10"):
+        refused = await reader.get(f"/events?{wrong}")
+        assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, wrong.partition("=")[0])
+
+
 async def test_a_follower_sees_nothing_of_other_tenants(gesta: Gesta, acme: Tenant, reader: Client) -> None:
     other = await gesta.tenant("umbrella")
     await other.publish(INSTANT)

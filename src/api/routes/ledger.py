@@ -6,18 +6,19 @@ from starlette.responses import Response
 
 from api import answers, following, headers
 from api.documented import Calling, documented, paged
-from api.listing import DEFAULT_LIMIT, MAX_LIMIT, PAGE_BYTES, WHOLE, read_parameter
+from api.listing import DEFAULT_LIMIT, MAX_LIMIT, PAGE_BYTES, UUID_, WHOLE, read_parameter
 from api.problems import Problem, not_found
 from api.queries.audit import AUDIT_LOGS
-from api.queries.ledger import event_item, history_item
+from api.queries.ledger import history_item
 from api.routing import query, router
 from api.schemas import events, resources
 from api.schemas.schema import page
 from domain.envelope import RecordedEvent, Unread
 from domain.execution import ExecutionStarted
+from projections.events_told import event_item
 from runtime.pools import Connection
 from store.reading import read_ledger, read_stream
-from store.topics import UnknownTopic, class_of, topics_of
+from store.topics import UnknownTopic, topics_named
 
 routes = router("events")
 
@@ -25,7 +26,18 @@ LIMIT = query(
     "limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "The most items in the answer."
 )
 AFTER = query("after", {"type": "integer", "minimum": 0, "default": 0}, "Only events above this position.")
-TOPICS_WANTED = query("topics", {"type": "string"}, "Only these topics, separated by commas.")
+TOPICS_WANTED = query(
+    "topics",
+    {"type": "string"},
+    "Only these topics, separated by commas: `execution.started.v1`, `execution.started`, `execution.*`.",
+)
+STREAM = query("stream_id", {"type": "string", "format": "uuid"}, "Only what happened to this.")
+LEAST_DATA = 1_000
+MAX_DATA = query(
+    "max_data_bytes",
+    {"type": "integer", "minimum": LEAST_DATA},
+    "Larger `data` are told by reference: `{$cut, href, bytes}`.",
+)
 LAST_EVENT_ID = {
     "name": "Last-Event-ID",
     "in": "header",
@@ -48,7 +60,7 @@ async def list_audit_logs(call: Calling) -> Response:
         "Read the events",
         "Events by position",
         page(events.EVENT),
-        parameters=[AFTER, TOPICS_WANTED, LIMIT, CURSOR, LAST_EVENT_ID],
+        parameters=[AFTER, TOPICS_WANTED, STREAM, MAX_DATA, LIMIT, CURSOR, LAST_EVENT_ID],
         also={following.MEDIA_TYPE: {"schema": {"type": "string"}}},
     ),
 )
@@ -65,14 +77,22 @@ async def list_events(call: Calling) -> Response:
     limit = _limit(call)
     start = "cursor" if "cursor" in given else "after"
     after = read_parameter(start, WHOLE, given.get(start, "0"))
-    topics = _topics(given.get("topics"))
+    wanted = _wanted(call)
     found = await call.services.reads.of_ledger(
         lambda connection: read_ledger(
-            connection, call.tenant_id, after, limit + 1, topics, most_bytes=PAGE_BYTES, also_unread=True
+            connection,
+            call.tenant_id,
+            after,
+            limit + 1,
+            wanted.topics,
+            most_bytes=PAGE_BYTES,
+            stream_id=wanted.stream_id,
+            also_unread=True,
         )
     )
     cursor = str(found[:limit][-1].position) if _more(found, limit) else None
-    return answers.answer({"items": [event_item(record) for record in found[:limit]], "next_cursor": cursor})
+    items = [event_item(record, wanted.most_bytes) for record in found[:limit]]
+    return answers.answer({"items": items, "next_cursor": cursor})
 
 
 def _last_seen(call: Calling) -> int | None:
@@ -86,7 +106,7 @@ def _follow(call: Calling, last_seen: int | None) -> Response:
         if name in given:
             raise Problem.at(name, "not_applicable", f"{name} applies to pages only; this answer has no end.")
     after = read_parameter("after", WHOLE, given.get("after", "0")) if last_seen is None else last_seen
-    return following.follow(call, after, _topics(given.get("topics")))
+    return following.follow(call, after, _wanted(call))
 
 
 @routes.get(
@@ -130,11 +150,22 @@ def _limit(call: Calling) -> int:
     return limit
 
 
-def _topics(text: str | None) -> list[str] | None:
+def _wanted(call: Calling) -> following.Wanted:
+    given = call.request.query_params
+    stream = given.get("stream_id")
+    stream_id = None if stream is None else read_parameter("stream_id", UUID_, stream)
+    most = given.get("max_data_bytes")
+    most_bytes = None if most is None else read_parameter("max_data_bytes", WHOLE, most)
+    if most_bytes is not None and most_bytes < LEAST_DATA:
+        raise Problem.at("max_data_bytes", "range", f"max_data_bytes must be {LEAST_DATA} or more.")
+    return following.Wanted(_topics(given.get("topics")), stream_id, most_bytes)
+
+
+def _topics(text: str | None) -> tuple[str, ...] | None:
     """The stored topics of the events that are wanted: a newer or older version of a topic is the same kind of event."""
     if text is None:
         return None
     try:
-        return list(topics_of(*(class_of(topic) for topic in text.split(","))))
+        return topics_named(text.split(","))
     except UnknownTopic as error:
         raise Problem.at("topics", "unknown_value", f"There is no topic {error.topic!r}.") from None
