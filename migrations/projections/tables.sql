@@ -1042,7 +1042,7 @@ CREATE TABLE notification_endpoints (
     version               bigint NOT NULL,
     created_at            timestamptz NOT NULL,
     updated_at            timestamptz NOT NULL,
-    format                text NOT NULL DEFAULT 'standard' CHECK (format IN ('standard', 'slack', 'teams', 'mail')),
+    format                text NOT NULL DEFAULT 'standard' CHECK (format IN ('standard', 'slack', 'teams', 'mail', 'events')),
     mail_from             text,
     mail_username         text,
     mail_password_secret  text,

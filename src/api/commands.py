@@ -130,6 +130,7 @@ NOTIFICATION_ENDPOINT_CREATE = CommandSpec("notification_endpoint.create", "noti
 NOTIFICATION_ENDPOINT_CHANGE = CommandSpec("notification_endpoint.change", "notifications:manage")
 NOTIFICATION_ENDPOINT_DISABLE = CommandSpec("notification_endpoint.disable", "notifications:manage")
 NOTIFICATION_ENDPOINT_ENABLE = CommandSpec("notification_endpoint.enable", "notifications:manage")
+NOTIFICATION_ENDPOINT_REWIND = CommandSpec("notification_endpoint.rewind", "notifications:manage")
 NOTIFICATION_ENDPOINT_ROTATE = CommandSpec("notification_endpoint.rotate", "notifications:manage")
 NOTIFICATION_ENDPOINT_DELETE = CommandSpec("notification_endpoint.delete", "notifications:manage")
 NOTIFICATION_ENDPOINT_TEST = CommandSpec("notification_endpoint.test", "notifications:manage")

@@ -18,7 +18,9 @@ from domain.notification_endpoint import LONGEST_URL, NotificationEndpoint
 from engine.notices import deliveries_of
 from projections.audit_logs import event_id
 from runtime.pools import Connection
-from store import notification_cursors
+from store import event_feeds, notification_cursors
+from store.notifications.channels import FOLLOWED
+from store.notifications.sending import notify
 from store.reading import position_at, read_ledger
 from store.topics import topics_of
 
@@ -44,6 +46,13 @@ async def follow(call: RequestContext) -> None:
     """Have the tenant's ledger looked through for what is to be delivered, from before the command on."""
     async with call.services.system_pool.connection() as connection:
         await notification_cursors.follow(connection, call.tenant_id)
+
+
+async def feed(call: RequestContext, endpoint_id: UUID) -> None:
+    """Have an endpoint sent the ledger from where it is now, once it is made by the command that follows."""
+    async with call.services.system_pool.connection() as connection:
+        await event_feeds.begin(connection, call.tenant_id, endpoint_id)
+        await notify(connection, FOLLOWED, str(call.tenant_id))
 
 
 @dataclass(frozen=True)

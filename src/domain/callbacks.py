@@ -18,6 +18,8 @@ def callback(view: View, path: str, url: str | None, endpoint_id: UUID | None) -
         endpoint = view.read(NOTIFICATION_ENDPOINT, endpoint_id)
         if not endpoint.exists:
             raise Invalid("There is no such notification endpoint.", f"{path}/endpoint_id")
+        if endpoint.format == "events":
+            raise Invalid("This endpoint is sent the ledger: a callback needs one of another format.", f"{path}/endpoint_id")
         if endpoint.format == "mail":
             raise Invalid("Mail goes to people: a callback needs an endpoint of another format.", f"{path}/endpoint_id")
         return {"endpoint_id": str(endpoint_id)}

@@ -3,6 +3,7 @@
 A type is a topic without its version. A wish is a type, all types that begin with a word (`execution.*`), or all there are (`*`).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 
 from domain.ai_task import AiTaskCancelled, AiTaskCompleted, AiTaskFailed
@@ -83,10 +84,24 @@ DIGEST = "inbox.digest"
 """What somebody is told who has what waits for them put together. Their preferences say when; nobody wishes for it."""
 ALL = "*"
 MOST_WISHES = 50
+TOPIC_WISH = re.compile(r"\*|[a-z_]+\.(\*|[a-z_]+)")
 
 
 def matches(wishes: Iterable[str], type: str) -> bool:
     return any(wish in (type, ALL) or (wish.endswith(".*") and type.startswith(wish[:-1])) for wish in wishes)
+
+
+def require_topics(wishes: tuple[str, ...], path: str) -> None:
+    """Each names topics without their versions, whether or not there are any: execution.started, execution.*, *."""
+    if not 1 <= len(wishes) <= MOST_WISHES:
+        raise Invalid(f"There must be 1 to {MOST_WISHES} topics.", path)
+    faults = tuple(
+        FieldError(f"{path}/{number}", "value", f"{wish[:100]!r} is no topic such as execution.started, execution.* or *.")
+        for number, wish in enumerate(wishes)
+        if not TOPIC_WISH.fullmatch(wish)
+    )
+    if faults:
+        raise Invalid("No topic.", path, faults)
 
 
 def require_wishes(wishes: tuple[str, ...], path: str) -> None:

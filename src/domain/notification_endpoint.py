@@ -4,7 +4,8 @@ Its signing secrets are secrets of the tenant (`domain.secret`), each under a na
 number. A secret that was rotated signs beside the new one until a moment, so that a receiver can take its time.
 
 What is delivered, and how, goes by its format. To a chat the address itself is the credential: it is the secret, and nothing else
-shows it. Mail goes to each person whom an event concerns, by the platform's relay or by a server of the tenant's.
+shows it. Mail goes to each person whom an event concerns, by the platform's relay or by a server of the tenant's. Of the format
+`events` is one that is sent the ledger itself, in its order: it wishes for topics, and a request has many events.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from uuid import UUID
 from domain import secret
 from domain.facts import Aggregate, Decided, Event, EventType, Fact, Invalid, NotFound, RuleViolation, View
 from domain.names import require_email, require_role_key, require_text, require_web_address
-from domain.notices import require_wishes
+from domain.notices import require_topics, require_wishes
 from domain.secret import SECRET, secret_id_of
 from domain.wording import because, listed
 
@@ -25,7 +26,7 @@ LONGEST_URL = 2_000
 LONGEST_OVERLAP = timedelta(days=7)
 LONGEST_USERNAME = 320
 Why = Literal["by_hand", "gone", "failing"]
-Format: TypeAlias = Literal["standard", "slack", "teams", "mail"]
+Format: TypeAlias = Literal["standard", "slack", "teams", "mail", "events"]
 CHATS: frozenset[Format] = frozenset({"slack", "teams"})
 PLATFORM_RELAY = "smtp:"
 """Where mail goes that is sent by no server of the tenant's."""
@@ -81,6 +82,14 @@ class NotificationEndpointEnabled(Event):
 
 
 @dataclass(frozen=True)
+class NotificationEndpointRewound(Event):
+    """One that is sent the ledger goes on behind this position, whatever it was sent before."""
+
+    position: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class NotificationSecretRotated(Event):
     """`previous` signs as well, until `previous_until`; None: no more from now on. `url`: of a chat, whose address it is."""
 
@@ -101,6 +110,7 @@ NotificationEndpointEvent = (
     | NotificationEndpointChanged
     | NotificationEndpointDisabled
     | NotificationEndpointEnabled
+    | NotificationEndpointRewound
     | NotificationSecretRotated
     | NotificationEndpointDeleted
 )
@@ -166,6 +176,8 @@ def evolve(state: NotificationEndpoint, event: NotificationEndpointEvent) -> Not
             return replace(state, enabled=False)
         case NotificationEndpointEnabled():
             return replace(state, enabled=True)
+        case NotificationEndpointRewound():
+            return state
         case NotificationSecretRotated():
             kept = (event.secret,) if event.previous is None else (event.previous, event.secret)
             return replace(
@@ -192,10 +204,10 @@ NOTIFICATION_ENDPOINT: Aggregate[NotificationEndpoint] = Aggregate(
     (
         EventType(
             NotificationEndpointCreated,
-            "notification_endpoint.created.v1",
+            "notification_endpoint.created.v2",
             lambda e, _: f"The notification endpoint {e.url} was created, for {listed(e.events)}.",
             note="`secret`: the name of the secret that signs, never its value; of a chat, of the one that is its address. "
-            "`format`: standard, slack, teams, or mail, of which `sender` says by whom it is sent.",
+            "`format`: standard, slack, teams, events, or mail, of which `sender` says by whom it is sent. v1 knew no events.",
         ),
         EventType(
             NotificationEndpointChanged,
@@ -223,6 +235,15 @@ NOTIFICATION_ENDPOINT: Aggregate[NotificationEndpoint] = Aggregate(
             lambda e, endpoint: f"The notification endpoint {endpoint.name} was enabled{because(e.reason)}.",
         ),
         EventType(
+            NotificationEndpointRewound,
+            "notification_endpoint.rewound.v1",
+            lambda e, endpoint: (
+                f"The notification endpoint {endpoint.name} is sent what comes after {e.position}{because(e.reason)}."
+            ),
+            severity="warning",
+            note="Of the format `events`: it goes on behind `position`.",
+        ),
+        EventType(
             NotificationSecretRotated,
             "notification_endpoint.secret_rotated.v1",
             lambda e, endpoint: f"The notification endpoint {endpoint.name} was given its {e.number}. signing secret.",
@@ -244,6 +265,12 @@ class EndpointDisabled(RuleViolation):
     """The notification endpoint is disabled."""
 
     code = "endpoint_disabled"
+
+
+class NotOfThisFormat(RuleViolation):
+    """Only an endpoint of the format events is sent the ledger."""
+
+    code = "not_of_this_format"
 
 
 class EndpointEnabled(RuleViolation):
@@ -336,6 +363,14 @@ def enable(view: View, endpoint_id: UUID, reason: str | None = None) -> Decided:
     return _answer(view, endpoint_id, state, NotificationEndpointEnabled(reason))
 
 
+def rewind(view: View, endpoint_id: UUID, position: int, reason: str | None = None) -> Decided:
+    """Have it sent what comes after a position, once more or not at all."""
+    state = existing(view, endpoint_id)
+    if state.format != "events":
+        raise NotOfThisFormat
+    return _answer(view, endpoint_id, state, NotificationEndpointRewound(position, reason))
+
+
 def given_up(view: View, endpoint_id: UUID, why: Why) -> tuple[Fact, ...]:
     """What disables it, where it is not disabled by now."""
     state = view.read(NOTIFICATION_ENDPOINT, endpoint_id)
@@ -410,7 +445,12 @@ def require_settings(
         raise Invalid("Only mail has a sender.", "/mail")
     else:
         require_url(url)
-    require_wishes(events, "/events")
+    if format == "events":
+        require_topics(events, "/events")
+        if workflow_key is not None:
+            raise Invalid("The ledger is sent by topics, not by workflow.", "/workflow_key")
+    else:
+        require_wishes(events, "/events")
     if workflow_key is not None:
         require_text(workflow_key, "/workflow_key")
     if description is not None:

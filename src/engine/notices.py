@@ -82,7 +82,7 @@ def deliveries_of(
     told = DeliveryRequested(type, "event", position=record.position, resource_id=record.stream_id)
     callback = begun.callback if record.event.__class__ in ENDED else {}
     for id, endpoint in endpoints.items():
-        if _is_mail(endpoint):
+        if endpoint.get("format") in ("mail", "events"):
             continue
         is_wished = _is_wished(endpoint, type, begun)
         if endpoint["enabled"] and (is_wished or id == callback.get("endpoint_id")):

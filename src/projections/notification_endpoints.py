@@ -7,6 +7,7 @@ from domain.notification_endpoint import (
     NotificationEndpointDeleted,
     NotificationEndpointDisabled,
     NotificationEndpointEnabled,
+    NotificationEndpointRewound,
     NotificationSecretRotated,
     Sender,
 )
@@ -55,6 +56,11 @@ def enabled(rows: Rows, record: RecordedEvent, _event: NotificationEndpointEnabl
     _update(rows, record, {"status": "enabled", "disabled_why": None, "disabled_at": None})
 
 
+def rewound(rows: Rows, record: RecordedEvent, _event: NotificationEndpointRewound) -> None:
+    """Where it is stands beside the ledger: only the row's version is another."""
+    _update(rows, record, {})
+
+
 def rotated(rows: Rows, record: RecordedEvent, event: NotificationSecretRotated) -> None:
     changes = {"secret": event.secret, "secret_number": event.number, "previous_secret_until": event.previous_until}
     _update(rows, record, changes if event.url is None else {**changes, "url": event.url})
@@ -81,7 +87,9 @@ TABLE = Table(
         "url": Column(
             "text", "Where it is delivered to: of a chat its host alone, of mail the server, smtp: for the platform's relay."
         ),
-        "events": Column("text[]", "The types of events that it wishes for: execution.completed, execution.*, *."),
+        "events": Column(
+            "text[]", "The types of events that it wishes for: execution.completed, execution.*, *. Of the format events: topics."
+        ),
         "workflow_key": Column("text", "Only what concerns this workflow is delivered; null: whichever.", null=True),
         "description": Column("text", "What it is for.", null=True),
         "status": Column("text", "enabled or disabled: nothing is delivered.", choices=("enabled", "disabled")),
@@ -98,8 +106,9 @@ TABLE = Table(
         "created_by": Column("uuid", "Who created it; null: a service or the platform.", null=True),
         "format": Column(
             "text",
-            "standard: Standard Webhooks. slack, teams: a card for a chat. mail: to each person whom an event concerns.",
-            choices=("standard", "slack", "teams", "mail"),
+            "standard: Standard Webhooks. slack, teams: a card for a chat. mail: to each person whom an event concerns. "
+            "events: the ledger itself, in its order.",
+            choices=("standard", "slack", "teams", "mail", "events"),
         ),
         "mail_from": Column("text", "Of mail by a server of the tenant's: the address that it is from.", null=True),
         "mail_username": Column("text", "As whom one logs in there; null: nobody does.", null=True),
@@ -110,6 +119,7 @@ TABLE = Table(
         NotificationEndpointChanged: changed,
         NotificationEndpointDisabled: disabled,
         NotificationEndpointEnabled: enabled,
+        NotificationEndpointRewound: rewound,
         NotificationSecretRotated: rotated,
         NotificationEndpointDeleted: deleted,
     },

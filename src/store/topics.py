@@ -4,6 +4,7 @@ A topic that was ever released stays known: replaced ones live on in `store.upca
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from types import MappingProxyType
 
 from domain.aggregates import AGGREGATES
@@ -56,6 +57,15 @@ def topics_named(names: Iterable[str]) -> tuple[str, ...]:
         meant = [cls for topic, cls in CLASSES.items() if matches((name,), topic.rpartition(".v")[0])]
         found += meant or [class_of(name)]
     return topics_of(*dict.fromkeys(found))
+
+
+def topics_known(names: Iterable[str]) -> tuple[str, ...]:
+    """As `topics_named`; what means none to this release is passed over."""
+    found = list[str]()
+    for name in names:
+        with suppress(UnknownTopic):
+            found += topics_named((name,))
+    return tuple(dict.fromkeys(found))
 
 
 def topics_of(*classes: type[Event]) -> tuple[str, ...]:

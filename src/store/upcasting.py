@@ -88,6 +88,11 @@ def ai_task_attempt_failed_v1(payload: Payload) -> Payload:
     return payload if retry_at is None else {**payload, "retry": {"at": retry_at}}
 
 
+def notification_endpoint_created_v1(payload: Payload) -> Payload:
+    """v1 knew one format less, which who read it would have taken for damage."""
+    return payload
+
+
 CHAIN: dict[str, Upcast] = {
     "api_key.created.v1": Upcast("api_key.created.v2", api_key_created_v1),
     "api_key.revoked.v1": Upcast("api_key.revoked.v2", api_key_revoked_v1),
@@ -98,6 +103,7 @@ CHAIN: dict[str, Upcast] = {
     "ai_task.attempt_failed.v1": Upcast("ai_task.attempt_failed.v2", ai_task_attempt_failed_v1),
     "approval.requested.v1": Upcast("approval.requested.v2", approval_requested_v1),
     "approval.resolved.v1": Upcast("approval.resolved.v2", approval_resolved_v1),
+    "notification_endpoint.created.v1": Upcast("notification_endpoint.created.v2", notification_endpoint_created_v1),
 }
 
 

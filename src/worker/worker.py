@@ -48,6 +48,7 @@ from worker.maintenance import (
     timer_firing,
 )
 from worker.notifying.digests import digest_runner
+from worker.notifying.feeds import Sender
 from worker.notifying.follower import Follower
 from worker.notifying.runner import delivery_runner
 from worker.outbound.client import Outbound
@@ -83,12 +84,13 @@ class WorkerProcess:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, and until what runs then has come to its end."""
         context, notifications, firing = self.context, self.context.notifications, timer_firing()
-        follower = Follower()
+        follower, sender = Follower(), Sender()
         with ExitStack() as stack:
             turns = (
                 (firing.fire_timers, stack.enter_context(timers_set(notifications))),
                 (take_expired_leases, stack.enter_context(leases_ending(notifications))),
                 (follower.ask_for_deliveries, stack.enter_context(follower.listening(notifications))),
+                (sender.send_events, stack.enter_context(sender.listening(notifications))),
                 (forget_commands, asyncio.Event()),
                 (sweep_secrets, asyncio.Event()),
                 (sweep_sensitive_values, asyncio.Event()),

@@ -1165,6 +1165,13 @@ async def notifications_replay(two: Two) -> httpx2.Response:
     return await two.behind.admin.post(f"{path}/replay", {"from": "2026-01-01T00:00:00Z"})
 
 
+async def notifications_rewind(two: Two) -> httpx2.Response:
+    body = {"url": "https://hooks.example/", "events": ["execution.*"], "format": "events"}
+    id = (await ok(two.behind.admin.post("/notifications/endpoints", body)))["id"]
+    await ok(two.ahead.admin.post(f"/notifications/endpoints/{id}/rewind", {"position": 0}))
+    return await two.behind.admin.post(f"/notifications/endpoints/{id}/rewind", {"position": 1})
+
+
 async def notifications_put_preferences(two: Two) -> httpx2.Response:
     one = await two.user()
     await ok(two.added(two.ahead, one, "viewer"))
@@ -1343,6 +1350,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         notifications_rotate,
         notifications_test,
         notifications_replay,
+        notifications_rewind,
         notifications_put_preferences,
         notifications_put_default,
         deliveries_retry,

@@ -405,6 +405,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/notifications/endpoints/{id}/enable"): Row("notifications:manage", about="endpoint", done=(200, 409)),
     ("POST", "/notifications/endpoints/{id}/rotate"): Row("notifications:manage", about="endpoint", body=said({})),
     ("POST", "/notifications/endpoints/{id}/test"): Row("notifications:manage", about="endpoint", done=(201,)),
+    ("GET", "/notifications/endpoints/{id}/feed"): Row("notifications:read", about="endpoint", done=(404,)),
+    ("POST", "/notifications/endpoints/{id}/rewind"): Row(
+        "notifications:manage", about="endpoint", body=said({"position": 0}), done=(409,)
+    ),
     ("POST", "/notifications/endpoints/{id}/replay"): Row(
         "notifications:manage", about="endpoint", body=said({"from": "2026-01-01T00:00:00Z"}), done=(200, 409)
     ),

@@ -257,6 +257,10 @@ async def notifications(gesta: Gesta, acme: Tenant) -> None:
     await acme.admin.get(path)
     await acme.admin.post(f"{path}/replay", {"from": "2026-01-01T00:00:00Z"})
     await acme.admin.post(f"{path}/disable")
+    body = {"url": "http://hooks.example:1/", "events": ["*"], "format": "events"}
+    fed = (await acme.admin.post("/notifications/endpoints", body)).json()
+    await acme.admin.get(f"/notifications/endpoints/{fed['id']}/feed")
+    await acme.admin.post(f"/notifications/endpoints/{fed['id']}/rewind", {"position": 0})
     ann = await acme.member("viewer")
     wishes = {"mail": ["requested"], "digest": {"every": "day"}}
     for client, whose in ((ann.client, ""), (acme.admin, "/default")):

@@ -17,7 +17,7 @@ from api.call import RequestContext
 from api.documented import Calling, documented, paged
 from api.listing import PAST
 from api.models import NO_REASON, Body, Name, Reason, Time
-from api.notifying import MOST_EVENTS, Period, follow, wished_for
+from api.notifying import MOST_EVENTS, Period, feed, follow, wished_for
 from api.problems import Problem
 from api.queries import notifications as queries
 from api.reads import Question
@@ -26,7 +26,7 @@ from api.schemas import resources, results
 from domain import notification_delivery as delivery
 from domain import notification_endpoint as endpoint
 from domain.facts import FieldError, Invalid, Json, View
-from domain.notices import MOST_WISHES
+from domain.notices import ALL, MOST_WISHES
 from domain.notification_delivery import DeliveryRequested
 from domain.notification_endpoint import (
     CHATS,
@@ -44,9 +44,12 @@ from domain.notification_endpoint import (
 from domain.secret import secret_id_of
 from engine.triggers.signature import PREFIX
 from runtime.ids import new_id
-from store import notification_cursors
+from store import event_feeds, notification_cursors
 from store.command import CommandResult
+from store.notifications.channels import FOLLOWED
+from store.notifications.sending import notify
 from store.secrets import Value
+from store.topics import topics_known
 
 routes = router("notifications")
 
@@ -157,6 +160,9 @@ async def create(call: Calling, body: NewEndpoint) -> Response:
     await _require_room(call)
     id, value_id = new_id(), new_id()
     await sealing.write(call, keys, _value(call, id, 1, value_id), text)
+    if body.format == "events":
+        _require_to_read(call, events)
+        await feed(call, id)
     await follow(call)
     done = await sealing.handle(
         call,
@@ -196,6 +202,8 @@ async def change(call: Calling, id: UUID, body: EndpointChange) -> Response:
     """What was asked for before goes to the address of now."""
     given = {name: value for name, value in body.given().items() if name in ("workflow_key", "description")}
     events = None if body.events is None else tuple(body.events)
+    if events is not None and (await call.services.handler.read(call.tenant_id, NOTIFICATION_ENDPOINT, id))[0].format == "events":
+        _require_to_read(call, events)
     return await call.command(
         commands.NOTIFICATION_ENDPOINT_CHANGE,
         lambda view, _who: endpoint.change(
@@ -235,9 +243,13 @@ async def enable(call: Calling, id: UUID, body: Annotated[Reason, Default()] = N
     await call.authorize(commands.NOTIFICATION_ENDPOINT_ENABLE, id)
     async with call.services.system_pool.connection() as connection:
         await notification_cursors.forget_failures(connection, call.tenant_id, id)
-    return await call.command(
+    answer = await call.command(
         commands.NOTIFICATION_ENDPOINT_ENABLE, lambda view, _who: endpoint.enable(view, id, body.reason), id
     )
+    async with call.services.system_pool.connection() as connection:
+        await event_feeds.try_now(connection, call.tenant_id, id)
+        await notify(connection, FOLLOWED, str(call.tenant_id))
+    return answer
 
 
 @routes.post(
@@ -304,6 +316,8 @@ async def replay(call: Calling, id: UUID, body: Replay) -> Response:
     def further(view: View, _who: object) -> None:
         nonlocal state
         state = endpoint.existing(view, id)
+        if state.format == "events":
+            raise Invalid("It is sent the ledger in its order: rewind it.", "/from")
         if not state.enabled:
             raise EndpointDisabled
 
@@ -338,6 +352,14 @@ async def _replay_mail(call: RequestContext, id: UUID, period: Period) -> Respon
 def _replayed(told: Sequence[Json], more_after: int | None) -> Response:
     sent, kept = (sum(each is wanted for each in told) for wanted in (True, False))
     return answers.answer({"sent": sent, "kept": kept, "continue_after": more_after})
+
+
+def _require_to_read(call: RequestContext, events: Sequence[str]) -> None:
+    """Who has the ledger sent to somebody may read it, and names topics that there are. Raises Problem, PermissionDenied."""
+    call.require("events:read")
+    for number, wish in enumerate(events):
+        if wish != ALL and not topics_known((wish,)):
+            raise Problem.at(f"/events/{number}", "unknown", f"There is no topic {wish!r}.")
 
 
 def _url(body: NewEndpoint) -> str:

@@ -15,13 +15,13 @@ from api.names import as_seen_by, require_names
 from api.past_reading import OF_PLATFORM, Past, too_much, unfoldable
 from api.problems import Problem, not_found
 from api.queries.access import OF_THEIRS, SEEN_USER
-from api.queries.ledger import actor
 from api.reads import Question, Row
 from api.routing import query, router
 from api.schemas import past as shapes
 from api.schemas.schema import page
 from api.table_rights import PERMISSIONS
 from domain.envelope import PLATFORM
+from projections.events_told import actor
 from projections.past_rows import BY_NAME, PastRows, Step, TooMuch, Unfoldable
 from projections.rows import Rows
 from projections.table import STAMP, Key

@@ -372,6 +372,19 @@ NOTIFICATION_PREFERENCES = ObjectSchema(
 DELIVERY_RESULT = ObjectSchema(
     "DeliveryResult", "How a delivery stands.", fields("notification_deliveries", "id", "status", "version")
 )
+FEED = ObjectSchema(
+    "EventFeed",
+    "How far an endpoint has got that is sent the ledger.",
+    {
+        "position": said(BIG, "Up to where it has accepted what it wishes for."),
+        "behind": said(BIG, "How many events there are behind that, whether it wishes for them or not."),
+        "failing_since": said(or_null(TIME), "Since when it has accepted nothing, though asked to; null: it has."),
+        "failures": said(INTEGER, "Attempts that have failed since."),
+        "last_error": said(or_null(TEXT), "What came of the last of them."),
+        "next_attempt_at": said(or_null(TIME), "Not before this moment; null: as soon as there is something."),
+        "delivered_at": said(or_null(TIME), "When it accepted something last."),
+    },
+)
 REPLAYED = ObjectSchema(
     "Replayed",
     "What of a time is delivered to an endpoint that was not.",

@@ -143,10 +143,10 @@ async def _attempt(context: WorkerContext, tenant_id: UUID, id: UUID, requested:
         failpoint("worker.notification_ready")
         begun = asyncio.get_running_loop().time()
         if to.format in CHATS:
-            request = _request(keys[0], (), _json(card(to.format, said, context.mailing.public_url)))
+            request = request_of(keys[0], (), json_body(card(to.format, said, context.mailing.public_url)))
         else:
-            body = _json(said)
-            request = _request(to.url, _signatures(id, keys, body), body)
+            body = json_body(said)
+            request = request_of(to.url, signatures(id, keys, body), body)
         response = await context.outbound.send(request, hosts=hosts_of(tenant.settings))
         return _judged(response, since(begun), redaction, to.format)
     except SecretError as error:
@@ -156,11 +156,11 @@ async def _attempt(context: WorkerContext, tenant_id: UUID, id: UUID, requested:
         return Attempt(Exchange(since(begun), type=error.type, message=told), again=error.type not in FINAL)
 
 
-def _json(value: Json) -> bytes:
+def json_body(value: Json) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _signatures(id: UUID, keys: Sequence[str], body: bytes) -> list[tuple[str, str]]:
+def signatures(id: UUID, keys: Sequence[str], body: bytes) -> list[tuple[str, str]]:
     timestamp = str(int(datetime.now(UTC).timestamp()))
     return [
         ("webhook-id", str(id)),
@@ -169,7 +169,7 @@ def _signatures(id: UUID, keys: Sequence[str], body: bytes) -> list[tuple[str, s
     ]
 
 
-def _request(url: str, signatures: Sequence[tuple[str, str]], body: bytes) -> Request:
+def request_of(url: str, signatures: Sequence[tuple[str, str]], body: bytes) -> Request:
     headers = [("Content-Type", "application/json"), ("User-Agent", USER_AGENT), *signatures]
     return Request("POST", url, headers, body, SECONDS, MOST_BYTES, once=True, confidential=True, cut=True)
 
