@@ -52,6 +52,9 @@ class Sizes:
     items_rounds: int = 3
     decided_people: int = 1_000
     decided_steps: int = 50
+    lag_rates: tuple[int, ...] = (1_000, 500, 250)
+    """Commands a second; the first is the one with the mark."""
+    lag_seconds: float = 20.0
     millions: int = 10_000_000
     """Events, of so many tenants together, rebuilt by so many processes."""
     million_tenants: int = 4
@@ -88,5 +91,6 @@ QUICK = Sizes(
     flat_turns=100,
     items=2_000,
     items_rounds=1,
+    lag_seconds=8.0,
     millions=200_000,
 )

@@ -88,8 +88,10 @@ def rebuild(
     from projections.generation import groups_of
     from projections.rebuilding.rebuild import RebuildOptions
     from runtime.addresses import resolve
+    from runtime.parent import stop_with_parent
     from runtime.settings import load_settings
 
+    stop_with_parent()
     chosen = {*(group or ()), *groups_of(table or ())}
     options = RebuildOptions(chosen, accept or (), leave_behind, patience_seconds=patience, processes=processes)
     with resolve(load_settings()) as addresses:

@@ -43,7 +43,7 @@ class Supervised:
             begun = loop.time()
             # Its standard input is ours to hold: when this process dies, however it dies, the child reads its end and stops.
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "cli.main", *self.arguments, stdin=asyncio.subprocess.PIPE, env=self._environment()
+                sys.executable, "-m", "cli.main", *self.arguments, stdin=asyncio.subprocess.PIPE, env=self.environment()
             )
             code = await self.process.wait()
             if self.stopping.is_set():
@@ -65,7 +65,7 @@ class Supervised:
             process.kill()
 
     @staticmethod
-    def _environment() -> dict[str, str]:
+    def environment() -> dict[str, str]:
         return {**os.environ, VARIABLE: "1"}
 
 
@@ -105,6 +105,41 @@ async def keep(server: "EmbeddedServer", stopping: asyncio.Event) -> None:
             await asyncio.wait_for(stopping.wait(), pause)
 
 
+async def rebuild_wanted(addresses: "Addresses", stopping: asyncio.Event) -> None:
+    """Build the tables anew that a migration asks for, once: what is in the way is told, and left to people."""
+    from projections.rebuilding.records import records
+    from runtime.pools import connect
+
+    async with connect(addresses.system, name="gesta up") as conn:
+        wanted = await records(conn, "wanted")
+    if wanted:
+        log.info("The tables are being rebuilt: %s", "; ".join(one.reason for one in wanted), extra={"action": "rebuild"})
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cli.main", "rebuild"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=Supervised.environment(),
+        )
+        await _told_of(process, stopping)
+    await stopping.wait()
+
+
+async def _told_of(process: asyncio.subprocess.Process, stopping: asyncio.Event) -> None:
+    """Its end, or ours: what it has built by then is gone on with at the next start."""
+    assert process.stdout is not None
+    saying, told_to_stop = asyncio.create_task(process.stdout.read()), asyncio.create_task(stopping.wait())
+    await asyncio.wait([saying, told_to_stop], return_when=asyncio.FIRST_COMPLETED)
+    told_to_stop.cancel()
+    if not saying.done():
+        process.kill()
+    last = (await saying).decode(errors="replace").strip().rpartition("\n")[2]
+    if await process.wait() == 0:
+        log.info("%s", last, extra={"action": "rebuild"})
+    elif not stopping.is_set():
+        log.error("The tables were not rebuilt: %s", last, extra={"action": "rebuild"})
+
+
 async def _serve(addresses: "Addresses") -> None:
     from cli.preparing import prepare
     from runtime.supervision import supervise
@@ -116,6 +151,8 @@ async def _serve(addresses: "Addresses") -> None:
     await prepare(addresses)
     supervised = [Supervised(name, arguments, stopping) for name, arguments in PROCESSES]
     tasks = [supervise(f"process {one.name}", one.run, until=stopping) for one in supervised]
+    if addresses.has_owner:
+        tasks.append(supervise("rebuild", partial(rebuild_wanted, addresses, stopping), until=stopping))
     if addresses.embedded is not None:
         tasks.append(supervise("database", partial(keep, addresses.embedded, stopping), until=stopping))
     await stopping.wait()

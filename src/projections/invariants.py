@@ -5,7 +5,7 @@ Executions end once; people decide only what is open to them; names are held by 
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
 
@@ -54,10 +54,12 @@ from domain.workflow import WorkflowDrafted
 from projections.ai_invariants import AiInvariants
 from projections.approval_link_invariants import ApprovalLinkInvariants
 from projections.compensation_invariants import CompensationInvariants
+from projections.ids import Ids
 from projections.work_invariants import WorkInvariants
 
 TERMINAL = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
 
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 MOST = 1000
 Name = tuple[str, str]
 """A claim's scope and name."""
@@ -98,10 +100,11 @@ class Invariants:
     claims: dict[Name, UUID] = field(default_factory=dict)
     """Who holds which name after the events seen so far."""
     _position: int = 0
-    _versions: dict[UUID, int] = field(default_factory=dict)
-    _occurred: dict[UUID, datetime] = field(default_factory=dict)
+    _versions: Ids = field(default_factory=Ids)
+    _occurred: Ids = field(default_factory=Ids)
+    """In microseconds."""
     _recorded: datetime | None = None
-    _ended: set[UUID] = field(default_factory=set)
+    _ended: Ids = field(default_factory=Ids)
     _business_keys: dict[UUID, Name] = field(default_factory=dict)
     _subscriptions: dict[UUID, dict[UUID, Name]] = field(default_factory=dict)
     """By visit: the names of what it waits for."""
@@ -109,7 +112,7 @@ class Invariants:
     """By trigger that is live: its workflow's key, and the name that it holds, if it holds one."""
     _asked: dict[UUID, dict[int, Asked]] = field(default_factory=dict)
     """Of open requests: the steps that are or were asked."""
-    _closed: set[UUID] = field(default_factory=set)
+    _closed: Ids = field(default_factory=Ids)
     _plain: set[UUID] = field(default_factory=set)
     """Of open requests: those that do not ask in steps."""
     _recalled: set[UUID] = field(default_factory=set)
@@ -159,9 +162,10 @@ class Invariants:
         self._versions[record.stream_id] = record.version
         if self._recorded is not None and record.recorded_at < self._recorded:
             self._say(record, "was recorded before its predecessor")
-        if record.occurred_at < self._occurred.get(record.stream_id, record.occurred_at):
+        occurred = (record.occurred_at - EPOCH) // MICROSECOND
+        if occurred < self._occurred.get(record.stream_id, occurred):
             self._say(record, "occurred before its predecessor")
-        self._occurred[record.stream_id] = record.occurred_at
+        self._occurred[record.stream_id] = occurred
         self._recorded = record.recorded_at
 
     def _see_executions(self, record: RecordedEvent) -> None:
@@ -174,7 +178,7 @@ class Invariants:
             self._claim(record, *name)
             self._business_keys[stream] = name
         elif isinstance(event, TERMINAL):
-            self._ended.add(stream)
+            self._ended[stream] = 1
             held = self._business_keys.pop(stream, None)
             if held is not None:
                 self.claims.pop(held, None)
@@ -306,7 +310,7 @@ class Invariants:
                     self._say(record, "was made by somebody who is not a member")
                 self._asked.setdefault(stream, {}).setdefault(WHOLE, Asked((), None)).decided.add(event.user_id)
             case ApprovalResolved() | ApprovalCancelled() | ApprovalExpired():
-                self._closed.add(stream)
+                self._closed[stream] = 1
                 self._plain.discard(stream)
                 self._recalled.discard(stream)
                 self._submitted.pop(stream, None)

@@ -3,6 +3,10 @@
 A lease is a row of runtime.leases. It ends by the database's clock unless it is renewed; whoever takes it then gets a new fence,
 and every flush shows its own. So a projector that hangs, or whose connection does, is replaced, and one that comes to life again
 writes nothing. Only gesta_system can hold a row: an advisory lock could be taken by any login.
+
+Every projector says that it is there (runtime.projectors), and holds its share of the partitions and no more: what is more is let
+go at the next renewal. One of a release older than the one that built the tables which serve holds nothing: it would leave
+columns empty that it does not know.
 """
 
 import asyncio
@@ -11,6 +15,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from psycopg import AsyncConnection, AsyncCursor
+
+from runtime.migrations import newest_migration
+from store.notifications.channels import EVENTS
+from store.notifications.sending import notify
 
 COUNT = 16
 LEASE_SECONDS = 6.0
@@ -21,17 +29,35 @@ TAKE_AGAIN_SECONDS = 0.2
 
 # nobody waits for the disk: a renewal that is lost in a crash of the server is as good as one that was late
 LAZILY = "SELECT set_config('synchronous_commit', 'off', true)"
-# what is ours, and what nobody holds any more; a row that somebody else is taking is his
+PRESENT = """
+INSERT INTO runtime.projectors (holder, seen_until) VALUES (%(holder)s, clock_timestamp() + %(seconds)s * interval '1 second')
+    ON CONFLICT (holder) DO UPDATE SET seen_until = excluded.seen_until
+"""
+GONE = "DELETE FROM runtime.projectors WHERE seen_until < clock_timestamp() - interval '1 hour'"
+# Its share: as many partitions as everybody's, the first few one more; none, where a newer release built the tables. Of these
+# what is ours, and what nobody holds any more; a row that somebody else is taking is his.
 KEEP = """
-WITH ours AS (
+WITH share AS (
+    SELECT CASE WHEN (SELECT max(schema_version) FROM runtime.projection_generations WHERE state = 'serving') > %(release)s THEN 0
+                ELSE %(count)s / count(*) + (count(*) FILTER (WHERE holder < %(holder)s) < %(count)s %% count(*))::int END
+      FROM runtime.projectors WHERE seen_until > clock_timestamp()),
+ours AS (
+    SELECT name FROM runtime.leases WHERE name LIKE 'projector %%' AND holder = %(holder)s
+     ORDER BY lease_until DESC, name LIMIT (SELECT * FROM share) FOR UPDATE SKIP LOCKED),
+free AS (
     SELECT name FROM runtime.leases
-     WHERE name LIKE 'projector %%' AND (holder = %(holder)s OR lease_until <= clock_timestamp())
-     ORDER BY name FOR UPDATE SKIP LOCKED)
+     WHERE name LIKE 'projector %%' AND holder IS DISTINCT FROM %(holder)s AND lease_until <= clock_timestamp()
+     ORDER BY name LIMIT (SELECT * FROM share) - (SELECT count(*) FROM ours) FOR UPDATE SKIP LOCKED)
 UPDATE runtime.leases l
    SET fence = CASE WHEN l.holder = %(holder)s THEN l.fence ELSE l.fence + 1 END, holder = %(holder)s,
        lease_until = clock_timestamp() + %(seconds)s * interval '1 second'
-  FROM ours WHERE l.name = ours.name
+  FROM (SELECT name FROM ours UNION ALL SELECT name FROM free) kept WHERE l.name = kept.name
 RETURNING substr(l.name, 11)::int, l.fence
+"""
+# what was not renewed just now is more than its share
+LET_GO = """
+UPDATE runtime.leases SET holder = NULL, lease_until = '-infinity'
+ WHERE name LIKE 'projector %%' AND holder = %(holder)s AND lease_until <= now() + %(seconds)s * interval '1 second'
 """
 OTHERS = """
 SELECT extract(epoch FROM min(lease_until) - clock_timestamp())::float8 FROM runtime.leases
@@ -42,6 +68,7 @@ SELECT count(*) FROM unnest(%(names)s::text[], %(fences)s::bigint[]) AS shown (n
   JOIN runtime.leases l ON l.name = shown.name AND l.fence = shown.fence
  WHERE l.holder = %(holder)s AND l.lease_until > clock_timestamp()
 """
+LEAVE = "DELETE FROM runtime.projectors WHERE holder = %(holder)s"
 RELEASE = "UPDATE runtime.leases SET holder = NULL, lease_until = '-infinity' WHERE holder = %(holder)s"
 
 
@@ -56,8 +83,12 @@ def partition_of(tenant_id: UUID) -> int:
 class PartitionLeases:
     """The partitions that this process holds, each with its fence."""
 
-    def __init__(self, lease_seconds: float = LEASE_SECONDS, renew_seconds: float = RENEW_SECONDS) -> None:
+    def __init__(
+        self, lease_seconds: float = LEASE_SECONDS, renew_seconds: float = RENEW_SECONDS, release: int | None = None
+    ) -> None:
+        """`release`: the last migration that it knows; None: this one's."""
         self._holder = uuid4()
+        self._release = newest_migration() if release is None else release
         self._lease_seconds = lease_seconds
         self._renew_seconds = renew_seconds
         self._fences: dict[int, int] = {}
@@ -75,11 +106,17 @@ class PartitionLeases:
         """Renew what is held and take what is free, where it is time to. Returns whether anything has come."""
         if self.seconds > 0:
             return False
+        about = {"holder": self._holder, "seconds": self._lease_seconds, "count": COUNT, "release": self._release}
         async with conn.pipeline(), conn.transaction():
             await conn.execute(LAZILY)
-            kept = await conn.execute(KEEP, {"holder": self._holder, "seconds": self._lease_seconds})
-            others = await conn.execute(OTHERS, {"holder": self._holder})
+            await conn.execute(PRESENT, about)
+            await conn.execute(GONE)
+            kept = await conn.execute(KEEP, about)
+            let_go = await conn.execute(LET_GO, about)
+            others = await conn.execute(OTHERS, about)
         before, self._fences = self._fences, dict(await kept.fetchall())
+        if let_go.rowcount:
+            await notify(conn, EVENTS)  # whoever came takes it now
         row = await others.fetchone()
         until = self._renew_seconds
         if row is not None and row[0] is not None:
@@ -108,4 +145,7 @@ class PartitionLeases:
     async def release(self, conn: AsyncConnection[Any]) -> None:
         """Let all go, so that nobody has to wait for the end of a lease."""
         self._fences, self._due = {}, 0.0
-        await conn.execute(RELEASE, {"holder": self._holder})
+        about = {"holder": self._holder}
+        async with conn.pipeline(), conn.transaction():
+            await conn.execute(LEAVE, about)
+            await conn.execute(RELEASE, about)

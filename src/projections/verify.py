@@ -8,8 +8,10 @@ What nobody can find from what is stored alone needs seals: a payload that was c
 changed answer of a command, a command without events that was deleted.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -112,6 +114,8 @@ class Verdict:
     """The tables' position."""
     comparison: Comparison
     broken: dict[str, list[str]] = field(default_factory=dict)
+    folded: bool = True
+    """Whether the ledger was read and its tables compared; else only what is asked of the database in a few questions."""
 
     @property
     def holds(self) -> bool:
@@ -148,6 +152,36 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
         }
     broken["job_queue"] = _first([str(fault) for fault in await faults_in_queue(conn, tenant_id, MOST + 1)])
     return Verdict(tenant_id, last, position, comparison, broken)
+
+
+async def look_over(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
+    """What can be checked of a tenant without reading its ledger: its ends, an audit row for each event, its queue."""
+    async with snapshot(conn):
+        top = await head(conn, tenant_id)
+        last = top.position if top else 0
+        position = await freshness.position(conn, tenant_id)
+        left_out = await read_skipped_events(conn, tenant_id)
+        skipped = sum(each.position <= position for each in left_out)
+        broken = {
+            "ledger": await _head(conn, tenant_id, top),
+            "freshness": [] if position <= last else [f"The tables are at {position}, the ledger ends at {last}."],
+            "audit_logs": await _audit(conn, tenant_id, position, skipped),
+            "activations": await _activations(conn, tenant_id),
+            "ai_tasks": await _ai_tasks(conn, tenant_id),
+        }
+    broken["job_queue"] = _first([str(fault) for fault in await faults_in_queue(conn, tenant_id, MOST + 1)])
+    return Verdict(tenant_id, last, position, Comparison(tenant_id, position, skipped=left_out), broken, folded=False)
+
+
+def sample(events: Mapping[UUID, int], percent: float, random: Random) -> set[UUID]:
+    """Ledgers by chance, until they have so many of all events in a hundred; one at least."""
+    wanted, chosen, covered = sum(events.values()) * percent / 100, set[UUID](), 0
+    for tenant_id in random.sample(sorted(events), len(events)):
+        if chosen and covered >= wanted:
+            break
+        chosen.add(tenant_id)
+        covered += events[tenant_id]
+    return chosen
 
 
 def _told(sentences: list[str], more: int) -> list[str]:

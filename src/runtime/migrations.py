@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from psycopg import Connection, Error, OperationalError, sql
@@ -98,6 +99,12 @@ class MigrationStatus:
 
     migration: Migration
     applied_at: datetime | None
+
+
+@cache
+def newest_migration() -> int:
+    """The number of the last one that this release knows."""
+    return max(int(path.name[:4]) for path in DIRECTORY.glob("*.up.sql"))
 
 
 def load(directory: Path = DIRECTORY) -> tuple[Migration, ...]:

@@ -1,12 +1,18 @@
 """`gesta projections rebuild`."""
 
+import asyncio
+
 import pytest
 from psycopg import AsyncConnection
 
 from cli.generations import _rebuild, duration, words
+from cli.up import rebuild_wanted
+from projections.generation import groups_of
 from projections.projector import Projector
 from projections.rebuilding.rebuild import RebuildOptions, Stage
 from projections.registry import TABLES
+from runtime.addresses import Addresses
+from runtime.errors import OperatorError
 from tests.conftest import Database
 from tests.projections.story import Ledgers
 
@@ -42,3 +48,36 @@ async def test_tables_are_built_anew_and_the_old_ones_kept(database: Database, c
     async with await AsyncConnection.connect(database.owner_url, autocommit=True) as conn:
         kept = "SELECT count(*) FROM pg_class WHERE relnamespace = 'projections_old'::regnamespace AND relkind = 'r'"
         assert await (await conn.execute(kept)).fetchone() == (len(TABLES),)
+
+
+async def test_up_builds_what_a_migration_asks_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with await AsyncConnection.connect(database.superuser_url, autocommit=True) as conn:
+        await Ledgers(conn).everything()
+        await Projector(database.system_url).catch_up()
+        await conn.execute("UPDATE projections.roles SET name = 'before'")
+        await conn.execute(
+            "INSERT INTO runtime.projection_generations (groups, reason, accepted) "
+            "VALUES ('{people}', 'new names', '{roles.name}')"
+        )
+        for name, url in (("DATABASE_URL", database.owner_url), ("GESTA_SYSTEM_DATABASE_URL", database.system_url)):
+            monkeypatch.setenv(name, url)
+        caplog.set_level("INFO")
+        stopping = asyncio.Event()
+        addresses = Addresses(database.owner_url, database.system_url, None, None)
+        task = asyncio.create_task(rebuild_wanted(addresses, stopping))
+        async with asyncio.timeout(60):
+            while "The tables are rebuilt." not in caplog.messages:  # noqa: ASYNC110  the log tells nobody
+                await asyncio.sleep(0.05)
+        stopping.set()
+        await task
+        asked = "SELECT state FROM runtime.projection_generations ORDER BY number"
+        assert await (await conn.execute(asked)).fetchall() == [("done",), ("serving",)]
+        assert await (await conn.execute("SELECT FROM projections.roles WHERE name = 'before'")).fetchall() == []
+
+
+def test_a_table_is_built_with_its_group() -> None:
+    assert groups_of(["roles", "audit_logs"]) == {"people", "audit"}
+    with pytest.raises(OperatorError, match="no projected table nothing"):
+        groups_of(["nothing"])

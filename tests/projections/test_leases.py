@@ -1,9 +1,12 @@
 """Who projects whom: leases end by the database's clock, pass on, and are fenced; nobody but gesta_system can hold one."""
 
 import asyncio
+import os
+import sys
 import time
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +15,15 @@ import pytest
 from psycopg import AsyncConnection
 
 from domain.envelope import PLATFORM
+from domain.role import RoleCreated
 from projections import freshness
 from projections.flush import EventBatch, flush
-from projections.leases import COUNT, PartitionLeases, PartitionLost, partition_of
+from projections.leases import COUNT, LEASE_SECONDS, PartitionLeases, PartitionLost, partition_of
 from projections.projector import Projector
+from projections.rebuilding.rebuild import RebuildOptions, rebuild
 from store.reading import read_ledger
 from tests.conftest import Database
-from tests.projections.story import Ledgers, platform_story
+from tests.projections.story import Ledgers, an_id, platform_story
 
 STORY = len(platform_story())
 
@@ -79,6 +84,53 @@ async def test_a_partition_has_one_holder_at_a_time_and_passes_on_with_a_new_fen
     assert PLATFORM in second
 
 
+async def test_all_share_fairly_what_comes_and_goes_is_handed_over(system: AsyncConnection[Any]) -> None:
+    first, second, third = (PartitionLeases(renew_seconds=0.0) for _ in range(3))
+
+    async def shares(*leases: PartitionLeases) -> list[int]:
+        for _ in range(2):  # what is let go in the first round is taken in the second
+            for each in leases:
+                each.look_again()
+                await each.keep(system)
+        held = [{number for number in range(COUNT) if UUID(int=number) in each} for each in leases]
+        assert set.union(*held) == set(range(COUNT))
+        return sorted(map(len, held))
+
+    assert await shares(first) == [16]
+    assert await shares(first, second) == [8, 8]
+    assert await shares(first, second, third) == [5, 5, 6]
+    await second.release(system)
+    assert await shares(first, third) == [8, 8]
+
+
+async def test_who_has_more_than_its_share_tells_the_others_when_it_lets_go(
+    database: Database, system: AsyncConnection[Any]
+) -> None:
+    first, second = PartitionLeases(renew_seconds=0.0), PartitionLeases(renew_seconds=0.0)
+    await first.keep(system)
+    async with await AsyncConnection.connect(database.system_url, autocommit=True) as listening:
+        await listening.execute("LISTEN gesta_events")
+        await second.keep(system)
+        await first.keep(system)
+        assert [note.channel async for note in listening.notifies(timeout=10, stop_after=1)] == ["gesta_events"]
+
+
+async def test_a_projector_older_than_the_release_that_built_the_tables_stands_by(
+    database: Database, ledgers: Ledgers, system: AsyncConnection[Any]
+) -> None:
+    await ledgers.append(PLATFORM, *platform_story())
+    older, newer = PartitionLeases(renew_seconds=0.0, release=1), PartitionLeases(renew_seconds=0.0)
+    await older.keep(system)
+    await project(system, older, 0, 3)
+    await rebuild(database.owner_url, database.system_url, RebuildOptions(("people",)))
+    with pytest.raises(PartitionLost):
+        await project(system, older, 3, 3)
+    assert not await older.keep(system)
+    assert PLATFORM not in older
+    await newer.keep(system)
+    await project(system, newer, 3, 3)
+
+
 async def taken(leases: PartitionLeases, conn: AsyncConnection[Any]) -> bool:
     return await leases.keep(conn)
 
@@ -137,3 +189,47 @@ def test_the_partition_is_the_last_digit_of_the_id() -> None:
     """As /readyz has it in SQL."""
     assert [partition_of(UUID(int=number)) for number in (0, 15, 16, 31)] == [0, 15, 0, 15]
     assert all(partition_of(UUID(int=number * 7919)) == int(str(UUID(int=number * 7919))[-1], 16) for number in range(100))
+
+
+async def test_two_processes_share_the_work_and_a_dead_one_s_is_taken_over(
+    database: Database, ledgers: Ledgers, system: AsyncConnection[Any]
+) -> None:
+    await share_and_die(database, ledgers, system, 2)
+
+
+@pytest.mark.nightly
+async def test_so_do_four(database: Database, ledgers: Ledgers, system: AsyncConnection[Any]) -> None:
+    await share_and_die(database, ledgers, system, 4)
+
+
+async def share_and_die(database: Database, ledgers: Ledgers, system: AsyncConnection[Any], count: int) -> None:
+    """Real processes, one of them killed: its partitions are another's within a second of the end of its lease."""
+    await ledgers.append(PLATFORM, *platform_story())
+    environment = {**os.environ, "GESTA_SYSTEM_DATABASE_URL": database.system_url, "DATABASE_URL": database.owner_url}
+    command = (sys.executable, "-m", "cli.main", "projector")
+    processes = [await asyncio.create_subprocess_exec(*command, env=environment, stdin=DEVNULL) for _ in range(count)]
+    try:
+        await until(lambda: shared_by(system, [COUNT // count] * count), seconds=60)
+        await until(lambda: reached(system, STORY))
+        processes[0].kill()
+        await processes[0].wait()
+        died = time.monotonic()
+        await ledgers.append(PLATFORM, (an_id("r"), RoleCreated("r", "R", ())))
+        await system.execute("SELECT pg_notify('gesta_events', '')")
+        left = count - 1
+        shares = sorted(COUNT // left + (number < COUNT % left) for number in range(left))
+        await until(lambda: shared_by(system, shares), seconds=60)
+        assert time.monotonic() - died < LEASE_SECONDS + 1.0 + 5.0, "a second, and five for a machine that is busy"
+        await until(lambda: reached(system, STORY + 1))
+    finally:
+        for process in processes:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+async def shared_by(conn: AsyncConnection[Any], shares: list[int]) -> bool:
+    cursor = await conn.execute(
+        "SELECT count(*) FROM runtime.leases WHERE name LIKE 'projector %' AND lease_until > clock_timestamp() GROUP BY holder"
+    )
+    return sorted(row[0] for row in await cursor.fetchall()) == shares

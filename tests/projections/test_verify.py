@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +33,7 @@ from domain.notification_preferences import timer_of
 from domain.retry import Failure
 from domain.trigger import Trigger, folded, timers_of
 from projections.projector import Projector
-from projections.verify import Verdict, verify
+from projections.verify import Verdict, look_over, sample, verify
 from runtime.postgres import EmbeddedServer
 from tests.conftest import Database, create_database
 from tests.projections.story import (
@@ -371,3 +372,25 @@ async def test_a_queue_that_says_otherwise_than_the_jobs_is_found(
     found = (await broken(system)).get("job_queue", [])
     assert [complaint in one for one in found if complaint] == ([] if complaint is None else [True])
     assert found == [] or str(ACME) in found[0]
+
+
+def test_a_sample_has_at_least_its_share_of_the_events_and_never_nothing() -> None:
+    events = {an_id(f"tenant {number}"): number for number in range(1, 21)}
+    for seed in range(50):
+        chosen = sample(events, 25, Random(seed))
+        covered = sum(events[each] for each in chosen)
+        assert covered >= sum(events.values()) * 0.25
+        assert min(covered - events[each] for each in chosen) < sum(events.values()) * 0.25, "no more than it takes"
+        assert len(sample(events, 0, Random(seed))) == 1
+    assert {each for seed in range(200) for each in sample(events, 5, Random(seed))} == set(events), "everybody has a turn"
+
+
+@pytest.mark.usefixtures("told")
+async def test_what_is_only_looked_over_has_its_audit_rows_counted(
+    projector: Projector, system: AsyncConnection[Any], ledgers: Ledgers
+) -> None:
+    await projector.catch_up()
+    sound = await look_over(system, ACME)
+    assert (sound.holds, sound.folded) == (True, False)
+    await ledgers.conn.execute("DELETE FROM projections.audit_logs WHERE tenant_id = %s AND position = 3", [ACME])
+    assert (await look_over(system, ACME)).broken["audit_logs"] != []

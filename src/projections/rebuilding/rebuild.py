@@ -91,10 +91,12 @@ class Rebuild:
     options: RebuildOptions
     show: Show
     groups: list[str] = field(default_factory=list)
+    accepted: Collection[str] = ()
 
     async def run(self) -> Findings:
         """What it changed. Raises Refused, or OperatorError where it cannot be built."""
         self.groups = await self._groups()
+        self.accepted = {*self.options.accepted, *await self._meant()}
         tables = tables_of(self.groups)
         await self._refuse_second_old(tables)
         generation = next_generation(self.groups)
@@ -116,6 +118,7 @@ class Rebuild:
         if "audit" in self.groups or tenant_id == PLATFORM:
             raise OperatorError("Audit logs and what belongs to the platform are rebuilt for all tenants: leave out --tenant.")
         await self._groups()
+        self.accepted = self.options.accepted
         tables = tables_of(self.groups)
         generation = next_generation(self.groups)
         await self._begin(generation, f"{schema.digest()} {tenant_id}")
@@ -136,6 +139,11 @@ class Rebuild:
         if not wanted:
             wanted = {group for record in await records.records(self.system, "wanted") for group in record.groups}
         return sorted(wanted or GROUPS)
+
+    async def _meant(self) -> set[str]:
+        """Differences that the migrations name which ask for what is done here."""
+        wanted = await records.records(self.system, "wanted")
+        return {name for record in wanted if set(record.groups) <= set(self.groups) for name in record.accepted}
 
     async def _refuse_second_old(self, tables: Sequence[Table]) -> None:
         for table in tables:
@@ -214,7 +222,7 @@ class Rebuild:
     async def _refuse(self, found: Findings, tables: Sequence[Table]) -> None:
         if found.wrong:
             raise Refused("The rebuilt tables differ from a fold of the ledger: " + "; ".join(found.wrong[:5]))
-        if not_meant := found.not_accepted(self.options.accepted):
+        if not_meant := found.not_accepted(self.accepted):
             words = ", ".join(f"{name} ({found.changes[name]})" for name in sorted(not_meant))
             raise Refused(f"The tables would differ from those that serve: {words}. Name intended differences with --accept.")
         left = [] if self.options.leave_behind else await dependents(self.owner, SERVING_SCHEMA, tables)

@@ -6,15 +6,17 @@ from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
 
+from runtime.migrations import newest_migration
+
 SELECT = """
-SELECT number, groups, state, reason, code, requested_at, started_at, swapped_at
+SELECT number, groups, state, reason, code, requested_at, started_at, swapped_at, accepted
   FROM runtime.projection_generations
  WHERE state = ANY(%(states)s)
  ORDER BY number
 """
 BEGIN = """
-INSERT INTO runtime.projection_generations (groups, state, reason, code, started_at)
-VALUES (%(groups)s, 'building', %(reason)s, %(code)s, clock_timestamp()) RETURNING number
+INSERT INTO runtime.projection_generations (groups, state, reason, code, started_at, schema_version)
+VALUES (%(groups)s, 'building', %(reason)s, %(code)s, clock_timestamp(), %(release)s) RETURNING number
 """
 ABANDON = "UPDATE runtime.projection_generations SET state = 'abandoned' WHERE state = 'building'"
 DONE = "UPDATE runtime.projection_generations SET state = 'done' WHERE state = 'building'"
@@ -39,6 +41,8 @@ class Record(NamedTuple):
     requested_at: datetime
     started_at: datetime | None
     swapped_at: datetime | None
+    accepted: list[str]
+    """Differences that are meant by whoever asked for it."""
 
 
 async def records(conn: AsyncConnection[Any], *states: str) -> list[Record]:
@@ -48,7 +52,7 @@ async def records(conn: AsyncConnection[Any], *states: str) -> list[Record]:
 
 
 async def begin(conn: AsyncConnection[Any], groups: Collection[str], reason: str, code: str) -> int:
-    cursor = await conn.execute(BEGIN, {"groups": sorted(groups), "reason": reason, "code": code})
+    cursor = await conn.execute(BEGIN, {"groups": sorted(groups), "reason": reason, "code": code, "release": newest_migration()})
     row = await cursor.fetchone()
     assert row is not None
     return int(row[0])

@@ -38,6 +38,8 @@ CREATE_OLD = sql.SQL("CREATE SCHEMA IF NOT EXISTS {schema}")
 COMMENT_OLD = sql.SQL("COMMENT ON SCHEMA {schema} IS 'Tables that served before; gesta projections drop-old drops them.'")
 MOVE = sql.SQL("ALTER TABLE {table} SET SCHEMA {schema}")
 DROP_NEXT = sql.SQL("DROP SCHEMA {schema} CASCADE")
+# every projector looks first whether the tables that serve now are a newer release's
+SHOW_AGAIN = "UPDATE runtime.leases SET fence = fence + 1 WHERE name LIKE 'projector %'"
 BEHIND = """
 SELECT s.tenant_id FROM projections.freshness s LEFT JOIN {schema}.freshness n ON n.tenant_id = s.tenant_id
  WHERE s.position <> coalesce(n.position, 0)
@@ -78,6 +80,7 @@ async def swap(
         await owner.execute(NO_WAITING.format(FENCE_MILLISECONDS, 10 * FENCE_MILLISECONDS))
         await _exchange(owner, serving, tables, rights, anew=bool(ours))
         await records.serve(owner, number, groups)
+        await owner.execute(SHOW_AGAIN)
         failpoint("rebuild.swapping")
     failpoint("rebuild.swapped")
 
