@@ -1,4 +1,4 @@
-"""Events a second from the ledger into all tables, the audit log among them, as they come and built anew; the library's, into one."""
+"""Events a second from the ledger into all tables, the audit log among them, as they come and anew; the library's, into one."""
 
 import time
 from functools import partial
