@@ -45,43 +45,43 @@ def wanted(
     name: str, suite: Mapping[str, Json], variant: Mapping[str, Json], case: Mapping[str, Json], past: AiTask | None
 ) -> Wanted:
     """Raises Invalid, with a path within the variant."""
+    require_askable(variant, case, past)
     own = {field: variant[field] for field in OF_VARIANT if field in variant and field != "retry"}
     before = {} if past is None or past.requested is None else _before(past.requested)
-    fields = _with_prompt(own, case, before, past)
+    fields = _with_prompt(own, case, before)
     for field in ("input", "context"):
         if field in case:
             fields[field] = literal(case[field])
-    if "tools" in fields:
+    if isinstance(fields.get("tools"), list):
         fields["tools"] = [_tool(tool, suite.get("tools", {}), past) for tool in fields["tools"]]
     title = f"{name}: {variant['name']}, {case['name']}"[:LONGEST_NAME]
     return Wanted(fields, title, variant.get("retry"))
 
 
-def _with_prompt(
-    own: Mapping[str, Json], case: Mapping[str, Json], before: Mapping[str, Json], past: AiTask | None
-) -> dict[str, Any]:
-    given, variables = own.get("prompt"), case.get("variables")
-    if given is None and "prompt" in case:
-        given = literal(case["prompt"])
-    if given is not None:  # the past one's model and system text belonged to its own prompt
-        names_model = isinstance(given, dict) and "model" not in own
-        left_out = ("prompt", "system", *(("model",) if names_model else ()))
-        before = {field: value for field, value in before.items() if field not in left_out}
-    elif past is not None and past.requested is not None and past.requested.sensitive:
-        raise Invalid(
-            "The past task's prompt had sensitive values, which are not on record: give the variant a prompt.", "/prompt"
-        )
-    fields = {**before, **own, **({} if given is None else {"prompt": given})}
-    if "prompt" not in fields:
+def require_askable(variant: Mapping[str, Json], case: Mapping[str, Json], past: AiTask | None) -> None:
+    """Whether the two have a prompt and a model between them. Raises Invalid, with a path within the variant."""
+    prompt = variant.get("prompt", case.get("prompt"))
+    if prompt is None and past is None:
         raise Invalid(f"Neither the variant nor the case {case['name']} has a prompt.", "/prompt")
-    if variables is not None:
-        prompt = fields["prompt"]
-        if not isinstance(prompt, dict):
-            raise Invalid(f"The case {case['name']} has variables, so the variant names a prompt {{key, version}}.", "/prompt")
-        fields["prompt"] = {**prompt, "variables": {**prompt.get("variables", {}), **literal(variables)}}
-    if "model" not in fields and not isinstance(fields["prompt"], dict):
+    if prompt is None and past is not None and past.requested is not None and past.requested.sensitive:
+        message = "The past task's prompt had sensitive values, which are not on record: give the variant a prompt."
+        raise Invalid(message, "/prompt")
+    if "variables" in case and not isinstance(prompt, dict):
+        raise Invalid(f"The case {case['name']} has variables, so the variant names a prompt {{key, version}}.", "/prompt")
+    if past is None and "model" not in variant and not isinstance(prompt, dict):
         raise Invalid("The variant names no model.", "/model")
-    return fields
+
+
+def _with_prompt(own: Mapping[str, Json], case: Mapping[str, Json], before: Mapping[str, Json]) -> dict[str, Any]:
+    given = own["prompt"] if "prompt" in own else literal(case.get("prompt"))
+    if given is None:
+        return {**before, **own}
+    # a past task's system text, and its model where the prompt may name one, belonged to its own prompt
+    left_out = ("prompt", "system", *(("model",) if isinstance(given, dict) else ()))
+    fields = {field: value for field, value in before.items() if field not in left_out}
+    if "variables" in case and isinstance(given.get("variables", {}), dict):
+        given = {**given, "variables": {**given.get("variables", {}), **literal(case["variables"])}}
+    return {**fields, **own, "prompt": given}
 
 
 def _before(requested: AiTaskRequested) -> dict[str, Json]:
@@ -118,25 +118,26 @@ def _bounds(bounds: Bounds) -> Json:
     return {name: value for name, value in {**counts, "cost": cost, "time": time}.items() if value is not None}
 
 
-def _tool(tool: Mapping[str, Json], doubles: Mapping[str, Json], past: AiTask | None) -> Json:
-    said = doubles.get(tool.get("name", ""))
+def _tool(tool: Json, doubles: Mapping[str, Json], past: AiTask | None) -> Json:
+    """What is no tool at all is left as it is: whoever asks for the task is told so."""
+    if not isinstance(tool, dict) or not isinstance(tool.get("name"), str):
+        return tool
+    said = doubles.get(tool["name"])
     if said == CALL or tool.get("type") == DOUBLE:
         return tool
     double = {name: value for name, value in tool.items() if name in COMMON and name not in ("policy", "retry")}
     if "policy" in tool:
-        double["policy"] = _unasked(tool["policy"])
-    return {**double, "type": DOUBLE, **({"answers": _recorded(tool, past)} if said is None else said)}
+        double["policy"] = _unasked(tool["policy"]) if isinstance(tool["policy"], dict) else tool["policy"]
+    return {**double, "type": DOUBLE, **({"answers": _recorded(tool["name"], past)} if said is None else said)}
 
 
-def _recorded(tool: Mapping[str, Json], past: AiTask | None) -> list[Json]:
+def _recorded(name: str, past: AiTask | None) -> list[Json]:
     """What it answered in the past task, to the arguments that it was called with."""
-    calls = () if past is None else (call for turn in past.turns for call in turn.calls if call.asked.tool == tool.get("name"))
+    calls = () if past is None else (call for turn in past.turns for call in turn.calls if call.asked.tool == name)
     answers = [{"arguments": call.arguments, "returns": call.result} for call in calls if call.status == "succeeded"]
     size = sum(len(str(each)) for each in answers)
     if size > MOST_RECORDED:
-        message = (
-            f"What {tool.get('name')} answered has {size} characters, which are more than {MOST_RECORDED}: give it a double."
-        )
+        message = f"What {name} answered has {size} characters, which are more than {MOST_RECORDED}: give it a double."
         raise Invalid(message, "/tools")
     return answers
 

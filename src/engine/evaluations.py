@@ -5,6 +5,7 @@ Ids follow from the evaluation and the run, so whoever goes on with one, and how
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import reduce
@@ -32,7 +33,7 @@ from domain.usage_report import CURRENCY
 from engine import own_ai_tasks
 from engine.context import Engine
 from engine.evaluation_checks import JUDGE, asked_judge, check_faults, judged, spent_by, verdict_of
-from engine.evaluation_runs import OF_VARIANT, past_task, wanted
+from engine.evaluation_runs import OF_VARIANT, past_task, require_askable, wanted
 from engine.expressions import Budgeted
 from engine.own_ai_tasks import Wanted
 from engine.prompt_references import secrets_in
@@ -89,17 +90,18 @@ def start(
     for place, variant in enumerate(variants):
         path = f"/variants/{place}"
         for at, case in enumerate(cases):
-            asked = _wanted(name, suite, variant, case, past[at], path)
-            if at == 0:
-                _try(view, engine, asked, asker, path)
+            with _within(path):
+                require_askable(variant, case, past[at])
+        with _within(path):
+            asked = wanted(name, suite, variant, cases[0], past[0])
+        _try(view, engine, asked, asker, path)
     return evaluation.start(view, view.new_id(), name, suite, description=description, by=asker.by)
 
 
-def _wanted(
-    name: str, suite: Mapping[str, Any], variant: Mapping[str, Json], case: Mapping[str, Json], past: AiTask | None, path: str
-) -> Wanted:
+@contextmanager
+def _within(path: str) -> Iterator[None]:
     try:
-        return wanted(name, suite, variant, case, past)
+        yield
     except Invalid as refused:
         raise Invalid(refused.message, path + (refused.path or "")) from None
 

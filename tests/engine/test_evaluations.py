@@ -354,11 +354,18 @@ def test_a_run_that_cannot_be_asked_for_has_failed() -> None:
 
 
 def test_what_is_wrong_with_a_suite_is_named() -> None:
+    both = {"returns": 1, "error": {"type": "e"}}
     for suite, path in (
         ({"variants": [variant(), variant()]}, "/variants/1/name"),
         ({"variants": [variant(temprature=1)]}, "/variants/0/temprature"),
         ({"variants": [{"name": "a", "prompt": "Sort"}]}, "/variants/0/model"),
         ({"variants": [{"name": "a", "model": "offline/echo"}]}, "/variants/0/prompt"),
+        ({"variants": [variant(tools="pay")]}, "/variants/0/tools"),
+        ({"variants": [variant(tools=[1])]}, "/variants/0/tools/0"),
+        ({"variants": [variant(tools=[{**PAY, "name": []}])]}, "/variants/0/tools/0/name"),
+        ({"variants": [variant(tools=[{**PAY, "policy": 1}])]}, "/variants/0/tools/0/policy"),
+        ({"variants": [variant(prompt=5)]}, "/variants/0/prompt"),
+        ({"variants": [variant(tools=[PAY])], "tools": {"pay": both}}, "/variants/0/tools/0/error"),
         ({"variants": [variant(temperature=-1)]}, "/variants/0/temperature"),
         ({"variants": [variant()], "repeat": 50, "cases": [{"name": str(each)} for each in range(41)]}, "/cases"),
         ({"variants": [variant()], "cases": [{"name": "one", "input": "x" * 500_000}]}, "/cases"),

@@ -98,7 +98,7 @@ class Judge(Body):
 Check = Annotated[SchemaCheck | CelCheck | ForbiddenTools | Judge, Field(discriminator="type")]
 
 
-class Error(Body):
+class DoubleError(Body):
     type: Annotated[str, Field(pattern=f"^{ERROR_TYPE.pattern}$")]
     message: Annotated[str, Field(max_length=10_000)] = ""
 
@@ -108,7 +108,7 @@ class Double(Body):
 
     answers: Annotated[list[Object] | None, Field(max_length=MOST_ANSWERS)] = None
     returns: Any = None
-    error: Error | None = None
+    error: DoubleError | None = None
 
 
 class Suite(Body):
@@ -158,7 +158,7 @@ class Suite(Body):
         return {**_with_thresholds(given), "cases": cases, "variants": variants, "checks": checks, **about, **tools}
 
 
-class Run(Body):
+class RunWanted(Body):
     variant: Name
     case: Name
     repeat: Annotated[int, Field(ge=1, le=MOST_REPEATS)] = 1
@@ -224,7 +224,7 @@ async def list_results(call: Calling, id: UUID) -> Response:
     "/evaluations/{id}/runs",
     **documented("Go on with a run", "What is to be waited for, or what came of it", results.EVALUATION_RUN_RESULT),
 )
-async def go_on_with(call: Calling, id: UUID, body: Run) -> Response:
+async def go_on_with(call: Calling, id: UUID, body: RunWanted) -> Response:
     """One case given to one variant, once. Its AI task is asked for; once that is over, its judges are; then it is recorded.
 
     Wait for the tasks in `waits_for`, and ask again. However often, and by whomever: nothing is asked for twice.
