@@ -22,6 +22,7 @@ from api.mcp import endpoint as mcp
 from api.metrics import Metrics
 from api.problems import Problem
 from api.proxies import Proxies
+from api.querying.connections import AnalystConnections
 from api.reads import Reads
 from api.routes import ROUTES
 from api.services import Services
@@ -97,6 +98,8 @@ async def open_services(
             stack.enter_context(notifications.subscribed(ACCESS, sessions.hear, sessions.look_everywhere))
             stack.enter_context(notifications.subscribed(EVENTS, doctor.backlog.grown, doctor.backlog.any_grown))
             stack.push_async_callback(doctor.aclose)
+            queries = AnalystConnections(addresses.listen, system, master_keys)
+            stack.push_async_callback(queries.aclose)
             process = await stack.enter_async_context(telling(addresses.system, "api"))
             await stack.enter_async_context(notifications.listening())
             yield Services(
@@ -105,6 +108,7 @@ async def open_services(
                 handler=handler,
                 system_pool=system,
                 reads=Reads(reading, ledger, waiter),
+                queries=queries,
                 sessions=sessions,
                 link_tries=Tries(clock),
                 waiter=waiter,

@@ -161,6 +161,8 @@ AI_MODEL_REMOVE = CommandSpec("ai_model.remove", "ai_models:manage")
 BUDGET_SET = CommandSpec("budget.set", "budgets:manage")
 BUDGET_REMOVE = CommandSpec("budget.remove", "budgets:manage")
 
+QUERY_RUN = CommandSpec("query.run", "query:run")
+
 JOB_ENQUEUE = CommandSpec("job.enqueue", "jobs:enqueue")
 JOB_CANCEL = CommandSpec("job.cancel", "jobs:control")
 JOB_RETRY = CommandSpec("job.retry", "jobs:control")

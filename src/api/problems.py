@@ -55,6 +55,8 @@ class Problem(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
     more_errors: int = 0
     """Beside `errors`."""
+    extra: Mapping[str, Json] = field(default_factory=dict)
+    """Further members of the document."""
 
     def document(self, request_id: str) -> Json:
         """The first faults are told, and how many more there are."""
@@ -67,6 +69,7 @@ class Problem(Exception):
             "code": self.code,
             "errors": [{"path": e.path, "code": e.code, "message": e.message} for e in told],
             **({"more_errors": more} if more > 0 else {}),
+            **self.extra,
             "request_id": request_id,
         }
 

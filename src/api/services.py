@@ -7,6 +7,7 @@ from api.event_feed import EventFeed
 from api.health import Doctor
 from api.job_dispatcher import JobDispatcher
 from api.metrics import Metrics
+from api.querying.connections import AnalystConnections
 from api.reads import Reads
 from api.session import Sessions
 from api.tries import Tries
@@ -27,6 +28,7 @@ class Services:
     handler: Handler
     system_pool: Pool
     reads: Reads
+    queries: AnalystConnections
     sessions: Sessions
     link_tries: Tries
     waiter: Waiter

@@ -705,6 +705,12 @@ async def jobs_retry(two: Two) -> httpx2.Response:
 # Workflows
 
 
+async def query_run(two: Two) -> httpx2.Response:
+    """By somebody whose key the process behind has never heard of."""
+    analyst = await two.ahead.member("analyst")
+    return await two.at(two.behind, analyst.client).post("/query", {"sql": "SELECT slug FROM tenants"})
+
+
 async def workflows_lint(two: Two) -> httpx2.Response:
     return await two.behind.admin.post("/workflows/validate", {"definition": INSTANT})
 
@@ -1292,6 +1298,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         jobs_enqueue_many,
         jobs_cancel,
         jobs_retry,
+        query_run,
         workflows_lint,
         workflows_draft,
         workflows_redraft,

@@ -128,6 +128,8 @@ class World:
             case.path_parameters = {
                 name: 1 if name == "number" else self.something(kind, case, random) for name in case.path_parameters
             }
+            if "table" in case.path_parameters:
+                case.path_parameters["table"] = "roles"
             if "comment_id" in case.path_parameters:
                 case.path_parameters["comment_id"] = self.wait_for(self._comment(case.path_parameters["id"]))
         if ParameterLocation.QUERY not in made_wrong and case.query:
@@ -474,7 +476,7 @@ class World:
                 return await self._posted(self.tenant.admin, "/invitations", {"email": email})
             case "members" | "users":
                 return (await self.tenant.member("viewer")).user_id
-            case "roles":
+            case "roles" | "tables":
                 body = {"key": f"made-{next(self.numbers)}", "name": "Made", "permissions": ["tenants:read"]}
                 return await self._posted(self.tenant.admin, "/roles", body)
             case "api-keys":

@@ -294,6 +294,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/ai-tasks/{id}/cancel"): Row("ai_tasks:control", about="ai_task", done=(200, 409)),
     ("POST", "/ai-tasks/{id}/retry"): Row("ai_tasks:control", about="ai_task", done=(200, 409)),
     ("POST", "/workflows/validate"): Row("workflows:read", body=_definition),
+    ("POST", "/query"): Row("query:run", body=said({"sql": "SELECT 1"})),
     ("POST", "/workflows"): Row("workflows:write", body=_definition, done=(201,)),
     ("PUT", "/workflows/{id}/draft"): Row("workflows:write", about="workflow", body=_redraft, done=(200, 409)),
     ("POST", "/workflows/{id}/publish"): Row("workflows:publish", about="workflow", done=(200, 409)),

@@ -393,6 +393,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await changed(acme)
     await looked_back(acme)
     await acme.admin.get("/catalog")
+    await acme.admin.post("/query", {"sql": "SELECT slug FROM tenants"})
     await acme.admin.get("/audit-logs", limit=200)
     await acme.admin.get("/events", limit=200)
     await acme.admin.get("/events", colour="red")

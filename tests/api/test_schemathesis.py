@@ -34,6 +34,7 @@ GROUPS = (
     "notifications",
     "tenants",
     "operations",
+    "tables",
 )
 """The tags of the document: a test each, so that they can run side by side.
 

@@ -1,0 +1,175 @@
+"""A statement that somebody has written, judged and run.
+
+It is parsed as it stands, so that it is one statement and errors name its own places. Then it becomes a subquery: so it can only
+read, however long it is, and each row comes with its size, before any of it leaves the database. All values come as text.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, NamedTuple, cast
+
+import psycopg
+from psycopg import AsyncRawCursor, generators, pq, sql
+
+from runtime.pools import Connection
+
+MOST_ROW_BYTES = 4 << 20
+MOST_COLUMNS = 500
+
+BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# The position is of the same snapshot as the rows.
+SET_UP = """
+SELECT (SELECT position FROM projections.freshness), set_config('statement_timeout', %(milliseconds)s, true),
+       set_config('idle_in_transaction_session_timeout', %(idle)s, true), set_config('TimeZone', 'UTC', true),
+       set_config('DateStyle', 'ISO', true), set_config('IntervalStyle', 'iso_8601', true),
+       set_config('bytea_output', 'hex', true)
+"""
+TYPES = """
+SELECT format_type(o.oid, NULL), coalesce(t.typcategory::text, 'X')
+  FROM unnest(%s::oid[]) WITH ORDINALITY o (oid, n) LEFT JOIN pg_type t ON t.oid = o.oid ORDER BY o.n
+"""
+# OFFSET 0: each value is made once, in the order of the statement's rows.
+BOUNDED = sql.SQL("""SELECT s.size, {kept}
+  FROM (SELECT r.*, {size} AS size
+          FROM (SELECT {texts} FROM (
+{statement}
+) q ({columns}) OFFSET 0) r OFFSET 0) s
+ LIMIT {limit}""")
+KEPT = sql.SQL("CASE WHEN s.size <= {most} THEN s.{text} END")
+SIZE = sql.SQL("coalesce(octet_length(r.{text}), 0)")
+TEXT = sql.SQL("q.{column}::text AS {text}")
+AS_JSON = sql.SQL("to_jsonb(q.{column})::text AS {text}")
+STRUCTURED = ("A", "C", "P")
+"""Categories of types: arrays, composites, pseudo-types such as a record."""
+
+Row = tuple[str | None, ...]
+
+
+class NoQuery(Exception):
+    """A statement, but none that reads rows."""
+
+
+class RowTooLarge(Exception):
+    def __init__(self, number: int, size: int) -> None:
+        self.number = number
+        self.size = size
+
+
+class SqlFault(Exception):
+    """`position`: of the character in the statement as it was given, from 1, where PostgreSQL names one."""
+
+    def __init__(self, error: psycopg.Error, before: int = 0) -> None:
+        self.sqlstate = error.sqlstate or "XX000"
+        diag = error.diag
+        parts = (diag.message_primary or str(error), diag.message_detail, diag.message_hint)
+        self.message = " ".join(part for part in parts if part)
+        at = diag.statement_position
+        self.position = int(at) - before if at is not None and int(at) > before else None
+
+
+class QueryColumn(NamedTuple):
+    """`structured`: an array or a composite, which JSON has as such."""
+
+    name: str
+    type: str
+    oid: int
+    structured: bool
+
+
+@dataclass(frozen=True)
+class Running:
+    """`position`: what the tables speak of. `rows`: one more than wanted, where there are more; they raise as `begun` does."""
+
+    position: int
+    columns: Sequence[QueryColumn]
+    rows: AsyncGenerator[Row]
+
+
+async def begun(
+    connection: Connection, statement: str, params: Sequence[str | None], *, most: int, milliseconds: int, as_json: bool
+) -> Running:
+    """In a transaction that the caller rolls back. `as_json`: arrays and composites are JSON texts.
+
+    Raises SqlFault, NoQuery; rows raise RowTooLarge besides.
+    """
+    await connection.execute(BEGIN.encode())
+    named = {"milliseconds": f"{milliseconds}ms", "idle": f"{milliseconds + 10_000}ms"}
+    found = await (await connection.execute(SET_UP, named)).fetchone()
+    assert found is not None
+    try:
+        described = await _described(connection, statement)
+    except psycopg.Error as error:
+        raise SqlFault(error) from error
+    if not described or len(described) > MOST_COLUMNS:
+        raise NoQuery
+    kinds = await (await connection.execute(TYPES, [[oid for _, oid in described]])).fetchall()
+    columns = [
+        QueryColumn(name, kind, oid, category in STRUCTURED and oid not in NOT_STRUCTURED)
+        for (name, oid), (kind, category) in zip(described, kinds, strict=True)
+    ]
+    before, text = _bounded(connection, statement, columns, most + 1, as_json=as_json)
+    rows = _rows(connection, text, before, params)
+    return Running(found[0] or 0, columns, rows)
+
+
+NOT_STRUCTURED = frozenset({2278, 705})
+"""void and unknown: pseudo-types whose text says all."""
+
+
+async def _described(connection: Connection, statement: str) -> list[tuple[str, int]]:
+    """Names and types of the columns, without running it; none: it gives no rows."""
+    pgconn = connection.pgconn
+    pgconn.send_prepare(b"", statement.encode())
+    await _results(connection)
+    pgconn.send_describe_prepared(b"")
+    (result,) = await _results(connection)
+    return [((result.fname(number) or b"?column?").decode(), result.ftype(number)) for number in range(result.nfields)]
+
+
+async def _results(connection: Connection) -> list[Any]:
+    results = await connection.wait(generators.execute(connection.pgconn))
+    for result in results:
+        if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
+            raise psycopg.errors.error_from_result(result, encoding="utf-8")
+    return list(results)
+
+
+def _bounded(
+    connection: Connection, statement: str, columns: Sequence[QueryColumn], limit: int, *, as_json: bool
+) -> tuple[int, bytes]:
+    """The statement with its bounds, and how many characters come before its own."""
+    names = [(sql.Identifier(f"c{number}"), sql.Identifier(f"t{number}")) for number in range(len(columns))]
+    texts = [
+        (AS_JSON if as_json and column.structured else TEXT).format(column=name, text=text)
+        for column, (name, text) in zip(columns, names, strict=True)
+    ]
+    whole = BOUNDED.format(
+        kept=sql.SQL(", ").join([KEPT.format(most=sql.Literal(MOST_ROW_BYTES), text=text) for _, text in names]),
+        size=sql.SQL(" + ").join([SIZE.format(text=text) for _, text in names]),
+        texts=sql.SQL(", ").join(texts),
+        statement=sql.SQL("\0"),
+        columns=sql.SQL(", ").join([name for name, _ in names]),
+        limit=sql.Literal(limit),
+    ).as_string(connection)
+    head, _, tail = whole.partition("\0")
+    return len(head), (head + statement.rstrip().removesuffix(";") + tail).encode()
+
+
+async def _rows(connection: Connection, statement: bytes, before: int, params: Sequence[str | None]) -> AsyncGenerator[Row]:
+    cursor = AsyncRawCursor(connection)
+    numbers = count(1)
+    try:
+        # closed with this, a statement that is in the midst of its rows is cancelled
+        async with aclosing(cast("AsyncGenerator[Sequence[Any]]", cursor.stream(statement, params))) as found:
+            async for size, *values in found:
+                number = next(numbers)
+                if size > MOST_ROW_BYTES:
+                    raise RowTooLarge(number, size)
+                yield tuple(values)
+    except psycopg.errors.SyntaxError as error:
+        fault = SqlFault(error, before)
+        raise NoQuery from fault
+    except psycopg.Error as error:
+        raise SqlFault(error, before) from error

@@ -1,0 +1,169 @@
+"""POST /v1/query: one statement that reads, as a login that the database binds to the tenant."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+
+from api.querying import connections
+from api.routes import queries
+from tests.api.conftest import Client, Gesta, Tenant
+from tests.api.definitions import INSTANT
+from tests.conftest import Database
+
+VALUES = """
+SELECT 1::int AS one, 9007199254740993::bigint AS big, 0.10::numeric AS money, 1.5::float8 AS half, 'NaN'::float8 AS nan,
+       true AS yes, NULL::text AS nothing, '2026-03-02 09:00:00.5+02'::timestamptz AS moment, 'infinity'::timestamptz AS never,
+       '2026-03-02'::date AS day, interval '5 minutes' AS span, '{"a": [1, {"b": null}]}'::jsonb AS json,
+       ARRAY['a,b', NULL] AS texts, ROW(1, 'x') AS record, '\\x00ff'::bytea AS bytes, 'it' AS it
+"""
+PRINTED = [
+    *(1, "9007199254740993", "0.10", 1.5, "NaN", True, None, "2026-03-02T07:00:00.5Z", "infinity", "2026-03-02", "PT5M"),
+    *({"a": [1, {"b": None}]}, ["a,b", None], {"f1": 1, "f2": "x"}, "\\x00ff", "it"),
+]
+SLEEPING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%pg_sleep(77%%' AND state = 'active' AND pid <> pg_backend_pid()"
+)
+
+
+async def ask(client: Client, sql: str, accept: str = "application/json", **more: Any) -> httpx2.Response:
+    return await client.call("POST", "/query", {"sql": sql, **more}, headers={"Accept": accept})
+
+
+async def told(client: Client, sql: str, **more: Any) -> dict[str, Any]:
+    answer = await ask(client, sql, **more)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_an_analyst_asks_and_is_answered(gesta: Gesta, acme: Tenant) -> None:
+    """The whole story over HTTP: whose rows, which types, parameters, limits, and what is wrong with a statement."""
+    globex = await gesta.tenant("globex")
+    await acme.publish(INSTANT)
+    me = (await acme.member("analyst")).client
+    found = await told(me, "SELECT slug FROM projections.tenants")
+    assert found["rows"] == [["acme"]]
+    assert (await told(globex.admin, "SELECT slug FROM tenants"))["rows"] == [["globex"]]
+    assert found["columns"] == [{"name": "slug", "type": "text"}]
+    assert found["position"] == (await told(me, "SELECT max(position) FROM audit_logs"))["rows"][0][0]
+
+    printed = await told(me, VALUES)
+    assert printed["rows"] == [PRINTED]
+    types = {column["name"]: column["type"] for column in printed["columns"]}
+    assert (types["big"], types["moment"], types["texts"]) == ("bigint", "timestamp with time zone", "text[]")
+
+    named = "SELECT key FROM workflows WHERE key = $1 AND published_version = $2 AND $3::jsonb ? 'a' AND $4 LIMIT $5;"
+    assert (await told(me, named, params=[INSTANT["key"], 1, {"a": 1}, True, 5]))["rows"] == [[INSTANT["key"]]]
+    endless = "SELECT v.n FROM (VALUES (1), (2)) v (n), generate_series(1, 100000) a, generate_series(1, 100000) b"
+    many = await told(me, endless, max_rows=3)
+    assert (many["rows"], many["truncated"]) == ([[1], [2], [1]], True)
+    exact = await told(me, "VALUES (1), (2) -- both", max_rows=2)
+    assert (exact["rows"], exact["truncated"]) == ([[1], [2]], False)
+
+    wrong = (await ask(me, "SELECT nothing\n  FROM tenants")).json()
+    assert (wrong["status"], wrong["code"], wrong["sqlstate"], wrong["position"]) == (400, "sql_error", "42703", 8)
+    assert "nothing" in wrong["detail"]
+    for statement, status, code in (
+        ("SELECT 1/0", 400, "sql_error"),
+        ("SELECT 1; SELECT 2", 400, "sql_error"),
+        ("SELECT 1) q (c1) OFFSET 0) r UNION ALL SELECT 5, 'x' FROM (SELECT 1 FROM (SELECT 1", 400, "sql_error"),
+        ("SELECT $1::int", 400, "sql_error"),
+        ("SET gesta.tenant_id = 'x'", 400, "not_a_query"),
+        ("COMMIT", 400, "not_a_query"),
+        ("EXPLAIN SELECT 1", 400, "not_a_query"),
+        ("INSERT INTO permissions SELECT * FROM permissions RETURNING 1", 400, "not_a_query"),
+        ("WITH gone AS (DELETE FROM roles RETURNING 1) SELECT * FROM gone", 400, "sql_error"),
+        ("SELECT data FROM ledger.events", 400, "sql_error"),
+        ("SELECT set_config('role', 'gesta_system', false)", 400, "sql_error"),
+        ("SELECT pg_sleep(60)", 422, "statement_timeout"),
+        ("SELECT repeat('x', 5000000)", 422, "row_too_large"),
+        ("SELECT 'a\0b'", 422, "nul"),
+    ):
+        refused = await ask(me, statement, timeout_ms=300)
+        assert (refused.status_code, refused.json()["code"]) == (status, code), (statement, refused.text)
+    assert (await ask((await acme.member("viewer")).client, "SELECT 1")).status_code == 403
+
+
+async def test_nothing_of_a_statement_stays_in_the_session(acme: Tenant) -> None:
+    kept = "SELECT set_config('work_mem', '77MB', false), pg_advisory_lock(42)"
+    await told(acme.admin, kept)
+    same = await told(acme.admin, "SELECT pg_backend_pid(), current_setting('work_mem')")
+    assert same["rows"][0][1] == "16MB"
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42"
+    assert (await told(acme.admin, held))["rows"] == [[0]]
+    assert (await told(acme.admin, "SELECT pg_backend_pid()"))["rows"][0][0] == same["rows"][0][0], "the session is used again"
+
+
+async def test_rows_as_csv_and_as_arrow(acme: Tenant) -> None:
+    rows = "SELECT n, CASE WHEN n = 1 THEN '' WHEN n = 2 THEN 'a, \"b\"' END AS text, now() AS at FROM generate_series(1, 2000) n"
+    answer = await ask(acme.admin, rows, "text/csv", max_rows=1500)
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert answer.headers["Gesta-Query-Position"].isdigit()
+    lines = answer.text.split("\r\n")
+    assert lines[0] == "n,text,at"
+    assert lines[1].startswith('1,"",20')
+    assert lines[2].startswith('2,"a, ""b""",20')
+    assert len(lines) == 1500 + 2
+    assert (await ask(acme.admin, "SELECT 1/0", "text/csv")).json()["code"] == "sql_error"
+
+    ipc = pytest.importorskip("pyarrow.ipc")
+    answer = await ask(acme.admin, rows, "application/vnd.apache.arrow.stream", max_rows=1500)
+    table = ipc.open_stream(answer.content).read_all()
+    assert (table.num_rows, table.column("n").to_pylist()[-1]) == (1500, 1500)
+    assert str(table.schema.field("at").type) == "timestamp[us, tz=UTC]"
+    assert table.column("text").to_pylist()[:3] == ["", 'a, "b"', None]
+
+
+async def sleeping(database: Database) -> int:
+    async with await psycopg.AsyncConnection.connect(database.superuser_url, autocommit=True) as connection:
+        row = await (await connection.execute(SLEEPING)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def until_sleeping(database: Database, number: int) -> None:
+    deadline = time.monotonic() + 10
+    while await sleeping(database) != number:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def test_who_goes_away_leaves_no_query_behind_and_a_tenant_has_so_many_at_a_time(
+    gesta: Gesta, acme: Tenant, database: Database
+) -> None:
+    globex = await gesta.tenant("globex")
+    asked = [asyncio.create_task(ask(acme.admin, "SELECT pg_sleep(77)", timeout_ms=60_000)) for _ in range(connections.OF_TENANT)]
+    await until_sleeping(database, connections.OF_TENANT)
+    limited = await ask(acme.admin, "SELECT 1")
+    assert (limited.status_code, limited.headers["Retry-After"]) == (429, "1")
+    assert (await told(globex.admin, "SELECT 1"))["rows"] == [[1]], "others have their own"
+    for task in asked:
+        task.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+    await until_sleeping(database, 0)
+    assert (await told(acme.admin, "SELECT 1"))["rows"] == [[1]]
+
+
+async def test_a_large_answer_is_cut_off_and_costs_what_it_may(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "MOST_JSON_BYTES", 10_000)
+    found = await told(acme.admin, "SELECT repeat('x', 999) FROM generate_series(1, 1000)")
+    assert (len(found["rows"]), found["truncated"]) == (9, True)
+    assert json.dumps(found["rows"]).count("x") == 9 * 999
+    monkeypatch.setattr(queries, "MOST_STREAMED_BYTES", 100_000)
+    with pytest.raises(httpx2.HTTPError):
+        await ask(acme.admin, "SELECT repeat('x', 999) FROM generate_series(1, 100000)", "text/csv", max_rows=100_000)
+    assert (await told(acme.admin, "SELECT 1"))["rows"] == [[1]]
+
+
+async def test_a_login_whose_password_was_changed_gets_its_own_again(acme: Tenant, database: Database) -> None:
+    """So it is with another master key, and after a restore on another server: the role is not part of the database."""
+    await told(acme.admin, "SELECT 1")
+    with psycopg.connect(database.system_url, autocommit=True) as system:
+        (login,) = system.execute("SELECT login FROM runtime.analyst_logins").fetchone() or ("",)
+        system.execute("SELECT runtime.dismiss_analyst(%s)", [login])
+    assert (await told(acme.admin, "SELECT slug FROM tenants"))["rows"] == [["acme"]]
