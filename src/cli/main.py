@@ -25,6 +25,7 @@ from cli import (
     key,
     projector,
     prompt,
+    push,
     replay,
     secrets,
     tables,
@@ -56,6 +57,7 @@ app.command(name="doctor")(doctor.doctor)
 db.app.command(name="erd")(tables.erd)
 db.app.command(name="dbt")(tables.dbt)
 app.command(name="eval")(evaluate.evaluate)
+db.app.command(name="push")(push.push)
 app.add_typer(db.app, name="db")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(key.app, name="key")

@@ -62,6 +62,12 @@ TABLE_EXISTS = "SELECT to_regclass('gesta_meta.migrations') IS NOT NULL"
 APPLIED = "SELECT version, name, checksum, applied_at FROM gesta_meta.migrations ORDER BY version"
 RECORD = "INSERT INTO gesta_meta.migrations (version, name, checksum) VALUES (%s, %s, %s)"
 FORGET = "DELETE FROM gesta_meta.migrations WHERE version = %s"
+FORGET_ABOVE = "DELETE FROM gesta_meta.migrations WHERE version > %s"
+RECORD_ANEW = """
+INSERT INTO gesta_meta.migrations AS m (version, name, checksum) VALUES (%s, %s, %s)
+    ON CONFLICT (version) DO UPDATE SET name = EXCLUDED.name, checksum = EXCLUDED.checksum, applied_at = clock_timestamp()
+ WHERE (m.name, m.checksum) <> (EXCLUDED.name, EXCLUDED.checksum)
+"""
 ROLE_EXISTS = "SELECT 1 FROM pg_roles WHERE rolname = %s"
 WHO = "SELECT session_user::text, current_database()::text"
 MAY_SET_ROLE = "SELECT pg_has_role(session_user, %s, %s)"
@@ -186,6 +192,38 @@ def status(connection: Connection[TupleRow], migrations: Sequence[Migration]) ->
     _refuse_other_history(applied, migrations)
     since = {row.version: row.applied_at for row in applied}
     return [MigrationStatus(migration, since.get(migration.version)) for migration in migrations]
+
+
+def adopt(
+    connection: Connection[TupleRow],
+    migrations: Sequence[Migration],
+    statements: Sequence[str],
+    functions: Sequence[Function] = (),
+) -> None:
+    """Execute what leads from the schema that is there to the one of these migrations, and record them in the place of what was
+    applied: for a database of development, whose history was written anew. All of it or nothing; then the functions."""
+    with _exclusively(connection):
+        try:
+            with connection.transaction():
+                for statement in statements:
+                    connection.execute(statement.encode())
+                connection.execute(FORGET_ABOVE, [len(migrations)])
+                for each in migrations:
+                    connection.execute(RECORD_ANEW, [each.version, each.name, each.checksum])
+        except Error as error:
+            raise OperatorError(f"Nothing was changed: {error.diag.message_primary or error}.") from error
+        if functions:
+            function_files.apply(connection, functions)
+        set_limits(connection)
+
+
+def has_other_history(connection: Connection[TupleRow], migrations: Sequence[Migration]) -> bool:
+    """Whether other migrations were applied than the first of these, word for word."""
+    try:
+        _refuse_other_history(_applied(connection), migrations)
+    except OperatorError:
+        return True
+    return False
 
 
 @contextmanager

@@ -7,6 +7,18 @@ of a *shadow* (``shadow``): a database made from the migrations a moment ago. Wh
 from runtime.drift.catalog import Catalog, CatalogFact, read_catalog
 from runtime.drift.compare import Drift, compare
 from runtime.drift.draft import Draft, draft
-from runtime.drift.shadow import Sides, both_sides
+from runtime.drift.shadow import Sides, both_sides, live_owner, with_wanted
 
-__all__ = ["Catalog", "CatalogFact", "Draft", "Drift", "Sides", "both_sides", "compare", "draft", "read_catalog"]
+__all__ = [
+    "Catalog",
+    "CatalogFact",
+    "Draft",
+    "Drift",
+    "Sides",
+    "both_sides",
+    "compare",
+    "draft",
+    "live_owner",
+    "read_catalog",
+    "with_wanted",
+]

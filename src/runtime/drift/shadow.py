@@ -72,6 +72,24 @@ def both_sides(
 
 
 @contextmanager
+def live_owner(settings: Settings) -> Iterator[Connection[TupleRow]]:
+    with _live(settings) as (live, _):
+        yield live
+
+
+@contextmanager
+def with_wanted(
+    settings: Settings, known: Sequence[Migration], known_functions: Sequence[Function]
+) -> Iterator[tuple[Connection[TupleRow], Catalog, Catalog]]:
+    """The live database, what is there, and what all of these files make, whatever it was given before."""
+    with _live(settings) as (live, maintenance):
+        with _shadow(live, maintenance, settings.postgres_bin) as shadow:
+            migrations.migrate(shadow, known, known_functions)
+            wanted = read_catalog(shadow)
+        yield live, read_catalog(live, schemas_of(wanted), GENERATIONS), wanted
+
+
+@contextmanager
 def _live(settings: Settings) -> Iterator[tuple[Connection[TupleRow], str]]:
     """The database as its owner, and the address at which a database can perhaps be made."""
     with ExitStack() as stack:
