@@ -17,6 +17,7 @@ from pydantic_core import from_json
 from domain.envelope import PLATFORM
 from domain.facts import Json
 from domain.hosts import hosts_of, is_listed
+from domain.redaction import Redaction
 from domain.retry import Failure
 from domain.tenant import TENANT
 from engine.http_requests import VALUE
@@ -26,7 +27,6 @@ from worker.ai.telemetry import TRACEPARENT
 from worker.context import WorkerContext
 from worker.outbound.client import OutboundError, Request, Response, host_of, parsed
 from worker.outbound.redirects import send_on
-from worker.redaction import Redaction
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 UNTOLD = frozenset({"set-cookie", "set-cookie2"})

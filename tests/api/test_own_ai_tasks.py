@@ -11,7 +11,8 @@ from engine.own_ai_tasks import NODE
 from store import ai_streams
 from store.codec import JSON
 from tests.api.behind import ok
-from tests.api.conftest import MASTER_KEYS, Gesta, Tenant
+from tests.api.conftest import MASTER_KEYS, Client, Gesta, Tenant
+from tests.api.receiving import until
 from tests.api.test_events_sse import Stream
 from tests.worker.house import at_work, worker_of
 from tests.worker.test_ai_loop import Offline
@@ -59,9 +60,9 @@ async def test_sensitive_values_are_given_with_the_request_and_recorded_nowhere(
     await ok(acme.admin.post("/prompts", greet))
     await ok(acme.admin.post("/prompts/greet/publish"))
 
-    def asking(account: Any) -> dict[str, Any]:
+    def asking(account: Any, **more: Any) -> dict[str, Any]:
         prompt = {"key": "greet", "variables": {"name": "Ada", "account": account}}
-        return {"model": "offline/script", "prompt": prompt, "input": {"answers": [{"text": "Done."}]}}
+        return {"model": "offline/script", "prompt": prompt, "input": {"answers": [{"text": "Done."}]}, **more}
 
     assert (await reader.post("/ai-tasks", asking(CANARY))).status_code == 403
     short = await service.post("/ai-tasks", asking("DE"))
@@ -80,13 +81,39 @@ async def test_sensitive_values_are_given_with_the_request_and_recorded_nowhere(
             assert connection.execute(sealed).fetchall() == [(UUID(made[0]["id"]),)]
             async with at_work(worker):
                 done = await ok(service.get(f"/ai-tasks/{made[0]['id']}", wait=30))
+                reviewed = {"when": "always", "by": {"roles": ["approver"]}}
+                await a_reviewer_writes_it(acme, service, asking(CANARY, review=reviewed))
             connection.execute("UPDATE runtime.secrets SET look_after = now()")
             await sweep_sensitive_values(worker.context)  # where the worker was stopped before it could
         assert (done["status"], done["prompt_key"], done["prompt_version"]) == ("completed", "greet", 1)
         assert done["prompt"].startswith("Greet Ada of [sensitive:account:")
-        assert [call.prompt for call in provider.calls] == [f"Greet Ada of {CANARY}."]
+        assert [call.prompt for call in provider.calls] == [f"Greet Ada of {CANARY}."] * 3
         assert rows_with_it(gesta.database) == []
         assert connection.execute(sealed).fetchall() == []
+
+
+async def a_reviewer_writes_it(acme: Tenant, service: Client, wanted: dict[str, Any]) -> None:
+    """One by one, and with others at once: it is taken out of what they make of the output, and of what they say to it."""
+    approver = (await acme.member("approver")).client
+    said = {"outcome": "approved", "form": {"output": f"It is {CANARY}."}, "comment": f"Of {CANARY}"}
+    for bulk in (False, True):
+        id = (await ok(service.post("/ai-tasks", wanted)))["id"]
+        found = list[str]()
+
+        async def asked(id: str = id, found: list[str] = found) -> bool:
+            pending = (await ok(approver.get("/approvals", status="pending")))["items"]
+            found[:] = [each["id"] for each in pending if each["ai_task_id"] == id]
+            return bool(found)
+
+        await until(asked)
+        if bulk:
+            many = {"action": "decide", "items": [{"id": found[0], **said}]}
+            (item,) = (await ok(approver.post("/approvals/bulk", many)))["items"]
+            assert item["status"] == 200, item
+        else:
+            await ok(approver.post(f"/approvals/{found[0]}/decide", said))
+        done = await ok(service.get(f"/ai-tasks/{id}", wait=30))
+        assert (done["status"], done["output"]) == ("completed", "It is [redacted].")
 
 
 async def test_an_agent_elsewhere_reports_what_it_did(acme: Tenant) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.redaction import REDACTED, Redaction
+from domain.redaction import REDACTED, Redaction
 
 SECRET = "s3cr€t \"&<+/'value\\"
 FORMS: list[Callable[[str], str]] = [

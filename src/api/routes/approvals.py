@@ -20,6 +20,7 @@ from api.queries import approvals as queries
 from api.routing import router
 from api.schemas import resources, results
 from api.waiting import WAIT, row_when_over
+from api.withheld import without_withheld
 from domain.access import Asking, DeactivatedUser, NotAMember, Rights, SuspendedMember, standing
 from domain.approval import APPROVAL
 from domain.approval.overriding import OVERRIDE_OWN, Overrider
@@ -104,7 +105,7 @@ class NobodyDecides(PermissionDenied):
 )
 async def decide(call: Calling, id: UUID, body: Decision) -> Response:
     """`on_behalf_of`: the member for whom one stands in, by a delegation of theirs that holds now."""
-    shown = await proving.presented(call)
+    shown, body = await proving.presented(call), await without_withheld(call, id, body)
     answer = await _moved(call, commands.APPROVAL_DECIDE, id, deciding(call.services.engine, id, body, shown))
     await drop_with_decision(call, id, body.step)
     return answer

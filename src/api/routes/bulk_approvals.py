@@ -20,6 +20,7 @@ from api.routes import approvals
 from api.routes.approvals import Choose
 from api.routing import router
 from api.schemas import work
+from api.withheld import without_withheld
 from domain.approval import NotEligible
 from domain.approval.proof import ProofRequired
 from domain.facts import FieldError
@@ -114,8 +115,9 @@ async def act_on_many(call: Calling, body: ManyApprovals) -> Response:
         command = call.to_command(call.tenant_id, acting.spec, item.id, key_suffix)
         if item.version is not None:
             command = replace(command, expect={item.id: item.version})
+        said = await without_withheld(call, item.id, acting.body_of(item))
         try:
-            done = await call.handle(acting.spec, command, acting.decision(engine, item.id, acting.body_of(item)))
+            done = await call.handle(acting.spec, command, acting.decision(engine, item.id, said))
         except VersionMismatch:
             raise VersionMismatch(path="/version") from None
         if body.action == "decide":

@@ -10,11 +10,11 @@ from uuid import UUID
 from domain import usage_report
 from domain.ai_task import AiTask, AiTaskRequested, Configuration, Usage
 from domain.facts import Json
+from domain.redaction import Redaction
 from domain.retry import Failure
 from domain.usage_report import SMALLEST
 from engine.ai_guards import VERDICT, Question
 from engine.ai_messages import CallMessage, Message, ToolSpec, conversation_of, messages_of, tools_of, words_of
-from worker.redaction import Redaction
 
 AiErrorType = Literal[
     "rate_limit",

@@ -11,12 +11,12 @@ from uuid import UUID
 
 from domain.ai_task import AI_TASK, AiTask, SensitivePart
 from domain.hosts import is_listed
+from domain.redaction import REDACTED, Redaction
 from store.jobs import LeasedJob
 from store.vault import NotSetUp, SecretError, Vault
 from worker.ai.choosing import ModelCall
 from worker.ai.provider import AiAnswer, AiCall, AiError, Provider
 from worker.context import WorkerContext
-from worker.redaction import REDACTED, Redaction
 
 MISPLACED = "The recorded prompt does not have the places of its sensitive values."
 

@@ -7,10 +7,10 @@ from hashlib import sha256
 from uuid import UUID
 
 from domain.ai_task import AiTaskRequested
+from domain.redaction import Redaction
 from domain.storable import storable_text
 from store import ai_streams
 from worker.context import OUT_OF_REACH, WorkerContext
-from worker.redaction import Redaction
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from urllib.parse import urlsplit
 
 from domain.ai_provider import AiProvider
 from domain.ai_task import Usage
+from domain.redaction import Redaction
 from worker.ai import vendors
 from worker.ai.http import client
 from worker.ai.provider import AiAnswer, AiCall, AiError, ModelPrice, Price
 from worker.outbound.client import Outbound
 from worker.outbound.transport import GuardedTransport
-from worker.redaction import Redaction
 
 
 def host_of_provider(provider: AiProvider) -> str:

@@ -17,6 +17,7 @@ from domain.member import MEMBER
 from domain.notification_delivery import DeliveryRequested, Exchange
 from domain.notification_endpoint import PLATFORM_RELAY, NotificationEndpoint, smtp_server
 from domain.notification_preferences import NOTIFICATION_PREFERENCES, effective, preferences_of
+from domain.redaction import Redaction
 from domain.tenant import TENANT, Tenant
 from domain.user import USER, User
 from engine.mail_messages import MOST_WAITING, Mail, of_digest, of_event, with_outcomes
@@ -31,7 +32,6 @@ from worker.notifying.mime import Envelope, written
 from worker.notifying.outcome_links import links_for
 from worker.outbound.mailboxes import NoAddress, mailbox
 from worker.outbound.smtp import MailError, MailServer, Security, Taken, send
-from worker.redaction import Redaction
 
 EXCERPT = 1_000
 """Characters of a server's answer that are recorded."""

@@ -29,6 +29,7 @@ from domain.notification_delivery import (
     succeeded,
 )
 from domain.notification_endpoint import CHATS, NOTIFICATION_ENDPOINT, Format, NotificationEndpoint
+from domain.redaction import Redaction
 from domain.tenant import TENANT
 from engine.chat_cards import card
 from engine.triggers.signature import sign
@@ -43,7 +44,6 @@ from worker.not_set_up import hand_back
 from worker.notifying.attempts import Attempt, Dropped, message_of, since
 from worker.notifying.mail import mail_attempt
 from worker.outbound.client import OutboundError, Request, Response
-from worker.redaction import Redaction
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ import pytest
 from domain import ai_model, ai_provider
 from domain.ai_provider import AiLimits, AiProvider
 from domain.facts import Decided, View
+from domain.redaction import REDACTED
 from engine.ai_messages import AssistantMessage, UserMessage
 from store.ai_providers import FAILURES, Wait
 from store.command import Command
@@ -29,7 +30,6 @@ from worker.ai.provider import AiCall, AiError
 from worker.ai.reckoning import expected_tokens
 from worker.ai.tenants_provider import TenantsProvider
 from worker.outbound.client import Outbound
-from worker.redaction import REDACTED
 
 ONE = AiLimits(concurrency=1)
 
