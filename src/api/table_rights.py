@@ -8,7 +8,7 @@ _OF = {
     "api_keys:manage": "api_keys",
     "approvals:read": "approval_requests approval_steps approval_assignees approval_decisions approval_links approval_comments "
     "approval_watchers approval_versions delegations",
-    "audit:read": "audit_logs",
+    "audit:read": "audit_logs analysts",
     "budgets:read": "budgets budget_periods",
     "executions:read": "workflow_executions node_activations execution_attributes execution_labels execution_items "
     "execution_waits bulk_operations",

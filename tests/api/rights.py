@@ -381,6 +381,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("PATCH", "/roles/{id}"): Row("roles:manage", about="role", body=said({"name": "New"})),
     ("DELETE", "/roles/{id}"): Row("roles:manage", about="role", fresh=True),
     ("GET", "/permissions"): Row("users:read", "both"),
+    ("GET", "/permissions/history"): Row("audit:read", done=(422,)),
     ("POST", "/api-keys"): Row(
         "api_keys:manage", "both", body=said({"name": "k", "permissions": []}), done=(201,), own_name=True
     ),

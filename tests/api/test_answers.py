@@ -322,6 +322,8 @@ async def looked_back(acme: Tenant) -> None:
     role = await acme.role_id("approver")
     ann = await acme.member("approver")
     await acme.admin.call("DELETE", f"/members/{ann.user_id}")
+    await acme.admin.get("/permissions/history", permission="approvals:decide")
+    await acme.admin.get("/permissions/history", permission="approvals:decide", user_id=ann.user_id)
     for path in (f"/tables/tenant_users/{ann.user_id}", f"/tables/tenant_user_roles/{ann.user_id},{role}"):
         for rest in ("", "/history", "?position=1"):
             await acme.admin.get(path + rest)

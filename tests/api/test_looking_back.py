@@ -68,6 +68,7 @@ async def test_a_resource_is_shown_as_it_stood_whatever_happened_since(gesta: Ge
     await what_cannot_be_asked(acme, id)
     await rows_as_they_stood(acme, ann, id, own, then)
     await what_happened_in_it(acme, ann, id)
+    await who_might(acme, ann, then)
 
 
 async def what_cannot_be_asked(acme: Tenant, id: str) -> None:
@@ -133,3 +134,20 @@ async def what_happened_in_it(acme: Tenant, ann: Member, id: str) -> None:
     assert of["event"][-1]["details"]["action"] == "execution.cancelled"
     assert of["wait"] == [], "it is over"
     assert (await acme.admin.get(f"/executions/{id}/timeline", cursor="x")).status_code == 422
+
+
+async def who_might(acme: Tenant, ann: Member, then: int) -> None:
+    asked = {"permission": "approvals:decide"}
+    was = await read(acme.admin, "/permissions/history", **asked, as_of=then)
+    held = {"user_id": ann.user_id, "holds": True, "roles": ["approver"], "why_not": None}
+    assert held in was["items"]
+    (key,) = was["keys"]
+    assert (key["user_id"], was["position"]) == (ann.user_id, then)
+    now = await read(acme.admin, "/permissions/history", **asked)
+    assert (now["items"], now["keys"]) == ([], []), "nobody else has it"
+    (span,) = (await read(acme.admin, "/permissions/history", **asked, user_id=ann.user_id))["spans"]
+    assert (span["since"]["topic"], span["until"]["topic"]) == ("member.added.v2", "member.roles_changed.v1")
+    assert span["since"]["position"] < then < span["until"]["position"]
+    assert (await acme.admin.get("/permissions/history", permission="everything")).status_code == 422
+    assert (await acme.admin.get("/permissions/history", **asked, user_id=str(uuid4()))).status_code == 404
+    assert (await ann.client.get("/permissions/history", **asked)).status_code == 403
