@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 _OF = {
     "ai_models:read": "ai_providers ai_models",
-    "ai_tasks:read": "ai_agent_tasks ai_agent_attempts ai_agent_turns ai_agent_tool_calls",
+    "ai_tasks:read": "ai_agent_tasks ai_agent_attempts ai_agent_turns ai_agent_tool_calls evaluations evaluation_results",
     "api_keys:manage": "api_keys",
     "approvals:read": "approval_requests approval_steps approval_assignees approval_decisions approval_links approval_comments "
     "approval_watchers approval_versions delegations",

@@ -71,14 +71,16 @@ SELECT coalesce(n.item_id, n.execution_id)
   FROM projections.node_activations n
  WHERE n.tenant_id = %(tenant)s AND n.id = %(id)s
 """
+PART = "SELECT {owner} FROM projections.{table} WHERE tenant_id = %(tenant)s AND {id} = %(id)s"
 PART_OF: Mapping[str, str] = {
     "node_activations": OF_ACTIVATION,
     "execution_waits": OF_ACTIVATION,
-    "approval_decisions": "SELECT request_id FROM projections.approval_decisions WHERE tenant_id = %(tenant)s AND id = %(id)s",
-    "approval_comments": "SELECT request_id FROM projections.approval_comments WHERE tenant_id = %(tenant)s AND id = %(id)s",
-    "ai_agent_attempts": "SELECT task_id FROM projections.ai_agent_attempts WHERE tenant_id = %(tenant)s AND id = %(id)s",
-    "trigger_runs": "SELECT trigger_id FROM projections.trigger_runs WHERE tenant_id = %(tenant)s AND id = %(id)s",
-    "delegations": "SELECT from_user_id FROM projections.delegations WHERE tenant_id = %(tenant)s AND id = %(id)s",
+    "approval_decisions": PART.format(table="approval_decisions", owner="request_id", id="id"),
+    "approval_comments": PART.format(table="approval_comments", owner="request_id", id="id"),
+    "ai_agent_attempts": PART.format(table="ai_agent_attempts", owner="task_id", id="id"),
+    "evaluation_results": PART.format(table="evaluation_results", owner="evaluation_id", id="task_id"),
+    "trigger_runs": PART.format(table="trigger_runs", owner="trigger_id", id="id"),
+    "delegations": PART.format(table="delegations", owner="from_user_id", id="id"),
 }
 """Where the first column of a key names no stream, or not the only one: the streams of what it is a part of, from the live rows,
 which are never taken away once they are there."""
