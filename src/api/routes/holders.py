@@ -13,7 +13,6 @@ from api.listing import DEFAULT_LIMIT, MAX_LIMIT, UUID_, WHOLE, read_parameter
 from api.looking_back import AS_OF, TOO_MUCH, Moment, PastPlatform, moment_of, past_of
 from api.problems import Problem, not_found
 from api.queries import eligible as queries
-from api.queries.ledger import actor
 from api.reads import Question
 from api.routing import query, require_tenant, router
 from api.schemas import holders as shapes
@@ -24,6 +23,7 @@ from domain.facts import Refusal, View
 from domain.member import MEMBER, MemberAdded, MemberRolesChanged
 from domain.permission import PERMISSIONS
 from engine.holding import Span, States, in_order, judge, spans
+from projections.events_told import actor
 from store.past import Past, TooLong
 from store.reading import position_at
 
