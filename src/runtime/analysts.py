@@ -126,7 +126,7 @@ def let_read(connection: Connection[TupleRow]) -> None:
 
 def forbid_temporary_tables(connection: Connection[TupleRow]) -> None:
     """Everybody may make them in a new database, and fill a disk. Only the database's owner can take that away: where this login
-    is not, the doctor names it."""
+    is not, docs/how-to/connect-as-an-analyst.md says how."""
     found = connection.execute(MAY_MAKE_TEMPORARY).fetchone()
     if found is not None and found[1]:
         connection.execute(NO_TEMPORARY.format(sql.Identifier(found[0])))

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +13,18 @@ import pytest
 from psycopg import AsyncConnection, Connection
 from psycopg.errors import DatabaseError, InsufficientPrivilege, OperationalError
 
+from domain.role import RoleCreated
 from projections.generation import SERVING_SCHEMA
+from projections.projector import Projector
 from projections.rebuilding.rebuild import RebuildOptions, rebuild
 from runtime import analysts, migrations
 from runtime.analysts import LoginLimits
 from runtime.postgres import EmbeddedServer
+from store.notifications import channels
+from store.notifications.sending import notify
 from tests.conftest import Database, temporary_database
 from tests.projections.analysing import PASSWORD, admitted, rows, session
-from tests.projections.story import ACME, GLOBEX
+from tests.projections.story import ACME, GLOBEX, Ledgers, an_id
 
 RELATIONS = """
 SELECT n.nspname, c.relname, c.relkind,
@@ -266,6 +271,26 @@ def test_what_others_ask_is_hidden(analyst: Connection[Any], place: Database, ot
     assert any(row["usename"] == other for row in mine)
     assert OTHERS.search(str(mine)) is None
     assert {row["query"] for row in mine if row["usename"] == other} == {"<insufficient privilege>"}
+
+
+async def test_who_listens_hears_ids_and_types_of_jobs_and_nothing_that_happened(
+    place: Database, login: str, seeded_story: tuple[str, datetime]
+) -> None:
+    """PostgreSQL has no right to LISTEN that could be withheld. What is said names no tenant but by its id."""
+    async with (
+        await AsyncConnection.connect(place.server.url(login, place.name), password=PASSWORD, autocommit=True) as analyst,
+        await AsyncConnection.connect(place.system_url, autocommit=True) as system,
+        await AsyncConnection.connect(place.superuser_url, autocommit=True) as superuser,
+    ):
+        ledgers = Ledgers(superuser)
+        ledgers.now = seeded_story[1]
+        for channel in (channels.EVENTS, channels.PROJECTED, channels.JOBS, channels.ACCESS, channels.FOLLOWED):
+            await analyst.execute(f"LISTEN {channel.name}".encode())
+        await ledgers.append(GLOBEX, (an_id("told"), RoleCreated("of_globex", "Of Globex", ())))
+        await Projector(place.system_url).catch_up()
+        await notify(system, channels.JOBS, channels.job_name(GLOBEX, "resize"))
+        said = [note.payload async for note in analyst.notifies(timeout=10, stop_after=2)]
+    assert set(said) == {str(GLOBEX), f"{GLOBEX}:resize"}
 
 
 def test_the_names_of_logins_tell_nothing(analyst: Connection[Any], other: str) -> None:
