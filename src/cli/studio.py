@@ -47,16 +47,20 @@ async def _run(settings: "Settings", addresses: "Addresses", slug: str | None, p
     from api.server import bind, serve
     from cli.preparing import opened, seed_if_migrated
     from runtime import master_keys
+    from runtime.errors import OperatorError
     from runtime.pools import check_logins
     from runtime.schema import refuse_older
 
+    keys = master_keys.load(settings)
+    if keys is None:
+        raise OperatorError("GESTA_MASTER_KEY is not set: the login by which the studio's queries run has its password from it.")
     await check_logins(addresses.system, addresses.api, listen=addresses.listen)
     await refuse_older(addresses.system)
     await seed_if_migrated(addresses)
     sock = bind(HOST, port)
     sock.listen()  # whoever follows the address at once waits for the moment that the rest takes
     url = f"http://{HOST}:{sock.getsockname()[1]}"
-    app = create_app(addresses, pool_size=4, master_keys=master_keys.load(settings))
+    app = create_app(addresses, pool_size=4, master_keys=keys)
     async with opened(addresses) as (handler, connection):
         name, ledger = await tenant_of(handler, connection, slug)
         async with _key(handler, ledger) as key, _projecting(addresses):

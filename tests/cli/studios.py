@@ -4,11 +4,13 @@ import asyncio
 import re
 import signal
 import subprocess
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.master_keys import KEY_BYTES
 from tests.cli.test_db import GESTA, environment_of
 from tests.cli.test_doctor import addresses
 from tests.conftest import Database
@@ -40,7 +42,7 @@ async def studio(directory: Path, database: Database, *options: str) -> AsyncIte
     process = await asyncio.create_subprocess_exec(
         *(*GESTA, "db", "studio", *options),
         cwd=directory,
-        env=environment_of(**addresses(database)),
+        env=environment_of(**addresses(database, GESTA_MASTER_KEY=b64encode(b"k" * KEY_BYTES).decode())),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     )

@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { TENANT } from "./catalog.js";
+import { leadFrom } from "./grid.js";
 import { html } from "./html.js";
 import { Fault } from "./notices.js";
 import { ask, tenant } from "./session.js";
@@ -106,7 +107,7 @@ function Timeline({ table, address, events }) {
       ${stood === null
         ? html`<p class="empty">With this event the row was gone.</p>`
         : html`<dl class="fields past" ref=${fields}>
-            ${columns.map((column) => html`<${Past} key=${column.name} column=${column} value=${stood[column.name]} change=${event.changes[column.name]} isFirst=${index === 0} />`)}
+            ${columns.map((column) => html`<${Past} key=${column.name} column=${column} lead=${leadFrom(table, column, stood)} value=${stood[column.name]} change=${event.changes[column.name]} isFirst=${index === 0} />`)}
             ${!columns.length && html`<p class="empty">It changed nothing that is shown here.</p>`}
           </dl>`}
     </div>
@@ -130,20 +131,20 @@ function useStanding(address, event) {
   return whole?.address === address && whole.position === event.position ? whole.row : event.row;
 }
 
-function Past({ column, value, change, isFirst }) {
+function Past({ column, value, lead, change, isFirst }) {
   const isChanged = change !== undefined && !STAMP.has(column.name);
   const before = isChanged && !isFirst && change[0] !== null && html`<div class="before"><span class="off-screen">Before: </span><${Told} column=${column} value=${change[0]} /></div>`;
   return html`
     <div class=${`field ${isChanged ? "changed" : ""}`}>
       <dt title=${column.comment}>${column.name}</dt>
-      <dd>${before}<${Told} column=${column} value=${value} /></dd>
+      <dd>${before}<${Told} column=${column} value=${value} lead=${lead} /></dd>
     </div>
   `;
 }
 
-function Told({ column, value }) {
+function Told({ column, value, lead = null }) {
   if (value?.$cut) return html`<span class="quiet">too large for a list of changes</span>`;
-  return html`<${Value} column=${column} value=${value ?? null} />`;
+  return html`<${Value} column=${column} value=${value ?? null} lead=${lead} />`;
 }
 
 function Actor({ actor }) {

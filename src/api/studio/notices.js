@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { html } from "./html.js";
 
-export function Fault({ problem, again = null }) {
+export function Fault({ problem, again = null, againWords = "Try again" }) {
   if (!problem) return null;
   return html`
     <div class="fault" role="alert">
@@ -12,7 +12,7 @@ export function Fault({ problem, again = null }) {
       ${problem.errors?.map((one) => html`<p class="fault-field"><code>${one.path || "request"}</code> ${one.message !== problem.message && html`<span class="pre">${one.message}</span>`}</p>`)}
       <p class="quiet">
         ${problem.requestId ? html`Request <span class="mono">${problem.requestId}</span>` : ""}
-        ${again ? html` <button type="button" onClick=${again}>Try again</button>` : ""}
+        ${again ? html` <button type="button" onClick=${again}>${againWords}</button>` : ""}
       </p>
     </div>
   `;

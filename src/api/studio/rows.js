@@ -47,7 +47,15 @@ export function keepLoading() {
   });
 }
 
+const LONGEST_MS = 30_000;
+let patience; // milliseconds, for the next question alone
+
 export const reload = () => (reloads.value += 1);
+
+export function reloadPatiently() {
+  patience = LONGEST_MS;
+  reload();
+}
 
 async function load() {
   running?.abort();
@@ -55,10 +63,12 @@ async function load() {
   const isOther = loaded.value.table !== table.value;
   const asked = { table: table.value, view: view.value, counted: counted.value };
   const statement = rowsStatement(asked.table, asked.view, columns.value);
+  const timeoutMs = patience;
+  patience = undefined;
   loaded.value = { ...(isOther ? NOTHING : loaded.value), table: asked.table, statement, isBusy: true, error: null };
   if (isOther) picked.value = null;
   try {
-    const answer = await run(statement, { maxRows: PAGE_ROWS + 1, signal: mine.signal });
+    const answer = await run(statement, { maxRows: PAGE_ROWS + 1, timeoutMs, signal: mine.signal });
     const all = byName(answer);
     const rows = all.slice(0, PAGE_ROWS);
     if (statement.backwards) rows.reverse();

@@ -8,6 +8,7 @@ const KEPT = "gesta.studio.key";
 export const key = signal(null);
 export const me = signal(null);
 export const tenants = signal([]); // of a platform key
+export const own = signal(null); // the slug of the tenant that any other key belongs to, where it may know it
 export const tenant = signal(null); // the slug that a platform key has chosen
 export const position = signal(null); // up to where the tables had come when they were last asked
 export const why = signal(null); // why one has to log in (again): a Problem, or null
@@ -68,10 +69,11 @@ export async function enter(text, wantedTenant = null) {
   me.value = found;
   why.value = null;
   store(as);
+  if (!found.platform) own.value = await slugOf(as);
 }
 
 export function leave(reason = null) {
-  key.value = me.value = tenant.value = position.value = null;
+  key.value = me.value = tenant.value = own.value = position.value = null;
   tenants.value = [];
   why.value = reason;
   store(null);
@@ -99,6 +101,14 @@ function takeCode() {
   if (!match) return null;
   history.replaceState(null, "", location.pathname);
   return match[1];
+}
+
+async function slugOf(as) {
+  try {
+    return (await ask("GET", "v1/tenant", { as, inside: null })).data.slug;
+  } catch {
+    return null; // it may not know: its rows are shown all the same
+  }
 }
 
 async function listTenants(as) {

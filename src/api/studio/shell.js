@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { catalog, groups } from "./catalog.js";
 import { html } from "./html.js";
-import { leave, me, position, tenant, tenants } from "./session.js";
+import { leave, me, own, position, tenant, tenants } from "./session.js";
 import { blank, isPlainClick, linkTo, show, showTable, view } from "./view.js";
 
 const wanted = signal(""); // what the list of tables is narrowed to
@@ -31,7 +31,7 @@ export function Top() {
       <a class="brand" href="#/" onClick=${(event) => (event.preventDefault(), show({ ...blank(), page: "home", table: null }))}><img class="brand-mark" src="studio/icon.svg" alt="" />Gesta Studio</a>
       ${platform
         ? html`<label class="tenant">Tenant <select value=${tenant.value} onChange=${(event) => changeTenant(event.target.value)}>${tenants.value.map((one) => html`<option key=${one.slug} value=${one.slug}>${one.slug}</option>`)}</select></label>`
-        : ""}
+        : own.value && html`<span class="tenant">Tenant <strong>${own.value}</strong></span>`}
       <nav class="pages" aria-label="Pages">
         <button type="button" class="plain" aria-pressed=${view.value.page === "sql"} title="SQL (s)" onClick=${() => show({ ...blank(), page: "sql", table: null })}>SQL</button>
       </nav>

@@ -11,6 +11,7 @@ import { show, view } from "./view.js";
 const TIMES = [1000, 5000, 15000, 30000];
 const ROWS = [100, 1000, 10_000, 100_000];
 const RECENT = 20;
+const SHOWN_CELLS = 20_000; // more would make the browser slow; a file has all
 
 const timeout = signal(5000);
 const maxRows = signal(1000);
@@ -111,6 +112,7 @@ function Place({ sql, problem }) {
 function Answer({ answer }) {
   const columns = answer.columns.map((column) => ({ ...column, choices: [], comment: column.type }));
   const widths = columns.map((column, index) => widthOf(column, answer.rows.slice(0, 200).map((row) => row[index])));
+  const shown = answer.rows.slice(0, Math.max(50, Math.floor(SHOWN_CELLS / columns.length)));
   const total = widths.reduce((sum, width) => sum + width, 0);
   const words = `${answer.rows.length.toLocaleString("en")} ${answer.rows.length === 1 ? "row" : "rows"}${answer.truncated ? ", and there are more" : ""}`;
   return html`
@@ -118,10 +120,10 @@ function Answer({ answer }) {
       <table class="grid" aria-label="Result" style=${{ width: `${total}ch` }}>
         <colgroup>${widths.map((width, index) => html`<col key=${index} style=${{ width: `${width}ch` }} />`)}</colgroup>
         <thead><tr>${columns.map((column, index) => html`<th scope="col" key=${index} class=${isRight(column) ? "right" : ""}><span class="unsorted" title=${column.type}>${column.name}</span></th>`)}</tr></thead>
-        <tbody>${answer.rows.slice(0, 2000).map((row, at) => html`<tr key=${at}>${columns.map((column, index) => html`<td key=${index} class=${isRight(column) ? "right" : ""}><${Cell} column=${column} value=${row[index]} /></td>`)}</tr>`)}</tbody>
+        <tbody>${shown.map((row, at) => html`<tr key=${at}>${columns.map((column, index) => html`<td key=${index} class=${isRight(column) ? "right" : ""}><${Cell} column=${column} value=${row[index]} /></td>`)}</tr>`)}</tbody>
       </table>
       ${!answer.rows.length && html`<p class="empty">No rows.</p>`}
     </div>
-    <footer class="foot"><span role="status">${words}</span><span class="quiet">${Math.round(answer.elapsed_ms)} ms</span>${answer.rows.length > 2000 && html`<span class="quiet">The first 2,000 are shown; CSV has all.</span>`}</footer>
+    <footer class="foot"><span role="status">${words}</span><span class="quiet">${Math.round(answer.elapsed_ms)} ms</span>${shown.length < answer.rows.length && html`<span class="quiet">The first ${shown.length.toLocaleString("en")} are shown; CSV has all.</span>`}</footer>
   `;
 }

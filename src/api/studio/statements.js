@@ -51,16 +51,22 @@ export function rowsStatement(table, view, shown) {
   const values = new Values();
   const order = orderOf(table, view.sort);
   const backwards = view.before !== null;
-  const columns = columnsNeeded(table, view, shown).map((column) => selected(column, view.sort));
+  const needed = columnsNeeded(table, view, shown);
+  const columns = needed.map((column) => selected(column, view.sort));
   const where = [...conditions(table, view, values), ...beyond(order, view, values)];
   const byKey = order.isTotal;
-  const lines = [
-    `SELECT ${wrapped(columns)}`,
+  const orderLine = order.columns.length ? [` ORDER BY ${ordered(order, backwards)}`] : [];
+  const found = [
     `  FROM ${nameOf(table)}`,
     ...whereLines(where),
-    ...(order.columns.length ? [` ORDER BY ${ordered(order, backwards)}`] : []),
+    ...orderLine,
     ` LIMIT ${PAGE_ROWS + 1}${!byKey && view.offset ? ` OFFSET ${view.offset}` : ""}`,
   ];
+  // Long values are cut of the rows that are found, not of all that are sorted.
+  const isCut = columns.some((column, index) => column !== quoted(needed[index].name));
+  const lines = isCut && order.columns.length
+    ? [`SELECT ${wrapped(columns)}`, "  FROM (SELECT *", ...found.map((line) => `      ${line}`), '       ) AS "found"', ...orderLine]
+    : [`SELECT ${wrapped(columns)}`, ...found];
   return { sql: lines.join("\n"), params: values.params, order, backwards, byKey };
 }
 

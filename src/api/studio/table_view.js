@@ -9,7 +9,7 @@ import { Fault, copied, say } from "./notices.js";
 import { Popover } from "./popover.js";
 import { runForFile } from "./query.js";
 import { RowPanel } from "./row_panel.js";
-import { columns, count, hidden, loaded, nextPage, picked, previousPage, reload, table } from "./rows.js";
+import { columns, count, hidden, loaded, nextPage, picked, previousPage, reload, reloadPatiently, table } from "./rows.js";
 import { PAGE_ROWS, exportStatement, written } from "./statements.js";
 import { save } from "./values.js";
 import { blank, show, view } from "./view.js";
@@ -30,6 +30,7 @@ export function TableView() {
   const found = table.value;
   if (!found) return html`<main class="home"><p class="empty">There is no table ${view.value.table} in the catalogue.</p></main>`;
   const { error, statement } = loaded.value;
+  const isSlow = error?.code === "statement_timeout";
   const isOpen = view.value.row !== null || picked.value !== null;
   return html`
     <main class=${`table-view ${isOpen ? "with-panel" : ""}`}>
@@ -47,7 +48,7 @@ export function TableView() {
         <div class="asked"><${Search} table=${found} /><${Filters} table=${found} /></div>
         ${isSqlShown.value && statement && html`<${Statement} statement=${statement} />`}
         <${Fault} problem=${fileProblem.value} />
-        <${Fault} problem=${error} again=${reload} />
+        <${Fault} problem=${error} again=${isSlow ? reloadPatiently : reload} againWords=${isSlow ? "Try for 30 s" : "Try again"} />
         <${Grid} table=${found} />
         <${Foot} />
       </section>
