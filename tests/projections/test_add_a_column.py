@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import random
 import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -85,12 +86,17 @@ class Load:
                 over.set()
 
 
-async def rebuild(database: Database, failpoint: str | None = None) -> tuple[int, str]:
+async def rebuild(database: Database, failpoint: str | None = None, kill_after: float | None = None) -> tuple[int, str]:
     """The next release's rebuild, as a process: its exit code, and what it said."""
     environment = {**os.environ, **({VARIABLE: failpoint} if failpoint else {})}
     command = (sys.executable, "-m", "tests.projections.with_column", database.owner_url, database.system_url)
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=STDOUT, cwd=ROOT)
     async with asyncio.timeout(PATIENCE):
+        if kill_after is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(asyncio.create_task(process.wait())), kill_after)
+            with suppress(ProcessLookupError):
+                process.kill()
         said, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, said.decode()
@@ -105,6 +111,23 @@ async def folded(system: AsyncConnection[object]) -> int:
 async def test_readers_see_no_error_and_no_missing_row(
     database: Database, system: AsyncConnection[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await under_load(database, system, tmp_path, monkeypatch, changed)
+
+
+@pytest.mark.nightly
+async def test_nor_where_it_is_killed_at_moments_of_chance(
+    database: Database, system: AsyncConnection[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await under_load(database, system, tmp_path, monkeypatch, killed_by_chance)
+
+
+async def under_load(
+    database: Database,
+    system: AsyncConnection[object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rebuilt: Callable[[Database, AsyncConnection[object], Load], Awaitable[None]],
+) -> None:
     token = await platform_key(database)
     async with serving(database) as http:
         async with projecting(database) as projector:
@@ -118,7 +141,7 @@ async def test_readers_see_no_error_and_no_missing_row(
         upgrade(monkeypatch, tmp_path)
         async with projecting(database):
             async with load.going_on():
-                await changed(database, system, load)
+                await rebuilt(database, system, load)
             await load.list()
     assert load.fresh > FIRST / 2, "most answers were stale, and show nothing"
     assert (await replay(system, acme.id)).equal
@@ -142,3 +165,19 @@ async def changed(database: Database, system: AsyncConnection[object], load: Loa
     assert await records.records(system, "wanted", "abandoned") == []
     for _ in range(3):
         await load.list()
+
+
+async def killed_by_chance(database: Database, system: AsyncConnection[object], load: Load) -> None:
+    """Ten times at most, after up to three seconds, and then left alone; readers look on meanwhile."""
+    chance = random.Random(os.environ.get("GESTA_SEED", "1"))
+    for _ in range(10):
+        code, said = await rebuild(database, kill_after=chance.uniform(0.3, 3.0))
+        assert code in (0, -signal.SIGKILL), said
+        await load.list()
+        if code == 0:
+            break
+    else:
+        code, said = await rebuild(database)
+        assert code == 0, said
+    assert len(await records.records(system, "serving")) == 1
+    assert await records.records(system, "wanted", "abandoned") == []
