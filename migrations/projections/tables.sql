@@ -357,6 +357,64 @@ CREATE TABLE prompt_versions (
 );
 COMMENT ON TABLE prompt_versions IS 'Every published version of a prompt; an AI task stays with the one that it was given.';
 
+CREATE TABLE retention_policies (
+    tenant_id    uuid NOT NULL,
+    id           uuid NOT NULL,
+    workflow_key text,
+    days         integer NOT NULL,
+    version      bigint NOT NULL,
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX retention_policies_by_creation ON retention_policies (tenant_id, created_at, id);
+COMMENT ON TABLE retention_policies IS 'After how many days finished executions are archived.';
+
+CREATE TABLE archived_rows (
+    tenant_id    uuid NOT NULL,
+    execution_id uuid NOT NULL,
+    table_name   text NOT NULL,
+    part         integer NOT NULL,
+    month        text NOT NULL,
+    row_count    integer NOT NULL,
+    rows         jsonb NOT NULL,
+    version      bigint NOT NULL,
+    created_at   timestamptz NOT NULL,
+    updated_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, execution_id, table_name, part)
+);
+COMMENT ON TABLE archived_rows IS 'What the other tables held of executions that were archived, some rows together.';
+
+CREATE TABLE archived_executions (
+    tenant_id           uuid NOT NULL,
+    id                  uuid NOT NULL,
+    workflow_id         uuid NOT NULL,
+    workflow_key        text NOT NULL,
+    workflow_version    integer NOT NULL,
+    execution_number    integer NOT NULL,
+    business_key        text,
+    status              text NOT NULL CHECK (status IN ('completed', 'failed', 'cancelled')),
+    error               text,
+    labels              jsonb NOT NULL,
+    parent_execution_id uuid,
+    correlation_id      uuid,
+    started_at          timestamptz NOT NULL,
+    created_by          uuid,
+    ended_at            timestamptz NOT NULL,
+    month               text NOT NULL,
+    days                integer NOT NULL,
+    row_counts          jsonb NOT NULL,
+    version             bigint NOT NULL,
+    created_at          timestamptz NOT NULL,
+    updated_at          timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX archived_executions_by_creation ON archived_executions (tenant_id, created_at, id);
+CREATE INDEX archived_executions_by_month ON archived_executions (tenant_id, month, created_at, id);
+CREATE INDEX archived_executions_by_workflow ON archived_executions (tenant_id, workflow_key, created_at, id);
+CREATE INDEX archived_executions_by_number ON archived_executions (tenant_id, workflow_id, execution_number);
+COMMENT ON TABLE archived_executions IS 'Finished executions that have left the other tables, as the tenant''s policy says.';
+
 CREATE TABLE workflow_executions (
     tenant_id           uuid NOT NULL,
     id                  uuid NOT NULL,
@@ -404,6 +462,8 @@ CREATE INDEX workflow_executions_by_business_key
     ON workflow_executions (tenant_id, business_key, created_at, id) WHERE business_key IS NOT NULL;
 CREATE UNIQUE INDEX workflow_executions_business_key_is_unique_while_open
     ON workflow_executions (tenant_id, workflow_id, business_key) WHERE status IN ('running', 'paused');
+CREATE INDEX workflow_executions_by_end ON workflow_executions (tenant_id, workflow_key, (coalesce(completed_at, cancelled_at)))
+    WHERE status IN ('completed', 'failed', 'cancelled');
 COMMENT ON TABLE workflow_executions IS 'Every run of a workflow.';
 
 CREATE TABLE workflow_triggers (

@@ -442,3 +442,9 @@ SELECT r.tenant_id, r.evaluation_id, e.name AS evaluation, r.variant,
   FROM projections.evaluation_results r
   JOIN projections.evaluations e ON e.tenant_id = r.tenant_id AND e.id = r.evaluation_id
  GROUP BY r.tenant_id, r.evaluation_id, e.name, r.variant;
+CREATE OR REPLACE VIEW projections.archive_months WITH (security_invoker = true) AS
+SELECT a.tenant_id, a.month, a.workflow_key, count(*) AS executions, count(*) FILTER (WHERE a.status = 'completed') AS completed,
+       count(*) FILTER (WHERE a.status = 'failed') AS failed, count(*) FILTER (WHERE a.status = 'cancelled') AS cancelled,
+       min(a.ended_at) AS first_ended_at, max(a.ended_at) AS last_ended_at, max(a.created_at) AS last_archived_at
+  FROM projections.archived_executions a
+ GROUP BY 1, 2, 3;

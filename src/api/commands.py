@@ -117,6 +117,9 @@ TOTP_CONFIRM = CommandSpec("totp.confirm", "approvals:decide")
 TOTP_REMOVE = CommandSpec("totp.remove", "approvals:decide")
 TOTP_RESET = CommandSpec("totp.reset", "totp:reset")
 
+RETENTION_SET = CommandSpec("retention.set", "tenants:manage")
+RETENTION_REMOVE = CommandSpec("retention.remove", "tenants:manage")
+
 CALENDAR_CREATE = CommandSpec("calendar.create", "tenants:manage")
 CALENDAR_CHANGE = CommandSpec("calendar.change", "tenants:manage")
 

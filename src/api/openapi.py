@@ -28,6 +28,7 @@ GROUPS = {
     "budgets": "How much AI tasks may use, and what they have used of it.",
     "ai models": "Who is asked: providers of models, and the names that definitions call models by.",
     "jobs": "Work for workers of your own: enqueued, leased, kept alive, reported on.",
+    "retention": "How long finished executions stay in the tables, and the archive that they go to.",
     "limits": "How much of that work is done at a time, and how fast.",
     "notifications": "Who is told of what happens, and what was delivered.",
     "events": "What happened: the ledger, the audit log, the history of an execution.",

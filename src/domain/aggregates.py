@@ -28,6 +28,7 @@ from domain.notification_preferences import NOTIFICATION_PREFERENCES
 from domain.permission import PERMISSION
 from domain.prompt import PROMPT
 from domain.refusal import REFUSAL
+from domain.retention import RETENTION
 from domain.role import ROLE
 from domain.secret import SECRET
 from domain.tenant import TENANT
@@ -63,6 +64,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     EVENT,
     TRIGGER,
     LIMIT,
+    RETENTION,
     BULK_OPERATION,
     BULK_CHUNK,
     NOTIFICATION_ENDPOINT,

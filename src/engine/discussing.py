@@ -6,6 +6,7 @@ from domain.approval import APPROVAL, Approval, ApprovalEvent, Attachment, Decid
 from domain.approval import discussing as rules
 from domain.facts import Decided, Fact, FieldError, Invalid, Json, View
 from domain.member import may
+from engine.archiving import require_not_archived
 
 READ = "approvals:read"
 
@@ -93,12 +94,15 @@ def _require_may_see(view: View, user_id: UUID, path: str) -> None:
 
 
 def _said(view: View, request_id: UUID, id: UUID, event: ApprovalEvent) -> Decided:
+    require_not_archived(view, request_id)
     result: Json = {"id": str(id), "approval_id": str(request_id), "version": view.version(request_id) + 1}
     return Decided((Fact(request_id, event),), result=result)
 
 
 def _watching(view: View, request_id: UUID, user_id: UUID, event: ApprovalEvent | None, *, watching: bool) -> Decided:
     facts = () if event is None else (Fact(request_id, event),)
+    if facts:
+        require_not_archived(view, request_id)
     version = view.version(request_id) + len(facts)
     result: Json = {"id": str(request_id), "user_id": str(user_id), "watching": watching, "version": version}
     return Decided(facts, result=result)

@@ -113,4 +113,5 @@ TABLE = Table(
         AiTaskAttemptFailed: failed,
     },
     rows_needed=rows_needed,
+    lookups=(("tenant_id", "task_id"),),
 )

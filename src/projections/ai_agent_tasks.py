@@ -25,7 +25,7 @@ from domain.facts import Json
 from projections import ai_agent_tool_calls
 from projections.ai_agent_tool_calls import failure_json
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
+from projections.table import BY_EXECUTION, TENANT_ID, Column, Lookup, Row, Table, stream_row
 
 NAME = "ai_agent_tasks"
 OVER = frozenset({"completed", "failed", "cancelled"})
@@ -324,4 +324,5 @@ TABLE = Table(
         AiTaskCancelled: cancelled,
     },
     rows_needed=rows_needed,
+    lookups=(BY_EXECUTION,),
 )

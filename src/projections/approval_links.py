@@ -57,4 +57,5 @@ TABLE = Table(
     },
     appliers={ApprovalLinkMade: made, ApprovalLinkUsed: used, ApprovalLinkRevoked: revoked},
     rows_needed=rows_needed,
+    lookups=(("tenant_id", "request_id"),),
 )

@@ -43,7 +43,7 @@ from domain.envelope import RecordedEvent
 from domain.facts import Json
 from projections import approval_comments, approval_decisions, approval_steps, approval_times, workflow_executions
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id, stream_row
+from projections.table import BY_EXECUTION, TENANT_ID, Column, Lookup, Row, Table, row_with_id, stream_row
 
 NAME = "approval_requests"
 NOBODY: Json = {"users": [], "roles": []}
@@ -544,4 +544,5 @@ TABLE = Table(
         ApprovalExpired: expired,
     },
     rows_needed=rows_needed,
+    lookups=(BY_EXECUTION,),
 )

@@ -80,4 +80,5 @@ TABLE = Table(
     },
     appliers={ApprovalResubmitted: resubmitted},
     rows_needed=rows_needed,
+    lookups=(("tenant_id", "request_id"),),
 )

@@ -40,4 +40,5 @@ TABLE = Table(
     },
     appliers={ApprovalWatched: watched, ApprovalUnwatched: unwatched},
     rows_needed=rows_needed,
+    lookups=(("tenant_id", "request_id"),),
 )

@@ -10,7 +10,7 @@ from domain.envelope import RecordedEvent
 from domain.execution import ExecutionStarted
 from domain.facts import Json
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Row, Table
+from projections.table import BY_EXECUTION, TENANT_ID, Column, Row, Table
 
 NAME = "execution_attributes"
 NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,63})(\.[0-9]{1,63})?([eE][+-]?[0-9]{1,3})?")
@@ -109,4 +109,5 @@ TABLE = Table(
         ),
     },
     appliers={ExecutionStarted: started},
+    lookups=(BY_EXECUTION,),
 )

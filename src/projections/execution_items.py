@@ -15,7 +15,7 @@ from domain.execution import (
     ItemStarted,
 )
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
+from projections.table import BY_EXECUTION, TENANT_ID, Column, Lookup, Row, Table, stream_row
 
 NAME = "execution_items"
 
@@ -122,4 +122,5 @@ TABLE = Table(
         ActivationCancelled: noted,
     },
     rows_needed=rows_needed,
+    lookups=(BY_EXECUTION,),
 )

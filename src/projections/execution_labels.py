@@ -3,10 +3,9 @@
 from domain.envelope import RecordedEvent
 from domain.execution import ExecutionChanged, ExecutionStarted
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Table
+from projections.table import BY_EXECUTION, TENANT_ID, Column, Lookup, Table
 
 NAME = "execution_labels"
-BY_EXECUTION = ("tenant_id", "execution_id")
 
 
 def of_execution(record: RecordedEvent) -> Lookup:

@@ -39,11 +39,10 @@ from domain.execution import (
 from projections import ai_agent_tasks, approval_requests, node_activations, workflow_executions
 from projections.execution_items import item_of
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id
+from projections.table import BY_EXECUTION, TENANT_ID, Column, Lookup, Row, Table, row_with_id
 
 NAME = "execution_waits"
 BY_WAITER = ("tenant_id", "waiter_id")
-BY_EXECUTION = ("tenant_id", "execution_id")
 BY_THING = ("tenant_id", "id")
 BY_APPROVAL = ("tenant_id", "approval_id")
 OWN_WORK = "gesta."

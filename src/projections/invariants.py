@@ -37,6 +37,7 @@ from domain.execution import (
     ActivationFailed,
     ActivationStarted,
     ActivationWaiting,
+    ExecutionArchived,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFailed,
@@ -105,6 +106,7 @@ class Invariants:
     """In microseconds."""
     _recorded: datetime | None = None
     _ended: Ids = field(default_factory=Ids)
+    _archived: Ids = field(default_factory=Ids)
     _business_keys: dict[UUID, Name] = field(default_factory=dict)
     _subscriptions: dict[UUID, dict[UUID, Name]] = field(default_factory=dict)
     """By visit: the names of what it waits for."""
@@ -170,7 +172,11 @@ class Invariants:
 
     def _see_executions(self, record: RecordedEvent) -> None:
         event, stream = record.event, record.stream_id
-        if stream in self._ended:
+        if isinstance(event, ExecutionArchived):
+            if stream not in self._ended or stream in self._archived:
+                self._say(record, "archives an execution that is not over, or was archived before")
+            self._archived[stream] = 1
+        elif stream in self._ended:
             self._say(record, "came after the execution had ended")
         self._see_subscriptions(record)
         if isinstance(event, ExecutionStarted) and event.business_key is not None:

@@ -17,7 +17,7 @@ from domain.execution import (
 from domain.facts import Json
 from projections.execution_items import item_of
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Row, Table, row_with_id
+from projections.table import BY_EXECUTION, TENANT_ID, Column, Lookup, Row, Table, row_with_id
 
 NAME = "node_activations"
 
@@ -165,4 +165,5 @@ TABLE = Table(
         ExecutionMigrated: migrated,
     },
     rows_needed=rows_needed,
+    lookups=(BY_EXECUTION,),
 )

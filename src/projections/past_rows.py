@@ -18,14 +18,14 @@ from psycopg.rows import tuple_row
 from domain.budget import budgets_id_of
 from domain.delegation import delegations_of
 from domain.envelope import RecordedEvent, Unread
-from domain.execution import ActivationStarted, ActivationWaiting, ExecutionStarted
+from domain.execution import ActivationStarted, ActivationWaiting, ExecutionArchived, ExecutionStarted
 from domain.member import MemberAdded, MemberRolesChanged
 from domain.totp import totp_of
-from projections import workflows
+from projections import archived_rows, workflows
 from projections.registry import TABLES
 from projections.rows import Rows
 from projections.skipped_events import read_skipped_events
-from projections.table import Key, Row, Table
+from projections.table import BY_EXECUTION, Key, Lookup, Row, Table
 from runtime.pools import Connection
 from store.past import Ask
 from store.reading import decode_all
@@ -58,10 +58,14 @@ SELECT e.position, e.stream_id, e.version, e.topic, e.occurred_at, e.recorded_at
 """
 NUMBERS = """
 SELECT id, execution_number FROM projections.workflow_executions WHERE tenant_id = %(tenant)s AND id = ANY(%(executions)s::uuid[])
+ UNION ALL
+SELECT id, execution_number FROM projections.archived_executions WHERE tenant_id = %(tenant)s AND id = ANY(%(executions)s::uuid[])
 """
 OF_WORKFLOW = """
 SELECT count(*)
-  FROM projections.workflow_executions x
+  FROM (SELECT tenant_id, id, workflow_id FROM projections.workflow_executions
+         UNION ALL
+        SELECT tenant_id, id, workflow_id FROM projections.archived_executions) x
   JOIN ledger.events e ON e.tenant_id = x.tenant_id AND e.stream_id = x.id AND e.version = 1 AND e.position <= %(up_to)s
  WHERE x.tenant_id = %(tenant)s AND x.workflow_id = %(workflow)s
 """
@@ -83,7 +87,7 @@ PART_OF: Mapping[str, str] = {
     "delegations": PART.format(table="delegations", owner="from_user_id", id="id"),
 }
 """Where the first column of a key names no stream, or not the only one: the streams of what it is a part of, from the live rows,
-which are never taken away once they are there."""
+which are never taken away but when their execution is archived."""
 STARTED_BY = """
 SELECT execution_id FROM projections.trigger_runs
  WHERE tenant_id = %(tenant)s AND trigger_id = %(id)s AND execution_id IS NOT NULL
@@ -273,6 +277,9 @@ class PastRows:
             try:
                 if isinstance(record.event, ExecutionStarted) and workflows.NAME not in names:
                     rows.number((record.tenant_id, record.event.workflow_id), self._numbers[record.stream_id])
+                if isinstance(record.event, ExecutionArchived):
+                    _take_out(rows, record, names)
+                    concerned = ()
                 for table in concerned:
                     table.appliers[type(record.event)](rows, record, record.event)
             except NeedTable:
@@ -334,12 +341,32 @@ class PastRows:
         return frozenset(skip.position for skip in await read_skipped_events(conn, self.tenant_id))
 
 
+def _take_out(rows: Rows, record: RecordedEvent, names: Collection[str]) -> None:
+    """What leaves these tables with an execution that is archived; where it goes is another question."""
+    for table, of, column in reversed(archived_rows.PARTS):
+        if table.name not in names or (of is not None and of not in names):
+            continue
+        if column == "id":
+            keys: list[Key] = [(record.tenant_id, record.stream_id)]
+        else:
+            by = Lookup(BY_EXECUTION, (record.tenant_id, record.stream_id))
+            above = [] if of is None else [row["id"] for row in rows.where(of, by)]
+            found = rows.where(table.name, by) if of is None else []
+            found += [
+                row for id in above for row in rows.where(table.name, Lookup(("tenant_id", column), (record.tenant_id, id)))
+            ]
+            keys = [rows.of(table.name).key_of(row) for row in found]
+        for key in keys:
+            if rows.find(table.name, *key) is not None:
+                rows.delete(table.name, key)
+
+
 def _leads_to(record: RecordedEvent, names: Collection[str]) -> Iterator[UUID]:
     """The streams of the rows that an event needs in these tables, and of those that change what it makes."""
     for name in names:
         table = BY_NAME[name]
         if type(record.event) in table.appliers:
-            for columns, values, other in table.rows_needed(record):
+            for columns, values, other, _ in table.rows_needed(record):
                 yield from streams_of(other or name, zip(columns, values, strict=True))
             if name in ELSEWHERE:
                 yield from ELSEWHERE[name](record)

@@ -57,6 +57,11 @@ class Lookup(NamedTuple):
     values: Key
     table: str | None = None
     """Where they are another table's, of the same group, which is read when an event is applied."""
+    through: str | None = None
+    """Where the last value is an execution's id, and the last column names rows that this table has of the execution."""
+
+
+BY_EXECUTION = ("tenant_id", "execution_id")
 
 
 def needs_no_rows(_record: RecordedEvent) -> tuple[Lookup, ...]:

@@ -19,6 +19,11 @@ from projections.rows import Changes, Rows
 from projections.table import Key, Row, Table
 
 SELECT = sql.SQL("SELECT {columns} FROM unnest({arrays}) AS wanted ({key}) JOIN {table} USING ({key})")
+SELECT_THROUGH = sql.SQL(
+    "SELECT {columns} FROM unnest({arrays}) AS wanted (tenant_id, execution_id)"
+    " JOIN {above} AS above USING (tenant_id, execution_id)"
+    " JOIN {table} AS old ON old.tenant_id = above.tenant_id AND old.{column} = above.id"
+)
 INSERT = sql.SQL("INSERT INTO {table} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s::json)")
 UPDATE = sql.SQL(
     "UPDATE {table} AS old SET ({columns}) = ROW({new}) FROM json_populate_recordset(NULL::{table}, %s::json) AS new WHERE {same}"
@@ -50,18 +55,17 @@ class Write(NamedTuple):
 
 async def load(conn: AsyncConnection[Any], records: Iterable[RecordedEvent], generation: Generation = SERVING) -> list[Query]:
     """Ask for the rows that these events need: one query for each table and lookup."""
-    wanted: dict[tuple[str, tuple[str, ...]], dict[Key, None]] = {}
+    wanted: dict[str, dict[tuple[tuple[str, ...], str | None], dict[Key, None]]] = {}
     for record in records:
         for table in generation.known.get(type(record.event), ()):
-            for columns, values, other in table.rows_needed(record):
-                wanted.setdefault((other or table.name, columns), {})[values] = None
+            for columns, values, other, through in table.rows_needed(record):
+                wanted.setdefault(other or table.name, {}).setdefault((columns, through), {})[values] = None
     queries = []
     for table in generation.tables:
-        for columns in (table.key, *table.lookups):
-            keys = wanted.get((table.name, columns))
-            if keys:
+        for (columns, through), keys in wanted.get(table.name, {}).items():
+            if columns == table.key or columns in table.lookups:
                 arrays = [list(array) for array in zip(*keys, strict=True)]
-                statement = select_statement(generation.schema, table.name, columns)
+                statement = select_statement(generation.schema, table.name, columns, through)
                 cursor = conn.cursor(binary=True, row_factory=dict_row)
                 queries.append(Query(table.name, await cursor.execute(statement, arrays)))
     return queries
@@ -144,8 +148,16 @@ def _of(name: str) -> Table:
 
 
 @cache
-def select_statement(schema: str, name: str, columns: tuple[str, ...]) -> sql.Composed:
+def select_statement(schema: str, name: str, columns: tuple[str, ...], through: str | None = None) -> sql.Composed:
     table = _of(name)
+    if through is not None:
+        return SELECT_THROUGH.format(
+            columns=sql.SQL(", ").join(sql.Identifier("old", column) for column in table.columns),
+            arrays=_arrays(table, columns),
+            above=sql.Identifier(schema, through),
+            table=sql.Identifier(schema, name),
+            column=sql.Identifier(columns[-1]),
+        )
     return SELECT.format(
         columns=_names(table.columns), arrays=_arrays(table, columns), key=_names(columns), table=sql.Identifier(schema, name)
     )

@@ -72,8 +72,18 @@ DELETE FROM runtime.snapshots s USING taken
  WHERE s.tenant_id = taken.tenant_id AND s.stream_id = taken.stream_id AND s.state_version <> taken.state_version
    AND s.taken_at < clock_timestamp() - interval '1 hour'
 """
+FORGET = """
+DELETE FROM runtime.snapshots s USING unnest(%s::uuid[], %s::uuid[]) AS gone (tenant_id, stream_id)
+ WHERE s.tenant_id = gone.tenant_id AND s.stream_id = gone.stream_id
+"""
 
 log = logging.getLogger(__name__)
+
+
+async def forget(conn: psycopg.AsyncConnection[Any], streams: Sequence[tuple[UUID, UUID]]) -> None:
+    """Streams, by tenant and id, to which nothing happens any more. Nothing depends on their snapshots."""
+    tenants, ids = zip(*streams, strict=True)
+    await conn.execute(FORGET, (list(tenants), list(ids)))
 
 
 class Taken(NamedTuple):

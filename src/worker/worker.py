@@ -32,6 +32,7 @@ from store.vault import Vault
 from worker.ai.choosing import ProvidersOf
 from worker.ai.telemetry import Telemetry
 from worker.ai_runner import ai_runner
+from worker.archiving import archive_finished
 from worker.bulk_runner import bulk_runner
 from worker.context import Mailing, WorkerContext
 from worker.event_runners import event_runner, lookback_runner
@@ -96,6 +97,7 @@ class WorkerProcess:
                 (sweep_sensitive_values, asyncio.Event()),
                 (sweep_models, asyncio.Event()),
                 (end_analysts, asyncio.Event()),
+                (archive_finished, asyncio.Event()),
             )
             for _, woken in turns:
                 stack.enter_context(setting_at(stop, woken))

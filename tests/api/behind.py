@@ -967,6 +967,17 @@ async def ai_models_remove(two: Two) -> httpx2.Response:
     return await two.behind.admin.call("DELETE", "/ai-models/fast")
 
 
+async def retention_set(two: Two) -> httpx2.Response:
+    await ok(two.behind.admin.post("/retention", {"days": 90}))
+    await ok(two.ahead.admin.post("/retention", {"days": 60}))
+    return await two.behind.admin.post("/retention", {"days": 90})
+
+
+async def retention_remove(two: Two) -> httpx2.Response:
+    made = await ok(two.ahead.admin.post("/retention", {"days": 90, "workflow_key": "travel"}))
+    return await two.behind.admin.call("DELETE", f"/retention/{made['id']}")
+
+
 async def limits_set(two: Two) -> httpx2.Response:
     given = {"scope": "job_type", "name": "resize-image", "concurrency": 5}
     await ok(two.behind.admin.post("/limits", given))
@@ -1324,6 +1335,8 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         ai_providers_remove,
         ai_models_set,
         ai_models_remove,
+        retention_set,
+        retention_remove,
         limits_set,
         limits_remove,
         budgets_set,

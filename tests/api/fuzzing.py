@@ -461,6 +461,9 @@ class World:
             case "limits":
                 given = {"scope": "key", "name": f"key-{next(self.numbers)}", "concurrency": 100}
                 return str((await self.tenant.admin.post("/limits", given)).json()["id"])
+            case "retention":
+                given = {"days": 90, "workflow_key": f"flow-{next(self.numbers)}"}
+                return str((await self.tenant.admin.post("/retention", given)).json()["id"])
             case "budgets":
                 key = f"budget-{next(self.numbers)}"
                 await self._set_budget(key)

@@ -78,6 +78,7 @@ KINDS = (
     "endpoint",
     "delivery",
     "calendar",
+    "retention",
     "prompt",
     "evaluation",
     "ai_provider",
@@ -315,6 +316,13 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/members"): Row(
         "members:manage", body=lambda ids: {"user_id": ids.of["user"], "role_ids": []}, done=(201, 409), platforms=True
     ),
+    ("POST", "/retention"): Row("tenants:manage", body=said({"days": 365})),
+    ("GET", "/retention"): Row("tenants:read"),
+    ("DELETE", "/retention/{id}"): Row("tenants:manage", about="retention", fresh=True),
+    ("GET", "/archived-executions"): Row("executions:read"),
+    ("GET", "/archived-executions/{id}"): Row("executions:read", about="execution", done=(404,)),
+    ("GET", "/archived-executions/{id}/rows"): Row("audit:read", about="execution", done=(404,)),
+    ("GET", "/archived-executions/{id}/rows/{key}/{number}"): Row("audit:read", about="execution", done=(404,)),
     ("POST", "/limits"): Row("executions:control", body=_limit),
     ("GET", "/limits"): Row("executions:read"),
     ("PUT", "/budgets/{key}"): Row("budgets:manage", body=said(BUDGET)),

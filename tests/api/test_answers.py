@@ -3,6 +3,7 @@
 Every answer to the client of these tests, and of all others of the API, is held against the document (`tests.api.documented`).
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,12 +12,16 @@ import psycopg
 import pytest
 
 from domain.ai_task import Usage
+from domain.envelope import Envelope
+from engine import archiving
 from store import ai_streams
 from store.codec import JSON
+from store.command import Command
+from store.handler import open_handler
 from tests.api.ai_views import counted
 from tests.api.behind import IN_STEPS, one_time
 from tests.api.conftest import Client, Gesta, Tenant
-from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, SCHEDULED, TASK, UNDOABLE
+from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, INSTANT, SCHEDULED, TASK, UNDOABLE
 from tests.api.documented import Undocumented, document
 from tests.api.rights import RUN, SUITE
 from tests.api.test_budgets import MONTHLY, spend
@@ -175,6 +180,25 @@ async def evaluations(gesta: Gesta, acme: Tenant) -> None:
     await acme.admin.post(f"/evaluations/{other['id']}/cancel")
     for path in ("", f"/{made['id']}", f"/{made['id']}/results"):
         await acme.admin.get(f"/evaluations{path}")
+
+
+async def archive_of(gesta: Gesta, acme: Tenant) -> None:
+    """An execution that was over before its time in the tables began to count."""
+    policy = (await acme.admin.post("/retention", {"days": 30})).json()
+    await acme.publish(INSTANT)
+    started = await acme.admin.post("/executions", {"workflow_key": INSTANT["key"]})
+    id = UUID(started.json()["id"])
+    long_ago = datetime.now(UTC) - timedelta(days=31)
+    async with open_handler(gesta.database.system_url) as handler:
+        command = Command(acme.id, "execution.archive", Envelope("system", "test"))
+        await handler.handle(command, lambda view: archiving.archive(view, id, long_ago))
+    await gesta.projector.catch_up()
+    for path in ("", f"/{id}", f"/{id}/rows", f"/{id}/rows/workflow_executions/1"):
+        answer = await acme.admin.get(f"/archived-executions{path}")
+        assert answer.status_code == 200, (path, answer.text)
+    assert (await acme.admin.get(f"/executions/{id}")).status_code == 404
+    await acme.admin.get("/retention")
+    await acme.admin.call("DELETE", f"/retention/{policy['id']}")
 
 
 async def own_jobs(acme: Tenant) -> None:
@@ -381,6 +405,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await migrations(acme)
     await own_jobs(acme)
     await budgets(gesta, acme)
+    await archive_of(gesta, acme)
     await ai_tasks(gesta, acme)
     await bulk_operations(gesta, acme)
     await evaluations(gesta, acme)

@@ -16,6 +16,8 @@ SMALL = {
     ("ai_agent_tasks", "usage"),
     ("ai_agent_tasks", "error_details"),
     ("workflow_executions", "labels"),
+    ("archived_executions", "labels"),
+    ("archived_executions", "row_counts"),
     ("jobs", "error"),
     ("ai_models", "defaults"),
     ("evaluation_results", "verdicts"),

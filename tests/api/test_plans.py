@@ -26,6 +26,7 @@ from api.queries import (
     jobs,
     notifications,
     prompts,
+    retention,
     workflows,
 )
 from api.reads import PLANNED_EACH_TIME, SET_TENANT, Question
@@ -128,6 +129,12 @@ CASES = (
             "workflow_key": ("usual", "rare", "absent"),
         },
     ),
+    Case(
+        retention.ARCHIVED_EXECUTIONS,
+        {"workflow_key": ("usual", "rare", "absent"), "month": ("2026-01", "2025-01")},
+    ),
+    Case(retention.PARTS, {}, fixed={"id": made(61, 100)}),
+    Case(retention.POLICIES, {}),
     Case(jobs.DEAD_JOBS, {"type": ("usual", "rare", "absent")}),
     Case(
         jobs.JOBS,

@@ -205,6 +205,10 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
         await admin.call("PUT", f"/ai-providers/{key}", {"kind": "openai_compatible", "base_url": "https://models.example/v1"})
         return key
 
+    async def retention() -> str:
+        kept = {"days": 365, "workflow_key": f"kept-{next(NUMBERS)}"}
+        return str((await admin.post("/retention", kept)).json()["id"])
+
     async def ai_model() -> str:
         key = f"model-{next(NUMBERS)}"
         await admin.call("PUT", f"/ai-models/{key}", {"models": ["offline/echo"]})
@@ -214,7 +218,7 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     of["delivery"] = (await admin.post(f"/notifications/endpoints/{of['endpoint']}/test")).json()["id"]
     of["role"], of["dead_job"], of["invitation"] = await role(), await dead_job(), await invitation()
     of["secret"], of["own_job"] = await secret(), await own_job()
-    of["limit"], of["budget"] = await limit(), await budget()
+    of["limit"], of["budget"], of["retention"] = await limit(), await budget(), await retention()
     hours = {"mon": [{"from": "09:00", "to": "17:00"}]}
     of["delegation"], of["approval_link"] = await delegation(), await approval_link()
     of["evaluation"] = (await admin.post("/evaluations", SUITE)).json()["id"]
@@ -228,7 +232,7 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
     of["ai_provider"], of["ai_model"] = await ai_provider(), await ai_model()
     assert of.keys() >= set(KINDS)
     make = {"dead_job": dead_job, "role": role, "member": member, "invitation": invitation, "secret": secret, "limit": limit}
-    make["budget"] = budget
+    make |= {"budget": budget, "retention": retention}
     make |= {"ai_provider": ai_provider, "ai_model": ai_model}
     return Ids(of, {**make, "endpoint": endpoint, "delegation": delegation, "approval_link": approval_link})
 

@@ -30,6 +30,7 @@ GROUPS = (
     "secrets",
     "limits",
     "evaluations",
+    "retention",
     "budgets",
     "notifications",
     "tenants",

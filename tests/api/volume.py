@@ -47,6 +47,22 @@ SELECT pg_temp.tenant(n), pg_temp.made(2, n), 'active', pg_temp.made(2, n % 5 + 
        pg_temp.moment(n), 1, pg_temp.moment(n), pg_temp.moment(n)
   FROM generate_series(1, 3000) n;
 
+INSERT INTO projections.retention_policies (tenant_id, id, workflow_key, days, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(60, n), 'flow-' || n, 30, 1, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 3000) n;
+
+INSERT INTO projections.archived_executions (tenant_id, id, workflow_id, workflow_key, workflow_version, execution_number, status,
+    labels, started_at, ended_at, month, days, row_counts, version, created_at, updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(61, n), pg_temp.made(6, n), CASE WHEN n % 1000 = 0 THEN 'rare' ELSE 'usual' END, 1, n,
+       'completed', '{}', pg_temp.moment(n), pg_temp.moment(n), to_char(pg_temp.moment(n), 'YYYY-MM'), 30, '{}', 9,
+       pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 20000) n;
+
+INSERT INTO projections.archived_rows (tenant_id, execution_id, table_name, part, month, row_count, rows, version, created_at,
+    updated_at)
+SELECT pg_temp.tenant(n), pg_temp.made(61, n), t.name, 1, '2026-01', 1, '[{}]', 9, pg_temp.moment(n), pg_temp.moment(n)
+  FROM generate_series(1, 20000) n CROSS JOIN (VALUES ('workflow_executions'), ('node_activations')) AS t (name);
+
 INSERT INTO projections.calendars (tenant_id, id, key, name, time_zone, hours, holidays, version, created_at, updated_at)
 SELECT pg_temp.tenant(n), pg_temp.made(16, n), 'calendar-' || lpad(n::text, 5, '0'), 'C', 'UTC', '{}', '{}', 1, pg_temp.moment(n),
        pg_temp.moment(n)

@@ -118,6 +118,7 @@ from domain.execution import (
     ActivationStarted,
     CompensationFailure,
     CompensationResult,
+    ExecutionArchived,
     ExecutionCancelled,
     ExecutionCompensating,
     ExecutionCompleted,
@@ -185,6 +186,7 @@ from domain.prompt import (
     Variable,
 )
 from domain.refusal import CommandRefused
+from domain.retention import RetentionRemoved, RetentionSet
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.role import RoleChanged, RoleCreated, RoleDeleted
 from domain.secret import SecretCreated, SecretDeleted, SecretRotated
@@ -390,6 +392,7 @@ def evaluated(name: str) -> tuple[Step, ...]:
         (id, EvaluationCompleted(False, (totals,))),
         (other, EvaluationStarted("sorting", suite, 2)),
         (other, EvaluationCancelled((replace(totals, runs=0, median_latency_ms=None, p95_latency_ms=None),), "Not needed.")),
+        *archived(name),
     )
 
 
@@ -777,6 +780,33 @@ def approved(execution: str) -> tuple[Step, ...]:
         (an_id(execution), ActivationCompleted(activation, "review", "approve", {"outcome": "approve"})),
         *visit(execution, "end", "end"),
         (an_id(execution), ExecutionCompleted({"done": True})),
+    )
+
+
+def archived(name: str) -> tuple[Step, ...]:
+    """Two executions whose time in the tables is over: one that people and a model decided, and a child that failed."""
+    whole, child = f"{name} archived", f"{name} archived child"
+    (stream, begun), (other, called) = started(whole, "trip-9"), started(child)
+    assert isinstance(begun, ExecutionStarted)
+    assert isinstance(called, ExecutionStarted)
+    request = an_id(f"{whole} request")
+    talked = ((request, ApprovalWatched(BOB)), (request, ApprovalCommented(an_id(f"{whole} said"), ANN, "Soon.")))
+    ended = approved(whole)[1:]
+    return (
+        (an_id(f"{name} kept"), RetentionSet(365)),
+        (an_id(f"{name} kept travel"), RetentionSet(30, "travel")),
+        (an_id(f"{name} kept travel"), RetentionSet(90, "travel")),
+        (an_id(f"{name} kept old"), RetentionSet(7, "old")),
+        (an_id(f"{name} kept old"), RetentionRemoved("old", "nobody asks for it")),
+        (stream, replace(begun, labels={"team": "north"}, attributes={"due": "2026-03-02"})),
+        *classified(whole)[1:-2],
+        *ended[:-4],
+        *talked,
+        *ended[-4:],
+        (other, replace(called, parent_execution_id=stream)),
+        *failed(child)[1:],
+        (other, ExecutionArchived(90)),
+        (stream, ExecutionArchived(90)),
     )
 
 

@@ -116,7 +116,7 @@ async def test_an_api_key_shows_no_secret(system: AsyncConnection[Any]) -> None:
 
 async def test_a_workflow_shows_what_was_published_last_and_keeps_every_version(system: AsyncConnection[Any]) -> None:
     travel = await row(system, "workflows", key="travel")
-    expected = ("active", "Travelling", None, 2, {"type": "object"}, 16)
+    expected = ("active", "Travelling", None, 2, {"type": "object"}, 18)
     assert part(travel, "status", "name", "draft", "published_version", "input_schema", "execution_count") == expected
     assert travel["version"] == 4, "counting executions is no event of the workflow"
     versions = await rows(system, "workflow_versions")
@@ -476,5 +476,6 @@ def test_the_row_by_which_the_audit_log_names_a_thing_is_at_hand_for_each_of_its
         for event in aggregate.events
         if event not in tables[SOURCES[aggregate.name].table].appliers
         and event not in tables["execution_items"].appliers  # whose own row names them
+        and event not in tables["archived_rows"].appliers  # which has all rows of an execution loaded
     ]
     assert missing == []

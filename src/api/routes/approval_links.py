@@ -28,6 +28,7 @@ from domain.approval_link import APPROVAL_LINK, SEED_BYTES, USUAL_LIFETIME
 from domain.facts import Decided, Invalid, PermissionDenied, View
 from engine import approval_links as links
 from engine.approval_links import Making, address_of
+from engine.archiving import require_not_archived
 from engine.durations import duration
 from engine.invalid import InvalidValue
 
@@ -102,6 +103,9 @@ async def revoke_link(call: Calling, id: UUID, body: Annotated[Reason, Default()
         spec = spec.for_themselves("approvals:decide")
 
     def decide(view: View, who: Rights) -> Decided:
+        made = view.read(APPROVAL_LINK, id).made
+        if made is not None:
+            require_not_archived(view, made.request_id)
         return approval_link.revoke(view, id, None if who.allows("approvals:manage") else who.user_id, body.reason)
 
     return await call.command(spec, decide, id)

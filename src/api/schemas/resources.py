@@ -47,6 +47,15 @@ MEMBER_SUMMARY = ObjectSchema(
 )
 CALENDAR = ObjectSchema("Calendar", "When people work.", row("calendars"))
 CALENDAR_SUMMARY = ObjectSchema("CalendarSummary", "A business calendar, without its hours and holidays.", summary("calendars"))
+RETENTION_POLICY = ObjectSchema(
+    "RetentionPolicy", "After how many days finished executions are archived.", row("retention_policies")
+)
+ARCHIVED_EXECUTION = ObjectSchema("ArchivedExecution", "A finished execution that is in the archive.", row("archived_executions"))
+OF_NO_PART = ("tenant_id", "execution_id", "month", "version", "created_at", "updated_at")
+ARCHIVED_ROWS = ObjectSchema(
+    "ArchivedRows", "Rows of one table that belonged to an archived execution.", row("archived_rows", without=OF_NO_PART[:3])
+)
+ARCHIVED_PART = ObjectSchema("ArchivedPart", "How many rows such a part has.", summary("archived_rows", without=OF_NO_PART))
 DELEGATION = ObjectSchema("Delegation", "Who may decide in whose place, from when to when, and for what.", row("delegations"))
 BUDGET_PERIOD = ObjectSchema(
     "BudgetPeriod",

@@ -45,6 +45,11 @@ MEMBER_RESULT = ObjectSchema(
         **fields("tenant_users", "manager_id", "attributes", "version"),
     },
 )
+RETENTION_RESULT = ObjectSchema(
+    "RetentionResult",
+    "A retention policy after a command.",
+    fields("retention_policies", "id", "workflow_key", "days", "version"),
+)
 CALENDAR_RESULT = ObjectSchema(
     "CalendarResult",
     "A business calendar after a change.",

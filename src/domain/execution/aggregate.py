@@ -14,6 +14,7 @@ from domain.execution.events import (
     ActivationRetried,
     ActivationStarted,
     ActivationWaiting,
+    ExecutionArchived,
     ExecutionCancelled,
     ExecutionChanged,
     ExecutionCompensating,
@@ -110,6 +111,8 @@ def evolve(state: Execution, event: ExecutionEvent) -> Execution:
             return changed(state, started=changed(state.started, labels=labels, priority=priority))
         case ExecutionMigrated():
             return migrate(state, event)
+        case ExecutionArchived():
+            return changed(state, archived=True)
         case _:
             assert_never(event)
 
@@ -305,6 +308,13 @@ EXECUTION: Aggregate[Execution] = Aggregate(
             note="`mapping`: as it was asked for. `nodes`: what nodes are called from now on, null: they have no counterpart. "
             "`branches`, `arrivals`: the indices of edges, as `{edge, to}`, of the splits that tokens are in, and by which "
             "they have come. `visits`: those that run, as `{activation_id, node_id, to}`. What is not named is called the same.",
+        ),
+        EventType(
+            ExecutionArchived,
+            "execution.archived.v1",
+            lambda e, execution: f"{execution.name} had been over for {plural(e.days, 'day')}, and was archived.",
+            severity="debug",
+            note="`days`: of the policy. Its rows leave the tables, with those of what it asked for, for archived_rows.",
         ),
         EventType(
             ItemStarted,

@@ -350,6 +350,13 @@ class ExecutionMigrated(Event):
 
 
 @dataclass(frozen=True)
+class ExecutionArchived(Event):
+    """Finished for `days`, as the tenant's policy says, it leaves the tables for the archive. Its last event."""
+
+    days: int
+
+
+@dataclass(frozen=True)
 class ItemStarted(Event):
     """An item of a foreach begins to run through the node's body, in a stream of its own that is moved like an execution's."""
 
@@ -405,7 +412,8 @@ class ItemHeld(Event):
 
 
 ExecutionEvent = (
-    ExecutionStarted
+    ExecutionArchived
+    | ExecutionStarted
     | ExecutionForked
     | ActivationStarted
     | ActivationWaiting

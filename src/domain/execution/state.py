@@ -155,6 +155,8 @@ class Execution:
     latest_compensable: int = 0
     """The highest order among them."""
     compensation: Compensation | None = None
+    archived: bool = False
+    """It has left the tables that people query: nothing may happen to it, or to what it asked for, any more."""
 
     @property
     def to_undo(self) -> CompletedVisit | None:

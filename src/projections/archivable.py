@@ -1,0 +1,41 @@
+"""Which finished executions are to be archived by now, by the tables and the database's clock. The ledger decides."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+# By workflow, the longest over first, so that an index leads to those and to no others.
+FIND = """
+SELECT found.tenant_id, found.id, found.ended_at
+  FROM projections.retention_policies p
+  JOIN projections.workflows w ON w.tenant_id = p.tenant_id AND w.key = coalesce(p.workflow_key, w.key)
+ CROSS JOIN LATERAL (
+       SELECT e.tenant_id, e.id, coalesce(e.completed_at, e.cancelled_at) AS ended_at
+         FROM projections.workflow_executions e
+        WHERE e.tenant_id = w.tenant_id AND e.workflow_key = w.key AND e.status IN ('completed', 'failed', 'cancelled')
+          AND coalesce(e.completed_at, e.cancelled_at) <= clock_timestamp() - make_interval(days => p.days)
+        ORDER BY coalesce(e.completed_at, e.cancelled_at)
+        LIMIT %(count)s) found
+ WHERE (p.workflow_key IS NOT NULL
+        OR NOT EXISTS (
+           SELECT FROM projections.retention_policies own WHERE own.tenant_id = w.tenant_id AND own.workflow_key = w.key))
+   AND NOT EXISTS (SELECT FROM runtime.suspended_tenants s WHERE s.tenant_id = p.tenant_id)
+ LIMIT %(count)s
+"""
+
+
+class Finished(NamedTuple):
+    tenant_id: UUID
+    id: UUID
+    ended_at: datetime
+
+
+async def find(conn: AsyncConnection[Any], count: int) -> Sequence[Finished]:
+    """So many at most, of all tenants."""
+    async with conn.cursor(row_factory=class_row(Finished)) as cursor:
+        await cursor.execute(FIND, {"count": count})
+        return await cursor.fetchall()
