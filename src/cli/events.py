@@ -115,7 +115,8 @@ def _print(records: "list[RecordedEvent]") -> None:
 
 def _print_folded(records: "list[RecordedEvent]", after: int) -> None:
     """The stream is folded from its beginning, and shown from behind a position."""
-    from cli.folding import lines, steps
+    from cli.folding import lines
+    from store.folded import steps
 
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for step in steps(records):

@@ -198,6 +198,11 @@ class PastRows:
         _, steps = await self._folded((table,), streams, (table, key))
         return steps
 
+    async def events(self, stream: UUID) -> list[RecordedEvent]:
+        """Of one stream, in their order. Raises TooMuch."""
+        await self._know([stream])
+        return self._events.get(stream, [])
+
     async def makers(self, table: str, key: Key) -> set[UUID]:
         """The streams that a row's key leads to. Raises TooMuch."""
         found = set(streams_of(table, zip(BY_NAME[table].key, key, strict=True)))

@@ -90,6 +90,7 @@ async def approvals(acme: Tenant) -> None:
             await acme.admin.get(path)
         await acme.admin.get(f"/executions/{started['id']}/history")
         await acme.admin.get(f"/executions/{started['id']}/timeline", limit=1)
+        await acme.admin.get("/events", stream_id=started["id"], changes="true")
     for path in ("/workflows", f"/workflows/{workflow}", f"/workflows/{workflow}/versions", f"/workflows/{workflow}/versions/1"):
         await acme.admin.get(path)
     await acme.admin.post("/workflows/validate", {"definition": {**APPROVAL, "edges": []}})

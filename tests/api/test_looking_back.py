@@ -134,6 +134,11 @@ async def what_happened_in_it(acme: Tenant, ann: Member, id: str) -> None:
     assert of["event"][-1]["details"]["action"] == "execution.cancelled"
     assert of["wait"] == [], "it is over"
     assert (await acme.admin.get(f"/executions/{id}/timeline", cursor="x")).status_code == 422
+    changed = await read(acme.admin, "/events", stream_id=id, changes="true", limit=200)
+    assert {"path": "status", "before": "running", "after": "cancelled"} in changed["items"][-1]["changes"]
+    later = await read(acme.admin, "/events", stream_id=id, changes="true", after=changed["items"][-2]["position"])
+    assert later["items"] == changed["items"][-1:]
+    assert (await acme.admin.get("/events", changes="true")).json()["errors"][0]["path"] == "changes"
 
 
 async def who_might(acme: Tenant, ann: Member, then: int) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from cli.folding import GREEN, LONGEST, PLAIN, Change, changes, flat, lines, steps
+from cli.folding import GREEN, LONGEST, PLAIN, lines
+from cli.folding import told as shown
 from domain.aggregates import AGGREGATES
 from domain.api_key import ApiKeyCreated, ApiKeyRevoked
 from domain.envelope import RecordedEvent
@@ -12,6 +13,7 @@ from domain.execution import ActivationCompleted, ActivationStarted, ExecutionPa
 from domain.facts import Event
 from runtime.errors import OperatorError
 from store.codec import JSON
+from store.folded import Change, changes, flat, steps
 from store.topics import TOPICS, topic_of
 from tests.projections.story import ACME, BY_ANN, START, an_id, attempt, classified, started
 
@@ -29,7 +31,7 @@ def recorded(events: Sequence[Event]) -> list[RecordedEvent]:
 
 def told(events: Sequence[Event]) -> list[list[str]]:
     """What each event changes, one line a change."""
-    return [[str(change) for change in step.changes] for step in steps(recorded(events))]
+    return [[shown(change) for change in step.changes] for step in steps(recorded(events))]
 
 
 def test_each_event_says_what_it_changed_in_the_state_s_own_order() -> None:
@@ -97,8 +99,8 @@ def test_an_event_that_changes_nothing_says_so() -> None:
 
 def test_long_values_are_cut() -> None:
     change = Change("+", "x", None, "y" * 1000)
-    assert len(str(change)) == LONGEST + len("+ x: ")
-    assert str(change).endswith("…")
+    assert len(shown(change)) == LONGEST + len("+ x: ")
+    assert shown(change).endswith("…")
 
 
 def test_a_stream_without_events_has_no_states() -> None:

@@ -5,8 +5,9 @@ from uuid import UUID
 from starlette.responses import Response
 
 from api import answers, following, headers
+from api.changing import page_with_changes
 from api.documented import Calling, documented, paged
-from api.listing import DEFAULT_LIMIT, MAX_LIMIT, PAGE_BYTES, UUID_, WHOLE, read_parameter
+from api.listing import BOOLEAN, DEFAULT_LIMIT, MAX_LIMIT, PAGE_BYTES, UUID_, WHOLE, read_parameter
 from api.problems import Problem, not_found
 from api.queries.audit import AUDIT_LOGS
 from api.queries.ledger import history_item
@@ -48,6 +49,11 @@ LAST_EVENT_ID = {
 CURSOR = query("cursor", {"type": "string"}, "`next_cursor` of the page before.")
 
 
+CHANGES = query(
+    "changes", {"type": "boolean", "default": False}, "With `stream_id`: what each event changed in the thing's state, too."
+)
+
+
 @routes.get("/audit-logs", **paged("List the audit log", AUDIT_LOGS, resources.AUDIT_LOG))
 async def list_audit_logs(call: Calling) -> Response:
     call.require("audit:read")
@@ -60,7 +66,7 @@ async def list_audit_logs(call: Calling) -> Response:
         "Read the events",
         "Events by position",
         page(events.EVENT),
-        parameters=[AFTER, TOPICS_WANTED, STREAM, MAX_DATA, LIMIT, CURSOR, LAST_EVENT_ID],
+        parameters=[AFTER, TOPICS_WANTED, STREAM, CHANGES, MAX_DATA, LIMIT, CURSOR, LAST_EVENT_ID],
         also={following.MEDIA_TYPE: {"schema": {"type": "string"}}},
     ),
 )
@@ -78,6 +84,10 @@ async def list_events(call: Calling) -> Response:
     start = "cursor" if "cursor" in given else "after"
     after = read_parameter(start, WHOLE, given.get(start, "0"))
     wanted = _wanted(call)
+    if read_parameter("changes", BOOLEAN, given.get("changes", "false")):
+        if wanted.stream_id is None or "max_data_bytes" in given:
+            raise Problem.at("changes", "not_applicable", "changes are told of one stream, whole: name it with stream_id.")
+        return await page_with_changes(call, wanted.stream_id, after, limit, wanted.topics)
     found = await call.services.reads.of_ledger(
         lambda connection: read_ledger(
             connection,
@@ -102,7 +112,7 @@ def _last_seen(call: Calling) -> int | None:
 
 def _follow(call: Calling, last_seen: int | None) -> Response:
     given = call.request.query_params
-    for name in ("limit", "cursor"):
+    for name in ("limit", "cursor", "changes"):
         if name in given:
             raise Problem.at(name, "not_applicable", f"{name} applies to pages only; this answer has no end.")
     after = read_parameter("after", WHOLE, given.get("after", "0")) if last_seen is None else last_seen

@@ -3,7 +3,7 @@
 from typing import get_args
 
 from api.schemas.columns import fields
-from api.schemas.schema import BIG, OBJECT, TEXT, UUID, ObjectSchema, one_of, or_null, ref, said
+from api.schemas.schema import ANYTHING, BIG, OBJECT, TEXT, UUID, ObjectSchema, many, one_of, or_null, ref, said
 from domain.envelope import ActorType
 
 ACTOR = ObjectSchema(
@@ -24,6 +24,15 @@ UNREAD = said(
     "Only where this release cannot read the event: why. A newer one wrote it, or it is damaged; its data are as written.",
 )
 
+STATE_CHANGE = ObjectSchema(
+    "StateChange",
+    "A part of a thing's state that an event changed.",
+    {
+        "path": TEXT,
+        "before": said(ANYTHING, "Null: it was not there."),
+        "after": said(ANYTHING, "Null: it is not there any more."),
+    },
+)
 EVENT = ObjectSchema(
     "Event",
     "An event of the ledger.",
@@ -38,8 +47,9 @@ EVENT = ObjectSchema(
         **fields("audit_logs", "correlation_id", "causation_id"),
         "data": DATA,
         "unread": UNREAD,
+        "changes": said(many(STATE_CHANGE), "Only with `changes=true`: what it changed in the thing's state."),
     },
-    optional=frozenset({"unread"}),
+    optional=frozenset({"unread", "changes"}),
 )
 STEP = ObjectSchema(
     "HistoryItem",
