@@ -967,7 +967,7 @@ async def ai_models_remove(two: Two) -> httpx2.Response:
     return await two.behind.admin.call("DELETE", "/ai-models/fast")
 
 
-async def retention_set(two: Two) -> httpx2.Response:
+async def retention_set_days(two: Two) -> httpx2.Response:
     await ok(two.behind.admin.post("/retention", {"days": 90}))
     await ok(two.ahead.admin.post("/retention", {"days": 60}))
     return await two.behind.admin.post("/retention", {"days": 90})
@@ -1022,7 +1022,7 @@ async def bulk_operations_cancel(two: Two) -> httpx2.Response:
     return await two.behind.admin.post(f"/bulk-operations/{made['id']}/cancel")
 
 
-async def evaluations_start(two: Two) -> httpx2.Response:
+async def evaluations_begin(two: Two) -> httpx2.Response:
     """With a prompt that was published ahead."""
     await two.ahead.admin.post("/prompts", {"key": "sort", "template": {"user": "Sort."}, "model": "offline/echo"})
     await ok(two.ahead.admin.post("/prompts/sort/publish"))
@@ -1030,7 +1030,7 @@ async def evaluations_start(two: Two) -> httpx2.Response:
     return await two.behind.admin.post("/evaluations", {**SUITE, "variants": variants})
 
 
-async def evaluations_go_on(two: Two) -> httpx2.Response:
+async def evaluations_go_on_with(two: Two) -> httpx2.Response:
     """With a run whose task was asked for ahead: it is not asked for again."""
     made = await ok(two.behind.admin.post("/evaluations", SUITE))
     ahead = await ok(two.ahead.admin.post(f"/evaluations/{made['id']}/runs", RUN))
@@ -1335,7 +1335,7 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         ai_providers_remove,
         ai_models_set,
         ai_models_remove,
-        retention_set,
+        retention_set_days,
         retention_remove,
         limits_set,
         limits_remove,
@@ -1343,8 +1343,8 @@ CASES: dict[str, Callable[[Two], Awaitable[httpx2.Response]]] = {
         budgets_remove,
         bulk_operations_request,
         bulk_operations_cancel,
-        evaluations_start,
-        evaluations_go_on,
+        evaluations_begin,
+        evaluations_go_on_with,
         evaluations_cancel,
         invitations_accept,
         invitations_decline,

@@ -492,6 +492,10 @@ class World:
                 await self._make_room()
                 body = {"url": "https://hooks.example/", "events": ["execution.*"]}
                 return await self._posted(self.tenant.admin, "/notifications/endpoints", body)
+            case "event feeds":
+                await self._make_room()
+                body = {"url": "https://hooks.example/", "events": ["execution.*"], "format": "events"}
+                return await self._posted(self.tenant.admin, "/notifications/endpoints", body)
             case "unsubscribe":
                 return token_of(MASTER_KEYS, self.tenant.id, UUID(self.owner.user_id))
             case "deliveries":
@@ -518,7 +522,7 @@ class World:
         """A tenant has so many endpoints at most, and they come from everywhere: made-up requests, deliveries."""
         found = (await self.tenant.admin.get("/notifications/endpoints")).json()["items"]
         for one in found if len(found) > 20 else ():
-            if one["id"] not in self.known["notifications"][-3:]:
+            if one["id"] not in (*self.known["notifications"][-3:], *self.known["event feeds"][-3:]):
                 await self.tenant.admin.call("DELETE", f"/notifications/endpoints/{one['id']}")
 
     # What must have happened before a command can do what it is for
@@ -623,6 +627,8 @@ ALSO_READY: dict[tuple[str, str], tuple[str, Callable[[World, str], Coroutine[An
     ("executions", "resume"): ("executions", World._pause),
     ("triggers", "resume"): ("triggers", World._pause_trigger),
     ("notifications", "enable"): ("notifications", World._disable),
+    ("notifications", "feed"): ("event feeds", World._nothing),
+    ("notifications", "rewind"): ("event feeds", World._nothing),
     ("triggers", "rotate"): ("webhooks", World._nothing),
     ("tenants", "reactivate"): ("tenants", World._suspend),
     ("workflows", "publish"): ("drafts", World._nothing),

@@ -30,7 +30,7 @@ class Rewind(Body):
 
 @routes.get(
     "/notifications/endpoints/{id}/feed",
-    **documented("See how far an endpoint has got that is sent the ledger", "Where it is", results.FEED),
+    **documented("See how far an endpoint has got that is sent the ledger", "Where it is", results.FEED, parameters=[]),
 )
 async def get_feed(call: Calling, id: UUID) -> Response:
     """Only of the format `events`. `behind`: how many events of the ledger it has not been looked at for."""
