@@ -134,6 +134,10 @@ async def what_happened_in_it(acme: Tenant, ann: Member, id: str) -> None:
     assert of["event"][-1]["details"]["action"] == "execution.cancelled"
     assert of["wait"] == [], "it is over"
     assert (await acme.admin.get(f"/executions/{id}/timeline", cursor="x")).status_code == 422
+    narrow = await acme.service("executions:read")
+    seen = {each["kind"] for each in (await read(narrow, f"/executions/{id}/timeline", limit=200))["items"]}
+    assert "activation" in seen
+    assert not seen & {"approval", "decision", "ai_task", "ai_turn", "tool_call"}
     changed = await read(acme.admin, "/events", stream_id=id, changes="true", limit=200)
     assert {"path": "status", "before": "running", "after": "cancelled"} in changed["items"][-1]["changes"]
     later = await read(acme.admin, "/events", stream_id=id, changes="true", after=changed["items"][-2]["position"])

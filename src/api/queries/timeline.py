@@ -19,6 +19,7 @@ SELECT coalesce(r.requested_at, r.created_at), 'approval', r.id::text, r.respond
        jsonb_build_object('title', r.title, 'outcome', r.outcome, 'due_at', r.due_at, 'escalation_level', r.escalation_level)
   FROM projections.approval_requests r
  WHERE r.tenant_id = %(tenant_id)s AND r.execution_id = %(id)s
+   AND %(sees_approvals)s
 """
 # Others' decisions are left out as long as those who are asked do not see each other's.
 DECISIONS = """
@@ -31,6 +32,7 @@ SELECT d.decided_at, 'decision', d.id::text, NULL::timestamptz, r.node_id, r.act
  WHERE r.tenant_id = %(tenant_id)s AND r.execution_id = %(id)s
    AND (%(sees_names)s OR d.is_override OR r.visibility = 'names' OR (r.visibility = 'after_resolution' AND r.status <> 'pending')
         OR d.user_id = ANY (%(me)s::uuid[]) OR d.on_behalf_of = ANY (%(me)s::uuid[]))
+   AND %(sees_approvals)s
 """
 AI_TASKS = """
 SELECT coalesce(t.started_at, t.created_at), 'ai_task', t.id::text, t.completed_at, t.node_id, t.activation_id, t.item_index,
@@ -39,6 +41,7 @@ SELECT coalesce(t.started_at, t.created_at), 'ai_task', t.id::text, t.completed_
                           'input_tokens', t.input_tokens, 'output_tokens', t.output_tokens, 'error', t.error)
   FROM projections.ai_agent_tasks t
  WHERE t.tenant_id = %(tenant_id)s AND t.execution_id = %(id)s
+   AND %(sees_ai_tasks)s
 """
 TURNS = """
 SELECT a.started_at, 'ai_turn', a.id::text, a.completed_at, t.node_id, t.activation_id, t.item_index, a.status, NULL::uuid,
@@ -47,6 +50,7 @@ SELECT a.started_at, 'ai_turn', a.id::text, a.completed_at, t.node_id, t.activat
   FROM projections.ai_agent_tasks t
   JOIN projections.ai_agent_attempts a ON a.tenant_id = %(tenant_id)s AND a.task_id = t.id
  WHERE t.tenant_id = %(tenant_id)s AND t.execution_id = %(id)s
+   AND %(sees_ai_tasks)s
 """
 TOOL_CALLS = """
 SELECT coalesce(c.started_at, c.created_at), 'tool_call', c.id::text, c.completed_at, t.node_id, t.activation_id, t.item_index,
@@ -56,6 +60,7 @@ SELECT coalesce(c.started_at, c.created_at), 'tool_call', c.id::text, c.complete
   FROM projections.ai_agent_tasks t
   JOIN projections.ai_agent_tool_calls c ON c.tenant_id = %(tenant_id)s AND c.task_id = t.id
  WHERE t.tenant_id = %(tenant_id)s AND t.execution_id = %(id)s
+   AND %(sees_ai_tasks)s
 """
 CHILDREN = """
 SELECT DISTINCT coalesce(x.started_at, x.created_at), 'child', x.id::text, x.completed_at, n.node_id, n.id, n.item_index,

@@ -34,7 +34,9 @@ PARAMETERS = [
 )
 async def timeline(call: Calling, id: UUID) -> Response:
     """Visits of nodes, approval requests and decisions, AI tasks with their turns and calls of tools, children, what is waited
-    for, and what was done with the execution, by whom."""
+    for, and what was done with the execution, by whom.
+
+    Approvals are shown to who has approvals:read, what AI tasks did to who has ai_tasks:read."""
     call.require("executions:read")
     given = call.request.query_params
     limit: int = read_parameter("limit", WHOLE, given.get("limit", str(DEFAULT_LIMIT)))
@@ -43,6 +45,7 @@ async def timeline(call: Calling, id: UUID) -> Response:
     at, kind, last = _after(given.get("cursor"))
     who = call.session.rights
     seen = {"sees_names": sees_names(who), "me": list(who.people)}
+    seen |= {"sees_approvals": who.allows("approvals:read"), "sees_ai_tasks": who.allows("ai_tasks:read")}
     wanted = {"after_at": at, "after_kind": kind, "after_id": last, "limit": limit + 1}
     row, answer = await call.row(TIMELINE, {"id": id, **seen, **wanted})
     items = row["items"][:limit]
