@@ -12,6 +12,9 @@ app = typer.Typer(
     help="The projected tables: how current they are, what holds them up, and rebuilding them.", no_args_is_help=True
 )
 
+ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does it; default: the system's user.")]
+LONGEST_REASON = 2000
+
 
 def projector(
     batch: Annotated[int, typer.Option(help="The most events in one flush.", min=1, max=10_000)] = 1000,
@@ -79,8 +82,28 @@ def status() -> None:
 
 
 @app.command()
-def retry(tenant: TenantOption = None) -> None:
-    """Try again, now, what could not be applied."""
+def show(tenant: Annotated[str, typer.Option("--tenant", help="The tenant's slug or id, or “platform”.")]) -> None:
+    """Show the event that holds a tenant's tables up, the error, where it arose, and what was skipped."""
+    from cli.held_up import described
+    from cli.ledgers import ledgers
+    from runtime.addresses import resolve
+    from runtime.pools import connect
+    from runtime.settings import load_settings
+
+    async def look(url: str) -> None:
+        async with connect(url, name="gesta projections") as conn:
+            (ledger,) = await ledgers(conn, tenant)
+            for line in await described(conn, ledger):
+                print(line)
+
+    with resolve(load_settings()) as addresses:
+        asyncio.run(look(addresses.system))
+
+
+@app.command()
+def retry(tenant: TenantOption = None, by: ByOption = None) -> None:
+    """Try again, now, what could not be applied. It is on record that you did."""
+    from cli.held_up import operator
     from cli.ledgers import ledgers
     from projections import poison_events
     from runtime.addresses import resolve
@@ -92,7 +115,7 @@ def retry(tenant: TenantOption = None) -> None:
         async with connect(url, name="gesta projections") as conn:
             chosen = await ledgers(conn, tenant)
             one = chosen[0].tenant_id if tenant is not None else None
-            woken = await poison_events.retry(conn, SystemClock().now(), one)
+            woken = await poison_events.retry(conn, SystemClock().now(), one, by or operator())
         print(f"{len(woken)} will be retried." if woken else "Nothing is held up.")
 
     with resolve(load_settings()) as addresses:
@@ -104,24 +127,32 @@ def skip(
     tenant: Annotated[str, typer.Option("--tenant", help="The tenant's slug or id, or “platform”.")],
     position: Annotated[int, typer.Option("--position", help="The event that cannot be applied.", min=1)],
     reason: Annotated[str, typer.Option("--reason", help="The reason; it is kept for good, and shown by replay and verify.")],
+    by: ByOption = None,
 ) -> None:
     """Leave an event that cannot be applied out of the tables, and go on behind it. Nothing else can be skipped.
 
-    The event stays in the ledger. The tables do not show it, nor does the audit log; what relied on it may be held up next.
+    The event stays in the ledger. The tables do not show it, nor does the audit log, which shows that you
+    left it out, and why; what relied on it may be held up next.
     """
+    from cli.held_up import operator
     from cli.ledgers import ledgers
+    from domain.storable import storable_text
     from projections import skipped_events
     from runtime.addresses import resolve
+    from runtime.clock import SystemClock
     from runtime.pools import connect
     from runtime.settings import load_settings
 
     if not reason.strip():
         raise typer.BadParameter("Give a reason.", param_hint="--reason")
+    if len(reason) > LONGEST_REASON:
+        raise typer.BadParameter(f"is longer than {LONGEST_REASON:,} characters", param_hint="--reason")
 
     async def leave_out(url: str) -> None:
         async with connect(url, name="gesta projections") as conn:
             (ledger,) = await ledgers(conn, tenant)
-            await skipped_events.skip(conn, ledger.tenant_id, position, reason.strip())
+            words, now = storable_text(reason.strip()), SystemClock().now()
+            await skipped_events.skip(conn, ledger.tenant_id, position, words, now=now, by=by or operator())
             print(f"{ledger.name}: event {position} is skipped.")
 
     with resolve(load_settings()) as addresses:

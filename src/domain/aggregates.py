@@ -26,6 +26,7 @@ from domain.notification_delivery import NOTIFICATION_DELIVERY
 from domain.notification_endpoint import NOTIFICATION_ENDPOINT
 from domain.notification_preferences import NOTIFICATION_PREFERENCES
 from domain.permission import PERMISSION
+from domain.projection_faults import PROJECTION_FAULTS
 from domain.prompt import PROMPT
 from domain.refusal import REFUSAL
 from domain.retention import RETENTION
@@ -73,8 +74,11 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     CALENDAR,
     DELEGATION,
     TOTP,
+    PROJECTION_FAULTS,
     REFUSAL,
 )
 
-OF_PLATFORM: frozenset[str] = frozenset(aggregate.name for aggregate in (TENANT, USER, PERMISSION, API_KEY, REFUSAL))
+OF_PLATFORM: frozenset[str] = frozenset(
+    aggregate.name for aggregate in (TENANT, USER, PERMISSION, API_KEY, PROJECTION_FAULTS, REFUSAL)
+)
 """What the platform's ledger holds, by name. All else is a tenant's."""

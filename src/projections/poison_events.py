@@ -1,9 +1,10 @@
 """Events that the projector cannot apply: recorded in runtime.projection_faults, retried with growing intervals.
 
 The tenant's tables stand still before such an event, until it can be applied or somebody skips it (`projections.skipped_events`);
-the other tenants go on.
+the other tenants go on. That somebody had it tried again is an event, `projection.retried`.
 """
 
+import traceback
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -11,7 +12,10 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor
 
+from domain.envelope import Envelope
+from domain.projection_faults import ProjectionRetried, projection_faults_id_of
 from domain.storable import storable_text
+from store.beside import append_beside
 from store.notifications.channels import EVENTS
 from store.notifications.sending import notify
 from store.topics import UnknownTopic, is_known
@@ -19,6 +23,8 @@ from store.topics import UnknownTopic, is_known
 FIRST_INTERVAL = timedelta(seconds=1)
 LONGEST_INTERVAL = timedelta(minutes=5)
 LONGEST_TEXT = 2000
+LONGEST_TRACE = 8192
+"""Of a traceback the end is kept: there it says what happened, and where."""
 
 SELECT = """
 SELECT tenant_id, position, error, attempts, first_failed_at, failed_at, retry_at, topic
@@ -28,20 +34,29 @@ SELECT tenant_id, position, error, attempts, first_failed_at, failed_at, retry_a
 
 RECORD = """
 INSERT INTO runtime.projection_faults AS known
-       (tenant_id, position, error, attempts, first_failed_at, failed_at, retry_at, topic)
-VALUES (%(tenant)s, %(position)s, %(error)s, %(attempts)s, %(now)s, %(now)s, %(retry_at)s, %(topic)s)
+       (tenant_id, position, error, attempts, first_failed_at, failed_at, retry_at, topic, trace)
+VALUES (%(tenant)s, %(position)s, %(error)s, %(attempts)s, %(now)s, %(now)s, %(retry_at)s, %(topic)s, %(trace)s)
     ON CONFLICT (tenant_id) DO UPDATE
    SET position = excluded.position, error = excluded.error, attempts = excluded.attempts, failed_at = excluded.failed_at,
-       retry_at = excluded.retry_at, topic = excluded.topic,
+       retry_at = excluded.retry_at, topic = excluded.topic, trace = excluded.trace,
        first_failed_at = CASE WHEN known.position = excluded.position THEN known.first_failed_at ELSE excluded.first_failed_at END
 """
 
 CLEAR = "DELETE FROM runtime.projection_faults WHERE tenant_id = ANY(%(tenants)s)"
 
+HELD_UP = (
+    "SELECT tenant_id FROM runtime.projection_faults WHERE %(tenant)s::uuid IS NULL OR tenant_id = %(tenant)s ORDER BY tenant_id"
+)
+
 RETRY = """
-UPDATE runtime.projection_faults SET retry_at = %(now)s
- WHERE %(tenant)s::uuid IS NULL OR tenant_id = %(tenant)s RETURNING tenant_id
+UPDATE runtime.projection_faults f SET retry_at = %(now)s
+ WHERE f.tenant_id = %(tenant)s
+RETURNING f.position, f.error,
+          (SELECT e.topic FROM ledger.events e WHERE e.tenant_id = f.tenant_id AND e.position = f.position)
 """
+
+TRACE = "SELECT trace FROM runtime.projection_faults WHERE tenant_id = %(tenant)s AND position = %(position)s"
+"""Apart: nobody but a person reads it, and the projector reads the rest each round."""
 
 
 class PoisonEvent(NamedTuple):
@@ -92,8 +107,18 @@ async def record(
     topic = error.topic if isinstance(error, UnknownTopic) else None
     fault = PoisonEvent(tenant_id, position, text, attempts, first, now, now + interval(attempts), topic)
     values = {"tenant": tenant_id, "position": position, "error": text, "attempts": attempts, "now": now}
-    await conn.execute(RECORD, {**values, "retry_at": fault.retry_at, "topic": topic})
+    await conn.execute(RECORD, {**values, "retry_at": fault.retry_at, "topic": topic, "trace": trace_of(error)})
     return fault
+
+
+def trace_of(error: Exception) -> str:
+    return storable_text("".join(traceback.format_exception(error)))[-LONGEST_TRACE:]
+
+
+async def read_trace(conn: AsyncConnection[Any], fault: PoisonEvent) -> str | None:
+    """None where a release that kept none recorded the fault, or it is over."""
+    row = await (await conn.execute(TRACE, {"tenant": fault.tenant_id, "position": fault.position})).fetchone()
+    return None if row is None else row[0]
 
 
 def interval(attempts: int) -> timedelta:
@@ -106,13 +131,28 @@ async def clear(conn: AsyncConnection[Any], tenant_ids: Collection[UUID]) -> Non
     await conn.execute(CLEAR, {"tenants": list(tenant_ids)})
 
 
-async def retry(conn: AsyncConnection[Any], now: datetime, tenant_id: UUID | None = None) -> list[UUID]:
-    """Make a tenant's fault, or every fault, due now and wake the projector. Returns the tenants that had one."""
-    cursor = await conn.execute(RETRY, {"now": now, "tenant": tenant_id})
-    woken = [row[0] for row in await cursor.fetchall()]
+async def retry(conn: AsyncConnection[Any], now: datetime, tenant_id: UUID | None = None, by: str | None = None) -> list[UUID]:
+    """Make a tenant's fault, or every fault, due now, with an event that says so, and wake the projector.
+
+    `by`: the operator. `conn` is in autocommit. Returns the tenants that had one.
+    """
+    cursor = await conn.execute(HELD_UP, {"tenant": tenant_id})
+    woken = [row[0] for row in await cursor.fetchall() if await _retry(conn, now, row[0], by)]
     if woken:
         await hint(conn)
     return woken
+
+
+async def _retry(conn: AsyncConnection[Any], now: datetime, tenant_id: UUID, by: str | None) -> bool:
+    """A transaction for each: nobody holds the heads of two ledgers."""
+    async with conn.transaction():
+        row = await (await conn.execute(RETRY, {"now": now, "tenant": tenant_id})).fetchone()
+        if row is None:
+            return False  # it was overcome meanwhile
+        position, error, topic = row
+        event = ProjectionRetried(position, error, topic)
+        await append_beside(conn, tenant_id, projection_faults_id_of(tenant_id), event, Envelope("system", by), now)
+        return True
 
 
 async def hint(conn: AsyncConnection[Any]) -> None:

@@ -13,6 +13,7 @@ from domain.facts import Event
 from domain.foreach import CHUNK, FOREACH
 from domain.limit import LimitRemoved, LimitSet
 from domain.notification_preferences import NOTIFICATION_PREFERENCES
+from domain.projection_faults import PROJECTION_FAULTS
 from domain.refusal import CommandRefused
 from domain.totp import TotpEnrolled, TotpRefused, TotpUsed
 from projections import (
@@ -149,6 +150,10 @@ IGNORED: dict[type[Event], str] = {
     TotpEnrolled: "it proves nothing until it is confirmed; it stands in audit_logs",
     TotpUsed: "the decision that it proved has it; it stands in audit_logs",
     TotpRefused: "as TotpEnrolled: a wrong code changes nothing that people query",
+    **dict.fromkeys(
+        PROJECTION_FAULTS.events,
+        "whoever projects goes by runtime.projection_skips and projection_faults; it stands in audit_logs",
+    ),
     CommandRefused: "a refusal changes nothing: it is evidence, and stands in audit_logs",
 }
 """Events that no table but the audit log applies, and why."""

@@ -22,7 +22,7 @@ from projections import freshness
 from projections.invariants import MOST, Invariants
 from projections.job_queue import faults_in_queue
 from projections.replay import Comparison, compare, snapshot
-from projections.skipped_events import read_skipped_events
+from projections.skipped_events import read_skipped_events, unrecorded
 from projections.work_invariants import WorkInvariants
 from store.jobs import COMMANDS_KEPT
 from store.reading import LAST, Head, head
@@ -143,6 +143,7 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
             + _told([str(difference) for difference in comparison.differences], comparison.count - len(comparison.differences)),
             "freshness": [] if position <= last else [f"The tables are at {position}, the ledger ends at {last}."],
             "audit_logs": await _audit(conn, tenant_id, position, skipped),
+            "skips": await _skips(conn, tenant_id),
             "commands": await _commands(conn, tenant_id),
             "claims": await _claims(conn, tenant_id, rules),
             "jobs": await _jobs(conn, tenant_id, rules.work),
@@ -166,6 +167,7 @@ async def look_over(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
             "ledger": await _head(conn, tenant_id, top),
             "freshness": [] if position <= last else [f"The tables are at {position}, the ledger ends at {last}."],
             "audit_logs": await _audit(conn, tenant_id, position, skipped),
+            "skips": await _skips(conn, tenant_id),
             "activations": await _activations(conn, tenant_id),
             "ai_tasks": await _ai_tasks(conn, tenant_id),
         }
@@ -203,6 +205,12 @@ async def _audit(conn: AsyncConnection[Any], tenant_id: UUID, position: int, ski
     if rows == within == position - skipped:
         return []
     return [f"{rows} rows, {within} of them within the {position} events projected, {skipped} of which were skipped."]
+
+
+async def _skips(conn: AsyncConnection[Any], tenant_id: UUID) -> list[str]:
+    """What is left out of the tables is on record; skips by releases that appended nothing are taken as they are."""
+    found = await unrecorded(conn, tenant_id, MOST + 1)
+    return _first([f"Event {skipped} is skipped, and no event at {at} says so." for skipped, at in found])
 
 
 async def _commands(conn: AsyncConnection[Any], tenant_id: UUID) -> list[str]:

@@ -1,6 +1,7 @@
 """An event of a release that is newer than this one breaks nothing but what needs it."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -118,7 +119,7 @@ async def test_skipping_it_cures_the_tables_replay_and_verify(
 ) -> None:
     later = await start(acme)
     async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as conn:
-        await skip(conn, acme.id, position, "of a release that was taken back")
+        await skip(conn, acme.id, position, "of a release that was taken back", now=datetime.now(UTC))
         await gesta.projector.catch_up()
         read = await acme.admin.get(f"/executions/{later}")
         assert (read.status_code, read.headers.get("Gesta-Stale")) == (200, None)

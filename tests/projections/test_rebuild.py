@@ -253,7 +253,7 @@ async def test_an_event_that_cannot_be_applied_ends_the_building_and_one_that_is
     await ledgers.append_raw(ACME, started("never")[0], "execution.started.v1", b"{}")
     await projector.catch_up()
     broken = next(iter((await poison_events.read_poison_events(system)).values())).position
-    await skipped_events.skip(system, ACME, broken, "it is broken")
+    await skipped_events.skip(system, ACME, broken, "it is broken", now=ledgers.now)
     await ledgers.append(ACME, started("one more"))
     await projector.catch_up()
     await rebuild(database.owner_url, database.system_url, RebuildOptions(()))
