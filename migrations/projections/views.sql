@@ -394,17 +394,19 @@ WITH waits AS (
                        WHERE o.tenant_id = r.tenant_id AND o.request_id = r.id AND o.status = 'open')) AS taken) l
      WHERE r.status = 'pending' AND NOT a.members_fixed
      UNION ALL
-    SELECT r.tenant_id, 'requester', 'user', r.requested_by::text, r.workflow_key, r.node_id, r.execution_id, r.id, r.recalled_at, NULL
+    SELECT r.tenant_id, 'requester' AS waits_for, 'user' AS who_kind, r.requested_by::text AS who, r.workflow_key, r.node_id, r.execution_id,
+           r.id AS thing, r.recalled_at AS since, NULL AS due_at
       FROM projections.approval_requests r WHERE r.status = 'with_requester'
      UNION ALL
     SELECT w.tenant_id,
            CASE WHEN w.paused_at IS NOT NULL THEN 'resumption' WHEN w.kind = 'job' THEN 'worker' WHEN w.kind = 'ai_task' THEN 'model'
                 WHEN w.kind = 'timer' THEN 'time' WHEN w.kind = 'event' THEN 'event' WHEN w.kind = 'execution' THEN 'child'
-                ELSE 'items' END,
+                ELSE 'items' END AS waits_for,
            CASE WHEN w.paused_at IS NULL THEN CASE w.kind WHEN 'job' THEN 'job_type' WHEN 'ai_task' THEN 'model'
-                                                          WHEN 'event' THEN 'event_type' WHEN 'execution' THEN 'workflow' END END,
-           CASE WHEN w.paused_at IS NULL THEN coalesce(w.job_type, w.model, w.event_type, w.workflow_key) END,
-           e.workflow_key, w.node_id, w.execution_id, w.id, coalesce(w.paused_at, w.since), CASE WHEN w.paused_at IS NULL THEN w.until END
+                                                          WHEN 'event' THEN 'event_type' WHEN 'execution' THEN 'workflow' END END AS who_kind,
+           CASE WHEN w.paused_at IS NULL THEN coalesce(w.job_type, w.model, w.event_type, w.workflow_key) END AS who,
+           e.workflow_key, w.node_id, w.execution_id, w.id AS thing, coalesce(w.paused_at, w.since) AS since,
+           CASE WHEN w.paused_at IS NULL THEN w.until END AS due_at
       FROM projections.execution_waits w
       JOIN projections.workflow_executions e ON e.tenant_id = w.tenant_id AND e.id = w.execution_id
      WHERE w.kind IN ('job', 'event', 'execution', 'foreach')
@@ -412,7 +414,8 @@ WITH waits AS (
         OR w.kind = 'ai_task' AND NOT EXISTS (
                SELECT FROM projections.ai_agent_tasks t WHERE t.tenant_id = w.tenant_id AND t.id = w.id AND t.status = 'waiting')
      UNION ALL
-    SELECT t.tenant_id, 'model', 'model', t.model, NULL, NULL, NULL, t.id, t.created_at, NULL
+    SELECT t.tenant_id, 'model' AS waits_for, 'model' AS who_kind, t.model AS who, NULL AS workflow_key, NULL AS node_id,
+           NULL AS execution_id, t.id AS thing, t.created_at AS since, NULL AS due_at
       FROM projections.ai_agent_tasks t WHERE t.status IN ('pending', 'running') AND t.execution_id IS NULL
      UNION ALL
     SELECT j.tenant_id, 'worker', 'job_type', j.type, NULL, NULL, NULL, j.id, greatest(j.created_at, j.run_at), j.expires_at

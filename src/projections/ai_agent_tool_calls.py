@@ -24,6 +24,9 @@ ENDED = frozenset({"succeeded", "failed", "denied", "cancelled"})
 
 
 def asked_for(rows: Rows, record: RecordedEvent, event: AiTaskAttemptSucceeded) -> None:
+    """Nothing comes of what a model asks for when its task is over by then."""
+    task = rows.find("ai_agent_tasks", record.tenant_id, record.stream_id)
+    late = task is not None and task["status"] in ("completed", "failed", "cancelled")
     for place, call in enumerate(event.calls or (), 1):
         row = {
             "task_id": record.stream_id,
@@ -35,7 +38,7 @@ def asked_for(rows: Rows, record: RecordedEvent, event: AiTaskAttemptSucceeded) 
             "called_with": None,
             "verdict": call.verdict,
             "why": call.why or call.malformed,
-            "status": "asked" if call.verdict == "ask" else "ready",
+            "status": "cancelled" if late else "asked" if call.verdict == "ask" else "ready",
             "edited": False,
             "denial_reason": None,
             "message": None,
@@ -48,7 +51,7 @@ def asked_for(rows: Rows, record: RecordedEvent, event: AiTaskAttemptSucceeded) 
             "child_id": None,
             "latency_ms": None,
             "started_at": None,
-            "completed_at": None,
+            "completed_at": record.occurred_at if late else None,
         }
         rows.insert(NAME, record, row)
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
@@ -28,8 +29,12 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.meta import CoveragePhaseData
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
+from domain.envelope import Envelope
 from domain.permission import PERMISSIONS
+from engine.archiving import archive
 from runtime.unsubscribing import token_of
+from store.command import Command
+from store.handler import open_handler
 from tests.api.behind import one_time
 from tests.api.conftest import MASTER_KEYS, Client, Gesta, Member, Tenant, platform_key, projecting, serving
 from tests.api.definitions import AI_TASK, APPROVAL, HOOKED, INSTANT, SCHEDULED, TASK
@@ -128,6 +133,8 @@ class World:
             case.path_parameters = {
                 name: 1 if name == "number" else self.something(kind, case, random) for name in case.path_parameters
             }
+            if kind == "archived-executions" and "key" in case.path_parameters:
+                case.path_parameters["key"] = "workflow_executions"
             if "table" in case.path_parameters:
                 case.path_parameters["table"] = "roles"
             if "comment_id" in case.path_parameters:
@@ -464,6 +471,8 @@ class World:
             case "retention":
                 given = {"days": 90, "workflow_key": f"flow-{next(self.numbers)}"}
                 return str((await self.tenant.admin.post("/retention", given)).json()["id"])
+            case "archived-executions":
+                return await self._archived()
             case "budgets":
                 key = f"budget-{next(self.numbers)}"
                 await self._set_budget(key)
@@ -512,6 +521,18 @@ class World:
         )
         assert started.status_code == 201, started.text
         return dict(started.json())
+
+    async def _archived(self) -> str:
+        """An execution that was over long before its time in the tables began to count."""
+        key = f"kept-{next(self.numbers)}"
+        await self.tenant.publish({**INSTANT, "key": key})
+        await self.tenant.admin.post("/retention", {"days": 1, "workflow_key": key})
+        id = UUID((await self._start(key))["id"])
+        async with open_handler(self.gesta.database.system_url) as handler:
+            long_ago = datetime.now(UTC) - timedelta(days=2)
+            archived = Command(self.tenant.id, "execution.archive", Envelope("system", "test"))
+            await handler.handle(archived, lambda view: archive(view, id, long_ago))
+        return str(id)
 
     async def _posted(self, client: Client, path: str, body: Any) -> str:
         made = await client.post(path, body)

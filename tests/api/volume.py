@@ -107,7 +107,7 @@ SELECT pg_temp.tenant(n), pg_temp.made(28, n), 'suite-' || n % 700, CASE WHEN n 
 INSERT INTO projections.evaluation_results
        (tenant_id, task_id, evaluation_id, variant, case_name, number, status, passed, unjudged, verdicts, judge_task_ids,
         unpriced, input_tokens, output_tokens, latency_ms, version, created_at, updated_at)
-SELECT pg_temp.tenant(1), pg_temp.made(29, n), pg_temp.made(28, 1 + n % 3), 'variant-' || n % 20, 'case-' || n, 1, 'completed',
+SELECT pg_temp.tenant(n), pg_temp.made(29, n), pg_temp.made(28, 1 + n % 3), 'variant-' || n % 20, 'case-' || n, 1, 'completed',
        n % 300 > 3, false, '[]', '{}', 0, 1, 1, 1, 1, pg_temp.moment(n), pg_temp.moment(n)
   FROM generate_series(1, 6000) n;
 

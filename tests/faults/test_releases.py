@@ -138,7 +138,9 @@ async def test_three_releases_work_side_by_side_each_on_the_schema_of_the_next(
             async with on.serving(on.now), external_worker(now):
                 await play(now, now)
                 # what the projectors of the releases before did not know
-                accepted = [f"--accept={table}" for table in ("execution_waits", "ai_agent_tasks", "ai_agent_turns")]
+                accepted = [
+                    f"--accept={table}" for table in ("execution_waits", "ai_agent_tasks", "ai_agent_turns", "ai_agent_attempts")
+                ]
                 await asyncio.to_thread(gesta, on.now, "projections", "rebuild", "--group", "work", *accepted)
             await asyncio.to_thread(gesta, on.now, "verify")
 

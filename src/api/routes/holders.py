@@ -27,7 +27,7 @@ from projections.events_told import actor
 from store.past import Past, TooLong
 from store.reading import position_at
 
-routes = router("permissions")
+routes = router("access")
 
 MOST_KEYS = 1_000
 MOST_CHANGES = 5_000

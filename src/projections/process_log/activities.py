@@ -35,6 +35,7 @@ from domain.execution import (
     ActivationRetried,
     ActivationStarted,
     ActivationWaiting,
+    ExecutionArchived,
     ExecutionCancelled,
     ExecutionChanged,
     ExecutionCompensating,
@@ -126,6 +127,7 @@ NOT_LOGGED: Mapping[type[Event], str] = {
         (ItemStarted, ItemCompleted, ItemFailed, ItemCancelled, ItemHeld), "its visits are shown, as the execution's"
     ),
     **dict.fromkeys((ActivationWaiting, ExecutionHeld, ExecutionForked, ExecutionCompensating), "the engine's book-keeping"),
+    ExecutionArchived: "it leaves the tables, long after it was over",
     ExecutionChanged: "labels and priorities are no step of a process",
     **dict.fromkeys((ApprovalWatched, ApprovalUnwatched), "who looks on does nothing"),
     **dict.fromkeys((ApprovalCommentEdited, ApprovalCommentDeleted), "the comment is what was done"),
