@@ -418,7 +418,8 @@ WITH waits AS (
            NULL AS execution_id, t.id AS thing, t.created_at AS since, NULL AS due_at
       FROM projections.ai_agent_tasks t WHERE t.status IN ('pending', 'running') AND t.execution_id IS NULL
      UNION ALL
-    SELECT j.tenant_id, 'worker', 'job_type', j.type, NULL, NULL, NULL, j.id, greatest(j.created_at, j.run_at), j.expires_at
+    SELECT j.tenant_id, 'worker' AS waits_for, 'job_type' AS who_kind, j.type AS who, NULL AS workflow_key, NULL AS node_id,
+           NULL AS execution_id, j.id AS thing, greatest(j.created_at, j.run_at) AS since, j.expires_at AS due_at
       FROM projections.jobs j WHERE j.status = 'pending'
 )
 SELECT tenant_id, waits_for, who_kind, who, workflow_key, node_id, count(DISTINCT thing) AS things,
