@@ -141,6 +141,10 @@ class World:
                 case.path_parameters["comment_id"] = self.wait_for(self._comment(case.path_parameters["id"]))
         if ParameterLocation.QUERY not in made_wrong and case.query:
             case.query = self._query(dict(case.query), random)
+        if ParameterLocation.QUERY not in made_wrong and case.path.endswith("/permissions/history"):
+            case.query = {**dict(case.query or {}), "permission": random.choice(sorted(PERMISSIONS))}
+            if random.random() < 0.8:
+                case.query.pop("user_id", None)
         if ParameterLocation.BODY not in made_wrong and isinstance(case.body, dict):
             case.body = self._body(dict(case.body), kind, case, random)
         if kind == "totp" and not made_wrong:
