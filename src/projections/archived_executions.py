@@ -3,7 +3,7 @@
 from domain.envelope import RecordedEvent
 from domain.execution import ExecutionArchived
 from projections import archived_rows, workflow_executions
-from projections.archived_rows import PARTS, month_of, of_execution
+from projections.archived_rows import month_of, take_out
 from projections.rows import Rows
 from projections.table import TENANT_ID, Column, Table
 
@@ -26,16 +26,12 @@ KEPT = (
 
 
 def archived(rows: Rows, record: RecordedEvent, event: ExecutionArchived) -> None:
-    """Its rows are in `archived_rows` by now, and leave the tables: those that refer to others first."""
+    """Its rows are in `archived_rows` by now, and leave the tables."""
     execution = rows.get(workflow_executions.NAME, record.tenant_id, record.stream_id)
-    found = {table.name: had for table, had in of_execution(rows, record.tenant_id, record.stream_id)}
-    counts = {name: len(had) for name, had in found.items() if had}
     kept = {name: execution[name] for name in KEPT}
     ended = {"ended_at": execution["completed_at"] or execution["cancelled_at"], "month": month_of(execution)}
+    counts = take_out(rows, record.tenant_id, record.stream_id)
     rows.insert(NAME, record, {**kept, **ended, "days": event.days, "row_counts": counts})
-    for part in reversed(PARTS):
-        for row in found[part.table.name]:
-            rows.delete(part.table.name, rows.of(part.table.name).key_of(row))
 
 
 TABLE = Table(

@@ -4,7 +4,7 @@ The tables that it takes rows from are named here, and by which column they belo
 refers to one of them is added (a test says so). It is applied before `archived_executions`, which takes the rows out.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -71,20 +71,34 @@ PARTS = (
     Part(ai_agent_tool_calls.TABLE, _tasks, "task_id"),
     Part(ai_agent_attempts.TABLE, _tasks, "task_id"),
 )
+EVERY = frozenset(part.table.name for part in PARTS)
 
 
-def of_execution(rows: Rows, tenant_id: UUID, execution_id: UUID) -> Iterator[tuple[Table, list[Row]]]:
-    """All that the tables hold of it, in the order of keys."""
+def of_execution(
+    rows: Rows, tenant_id: UUID, execution_id: UUID, tables: Container[str] = EVERY
+) -> Iterator[tuple[Table, list[Row]]]:
+    """All that the tables hold of it. `tables`: of these alone, where others are not at hand."""
+    by = Lookup(BY_EXECUTION, (tenant_id, execution_id))
     for table, of, column in PARTS:
+        if table.name not in tables or (of is not None and of not in tables):
+            continue
         if column == "id":
-            found = [rows.get(table.name, tenant_id, execution_id)]
+            row = rows.find(table.name, tenant_id, execution_id)
+            yield table, [] if row is None else [row]
         elif of is None:
-            found = rows.where(table.name, Lookup(BY_EXECUTION, (tenant_id, execution_id)))
+            yield table, rows.where(table.name, by)
         else:
-            above = rows.where(of, Lookup(BY_EXECUTION, (tenant_id, execution_id)))
-            by = ("tenant_id", column)
-            found = [row for one in above for row in rows.where(table.name, Lookup(by, (tenant_id, one["id"])))]
-        yield table, sorted(found, key=_order_of(table))
+            above = (Lookup(("tenant_id", column), (tenant_id, one["id"])) for one in rows.where(of, by))
+            yield table, [row for each in above for row in rows.where(table.name, each)]
+
+
+def take_out(rows: Rows, tenant_id: UUID, execution_id: UUID, tables: Container[str] = EVERY) -> dict[str, int]:
+    """Rows that refer to others first. How many there were, by table."""
+    found = list(of_execution(rows, tenant_id, execution_id, tables))
+    for table, some in reversed(found):
+        for row in some:
+            rows.delete(table.name, rows.of(table.name).key_of(row))
+    return {table.name: len(some) for table, some in found if some}
 
 
 def _order_of(table: Table) -> Callable[[Row], Key]:
@@ -95,7 +109,8 @@ def _order_of(table: Table) -> Callable[[Row], Key]:
 def archived(rows: Rows, record: RecordedEvent, _event: ExecutionArchived) -> None:
     about = {"execution_id": record.stream_id, "month": month_of(rows.get(workflow_executions.NAME, *_of(record)))}
     for table, found in of_execution(rows, record.tenant_id, record.stream_id):
-        for number, some in enumerate(_parts([_shown(table, row) for row in found]), 1):
+        in_order = (_shown(table, row) for row in sorted(found, key=_order_of(table)))
+        for number, some in enumerate(_parts(in_order), 1):
             rows.insert(NAME, record, {**about, "table_name": table.name, "part": number, "row_count": len(some), "rows": some})
 
 
@@ -118,7 +133,7 @@ def _shown(table: Table, row: Row) -> dict[str, Any]:
     }
 
 
-def _parts(shown: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _parts(shown: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     part: list[dict[str, Any]] = []
     size = 0
     for one in shown:

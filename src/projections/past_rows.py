@@ -25,7 +25,7 @@ from projections import archived_rows, workflows
 from projections.registry import TABLES
 from projections.rows import Rows
 from projections.skipped_events import read_skipped_events
-from projections.table import BY_EXECUTION, Key, Lookup, Row, Table
+from projections.table import Key, Row, Table
 from runtime.pools import Connection
 from store.past import Ask
 from store.reading import decode_all
@@ -283,7 +283,7 @@ class PastRows:
                 if isinstance(record.event, ExecutionStarted) and workflows.NAME not in names:
                     rows.number((record.tenant_id, record.event.workflow_id), self._numbers[record.stream_id])
                 if isinstance(record.event, ExecutionArchived):
-                    _take_out(rows, record, names)
+                    archived_rows.take_out(rows, record.tenant_id, record.stream_id, names)
                     concerned = ()
                 for table in concerned:
                     table.appliers[type(record.event)](rows, record, record.event)
@@ -344,26 +344,6 @@ class PastRows:
 
     async def _read_skipped(self, conn: Connection) -> frozenset[int]:
         return frozenset(skip.position for skip in await read_skipped_events(conn, self.tenant_id))
-
-
-def _take_out(rows: Rows, record: RecordedEvent, names: Collection[str]) -> None:
-    """What leaves these tables with an execution that is archived; where it goes is another question."""
-    for table, of, column in reversed(archived_rows.PARTS):
-        if table.name not in names or (of is not None and of not in names):
-            continue
-        if column == "id":
-            keys: list[Key] = [(record.tenant_id, record.stream_id)]
-        else:
-            by = Lookup(BY_EXECUTION, (record.tenant_id, record.stream_id))
-            above = [] if of is None else [row["id"] for row in rows.where(of, by)]
-            found = rows.where(table.name, by) if of is None else []
-            found += [
-                row for id in above for row in rows.where(table.name, Lookup(("tenant_id", column), (record.tenant_id, id)))
-            ]
-            keys = [rows.of(table.name).key_of(row) for row in found]
-        for key in keys:
-            if rows.find(table.name, *key) is not None:
-                rows.delete(table.name, key)
 
 
 def _leads_to(record: RecordedEvent, names: Collection[str]) -> Iterator[UUID]:
