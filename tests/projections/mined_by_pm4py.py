@@ -10,8 +10,8 @@ from typing import Any
 
 
 def main(directory: Path) -> dict[str, Any]:
-    import pm4py  # type: ignore[import-not-found]
-    from pm4py.objects.ocel.validation import ocel20_rel_validation  # type: ignore[import-not-found]
+    import pm4py  # type: ignore[import-not-found]  # in an environment of its own
+    from pm4py.objects.ocel.validation import ocel20_rel_validation  # type: ignore[import-not-found]  # in an environment of its own
 
     log = pm4py.read_xes(str(directory / "log.xes"))
     _, broken = ocel20_rel_validation.apply(str(directory / "log.sqlite"))

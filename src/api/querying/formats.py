@@ -71,7 +71,7 @@ class ToArrow:
     """Rows as a stream of record batches. Raises ImportError where pyarrow is not installed."""
 
     def __init__(self, columns: Sequence[QueryColumn]) -> None:
-        import pyarrow  # type: ignore[import-untyped]
+        import pyarrow  # type: ignore[import-untyped]  # it has none
 
         self._arrow: Any = pyarrow
         whole = {INT2: pyarrow.int16(), INT4: pyarrow.int32(), INT8: pyarrow.int64(), OID: pyarrow.int64()}

@@ -27,8 +27,8 @@ AS_TEXT = ("uuid", "jsonb", "json", "inet", "interval", "numeric", "name", "text
 def arrow() -> tuple[Any, Any]:
     """pyarrow, and its module for Parquet. Raises OperatorError where it is not installed."""
     try:
-        import pyarrow  # type: ignore[import-untyped]
-        import pyarrow.parquet  # type: ignore[import-untyped]
+        import pyarrow  # type: ignore[import-untyped]  # it has none
+        import pyarrow.parquet  # type: ignore[import-untyped]  # it has none
     except ImportError as error:
         raise OperatorError("Parquet needs pyarrow, which is not installed: pip install 'gesta[arrow]'.") from error
     return pyarrow, pyarrow.parquet

@@ -89,7 +89,7 @@ class Database:
 
     def finish(self) -> Written:
         for (_, type), table in [each for each in self._tables.items() if each[0][0] == "object"]:
-            described = f"SELECT 1 FROM {_quoted(table)} t WHERE t.ocel_id = o.ocel_id AND t.ocel_changed_field IS NULL"  # noqa: S608
+            described = f"SELECT 1 FROM {_quoted(table)} t WHERE t.ocel_id = o.ocel_id AND t.ocel_changed_field IS NULL"  # noqa: S608  quoted
             self._db.execute(
                 f"INSERT INTO {_quoted(table)} (ocel_id, ocel_time) SELECT ocel_id, ? FROM object o"  # noqa: S608  our own names
                 f" WHERE ocel_type = ? AND NOT EXISTS ({described})",
@@ -208,7 +208,7 @@ def write_json(path: Path, file: Counted) -> None:
 
 def _types(db: sqlite3.Connection, of: str) -> Iterator[tuple[str, tuple[str, dict[str, str]]]]:
     """By type: its table, and the kinds of its attributes."""
-    for type, mapped in db.execute(f"SELECT ocel_type, ocel_type_map FROM {of}_map_type ORDER BY 1").fetchall():  # noqa: S608
+    for type, mapped in db.execute(f"SELECT ocel_type, ocel_type_map FROM {of}_map_type ORDER BY 1").fetchall():  # noqa: S608  quoted
         columns = db.execute(f"PRAGMA table_info({_quoted(f'{of}_{mapped}')})").fetchall()
         yield type, (f"{of}_{mapped}", {row[1]: JSON_TYPES[row[2]] for row in columns if not row[1].startswith("ocel_")})
 
@@ -252,7 +252,7 @@ def _event(db: sqlite3.Connection, row: _Row) -> dict[str, Any]:
 def _objects(db: sqlite3.Connection, types: Mapping[str, tuple[str, dict[str, str]]]) -> Iterator[dict[str, Any]]:
     for type, (table, kinds) in types.items():
         for (id,) in db.execute("SELECT ocel_id FROM object WHERE ocel_type = ? ORDER BY 1", (type,)):
-            cursor = db.execute(f"SELECT * FROM {_quoted(table)} WHERE ocel_id = ? ORDER BY rowid", (id,))  # noqa: S608
+            cursor = db.execute(f"SELECT * FROM {_quoted(table)} WHERE ocel_id = ? ORDER BY rowid", (id,))  # noqa: S608  quoted
             names = [column[0] for column in cursor.description]
             rows = [_Row(type, kinds, dict(zip(names, values, strict=True))) for values in cursor]
             related = db.execute(

@@ -38,7 +38,7 @@ class LeaseTrace:
     async def chat(
         self,
         task: AiTask,  # noqa: ARG002 - for those that tell
-        attempt_id: UUID,  # noqa: ARG002
+        attempt_id: UUID,  # noqa: ARG002 - for those that tell
         chosen: "ModelCall",
     ) -> "AiAnswer":
         """Calls the model. Raises what the call does."""
@@ -46,9 +46,9 @@ class LeaseTrace:
 
     async def tool(
         self,
-        task: AiTask,  # noqa: ARG002
-        call: Call,  # noqa: ARG002
-        tool: Json,  # noqa: ARG002
+        task: AiTask,  # noqa: ARG002 - for those that tell
+        call: Call,  # noqa: ARG002 - for those that tell
+        tool: Json,  # noqa: ARG002 - for those that tell
         run: Callable[[], Awaitable["ToolOutcome"]],
     ) -> "ToolOutcome":
         """Calls the tool. Raises what the call does."""
@@ -58,7 +58,7 @@ class LeaseTrace:
 class Telemetry:
     """Of a process. This one tells nobody."""
 
-    def lease(self, job: LeasedJob) -> LeaseTrace:  # noqa: ARG002
+    def lease(self, job: LeasedJob) -> LeaseTrace:  # noqa: ARG002 - for those that tell
         return UNTRACED
 
     async def aclose(self) -> None:
