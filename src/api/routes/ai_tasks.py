@@ -72,8 +72,10 @@ async def stream(call: Calling, id: UUID) -> Response:
     if status == "absent":
         raise not_found()
     last_seen = headers.once(call.request, "Last-Event-ID")
-    given = call.request.query_params.get("offset", "0")
-    offset = read_parameter("offset", WHOLE, given) if last_seen is None else read_parameter("Last-Event-ID", WHOLE, last_seen)
+    # a wrong offset is told, though the other is what counts
+    offset = read_parameter("offset", WHOLE, call.request.query_params.get("offset", "0"))
+    if last_seen is not None:
+        offset = read_parameter("Last-Event-ID", WHOLE, last_seen)
     if headers.prefers(call.request.headers.getlist("accept"), following.MEDIA_TYPE, "application/json"):
         return following_ai.follow(call, id, offset)
     chunks = await following_ai.said(call, id, offset)
