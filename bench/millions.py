@@ -10,8 +10,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx2
@@ -34,6 +36,7 @@ UPDATE projections.freshness f SET position = e.position, recorded_at = e.record
 """
 LISTS = ("/executions?limit=200", "/audit-logs?limit=200", "/approvals?limit=200", "/executions?limit=200&status=completed")
 PAGES = 20
+SOON = timedelta(minutes=1)
 
 
 class Ended(NamedTuple):
@@ -79,24 +82,46 @@ def play(server: Server, tenants: int) -> list[UUID]:
     return found
 
 
-def pages(server: Server, tenant: str) -> Iterator[tuple[str, float, float]]:
-    """Of each list, the seconds of its first page and of the slowest of its next ones."""
+def looked_back(client: httpx2.Client) -> Iterator[tuple[str, float]]:
+    """Of each question about the past, asked of the newest execution at a moment soon after it started, the seconds."""
+    newest = client.get("/executions?limit=1").json()["items"][0]
+    moment = quote((datetime.fromisoformat(newest["started_at"]) + SOON).isoformat())
+    for name, path in (
+        ("an execution as it stood", f"/executions/{newest['id']}?as_of={moment}"),
+        ("its row as it stood", f"/tables/workflow_executions/{newest['id']}?as_of={moment}"),
+        ("what made its row", f"/tables/workflow_executions/{newest['id']}/history"),
+        ("its timeline", f"/executions/{newest['id']}/timeline"),
+        ("who might have started it", f"/permissions/history?permission=executions:start&as_of={moment}"),
+    ):
+        begun = time.perf_counter()
+        answer = client.get(path)
+        seconds = time.perf_counter() - begun
+        if answer.status_code != 200:
+            raise Lost(f"{path}: {answer.status_code} {answer.text[:300]}")
+        yield name, seconds
+
+
+def connected(server: Server, tenant: str) -> httpx2.Client:
     key = server.gesta("key", "create", "--platform").stdout.split()[-1]
     headers = {"Authorization": f"Bearer {key}", "Gesta-Tenant": tenant}
-    with httpx2.Client(base_url=f"{server.url}/v1", headers=headers, timeout=60) as client:
-        for path in LISTS:
-            seconds, cursor = [], ""
-            for _ in range(PAGES):
-                begun = time.perf_counter()
-                answer = client.get(f"{path}{cursor}")
-                seconds.append(time.perf_counter() - begun)
-                if answer.status_code != 200:
-                    raise Lost(f"{path}: {answer.status_code} {answer.text[:300]}")
-                after = answer.json().get("next_cursor")
-                if after is None:
-                    break
-                cursor = f"&cursor={after}"
-            yield path, seconds[0], max(seconds)
+    return httpx2.Client(base_url=f"{server.url}/v1", headers=headers, timeout=60)
+
+
+def pages(client: httpx2.Client) -> Iterator[tuple[str, float, float]]:
+    """Of each list, the seconds of its first page and of the slowest of its next ones."""
+    for path in LISTS:
+        seconds, cursor = [], ""
+        for _ in range(PAGES):
+            begun = time.perf_counter()
+            answer = client.get(f"{path}{cursor}")
+            seconds.append(time.perf_counter() - begun)
+            if answer.status_code != 200:
+                raise Lost(f"{path}: {answer.status_code} {answer.text[:300]}")
+            after = answer.json().get("next_cursor")
+            if after is None:
+                break
+            cursor = f"&cursor={after}"
+        yield path, seconds[0], max(seconds)
 
 
 def bench(_on: Stage, sizes: Sizes) -> Result:
@@ -133,8 +158,11 @@ def bench(_on: Stage, sizes: Sizes) -> Result:
             notes.append(f"the database takes {size[0]}")
         server.start()
         try:
-            found = list(pages(server, "bench-0"))
+            with connected(server, "bench-0") as client:
+                found = list(pages(client))
+                back = list(looked_back(client))
         finally:
             server.stop()
         notes += [f"{path}: first page {one * 1000:.0f} ms, slowest of {PAGES} {most * 1000:.0f} ms" for path, one, most in found]
+    notes += [f"{name}: {seconds * 1000:.0f} ms" for name, seconds in back]
     return Result(f"events a second, of {events:,}", rates, [], notes)
