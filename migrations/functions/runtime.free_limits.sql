@@ -25,7 +25,7 @@ BEGIN
         woken := true;
     END LOOP;
     IF woken THEN
-        PERFORM pg_notify('gesta_jobs', OLD.tenant_id || ':');
+        PERFORM pg_notify(runtime.secret_channel('gesta_jobs'), OLD.tenant_id || ':');
     END IF;
     RETURN NULL;
 END

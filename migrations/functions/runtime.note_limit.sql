@@ -39,7 +39,7 @@ BEGIN
     END IF;
     UPDATE runtime.limit_buckets b SET next_at = clock_timestamp(), checks = 0
         WHERE b.tenant_id = NEW.tenant_id AND b.bucket = name_of AND b.next_at IS NOT NULL;
-    PERFORM pg_notify('gesta_jobs', NEW.tenant_id || ':');
+    PERFORM pg_notify(runtime.secret_channel('gesta_jobs'), NEW.tenant_id || ':');
     RETURN NULL;
 END
 $$;

@@ -16,7 +16,7 @@ BEGIN
         UPDATE runtime.timers SET due_at = CASE WHEN fixed THEN due_at ELSE now + remaining END, remaining = NULL, moved = moved + 1,
                 claimed_until = NULL
             WHERE execution_id = NEW.stream_id AND tenant_id IS NOT DISTINCT FROM NEW.tenant_id AND remaining IS NOT NULL;
-        PERFORM pg_notify('gesta_jobs', NEW.tenant_id || ':'), pg_notify('gesta_timers', '');
+        PERFORM pg_notify(runtime.secret_channel('gesta_jobs'), NEW.tenant_id || ':'), pg_notify(runtime.secret_channel('gesta_timers'), '');
     END IF;
     RETURN NULL;
 END

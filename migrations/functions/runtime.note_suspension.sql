@@ -5,7 +5,7 @@ BEGIN
     ELSE
         DELETE FROM runtime.suspended_tenants WHERE tenant_id = NEW.stream_id;
         -- What was due waits no longer: everybody looks.
-        PERFORM pg_notify(channel, '') FROM unnest(ARRAY['gesta_jobs', 'gesta_timers', 'gesta_leases']) channel;
+        PERFORM pg_notify(runtime.secret_channel(channel), '') FROM unnest(ARRAY['gesta_jobs', 'gesta_timers', 'gesta_leases']) channel;
     END IF;
     RETURN NULL;
 END

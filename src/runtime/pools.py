@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from runtime import connecting, query_plans
 from runtime.errors import OperatorError
 from runtime.poolers import refuse_shared_servers
-from runtime.roles import refuse_dangerous_role, refuse_old_server
+from runtime.roles import refuse_dangerous_role, refuse_deaf_role, refuse_old_server
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
 T = TypeVar("T")
@@ -131,6 +131,8 @@ async def check_logins(*urls: str, listen: str) -> None:
         async with connect(url, name="gesta") as connection:
             refuse_old_server(connection)
             await refuse_dangerous_role(connection)
+            if url == listen:
+                await refuse_deaf_role(connection)
     await asyncio.to_thread(refuse_shared_servers, listen, "GESTA_LISTEN_DATABASE_URL", "notifications would be lost")
 
 

@@ -1,6 +1,7 @@
 """Who a process may not be."""
 
 from psycopg import AsyncConnection, BaseConnection
+from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import TupleRow
 
 from runtime.errors import OperatorError
@@ -20,6 +21,9 @@ SELECT who.rolname::text,
  WHERE who.rolname IN (session_user, current_user)
 """
 
+# NULL on a schema that has no such function yet.
+MAY_LISTEN = "SELECT has_function_privilege(to_regprocedure('runtime.secret_channel(text)'), 'EXECUTE')"
+
 
 async def refuse_dangerous_role(connection: AsyncConnection[TupleRow]) -> None:
     """Raise OperatorError if this login is, or could become, a superuser, an owner, or a role with BYPASSRLS.
@@ -31,6 +35,17 @@ async def refuse_dangerous_role(connection: AsyncConnection[TupleRow]) -> None:
         reasons = {"is a superuser": is_superuser, "has BYPASSRLS": passes_by, "owns the tables it would serve": is_owner}
         if (reason := next((words for words, holds in reasons.items() if holds), None)) is not None:
             raise OperatorError(f"Refusing to run as {name}, who {reason}: connect as gesta_system or gesta_api.")
+
+
+async def refuse_deaf_role(connection: AsyncConnection[TupleRow]) -> None:
+    """Raise OperatorError if this login may not know what our notification channels are called."""
+    try:
+        row = await (await connection.execute(MAY_LISTEN)).fetchone()
+    except InsufficientPrivilege:
+        row = (False,)
+    if row == (False,):
+        login = connection.info.user
+        raise OperatorError(f"{login} may not listen to notifications: GESTA_LISTEN_DATABASE_URL must lead to gesta_system.")
 
 
 def refuse_old_server(connection: BaseConnection[TupleRow]) -> None:

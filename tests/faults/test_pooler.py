@@ -58,6 +58,8 @@ async def test_who_needs_a_session_of_their_own_says_so(database: Database, tmp_
         with pytest.raises(OperatorError, match="GESTA_LISTEN_DATABASE_URL leads through a pooler in transaction mode"):
             await check_logins(through.system_url, through.api_url, listen=through.system_url)
         await check_logins(through.system_url, through.api_url, listen=through.listen_url)
+        with pytest.raises(OperatorError, match="gesta_api may not listen to notifications"):
+            await check_logins(through.system_url, listen=database.api_url)
         with (
             pytest.raises(OperatorError, match="DATABASE_URL leads through a pooler in transaction mode"),
             owner_connection(through.owner_url),

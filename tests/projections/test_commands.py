@@ -16,6 +16,8 @@ from domain.execution import ExecutionCompleted
 from domain.role import RoleCreated
 from projections import freshness
 from projections.projector import Projector
+from store.notifications.channels import PROJECTED
+from store.notifications.listening import listen
 from tests.conftest import Database
 from tests.projections.story import ACME, APPROVER, GLOBEX, START, Ledgers, Step, an_id, bulk, platform_story, tenant_story
 
@@ -198,7 +200,7 @@ async def test_the_process_projects_and_stops_when_told(
     database: Database, ledgers: Ledgers, system: AsyncConnection[Any]
 ) -> None:
     await ledgers.append(PLATFORM, *platform_story())
-    await system.execute("LISTEN gesta_projected")
+    await listen(system, [PROJECTED.name])
     process = await asyncio.create_subprocess_exec(*GESTA, "projector", env=environment(database), stdin=subprocess.DEVNULL)
     try:
         notes = [note async for note in system.notifies(timeout=60, stop_after=1)]

@@ -21,6 +21,8 @@ from projections.flush import EventBatch, flush
 from projections.leases import COUNT, LEASE_SECONDS, PartitionLeases, PartitionLost, partition_of
 from projections.projector import Projector
 from projections.rebuilding.rebuild import RebuildOptions, rebuild
+from store.notifications.channels import EVENTS
+from store.notifications.listening import listen
 from store.reading import read_ledger
 from tests.conftest import Database
 from tests.projections.story import Ledgers, an_id, platform_story
@@ -109,10 +111,10 @@ async def test_who_has_more_than_its_share_tells_the_others_when_it_lets_go(
     first, second = PartitionLeases(renew_seconds=0.0), PartitionLeases(renew_seconds=0.0)
     await first.keep(system)
     async with await AsyncConnection.connect(database.system_url, autocommit=True) as listening:
-        await listening.execute("LISTEN gesta_events")
+        channels = await listen(listening, [EVENTS.name])
         await second.keep(system)
         await first.keep(system)
-        assert [note.channel async for note in listening.notifies(timeout=10, stop_after=1)] == ["gesta_events"]
+        assert [channels[note.channel] async for note in listening.notifies(timeout=10, stop_after=1)] == [EVENTS.name]
 
 
 async def test_a_projector_older_than_the_release_that_built_the_tables_stands_by(

@@ -23,6 +23,8 @@ from projections.freshness import LostRace
 from projections.projector import Projector
 from projections.registry import TABLES
 from projections.replay import replay
+from store.notifications.channels import PROJECTED
+from store.notifications.listening import listen
 from store.reading import heads, read_ledger
 from tests.clock import ManualClock
 from tests.conftest import Database
@@ -253,7 +255,7 @@ async def running(database: Database) -> AsyncIterator[None]:
 @pytest.fixture
 async def listener(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
     async with await AsyncConnection.connect(database.system_url, autocommit=True) as conn:
-        await conn.execute("LISTEN gesta_projected")
+        await listen(conn, [PROJECTED.name])
         yield conn
 
 

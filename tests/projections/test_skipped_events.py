@@ -20,6 +20,8 @@ from projections.replay import rebuilt, replay
 from projections.skipped_events import read_skipped_events, skip
 from projections.verify import verify
 from runtime.errors import OperatorError
+from store.notifications.channels import EVENTS
+from store.notifications.listening import listen
 from store.reading import read_ledger
 from tests.cli.test_db import gesta as command_line
 from tests.conftest import Database
@@ -46,9 +48,9 @@ async def held_up(ledgers: Ledgers, projector: Projector) -> None:
 
 @pytest.mark.usefixtures("held_up")
 async def test_the_projector_goes_on_behind_a_skipped_event(projector: Projector, system: AsyncConnection[Any]) -> None:
-    await system.execute("LISTEN gesta_events")
+    channels = await listen(system, [EVENTS.name])
     await skip(system, ACME, POISON, "a bug of ours", now=NOW)
-    assert [note.channel async for note in system.notifies(timeout=10, stop_after=1)] == ["gesta_events"]
+    assert [channels[note.channel] async for note in system.notifies(timeout=10, stop_after=1)] == [EVENTS.name]
     assert await freshness.position(system, ACME) == POISON
     assert await poison_events.read_poison_events(system) == {}
     await projector.catch_up()

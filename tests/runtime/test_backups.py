@@ -94,6 +94,11 @@ def test_a_restored_ledger_goes_on(seeded: Database, empty_database: Database, b
     before = counted(empty_database)[0]
     add_tenant(empty_database, "globex")
     assert counted(empty_database)[0] > before
+    named = "SELECT runtime.secret_channel('gesta_events')"
+    with psycopg.connect(seeded.system_url) as original, psycopg.connect(empty_database.system_url) as restored:
+        first, second = original.execute(named).fetchone(), restored.execute(named).fetchone()
+        assert first != second, "it has channels of its own"
+        assert second == restored.execute(named).fetchone(), "for good"
 
 
 def test_a_dump_that_holds_no_rows_is_never_taken_for_a_backup(

@@ -11,6 +11,8 @@ from domain.facts import Decided, Fact, NotFound, View
 from domain.role import ROLE, RoleChanged, RoleCreated, RoleDeleted
 from store.cache import ENTRY_BYTES, StreamEntries, StreamEntry, StreamState
 from store.handler import Tuning
+from store.notifications.channels import EVENTS
+from store.notifications.listening import listen
 from store.queue import BatchLimits
 from store.sizes import STATE_BYTES
 from tests.conftest import Database
@@ -197,7 +199,7 @@ def test_a_line_discards_its_tip_once_for_each_rejected_chain() -> None:
 async def test_one_hint_names_the_ledgers_that_have_grown(database: Database, ledger: psycopg.Connection[Any]) -> None:
     tenants = {open_ledger(ledger) for _ in range(3)}
     async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as listener:
-        await listener.execute("LISTEN gesta_events")
+        await listen(listener, [EVENTS.name])
         async with running(database.system_url) as process:
             await asyncio.gather(*[process.handler.handle(command(tenant), create(uuid4())) for tenant in tenants])
         heard: set[UUID] = set()  # closing has said what was still to be said

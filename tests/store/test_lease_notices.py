@@ -12,6 +12,7 @@ from store import jobs
 from store.arrays import teach_columns
 from store.jobs import LeasedJob
 from store.notifications.channels import LEASES
+from store.notifications.listening import listen
 from store.notifications.sending import LeaseNotices, notify
 from tests.conftest import Database
 from tests.store.ledgers import append, connected, entry, open_ledger
@@ -24,7 +25,7 @@ async def conn(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
     """It hears its own hints."""
     async with await AsyncConnection.connect(database.system_url, autocommit=True) as connection:
         teach_columns(connection)
-        await connection.execute("LISTEN gesta_leases")
+        await listen(connection, [LEASES.name])
         yield connection
 
 

@@ -64,7 +64,7 @@ async def ears(url: str, *channels: Channel[Any]) -> AsyncIterator[list[Ear]]:
 
 @asynccontextmanager
 async def saying(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
-    async with await AsyncConnection.connect(database.api_url, autocommit=True) as conn:  # any login may
+    async with await AsyncConnection.connect(database.system_url, autocommit=True) as conn:
         yield conn
 
 
@@ -88,19 +88,20 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_what_cannot_be_read_is_dropped_and_counted_and_ends_nothing(database: Database) -> None:
-    tenant = uuid4()
+    tenant, of_before = uuid4(), uuid4()
     before = {channel.name: counters.counted(DROPPED, channel=channel.name) for channel in ALL}
     async with ears(database.system_url, *ALL) as (events, projected, access, jobs, timers, leases), saying(database) as conn:
         for channel in ALL:
             for rubbish in RUBBISH:
                 await conn.execute("SELECT pg_notify(%s, %s)", [channel.name, rubbish])
         await notify(conn, EVENTS, "rubbish", str(tenant))
+        await conn.execute("SELECT pg_notify('gesta_events', %s)", [str(of_before)])  # as a process of the release before does
         await notify(conn, PROJECTED, str(tenant))
         await notify(conn, ACCESS, str(tenant))
         await notify(conn, JOBS, "no tenant:resize", job_name(tenant, "resize"))
         await notify(conn, TIMERS, "86400.500")
         await notify(conn, LEASES, "1.500")
-        assert await events.next() == tenant
+        assert [await events.next(), await events.next()] == [tenant, of_before]
         assert await projected.next() == tenant
         assert await access.next() == tenant
         assert await jobs.next() == JobsReady(tenant, "resize")
@@ -243,7 +244,7 @@ async def said(listener: AsyncConnection[Any], count: int) -> list[str]:
 @pytest.fixture
 async def listener(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
     async with await AsyncConnection.connect(database.system_url, autocommit=True) as conn:
-        await conn.execute("LISTEN gesta_jobs")
+        await listening.listen(conn, [JOBS.name])
         yield conn
 
 

@@ -12,6 +12,8 @@ from domain.facts import Json
 from runtime.pools import open_pool
 from store.jobs import LeasedJob
 from store.notifications import waking
+from store.notifications.channels import LEASES
+from store.notifications.listening import listen
 from store.notifications.waking import CHANNELS, leases_ending
 from tests.conftest import Database
 from tests.store.test_lease_notices import said
@@ -21,7 +23,9 @@ from worker.leases import Leasing
 from worker.maintenance import run_periodically, take_expired_leases
 
 SHORT = 0.3
-LISTENS = f"SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN \"{CHANNELS[-1].name}\"'"  # noqa: S608
+LISTENS = f"""
+SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND starts_with(query, 'LISTEN "{CHANNELS[-1].name}_')
+"""  # noqa: S608
 """The last of what it says when it begins to listen."""
 LATE = """
 SELECT extract(epoch FROM recorded_at - %s::timestamptz)::float8 FROM ledger.events WHERE topic = 'activation.retried.v1'
@@ -108,7 +112,7 @@ async def test_a_process_that_leases_without_a_pause_says_it_once(database: Data
         return None
 
     async with await AsyncConnection.connect(database.system_url, autocommit=True) as listener:
-        await listener.execute("LISTEN gesta_leases")
+        await listen(listener, [LEASES.name])
         for _ in range(5):
             await home.start(steps())
         assert len(await leases(database, home.tenant_id, 5, 60)) == 5

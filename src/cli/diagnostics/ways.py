@@ -11,11 +11,12 @@ from runtime.errors import OperatorError
 from runtime.limits import LIMITS
 from runtime.poolers import shares_servers
 from runtime.pools import Connection, connect
-from store.notifications.sending import NOTIFY
+from runtime.roles import refuse_deaf_role
 from store.reconnecting import ReconnectingConnection
 
 RECIPE = "docs/how-to/run.md, “Through PgBouncer”"
 CHANNEL = "gesta_doctor"
+NOTIFY = "SELECT pg_notify(%s, %s)"
 HEARD_WITHIN = 5.0  # seconds
 TIME_LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 SETTING = "SELECT name, setting FROM pg_settings WHERE name = ANY (%s)"
@@ -90,13 +91,14 @@ async def writer(url: str) -> CheckResult:
 
 async def hints(url: str, listen_url: str) -> CheckResult:
     """What is said on the way of the system must be heard on that of the listeners."""
-    remedy = f"GESTA_LISTEN_DATABASE_URL leads, directly, to the same database as the system's; see {RECIPE}"
+    remedy = f"GESTA_LISTEN_DATABASE_URL leads, directly and as gesta_system, to the system's database; see {RECIPE}"
     reconnecting = ReconnectingConnection(url, "gesta doctor")
     try:
         async with connect(listen_url, name="gesta doctor") as listening:
+            await refuse_deaf_role(listening)
             await listening.execute(f"LISTEN {CHANNEL}".encode())
             word = f"{listening.info.backend_pid}-{id(reconnecting)}"
-            await (await reconnecting.open()).execute(NOTIFY, ([CHANNEL], [word]))
+            await (await reconnecting.open()).execute(NOTIFY, (CHANNEL, word))
             if await _hears(listening, word):
                 return ok("notifications", "notifications arrive")
             return fail("notifications", f"notifications do not arrive within {HEARD_WITHIN:.0f} s", remedy)

@@ -8,6 +8,10 @@
     gesta_followed   tenant ids: their ledgers are looked through for what is to be delivered from now on
     gesta_leases     in how many seconds from now leases end that nobody may know of yet
 
+In a database each has a name that ends in a secret of that database's (`runtime.secret_channel`): any login may listen to a
+channel whose name it knows, an analyst's too. Under the names above nothing is said; processes of the release before this one do
+that still, and so they are listened to for one release.
+
 A payload is names with commas between them. An empty one says: look everywhere.
 """
 
@@ -24,6 +28,8 @@ MOST_BYTES = 7_900
 """A payload has less than 8,000 bytes."""
 LONGEST_LEASE = 7 * 86_400.0
 """Seconds. A lease that ends later is found by whoever looks from time to time."""
+
+SECRET_NAMES = "SELECT name, runtime.secret_channel(name) FROM unnest(%s::text[]) AS asked (name)"
 
 LONGEST_TIMER = 10_000 * 366 * 86_400.0
 """Seconds: ten thousand years, since a moment that is named may be as late as the year 9999."""

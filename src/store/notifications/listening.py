@@ -7,7 +7,7 @@ after each connecting every subscriber is told to look everywhere.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -19,7 +19,8 @@ from runtime import connecting, counters, supervision
 from runtime.errors import OperatorError
 from runtime.failpoints import failpoint
 from runtime.pools import Connection, connect
-from store.notifications.channels import EVERYTHING, Channel
+from runtime.roles import refuse_deaf_role
+from store.notifications.channels import EVERYTHING, SECRET_NAMES, Channel
 
 T = TypeVar("T")
 
@@ -103,8 +104,7 @@ class Notifications:
     async def run(self) -> None:
         """Listen until cancelled, or until the connection is lost (OperationalError) or cannot be had (OperatorError)."""
         async with connect(self._url, name=self._name) as connection:
-            for channel in self._subscriptions:
-                await connection.execute(LISTEN.format(sql.Identifier(channel)))
+            channels = await listen(connection, self._subscriptions)
             if self._upkeep is not None:
                 await self._upkeep(connection)
             for channel in self._subscriptions:
@@ -112,7 +112,7 @@ class Notifications:
             while True:
                 async for said in connection.notifies(timeout=SIGN_SECONDS):
                     failpoint("notifications.heard")
-                    self.hear(said.channel, said.payload)
+                    self.hear(channels[said.channel], said.payload)
                 await sign(connection)
                 if self._upkeep is not None:
                     await self._upkeep(connection)
@@ -123,6 +123,17 @@ class Notifications:
         if now >= self._complained.get(channel, now):
             self._complained[channel] = now + COMPLAIN_SECONDS
             logger.warning("A notification on %s cannot be read: %s", channel, error, extra={"action": "listen"})
+
+
+async def listen(connection: Connection, channels: Collection[str]) -> dict[str, str]:
+    """To these channels. Returns which is meant by each name under which something is said; the old ones are those of the release
+    before. Raises OperatorError where the login may not know the names."""
+    await refuse_deaf_role(connection)
+    found = await (await connection.execute(SECRET_NAMES, [list(channels)])).fetchall()
+    meant = {channel: channel for channel in channels} | {secret: channel for channel, secret in found}
+    for name in meant:
+        await connection.execute(LISTEN.format(sql.Identifier(name)))
+    return meant
 
 
 async def sign(connection: Connection) -> None:

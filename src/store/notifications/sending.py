@@ -25,10 +25,12 @@ from store.reconnecting import ReconnectingConnection
 
 log = logging.getLogger(__name__)
 
-NOTIFY = "SELECT pg_notify(channel, names) FROM unnest(%s::text[], %s::text[]) AS said (channel, names)"
+NOTIFY = """
+SELECT pg_notify(runtime.secret_channel(channel), names) FROM unnest(%s::text[], %s::text[]) AS said (channel, names)
+"""
 # In a transaction of its own, whose commit does not wait for the disk: a notification may be lost.
 NOTIFY_LIGHTLY = """
-SELECT set_config('synchronous_commit', 'off', true), pg_notify(channel, names)
+SELECT set_config('synchronous_commit', 'off', true), pg_notify(runtime.secret_channel(channel), names)
   FROM unnest(%s::text[], %s::text[]) AS said (channel, names)
 """
 RIGHTS = frozenset((*API_KEY.events, *ROLE.events, *MEMBER.events, *USER.events, *TENANT.events))

@@ -47,7 +47,7 @@ SELECT outcome, reason, pos
 """
 
 # A hint after commit, on a connection that is in autocommit: NOTIFY inside append would serialise all commits.
-HINT = "SELECT pg_notify(%(channel)s, %(tenant)s)"
+HINT = "SELECT pg_notify(runtime.secret_channel(%(channel)s), %(tenant)s)"
 
 SELECT_ZERO_BASED = """
 SELECT e.stream_id
