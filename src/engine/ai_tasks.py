@@ -2,7 +2,8 @@
 
 Everything is on record before the provider, or a tool, is called, and what came of it after it. Each is appended under the fence
 of the task's job, which stays leased while there is something to do. What ends after its task was cancelled is recorded all the
-same, and moves nothing: its job is gone by then, so no fence is asked for.
+same, and moves nothing: its job is gone by then, so no fence is asked for. Only where its execution is in the archive, and so the
+task's rows are gone, too, it is refused.
 """
 
 import json
@@ -30,6 +31,7 @@ from engine.ai_results import shown
 from engine.ai_spending import NOT_RECKONED, a_workflow_tool, asked_instead, counted, put_aside
 from engine.ai_tools.workflow import WORKFLOW_TOOL
 from engine.ai_workflow_tools import start_workflow_tool
+from engine.archiving import require_in_the_tables
 from engine.context import Engine
 from engine.executions import ExecutionIsPaused, answer
 from engine.expressions import Budgeted
@@ -79,6 +81,7 @@ class Held:
     def _own(self, delay: timedelta | None, failure: Failure | None) -> Decided:
         told, state = self.task.decided(), self.task.state
         if self.late:
+            require_in_the_tables(self.view, None if state.requested is None else state.requested.execution_id)
             return self._with(told, {"task": told.result, "job": None, "execution": None})
         fence = self._fence(delay)
         over, stream_id = state.closed, stream_of(state, self.job)

@@ -28,6 +28,10 @@ def archive(view: View, execution_id: UUID, ended_at: datetime) -> Decided:
 
 def require_not_archived(view: View, request_id: UUID) -> None:
     """For what can still be said of a request that is over. Raises Archived."""
-    execution_id = view.read(APPROVAL, request_id).execution_id
+    require_in_the_tables(view, view.read(APPROVAL, request_id).execution_id)
+
+
+def require_in_the_tables(view: View, execution_id: UUID | None) -> None:
+    """For what comes late to a part of an execution; None: of none. Raises Archived."""
     if execution_id is not None and view.read(EXECUTION, execution_id).archived:
         raise Archived

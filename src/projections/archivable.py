@@ -18,6 +18,9 @@ SELECT found.tenant_id, found.id, found.ended_at
          FROM projections.workflow_executions e
         WHERE e.tenant_id = w.tenant_id AND e.workflow_key = w.key AND e.status IN ('completed', 'failed', 'cancelled')
           AND coalesce(e.completed_at, e.cancelled_at) <= clock_timestamp() - make_interval(days => p.days)
+          AND NOT EXISTS (  -- items of a foreach that was given up have events to come: a job ends them
+              SELECT FROM projections.execution_items i
+               WHERE i.tenant_id = e.tenant_id AND i.execution_id = e.id AND i.status = 'running')
         ORDER BY coalesce(e.completed_at, e.cancelled_at)
         LIMIT %(count)s) found
  WHERE (p.workflow_key IS NOT NULL

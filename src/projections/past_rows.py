@@ -15,10 +15,12 @@ from uuid import UUID
 
 from psycopg.rows import tuple_row
 
+from domain.ai_task import AiTaskRequested
+from domain.approval import ApprovalRequested
 from domain.budget import budgets_id_of
 from domain.delegation import delegations_of
 from domain.envelope import RecordedEvent, Unread
-from domain.execution import ActivationStarted, ActivationWaiting, ExecutionArchived, ExecutionStarted
+from domain.execution import ActivationStarted, ActivationWaiting, ExecutionArchived, ExecutionStarted, ItemStarted
 from domain.member import MemberAdded, MemberRolesChanged
 from domain.totp import totp_of
 from projections import archived_rows, workflows
@@ -55,6 +57,16 @@ SELECT e.position, e.stream_id, e.version, e.topic, e.occurred_at, e.recorded_at
  WHERE e.position > %(after)s AND e.position <= %(up_to)s AND (%(topics)s::text[] IS NULL OR e.topic = ANY (%(topics)s::text[]))
  ORDER BY e.position
  LIMIT %(limit)s
+"""
+ARCHIVED = """
+SELECT e.position, e.stream_id, e.version, e.topic, e.occurred_at, e.recorded_at, e.command_id, e.meta, e.data
+  FROM unnest(%(streams)s::uuid[]) AS wanted (stream_id)
+ CROSS JOIN LATERAL (
+       SELECT s.* FROM ledger.events s
+        WHERE s.tenant_id = %(tenant)s AND s.stream_id = wanted.stream_id
+        ORDER BY s.version DESC
+        LIMIT 1) e
+ WHERE e.position <= %(up_to)s AND e.topic = ANY (%(topics)s::text[])
 """
 NUMBERS = """
 SELECT id, execution_number FROM projections.workflow_executions WHERE tenant_id = %(tenant)s AND id = ANY(%(executions)s::uuid[])
@@ -120,6 +132,12 @@ def _second_factor(record: RecordedEvent) -> Iterator[UUID]:
         yield totp_of(record.tenant_id, record.stream_id)
 
 
+def _execution_of(record: RecordedEvent) -> UUID | None:
+    """Whose part it begins: with the execution it leaves the tables."""
+    event = record.event
+    return event.execution_id if isinstance(event, ApprovalRequested | AiTaskRequested | ItemStarted) else None
+
+
 ELSEWHERE: Mapping[str, Callable[[RecordedEvent], Iterable[UUID]]] = {
     "execution_waits": _waited_for,
     "tenant_user_roles": _roles_given,
@@ -179,6 +197,8 @@ class PastRows:
     ask: Ask
     _events: dict[UUID, list[RecordedEvent]] = field(default_factory=dict)
     _known: set[UUID] = field(default_factory=set)
+    _ends_known: set[UUID] = field(default_factory=set)
+    """Executions of which is known whether they are archived, if nothing else."""
     _numbers: dict[UUID, int] = field(default_factory=dict)
     _skipped: frozenset[int] | None = None
     _left: int = MOST_EVENTS
@@ -242,6 +262,7 @@ class PastRows:
         await self._know(streams)
         while True:
             await self._know_what_they_lead_to(names)
+            await self._know_whether_archived()
             if workflows.NAME not in names:
                 await self._number()
             try:
@@ -283,6 +304,7 @@ class PastRows:
                 if isinstance(record.event, ExecutionStarted) and workflows.NAME not in names:
                     rows.number((record.tenant_id, record.event.workflow_id), self._numbers[record.stream_id])
                 if isinstance(record.event, ExecutionArchived):
+                    _require_above(names)
                     archived_rows.take_out(rows, record.tenant_id, record.stream_id, names)
                     concerned = ()
                 for table in concerned:
@@ -304,6 +326,15 @@ class PastRows:
             looked_at.update(each.position for each in new)
             await self._know({stream for each in new for stream in _leads_to(each, names)})
 
+    async def _know_whether_archived(self) -> None:
+        """Of the executions that parts belong to: that is their last event, and all that concerns these parts."""
+        named = {_execution_of(each) for some in self._events.values() for each in some} - {None}
+        new = [each for each in named if each is not None and each not in self._known | self._ends_known]
+        self._ends_known.update(new)
+        for begin in range(0, len(new), STREAMS_AT_ONCE):
+            for record in await self.ask(partial(self._read_archived, new[begin : begin + STREAMS_AT_ONCE])):
+                self._events[record.stream_id] = [record]
+
     async def _know(self, streams: Iterable[UUID], topics: Sequence[str] | None = None) -> None:
         new = [stream for stream in dict.fromkeys(streams) if stream not in self._known]
         if len(new) > MOST_EVENTS:
@@ -315,6 +346,8 @@ class PastRows:
             some = new[begin : begin + STREAMS_AT_ONCE]
             there = [stream for stream in await self.ask(partial(self._measure, some, topics)) if stream in some]
             after = 0
+            for stream in there:
+                self._events.pop(stream, None)  # its end may be known
             while there:
                 records = await self.ask(partial(self._read, there, topics, after))
                 for record in records:
@@ -342,8 +375,21 @@ class PastRows:
             await cursor.execute(READ, {**named, "after": after, "limit": PORTION})
             return decode_all(self.tenant_id, await cursor.fetchall())
 
+    async def _read_archived(self, streams: Sequence[UUID], conn: Connection) -> list[RecordedEvent]:
+        named = {"tenant": self.tenant_id, "streams": streams, "up_to": self.up_to, "topics": list(topics_of(ExecutionArchived))}
+        async with conn.cursor(binary=True, row_factory=tuple_row) as cursor:
+            await cursor.execute(ARCHIVED, named)
+            return decode_all(self.tenant_id, await cursor.fetchall())
+
     async def _read_skipped(self, conn: Connection) -> frozenset[int]:
         return frozenset(skip.position for skip in await read_skipped_events(conn, self.tenant_id))
+
+
+def _require_above(names: Collection[str]) -> None:
+    """What an archived execution had is found by the rows above. Raises NeedTable."""
+    for table, above, _ in archived_rows.PARTS:
+        if table.name in names and above is not None and above not in names:
+            raise NeedTable(above)
 
 
 def _leads_to(record: RecordedEvent, names: Collection[str]) -> Iterator[UUID]:

@@ -17,8 +17,8 @@ from domain.ai_task import (
     Totals,
     Usage,
 )
-from domain.execution import ActivationRetried, NodeError
-from domain.facts import Due, Fence, Job, JobLimits, Json
+from domain.execution import ActivationRetried, ExecutionArchived, NodeError
+from domain.facts import Decided, Due, Fact, Fence, Job, JobLimits, Json
 from domain.retry import LEASE_LOST, Failure, RetryPolicy
 from domain.usage_report import UsageReport
 from engine.ai_messages import AssistantMessage, UserMessage, messages_of
@@ -203,6 +203,16 @@ def test_a_late_failure_is_recorded_too() -> None:
     [late] = place.story.decided.facts
     assert isinstance(late.event, AiTaskAttemptFailed)
     assert late.event.retry is None
+
+
+def test_what_comes_of_an_attempt_when_its_execution_is_in_the_archive_is_refused() -> None:
+    """The rows that it would change are not there any more."""
+    place = asking()
+    job, attempt_id = place.held("ai"), place.attempt("ai")
+    place.step(lambda view: cancel(view, place.engine, EXECUTION_ID))
+    place.step(lambda _view: Decided((Fact(EXECUTION_ID, ExecutionArchived(30)),)))
+    place.report(job, attempt_id, "much too late").refused("archived")
+    place.step(lambda view: fail_attempt(view, place.engine, job, attempt_id, LIMITED, jitter=0.5)).refused("archived")
 
 
 def test_a_timeout_cancels_the_task() -> None:

@@ -375,7 +375,8 @@ class Contest:
                 assert not others & set(heard), f"somebody counts in two steps that are kept apart {self.told}"
 
 
-def contest(seed: int, length: int, seen: Counter[str]) -> None:
+def contest(seed: int, length: int, seen: Counter[str]) -> Play:
+    """What was played."""
     random = Random(seed)
     steps, excluded = some_steps(random), frozenset(random.sample(PEOPLE, random.choice([0, 0, 1])))
     oracle = Oracle({n: Person(set(COMPANY[one])) for n, one in enumerate(WHO)}, steps, excluded)
@@ -384,7 +385,7 @@ def contest(seed: int, length: int, seen: Counter[str]) -> None:
     asks = any(fact.stream_id == play_request(play) for fact in play.view.facts)
     if not asks:
         assert oracle.status == "cancelled", (seed, play.end, oracle)
-        return
+        return play
     one = Contest(play, oracle, random, seen, [f"seed {seed}", str(written(steps, excluded))])
     one.stands()
     for _ in range(length):
@@ -396,6 +397,7 @@ def contest(seed: int, length: int, seen: Counter[str]) -> None:
     seen[oracle.status] += 1
     for _ in range(4):
         one.happens()
+    return play
 
 
 def play_request(play: Play) -> UUID | None:

@@ -66,19 +66,19 @@ class Told(NamedTuple):
 async def tell(ledgers: Ledgers, random: Random, executions: int) -> list[Told]:
     """Append the log to Acme's ledger; what it says, in order."""
     told: list[Told] = []
+    for step in walks(random, executions):
+        ledgers.now += timedelta(milliseconds=random.choice((0, 1, 40, 5_000, 3_600_000)))
+        await ledgers.append(ACME, step)
+        told.append(Told(ledgers.now, *step))
+    return told
 
-    async def append(*steps: Step) -> None:
-        for step in steps:
-            ledgers.now += timedelta(milliseconds=random.choice((0, 1, 40, 5_000, 3_600_000)))
-            await ledgers.append(ACME, step)
-            told.append(Told(ledgers.now, *step))
 
+def walks(random: Random, executions: int) -> Iterator[Step]:
+    """The log: some executions are under way at a time."""
     for workflow in WORKFLOWS:
         definition = {"key": workflow, "name": workflow}
-        await append(
-            (an_id(workflow), WorkflowDrafted(workflow, workflow, definition)),
-            (an_id(workflow), WorkflowPublished(1, definition)),
-        )
+        yield an_id(workflow), WorkflowDrafted(workflow, workflow, definition)
+        yield an_id(workflow), WorkflowPublished(1, definition)
     waiting = [execution(random, number) for number in range(executions)]
     going: list[Iterator[Step]] = []
     while waiting or going:
@@ -89,8 +89,7 @@ async def tell(ledgers: Ledgers, random: Random, executions: int) -> list[Told]:
         if step is None:
             going.remove(one)
         else:
-            await append(step)
-    return told
+            yield step
 
 
 def workflow_of(execution: UUID) -> str:

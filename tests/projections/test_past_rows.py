@@ -9,12 +9,18 @@ import pytest
 from psycopg import AsyncConnection
 
 from domain.envelope import PLATFORM
-from projections.past_rows import PastRows
+from projections.past_rows import PART_OF, PastRows
+from projections.projector import Projector
 from projections.registry import TABLES
-from projections.replay import rebuilt
+from projections.replay import fold_one, rebuilt, replay
+from projections.rows import Rows
+from projections.spilling import spilling
 from projections.table import Key, Row, Table
 from runtime.pools import Connection
-from tests.projections.story import ACME
+from tests.conftest import Database
+from tests.projections.oracle import ACCOUNTS
+from tests.projections.random_logs import Drawn, append
+from tests.projections.story import ACME, GLOBEX, Ledgers
 
 T = TypeVar("T")
 ARCHIVE = ("archived_executions", "archived_rows")
@@ -51,3 +57,43 @@ async def test_every_row_alone_is_what_a_fold_of_all_comes_to(system: AsyncConne
                 table = next(table for table in FOLDED if table.name == name)
                 expected = everything.find(name, *key)
                 assert await stood(system, tenant_id, position, table, key) == expected, (position, name, key)
+
+
+async def rows_alone(database: Database, system: AsyncConnection[Any], ledgers: Ledgers, seed: int, some: int) -> None:
+    """Some rows of two random ledgers that are in one database, at twenty positions of each."""
+    drawn = Drawn(ACME, seed), Drawn(GLOBEX, seed)
+    await append(ledgers, *drawn)
+    await Projector(database.system_url, batch=97).catch_up()
+    for one in drawn:
+        found = await replay(system, one.tenant_id)
+        assert (found.equal, found.position) == (True, len(one.records)), (seed, found.unfoldable, found.differences[:3])
+        positions = {len(one.records), *one.random.sample(range(1, len(one.records)), 19)}
+        asked: list[tuple[int, Table, Key, Row | None]] = []
+        known: list[tuple[Table, Key]] = []
+        with spilling(TABLES) as (rows, spill):
+            for record in one.records:
+                assert fold_one(rows, spill, record) is None
+                if record.position in positions:
+                    known += [(table, key) for table in FOLDED if table.name in ACCOUNTS for key in rows.of(table.name).current]
+                    some_keys = one.random.choices(known, k=some)
+                    asked += [(record.position, table, key, rows.find(table.name, *key)) for table, key in some_keys]
+            for position, table, key, expected in asked:
+                if not only_in_the_archive(rows, table, key):
+                    row = await stood(system, one.tenant_id, position, table, key)
+                    assert row == expected, (seed, position, table.name, key)
+
+
+def only_in_the_archive(rows: Rows, table: Table, key: Key) -> bool:
+    """Whether it is a part of an execution that is archived by now: by its own id it is not found any more."""
+    name, of = ("node_activations", key[:2]) if table.name == "execution_waits" else (table.name, key)
+    return table.name in PART_OF and rows.find(name, *of) is None
+
+
+async def test_so_is_every_row_of_random_ledgers(database: Database, system: AsyncConnection[Any], ledgers: Ledgers) -> None:
+    await rows_alone(database, system, ledgers, 1, 3)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(2, 22))
+async def test_so_is_every_row_of_many(database: Database, system: AsyncConnection[Any], ledgers: Ledgers, seed: int) -> None:
+    await rows_alone(database, system, ledgers, seed, 20)
