@@ -413,6 +413,7 @@ CREATE INDEX archived_executions_by_creation ON archived_executions (tenant_id, 
 CREATE INDEX archived_executions_by_month ON archived_executions (tenant_id, month, created_at, id);
 CREATE INDEX archived_executions_by_workflow ON archived_executions (tenant_id, workflow_key, created_at, id);
 CREATE INDEX archived_executions_by_number ON archived_executions (tenant_id, workflow_id, execution_number);
+CREATE INDEX archived_executions_by_business_key ON archived_executions (tenant_id, business_key) WHERE business_key IS NOT NULL;
 COMMENT ON TABLE archived_executions IS 'Finished executions that have left the other tables, as the tenant''s policy says.';
 
 CREATE TABLE workflow_executions (

@@ -292,14 +292,18 @@ SELECT c.*, CASE WHEN sum(c.total_ms) OVER of_workflow > 0
   FROM counted c WINDOW of_workflow AS (PARTITION BY c.tenant_id, c.workflow_key);
 
 CREATE OR REPLACE VIEW projections.throughput WITH (security_invoker = true) AS
-WITH moments AS (
-    SELECT tenant_id, workflow_key, (started_at AT TIME ZONE 'UTC')::date AS day, 'started' AS what, NULL::bigint AS took
+WITH executions AS (
+    SELECT tenant_id, workflow_key, status, started_at, coalesce(completed_at, cancelled_at) AS ended_at
       FROM projections.workflow_executions
      UNION ALL
-    SELECT e.tenant_id, e.workflow_key, (l.ended_at AT TIME ZONE 'UTC')::date, e.status,
-           (extract(epoch FROM l.ended_at - e.started_at) * 1000)::bigint
-      FROM projections.workflow_executions e CROSS JOIN LATERAL (SELECT coalesce(e.completed_at, e.cancelled_at) AS ended_at) l
-     WHERE e.status IN ('completed', 'failed', 'cancelled')
+    SELECT tenant_id, workflow_key, status, started_at, ended_at FROM projections.archived_executions
+), moments AS (
+    SELECT tenant_id, workflow_key, (started_at AT TIME ZONE 'UTC')::date AS day, 'started' AS what, NULL::bigint AS took
+      FROM executions
+     UNION ALL
+    SELECT tenant_id, workflow_key, (ended_at AT TIME ZONE 'UTC')::date, status,
+           (extract(epoch FROM ended_at - started_at) * 1000)::bigint
+      FROM executions WHERE ended_at IS NOT NULL
 ), counted AS (
     SELECT tenant_id, day, workflow_key, count(*) FILTER (WHERE what = 'started') AS started,
            count(*) FILTER (WHERE what = 'completed') AS completed, count(*) FILTER (WHERE what = 'failed') AS failed,

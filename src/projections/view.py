@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from projections.table import TENANT_ID, Column
 
+WITHOUT_ARCHIVE = " Executions in the archive are not counted."
+"""Said of a view that counts what is in the tables of executions."""
+
 
 @dataclass(frozen=True)
 class View:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from xml.etree import ElementTree
 
 import jsonschema_rs
@@ -15,15 +16,16 @@ import pytest
 
 from domain.ai_task import AI_TASK
 from domain.approval import APPROVAL
-from domain.execution import EXECUTION
+from domain.execution import EXECUTION, ExecutionArchived
 from projections.exporting.files import new_file
 from projections.process_log import ocel, xes
 from projections.process_log.activities import LOGGED, NOT_LOGGED
-from projections.process_log.cases import Reading, Selection
+from projections.process_log.cases import Reading, Selection, topics
+from projections.projector import Projector
 from runtime.errors import OperatorError
 from runtime.pools import connect
 from tests.conftest import Database
-from tests.projections.story import ACME, GLOBEX
+from tests.projections.story import ACME, GLOBEX, Ledgers, an_id
 from tests.projections.test_exporting import names_in
 
 SCHEMA = json.loads((Path(__file__).parent / "ocel20.schema.json").read_text())
@@ -158,6 +160,63 @@ async def test_xes_is_as_the_standard_has_it(database: Database, tmp_path: Path)
 
 def values_of(element: ElementTree.Element) -> dict[str, str]:
     return {child.attrib["key"]: child.attrib["value"] for child in element if "key" in child.attrib}
+
+
+EVENTS_OF = """
+SELECT count(*) FROM ledger.events e
+ WHERE e.tenant_id = %(tenant)s AND e.topic = ANY(%(topics)s) AND e.stream_id IN (
+       SELECT %(id)s UNION SELECT (r.row ->> 'id')::uuid
+         FROM projections.archived_rows a CROSS JOIN jsonb_array_elements(a.rows) r (row)
+        WHERE a.execution_id = %(id)s AND a.table_name IN ('approval_requests', 'ai_agent_tasks'))
+"""
+
+
+@pytest.mark.usefixtures("told")
+async def test_executions_in_the_archive_are_in_the_log_with_all_that_was_done(database: Database, tmp_path: Path) -> None:
+    async with reading(database, alone=True) as read:
+        with new_file(tmp_path / "log.xes") as file:
+            await xes.write(read, file, "acme")
+        await ocel.write(read, tmp_path / "log.json")
+    traces = {
+        values_of(trace)["gesta:id"]: trace for trace in ElementTree.parse(tmp_path / "log.xes").getroot().iter(f"{XES}trace")
+    }
+    whole, child = traces[str(an_id("acme archived"))], traces[str(an_id("acme archived child"))]
+    assert values_of(whole).items() >= {"concept:name": "trip-9", "gesta:status": "completed", "due": "2026-03-02"}.items()
+    assert values_of(child)["gesta:status"] == "failed"
+    kinds = [values_of(event)["gesta:kind"] for event in whole.iter(f"{XES}event")]
+    assert {*kinds} == {"execution", "node", "request", "decision", "ai"}
+    async with connect(database.system_url, name="test") as connection:
+        asked = {"tenant": ACME, "id": an_id("acme archived"), "topics": topics()}
+        assert await (await connection.execute(EVENTS_OF, asked)).fetchone() == (len(kinds),)
+    objects = {each["id"]: each for each in json.loads((tmp_path / "log.json").read_bytes())["objects"]}
+    assert str(an_id("acme archived request")) in objects
+    started_by = [
+        each for each in objects[str(an_id("acme archived child"))]["relationships"] if each["qualifier"] == "started by"
+    ]
+    assert [each["objectId"] for each in started_by] == [str(an_id("acme archived"))]
+
+
+@pytest.mark.usefixtures("told")
+async def test_one_that_is_archived_during_an_export_is_in_it_once(
+    database: Database, ledgers: Ledgers, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.process_log.cases.PAGE", 2)
+    async with reading(database) as read:
+        expected = [case.id async for case, entry in read.told() if entry is None]
+    over = [an_id(f"acme {number}") for number in (1, 2, 6, 8)]
+    assert {*over} < {*expected}
+    found: list[UUID] = []
+    async with reading(database) as read:
+        async for case, entry in read.told():
+            if entry is None:
+                found.append(case.id)
+            if entry is None and len(found) == 3:
+                await ledgers.append(ACME, *((each, ExecutionArchived(90)) for each in over))
+                await projector.catch_up()
+    assert len(found) == len(expected)
+    assert {*found} == {*expected}
+    assert {*found[:3]} & {*over}
+    assert {*found[3:]} & {*over}
 
 
 @pytest.mark.usefixtures("told")

@@ -27,6 +27,7 @@ from domain.execution import (
     ActivationFailed,
     ActivationRetried,
     ActivationStarted,
+    ExecutionArchived,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFailed,
@@ -405,3 +406,8 @@ async def test_each_view_says_what_the_events_come_to(
             found = await (await conn.execute(sql.SQL("SELECT * FROM projections.{}").format(sql.Identifier(name)))).fetchall()
             assert {row.pop("tenant_id") for row in found} == {ACME}, name
             assert comparable(found) == comparable(getattr(reading, name)()), name
+        await ledgers.append(ACME, *((execution, ExecutionArchived(30)) for execution in reading.ended))
+        await projector.catch_up()
+        found = await (await conn.execute("SELECT * FROM projections.throughput")).fetchall()
+        assert [row.pop("tenant_id") for row in found] == [ACME] * len(found)
+        assert comparable(found) == comparable(reading.throughput()), "those in the archive are among them"

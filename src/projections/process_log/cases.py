@@ -1,7 +1,8 @@
-"""Cases of a tenant in the order in which they began, each with its events in the order of the ledger.
+"""Cases of a tenant in the order in which they began, each with its events in the order of the ledger. Executions that are in the
+archive come after those in the tables, in the order in which they were archived.
 
-Read page by page: what the tables say of cases and of whose streams are theirs, and the events from the ledger, up to the
-position that the tables have shown at the beginning. Connections are gesta_system's.
+Read page by page: what the tables and the archive say of cases and of whose streams are theirs, and the events from the ledger,
+up to the position that the tables have shown at the beginning. Connections are gesta_system's.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from uuid import UUID
 from domain.envelope import RecordedEvent
 from domain.execution import ExecutionMigrated, ExecutionStarted
 from projections import freshness
+from projections.ids import Ids
 from projections.process_log.activities import LOGGED, Course, Person, Words
 from projections.process_log.entries import Case, Entry, ObjectType, Value
 from runtime.pools import Connection
@@ -31,8 +33,12 @@ SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_numb
        e.parent_execution_id, EXISTS (
            SELECT FROM projections.workflow_executions o
             WHERE o.tenant_id = e.tenant_id AND o.business_key = e.business_key AND o.id <> e.id
+              AND (%(workflow)s::text IS NULL OR o.workflow_key = %(workflow)s::text)
+            UNION ALL
+           SELECT FROM projections.archived_executions o
+            WHERE o.tenant_id = e.tenant_id AND o.business_key = e.business_key AND o.id <> e.id
               AND (%(workflow)s::text IS NULL OR o.workflow_key = %(workflow)s::text)), e.created_at
-  FROM projections.workflow_executions e
+  FROM projections.{table} e
  WHERE e.tenant_id = %(tenant)s AND (e.created_at, e.id) > (%(since_created)s, %(since_id)s)
    AND (%(workflow)s::text IS NULL OR e.workflow_key = %(workflow)s::text)
    AND (%(since)s::timestamptz IS NULL OR e.started_at >= %(since)s::timestamptz)
@@ -40,13 +46,24 @@ SELECT e.id, e.workflow_id, e.workflow_key, e.workflow_version, e.execution_numb
  ORDER BY e.created_at, e.id
  LIMIT %(limit)s
 """
+LIVE, ARCHIVED = (EXECUTIONS.format(table=table) for table in ("workflow_executions", "archived_executions"))
 ATTRIBUTES = """
 SELECT execution_id, name, kind, value FROM projections.execution_attributes
- WHERE tenant_id = %(tenant)s AND execution_id = ANY(%(ids)s) ORDER BY execution_id, name
+ WHERE tenant_id = %(tenant)s AND execution_id = ANY(%(ids)s)
+ UNION ALL
+SELECT a.execution_id, r.row ->> 'name', r.row ->> 'kind', r.row ->> 'value'
+  FROM projections.archived_rows a CROSS JOIN jsonb_array_elements(a.rows) AS r (row)
+ WHERE a.tenant_id = %(tenant)s AND a.execution_id = ANY(%(ids)s) AND a.table_name = 'execution_attributes'
+ ORDER BY 1, 2
 """
 KINDS_OF_ATTRIBUTES = """
-SELECT name, array_agg(DISTINCT kind) FROM projections.execution_attributes
- WHERE tenant_id = %(tenant)s AND kind <> 'null' GROUP BY name
+SELECT name, array_agg(DISTINCT kind)
+  FROM (SELECT name, kind FROM projections.execution_attributes WHERE tenant_id = %(tenant)s
+         UNION
+        SELECT r.row ->> 'name', r.row ->> 'kind'
+          FROM projections.archived_rows a CROSS JOIN jsonb_array_elements(a.rows) AS r (row)
+         WHERE a.tenant_id = %(tenant)s AND a.table_name = 'execution_attributes') each
+ WHERE kind <> 'null' GROUP BY name
 """
 ALONE = """
 SELECT r.id, r.created_at FROM projections.{table} r
@@ -68,6 +85,12 @@ WITH wanted AS (
     SELECT w.number, t.id FROM wanted w JOIN projections.ai_agent_tasks t ON t.tenant_id = %(tenant)s AND t.execution_id = w.id
      UNION
     SELECT w.number, i.id FROM wanted w JOIN projections.execution_items i ON i.tenant_id = %(tenant)s AND i.execution_id = w.id
+     UNION
+    SELECT w.number, (r.row ->> 'id')::uuid
+      FROM wanted w
+      JOIN projections.archived_rows a ON a.tenant_id = %(tenant)s AND a.execution_id = w.id
+       AND a.table_name IN ('approval_requests', 'ai_agent_tasks', 'execution_items')
+     CROSS JOIN jsonb_array_elements(a.rows) AS r (row)
 )
 SELECT s.number, e.position, e.stream_id, e.version, e.topic, e.occurred_at, e.recorded_at, e.command_id, e.meta, e.data
   FROM streams s
@@ -134,8 +157,13 @@ class Reading:
                 yield each
 
     async def _pages(self) -> AsyncIterator[list[Case]]:
-        async for rows in self._keyset(EXECUTIONS):
+        told = Ids()
+        async for rows in self._keyset(LIVE):
+            told.update((row[0], 1) for row in rows)
             yield await self._executions(rows)
+        async for rows in self._keyset(ARCHIVED):
+            if some := [row for row in rows if row[0] not in told]:  # others have left the tables in the meantime
+                yield await self._executions(some)
         if self._of.alone and self._of.workflow is None:
             alone: tuple[tuple[ObjectType, str, str], ...] = (
                 ("approval_request", "approval_requests", "AND r.ai_task_id IS NULL"),

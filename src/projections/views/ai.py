@@ -1,11 +1,11 @@
 """What AI tasks use, cost and come to."""
 
 from projections.table import Column
-from projections.view import View
+from projections.view import WITHOUT_ARCHIVE, View
 
 PROMPT_VERSION_OUTCOMES = View(
     name="prompt_version_outcomes",
-    meaning="What became of the AI tasks of each version of a prompt, by the currency that they cost.",
+    meaning="What became of the AI tasks of each version of a prompt, by the currency that they cost." + WITHOUT_ARCHIVE,
     columns={
         "prompt_id": Column("uuid", "The prompt."),
         "prompt_key": Column("text", "Its key."),
@@ -71,7 +71,8 @@ BUDGET_USE = View(
 
 AI_SPEND = View(
     name="ai_spend",
-    meaning="What calls of models used and cost: by day (UTC), workflow, node, prompt, provider, model and currency.",
+    meaning="What calls of models used and cost: by day (UTC), workflow, node, prompt, provider, model and currency."
+    + WITHOUT_ARCHIVE,
     columns={
         "day": Column("date", "The day on which the calls began, UTC."),
         "workflow_key": Column("text", "The workflow that asked; null: none did."),
@@ -94,7 +95,7 @@ AI_SPEND = View(
 
 AI_FAILURES = View(
     name="ai_failures",
-    meaning="Why AI tasks failed: by workflow, node, model and type of error.",
+    meaning="Why AI tasks failed: by workflow, node, model and type of error." + WITHOUT_ARCHIVE,
     columns={
         "workflow_key": Column("text", "The workflow that asked; null: none did."),
         "node_id": Column("text", "Its node."),
@@ -110,7 +111,7 @@ AI_FAILURES = View(
 
 AI_OUTCOMES = View(
     name="ai_outcomes",
-    meaning="What AI tasks came to, and what that took: by workflow, node, model, status and currency.",
+    meaning="What AI tasks came to, and what that took: by workflow, node, model, status and currency." + WITHOUT_ARCHIVE,
     columns={
         "workflow_key": Column("text", "The workflow that asked; null: none did."),
         "node_id": Column("text", "Its node."),
@@ -133,7 +134,7 @@ AI_OUTCOMES = View(
 
 AI_TOOL_USE = View(
     name="ai_tool_use",
-    meaning="What became of the calls of tools that models asked for: by workflow, node and tool.",
+    meaning="What became of the calls of tools that models asked for: by workflow, node and tool." + WITHOUT_ARCHIVE,
     columns={
         "workflow_key": Column("text", "The workflow that asked; null: none did."),
         "node_id": Column("text", "Its node."),
@@ -155,7 +156,7 @@ AI_TOOL_USE = View(
 
 AI_REVIEWS = View(
     name="ai_reviews",
-    meaning="What people said of the outputs of AI tasks: by workflow, node, model and prompt.",
+    meaning="What people said of the outputs of AI tasks: by workflow, node, model and prompt." + WITHOUT_ARCHIVE,
     columns={
         "workflow_key": Column("text", "The workflow that asked; null: none did."),
         "node_id": Column("text", "Its node."),
@@ -175,7 +176,7 @@ AI_REVIEWS = View(
 
 TOOL_DENIALS = View(
     name="tool_denials",
-    meaning="Why calls of tools that models asked for were not made: by workflow, node, tool and reason.",
+    meaning="Why calls of tools that models asked for were not made: by workflow, node, tool and reason." + WITHOUT_ARCHIVE,
     columns={
         "workflow_key": Column("text", "The workflow that asked; null: none did."),
         "node_id": Column("text", "Its node."),

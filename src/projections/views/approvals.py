@@ -1,11 +1,11 @@
 """Approvals in the words of the business."""
 
 from projections.table import Column
-from projections.view import View
+from projections.view import WITHOUT_ARCHIVE, View
 
 APPROVER_LOAD = View(
     name="approver_load",
-    meaning="Who has how much to decide now, and how fast they decide: members who are asked or have decided.",
+    meaning="Who has how much to decide now, and how fast they decide: members who are asked or have decided." + WITHOUT_ARCHIVE,
     columns={
         "user_id": Column("uuid", "The member."),
         "open_requests": Column(
@@ -29,7 +29,7 @@ APPROVER_LOAD = View(
 
 APPROVAL_OUTCOMES = View(
     name="approval_outcomes",
-    meaning="What requests came to and why, by workflow, node, outcome and reason.",
+    meaning="What requests came to and why, by workflow, node, outcome and reason." + WITHOUT_ARCHIVE,
     columns={
         "workflow_key": Column("text", "Key of the workflow whose execution asked; null: asked without a workflow."),
         "node_id": Column("text", "The node; null where no execution asked."),
@@ -54,7 +54,8 @@ APPROVAL_OUTCOMES = View(
 
 APPROVAL_BOTTLENECKS = View(
     name="approval_bottlenecks",
-    meaning="Where requests wait: by workflow, node and step, how long they took, and what share of the time that is.",
+    meaning="Where requests wait: by workflow, node and step, how long they took, and what share of the time that is."
+    + WITHOUT_ARCHIVE,
     columns={
         "workflow_key": Column("text", "Key of the workflow whose execution asked; null: asked without a workflow."),
         "node_id": Column("text", "The node; null where no execution asked."),
@@ -83,7 +84,7 @@ APPROVAL_BOTTLENECKS = View(
 APPROVAL_BREACHES = View(
     name="approval_breaches",
     meaning="What was late: a row for each moment that was missed. Of requests in steps with moments of their own, those of the "
-    "steps.",
+    "steps." + WITHOUT_ARCHIVE,
     columns={
         "request_id": Column("uuid", "The request."),
         "step": Column("integer", "The step's number; null of a request as a whole."),
@@ -109,7 +110,8 @@ APPROVAL_BREACHES = View(
 
 APPROVAL_SLA = View(
     name="approval_sla",
-    meaning="How requests were answered in time: by the day on which they were resolved or expired (UTC), workflow and node.",
+    meaning="How requests were answered in time: by the day on which they were resolved or expired (UTC), workflow and node."
+    + WITHOUT_ARCHIVE,
     columns={
         "day": Column("date", "The day on which they were resolved or expired, UTC."),
         "workflow_key": Column("text", "Key of the workflow whose execution asked; null: asked without a workflow."),

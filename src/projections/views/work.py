@@ -1,14 +1,15 @@
 """How executions go: how long, how many, which way, where they wait, and why they fail."""
 
 from projections.table import Column
-from projections.view import View
+from projections.view import WITHOUT_ARCHIVE, View
 
 WORKFLOW = Column("text", "The workflow's key.")
 ASKED_BY = Column("text", "The workflow; null: nothing of a workflow.")
 
 BOTTLENECKS = View(
     name="bottlenecks",
-    meaning="Where executions spend their time: by workflow and node, how long visits took, and how much of that was waiting.",
+    meaning="Where executions spend their time: by workflow and node, how long visits took, and how much of that was waiting."
+    + WITHOUT_ARCHIVE,
     columns={
         "workflow_key": WORKFLOW,
         "node_id": Column("text", "The node."),
@@ -40,7 +41,7 @@ BOTTLENECKS = View(
 
 THROUGHPUT = View(
     name="throughput",
-    meaning="How many executions started and ended: by day (UTC) and workflow.",
+    meaning="How many executions started and ended: by day (UTC) and workflow, those in the archive among them.",
     columns={
         "day": Column("date", "The day, UTC. Days on which nothing started or ended have no row."),
         "workflow_key": WORKFLOW,
@@ -56,7 +57,7 @@ THROUGHPUT = View(
 
 EXECUTION_FAILURES = View(
     name="execution_failures",
-    meaning="Why executions failed: by workflow, version, node and code of the error.",
+    meaning="Why executions failed: by workflow, version, node and code of the error." + WITHOUT_ARCHIVE,
     columns={
         "workflow_key": WORKFLOW,
         "workflow_version": Column("integer", "Its version."),
@@ -74,7 +75,8 @@ EXECUTION_FAILURES = View(
 
 EXECUTION_PATHS = View(
     name="execution_paths",
-    meaning="Which way each execution that is over went: its variant, as process mining has it, and how long it took.",
+    meaning="Which way each execution that is over went: its variant, as process mining has it, and how long it took."
+    + WITHOUT_ARCHIVE,
     columns={
         "execution_id": Column("uuid", "The execution."),
         "workflow_key": WORKFLOW,
@@ -96,7 +98,8 @@ EXECUTION_PATHS = View(
 
 VARIANTS = View(
     name="variants",
-    meaning="Cycle time by variant: executions that are over, by workflow and the sequence of nodes that they completed.",
+    meaning="Cycle time by variant: executions that are over, by workflow and the sequence of nodes that they completed."
+    + WITHOUT_ARCHIVE,
     columns={
         "workflow_key": WORKFLOW,
         "variant": Column("text", "A short name of the path, as in execution_paths."),
@@ -118,7 +121,8 @@ VARIANTS = View(
 
 REWORK = View(
     name="rework",
-    meaning="What was done more than once: by workflow and node, repeated visits, retries, and what people sent back.",
+    meaning="What was done more than once: by workflow and node, repeated visits, retries, and what people sent back."
+    + WITHOUT_ARCHIVE,
     columns={
         "workflow_key": ASKED_BY,
         "node_id": Column("text", "The node."),
