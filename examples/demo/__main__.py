@@ -38,6 +38,7 @@ FALSIFIED = """UPDATE projections.workflow_executions SET output = '{"paid": tru
  WHERE business_key = 'EXP-3';"""
 PUT_RIGHT = """UPDATE projections.workflow_executions SET output = '{"paid": true, "eur": 3780.0, "account": "travel"}'
  WHERE business_key = 'EXP-3';"""
+LARGER = 'size.branches=[{"handle": "large", "when": "nodes.convert.output.eur > 5000"}]'
 PATIENCE = 30.0  # seconds that something which happens by itself may take
 
 
@@ -80,6 +81,7 @@ class Demo:
         self.killed_worker()
         self.crash()
         self.analyst()
+        self.what_if()
         self.proof()
 
     def stop(self) -> None:
@@ -264,8 +266,19 @@ class Demo:
             " OR a.action IN ('activation.retried', 'approval.decided', 'execution.completed') ORDER BY a.position;"
         )
 
+    def what_if(self) -> None:
+        self.title("13. What if only more than 5,000 euros had been large? Finished claims, played again without an effect")
+        self.tried(0, "--workflow", "expense")
+        self.tried(1, "--workflow", "expense", "--set", LARGER)
+
+    def tried(self, wanted: int, *words: str) -> None:
+        found = self.server.gesta("what-if", "--tenant", "acme", *words)
+        self.show(found.stdout)
+        if found.returncode != wanted:
+            raise RuntimeError(f"expected exit {wanted}: {found.stdout} {found.stderr}")
+
     def proof(self) -> None:
-        self.title("13. Replay: the tables equal a fresh fold of the ledger")
+        self.title("14. Replay: the tables equal a fresh fold of the ledger")
         self.replay(0)
         self.say("now somebody with the owner's password alters one cell")
         self.alter(FALSIFIED)
@@ -279,7 +292,7 @@ class Demo:
 
     def studio(self, stays: bool) -> None:
         """Where the tables can be looked at: for as long as somebody wants who sits before it."""
-        self.title("14. The tables in a browser")
+        self.title("15. The tables in a browser")
         command = [self.server.program, "db", "studio", "--tenant", "acme"]
         with subprocess.Popen(command, env=self.server.environment, stdout=subprocess.PIPE, text=True) as studio:
             try:

@@ -32,6 +32,7 @@ from cli import (
     tenant,
     up,
     verify,
+    what_if,
     worker,
     workflow,
 )
@@ -53,6 +54,7 @@ app.command(name="replay")(replay.replay)
 app.command(name="rebuild")(generations.rebuild)
 app.command(name="diff")(diff.diff)
 app.command(name="verify")(verify.verify)
+app.command(name="what-if")(what_if.what_if)
 app.command(name="doctor")(doctor.doctor)
 db.app.command(name="erd")(tables.erd)
 db.app.command(name="dbt")(tables.dbt)

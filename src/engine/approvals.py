@@ -299,13 +299,15 @@ def carry_on(
     request_id: UUID,
     approval: Approval,
     bring: "Callable[[Asker], tuple[ApprovalEvent, ...]]",
+    form: Json = None,
 ) -> Decided:
-    """What a moment brings about, and what follows from it. `bring`: given who asks. The result is that of a decision.
+    """What a moment brings about, and what follows from it. `bring`: given who asks. The result is that of a decision. `form`: of
+    a decision that is made again.
 
     Refused while the execution is paused, and where nobody waits for the request any more.
     """
     run = _asking(view, engine, request_id, approval)
-    return _moved(run, request_id, approval, bring(_asker(run, approval)))
+    return _moved(run, request_id, approval, bring(_asker(run, approval)), form)
 
 
 def _require_may_decide(view: View, user_id: UUID, path: str) -> None:

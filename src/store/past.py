@@ -3,6 +3,7 @@
 The tables say nothing of that. They may say of whom there is something to be read.
 """
 
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -65,6 +66,8 @@ class Past:
     roles: Collection[UUID] = field(default=(), init=False)
     """Those that somebody has had: of the names of others it makes no difference whose they are."""
     _events: dict[UUID, Sequence[RecordedEvent]] = field(default_factory=dict)
+    _tips: dict[UUID, tuple[int, StreamState]] = field(default_factory=dict)
+    """What streams were folded to last, by how many of their events."""
 
     async def know(self, streams: Iterable[UUID], only: Sequence[type[Event]] | None = None) -> None:
         """Read them, where they are not known. `only`: no other events of theirs. Raises TooLong."""
@@ -96,6 +99,7 @@ class Past:
     def forget(self, stream: UUID) -> None:
         """What is not asked about any more."""
         self._events.pop(stream, None)
+        self._tips.pop(stream, None)
 
     def events(self, stream: UUID) -> Sequence[RecordedEvent]:
         return self._events[stream]
@@ -110,11 +114,12 @@ class Past:
         TooLong."""
         while True:
             try:
-                return await compute(self.tenant_id, lambda effort: what(self._view(effort, now, position)))
+                return await compute(self.tenant_id, lambda effort: what(self.view(effort, now, position)))
             except NeedStream as need:
                 await self.know([need.stream_id])
 
-    def _view(self, effort: Effort, now: datetime, position: int | None) -> DecisionView:
+    def view(self, effort: Effort, now: datetime, position: int | None = None) -> DecisionView:
+        """What a decision would have read after an event, at a moment. It raises Need where something is not known."""
         at = self.up_to if position is None else position
         tips: dict[UUID, StreamState] = {}
 
@@ -143,5 +148,11 @@ class Past:
         return view
 
     def _tip(self, stream: UUID, at: int) -> StreamState:
-        pasts = (PastEvent(each.version, each.occurred_at, each.event) for each in self._events[stream] if each.position <= at)
-        return StreamState().after(pasts, KINDS)
+        """It is asked for again and again after one event and the next: few streams have moved in between."""
+        events = self._events[stream]
+        count = bisect_right(events, at, key=lambda each: each.position)
+        known = self._tips.get(stream)
+        if known is None or known[0] != count:
+            pasts = (PastEvent(each.version, each.occurred_at, each.event) for each in events[:count])
+            known = self._tips[stream] = count, StreamState().after(pasts, KINDS)
+        return known[1]

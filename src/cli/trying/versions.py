@@ -1,0 +1,173 @@
+"""Through what executions are played: another version, a definition in a file, or their own, with fields set otherwise."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import typer
+
+if TYPE_CHECKING:
+    from domain.workflow import Workflow
+    from engine.plan import Plan
+    from engine.what_if.playing import Version
+
+MOST_FINDINGS = 10
+"""Shown of a definition that is not sound."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    path: tuple[str, ...]
+    value: Any
+
+    @classmethod
+    def parse(cls, text: str) -> "Setting":
+        place, given, value = text.partition("=")
+        path = tuple(place.strip().split("."))
+        if not given or len(path) < 2 or not all(path):
+            raise typer.BadParameter(f"{text} is not NODE.FIELD=VALUE.", param_hint="--set")
+        return cls(path, _value(value, "--set"))
+
+
+def assumption(text: str) -> tuple[str, Any]:
+    """`director=approved`, or `charge={"output": …}`."""
+    node_id, given, value = text.partition("=")
+    if not given or not node_id:
+        raise typer.BadParameter(f"{text} is not NODE=OUTCOME.", param_hint="--assume")
+    found = _value(value, "--assume")
+    if isinstance(found, str):
+        return node_id, {"outcome": found}
+    if not isinstance(found, dict) or found.keys() - {"outcome", "form", "output", "error"} or not found:
+        raise typer.BadParameter(
+            f'{text}: after = goes an outcome, or {{"outcome", "form"}}, {{"output"}}, or {{"error": {{"type", "message"}}}}.',
+            param_hint="--assume",
+        )
+    if "error" in found and not (isinstance(found["error"], dict) and isinstance(found["error"].get("type"), str)):
+        raise typer.BadParameter(f"{text}: an error has a type.", param_hint="--assume")
+    return node_id, found
+
+
+def _value(text: str, hint: str) -> Any:
+    """JSON; @FILE: what is in a file; anything else as it is."""
+    if text.startswith("@"):
+        return read(Path(text[1:]), hint)
+    try:
+        return json.loads(text)
+    except ValueError:
+        if text[:1] in ("{", "["):
+            raise typer.BadParameter(f"{text} is no JSON.", param_hint=hint) from None
+        return text
+
+
+def read(file: Path, hint: str) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error}", param_hint=hint) from None
+
+
+@dataclass
+class Versions:
+    """`number`: of the version that all are played through; `definition`: another one; neither: each through its own."""
+
+    number: int | None = None
+    definition: Any = None
+    settings: tuple[Setting, ...] = ()
+    _known: dict[tuple[UUID, int], "Version"] = field(default_factory=dict)
+    _before: dict[tuple[UUID, int], "Plan"] = field(default_factory=dict)
+
+    def check(self, workflow: "Workflow") -> None:
+        """What can be found wrong before anything is played. Exits with 2."""
+        from engine.what_if.record import NotPlayed
+
+        if self.number is not None and self.number not in workflow.versions:
+            raise typer.BadParameter(f"The workflow {workflow.key} has no version {self.number}.", param_hint="--version")
+        if self.definition is not None and not self.is_of(workflow):
+            raise typer.BadParameter(f"It is no definition of the workflow {workflow.key}.", param_hint="--definition")
+        if self.are_own and not self.settings:
+            return
+        numbers = sorted(workflow.versions, reverse=True) if self.are_own else [self._number(workflow)]
+        problems: list[str] = []
+        for number in numbers:
+            try:
+                self._version(workflow.versions[number] if self.are_own else self._target(workflow), number, own=False)
+            except NotPlayed as error:
+                problems.append(str(error))
+            else:
+                return
+        if problems:
+            raise typer.BadParameter(problems[0], param_hint="--set" if self.settings else "--definition")
+
+    def is_of(self, workflow: "Workflow") -> bool:
+        return isinstance(self.definition, dict) and self.definition.get("key") == workflow.key
+
+    @property
+    def are_own(self) -> bool:
+        return self.number is None and self.definition is None
+
+    def _target(self, workflow: "Workflow") -> Any:
+        return workflow.versions[self.number] if self.number is not None else self.definition
+
+    def of(self, workflow_id: UUID, workflow: "Workflow", ran_by: int) -> "tuple[Plan, Version]":
+        """The plan by which an execution ran, and what it is played through. Raises NotPlayed."""
+        from engine.definition import parse
+        from engine.plan import compile_plan
+
+        key = (workflow_id, ran_by)
+        if key not in self._known:
+            self._before[key] = compile_plan(parse(workflow.versions[ran_by]))
+            self._known[key] = self._own(workflow, ran_by) if self.are_own else self._shared(workflow_id, workflow)
+        return self._before[key], self._known[key]
+
+    def _own(self, workflow: "Workflow", ran_by: int) -> "Version":
+        return self._version(workflow.versions[ran_by], ran_by, own=not self.settings)
+
+    def _shared(self, workflow_id: UUID, workflow: "Workflow") -> "Version":
+        """One for all, so that it is compiled once."""
+        found = next((each for (id, _), each in self._known.items() if id == workflow_id), None)
+        if found is not None:
+            return found
+        return self._version(self._target(workflow), self._number(workflow), own=False)
+
+    def _number(self, workflow: "Workflow") -> int:
+        """Of a definition that is not published: the one that it would get."""
+        return self.number if self.number is not None else (workflow.published_version or 0) + 1
+
+    def _version(self, definition: Any, number: int, *, own: bool) -> "Version":
+        from engine.cel import CelEvaluator
+        from engine.context import Engine
+        from engine.what_if.changing import NoSuchField, with_field
+        from engine.what_if.kinds import NODE_TYPES
+        from engine.what_if.playing import Version
+        from engine.what_if.record import NotPlayed
+
+        for setting in self.settings:
+            try:
+                definition = with_field(definition, setting.path, setting.value)
+            except NoSuchField as error:
+                raise NotPlayed(f"Version {number}: {error}") from None
+        if self.settings or self.definition is not None:
+            found = _faults(definition)
+            if found is not None:
+                raise NotPlayed(f"It could not be published: {found}")
+        return Version(definition, number, Engine(CelEvaluator(), node_types=NODE_TYPES), own=own)
+
+    @property
+    def words(self) -> str:
+        through = "its own version" if self.number is None else f"version {self.number}"
+        through = "the definition given" if self.definition is not None else through
+        told = [f"{'.'.join(each.path)} = {json.dumps(each.value, ensure_ascii=False)}" for each in self.settings]
+        return f"through {through}" + (f", with {', '.join(told)}" if told else "")
+
+
+def _faults(definition: Any) -> str | None:
+    """Why it could not be published; None: it could."""
+    from engine.cel import CelEvaluator
+    from engine.validate import errors, validate
+
+    found, more = errors(validate(definition, CelEvaluator())), ""
+    if len(found) > MOST_FINDINGS:
+        more = f"; and {len(found) - MOST_FINDINGS} more"
+    return "; ".join(f"{each.path}: {each.message}" for each in found[:MOST_FINDINGS]) + more if found else None
