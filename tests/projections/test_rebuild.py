@@ -171,7 +171,7 @@ async def test_what_differs_from_the_serving_tables_is_named_and_refused_until_i
     assert (await replay(system, GLOBEX)).equal
 
 
-async def test_what_was_built_wrong_is_never_exchanged(
+async def test_what_was_built_wrong_is_never_exchanged_and_built_anew(
     database: Database, system: AsyncConnection[Any], ledgers: Ledgers, projector: Projector
 ) -> None:
     """Somebody writes into the tables that are being built: the fresh fold tells."""
@@ -182,6 +182,8 @@ async def test_what_was_built_wrong_is_never_exchanged(
     words = await refused(database, ("people",), accepted=["roles"])
     assert "differ from a fold of the ledger" in words
     assert "roles" in words
+    await rebuild(database.owner_url, database.system_url, RebuildOptions(("people",), ["roles"]))
+    assert (await replay(system, ACME)).equal
 
 
 async def test_what_hangs_on_the_old_tables_goes_along_or_is_named(

@@ -76,7 +76,7 @@ class RebuildOptions:
 
 
 class Refused(OperatorError):
-    """The tables were built, and are not exchanged. They stay: the next rebuild goes on from there."""
+    """The tables were built, and are not exchanged. They stay: the next rebuild goes on from there, unless they are wrong."""
 
 
 @dataclass
@@ -221,7 +221,10 @@ class Rebuild:
 
     async def _refuse(self, found: Findings, tables: Sequence[Table]) -> None:
         if found.wrong:
-            raise Refused("The rebuilt tables differ from a fold of the ledger: " + "; ".join(found.wrong[:5]))
+            await records.abandon(self.owner)  # or the next one would go on with these
+            raise Refused(
+                f"The rebuilt tables differ from a fold of the ledger: {'; '.join(found.wrong[:5])}. The next rebuild begins anew."
+            )
         if not_meant := found.not_accepted(self.accepted):
             words = ", ".join(f"{name} ({found.changes[name]})" for name in sorted(not_meant))
             raise Refused(f"The tables would differ from those that serve: {words}. Name intended differences with --accept.")
