@@ -17,7 +17,7 @@ from api.requests import Parameters, StrictRequest
 from domain.envelope import PLATFORM
 from domain.facts import PermissionDenied
 
-WITHOUT_TENANT = {"tenants", "users", "api-keys", "permissions", "me", "audit-logs", "events", "catalog"}
+WITHOUT_TENANT = {"tenants", "users", "api-keys", "permissions", "me", "audit-logs", "events", "catalog", "projections"}
 """What the platform has beside its tenants, or is the same for all: all other resources are a tenant's."""
 READ_WITHOUT_TENANT = frozenset({"events"})
 """Those that are so for questions alone: the platform has a ledger to read, and nobody who waits for events."""

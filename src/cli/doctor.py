@@ -57,7 +57,7 @@ def _examine() -> "Iterator[CheckResult]":
 def _database(settings: "Settings") -> "Iterator[CheckResult]":
     import asyncio
 
-    from cli.diagnostics import database, models, secrets, ways
+    from cli.diagnostics import analysts, database, models, secrets, ways
     from runtime.addresses import Addresses, resolve
 
     async def collect(addresses: Addresses) -> "list[CheckResult]":
@@ -66,6 +66,7 @@ def _database(settings: "Settings") -> "Iterator[CheckResult]":
         if any(finding.what == "migrations" and finding.state == "ok" for finding in findings):
             findings += [finding async for finding in secrets.examine(settings, addresses)]
             findings += [finding async for finding in models.examine(addresses)]
+            findings += [finding async for finding in analysts.examine(addresses)]
         return findings
 
     with resolve(settings) as addresses:

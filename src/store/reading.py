@@ -63,6 +63,13 @@ SELECT e.position, e.stream_id, e.version, e.topic, e.occurred_at, e.recorded_at
  ORDER BY e.position
 """
 
+SELECT_AT = """
+SELECT position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data
+  FROM ledger.events
+ WHERE tenant_id = %(tenant)s AND position = ANY (%(positions)s::bigint[])
+ ORDER BY position
+"""
+
 # Of each stream its first events, up to a position; one more than may be read says that there are more.
 SELECT_STREAMS = """
 SELECT e.position, e.stream_id, e.version, e.topic, e.occurred_at, e.recorded_at, e.command_id, e.meta, e.data
@@ -161,6 +168,13 @@ async def read_stream(
     decode = decode_all if also_unread else decode_rows
     wanted = {"tenant": tenant_id, "stream": stream_id, "after": after_version, "limit": limit}
     return decode(tenant_id, await _rows(conn, *_within(SELECT_STREAM, wanted, most_bytes)), codec)
+
+
+async def read_at(
+    conn: AsyncConnection[Any], tenant_id: UUID, positions: Sequence[int], codec: Codec = JSON
+) -> list[RecordedEvent]:
+    """The events at these positions, in order, those that cannot be read as `Unread`."""
+    return decode_all(tenant_id, await _rows(conn, SELECT_AT, {"tenant": tenant_id, "positions": list(positions)}), codec)
 
 
 async def read_tails(

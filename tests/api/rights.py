@@ -306,6 +306,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/workflows/{id}/versions"): Row("workflows:read", about="workflow"),
     ("GET", "/workflows/{id}/versions/{number}"): Row("workflows:read", about="workflow"),
     ("GET", "/audit-logs"): Row("audit:read", "both"),
+    ("GET", "/projections/faults"): Row("audit:read", "both"),
     ("GET", "/events"): Row("events:read", "both"),
     ("POST", "/users"): Row("users:manage", "both", body=_user, done=(201,), platforms=True),
     ("GET", "/users"): Row("users:read", "both"),

@@ -354,6 +354,18 @@ async def looked_back(acme: Tenant) -> None:
             await acme.admin.get(path + rest)
 
 
+async def not_shown(gesta: Gesta, acme: Tenant) -> None:
+    """An event that holds up the tables for a moment, and one that was left out."""
+    fault = "INSERT INTO runtime.projection_faults SELECT '{}', 2, 'no', 1, now(), now(), now() + interval '1 hour'"
+    await run_sql(gesta.database, fault.format(acme.id))
+    skip = (
+        "INSERT INTO runtime.projection_skips (tenant_id, position, reason, error, recorded_by) VALUES ('{}', 1, 'So.', 'no', 2)"
+    )
+    await run_sql(gesta.database, skip.format(acme.id))
+    assert (await acme.admin.get("/projections/faults", limit=1)).json()["held_up"]["retry_at"]
+    await run_sql(gesta.database, "DELETE FROM runtime.projection_faults")
+
+
 async def people_asked(acme: Tenant) -> None:
     """Who would be asked, who may decide, and who would have been asked; one of these cannot be told."""
     ann, bob = await acme.member("approver"), await acme.member("approver")
@@ -416,6 +428,7 @@ async def test_every_shape_of_the_document_is_met(gesta: Gesta) -> None:
     await substitutes(acme)
     await links(acme)
     await people_asked(acme)
+    await not_shown(gesta, acme)
     await models(gesta, acme)
     await prompts(acme)
     await changed(acme)

@@ -47,6 +47,12 @@ def plant(database: Database, tenant: Tenant, stream: str, topic: str = NEWER) -
     return int(row[0])
 
 
+async def faults(tenant: Tenant) -> Any:
+    answer = await tenant.admin.get("/projections/faults")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
 @pytest.fixture
 async def acme(gesta: Gesta) -> Tenant:
     made = await gesta.tenant()
@@ -119,10 +125,23 @@ async def test_skipping_it_cures_the_tables_replay_and_verify(
 ) -> None:
     later = await start(acme)
     async with await psycopg.AsyncConnection.connect(database.system_url, autocommit=True) as conn:
-        await skip(conn, acme.id, position, "of a release that was taken back", now=datetime.now(UTC))
+        told = await faults(acme)
+        held_up = told["held_up"]
+        assert (told["position"], held_up["position"], told["items"]) == (position - 1, position, [])
+        assert (held_up["needs_release"], held_up["retry_at"], held_up["attempts"]) == (True, None, 1)
+        assert (held_up["event"]["topic"], held_up["event"]["stream_id"]) == (NEWER, execution)
+        assert held_up["event"]["data"]["secret_hash"] == "[redacted]"
+        assert "Traceback" not in str(told)
+        await skip(conn, acme.id, position, "of a release that was taken back", now=datetime.now(UTC), by="ann")
         await gesta.projector.catch_up()
         read = await acme.admin.get(f"/executions/{later}")
         assert (read.status_code, read.headers.get("Gesta-Stale")) == (200, None)
+        told = await faults(acme)
+        (item,) = told["items"]
+        assert (told["held_up"], item["position"], item["up_to"], item["topic"]) == (None, position, position, NEWER)
+        assert (item["reason"], item["actor"]["id"]) == ("of a release that was taken back", "ann")
+        (recorded,) = (await acme.admin.get("/events", after=item["recorded_position"] - 1, limit=1)).json()["items"]
+        assert recorded["topic"] == "projection.event_skipped.v1"
         assert (await replay(conn, acme.id)).equal
         verdict = await verify(conn, acme.id)
         assert verdict.holds, verdict.broken

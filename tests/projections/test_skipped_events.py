@@ -15,6 +15,7 @@ from domain.execution import ExecutionCompleted
 from domain.projection_faults import ProjectionEventSkipped, ProjectionRetried
 from domain.role import RoleCreated
 from projections import freshness, poison_events
+from projections.faults_told import skips_told
 from projections.projector import Projector
 from projections.replay import rebuilt, replay
 from projections.skipped_events import read_skipped_events, skip
@@ -110,6 +111,9 @@ async def test_a_gap_is_skipped_as_a_whole_and_stays_on_record(
     await projector.catch_up()
     assert await freshness.position(system, ACME) == 34
     assert [each.position for each in await read_skipped_events(system, ACME)] == list(range(3, 33))
+    (gap,) = await skips_told(system, ACME, 0, 10)
+    assert (gap["position"], gap["up_to"], gap["topic"], gap["actor"]["type"]) == (3, 32, None, "system")
+    assert await skips_told(system, ACME, gap["up_to"], 10) == [], "the page behind it"
     found = await replay(system, ACME)
     assert (found.equal, found.rows["roles"], found.rows["audit_logs"]) == (True, 3, 4)
     broken = (await verify(system, ACME)).broken
