@@ -24,6 +24,17 @@ def job_id_of(task_id: UUID, task: AiTask) -> UUID:
     return task_id if task.requested is None or task.requested.activation_id is None else task.requested.activation_id
 
 
+def is_calling(task: AiTask) -> bool:
+    """Whether a call of a model, or of a tool that a worker calls, is under way."""
+    return task.attempt_id is not None or any(call.status == "running" and call.child_id is None for call in task.calls)
+
+
+def dropped_at_end(task_id: UUID, task: AiTask) -> tuple[UUID, ...]:
+    """The job that goes when the task is over. `task`: as it was before. While a call is under way it stays: who makes the call
+    says how it ended, or the end of the lease does, and what was put aside for it is free again."""
+    return () if is_calling(task) else (job_id_of(task_id, task),)
+
+
 def job_of(task_id: UUID, task: AiTask, run: "Run | None") -> Job:
     """By which it goes on, once more under its id: its fencing tokens are greater than all before.
 

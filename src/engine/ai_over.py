@@ -8,6 +8,7 @@ from uuid import UUID
 from domain.ai_task import AI_TASK, AiTask
 from domain.approval import APPROVAL, ApprovalCancelled
 from domain.facts import Decided, Fact, View
+from engine.ai_job import is_calling, job_id_of
 from engine.ai_time_limit import own_timer
 from engine.escalation import with_timers
 from engine.own_requests import timers_of
@@ -40,7 +41,10 @@ def given_up(view: View, task_id: UUID, task: AiTask, but: Collection[UUID] = ()
 
 def leave_task(run: "Run", task_id: UUID) -> None:
     """The visit that asked for it waits for it no longer, whether it is over or given up."""
-    ends = given_up(run.view, task_id, run.view.read(AI_TASK, task_id), run.family.answered)
+    task = run.view.read(AI_TASK, task_id)
+    if is_calling(task):
+        run.family.left_to_leases.add(job_id_of(task_id, task))
+    ends = given_up(run.view, task_id, task, run.family.answered)
     run.facts.extend(ends.facts)
     run.family.timed.update(fact.stream_id for fact in ends.facts)
     run.work.dropped_timers.update(dict.fromkeys(ends.dropped_timers))

@@ -7,7 +7,7 @@ from domain import ai_task
 from domain.ai_task import AI_TASK, AiTask, AiTaskClosed, AttemptRunning, NoSuchAiTask
 from domain.facts import Decided, RuleViolation, View
 from engine.ai_follow import follow
-from engine.ai_job import job_id_of
+from engine.ai_job import dropped_at_end, job_id_of
 from engine.context import Engine
 
 
@@ -31,7 +31,7 @@ def cancel_ai_task(view: View, engine: Engine, task_id: UUID, reason: str | None
     before = _open(view, task_id)
     ended = ai_task.cancel(view, task_id, reason)
     task = {name: ended.result[name] for name in ("id", "status", "version")}
-    decided = replace(ended, result={"ai_task": task}, dropped_jobs=(job_id_of(task_id, before),))
+    decided = replace(ended, result={"ai_task": task}, dropped_jobs=dropped_at_end(task_id, before))
     return follow(view, engine, task_id, decided, ended.facts)
 
 

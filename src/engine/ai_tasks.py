@@ -1,9 +1,9 @@
 """What a worker reports of an AI task that it does; and what moves on from it, as one decision for each step.
 
 Everything is on record before the provider, or a tool, is called, and what came of it after it. Each is appended under the fence
-of the task's job, which stays leased while there is something to do. What ends after its task was cancelled is recorded all the
-same, and moves nothing: its job is gone by then, so no fence is asked for. Only where its execution is in the archive, and so the
-task's rows are gone, too, it is refused.
+of the task's job, which stays leased while there is something to do. What ends after its task was over is recorded all the same,
+and moves nothing: its job goes with it, if it is not gone by then, so no fence is asked for. Where nobody says how it ended, the
+end of the lease does. Only where its execution is in the archive, and so the task's rows are gone, too, it is refused.
 """
 
 import json
@@ -82,6 +82,10 @@ class Held:
         told, state = self.task.decided(), self.task.state
         if self.late:
             require_in_the_tables(self.view, None if state.requested is None else state.requested.execution_id)
+            if self.expired:
+                told = replace(told, fences=(fence_of(self.job, None, expired=True),))
+            else:
+                told = replace(told, dropped_jobs=(self.job.id,))
             return self._with(told, {"task": told.result, "job": None, "execution": None})
         fence = self._fence(delay)
         over, stream_id = state.closed, stream_of(state, self.job)
@@ -411,15 +415,18 @@ def _storable(result: Json) -> Json:
 
 
 def expire_ai_lease(view: View, engine: Engine, job: HeldJob, *, jitter: float) -> Decided:
-    """The lease expired. What became of a call that is on record is not known; where none was, none was made.
+    """The lease expired. What became of a call that is on record is not known; where none was, none was made. So it is of a task
+    that was over meanwhile: what was put aside for the call counts.
 
     A lease that ends between two calls uses up no attempt.
     """
     task = view.read(AI_TASK, _task_id(job))
-    if not task.closed and task.attempt_id is not None:
+    if task.closed and job.execution_id is not None and view.read(EXECUTION, job.execution_id).archived:
+        return discarded(job, expired=True)  # nothing comes to what is in the archive
+    if task.attempt_id is not None:
         return fail_attempt(view, engine, job, task.attempt_id, LEASE_LOST, jitter=jitter, expired=True)
     call = next((each for each in task.calls if each.status == "running" and each.child_id is None), None)
-    if not task.closed and call is not None:
+    if call is not None:
         lost = _lost(tool_of(task, call.asked.tool))
         return fail_call(view, engine, job, call.id, call.number, lost, jitter=jitter, expired=True)
     stream_id = stream_of(task, job)

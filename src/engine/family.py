@@ -67,6 +67,8 @@ class Family:
     """Executions that are over and were AI tasks' tools: the task, the execution and its end."""
     held_tasks: set[UUID] = field(default_factory=set)
     """AI tasks whose job is held by who gave the command."""
+    left_to_leases: set[UUID] = field(default_factory=set)
+    """Jobs of AI tasks that nobody waits for any more, while a call is under way: they go when that ends, or their lease does."""
     _fan_out: FanOut | None = None
     _begun: deque["Run"] = field(default_factory=deque)
     _ended: deque[tuple["Run", End]] = field(default_factory=deque)

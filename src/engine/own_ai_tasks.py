@@ -16,7 +16,7 @@ from domain.role import ROLE_KEY
 from domain.storable import require_storable
 from engine import ai_people_config
 from engine.ai_follow import follow
-from engine.ai_job import job_of
+from engine.ai_job import dropped_at_end, job_of
 from engine.ai_people_config import when_asked
 from engine.ai_time_limit import TIME_LIMIT, DueTimer, out_of_time, own_timer
 from engine.ai_tools import TOOL_TYPES
@@ -121,9 +121,10 @@ def expire(view: View, engine: Engine, timer: DueTimer) -> Decided:
     if timer.owner_id is None or timer.purpose != TIME_LIMIT:
         raise NotForThisRelease(timer.purpose)
     task = view.read(AI_TASK, timer.owner_id)
-    gone = Decided(dropped_timers=(timer.id,), dropped_jobs=(timer.owner_id,), result={"execution": None})
+    gone = Decided(dropped_timers=(timer.id,), result={"execution": None})
     if task.closed or task.requested is None:
-        return replace(gone, dropped_jobs=())
+        return gone
+    gone = replace(gone, dropped_jobs=dropped_at_end(timer.owner_id, task))
     return follow(view, engine, timer.owner_id, gone, (Fact(timer.owner_id, out_of_time(task)),))
 
 

@@ -596,8 +596,8 @@ class Run:
         moments, past = timers_after(self.view, self.facts, self.family.timed.__contains__)
         work.timers |= moments
         work.dropped_timers |= dict.fromkeys(past)
-        if fence is not None:
-            work.dropped_jobs.pop(fence.job_id, None)
+        for job_id in (*self.family.left_to_leases, *(() if fence is None else (fence.job_id,))):
+            work.dropped_jobs.pop(job_id, None)
         decided = Decided(
             tuple(self.facts),
             tuple(taken),

@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.ai_task import AI_TASK, AiTask
 from domain.envelope import RecordedEvent
 from domain.execution import ExecutionStarted
-from engine.ai_job import job_id_of
+from engine.ai_job import is_calling, job_id_of
 from engine.ai_time_limit import own_timer
 from engine.family import End
 
@@ -19,6 +19,8 @@ class AiWorkInvariants:
     """Those that are not over."""
     children: dict[UUID, UUID] = field(default_factory=dict)
     """Executions that are not over and were started as a tool, and the task of each."""
+    calling: dict[UUID, AiTask] = field(default_factory=dict)
+    """Those that are over, and of which a call is under way: its job goes with it, unless an older release took it before."""
     limits: dict[UUID, tuple[UUID, datetime]] = field(default_factory=dict)
     """By task whose time is limited: the timer, and when it is due."""
 
@@ -30,10 +32,13 @@ class AiWorkInvariants:
             case _ if isinstance(event, End):
                 self.children.pop(stream, None)
             case _ if isinstance(event, AI_TASK.events):
-                task = AI_TASK.evolve(self.tasks.pop(stream, AI_TASK.initial), event)
+                before = self.tasks.pop(stream, None) or self.calling.pop(stream, AI_TASK.initial)
+                task = AI_TASK.evolve(before, event)
                 self._limit(record, task)
                 if task.requested is not None and not task.closed:
                     self.tasks[stream] = task
+                elif task.requested is not None and is_calling(task):
+                    self.calling[stream] = task
             case _:
                 pass
 
@@ -53,6 +58,10 @@ class AiWorkInvariants:
     def parked(self) -> set[UUID]:
         """Ids of the jobs that are not there while their tasks wait."""
         return {job_id_of(task_id, task) for task_id, task in self.tasks.items() if task.status == "waiting"}
+
+    def left_to_leases(self) -> set[UUID]:
+        """Ids of the jobs that may be there, though their tasks are over."""
+        return {job_id_of(task_id, task) for task_id, task in self.calling.items()}
 
     def left(self) -> Iterator[UUID]:
         """Executions that go on, and that no task waits for any more."""

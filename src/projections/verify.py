@@ -227,11 +227,12 @@ async def _commands(conn: AsyncConnection[Any], tenant_id: UUID) -> list[str]:
 
 async def _jobs(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkInvariants) -> list[str]:
     missing = {job: execution for job, execution in work.jobs() if execution not in work.unread}
+    left = work.ai.left_to_leases()
     cursor = await conn.execute(JOBS, {"tenant": tenant_id})
     stray = [
         f"The job {job} ({kind}) is for nothing that is open."
         for job, execution, kind in await cursor.fetchall()
-        if missing.pop(job, None) is None and execution not in work.unread
+        if missing.pop(job, None) is None and execution not in work.unread and job not in left
     ]
     gone = (
         f"The job {job} is pending, and gone."

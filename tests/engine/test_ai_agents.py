@@ -185,12 +185,13 @@ def test_cancelling_cancels_the_task_and_what_the_attempt_used_is_recorded_all_t
     job, task_id, attempt_id = place.held("ai"), place.task_id("ai"), place.attempt("ai")
     place.step(lambda view: cancel(view, place.engine, EXECUTION_ID))
     assert place.view.events(task_id)[-1] == AiTaskCancelled("execution_cancelled")
-    check_work(place)
+    assert list(place.story.jobs) == [job.id], "it is left to its lease"
     place.report(job, attempt_id, "late", report=UsageReport(Usage(5, 5)))
     [late] = place.story.decided.facts
     assert isinstance(late.event, AiTaskAttemptSucceeded)
     assert place.story.decided.fences == ()
     assert place.story.result["execution"] is None
+    check_work(place)
     state = place.view.read(AI_TASK, task_id)
     assert (state.status, state.totals.input_tokens) == ("cancelled", 5)
 
@@ -213,15 +214,22 @@ def test_what_comes_of_an_attempt_when_its_execution_is_in_the_archive_is_refuse
     place.step(lambda _view: Decided((Fact(EXECUTION_ID, ExecutionArchived(30)),)))
     place.report(job, attempt_id, "much too late").refused("archived")
     place.step(lambda view: fail_attempt(view, place.engine, job, attempt_id, LIMITED, jitter=0.5)).refused("archived")
+    place.lapse_held(job)
+    assert (place.story.decided.facts, place.story.jobs) == ((), {}), "its lease ends all the same"
 
 
 def test_a_timeout_cancels_the_task() -> None:
     place = asking(timeout="PT5M", retry={"max_attempts": 3})
-    task_id = place.task_id("ai")
+    job, task_id = place.held("ai"), place.task_id("ai")
     place.attempt("ai")
     place.expire("ai")
     assert place.view.events(task_id)[-1] == AiTaskCancelled("timeout")
     assert getattr(place.end, "output", {})["type"] == "timeout"
+    assert list(place.story.jobs) == [job.id]
+    place.lapse_held(job)
+    lost = place.view.events(task_id)[-1]
+    assert isinstance(lost, AiTaskAttemptFailed)
+    assert (lost.error.type, lost.retry) == ("lease_lost", None)
     check_work(place)
 
 

@@ -4,6 +4,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from domain.ai_task import (
     AI_TASK,
     AiTask,
@@ -296,6 +298,26 @@ def test_budgets_are_taken_from_before_each_call_and_settled_after_it() -> None:
     assert (state.used.tool_calls, state.used.calls, state.reserved.calls) == (1, 1, 0)
     place.answer("ai", "done")
     assert getattr(place.end, "output", None) == "done"
+
+
+@pytest.mark.parametrize("of", ["model", "tool"])
+def test_what_was_put_aside_for_a_call_of_a_task_that_is_over_counts_when_its_lease_ends(of: str) -> None:
+    """Its worker has died, and nobody knows what was used."""
+    place = Loop.of(tool())
+    place.step(lambda view: set_budget(view, "all", Wish(period="total", limits=Limits(tool_calls=5, calls=5))))
+    if of == "tool":
+        place.says(("look", {"id": 1}))
+    job = place.held("ai")
+    place.begins() if of == "tool" else place.attempt("ai")
+    place.step(lambda view: cancel(view, place.engine, EXECUTION_ID))
+    (period,) = {fact.stream_id for fact in place.view.facts if isinstance(fact.event, BUDGET_PERIOD.events)}
+    aside = place.view.read(BUDGET_PERIOD, period).reserved
+    assert (aside.calls, aside.tool_calls) == ((0, 1) if of == "tool" else (1, 0))
+    place.lapse_held(job)
+    state = place.view.read(BUDGET_PERIOD, period)
+    assert (state.used.calls, state.used.tool_calls) == (1, int(of == "tool"))
+    assert (state.reserved.calls, state.reserved.tool_calls, place.story.jobs) == (0, 0, {})
+    assert place.task.status == "cancelled"
 
 
 def test_a_pause_holds_the_next_call_and_a_task_that_is_cancelled_still_tells_what_its_call_came_to() -> None:

@@ -112,6 +112,25 @@ def test_its_end_ends_what_it_waits_for(how: str) -> None:
     assert (place.story.jobs, place.story.timers) == ({}, {})
 
 
+@pytest.mark.parametrize("how", ["cancelled", "out of time"])
+@pytest.mark.parametrize("reports", [True, False])
+def test_its_job_stays_while_a_call_is_under_way_and_goes_with_it_or_its_lease(how: str, reports: bool) -> None:
+    place = alone(bounds={"time": "PT1H"})
+    job = place.held_by(place.id)
+    attempt_id = place.attempt_by(job)
+    if how == "cancelled":
+        place.step(lambda view: cancel_ai_task(view, place.engine, place.id))
+    else:
+        (timer,) = place.story.timers.values()
+        place.step(lambda view: fire(view, place.engine, found(timer)))
+    assert list(place.story.jobs) == [place.id]
+    if reports:
+        place.report(job, attempt_id, "late")
+    else:
+        place.lapse_held(job)
+    assert (place.story.jobs, place.task.attempt_id) == ({}, None)
+
+
 def test_a_node_whose_task_takes_too_long_fails_with_that() -> None:
     place = Agency.asked(tool(policy={**ASK, "ask": True}), bounds={"time": "PT1H"}).called(("refund", SEVEN))
     request_id = place.requests[0]

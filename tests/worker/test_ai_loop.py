@@ -23,10 +23,15 @@ from domain.ai_task import (
     AiTaskToolCallSucceeded,
 )
 from domain.approval import Decider
+from domain.budget import BUDGET_PERIOD, Limits, Wish, set_budget
 from domain.facts import Json
 from engine.ai_messages import AssistantMessage, UserMessage
 from engine.ai_replay import replay
 from engine.approvals import decide_approval
+from engine.engine import cancel
+from projections.projector import Projector
+from projections.verify import verify
+from runtime.pools import connect
 from store.command import Command
 from tests.cli.test_db import gesta
 from tests.cli.test_doctor import addresses
@@ -214,6 +219,51 @@ async def test_a_loop_survives_its_worker(database: Database, tmp_path: Path, fa
         keys = {line for head in paid for line in head if line.startswith(b"Idempotency-Key: ")}
         assert len(keys) == 1, "the call's, however often it is sent"
         assert home.jobs() == []
+
+
+@pytest.mark.nightly
+async def test_what_was_put_aside_for_a_killed_worker_s_call_counts_though_its_task_is_cancelled(
+    database: Database, tmp_path: Path
+) -> None:
+    """When its lease ends, and `gesta verify` finds nothing amiss before or after it."""
+    async with house(database) as home:
+        limits = Limits(calls=5)
+        await home.handler.handle(
+            Command(home.tenant_id, "budget.set", WHO), lambda view: set_budget(view, "all", Wish(period="total", limits=limits))
+        )
+        execution = await home.start(agent_with([], [{"text": "done"}]))
+        first = await started(database, tmp_path / "calls", "worker.attempt_called")
+        assert await asyncio.wait_for(first.wait(), PATIENCE) == -signal.SIGKILL
+        await home.handler.handle(
+            Command(home.tenant_id, "execution.cancel", WHO), lambda view: cancel(view, ENGINE, execution, "enough")
+        )
+        (period,) = {each.stream_id for each in await home.events() if isinstance(each.event, BUDGET_PERIOD.events)}
+
+        async def aside_and_used() -> tuple[int, int]:
+            state, _ = await home.handler.read(home.tenant_id, BUDGET_PERIOD, period)
+            return state.reserved.calls, state.used.calls
+
+        assert (await aside_and_used(), len(home.jobs())) == ((1, 0), 1)
+        assert await amiss(home, database) == {}
+        home.lapse_all()
+        second = await started(database, tmp_path / "calls")
+
+        async def counted() -> bool:
+            return await aside_and_used() == (0, 1)
+
+        await home.until(counted)
+        assert await stopped(second) == 0
+        assert home.jobs() == []
+        assert await amiss(home, database) == {}
+        assert len((tmp_path / "calls").read_text().splitlines()) == 1
+
+
+async def amiss(home: House, database: Database) -> dict[str, list[str]]:
+    """But for names, of which a house makes no use."""
+    await Projector(database.system_url).catch_up()
+    async with connect(database.system_url, name="test") as connection:
+        found = await verify(connection, home.tenant_id)
+    return {part: sentences for part, sentences in found.broken.items() if sentences and part != "claims"}
 
 
 async def said_yes(home: House) -> None:
