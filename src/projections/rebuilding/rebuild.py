@@ -223,7 +223,8 @@ class Rebuild:
         if found.wrong:
             await records.abandon(self.owner)  # or the next one would go on with these
             raise Refused(
-                f"The rebuilt tables differ from a fold of the ledger: {'; '.join(found.wrong[:5])}. The next rebuild begins anew."
+                f"The rebuilt tables differ from a fold of the ledger: {'; '.join(found.wrong[:5])}. "
+                "The next rebuild begins anew."
             )
         if not_meant := found.not_accepted(self.accepted):
             words = ", ".join(f"{name} ({found.changes[name]})" for name in sorted(not_meant))
