@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import psycopg
@@ -33,7 +33,7 @@ import pytest
 from psycopg import sql
 
 from domain.aggregates import AGGREGATES
-from runtime import functions, migrations, process
+from runtime import functions, migrations, pools, process
 from runtime.postgres import EmbeddedServer, embedded
 from store.cache import Kinds, StreamState
 from store.loader import PastEvent
@@ -46,6 +46,8 @@ TEMPLATE = "gesta_template"
 SEEDED = ("seeded_story", "seeded_claims", "seeded_acme", "seeded")
 """Fixtures that name, first of all, the database from which a test's own is copied if they are among what it asks for."""
 NUMBERS = itertools.count(1)
+MAKING: dict[Path, psycopg.Connection[Any]] = {}
+"""By the directory of a server's socket: the connection over which its databases are made and dropped."""
 LeftIn: TypeAlias = Callable[[StreamState, object, Sequence[PastEvent], Kinds], StreamState]
 
 
@@ -127,14 +129,27 @@ def no_state_is_taken_on_trust() -> Iterator[LeftIn]:
         yield trusting
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_connection_is_opened_before_it_is_needed() -> Iterator[None]:
+    """By the processes that run in tests: each connection costs the server as much as many a test's requests do. Pools grow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pools, "WARM", 1)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """A server for this worker. GESTA_POSTGRES_BIN chooses another version than the wheel's."""
     chosen = os.environ.get("GESTA_POSTGRES_BIN")
     home = tmp_path_factory.mktemp("postgres")
     parameters = {"synchronous_commit": "off", "autovacuum": "off", "max_wal_size": "512MB"}
-    with embedded(home, bin_directory=Path(chosen) if chosen else None, parameters=parameters, durable=False) as server:
+    with (
+        embedded(home, bin_directory=Path(chosen) if chosen else None, parameters=parameters, durable=False) as server,
+        psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as making,
+    ):
+        MAKING[server.socket_directory] = making
         yield server
+        del MAKING[server.socket_directory]
 
 
 @pytest.fixture(scope="session")
@@ -188,11 +203,22 @@ def temporary_database(server: EmbeddedServer, copied_from: str) -> Iterator[Dat
     try:
         yield made
     finally:
-        with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+        with making_databases(server) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(made.name)))
 
 
 def create_database(server: EmbeddedServer, name: str, copied_from: str) -> None:
     statement = sql.SQL("CREATE DATABASE {} OWNER gesta_owner TEMPLATE {} STRATEGY FILE_COPY")
-    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+    with making_databases(server) as connection:
         connection.execute(statement.format(sql.Identifier(name), sql.Identifier(copied_from)))
+
+
+@contextmanager
+def making_databases(server: EmbeddedServer) -> Iterator[psycopg.Connection[Any]]:
+    """A superuser's connection, to no test's database."""
+    kept = MAKING.get(server.socket_directory)
+    if kept is not None and not kept.closed:
+        yield kept
+    else:
+        with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+            yield connection

@@ -78,8 +78,8 @@ async def open_services(
     async with (
         open_pool(addresses.api, name="gesta api", size=pool_size) as reading,
         open_pool(addresses.system, name="gesta api (system)", size=SYSTEM_CONNECTIONS) as system,
-        open_pool(addresses.system, name="gesta api (ledger)", size=LEDGER_CONNECTIONS) as ledger,
-        open_pool(addresses.system, name="gesta api (health)", size=health.CONNECTIONS) as own,
+        open_pool(addresses.system, name="gesta api (ledger)", size=LEDGER_CONNECTIONS, checked=True) as ledger,
+        open_pool(addresses.system, name="gesta api (health)", size=health.CONNECTIONS, checked=True) as own,
         open_waiter(system) as waiter,
     ):
         async with system.connection() as connection:

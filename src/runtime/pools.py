@@ -20,6 +20,8 @@ Connection: TypeAlias = AsyncConnection[TupleRow]
 T = TypeVar("T")
 
 WAIT_SECONDS = 10.0  # for a connection to fall free, or to be had at all
+WARM = 2
+"""Connections that a pool keeps open although nobody uses them."""
 RETRY_SECONDS = 0.75
 """Between attempts to connect, while somebody waits for it; who comes later begins a new one at once."""
 
@@ -35,7 +37,7 @@ class Pool(AsyncConnectionPool[Connection]):
         self._losses = connecting.losses()
         super().__init__(
             url,
-            min_size=min(size, 2),
+            min_size=min(size, WARM),
             max_size=size,
             timeout=WAIT_SECONDS,
             name=name,
@@ -93,16 +95,17 @@ async def _try_again(pool: AsyncConnectionPool[Any]) -> None:
 
 
 @asynccontextmanager
-async def open_pool(url: str, *, name: str, size: int) -> AsyncIterator[Pool]:
+async def open_pool(url: str, *, name: str, size: int, checked: bool = False) -> AsyncIterator[Pool]:
     """A pool of ``size`` connections that say ``name`` in pg_stat_activity, closed at the end.
 
     They are in autocommit: a transaction is always written out (``async with connection.transaction()``); what is
     executed some times is prepared. Raises OperatorError when the server is out of reach, too old, or the login is one
-    that no process may serve as.
+    that no process may serve as. `checked`: whoever opens it has another pool of this login, and so these answers.
     """
-    async with connect(url, name=name) as first:
-        refuse_old_server(first)
-        await refuse_dangerous_role(first)
+    if not checked:
+        async with connect(url, name=name) as first:
+            refuse_old_server(first)
+            await refuse_dangerous_role(first)
     async with Pool(url, name=name, size=size) as pool:
         yield pool
 

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
@@ -166,6 +165,8 @@ class Loader:
         self._codec = codec
         self._state_versions = Texts(state_versions)
         self._connections = [ReconnectingConnection(url, f"gesta loader {n}") for n in range(lanes)]
+        self._free = self._connections[::-1]
+        """Those that no lane is using: of these the one used last is taken, whose plans are made."""
         self._give_up = give_up
         self._asked: dict[Question, asyncio.Future[Any]] = {}
         self._something = asyncio.Event()
@@ -222,7 +223,7 @@ class Loader:
 
     async def _ask(self, question: Question) -> Any:
         if not self._tasks:
-            self._tasks = [supervise("loader", partial(self._serve, each)) for each in self._connections]
+            self._tasks = [supervise("loader", self._serve) for _ in self._connections]
         answer = self._asked.get(question)
         if answer is None:
             answer = self._asked[question] = asyncio.get_running_loop().create_future()
@@ -230,7 +231,7 @@ class Loader:
             self._something.set()
         return await asyncio.shield(answer)
 
-    async def _serve(self, reconnecting: ReconnectingConnection) -> None:
+    async def _serve(self) -> None:
         if self._asked:  # before this lane failed
             self._something.set()
         while True:
@@ -238,6 +239,7 @@ class Loader:
             self._something.clear()
             failpoint("loader.answers")
             asked, self._asked = self._asked, {}
+            reconnecting = self._free.pop()
             try:
                 await self._answer(reconnecting, asked)
             except LedgerUnavailable as error:
@@ -250,6 +252,8 @@ class Loader:
             except BaseException as error:
                 _fail(asked, error)
                 raise
+            finally:
+                self._free.append(reconnecting)
 
     async def _answer_alone(self, reconnecting: ReconnectingConnection, question: Question, answer: asyncio.Future[Any]) -> None:
         try:

@@ -1,9 +1,10 @@
 """The writer of a process: commands of all ledgers, in batches, over a few connections.
 
-A ledger's commands keep their order, and at most one batch of a ledger is under way. A lane (a connection and its task) takes
-what is ready: the batch of one ledger as one statement, batches of several ledgers as one transaction. It never waits for a
-head that somebody else holds: such a ledger goes on to a waiting lane, and where those are all taken it is tried again a
-moment later. So a held head stalls its own ledger only.
+A ledger's commands keep their order, and at most one batch of a ledger is under way. A lane (a task, and a connection while it
+works) takes what is ready: the batch of one ledger as one statement, batches of several ledgers as one transaction. Of the
+connections that are free it takes the one used last: its plans are made, and where one is enough the others are never opened.
+It never waits for a head that somebody else holds: such a ledger goes on to a waiting lane, and where those are all taken it is
+tried again a moment later. So a held head stalls its own ledger only.
 
 A batch whose answer was lost is sent again under the same command ids, and the ledger knows what it has already done. A
 batch that the database refuses is sent again one command at a time, so that only the faulty one fails.
@@ -50,6 +51,8 @@ class Writer:
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
         self._lanes = [ReconnectingConnection(url, f"gesta writer {n}", appends=True) for n in range(self.limits.lanes)]
+        self._free = self._lanes[::-1]
+        """Connections that no lane is using, the one used last at the end. There is one for each lane."""
         self._waiting_lanes = [
             ReconnectingConnection(url, f"gesta writer waiting {n}", appends=True) for n in range(self.limits.waiting_lanes)
         ]
@@ -69,7 +72,7 @@ class Writer:
         if self._unsettled >= self.limits.queue or len(ledger.waiting) >= self.limits.queue_per_ledger:
             raise LedgerBusy(f"{len(ledger.waiting)} commands are waiting for this ledger, {self._unsettled} in all")
         if not self._tasks:
-            self._tasks = [supervise("writer", partial(self._serve, connection)) for connection in self._lanes]
+            self._tasks = [supervise("writer", self._serve) for _ in self._lanes]
             self._tasks += [
                 supervise("waiting writer", partial(self._serve_held, connection)) for connection in self._waiting_lanes
             ]
@@ -104,7 +107,7 @@ class Writer:
         ledger.active = True
         self._ready.put_nowait(ledger)
 
-    async def _serve(self, connection: ReconnectingConnection) -> None:
+    async def _serve(self) -> None:
         while True:
             failpoint("writer.serves")
             self._idle_lanes += 1
@@ -114,7 +117,11 @@ class Writer:
                 self._idle_lanes -= 1
             share = self._ready.qsize() // (self._idle_lanes + 1)  # leave the other idle lanes theirs
             ledgers += [self._ready.get_nowait() for _ in range(min(share, self.limits.batch_ledgers - 1))]
-            await self._carry(connection, sorted(ledgers, key=lambda ledger: ledger.tenant_id), no_wait=True)
+            connection = self._free.pop()
+            try:
+                await self._carry(connection, sorted(ledgers, key=lambda ledger: ledger.tenant_id), no_wait=True)
+            finally:
+                self._free.append(connection)
 
     async def _serve_held(self, connection: ReconnectingConnection) -> None:
         while True:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import psycopg
 import pytest
 
+from runtime import pools
 from runtime.errors import OperatorError
 from runtime.pools import Connection, connect, open_pool
 from tests.conftest import Database
@@ -14,7 +15,8 @@ from tests.conftest import Database
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
 
 
-async def test_a_pool_names_its_connections_and_closes_them(database: Database) -> None:
+async def test_a_pool_names_its_connections_and_closes_them(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "WARM", 2)  # as outside of tests
     async with connect(database.system_url, name="watcher") as watcher:
         async with open_pool(database.system_url, name="gesta tests", size=3) as pool:
             await pool.wait()

@@ -19,6 +19,9 @@ from tests.store.ledgers import append, claims, connected, entry, event, open_le
 from tests.store.proxy import Proxy, proxied
 
 PATIENCE = 60.0
+WRITING = """
+SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'gesta writer%'
+"""
 
 
 @pytest.fixture
@@ -240,6 +243,12 @@ async def test_connections_killed_by_the_server_are_opened_again(writer: Writer,
 
 
 # Callers
+
+
+async def test_where_one_connection_is_enough_no_other_is_opened(writer: Writer, ledger: psycopg.Connection[Any]) -> None:
+    for tenant in [open_ledger(ledger) for _ in range(8)]:
+        assert await verdicts(writer.submit(tenant, entry(uuid4()))) == ["appended"]
+    assert ledger.execute(WRITING).fetchall() == [("gesta writer 0",)]
 
 
 async def test_a_cancelled_caller_disturbs_nobody(writer: Writer, ledger: psycopg.Connection[Any]) -> None:
