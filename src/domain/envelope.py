@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from domain.facts import Event
@@ -37,8 +37,7 @@ class Unread(Event):
     why: str
 
 
-@dataclass(frozen=True)
-class RecordedEvent:
+class RecordedEvent(NamedTuple):
     """An event as it stands in its ledger. Positions and versions count from 1; times are timezone-aware UTC."""
 
     tenant_id: UUID

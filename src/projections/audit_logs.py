@@ -1,11 +1,13 @@
 """projections.audit_logs: one row for each event. Applied before all other tables, so that it sees what was there before."""
 
-from functools import lru_cache
+import re
+from functools import cache, lru_cache
+from hashlib import sha1
 from ipaddress import ip_address
-from typing import Any
-from uuid import UUID, uuid5
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from domain.aggregates import AGGREGATES
 from domain.envelope import RecordedEvent
@@ -15,10 +17,11 @@ from domain.refusal import REFUSAL, CommandRefused
 from projections.audit_subjects import RowSubject
 from projections.execution_items import item_of
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Table
+from projections.table import TENANT_ID, Column, Row, Table
 
 NAME = "audit_logs"
 SECRETS = frozenset({"secret_hash"})
+MAY_HOLD_SECRETS = re.compile("|".join(map(re.escape, SECRETS)).encode()).search
 REDACTED = "[redacted]"
 
 CATEGORIES: dict[str, str] = {aggregate.name: aggregate.category for aggregate in AGGREGATES}
@@ -29,83 +32,125 @@ CATALOGUE: dict[type[Event], tuple[Aggregate[Any], EventType[Any]]] = {
 }
 
 
+class Kind(NamedTuple):
+    """What all events of a topic have in common; or what a command was that was refused."""
+
+    action: str
+    outcome: str
+    resource: str | None
+    category: str
+    severity: str
+
+
+class Entry(NamedTuple):
+    """What there is to say of an event beside what it says of itself. `metadata`: {before, after, changes} of what was changed,
+    or {refusal}; {request} joins it where there was one."""
+
+    record: RecordedEvent
+    kind: Kind
+    resource_id: UUID | None
+    resource_version: int | None
+    description: str
+    tags: tuple[str, ...]
+    metadata: dict[str, Json]
+
+    def row(self) -> Row:
+        record = self.record
+        address = as_address(record.envelope.ip)
+        own = event_id(record.tenant_id, record.position), address, self.about(), payload(record), list(self.tags)
+        return dict(zip(TABLE.columns, self.values(*own), strict=True))
+
+    def about(self) -> dict[str, Json]:
+        """The metadata, with the request."""
+        request_id = self.record.envelope.request_id
+        return self.metadata if request_id is None else {**self.metadata, "request": {"id": request_id}}
+
+    def values(self, event_id: Any, address: Any, metadata: Any, payload: Any, tags: Any) -> tuple[Any, ...]:
+        """The row in the order of its columns. What is given has one form in memory and another on the wire."""
+        (tenant_id, position, _, version, _, _, occurred_at, recorded_at, command_id, envelope, _) = self.record
+        kind = self.kind
+        return (
+            tenant_id,
+            position,
+            event_id,
+            envelope.user_id,
+            envelope.actor_type,
+            envelope.actor_id,
+            envelope.on_behalf_of,
+            kind.action,
+            kind.outcome,
+            kind.resource,
+            self.resource_id,
+            self.resource_version,
+            self.description,
+            kind.category,
+            kind.severity,
+            address,
+            envelope.user_agent,
+            metadata,
+            payload,
+            tags,
+            command_id,
+            envelope.correlation_id,
+            envelope.causation_id,
+            envelope.reason,
+            occurred_at,
+            recorded_at,
+            version,
+            recorded_at,
+            recorded_at,
+        )
+
+
+@cache
+def kind_of(topic: str, aggregate: Aggregate[Any], severity: str) -> Kind:
+    return Kind(topic.rsplit(".", 1)[0], "accepted", aggregate.name, aggregate.category, severity)
+
+
 def happened(rows: Rows, record: RecordedEvent, event: Event) -> None:
     aggregate, known = CATALOGUE[type(event)]
     subject = RowSubject(rows, record, aggregate.name)
     changes = known.changes(event)
-    about = {
-        "action": record.topic.rsplit(".", 1)[0],
-        "outcome": "accepted",
-        "resource": aggregate.name,
-        **_whom(rows, record),
-        "category": aggregate.category,
-        "description": known.describe(event, subject),
-        "severity": known.severity,
-        "tags": list(known.tags(event, subject)),
-    }
-    _insert(rows, record, about, subject.before_after(changes) if changes else {})
+    metadata = subject.before_after(changes) if changes else {}
+    kind, whom = kind_of(record.topic, aggregate, known.severity), _whom(rows, record)
+    rows.add(NAME, Entry(record, kind, *whom, known.describe(event, subject), known.tags(event, subject), metadata))
 
 
-def _whom(rows: Rows, record: RecordedEvent) -> dict[str, Json]:
+def _whom(rows: Rows, record: RecordedEvent) -> tuple[UUID, int | None]:
     """What happens to an item of a foreach happens to its execution."""
     if isinstance(record.event, ItemStarted):
-        return {"resource_id": record.event.execution_id, "resource_version": None}
+        return record.event.execution_id, None
     item = item_of(rows, record)
-    if item is not None:
-        return {"resource_id": item["execution_id"], "resource_version": None}
-    return {"resource_id": record.stream_id, "resource_version": record.version}
+    return (record.stream_id, record.version) if item is None else (item["execution_id"], None)
 
 
 def refused(rows: Rows, record: RecordedEvent, event: CommandRefused) -> None:
     _, known = CATALOGUE[CommandRefused]
-    about: dict[str, Json] = {
-        "action": event.command,
-        "outcome": "refused",
-        "resource": event.resource,
-        "resource_id": as_uuid(event.resource_id),
-        "resource_version": None,
-        "category": CATEGORIES.get(event.resource or "", REFUSAL.category),
-        "description": known.describe(event, RowSubject(rows, record, REFUSAL.name)),
-        "severity": known.severity,
-        "tags": [],
-    }
-    _insert(rows, record, about, {"refusal": {"code": event.code, "message": event.message, "path": event.path}})
-
-
-def _insert(rows: Rows, record: RecordedEvent, about: dict[str, Json], metadata: dict[str, Json]) -> None:
-    """`metadata`: {before, after, changes} of what was changed, or {refusal}; {request} joins it where there was one."""
-    envelope = record.envelope
-    if envelope.request_id is not None:
-        metadata = {**metadata, "request": {"id": envelope.request_id}}
-    row = {
-        "position": record.position,
-        "event_id": event_id(record.tenant_id, record.position),
-        "user_id": envelope.user_id,
-        "actor_type": envelope.actor_type,
-        "actor_id": envelope.actor_id,
-        "on_behalf_of": envelope.on_behalf_of,
-        **about,
-        "ip_address": as_address(envelope.ip),
-        "user_agent": envelope.user_agent,
-        "metadata": metadata,
-        "payload": payload(record),
-        "command_id": record.command_id,
-        "correlation_id": envelope.correlation_id,
-        "causation_id": envelope.causation_id,
-        "reason": envelope.reason,
-        "occurred_at": record.occurred_at,
-        "recorded_at": record.recorded_at,
-    }
-    rows.insert(NAME, record, row)
+    category = CATEGORIES.get(event.resource or "", REFUSAL.category)
+    kind = Kind(event.command, "refused", event.resource, category, known.severity)
+    described = known.describe(event, RowSubject(rows, record, REFUSAL.name))
+    metadata = {"refusal": {"code": event.code, "message": event.message, "path": event.path}}
+    rows.add(NAME, Entry(record, kind, as_uuid(event.resource_id), None, described, (), metadata))
 
 
 def event_id(tenant_id: UUID, position: int) -> UUID:
-    return uuid5(tenant_id, str(position))
+    return UUID(bytes=event_id_bytes(tenant_id.bytes, position))
+
+
+def event_id_bytes(tenant_id: bytes, position: int) -> bytes:
+    """As `uuid5` makes it."""
+    made = sha1(tenant_id + b"%d" % position, usedforsecurity=False).digest()
+    return b"%b%c%c%c%b" % (made[:6], made[6] & 0x0F | 0x50, made[7], made[8] & 0x3F | 0x80, made[9:16])
 
 
 def payload(record: RecordedEvent) -> dict[str, Json]:
     """The event as it was written, so that a later release does not change what the log says of it; without its secrets."""
     return {name: REDACTED if name in SECRETS else value for name, value in from_json(record.payload).items()}
+
+
+def payload_bytes(record: RecordedEvent) -> bytes:
+    """The same as JSON. What cannot hold a secret is passed on as it stands."""
+    return to_json(payload(record)) if MAY_HOLD_SECRETS(record.payload) else record.payload
 
 
 @lru_cache(maxsize=4096)

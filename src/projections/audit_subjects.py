@@ -49,6 +49,7 @@ class RowSubject:
         self._rows = rows
         self._record = record
         self._resource = resource
+        self._found: Row | None = None
 
     @property
     def name(self) -> str:
@@ -76,9 +77,11 @@ class RowSubject:
         return {"before": before, "after": dict(after), "changes": changed}
 
     def _row(self) -> Row:
-        item = item_of(self._rows, self._record) if self._resource == "execution" else None
-        source = SOURCES[self._resource]
-        return self._rows.get(source.table, *self._key(source)) if item is None else item
+        if self._found is None:
+            item = item_of(self._rows, self._record) if self._resource == "execution" else None
+            source = SOURCES[self._resource]
+            self._found = self._rows.get(source.table, *self._key(source)) if item is None else item
+        return self._found
 
     def _key(self, source: SubjectSource) -> tuple[object, ...]:
         event = self._record.event

@@ -110,8 +110,8 @@ async def read(conn: AsyncConnection[Any], load: Sequence[tuple[Span, Size]]) ->
     found: dict[UUID, list[tuple[Any, ...]]] = {span.tenant_id: [] for span, _ in load}
     async with conn.cursor(binary=True, row_factory=tuple_row) as cursor:
         await cursor.execute(READ, named)
-        async for tenant, *row in cursor:
-            found[tenant].append(tuple(row))
+        for row in await cursor.fetchall():
+            found[row[0]].append(row[1:])
     for rows in found.values():
         rows.sort(key=itemgetter(0))
     return found

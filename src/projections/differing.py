@@ -57,9 +57,9 @@ class RememberingRows(SpillingRows):
         super().__init__(table, spill)
         self.remembers = False
 
-    def replace(self, key: Key, row: Row) -> None:
+    def touch(self, key: Key) -> Row:
         self._remember(key)
-        super().replace(key, row)
+        return super().touch(key)
 
     def delete(self, key: Key) -> None:
         self._remember(key)

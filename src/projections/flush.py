@@ -12,7 +12,7 @@ from projections.freshness import Place
 from projections.generation import SERVING, Generation
 from projections.leases import PartitionLeases
 from projections.registry import fold
-from projections.rows import Rows
+from projections.rows import ChangedRows
 
 # A flush that is lost in a crash is done again: its checkpoint is lost with it. Every statement here reaches its rows by their
 # keys; plans that are kept from when the tables were small, or that trust old statistics, must not scan them when they are not.
@@ -50,7 +50,7 @@ async def flush(
     after = {batch.tenant_id: batch.after for batch in batches}
     last = {batch.tenant_id: batch.end for batch in batches}
     records = [record for batch in batches for record in batch.records]
-    rows = Rows(generation.tables)
+    rows = ChangedRows(generation.tables)
     # Three trips: what is there, what is to be there, and the commit. The outer pipeline takes BEGIN and COMMIT along.
     async with conn.pipeline(), conn.transaction():
         async with conn.pipeline():
@@ -66,5 +66,5 @@ async def flush(
         async with conn.pipeline():
             writes = await writing.write(conn, rows, generation)
             moved = await freshness.send_advance(conn, after, last, generation.schema)
-        writing.verify(conn, writes)
+        writing.verify(writes)
         freshness.check_advance(moved, after)

@@ -210,7 +210,7 @@ class PastRows:
         if workflows.NAME in tables:
             table = rows.of(workflows.NAME)
             for row in list(table.each()):
-                table.replace(table.key_of(row), {**row, "execution_count": await self.started(row["id"])})
+                table.touch(table.key_of(row))["execution_count"] = await self.started(row["id"])
         return rows
 
     async def steps(self, table: str, key: Key, streams: Iterable[UUID]) -> list[Step]:

@@ -177,13 +177,6 @@ class SpillingRows(TableRows):
         rows = self._file.execute(LOOK_UP, (self.table.name, repr((columns, values))))
         return (*found, *(key for (data,) in rows if (key := pickle.loads(data)) not in found))
 
-    def insert(self, row: Row) -> None:
-        super().insert(row)
-        self.before.clear()  # nobody asks for changes
-
-    def replace(self, key: Key, row: Row) -> None:
-        self.current[key] = row
-
     def delete(self, key: Key) -> None:
         row = self.current.pop(key)
         for columns, found in self._index.items():

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from domain.envelope import RecordedEvent
 from projections.generation import SERVING, Generation
-from projections.rows import Changes, Rows
+from projections.rows import ChangedRows, Changes, Rows
 from projections.table import Key, Row, Table
 
 SELECT = sql.SQL("SELECT {columns} FROM unnest({arrays}) AS wanted ({key}) JOIN {table} USING ({key})")
@@ -48,7 +48,7 @@ class Query(NamedTuple):
 class Write(NamedTuple):
     """A statement that was sent in a pipeline, and how many rows it is to change."""
 
-    statement: sql.Composed
+    statement: bytes
     expected: int
     cursor: AsyncCursor[Any]
 
@@ -79,13 +79,12 @@ async def collect(rows: Rows, queries: Iterable[Query]) -> None:
             found.load(row)
 
 
-async def write(conn: AsyncConnection[Any], rows: Rows, generation: Generation = SERVING) -> list[Write]:
+async def write(conn: AsyncConnection[Any], rows: ChangedRows, generation: Generation = SERVING) -> list[Write]:
     """Write what changed: deletions first, children before parents; then updates and insertions, parents before children.
 
     Updates come before insertions, so that a unique value can be given up and taken again in one batch.
     """
-    changes = [(table, rows.of(table.name).changes()) for table in generation.tables]
-    return await write_changes(conn, changes, generation.schema)
+    return await write_changes(conn, rows.changes(), generation.schema)
 
 
 async def write_changes(
@@ -94,7 +93,7 @@ async def write_changes(
     """As `write`. `inserting`: whether the new rows too, or only what became of others."""
     writes: list[Write] = []
 
-    async def execute(statement: sql.Composed, params: list[Any], expected: int) -> None:
+    async def execute(statement: bytes, params: list[Any], expected: int) -> None:
         writes.append(Write(statement, expected, await conn.execute(statement, params)))
 
     for table, changed in reversed(changes):
@@ -126,11 +125,11 @@ def by_columns(table: Table, updated: list[tuple[Row, Row]]) -> dict[tuple[str, 
     return found
 
 
-def verify(conn: AsyncConnection[Any], writes: Iterable[Write]) -> None:
+def verify(writes: Iterable[Write]) -> None:
     """Once the pipeline has ended: each changed as many rows as it was to. Raises Vanished."""
     for statement, expected, cursor in writes:
         if cursor.rowcount != expected:
-            raise Vanished(f"{cursor.rowcount} of {expected} rows: {statement.as_string(conn)[:120]}")
+            raise Vanished(f"{cursor.rowcount} of {expected} rows: {statement[:120].decode()}")
 
 
 def batches(rows: list[Row]) -> Iterator[list[Row]]:
@@ -142,13 +141,16 @@ def as_json(rows: Row | list[Row]) -> str:
     return to_json(rows).decode()
 
 
+# The statements are made once, as bytes: psycopg would compose them each time that they are sent.
+
+
 @cache
 def _of(name: str) -> Table:
     return next(table for table in SERVING.tables if table.name == name)
 
 
 @cache
-def select_statement(schema: str, name: str, columns: tuple[str, ...], through: str | None = None) -> sql.Composed:
+def select_statement(schema: str, name: str, columns: tuple[str, ...], through: str | None = None) -> bytes:
     table = _of(name)
     if through is not None:
         return SELECT_THROUGH.format(
@@ -157,31 +159,31 @@ def select_statement(schema: str, name: str, columns: tuple[str, ...], through: 
             above=sql.Identifier(schema, through),
             table=sql.Identifier(schema, name),
             column=sql.Identifier(columns[-1]),
-        )
+        ).as_bytes()
     return SELECT.format(
         columns=_names(table.columns), arrays=_arrays(table, columns), key=_names(columns), table=sql.Identifier(schema, name)
-    )
+    ).as_bytes()
 
 
 @cache
-def insert_statement(schema: str, name: str) -> sql.Composed:
-    return INSERT.format(table=sql.Identifier(schema, name), columns=_names(_of(name).columns))
+def insert_statement(schema: str, name: str) -> bytes:
+    return INSERT.format(table=sql.Identifier(schema, name), columns=_names(_of(name).columns)).as_bytes()
 
 
 @cache
-def update_statement(schema: str, name: str, columns: tuple[str, ...]) -> sql.Composed:
+def update_statement(schema: str, name: str, columns: tuple[str, ...]) -> bytes:
     """Of these columns."""
     key = _of(name).key
     new = sql.SQL(", ").join(sql.Identifier("new", column) for column in columns)
-    return UPDATE.format(table=sql.Identifier(schema, name), columns=_names(columns), new=new, same=_same(key, "new"))
+    return UPDATE.format(table=sql.Identifier(schema, name), columns=_names(columns), new=new, same=_same(key, "new")).as_bytes()
 
 
 @cache
-def delete_statement(schema: str, name: str) -> sql.Composed:
+def delete_statement(schema: str, name: str) -> bytes:
     table = _of(name)
     return DELETE.format(
         table=sql.Identifier(schema, name), arrays=_arrays(table, table.key), key=_names(table.key), same=_same(table.key, "gone")
-    )
+    ).as_bytes()
 
 
 def _names(columns: Iterable[str]) -> sql.Composed:

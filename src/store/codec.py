@@ -196,7 +196,10 @@ class Codec:
 
     def decode(self, topic: str, data: bytes) -> Event:
         """The event, of the class of today, that was stored under a topic. Raises UnknownTopic and Undecodable."""
-        data = self.opened(topic, data)
+        return self.read(topic, self.opened(topic, data))
+
+    def read(self, topic: str, data: bytes) -> Event:
+        """As `decode`, what was opened already."""
         decode = DECODERS[topic]
         try:
             return decode(data)

@@ -232,7 +232,7 @@ async def _rows(conn: AsyncConnection[Any], sql: str, params: dict[str, Any]) ->
 
 def decode_rows(tenant_id: UUID, rows: Iterable[tuple[Any, ...]], codec: Codec = JSON) -> list[RecordedEvent]:
     """Rows as the statements above select them; times become UTC, whatever the connection's time zone."""
-    decode, opened = codec.decode, codec.opened
+    read, opened = codec.read, codec.opened
     return [
         RecordedEvent(
             tenant_id,
@@ -240,7 +240,7 @@ def decode_rows(tenant_id: UUID, rows: Iterable[tuple[Any, ...]], codec: Codec =
             stream_id,
             version,
             topic,
-            decode(topic, json := opened(topic, data)),
+            read(topic, json := opened(topic, data)),
             occurred_at.astimezone(UTC),
             recorded_at.astimezone(UTC),
             command_id,

@@ -1,6 +1,5 @@
 """When somebody held a permission: each event that gave it and each that took it."""
 
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -67,5 +66,5 @@ def test_who_has_it_still_has_a_span_without_an_end() -> None:
 
 def test_of_what_was_recorded_at_once_the_platforms_comes_first() -> None:
     own, platforms = told((TENANT_ID, ANN, MemberSuspended(ANN)), (PLATFORM, ANN, UserChanged({})))
-    same = replace(platforms, recorded_at=own.recorded_at)
+    same = platforms._replace(recorded_at=own.recorded_at)
     assert in_order([own, same]) == [same, own]

@@ -125,7 +125,7 @@ def test_each_place_has_a_delivery_of_its_own_and_the_same_again() -> None:
     first, second = ([id for id, _ in deliveries_of(recorded(ExecutionCompleted({})), HAPPENED, both, BEGUN)] for _ in range(2))
     assert first == second
     assert len(set(first)) == 2
-    after_a_restore = replace(recorded(ExecutionCompleted({})), command_id=UUID(int=78))
+    after_a_restore = recorded(ExecutionCompleted({}))._replace(command_id=UUID(int=78))
     assert not {id for id, _ in deliveries_of(after_a_restore, HAPPENED, both, BEGUN)} & set(first)
 
 

@@ -20,9 +20,10 @@ from projections.batching import BYTES, Span, measure, read
 from projections.copying import copy
 from projections.flush import SETTINGS, EventBatch
 from projections.generation import Generation
+from projections.rebuilding.audit_values import AuditEntries, Values, copy_entries
 from projections.rebuilding.filling import Tell, batch_of, skipped, tell_nobody, unappliable
 from projections.registry import apply
-from projections.rows import Changes, Rows
+from projections.rows import ChangedRows, Changes, Rows
 from projections.table import Table
 from runtime.errors import OperatorError
 from runtime.failpoints import failpoint
@@ -46,6 +47,8 @@ class Portion(NamedTuple):
 
     batch: EventBatch
     changes: list[tuple[Table, Changes]]
+    entries: list[Values]
+    """Of the audit log."""
 
 
 class BulkLoad:
@@ -74,7 +77,7 @@ class BulkLoad:
 
     async def load(self, span: Span) -> None:
         """All of it. Raises OperatorError where an event cannot be applied: all before it is in the tables."""
-        rows, kept = Rows(self._generation.tables), 0
+        rows, kept = self._rows(), 0
         complete = span.after == 0
         writing_one: asyncio.Task[None] | None = None
         with _without_collecting():
@@ -87,7 +90,7 @@ class BulkLoad:
                         await self._fold(rows, batch.records)
                     finally:
                         await _ended(writing_one)
-                    found = Portion(batch, self._changes(rows))
+                    found = self._portion(batch, rows)
                     writing_one = asyncio.create_task(self._write(found))
                     kept += sum(len(record.payload) for record in batch.records)
                     complete = complete and kept <= self._kept_bytes
@@ -104,9 +107,9 @@ class BulkLoad:
             span = Span(span.tenant_id, batch.end.position, span.up_to)
             yield batch
 
-    async def _rows_for(self, records: Sequence[RecordedEvent]) -> Rows:
+    async def _rows_for(self, records: Sequence[RecordedEvent]) -> ChangedRows:
         """What is there of what these events need."""
-        rows = Rows(self._generation.tables)
+        rows = self._rows()
         async with self._writes.transaction():
             await self._writes.execute(SETTINGS)
             async with self._writes.pipeline():
@@ -124,11 +127,12 @@ class BulkLoad:
                     raise unappliable(record, error) from error
             await asyncio.sleep(0)
 
-    def _changes(self, rows: Rows) -> list[tuple[Table, Changes]]:
-        found = [(table, rows.of(table.name).changes()) for table in self._generation.tables]
-        if AUDIT_LOGS in self._generation.tables:
-            rows.of(AUDIT_LOGS.name).current.clear()  # which nobody reads
-        return found
+    def _rows(self) -> ChangedRows:
+        return ChangedRows(self._generation.tables, {AUDIT_LOGS.name: AuditEntries})
+
+    def _portion(self, batch: EventBatch, rows: ChangedRows) -> Portion:
+        audited = rows.of(AUDIT_LOGS.name) if AUDIT_LOGS in self._generation.tables else None
+        return Portion(batch, rows.changes(), audited.taken() if isinstance(audited, AuditEntries) else [])
 
     async def _write(self, portion: Portion) -> None:
         conn, schema, batch = self._writes, self._generation.schema, portion.batch
@@ -143,10 +147,12 @@ class BulkLoad:
                 raise Superseded("Another rebuild has begun anew: this one ends.")
             async with conn.pipeline():
                 writes = await writing.write_changes(conn, portion.changes, schema, inserting=False)
-            writing.verify(conn, writes)
+            writing.verify(writes)
             for table, changed in portion.changes:
                 if changed.inserted:
                     await copy(conn, schema, table, changed.inserted)
+            if portion.entries:
+                await copy_entries(conn, schema, portion.entries)
             moved = await freshness.send_advance(conn, after, {batch.tenant_id: batch.end}, schema)
             freshness.check_advance(moved, after)
         self._tell(batch.end.position - batch.after)
