@@ -12,9 +12,11 @@ import typer
 from cli.choices import ActivityNames, Format, People, Shown
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from projections.exporting.ledger import Part
     from projections.exporting.tables import Exported
-    from projections.process_log.cases import Selection
+    from projections.process_log.cases import Reading, Selection
     from projections.process_log.entries import Kind
 
 app = typer.Typer(help="Tables, the ledger, and logs for process mining, as files.", no_args_is_help=True)
@@ -127,12 +129,16 @@ def xes(
     only: OnlyOption = None,
 ) -> None:
     """Write executions as a log for process mining, in XES: one trace for each, people and agents in it."""
-    from runtime.addresses import resolve
-    from runtime.settings import load_settings
+    from projections.exporting.files import new_file
+    from projections.process_log.cases import Reading
+    from projections.process_log.xes import write
 
-    with resolve(load_settings()) as addresses:
-        selected = _selection(workflow, since, until, activity, people)
-        asyncio.run(_xes(addresses.system, tenant, selected, _kinds(only), file))
+    async def written(reading: Reading, name: str) -> str:
+        with new_file(file) as made:
+            found = await write(reading, made, workflow or name, _kinds(only))
+        return f"{found.traces} traces, {found.events} events"
+
+    _log(tenant, _selection(workflow, since, until, activity, people), written)
 
 
 @app.command()
@@ -150,18 +156,21 @@ def ocel(
 
     Without --workflow, requests and AI tasks that belong to no execution are in it as well.
     """
-    from runtime.addresses import resolve
-    from runtime.settings import load_settings
+    from projections.process_log.cases import Reading
+    from projections.process_log.ocel import write
 
     if not file.name.endswith((".sqlite", ".json", ".json.gz")):
         raise typer.BadParameter("The file's name ends in .sqlite, .json or .json.gz.", param_hint="FILE")
-    with resolve(load_settings()) as addresses:
-        selected = _selection(workflow, since, until, activity, people)
-        asyncio.run(_ocel(addresses.system, tenant, selected, _kinds(only), file))
+
+    async def written(reading: Reading, _name: str) -> str:
+        found = await write(reading, file, _kinds(only))
+        return f"{found.objects} objects, {found.events} events"
+
+    _log(tenant, _selection(workflow, since, until, activity, people, alone=True), written)
 
 
 def _selection(
-    workflow: str | None, since: str | None, until: str | None, activity: ActivityNames, people: People
+    workflow: str | None, since: str | None, until: str | None, activity: ActivityNames, people: People, *, alone: bool = False
 ) -> "Selection":
     from cli.replay import moment
     from projections.process_log.cases import Selection
@@ -173,6 +182,7 @@ def _selection(
         None if until is None else moment(until),
         people.value,
         activity.value,
+        alone,
     )
 
 
@@ -180,33 +190,24 @@ def _kinds(only: list[Shown] | None) -> "frozenset[Kind] | None":
     return frozenset(each.value for each in only) if only else None
 
 
-async def _xes(system: str, tenant: str, selected: "Selection", kinds: "frozenset[Kind] | None", file: Path) -> None:
+def _log(tenant: str, selected: "Selection", write: "Callable[[Reading, str], Awaitable[str]]") -> None:
+    """`write`: is told what the tenant is called, and says what it has written."""
+    from runtime.addresses import resolve
+    from runtime.settings import load_settings
+
+    with resolve(load_settings()) as addresses:
+        asyncio.run(_written(addresses.system, tenant, selected, write))
+
+
+async def _written(system: str, tenant: str, selected: "Selection", write: "Callable[[Reading, str], Awaitable[str]]") -> None:
     from dataclasses import replace
 
     from cli.ledgers import ledgers
-    from projections.exporting.files import new_file
     from projections.process_log.cases import Reading
-    from projections.process_log.xes import write
     from runtime.pools import connect
 
     async with connect(system, name="gesta export") as connection:
         (ledger,) = await ledgers(connection, tenant)
         reading = await Reading.begin(connection, replace(selected, tenant_id=ledger.tenant_id))
-        with new_file(file) as made:
-            written = await write(reading, made, selected.workflow or ledger.name, kinds)
-    print(f"{ledger.name} up to position {reading.position}: {written.traces} traces, {written.events} events", file=sys.stderr)
-
-
-async def _ocel(system: str, tenant: str, selected: "Selection", kinds: "frozenset[Kind] | None", file: Path) -> None:
-    from dataclasses import replace
-
-    from cli.ledgers import ledgers
-    from projections.process_log.cases import Reading
-    from projections.process_log.ocel import write
-    from runtime.pools import connect
-
-    async with connect(system, name="gesta export") as connection:
-        (ledger,) = await ledgers(connection, tenant)
-        reading = await Reading.begin(connection, replace(selected, tenant_id=ledger.tenant_id, alone=True))
-        written = await write(reading, file, kinds)
-    print(f"{ledger.name} up to position {reading.position}: {written.objects} objects, {written.events} events", file=sys.stderr)
+        written = await write(reading, ledger.name)
+    print(f"{ledger.name} up to position {reading.position}: {written}", file=sys.stderr)

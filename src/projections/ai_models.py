@@ -3,25 +3,18 @@
 from domain.ai_model import AiModelRemoved, AiModelSet, defaults_json
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
+from projections.table import TENANT_ID, Column, Row, Table, its_own
 
 NAME = "ai_models"
 
 
 def set_up(rows: Rows, record: RecordedEvent, event: AiModelSet) -> None:
     content: Row = {"models": list(event.models), "defaults": defaults_json(event.defaults)}
-    if rows.find(NAME, record.tenant_id, record.stream_id) is None:
-        rows.insert(NAME, record, {"id": record.stream_id, "key": event.key, **content})
-    else:
-        rows.update(NAME, record, (record.tenant_id, record.stream_id), content)
+    rows.put(NAME, record, {"id": record.stream_id, "key": event.key, **content})
 
 
 def removed(rows: Rows, record: RecordedEvent, _event: AiModelRemoved) -> None:
     rows.delete(NAME, (record.tenant_id, record.stream_id))
-
-
-def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
-    return (stream_row(record),)
 
 
 TABLE = Table(
@@ -35,5 +28,5 @@ TABLE = Table(
         "defaults": Column("jsonb", "Where a task does not say: {max_output_tokens, temperature, timeout_seconds}."),
     },
     appliers={AiModelSet: set_up, AiModelRemoved: removed},
-    rows_needed=rows_needed,
+    rows_needed=its_own,
 )

@@ -3,7 +3,7 @@
 from domain.ai_provider import AiProviderRemoved, AiProviderSet, limits_json, prices_json
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
+from projections.table import TENANT_ID, Column, Row, Table, its_own
 
 NAME = "ai_providers"
 
@@ -16,18 +16,11 @@ def set_up(rows: Rows, record: RecordedEvent, event: AiProviderSet) -> None:
         "limits": limits_json(event.limits),
         "prices": prices_json(event.prices),
     }
-    if rows.find(NAME, record.tenant_id, record.stream_id) is None:
-        rows.insert(NAME, record, {"id": record.stream_id, "key": event.key, **content})
-    else:
-        rows.update(NAME, record, (record.tenant_id, record.stream_id), content)
+    rows.put(NAME, record, {"id": record.stream_id, "key": event.key, **content})
 
 
 def removed(rows: Rows, record: RecordedEvent, _event: AiProviderRemoved) -> None:
     rows.delete(NAME, (record.tenant_id, record.stream_id))
-
-
-def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
-    return (stream_row(record),)
 
 
 TABLE = Table(
@@ -49,5 +42,5 @@ TABLE = Table(
         ),
     },
     appliers={AiProviderSet: set_up, AiProviderRemoved: removed},
-    rows_needed=rows_needed,
+    rows_needed=its_own,
 )

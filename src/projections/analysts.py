@@ -3,7 +3,7 @@
 from domain.analyst import AnalystCreated, AnalystDropped, AnalystRotated
 from domain.envelope import RecordedEvent
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Table, stream_row
+from projections.table import TENANT_ID, Column, Table, its_own
 
 NAME = "analysts"
 
@@ -39,10 +39,6 @@ def dropped(rows: Rows, record: RecordedEvent, _event: AnalystDropped) -> None:
     rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
 
 
-def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
-    return (stream_row(record),)
-
-
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
@@ -62,5 +58,5 @@ TABLE = Table(
         "dropped_at": Column("timestamptz", "When its login was dropped.", null=True),
     },
     appliers={AnalystCreated: created, AnalystRotated: rotated, AnalystDropped: dropped},
-    rows_needed=rows_needed,
+    rows_needed=its_own,
 )

@@ -4,7 +4,7 @@ from domain.envelope import RecordedEvent
 from domain.prompt import PromptArchived, PromptDrafted, PromptPublished, PromptRestored, PromptRolledBack, content_json
 from projections import prompt_versions
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Row, Table, stream_row
+from projections.table import TENANT_ID, Column, Row, Table, its_own
 
 NAME = "prompts"
 
@@ -59,10 +59,6 @@ def _update(rows: Rows, record: RecordedEvent, changes: Row) -> None:
     rows.update(NAME, record, (record.tenant_id, record.stream_id), changes)
 
 
-def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
-    return (stream_row(record),)
-
-
 TABLE = Table(
     name=NAME,
     key=("tenant_id", "id"),
@@ -95,5 +91,5 @@ TABLE = Table(
         PromptArchived: archived,
         PromptRestored: restored,
     },
-    rows_needed=rows_needed,
+    rows_needed=its_own,
 )

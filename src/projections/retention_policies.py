@@ -3,24 +3,17 @@
 from domain.envelope import RecordedEvent
 from domain.retention import RetentionRemoved, RetentionSet
 from projections.rows import Rows
-from projections.table import TENANT_ID, Column, Lookup, Table, stream_row
+from projections.table import TENANT_ID, Column, Table, its_own
 
 NAME = "retention_policies"
 
 
 def set_days(rows: Rows, record: RecordedEvent, event: RetentionSet) -> None:
-    if rows.find(NAME, record.tenant_id, record.stream_id) is None:
-        rows.insert(NAME, record, {"id": record.stream_id, "workflow_key": event.workflow_key, "days": event.days})
-    else:
-        rows.update(NAME, record, (record.tenant_id, record.stream_id), {"days": event.days})
+    rows.put(NAME, record, {"id": record.stream_id, "workflow_key": event.workflow_key, "days": event.days})
 
 
 def removed(rows: Rows, record: RecordedEvent, _event: RetentionRemoved) -> None:
     rows.delete(NAME, (record.tenant_id, record.stream_id))
-
-
-def rows_needed(record: RecordedEvent) -> tuple[Lookup, ...]:
-    return (stream_row(record),)
 
 
 TABLE = Table(
@@ -35,5 +28,5 @@ TABLE = Table(
         "days": Column("integer", "How many days after their end they are archived."),
     },
     appliers={RetentionSet: set_days, RetentionRemoved: removed},
-    rows_needed=rows_needed,
+    rows_needed=its_own,
 )

@@ -173,6 +173,14 @@ class Rows:
         row.update(changes)
         row["version"], row["updated_at"] = record.version, record.recorded_at
 
+    def put(self, table: str, record: RecordedEvent, row: Row) -> None:
+        """Add a row, or make the one with its key what it says."""
+        key = self._tables[table].key_of({"tenant_id": record.tenant_id, **row})
+        if self.find(table, *key) is None:
+            self.insert(table, record, row)
+        else:
+            self.update(table, record, key, row)
+
     def count(self, table: str, key: Key, column: str) -> None:
         """Add one to a number that another stream's event counts: the stamp stays, for it is not that row's own event."""
         self._touch(table, key)[column] += 1

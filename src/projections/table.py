@@ -94,3 +94,8 @@ def row_with_id(record: RecordedEvent, id: UUID) -> Lookup:
 def stream_row(record: RecordedEvent) -> Lookup:
     """The row whose id is the event's stream."""
     return row_with_id(record, record.stream_id)
+
+
+def its_own(record: RecordedEvent) -> tuple[Lookup, ...]:
+    """What most tables need of every event: the row of its stream."""
+    return (stream_row(record),)

@@ -3,22 +3,20 @@
 Those of their own are enqueued in `api.routes.queue`.
 """
 
-import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
-from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers, commands
 from api.call import RequestContext
 from api.documented import Calling, documented
 from api.job_dispatcher import LeaseRequest
+from api.leaving import leaving
 from api.models import Body, Id, Name
 from api.problems import Problem, from_exception
 from api.routing import router
@@ -125,7 +123,7 @@ class Reports(Body):
 async def lease(call: Calling, body: Ask) -> Response:
     """Waits for the first job, up to `wait_seconds`. A job that nobody reports on comes back when its lease runs out."""
     request = body.request(call)
-    async with _leaving(call.request) as gone:
+    async with leaving(call.request) as gone:
         found = await call.services.dispatcher.lease(request, body.wait_seconds, gone, lambda: _may_work(call))
     if found:
         failpoint("api.job_leased")
@@ -210,7 +208,7 @@ async def report(call: Calling, body: Reports) -> Response:
     if body.lease is None:
         return answers.answer({"items": await reported()})
     request = body.lease.request(call, "/lease")
-    async with _leaving(call.request) as gone:
+    async with leaving(call.request) as gone:
         with call.services.dispatcher.next_jobs(request, gone) as next_jobs:
             items = await reported()
             found = [] if any(map(_is_sent_again, items)) else await _attempted(next_jobs(check))
@@ -296,21 +294,3 @@ def _item(job: LeasedJob) -> Json:
         "execution_id": job.execution_id,
         "activation_id": job.activation_id,
     }
-
-
-@asynccontextmanager
-async def _leaving(request: Request) -> AsyncIterator[asyncio.Future[None]]:
-    """Done when the client has gone. The request's body must have been read."""
-    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        gone.set_result(None)
-
-    task = asyncio.create_task(watch())
-    try:
-        yield gone
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -13,11 +13,12 @@ from typing import Annotated, Any, ClassVar
 import psycopg
 from psycopg.errors import InsufficientPrivilege
 from pydantic import ConfigDict, Field
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
 from api import answers, commands, headers
 from api.documented import Calling, documented, problem_answers
+from api.leaving import leaving
 from api.models import Body
 from api.problems import Problem, rate_limited, unavailable
 from api.querying.connections import CANCEL_SECONDS, MOST_SECONDS, AllBusy, NoMasterKey, TooMany
@@ -198,7 +199,7 @@ async def _running(call: Calling, body: QueryRequest, account: Account, *, as_js
     database when the client goes."""
     try:
         async with (
-            _leaving(call.request) as gone,
+            leaving(call.request) as gone,
             call.services.queries.connection(call.tenant_id) as connection,
             _cancelled_when(gone, connection),
         ):
@@ -210,7 +211,7 @@ async def _running(call: Calling, body: QueryRequest, account: Account, *, as_js
                 async with aclosing(running.rows):
                     yield running
             except SqlFault as fault:
-                if gone.is_set():
+                if gone.done():
                     raise ClientDisconnect from fault
                 raise _problem(fault, body) from fault
             finally:
@@ -272,27 +273,9 @@ async def _rolled_back(connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def _leaving(request: Request) -> AsyncIterator[asyncio.Event]:
-    """Set when the client has gone. The request's body must have been read."""
-    gone = asyncio.Event()
-
+async def _cancelled_when(gone: asyncio.Future[None], connection: Connection) -> AsyncIterator[None]:
     async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        gone.set()
-
-    task = asyncio.create_task(watch())
-    try:
-        yield gone
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _cancelled_when(gone: asyncio.Event, connection: Connection) -> AsyncIterator[None]:
-    async def watch() -> None:
-        await gone.wait()
+        await asyncio.wait([gone])
         with suppress(psycopg.Error, OSError):
             await connection.cancel_safe(timeout=CANCEL_SECONDS)
 
