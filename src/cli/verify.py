@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from random import SystemRandom
+from dataclasses import asdict, dataclass
+from random import Random, SystemRandom
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
 from uuid import UUID
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
     from cli.ledgers import Ledger
-    from projections.verify import Verdict
+    from projections.sampled import Sampled
+    from projections.verify import OfStreams, Verdict
 
 SHOWN = 20
 """Sentences printed for each check that failed."""
@@ -26,25 +29,44 @@ def verify(
     sample: Annotated[
         float | None,
         typer.Option(
-            metavar="PERCENT", help="Read ledgers chosen by chance with so many of all events in a hundred.", min=0, max=100
+            metavar="PERCENT",
+            help="Read so many of all events in a hundred: some ledgers, and of each that is too long for that some streams.",
+            min=0,
+            max=100,
         ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="With --sample: the same sample as one that had this seed.", min=0)] = None,
+    within: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="With --sample: begin no more streams after that.", min=0)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check that the ledger is in order and the tables agree with it. Exit code 0: all holds, 1: something is broken.
 
-    With --sample, for cron: ledgers that are not chosen are looked over without being read, and the report says what was covered.
+    With --sample, for cron: ledgers that are not chosen are looked over without being read, and the report says what was covered,
+    and by which seed it was chosen.
     """
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
+    if sample is None and (seed is not None or within is not None):
+        raise typer.BadParameter("Only a sample has that.", param_hint="--seed" if seed is not None else "--within")
     report = AsJson() if as_json else AsText()
+    wanted = None if sample is None else Wanted(sample, SystemRandom().randrange(1 << 31) if seed is None else seed, within)
     with resolve(load_settings()) as addresses:
-        holds = asyncio.run(_verify(addresses.system, tenant, report, sample))
+        holds = asyncio.run(_verify(addresses.system, tenant, report, wanted))
     raise typer.Exit(0 if holds else 1)
 
 
-async def _verify(url: str, tenant: str | None, report: "Reporter", percent: float | None = None) -> bool:
+class Wanted(NamedTuple):
+    """A sample."""
+
+    percent: float
+    seed: int
+    within: float | None
+
+
+async def _verify(url: str, tenant: str | None, report: "Reporter", wanted: Wanted | None = None) -> bool:
     """Check one ledger after the other, and tell of each when it is checked: a fault in one leaves the others' verdicts alone."""
     from cli.ledgers import ledgers
     from projections.verify import look_over
@@ -53,47 +75,68 @@ async def _verify(url: str, tenant: str | None, report: "Reporter", percent: flo
 
     async with connect(url, name="gesta verify") as conn:
         meant = await ledgers(conn, tenant, headless=True)
-        chosen, covered = await _chosen(conn, meant, percent)
+        chosen = None if wanted is None else await _chosen(conn, meant, wanted)
     holds, left = True, meant
     while left:
         async with connect(url, name="gesta verify") as conn:
             while left:
                 ledger, *left = left
                 try:
-                    check = checked if chosen is None or ledger.tenant_id in chosen else look_over
-                    verdict = await check(conn, ledger.tenant_id)
+                    if chosen is None or ledger.tenant_id in chosen.whole:
+                        verdict = await checked(conn, ledger.tenant_id)
+                    else:
+                        verdict = await look_over(conn, ledger.tenant_id, chosen.in_part.get(ledger.tenant_id))
+                    if chosen is not None:
+                        chosen.count(verdict)
                 except Exception as error:  # whatever keeps this one from being checked, the others are
                     report.unchecked(ledger, f"{type(error).__name__}: {' '.join(str(error).split())}")
                     holds = False
                     break  # the connection may be in the middle of something
                 report.checked(ledger, verdict)
                 holds = holds and verdict.holds
-    report.done(holds, covered)
+    report.done(holds, None if chosen is None else chosen.covered)
     return holds
 
 
-class Covered(NamedTuple):
-    """What a sample read."""
+@dataclass
+class Covered:
+    """What a sample read: ledgers whole, and streams of others; and so many events of both."""
 
-    ledgers: int
+    seed: int
     of_ledgers: int
-    events: int
     of_events: int
+    ledgers: int = 0
+    streams: int = 0
+    events: int = 0
 
 
-async def _chosen(
-    conn: "AsyncConnection[Any]", meant: "Sequence[Ledger]", percent: float | None
-) -> tuple[set[UUID] | None, Covered | None]:
-    """The ledgers to read; None: all."""
-    from projections.verify import sample
+@dataclass
+class Chosen:
+    """Ledgers that are read whole, those of which some streams are, and what was read so far."""
+
+    whole: set[UUID]
+    in_part: "dict[UUID, OfStreams]"
+    covered: Covered
+
+    def count(self, verdict: "Verdict") -> None:
+        if verdict.folded:
+            self.covered.ledgers += 1
+            self.covered.events += verdict.events
+        elif verdict.sampled is not None:
+            self.covered.streams += verdict.sampled.streams
+            self.covered.events += verdict.sampled.events
+
+
+async def _chosen(conn: "AsyncConnection[Any]", meant: "Sequence[Ledger]", wanted: Wanted) -> Chosen:
+    from projections.verify import OfStreams, sample
     from store.reading import heads
 
-    if percent is None:
-        return None, None
     lengths = {tenant_id: head.position for tenant_id, head in (await heads(conn)).items()}
     known = {ledger.tenant_id: lengths.get(ledger.tenant_id, 0) for ledger in meant}
-    chosen = sample(known, percent, SystemRandom())
-    return chosen, Covered(len(chosen), len(known), sum(known[each] for each in chosen), sum(known.values()))
+    end = None if wanted.within is None else monotonic() + wanted.within
+    some = OfStreams(wanted.percent, wanted.seed, lambda: end is not None and monotonic() >= end)
+    whole, in_part = sample(known, wanted.percent, Random(wanted.seed))
+    return Chosen(whole, dict.fromkeys(in_part, some), Covered(wanted.seed, len(known), sum(known.values())))
 
 
 class Reporter(Protocol):
@@ -106,7 +149,7 @@ class AsText:
     def checked(self, ledger: "Ledger", verdict: "Verdict") -> None:
         behind = verdict.events - verdict.position
         lag = f", tables behind by {behind}" if behind > 0 else ""
-        read = "" if verdict.folded else ", looked over"
+        read = "" if verdict.folded else ", looked over" if verdict.sampled is None else f", {_streams(verdict.sampled)}"
         lines = [f"{ledger.name}: {verdict.events} events{lag}{read}: {'holds' if verdict.holds else 'BROKEN'}"]
         lines += [f"  {skip}" for skip in verdict.comparison.skipped]
         for check, sentences in verdict.broken.items():
@@ -121,9 +164,18 @@ class AsText:
     def done(self, _holds: bool, covered: Covered | None) -> None:
         if covered is not None:
             print(
-                f"Read: {covered.ledgers} of {covered.of_ledgers} ledgers, {covered.events} of {covered.of_events} events. "
-                "The others were looked over."
+                f"Read: {covered.ledgers} of {covered.of_ledgers} ledgers, and {covered.streams} streams of others: "
+                f"{covered.events} of {covered.of_events} events (--seed {covered.seed}). The others were looked over."
             )
+
+
+def _streams_json(sampled: "Sampled") -> dict[str, int]:
+    return {"read": sampled.streams, "of": sampled.of_streams, "too_long": sampled.too_long, "events": sampled.events}
+
+
+def _streams(sampled: "Sampled") -> str:
+    left = f" ({sampled.too_long} more are too long)" if sampled.too_long else ""
+    return f"{sampled.streams} of {sampled.of_streams} streams read{left}"
 
 
 class AsJson:
@@ -138,6 +190,7 @@ class AsJson:
             {
                 "holds": verdict.holds,
                 "read": verdict.folded,
+                **({} if verdict.sampled is None else {"streams": _streams_json(verdict.sampled)}),
                 "events": verdict.events,
                 "position": verdict.position,
                 "rows": verdict.comparison.rows,
@@ -150,7 +203,7 @@ class AsJson:
         self._add(ledger, {"holds": False, "unchecked": why})
 
     def done(self, holds: bool, covered: Covered | None) -> None:
-        sample = "" if covered is None else f', "sample": {json.dumps(covered._asdict())}'
+        sample = "" if covered is None else f', "sample": {json.dumps(asdict(covered))}'
         print(f'{"" if self._begun else _OPENING}\n], "holds": {json.dumps(holds)}{sample}}}', flush=True)
 
     def _add(self, ledger: "Ledger", found: dict[str, Any]) -> None:

@@ -153,8 +153,8 @@ async def _compare_tables(conn: AsyncConnection[Any], rows: Rows, found: Compari
     for table in generation.tables:
         if table is not AUDIT_LOGS and ("tenant_id" in table.columns or found.tenant_id == PLATFORM):
             statement = (ALL_OF_TENANT if "tenant_id" in table.columns else ALL).format(**_identifiers(generation, table))
-            live = _stream(conn, statement, {"tenant": found.tenant_id})
-            found.rows[table.name] = await _compare_rows(table, live, rows.of(table.name), found)
+            live = stream_rows(conn, statement, {"tenant": found.tenant_id})
+            found.rows[table.name] = await compare_rows(table, live, rows.of(table.name), found)
 
 
 def fold_one(rows: Rows, spill: Spill, record: RecordedEvent, known: Concerned = SERVING.known) -> str | None:
@@ -208,12 +208,12 @@ async def _compare_audit(
     if AUDIT_LOGS not in generation.tables:
         return
     statement = AUDITED.format(**_identifiers(generation, AUDIT_LOGS))
-    live = _stream(conn, statement, {"tenant": found.tenant_id, "after": between[0], "up_to": between[1]})
-    there = await _compare_rows(AUDIT_LOGS, live, rows.of(AUDIT_LOGS.name), found)
+    live = stream_rows(conn, statement, {"tenant": found.tenant_id, "after": between[0], "up_to": between[1]})
+    there = await compare_rows(AUDIT_LOGS, live, rows.of(AUDIT_LOGS.name), found)
     found.rows[AUDIT_LOGS.name] = found.rows.get(AUDIT_LOGS.name, 0) + there
 
 
-async def _compare_rows(table: Table, live: AsyncGenerator[Row, None], folded: TableRows, found: Comparison) -> int:
+async def compare_rows(table: Table, live: AsyncGenerator[Row, None], folded: TableRows, found: Comparison) -> int:
     """Compare, use up the folded rows, and count the live ones."""
     count = 0
     async with aclosing(live):
@@ -236,7 +236,7 @@ async def _compare_rows(table: Table, live: AsyncGenerator[Row, None], folded: T
     return count
 
 
-async def _stream(conn: AsyncConnection[Any], statement: sql.Composed, params: dict[str, Any]) -> AsyncGenerator[Row, None]:
+async def stream_rows(conn: AsyncConnection[Any], statement: sql.Composed, params: dict[str, Any]) -> AsyncGenerator[Row, None]:
     """Rows one at a time as they arrive, so that never more than the next is in memory."""
     async with conn.cursor(row_factory=dict_row) as cursor:
         async for row in cursor.stream(statement, params):

@@ -8,11 +8,11 @@ What nobody can find from what is stored alone needs seals: a payload that was c
 changed answer of a command, a command without events that was deleted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -22,6 +22,7 @@ from projections import freshness
 from projections.invariants import MOST, Invariants
 from projections.job_queue import faults_in_queue
 from projections.replay import Comparison, compare, snapshot
+from projections.sampled import Sampled, sample_streams
 from projections.skipped_events import read_skipped_events, unrecorded
 from projections.work_invariants import WorkInvariants
 from store.jobs import COMMANDS_KEPT
@@ -116,6 +117,8 @@ class Verdict:
     broken: dict[str, list[str]] = field(default_factory=dict)
     folded: bool = True
     """Whether the ledger was read and its tables compared; else only what is asked of the database in a few questions."""
+    sampled: Sampled | None = None
+    """Which of its streams were read, where some were."""
 
     @property
     def holds(self) -> bool:
@@ -139,8 +142,7 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
                 *_told(rules.broken, rules.more),
                 *islice(rules.ai.budgets.left(), MOST),
             ],
-            "tables": unfoldable
-            + _told([str(difference) for difference in comparison.differences], comparison.count - len(comparison.differences)),
+            "tables": unfoldable + _differences(comparison),
             "freshness": [] if position <= last else [f"The tables are at {position}, the ledger ends at {last}."],
             "audit_logs": await _audit(conn, tenant_id, position, skipped),
             "skips": await _skips(conn, tenant_id),
@@ -155,8 +157,20 @@ async def verify(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
     return Verdict(tenant_id, last, position, comparison, broken)
 
 
-async def look_over(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
-    """What can be checked of a tenant without reading its ledger: its ends, an audit row for each event, its queue."""
+class OfStreams(NamedTuple):
+    """So many streams of a ledger in a hundred, as `projections.sampled` chooses them. `until`: whether it is enough."""
+
+    percent: float
+    seed: int
+    until: Callable[[], bool] = lambda: False
+
+
+async def look_over(conn: AsyncConnection[Any], tenant_id: UUID, some: OfStreams | None = None) -> Verdict:
+    """What can be checked of a tenant without reading its ledger: its ends, an audit row for each event, its queue.
+
+    With `some`: also these streams, and their rows.
+    """
+    sampled = None
     async with snapshot(conn):
         top = await head(conn, tenant_id)
         last = top.position if top else 0
@@ -171,19 +185,39 @@ async def look_over(conn: AsyncConnection[Any], tenant_id: UUID) -> Verdict:
             "activations": await _activations(conn, tenant_id),
             "ai_tasks": await _ai_tasks(conn, tenant_id),
         }
+        comparison = Comparison(tenant_id, position, skipped=left_out)
+        if some is not None:
+            sampled = await sample_streams(conn, tenant_id, min(position, last), **some._asdict())
+            comparison = sampled.comparison
+            broken["streams"] = _first(sampled.wrong)
+            broken["tables"] = _differences(comparison)
     broken["job_queue"] = _first([str(fault) for fault in await faults_in_queue(conn, tenant_id, MOST + 1)])
-    return Verdict(tenant_id, last, position, Comparison(tenant_id, position, skipped=left_out), broken, folded=False)
+    return Verdict(tenant_id, last, position, comparison, broken, folded=False, sampled=sampled)
 
 
-def sample(events: Mapping[UUID, int], percent: float, random: Random) -> set[UUID]:
-    """Ledgers by chance, until they have so many of all events in a hundred; one at least."""
-    wanted, chosen, covered = sum(events.values()) * percent / 100, set[UUID](), 0
-    for tenant_id in random.sample(sorted(events), len(events)):
-        if chosen and covered >= wanted:
+class Sample(NamedTuple):
+    """Ledgers to read whole, and those that are too long for that, of which some streams are read."""
+
+    whole: set[UUID]
+    in_part: set[UUID]
+
+
+def sample(events: Mapping[UUID, int], percent: float, random: Random) -> Sample:
+    """So many of all events in a hundred: some of the ledgers that fit into that, one at least, and a share of each other one."""
+    in_part = {tenant_id for tenant_id, count in events.items() if count > sum(events.values()) * percent / 100}
+    small = sorted(events.keys() - in_part)
+    wanted, whole, covered = sum(events[each] for each in small) * percent / 100, set[UUID](), 0
+    for tenant_id in random.sample(small, len(small)):
+        if whole and covered >= wanted:
             break
-        chosen.add(tenant_id)
+        whole.add(tenant_id)
         covered += events[tenant_id]
-    return chosen
+    return Sample(whole, in_part)
+
+
+def _differences(comparison: Comparison) -> list[str]:
+    told = [str(difference) for difference in comparison.differences]
+    return _told(told, comparison.count - len(told))
 
 
 def _told(sentences: list[str], more: int) -> list[str]:

@@ -88,8 +88,8 @@ def test_wrong_usage(arguments: list[str], database: Database) -> None:
 
 
 async def test_verify_says_what_is_broken(database: Database, ledgers: Ledgers, projector: Projector) -> None:
-    sound = gesta(database, "verify", "--sample", "10")
-    covered = "Read: 1 of 1 ledgers, 0 of 0 events. The others were looked over.\n"
+    sound = gesta(database, "verify", "--sample", "10", "--seed", "7")
+    covered = "Read: 1 of 1 ledgers, and 0 streams of others: 0 of 0 events (--seed 7). The others were looked over.\n"
     assert (sound.returncode, sound.stdout) == (0, f"platform: 0 events: holds\n{covered}")
     await ledgers.append(PLATFORM, *platform_story())
     await projector.catch_up()
@@ -97,6 +97,10 @@ async def test_verify_says_what_is_broken(database: Database, ledgers: Ledgers, 
     assert broken.returncode == 1
     (platform,) = json.loads(broken.stdout)["tenants"]
     assert {check for check, found in platform["broken"].items() if found} == {"claims"}, "nothing was claimed by append"
+    sampled = gesta(database, "verify", "--sample", "60", "--seed", "7", "--within", "60", "--json")
+    told = json.loads(sampled.stdout)
+    assert told["tenants"][0]["streams"]["read"] == told["sample"]["streams"] > 0
+    assert (sampled.returncode, told["holds"], told["sample"]["seed"]) == (0, True, 7)
     assert "user.email “ann@acme.example” is held by None" in gesta(database, "verify").stdout
 
 

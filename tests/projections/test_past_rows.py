@@ -16,6 +16,7 @@ from projections.replay import fold_one, rebuilt, replay
 from projections.rows import Rows
 from projections.spilling import spilling
 from projections.table import Key, Row, Table
+from projections.verify import OfStreams, look_over
 from runtime.pools import Connection
 from tests.conftest import Database
 from tests.projections.oracle import ACCOUNTS
@@ -67,6 +68,8 @@ async def rows_alone(database: Database, system: AsyncConnection[Any], ledgers: 
     for one in drawn:
         found = await replay(system, one.tenant_id)
         assert (found.equal, found.position) == (True, len(one.records)), (seed, found.unfoldable, found.differences[:3])
+        broken = (await look_over(system, one.tenant_id, OfStreams(100, seed))).broken
+        assert (broken["streams"], broken["tables"]) == ([], []), "each stream by itself comes to its rows"
         positions = {len(one.records), *one.random.sample(range(1, len(one.records)), 19)}
         asked: list[tuple[int, Table, Key, Row | None]] = []
         known: list[tuple[Table, Key]] = []

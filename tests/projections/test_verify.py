@@ -33,13 +33,14 @@ from domain.notification_preferences import timer_of
 from domain.retry import Failure
 from domain.trigger import Trigger, folded, timers_of
 from projections.projector import Projector
-from projections.verify import Verdict, look_over, sample, verify
+from projections.verify import OfStreams, Verdict, look_over, sample, verify
 from runtime.postgres import EmbeddedServer
 from tests.conftest import Database, create_database
 from tests.projections.story import (
     ACME,
     ANN,
     BOB,
+    GLOBEX,
     START,
     Ledgers,
     Step,
@@ -377,12 +378,67 @@ async def test_a_queue_that_says_otherwise_than_the_jobs_is_found(
 def test_a_sample_has_at_least_its_share_of_the_events_and_never_nothing() -> None:
     events = {an_id(f"tenant {number}"): number for number in range(1, 21)}
     for seed in range(50):
-        chosen = sample(events, 25, Random(seed))
+        chosen, in_part = sample(events, 25, Random(seed))
         covered = sum(events[each] for each in chosen)
         assert covered >= sum(events.values()) * 0.25
         assert min(covered - events[each] for each in chosen) < sum(events.values()) * 0.25, "no more than it takes"
-        assert len(sample(events, 0, Random(seed))) == 1
-    assert {each for seed in range(200) for each in sample(events, 5, Random(seed))} == set(events), "everybody has a turn"
+        assert in_part == set()
+    some = [sample(events, 5, Random(seed)) for seed in range(200)]
+    large = {each for each, count in events.items() if count > 10}
+    assert all(each.in_part == large for each in some), "of those that are too long for the share, a part"
+    assert {each for one in some for each in one.whole} == set(events) - large, "everybody has a turn"
+    assert sample({ACME: 9}, 10, Random(1)) == (set(), {ACME})
+    assert sample({ACME: 9, GLOBEX: 0}, 10, Random(1)) == ({GLOBEX}, {ACME})
+
+
+async def read_of(system: AsyncConnection[Any], percent: float, seed: int = 7) -> Verdict:
+    return await look_over(system, ACME, OfStreams(percent, seed))
+
+
+@pytest.mark.usefixtures("told")
+async def test_streams_are_read_by_chance_and_what_is_wrong_with_them_or_their_rows_is_found(
+    projector: Projector, system: AsyncConnection[Any], ledgers: Ledgers
+) -> None:
+    await projector.catch_up()
+    everything = await read_of(system, 100)
+    assert everything.holds, everything.broken
+    assert everything.sampled is not None
+    count = await (await system.execute("SELECT count(*) FROM ledger.events WHERE tenant_id = %s", [ACME])).fetchone()
+    assert (everything.sampled.streams, (everything.sampled.events,)) == (everything.sampled.of_streams, count)
+    cursor = await system.execute("SELECT count(*) FROM projections.node_activations WHERE tenant_id = %s", [ACME])
+    assert (everything.comparison.rows["node_activations"],) == await cursor.fetchone(), "each row is of one stream"
+
+    some = await read_of(system, 20)
+    again = await read_of(system, 20)
+    assert some.sampled is not None
+    assert some == again
+    assert 0 < some.sampled.streams < everything.sampled.streams
+    assert (await look_over(system, ACME, OfStreams(100, 7, lambda: True))).comparison.rows == {}, "the time is up"
+
+    cursor = await system.execute(
+        "SELECT id FROM projections.node_activations WHERE execution_id = %s LIMIT 1", [an_id("acme 1")]
+    )
+    (visit,) = await cursor.fetchone() or (None,)
+    named = {"visit": visit, "request": an_id("acme 1 request"), "task": an_id("acme 5 task"), "travel": an_id("travel")}
+    await ledgers.conn.execute("SET session_replication_role = replica")
+    await ledgers.conn.execute("ALTER TABLE ledger.events DISABLE TRIGGER ALL")
+    for statement in DAMAGE:
+        await ledgers.conn.execute(statement.encode(), {"tenant": ACME, **named})
+    damaged = (await read_of(system, 100)).broken
+    told = "\n".join((*damaged["streams"], *damaged["tables"]))
+    for complaint in DAMAGE.values():
+        assert complaint.format(**named) in told, told
+
+
+DAMAGE = {
+    "UPDATE projections.node_activations SET node_id = 'elsewhere' WHERE id = %(visit)s": "{visit}): node_id is",
+    "DELETE FROM projections.approval_steps WHERE tenant_id = %(tenant)s": ", 1): missing row",
+    "UPDATE projections.ai_agent_attempts SET latency_ms = 1 WHERE task_id = %(task)s": "latency_ms is 1, replayed",
+    "UPDATE projections.workflows SET execution_count = 0 WHERE id = %(travel)s": "{travel}): execution_count is 0",
+    "DELETE FROM ledger.events WHERE stream_id = %(request)s AND version = 2": "has version 3 of the stream {request}",
+    "UPDATE projections.audit_logs SET occurred_at = now() WHERE tenant_id = %(tenant)s AND position = 5": "what event 5 says",
+}
+"""And what is said of it."""
 
 
 @pytest.mark.usefixtures("told")
