@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from api.leaving import leaving
 from api.routes import jobs as routes
 from runtime.pools import open_pool
 from store.notifications.channels import JobsReady
@@ -166,7 +167,7 @@ async def test_a_worker_that_hung_up_meanwhile_is_leased_nothing(
     job = await leased(worker)
     await start(acme)
     reporting, gone, left = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    plain, leaving = routes._report, routes._leaving
+    plain = routes._report
 
     async def slow(*given: Any, **more: Any) -> Any:
         reporting.set()
@@ -189,7 +190,7 @@ async def test_a_worker_that_hung_up_meanwhile_is_leased_nothing(
         return Watched()
 
     monkeypatch.setattr(routes, "_report", slow)
-    monkeypatch.setattr(routes, "_leaving", watched)
+    monkeypatch.setattr(routes, "leaving", watched)
     telling = asyncio.create_task(tell(worker, job))
     await asyncio.wait_for(reporting.wait(), 30)
     telling.cancel()
