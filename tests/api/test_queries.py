@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -11,7 +12,8 @@ import pytest
 
 from api.querying import connections
 from api.routes import queries
-from tests.api.conftest import Client, Gesta, Tenant
+from runtime import analysts
+from tests.api.conftest import Client, Gesta, Tenant, serving
 from tests.api.definitions import INSTANT
 from tests.conftest import Database
 
@@ -117,6 +119,27 @@ async def test_rows_as_csv_and_as_arrow(acme: Tenant) -> None:
     assert (table.num_rows, table.column("n").to_pylist()[-1]) == (1500, 1500)
     assert str(table.schema.field("at").type) == "timestamp[us, tz=UTC]"
     assert table.column("text").to_pylist()[:3] == ["", 'a, "b"', None]
+
+
+async def test_what_the_server_cannot_do_is_not_the_statement_s_fault(
+    gesta: Gesta, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(client: Client, accept: str = "application/json") -> tuple[int, str]:
+        answer = await ask(client, "SELECT 1", accept)
+        return answer.status_code, answer.json()["code"]
+
+    with monkeypatch.context() as without:
+        without.setattr(queries, "find_spec", lambda _name: None)
+        assert await refused(acme.admin, "application/vnd.apache.arrow.stream") == (406, "not_installed")
+    with monkeypatch.context() as busy:
+        busy.setattr(connections, "IN_ALL", 0)
+        assert await refused(acme.admin) == (503, "unavailable")
+    with monkeypatch.context() as owner:
+        owner.setattr(analysts, "ADMIT", "SELECT pg_ls_dir('.')")  # whoever calls it may not
+        assert await refused(acme.admin) == (503, "no_logins")
+    async with serving(gesta.database, None) as keyless:
+        assert await refused(replace(acme.admin, http=keyless)) == (503, "no_master_key")
+    assert (await told(acme.admin, "SELECT 1"))["rows"] == [[1]]
 
 
 async def sleeping(database: Database) -> int:

@@ -171,6 +171,7 @@ from domain.notification_endpoint import (
     NotificationEndpointDeleted,
     NotificationEndpointDisabled,
     NotificationEndpointEnabled,
+    NotificationEndpointRewound,
     NotificationSecretRotated,
     Sender,
 )
@@ -370,6 +371,8 @@ def tenant_story(name: str) -> tuple[Step, ...]:
         *of_models(name),
         *analysts(name),
         *evaluated(name),
+        (an_id(f"{name} feed"), NotificationEndpointCreated("https://feed.example/", ("*",), "f-1", format="events")),
+        (an_id(f"{name} feed"), NotificationEndpointRewound(3, "It lost what it had.")),
         *looked_after(name),
     )
 

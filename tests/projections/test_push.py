@@ -1,6 +1,7 @@
 """``gesta db push``, as a person would type it on a database of their own whose schema has gone another way."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from runtime.drift.catalog import CatalogFact
 from runtime.errors import OperatorError
-from runtime.pushing import way
+from runtime.pushing import _refuse_sessions, _refuse_unmarked, way
 from tests.conftest import Database
 
 BY_HAND = """
@@ -22,6 +23,10 @@ UPDATE gesta_meta.migrations SET checksum = 'of a text that was edited since' WH
 """
 EDITED = "of a text that was edited since"
 COUNTED = "SELECT count(*), max(recorded_at) FROM ledger.events"
+GAP = """
+INSERT INTO ledger.events (tenant_id, position, stream_id, version, topic, occurred_at, recorded_at, command_id, meta, data)
+VALUES ('00000000-0000-0000-0000-00000000000a', 2, gen_random_uuid(), 1, 'x', now(), now(), gen_random_uuid(), '', '')
+"""
 COMMENT = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
 
 
@@ -64,6 +69,24 @@ def test_what_went_another_way_is_brought_back_and_no_event_is_lost(database: Da
     assert run("replay").exit_code == 0
 
 
+def test_before_anything_is_changed_it_is_refused_where_that_would_not_end_well(
+    database: Database, run: Callable[..., Any]
+) -> None:
+    """A login that may not mark the database, processes that are connected, and a ledger with a gap."""
+    with psycopg.connect(database.system_url) as system, pytest.raises(OperatorError, match="cannot be marked: must be owner"):
+        _refuse_unmarked(system, mark=True, force=False)
+    with (
+        psycopg.connect(database.system_url),
+        psycopg.connect(database.owner_url) as owner,
+        pytest.raises(OperatorError, match=r"^1 sessions of Gesta's processes are connected: end them first"),
+    ):
+        _refuse_sessions(owner)
+    asked(database, "SELECT ledger.open('00000000-0000-0000-0000-00000000000a')", GAP)
+    refused = run("db", "push", "--mark")
+    assert "1 ledgers do not begin at position 1 or have gaps: their tables could not be filled again." in str(refused.exception)
+    assert asked(database, COMMENT) == (None,)
+
+
 def column(name: str, kind: str = "text") -> CatalogFact:
     table = name.rpartition(".")[0]
     undo = f"ALTER TABLE {table} DROP COLUMN {name.rpartition('.')[2]}"
@@ -84,6 +107,12 @@ TABLES = ("ledger.events", "runtime.jobs", "projections.roles")
 def test_what_the_ledger_cannot_rebuild_is_not_taken_away(lost: str, force: bool) -> None:
     with pytest.raises(OperatorError, match=lost):
         way(catalog(column(lost)), catalog(), force=force)
+
+
+def test_what_has_no_way_that_can_be_drafted_is_named() -> None:
+    changed = replace(column("runtime.jobs.hue"), kind="type", value="enum")
+    with pytest.raises(OperatorError, match=r"no way that can be drafted for: type runtime.jobs.hue\. Begin with an empty"):
+        way(catalog(changed), catalog(replace(changed, value="domain")), force=True)
 
 
 def test_tables_are_emptied_only_where_their_rows_have_to_fit_something_else() -> None:

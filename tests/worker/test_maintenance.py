@@ -4,11 +4,16 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
+from psycopg import OperationalError
+
 from domain.facts import Json
+from runtime import counters
 from store.jobs import LeasedJob
 from tests.conftest import Database
+from tests.projections.analysing import admitted, session
 from tests.worker.house import LONG_RETRY, RETRY, House, at_work, house, steps, worker_of
-from worker.maintenance import fire_timers, forget_commands, take_expired_leases
+from worker.maintenance import ENDED, WATCH_SECONDS, end_analysts, fire_timers, forget_commands, take_expired_leases
 
 NOT_EARLY = """
 SELECT ended.recorded_at >= begun.recorded_at + interval '0.5 seconds'
@@ -51,6 +56,22 @@ async def test_a_timer_fires_once_with_two_workers(database: Database) -> None:
         assert await home.topics("command.refused") == []
         assert await timers(home) == 0
         assert home.jobs() == []
+
+
+async def test_a_turn_ends_sessions_of_analysts_that_are_beyond_their_limits(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house(database) as home, worker_of(database) as worker:
+        login = await admitted(database, home.tenant_id)
+        with session(database, login) as beyond, session(database, login) as within:
+            beyond.execute("SELECT pg_advisory_lock(7)")
+            before = counters.counted(ENDED)
+            assert await end_analysts(worker.context) == WATCH_SECONDS, "as long as there are any, it looks often"
+            with pytest.raises(OperationalError):
+                beyond.execute("SELECT 1")
+            assert within.execute("SELECT 1").fetchone() == (1,)
+        assert counters.counted(ENDED) == before + 1
+        assert f"A session of {login} was ended: advisory locks are not for analysts" in caplog.text
 
 
 async def test_a_timer_that_is_not_due_is_waited_for(database: Database) -> None:
