@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION runtime.admit_analyst(
 #variable_conflict use_variable
 DECLARE
     has_options boolean := current_setting('server_version_num')::int >= 160000;
+    place       name;
     setting     text;
 BEGIN
     IF login !~ '^gesta_analyst_[0-9a-f]{16,32}$' OR verifier !~ '^SCRAM-SHA-256\$[0-9]+:' THEN
@@ -32,7 +33,14 @@ BEGIN
     END IF;
     EXECUTE format('ALTER ROLE %I LOGIN INHERIT CONNECTION LIMIT %s PASSWORD %L VALID UNTIL %L',
                    login, connections, verifier, coalesce(expires::text, 'infinity'));
-    -- What a session begins with. It may change all that; what holds is in runtime.analyst_logins.
+    -- What a session begins with. It may change all that; what holds is in runtime.analyst_logins. What it has set for sessions to come,
+    -- of all databases or of one, is taken back.
+    FOR place IN
+        SELECT d.datname FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+         WHERE s.setrole = (SELECT r.oid FROM pg_roles r WHERE r.rolname = login) LOOP
+        EXECUTE format('ALTER ROLE %I IN DATABASE %I RESET ALL', login, place);
+    END LOOP;
+    EXECUTE format('ALTER ROLE %I RESET ALL', login);
     FOREACH setting IN ARRAY ARRAY[
         format('statement_timeout = %L', statement_seconds || 's'), format('idle_in_transaction_session_timeout = %L', idle_seconds || 's'),
         'lock_timeout = ''5s''', 'default_transaction_read_only = on', 'work_mem = ''16MB''', 'search_path = projections',

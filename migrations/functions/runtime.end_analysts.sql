@@ -18,7 +18,10 @@ BEGIN
                                 ORDER BY a.query_start, a.pid) AS place,
                    row_number() OVER (ORDER BY a.state IS DISTINCT FROM 'active' DESC, a.state_change) AS idlest, count(*) OVER () AS sessions
               FROM pg_stat_activity a LEFT JOIN runtime.analyst_logins l ON l.login = a.usename
-             WHERE a.datname = current_database() AND a.usename LIKE 'gesta\_analyst\_%' AND a.backend_type = 'client backend'
+             -- Who may connect to this database may often connect to others of the server, and hold the same things up there. Logins that are
+             -- not known here are then another database's.
+             WHERE (a.datname = current_database() OR l.login IS NOT NULL)
+               AND a.usename LIKE 'gesta\_analyst\_%' AND a.backend_type = 'client backend'
         ), judged AS (
             SELECT s.*, CASE
                 WHEN s.tenant_id IS NULL THEN 'the login is not known here'

@@ -63,7 +63,9 @@ async def rotate(
     id = analyst_id_of(tenant_id, name)
     command = Command(tenant_id, "analyst.rotate", SYSTEM, resource="analyst", resource_id=str(id))
     await handler.handle(command, lambda view: analyst.rotate(view, id, expires_at))
-    return await _admitted(handler, connection, tenant_id, id)
+    made = await _admitted(handler, connection, tenant_id, id)
+    await analysts.end_sessions(connection, made.login)
+    return made
 
 
 async def drop(handler: Handler, connection: Connection, tenant_id: UUID, name: str) -> str:

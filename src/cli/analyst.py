@@ -52,12 +52,13 @@ def create(
 
 @app.command()
 def rotate(name: NameArgument, tenant: TenantOption, expires: ExpiresOption = None) -> None:
-    """Give it another password, and print that. Also makes its login anew where the server has none, as after a restore."""
+    """Give it another password, print that, and end its sessions. After a restore on another server it makes the login anew."""
     until = _moment(expires)
 
     async def run(handler: "Handler", connection: "Connection", tenant_id: "UUID") -> tuple[str, str]:
         from api import analysts
 
+        await _login_of(handler, tenant_id, tenant, name)
         made = await analysts.rotate(handler, connection, tenant_id, name, until)
         return made.login, made.password
 
@@ -73,6 +74,7 @@ def drop(name: NameArgument, tenant: TenantOption) -> None:
     async def run(handler: "Handler", connection: "Connection", tenant_id: "UUID") -> str:
         from api import analysts
 
+        await _login_of(handler, tenant_id, tenant, name)
         return await analysts.drop(handler, connection, tenant_id, name)
 
     with resolve(load_settings()) as addresses:
@@ -107,15 +109,19 @@ def address(addresses: "Addresses", tenant: str, name: str) -> str:
     """Where an analyst connects, without a password."""
 
     async def run(handler: "Handler", _connection: "Connection", tenant_id: "UUID") -> str:
-        from domain.analyst import ANALYST, analyst_id_of
-        from runtime.errors import OperatorError
-
-        state, _ = await handler.read(tenant_id, ANALYST, analyst_id_of(tenant_id, name))
-        if state.login is None:
-            raise OperatorError(f"{tenant} has no analyst {name}.")
-        return state.login
+        return await _login_of(handler, tenant_id, tenant, name)
 
     return _address(addresses, _with_tenant(addresses, tenant, run))
+
+
+async def _login_of(handler: "Handler", tenant_id: "UUID", tenant: str, name: str) -> str:
+    from domain.analyst import ANALYST, analyst_id_of
+    from runtime.errors import OperatorError
+
+    state, _ = await handler.read(tenant_id, ANALYST, analyst_id_of(tenant_id, name))
+    if state.login is None:
+        raise OperatorError(f"{tenant} has no analyst {name}.")
+    return state.login
 
 
 def _print_login(tenant: str, run: "Callable[[Handler, Connection, UUID], Awaitable[tuple[str, str]]]") -> None:

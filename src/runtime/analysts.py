@@ -43,7 +43,13 @@ SELECT runtime.admit_analyst(%(tenant_id)s, %(analyst_id)s, %(login)s, %(verifie
                              %(idle_seconds)s, %(transaction_seconds)s, %(expires_at)s)
 """
 DISMISS = "SELECT runtime.dismiss_analyst(%s)"
-END = "SELECT login, reason, ended FROM runtime.end_analysts()"
+END = """
+SELECT login, reason, ended FROM runtime.end_analysts()
+ UNION ALL SELECT login, reason, ended FROM runtime.end_queue_holders(%s)
+"""
+END_SESSIONS = "SELECT runtime.end_analyst_sessions(%s)"
+QUEUE_SHARE = 0.02
+"""Of the queue of notifications. It is empty in regular use, and fills only while somebody keeps it from being emptied."""
 ANY_SESSION = r"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename LIKE 'gesta\_analyst\_%')"
 
 
@@ -110,12 +116,17 @@ async def dismiss(connection: AsyncConnection[Any], login: str) -> None:
     await connection.execute(DISMISS, [login])
 
 
-async def end_beyond_limits(connection: AsyncConnection[Any]) -> tuple[list[Ended], bool]:
+async def end_sessions(connection: AsyncConnection[Any], login: str) -> None:
+    """All that it has. `connection`: as gesta_system."""
+    await connection.execute(END_SESSIONS, [login])
+
+
+async def end_beyond_limits(connection: AsyncConnection[Any], queue_share: float = QUEUE_SHARE) -> tuple[list[Ended], bool]:
     """The sessions that were ended, and whether there are any at all. `connection`: as gesta_system."""
     row = await (await connection.execute(ANY_SESSION)).fetchone()
     if row is None or not row[0]:
         return [], False
-    return [Ended(*each) for each in await (await connection.execute(END)).fetchall()], True
+    return [Ended(*each) for each in await (await connection.execute(END, [queue_share])).fetchall()], True
 
 
 def let_read(connection: Connection[TupleRow]) -> None:

@@ -27,6 +27,12 @@ PRINTED = [
     *(1, "9007199254740993", "0.10", 1.5, "NaN", True, None, "2026-03-02T07:00:00.5Z", "infinity", "2026-03-02", "PT5M"),
     *({"a": [1, {"b": None}]}, ["a,b", None], {"f1": 1, "f2": "x"}, "\\x00ff", "it"),
 ]
+DAY = 86_400_000_000
+TIMES = """
+SELECT day::date, at::timestamptz FROM (VALUES
+       ('infinity', 'infinity'), ('-infinity', '-infinity'), ('0001-12-31 BC', '0001-12-31 00:00:00.000001+00 BC'),
+       ('10000-01-01', '10000-01-01 02:00:00+02'), ('2026-03-02', '2026-03-02 00:00:00+00'), (NULL, NULL)) v (day, at)
+"""
 SLEEPING = (
     "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%pg_sleep(77%%' AND state = 'active' AND pid <> pg_backend_pid()"
 )
@@ -61,6 +67,10 @@ async def test_an_analyst_asks_and_is_answered(gesta: Gesta, acme: Tenant) -> No
 
     named = "SELECT key FROM workflows WHERE key = $1 AND published_version = $2 AND $3::jsonb ? 'a' AND $4 LIMIT $5;"
     assert (await told(me, named, params=[INSTANT["key"], 1, {"a": 1}, True, 5]))["rows"] == [[INSTANT["key"]]]
+    lists = "SELECT $1::text[] AS a, $2::int[] AS b, $3::jsonb AS c, $4::jsonb[] AS d, array_length($5::int[], 2) AS e"
+    given = [["a,b", 'c"\\d', "", None, "NULL"], [1, None], [1, {"a": []}], [{"a": "}"}, [1], None], [[1, 2], [3, 4]]]
+    assert (await told(me, lists, params=given))["rows"] == [[*given[:4], 2]]
+    assert (await told(me, "SELECT slug FROM tenants WHERE slug = ANY($1)", params=[["acme", "globex"]]))["rows"] == [["acme"]]
     endless = "SELECT v.n FROM (VALUES (1), (2)) v (n), generate_series(1, 100000) a, generate_series(1, 100000) b"
     many = await told(me, endless, max_rows=3)
     assert (many["rows"], many["truncated"]) == ([[1], [2], [1]], True)
@@ -85,6 +95,7 @@ async def test_an_analyst_asks_and_is_answered(gesta: Gesta, acme: Tenant) -> No
         ("SELECT pg_sleep(60)", 422, "statement_timeout"),
         ("SELECT repeat('x', 5000000)", 422, "row_too_large"),
         ("SELECT 'a\0b'", 422, "nul"),
+        ("SELECT " + ", ".join("1" * 501), 422, "too_many_columns"),
     ):
         refused = await ask(me, statement, timeout_ms=300)
         assert (refused.status_code, refused.json()["code"]) == (status, code), (statement, refused.text)
@@ -119,6 +130,13 @@ async def test_rows_as_csv_and_as_arrow(acme: Tenant) -> None:
     assert (table.num_rows, table.column("n").to_pylist()[-1]) == (1500, 1500)
     assert str(table.schema.field("at").type) == "timestamp[us, tz=UTC]"
     assert table.column("text").to_pylist()[:3] == ["", 'a, "b"', None]
+
+    answer = await ask(acme.admin, TIMES, "application/vnd.apache.arrow.stream")
+    table = ipc.open_stream(answer.content).read_all()
+    assert [table.column(name).cast(whole).to_pylist() for name, whole in (("day", "int32"), ("at", "int64"))] == [
+        [(1 << 31) - 1, -(1 << 31), -719_163, 2_932_897, 20_514, None],
+        [(1 << 63) - 1, -(1 << 63), -719_163 * DAY + 1, 2_932_897 * DAY, 20_514 * DAY, None],
+    ]
 
 
 async def test_what_the_server_cannot_do_is_not_the_statement_s_fault(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.api.conftest import Gesta, gesta
@@ -113,9 +114,19 @@ async def test_an_analyst_gets_a_login_and_loses_it_again(command: Command, gest
     asked = ("-AtX", "-c", "SELECT slug FROM tenants")
     seen = await asyncio.to_thread(run("db", "psql", "--role", "analyst", "--tenant", "acme", "ann", *asked))
     assert seen.stdout == "acme\n", seen.stderr
+    async with await psycopg.AsyncConnection.connect(gesta.database.server.url(told["login"], gesta.database.name)) as before:
+        await before.execute("SELECT 1")
+        again = await asyncio.to_thread(run("analyst", "rotate", "ann", "--tenant", "acme"))
+        assert told["login"] in again.stdout
+        assert told["password"] not in again.stdout
+        with pytest.raises(psycopg.OperationalError):
+            await before.execute("SELECT 1")
+    nobody = await asyncio.to_thread(run("analyst", "rotate", "bob", "--tenant", "acme"))
+    assert (nobody.returncode, nobody.stderr) == (1, "gesta: acme has no analyst bob.\n")
     dropped = await asyncio.to_thread(run("analyst", "drop", "ann", "--tenant", "acme"))
     assert dropped.stdout == f"dropped      {told['login']}\n"
     assert await run_sql(gesta.database, f"SELECT 1 FROM pg_roles WHERE rolname = '{told['login']}'") is None  # noqa: S608
     recorded = await acme.admin.get("/audit-logs", resource="analyst")
-    assert {item["action"] for item in recorded.json()["items"]} == {"analyst.dropped", "analyst.create", "analyst.created"}
+    actions = {item["action"] for item in recorded.json()["items"]}
+    assert actions == {"analyst.dropped", "analyst.rotated", "analyst.create", "analyst.created"}
     assert told["password"] not in recorded.text

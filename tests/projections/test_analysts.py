@@ -20,6 +20,7 @@ from projections.rebuilding.rebuild import RebuildOptions, rebuild
 from runtime import analysts, migrations
 from runtime.analysts import LoginLimits
 from runtime.postgres import EmbeddedServer
+from runtime.postgres.bootstrap import DATABASE
 from store.notifications import channels
 from store.notifications.listening import listen
 from store.notifications.sending import notify
@@ -359,6 +360,7 @@ def test_sessions_beyond_their_limits_are_ended_whatever_they_have_set(place: Da
         "advisory locks are not for analysts": LoginLimits(),
     }
     logins = {reason: asyncio.run(admitted(place, ACME, limits)) for reason, limits in short.items()}
+    elsewhere = asyncio.run(admitted(place, ACME, LoginLimits(statement_seconds=1)))
     patient = asyncio.run(admitted(place, ACME))
     opened = {reason: psycopg.connect(place.server.url(login, place.name), autocommit=True) for reason, login in logins.items()}
     with session(place, patient) as untouched:
@@ -372,11 +374,56 @@ def test_sessions_beyond_their_limits_are_ended_whatever_they_have_set(place: Da
             opened[reason].execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
             opened[reason].execute("SELECT count(*) FROM projections.audit_logs")
         opened["a statement took too long"].pgconn.send_query(b"SELECT pg_sleep(600)")
+        opened["in another database"] = psycopg.connect(place.server.url(elsewhere, DATABASE), autocommit=True)
+        opened["in another database"].execute("SET statement_timeout = 0")
+        opened["in another database"].pgconn.send_query(b"SELECT pg_sleep(600)")
         opened["advisory locks are not for analysts"].execute("SELECT pg_advisory_lock(%s)", [migrations.ADVISORY_LOCK])
-        ended_in_the_end(place, {(login, reason) for reason, login in logins.items()})
+        ended_in_the_end(
+            place, {(login, reason) for reason, login in (*logins.items(), ("a statement took too long", elsewhere))}
+        )
         assert rows(untouched, "SELECT 1") == [(1,)]
     for connection in opened.values():
         connection.close()
+
+
+async def test_nobody_keeps_the_queue_of_notifications_full(place: Database, login: str, other: str) -> None:
+    """Full, it would stop whoever notifies in a transaction, which is every tenant's commands."""
+    with session(place, login) as listening, session(place, other) as reading:
+        listening.execute("LISTEN mine")
+        listening.execute("BEGIN")
+        listening.execute("SELECT 1")
+        reading.execute("SELECT count(pg_notify('theirs', i || repeat('x', 7900))) FROM generate_series(1, 5) i")
+        assert await ended(place) == []
+        async with await AsyncConnection.connect(place.system_url, autocommit=True) as system:
+            found, _ = await analysts.end_beyond_limits(system, 1e-9)
+        assert [tuple(vars(each).values()) for each in found] == [(login, "the queue of notifications fills", True)]
+        assert rows(reading, "SELECT 1") == [(1,)]
+        listening.close()
+
+
+def test_in_databases_that_nobody_looks_after_there_are_no_analysts(place: Database, login: str) -> None:
+    for name in ("postgres", "template1"):
+        with pytest.raises(OperationalError, match="permission denied for database"):
+            psycopg.connect(place.server.url(login, name))
+    with (
+        psycopg.connect(place.server.url(login, DATABASE), autocommit=True) as connection,
+        pytest.raises(InsufficientPrivilege),
+    ):
+        connection.execute("SELECT pg_logical_emit_message(false, 'gesta', 'what is no event')")
+
+
+async def test_another_password_takes_back_what_was_set_for_sessions_to_come(place: Database) -> None:
+    login = await admitted(place, ACME)
+    with session(place, login) as found_out:
+        for of in ("", f"IN DATABASE {place.name} "):
+            found_out.execute(f"ALTER ROLE {login} {of}SET search_path = pg_temp".encode())
+        async with await AsyncConnection.connect(place.system_url, autocommit=True) as system:
+            await analysts.admit(system, ACME, login, PASSWORD, LoginLimits())
+            await analysts.end_sessions(system, login)
+        with pytest.raises(OperationalError):
+            found_out.execute("SELECT 1")
+    with session(place, login) as again:
+        assert rows(again, "SHOW search_path") == [("projections",)]
 
 
 def test_large_objects_are_removed(place: Database, analyst: Connection[Any]) -> None:

@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -19,6 +19,9 @@ QUOTED = re.compile(r'[",\r\n]')
 
 BOOL, INT2, INT4, INT8, OID, FLOAT4, FLOAT8 = 16, 21, 23, 20, 26, 700, 701
 DATE, TIMESTAMP, TIMESTAMPTZ, JSON_TYPE, JSONB = 1082, 1114, 1184, 114, 3802
+
+EPOCH, DAY = date(1970, 1, 1).toordinal(), 86_400_000_000
+INFINITE = {"infinity": (1 << 63) - 1, "-infinity": -(1 << 63)}
 
 
 def _whole(text: str) -> Json:
@@ -67,6 +70,38 @@ def _csv_cell(value: str | None) -> str:
     return f'"{value.replace(chr(34), chr(34) * 2)}"' if not value or QUOTED.search(value) else value
 
 
+def arrow_date(text: str) -> date | int:
+    """Days since 1970 where Python has no such date; infinity is the greatest that there is, as PostgreSQL itself has it."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return INFINITE[text] >> 32 if text in INFINITE else _days(text)
+
+
+def arrow_moment(text: str) -> datetime | int:
+    """Microseconds since 1970 where Python has no such moment."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        if text in INFINITE:
+            return INFINITE[text]
+        day, _, rest = text.partition(" ")
+        clock, _, era = rest.partition(" ")
+        beginning = datetime.fromisoformat(f"1970-01-01 {clock}")
+        since = beginning.replace(tzinfo=beginning.tzinfo or UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+        # the last thirty of PostgreSQL's years are beyond Arrow's
+        return min(_days(f"{day} {era}") * DAY + since // timedelta(microseconds=1), INFINITE["infinity"])
+
+
+def _days(text: str) -> int:
+    """Of a date with any year, also `44-03-15 BC`. The calendar comes again every 400 years."""
+    day, _, era = text.partition(" ")
+    year, month, of_month = map(int, day.split("-"))
+    year = 1 - year if era == "BC" else year
+    turns, within = divmod(year, 400)
+    return date(within + 400, month, of_month).toordinal() - EPOCH + (turns - 1) * 146_097
+
+
 class ToArrow:
     """Rows as a stream of record batches. Raises ImportError where pyarrow is not installed."""
 
@@ -80,9 +115,9 @@ class ToArrow:
             **{oid: (kind, int) for oid, kind in whole.items()},
             FLOAT4: (pyarrow.float32(), float),
             FLOAT8: (pyarrow.float64(), float),
-            DATE: (pyarrow.date32(), date.fromisoformat),
-            TIMESTAMP: (pyarrow.timestamp("us"), datetime.fromisoformat),
-            TIMESTAMPTZ: (pyarrow.timestamp("us", "UTC"), datetime.fromisoformat),
+            DATE: (pyarrow.date32(), arrow_date),
+            TIMESTAMP: (pyarrow.timestamp("us"), arrow_moment),
+            TIMESTAMPTZ: (pyarrow.timestamp("us", "UTC"), arrow_moment),
         }
         text = (pyarrow.string(), None)
         kinds = [text if column.structured else made.get(column.oid, text) for column in columns]
@@ -93,7 +128,6 @@ class ToArrow:
         self._writer = pyarrow.ipc.new_stream(self._sink, self._schema)
 
     def batch(self, rows: Sequence[Row]) -> bytes:
-        """Raises ValueError for a time that Arrow does not have, as infinity."""
         arrays = [
             self._arrow.array([None if text is None else make(text) if make else text for text in texts], field.type)
             for texts, make, field in zip(zip(*rows, strict=True), self._make, self._schema, strict=True)

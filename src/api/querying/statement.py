@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 import psycopg
 from psycopg import AsyncRawCursor, generators, pq, sql
 
+from api.querying.parameters import ELEMENTS, has_lists, texts
 from runtime.pools import Connection
 
 MOST_ROW_BYTES = 4 << 20
@@ -49,6 +50,11 @@ Row = tuple[str | None, ...]
 
 class NoQuery(Exception):
     """A statement, but none that reads rows."""
+
+
+class TooManyColumns(Exception):
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 class RowTooLarge(Exception):
@@ -88,29 +94,31 @@ class Running:
 
 
 async def begun(
-    connection: Connection, statement: str, params: Sequence[str | None], *, most: int, milliseconds: int, as_json: bool
+    connection: Connection, statement: str, params: Sequence[Any], *, most: int, milliseconds: int, as_json: bool
 ) -> Running:
     """In a transaction that the caller rolls back. `as_json`: arrays and composites are JSON texts.
 
-    Raises SqlFault, NoQuery; rows raise RowTooLarge besides.
+    `params`: as JSON has them. Raises SqlFault, NoQuery, TooManyColumns; rows raise RowTooLarge besides.
     """
     await connection.execute(BEGIN.encode())
     named = {"milliseconds": f"{milliseconds}ms", "idle": f"{milliseconds + 10_000}ms"}
     found = await (await connection.execute(SET_UP, named)).fetchone()
     assert found is not None
     try:
-        described = await _described(connection, statement)
+        described, wanted = await _described(connection, statement)
     except psycopg.Error as error:
         raise SqlFault(error) from error
-    if not described or len(described) > MOST_COLUMNS:
+    if not described:
         raise NoQuery
+    if len(described) > MOST_COLUMNS:
+        raise TooManyColumns(len(described))
     kinds = await (await connection.execute(TYPES, [[oid for _, oid in described]])).fetchall()
     columns = [
         QueryColumn(name, kind, oid, category in STRUCTURED and oid not in NOT_STRUCTURED)
         for (name, oid), (kind, category) in zip(described, kinds, strict=True)
     ]
     before, text = _bounded(connection, statement, columns, most + 1, as_json=as_json)
-    rows = _rows(connection, text, before, params)
+    rows = _rows(connection, text, before, await _texts(connection, params, wanted))
     return Running(found[0] or 0, columns, rows)
 
 
@@ -118,14 +126,21 @@ NOT_STRUCTURED = frozenset({2278, 705})
 """void and unknown: pseudo-types whose text says all."""
 
 
-async def _described(connection: Connection, statement: str) -> list[tuple[str, int]]:
-    """Names and types of the columns, without running it; none: it gives no rows."""
+async def _texts(connection: Connection, params: Sequence[Any], types: Sequence[int]) -> list[str | None]:
+    """What is a list is an array where the statement wants one."""
+    found = await (await connection.execute(ELEMENTS, [list(types)])).fetchall() if has_lists(params) else []
+    return texts(params, types, dict(found))
+
+
+async def _described(connection: Connection, statement: str) -> tuple[list[tuple[str, int]], list[int]]:
+    """Names and types of the columns, without running it; none: it gives no rows. And the types of its parameters."""
     pgconn = connection.pgconn
     pgconn.send_prepare(b"", statement.encode())
     await _results(connection)
     pgconn.send_describe_prepared(b"")
     (result,) = await _results(connection)
-    return [((result.fname(number) or b"?column?").decode(), result.ftype(number)) for number in range(result.nfields)]
+    columns = [((result.fname(number) or b"?column?").decode(), result.ftype(number)) for number in range(result.nfields)]
+    return columns, [result.param_type(number) for number in range(result.nparams)]
 
 
 async def _results(connection: Connection) -> list[Any]:

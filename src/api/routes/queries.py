@@ -23,7 +23,7 @@ from api.models import Body
 from api.problems import Problem, rate_limited, unavailable
 from api.querying.connections import CANCEL_SECONDS, MOST_SECONDS, AllBusy, NoMasterKey, TooMany
 from api.querying.formats import ARROW, CSV, JSON, ToArrow, ToJson, csv_line
-from api.querying.statement import NoQuery, Row, RowTooLarge, Running, SqlFault, begun
+from api.querying.statement import MOST_COLUMNS, NoQuery, Row, RowTooLarge, Running, SqlFault, TooManyColumns, begun
 from api.requests import MAX_BODY
 from api.routing import router
 from api.schemas import queries as shapes
@@ -203,10 +203,9 @@ async def _running(call: Calling, body: QueryRequest, account: Account, *, as_js
             call.services.queries.connection(call.tenant_id) as connection,
             _cancelled_when(gone, connection),
         ):
-            params = [_param(value) for value in body.params]
             try:
                 running = await begun(
-                    connection, body.sql, params, most=body.max_rows, milliseconds=body.timeout_ms, as_json=as_json
+                    connection, body.sql, body.params, most=body.max_rows, milliseconds=body.timeout_ms, as_json=as_json
                 )
                 async with aclosing(running.rows):
                     yield running
@@ -232,6 +231,9 @@ async def _running(call: Calling, body: QueryRequest, account: Account, *, as_js
         reads = "SELECT, VALUES, TABLE or WITH"
         words = f"Only a statement that reads rows can be asked here: {reads}, with nothing after its semicolon."
         raise Problem(400, "not_a_query", words, (FieldError("/sql", "not_a_query", words),)) from error
+    except TooManyColumns as error:
+        words = f"The statement has {error.number:,} columns; there may be {MOST_COLUMNS}."
+        raise Problem.at("/sql", "too_many_columns", words) from error
     except RowTooLarge as error:
         raise Problem.at("/sql", "row_too_large", f"Row {error.number} has {error.size:,} bytes, which is too much.") from error
     finally:
@@ -249,19 +251,6 @@ def _problem(fault: SqlFault, body: QueryRequest) -> Problem:
     if fault.position is not None:
         extra["position"] = fault.position
     return Problem(400, "sql_error", fault.message, (FieldError("/sql", "sql_error", fault.message),), extra=extra)
-
-
-def _param(value: Any) -> str | None:
-    """As text, of the type that the statement wants in its place."""
-    match value:
-        case None | str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return str(value)
-        case _:
-            return answers.to_json(value).decode()
 
 
 async def _rolled_back(connection: Connection) -> None:
