@@ -78,11 +78,14 @@ async def _events(url: str, tenant: str, task_id: UUID) -> "list[AiTaskEvent]":
 
 
 def _policies(file: Path) -> dict[str, Any]:
+    from cli.by_http import object_in
+    from runtime.errors import OperatorError
+
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error}", param_hint="--policy") from None
-    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+        found = object_in(file)
+    except OperatorError as error:
+        raise typer.BadParameter(str(error), param_hint="--policy") from None
+    if not all(isinstance(each, dict) for each in found.values()):
         raise typer.BadParameter(f"{file} holds no JSON object {{tool: policy}}.", param_hint="--policy")
     return found
 

@@ -1,6 +1,6 @@
 """What the commands share that are clients of the API: a file of JSON, and a client with GESTA_URL and GESTA_API_KEY."""
 
-import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +17,16 @@ TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="SLUG", he
 
 
 def object_in(file: Path) -> dict[str, Any]:
-    """Raises OperatorError where it holds no JSON object."""
+    """As strictly as the API reads a body: what it would refuse, or read in two ways, is not sent. Raises OperatorError."""
+    from api.strict_json import Unreadable, parse
+
     try:
-        given = json.loads(file.read_text())
-    except ValueError as error:
-        raise OperatorError(f"{file}: {error}") from None
+        given = parse(file.read_bytes().removeprefix(BOM_UTF8))
+    except Unreadable as refused:
+        at = f"{refused.error.path}: " if refused.error.path else ""
+        raise OperatorError(f"{file}: {at}{refused.error.message}") from None
+    except OSError as error:
+        raise OperatorError(f"{file} cannot be read: {error.strerror}.") from None
     if not isinstance(given, dict):
         raise OperatorError(f"{file}: must be a JSON object.")
     return given

@@ -49,9 +49,7 @@ def evaluate(
     except OperatorError as error:
         raise typer.BadParameter(str(error), param_hint="FILE") from None
     with connected(tenant) as client:
-        evaluation = _begun(client, suite, resume)
-        if baseline is not None and baseline not in [each["name"] for each in evaluation["suite"]["variants"]]:
-            raise typer.BadParameter(f"The suite has no variant {baseline}.", param_hint="--baseline")
+        evaluation = _begun(client, suite, resume, baseline)
         why = runs.Evaluating(client, evaluation, timeout).run() if evaluation["status"] == "running" else None
         evaluation, results = runs.what_came_of_it(client, evaluation["id"])
     print(json.dumps({**evaluation, "results": results}, indent=2) if as_json else report.table(evaluation, results, baseline))
@@ -60,23 +58,34 @@ def evaluate(
     raise typer.Exit(0 if why is None and evaluation["passed"] else 1)
 
 
-def _begun(client: "Client", suite: dict[str, Any] | None, resume: str | None) -> dict[str, Any]:
+def _begun(client: "Client", suite: dict[str, Any] | None, resume: str | None, baseline: str | None) -> dict[str, Any]:
     """The evaluation, new or as it stands. Who is stopped from now on can go on with it."""
     from cli.evaluating import cases, runs
     from client import ApiError
 
     try:
         if suite is not None:
+            _require(baseline, suite)  # before anything is on record
             resume = runs.start(client, cases.found(client, suite))
             print(f"Evaluation {resume}: `gesta eval --resume {resume}` goes on with it.", file=sys.stderr)
         assert resume is not None, "there is a suite, or an evaluation"
-        return runs.evaluation(client, resume)
+        evaluation: dict[str, Any] = runs.evaluation(client, resume)
     except ApiError as error:
         if error.status not in WRONG:
             raise
         raise typer.BadParameter(_said(error), param_hint="FILE" if suite is not None else "--resume") from None
     except cases.NoSuchCases as error:
         raise typer.BadParameter(str(error), param_hint="FILE") from None
+    _require(baseline, evaluation["suite"])
+    return evaluation
+
+
+def _require(baseline: str | None, suite: dict[str, Any]) -> None:
+    """What is wrong with the suite itself, the API says."""
+    variants = suite.get("variants")
+    named = [each.get("name") for each in variants if isinstance(each, dict)] if isinstance(variants, list) else [baseline]
+    if baseline is not None and baseline not in named:
+        raise typer.BadParameter(f"The suite has no variant {baseline}.", param_hint="--baseline")
 
 
 def _said(error: "ApiError") -> str:

@@ -14,10 +14,12 @@ from cli.choices import ActivityNames, Format, People, Shown
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from cli.ledgers import Ledger
     from projections.exporting.ledger import Part
     from projections.exporting.tables import Exported
     from projections.process_log.cases import Reading, Selection
     from projections.process_log.entries import Kind
+    from runtime.pools import Connection
 
 app = typer.Typer(help="Tables, the ledger, and logs for process mining, as files.", no_args_is_help=True)
 
@@ -85,9 +87,13 @@ def events(
     from projections.exporting.ledger import Part
     from runtime.addresses import resolve
     from runtime.settings import load_settings
+    from store.topics import UnknownTopic
 
-    with resolve(load_settings()) as addresses:
+    try:
         part = Part(UUID(int=0), after, until, tuple(topic or ()), stream)
+    except UnknownTopic as error:
+        raise typer.BadParameter(f"There is no topic {error.topic}.", param_hint="--topic") from None
+    with resolve(load_settings()) as addresses:
         asyncio.run(_events(addresses.system, tenant, part, to, format))
 
 
@@ -98,9 +104,14 @@ async def _events(system: str, tenant: str, part: "Part", to: Path, format: Form
     from projections.exporting.files import new_file
     from projections.exporting.ledger import export
     from runtime.pools import connect
+    from store.reading import head
 
     async with connect(system, name="gesta export") as connection:
         (ledger,) = await ledgers(connection, tenant)
+        end = await head(connection, ledger.tenant_id)
+        if end is None or part.after > end.position:
+            end_at = 0 if end is None else end.position
+            raise typer.BadParameter(f"The ledger of {ledger.name} ends at position {end_at}.", param_hint="--after")
         with new_file(to) as file:
             found = await export(connection, replace(part, tenant_id=ledger.tenant_id), format.value, file)
     told = {"tenant": ledger.name, "events": found.events, "position": found.position, "bytes": file.bytes, "sha256": file.sha256}
@@ -199,6 +210,14 @@ def _log(tenant: str, selected: "Selection", write: "Callable[[Reading, str], Aw
         asyncio.run(_written(addresses.system, tenant, selected, write))
 
 
+async def _require_workflow(connection: "Connection", ledger: "Ledger", selected: "Selection") -> None:
+    """A key that nothing has would make an empty log."""
+    from projections.process_log.cases import is_workflow
+
+    if selected.workflow is not None and not await is_workflow(connection, ledger.tenant_id, selected.workflow):
+        raise typer.BadParameter(f"There is no workflow {selected.workflow} in {ledger.name}.", param_hint="--workflow")
+
+
 async def _written(system: str, tenant: str, selected: "Selection", write: "Callable[[Reading, str], Awaitable[str]]") -> None:
     from dataclasses import replace
 
@@ -209,5 +228,6 @@ async def _written(system: str, tenant: str, selected: "Selection", write: "Call
     async with connect(system, name="gesta export") as connection:
         (ledger,) = await ledgers(connection, tenant)
         reading = await Reading.begin(connection, replace(selected, tenant_id=ledger.tenant_id))
+        await _require_workflow(connection, ledger, selected)
         written = await write(reading, ledger.name)
     print(f"{ledger.name} up to position {reading.position}: {written}", file=sys.stderr)

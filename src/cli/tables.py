@@ -25,7 +25,7 @@ def erd(
 
 
 def dbt(
-    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="Where sources.yml goes.", file_okay=False, exists=True)],
+    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="Where sources.yml goes; it is made.", file_okay=False)],
     schema: Annotated[
         str, typer.Option("--schema", help="The schema that is meant: another one of a replay, say.")
     ] = "projections",
@@ -53,6 +53,7 @@ def _write(path: Path, text: str) -> None:
     from runtime.errors import OperatorError
 
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     except OSError as error:
         raise OperatorError(f"{path} cannot be written: {error.strerror}.") from error

@@ -68,9 +68,12 @@ SELECT f.position,
   FROM runtime.event_feeds f
  WHERE f.tenant_id = %(tenant)s AND f.endpoint_id = %(endpoint)s
 """
+# Asked after a look: what has come due since, within a second, is none that the look left behind.
 SECONDS_TO_NEXT = """
-SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp())::float8 FROM runtime.event_feeds f
- WHERE next_attempt_at > clock_timestamp()
+SELECT extract(epoch FROM min(greatest(next_attempt_at, leased_until)) - clock_timestamp())::float8 FROM runtime.event_feeds f
+ WHERE next_attempt_at IS NOT NULL AND greatest(next_attempt_at, leased_until) > clock_timestamp() - interval '1 second'
+   AND (SELECT position FROM ledger.events e WHERE e.tenant_id = f.tenant_id ORDER BY position DESC LIMIT 1) > f.position
+   AND NOT EXISTS (SELECT FROM runtime.suspended_tenants s WHERE s.tenant_id = f.tenant_id)
 """
 
 
@@ -153,7 +156,7 @@ async def standing(conn: Connection, tenant_id: UUID, endpoint_id: UUID) -> Stan
 
 
 async def seconds_to_next(conn: Connection) -> float | None:
-    """Until one may be tried again that is put off."""
+    """Until one may be tried again that is put off; not above 0: one may that was not when feeds were claimed."""
     rows = await _rows(conn, SECONDS_TO_NEXT, {})
     seconds: float | None = rows[0][0]
     return seconds

@@ -82,3 +82,6 @@ async def test_what_cannot_be_sent_is_refused(acme: Tenant) -> None:
     assert (await acme.admin.get(f"/notifications/endpoints/{plain['id']}/feed")).status_code == 404
     assert (await acme.admin.post(f"{path}/disable")).status_code == 200
     assert (await acme.admin.post(f"{path}/enable")).status_code == 200
+    assert (await acme.admin.get(f"{path}/feed")).status_code == 200
+    assert (await acme.admin.call("DELETE", path)).status_code == 200
+    assert (await acme.admin.get(f"{path}/feed")).status_code == 404

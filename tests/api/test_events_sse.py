@@ -83,6 +83,17 @@ async def test_a_follower_goes_on_after_the_last_event_that_it_saw(acme: Tenant,
         assert (await stream.next())["id"] == end + 1
     async with following(reader, f"?after={end}") as stream:
         assert (await stream.next())["id"] == end + 1
+    here = await last(reader)
+    assert (await reader.get("/events", after=here)).json()["items"] == []
+    accept = {"Accept": "text/event-stream"}
+    for query, headers, at in (
+        (f"?after={here + 1}", {}, "after"),
+        (f"?after={here + 1}&topics=execution.*", accept, "after"),
+        ("?after=1", {**accept, "Last-Event-ID": str(here + 1)}, "Last-Event-ID"),
+    ):
+        refused = await reader.call("GET", f"/events{query}", headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (422, "range"), "it would wait for ever, and miss what comes"
+        assert refused.json()["errors"][0] == {"path": at, "code": "range", "message": f"The ledger ends at position {here}."}
 
 
 async def test_a_follower_of_some_topics_sees_no_others(acme: Tenant, reader: Client) -> None:

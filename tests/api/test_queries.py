@@ -77,6 +77,9 @@ async def test_an_analyst_asks_and_is_answered(gesta: Gesta, acme: Tenant) -> No
     exact = await told(me, "VALUES (1), (2) -- both", max_rows=2)
     assert (exact["rows"], exact["truncated"]) == ([[1], [2]], False)
 
+    ended = "SELECT ';--' AS a, e'\\';' AS b, $x$;$$;$x$ AS \"c;d\" /* ; /* ; */ ; */; -- and; /* that */ is it"
+    assert (await told(me, ended))["rows"] == [[";--", "';", ";$$;"]]
+
     wrong = (await ask(me, "SELECT nothing\n  FROM tenants")).json()
     assert (wrong["status"], wrong["code"], wrong["sqlstate"], wrong["position"]) == (400, "sql_error", "42703", 8)
     assert "nothing" in wrong["detail"]

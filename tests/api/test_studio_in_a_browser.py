@@ -17,6 +17,8 @@ pytestmark = needs_chromium
 
 STARTED, DECIDED = 24, 3
 OF_OTHERS = "GLOBEX-1"
+ROLES = ("viewer", "analyst")
+EXACT = """{"n": 12345678901234567890, "m": 0.12345678901234567890, "one": 1.0, "list": [9007199254740993]}"""
 KEPT = "JSON.stringify([Object.values(localStorage), location.href, document.cookie, document.documentElement.outerHTML])"
 IN_TAB = "Object.values(sessionStorage).join()"
 
@@ -33,7 +35,8 @@ async def test_somebody_looks_at_the_tables(gesta: Gesta, tmp_path: Path) -> Non
             await look.back_from_event_to_event()
             await look.through_pages_of_a_column_with_nulls()
             await look.by_sql_and_take_the_rows_along()
-            await look.in_with_a_key_that_is_typed(acme.admin.token)
+            await look.in_a_small_window()
+            await look.in_with_a_key_that_is_typed(acme.admin.token, *[(await acme.member(role)).client.token for role in ROLES])
             assert (await browsed.violations(), browsed.elsewhere, browsed.errors) == ([], [], [])
 
 
@@ -191,6 +194,9 @@ class Look:
             "0"
         ]
         assert (await self.ask("SELECT count(DISTINCT slug) FROM projections.tenants")) == ["1"]
+        (exact,) = await self.ask(f"SELECT '{EXACT}'::jsonb")
+        for digits in ("12345678901234567890", "0.12345678901234567890", "9007199254740993"):
+            assert digits in exact, "no digit is rounded away"
         await page.locator("#sql").fill("SELECT nothing FROM projections.users")
         await page.locator("#sql").press("Control+Enter")
         alert = page.get_by_role("alert")
@@ -200,11 +206,25 @@ class Look:
         await self.table("workflow_executions")
         async with page.expect_download() as waiting:
             await page.get_by_role("button", name="CSV").click()
+        await page.get_by_text(f"workflow_executions.csv was saved: {STARTED} rows.", exact=True).wait_for()
         path = await (await waiting.value).path()
         head, *lines = path.read_text().splitlines()
         assert (head.split(",")[0], len(lines)) == ("id", STARTED)
         await page.get_by_role("button", name="Statement").click()
         assert 'FROM projections."workflow_executions"' in await page.get_by_label("The statement").inner_text()
+
+    async def in_a_small_window(self) -> None:
+        page = self.page
+        before = page.viewport_size
+        assert before is not None
+        await page.set_viewport_size({"width": 380, "height": 640})
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing lies beyond its edge"
+        await self.rows.first.locator("td").first.click()
+        shown = await page.locator("aside.panel").bounding_box()
+        assert shown is not None
+        assert (shown["x"], shown["width"]) == (0, 380)
+        await page.keyboard.press("Escape")
+        await page.set_viewport_size(before)
 
     async def ask(self, sql: str) -> list[str]:
         page = self.page
@@ -216,13 +236,25 @@ class Look:
         found: list[Any] = await page.locator("table[aria-label=Result] tbody td").all_inner_texts()
         return found
 
-    async def in_with_a_key_that_is_typed(self, platform_key: str) -> None:
+    async def in_with_a_key_that_is_typed(self, platform_key: str, viewer: str, analyst: str) -> None:
         page = self.page
         await page.get_by_role("button", name="Log out").click()
-        await page.get_by_label("API key").fill("gk_nothing")
-        assert await page.evaluate(IN_TAB) == ""
+        for key, why in (
+            ("gk_nothing", "The API key is not valid."),
+            ("gk_\u202ekey", "This is no API key"),
+            (viewer, "needs the permission query:run."),
+        ):
+            await page.get_by_label("API key").fill(key)
+            assert await page.evaluate(IN_TAB) == ""
+            await page.keyboard.press("Enter")
+            await page.get_by_role("alert").get_by_text(why).wait_for()
+        await page.get_by_label("API key").fill(analyst)
         await page.keyboard.press("Enter")
-        await page.get_by_role("alert").wait_for()
+        await page.locator(".tenant strong", has_text="acme").wait_for()
+        await page.goto(f"{page.url.partition('#')[0]}#/table/users?filter=nickname:has:x")
+        await page.get_by_role("alert").get_by_text("nickname").wait_for()
+        assert await self.rows.count() == 0, "a filter that is shown holds"
+        await page.get_by_role("button", name="Log out").click()
         await page.get_by_label("API key").fill(platform_key)
         await page.keyboard.press("Enter")
         await page.get_by_label("Tenant").select_option("globex")

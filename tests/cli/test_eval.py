@@ -3,15 +3,22 @@
 import asyncio
 import json
 import os
+import re
 import sys
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+from typer import BadParameter
 from typer.testing import CliRunner
 
+from cli import evaluate
+from cli.by_http import object_in
+from cli.evaluating import report
 from cli.main import app
+from runtime.errors import OperatorError
 from tests.api.behind import ok
 from tests.api.conftest import Gesta, Tenant, acme, gesta, serving
 from tests.api.test_children import assert_verified
@@ -52,6 +59,43 @@ TOLD = (
 )
 CALLS = {"good": 2, "bad": 4, "judge": 4}
 """Of each model: the bad one asks for a tool before it answers."""
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b'{"a": [1, NaN]}', "/a/1: NaN is not JSON."),
+        (b'{"a": {"b": 1, "b": 2}}', '/a/b: The key "b" occurs twice.'),
+        (b"[" * 100_000, "The body is nested deeper than 64 levels."),
+        (b"\xff", "The body is not UTF-8"),
+        (b"{", "line 1, column 2."),
+        (b"[]", "must be a JSON object."),
+    ],
+)
+def test_a_file_that_the_api_would_refuse_or_read_in_two_ways_is_not_sent(tmp_path: Path, text: bytes, why: str) -> None:
+    file = tmp_path / "suite.json"
+    file.write_bytes(text)
+    with pytest.raises(OperatorError, match=re.escape(why)):
+        object_in(file)
+    file.write_bytes(b'\xef\xbb\xbf{"a": 12345678901234567890}')
+    assert object_in(file) == {"a": 12345678901234567890}
+
+
+def test_a_baseline_that_is_not_in_the_suite_is_refused_before_anything_is_begun() -> None:
+    nobody: Any = None
+    with pytest.raises(BadParameter, match="no variant best"):
+        evaluate._begun(nobody, SUITE, None, "best")
+
+
+def test_what_judges_cost_is_unknown_where_they_judged_at_no_known_price() -> None:
+    numbers = dict.fromkeys(("runs", "passed", "input_tokens", "output_tokens", "median_latency_ms", "p95_latency_ms"), 1)
+    variant = {"variant": "a", **numbers, "unjudged": 0, "cost": "0.1", "currency": "EUR", "unpriced": 0, "judge_cost": None}
+    told = {"name": "s", "status": "completed", "recorded": 1, "planned": 1, "passed": True}
+    evaluation = {**told, "variants": [{**variant, "judge_currency": None, "checks": [], "thresholds": []}]}
+    run = {"variant": "a", "passed": True, "judge_task_ids": ["01"]}
+    for judged, shown in (([run], "unknown"), ([{**run, "judge_task_ids": []}], "-")):
+        line = next(line for line in report.table(evaluation, judged).splitlines() if line.startswith("a "))
+        assert line.split("0.1 EUR")[1].split()[0] == shown
 
 
 def said(asked: Asked) -> Answer:

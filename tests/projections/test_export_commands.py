@@ -35,10 +35,22 @@ def test_tables_the_ledger_and_logs_are_exported(database: Database, tmp_path: P
     assert json.loads(events.stderr)["position"] == manifest["position"]
     with gzip.open(tmp_path / "events.csv.gz", "rt", newline="") as file:
         assert {row["topic"].partition(".")[0] for row in csv.DictReader(file)} == {"execution"}
-    xes = run("xes", str(tmp_path / "log.xes"), "--only", "decision", "--workflow", "expense")
+    xes = run("xes", str(tmp_path / "log.xes"), "--only", "decision", "--workflow", "travel")
     traces = len(list(ElementTree.parse(tmp_path / "log.xes").getroot().iter("{http://www.xes-standard.org/}trace")))
+    assert traces > 0
     assert f"acme up to position {manifest['position']}: {traces} traces" in xes.stderr
     assert run("ocel", str(tmp_path / "log.json.gz")).exit_code == 0
     assert json.loads(gzip.decompress((tmp_path / "log.json.gz").read_bytes()))["events"]
-    wrong = run("ocel", str(tmp_path / "log.txt"))
-    assert (wrong.exit_code, ".sqlite, .json or .json.gz" in wrong.stderr) == (2, True)
+    versioned = run("events", "--to", str(tmp_path / "started.jsonl"), "--topic", "execution.started.v1")
+    assert json.loads(versioned.stderr)["events"] > 0
+    beyond = str(manifest["position"] + 1)
+    for words, why in (
+        (("ocel", str(tmp_path / "log.txt")), ".sqlite, .json or .json.gz"),
+        (("xes", str(tmp_path / "no.xes"), "--workflow", "expnse"), "There is no workflow expnse in acme."),
+        (("ocel", str(tmp_path / "no.json"), "--workflow", "expnse"), "There is no workflow expnse in acme."),
+        (("events", "--to", str(tmp_path / "no.jsonl"), "--topic", "exeution.*"), "There is no topic exeution.*."),
+        (("events", "--to", str(tmp_path / "no.jsonl"), "--after", beyond), f"ends at position {manifest['position']}."),
+    ):
+        wrong = run(*words)
+        assert (wrong.exit_code, why in " ".join(wrong.stderr.replace("│", " ").split())) == (2, True), wrong.stderr
+    assert not list(tmp_path.glob("no.*"))

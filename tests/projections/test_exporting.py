@@ -2,8 +2,9 @@
 
 import csv
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import resource
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -43,6 +44,17 @@ def names_in(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir()}
 
 
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The disk is full for every file that grows beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def digest_of(path: Path) -> tuple[int, str]:
     data = path.read_bytes()
     return len(data), sha256(data).hexdigest()
@@ -53,6 +65,18 @@ async def rows_of(database: Database, table: str, key: str) -> list[dict[str, An
     async with connect(database.system_url, name="test") as connection, connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(f"SELECT * FROM projections.{table} WHERE tenant_id = %s ORDER BY {key}", (ACME,))  # noqa: S608
         return await cursor.fetchall()
+
+
+async def test_a_full_disk_is_told_in_a_line_and_leaves_nothing_behind(database: Database, tmp_path: Path) -> None:
+    async with asking(database) as connection:
+        for format in ("csv", "parquet"):
+            wanted = replace(WANTED, format=format, tables=("audit_logs",))
+            for to in (tmp_path / f"one.{format}", tmp_path / format):
+                with files_of_at_most(4096), pytest.raises(OperatorError, match="cannot be written: File too large"):
+                    await export(connection, wanted, to, nobody)
+    with pytest.raises(ConnectionError), new_file(tmp_path / "cut"):
+        raise ConnectionResetError  # of the database, say
+    assert names_in(tmp_path) == set()
 
 
 async def test_every_table_comes_out_as_of_one_position_with_a_manifest(database: Database, tmp_path: Path) -> None:

@@ -26,12 +26,25 @@ from runtime.errors import OperatorError
 from runtime.pools import connect
 from tests.conftest import Database
 from tests.projections.story import ACME, GLOBEX, Ledgers, an_id
-from tests.projections.test_exporting import names_in
+from tests.projections.test_exporting import files_of_at_most, names_in
 
 SCHEMA = json.loads((Path(__file__).parent / "ocel20.schema.json").read_text())
 XES = "{http://www.xes-standard.org/}"
 ORDER = ["extension", "global", "classifier", "string", "int", "trace"]
 TRANSITIONS = {"start", "complete", "ate_abort", "pi_abort", "suspend", "resume", "schedule"}
+
+
+# of which the second has values of other kinds than the first
+MORE_ATTRIBUTES = """
+INSERT INTO projections.execution_attributes (tenant_id, execution_id, name, kind, value, version, created_at, updated_at)
+SELECT tenant_id, id, name, kind, value, 1, now(), now()
+  FROM (SELECT tenant_id, id, row_number() OVER (ORDER BY id) AS n FROM projections.workflow_executions
+         WHERE tenant_id = (SELECT id FROM projections.tenants WHERE slug = 'acme') ORDER BY id LIMIT 2) e
+  JOIN (VALUES (1, 'whole', 'number', '7'), (2, 'whole', 'number', '-8'),
+               (1, 'mixed', 'number', '7'), (2, 'mixed', 'number', '0.5'),
+               (1, 'huge', 'number', '7'), (2, 'huge', 'number', '12345678901234567890'),
+               (1, 'either', 'number', '7'), (2, 'either', 'boolean', 'true')) v (n, name, kind, value) USING (n)
+"""
 
 
 @asynccontextmanager
@@ -53,6 +66,8 @@ async def test_ocel_is_as_the_standard_has_it(database: Database, tmp_path: Path
         again = await ocel.write(read, tmp_path / "log.json")
         with pytest.raises(OperatorError, match="is there already"):
             await ocel.write(read, tmp_path / "log.json")
+        with files_of_at_most(4096), pytest.raises(OperatorError, match=r"full.sqlite cannot be written"):
+            await ocel.write(read, tmp_path / "full.sqlite")
     assert names_in(tmp_path) == {"log.sqlite", "log.json"}
     log = json.loads((tmp_path / "log.json").read_bytes())
     assert written == again == (len(log["events"]), len(log["objects"]))
@@ -133,6 +148,8 @@ def assert_relational(path: Path, log: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("told")
 async def test_xes_is_as_the_standard_has_it(database: Database, tmp_path: Path) -> None:
+    async with connect(database.superuser_url, name="test") as connection:
+        await connection.execute(MORE_ATTRIBUTES)
     async with reading(database) as read:
         with new_file(tmp_path / "log.xes") as file:
             written = await xes.write(read, file, "acme")
@@ -156,6 +173,16 @@ async def test_xes_is_as_the_standard_has_it(database: Database, tmp_path: Path)
         assert len(about) == len(event)
     names = {values_of(event)["concept:name"] for event in events}
     assert any(name.endswith(": model call") for name in names)
+    tags: dict[str, set[str]] = {}
+    for child in (child for trace in log.iter(f"{XES}trace") for child in trace if child.tag != f"{XES}event"):
+        tags.setdefault(child.attrib["key"], set()).add(child.tag.removeprefix(XES))
+        assert child.tag != f"{XES}int" or abs(int(child.attrib["value"])) < 1 << 63
+    assert {key: tags[key] for key in ("whole", "mixed", "huge", "either")} == {
+        "whole": {"int"},
+        "mixed": {"float"},
+        "huge": {"float"},
+        "either": {"string"},
+    }
 
 
 def values_of(element: ElementTree.Element) -> dict[str, str]:

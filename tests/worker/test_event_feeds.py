@@ -139,6 +139,11 @@ async def test_a_receiver_that_fails_holds_up_itself_alone_and_misses_nothing(da
             "SELECT extract(epoch FROM next_attempt_at - clock_timestamp()) FROM runtime.event_feeds WHERE endpoint_id = %s", id
         )
         assert 30 < seconds <= 40
+        home.sql("UPDATE runtime.event_feeds SET next_attempt_at = clock_timestamp() WHERE endpoint_id = %s", id)
+        async with context.pool.connection() as connection:
+            due = await event_feeds.seconds_to_next(connection)
+        assert due is not None, "it came due after the look that did not find it, and before it was asked when to look again"
+        assert due <= 0
         await look(home, context)
         assert (await standing(home, context, id))[2:5] == (None, 0, None)
         sent = positions(broken)

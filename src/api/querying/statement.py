@@ -4,6 +4,7 @@ It is parsed as it stands, so that it is one statement and errors name its own p
 read, however long it is, and each row comes with its size, before any of it leaves the database. All values come as text.
 """
 
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -44,6 +45,15 @@ TEXT = sql.SQL("q.{column}::text AS {text}")
 AS_JSON = sql.SQL("to_jsonb(q.{column})::text AS {text}")
 STRUCTURED = ("A", "C", "P")
 """Categories of types: arrays, composites, pseudo-types such as a record."""
+
+TOKEN = re.compile(
+    r"""(?P<passed_over> [eE]'(?:[^'\\]|\\.|'')*+' | '(?:[^']|'')*+' | "(?:[^"]|"")*+" | (\$(?:[^\W\d]\w*)?\$).*?\2
+                       | --[^\n]* | [^\W\d][\w$]*+ )
+      | (?P<comment> /\*) | (?P<end> ; )""",
+    re.VERBOSE | re.DOTALL,
+)
+"""What a semicolon may be in, or be."""
+OF_COMMENT = re.compile(r"/\*|\*/")
 
 Row = tuple[str | None, ...]
 
@@ -106,6 +116,9 @@ async def begun(
     assert found is not None
     try:
         described, wanted = await _described(connection, statement)
+        alone = without_end(statement)
+        if alone != statement:  # by itself, too, it is one statement
+            await _described(connection, alone)
     except psycopg.Error as error:
         raise SqlFault(error) from error
     if not described:
@@ -117,13 +130,32 @@ async def begun(
         QueryColumn(name, kind, oid, category in STRUCTURED and oid not in NOT_STRUCTURED)
         for (name, oid), (kind, category) in zip(described, kinds, strict=True)
     ]
-    before, text = _bounded(connection, statement, columns, most + 1, as_json=as_json)
+    before, text = _bounded(connection, alone, columns, most + 1, as_json=as_json)
     rows = _rows(connection, text, before, await _texts(connection, params, wanted))
     return Running(found[0] or 0, columns, rows)
 
 
 NOT_STRUCTURED = frozenset({2278, 705})
 """void and unknown: pseudo-types whose text says all."""
+
+
+def without_end(statement: str) -> str:
+    """Without the semicolon that ends it, and what comments follow that. It has been parsed, as one statement."""
+    at = 0
+    while found := TOKEN.search(statement, at):
+        if found["end"]:
+            return statement[: found.start()]
+        at = _after_comment(statement, found.end()) if found["comment"] else found.end()
+    return statement
+
+
+def _after_comment(statement: str, at: int) -> int:
+    """They nest."""
+    depth = 1
+    while depth and (found := OF_COMMENT.search(statement, at)):
+        depth += 1 if found[0] == "/*" else -1
+        at = found.end()
+    return at if not depth else len(statement)
 
 
 async def _texts(connection: Connection, params: Sequence[Any], types: Sequence[int]) -> list[str | None]:
@@ -169,7 +201,7 @@ def _bounded(
         limit=sql.Literal(limit),
     ).as_string(connection)
     head, _, tail = whole.partition("\0")
-    return len(head), (head + statement.rstrip().removesuffix(";") + tail).encode()
+    return len(head), (head + statement + tail).encode()
 
 
 async def _rows(connection: Connection, statement: bytes, before: int, params: Sequence[str | None]) -> AsyncGenerator[Row]:

@@ -13,6 +13,7 @@ from api.problems import Problem, not_found
 from api.routing import router
 from api.schemas import results
 from domain import notification_endpoint as endpoint
+from domain.notification_endpoint import NOTIFICATION_ENDPOINT
 from store import event_feeds
 from store.notifications.channels import FOLLOWED
 from store.notifications.sending import notify
@@ -35,8 +36,9 @@ class Rewind(Body):
 async def get_feed(call: Calling, id: UUID) -> Response:
     """Only of the format `events`. `behind`: how many events of the ledger it has not been looked at for."""
     call.require("notifications:read")
+    state, _ = await call.services.handler.read(call.tenant_id, NOTIFICATION_ENDPOINT, id)
     found = await call.services.system_pool.read(lambda connection: event_feeds.standing(connection, call.tenant_id, id))
-    if found is None:
+    if found is None or not state.exists:  # the row of one that was deleted stays for a while
         raise not_found()
     told = found._asdict()
     reached = told.pop("head")

@@ -18,7 +18,7 @@ from domain.envelope import RecordedEvent, Unread
 from domain.execution import ExecutionStarted
 from projections.events_told import event_item
 from runtime.pools import Connection
-from store.reading import read_ledger, read_stream
+from store.reading import head, read_ledger, read_stream
 from store.topics import UnknownTopic, topics_named
 
 routes = router("events")
@@ -79,7 +79,7 @@ async def list_events(call: Calling) -> Response:
     given = call.request.query_params
     last_seen = _last_seen(call)
     if headers.prefers(call.request.headers.getlist("accept"), following.MEDIA_TYPE, "application/json"):
-        return _follow(call, last_seen)
+        return await _follow(call, last_seen)
     limit = _limit(call)
     start = "cursor" if "cursor" in given else "after"
     after = read_parameter(start, WHOLE, given.get(start, "0"))
@@ -100,6 +100,8 @@ async def list_events(call: Calling) -> Response:
             also_unread=True,
         )
     )
+    if not found:
+        await _require_reached(call, start, after)
     cursor = str(found[:limit][-1].position) if _more(found, limit) else None
     items = [event_item(record, wanted.most_bytes) for record in found[:limit]]
     return answers.answer({"items": items, "next_cursor": cursor})
@@ -110,13 +112,22 @@ def _last_seen(call: Calling) -> int | None:
     return None if text is None else read_parameter("Last-Event-ID", WHOLE, text)
 
 
-def _follow(call: Calling, last_seen: int | None) -> Response:
+async def _require_reached(call: Calling, name: str, after: int) -> None:
+    """Who has seen what is not in the ledger, as after a restore, would wait for it and miss what comes in its place."""
+    end = await call.services.reads.of_ledger(lambda connection: head(connection, call.tenant_id)) if after else None
+    if end is not None and after > end.position:
+        raise Problem.at(name, "range", f"The ledger ends at position {end.position}.")
+
+
+async def _follow(call: Calling, last_seen: int | None) -> Response:
     given = call.request.query_params
     for name in ("limit", "cursor", "changes"):
         if name in given:
             raise Problem.at(name, "not_applicable", f"{name} applies to pages only; this answer has no end.")
     after = read_parameter("after", WHOLE, given.get("after", "0")) if last_seen is None else last_seen
-    return following.follow(call, after, _wanted(call))
+    wanted = _wanted(call)
+    await _require_reached(call, "after" if last_seen is None else "Last-Event-ID", after)
+    return following.follow(call, after, wanted)
 
 
 @routes.get(

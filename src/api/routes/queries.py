@@ -228,8 +228,7 @@ async def _running(call: Calling, body: QueryRequest, account: Account, *, as_js
         log.warning("No login for queries could be made: %s", error, extra={"action": "query.run"})
         raise Problem(503, "no_logins", "gesta_owner may not make logins: ALTER ROLE gesta_owner CREATEROLE.") from error
     except NoQuery as error:
-        reads = "SELECT, VALUES, TABLE or WITH"
-        words = f"Only a statement that reads rows can be asked here: {reads}, with nothing after its semicolon."
+        words = "Only a statement that reads rows can be asked here: SELECT, VALUES, TABLE or WITH."
         raise Problem(400, "not_a_query", words, (FieldError("/sql", "not_a_query", words),)) from error
     except TooManyColumns as error:
         words = f"The statement has {error.number:,} columns; there may be {MOST_COLUMNS}."

@@ -1,6 +1,7 @@
 // JSON to be unfolded: what is short is open, what is long waits for a click.
 
 import { useState } from "preact/hooks";
+import { Digits } from "./exact.js";
 import { html } from "./html.js";
 
 const OPEN_DEPTH = 2;
@@ -9,7 +10,7 @@ const LONG_TEXT = 400;
 const SOME = 100;
 
 export function Json({ value, name = null, depth = 0 }) {
-  if (value === null || typeof value !== "object") return html`<div class="json-line"><${Name} name=${name} /><${Leaf} value=${value} /></div>`;
+  if (value === null || typeof value !== "object" || value instanceof Digits) return html`<div class="json-line"><${Name} name=${name} /><${Leaf} value=${value} /></div>`;
   return html`<${Branch} value=${value} name=${name} depth=${depth} />`;
 }
 

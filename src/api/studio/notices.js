@@ -21,10 +21,10 @@ export function Fault({ problem, again = null, againWords = "Try again" }) {
 export const said = signal(""); // what has just been done, for a moment, and for screen readers
 let timer = null;
 
-export function say(text) {
+export function say(text, isLong = false) {
   said.value = text;
   clearTimeout(timer);
-  timer = setTimeout(() => (said.value = ""), 2500);
+  timer = setTimeout(() => (said.value = ""), isLong ? 10_000 : 2500);
 }
 
 // Copy, and say so. Browsers allow it where the page came by HTTPS, or from this machine.

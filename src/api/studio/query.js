@@ -1,6 +1,8 @@
 // A statement, asked of POST /v1/query, and its rows by the names of their columns.
 
+import { say } from "./notices.js";
 import { ask, position } from "./session.js";
+import { rowsIn, save } from "./values.js";
 
 export const ROWS_PATH = "v1/query";
 export const TIMEOUT_MS = 5000;
@@ -13,7 +15,16 @@ export async function run(statement, { maxRows = 1000, timeoutMs = TIMEOUT_MS, s
   return data;
 }
 
-export async function runForFile(statement, { maxRows, timeoutMs, signal } = {}) {
+// Into a file, and what to say of it: at its limit nobody knows whether there is more.
+export async function saveRows(statement, name, { maxRows, timeoutMs }) {
+  const blob = await runForFile(statement, { maxRows, timeoutMs });
+  save(blob, name);
+  const rows = await rowsIn(blob);
+  const isCut = rows >= maxRows;
+  say(`${name} was saved: ${isCut ? "the first " : ""}${rows.toLocaleString("en")} ${rows === 1 ? "row" : "rows"}${isCut ? ", and there may be more" : ""}.`, isCut);
+}
+
+async function runForFile(statement, { maxRows, timeoutMs, signal } = {}) {
   const options = { body: bodyOf(statement, maxRows, timeoutMs), accept: "text/csv", signal };
   return (await inTurn(() => ask("POST", ROWS_PATH, options))).data;
 }

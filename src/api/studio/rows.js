@@ -62,7 +62,13 @@ async function load() {
   const mine = (running = new AbortController());
   const isOther = loaded.value.table !== table.value;
   const asked = { table: table.value, view: view.value, counted: counted.value };
-  const statement = rowsStatement(asked.table, asked.view, columns.value);
+  let statement;
+  try {
+    statement = rowsStatement(asked.table, asked.view, columns.value);
+  } catch (error) {
+    loaded.value = { ...NOTHING, table: asked.table, error };
+    return;
+  }
   const timeoutMs = patience;
   patience = undefined;
   loaded.value = { ...(isOther ? NOTHING : loaded.value), table: asked.table, statement, isBusy: true, error: null };

@@ -2,13 +2,15 @@
 // somebody logs out; it is sent as the API's own header to this server alone, and stands in no address.
 
 import { computed, signal } from "@preact/signals";
+import { exactly } from "./exact.js";
 
 const KEPT = "gesta.studio.key";
+const QUERY = "query:run";
 
 export const key = signal(null);
 export const me = signal(null);
 export const tenants = signal([]); // of a platform key
-export const own = signal(null); // the slug of the tenant that any other key belongs to, where it may know it
+export const own = signal(null); // the slug of the tenant that any other key belongs to
 export const tenant = signal(null); // the slug that a platform key has chosen
 export const position = signal(null); // up to where the tables had come when they were last asked
 export const why = signal(null); // why one has to log in (again): a Problem, or null
@@ -43,7 +45,7 @@ export async function ask(method, path, { body, accept = "application/json", mor
   }
   if (!response.ok) throw await problemOf(response, as);
   const blob = accept === "application/json" ? null : await response.blob();
-  return { headers: response.headers, data: blob || (await response.json()) };
+  return { headers: response.headers, data: blob || exactly(await response.text()) };
 }
 
 async function problemOf(response, as) {
@@ -58,10 +60,12 @@ async function problemOf(response, as) {
   return problem;
 }
 
-// Try a key: it is kept where it is good. Throws Problem.
+// Try a key: it is kept where it is good for something here. Throws Problem.
 export async function enter(text, wantedTenant = null) {
   const as = text.trim();
+  if (!/^[\x21-\x7e]+$/.test(as)) throw new Problem({ title: "No key", detail: "This is no API key: there are characters in it that no key has." }, 0);
   const found = (await ask("GET", "v1/me", { as, inside: null })).data;
+  if (!found.permissions.includes(QUERY)) throw new Problem({ title: "Forbidden", code: "permission_denied", detail: `This key may not look at the tables: that needs the permission ${QUERY}.` }, 403);
   const known = found.platform ? await listTenants(as) : [];
   key.value = as;
   tenants.value = known;
@@ -103,11 +107,13 @@ function takeCode() {
   return match[1];
 }
 
+// Asked of the tables, as all that is shown: not every key may read the tenant itself.
 async function slugOf(as) {
   try {
-    return (await ask("GET", "v1/tenant", { as, inside: null })).data.slug;
+    const body = { sql: "SELECT slug FROM projections.tenants" };
+    return (await ask("POST", "v1/query", { body, as, inside: null })).data.rows[0][0];
   } catch {
-    return null; // it may not know: its rows are shown all the same
+    return null; // the rows are shown all the same
   }
 }
 

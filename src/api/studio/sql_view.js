@@ -3,9 +3,9 @@
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { html } from "./html.js";
-import { Fault, copied, say } from "./notices.js";
-import { run, runForFile } from "./query.js";
-import { Cell, isRight, save, widthOf } from "./values.js";
+import { Fault, copied } from "./notices.js";
+import { run, saveRows } from "./query.js";
+import { Cell, isRight, widthOf } from "./values.js";
 import { show, view } from "./view.js";
 
 const TIMES = [1000, 5000, 15000, 30000];
@@ -92,8 +92,7 @@ async function execute(sql) {
 
 async function saveCsv(sql) {
   try {
-    save(await runForFile({ sql }, { maxRows: maxRows.value, timeoutMs: timeout.value }), "query.csv");
-    say("query.csv was saved.");
+    await saveRows({ sql }, "query.csv", { maxRows: maxRows.value, timeoutMs: timeout.value });
   } catch (problem) {
     outcome.value = { sql, problem };
   }
@@ -124,6 +123,6 @@ function Answer({ answer }) {
       </table>
       ${!answer.rows.length && html`<p class="empty">No rows.</p>`}
     </div>
-    <footer class="foot"><span role="status">${words}</span><span class="quiet">${Math.round(answer.elapsed_ms)} ms</span>${shown.length < answer.rows.length && html`<span class="quiet">The first ${shown.length.toLocaleString("en")} are shown; CSV has all.</span>`}</footer>
+    <footer class="foot"><span role="status">${words}</span><span class="quiet">${Math.round(answer.elapsed_ms)} ms</span>${shown.length < answer.rows.length && html`<span class="quiet">The first ${shown.length.toLocaleString("en")} are shown; CSV has ${answer.truncated ? "more, up to the number of rows" : "all"}.</span>`}</footer>
   `;
 }

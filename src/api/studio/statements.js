@@ -1,5 +1,6 @@
 // SQL as the page shows it and sends it. Names come from the catalogue and are quoted; values are parameters.
 
+import { Problem } from "./session.js";
 import { TENANT, isJson, isList, isNumber, isSortable, isText, isTime } from "./catalog.js";
 
 export const SCHEMA = "projections";
@@ -170,7 +171,9 @@ function beyond(order, view, values) {
 const tuple = (parts) => (parts.length === 1 ? parts[0] : `(${parts.join(", ")})`);
 
 function conditions(table, view, values) {
-  const found = view.filters.filter((one) => table.byName.has(one.column) && OPERATORS[one.operator]).map((one) => condition(table, one, values));
+  const stray = view.filters.find((one) => !table.byName.has(one.column) || !Object.hasOwn(OPERATORS, one.operator));
+  if (stray) throw new Problem({ title: "No such filter", detail: `In ${table.name} nothing can be filtered by ${stray.column} ${stray.operator}. Remove this filter.` }, 0);
+  const found = view.filters.map((one) => condition(table, one, values));
   return view.search.trim() ? [...found, searched(table, view.search.trim(), values)] : found;
 }
 

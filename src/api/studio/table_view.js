@@ -5,13 +5,12 @@ import { TENANT } from "./catalog.js";
 import { Filters, Search } from "./filters.js";
 import { Grid } from "./grid.js";
 import { html } from "./html.js";
-import { Fault, copied, say } from "./notices.js";
+import { Fault, copied } from "./notices.js";
 import { Popover } from "./popover.js";
-import { runForFile } from "./query.js";
+import { saveRows } from "./query.js";
 import { RowPanel } from "./row_panel.js";
 import { columns, count, hidden, loaded, nextPage, picked, previousPage, reload, reloadPatiently, table } from "./rows.js";
 import { PAGE_ROWS, exportStatement, written } from "./statements.js";
-import { save } from "./values.js";
 import { blank, show, view } from "./view.js";
 
 const SQL_SHOWN = "gesta.studio.sql";
@@ -113,10 +112,8 @@ async function saveCsv() {
   isSaving.value = true;
   fileProblem.value = null;
   try {
-    const name = `${table.value.name}.csv`;
-    const isAll = count.value !== null && !count.value.more;
-    save(await runForFile(exportStatement(table.value, view.value, columns.value), { maxRows: MOST_ROWS, timeoutMs: FILE_MS }), name);
-    say(isAll ? `${name} was saved.` : `${name} was saved: ${MOST_ROWS.toLocaleString("en")} rows at most.`);
+    const statement = exportStatement(table.value, view.value, columns.value);
+    await saveRows(statement, `${table.value.name}.csv`, { maxRows: MOST_ROWS, timeoutMs: FILE_MS });
   } catch (problem) {
     fileProblem.value = problem;
   }

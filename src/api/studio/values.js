@@ -79,6 +79,21 @@ export function widthOf(column, values) {
 
 export const isRight = (column) => isNumber(column);
 
+// How many rows a CSV has, beside its heading: lines within quotes are none.
+export async function rowsIn(blob) {
+  const reader = blob.stream().getReader();
+  let lines = 0;
+  let isQuoted = false;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return Math.max(0, lines - 1);
+    for (const byte of value) {
+      if (byte === 34) isQuoted = !isQuoted;
+      else if (byte === 10 && !isQuoted) lines += 1;
+    }
+  }
+}
+
 export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);

@@ -15,7 +15,8 @@ def table(evaluation: dict[str, Any], results: Sequence[dict[str, Any]], baselin
     variants = evaluation["variants"] or []
     base = next((each for each in variants if each["variant"] == baseline), variants[0] if variants else None)
     about = f"{evaluation['name']}: {evaluation['status']}, {evaluation['recorded']} of {evaluation['planned']} runs"
-    rows = [HEADINGS, *(_row(each, base) for each in variants)]
+    judged = {each["variant"] for each in results if each["judge_task_ids"]}
+    rows = [HEADINGS, *(_row(each, base, judged=each["variant"] in judged) for each in variants)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(HEADINGS))]
     lines = [
         about,
@@ -27,7 +28,7 @@ def table(evaluation: dict[str, Any], results: Sequence[dict[str, Any]], baselin
     return "\n".join([*lines, *_failed(results), "", _end(evaluation)])
 
 
-def _row(variant: dict[str, Any], base: dict[str, Any] | None) -> tuple[str, ...]:
+def _row(variant: dict[str, Any], base: dict[str, Any] | None, *, judged: bool) -> tuple[str, ...]:
     before = None if base is None or base is variant else base
     rate, before_rate = _rate(variant), None if before is None else _rate(before)
     return (
@@ -35,7 +36,7 @@ def _row(variant: dict[str, Any], base: dict[str, Any] | None) -> tuple[str, ...
         f"{variant['passed']}/{variant['runs']} {rate:.1f} %{_more(rate, before_rate, '.1f')}",
         str(variant["unjudged"]),
         _money(variant["cost"], variant["currency"], variant["unpriced"]) + _dearer(variant, before),
-        _money(variant["judge_cost"], variant["judge_currency"], 0) if variant["judge_cost"] else "-",
+        _money(variant["judge_cost"], variant["judge_currency"], 0) if variant["judge_cost"] else UNKNOWN if judged else "-",
         f"{variant['input_tokens']}/{variant['output_tokens']}",
         *(
             _milliseconds(variant[name], None if before is None else before[name])

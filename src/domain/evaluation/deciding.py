@@ -74,7 +74,7 @@ def require_budget(state: Evaluation) -> None:
         return
     amount, currency, spent = Decimal(str(budget["amount"])), budget["currency"], state.spent
     if spent.unpriced or (spent.cost is not None and spent.currency != currency):
-        raise EvaluationBudgetSpent(f"Some runs have no known cost in {currency}, so it cannot be kept within {amount}.")
+        raise EvaluationBudgetSpent(f"Some runs have no known cost in {currency}, so it cannot be kept within {amount:f}.")
     if (spent.cost or 0) >= amount:
         raise EvaluationBudgetSpent(f"The evaluation has spent {spent.cost} {currency} of the {amount} that it may.")
 

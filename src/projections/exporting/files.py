@@ -5,6 +5,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,8 +49,9 @@ class Counted(RawIOBase):
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[Counted]:
-    """`-`: standard output. What ends in `.gz` is compressed. Raises OperatorError where there is such a file already."""
+def new_file(path: Path, called: Path | None = None) -> Iterator[Counted]:
+    """`-`: standard output. What ends in `.gz` is compressed. Raises OperatorError where there is such a file already, and where
+    the disk does not take it. `called`: in what is said of it."""
     if path == STDOUT:
         yield Counted(sys.stdout.buffer)
         sys.stdout.buffer.flush()
@@ -57,7 +59,7 @@ def new_file(path: Path) -> Iterator[Counted]:
     refuse_existing(path)
     aside = _aside(path)
     try:
-        with _opened(aside) as file:
+        with writing(called or path), _opened(aside) as file:
             if path.suffix == ".gz":
                 with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as compressed:
                     yield Counted(compressed)  # type: ignore[arg-type]  # it is a binary file
@@ -72,6 +74,17 @@ def new_file(path: Path) -> Iterator[Counted]:
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the disk refuses, as one that is full, is for whoever runs the command. Raises OperatorError."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError):
+        raise  # of what is written, not of the file
+    except (OSError, sqlite3.OperationalError) as error:
+        raise OperatorError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
+
+
+@contextmanager
 def new_directory(path: Path, *, kept: bool = True) -> Iterator[Path]:
     """Where to put what is to be in it. It has its own name when all is, unless it is not `kept`.
 
@@ -80,10 +93,8 @@ def new_directory(path: Path, *, kept: bool = True) -> Iterator[Path]:
     refuse_existing(path)
     aside = _aside(path)
     try:
-        try:
+        with writing(path):
             aside.mkdir(parents=True)
-        except OSError as error:
-            raise OperatorError(f"{path} cannot be written: {error.strerror}.") from error
         yield aside
         if kept:
             refuse_existing(path)

@@ -6,6 +6,7 @@ goes on where the one before ended (`after`).
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ from projections.exporting.snapshot import Column
 from projections.exporting.tables import Format
 from runtime.pools import Connection
 from store.reading import head, read_ledger
+from store.topics import topics_named
 
 PAGE, PAGE_BYTES = 500, 8 << 20
+VERSION = re.compile(r"\.v[0-9]+$")
 COLUMNS = tuple(
     Column(name, type, comment, required, name == "position")
     for name, type, comment, required in (
@@ -52,7 +55,7 @@ NAMES = [column.name for column in COLUMNS]
 
 @dataclass(frozen=True)
 class Part:
-    """Which events of a ledger. `topics`: topics without their version, or their beginnings (`execution.*`); none: all."""
+    """Which events of a ledger. `topics`: topics, whatever their version, or their beginnings (`execution.*`); none: all."""
 
     tenant_id: UUID
     after: int = 0
@@ -60,10 +63,18 @@ class Part:
     topics: Sequence[str] = ()
     stream_id: UUID | None = None
 
+    def __post_init__(self) -> None:
+        """Raises UnknownTopic: what means none would be an export of nothing."""
+        topics_named(self.topics)
+
     def has(self, record: RecordedEvent) -> bool:
         if self.stream_id is not None and record.stream_id != self.stream_id:
             return False
-        return not self.topics or matches(self.topics, record.topic.rpartition(".v")[0])
+        return not self.topics or matches(map(_unversioned, self.topics), _unversioned(record.topic))
+
+
+def _unversioned(topic: str) -> str:
+    return VERSION.sub("", topic)
 
 
 async def pages(connection: Connection, part: Part) -> AsyncIterator[tuple[list[RecordedEvent], int]]:

@@ -68,11 +68,11 @@ async def export(connection: Connection, wanted: Wanted, to: Path, told: Told) -
             done = []
             for relation in held:
                 name = f"{relation.name}.{wanted.format}"
-                with new_file(directory / name) as file:
+                with new_file(directory / name, to / name) as file:
                     done.append(await _one(moment, wanted, relation, name, file))
                 told(done[-1])
             manifest = _manifest(moment, wanted, done)
-            with new_file(directory / MANIFEST) as file:
+            with new_file(directory / MANIFEST, to / MANIFEST) as file:
                 file.write(json.dumps(manifest, ensure_ascii=False, indent=1).encode() + b"\n")
     return manifest
 

@@ -5,7 +5,8 @@ Read page by page: what the tables and the archive say of cases and of whose str
 up to the position that the tables have shown at the beginning. Connections are gesta_system's.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -56,11 +57,12 @@ SELECT a.execution_id, r.row ->> 'name', r.row ->> 'kind', r.row ->> 'value'
  WHERE a.tenant_id = %(tenant)s AND a.execution_id = ANY(%(ids)s) AND a.table_name = 'execution_attributes'
  ORDER BY 1, 2
 """
+# Readers hold whole numbers in 64 bits.
 KINDS_OF_ATTRIBUTES = """
-SELECT name, array_agg(DISTINCT kind)
-  FROM (SELECT name, kind FROM projections.execution_attributes WHERE tenant_id = %(tenant)s
-         UNION
-        SELECT r.row ->> 'name', r.row ->> 'kind'
+SELECT name, array_agg(DISTINCT CASE WHEN kind = 'number' AND value ~ '^-?[0-9]{1,18}$' THEN 'whole' ELSE kind END)
+  FROM (SELECT name, kind, value FROM projections.execution_attributes WHERE tenant_id = %(tenant)s
+         UNION ALL
+        SELECT r.row ->> 'name', r.row ->> 'kind', r.row ->> 'value'
           FROM projections.archived_rows a CROSS JOIN jsonb_array_elements(a.rows) AS r (row)
          WHERE a.tenant_id = %(tenant)s AND a.table_name = 'execution_attributes') each
  WHERE kind <> 'null' GROUP BY name
@@ -105,6 +107,14 @@ SELECT v.workflow_id, v.number, v.definition
   JOIN unnest(%(workflows)s::uuid[], %(numbers)s::int[]) AS w (workflow_id, number) USING (workflow_id, number)
  WHERE v.tenant_id = %(tenant)s
 """
+AttributeType = type[str] | type[float] | type[int] | type[bool]
+TYPES: Mapping[frozenset[str], AttributeType] = {
+    frozenset({"whole"}): int,
+    frozenset({"whole", "number"}): float,
+    frozenset({"number"}): float,
+    frozenset({"boolean"}): bool,
+}
+KNOWN = "SELECT EXISTS (SELECT FROM projections.workflows WHERE tenant_id = %s AND key = %s)"
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -122,6 +132,12 @@ class Selection:
     people: str = "name"
     activity: str = "name"
     alone: bool = False
+
+
+async def is_workflow(connection: Connection, tenant_id: UUID, key: str) -> bool:
+    """Whether the tenant has, or had, one of this key."""
+    (known,) = await (await connection.execute(KNOWN, (tenant_id, key))).fetchone() or (False,)
+    return bool(known)
 
 
 class Told(NamedTuple):
@@ -145,16 +161,17 @@ class Reading:
     async def begin(cls, connection: Connection, selection: Selection) -> "Reading":
         return cls(connection, selection, await freshness.position(connection, selection.tenant_id))
 
-    async def attribute_types(self) -> dict[str, type[str] | type[float] | type[bool]]:
-        """Of search attributes: where all values of one are numbers or truth values, that; else texts."""
+    async def attribute_types(self) -> dict[str, AttributeType]:
+        """Of search attributes, for `fitting`: where all values of one are numbers or truth values, that; else texts."""
         rows = await self._rows(KINDS_OF_ATTRIBUTES, {"tenant": self._of.tenant_id})
-        plain: dict[str, type[str] | type[float] | type[bool]] = {"number": float, "boolean": bool}
-        return {name: plain.get(kinds[0], str) if len(kinds) == 1 else str for name, kinds in rows}
+        return {name: TYPES.get(frozenset(kinds), str) for name, kinds in rows}
 
-    async def told(self) -> AsyncIterator[Told]:
+    async def told(self) -> AsyncGenerator[Told]:
+        """To be closed by whoever stops in the middle: a page is read in a transaction."""
         async for cases in self._pages():
-            async for each in self._page(cases):
-                yield each
+            async with aclosing(self._page(cases)) as page:
+                async for each in page:
+                    yield each
 
     async def _pages(self) -> AsyncIterator[list[Case]]:
         told = Ids()
@@ -189,7 +206,7 @@ class Reading:
         own = {id: {row[1]: _value(row[2], row[3]) for row in some} for id, some in groupby(found, key=lambda row: row[0])}
         return [replace(Case("execution", *row[:-1]), attributes=own.get(row[0], {})) for row in rows]
 
-    async def _page(self, cases: Sequence[Case]) -> AsyncIterator[Told]:
+    async def _page(self, cases: Sequence[Case]) -> AsyncGenerator[Told]:
         ids = [case.id for case in cases]
         params = {"tenant": self._of.tenant_id, "ids": ids, "position": self.position, "topics": topics()}
         begun = 0
@@ -263,6 +280,16 @@ def _as_begun(case: Case, record: RecordedEvent) -> Case:
 
 def _people(event: object) -> tuple[UUID | None, ...]:
     return tuple(getattr(event, name, None) for name in ("user_id", "on_behalf_of"))
+
+
+def fitting(types: Mapping[str, AttributeType], name: str, value: Value) -> Value:
+    """A search attribute has the same type in all executions, as readers ask for it. What came later, and is other, is a text."""
+    wanted = types.get(name)
+    if wanted is None or (isinstance(value, wanted) and isinstance(value, bool) is (wanted is bool)):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return float(value) if wanted is float and isinstance(value, int) else str(value)
 
 
 def _value(kind: str, text: str) -> Value:

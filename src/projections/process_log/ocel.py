@@ -8,13 +8,13 @@ import json
 import re
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing
+from contextlib import aclosing, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from projections.exporting.files import Counted, new_directory, new_file, refuse_existing
-from projections.process_log.cases import Reading
+from projections.exporting.files import Counted, new_directory, new_file, refuse_existing, writing
+from projections.process_log.cases import AttributeType, Reading, fitting
 from projections.process_log.entries import Entry, Kind, Thing, Value
 
 TABLES = """
@@ -47,7 +47,7 @@ class Written(NamedTuple):
 async def write(reading: Reading, to: Path, kinds: Collection[Kind] | None = None) -> Written:
     """`to`: a new file, by whose name it is a database (.sqlite) or JSON (.json, .json.gz)."""
     refuse_existing(to)
-    with new_directory(to.with_name(f"{to.name}.making"), kept=False) as aside:
+    with writing(to), new_directory(to.with_name(f"{to.name}.making"), kept=False) as aside:
         database = aside / "log.sqlite"
         written = await write_sqlite(reading, database, kinds)
         if to.suffix == ".sqlite":
@@ -63,9 +63,10 @@ async def write_sqlite(reading: Reading, path: Path, kinds: Collection[Kind] | N
     """Into a file that is not there."""
     with closing(Database(path)) as database:
         database.types_of_attributes = await reading.attribute_types()
-        async for _, entry in reading.told():
-            if entry is not None:
-                database.add(entry, shown=kinds is None or entry.kind in kinds)
+        async with aclosing(reading.told()) as told:
+            async for _, entry in told:
+                if entry is not None:
+                    database.add(entry, shown=kinds is None or entry.kind in kinds)
         return database.finish()
 
 
@@ -82,7 +83,7 @@ class Database:
         self._tables: dict[tuple[str, str], str] = {}
         self._columns: dict[str, dict[str, type[Any]]] = {}
         self._events = 0
-        self.types_of_attributes: Mapping[str, type[Any]] = {}
+        self.types_of_attributes: Mapping[str, AttributeType] = {}
 
     def close(self) -> None:
         self._db.close()
@@ -161,11 +162,7 @@ class Database:
         self._db.execute(f"INSERT INTO {_quoted(table)} ({columns}) VALUES ({marks})", tuple(row.values()))  # noqa: S608  quoted
 
     def _fitting(self, name: str, value: Value) -> Value:
-        """A search attribute has the same type in all executions."""
-        wanted = self.types_of_attributes.get(name.removeprefix("attr_")) if name.startswith("attr_") else None
-        if wanted is None or isinstance(value, bool) is not (wanted is bool):
-            return value if wanted is None else str(value)
-        return float(value) if wanted is float and isinstance(value, int | float) else wanted(value)
+        return fitting(self.types_of_attributes, name.removeprefix("attr_"), value) if name.startswith("attr_") else value
 
     def _table(self, of: str, type: str) -> str:
         found = self._tables.get((of, type))

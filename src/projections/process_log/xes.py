@@ -4,14 +4,15 @@ Written as it is read: nothing of it is kept. What XML cannot hold (most control
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 from xml.sax.saxutils import quoteattr
 
 from projections.exporting.files import Counted
-from projections.process_log.cases import Reading
+from projections.process_log.cases import AttributeType, Reading, fitting
 from projections.process_log.entries import Case, Entry, Kind, Value
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -45,18 +46,20 @@ async def write(reading: Reading, file: Counted, name: str, kinds: Collection[Ki
     """`name`: of the log. `kinds`: of the events it has; a trace may then have none."""
     traces = events = 0
     file.write((HEADER + _attribute("concept:name", name) + _attribute("gesta:position", reading.position)).encode())
-    async for case, entry in reading.told():
-        if entry is None:
-            file.write((("</trace>\n" if traces else "") + "<trace>\n" + "".join(_of_case(case))).encode())
-            traces += 1
-        elif kinds is None or entry.kind in kinds:
-            file.write(("<event>\n" + "".join(_of_entry(entry)) + "</event>\n").encode())
-            events += 1
+    types = await reading.attribute_types()
+    async with aclosing(reading.told()) as told:
+        async for case, entry in told:
+            if entry is None:
+                file.write((("</trace>\n" if traces else "") + "<trace>\n" + "".join(_of_case(case, types))).encode())
+                traces += 1
+            elif kinds is None or entry.kind in kinds:
+                file.write(("<event>\n" + "".join(_of_entry(entry)) + "</event>\n").encode())
+                events += 1
     file.write((("</trace>\n" if traces else "") + "</log>\n").encode())
     return Written(traces, events)
 
 
-def _of_case(case: Case) -> Iterator[str]:
+def _of_case(case: Case, types: Mapping[str, AttributeType]) -> Iterator[str]:
     yield _attribute("concept:name", case.name)
     yield _attribute("gesta:id", case.id)
     about: dict[str, str | int | None] = {
@@ -69,7 +72,7 @@ def _of_case(case: Case) -> Iterator[str]:
         if value is not None:
             yield _attribute(f"gesta:{name}", value)
     for name, own in case.attributes.items():
-        yield _attribute(name, own)
+        yield _attribute(name, fitting(types, name, own))
 
 
 def _of_entry(entry: Entry) -> Iterator[str]:
