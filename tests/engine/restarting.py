@@ -183,7 +183,8 @@ class Ledger:
             assert stream_id not in decided.left or afresh == decided.left[stream_id]
             if isinstance(afresh, Execution):
                 assert SNAPSHOTS.from_bytes(SNAPSHOTS.to_bytes(afresh)) == afresh
-        assert self.jobs.keys() == {job_id for job_id, _ in self.work.jobs()}, "as `gesta verify` expects it"
+        expected = {job_id for job_id, _ in self.work.jobs()} | self.work.ai.left_to_leases()
+        assert self.jobs.keys() == expected, "as `gesta verify` expects it"
         assert self.timers.keys() == {timer_id for timer_id, _, _ in self.work.timers()}
 
     @property
