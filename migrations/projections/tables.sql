@@ -1381,7 +1381,7 @@ DO $$
 DECLARE
     t record;
 BEGIN
-    FOR t IN SELECT c.oid, c.relname FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' LOOP
+    FOR t IN SELECT c.oid, c.relname FROM pg_class c WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind = 'r' LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t.relname);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t.relname);
         EXECUTE format('CREATE POLICY %I ON %I TO gesta_system USING (true) WITH CHECK (true)', t.relname || '_system', t.relname);
@@ -1412,4 +1412,4 @@ CREATE POLICY users_api ON users FOR SELECT TO gesta_api
 CREATE POLICY permissions_api ON permissions FOR SELECT TO gesta_api USING (true);
 
 -- Analysts see their own tenant's rows.
-SELECT runtime.let_analysts_read(current_schema()::regnamespace);
+SELECT runtime.let_analysts_read(quote_ident(current_schema())::regnamespace);

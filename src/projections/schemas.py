@@ -3,7 +3,7 @@ policies, comments, views), made of the same files, and readable by those who ma
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,21 +14,18 @@ from psycopg import AsyncConnection, sql
 from psycopg.errors import DuplicateSchema, InvalidSchemaName, ReservedName
 
 from domain.envelope import PLATFORM
+from projections.copying import copy
 from projections.generation import SERVING_SCHEMA, Generation
+from projections.rebuilding import loading
 from projections.rebuilding import schema as tables
 from projections.rebuilding.views import VIEWS_SQL
 from projections.registry import CONCERNED, TABLES
 from projections.rows import Rows
-from projections.table import Row, Table
-from projections.writing import as_json
 from runtime import limits
 from runtime.errors import OperatorError
 
 MADE = "Made by gesta replay"
 """How the comment on such a schema begins: none but these is replaced."""
-FILL = sql.SQL(
-    "INSERT INTO {schema}.{table} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{schema}.{table}, %s::json)"
-)
 FRESHNESS = sql.SQL("""
 INSERT INTO {schema}.freshness (tenant_id, position, recorded_at, projected_at, version, created_at, updated_at)
 VALUES (%(tenant)s, %(position)s, %(recorded_at)s, now(), %(position)s,
@@ -36,7 +33,6 @@ VALUES (%(tenant)s, %(position)s, %(recorded_at)s, now(), %(position)s,
 """)
 COMMENT = sql.SQL("COMMENT ON SCHEMA {schema} IS {words}")
 COMMENT_OF = "SELECT obj_description(to_regnamespace(quote_ident(%s)), 'pg_namespace')"
-ANALYZE = sql.SQL("ANALYZE {schema}.{table}")
 
 GRANTS = """
 SELECT format('GRANT USAGE ON SCHEMA %%I TO %%I', %(schema)s::text, r.rolname)
@@ -69,7 +65,6 @@ SELECT CASE WHEN d.objsubid = 0 THEN format('COMMENT ON VIEW %%I.%%I IS %%L', %(
    AND EXISTS (SELECT FROM pg_views v WHERE v.schemaname = %(schema)s::text AND v.viewname = c.relname)
 """
 OF_SERVING = re.compile(rf"\b{SERVING_SCHEMA}\.")
-PORTION_LENGTH = 4 << 20
 
 
 @dataclass
@@ -87,8 +82,8 @@ class Copy:
             of_platform = "tenant_id" not in table.columns
             if of_platform if users is not None else (not of_platform or tenant_id == PLATFORM):
                 only = users if table.name != "permissions" else None
-                for some in batches(row for row in rows.of(table.name).each() if only is None or row["id"] in only):
-                    await self.conn.execute(FILL.format(**_names(self.schema, table)), [some])
+                some = (row for row in rows.of(table.name).each() if only is None or row["id"] in only)
+                await copy(self.conn, self.schema, table, some)
         if users is None:
             named = {"tenant": tenant_id, "position": position, "recorded_at": recorded_at}
             await self.conn.execute(FRESHNESS.format(schema=sql.Identifier(self.schema)), named)
@@ -98,39 +93,49 @@ class Copy:
 async def copying(owner_url: str, system_url: str, schema: str, words: str, *, replace: bool = False) -> AsyncIterator[Copy]:
     """Make the schema and its empty tables, to be filled within. Whatever fails there takes it away again.
 
+    What PostgreSQL does not copy with, and what is better made at the end, comes after that (`rebuilding.loading`); nobody
+    reaches the schema until then.
+
     `words`: what the comment on it says. `replace`: one that was made here before gives way. Raises OperatorError where there is
     another, or it may not be called so.
     """
     async with await AsyncConnection.connect(owner_url, autocommit=True) as owner:
-        await _create(owner, schema, replace=replace)
+        generation = Generation(schema, TABLES, CONCERNED)
+        await _create(owner, generation, replace=replace)
         try:
             async with await AsyncConnection.connect(system_url) as conn:
                 await conn.execute(limits.NONE)
                 yield Copy(schema, conn)
+            await loading.finish(owner, generation, lambda _done, _of: None)
+            await _open(owner, schema)
             named = {"schema": sql.Identifier(schema), "words": sql.Literal(f"{MADE}: {words}.")}
             await owner.execute(COMMENT.format(**named))
-            for table in TABLES:
-                await owner.execute(ANALYZE.format(schema=sql.Identifier(schema), table=sql.Identifier(table.name)))
         except BaseException:
             await tables.drop(owner, schema)
             raise
 
 
-async def _create(owner: AsyncConnection[Any], schema: str, *, replace: bool) -> None:
+async def _create(owner: AsyncConnection[Any], generation: Generation, *, replace: bool) -> None:
+    schema = generation.schema
     if schema.startswith(SERVING_SCHEMA):
         raise OperatorError(f"No schema {schema}: names that begin with {SERVING_SCHEMA} are Gesta's own.")
     async with owner.transaction():
         if replace:
             await _make_room(owner, schema)
         try:
-            await tables.create(owner, Generation(schema, TABLES, CONCERNED))
+            await tables.create(owner, generation)
         except (DuplicateSchema, InvalidSchemaName, ReservedName) as error:
             hint = " Give --replace if a replay made it." if isinstance(error, DuplicateSchema) else ""
             raise OperatorError(f"No schema {schema}: {error.diag.message_primary}.{hint}") from error
+        words = sql.Literal(f"{MADE}, which has not ended: its tables are not complete.")
+        await owner.execute(COMMENT.format(schema=sql.Identifier(schema), words=words))
+        await loading.put_off(owner, generation)
+
+
+async def _open(owner: AsyncConnection[Any], schema: str) -> None:
+    """Views, and for those who may read the serving tables the same rights and policies."""
+    async with owner.transaction():
         name = sql.Identifier(schema)
-        await owner.execute(
-            COMMENT.format(schema=name, words=sql.Literal(f"{MADE}, which has not ended: its tables are not complete."))
-        )
         await owner.execute(OF_SERVING.sub(f"{name.as_string()}.", VIEWS_SQL.read_text("utf-8")).encode())
         named = {"schema": schema, "serving": SERVING_SCHEMA}
         for query in (GRANTS, VIEW_COMMENTS):
@@ -147,23 +152,3 @@ async def _make_room(owner: AsyncConnection[Any], schema: str) -> None:
         await tables.drop(owner, schema)
     elif await tables.exists(owner, sql.Identifier(schema).as_string()):
         raise OperatorError(f"The schema {schema} is not replaced: no replay made it.")
-
-
-def batches(rows: Iterator[Row]) -> Iterator[str]:
-    """Rows as JSON arrays of limited length; a single row may be longer."""
-    texts: list[str] = []
-    length = 0
-    for row in rows:
-        text = as_json(row)
-        if texts and length + len(text) > PORTION_LENGTH:
-            yield f"[{','.join(texts)}]"
-            texts, length = [], 0
-        texts.append(text)
-        length += len(text)
-    if texts:
-        yield f"[{','.join(texts)}]"
-
-
-def _names(schema: str, table: Table) -> dict[str, sql.Composable]:
-    columns = sql.SQL(", ").join(sql.Identifier(column) for column in table.columns)
-    return {"schema": sql.Identifier(schema), "table": sql.Identifier(table.name), "columns": columns}

@@ -7,9 +7,11 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg import AsyncConnection, sql
+from psycopg.errors import InsufficientPrivilege
 
 from projections.differing import COMPARED, folded_between
 from projections.replay import rebuilt
+from projections.schemas import copying
 from projections.table import STAMP, Row
 from runtime.drift.catalog import read_catalog
 from tests.conftest import Database
@@ -61,6 +63,23 @@ async def test_a_copy_has_all_that_the_tables_have_and_only_what_was(database: D
     assert await cursor.fetchone() == (2,)
     other = gesta(database, "replay", "--into", "runtime", "--replace")
     assert (other.returncode, "no replay made it" in other.stderr) == (1, True)
+
+
+async def test_nobody_reads_a_copy_that_is_not_complete_and_one_that_fails_is_gone(database: Database) -> None:
+    """While rows are copied no policy holds them apart."""
+    there = "SELECT to_regnamespace('\"Of March\"') IS NOT NULL"
+
+    async def left_half_way() -> None:
+        async with copying(database.owner_url, database.system_url, "Of March", "for a test"):
+            assert await (await reader.execute(there)).fetchone() == (True,)
+            with pytest.raises(InsufficientPrivilege):
+                await reader.execute('SELECT count(*) FROM "Of March".roles')
+            raise ZeroDivisionError
+
+    async with await AsyncConnection.connect(database.api_url, autocommit=True) as reader:
+        with pytest.raises(ZeroDivisionError):
+            await left_half_way()
+        assert await (await reader.execute(there)).fetchone() == (False,)
 
 
 def told_by(row: Row) -> Row:

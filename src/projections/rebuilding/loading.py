@@ -29,7 +29,7 @@ MEMORY = "SET LOCAL maintenance_work_mem = '256MB'"
 FOREIGN_KEYS = """
 SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', k.conrelid::regclass, k.conname),
        format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid))
-  FROM pg_constraint k WHERE k.connamespace = %(schema)s::regnamespace AND k.contype = 'f'
+  FROM pg_constraint k WHERE k.connamespace = quote_ident(%(schema)s::text)::regnamespace AND k.contype = 'f'
  ORDER BY k.conrelid::regclass::text, k.conname
 """
 # An index of a constraint is made again as one. The first columns of each, by which it may be needed.
@@ -45,7 +45,7 @@ SELECT c.relname,
                JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = key.number ORDER BY key.place)
   FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
   LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u')
- WHERE c.relnamespace = %(schema)s::regnamespace
+ WHERE c.relnamespace = quote_ident(%(schema)s::text)::regnamespace
  ORDER BY c.relname, i.indexrelid
 """
 SECURITY = sql.SQL("ALTER TABLE {table} {no}FORCE ROW LEVEL SECURITY, {enable} ROW LEVEL SECURITY")
