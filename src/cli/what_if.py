@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import sys
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant's slug or id.")]
 
+SECONDS = 0.5
 READ_ONLY = "SET default_transaction_read_only = on"
 """So that nothing is written whatever is wrong here."""
 
@@ -41,6 +44,9 @@ def what_if(
             help='A field of a node is otherwise: approve.rule={"type": "multiple", "count": 2}, or @FILE; repeatable.',
         ),
     ] = None,
+    rename: Annotated[
+        list[str] | None, typer.Option(metavar="OLD=NEW", help="The node OLD is called NEW there; repeatable.")
+    ] = None,
     assume: Annotated[
         list[str] | None,
         typer.Option(metavar="NODE=OUTCOME", help="What a node comes to of which nothing is on record; repeatable."),
@@ -61,7 +67,7 @@ def what_if(
 
     from cli.replay import moment
     from cli.trying.cases import Wanted
-    from cli.trying.versions import Setting, Versions, assumption, read
+    from cli.trying.versions import Setting, Versions, assumption, read, renaming
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
@@ -73,7 +79,10 @@ def what_if(
         raise typer.BadParameter("Name executions, or the --workflow whose executions are meant.", param_hint="--workflow")
     if execution_id and (start or end):
         raise typer.BadParameter("--from and --to go with --workflow.", param_hint="--from")
-    versions = Versions(version, given, tuple(map(Setting.parse, settings or ())))
+    if rename and version is None and definition is None:
+        raise typer.BadParameter("In its own version a node is called as it was.", param_hint="--rename")
+    names = dict(map(renaming, rename or ()))
+    versions = Versions(version, given, tuple(map(Setting.parse, settings or ())), names)
     times = [None if each is None else moment(each) for each in (start, end)]
     wanted = Wanted(tuple(execution_id or ()), key, times[0], times[1], limit)
     playing = Playing(versions, wanted, dict(map(assumption, assume or ())), strict=strict, as_json=as_json)
@@ -86,7 +95,7 @@ class Playing:
     def __init__(self, versions: "Versions", wanted: "Wanted", assume: dict[str, Any], *, strict: bool, as_json: bool) -> None:
         self.versions, self.wanted, self.assume = versions, wanted, assume
         self.strict, self.as_json = strict, as_json
-        self.shown = 0
+        self.shown, self.told_at = 0, time.monotonic()
 
     async def run(self, url: str, tenant: str) -> "Totals":
         from cli.ledgers import ledgers
@@ -127,18 +136,26 @@ class Playing:
                 totals.more = True
                 break
             number += 1
+            self._tell(number)
             case = await reading.case(id, self.versions, strict=self.strict, assume=self.assume)
             told = described(case)
             totals.add(told)
             if self.as_json:
                 print(json.dumps(told, ensure_ascii=False), flush=True)
             elif self.shown < MOST_LINES:
-                found = list(case_lines(told))
+                found = list(case_lines(told, reading.people))
                 self.shown += bool(found)
                 for line in found:
                     print(line, flush=True)
                 if self.shown == MOST_LINES:
                     print("  … (--json tells all of them)", flush=True)
+
+    def _tell(self, number: int) -> None:
+        """How many are done, to somebody who looks."""
+        now = time.monotonic()
+        if sys.stderr.isatty() and now - self.told_at > SECONDS:
+            self.told_at = now
+            print(f"\r{number:,} executions\x1b[K\r", end="", file=sys.stderr, flush=True)
 
     async def _ids(self, reading: "Ledgers") -> "Any":
         if self.wanted.workflow is None:

@@ -12,6 +12,8 @@ from psycopg import sql
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from cli.trying import cases
+from engine.what_if.changing import with_names
 from projections.projector import Projector
 from tests.api.conftest import Client, Gesta, Member, Tenant, projecting, serving
 from tests.conftest import Database
@@ -95,6 +97,7 @@ async def test_what_would_have_gone_elsewhere_is_told_and_nothing_is_changed(
 ) -> None:
     for name, url in (("DATABASE_URL", database.owner_url), ("GESTA_SYSTEM_DATABASE_URL", database.system_url)):
         monkeypatch.setenv(name, url)
+    monkeypatch.setattr(cases, "PAGE", 2)
     ids = await a_month(database, seeded[1], seeded_acme[1])
     before = rows(database)
     assert {schema for schema, *_ in before} >= {"ledger", "runtime", "projections"}
@@ -106,7 +109,7 @@ async def test_what_would_have_gone_elsewhere_is_told_and_nothing_is_changed(
     own = await what_if(*of_all)
     assert (own.exit_code, own.stdout.splitlines()) == (
         0,
-        ["3 finished executions through its own version:", "        3 the same"],
+        ["3 finished executions each through its own version:", "        3 the same"],
     ), own.output
 
     limit = 'size.branches=[{"handle": "large", "when": "input.amount > 5000"}]'
@@ -132,13 +135,15 @@ async def test_what_would_have_gone_elsewhere_is_told_and_nothing_is_changed(
     assert (unsound.exit_code, "could not be published" in " ".join(unsound.stderr.split())) == (2, True)
     file.write_text(json.dumps({**EXPENSE, "name": "The same"}))
     assert (await what_if("--definition", str(file))).exit_code == 0
+    file.write_text(json.dumps(with_names(EXPENSE, {"ask": "manager"})))
+    assert (await what_if("--definition", str(file), "--rename", "ask=manager")).exit_code == 0
     one = await what_if(ids[3], ids[2], "--json", "--version", "1")
     first, second, _ = map(json.loads, one.stdout.splitlines())
     assert (first["verdict"], first["why"], second["verdict"]) == ("not_played", "It is not over yet.", "same")
     few = await what_if(*of_all, "--limit", "2", "--json")
     assert json.loads(few.stdout.splitlines()[-1])["summary"]["more"] is True
     none = await what_if(*of_all, "--to", "2020-01-01T00:00:00Z")
-    assert (none.exit_code, none.stdout.splitlines()[0]) == (0, "0 finished executions through its own version:")
+    assert (none.exit_code, none.stdout.splitlines()[0]) == (0, "0 finished executions each through its own version:")
     for wrong in (
         (),
         ("--workflow", "nothing"),

@@ -11,6 +11,9 @@ from domain.envelope import Envelope, RecordedEvent
 from domain.facts import Decided, Event, Fact, Json, View
 from domain.workflow import WORKFLOW
 from engine.context import Engine, EngineLimits
+from engine.definition import parse
+from engine.plan import compile_plan
+from engine.what_if.changing import with_names
 from engine.what_if.comparing import Compared, compare
 from engine.what_if.kinds import NODE_TYPES
 from engine.what_if.playing import Played, Version, played
@@ -83,8 +86,8 @@ class Remembered(Workplace):
     def past(self) -> PastExecution:
         return past(self.records)
 
-    def through(self, definition: Json = None, **more: Any) -> tuple[Played, Compared]:
-        return through(self.past, self.view_at, definition, **more)
+    def through(self, definition: Json = None, names: Mapping[str, str] | None = None, **more: Any) -> tuple[Played, Compared]:
+        return through(past(self.records, names=names), self.view_at, definition, names=names, **more)
 
     def with_config(self, node_id: str, **config: Json) -> tuple[Played, Compared]:
         """Through a version in which this node says otherwise."""
@@ -95,12 +98,14 @@ class Remembered(Workplace):
         return self.through({**self.definition, "nodes": nodes})
 
 
-def past(records: Sequence[RecordedEvent], execution_id: UUID = EXECUTION_ID) -> PastExecution:
+def past(
+    records: Sequence[RecordedEvent], execution_id: UUID = EXECUTION_ID, names: Mapping[str, str] | None = None
+) -> PastExecution:
     def of(stream_id: UUID) -> list[RecordedEvent]:
         return [each for each in records if each.stream_id == stream_id]
 
     events = of(execution_id)
-    return past_of(execution_id, events, {id: of(id) for _, id in opened_by(events)})
+    return past_of(execution_id, events, {id: of(id) for _, id in opened_by(events)}, names)
 
 
 def through(
@@ -108,15 +113,15 @@ def through(
     view_at: ViewAt,
     definition: Json = None,
     limits: EngineLimits | None = None,
+    names: Mapping[str, str] | None = None,
     **more: Any,
 ) -> tuple[Played, Compared]:
     """Played through a definition; None: through its own version."""
-    started, evaluator = found.started, EVALUATOR
-    last = found.events[-1]
+    started, last = found.started, found.events[-1]
     workflow = view_at(last.position, last.occurred_at).read(WORKFLOW, started.workflow_id)
     own = workflow.versions[started.workflow_version]
-    engine = Engine(evaluator, limits or EngineLimits(), NODE_TYPES)
-    before = engine.plan(view_at(last.position, last.occurred_at), started.workflow_id, started.workflow_version)
+    before = compile_plan(parse(with_names(own, names or {})))
+    engine = Engine(EVALUATOR, limits or EngineLimits(), NODE_TYPES)
     if definition is None:
         version = Version(own, started.workflow_version, engine, own=True)
     else:

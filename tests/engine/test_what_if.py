@@ -6,15 +6,31 @@ from uuid import UUID
 
 import pytest
 
+from domain.approval.overriding import Overrider
 from domain.execution import ExecutionMigrated
 from domain.facts import Fact, Json
+from domain.member import MemberRolesChanged
 from domain.retry import Failure
-from engine.engine import override_approval, signal, withdraw_approval
+from engine.engine import (
+    Decider,
+    add_approver,
+    cancel,
+    decide_approval,
+    override_approval,
+    pause,
+    reassign_approval,
+    resume,
+    revoke_decision,
+    signal,
+    withdraw_approval,
+)
+from engine.jobs import JobRef, complete_own
+from engine.what_if.changing import NoSuchField, with_field, with_names
 from engine.what_if.comparing import Compared, Difference
 from engine.what_if.record import NotPlayed
 from tests.engine.drawing import ANN, BEN, EXECUTION_ID, ask, drawing
 from tests.engine.past import Remembered
-from tests.engine.people import CAT, DAN, EVA
+from tests.engine.people import CAT, DAN, EVA, role_id
 from tests.engine.working import agent, task
 
 BOSS, BOARD = ("boss",), ("board",)
@@ -150,9 +166,6 @@ def test_a_decision_of_whom_it_does_not_ask_is_left_out_and_told() -> None:
 
 
 def test_roles_are_those_of_then() -> None:
-    from domain.member import MemberRolesChanged
-    from tests.engine.people import role_id
-
     place = asking(SINGLE, (ANN, "approved"))
     place.add(Fact(ANN, MemberRolesChanged(ANN, (role_id("clerk"),))))
     assert place.with_config("ask", title="Do you agree?", rule={"type": "first"})[1].verdict == "same"
@@ -200,8 +213,6 @@ def test_who_is_asked_later_than_they_were_decides_later() -> None:
 
 
 def test_what_is_done_to_a_request_is_done_again() -> None:
-    from engine.engine import add_approver, reassign_approval, revoke_decision
-
     place = asking(TWO, ad_hoc=True)
     request_id = UUID(place.open[0]["id"])
     place.step(lambda view: add_approver(view, place.engine, request_id, None, DAN))
@@ -217,8 +228,6 @@ def test_what_is_done_to_a_request_is_done_again() -> None:
 
 
 def test_an_override_and_a_withdrawal_come_to_the_same_by_every_rule() -> None:
-    from domain.approval.overriding import Overrider
-
     place = asking(TWO)
     request_id, who = UUID(place.open[0]["id"]), Overrider(EVA)
     place.step(lambda view: override_approval(view, place.engine, request_id, who, outcome="approved", reason="It burns."))
@@ -349,6 +358,76 @@ def test_a_signal_reaches_those_who_wait_for_it_by_the_other_version() -> None:
     assert found.would_end == {"status": "completed"}
 
 
+CALL = ("http", {"url": "https://api.example/", "method": "POST"}, {"retry": {"max_attempts": 2}})
+
+
+def called(config: Json, status: int, body: Json) -> Remembered:
+    place = working(("http", {**CALL[1], **config}, CALL[2]))
+    place.start({"order": 7})
+    (job,) = place.story.jobs.values()
+    response = {"status": status, "headers": {}, "body": body, "encoding": "json"}
+    exchange = {"response": response, "retry_after": None, "jitter": 0.5}
+    held = JobRef(job.id, 1, job.execution_id, job.activation_id)
+    place.step(lambda view: complete_own(view, place.engine, held, exchange))
+    return place
+
+
+def test_an_answer_is_read_otherwise_where_it_is_on_record() -> None:
+    place = called({}, 200, {"ok": False})
+    assert place.through()[0].assumed == []
+    _, found = place.with_config("work", success=[201])
+    assert difference(found).would == {**left("error", "failed"), "code": "http_200"}
+    _, found = place.with_config("work", output="=response.body.ok")
+    assert (found.verdict, found.would_end) == ("other_output", {"status": "completed"})
+    read = called({"output": "=response.body.ok"}, 200, {"ok": False})
+    assert read.with_config("work", output="=response.body")[1].verdict == "undecided"
+    refused = called({}, 409, {"ok": False})
+    assert refused.with_config("work", success=["2xx", 409])[1].verdict == "undecided"
+    played, found = place.with_config("work", body={"order": "=input.order"})
+    assert (found.verdict, len(played.assumed)) == ("same", 1)
+
+
+def test_a_time_limit_of_the_whole_is_reckoned_anew() -> None:
+    nodes = {"start": "start", "work": task(), "done": "end"}
+    place = Remembered(drawing(nodes, "start > work", "work > done", timeout="P2D"))
+    place.start({}).later(DAY)
+    place.complete("work")
+    assert place.through()[1].verdict == "same"
+    _, found = place.through({**place.definition, "timeout": "PT1H"})
+    assert difference(found).would == {"what": "cancelled"}
+    assert found.would_end == {"status": "failed", "code": "timeout"}
+
+
+def test_a_pause_holds_what_is_reckoned_anew() -> None:
+    place = working(task(timeout="P2D"), "work.timeout > failed")
+    place.start({}).step(lambda view: pause(view, place.engine, EXECUTION_ID))
+    place.later(DAY).step(lambda view: resume(view, place.engine, EXECUTION_ID))
+    place.later(HOUR)
+    place.complete("work")
+    assert place.through()[1].verdict == "same"
+    assert place.with_node("work", lambda node: {**node, "timeout": "PT2H"})[1].verdict == "same"
+    assert place.with_node("work", lambda node: {**node, "timeout": "PT30M"})[1].verdict == "elsewhere"
+
+
+def test_who_cancelled_it_cancels_it_again_where_it_is_not_over() -> None:
+    place = working(task())
+    place.start({}).step(lambda view: cancel(view, place.engine, EXECUTION_ID, "enough"))
+    assert place.through()[1].verdict == "same"
+    nodes = {"start": "start", "done": "end"}
+    _, found = place.through(drawing(nodes, "start > done"))
+    assert found.verdict == "elsewhere"
+    assert (found.ended, found.would_end) == ({"status": "cancelled"}, {"status": "completed"})
+
+
+def test_who_stood_in_for_another_does_so_again() -> None:
+    place = asking(SINGLE)
+    stands_in = Decider(EVA, frozenset(BOSS), on_behalf_of=ANN)
+    request_id = UUID(place.open[0]["id"])
+    place.step(lambda view: decide_approval(view, place.engine, request_id, stands_in, outcome="approved"))
+    played, found = place.with_config("ask", rule={"type": "first"})
+    assert (found.verdict, played.left_out) == ("same", [])
+
+
 # What is no other way, and what is not played ----------------------------------------------------------------------------
 
 
@@ -373,6 +452,28 @@ def test_an_input_that_is_not_taken_any_more_would_not_have_started() -> None:
 def test_another_output_is_told_apart_from_another_way() -> None:
     _, found = expense(3_000).with_config("paid", output={"paid": 0})
     assert (found.verdict, found.difference) == ("other_output", None)
+
+
+def test_a_node_may_be_called_otherwise() -> None:
+    place = expense(3_000)
+    renamed = with_names(LIMIT, {"ask": "manager", "pay": "transfer"})
+    assert place.through(renamed)[1].verdict == "elsewhere"
+    names = {"ask": "manager", "pay": "transfer"}
+    played, found = place.through(renamed, names)
+    assert (found.verdict, played.assumed) == ("same", [])
+    _, found = place.through({**renamed, "nodes": with_config(renamed, "manager", rule=TWO)}, names)
+    assert difference(found).key == ("manager", 1)
+
+
+def test_a_field_is_set_by_its_path() -> None:
+    definition = drawing({"ask": ask(steps=STEPS), "work": task()})
+    ask_node, work = with_field(with_field(definition, ("ask", "steps", "1", "rule"), TWO), ("work", "timeout"), "PT1H")["nodes"]
+    assert ask_node["config"]["steps"] == [STEPS[0], {**STEPS[1], "rule": TWO}]
+    assert work["timeout"] == "PT1H"
+    assert definition == drawing({"ask": ask(steps=STEPS), "work": task()})
+    for wrong in (("nobody", "rule"), ("ask", "steps", "2", "rule"), ("ask", "title", "x")):
+        with pytest.raises(NoSuchField):
+            with_field(definition, wrong, 1)
 
 
 def test_an_error_that_nothing_handled_may_be_handled() -> None:

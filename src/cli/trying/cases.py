@@ -49,7 +49,11 @@ SELECT id, ended_at
  LIMIT %(limit)s
 """
 WORKFLOW_OF = "SELECT id FROM projections.workflows WHERE tenant_id = %(tenant)s AND key = %(workflow)s"
-MEMBERS = "SELECT user_id FROM projections.tenant_users WHERE tenant_id = %(tenant)s"
+MEMBERS = """
+SELECT m.user_id, u.display_name
+  FROM projections.tenant_users m LEFT JOIN projections.users u ON u.id = m.user_id
+ WHERE m.tenant_id = %(tenant)s
+"""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class Ledgers:
         self.conn, self.ledger = conn, ledger
         self.past = Past(ledger.tenant_id, position, self._ask)
         self._workflows: dict[UUID, Workflow] = {}
+        self.people: Mapping[str, str] = {}
+        """What those are called who ever were members."""
         self._checked: set[str] = set()
 
     async def _ask(self, ask: "Callable[[Connection], Awaitable[T]]") -> T:
@@ -89,6 +95,7 @@ class Ledgers:
     async def know_people(self) -> None:
         rows = await self._rows(MEMBERS, {})
         await self.past.know_all([row[0] for row in rows])
+        self.people = {str(id): name for id, name in rows if name}
 
     async def workflow(self, key: str) -> UUID | None:
         rows = await self._rows(WORKFLOW_OF, {"workflow": key})
@@ -137,7 +144,7 @@ class Ledgers:
             events = self.past.events(id)
             about = _about(events)
             streams = await self._opened(events, known)
-            found = past_of(id, events, {stream: self.past.events(stream) for stream in streams})
+            found = past_of(id, events, {stream: self.past.events(stream) for stream in streams}, versions.names)
             started = found.started
             workflow = await self.workflow_of(started.workflow_id)
             if versions.definition is not None and not versions.is_of(workflow):

@@ -1,6 +1,7 @@
 """How it is told what would have gone another way: case by case, and all of them together."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ MOST_LINES = 50
 MOST_KINDS = 1_000
 """Differences, and reasons, that are told apart."""
 OTHERS = "others"
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def described(case: Case) -> dict[str, Any]:
@@ -119,8 +121,8 @@ def _without_names(message: str) -> str:
 # For people ---------------------------------------------------------------------------------------------------------------
 
 
-def case_lines(told: Mapping[str, Any]) -> Iterator[str]:
-    """Of one that is not simply the same."""
+def case_lines(told: Mapping[str, Any], people: Mapping[str, str]) -> Iterator[str]:
+    """Of one that is not simply the same. `people`: what they are called."""
     name = told.get("business_key") or told["execution_id"]
     about = f"{name} ({told['execution_id']})" if told.get("business_key") else name
     match told["verdict"]:
@@ -134,7 +136,7 @@ def case_lines(told: Mapping[str, Any]) -> Iterator[str]:
         case _:
             pass
     for note in told.get("left_out", ()):
-        yield f"      {note['node_id']}: {note['message']}"
+        yield f"      {note['node_id']}: {ID.sub(lambda found: people.get(found[0], found[0]), note['message'])}"
 
 
 def lines(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Through what executions are played: another version, a definition in a file, or their own, with fields set otherwise."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,13 @@ def assumption(text: str) -> tuple[str, Any]:
     return node_id, found
 
 
+def renaming(text: str) -> tuple[str, str]:
+    old, given, new = text.partition("=")
+    if not given or not old or not new:
+        raise typer.BadParameter(f"{text} is not OLD=NEW.", param_hint="--rename")
+    return old, new
+
+
 def _value(text: str, hint: str) -> Any:
     """JSON; @FILE: what is in a file; anything else as it is."""
     if text.startswith("@"):
@@ -75,6 +83,8 @@ class Versions:
     number: int | None = None
     definition: Any = None
     settings: tuple[Setting, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What nodes are called otherwise in what they are played through."""
     _known: dict[tuple[UUID, int], "Version"] = field(default_factory=dict)
     _before: dict[tuple[UUID, int], "Plan"] = field(default_factory=dict)
 
@@ -88,6 +98,12 @@ class Versions:
             raise typer.BadParameter(f"It is no definition of the workflow {workflow.key}.", param_hint="--definition")
         if self.are_own and not self.settings:
             return
+        nodes = set() if self.are_own else {node["id"] for node in self._target(workflow).get("nodes", ())}
+        if len({*self.names.values()}) < len(self.names):
+            raise typer.BadParameter("Two nodes cannot be called the same.", param_hint="--rename")
+        for old, new in self.names.items():
+            if new not in nodes:
+                raise typer.BadParameter(f"There is no node {new}, which {old} is to be called.", param_hint="--rename")
         numbers = sorted(workflow.versions, reverse=True) if self.are_own else [self._number(workflow)]
         problems: list[str] = []
         for number in numbers:
@@ -114,10 +130,11 @@ class Versions:
         """The plan by which an execution ran, and what it is played through. Raises NotPlayed."""
         from engine.definition import parse
         from engine.plan import compile_plan
+        from engine.what_if.changing import with_names
 
         key = (workflow_id, ran_by)
         if key not in self._known:
-            self._before[key] = compile_plan(parse(workflow.versions[ran_by]))
+            self._before[key] = compile_plan(parse(with_names(workflow.versions[ran_by], self.names)))
             self._known[key] = self._own(workflow, ran_by) if self.are_own else self._shared(workflow_id, workflow)
         return self._before[key], self._known[key]
 
@@ -156,10 +173,10 @@ class Versions:
 
     @property
     def words(self) -> str:
-        through = "its own version" if self.number is None else f"version {self.number}"
-        through = "the definition given" if self.definition is not None else through
+        through = "each through its own version" if self.number is None else f"through version {self.number}"
+        through = "through the definition given" if self.definition is not None else through
         told = [f"{'.'.join(each.path)} = {json.dumps(each.value, ensure_ascii=False)}" for each in self.settings]
-        return f"through {through}" + (f", with {', '.join(told)}" if told else "")
+        return through + (f", with {', '.join(told)}" if told else "")
 
 
 def _faults(definition: Any) -> str | None:

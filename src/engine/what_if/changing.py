@@ -1,6 +1,8 @@
-"""A definition with some fields of its nodes set otherwise: `approve.rule`, `approve.steps.0.rule`, `charge.timeout`."""
+"""A definition with some fields of its nodes set otherwise: `approve.rule`, `approve.steps.0.rule`, `charge.timeout`; or with
+nodes that are called otherwise."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -42,3 +44,30 @@ def _put(place: Any, name: str, value: Json, path: Sequence[str]) -> None:
         place[int(name)] = value
     else:
         raise NoSuchField(f"There is no {'.'.join(path)}.")
+
+
+def with_names(definition: Json, names: Mapping[str, str]) -> Json:
+    """Nodes called as they are in another version, also where expressions read them."""
+    if not names:
+        return definition
+    read = re.compile(rf"\bnodes\.({'|'.join(map(re.escape, names))})\b")
+    changed = _in_texts(definition, lambda text: read.sub(lambda found: f"nodes.{names[found[1]]}", text))
+    for node in changed["nodes"]:
+        node["id"] = names.get(node["id"], node["id"])
+        if "compensate" in node:
+            node["compensate"] = names.get(node["compensate"], node["compensate"])
+    for edge in changed["edges"]:
+        edge |= {end: names.get(edge[end], edge[end]) for end in ("source", "target")}
+    return changed
+
+
+def _in_texts(value: Json, change: Callable[[str], str]) -> Json:
+    match value:
+        case str():
+            return change(value)
+        case list():
+            return [_in_texts(each, change) for each in value]
+        case dict():
+            return {name: _in_texts(each, change) for name, each in value.items()}
+        case _:
+            return value

@@ -3,6 +3,7 @@ at by what the other version makes of them. Approval requests that are decided a
 
 from collections.abc import Mapping
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from domain.ai_task import AiTaskRequested
@@ -164,10 +165,10 @@ def coming_to(visit: OpenVisit) -> RecordedEvent | None:
     """What comes to it next, by the record."""
     past = visit.past
     assert past is not None
-    for record in past.happenings[visit.told :]:
+    for record in islice(past.happenings, visit.told, None):
         if isinstance(record.event, ActivationWaiting):
             continue
-        is_time = is_timeout(past.key[0], record.event)
+        is_time = is_timeout(record.event)
         if isinstance(record.event, ActivationCancelled) or (is_time and not visit.times_are_equal):
             return None
         return None if is_simulated(visit) and not is_time else record
@@ -184,15 +185,16 @@ def bring_recorded(play: "Play", run: Run, visit: OpenVisit, record: RecordedEve
         _bring(play, run, visit, record.event)
 
 
-def is_timeout(node_id: str, event: Event) -> bool:
+def is_timeout(event: Event) -> bool:
+    """Whether the visit's own time was up: a worker may report a failure of that type as well."""
     if not isinstance(event, ActivationFailed) or event.error.type != TIMEOUT:
         return False
-    return event.handle == TIMEOUT or event.error.message == f"{node_id} timed out."
+    return event.handle == TIMEOUT or event.error.message.endswith(" timed out.")
 
 
 def unanswered(visit: OpenVisit, event: Event) -> str | None:
     """Why what came then says nothing of what would come."""
-    if visit.before is None or is_timeout(visit.key[0], event):
+    if visit.before is None or is_timeout(event):
         return None
     changed = not _are_equal(visit, *MEANT_BY.get(visit.node.type, ()))
     match visit.node.type, event:
@@ -228,7 +230,7 @@ def _bring(play: "Play", run: Run, visit: OpenVisit, event: Event) -> None:
     match event:
         case ActivationCompleted():
             _completed(play, run, visit, event)
-        case ActivationFailed(error=error) if is_timeout(visit.key[0], event):
+        case ActivationFailed(error=error) if is_timeout(event):
             run.time_out(visit.id, error.attempts)
         case ActivationFailed():
             _failed(play, run, visit, event)

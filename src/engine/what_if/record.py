@@ -1,8 +1,9 @@
 """What is on record of an execution that is over: its visits, what came to each of them, and what to the execution itself."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from domain.ai_task import AiTaskRequested
@@ -111,9 +112,19 @@ def opened_by(events: Iterable[RecordedEvent]) -> Iterator[tuple[str, UUID]]:
                 pass
 
 
-def past_of(id: UUID, events: Sequence[RecordedEvent], opened: Mapping[UUID, Sequence[RecordedEvent]]) -> PastExecution:
-    """`opened`: the streams that `opened_by` names. Raises NotPlayed."""
+def past_of(
+    id: UUID,
+    events: Sequence[RecordedEvent],
+    opened: Mapping[UUID, Sequence[RecordedEvent]],
+    names: Mapping[str, str] | None = None,
+) -> PastExecution:
+    """`opened`: the streams that `opened_by` names. `names`: what nodes are called otherwise where it is played.
+
+    Raises NotPlayed.
+    """
     _require_playable(events)
+    if names:
+        events = [replace(record, event=_renamed(record.event, names)) for record in events]
     visits, by_id = dict[Key, PastVisit](), dict[UUID, PastVisit]()
     for record in events:
         event = record.event
@@ -125,6 +136,15 @@ def past_of(id: UUID, events: Sequence[RecordedEvent], opened: Mapping[UUID, Seq
         elif isinstance(event, HAPPENINGS) and event.activation_id in by_id:
             by_id[event.activation_id].happenings.append(record)
     return PastExecution(id, tuple(events), visits, tuple(_outside(events)))
+
+
+def _renamed(event: Any, names: Mapping[str, str]) -> Any:
+    changes: dict[str, Any] = {}
+    if getattr(event, "node_id", None) in names:
+        changes["node_id"] = names[event.node_id]
+    if getattr(event, "moves", ()):
+        changes["moves"] = tuple(replace(move, target=names.get(move.target, move.target)) for move in event.moves)
+    return replace(event, **changes) if changes else event
 
 
 def _require_playable(events: Sequence[RecordedEvent]) -> None:

@@ -4,7 +4,7 @@ decisions that are on record are made again, one after another, by people with t
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -149,8 +149,8 @@ def request_of(play: "Play", visit: OpenVisit) -> UUID:
 
 def next_vote(play: "Play", visit: OpenVisit) -> Next | None:
     assert visit.past is not None
-    firsts = list(_firsts(visit))
-    for number, record in enumerate(firsts[visit.told :], visit.told):
+    visit.firsts = visit.firsts or tuple(_firsts(visit))
+    for number, record in enumerate(islice(visit.firsts, visit.told, None), visit.told):
         if isinstance(record.event, (ApprovalRequested, *TALK, *ENDED)):
             continue
         moment = isinstance(record.event, ApprovalEscalated | ApprovalReminded | ApprovalOverdue)
@@ -159,7 +159,7 @@ def next_vote(play: "Play", visit: OpenVisit) -> Next | None:
         at, now = record.recorded_at + visit.shift, record.occurred_at + visit.shift
         return Next(at, record.position, now, lambda number=number, record=record: _happens(play, visit, number, record))  # type: ignore[misc]
     ended = visit.past.ended
-    if ended is not None and visit.times_are_equal and is_timeout(visit.key[0], ended.event):
+    if ended is not None and visit.times_are_equal and is_timeout(ended.event):
         at, now = ended.recorded_at + visit.shift, ended.occurred_at + visit.shift
         return Next(at, ended.position, now, lambda: play.move(lambda run: run.time_out(visit.id, 1)))
     return None

@@ -48,6 +48,8 @@ class OpenVisit:
     why: str | None = None
     by_votes: bool = False
     """Whether its request is decided anew, decision by decision."""
+    firsts: tuple[RecordedEvent, ...] = ()
+    """Of that: what happened to the request on record, without what followed from it."""
     postponed: list[RecordedEvent] = field(default_factory=list)
     """Decisions that were made where nothing is asked yet."""
 
