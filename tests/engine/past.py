@@ -123,7 +123,7 @@ def through(
     before = compile_plan(parse(with_names(own, names or {})))
     engine = Engine(EVALUATOR, limits or EngineLimits(), NODE_TYPES)
     if definition is None:
-        version = Version(own, started.workflow_version, engine, own=True)
+        version = Version(own, started.workflow_version, engine)
     else:
         version = Version(definition, started.workflow_version + 1, engine)
     result = played(found, before, version, view_at, **more)

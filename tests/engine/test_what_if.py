@@ -110,6 +110,19 @@ def test_what_would_come_of_a_visit_may_be_assumed() -> None:
         assert ("pay" in [key[0] for key in played.visited]) == (outcome == "approved")
 
 
+def test_it_may_be_assumed_also_where_the_record_is_not_enough() -> None:
+    place = asking(SINGLE, (ANN, "approved"))
+    two = {**place.definition, "nodes": with_config(place.definition, "ask", rule=TWO)}
+    played, found = place.through(two, assume={"ask": {"outcome": "rejected"}})
+    assert (difference(found).would, found.would_end) == (left("rejected", "no"), {"status": "completed"})
+    assert played.visited[-1] == ("no", 1)
+    work = working(task())
+    work.start({}).complete("work", {"ok": True})
+    foreign = {**work.definition, "nodes": with_config(work.definition, "work", input=5)}
+    _, found = work.through(foreign, strict=True, assume={"work": {"error": {"type": "closed"}}})
+    assert difference(found).would == {**left("error", "failed"), "code": "closed"}
+
+
 # Other rules --------------------------------------------------------------------------------------------------------------
 
 SINGLE: Json = {"type": "single"}
@@ -426,6 +439,42 @@ def test_who_stood_in_for_another_does_so_again() -> None:
     place.step(lambda view: decide_approval(view, place.engine, request_id, stands_in, outcome="approved"))
     played, found = place.with_config("ask", rule={"type": "first"})
     assert (found.verdict, played.left_out) == ("same", [])
+
+
+RACE = drawing(
+    {
+        "start": "start",
+        "hear": ("wait_event", {"event_type": "paid"}),
+        "work": task(),
+        "first": ("join", {"mode": "count", "count": 1}),
+        "size": ("condition", {"branches": [{"handle": "large", "when": "input.amount > 5"}], "default": "small"}),
+        "late": task("late"),
+        "end": "end",
+    },
+    "start > hear",
+    "start > work",
+    "hear > first",
+    "work > first",
+    "work > size",
+    "size.small > end",
+    "size.large > late",
+    "late > end",
+    "first > end",
+)
+
+
+def test_who_comes_first_is_not_known_where_one_of_them_is_not() -> None:
+    place = Remembered(RACE)
+    place.start({"amount": 3}).later(HOUR)
+    place.complete("work")
+    assert place.end is not None
+    assert place.through()[1].verdict == "same"
+    _, found = place.with_config("hear", event_type="sent")
+    assert (found.verdict, found.would_end) == ("undecided", {"status": "unknown", "at": ["hear"]})
+    otherwise = {**RACE, "nodes": with_config(RACE, "hear", event_type="sent")}
+    otherwise["nodes"] = with_config(otherwise, "size", **lower(1))
+    _, found = place.through(otherwise)
+    assert difference(found).key == ("size", 1)  # which is so whenever the event comes
 
 
 # What is no other way, and what is not played ----------------------------------------------------------------------------

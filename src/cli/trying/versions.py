@@ -98,23 +98,24 @@ class Versions:
             raise typer.BadParameter(f"It is no definition of the workflow {workflow.key}.", param_hint="--definition")
         if self.are_own and not self.settings:
             return
-        nodes = set() if self.are_own else {node["id"] for node in self._target(workflow).get("nodes", ())}
+        numbers = sorted(workflow.versions, reverse=True) if self.are_own else [self._number(workflow)]
+        problems: list[str] = []
+        for number in numbers:
+            try:
+                found = self._version(workflow.versions[number] if self.are_own else self._target(workflow), number)
+            except NotPlayed as error:
+                problems.append(str(error))
+            else:
+                self._check_names({node["id"] for node in found.definition["nodes"]})
+                return
+        raise typer.BadParameter(problems[0], param_hint="--set" if self.settings else "--definition")
+
+    def _check_names(self, nodes: set[str]) -> None:
         if len({*self.names.values()}) < len(self.names):
             raise typer.BadParameter("Two nodes cannot be called the same.", param_hint="--rename")
         for old, new in self.names.items():
             if new not in nodes:
                 raise typer.BadParameter(f"There is no node {new}, which {old} is to be called.", param_hint="--rename")
-        numbers = sorted(workflow.versions, reverse=True) if self.are_own else [self._number(workflow)]
-        problems: list[str] = []
-        for number in numbers:
-            try:
-                self._version(workflow.versions[number] if self.are_own else self._target(workflow), number, own=False)
-            except NotPlayed as error:
-                problems.append(str(error))
-            else:
-                return
-        if problems:
-            raise typer.BadParameter(problems[0], param_hint="--set" if self.settings else "--definition")
 
     def is_of(self, workflow: "Workflow") -> bool:
         return isinstance(self.definition, dict) and self.definition.get("key") == workflow.key
@@ -139,20 +140,20 @@ class Versions:
         return self._before[key], self._known[key]
 
     def _own(self, workflow: "Workflow", ran_by: int) -> "Version":
-        return self._version(workflow.versions[ran_by], ran_by, own=not self.settings)
+        return self._version(workflow.versions[ran_by], ran_by)
 
     def _shared(self, workflow_id: UUID, workflow: "Workflow") -> "Version":
         """One for all, so that it is compiled once."""
         found = next((each for (id, _), each in self._known.items() if id == workflow_id), None)
         if found is not None:
             return found
-        return self._version(self._target(workflow), self._number(workflow), own=False)
+        return self._version(self._target(workflow), self._number(workflow))
 
     def _number(self, workflow: "Workflow") -> int:
         """Of a definition that is not published: the one that it would get."""
         return self.number if self.number is not None else (workflow.published_version or 0) + 1
 
-    def _version(self, definition: Any, number: int, *, own: bool) -> "Version":
+    def _version(self, definition: Any, number: int) -> "Version":
         from engine.cel import CelEvaluator
         from engine.context import Engine
         from engine.what_if.changing import NoSuchField, with_field
@@ -160,16 +161,16 @@ class Versions:
         from engine.what_if.playing import Version
         from engine.what_if.record import NotPlayed
 
+        if self.definition is not None:
+            _require_sound(definition)
         for setting in self.settings:
             try:
                 definition = with_field(definition, setting.path, setting.value)
             except NoSuchField as error:
                 raise NotPlayed(f"Version {number}: {error}") from None
-        if self.settings or self.definition is not None:
-            found = _faults(definition)
-            if found is not None:
-                raise NotPlayed(f"It could not be published: {found}")
-        return Version(definition, number, Engine(CelEvaluator(), node_types=NODE_TYPES), own=own)
+        if self.settings:
+            _require_sound(definition)
+        return Version(definition, number, Engine(CelEvaluator(), node_types=NODE_TYPES))
 
     @property
     def words(self) -> str:
@@ -179,12 +180,14 @@ class Versions:
         return through + (f", with {', '.join(told)}" if told else "")
 
 
-def _faults(definition: Any) -> str | None:
-    """Why it could not be published; None: it could."""
+def _require_sound(definition: Any) -> None:
+    """Raises NotPlayed: it could not be published."""
     from engine.cel import CelEvaluator
     from engine.validate import errors, validate
+    from engine.what_if.record import NotPlayed
 
-    found, more = errors(validate(definition, CelEvaluator())), ""
-    if len(found) > MOST_FINDINGS:
-        more = f"; and {len(found) - MOST_FINDINGS} more"
-    return "; ".join(f"{each.path}: {each.message}" for each in found[:MOST_FINDINGS]) + more if found else None
+    found = errors(validate(definition, CelEvaluator()))
+    if found:
+        more = f"; and {len(found) - MOST_FINDINGS} more" if len(found) > MOST_FINDINGS else ""
+        told = "; ".join(f"{each.path}: {each.message}" for each in found[:MOST_FINDINGS])
+        raise NotPlayed(f"It could not be published: {told}{more}")

@@ -27,6 +27,7 @@ from engine.what_if.playing import Played
 from engine.what_if.record import Key, PastExecution
 
 Verdict = Literal["same", "other_output", "elsewhere", "undecided", "not_played"]
+GIVEN_UP = "It would take longer, and of what was given up when it ended it is not known what would have come then."
 STOPS = ("end", "fail")
 """Types of nodes that are no part of a way to another one."""
 
@@ -38,6 +39,8 @@ class Seen:
     key: Key
     type: str
     took: tuple[int, ...]
+    number: int
+    """Of the event by which it began."""
     what: Literal["left", "ended", "failed", "cancelled"] | None = None
     handle: str | None = None
     code: str | None = None
@@ -56,10 +59,10 @@ class Way:
     @classmethod
     def of(cls, events: Iterable[object]) -> "Way":
         way, open = cls(), dict[UUID, Seen]()
-        for event in events:
+        for number, event in enumerate(events):
             match event:
                 case ActivationStarted(compensates=None):
-                    open[event.activation_id] = Seen((event.node_id, event.visit), event.node_type, event.tokens)
+                    open[event.activation_id] = Seen((event.node_id, event.visit), event.node_type, event.tokens, number)
                 case ActivationCompleted() | ActivationFailed() | ActivationCancelled() if event.activation_id in open:
                     seen = open.pop(event.activation_id)
                     way.visits.append(seen)
@@ -130,7 +133,7 @@ class Compared:
     ended: Mapping[str, Json]
     """How it ended: {status, code?}."""
     would_end: Mapping[str, Json]
-    """The same; or {status: waiting, at} or {status: unknown, at}."""
+    """The same; or {status: waiting, at}; or {status: unknown, at}: it depends on what comes there, and when."""
     why: str | None = None
     """Of what is undecided."""
 
@@ -146,9 +149,8 @@ def compare(past: PastExecution, played: Played, before: Mapping[str, Node]) -> 
     would_end = _would_end(would, played)
     if difference is not None:
         return Compared("elsewhere", difference, ended, would_end)
-    if played.unknown or played.stopped is not None:
-        first = next(iter(played.unknown.items()), None)
-        return Compared("undecided", None, ended, would_end, played.stopped or (first[1] if first else None))
+    if played.unknown or played.stopped is not None or played.lost:
+        return Compared("undecided", None, ended, would_end, played.stopped or next(iter(played.unknown.values()), GIVEN_UP))
     verdict: Verdict = "same" if then.output == would.output else "other_output"
     return Compared(verdict, None, ended, would_end)
 
@@ -159,7 +161,7 @@ def _ended(way: Way) -> dict[str, Json]:
 
 def _would_end(way: Way, played: Played) -> dict[str, Json]:
     if way.status != "running":
-        return _ended(way)
+        return {"status": "unknown", "at": sorted({node_id for node_id, _ in played.lost})} if played.lost else _ended(way)
     at = sorted({seen.key[0] for seen in way.visits if seen.what is None})
     return {"status": "unknown" if played.unknown or played.stopped is not None else "waiting", "at": at}
 
@@ -174,15 +176,18 @@ def _difference(then: Way, would: Way, played: Played, before: Mapping[str, Node
     targets_then, targets_now = then.targets(passes(now, before)), would.targets(passes(before, now))
     by_key = {seen.key: seen for seen in then.visits if seen.key in targets_then}
     reached = {seen.key: seen for seen in would.visits if seen.key in targets_now}
+    unsure = _unsure(would, played)
     for key, seen in reached.items():
-        if key in played.unknown:
+        if key in played.unknown or key in unsure:
             continue
         taken, side = by_key.get(key), _side(seen, targets_now[key])
+        if seen.what is None and taken is not None and taken.what == "cancelled" and (played.unknown or played.lost):
+            continue  # somebody else may yet have it cancelled
         if taken is None:
             return Difference(key, {"what": "not_entered"}, side)
         if (was := _side(taken, targets_then[key])) != side:
             return Difference(key, was, side)
-    if played.unknown or played.stopped is not None:
+    if played.unknown or played.stopped is not None or played.lost:
         return None
     for key, seen in by_key.items():
         if key not in reached:
@@ -190,6 +195,23 @@ def _difference(then: Way, would: Way, played: Played, before: Mapping[str, Node
     if (then.status, then.code) != (would.status, would.code):
         return Difference(None, _whole(then), _whole(would))
     return None
+
+
+def _unsure(would: Way, played: Played) -> set[Key]:
+    """Visits that may not be there, or that may end otherwise, once it is known when those end of which nothing is known: what
+    is cancelled, what a join begins that does not wait for all, and what follows from that."""
+    if played.certain is None:
+        return set()
+    unsure, tokens = set[Key](), set[int]()
+    for seen in sorted(would.visits, key=lambda each: each.number):
+        late = seen.number >= played.certain
+        races = seen.type == "join" and played.nodes[seen.key[0]].config["mode"] != "all"
+        if (late and (races or seen.what == "cancelled")) or not tokens.isdisjoint(seen.took):
+            unsure.add(seen.key)
+            tokens.update(token for token, _ in seen.to)
+        elif seen.what == "cancelled":
+            unsure.add(seen.key)
+    return unsure
 
 
 def _is_shared(node_id: str, one: Mapping[str, Node], other: Mapping[str, Node]) -> bool:

@@ -269,9 +269,10 @@ ANOTHER_ATTEMPT = "Another attempt follows, of which nothing is on record."
 
 def _failed(play: "Play", run: Run, visit: OpenVisit, event: ActivationFailed) -> None:
     error = event.error
-    if event.handle is None and visit.leaves_alike:
+    tried_otherwise = visit.node.type in ("task", "http") and not _retries_alike(visit)
+    if event.handle is None and visit.leaves_alike and (error.type in NO_WAY_OUT or not tried_otherwise):
         run.fail(visit.id, error, "")  # a handle that no edge leaves by: it was not handled
-    elif not _retries_alike(visit) and visit.node.type in ("task", "http"):
+    elif tried_otherwise:
         job, failure = waited_for(run, visit, "job").id, _failure(visit, error)
         if isinstance(run.wake(visit.id, JobFailed(job, failure, EVEN)), Again):
             play.give_up(visit, ANOTHER_ATTEMPT)

@@ -60,8 +60,6 @@ class Version:
     definition: Json
     number: int
     engine: Engine
-    own: bool = False
-    """Whether it is the one that they ran by."""
 
 
 @dataclass
@@ -77,6 +75,10 @@ class Played:
     left_out: list[Note] = field(default_factory=list)
     stopped: str | None = None
     """Why it was played no further."""
+    lost: dict[Key, None] = field(default_factory=dict)
+    """Visits that go on waiting while others move, after all that is known of them: what comes then depends on when they end."""
+    certain: int | None = None
+    """How many of the events happened before there was such a visit; None: all."""
     nodes: Mapping[str, Node] = field(default_factory=dict)
     """Of the version that it was played through."""
 
@@ -95,7 +97,7 @@ class Play:
     strict: bool = False
     """What was asked otherwise is not answered as it was."""
     assume: Mapping[str, Json] = field(default_factory=dict)
-    """What visits come to of which nothing is on record, by node: {outcome}, {output} or {error}."""
+    """What visits come to where the record says nothing more, by node: {outcome}, {output} or {error}."""
     found: Played = field(default_factory=Played)
 
     def play(self) -> Played:
@@ -111,8 +113,10 @@ class Play:
         try:
             self.plan = self.engine.plan(self.view, started.workflow_id, self.version.number)
             self.found.nodes = self.plan.nodes
+            self.ways_out = _ways_out(self.plan), _ways_out(self.before)
             self._start()
             while (step := self._next()) is not None and self.found.stopped is None:
+                self._lose(step.at)
                 self._step(step)
         except TooCostly:
             self.found.stopped = "It would take more computing than one command may use."
@@ -166,6 +170,24 @@ class Play:
         if self.state.steps > MOST_VISITS + 2 * len(self.past.visits):
             self.found.stopped = f"It does not come to an end within {self.state.steps:,} visits."
 
+    def _lose(self, at: datetime) -> None:
+        for visit in self.open.values():
+            until = self._known_until(visit)
+            if until is not None and until < at and visit.key not in self.found.lost:
+                self.found.lost[visit.key] = None
+                if self.found.certain is None:
+                    self.found.certain = len(self.found.events)
+
+    def _known_until(self, visit: OpenVisit) -> datetime | None:
+        """Until when it is known that nothing comes to it; None: what comes to it is known."""
+        if visit.node.id in self.assume:
+            return None
+        if visit.why is not None:
+            return visit.given_up_at or visit.begun_at
+        if outcomes.is_simulated(visit):
+            return None
+        return visit.ended_at if visit.past is not None and visit.past.waited else visit.begun_at
+
     def move(self, act: Callable[[Run], object]) -> None:
         """Something is done to the execution, and it moves on."""
         run = load_run(self.view, self.engine, self.past.id, self.state)
@@ -218,7 +240,7 @@ class Play:
         node, before, past = self.plan.nodes[key[0]], self.before.nodes.get(key[0]), self.past.visits.get(key)
         if before is None or past is None or before.type != node.type:
             return OpenVisit(event.activation_id, key, node, None, None, self.at, False, _until(event), event.input)
-        alike = _ways_out(self.plan, node.id) == _ways_out(self.before, node.id)
+        alike = self.ways_out[0].get(node.id) == self.ways_out[1].get(node.id)
         visit = OpenVisit(event.activation_id, key, node, before, past, self.at, alike, _until(event), event.input)
         visit.shift = self.at - past.begun.recorded_at
         return visit
@@ -237,7 +259,7 @@ class Play:
             self.give_up(visit, visit.why)
 
     def give_up(self, visit: OpenVisit, why: str) -> None:
-        visit.why = why
+        visit.why, visit.given_up_at = why, self.at
         self.found.unknown[visit.key] = why
 
     def assume_that(self, visit: OpenVisit, what: str) -> None:
@@ -261,8 +283,8 @@ class Play:
         paused = self.state.status == "paused"
         yield from self._end_by_time()
         for visit in self.open.values():
-            if visit.why is None and not (paused and visit.node.type in ("approval", "wait")):
-                found = self._coming_to(visit)
+            if not (paused and visit.node.type in ("approval", "wait")):
+                found = self._coming_to(visit) or self._as_assumed(visit)
                 if found is not None:
                     yield found
             if not paused:
@@ -271,17 +293,22 @@ class Play:
             yield from self._moments()
 
     def _coming_to(self, visit: OpenVisit) -> Next | None:
-        if visit.past is None or not visit.past.waited:
-            return self._as_assumed(visit)
+        if visit.why is not None or visit.past is None or not visit.past.waited:
+            return None
         if visit.by_votes:
             return requests.next_vote(self, visit)
         return outcomes.next_outcome(self, visit)
 
     def _as_assumed(self, visit: OpenVisit) -> Next | None:
-        if visit.node.id not in self.assume:
+        """When the record has told all that it has."""
+        if visit.node.id not in self.assume or outcomes.is_simulated(visit):
             return None
-        wanted = self.assume[visit.node.id]
-        return Next(self.at, SIMULATED, self.view.now, lambda: self.move(lambda run: outcomes.bring(run, visit, wanted)))
+
+        def act() -> None:
+            self.found.unknown.pop(visit.key, None)
+            self.move(lambda run: outcomes.bring(run, visit, self.assume[visit.node.id]))
+
+        return Next(max(self.at, visit.ended_at or self.at), SIMULATED, self.view.now, act)
 
     # By the clock
 
@@ -389,9 +416,12 @@ def _until(event: ActivationStarted) -> Due | None:
     return next((wait.due for wait in event.waits if wait.kind == "timer" and wait.about != TIMEOUT), None)
 
 
-def _ways_out(plan: Plan, node_id: str) -> Counter[tuple[str, str, str | None]]:
-    edges = (edge for edge in plan.definition.edges if edge.source == node_id)
-    return Counter((edge.handle, edge.target, edge.when) for edge in edges)
+def _ways_out(plan: Plan) -> dict[str, Counter[tuple[str, str, str | None]]]:
+    """By node."""
+    found: dict[str, Counter[tuple[str, str, str | None]]] = {}
+    for edge in plan.definition.edges:
+        found.setdefault(edge.source, Counter())[edge.handle, edge.target, edge.when] += 1
+    return found
 
 
 def played(

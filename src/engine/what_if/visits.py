@@ -46,6 +46,7 @@ class OpenVisit:
     """How much later it began than the one on record."""
     paused: timedelta = timedelta(0)
     why: str | None = None
+    given_up_at: datetime | None = None
     by_votes: bool = False
     """Whether its request is decided anew, decision by decision."""
     firsts: tuple[RecordedEvent, ...] = ()
