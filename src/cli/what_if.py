@@ -49,7 +49,7 @@ def what_if(
     ] = None,
     assume: Annotated[
         list[str] | None,
-        typer.Option(metavar="NODE=OUTCOME", help="What a node comes to of which nothing is on record; repeatable."),
+        typer.Option(metavar="NODE=OUTCOME", help="What a node comes to where the record says nothing more; repeatable."),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="What is asked for otherwise than it was is undecided, not answered as it was.")
