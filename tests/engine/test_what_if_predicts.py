@@ -22,7 +22,7 @@ from engine.context import EngineLimits
 from engine.engine import Decider, Engine, complete_job, decide_approval, fail_job, fire, start
 from engine.jobs import JobRef
 from engine.validate import errors, validate
-from engine.what_if.comparing import Way
+from engine.what_if.comparing import Compared, Way
 from engine.what_if.record import Key, PastExecution
 from tests.engine.drawing import EVALUATOR, EXECUTION_ID, WORKFLOW_ID
 from tests.engine.nets import Drawer, drawn
@@ -34,7 +34,7 @@ from tests.engine.working import found as due
 from tests.given import MOMENT
 
 ANN, BEN = UUID(int=0xA1), UUID(int=0xA2)
-TIMES = ("PT20S", "PT50S", "PT120S")
+RULES: list[Json] = [{"type": "single"}, {"type": "multiple", "count": 2}, {"type": "multiple", "count": 2, "rejections": 2}]
 LIMITS = EngineLimits(steps_per_execution=60)
 
 
@@ -71,7 +71,8 @@ class World:
             key, begun = self.begun[activation.id]
             number = self.done[key]
             at = begun + sum(
-                (timedelta(seconds=self.chance(key, turn).randint(1, 100)) for turn in range(number + 1)), timedelta()
+                (timedelta(microseconds=self.chance(key, turn).randint(1_000_000, 100_000_000)) for turn in range(number + 1)),
+                timedelta(),
             )
             for wait in activation.waits:
                 if wait.kind == "approval":
@@ -116,6 +117,11 @@ class World:
         return process
 
 
+def some_time(random: Random) -> str:
+    """No two things come at once."""
+    return f"PT{random.choice([20, 50, 120])}.{random.randint(1, 999_999):06}S"
+
+
 def definition_of(seed: int) -> Json:
     """Some of what people are asked is work, or a pause; some of it has a time."""
     definition, random = drawn(Drawer(seed).net()), Random(seed)
@@ -125,15 +131,16 @@ def definition_of(seed: int) -> Json:
             for edge in leaving(definition, node):
                 edge["source_handle"] = "success" if edge["source_handle"] == "ok" else "error"
             if random.random() < 0.3:
-                node |= {"timeout": random.choice(TIMES)}
+                node |= {"timeout": some_time(random)}
         elif node["type"] == "approval" and random.random() < 0.2:
-            node |= {"type": "wait", "config": {"duration": random.choice(TIMES)}}
+            node |= {"type": "wait", "config": {"duration": some_time(random)}}
             for edge in leaving(definition, node):
                 edge["source_handle"] = "success"
         elif node["type"] == "approval":
-            node["config"]["rule"] = random.choice([{"type": "single"}, {"type": "multiple", "count": 2}])
+            node["config"]["rule"] = random.choice(RULES)
+            node["config"]["outcomes"][1]["kind"] = "reject"
             if random.random() < 0.3:
-                node |= {"timeout": random.choice(TIMES)}
+                node |= {"timeout": some_time(random)}
     return definition
 
 
@@ -147,12 +154,12 @@ def changed(definition: Json, random: Random) -> Json:
         node, edge = random.choice(definition["nodes"]), random.choice(definition["edges"])
         match node["type"]:
             case "approval":
-                node["config"]["rule"] = random.choice([{"type": "single"}, {"type": "multiple", "count": 2}])
-                node |= {"timeout": random.choice(TIMES)} if random.random() < 0.4 else {}
+                node["config"]["rule"] = random.choice(RULES)
+                node |= {"timeout": some_time(random)} if random.random() < 0.4 else {}
             case "wait":
-                node["config"] = {"duration": random.choice(TIMES)}
+                node["config"] = {"duration": some_time(random)}
             case "task" if random.random() < 0.5:
-                node |= {"timeout": random.choice(TIMES)}
+                node |= {"timeout": some_time(random)}
             case "task":
                 node["retry"] = {"max_attempts": random.choice([1, 2, 3])}
             case "join":
@@ -164,9 +171,14 @@ def changed(definition: Json, random: Random) -> Json:
     return definition
 
 
+def still_waits(found: Compared) -> bool:
+    """Where it then goes is not said: perhaps the same way, later."""
+    return found.difference is not None and found.difference.would["what"] == "waits"
+
+
 def test_what_would_have_been_is_what_comes() -> None:
     seen = Counter[str]()
-    for seed in range(max(40, SEEDS // 3)):
+    for seed in range(max(30, SEEDS // 4)):
         definition, random = definition_of(seed), Random(seed)
         if errors(validate(definition, EVALUATOR)):
             continue
@@ -190,7 +202,7 @@ def test_what_would_have_been_is_what_comes() -> None:
                 assert ends(Way.of(played.events)) == real, told
                 assert comes.status == compared.would_end["status"], told
                 seen["to the end"] += 1
-            if compared.verdict in ("same", "elsewhere"):
+            if compared.verdict == "same" or (compared.verdict == "elsewhere" and not still_waits(compared)):
                 assert (compared.verdict == "same") == (ends(Way.of(each.event for each in found.events)) == real), told
     ways = ("same", "elsewhere", "undecided", "to the end", "up to where the record reaches")
     assert [each for each in ways if not seen[each]] == []
