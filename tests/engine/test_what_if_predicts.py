@@ -179,7 +179,7 @@ def still_waits(found: Compared) -> bool:
 def test_what_would_have_been_is_what_comes() -> None:
     seen = Counter[str]()
     for seed in range(max(30, SEEDS // 4)):
-        definition, random = definition_of(seed), Random(seed)
+        definition, random = definition_of(seed), Random(f"changes {seed}")
         if errors(validate(definition, EVALUATOR)):
             continue
         world = World(definition, seed).play()

@@ -124,7 +124,7 @@ def past_of(
     """
     _require_playable(events)
     if names:
-        events = [replace(record, event=_renamed(record.event, names)) for record in events]
+        events = [record._replace(event=_renamed(record.event, names)) for record in events]
     visits, by_id = dict[Key, PastVisit](), dict[UUID, PastVisit]()
     for record in events:
         event = record.event
