@@ -131,6 +131,7 @@ MESSAGES = {
     "missing": "This field is required.",
     "model_attributes_type": "Must be an object.",
     "model_type": "Must be an object.",
+    "dict_type": "Must be an object.",
 }
 
 

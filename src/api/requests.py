@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 from uuid import UUID
@@ -84,7 +84,23 @@ class _Parameter:
             return self.adapter.validate_python(value)
         except ValidationError as error:
             faults = error.errors(include_url=False)
-            raise RequestValidationError([{**fault, "loc": (*place, *fault["loc"])} for fault in faults]) from None
+            located = [{**fault, "loc": (*place, *within(value, fault["loc"], fault["type"]))} for fault in faults]
+            raise RequestValidationError(located) from None
+
+
+def within(value: Any, location: Sequence[str | int], fault: str) -> Iterator[str | int]:
+    """The steps that lead to a fault in what was sent: pydantic also names which of several types it tried (`str`, a tag), and
+    whether it was a key."""
+    for number, step in enumerate(location, start=1):
+        if _has(value, step):
+            value = value[step]
+            yield step
+        elif fault == "missing" and number == len(location):
+            yield step
+
+
+def _has(value: Any, step: str | int) -> bool:
+    return step in value if isinstance(value, dict) else isinstance(value, list) and isinstance(step, int) and step < len(value)
 
 
 @dataclass(frozen=True)

@@ -89,4 +89,7 @@ def _require(baseline: str | None, suite: dict[str, Any]) -> None:
 
 
 def _said(error: "ApiError") -> str:
+    """What the detail says already is not said again."""
+    if len(error.errors) == 1 and error.errors[0].message == error.detail:
+        return f"{error.errors[0].path}: {error.detail}"
     return "\n".join([error.detail, *(f"  {fault.path}: {fault.message}" for fault in error.errors)])

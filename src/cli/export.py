@@ -46,6 +46,7 @@ def tables(
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
+    _require_format(to, format)
     with resolve(load_settings()) as addresses:
         asyncio.run(_tables(addresses.system, addresses.api, tenant, to, table or [], format, within, views=views))
 
@@ -89,12 +90,20 @@ def events(
     from runtime.settings import load_settings
     from store.topics import UnknownTopic
 
+    _require_format(to, format)
     try:
         part = Part(UUID(int=0), after, until, tuple(topic or ()), stream)
     except UnknownTopic as error:
         raise typer.BadParameter(f"There is no topic {error.topic}.", param_hint="--topic") from None
     with resolve(load_settings()) as addresses:
         asyncio.run(_events(addresses.system, tenant, part, to, format))
+
+
+def _require_format(to: Path, format: Format) -> None:
+    """A file that is called by one format and has another misleads whoever opens it."""
+    called = to.with_suffix("").suffix if to.suffix == ".gz" else to.suffix
+    if called in {f".{each.value}" for each in Format} and called != f".{format.value}":
+        raise typer.BadParameter(f"{to} would be {format.value}: say --format {called[1:]}.", param_hint="--format")
 
 
 async def _events(system: str, tenant: str, part: "Part", to: Path, format: Format) -> None:
@@ -140,9 +149,12 @@ def xes(
     only: OnlyOption = None,
 ) -> None:
     """Write executions as a log for process mining, in XES: one trace for each, people and agents in it."""
-    from projections.exporting.files import new_file
+    from projections.exporting.files import STDOUT, new_file
     from projections.process_log.cases import Reading
     from projections.process_log.xes import write
+
+    if file != STDOUT and not file.name.endswith((".xes", ".xes.gz")):
+        raise typer.BadParameter("The file's name ends in .xes or .xes.gz, or is -.", param_hint="FILE")
 
     async def written(reading: Reading, name: str) -> str:
         with new_file(file) as made:

@@ -10,6 +10,7 @@ from domain.facts import FieldError, Invalid
 SLUG = re.compile(r"[a-z][a-z0-9-]{0,62}")
 ROLE_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 HOST = r"(?:\[[0-9a-f:.]+\]|[^\x00-\x20\x7f/?#\\@:\[\]]+)"
+WITH_LOGIN = re.compile("https?://[^/?#]*@")
 WEB_ADDRESS = re.compile(rf"https?://{HOST}(?::(?P<port>[0-9]{{1,5}}))?(?:[/?#][^\x00-\x20\x7f\\]*)?", re.IGNORECASE)
 HEXADECIMAL = re.compile(r"[0-9a-f]{32}")
 MAX_NAME = 200
@@ -76,6 +77,8 @@ def require_domain(value: str, path: str) -> None:
 def require_web_address(value: str, path: str) -> None:
     """What browsers may be shown: nothing that they would run."""
     found = WEB_ADDRESS.fullmatch(value)
+    if not found and WITH_LOGIN.match(value):
+        raise Invalid("A URL must not have a user name or password in it.", path)
     if not found:
         raise Invalid("This is not a URL that begins with https:// or http://.", path)
     if found["port"] is not None and not 1 <= int(found["port"]) <= 65_535:

@@ -116,6 +116,21 @@ async def test_fields_that_are_unknown_missing_or_of_another_type(gesta: Gesta) 
     ]
     for body, path in keys:
         assert fault(await acme.admin.post("/api-keys", body)) == (422, path), body
+    of_several: list[tuple[str, dict[str, Any], set[str]]] = [
+        ("/ai-tasks", {"model": "m", "prompt": 5}, {"/prompt"}),
+        ("/ai-tasks", {"model": "m", "prompt": "p", "temperature": "hot", "labels": {"": 1}}, {"/temperature", "/labels"}),
+        (
+            "/evaluations",
+            {
+                "name": "e",
+                "checks": [{"type": "none"}, {"type": "judge", "prompt": "p"}, {"type": "cel", "expression": 5, "a": 1}],
+            },
+            {"/cases", "/variants", "/checks/0", "/checks/1/model", "/checks/2/expression", "/checks/2/a"},
+        ),
+    ]
+    for route, body, paths in of_several:
+        refused = await acme.admin.post(route, body)
+        assert {error["path"] for error in refused.json()["errors"]} == paths, "no path names which of several types was tried"
     assert await gesta.events() == before
 
 

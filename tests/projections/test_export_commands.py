@@ -46,6 +46,9 @@ def test_tables_the_ledger_and_logs_are_exported(database: Database, tmp_path: P
     beyond = str(manifest["position"] + 1)
     for words, why in (
         (("ocel", str(tmp_path / "log.txt")), ".sqlite, .json or .json.gz"),
+        (("xes", str(tmp_path / "no.xes.zip")), "ends in .xes or .xes.gz"),
+        (("events", "--to", str(tmp_path / "no.csv.gz")), "say --format csv."),
+        (("tables", "--table", "users", "--to", str(tmp_path / "no.parquet")), "say --format parquet."),
         (("xes", str(tmp_path / "no.xes"), "--workflow", "expnse"), "There is no workflow expnse in acme."),
         (("ocel", str(tmp_path / "no.json"), "--workflow", "expnse"), "There is no workflow expnse in acme."),
         (("events", "--to", str(tmp_path / "no.jsonl"), "--topic", "exeution.*"), "There is no topic exeution.*."),

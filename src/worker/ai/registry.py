@@ -91,7 +91,9 @@ class Providers:
         for kind in self._kinds:
             if model.startswith(kind.prefix) and model != kind.prefix:
                 return ModelRef(model, kind, self.timeout, self._limits if kind.strips else None)
-        known = ", ".join(f"{kind.prefix}…" for kind in self._kinds)
+        known = ", ".join(
+            [*(f"{kind.prefix}…" for kind in self._kinds), "or the key of a provider of the tenant's own and a colon"]
+        )
         raise AiError("bad_request", f"No provider calls the model {model!r}; names begin with one of: {known}")
 
     async def provider(self, named: ModelRef) -> Provider:
