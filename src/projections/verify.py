@@ -261,7 +261,7 @@ async def _commands(conn: AsyncConnection[Any], tenant_id: UUID) -> list[str]:
 
 async def _jobs(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkInvariants) -> list[str]:
     missing = {job: execution for job, execution in work.jobs() if execution not in work.unread}
-    left = work.ai.left_to_leases()
+    left = work.left()
     cursor = await conn.execute(JOBS, {"tenant": tenant_id})
     stray = [
         f"The job {job} ({kind}) is for nothing that is open."
@@ -279,11 +279,11 @@ async def _jobs(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkInvariant
 
 async def _timers(conn: AsyncConnection[Any], tenant_id: UUID, work: WorkInvariants) -> list[str]:
     missing = {timer: due_at for timer, execution, due_at in work.timers() if execution not in work.unread}
-    found = []
+    left, found = work.left(), []
     cursor = await conn.execute(TIMERS, {"tenant": tenant_id})
     for timer, execution, due_at in await cursor.fetchall():
         if timer not in missing:
-            if execution not in work.unread:
+            if execution not in work.unread and timer not in left:
                 found.append(f"The timer {timer} is for nothing that is open.")
             continue
         wanted = missing.pop(timer)

@@ -6,7 +6,8 @@ one is over, and the other is not. A bulk operation has a job for its next step,
 timer for its next time, and one for what waits. A job of its own is there while it is pending, with a timer where its time is
 limited. So has an approval request of its own, and each open request has a timer for each of its moments that is to come.
 Preferences with a digest have a timer for the next one. The job of an AI task is not there while that waits for people, or for a
-workflow that is its tool.
+workflow that is its tool. What an item of a foreach that was given up has is there until the item is ended, or until it is found
+to be for nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -84,6 +85,8 @@ class Open:
     paused: bool = False
     execution_id: UUID | None = None
     """Of a foreach's item, the execution that it is a part of: that is paused, not the item."""
+    within: tuple[UUID, UUID] | None = None
+    """Of a foreach's item, the stream around it, and its visit that waits."""
     paused_at: datetime | None = None
     """Of older releases, which dropped visits' timers at a pause and set them again."""
 
@@ -125,7 +128,7 @@ class WorkInvariants:
             if event.parent_stream_id is not None and event.parent_activation_id is not None:
                 self.children[stream] = event.parent_stream_id, event.parent_activation_id
         elif isinstance(event, ItemStarted):
-            self.open[stream] = Open(execution_id=event.execution_id)
+            self.open[stream] = Open(execution_id=event.execution_id, within=(event.parent_id, event.activation_id))
         elif isinstance(event, EXECUTION_ENDED):
             ended = self.open.pop(stream, None)
             self._forget_children([stream] if ended is None else [stream, *_children(ended.visits.values())])
@@ -211,7 +214,7 @@ class WorkInvariants:
             if child in self.open and not self.open[child].compensating:
                 yield give_up_job(child), child
         parked = self.ai.parked()
-        for execution_id, execution in self.open.items():
+        for execution_id, execution in self._wanted():
             for visit in execution.visits.values():
                 for job_id in visit.jobs - parked:
                     yield job_id, execution_id
@@ -224,7 +227,7 @@ class WorkInvariants:
         yield from self.own_approvals.timers()
         yield from self.digests.timers()
         yield from self.ai.timers()
-        for execution_id, execution in self.open.items():
+        for execution_id, execution in self._wanted():
             visits = execution.visits.values() if execution.paused_at is None else ()
             for timers in (execution.timer, *(visit.timers for visit in visits)):
                 for timer, due in timers.items():
@@ -232,6 +235,26 @@ class WorkInvariants:
         for trigger_id, set_for in self.trigger_timers.items():
             for timer, moment in set_for.items():
                 yield timer, trigger_id, (moment,)
+
+    def _wanted(self) -> Iterator[tuple[UUID, Open]]:
+        """All but items whose foreach was given up, and is yet to be closed."""
+        return (each for each in self.open.items() if not self._is_in_vain(each[1]))
+
+    def _is_in_vain(self, execution: Open) -> bool:
+        if execution.within is None:
+            return False
+        stream, visit = execution.within
+        around = self.open.get(stream)
+        return around is None or visit not in around.visits or self._is_in_vain(around)
+
+    def left(self) -> set[UUID]:
+        """Jobs and timers that may be there, and need not be: for nothing, but whoever finds that out takes them away."""
+        found = self.ai.left_to_leases()
+        for execution in self.open.values():
+            if self._is_in_vain(execution):
+                found |= {id for visit in execution.visits.values() for id in (*visit.jobs, *visit.timers)}
+                found |= set() if execution.continuation is None else {execution.continuation}
+        return found
 
 
 def _move(execution: Open, record: RecordedEvent) -> list[UUID]:

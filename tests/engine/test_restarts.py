@@ -37,6 +37,11 @@ def test_an_engine_that_is_killed_after_every_step_does_what_the_contract_says(p
     assert [each for each in [*WORTH, "left off", *BOTH] if not seen[each]] == [], "the definitions are worth playing"
 
 
+def test_a_timer_that_fires_for_an_item_that_is_given_up_is_gone_before_the_item() -> None:
+    """As random ledgers found (tests/projections/random_logs.py)."""
+    assert FamilyPlayer(3086773225).play()["nothing"]
+
+
 @pytest.mark.parametrize("part", range(2))
 def test_so_it_does_with_children_and_lists(part: int) -> None:
     """Many streams, each with its own events; a definition takes several times as long."""

@@ -93,7 +93,7 @@ def of_its_own(name: str, number: int, events: Iterable[Stored]) -> list[Stored]
 class Drawn:
     """A tenant's ledger."""
 
-    def __init__(self, tenant_id: UUID, seed: int, plays: int = 2 * len(PLAYS)) -> None:
+    def __init__(self, tenant_id: UUID, seed: int, plays: int = len(PLAYS)) -> None:
         self.tenant_id = tenant_id
         self.random = Random(f"{tenant_id} {seed}")
         self.records: list[RecordedEvent] = []

@@ -25,8 +25,8 @@ from tests.projections.story import ACME, GLOBEX
 
 OVER = ("resolved", "completed", "failed", "cancelled", "expired")
 POSITIONS = 20
-BY_DAY = 1
-BY_NIGHT = int(os.environ.get("GESTA_TEST_LEDGERS", "100"))
+BY_DAY = 3
+BY_NIGHT = int(os.environ.get("GESTA_TEST_LEDGERS", "200"))
 
 
 def shown(row: Facts, expected: Facts) -> Facts:
