@@ -327,6 +327,17 @@ def test_a_shorter_timeout_would_have_ended_it_and_of_a_longer_one_nothing_is_kn
     assert difference(found).would == {"what": "waits"}
 
 
+def test_a_timeout_that_a_worker_reports_is_an_error_like_others() -> None:
+    place = working(task(timeout="PT2H"), "work.timeout > done")
+    place.start({}).fail("work", "timeout", "The gateway timed out.")
+    assert place.through()[1].verdict == "same"
+    assert place.with_node("work", lambda node: {**node, "timeout": "PT3H"})[1].verdict == "same"
+    place = working(task(timeout="PT2H"))
+    place.start({}).later(2 * HOUR).expire("work")  # which nothing handles
+    names = {"work": "labour"}
+    assert place.through(with_names(place.definition, names), names)[1].verdict == "same"
+
+
 def test_an_agent_that_is_asked_otherwise_is_taken_to_say_the_same() -> None:
     place = working(agent())
     place.start({}).answer("work", "Hello")

@@ -29,6 +29,7 @@ from engine.nodes.kind import Again, Passed
 from engine.run import Run
 from engine.schema import faults
 from engine.stepping import all_outcomes
+from engine.what_if.record import timed_out
 from engine.what_if.visits import Next, OpenVisit
 
 if TYPE_CHECKING:
@@ -186,10 +187,10 @@ def bring_recorded(play: "Play", run: Run, visit: OpenVisit, record: RecordedEve
 
 
 def is_timeout(event: Event) -> bool:
-    """Whether the visit's own time was up: a worker may report a failure of that type as well."""
+    """Whether the visit's own time was up: what a worker reports, or a child comes to, may be of that type as well."""
     if not isinstance(event, ActivationFailed) or event.error.type != TIMEOUT:
         return False
-    return event.handle == TIMEOUT or event.error.message.endswith(" timed out.")
+    return event.handle == TIMEOUT or (event.handle is None and event.error.message == timed_out(event.node_id))
 
 
 def unanswered(visit: OpenVisit, event: Event) -> str | None:

@@ -41,6 +41,11 @@ OPENED = {"approval": None, "ai_task": (AiTaskRequested,), "execution": (Executi
 """Streams that a visit opens, by what it waits for, and which of their events are looked at; None: all."""
 
 
+def timed_out(node_id: str) -> str:
+    """How the engine tells that a visit's own time is up."""
+    return f"{node_id} timed out."
+
+
 class NotPlayed(Exception):
     """It cannot be played through another version. `str()` says why."""
 
@@ -142,6 +147,8 @@ def _renamed(event: Any, names: Mapping[str, str]) -> Any:
     changes: dict[str, Any] = {}
     if getattr(event, "node_id", None) in names:
         changes["node_id"] = names[event.node_id]
+        if isinstance(event, ActivationFailed) and event.error.message == timed_out(event.node_id):
+            changes["error"] = replace(event.error, message=timed_out(changes["node_id"]))
     if getattr(event, "moves", ()):
         changes["moves"] = tuple(replace(move, target=names.get(move.target, move.target)) for move in event.moves)
     return replace(event, **changes) if changes else event
