@@ -84,6 +84,12 @@ def test_what_is_played_through_its_own_version_comes_out_as_it_did(monkeypatch:
     assert [each for each in ("completed", "failed", "cancelled") if not seen[each]] == []
 
 
+def test_a_child_that_nobody_waits_for_and_that_nothing_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was begun, and no edge led on: that is no error of its own."""
+    monkeypatch.setattr(playing, "Ledger", KeptLedger)
+    assert play_again(FamilyPlayer(635)) == "failed"
+
+
 def test_other_items_are_not_what_the_record_tells_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing, "Ledger", KeptLedger)
     verdicts = Counter[str]()

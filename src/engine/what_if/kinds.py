@@ -15,7 +15,7 @@ from engine.expressions import resolve
 from engine.invalid import InvalidValue
 from engine.nodes import BY_NAME
 from engine.nodes.kind import Done, Failed, NodeType, RunResult, Visit, Waiting
-from engine.what_if.record import PastVisit
+from engine.what_if.record import NO_WAY_OUT, PastVisit
 from engine.what_if.view import PlayedView
 
 RunHook = Callable[[Visit], RunResult]
@@ -82,7 +82,7 @@ def at_once(visit: Visit) -> Done | Failed | None:
     if past is None or past.waited:
         return None
     match past.end:
-        case ActivationFailed(error=error):
+        case ActivationFailed(error=error) if error.type not in NO_WAY_OUT:
             return Failed(error)
         case ActivationCompleted(output=output):
             return Done(output)

@@ -29,14 +29,12 @@ from engine.nodes.kind import Again, Passed
 from engine.run import Run
 from engine.schema import faults
 from engine.stepping import all_outcomes
-from engine.what_if.record import timed_out
+from engine.what_if.record import NO_WAY_OUT, timed_out
 from engine.what_if.visits import Next, OpenVisit
 
 if TYPE_CHECKING:
     from engine.what_if.playing import Play
 
-NO_WAY_OUT = ("no_route", "expression_error")
-"""Errors of a visit that may have had its outcome already, when no way led on from it: that is then not on record."""
 MEANT_BY = {"http": ("output", "success", "retry_on", "response_as"), "task": ("output_schema",), "ai_agent": ("output_schema",)}
 """Fields of a configuration that say what an answer means."""
 OF_AN_OUTPUT = ("invalid_output", "invalid_value", "expression_error")

@@ -37,6 +37,8 @@ HAPPENINGS = (*ENDS, ActivationRetried, ActivationWaiting)
 OVER = (ExecutionCompleted, ExecutionFailed, ExecutionCancelled)
 OUTSIDE = (ExecutionPaused, ExecutionResumed, ExecutionSignalled, ExecutionChanged)
 """What happens to an execution and not to a visit, its end apart."""
+NO_WAY_OUT = ("no_route", "expression_error")
+"""Errors of a visit that may have had its outcome already, when no way led on from it: that is then not on record."""
 OPENED = {"approval": None, "ai_task": (AiTaskRequested,), "execution": (ExecutionStarted,), "foreach": (ForeachStarted,)}
 """Streams that a visit opens, by what it waits for, and which of their events are looked at; None: all."""
 
