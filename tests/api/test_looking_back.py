@@ -92,7 +92,9 @@ async def rows_as_they_stood(acme: Tenant, ann: Member, id: str, own: str, then:
     assert (row["position"], row["row"]["status"], row["row"]["id"]) == (then, "running", id)
     assert (await read(acme.admin, f"/tables/workflow_executions/{id}"))["row"]["status"] == "cancelled"
     assert (await read(acme.admin, f"/tables/workflow_executions/{id}", position=1))["row"] is None
-    for path in (f"workflow_executions/{uuid4()}", "workflow_executions/x", "nothing/1", f"approval_steps/{own}"):
+    otherwise = f"workflow_executions/{id.replace('-', '')}", "audit_logs/01", "audit_logs/0"
+    assert (await read(acme.admin, "/tables/audit_logs/1"))["row"]["position"] == 1
+    for path in (f"workflow_executions/{uuid4()}", "workflow_executions/x", "nothing/1", f"approval_steps/{own}", *otherwise):
         assert (await acme.admin.get(f"/tables/{path}")).status_code == 404
     made = await read(acme.admin, f"/tables/workflow_executions/{id}/history", limit=1)
     (first,) = made["items"]

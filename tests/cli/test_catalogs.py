@@ -67,15 +67,15 @@ def test_files_are_written_the_same_each_time_and_nothing_of_others_is_replaced(
     assert run.invoke(app, ["db", "erd", "--html", str(page)]).exit_code == 0
     assert page.read_text("utf-8") == erd.page(relations())
     assert run.invoke(app, ["db", "erd"]).stdout.startswith("# Tables\n")
-    sources = tmp_path / "sources.yml"
-    first = run.invoke(app, ["db", "dbt", str(tmp_path), "--schema", "july", "--name", "of_july"])
+    sources = tmp_path / "models/gesta/sources.yml"
+    first = run.invoke(app, ["db", "dbt", str(sources.parent), "--schema", "july", "--name", "of_july"])
     assert (first.exit_code, first.stdout) == (0, f"wrote        {sources}\n")
     written = sources.read_bytes()
-    assert run.invoke(app, ["db", "dbt", str(tmp_path), "--schema", "july", "--name", "of_july"]).exit_code == 0
+    assert run.invoke(app, ["db", "dbt", str(sources.parent), "--schema", "july", "--name", "of_july"]).exit_code == 0
     assert sources.read_bytes() == written
-    assert run.invoke(app, ["db", "dbt", str(tmp_path), "--name", "no name"]).exit_code == 2
+    assert run.invoke(app, ["db", "dbt", str(sources.parent), "--name", "no name"]).exit_code == 2
     sources.write_text("version: 2\n")
-    refused = run.invoke(app, ["db", "dbt", str(tmp_path)])
+    refused = run.invoke(app, ["db", "dbt", str(sources.parent)])
     assert refused.exit_code == 1
     assert "stays as it is" in str(refused.exception)
     assert sources.read_text() == "version: 2\n"

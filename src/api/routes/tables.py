@@ -16,6 +16,7 @@ from api.past_reading import OF_PLATFORM, Past, too_much, unfoldable
 from api.problems import Problem, not_found
 from api.queries.access import OF_THEIRS, SEEN_USER
 from api.reads import Question, Row
+from api.requests import WRITTEN
 from api.routing import query, router
 from api.schemas import past as shapes
 from api.schemas.schema import page
@@ -170,13 +171,11 @@ def _wanted(call: Calling, table: str, id: str) -> Wanted:
 
 
 def _typed(kind: str, text: str) -> Any:
-    if kind == "uuid":
-        return UUID(text)
-    if kind in ("integer", "bigint"):
-        if not (text.isascii() and text.isdigit() and len(text) < 19):
-            raise ValueError(text)
-        return int(text)
-    return text
+    """Written as in every address."""
+    made = {"uuid": UUID, "integer": int, "bigint": int}.get(kind, str)
+    if made is not str and not (WRITTEN[made].fullmatch(text) or (made is int and text == "0")):
+        raise ValueError(text)
+    return made(text)
 
 
 async def _audited(call: Calling, wanted: Wanted, position: int) -> Any:
