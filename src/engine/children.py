@@ -6,10 +6,11 @@ from domain.ai_task import AI_TASK
 from domain.execution import EXECUTION, Execution
 from domain.facts import Decided, View
 from engine.context import Engine
+from engine.enclosing import is_wanted
 from engine.executions import load_run
 from engine.family import GIVEN_UP, waits_for
 from engine.happenings import ChildEnded
-from engine.jobs import HeldJob, discarded, reported
+from engine.jobs import HeldJob, discarded, put_off, reported
 
 
 def settle_child(view: View, engine: Engine, job: HeldJob, child_id: UUID, *, terminate: bool = False) -> Decided:
@@ -36,6 +37,8 @@ def settle_child(view: View, engine: Engine, job: HeldJob, child_id: UUID, *, te
     else:
         assert child.ended is not None
         run = load_run(view, engine, started.parent_stream_id, parent)
+        if not is_wanted(run):
+            return put_off(job)
         run.wake(started.parent_activation_id, ChildEnded(child_id, (child.ended,)))
         run.advance()
     return reported(run, job, None)

@@ -144,7 +144,7 @@ class Family:
         parent = self.run(child, started.parent_stream_id)
         if not waits_for(parent.state, started.parent_activation_id, child.execution_id):
             return
-        if child.has_done_enough:
+        if child.has_done_enough or not is_wanted(parent):  # an item whose foreach is given up is ended in a moment
             self._leave(tell_job(child.execution_id), child.execution_id)
             return
         parent.wake(started.parent_activation_id, ChildEnded(child.execution_id, (event,)))

@@ -47,3 +47,8 @@ def test_so_it_does_with_children_and_lists(part: int) -> None:
     """Many streams, each with its own events; a definition takes several times as long."""
     seen = play(FamilyPlayer, range(part, SEEDS // 3, 2))
     assert [each for each in [*TOGETHER, "list given up", *BOTH] if not seen[each]] == [], "the definitions are worth playing"
+
+
+def test_a_child_that_ends_while_its_parent_is_given_up_tells_nobody() -> None:
+    """Its parent is an item of a list that nobody waits for any more, and that a later command ends."""
+    FamilyPlayer(810).play()
