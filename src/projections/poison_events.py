@@ -55,6 +55,10 @@ RETURNING f.position, f.error,
           (SELECT e.topic FROM ledger.events e WHERE e.tenant_id = f.tenant_id AND e.position = f.position)
 """
 
+MAKE_DUE = """
+UPDATE runtime.projection_faults SET retry_at = %(now)s WHERE %(tenant)s::uuid IS NULL OR tenant_id = %(tenant)s RETURNING 1
+"""
+
 TRACE = "SELECT trace FROM runtime.projection_faults WHERE tenant_id = %(tenant)s AND position = %(position)s"
 """Apart: nobody but a person reads it, and the projector reads the rest each round."""
 
@@ -141,6 +145,12 @@ async def retry(conn: AsyncConnection[Any], now: datetime, tenant_id: UUID | Non
     if woken:
         await hint(conn)
     return woken
+
+
+async def make_due(conn: AsyncConnection[Any], now: datetime, tenant_id: UUID | None = None) -> None:
+    """As `retry`, where the tables were made anew: nobody asked for it, and there is no event."""
+    if await (await conn.execute(MAKE_DUE, {"now": now, "tenant": tenant_id})).fetchone():
+        await hint(conn)
 
 
 async def _retry(conn: AsyncConnection[Any], now: datetime, tenant_id: UUID, by: str | None) -> bool:

@@ -115,10 +115,16 @@ async def copying(owner_url: str, system_url: str, schema: str, words: str, *, r
             raise
 
 
+NAME = re.compile("[a-z_][a-z0-9_]{0,62}")
+"""PostgreSQL cuts longer ones off, without a word; and what a query must quote is no help to whoever writes one."""
+
+
 async def _create(owner: AsyncConnection[Any], generation: Generation, *, replace: bool) -> None:
     schema = generation.schema
     if schema.startswith(SERVING_SCHEMA):
         raise OperatorError(f"No schema {schema}: names that begin with {SERVING_SCHEMA} are Gesta's own.")
+    if NAME.fullmatch(schema) is None:
+        raise OperatorError(f"No schema {schema}: a name has lower-case letters, digits and _, at most 63, no digit first.")
     async with owner.transaction():
         if replace:
             await _make_room(owner, schema)

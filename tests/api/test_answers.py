@@ -187,7 +187,7 @@ async def archive_of(gesta: Gesta, acme: Tenant) -> None:
     """An execution that was over before its time in the tables began to count."""
     policy = (await acme.admin.post("/retention", {"days": 30})).json()
     await acme.publish(INSTANT)
-    started = await acme.admin.post("/executions", {"workflow_key": INSTANT["key"]})
+    started = await acme.admin.post("/executions", {"workflow_key": INSTANT["key"], "business_key": "old"})
     id = UUID(started.json()["id"])
     long_ago = datetime.now(UTC) - timedelta(days=31)
     async with open_handler(gesta.database.system_url) as handler:
@@ -197,7 +197,12 @@ async def archive_of(gesta: Gesta, acme: Tenant) -> None:
     for path in ("", f"/{id}", f"/{id}/rows", f"/{id}/rows/workflow_executions/1"):
         answer = await acme.admin.get(f"/archived-executions{path}")
         assert answer.status_code == 200, (path, answer.text)
-    assert (await acme.admin.get(f"/executions/{id}")).status_code == 404
+    for path in (f"/executions/{id}", f"/executions/{id}/waits", f"/executions/{id}/timeline"):
+        gone = await acme.admin.get(path)
+        assert (gone.status_code, gone.json()["code"], gone.json()["href"]) == (404, "archived", f"/v1/archived-executions/{id}")
+    for filters, found in (({"business_key": "old"}, [str(id)]), ({"business_key": "new"}, []), ({"status": "failed"}, [])):
+        assert [item["id"] for item in (await acme.admin.get("/archived-executions", **filters)).json()["items"]] == found
+    assert (await acme.admin.get("/archived-executions", month="2026-13")).status_code == 422
     await acme.admin.get("/retention")
     await acme.admin.call("DELETE", f"/retention/{policy['id']}")
 

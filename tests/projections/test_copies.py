@@ -14,6 +14,7 @@ from projections.replay import rebuilt
 from projections.schemas import copying
 from projections.table import STAMP, Row
 from runtime.drift.catalog import read_catalog
+from runtime.errors import OperatorError
 from tests.conftest import Database
 from tests.projections.story import ACME, GLOBEX
 from tests.projections.test_commands import gesta
@@ -61,6 +62,10 @@ async def test_a_copy_has_all_that_the_tables_have_and_only_what_was(database: D
     assert all_of_them.returncode == 0, all_of_them.stderr
     cursor = await system.execute("SELECT count(DISTINCT tenant_id) FROM copied_tables.roles")
     assert await cursor.fetchone() == (2,)
+    for name in ("March", 'a"b', "x" * 64, "3rd"):
+        with pytest.raises(OperatorError, match="a name has lower-case letters"):
+            async with copying(database.owner_url, database.system_url, name, "nothing"):
+                raise AssertionError(name)
     other = gesta(database, "replay", "--into", "runtime", "--replace")
     assert (other.returncode, "no replay made it" in other.stderr) == (1, True)
 

@@ -1,6 +1,7 @@
 """Tables are built anew beside those that serve, compared, and exchanged for them; a kill loses nothing."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -152,6 +153,12 @@ async def refused(database: Database, groups: tuple[str, ...] = ("work",), **opt
     return str(caught.value)
 
 
+FAULT = """
+INSERT INTO runtime.projection_faults (tenant_id, position, error, attempts, first_failed_at, failed_at, retry_at)
+VALUES (%s, 9999, 'in the way', 9, now(), now(), now() + interval '5 minutes')
+"""
+
+
 async def test_what_differs_from_the_serving_tables_is_named_and_refused_until_it_is_accepted(
     database: Database, system: AsyncConnection[Any], ledgers: Ledgers, projector: Projector
 ) -> None:
@@ -165,10 +172,16 @@ async def test_what_differs_from_the_serving_tables_is_named_and_refused_until_i
     assert "workflow_executions.status" not in words
     assert "execution_attributes.rows added (" in await refused(database, accepted=["workflow_executions.error"])
     assert await place_of(system, "workflow_executions") == before
-    accepted = RebuildOptions(("work",), ["workflow_executions.error", "execution_attributes"])
+    for misspelt in ("workflow_execution", "workflow_executions.eror"):
+        with pytest.raises(OperatorError, match=f"--accept {misspelt}: "):
+            await rebuild(database.owner_url, database.system_url, RebuildOptions(("work",), [misspelt]))
+    await system.execute(FAULT, [ACME])
+    accepted = RebuildOptions(("work",), ["workflow_executions.error", "execution_attributes", "jobs.rows lost"])
     await rebuild(database.owner_url, database.system_url, accepted)
     assert (await replay(system, ACME)).equal
     assert (await replay(system, GLOBEX)).equal
+    (fault,) = (await poison_events.read_poison_events(system)).values()
+    assert fault.is_due(datetime.now(UTC)), "what held the tables up may do so no more"
 
 
 async def test_what_was_built_wrong_is_never_exchanged_and_built_anew(

@@ -1,10 +1,23 @@
 """projections.retention_policies; and the archive: archived_executions, as one and as a list, and archived_rows."""
 
+from datetime import date
+
 from psycopg import sql
 
-from api.listing import TEXT, WHOLE, Filter, Listing, ListSource
+from api.listing import TEXT, WHOLE, Filter, Listing, ListSource, ValueType, choice
 from api.queries.common import by_creation, one, rows_of, summaries, two_ways
 from projections import archived_executions, archived_rows, retention_policies
+
+
+def _month(text: str) -> str:
+    try:
+        date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise ValueError("a month, as 2026-03") from None
+    return text
+
+
+MONTH = ValueType(_month, {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"})
 
 POLICIES = Listing(
     "retention-policies",
@@ -32,7 +45,9 @@ ARCHIVED_EXECUTIONS = Listing(
     ),
     filters={
         "workflow_key": Filter(TEXT, sql.SQL("   AND a.workflow_key = %(workflow_key)s"), "Filter by workflow."),
-        "month": Filter(TEXT, sql.SQL("   AND a.month = %(month)s"), "Those that ended in this month, as 2026-03."),
+        "business_key": Filter(TEXT, sql.SQL("   AND a.business_key = %(business_key)s"), "Filter by business key."),
+        "status": Filter(choice("completed", "failed", "cancelled"), sql.SQL("   AND a.status = %(status)s"), "How it ended."),
+        "month": Filter(MONTH, sql.SQL("   AND a.month = %(month)s"), "Those that ended in this month, as 2026-03."),
     },
 )
 

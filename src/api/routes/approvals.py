@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from api import commands, proving, waiter
+from api.archived import told_where_it_is
 from api.attachments import Attachments, attachments
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
@@ -295,5 +296,6 @@ async def list_approvals(call: Calling) -> Response:
 async def get(call: Calling, id: UUID) -> Response:
     """`wait`: until it is no longer pending."""
     call.require("approvals:read")
-    row, answer = await row_when_over(call, queries.APPROVAL, id, waiter.APPROVAL)
+    async with told_where_it_is(call, request_id=id):
+        row, answer = await row_when_over(call, queries.APPROVAL, id, waiter.APPROVAL)
     return call.shown(as_seen_by(call.session.rights)(row), answer)

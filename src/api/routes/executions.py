@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from api import answers, commands, waiter
+from api.archived import told_where_it_is
 from api.commands import CommandSpec
 from api.documented import Calling, documented, paged
 from api.listing import PAST
@@ -188,7 +189,8 @@ async def get(call: Calling, id: UUID) -> Response:
     if known is not None and known.live and (seconds := seconds_to_wait(call)):
         over = await call.services.waiter.ended(waiter.EXECUTION, call.tenant_id, id, seconds)
         return call.shown(*await call.row(queries.EXECUTION, {"id": id}, reached=0 if over else None))
-    return call.shown(*await row_when_over(call, queries.EXECUTION, id, waiter.EXECUTION, queries.PARTS))
+    async with told_where_it_is(call, id):
+        return call.shown(*await row_when_over(call, queries.EXECUTION, id, waiter.EXECUTION, queries.PARTS))
 
 
 @routes.get(
@@ -200,7 +202,8 @@ async def waits(call: Calling, id: UUID) -> Response:
     call.require("executions:read")
     who = call.session.rights
     seen = {"sees_names": sees_names(who), "me": list(who.people)}
-    return call.shown(*await call.row(queries.WAITS, {"id": id, **seen}, parts=queries.PARTS))
+    async with told_where_it_is(call, id):
+        return call.shown(*await call.row(queries.WAITS, {"id": id, **seen}, parts=queries.PARTS))
 
 
 @routes.post("/executions/{id}/cancel", **documented("Cancel an execution", "The execution's status", results.EXECUTION_RESULT))

@@ -7,6 +7,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from api import answers
+from api.archived import told_where_it_is
 from api.documented import Calling, documented
 from api.listing import DEFAULT_LIMIT, FRESHNESS, MAX_LIMIT, WHOLE, read_parameter
 from api.names import sees_names
@@ -47,7 +48,8 @@ async def timeline(call: Calling, id: UUID) -> Response:
     seen = {"sees_names": sees_names(who), "me": list(who.people)}
     seen |= {"sees_approvals": who.allows("approvals:read"), "sees_ai_tasks": who.allows("ai_tasks:read")}
     wanted = {"after_at": at, "after_kind": kind, "after_id": last, "limit": limit + 1}
-    row, answer = await call.row(TIMELINE, {"id": id, **seen, **wanted})
+    async with told_where_it_is(call, id):
+        row, answer = await call.row(TIMELINE, {"id": id, **seen, **wanted})
     items = row["items"][:limit]
     cursor = _cursor(items[-1]) if len(row["items"]) > limit else None
     return answers.answer({"items": items, "next_cursor": cursor}, 200, freshness_headers(answer.freshness))

@@ -22,11 +22,12 @@ PROBLEM = ObjectSchema(
         "code": said(TEXT, "Stable; made for programs."),
         "errors": said(many(FAULT), "The fields at fault, where they can be named; 50 at most."),
         "more_errors": said(INTEGER, "How many more faults there are; absent where there are none."),
+        "href": said(TEXT, "Of `archived`: where it is."),
         "sqlstate": said(TEXT, "Of a statement that PostgreSQL refused: its code for the error."),
         "position": said(INTEGER, "Of a statement that PostgreSQL refused: the character at fault, from 1, where it names one."),
         "request_id": said(TEXT, "Identifies the request in the logs."),
     },
-    optional=frozenset({"more_errors", "sqlstate", "position"}),
+    optional=frozenset({"more_errors", "sqlstate", "position", "href"}),
     example={
         "type": "https://gesta.invalid/problems/invalid",
         "title": "Unprocessable Entity",

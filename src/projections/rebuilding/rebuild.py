@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.errors import LockNotAvailable, QueryCanceled
 
 from domain.envelope import PLATFORM
+from projections import poison_events
 from projections.generation import NEXT_SCHEMA, OLD_SCHEMA, SERVING_SCHEMA, Generation, next_generation, tables_of
 from projections.rebuilding import loading, of_tenant, records, schema
 from projections.rebuilding.comparing import Findings
@@ -19,7 +21,7 @@ from projections.rebuilding.filling import Filler, Tell, tell_nobody
 from projections.rebuilding.ledger_work import SIZES, LedgerWork, Sizes
 from projections.rebuilding.processes import comparisons, loads, shared_out, together
 from projections.rebuilding.swapping import NotNow, swap
-from projections.registry import GROUPS
+from projections.registry import GROUPS, TABLES
 from projections.table import Table
 from runtime import analysts
 from runtime.errors import OperatorError
@@ -281,16 +283,33 @@ async def opened(owner_url: str, system_url: str, options: RebuildOptions, show:
 
 async def rebuild(owner_url: str, system_url: str, options: RebuildOptions, show: Show = show_nobody) -> Findings:
     """Build the tables anew and exchange them. What changed."""
+    _refuse_unknown(options.accepted)
     async with opened(owner_url, system_url, options, show) as work:
-        return await work.run()
+        found = await work.run()
+        await poison_events.make_due(work.hold, datetime.now(UTC))  # what was in the way may be so no more
+    return found
 
 
 async def rebuild_tenant(
     owner_url: str, system_url: str, options: RebuildOptions, tenant_id: UUID, show: Show = show_nobody
 ) -> Findings:
     """Build one tenant's rows anew and put them in place. What changed."""
+    _refuse_unknown(options.accepted)
     async with opened(owner_url, system_url, options, show) as work:
-        return await work.run_for(tenant_id)
+        found = await work.run_for(tenant_id)
+        await poison_events.make_due(work.hold, datetime.now(UTC), tenant_id)
+    return found
+
+
+def _refuse_unknown(accepted: Collection[str]) -> None:
+    """Raises OperatorError: a difference that is misspelt would be found out when all is built."""
+    columns = {table.name: {*table.columns, "rows lost", "rows added"} for table in TABLES}
+    for name in accepted:
+        table, _, column = name.partition(".")
+        if table not in columns:
+            raise OperatorError(f"--accept {name}: there is no projected table {table}.")
+        if column and column not in columns[table]:
+            raise OperatorError(f"--accept {name}: the table {table} has no column {column}.")
 
 
 async def drop_old(owner_url: str) -> list[str]:
