@@ -24,6 +24,7 @@ from projections.rows import Rows
 from runtime import limits
 from runtime.errors import OperatorError
 
+MOST_BYTES = 63
 MADE = "Made by gesta replay"
 """How the comment on such a schema begins: none but these is replaced."""
 FRESHNESS = sql.SQL("""
@@ -115,16 +116,12 @@ async def copying(owner_url: str, system_url: str, schema: str, words: str, *, r
             raise
 
 
-NAME = re.compile("[a-z_][a-z0-9_]{0,62}")
-"""PostgreSQL cuts longer ones off, without a word; and what a query must quote is no help to whoever writes one."""
-
-
 async def _create(owner: AsyncConnection[Any], generation: Generation, *, replace: bool) -> None:
     schema = generation.schema
     if schema.startswith(SERVING_SCHEMA):
         raise OperatorError(f"No schema {schema}: names that begin with {SERVING_SCHEMA} are Gesta's own.")
-    if NAME.fullmatch(schema) is None:
-        raise OperatorError(f"No schema {schema}: a name has lower-case letters, digits and _, at most 63, no digit first.")
+    if len(schema.encode()) > MOST_BYTES or set(schema) & {'"', "\\"}:  # PostgreSQL would cut it off without a word
+        raise OperatorError(f"No schema {schema}: a name has at most {MOST_BYTES} bytes, and no quotation marks or backslashes.")
     async with owner.transaction():
         if replace:
             await _make_room(owner, schema)
