@@ -1,5 +1,6 @@
 """Random batches against a model of append's rules in Python: the set-based path and the ordered one say the same as it does."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from store.append import AppendOutcome, Entry
 from tests.conftest import Database
 from tests.store.ledgers import append, claims, connected, entry, open_ledger, positions, versions
 
+EXAMPLES = 1500 if os.environ.get("GESTA_TEST_ALL") else 150
 STREAMS = [UUID(int=n) for n in range(1, 5)]
 KEYS = [UUID(int=n) for n in range(100, 104)]
 NAMES = ["x", "y"]
@@ -161,7 +163,7 @@ def answered(outcomes: Sequence[AppendOutcome]) -> list[tuple[str, int | None]]:
     return [(outcome.verdict, outcome.position) for outcome in outcomes]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(script=batches())
 def test_append_follows_the_model(database: Database, script: list[Step]) -> None:
     model = Model()
