@@ -74,6 +74,7 @@ DECIDING = {
     "domain/approval/changing.py:withdraw": "By who asked: to `withdraw`.",
     "engine/approval_links.py:use_link": "By a link.",
     "engine/previewing.py:_supposing": "It is only supposed.",
+    "engine/what_if/requests.py:_overridden": "Played again; nothing is recorded.",
     "api/routes/approvals.py:choose": "One by one, and many at once.",
     "api/routes/approvals.py:overrides": "One by one.",
     "testkit/playing.py:decide": "In tests of definitions.",
