@@ -84,6 +84,8 @@ def what_if(
     names = dict(map(renaming, rename or ()))
     versions = Versions(version, given, tuple(map(Setting.parse, settings or ())), names)
     times = [None if each is None else moment(each) for each in (start, end)]
+    if times[0] is not None and times[1] is not None and times[0] >= times[1]:
+        raise typer.BadParameter("--to is not later than --from.", param_hint="--to")
     wanted = Wanted(tuple(execution_id or ()), key, times[0], times[1], limit)
     playing = Playing(versions, wanted, dict(map(assumption, assume or ())), strict=strict, as_json=as_json)
     with resolve(load_settings()) as addresses:

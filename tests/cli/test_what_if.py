@@ -6,7 +6,9 @@ from uuid import UUID
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from cli.main import app
 from cli.trying import report
 from cli.trying.versions import Setting, Versions, assumption, renaming
 from domain.workflow import Workflow
@@ -32,6 +34,7 @@ def test_settings_and_assumptions_are_read(tmp_path: Path) -> None:
     ("read", "text"),
     [
         *((Setting.parse, text) for text in ("ask.rule", "ask=1", "ask.=1", ".rule=1", "ask.rule={", "ask.rule=@/nowhere")),
+        *((each, f"ask.x={'[' * 100_000}") for each in (Setting.parse, assumption)),
         *((assumption, text) for text in ("director", "=approved", "a=7", "a={}", 'a={"x": 1}', 'a={"error": "x"}')),
         *((renaming, text) for text in ("ask", "ask=", "=ask")),
     ],
@@ -127,3 +130,18 @@ def test_a_case_that_could_not_be_played_says_why() -> None:
         "verdict": "not_played",
         "why": "It is not over yet.",
     }
+
+
+def test_a_time_that_ends_before_it_begins_is_wrong_usage() -> None:
+    """It holds no execution, and "all are the same" would be said of none."""
+    made = CliRunner().invoke(
+        app, ["what-if", "--tenant", "acme", "--workflow", "w", "--from", "2026-02-01", "--to", "2026-01-01"]
+    )
+    assert made.exit_code == 2
+    assert "--to is not later than --from" in made.output
+
+
+def test_a_file_that_is_nested_too_deeply_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(typer.BadParameter, match="nested too deeply"):
+        Setting.parse(f"ask.rule=@{tmp_path / 'deep.json'}")

@@ -63,6 +63,8 @@ def _value(text: str, hint: str) -> Any:
         return read(Path(text[1:]), hint)
     try:
         return json.loads(text)
+    except RecursionError:
+        raise typer.BadParameter("The value is nested too deeply.", param_hint=hint) from None
     except ValueError:
         if text[:1] in ("{", "["):
             raise typer.BadParameter(f"{text} is no JSON.", param_hint=hint) from None
@@ -72,6 +74,8 @@ def _value(text: str, hint: str) -> Any:
 def read(file: Path, hint: str) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise typer.BadParameter(f"{file} is nested too deeply.", param_hint=hint) from None
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{file} cannot be read: {error}", param_hint=hint) from None
 
