@@ -127,7 +127,9 @@ class Playing:
         workflow_id = await reading.workflow(self.wanted.workflow)
         if workflow_id is None:
             raise typer.BadParameter(f"There is no workflow {self.wanted.workflow}.", param_hint="--workflow")
-        reading.check(self.versions, await reading.workflow_of(workflow_id))
+        workflow = await reading.workflow_of(workflow_id)
+        reading.check(self.versions, workflow)
+        self.versions.check_assumed(workflow, self.assume)
 
     async def _cases(self, reading: "Ledgers", totals: "Totals") -> None:
         from cli.trying.report import MOST_LINES, case_lines, described

@@ -145,3 +145,10 @@ def test_a_file_that_is_nested_too_deeply_is_wrong_usage(tmp_path: Path) -> None
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(typer.BadParameter, match="nested too deeply"):
         Setting.parse(f"ask.rule=@{tmp_path / 'deep.json'}")
+
+
+@pytest.mark.parametrize("versions", [Versions(), Versions(1), Versions(definition=DEFINITION)])
+def test_nothing_is_assumed_of_a_node_that_there_is_not(versions: Versions) -> None:
+    versions.check_assumed(WORKFLOW, ["ask"])
+    with pytest.raises(typer.BadParameter, match="no node aks"):
+        versions.check_assumed(WORKFLOW, ["ask", "aks"])

@@ -1,7 +1,7 @@
 """Through what executions are played: another version, a definition in a file, or their own, with fields set otherwise."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,6 +120,14 @@ class Versions:
         for old, new in self.names.items():
             if new not in nodes:
                 raise typer.BadParameter(f"There is no node {new}, which {old} is to be called.", param_hint="--rename")
+
+    def check_assumed(self, workflow: "Workflow", node_ids: Iterable[str]) -> None:
+        """Whether there are these nodes in what is played through; in any version, where each goes through its own."""
+        targets = workflow.versions.values() if self.are_own else [self._target(workflow)]
+        known = {node["id"] for definition in targets for node in definition["nodes"]}
+        for node_id in node_ids:
+            if node_id not in known:
+                raise typer.BadParameter(f"There is no node {node_id}.", param_hint="--assume")
 
     def is_of(self, workflow: "Workflow") -> bool:
         return isinstance(self.definition, dict) and self.definition.get("key") == workflow.key
