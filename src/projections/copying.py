@@ -14,9 +14,9 @@ from typing import Any
 
 from psycopg import AsyncConnection, sql
 from psycopg.types.string import BytesBinaryDumper
-from pydantic_core import to_json
 
 from projections.table import Row, Table
+from projections.writing import json_bytes
 
 COPY = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)")
 TYPES = {"integer": "int4", "bigint": "int8", "boolean": "bool", "double precision": "float8"}
@@ -31,8 +31,8 @@ ARRAY = Struct("!iii").pack
 IPV4, IPV6 = 2, 3
 
 
-def json_bytes(value: Any) -> bytes:
-    return JSONB + to_json(value)
+def jsonb_bytes(value: Any) -> bytes:
+    return JSONB + json_bytes(value)
 
 
 def texts_bytes(texts: Iterable[str]) -> bytes:
@@ -65,7 +65,7 @@ def _numeric(value: Any) -> Decimal | int:
     return value if isinstance(value, Decimal | int) else Decimal(str(value))
 
 
-MADE: Mapping[str, Callable[[Any], Any]] = {"jsonb": json_bytes, "text[]": texts_bytes, "inet": address_bytes}
+MADE: Mapping[str, Callable[[Any], Any]] = {"jsonb": jsonb_bytes, "text[]": texts_bytes, "inet": address_bytes}
 """What is sent as bytes, by its type."""
 CONVERTED: Mapping[str, Callable[[Any], Any]] = {**MADE, "numeric": _numeric, "float8": float, "uuid[]": list}
 """What is otherwise in a row."""

@@ -43,9 +43,10 @@ from store.reading import decode_rows
 
 logger = logging.getLogger(__name__)
 
-REST_SECONDS = 0.02
-"""The longest pause after what was projected. A busy projector rests as long as it worked: what comes meanwhile is written
-together, at a fraction of the cost; the first event after a quiet time waits for nothing."""
+ROUND_SECONDS = 0.02
+"""How long a round takes at least, where it had something to do: what comes meanwhile is written together, at a fraction of the
+cost. A short one rests as long as it worked, a long one does not, for enough has come; the first event after a quiet time waits
+for nothing."""
 OUT_OF_REACH = (OperationalError, InterfaceError, OperatorError, ConnectionError)
 """What the database's absence looks like. It is waited out."""
 
@@ -138,7 +139,8 @@ class Projector:
             failpoint("projector.round")
             begun = loop.time()
             known = await self._catch_up(conn, tenants, leases)
-            await asyncio.sleep(min(loop.time() - begun, REST_SECONDS))
+            worked = loop.time() - begun
+            await asyncio.sleep(min(worked, max(ROUND_SECONDS - worked, 0.0)))
 
     def _seconds_to_retry(self, known: dict[UUID, PoisonEvent]) -> float | None:
         times = [fault.retry_at for fault in known.values() if fault.topic is None]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = dict[str, Any]
 """A row by column name: UUID, datetime (UTC), int, str, bool, list of str (text[]) or of UUID (uuid[]), JSON values (jsonb),
-None. Never mutated."""
+None. Changed by `projections.rows` alone; what is in it is never mutated."""
 
 Key: TypeAlias = tuple[Any, ...]
 

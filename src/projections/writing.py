@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+import orjson
 from psycopg import AsyncConnection, AsyncCursor, sql
 from psycopg.rows import dict_row
 from pydantic_core import to_json
@@ -138,7 +139,15 @@ def batches(rows: list[Row]) -> Iterator[list[Row]]:
 
 
 def as_json(rows: Row | list[Row]) -> str:
-    return to_json(rows).decode()
+    return json_bytes(rows).decode()
+
+
+def json_bytes(value: Any) -> bytes:
+    """By what is three times as fast, where it can: not for amounts, spans, and whole numbers beyond 64 bits."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+    except TypeError:
+        return to_json(value)
 
 
 # The statements are made once, as bytes: psycopg would compose them each time that they are sent.

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from psycopg import AsyncConnection
-from pydantic_core import to_json
 
 from projections.audit_logs import TABLE, Entry, as_address, event_id_bytes, payload_bytes
-from projections.copying import JSONB, SENT_AS_BYTES, address_bytes, copy_values, texts_bytes, types_of
+from projections.copying import JSONB, SENT_AS_BYTES, address_bytes, copy_values, jsonb_bytes, texts_bytes, types_of
 from projections.rows import Entry as AnyEntry
 from projections.rows import TrackedRows
 from projections.table import Table
@@ -43,7 +42,7 @@ def values_of(entry: Entry) -> Values:
     return entry.values(
         event_id_bytes(record.tenant_id.bytes, record.position),
         None if address is None else address_bytes(as_address(address)),
-        JSONB + to_json(metadata) if metadata else EMPTY,
+        jsonb_bytes(metadata) if metadata else EMPTY,
         JSONB + payload_bytes(record),
         texts_bytes(entry.tags),
     )
