@@ -84,7 +84,9 @@ def backup(url: str, binaries: Binaries, file: Path) -> Backup:
         (snapshot,) = connection.execute(SNAPSHOT).fetchone() or ("",)
         try:
             _create(partial)
-            dump = ["--format=custom", "--enable-row-security", f"--role={OWNER}", f"--snapshot={snapshot}", f"--file={partial}"]
+            # what a server's administrator grants or revokes of PostgreSQL's own functions is no owner's to restore
+            what = ["--enable-row-security", "--exclude-schema=pg_catalog", f"--snapshot={snapshot}"]
+            dump = ["--format=custom", *what, f"--role={OWNER}", f"--file={partial}"]
             _run(binaries, "pg_dump", [*dump, "--dbname", url], backup_session=True)
             found = count_events(binaries, partial)
             if found != events:

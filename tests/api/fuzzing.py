@@ -110,15 +110,13 @@ class World:
 
     def enough(self, case: Case) -> bool:
         """By day one is tried of those that are wrong in the same place and way, such as the types that a field is not of,
-        and a sixth of the others; of headers, which all routes read alike, one for all operations. By night all are."""
+        and a sixth of the others. By night all are."""
         if ALL or case.meta is None or not isinstance(case.meta.phase.data, CoveragePhaseData):
             return False
         found = case.meta.phase.data
-        place = found.parameter_location, found.parameter, found.location, found.scenario
-        of = "" if found.parameter_location is ParameterLocation.HEADER else case.operation.label
-        way = (of, *place)
+        way = (case.operation.label, found.parameter_location, found.parameter, found.location, found.scenario)
         self.wrong[way] += 1
-        turn = zlib.crc32(f"{case.operation.label} {place} {self.wrong[way]}".encode()) % 6
+        turn = zlib.crc32(f"{way} {self.wrong[way]}".encode()) % 6
         return case.meta.generation.mode.is_negative and self.wrong[way] > 1 and turn != 0
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:

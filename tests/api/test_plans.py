@@ -131,7 +131,11 @@ CASES = (
     ),
     Case(
         retention.ARCHIVED_EXECUTIONS,
-        {"workflow_key": ("usual", "rare", "absent"), "month": ("2026-01", "2025-01")},
+        {
+            "workflow_key": ("usual", "rare", "absent"),
+            "month": ("2026-01", "2025-01"),
+            "business_key": ("archived-7", "absent"),
+        },
     ),
     Case(retention.PARTS, {}, fixed={"id": made(61, 100)}),
     Case(retention.POLICIES, {}),

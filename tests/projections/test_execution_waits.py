@@ -29,7 +29,7 @@ from projections.projector import Projector
 from projections.replay import replay
 from runtime import migrations
 from tests.conftest import Database
-from tests.projections.story import ACME, BOB, OUTCOMES, START, Ledgers, an_id, asked, started
+from tests.projections.story import ACME, BOB, OUTCOMES, START, TAKE_NEW_FORMATS, Ledgers, an_id, asked, started
 from tests.projections.test_every_column import waiting
 
 EXECUTION, VISIT = an_id("late"), an_id("visit")
@@ -133,6 +133,7 @@ async def test_an_upgrade_finds_what_is_waited_for_and_asks_for_the_rest(
     await ledgers.append(ACME, *waiting("late")[:-1])
     await projector.catch_up()
     folded = await rows(system)
+    await system.execute(TAKE_NEW_FORMATS)
     known = migrations.load()
     (mine,) = [one for one in known if one.name == "execution_waits"]
     with psycopg.connect(database.owner_url, autocommit=True) as owner:

@@ -14,7 +14,7 @@ from projections.node_activations import text
 from projections.projector import Projector
 from runtime import migrations
 from tests.conftest import Database
-from tests.projections.story import ACME, START, Ledgers, an_id, started
+from tests.projections.story import ACME, START, TAKE_NEW_FORMATS, Ledgers, an_id, started
 
 WAITS = "SELECT node_id, waits FROM projections.node_activations WHERE execution_id = %s ORDER BY node_id"
 MOMENTS = "SELECT due_at, expires_at FROM projections.approval_requests WHERE id = %s"
@@ -69,6 +69,7 @@ async def test_rows_of_before_the_upgrade_say_what_a_replay_says(
         "b": [wait("job", JOB, "x", other), wait("timer", an_id("second"), "timeout", other, START + HOUR)],
     }
     assert await waits(system) == replayed
+    await system.execute(TAKE_NEW_FORMATS)
     known = migrations.load()
     (mine,) = [one for one in known if one.name == "timers_of_their_own"]
     with psycopg.connect(database.owner_url, autocommit=True) as owner:

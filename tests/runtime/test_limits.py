@@ -33,7 +33,7 @@ def test_an_owner_who_made_the_roles_sets_what_is_missing(database: Database, mo
             limits, "LIMITS", {serving: limits.LIMITS["gesta_system"], "absent": {}, "postgres": {"work_mem": "1MB"}}
         )
         try:
-            with psycopg.connect(database.server.url(owner, "postgres"), autocommit=True) as connection:
+            with psycopg.connect(database.server.url(owner, database.name), autocommit=True) as connection:
                 connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(serving)))
                 connection.execute(sql.SQL("ALTER ROLE {} SET statement_timeout = '7s'").format(sql.Identifier(serving)))
                 limits.set_limits(connection)

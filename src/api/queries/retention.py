@@ -4,7 +4,7 @@ from datetime import date
 
 from psycopg import sql
 
-from api.listing import TEXT, WHOLE, Filter, Listing, ListSource, ValueType, choice
+from api.listing import TEXT, WHOLE, Filter, Listing, ListSource, ValueType
 from api.queries.common import by_creation, one, rows_of, summaries, two_ways
 from projections import archived_executions, archived_rows, retention_policies
 
@@ -46,7 +46,6 @@ ARCHIVED_EXECUTIONS = Listing(
     filters={
         "workflow_key": Filter(TEXT, sql.SQL("   AND a.workflow_key = %(workflow_key)s"), "Filter by workflow."),
         "business_key": Filter(TEXT, sql.SQL("   AND a.business_key = %(business_key)s"), "Filter by business key."),
-        "status": Filter(choice("completed", "failed", "cancelled"), sql.SQL("   AND a.status = %(status)s"), "How it ended."),
         "month": Filter(MONTH, sql.SQL("   AND a.month = %(month)s"), "Those that ended in this month, as 2026-03."),
     },
 )
