@@ -115,6 +115,7 @@ async def serve(*answers: Answer) -> AsyncIterator[Wire]:
         yield wire
     finally:
         server.close()
+        await asyncio.sleep(0)  # who has just connected begins: cancelled before, nobody would close it
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

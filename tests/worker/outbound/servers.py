@@ -35,7 +35,8 @@ async def server(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncIter
         yield listening.sockets[0].getsockname()[1]
     finally:
         listening.close()
-        for task in tasks:
+        await asyncio.sleep(0)  # who has just connected begins: cancelled before, nobody would close it
+        for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
