@@ -25,7 +25,7 @@ from worker.maintenance import run_periodically, take_expired_leases
 SHORT = 0.3
 LISTENS = f"""
 SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND starts_with(query, 'LISTEN "{CHANNELS[-1].name}_')
-"""  # noqa: S608
+"""  # noqa: S608  our own name
 """The last of what it says when it begins to listen."""
 LATE = """
 SELECT extract(epoch FROM recorded_at - %s::timestamptz)::float8 FROM ledger.events WHERE topic = 'activation.retried.v1'

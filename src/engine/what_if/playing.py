@@ -131,7 +131,7 @@ class Play:
     def definition(self) -> Definition:
         return self.plan.definition
 
-    # --- What happens -------------------------------------------------------------------------------------------------
+    # What happens
 
     def _start(self) -> None:
         """As it was started, but nobody waits for it, and nobody is told of its end."""
@@ -270,7 +270,7 @@ class Play:
     def leave_out(self, visit: OpenVisit, what: str) -> None:
         self.found.left_out.append(Note(visit.key, what))
 
-    # --- What comes next ----------------------------------------------------------------------------------------------
+    # What comes next
 
     def _next(self) -> Next | None:
         if not self.state.live or self.state.compensation is not None:

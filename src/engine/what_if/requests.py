@@ -4,6 +4,7 @@ decisions that are on record are made again, one after another, by people with t
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -157,7 +158,7 @@ def next_vote(play: "Play", visit: OpenVisit) -> Next | None:
         if moment and has_other_moments(visit):
             continue
         at, now = record.recorded_at + visit.shift, record.occurred_at + visit.shift
-        return Next(at, record.position, now, lambda number=number, record=record: _happens(play, visit, number, record))  # type: ignore[misc]
+        return Next(at, record.position, now, partial(_happens, play, visit, number, record))
     ended = visit.past.ended
     if ended is not None and visit.times_are_equal and is_timeout(ended.event):
         at, now = ended.recorded_at + visit.shift, ended.occurred_at + visit.shift
