@@ -99,6 +99,20 @@ def main() -> None:
     except OperatorError as error:
         print(f"gesta: {error}", file=sys.stderr)
         sys.exit(1)
+    except Exception as error:
+        if (missing := _missing(error)) is None:
+            raise
+        print(f"gesta: The database is not one that this version can work on ({missing}): run gesta db migrate.", file=sys.stderr)
+        sys.exit(1)
+
+
+def _missing(error: Exception) -> str | None:
+    """What a database that was not migrated, or not by this release, has not."""
+    from psycopg.errors import InvalidSchemaName, UndefinedFunction, UndefinedTable
+
+    if not isinstance(error, InvalidSchemaName | UndefinedFunction | UndefinedTable):
+        return None
+    return error.diag.message_primary or str(error)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ def test_what_was_backed_up_in_one_place_is_there_in_another(tmp_path: Path) -> 
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     new.mkdir()
+    for command in (("verify",), ("tenant", "create", "acme")):
+        early = gesta(old, *command)
+        assert (early.returncode, early.stderr.count("\n"), "run gesta db migrate" in early.stderr) == (1, 1, True), early.stderr
     assert gesta(old, "db", "migrate").returncode == 0
     nothing = gesta(old, "db", "backup", "../one.backup")
     assert (nothing.returncode, "no event" in nothing.stderr) == (1, True)
