@@ -152,3 +152,9 @@ def test_nothing_is_assumed_of_a_node_that_there_is_not(versions: Versions) -> N
     versions.check_assumed(WORKFLOW, ["ask"])
     with pytest.raises(typer.BadParameter, match="no node aks"):
         versions.check_assumed(WORKFLOW, ["ask", "aks"])
+
+
+def test_a_workflow_that_was_never_published_has_nothing_to_play() -> None:
+    for versions in (Versions(), Versions(definition=DEFINITION), Versions(settings=(Setting(("ask", "rule"), 1),))):
+        with pytest.raises(typer.BadParameter, match="never been published"):
+            versions.check(Workflow("active", "test", None, None))

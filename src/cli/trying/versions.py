@@ -96,6 +96,8 @@ class Versions:
         """What can be found wrong before anything is played. Exits with 2."""
         from engine.what_if.record import NotPlayed
 
+        if not workflow.versions:
+            raise typer.BadParameter(f"The workflow {workflow.key} has never been published.", param_hint="--workflow")
         if self.number is not None and self.number not in workflow.versions:
             raise typer.BadParameter(f"The workflow {workflow.key} has no version {self.number}.", param_hint="--version")
         if self.definition is not None and not self.is_of(workflow):
