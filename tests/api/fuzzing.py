@@ -108,6 +108,10 @@ class World:
         for position in response.headers.get("gesta-position", ()):
             self.position = position
 
+    def succeeded(self, label: str) -> bool:
+        """Whether the operation has done what it is for."""
+        return any(200 <= status < 300 for status in self.answers[label])
+
     def enough(self, case: Case) -> bool:
         """By day one is tried of those that are wrong in the same place and way, such as the types that a field is not of,
         and a sixth of the others. By night all are."""
