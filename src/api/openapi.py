@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers, reference_page, studio_page
+from api.routing import ReadingRoute
 from api.schemas.schema import referred_to
 
 DESCRIPTION = """Workflows in which people approve, kept as a ledger of what happened.
@@ -59,7 +60,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document, made once."""
     if app.openapi_schema is None:
         tags = [{"name": name, "description": words} for name, words in GROUPS.items()]
-        found = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=tags)
+        routes = [route.described() if isinstance(route, ReadingRoute) else route for route in app.routes]
+        found = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=routes, tags=tags)
         components = found.setdefault("components", {})
         schemas = components.setdefault("schemas", {})
         for unused in ("HTTPValidationError", "ValidationError"):

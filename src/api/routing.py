@@ -4,6 +4,7 @@ Query parameters are declared once, in the OpenAPI description of the route; wha
 """
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -40,14 +41,27 @@ class OpenRoute(APIRoute):
         return handle
 
 
-class AddressRoute(APIRoute):
+class ReadingRoute(APIRoute):
+    """A route that reads its requests itself. What FastAPI makes of its function is for the description alone, and is made when
+    that is asked for: for all routes, it took a sixth of the time in which a process starts.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], *, name: str | None = None, **others: Any) -> None:
+        name = name or endpoint.__name__
+        self.described = partial(APIRoute, path, endpoint, name=name, **others)
+        self.function = endpoint
+        super().__init__(path, _undescribed, name=name, **others)
+        self.endpoint = endpoint
+
+
+class AddressRoute(ReadingRoute):
     """A route that is its own key: who knows its address may use it. It takes any query and any body of limited size.
 
     Its function takes the request, and the part of its path that nobody can guess.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        endpoint = self.endpoint
+        endpoint = self.function
 
         async def handle(plain: Request) -> Response:
             response: Response = await endpoint(StrictRequest(plain.scope, plain.receive), plain.path_params["token"])
@@ -56,7 +70,7 @@ class AddressRoute(APIRoute):
         return handle
 
 
-class KeyRoute(APIRoute):
+class KeyRoute(ReadingRoute):
     """A route that wants an API key. The key is checked before anything else of the request is looked at.
 
     Its function takes a call, what its path names, and its body, if it has one. FastAPI describes them; they are read here,
@@ -64,7 +78,7 @@ class KeyRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        endpoint, parameters = self.endpoint, Parameters.of(self.path, self.endpoint)
+        endpoint, parameters = self.function, Parameters.of(self.path, self.function)
         known = {p["name"] for p in (self.openapi_extra or {}).get("parameters", ()) if p["in"] == "query"}
         prefixes = tuple(name.removesuffix("*") for name in known if name.endswith("*"))
         refused = [] if "GET" in (self.methods or ()) else sorted(OF_COMMANDS - _headers(self.openapi_extra))
@@ -114,6 +128,10 @@ def operation_id(route: APIRoute) -> str:
 
 def _call() -> RequestContext:
     raise NotImplementedError("a route's handler gives the call")
+
+
+async def _undescribed() -> Response:
+    raise NotImplementedError("a route's handler calls its function")
 
 
 Calling = Annotated[RequestContext, Depends(_call)]

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,7 +15,7 @@ from api.mcp.catalogue import BY_NAME, INSTRUCTIONS, TOOLS
 from api.mcp.messages import INVALID_PARAMS, INVALID_REQUEST, LEGACY, MALFORMED, NO_METHOD, SUPPORTED, Message, RpcError
 from api.problems import Problem
 from api.requests import StrictRequest
-from api.routing import Calling, require_tenant
+from api.routing import Calling, ReadingRoute, require_tenant
 from api.strict_json import Unreadable
 from domain.facts import Json
 
@@ -26,11 +25,11 @@ KEPT_MS = 3_600_000
 """For how long a client may keep what this server is; which tools it has may change at any moment."""
 
 
-class McpRoute(APIRoute):
+class McpRoute(ReadingRoute):
     """It wants an API key, as all routes do; its function takes a call."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        endpoint = self.endpoint
+        endpoint = self.function
 
         async def handle(plain: Request) -> Response:
             request = StrictRequest(plain.scope, plain.receive)
