@@ -9,19 +9,18 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from psycopg import AsyncConnection
 
-from domain import access, bearer_text, keys, permission, role, tenant
+from domain import access, bearer_text, keys, member, permission, role, tenant, user
 from domain.access import Asking, Caller
 from domain.bearer_text import BearerText
 from domain.envelope import PLATFORM, Envelope
-from domain.facts import Decided, Fact, Json, Refusal, View
+from domain.facts import Decided, Fact, Invalid, Json, Refusal, View
 from domain.keys import KeyRequest
-from domain.user import USER
 from runtime.ids import new_id
 from runtime.pools import Pool
 from store.command import Command, CommandResult
@@ -127,11 +126,43 @@ async def known_since(handler: Handler, pool: Pool, user_id: UUID) -> int | None
     """The platform ledger's position at which a user is known to exist; None for a user who does not."""
 
     async def ask(connection: AsyncConnection) -> int | None:
-        user, _version = await handler.read(PLATFORM, USER, user_id)
-        row = await (await connection.execute(REGISTERED, (PLATFORM, user_id))).fetchone() if user.exists else None
-        return None if row is None else int(row[0])
+        known, _version = await handler.read(PLATFORM, user.USER, user_id)
+        return await _registered_at(connection, user_id) if known.exists else None
 
     return await pool.read(ask)
+
+
+async def _registered_at(connection: AsyncConnection, user_id: UUID) -> int | None:
+    row = await (await connection.execute(REGISTERED, (PLATFORM, user_id))).fetchone()
+    return None if row is None else int(row[0])
+
+
+async def add_member_as_operator(
+    handler: Handler, connection: AsyncConnection, tenant_id: UUID, email: str, display_name: str, role_keys: Sequence[str]
+) -> UUID:
+    """Register a user where the address has none, and make them a member. Returns the user's id. `connection` is gesta_system's.
+
+    Raises Invalid where a role is not there, before anything is done.
+    """
+    roles: list[UUID] = []
+    for key in role_keys:
+        if (role_id := await handler.lookup(tenant_id, role.ROLE_KEY, key)) is None:
+            raise Invalid(f"There is no role {key}.", "/role")
+        roles.append(role_id)
+    user_id = await handler.lookup(PLATFORM, "user.email", email.lower()) or await _register(handler, email, display_name)
+    position = await _registered_at(connection, user_id)
+    if position is None:
+        raise Invalid("There is no such user.", "/email")
+    adding = Command(tenant_id, "member.add", SYSTEM, resource="member")
+    await handler.handle(adding, lambda view: member.add(view, user_id, tuple(roles), position, by_platform=True))
+    return user_id
+
+
+async def _register(handler: Handler, email: str, display_name: str) -> UUID:
+    user_id = new_id()
+    registering = Command(PLATFORM, "user.register", SYSTEM, resource="user")
+    await handler.handle(registering, lambda view: user.register(view, user_id, email, display_name))
+    return user_id
 
 
 @dataclass(frozen=True)

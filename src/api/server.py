@@ -1,6 +1,7 @@
 """Running the application with uvicorn on uvloop, and stopping it without breaking what it is at."""
 
 import asyncio
+import logging
 import signal
 import socket
 import threading
@@ -14,6 +15,8 @@ from fastapi import FastAPI
 
 from api.connections import BoundedProtocol, Bounds, connections_allowed
 from runtime.errors import OperatorError
+
+log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 15
 BACKLOG = 1024
@@ -38,6 +41,12 @@ class Server(uvicorn.Server):
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn tells no address of sockets that it was given: whoever has started Gesta would have to guess it."""
+        await super().startup(sockets)
+        for host, port, *_ in [each.getsockname() for each in sockets or () if self.started]:
+            log.info("Serving on http://%s:%s", f"[{host}]" if ":" in host else host, port, extra={"action": "serve"})
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second. Once a second, what takes too long is looked for."""

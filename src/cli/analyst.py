@@ -148,16 +148,13 @@ def _with_tenant(addresses: "Addresses", tenant: str, run: "Callable[[Handler, C
     """What `run` comes to for a tenant. What is refused, and what the database's owner may not do, is told in a line."""
     from psycopg.errors import InsufficientPrivilege
 
-    from cli.preparing import opened
-    from domain.envelope import PLATFORM
+    from cli.preparing import opened, tenant_named
     from domain.facts import Refusal
     from runtime.errors import OperatorError
 
     async def with_handler() -> T:
         async with opened(addresses) as (handler, connection):
-            tenant_id = await handler.lookup(PLATFORM, "tenant.slug", tenant)
-            if tenant_id is None:
-                raise OperatorError(f"There is no tenant {tenant}.")
+            tenant_id = await tenant_named(handler, tenant)
             try:
                 return await run(handler, connection, tenant_id)
             except Refusal as refusal:

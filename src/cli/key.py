@@ -22,7 +22,7 @@ def create(
     if platform and user:
         raise typer.BadParameter("a platform key belongs to nobody", param_hint="--user")
 
-    from cli.preparing import opened
+    from cli.preparing import opened, tenant_named
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
@@ -35,9 +35,7 @@ def create(
         from runtime.errors import OperatorError
 
         async with opened(addresses) as (handler, _connection):
-            ledger = PLATFORM if tenant is None else await handler.lookup(PLATFORM, "tenant.slug", tenant)
-            if ledger is None:
-                raise OperatorError(f"There is no tenant {tenant}.")
+            ledger = PLATFORM if tenant is None else await tenant_named(handler, tenant)
             user_id = None if user is None else await handler.lookup(PLATFORM, "user.email", user.lower())
             if user is not None and user_id is None:
                 raise OperatorError(f"There is no user {user}.")

@@ -23,6 +23,7 @@ from cli import (
     generations,
     jobs,
     key,
+    member,
     projector,
     prompt,
     push,
@@ -62,6 +63,7 @@ app.command(name="eval")(evaluate.evaluate)
 db.app.command(name="push")(push.push)
 app.add_typer(db.app, name="db")
 app.add_typer(tenant.app, name="tenant")
+app.add_typer(member.app, name="member")
 app.add_typer(key.app, name="key")
 app.add_typer(analyst.app, name="analyst")
 app.add_typer(workflow.app, name="workflow")

@@ -3,10 +3,12 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import psycopg
 
 from api import provisioning
+from domain.envelope import PLATFORM
 from runtime import functions, migrations, schema
 from runtime.addresses import Addresses
 from runtime.errors import OperatorError
@@ -26,6 +28,14 @@ async def opened(addresses: Addresses) -> AsyncIterator[tuple[Handler, Connectio
         await refuse_dangerous_role(connection)
         async with open_handler(addresses.system) as handler:
             yield handler, connection
+
+
+async def tenant_named(handler: Handler, slug: str) -> UUID:
+    """Raises OperatorError where there is none."""
+    tenant_id = await handler.lookup(PLATFORM, "tenant.slug", slug)
+    if tenant_id is None:
+        raise OperatorError(f"There is no tenant {slug}.")
+    return tenant_id
 
 
 async def prepare(addresses: Addresses) -> None:

@@ -39,3 +39,22 @@ def create(
 
     with resolve(load_settings()) as addresses:
         print(asyncio.run(run()))
+
+
+LISTED = "SELECT slug, id, is_active, name FROM projections.tenants ORDER BY slug"
+
+
+@app.command(name="list")
+def list_tenants() -> None:
+    """Show the tenants: slug, id, name."""
+    from runtime.addresses import resolve
+    from runtime.pools import connect
+    from runtime.settings import load_settings
+
+    async def run() -> None:
+        async with connect(addresses.system, name="gesta tenant list") as connection:
+            for slug, id, active, name in await (await connection.execute(LISTED)).fetchall():
+                print(f"{slug:<24}{id}  {name}{'' if active else '  (suspended)'}")
+
+    with resolve(load_settings()) as addresses:
+        asyncio.run(run())

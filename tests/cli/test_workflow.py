@@ -1,4 +1,4 @@
-"""gesta workflow apply, tenant create, key create: an operator's first minutes."""
+"""gesta tenant create, member add, key create, workflow apply: an operator's first minutes."""
 
 import asyncio
 import json
@@ -70,6 +70,22 @@ async def test_a_tenant_a_key_and_a_workflow(gesta: Gesta, command: Command, tmp
         gesta.database, "SELECT bool_and(by_platform) AND bool_and(made_by IS NULL) FROM projections.api_keys"
     )
     assert made_by is True, "the command line acts with the platform's authority, and that is recorded"
+    listed = await elsewhere(command, "tenant", "list")
+    assert listed.stdout.split() == ["acme", made.stdout.strip(), "acme"]
+    ann = await elsewhere(
+        command, "member", "add", "Ann@example.com", "--tenant", "acme", "--role", "approver", "--name", "Ann A."
+    )
+    assert (ann.returncode, ann.stderr) == (0, "")
+    hers = (await elsewhere(command, "key", "create", "--tenant", "acme", "--user", "ann@example.com")).stdout.strip()
+    me = (await gesta.http.get("/v1/me", headers={"Authorization": f"Bearer {hers}"})).json()
+    assert (me["user_id"], me["roles"]) == (ann.stdout.strip(), ["approver"])
+    for words, why in (
+        (("ann@example.com", "--role", "approver"), "This user is a member already."),
+        (("bob@example.com", "--role", "pilot"), "There is no role pilot."),
+        (("bob", "--role", "approver"), "This is not an e-mail address. An email address must have an @-sign."),
+    ):
+        refused = await elsewhere(command, "member", "add", *words, "--tenant", "acme")
+        assert (refused.returncode, refused.stderr) == (1, f"gesta: {why}\n")
     platform = (await elsewhere(command, "key", "create", "--platform")).stdout.strip()
     second = await elsewhere(command, "workflow", "apply", str(file), "--publish", "--tenant", "acme", key=platform)
     assert "version 2 is published" in second.stdout, second.stderr
