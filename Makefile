@@ -25,7 +25,7 @@ chaos: $(READY) ## everything goes wrong at once, for a minute: what was done, a
 	$(BIN)/python -m tests.faults.chaos --seconds 60
 
 nightly: $(READY) ## all tests, ten thousand random definitions, a thousand contested ballots and a thousand executions acted on at once among them, and chaos for half an hour
-	GESTA_TEST_ALL=1 GESTA_TEST_NETS=10000 GESTA_TEST_BALLOTS=1000 GESTA_TEST_MANY=1000 $(BIN)/python -m pytest -n 3 --dist worksteal
+	GESTA_TEST_ALL=1 GESTA_TEST_NETS=10000 GESTA_TEST_BALLOTS=1000 GESTA_TEST_MANY=1000 $(BIN)/python -m pytest -n 3 --dist worksteal --timeout 1800
 	$(BIN)/python -m tests.faults.chaos --seconds 1800 --poison 60
 
 lint: $(READY) ## style, format, and which room may import which
