@@ -3,6 +3,8 @@
 import asyncio
 import sys
 import time
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,12 +12,19 @@ import typer
 from cli.ledgers import TenantOption
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
     from projections.rebuilding.rebuild import RebuildOptions, Stage
 
 BAR = 30
 """Characters."""
 LINE_SECONDS = 5.0
 """Where nobody watches, a line so often."""
+
+
+LeaveBehindOption = Annotated[bool, typer.Option(help="Others' views, indexes and the like may stay with the old tables.")]
+PatienceOption = Annotated[float, typer.Option(help="Seconds to wait for sessions that hold the tables.", min=0)]
+ProcessesOption = Annotated[int, typer.Option(help="How many processes load and compare ledgers at a time.", min=1, max=64)]
 
 
 class ProgressBar:
@@ -75,9 +84,9 @@ def rebuild(
         list[str] | None,
         typer.Option(metavar="TABLE[.COLUMN]", help="A difference from the serving tables that is intended; may be repeated."),
     ] = None,
-    leave_behind: Annotated[bool, typer.Option(help="Others' views, indexes and the like may stay with the old tables.")] = False,
-    patience: Annotated[float, typer.Option(help="Seconds to wait for sessions that hold the tables.", min=0)] = 60.0,
-    processes: Annotated[int, typer.Option(help="How many processes load and compare ledgers at a time.", min=1, max=64)] = 1,
+    leave_behind: LeaveBehindOption = False,
+    patience: PatienceOption = 60.0,
+    processes: ProcessesOption = 1,
 ) -> None:
     """Fold the ledger into new tables beside those that serve, compare, and exchange them, while everything goes on.
 
@@ -103,19 +112,62 @@ async def _rebuild(owner_url: str, system_url: str, options: "RebuildOptions", t
     from projections.rebuilding import rebuild as rebuilding
     from runtime.pools import connect
 
-    progress = ProgressBar()
-    try:
+    with _shown() as show:
         if tenant is None:
-            found = await rebuilding.rebuild(owner_url, system_url, options, progress.show)
+            found = await rebuilding.rebuild(owner_url, system_url, options, show)
         else:
             async with connect(system_url, name="gesta rebuild") as conn:
                 (ledger,) = await ledgers(conn, tenant)
-            found = await rebuilding.rebuild_tenant(owner_url, system_url, options, ledger.tenant_id, progress.show)
+            found = await rebuilding.rebuild_tenant(owner_url, system_url, options, ledger.tenant_id, show)
+    _tell(found.changes)
+    print("The tables are rebuilt." if tenant is None else f"The tables of {tenant} are rebuilt.")
+
+
+@contextmanager
+def _shown() -> "Iterator[Callable[[Stage], None]]":
+    progress = ProgressBar()
+    try:
+        yield progress.show
     finally:
         progress.end()
-    for name, count in sorted(found.changes.items()):
+
+
+def _tell(changes: "Mapping[str, int]") -> None:
+    for name, count in sorted(changes.items()):
         print(f"{name}: {count} changed")
-    print("The tables are rebuilt." if tenant is None else f"The tables of {tenant} are rebuilt.")
+
+
+def unskip(options: "RebuildOptions", tenant: str, positions: "Collection[int]", reason: str, by: str | None) -> None:
+    """What `gesta projections unskip` does."""
+    from runtime.addresses import resolve
+    from runtime.settings import load_settings
+
+    with resolve(load_settings()) as addresses:
+        asyncio.run(_unskip(addresses.owner, addresses.system, options, tenant, positions, reason, by))
+
+
+async def _unskip(
+    owner_url: str,
+    system_url: str,
+    options: "RebuildOptions",
+    tenant: str,
+    positions: "Collection[int]",
+    reason: str,
+    by: str | None,
+) -> None:
+    from cli.ledgers import ledgers
+    from projections.rebuilding.rebuild import rebuild as rebuilt
+    from projections.skipped_events import to_unskip
+    from runtime.pools import connect
+
+    async with connect(system_url, name="gesta projections") as conn:
+        (ledger,) = await ledgers(conn, tenant)
+        skips = await to_unskip(conn, ledger.tenant_id, positions, reason, by)
+    with _shown() as show:
+        found = await rebuilt(owner_url, system_url, replace(options, unskip=skips, reason=f"unskip: {reason}"), show)
+    _tell(found.changes + found.meant)
+    for position in skips.topics:
+        print(f"{ledger.name}: event {position} is in the tables.")
 
 
 def drop_old() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli import generations
 from cli.ledgers import TenantOption
 
 app = typer.Typer(
@@ -136,24 +137,58 @@ def skip(
     """
     from cli.held_up import operator
     from cli.ledgers import ledgers
-    from domain.storable import storable_text
     from projections import skipped_events
     from runtime.addresses import resolve
     from runtime.clock import SystemClock
     from runtime.pools import connect
     from runtime.settings import load_settings
 
-    if not reason.strip():
-        raise typer.BadParameter("Give a reason.", param_hint="--reason")
-    if len(reason) > LONGEST_REASON:
-        raise typer.BadParameter(f"is longer than {LONGEST_REASON:,} characters", param_hint="--reason")
+    words = _reason(reason)
 
     async def leave_out(url: str) -> None:
         async with connect(url, name="gesta projections") as conn:
             (ledger,) = await ledgers(conn, tenant)
-            words, now = storable_text(reason.strip()), SystemClock().now()
+            now = SystemClock().now()
             await skipped_events.skip(conn, ledger.tenant_id, position, words, now=now, by=by or operator())
             print(f"{ledger.name}: event {position} is skipped.")
 
     with resolve(load_settings()) as addresses:
         asyncio.run(leave_out(addresses.system))
+
+
+@app.command()
+def unskip(
+    tenant: Annotated[str, typer.Option("--tenant", help="The tenant's slug or id, or “platform”.")],
+    reason: Annotated[str, typer.Option("--reason", help="The reason; it is kept for good.")],
+    position: Annotated[
+        list[int] | None,
+        typer.Option(help="An event that was skipped; may be repeated. Default: all that were.", min=1),
+    ] = None,
+    by: ByOption = None,
+    leave_behind: generations.LeaveBehindOption = False,
+    patience: generations.PatienceOption = 60.0,
+    processes: generations.ProcessesOption = 1,
+) -> None:
+    """Take a skip back, once the event can be applied: all tables are rebuilt with it, as by `gesta rebuild`, and exchanged.
+
+    Killed and begun again it goes on where it stood. Where the event still cannot be applied, nothing changes.
+    It is on record that you did, and why.
+    """
+    from cli.held_up import operator
+    from projections.rebuilding.rebuild import RebuildOptions
+    from runtime.parent import stop_with_parent
+
+    stop_with_parent()
+    words = _reason(reason)
+    options = RebuildOptions(leave_behind=leave_behind, patience_seconds=patience, processes=processes)
+    generations.unskip(options, tenant, position or (), words, by or operator())
+
+
+def _reason(reason: str) -> str:
+    from domain.storable import storable_text
+
+    if not reason.strip():
+        raise typer.BadParameter("Give a reason.", param_hint="--reason")
+    if len(reason) > LONGEST_REASON:
+        raise typer.BadParameter(f"is longer than {LONGEST_REASON:,} characters", param_hint="--reason")
+    return storable_text(reason.strip())

@@ -1,4 +1,4 @@
-"""What operators do about events that hold up a ledger's tables: tried again, or left out, and why. For the audit log.
+"""What operators do about events that hold up a ledger's tables: tried again, left out, or taken in after all. For the audit log.
 
 There is one stream for each ledger, the platform's too. What is skipped is told to the projector by runtime.projection_skips:
 the event that says so lies behind the one that it is about.
@@ -31,7 +31,16 @@ class ProjectionRetried(Event):
     topic: str | None = None
 
 
-ProjectionFaultEvent = ProjectionEventSkipped | ProjectionRetried
+@dataclass(frozen=True)
+class ProjectionEventUnskipped(Event):
+    """The tables were built anew with the event in them. `topic`: of it."""
+
+    position: int
+    reason: str
+    topic: str
+
+
+ProjectionFaultEvent = ProjectionEventSkipped | ProjectionRetried | ProjectionEventUnskipped
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class ProjectionFaults:
 
     skipped: int = 0
     retried: int = 0
+    unskipped: int = 0
 
 
 def evolve(state: ProjectionFaults, event: ProjectionFaultEvent) -> ProjectionFaults:
@@ -48,6 +58,8 @@ def evolve(state: ProjectionFaults, event: ProjectionFaultEvent) -> ProjectionFa
             return replace(state, skipped=state.skipped + 1)
         case ProjectionRetried():
             return replace(state, retried=state.retried + 1)
+        case ProjectionEventUnskipped():
+            return replace(state, unskipped=state.unskipped + 1)
         case _:
             assert_never(event)
 
@@ -76,6 +88,13 @@ PROJECTION_FAULTS: Aggregate[ProjectionFaults] = Aggregate(
             lambda e, _: f"Event {e.position}, which holds up the tables, was tried again.",
             tags=lambda e, _: () if e.topic is None else (e.topic,),
             note="An operator had it tried again before its time. `position`, `topic`: of the event that could not be applied.",
+        ),
+        EventType(
+            ProjectionEventUnskipped,
+            "projection.event_unskipped.v1",
+            lambda e, _: f"Event {e.position} is in the tables after all: {e.reason}",
+            tags=lambda e, _: (e.topic,),
+            note="An operator took a skip back: the tables were built anew with the event. `position`, `topic`: of it.",
         ),
     ),
     "system",

@@ -4,7 +4,7 @@ Shares the functions that apply events with the projector, and nothing of how it
 bytes: events are read in batches, folded rows beyond some megabytes lie in a temporary file, live rows are looked at one by one.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -126,9 +126,14 @@ async def compare(
     last: int = 0,
     see: Seen = ignore,
     generation: Generation = SERVING,
+    unskipped: Collection[int] = (),
 ) -> Comparison:
-    """As `replay`, within the caller's snapshot. `see` is shown every event up to `last` or `position`, whatever it is."""
-    left_out = [skip for skip in await read_skipped_events(conn, tenant_id) if skip.position <= position]
+    """As `replay`, within the caller's snapshot. `see` is shown every event up to `last` or `position`, whatever it is.
+
+    `unskipped`: skipped so far, and folded all the same.
+    """
+    known = await read_skipped_events(conn, tenant_id)
+    left_out = [skip for skip in known if skip.position <= position and skip.position not in unskipped]
     passed_over = {skip.position for skip in left_out}
     found = Comparison(tenant_id, position, skipped=left_out)
     audited = 0

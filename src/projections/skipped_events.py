@@ -5,8 +5,12 @@ That it was skipped is an event as well, in the same transaction: `projection.ev
 event itself, the audit log neither. Replay and verify fold without it too, so that everything else is still compared, and say
 so. A decision on the event's own stream is not made without it: whoever does not know all that happened decides nothing. What
 relied on the event may not be applicable either: it is then skipped in its own right, or stands.
+
+A skip ends when the tables are built anew with the event (`projections.rebuilding`), in the transaction that exchanges them.
+That is an event as well, `projection.event_unskipped`.
 """
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,13 +18,14 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from domain.envelope import Envelope
-from domain.projection_faults import ProjectionEventSkipped, projection_faults_id_of
+from domain.projection_faults import ProjectionEventSkipped, ProjectionEventUnskipped, projection_faults_id_of
 from projections import freshness, poison_events
 from projections.freshness import LostRace
 from runtime.errors import OperatorError
 from store.beside import append_beside
 from store.notifications.channels import PROJECTED
 from store.notifications.sending import notify
+from store.reading import read_at
 from store.topics import topics_of
 
 SELECT = """
@@ -42,6 +47,7 @@ SELECT %(tenant)s, position, %(reason)s, %(error)s, %(recorded_by)s
   FROM generate_series(%(position)s::bigint, %(up_to)s::bigint) AS s (position)
 """
 
+END = "DELETE FROM runtime.projection_skips WHERE tenant_id = %(tenant)s AND position = %(position)s"
 
 # skips whose event is not there, or says something else
 UNRECORDED = """
@@ -66,6 +72,20 @@ class SkippedEvent(NamedTuple):
 
     def __str__(self) -> str:
         return f"event {self.position} was skipped at {self.skipped_at:%Y-%m-%d %H:%M:%S%z}: {self.reason} ({self.error})"
+
+
+class Unskipping(NamedTuple):
+    """Skips that are to end, and why; `topics`: of the events, by position. `by`: the operator."""
+
+    tenant_id: UUID
+    topics: Mapping[int, str]
+    reason: str
+    by: str | None = None
+
+    @property
+    def positions(self) -> dict[UUID, frozenset[int]]:
+        """By ledger."""
+        return {self.tenant_id: frozenset(self.topics)}
 
 
 class SkippedPlace(NamedTuple):
@@ -121,3 +141,37 @@ async def skip(
         await poison_events.clear(conn, [tenant_id])
         await poison_events.hint(conn)
         await notify(conn, PROJECTED, str(tenant_id))
+
+
+async def to_unskip(
+    conn: AsyncConnection[Any], tenant_id: UUID, positions: Collection[int], reason: str, by: str | None = None
+) -> Unskipping:
+    """These skips of a ledger; all of its events that are skipped where no position is named. Raises OperatorError."""
+    known = [skip.position for skip in await read_skipped_events(conn, tenant_id)]
+    for position in positions:
+        if position not in known:
+            raise OperatorError(f"Event {position} is not skipped.")
+    wanted = sorted(positions or known)
+    topics = {record.position: record.topic for record in await read_at(conn, tenant_id, wanted)}
+    for position in positions:
+        if position not in topics:
+            raise OperatorError(f"There is no event {position}: a gap in the ledger was skipped, and stays.")
+    if not topics:
+        raise OperatorError("No event is skipped.")
+    return Unskipping(tenant_id, topics, reason, by)
+
+
+async def end(owner: AsyncConnection[Any], system: AsyncConnection[Any], skips: Unskipping, now: datetime) -> None:
+    """The tables have the events by now. `owner`: as gesta_owner, at the end of the transaction in which they come to serve.
+
+    The owner's login cannot append, so the events are committed by themselves, just before: who dies in between leaves events on
+    record of what did not happen, and does it again; nothing happens without one.
+    """
+    stream = projection_faults_id_of(skips.tenant_id)
+    for position in skips.topics:
+        await owner.execute(END, {"tenant": skips.tenant_id, "position": position})
+    async with system.transaction():
+        for position, topic in skips.topics.items():
+            event = ProjectionEventUnskipped(position, skips.reason, topic)
+            envelope = Envelope("system", skips.by, reason=skips.reason)
+            await append_beside(system, skips.tenant_id, stream, event, envelope, now)

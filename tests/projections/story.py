@@ -177,7 +177,12 @@ from domain.notification_endpoint import (
 )
 from domain.notification_preferences import Digest, DigestAskedFor, DigestFellDue, PreferencesChanged
 from domain.permission import PERMISSIONS, PermissionRegistered, permission_id
-from domain.projection_faults import ProjectionEventSkipped, ProjectionRetried, projection_faults_id_of
+from domain.projection_faults import (
+    ProjectionEventSkipped,
+    ProjectionEventUnskipped,
+    ProjectionRetried,
+    projection_faults_id_of,
+)
 from domain.prompt import (
     PromptArchived,
     PromptContent,
@@ -382,13 +387,14 @@ def tenant_story(name: str) -> tuple[Step, ...]:
 
 
 def looked_after(name: str) -> tuple[Step, ...]:
-    """What an operator did about events that could not be applied: tried again, and left out; and a gap."""
+    """What an operator did about events that could not be applied: tried again, left out, and taken in after all; and a gap."""
     faults = projection_faults_id_of(ACME if name == "acme" else GLOBEX)
     return (
         (faults, ProjectionRetried(1, "Unappliable: no such row", "role.created.v1")),
         (faults, ProjectionEventSkipped(1, 1, "a bug of ours", "Unappliable: no such row", "role.created.v1")),
         (faults, ProjectionRetried(2, "Missing: there is no event 2, and there are later ones")),
         (faults, ProjectionEventSkipped(2, 4, "deleted by hand", "Missing: there is no event 2, and there are later ones")),
+        (faults, ProjectionEventUnskipped(1, "the bug is mended", "role.created.v1")),
     )
 
 

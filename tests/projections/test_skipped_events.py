@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -12,13 +13,16 @@ from cli.held_up import described
 from cli.ledgers import Ledger
 from domain.envelope import PLATFORM, Envelope
 from domain.execution import ExecutionCompleted
-from domain.projection_faults import ProjectionEventSkipped, ProjectionRetried
-from domain.role import RoleCreated
+from domain.projection_faults import ProjectionEventSkipped, ProjectionEventUnskipped, ProjectionRetried
+from domain.role import RoleCreated, RoleDeleted
 from projections import freshness, poison_events
+from projections.differing import folded_between
 from projections.faults_told import skips_told
 from projections.projector import Projector
-from projections.replay import rebuilt, replay
-from projections.skipped_events import read_skipped_events, skip
+from projections.rebuilding import records
+from projections.rebuilding.rebuild import RebuildOptions, rebuild
+from projections.replay import rebuilt, replay, snapshot
+from projections.skipped_events import read_skipped_events, skip, to_unskip
 from projections.verify import verify
 from runtime.errors import OperatorError
 from store.notifications.channels import EVENTS
@@ -205,6 +209,93 @@ async def test_the_platform_s_events_are_skipped_on_record_as_well(
     assert isinstance(skipped.event, ProjectionEventSkipped)
     assert (skipped.stream_id, skipped.version) == (retried.stream_id, 2)
     assert (await replay(system, PLATFORM)).equal
+
+
+async def test_a_skip_that_is_taken_back_has_the_event_in_all_tables_as_if_it_had_never_been_skipped(
+    database: Database, ledgers: Ledgers, projector: Projector, system: AsyncConnection[Any]
+) -> None:
+    """A constraint of ours keeps a role out; it is skipped, with what relies on it. Then the constraint is gone."""
+    role, other = an_id("barred"), an_id("not barred")
+    await ledgers.append(PLATFORM, *platform_story())
+    await ledgers.append(ACME, (other, RoleCreated("other", "Other", ())))
+    await ledgers.conn.execute("ALTER TABLE projections.roles ADD CONSTRAINT bug CHECK (key <> 'barred')")
+    await ledgers.append(ACME, (role, RoleCreated("barred", "Barred", ())))
+    await projector.catch_up()
+    await ledgers.append(ACME, (role, RoleDeleted("barred")), (other, RoleDeleted("other")))
+    for position in (2, 3):
+        await skip(system, ACME, position, "a bug of ours", now=NOW)
+        await projector.catch_up()
+    assert await agree(system) == {1, 4, 5, 6}
+    await ledgers.conn.execute("ALTER TABLE projections.roles DROP CONSTRAINT bug")
+    later = RebuildOptions(unskip=await to_unskip(system, ACME, [3], "mended", "ops"))
+    with pytest.raises(OperatorError, match=r"event 3 .* cannot be applied: .* What was skipped stays so\.$"):
+        await rebuild(database.owner_url, database.system_url, later)
+    assert await agree(system) == {1, 4, 5, 6}
+
+    both = await to_unskip(system, ACME, (), "mended", "ops")
+    assert both.topics == {2: "role.created.v1", 3: "role.deleted.v1"}
+    found = await rebuild(database.owner_url, database.system_url, RebuildOptions(unskip=both, processes=2))
+    assert (dict(found.changes), found.meant["audit_logs.rows added"]) == ({}, 2)
+    assert await read_skipped_events(system, ACME) == []
+    await projector.catch_up()
+    assert await agree(system) == {1, 2, 3, 4, 5, 6, 7, 8}
+    first, second = await read_ledger(system, ACME, 6, 10)
+    assert first.envelope == Envelope("system", "ops", reason="mended")
+    assert (first.event, second.event) == (
+        ProjectionEventUnskipped(2, "mended", "role.created.v1"),
+        ProjectionEventUnskipped(3, "mended", "role.deleted.v1"),
+    )
+    with pytest.raises(OperatorError, match="Event 2 is not skipped"):
+        await to_unskip(system, ACME, [2], "again")
+    with pytest.raises(OperatorError, match="No event is skipped"):
+        await to_unskip(system, ACME, (), "again")
+
+
+async def agree(system: AsyncConnection[Any]) -> set[int]:
+    """Replay, verify, and the tables as of now have the same, and so has what changed since the beginning. What the log has."""
+    assert (await replay(system, ACME)).equal
+    verdict = await verify(system, ACME)
+    assert {name: verdict.broken[name] for name in ("tables", "audit_logs", "skips", "freshness")} == {
+        "tables": [],
+        "audit_logs": [],
+        "skips": [],
+        "freshness": [],
+    }
+    async with rebuilt(system, ACME, verdict.position) as rows:
+        folded = {position for _, position in rows.of("audit_logs").current}
+    cursor = await system.execute("SELECT position FROM projections.audit_logs WHERE tenant_id = %s", [ACME])
+    assert folded == {position for (position,) in await cursor.fetchall()}
+    roles = await system.execute("SELECT id FROM projections.roles WHERE tenant_id = %s", [ACME])
+    there = {id for (id,) in await roles.fetchall()}
+    async with snapshot(system), folded_between(system, ACME, 0, verdict.position, ["roles"], ignored) as changes:
+        assert {UUID(str(each.key["id"])) for each in changes if each.after is not None} == there
+    return folded
+
+
+def ignored(_events: int) -> None:
+    """How far it is."""
+
+
+@pytest.mark.usefixtures("held_up")
+async def test_a_skip_whose_event_still_cannot_be_applied_stays_and_so_does_a_gap(
+    database: Database, ledgers: Ledgers, projector: Projector, system: AsyncConnection[Any], tmp_path: Path
+) -> None:
+    await skip(system, ACME, POISON, "a bug of ours", now=NOW)
+    await projector.catch_up()
+    addresses = {"GESTA_SYSTEM_DATABASE_URL": database.system_url, "DATABASE_URL": database.owner_url}
+    words = ("--tenant", str(ACME), "--reason", "mended?")
+    ended = command_line(tmp_path, "projections", "unskip", *words, **addresses)
+    assert ended.returncode == 1
+    assert f"event {POISON} (execution.completed.v1)" in ended.stderr
+    assert ended.stderr.endswith("What was skipped stays so.\n")
+    assert [each.position for each in await read_skipped_events(system, ACME)] == [POISON]
+    assert (await replay(system, ACME)).equal
+    assert await records.records(system, "building") == [], "nobody is asked to go on with it"
+    await ledgers.conn.execute(
+        "INSERT INTO runtime.projection_skips (tenant_id, position, reason, error) VALUES (%s, 900, 'x', 'x')", [ACME]
+    )
+    with pytest.raises(OperatorError, match="There is no event 900: a gap"):
+        await to_unskip(system, ACME, [900], "again")
 
 
 @pytest.mark.usefixtures("held_up")

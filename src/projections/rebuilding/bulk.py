@@ -21,7 +21,7 @@ from projections.copying import copy
 from projections.flush import SETTINGS, EventBatch
 from projections.generation import Generation
 from projections.rebuilding.audit_values import AuditEntries, Values, copy_entries
-from projections.rebuilding.filling import Tell, batch_of, skipped, tell_nobody, unappliable
+from projections.rebuilding.filling import NONE, Tell, Unskipped, batch_of, skipped, tell_nobody, unappliable
 from projections.registry import apply
 from projections.rows import ChangedRows, Changes, Rows
 from projections.table import Table
@@ -65,6 +65,7 @@ class BulkLoad:
         codec: Codec = JSON,
         events: int = PORTION_EVENTS,
         kept_bytes: int = KEPT_BYTES,
+        unskipped: Unskipped = NONE,
     ) -> None:
         self._reads = reads
         self._writes = writes
@@ -74,6 +75,7 @@ class BulkLoad:
         self._codec = codec
         self._events = events
         self._kept_bytes = kept_bytes
+        self._unskipped = unskipped
 
     async def load(self, span: Span) -> None:
         """All of it. Raises OperatorError where an event cannot be applied: all before it is in the tables."""
@@ -97,7 +99,7 @@ class BulkLoad:
             await _ended(writing_one)
 
     async def _portions(self, span: Span) -> AsyncGenerator[EventBatch, None]:
-        left_out = (await skipped(self._reads)).get(span.tenant_id, set())
+        left_out = (await skipped(self._reads, self._unskipped)).get(span.tenant_id, set())
         while span.after < span.up_to:
             size = (await measure(self._reads, [span], self._events, BYTES)).get(span.tenant_id)
             if size is None:

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from domain.envelope import PLATFORM
 from projections import freshness
 from projections.generation import SERVING_SCHEMA, Generation
-from projections.rebuilding.filling import Filler
+from projections.rebuilding.filling import NONE, Filler, Unskipped
 from projections.replay import compare, snapshot
 from projections.table import Table
 
@@ -41,15 +41,17 @@ class Findings:
     """What comparing has found. `wrong`: where the tables are not what the ledger comes to, in words.
 
     `changes`: where they differ from those that serve, and in how many rows: by `table.column`, or `table.rows lost` and
-    `table.rows added`.
+    `table.rows added`. `meant`: the same of ledgers of which a skip ends, where they are to differ.
     """
 
     wrong: list[str] = field(default_factory=list)
     changes: Counter[str] = field(default_factory=Counter)
+    meant: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Findings") -> None:
         self.wrong += other.wrong
         self.changes += other.changes
+        self.meant += other.meant
 
     def not_accepted(self, accepted: Collection[str]) -> list[str]:
         """Changes that nobody said were meant: `table.column`, or `table` for all of its own."""
@@ -66,12 +68,14 @@ class Comparer:
         filler: Filler,
         generation: Generation,
         tables: Collection[Table],
+        unskipped: Unskipped = NONE,
     ) -> None:
         self._hold = hold
         self._seen = seen
         self._filler = filler
         self._generation = generation
         self._tables = tables
+        self._unskipped = unskipped
         self.found = Findings()
 
     async def columns(self) -> None:
@@ -88,7 +92,8 @@ class Comparer:
                 await self._hold.execute(HOLD, {"tenant": tenant_id})
                 await self._filler.fill([tenant_id])
                 position = await freshness.position(self._seen, tenant_id)  # the snapshot is of this moment
-            folded = await compare(self._seen, tenant_id, position, generation=self._generation)
+            unskipped = self._unskipped.get(tenant_id, ())
+            folded = await compare(self._seen, tenant_id, position, generation=self._generation, unskipped=unskipped)
             self.found.wrong += [str(difference) for difference in folded.differences]
             if folded.unfoldable is not None:
                 self.found.wrong.append(folded.unfoldable)
@@ -116,9 +121,10 @@ class Comparer:
         )
         async with self._seen.cursor(row_factory=dict_row) as cursor:
             row = await (await cursor.execute(statement, {"tenant": tenant_id})).fetchone() or {}
+        found = self.found.meant if tenant_id in self._unskipped else self.found.changes
         for name, count in row.items():
             if count:
-                self.found.changes[f"{table.name}.{name}"] += count
+                found[f"{table.name}.{name}"] += count
 
     async def _columns(self, schema: str, table: Table) -> list[str]:
         cursor = await self._seen.execute(COLUMNS, {"table": f"{schema}.{table.name}"})

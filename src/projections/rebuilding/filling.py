@@ -4,8 +4,9 @@ Never further: so the two can be compared, and exchanged, at one position. Every
 begun again goes on from there. An event that cannot be applied ends the building; what people decided to skip is left out.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,10 @@ SELECT s.tenant_id, coalesce(n.position, 0), s.position
 """
 SKIPPED = "SELECT tenant_id, position FROM runtime.projection_skips"
 
+Unskipped = Mapping[UUID, Collection[int]]
+"""Positions that were skipped, and are folded all the same, by ledger."""
+NONE: Unskipped = MappingProxyType({})
+
 Tell = Callable[[int], None]
 """Told of every flush how many events it was."""
 
@@ -55,12 +60,14 @@ class Filler:
         tell: Tell = tell_nobody,
         codec: Codec = JSON,
         batch: int = EVENTS,
+        unskipped: Unskipped = NONE,
     ) -> None:
         self._conn = conn
         self._generation = generation
         self.tell = tell
         self._codec = codec
         self._batch = batch
+        self._unskipped = unskipped
 
     async def gaps(self, tenant_ids: Collection[UUID] | None = None) -> list[Span]:
         """What is still to be folded of these ledgers, or of all; the platform's among them in any case. Seen at one moment."""
@@ -81,7 +88,7 @@ class Filler:
     async def _fill(self, gaps: Sequence[Span]) -> None:
         """All of these gaps and no more, whatever comes meanwhile."""
         while gaps:
-            left_out = await skipped(self._conn)
+            left_out = await skipped(self._conn, self._unskipped)
             sizes = await measure(self._conn, gaps, self._batch, BYTES)
             reached: dict[UUID, int] = {}
             for load in loads(gaps, sizes, self._batch, BYTES):
@@ -124,11 +131,12 @@ class Filler:
         return OperatorError(f"The tables cannot be built: {type(error).__name__}: {error}")
 
 
-async def skipped(conn: AsyncConnection[Any]) -> dict[UUID, set[int]]:
+async def skipped(conn: AsyncConnection[Any], unskipped: Unskipped = NONE) -> dict[UUID, set[int]]:
     """The positions that are skipped, by ledger."""
     found: dict[UUID, set[int]] = {}
     for tenant_id, position in await (await conn.execute(SKIPPED)).fetchall():
-        found.setdefault(tenant_id, set()).add(position)
+        if position not in unskipped.get(tenant_id, ()):
+            found.setdefault(tenant_id, set()).add(position)
     return found
 
 

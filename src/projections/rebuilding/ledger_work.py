@@ -11,7 +11,7 @@ from projections.batching import Span
 from projections.generation import Generation
 from projections.rebuilding.bulk import KEPT_BYTES, PORTION_EVENTS, BulkLoad
 from projections.rebuilding.comparing import Comparer, Findings
-from projections.rebuilding.filling import EVENTS, Filler, Tell, tell_nobody
+from projections.rebuilding.filling import EVENTS, Filler, Tell, Unskipped, tell_nobody
 from projections.table import Table
 
 
@@ -44,14 +44,24 @@ class LedgerWork:
     number: int
     sizes: Sizes = SIZES
     tell: Tell = field(default=tell_nobody)
+    unskipped: Unskipped = field(default_factory=dict)
 
     @property
     def filler(self) -> Filler:
-        return Filler(self.system, self.generation, tell=self.tell, batch=self.sizes.batch)
+        return Filler(self.system, self.generation, tell=self.tell, batch=self.sizes.batch, unskipped=self.unskipped)
 
     async def load(self, span: Span) -> None:
         events, kept = self.sizes.bulk, self.sizes.kept_bytes
-        one = BulkLoad(self.seen, self.system, self.generation, self.number, tell=self.tell, events=events, kept_bytes=kept)
+        one = BulkLoad(
+            self.seen,
+            self.system,
+            self.generation,
+            self.number,
+            tell=self.tell,
+            events=events,
+            kept_bytes=kept,
+            unskipped=self.unskipped,
+        )
         await one.load(span)
 
     async def compare_columns(self) -> Findings:
@@ -67,4 +77,4 @@ class LedgerWork:
         return comparer.found
 
     def _comparer(self) -> Comparer:
-        return Comparer(self.hold, self.seen, self.filler, self.generation, self.tables)
+        return Comparer(self.hold, self.seen, self.filler, self.generation, self.tables, self.unskipped)

@@ -25,7 +25,7 @@ async def do(work: LedgerWork, what: dict[str, Any]) -> Any:
         tenant, after, up_to = what["load"]
         return await work.load(Span(UUID(tenant), after, up_to))
     findings = await work.compare([UUID(what["compare"][0])])
-    return {"wrong": findings.wrong, "changes": dict(findings.changes)}
+    return {"wrong": findings.wrong, "changes": dict(findings.changes), "meant": dict(findings.meant)}
 
 
 async def serve(lines: asyncio.StreamReader) -> None:
@@ -43,6 +43,7 @@ async def serve(lines: asyncio.StreamReader) -> None:
             first["number"],
             Sizes(*first["sizes"]),
             lambda events: say({"told": events}),
+            {UUID(tenant): frozenset(positions) for tenant, positions in first["unskipped"].items()},
         )
         while line := await lines.readline():
             try:

@@ -4,9 +4,9 @@ A process reads what it is to do from standard input and answers on standard out
 one that began the rebuild, however that one ends, and no address or password is among its arguments. What one of them was in
 the middle of is undone by PostgreSQL, and the next rebuild goes on from there.
 
-    {"system": URL, "groups": […], "number": n, "sizes": […]}    first of all
+    {"system": URL, "groups": […], "number": n, "sizes": […], "unskipped": {tenant: [position, …]}}    first of all
     {"load": [tenant, after, up_to]}      → {"told": events} …, {"done": null}
-    {"compare": [tenant]}                 → {"done": {"wrong": […], "changes": {…}}}
+    {"compare": [tenant]}                 → {"done": {"wrong": […], "changes": {…}, "meant": {…}}}
                                           → {"failed": "…"} where it cannot be done
 
 """
@@ -82,7 +82,7 @@ def together(answers: Iterable[dict[str, Any]]) -> Findings:
     """All findings as one."""
     found = Findings()
     for each in answers:
-        found.add(Findings(each["wrong"], Counter(each["changes"])))
+        found.add(Findings(each["wrong"], Counter(each["changes"]), Counter(each["meant"])))
     return found
 
 

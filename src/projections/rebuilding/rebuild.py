@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -12,16 +13,17 @@ from psycopg import AsyncConnection
 from psycopg.errors import LockNotAvailable, QueryCanceled
 
 from domain.envelope import PLATFORM
-from projections import poison_events
+from projections import poison_events, skipped_events
 from projections.generation import NEXT_SCHEMA, OLD_SCHEMA, SERVING_SCHEMA, Generation, next_generation, tables_of
 from projections.rebuilding import loading, of_tenant, records, schema
 from projections.rebuilding.comparing import Findings
 from projections.rebuilding.dependents import dependents
-from projections.rebuilding.filling import Filler, Tell, tell_nobody
+from projections.rebuilding.filling import NONE, Filler, Tell, Unskipped, tell_nobody
 from projections.rebuilding.ledger_work import SIZES, LedgerWork, Sizes
 from projections.rebuilding.processes import comparisons, loads, shared_out, together
-from projections.rebuilding.swapping import NotNow, swap
+from projections.rebuilding.swapping import NotNow, nothing, swap
 from projections.registry import GROUPS, TABLES
+from projections.skipped_events import Unskipping
 from projections.table import Table
 from runtime import analysts
 from runtime.errors import OperatorError
@@ -75,6 +77,8 @@ class RebuildOptions:
     sizes: Sizes = SIZES
     processes: int = 1
     """How many load and compare ledgers, each another one."""
+    unskip: Unskipping | None = None
+    """Skips that end with it. All tables are built then: each may have rows of the events."""
 
 
 class Refused(OperatorError):
@@ -97,12 +101,21 @@ class Rebuild:
 
     async def run(self) -> Findings:
         """What it changed. Raises Refused, or OperatorError where it cannot be built."""
+        try:
+            return await self._run()
+        except OperatorError as error:
+            if self.options.unskip is None or isinstance(error, Refused):
+                raise
+            await records.abandon(self.owner)  # nobody goes on with this
+            raise OperatorError(f"{error} What was skipped stays so.") from error
+
+    async def _run(self) -> Findings:
         self.groups = await self._groups()
         self.accepted = {*self.options.accepted, *await self._meant()}
         tables = tables_of(self.groups)
         await self._refuse_second_old(tables)
         generation = next_generation(self.groups)
-        number = await self._begin(generation, schema.digest(), loading_first=True)
+        number = await self._begin(generation, self._code(), loading_first=True)
         work = self._work(generation, tables, number, await self._told())
         if await loading.is_loading(self.system, generation):
             await self._load(work)
@@ -135,12 +148,21 @@ class Rebuild:
 
     async def _groups(self) -> list[str]:
         """Raises OperatorError for what is none."""
-        wanted = set(self.options.groups)
+        wanted = set(GROUPS if self.options.unskip is not None else self.options.groups)
         if unknown := wanted - GROUPS.keys():
             raise OperatorError(f"There is no group {min(unknown)}: there are {', '.join(GROUPS)}.")
         if not wanted:
             wanted = {group for record in await records.records(self.system, "wanted") for group in record.groups}
         return sorted(wanted or GROUPS)
+
+    def _code(self) -> str:
+        """What two rebuilds have in common of which one goes on where the other stood."""
+        skips = self.options.unskip
+        return schema.digest() if skips is None else f"{schema.digest()} {skips.tenant_id} {sorted(skips.topics)}"
+
+    @property
+    def _unskipped(self) -> Unskipped:
+        return NONE if self.options.unskip is None else self.options.unskip.positions
 
     async def _meant(self) -> set[str]:
         """Differences that the migrations name which ask for what is done here."""
@@ -155,7 +177,8 @@ class Rebuild:
                 raise OperatorError(f"{place} served before and still exists: gesta projections drop-old drops it.")
 
     def _work(self, generation: Generation, tables: Sequence[Table], number: int, tell: Tell = tell_nobody) -> LedgerWork:
-        return LedgerWork(self.system, self.hold, self.seen, generation, tables, number, self.options.sizes, tell)
+        sizes = self.options.sizes
+        return LedgerWork(self.system, self.hold, self.seen, generation, tables, number, sizes, tell, self._unskipped)
 
     async def _load(self, work: LedgerWork) -> None:
         """The long ledgers one by one, the platform's first, the longest next; then the short ones together."""
@@ -169,7 +192,14 @@ class Rebuild:
         await work.filler.fill()
 
     def _told_first(self, number: int) -> dict[str, Any]:
-        return {"system": self.system_url, "groups": self.groups, "number": number, "sizes": self.options.sizes}
+        unskipped = {str(tenant_id): sorted(positions) for tenant_id, positions in self._unskipped.items()}
+        return {
+            "system": self.system_url,
+            "groups": self.groups,
+            "number": number,
+            "sizes": self.options.sizes,
+            "unskipped": unskipped,
+        }
 
     async def _begin(self, generation: Generation, code: str, *, loading_first: bool = False) -> int:
         """Go on with what is under way, where it is the same work by the same code; else begin."""
@@ -241,12 +271,14 @@ class Rebuild:
         loop = asyncio.get_running_loop()
         until = loop.time() + self.options.patience_seconds
         attempt = 0
+        skips = self.options.unskip
+        besides = nothing if skips is None else partial(skipped_events.end, self.owner, self.system, skips, datetime.now(UTC))
         while True:
             attempt += 1
             self.show(Stage("exchanging", attempt, attempt))
             try:
                 await filler.fill()
-                return await swap(self.owner, self.system, filler, generation, tables, number, self.groups)
+                return await swap(self.owner, self.system, filler, generation, tables, number, self.groups, besides)
             except (NotNow, LockNotAvailable, QueryCanceled) as error:
                 if loop.time() > until:
                     raise Refused(await self._who(tables)) from error
@@ -287,6 +319,8 @@ async def rebuild(owner_url: str, system_url: str, options: RebuildOptions, show
     async with opened(owner_url, system_url, options, show) as work:
         found = await work.run()
         await poison_events.make_due(work.hold, datetime.now(UTC))  # what was in the way may be so no more
+        if options.unskip is not None:
+            await poison_events.hint(work.hold)  # there are events that say so
     return found
 
 

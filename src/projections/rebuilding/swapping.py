@@ -10,7 +10,7 @@ keys and functions of others, indexes, triggers, publications) stays with them: 
 Gesta's own views are made anew (`projections.rebuilding.views`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection, sql
@@ -46,8 +46,15 @@ SELECT s.tenant_id FROM projections.freshness s LEFT JOIN {schema}.freshness n O
 """
 
 
+Besides = Callable[[], Awaitable[None]]
+
+
 class NotNow(Exception):
     """Somebody is in the way: try again."""
+
+
+async def nothing() -> None:
+    """Where there is nothing to do besides."""
 
 
 async def swap(
@@ -58,8 +65,11 @@ async def swap(
     tables: Sequence[Table],
     number: int,
     groups: Collection[str],
+    besides: Besides = nothing,
 ) -> None:
     """Exchange `tables`, all or none. `owner`: as gesta_owner, in autocommit; `system`: as gesta_system.
+
+    `besides`: done when nothing is left to do but to commit.
 
     Raises NotNow where somebody is in the way, psycopg's LockNotAvailable and QueryCanceled among the reasons.
     """
@@ -82,6 +92,7 @@ async def swap(
         await records.serve(owner, number, groups)
         await owner.execute(SHOW_AGAIN)
         failpoint("rebuild.swapping")
+        await besides()
     failpoint("rebuild.swapped")
 
 

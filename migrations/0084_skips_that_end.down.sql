@@ -1,0 +1,1 @@
+DROP POLICY projection_skips_owner ON runtime.projection_skips;
