@@ -12,7 +12,7 @@ from bench.stage import Stage, run
 from runtime.pools import connect
 from store.reading import read_ledger
 
-PORTION = 1000
+BATCH = 1000
 
 
 def ours_a_second(on: Stage, ledger: UUID, events: int) -> float:
@@ -20,7 +20,7 @@ def ours_a_second(on: Stage, ledger: UUID, events: int) -> float:
         async with connect(on.addresses.system, name="gesta bench") as conn:
             begun = time.perf_counter()
             count = after = 0
-            while records := await read_ledger(conn, ledger, after, PORTION):
+            while records := await read_ledger(conn, ledger, after, BATCH):
                 count += len(records)
                 after = records[-1].position
             return count, time.perf_counter() - begun
@@ -34,7 +34,7 @@ def ours_a_second(on: Stage, ledger: UUID, events: int) -> float:
 def theirs_a_second(application: Executions, after: int, events: int) -> float:
     begun = time.perf_counter()
     count = 0
-    while found := application.recorder.select_notifications(start=after, limit=PORTION, inclusive_of_start=False):
+    while found := application.recorder.select_notifications(start=after, limit=BATCH, inclusive_of_start=False):
         for each in found:
             application.mapper.to_domain_event(each)
         count += len(found)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from runtime.pools import Connection
 
-PORTION = 5_000
+BATCH = 5_000
 SHARE = 20
 """Of the time, at most one part in so many goes into going through all."""
 MOST_SECONDS = 1.0
@@ -75,8 +75,8 @@ class LagMonitor:
         """As of now."""
         grown, self._grown = self._grown, set()
         watched = list(grown | self._behind.keys())
-        for first in range(0, len(watched), PORTION):
-            await self._look(connection, watched[first : first + PORTION])
+        for first in range(0, len(watched), BATCH):
+            await self._look(connection, watched[first : first + BATCH])
         if asyncio.get_running_loop().time() >= self._go_through_at:
             await self._go_through(connection)
         events = [events for events, _ in self._behind.values()]
@@ -87,9 +87,9 @@ class LagMonitor:
         now = asyncio.get_running_loop().time
         begun = now()
         while True:
-            rows = await _rows(connection, SELECT_LEDGERS, {"after": self._after, "limit": PORTION})
+            rows = await _rows(connection, SELECT_LEDGERS, {"after": self._after, "limit": BATCH})
             await self._look(connection, [tenant_id for (tenant_id,) in rows])
-            if len(rows) < PORTION:
+            if len(rows) < BATCH:
                 self._go_through_at = now() + SHARE * (self._spent + now() - begun)
                 self._after, self._spent = NOBODY, 0.0
                 return

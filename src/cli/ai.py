@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="AI tasks: playing them again from the record.", no_args_is_help=True)
 
-TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant's slug or id.")]
+TenantOption = Annotated[str, typer.Option("--tenant", metavar="SLUG", help="The tenant's slug or id.")]
 PolicyOption = Annotated[
     Path | None,
     typer.Option("--policy", help="A JSON file {tool: policy}: what if the tools had had these policies?", dir_okay=False),
@@ -28,7 +28,7 @@ def group() -> None:
 
 @app.command()
 def replay(
-    task_id: Annotated[UUID, typer.Argument(help="The id of the AI task.")],
+    task_id: Annotated[UUID, typer.Argument(metavar="TASK_ID", help="The id of the AI task.")],
     tenant: TenantOption,
     policy: PolicyOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

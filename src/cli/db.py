@@ -109,7 +109,9 @@ def check(
 
 @app.command()
 def generate(
-    name: Annotated[str, typer.Argument(help="The migration's name: lower-case letters, digits and underscores.")] = "drafted",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The migration's name: lower-case letters, digits and underscores.")
+    ] = "drafted",
     directory: Annotated[
         Path | None, typer.Option("--to", help="Where to write it; default: with the others.", file_okay=False, exists=True)
     ] = None,

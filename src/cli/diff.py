@@ -23,10 +23,10 @@ LONGEST = 120
 
 
 def diff(
-    start: Annotated[str, typer.Option("--from", help="A time (RFC 3339), or a position.")],
-    end: Annotated[str, typer.Option("--to", help="A later time, or position.")],
+    start: Annotated[str, typer.Option("--from", metavar="MOMENT", help="A time (RFC 3339), or a position.")],
+    end: Annotated[str, typer.Option("--to", metavar="MOMENT", help="A later time, or position.")],
     tenant: TenantOption = None,
-    table: Annotated[list[str] | None, typer.Option(help="Only this table; more than one may be named.")] = None,
+    table: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this table; may be repeated.")] = None,
     key: Annotated[
         str | None, typer.Option(help="Only the row with this key, its parts with commas between them; needs one --table.")
     ] = None,

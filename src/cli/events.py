@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The events of the ledgers.", no_args_is_help=True)
 
-StreamOption = Annotated[UUID | None, typer.Option("--stream", help="Only the events of this stream (the id of a resource).")]
+StreamOption = Annotated[
+    UUID | None, typer.Option("--stream", metavar="ID", help="Only the events of this stream (the id of a resource).")
+]
 AfterOption = Annotated[int, typer.Option("--after", help="Only events after this position.", min=0)]
 FoldOption = Annotated[bool, typer.Option("--fold", help="Show what each event changed in the state; needs --stream.")]
 
-PORTION = 500
+BATCH = 500
 LATEST = 20
 SECRETS = frozenset({"secret_hash"})
 
@@ -102,7 +104,7 @@ async def _print_after(conn: "Connection", tenant_id: UUID, stream: UUID | None,
     """Print what a ledger has after a position; the last position seen."""
     from store.reading import read_ledger
 
-    while records := await read_ledger(conn, tenant_id, after, PORTION, also_unread=True):
+    while records := await read_ledger(conn, tenant_id, after, BATCH, also_unread=True):
         _print([record for record in records if stream is None or record.stream_id == stream])
         after = records[-1].position
     return after

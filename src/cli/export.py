@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Tables, the ledger, and logs for process mining, as files.", no_args_is_help=True)
 
-TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant's slug or id, or “platform”.")]
+TenantOption = Annotated[str, typer.Option("--tenant", metavar="SLUG", help="The tenant's slug or id, or “platform”.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="Parquet needs the extra “arrow”.")]
 ToOption = Annotated[
-    Path, typer.Option("--to", help="A new directory; of one table a new file (.gz: compressed), or - for standard output.")
+    Path,
+    typer.Option(
+        "--to", metavar="PATH", help="A new directory; of one table a new file (.gz: compressed), or - for standard output."
+    ),
 ]
 
 
@@ -34,10 +37,14 @@ ToOption = Annotated[
 def tables(
     tenant: TenantOption,
     to: ToOption,
-    table: Annotated[list[str] | None, typer.Option("--table", help="Only this table or view; may be repeated.")] = None,
+    table: Annotated[
+        list[str] | None, typer.Option("--table", metavar="NAME", help="Only this table or view; may be repeated.")
+    ] = None,
     views: Annotated[bool, typer.Option("--views", help="All views as well.")] = False,
     format: FormatOption = Format.CSV,
-    within: Annotated[float, typer.Option(help="Give up after so many seconds: a held snapshot slows down the job queue.")] = 600,
+    within: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Give up after so many seconds: a held snapshot slows down the job queue.")
+    ] = 600,
 ) -> None:
     """Write a tenant's tables, all as of one position, with a manifest.json that says which, and what is in the files.
 
@@ -73,15 +80,16 @@ def _told(exported: "Exported") -> None:
 @app.command()
 def events(
     tenant: TenantOption,
-    to: ToOption,
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file (.gz: compressed), or - for standard output.")],
     format: FormatOption = Format.JSONL,
     after: Annotated[int, typer.Option(help="Only events after this position: where an export before has ended.", min=0)] = 0,
     until: Annotated[int | None, typer.Option(help="Only events up to this position.", min=0)] = None,
     topic: Annotated[
-        list[str] | None, typer.Option("--topic", help="Only these, as execution.started or execution.*; may be repeated.")
+        list[str] | None,
+        typer.Option("--topic", metavar="TOPIC", help="Only these, as execution.started or execution.*; may be repeated."),
     ] = None,
     stream: Annotated[
-        UUID | None, typer.Option("--stream", help="Only the events of this stream (the id of a resource).")
+        UUID | None, typer.Option("--stream", metavar="ID", help="Only the events of this stream (the id of a resource).")
     ] = None,
 ) -> None:
     """Write a tenant's ledger, an event a line or row, without secrets. It says at which position the next export goes on."""
@@ -127,9 +135,13 @@ async def _events(system: str, tenant: str, part: "Part", to: Path, format: Form
     print(json.dumps(told), file=sys.stderr)
 
 
-WorkflowOption = Annotated[str | None, typer.Option("--workflow", help="Only executions of the workflow with this key.")]
-SinceOption = Annotated[str | None, typer.Option("--since", help="Only what began at this time (RFC 3339) or later.")]
-UntilOption = Annotated[str | None, typer.Option("--until", help="Only what began before this time (RFC 3339).")]
+WorkflowOption = Annotated[
+    str | None, typer.Option("--workflow", metavar="KEY", help="Only executions of the workflow with this key.")
+]
+SinceOption = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Only what began at this time (RFC 3339) or later.")
+]
+UntilOption = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only what began before this time (RFC 3339).")]
 ActivityOption = Annotated[
     ActivityNames, typer.Option("--activity", help="Activities are called after the nodes' names, or ids.")
 ]
@@ -139,7 +151,7 @@ OnlyOption = Annotated[list[Shown] | None, typer.Option("--only", help="Only eve
 
 @app.command()
 def xes(
-    file: Annotated[Path, typer.Argument(help="A new file, .xes or .xes.gz, or - for standard output.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file, .xes or .xes.gz, or - for standard output.")],
     tenant: TenantOption,
     workflow: WorkflowOption = None,
     since: SinceOption = None,
@@ -166,7 +178,7 @@ def xes(
 
 @app.command()
 def ocel(
-    file: Annotated[Path, typer.Argument(help="A new file, .sqlite, .json or .json.gz.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file, .sqlite, .json or .json.gz.")],
     tenant: TenantOption,
     workflow: WorkflowOption = None,
     since: SinceOption = None,

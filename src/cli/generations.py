@@ -74,11 +74,13 @@ def rebuild(
     tenant: TenantOption = None,
     table: Annotated[
         list[str] | None,
-        typer.Option(help="A table to build anew, with the group of tables that refer to each other; may be repeated."),
+        typer.Option(
+            metavar="NAME", help="A table to build anew, with the group of tables that refer to each other; may be repeated."
+        ),
     ] = None,
     group: Annotated[
         list[str] | None,
-        typer.Option(help="people, work or audit; may be repeated. Default: what migrations ask for, or all."),
+        typer.Option(metavar="GROUP", help="people, work or audit; may be repeated. Default: what migrations ask for, or all."),
     ] = None,
     accept: Annotated[
         list[str] | None,

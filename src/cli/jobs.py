@@ -57,7 +57,9 @@ def list_(
 
 @app.command()
 def retry(
-    job: Annotated[UUID | None, typer.Argument(help="The id of a job or timer; default: all that fail or were given up.")] = None,
+    job: Annotated[
+        UUID | None, typer.Argument(metavar="ID", help="The id of a job or timer; default: all that fail or were given up.")
+    ] = None,
     tenant: TenantOption = None,
 ) -> None:
     """Try again now what fails or was given up. A job that was given up has all its attempts again."""

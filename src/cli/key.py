@@ -13,7 +13,9 @@ def create(
     tenant: Annotated[str | None, typer.Option(metavar="SLUG", help="The tenant the key belongs to.")] = None,
     platform: Annotated[bool, typer.Option("--platform", help="A key for all tenants: each request names one.")] = False,
     user: Annotated[str | None, typer.Option(metavar="EMAIL", help="The member it acts for; default: none, a service.")] = None,
-    permission: Annotated[list[str] | None, typer.Option(help="A permission; may be repeated; default: all.")] = None,
+    permission: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A permission; may be repeated; default: all.")
+    ] = None,
     name: Annotated[str, typer.Option(help="What it is for.")] = "command line",
 ) -> None:
     """Create a key and print it. It is shown this once."""

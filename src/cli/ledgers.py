@@ -10,7 +10,9 @@ from domain.envelope import PLATFORM
 if TYPE_CHECKING:
     from psycopg import AsyncConnection, sql
 
-TenantOption = Annotated[str | None, typer.Option("--tenant", help="The tenant's slug or id, or “platform”; default: all.")]
+TenantOption = Annotated[
+    str | None, typer.Option("--tenant", metavar="SLUG", help="The tenant's slug or id, or “platform”; default: all.")
+]
 
 # the head that every ledger has, and the name of those that are tenants
 LEDGERS = """

@@ -1,7 +1,7 @@
 """The ``gesta`` command: composes the other rooms, and says in one line what is in the way.
 
 Every sub-command imports what it needs when it runs, so that help and completion answer at once. A new group of commands
-is a module with a ``typer.Typer`` named ``app`` and a line below; a single command is a function and a line below.
+is a module with a ``typer.Typer`` named ``app`` and a line in COMMANDS; a single command is a function and a line there.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 """
@@ -47,35 +47,70 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command(name="up")(up.up)
-app.command(name="api")(api.api)
-app.command(name="projector")(projector.projector)
-app.command(name="worker")(worker.worker)
-app.command(name="replay")(replay.replay)
-app.command(name="rebuild")(generations.rebuild)
-app.command(name="diff")(diff.diff)
-app.command(name="verify")(verify.verify)
-app.command(name="what-if")(what_if.what_if)
-app.command(name="doctor")(doctor.doctor)
+COMMANDS = (
+    (
+        "Run it",
+        (
+            ("up", up.up),
+            ("api", api.api),
+            ("projector", projector.projector),
+            ("worker", worker.worker),
+            ("doctor", doctor.doctor),
+        ),
+    ),
+    (
+        "Set it up",
+        (
+            ("tenant", tenant.app),
+            ("member", member.app),
+            ("key", key.app),
+            ("analyst", analyst.app),
+            ("secrets", secrets.app),
+            ("db", db.app),
+        ),
+    ),
+    (
+        "From files, over HTTP",
+        (
+            ("workflow", workflow.app),
+            ("prompt", prompt.app),
+            ("eval", evaluate.evaluate),
+        ),
+    ),
+    (
+        "Look into it",
+        (
+            ("events", events.app),
+            ("diff", diff.diff),
+            ("what-if", what_if.what_if),
+            ("ai", ai.app),
+            ("export", export.app),
+        ),
+    ),
+    (
+        "See that it is right, and put it right",
+        (
+            ("verify", verify.verify),
+            ("replay", replay.replay),
+            ("rebuild", generations.rebuild),
+            ("projections", projector.app),
+            ("jobs", jobs.app),
+        ),
+    ),
+)
+"""What there is, as the help shows it: under each heading names, each with a command or a group of commands."""
+
+for heading, under in COMMANDS:
+    for called, what in under:
+        if isinstance(what, typer.Typer):
+            app.add_typer(what, name=called, rich_help_panel=heading)
+        else:
+            app.command(name=called, rich_help_panel=heading)(what)
 db.app.command(name="erd")(tables.erd)
 db.app.command(name="dbt")(tables.dbt)
-app.command(name="eval")(evaluate.evaluate)
 db.app.command(name="push")(push.push)
-app.add_typer(db.app, name="db")
-app.add_typer(tenant.app, name="tenant")
-app.add_typer(member.app, name="member")
-app.add_typer(key.app, name="key")
-app.add_typer(analyst.app, name="analyst")
-app.add_typer(workflow.app, name="workflow")
-app.add_typer(prompt.app, name="prompt")
-app.add_typer(events.app, name="events")
-app.add_typer(export.app, name="export")
-app.add_typer(ai.app, name="ai")
 projector.app.command(name="rebuild", help="The same as gesta rebuild.")(generations.rebuild)
 projector.app.command(name="drop-old")(generations.drop_old)
-app.add_typer(projector.app, name="projections")
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(secrets.app, name="secrets")
 
 
 def show_version(wanted: bool) -> None:

@@ -1,7 +1,6 @@
 """``gesta projector``: the process that keeps the tables current. ``gesta projections``: what it is doing."""
 
 import asyncio
-import signal
 from typing import Annotated
 
 import typer
@@ -39,12 +38,10 @@ async def _run(url: str, listen_url: str, batch: int) -> None:
     from projections.projector import Projector
     from runtime.failing_tasks import telling
     from runtime.pools import check_logins
+    from runtime.process import stop_asked_for
     from runtime.schema import refuse_older
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_asked_for()
     await check_logins(url, listen=listen_url)
     await refuse_older(url)
     async with telling(url, "projector"):
@@ -83,7 +80,9 @@ def status() -> None:
 
 
 @app.command()
-def show(tenant: Annotated[str, typer.Option("--tenant", help="The tenant's slug or id, or “platform”.")]) -> None:
+def show(
+    tenant: Annotated[str, typer.Option("--tenant", metavar="SLUG", help="The tenant's slug or id, or “platform”.")],
+) -> None:
     """Show the event that holds a tenant's tables up, the error, where it arose, and what was skipped."""
     from cli.held_up import described
     from cli.ledgers import ledgers
@@ -125,7 +124,7 @@ def retry(tenant: TenantOption = None, by: ByOption = None) -> None:
 
 @app.command()
 def skip(
-    tenant: Annotated[str, typer.Option("--tenant", help="The tenant's slug or id, or “platform”.")],
+    tenant: Annotated[str, typer.Option("--tenant", metavar="SLUG", help="The tenant's slug or id, or “platform”.")],
     position: Annotated[int, typer.Option("--position", help="The event that cannot be applied.", min=1)],
     reason: Annotated[str, typer.Option("--reason", help="The reason; it is kept for good, and shown by replay and verify.")],
     by: ByOption = None,

@@ -31,9 +31,9 @@ def moment(text: str) -> datetime:
 
 def replay(
     tenant: TenantOption = None,
-    as_of: Annotated[str | None, typer.Option(help="Fold what was recorded up to this time (RFC 3339).")] = None,
+    as_of: Annotated[str | None, typer.Option(metavar="TIME", help="Fold what was recorded up to this time (RFC 3339).")] = None,
     position: Annotated[int | None, typer.Option(help="Fold up to this position; needs --tenant.", min=0)] = None,
-    into: Annotated[str | None, typer.Option(help="Put the tables into a new schema of this name.")] = None,
+    into: Annotated[str | None, typer.Option(metavar="SCHEMA", help="Put the tables into a new schema of this name.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="With --into: one that a replay made before gives way.")] = False,
 ) -> None:
     """Fold the ledger afresh and compare every column of every table with the live ones.

@@ -10,7 +10,7 @@ app = typer.Typer(help="Tenants.", no_args_is_help=True)
 
 @app.command()
 def create(
-    slug: Annotated[str, typer.Argument(help="A short name: lower-case letters, digits, hyphens.")],
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="A short name: lower-case letters, digits, hyphens.")],
     name: Annotated[str | None, typer.Option(help="The name for people; default: the slug.")] = None,
 ) -> None:
     """Create a tenant with its ledger and its roles, and print its id. A tenant cut short is finished."""

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -142,12 +141,10 @@ async def _told_of(process: asyncio.subprocess.Process, stopping: asyncio.Event)
 
 async def _serve(addresses: "Addresses") -> None:
     from cli.preparing import prepare
+    from runtime.process import stop_asked_for
     from runtime.supervision import supervise
 
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    stopping = stop_asked_for()
     await prepare(addresses)
     supervised = [Supervised(name, arguments, stopping) for name, arguments in PROCESSES]
     tasks = [supervise(f"process {one.name}", one.run, until=stopping) for one in supervised]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cli.trying.report import Totals
     from cli.trying.versions import Versions
 
-TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant's slug or id.")]
+TenantOption = Annotated[str, typer.Option("--tenant", metavar="SLUG", help="The tenant's slug or id.")]
 
 SECONDS = 0.5
 READ_ONLY = "SET default_transaction_read_only = on"
@@ -24,13 +24,15 @@ READ_ONLY = "SET default_transaction_read_only = on"
 def what_if(
     tenant: TenantOption,
     execution_id: Annotated[
-        list[UUID] | None, typer.Argument(metavar="[EXECUTION_ID]...", help="Finished executions; else those of a workflow.")
+        list[UUID] | None, typer.Argument(metavar="EXECUTION_ID...", help="Finished executions; else those of a workflow.")
     ] = None,
     workflow: Annotated[
         str | None, typer.Option(help="Finished executions of the workflow with this key, the latest first.")
     ] = None,
-    start: Annotated[str | None, typer.Option("--from", help="Only those that began at this time (RFC 3339) or later.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Only those that began before this time.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Only those that began at this time (RFC 3339) or later.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only those that began before this time.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many of them.", min=1)] = 1_000,
     version: Annotated[int | None, typer.Option(help="Play them through this version.", min=1)] = None,
     definition: Annotated[
@@ -41,15 +43,15 @@ def what_if(
         typer.Option(
             "--set",
             metavar="NODE.FIELD=VALUE",
-            help='A field of a node is otherwise: approve.rule={"type": "multiple", "count": 2}, or @FILE; repeatable.',
+            help='A field of a node is otherwise: approve.rule={"type": "multiple", "count": 2}, or @FILE; may be repeated.',
         ),
     ] = None,
     rename: Annotated[
-        list[str] | None, typer.Option(metavar="OLD=NEW", help="The node OLD is called NEW there; repeatable.")
+        list[str] | None, typer.Option(metavar="OLD=NEW", help="The node OLD is called NEW there; may be repeated.")
     ] = None,
     assume: Annotated[
         list[str] | None,
-        typer.Option(metavar="NODE=OUTCOME", help="What a node comes to where the record says nothing more; repeatable."),
+        typer.Option(metavar="NODE=OUTCOME", help="What a node comes to where the record says nothing more; may be repeated."),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="What is asked for otherwise than it was is undecided, not answered as it was.")

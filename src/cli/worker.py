@@ -1,7 +1,5 @@
 """``gesta worker``: the process that does AI tasks, fires timers, and takes work from workers that are gone."""
 
-import asyncio
-import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,6 +39,7 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     from runtime import master_keys
     from runtime.failing_tasks import telling
     from runtime.pools import check_logins
+    from runtime.process import stop_asked_for
     from runtime.schema import refuse_older
     from runtime.settings import OtelSettings, load_settings
     from worker.ai.registry import Providers
@@ -49,10 +48,7 @@ async def _run(url: str, listen_url: str, leasing: "Leasing") -> None:
     from worker.outbound.client import Outbound
     from worker.worker import open_worker
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_asked_for()
     await check_logins(url, listen=listen_url)
     await refuse_older(url)
     settings = load_settings()

@@ -18,7 +18,7 @@ from worker.context import OUT_OF_REACH, WorkerContext
 
 log = logging.getLogger(__name__)
 
-PORTION = 100
+BATCH = 100
 LOOK_SECONDS = 600.0
 AGAIN_SECONDS = 5.0
 LATER = (NotForThisRelease, CommandInFlight, LedgerBusy, LedgerUnavailable, *OUT_OF_REACH)
@@ -27,14 +27,14 @@ LATER = (NotForThisRelease, CommandInFlight, LedgerBusy, LedgerUnavailable, *OUT
 async def archive_finished(context: WorkerContext) -> float | None:
     """Some of those whose time has come. A moment later the tables no longer have them, and the next are found."""
     async with context.pool.connection() as connection:
-        found = await archivable.find(connection, PORTION)
+        found = await archivable.find(connection, BATCH)
     if not found:
         return LOOK_SECONDS
     await asyncio.gather(*[_archive(context, one) for one in found])
     failpoint("worker.archived")
     async with context.pool.connection() as connection:
         await snapshots.forget(connection, [(one.tenant_id, one.id) for one in found])
-    return AGAIN_SECONDS if len(found) == PORTION else LOOK_SECONDS
+    return AGAIN_SECONDS if len(found) == BATCH else LOOK_SECONDS
 
 
 async def _archive(context: WorkerContext, one: Finished) -> None:

@@ -31,10 +31,10 @@ from worker.timers import Firing
 
 log = logging.getLogger(__name__)
 
-PORTION = 100
+BATCH = 100
 PAUSE_SECONDS = 1.0
-COMMANDS_PORTION = 1_000
-SECRETS_PORTION = 100
+COMMANDS_BATCH = 1_000
+SECRETS_BATCH = 100
 HOUSEKEEPING_SECONDS = 60.0
 SWEEP_SECONDS = 600.0
 WATCH_SECONDS, IDLE_WATCH_SECONDS = 3.0, 15.0
@@ -66,17 +66,17 @@ async def fire_timers(context: WorkerContext) -> float | None:
 async def take_expired_leases(context: WorkerContext) -> float | None:
     """Leases that expired without a heartbeat."""
     async with context.pool.connection() as connection:
-        expired = await work.expired_leases(connection, PORTION)
+        expired = await work.expired_leases(connection, BATCH)
         if not expired:
             return await work.seconds_to_expiry(connection)
-    return await _all([_lapse(context, job) for job in expired])
+    return await _all([_expire(context, job) for job in expired])
 
 
 async def forget_commands(context: WorkerContext) -> float | None:
     """Commands that nobody will repeat any more."""
     async with context.pool.connection() as connection:
-        count = await jobs.delete_old_commands(connection, COMMANDS_KEPT, COMMANDS_PORTION)
-    return 0 if count == COMMANDS_PORTION else HOUSEKEEPING_SECONDS
+        count = await jobs.delete_old_commands(connection, COMMANDS_KEPT, COMMANDS_BATCH)
+    return 0 if count == COMMANDS_BATCH else HOUSEKEEPING_SECONDS
 
 
 async def sweep_models(context: WorkerContext) -> float | None:
@@ -90,7 +90,7 @@ async def sweep_models(context: WorkerContext) -> float | None:
 async def sweep_secrets(context: WorkerContext) -> float | None:
     """Values of secrets that no event names: left by who died before the event, or after the one that named another."""
     async with context.pool.connection() as connection:
-        found = await secrets.doubtful(connection, SECRETS_PORTION)
+        found = await secrets.doubtful(connection, SECRETS_BATCH)
     for value in found:
         try:
             secret, _ = await context.handler.read(value.tenant_id, SECRET, value.secret_id)
@@ -102,13 +102,13 @@ async def sweep_secrets(context: WorkerContext) -> float | None:
         except NotForThisRelease as error:
             log.warning("A secret is left to a newer release: %s", error, extra={"action": "sweep_secrets"})
             return SWEEP_SECONDS
-    return 0 if len(found) == SECRETS_PORTION else SWEEP_SECONDS
+    return 0 if len(found) == SECRETS_BATCH else SWEEP_SECONDS
 
 
 async def sweep_sensitive_values(context: WorkerContext) -> float | None:
     """What prompts left out of tasks that are over, or were never asked for."""
     async with context.pool.connection() as connection:
-        found = await sensitive.doubtful(connection, SECRETS_PORTION)
+        found = await sensitive.doubtful(connection, SECRETS_BATCH)
     for tenant_id, task_id in found:
         try:
             task, _ = await context.handler.read(tenant_id, AI_TASK, task_id)
@@ -120,7 +120,7 @@ async def sweep_sensitive_values(context: WorkerContext) -> float | None:
         except NotForThisRelease as error:
             log.warning("Sensitive values are left to a newer release: %s", error, extra={"action": "sweep_sensitive_values"})
             return SWEEP_SECONDS
-    return 0 if len(found) == SECRETS_PORTION else SWEEP_SECONDS
+    return 0 if len(found) == SECRETS_BATCH else SWEEP_SECONDS
 
 
 async def end_analysts(context: WorkerContext) -> float | None:
@@ -169,7 +169,7 @@ async def _fire(context: WorkerContext, due: DueTimer) -> bool:
     return fired
 
 
-async def _lapse(context: WorkerContext, job: ExpiredLease) -> bool:
+async def _expire(context: WorkerContext, job: ExpiredLease) -> bool:
     jitter = random.random()  # a decision may run more than once, and is to come to the same
 
     def decide(view: View) -> Decided:

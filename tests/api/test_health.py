@@ -46,7 +46,7 @@ def run(database: Database, statement: str) -> None:
 
 async def test_lag_is_told_of_thousands_of_ledgers(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """No projector runs here. Ledgers that somebody may be projecting are behind, those whose time has long come stand still."""
-    monkeypatch.setattr(backlog, "PORTION", 700)
+    monkeypatch.setattr(backlog, "BATCH", 700)
     await platform_key(database)
     with psycopg.connect(database.superuser_url, autocommit=True) as conn:
         (own,) = conn.execute("SELECT count(*) FROM ledger.events").fetchone() or (0,)
@@ -87,7 +87,7 @@ async def test_between_two_times_only_what_has_grown_is_looked_at(database: Data
 
 
 async def test_what_takes_too_long_for_one_look_is_gone_on_with(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backlog, "PORTION", 10)
+    monkeypatch.setattr(backlog, "BATCH", 10)
     monkeypatch.setattr(backlog, "MOST_SECONDS", 1e-9)  # one portion a look
     ledgers(database, 95, heads=2, shown=1)
     async with connect(database.system_url, name="test") as connection:

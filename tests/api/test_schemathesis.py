@@ -26,7 +26,7 @@ GROUPS = (
     "people",
     "calendars",
     "prompts",
-    "ai models",
+    "AI models",
     "access",
     "secrets",
     "limits",

@@ -31,7 +31,7 @@ from domain.ai_provider import (
 )
 from store import ai_providers
 
-routes = router("ai models")
+routes = router("AI models")
 
 Key = Annotated[str, Field(min_length=1, max_length=63)]
 ModelName = Annotated[str, Field(min_length=1, max_length=LONGEST_MODEL + 70)]

@@ -78,7 +78,12 @@ async def list_parts(call: Calling, id: UUID) -> Response:
     "/archived-executions/{id}/rows/{key}/{number}",
     **documented("Get rows that a table held of it", "The rows", resources.ARCHIVED_ROWS, parameters=FRESHNESS),
 )
-async def get_part(call: Calling, id: UUID, key: str, number: Annotated[int, Path(ge=1, lt=1 << 31)]) -> Response:
-    """`key`: the table's name; `number`: of the part, from 1. The rows are as they were when it was archived."""
+async def get_part(
+    call: Calling,
+    id: UUID,
+    key: Annotated[str, Path(description="The name of the table.")],
+    number: Annotated[int, Path(ge=1, lt=1 << 31, description="The part, from 1.")],
+) -> Response:
+    """As they were when it was archived."""
     call.require("audit:read")
     return await call.one(queries.PART, {"id": id, "table": key, "part": number})
