@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from cli.moments import moment
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -21,8 +23,8 @@ app = typer.Typer(help="Analysts: logins to the database that see one tenant's r
 TenantOption = Annotated[str, typer.Option("--tenant", metavar="SLUG", help="The tenant whose rows are seen.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Who it is, or what for: a short name in lower case.")]
 ExpiresOption = Annotated[
-    str | None,
-    typer.Option("--expires", metavar="MOMENT", help="When it ends, as 2027-01-31 or with a time (UTC)."),
+    datetime | None,
+    typer.Option("--expires", parser=moment, metavar="MOMENT", help="When it ends, as 2027-01-31 or with a time (UTC)."),
 ]
 
 
@@ -37,14 +39,13 @@ def create(
     transaction_seconds: Annotated[int, typer.Option(help="How long a transaction may last.")] = 300,
 ) -> None:
     """Create a login and print its password. It is shown this once."""
-    until = _moment(expires)
 
     async def run(handler: "Handler", connection: "Connection", tenant_id: "UUID") -> tuple[str, str]:
         from api import analysts
         from domain.analyst import AnalystLimits
 
         limits = AnalystLimits(connections, statement_seconds, idle_seconds, transaction_seconds)
-        made = await analysts.create(handler, connection, tenant_id, name, limits, until)
+        made = await analysts.create(handler, connection, tenant_id, name, limits, expires)
         return made.login, made.password
 
     _print_login(tenant, run)
@@ -53,13 +54,12 @@ def create(
 @app.command()
 def rotate(name: NameArgument, tenant: TenantOption, expires: ExpiresOption = None) -> None:
     """Give it another password, print that, and end its sessions. After a restore on another server it makes the login anew."""
-    until = _moment(expires)
 
     async def run(handler: "Handler", connection: "Connection", tenant_id: "UUID") -> tuple[str, str]:
         from api import analysts
 
         await _login_of(handler, tenant_id, tenant, name)
-        made = await analysts.rotate(handler, connection, tenant_id, name, until)
+        made = await analysts.rotate(handler, connection, tenant_id, name, expires)
         return made.login, made.password
 
     _print_login(tenant, run)
@@ -166,13 +166,3 @@ def _with_tenant(addresses: "Addresses", tenant: str, run: "Callable[[Handler, C
                 ) from None
 
     return asyncio.run(with_handler())
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter("is no moment such as 2027-01-31 or 2027-01-31T18:00:00Z", param_hint="--expires") from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

@@ -3,14 +3,16 @@
 import asyncio
 import json
 from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic_core import to_json
 
 from cli.ledgers import TenantOption
+from cli.moments import past_moment
 from cli.progress import Progress
-from cli.replay import moment
 
 if TYPE_CHECKING:
     from cli.ledgers import Ledger
@@ -22,9 +24,22 @@ LONGEST = 120
 """Characters of a value that are shown."""
 
 
+@dataclass(frozen=True)
+class Point:
+    """Of a ledger: where it stood at a moment, or a position."""
+
+    at: datetime | int
+
+    @classmethod
+    def parse(cls, text: str) -> "Point":
+        return cls(int(text[:18]) if text.isascii() and text.isdigit() else past_moment(text))
+
+
 def diff(
-    start: Annotated[str, typer.Option("--from", metavar="MOMENT", help="A time (RFC 3339), or a position.")],
-    end: Annotated[str, typer.Option("--to", metavar="MOMENT", help="A later time, or position.")],
+    start: Annotated[
+        Point, typer.Option("--from", parser=Point.parse, metavar="MOMENT", help="A time (RFC 3339), or a position.")
+    ],
+    end: Annotated[Point, typer.Option("--to", parser=Point.parse, metavar="MOMENT", help="A later time, or position.")],
     tenant: TenantOption = None,
     table: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this table; may be repeated.")] = None,
     key: Annotated[
@@ -47,7 +62,7 @@ def diff(
             raise typer.BadParameter(f"There is no table {name} to compare.", param_hint="--table")
     if key is not None and len(table or ()) != 1:
         raise typer.BadParameter("A key is one of one table: name it with --table.", param_hint="--key")
-    if tenant is None and (start.isdigit() or end.isdigit()):
+    if tenant is None and (isinstance(start.at, int) or isinstance(end.at, int)):
         raise typer.BadParameter("A position is one of one ledger: name it with --tenant.", param_hint="--tenant")
     wanted = Wanted(start, end, frozenset(table or known), key, as_json)
     with resolve(load_settings()) as addresses:
@@ -56,11 +71,11 @@ def diff(
 
 
 class Wanted:
-    """What is compared, and how it is told. A moment is a time or a position."""
+    """What is compared, and how it is told."""
 
-    def __init__(self, start: str, end: str, tables: frozenset[str], key: str | None, as_json: bool) -> None:
-        self.start = int(start) if start.isdigit() else moment(start)
-        self.end = int(end) if end.isdigit() else moment(end)
+    def __init__(self, start: Point, end: Point, tables: frozenset[str], key: str | None, as_json: bool) -> None:
+        self.start = start
+        self.end = end
         self.tables = tables
         self.key = key
         self.as_json = as_json
@@ -86,7 +101,9 @@ async def _of_ledger(conn: "Connection", ledger: "Ledger", wanted: Wanted) -> bo
 
     counts: Counter[tuple[str, str]] = Counter()
     async with snapshot(conn):
-        start, end = [await _position(conn, ledger, each) for each in (wanted.start, wanted.end)]
+        start, end = [
+            await _position(conn, ledger, each, option) for each, option in ((wanted.start, "--from"), (wanted.end, "--to"))
+        ]
         if start > end:
             raise typer.BadParameter("--to must not be before --from.", param_hint="--to")
         if not wanted.as_json:
@@ -102,15 +119,16 @@ async def _of_ledger(conn: "Connection", ledger: "Ledger", wanted: Wanted) -> bo
     return bool(counts)
 
 
-async def _position(conn: "Connection", ledger: "Ledger", when: Any) -> int:
+async def _position(conn: "Connection", ledger: "Ledger", point: Point, option: str) -> int:
     from store.reading import head, position_at
 
-    if not isinstance(when, int):
-        return await position_at(conn, ledger.tenant_id, when)
+    if not isinstance(point.at, int):
+        return await position_at(conn, ledger.tenant_id, point.at)
     found = await head(conn, ledger.tenant_id)
-    if found is None or when > found.position:
-        raise typer.BadParameter(f"The ledger of {ledger.name} does not reach as far as {when}.")
-    return when
+    if found is None or point.at > found.position:
+        end = 0 if found is None else found.position
+        raise typer.BadParameter(f"The ledger of {ledger.name} ends at position {end}.", param_hint=option)
+    return point.at
 
 
 def _summarise(ledger: "Ledger", start: int, end: int, counts: Counter[tuple[str, str]], *, as_json: bool) -> None:

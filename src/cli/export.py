@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 import typer
 
 from cli.choices import ActivityNames, Format, People, Shown
+from cli.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -139,9 +141,12 @@ WorkflowOption = Annotated[
     str | None, typer.Option("--workflow", metavar="KEY", help="Only executions of the workflow with this key.")
 ]
 SinceOption = Annotated[
-    str | None, typer.Option("--since", metavar="TIME", help="Only what began at this time (RFC 3339) or later.")
+    datetime | None,
+    typer.Option("--since", parser=moment, metavar="TIME", help="Only what began at this time (RFC 3339) or later."),
 ]
-UntilOption = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only what began before this time (RFC 3339).")]
+UntilOption = Annotated[
+    datetime | None, typer.Option("--until", parser=moment, metavar="TIME", help="Only what began before this time.")
+]
 ActivityOption = Annotated[
     ActivityNames, typer.Option("--activity", help="Activities are called after the nodes' names, or ids.")
 ]
@@ -205,20 +210,19 @@ def ocel(
 
 
 def _selection(
-    workflow: str | None, since: str | None, until: str | None, activity: ActivityNames, people: People, *, alone: bool = False
+    workflow: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    activity: ActivityNames,
+    people: People,
+    *,
+    alone: bool = False,
 ) -> "Selection":
-    from cli.replay import moment
     from projections.process_log.cases import Selection
 
-    return Selection(
-        UUID(int=0),
-        workflow,
-        None if since is None else moment(since),
-        None if until is None else moment(until),
-        people.value,
-        activity.value,
-        alone,
-    )
+    if since is not None and until is not None and since >= until:
+        raise typer.BadParameter("--until is not later than --since.", param_hint="--until")
+    return Selection(UUID(int=0), workflow, since, until, people.value, activity.value, alone)
 
 
 def _kinds(only: list[Shown] | None) -> "frozenset[Kind] | None":

@@ -1,13 +1,14 @@
 """``gesta replay``: fold the ledger afresh and compare, or show what it comes to at an earlier time."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from cli.ledgers import TenantOption
+from cli.moments import past_moment
 from cli.progress import Progress
 from domain.envelope import PLATFORM
 
@@ -20,18 +21,12 @@ SHOWN = 50
 """Differences printed for each tenant."""
 
 
-def moment(text: str) -> datetime:
-    """An RFC 3339 time; without an offset, UTC."""
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text} is not a time like 2026-01-05T09:00:00Z.") from None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed
-
-
 def replay(
     tenant: TenantOption = None,
-    as_of: Annotated[str | None, typer.Option(metavar="TIME", help="Fold what was recorded up to this time (RFC 3339).")] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=past_moment, metavar="TIME", help="Fold what was recorded up to this time (RFC 3339)."),
+    ] = None,
     position: Annotated[int | None, typer.Option(help="Fold up to this position; needs --tenant.", min=0)] = None,
     into: Annotated[str | None, typer.Option(metavar="SCHEMA", help="Put the tables into a new schema of this name.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="With --into: one that a replay made before gives way.")] = False,
@@ -53,12 +48,11 @@ def replay(
         raise typer.BadParameter("A time needs one ledger, or --into: name it with --tenant.", param_hint="--tenant")
     if replace and into is None:
         raise typer.BadParameter("There is nothing to replace without --into.", param_hint="--replace")
-    until = None if as_of is None else moment(as_of)
     with resolve(load_settings()) as addresses:
         if into is not None:
-            asyncio.run(_copy(addresses.system, addresses.owner, tenant, until, position, into, replace=replace))
+            asyncio.run(_copy(addresses.system, addresses.owner, tenant, as_of, position, into, replace=replace))
             raise typer.Exit(0)
-        equal = asyncio.run(_replay(addresses.system, tenant, until, position))
+        equal = asyncio.run(_replay(addresses.system, tenant, as_of, position))
     raise typer.Exit(0 if equal else 1)
 
 

@@ -4,10 +4,13 @@ import asyncio
 import json
 import sys
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
+
+from cli.moments import moment
 
 if TYPE_CHECKING:
     from cli.trying.cases import Ledgers, Wanted
@@ -30,9 +33,12 @@ def what_if(
         str | None, typer.Option(help="Finished executions of the workflow with this key, the latest first.")
     ] = None,
     start: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Only those that began at this time (RFC 3339) or later.")
+        datetime | None,
+        typer.Option("--from", parser=moment, metavar="TIME", help="Only those that began at this time (RFC 3339) or later."),
     ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only those that began before this time.")] = None,
+    end: Annotated[
+        datetime | None, typer.Option("--to", parser=moment, metavar="TIME", help="Only those that began before this time.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="At most so many of them.", min=1)] = 1_000,
     version: Annotated[int | None, typer.Option(help="Play them through this version.", min=1)] = None,
     definition: Annotated[
@@ -67,7 +73,6 @@ def what_if(
     """
     from pathlib import Path
 
-    from cli.replay import moment
     from cli.trying.cases import Wanted
     from cli.trying.versions import Setting, Versions, assumption, read, renaming
     from runtime.addresses import resolve
@@ -85,10 +90,9 @@ def what_if(
         raise typer.BadParameter("In its own version a node is called as it was.", param_hint="--rename")
     names = dict(map(renaming, rename or ()))
     versions = Versions(version, given, tuple(map(Setting.parse, settings or ())), names)
-    times = [None if each is None else moment(each) for each in (start, end)]
-    if times[0] is not None and times[1] is not None and times[0] >= times[1]:
+    if start is not None and end is not None and start >= end:
         raise typer.BadParameter("--to is not later than --from.", param_hint="--to")
-    wanted = Wanted(tuple(execution_id or ()), key, times[0], times[1], limit)
+    wanted = Wanted(tuple(execution_id or ()), key, start, end, limit)
     playing = Playing(versions, wanted, dict(map(assumption, assume or ())), strict=strict, as_json=as_json)
     with resolve(load_settings()) as addresses:
         totals = asyncio.run(playing.run(addresses.system, tenant))
