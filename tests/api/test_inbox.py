@@ -16,9 +16,9 @@ from tests.api.conftest import Client, Gesta
 from tests.api.test_approval_rules import asking, mine, opened, said
 from tests.api.test_approval_steps import stepped
 from tests.api.test_plans import last_page, objections
+from tests.api.volume import BIG, fill
 from tests.conftest import Database
 
-BIG = UUID(int=0x7E57_0000_0000_0000_0000_0000_0000_0001)
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
 
@@ -318,7 +318,6 @@ async def test_who_acts_for_a_user_sees_their_inbox(gesta: Gesta) -> None:
 
 
 FILL = """
-SET session_replication_role = replica;
 INSERT INTO projections.approval_requests (tenant_id, id, execution_id, activation_id, node_id, title, priority, status,
        approval_type, required_approvals, received_approvals, received_rejections, request_data, escalation_level, assigned_to,
        due_at, workflow_key, version, created_at, updated_at)
@@ -350,11 +349,7 @@ NAMES = {
 
 @pytest.fixture
 def filled(database: Database) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(database.superuser_url, autocommit=True) as conn:
-        conn.execute(FILL)
-        conn.execute(
-            "VACUUM ANALYZE projections.approval_assignees, projections.approval_requests, projections.approval_decisions"
-        )
+    fill(database, FILL)
     with psycopg.connect(database.api_url) as conn:
         yield conn
 
