@@ -217,7 +217,7 @@ class World:
             self._agents(body, random)
         instead("fence", lambda: self.fences.get(str((case.path_parameters or {}).get("id")), 1))
         instead("workflow_key", lambda: random.choice(["purchase", "instant", "resize"]))
-        instead("version", lambda: None)
+        instead("version", lambda: 1 if case.path.endswith("/rollback") else None)
         instead("input", lambda: {"amount": random.randrange(1000)})
         instead("items", lambda: [{**item, "input": {"amount": 1}} for item in body["items"][:5]], 1.0)  # not a thousand
         instead("error", lambda: {**body["error"], "type": "Broken"} if isinstance(body["error"], dict) else body["error"])
@@ -227,7 +227,6 @@ class World:
             self._forked(body, random)
         instead("to_version", lambda: random.choice([1, 1, 2]))
         instead("mapping", lambda: random.choice([{}, {"start": "start"}]))
-        instead("version", lambda: None)
         instead("outcome", lambda: random.choice(["approved", "rejected"]))
         instead("role", lambda: random.choice([None, "approver"]))
         instead("user_id", lambda: self.wait_for(self._make(USERS.get(kind, "owner"))))
