@@ -12,6 +12,7 @@ from cli.moments import moment
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from domain.facts import Refusal
     from runtime.addresses import Addresses
     from runtime.pools import Connection
     from store.handler import Handler
@@ -158,7 +159,7 @@ def _with_tenant(addresses: "Addresses", tenant: str, run: "Callable[[Handler, C
             try:
                 return await run(handler, connection, tenant_id)
             except Refusal as refusal:
-                raise OperatorError("; ".join([refusal.message, *(fault.message for fault in refusal.errors)])) from None
+                raise OperatorError(_told(refusal)) from None
             except InsufficientPrivilege as error:
                 raise OperatorError(
                     f"gesta_owner may not make logins ({error.diag.message_primary}): ALTER ROLE gesta_owner CREATEROLE, then "
@@ -166,3 +167,9 @@ def _with_tenant(addresses: "Addresses", tenant: str, run: "Callable[[Handler, C
                 ) from None
 
     return asyncio.run(with_handler())
+
+
+def _told(refusal: "Refusal") -> str:
+    """With the option that is at fault, where it is one."""
+    option = (refusal.path or "").removeprefix("/").removesuffix("_at").replace("_", "-")
+    return refusal.message if option in ("", "name") else f"--{option}: {refusal.message}"

@@ -38,9 +38,10 @@ KEEPING = (
     ("runtime", "jobs"),
     ("runtime", "timers"),
     ("projections", "freshness"),
-    ("projections", "audit_logs"),
 )
-"""Tables in which a tenant leaves traces, whether or not there is a head of its ledger."""
+"""Tables in which a tenant leaves traces, whether or not there is a head of its ledger. So are all that are projected."""
+
+NAMES = "SELECT id, slug FROM projections.tenants"
 
 
 class Ledger(NamedTuple):
@@ -53,10 +54,14 @@ async def ledgers(conn: "AsyncConnection[Any]", tenant: str | None, *, headless:
     cursor = await conn.execute(LEDGERS)
     known = [Ledger(*row) for row in await cursor.fetchall()]
     if headless:
-        traced = {row[0] for table in KEEPING for row in await (await conn.execute(_traces(table))).fetchall()}
+        from projections.registry import TABLES
+
+        tables = [*KEEPING, *(("projections", table.name) for table in TABLES if "tenant_id" in table.columns)]
+        traced = {row[0] for table in tables for row in await (await conn.execute(_traces(table))).fetchall()}
         traced.add(PLATFORM)  # which there always is
         traced -= {ledger.tenant_id for ledger in known}
-        known = sorted([*known, *(Ledger(tenant_id, str(tenant_id)) for tenant_id in traced)])
+        names = dict(await (await conn.execute(NAMES)).fetchall()) if traced else {}
+        known = sorted([*known, *(Ledger(tenant_id, names.get(tenant_id, str(tenant_id))) for tenant_id in traced)])
     if tenant is None:
         return known
     found = [ledger for ledger in known if tenant in (ledger.name, str(ledger.tenant_id))]

@@ -120,8 +120,10 @@ async def _create(owner: AsyncConnection[Any], generation: Generation, *, replac
     schema = generation.schema
     if schema.startswith(SERVING_SCHEMA):
         raise OperatorError(f"No schema {schema}: names that begin with {SERVING_SCHEMA} are Gesta's own.")
-    if len(schema.encode()) > MOST_BYTES or set(schema) & {'"', "\\"}:  # PostgreSQL would cut it off without a word
-        raise OperatorError(f"No schema {schema}: a name has at most {MOST_BYTES} bytes, and no quotation marks or backslashes.")
+    # PostgreSQL would cut it off without a word; psycopg takes a percent sign in a statement for a parameter's place
+    if not 0 < len(schema.encode()) <= MOST_BYTES or set(schema) & {'"', "\\", "%"}:
+        allowed = f"a name has from 1 to {MOST_BYTES} bytes, and no quotation marks, backslashes or percent signs"
+        raise OperatorError(f"No schema {schema}: {allowed}.")
     async with owner.transaction():
         if replace:
             await _make_room(owner, schema)

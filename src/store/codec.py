@@ -37,6 +37,9 @@ class Unencodable(ValueError):
         self.problem = problem
 
 
+FAULTS_TOLD = 3
+
+
 class Undecodable(ValueError):
     """A stored event does not fit the class that its topic names."""
 
@@ -97,8 +100,17 @@ def from_bytes(cls: type[T], data: bytes) -> T:
     try:
         made: T = SHAPES[cls].validator.validate_json(data)
     except ValidationError as error:
-        raise Undecodable(f"{cls.__name__}: {error}") from error
+        raise Undecodable(f"{cls.__name__}: {_in_a_line(error)}") from error
     return made
+
+
+def _in_a_line(error: Exception) -> str:
+    """Pydantic tells of each fault in lines of its own, with a piece of the data, which are not for logs and reports."""
+    if not isinstance(error, ValidationError):
+        return repr(error)
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    told = [": ".join(filter(None, ["/".join(map(str, fault["loc"])), fault["msg"]])) for fault in found[:FAULTS_TOLD]]
+    return "; ".join(told if len(found) <= FAULTS_TOLD else [*told, f"and {len(found) - FAULTS_TOLD} more"])
 
 
 TEXT_FAULTS: Mapping[TextFault, str] = {"nul": "NUL character", "lone_surrogate": "lone surrogate"}
@@ -204,7 +216,7 @@ class Codec:
         try:
             return decode(data)
         except (ValueError, KeyError, TypeError) as error:
-            raise Undecodable(f"{topic}: {error!r}") from error
+            raise Undecodable(f"{topic}: {_in_a_line(error)}") from error
 
     def opened(self, topic: str, data: bytes) -> bytes:
         """The JSON that was stored: neither encrypted nor compressed. Raises Undecodable."""

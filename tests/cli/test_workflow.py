@@ -124,6 +124,8 @@ async def test_an_analyst_gets_a_login_and_loses_it_again(command: Command, gest
     assert f"user={told['login']}" in told["connect"]
     twice = await asyncio.to_thread(run("analyst", "create", "ann", "--tenant", "acme"))
     assert (twice.returncode, twice.stderr) == (1, "gesta: There is an analyst of this name.\n")
+    too_many = await asyncio.to_thread(run("analyst", "create", "zoe", "--tenant", "acme", "--connections", "21"))
+    assert too_many.stderr == "gesta: --connections: It must be from 1 to 20.\n"
     listed = await asyncio.to_thread(run("analyst", "list", "--tenant", "acme"))
     assert "ann " in listed.stdout
     assert "until 2127-01-31 00:00Z" in listed.stdout

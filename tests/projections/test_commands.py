@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 
+from cli.ledgers import ledgers as ledgers_of
 from domain.envelope import PLATFORM
 from domain.execution import ExecutionCompleted
 from domain.role import RoleCreated
 from projections import freshness
 from projections.projector import Projector
+from projections.verify import verify as verified
 from store.notifications.channels import PROJECTED
 from store.notifications.listening import listen
 from tests.conftest import Database
@@ -102,6 +104,20 @@ async def test_verify_says_what_is_broken(database: Database, ledgers: Ledgers, 
     assert told["tenants"][0]["streams"]["read"] == told["sample"]["streams"] > 0
     assert (sampled.returncode, told["holds"], told["sample"]["seed"]) == (0, True, 7)
     assert "user.email “ann@acme.example” is held by None" in gesta(database, "verify").stdout
+
+
+@pytest.mark.usefixtures("told")
+async def test_rows_without_a_ledger_are_found_and_one_without_a_head_keeps_its_name(
+    database: Database, system: AsyncConnection[Any]
+) -> None:
+    nobody = an_id("nobody")
+    async with await AsyncConnection.connect(database.superuser_url) as conn:
+        await conn.execute("SET session_replication_role = replica")
+        await conn.execute("DELETE FROM ledger.heads WHERE tenant_id = %s", [ACME])
+        await conn.execute("UPDATE projections.role_permissions SET tenant_id = %s WHERE tenant_id = %s", [nobody, GLOBEX])
+    found = {ledger.tenant_id: ledger.name for ledger in await ledgers_of(system, None, headless=True)}
+    assert (found[nobody], found[ACME]) == (str(nobody), "acme")
+    assert any("extra row" in sentence for sentence in (await verified(system, nobody)).broken["tables"])
 
 
 @pytest.mark.usefixtures("told")

@@ -191,8 +191,17 @@ def test_an_unknown_topic_is_named_when_decoding() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"user_id":1}', b"null", b"\x01xyz", b"\x02xyz"])
 def test_stored_bytes_that_do_not_fit_are_refused(data: bytes) -> None:
-    with pytest.raises(Undecodable):
+    with pytest.raises(Undecodable) as caught:
         JSON.decode("member.removed.v1", data)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_wrong_with_a_stored_event_is_said_in_a_line_without_its_data() -> None:
+    with pytest.raises(Undecodable) as caught:
+        JSON.decode("member.added.v2", b'{"user_id":"Secret","role_ids":1}')
+    path = "user_id: Input should be a valid UUID, "
+    assert str(caught.value).startswith(f"member.added.v2: {path}")
+    assert ("Secret" in str(caught.value), str(caught.value).endswith("; platform_position: Field required")) == (False, True)
 
 
 def test_an_envelope_says_only_what_it_knows() -> None:
