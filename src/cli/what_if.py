@@ -129,6 +129,9 @@ class Playing:
     async def _check(self, reading: "Ledgers") -> None:
         """Before anything is played: whether there is what is asked for."""
         if self.wanted.workflow is None:
+            unknown = await reading.unknown(self.wanted.ids)
+            if unknown is not None:
+                raise typer.BadParameter(f"There is no execution {unknown}.", param_hint="EXECUTION_ID")
             return
         workflow_id = await reading.workflow(self.wanted.workflow)
         if workflow_id is None:

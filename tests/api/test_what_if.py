@@ -143,13 +143,15 @@ async def test_what_would_have_gone_elsewhere_is_told_and_nothing_is_changed(
     few = await what_if(*of_all, "--limit", "2", "--json")
     assert json.loads(few.stdout.splitlines()[-1])["summary"]["more"] is True
     none = await what_if(*of_all, "--to", "2020-01-01T00:00:00Z")
-    assert (none.exit_code, none.stdout.splitlines()[0]) == (0, "0 finished executions each through its own version:")
+    said = "No finished execution of spending is among those asked for: nothing was played."
+    assert (none.exit_code, none.stdout.splitlines()) == (0, [said])
     for wrong in (
         (),
         ("--workflow", "nothing"),
         (*of_all, "--version", "9"),
         (*of_all, "--set", "nobody.rule=1"),
         (*of_all, ids[0]),
+        (ids[0], str(seeded_acme[1])),
     ):
         assert (await what_if(*wrong)).exit_code == 2, wrong
     assert rows(database) == before

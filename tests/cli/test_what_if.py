@@ -85,7 +85,7 @@ def test_what_was_found_is_told_in_words() -> None:
     for each in (elsewhere, elsewhere, undecided, case("same"), case("not_played", why="It is not over yet.")):
         totals.add(each)
     assert not totals.same
-    assert list(report.lines(totals.as_json({"through": "through version 2"}))) == [
+    assert list(report.lines(totals.as_json({"workflow": "w", "through": "through version 2"}))) == [
         "5 finished executions through version 2:",
         "        1 the same",
         "        2 elsewhere",
@@ -99,6 +99,27 @@ def test_what_was_found_is_told_in_words() -> None:
         "Left out:",
         "        2 ask: The decision “approved” of somebody does not count: they are not asked.",
     ]
+
+
+def test_where_there_was_nothing_to_play_that_is_all_that_is_said() -> None:
+    said = list(report.lines(report.Totals().as_json({"workflow": "spending", "through": "through version 2"})))
+    assert said == ["No finished execution of spending is among those asked for: nothing was played."]
+
+
+def test_a_later_visit_and_what_is_wrong_are_told_of_each_and_counted_together() -> None:
+    would = {"what": "failed", "code": "invalid_value"}
+    totals = report.Totals()
+    points = [
+        {"node_id": "ask", "visit": n, "taken": {"what": "waits"}, "would": would, "message": f"{n} are too few."} for n in (1, 7)
+    ]
+    told = [case("elsewhere", difference=each, would_end={"status": "failed", "code": "invalid_value"}) for each in points]
+    for each in told:
+        totals.add(each)
+    assert list(report.case_lines(told[1], {})) == [
+        f"  EXP-1 ({ID}): ask (visit 7): still waiting → failed (invalid_value); would have failed (invalid_value)",
+        "      7 are too few.",
+    ]
+    assert [each["executions"] for each in totals.as_json({})["differences"]] == [2]
 
 
 def test_totals_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:

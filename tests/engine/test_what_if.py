@@ -443,6 +443,35 @@ def test_who_cancelled_it_cancels_it_again_where_it_is_not_over() -> None:
     assert (found.ended, found.would_end) == ({"status": "cancelled"}, {"status": "completed"})
 
 
+def test_what_had_not_come_when_all_was_cancelled_would_still_have_waited() -> None:
+    asks = ask("approved:approve", "rejected:reject", by={"roles": ["boss"]}, rule=SINGLE)
+    nodes = {"start": "start", "ask": asks, "work": task(), "end": "end", "no": "end"}
+    place = Remembered(drawing(nodes, "start > ask", "ask.approved > work", "ask.rejected > no", "work > end"))
+    place.start({}).later(HOUR).choose("ask", "approved", ANN, BOSS).later(HOUR)
+    place.step(lambda view: cancel(view, place.engine, EXECUTION_ID, "enough"))
+    assert place.through()[1].verdict == "same"
+    _, found = place.with_config("ask", rule=TWO)
+    assert difference(found) == Difference(("ask", 1), left("approved", "work"), {"what": "waits"})
+    assert found.would_end == {"status": "unknown", "at": ["ask"]}  # the second one may have come before that
+    _, found = place.with_config("ask", rule={"type": "first"})
+    assert found.verdict == "same"
+
+
+def test_what_was_over_at_once_and_begins_something_is_not_known() -> None:
+    body = {"nodes": [{"id": "each", "type": "task", "config": {"job_type": "work"}}], "edges": []}
+    place = working(("foreach", {"items": "=input.items", "body": body}))
+    place.start({"items": []})
+    assert place.through()[1].verdict == "same"
+    _, found = place.with_config("work", items=[1])
+    assert (found.verdict, found.would_end) == ("undecided", {"status": "unknown", "at": ["work"]})
+
+
+def test_an_error_that_would_have_been_says_what_is_wrong() -> None:
+    _, found = expense(3_000).with_config("size", branches=[{"handle": "large", "when": "1 / 0 > input.amount"}])
+    assert difference(found).would == {"what": "failed", "code": "expression_error"}
+    assert "zero" in str(difference(found).message)
+
+
 def test_who_stood_in_for_another_does_so_again() -> None:
     place = asking(SINGLE)
     stands_in = Decider(EVA, frozenset(BOSS), on_behalf_of=ANN)

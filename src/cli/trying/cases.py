@@ -10,6 +10,7 @@ from psycopg.rows import tuple_row
 
 from cli.trying.versions import Versions
 from domain.effort import Effort
+from domain.execution import ExecutionStarted
 from domain.facts import View
 from domain.workflow import WORKFLOW
 from engine.what_if.comparing import Compared, compare
@@ -17,7 +18,7 @@ from engine.what_if.playing import Played, played
 from engine.what_if.record import OPENED, NotPlayed, opened_by, past_of
 from store.codec import Undecodable
 from store.past import Past, TooLong
-from store.topics import UnknownTopic
+from store.topics import UnknownTopic, topics_of
 from store.view import NeedStream
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ SELECT id, ended_at
  LIMIT %(limit)s
 """
 WORKFLOW_OF = "SELECT id FROM projections.workflows WHERE tenant_id = %(tenant)s AND key = %(workflow)s"
+STARTED = """
+SELECT stream_id FROM ledger.events
+ WHERE tenant_id = %(tenant)s AND stream_id = ANY (%(ids)s::uuid[]) AND version = 1 AND topic = ANY (%(topics)s::text[])
+"""
 MEMBERS = """
 SELECT m.user_id, u.display_name
   FROM projections.tenant_users m LEFT JOIN projections.users u ON u.id = m.user_id
@@ -113,6 +118,12 @@ class Ledgers:
         if workflow.key not in self._checked:
             versions.check(workflow)
             self._checked.add(workflow.key)
+
+    async def unknown(self, ids: "Sequence[UUID]") -> UUID | None:
+        """The first of them that is no execution's."""
+        rows = await self._rows(STARTED, {"ids": list(ids), "topics": list(topics_of(ExecutionStarted))})
+        known = {row[0] for row in rows}
+        return next((id for id in ids if id not in known), None)
 
     async def finished(self, wanted: Wanted) -> AsyncIterator[UUID]:
         """As many as are wanted; then one more, where there is one."""
@@ -184,8 +195,6 @@ class Ledgers:
 
 
 def _about(events: "Sequence[RecordedEvent]") -> dict[str, Any]:
-    from domain.execution import ExecutionStarted
-
     first = events[0] if events else None
     if first is None or not isinstance(first.event, ExecutionStarted):
         return {}

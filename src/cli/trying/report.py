@@ -47,7 +47,8 @@ def described(case: Case) -> dict[str, Any]:
 
 def _difference(found: Difference) -> dict[str, Any]:
     node_id, visit = found.key or (None, None)
-    return {"node_id": node_id, "visit": visit, "taken": dict(found.taken), "would": dict(found.would)}
+    told = {"node_id": node_id, "visit": visit, "taken": dict(found.taken), "would": dict(found.would)}
+    return told if found.message is None else {**told, "message": found.message}
 
 
 def _at(key: tuple[str, int], message: str) -> dict[str, Any]:
@@ -77,9 +78,7 @@ class Totals:
             _count(self.why, ("not_played", "", told["why"]))
             return
         if verdict == "elsewhere":
-            place = {**told["difference"]}
-            del place["visit"]
-            _count(self.differences, json.dumps(place, sort_keys=True))
+            _count(self.differences, json.dumps(_kind(told["difference"]), sort_keys=True))
             _count(self.ends, json.dumps(told["would_end"], sort_keys=True))
         elif verdict == "undecided":
             first = next(iter(told["unknown"]), {"node_id": ""})
@@ -106,6 +105,11 @@ class Totals:
         }
 
 
+def _kind(difference: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is of one execution alone."""
+    return {name: difference[name] for name in ("node_id", "taken", "would")}
+
+
 def _count(counter: Counter[Any], key: Any) -> None:
     if key not in counter and len(counter) >= MOST_KINDS:
         key = '{"others": true}' if isinstance(key, str) else (key[0], "", OTHERS)
@@ -128,6 +132,8 @@ def case_lines(told: Mapping[str, Any], people: Mapping[str, str]) -> Iterator[s
     match told["verdict"]:
         case "elsewhere":
             yield f"  {about}: {point(told['difference'])}; {end(told['would_end'])}"
+            if "message" in told["difference"]:
+                yield f"      {told['difference']['message']}"
         case "other_output":
             yield f"  {about}: the same way, with another output"
         case "undecided" | "not_played":
@@ -142,7 +148,11 @@ def case_lines(told: Mapping[str, Any], people: Mapping[str, str]) -> Iterator[s
 def lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """All of them together."""
     count, more = summary["executions"], " (there are more: --limit)" if summary["more"] else ""
-    yield f"{count:,} finished {'execution' if count == 1 else 'executions'}{more} {summary['through']}:"
+    if not count:
+        yield f"No finished execution of {summary['workflow']} is among those asked for: nothing was played."
+        return
+    finished = "finished " if summary["workflow"] else ""
+    yield f"{count:,} {finished}{'execution' if count == 1 else 'executions'}{more} {summary['through']}:"
     for verdict, number in summary["verdicts"].items():
         if number or verdict == "same":
             yield f"  {number:>7,} {WORDS[verdict]}"
@@ -168,6 +178,8 @@ def point(difference: Mapping[str, Any]) -> str:
     if difference.get("others"):
         return OTHERS
     where = difference["node_id"] or "the execution"
+    if (difference.get("visit") or 1) > 1:
+        where += f" (visit {difference['visit']})"
     return f"{where}: {side(difference['taken'])} → {side(difference['would'])}"
 
 

@@ -28,6 +28,7 @@ from engine.what_if.record import Key, PastExecution
 
 Verdict = Literal["same", "other_output", "elsewhere", "undecided", "not_played"]
 GIVEN_UP = "It would take longer, and of what was given up when it ended it is not known what would have come then."
+WAITS: Mapping[str, Json] = {"what": "waits"}
 STOPS = ("end", "fail")
 """Types of nodes that are no part of a way to another one."""
 
@@ -44,6 +45,8 @@ class Seen:
     what: Literal["left", "ended", "failed", "cancelled"] | None = None
     handle: str | None = None
     code: str | None = None
+    message: str | None = None
+    """Of an error."""
     to: tuple[tuple[int, str], ...] = ()
 
 
@@ -107,9 +110,9 @@ def _end(seen: Seen, event: ActivationCompleted | ActivationFailed | ActivationC
         case ActivationCompleted(handle=handle, moves=moves):
             seen.what, seen.handle, seen.to = "left", handle, tuple((move.token, move.target) for move in moves)
         case ActivationFailed(handle=None, error=error):
-            seen.what, seen.code = "failed", error.type
+            seen.what, seen.code, seen.message = "failed", error.type, error.message
         case ActivationFailed(handle=handle, moves=moves, error=error):
-            seen.what, seen.handle, seen.code = "left", handle, error.type
+            seen.what, seen.handle, seen.code, seen.message = "left", handle, error.type, error.message
             seen.to = tuple((move.token, move.target) for move in moves)
         case ActivationCancelled():
             seen.what = "cancelled"
@@ -119,11 +122,12 @@ def _end(seen: Seen, event: ActivationCompleted | ActivationFailed | ActivationC
 class Difference:
     """`key`: the visit at which it begins; None: the end of the execution, or its start. `taken`, `would`: what was, what would
     be: {what, handle?, to?, code?}. `what`: left, ended, failed, cancelled, waits, not_entered, not_started; of an execution also
-    completed."""
+    completed. `message`: of the error that would be."""
 
     key: Key | None
     taken: Mapping[str, Json]
     would: Mapping[str, Json]
+    message: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -178,15 +182,17 @@ def _difference(then: Way, would: Way, played: Played, before: Mapping[str, Node
     reached = {seen.key: seen for seen in would.visits if seen.key in targets_now}
     unsure = _unsure(would, played)
     for key, seen in reached.items():
-        if key in played.unknown or key in unsure:
-            continue
         taken, side = by_key.get(key), _side(seen, targets_now[key])
+        if _outlasts(seen, taken, played):
+            side = dict(WAITS)
+        elif key in played.unknown or key in unsure:
+            continue
         if seen.what is None and taken is not None and taken.what == "cancelled" and (played.unknown or played.lost):
             continue  # somebody else may yet have it cancelled
         if taken is None:
-            return Difference(key, {"what": "not_entered"}, side)
+            return Difference(key, {"what": "not_entered"}, side, seen.message)
         if (was := _side(taken, targets_then[key])) != side:
-            return Difference(key, was, side)
+            return Difference(key, was, side, seen.message)
     if played.unknown or played.stopped is not None or played.lost:
         return None
     for key, seen in by_key.items():
@@ -195,6 +201,14 @@ def _difference(then: Way, would: Way, played: Played, before: Mapping[str, Node
     if (then.status, then.code) != (would.status, would.code):
         return Difference(None, _whole(then), _whole(would))
     return None
+
+
+def _outlasts(seen: Seen, taken: Seen | None, played: Played) -> bool:
+    """Whether it was cancelled with others, and had come to nothing when it had ended by the record."""
+    if seen.what != "cancelled" or taken is None or taken.what == "cancelled":
+        return False
+    certain = played.certain is None or seen.number < played.certain
+    return certain and seen.key in played.lost and seen.key not in played.unknown
 
 
 def _unsure(would: Way, played: Played) -> set[Key]:
@@ -224,7 +238,7 @@ def _is_instant(type: str) -> bool:
 
 def _side(seen: Seen, to: Counter[str]) -> dict[str, Any]:
     if seen.what is None:
-        return {"what": "waits"}
+        return dict(WAITS)
     side: dict[str, Any] = {"what": seen.what}
     if seen.handle is not None:
         side |= {"handle": seen.handle, "to": sorted(to.elements())}
@@ -234,6 +248,4 @@ def _side(seen: Seen, to: Counter[str]) -> dict[str, Any]:
 
 
 def _whole(way: Way) -> dict[str, Json]:
-    return (
-        {"what": "waits"} if way.status == "running" else {"what": way.status} | ({} if way.code is None else {"code": way.code})
-    )
+    return dict(WAITS) if way.status == "running" else {"what": way.status} | ({} if way.code is None else {"code": way.code})

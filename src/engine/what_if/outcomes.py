@@ -39,6 +39,7 @@ MEANT_BY = {"http": ("output", "success", "retry_on", "response_as"), "task": ("
 """Fields of a configuration that say what an answer means."""
 OF_AN_OUTPUT = ("invalid_output", "invalid_value", "expression_error")
 """Errors of a visit whose answer was there, and not as it was to be."""
+NOTHING_BEGAN = "It was over at once and would wait; what would come of that is not on record."
 EVEN = 0.5
 ASKED = {
     "task": "It is given another input; what came of it is taken as it was.",
@@ -62,6 +63,12 @@ def compare(visit: OpenVisit, begun: ActivationStarted) -> tuple[str | None, str
             return "It starts another workflow than it did; what would come of that is not on record.", None
         case _:
             return None, ASKED.get(visit.node.type) if _is_asked_otherwise(visit, begun) else None
+
+
+def would_begin_others(visit: OpenVisit) -> bool:
+    """Whether it waits for what it did not wait for then, as nothing was begun, and may come to the same."""
+    assert visit.past is not None
+    return visit.node.type in ("foreach", "workflow", "wait_event") and isinstance(visit.past.end, ActivationCompleted)
 
 
 def _is_asked_otherwise(visit: OpenVisit, begun: ActivationStarted) -> bool:

@@ -226,6 +226,8 @@ class Play:
             past = visit.past
             if past is not None and past.waited:
                 self._compare(visit, event)
+            elif past is not None and outcomes.would_begin_others(visit):
+                self.give_up(visit, outcomes.NOTHING_BEGAN)
 
     def _drifts(self, ended: list[ActivationCompleted]) -> bool:
         """Whether something came to something else than by the record."""
