@@ -11,13 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import httpx2
-from rich.console import Console
-
-from client import ApiError, Client, ExecutionResult
+from client import ApiError
+from examples.demo.company import PATIENCE, Company
+from examples.demo.telling import Telling
 from examples.server import Server
 
 HERE = Path(__file__).parent
@@ -32,47 +31,34 @@ DEAR = [
 ]
 """What the model says, turn by turn: `offline/script` plays it, so that the demo needs no network."""
 CHEAP = [{"calls": [{"tool": "refund", "arguments": {"order": 8, "amount": 50}}]}, {"text": "You get your money back."}]
-PEOPLE = {"Ada": "employee", "Max": "manager", "Fay": "finance", "Lee": "legal", "Sue": "assistant", "Dan": "director"}
-SHARED = ("executions:read", "executions:start", "approvals:read", "approvals:decide")
 FALSIFIED = """UPDATE projections.workflow_executions SET output = '{"paid": true, "eur": 9999.0, "account": "travel"}'
  WHERE business_key = 'EXP-3';"""
 PUT_RIGHT = """UPDATE projections.workflow_executions SET output = '{"paid": true, "eur": 3780.0, "account": "travel"}'
  WHERE business_key = 'EXP-3';"""
+FAREWELL = """
+That was all of it, and it is gone again. `make run` serves; then open:
+  http://127.0.0.1:8080/docs     the API, to try
+  http://127.0.0.1:8080/studio   the tables, with a key; `gesta db studio` needs none
+  http://127.0.0.1:8080/readyz   how the platform is"""
 LARGER = 'size.branches=[{"handle": "large", "when": "nodes.convert.output.eur > 5000"}]'
-PATIENCE = 30.0  # seconds that something which happens by itself may take
 
 
 class Demo:
-    def __init__(self, server: Server, console: Console) -> None:
+    def __init__(self, server: Server) -> None:
         self.server = server
-        self.console = console
-        self.begun = time.monotonic()
-        self.people: dict[str, Client] = {}
-        self.ids: dict[str, str] = {}
-        self.tenant_id = ""
-        self.worker_key = ""
-        self.workers: list[subprocess.Popen[str]] = []
-
-    # Telling
-
-    def title(self, text: str) -> None:
-        self.console.print(f"\n[bold]{text}[/bold]", highlight=False)
-
-    def say(self, text: str) -> None:
-        self.console.print(f"{time.monotonic() - self.begun:7.2f} s  {text}", highlight=False, soft_wrap=True, markup=False)
-
-    def show(self, text: str) -> None:
-        self.console.print(text.rstrip(), highlight=False, soft_wrap=True, markup=False)
+        telling = Telling()
+        self.closing = ExitStack()
+        self.title, self.say, self.show = telling.title, telling.say, telling.show
 
     def rows(self, statement: str) -> None:
         """What an analyst sees: as `gesta_api`, whose rows are the tenant's and nobody else's."""
         self.show(statement)
-        self.show(self.server.psql(f"SET gesta.tenant_id = '{self.tenant_id}'; {statement}", "api"))
+        self.show(self.server.psql(f"SET gesta.tenant_id = '{self.company.tenant_id}'; {statement}", "api"))
 
     def run(self) -> None:
         self.title("1. An empty folder, one command")
         self.say(f"gesta up: PostgreSQL, API, projector and worker are ready after {self.server.start():.1f} s")
-        self.company()
+        self.found_company()
         self.publish()
         self.claims()
         self.question()
@@ -85,86 +71,76 @@ class Demo:
         self.proof()
 
     def stop(self) -> None:
-        for worker in self.workers:
-            worker.kill()
-            worker.wait()
+        self.closing.close()
         self.server.stop()
 
     # The story
 
-    def company(self) -> None:
+    def found_company(self) -> None:
         self.title("2. A company: a tenant, six roles, six people, a key for each, and one for a worker")
-        platform_key = self.server.gesta("key", "create", "--platform").stdout.split()[-1]
-        self.admin = Admin(self.server.url, platform_key)
-        self.tenant_id = self.admin.post("/tenants", {"slug": "acme", "name": "Acme"}, inside=False)["id"]
-        for name, role_key in PEOPLE.items():
-            role = self.admin.post("/roles", {"key": role_key, "name": role_key.title(), "permissions": SHARED})
-            user = self.admin.post("/users", {"email": f"{name.lower()}@acme.example", "display_name": name})
-            self.admin.post("/members", {"user_id": user["id"], "role_ids": [role["id"]]})
-            key = self.admin.post("/api-keys", {"name": f"{name}'s laptop", "user_id": user["id"], "permissions": SHARED})
-            self.people[name] = Client(self.server.url, key["token"])
-            self.ids[name] = user["id"]
-            self.say(f"{name} is {role_key}")
-        self.worker_key = self.admin.post("/api-keys", {"name": "converter", "permissions": ["jobs:work"]})["token"]
+        self.company = Company(self.server, self.say)
+        self.closing.callback(self.company.close)
 
     def publish(self) -> None:
         self.title("3. A workflow: what a visual builder would draw")
         broken = {**DEFINITION, "edges": DEFINITION["edges"][:-1]}
-        findings = self.admin.post("/workflows/validate", {"definition": broken})["findings"]
+        findings = self.company.admin.post("/workflows/validate", {"definition": broken})["findings"]
         for finding in (finding for finding in findings if finding["severity"] == "error"):
             self.say(f"with an edge missing it says: {finding['node_id']}: {finding['message']}")
-        workflow = self.admin.post("/workflows", {"definition": DEFINITION})
-        published = self.admin.post(f"/workflows/{workflow['id']}/publish", {"note": "first version"})
+        published = self.company.publish(DEFINITION, "first version")
         nodes, edges = len(DEFINITION["nodes"]), len(DEFINITION["edges"])
         self.say(f"published {published['key']} version {published['published_version']}: {nodes} nodes, {edges} edges")
         self.say("the model is offline/echo, which needs no network; another is one word in the definition")
 
     def claims(self) -> None:
         self.title("4. A small claim: classified by a model, converted by a worker, decided by a person")
-        self.hire()
-        small = self.claim("EXP-1", 84.5, "CHF", "train travel to Lyon")
+        self.company.hire()
+        small = self.company.claim("EXP-1", 84.5, "CHF", "train travel to Lyon")
         try:
-            self.decide("Fay", small, "manager", "approved")
+            self.company.decide("Fay", small, "manager", "approved")
         except ApiError as refused:
             self.say(f"Fay tries to approve it: {refused.status} {refused.code}: {refused.detail}")
-        self.decide("Max", small, "manager", "approved")
+        self.company.decide("Max", small, "manager", "approved")
         self.title("5. One that is sent back, corrected and classified again")
-        again = self.claim("EXP-2", 130, "EUR", "four persons")
-        self.decide("Max", again, "manager", "changes", comment="What was it?")
-        self.decide("Ada", again, "rework", "resubmitted", form={"purpose": "meals with the auditors, four persons"})
-        self.decide("Max", again, "manager", "approved")
-        repeated = self.start("EXP-2", 130, "EUR", "four persons")
+        again = self.company.claim("EXP-2", 130, "EUR", "four persons")
+        self.company.decide("Max", again, "manager", "changes", comment="What was it?")
+        self.company.decide("Ada", again, "rework", "resubmitted", form={"purpose": "meals with the auditors, four persons"})
+        self.company.decide("Max", again, "manager", "approved")
+        repeated = self.company.start("EXP-2", 130, "EUR", "four persons")
         self.say(f"the start of EXP-2 is sent once more: the same execution, {repeated.id == again}")
 
     def question(self) -> None:
         self.title("6. A model and a person in turns: what one process opens, another one decides")
-        workflow = self.admin.post("/workflows", {"definition": QUESTION})
-        self.admin.post(f"/workflows/{workflow['id']}/publish", {})
-        asked = self.people["Ada"].start("question", {"question": "May I take a taxi at night?"}, business_key="Q-1")
-        self.say(f"Ada asks whether she may take a taxi at night (Q-1); open: {self.open(asked)}")
+        self.company.publish(QUESTION)
+        asked = self.company.people["Ada"].start("question", {"question": "May I take a taxi at night?"}, business_key="Q-1")
+        self.say(f"Ada asks whether she may take a taxi at night (Q-1); open: {self.company.open(asked)}")
         for outcome, comment in (("again", "Say from which hour on."), ("send", None)):
-            title = self.pending(asked.id, "check")
+            title = self.company.pending(asked.id, "check")
             self.say(f"the worker's process has heard the model, and opened the request: {title!r}")
-            self.decide("Max", asked.id, "check", outcome, comment=comment)
-        self.say(f"Q-1 is {self.people['Ada'].wait(asked.id).status}")
+            self.company.decide("Max", asked.id, "check", outcome, comment=comment)
+        self.say(f"Q-1 is {self.company.people['Ada'].wait(asked.id).status}")
 
     def committee(self) -> None:
         self.title("7. Two of three: one of them is away, another does not answer")
-        workflow = self.admin.post("/workflows", {"definition": SUPPLIER})
-        self.admin.post(f"/workflows/{workflow['id']}/publish", {})
-        away = {"from_user_id": self.ids["Fay"], "to_user_id": self.ids["Sue"], "kind": "absence", "reason": "On leave"}
-        self.admin.post("/delegations", away)
+        self.company.publish(SUPPLIER)
+        away = {
+            "from_user_id": self.company.ids["Fay"],
+            "to_user_id": self.company.ids["Sue"],
+            "kind": "absence",
+            "reason": "On leave",
+        }
+        self.company.admin.post("/delegations", away)
         self.say("Fay is on leave; Sue stands in for her")
-        asked = self.people["Ada"].start("supplier", {"supplier": "Paper & Ink"}, business_key="SUP-1")
-        self.say(f"Ada proposes a supplier (SUP-1): {self.pending(asked.id, 'committee')!r}; Max, Fay and Lee are asked")
+        asked = self.company.people["Ada"].start("supplier", {"supplier": "Paper & Ink"}, business_key="SUP-1")
+        self.say(f"Ada proposes a supplier (SUP-1): {self.company.pending(asked.id, 'committee')!r}; Max, Fay and Lee are asked")
         try:
-            self.decide("Sue", asked.id, "committee", "approved")
+            self.company.decide("Sue", asked.id, "committee", "approved")
         except ApiError as refused:
             self.say(f"Sue answers for herself: {refused.status} {refused.code}: {refused.detail}")
-        self.decide("Sue", asked.id, "committee", "approved", on_behalf_of=self.ids["Fay"])
+        self.company.decide("Sue", asked.id, "committee", "approved", on_behalf_of=self.company.ids["Fay"])
         self.escalated(asked.id)
-        self.decide("Dan", asked.id, "committee", "approved")
-        self.say(f"SUP-1 is {self.people['Ada'].wait(asked.id).status}")
+        self.company.decide("Dan", asked.id, "committee", "approved")
+        self.say(f"SUP-1 is {self.company.people['Ada'].wait(asked.id).status}")
         self.rows(
             "SELECT u.display_name AS who, b.display_name AS for, d.outcome, r.required_approvals AS needed,"
             " r.escalation_level AS level, r.reminders_sent AS reminders FROM projections.approval_decisions d"
@@ -177,7 +153,7 @@ class Demo:
         """Wait until the moment has come at which the director is asked besides."""
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
-            (request,) = self.admin.get("/approvals", execution_id=execution_id, status="pending")["items"]
+            (request,) = self.company.admin.get("/approvals", execution_id=execution_id, status="pending")["items"]
             if request["escalation_level"]:
                 self.say("two seconds without another answer: they were reminded, and now the director is asked besides")
                 return
@@ -187,18 +163,17 @@ class Demo:
     def agent(self) -> None:
         self.title("8. An agent with a tool: its policy denies, allows or asks; and a budget that holds")
         for definition in (REFUND, SUPPORT):
-            workflow = self.admin.post("/workflows", {"definition": definition})
-            self.admin.post(f"/workflows/{workflow['id']}/publish", {})
+            self.company.publish(definition)
         limits = {"scope": "workflow", "subject": "support", "period": "day", "limits": {"calls": 3}}
-        self.admin.put("/budgets/support-daily", limits)
+        self.company.admin.put("/budgets/support-daily", limits)
         self.say("the agent's tool is a workflow; a budget allows its models three calls a day")
         asked = self.ask_support("S-1", DEAR)
-        self.pending(asked, "agent")
-        (request,) = self.people["Max"].approvals(execution_id=asked, status="pending").items
+        self.company.pending(asked, "agent")
+        (request,) = self.company.people["Max"].approvals(execution_id=asked, status="pending").items
         self.say(f"it wants to refund 5000, which its policy denies, and 900, of which Max is asked: {request.title!r}")
-        self.decide("Max", asked, "agent", "approved", form={"order": 7, "amount": 90}, comment="The order was 90.")
-        self.say(f"S-1 is {self.people['Ada'].wait(asked).status}, and the model was told what Max had made of its call")
-        ended = self.people["Ada"].wait(self.ask_support("S-2", CHEAP))
+        self.company.decide("Max", asked, "agent", "approved", form={"order": 7, "amount": 90}, comment="The order was 90.")
+        self.say(f"S-1 is {self.company.people['Ada'].wait(asked).status}, and the model was told what Max had made of its call")
+        ended = self.company.people["Ada"].wait(self.ask_support("S-2", CHEAP))
         self.say(f"S-2 refunds 50 unasked, and ends with {json.dumps(ended.output)}: one call of a model more than there may be")
         self.rows(
             "SELECT e.business_key, c.turn, c.arguments->>'amount' AS wanted, c.called_with->>'amount' AS called_with, c.status,"
@@ -210,34 +185,34 @@ class Demo:
 
     def ask_support(self, business_key: str, answers: Sequence[object]) -> str:
         said = {"message": "The press is broken.", "answers": answers}
-        return self.people["Ada"].start("support", said, business_key=business_key).id
+        return self.company.people["Ada"].start("support", said, business_key=business_key).id
 
     def killed_worker(self) -> None:
         self.title("9. A worker is killed in the middle of its job")
-        self.dismiss()
-        stalled = self.hire("--stall")
-        self.claim_id = self.start("EXP-3", 4200, "USD", "travel to the trade fair").id
+        self.company.dismiss()
+        stalled = self.company.hire("--stall")
+        self.claim_id = self.company.start("EXP-3", 4200, "USD", "travel to the trade fair").id
         assert stalled.stdout is not None
         stalled.stdout.readline()
         stalled.kill()
         stalled.wait()
         self.say("a worker has taken the conversion of EXP-3, and is killed before it answers")
-        self.hire()
-        title = self.pending(self.claim_id, "manager")
-        retries = next(item for item in self.history(self.claim_id) if item["topic"] == "activation.retried.v1")
+        self.company.hire()
+        title = self.company.pending(self.claim_id, "manager")
+        retries = next(item for item in self.company.history(self.claim_id) if item["topic"] == "activation.retried.v1")
         self.say(f"its lease lapsed ({retries['data']['error']['type']}), another worker did it: the manager reads {title!r}")
 
     def crash(self) -> None:
         self.title("10. A large claim: finance and legal side by side, and everything killed between them")
-        self.decide("Max", self.claim_id, "manager", "approved")
-        self.decide("Fay", self.claim_id, "finance", "approved")
+        self.company.decide("Max", self.claim_id, "manager", "approved")
+        self.company.decide("Fay", self.claim_id, "finance", "approved")
         self.server.kill()
         self.say("kill -9: API, projector, worker and database are gone, all at once")
         self.say(f"gesta up: ready again after {self.server.start():.1f} s; what was answered is there")
-        waiting = self.people["Lee"].approvals(execution_id=self.claim_id, status="pending")
+        waiting = self.company.people["Lee"].approvals(execution_id=self.claim_id, status="pending")
         self.say(f"EXP-3 waits for: {', '.join(str(request.node_id) for request in waiting.items)}")
-        self.decide("Lee", self.claim_id, "legal", "approved")
-        ended = self.people["Ada"].wait(self.claim_id)
+        self.company.decide("Lee", self.claim_id, "legal", "approved")
+        ended = self.company.people["Ada"].wait(self.claim_id)
         self.say(f"EXP-3 is {ended.status}: {json.dumps(ended.output)}")
 
     def analyst(self) -> None:
@@ -308,56 +283,6 @@ class Demo:
                 studio.terminate()
                 self.show(studio.communicate()[0])
 
-    # Its parts
-
-    def hire(self, *options: str) -> subprocess.Popen[str]:
-        """Start an external worker: a process of its own that knows the API's address and its key."""
-        command = [sys.executable, "-m", "examples.demo.converter", self.server.url, self.worker_key, *options]
-        with self.server.log.open("ab") as log:
-            self.workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True))
-        return self.workers[-1]
-
-    def dismiss(self) -> None:
-        """Ask the last worker to stop: it finishes what it holds and leases no more."""
-        self.workers[-1].terminate()
-        self.workers[-1].wait()
-
-    def start(self, business_key: str, amount: float, currency: str, purpose: str) -> ExecutionResult:
-        claim = {"amount": amount, "currency": currency, "purpose": purpose}
-        return self.people["Ada"].start("expense", claim, business_key=business_key, idempotency_key=business_key)
-
-    def claim(self, business_key: str, amount: float, currency: str, purpose: str) -> str:
-        started = self.start(business_key, amount, currency, purpose)
-        self.say(f"Ada claims {amount:,.2f} {currency} for {purpose!r} ({business_key}); open: {self.open(started)}")
-        self.say(f"the manager reads: {self.pending(started.id, 'manager')!r}")
-        return started.id
-
-    def decide(self, name: str, execution_id: str, node: str, outcome: str, **more: Any) -> None:
-        self.pending(execution_id, node)
-        requests = self.people[name].approvals(execution_id=execution_id, status="pending")
-        request = next(request for request in requests.items if request.node_id == node)
-        after = self.people[name].decide(request.id, outcome, **more).execution
-        assert after is not None
-        where = f"open: {self.open(after)}" if after.open else f"the execution is {after.status}"
-        self.say(f"{name} on {node}: {outcome}; {where}")
-
-    def pending(self, execution_id: str, node: str) -> str:
-        """Wait until a request of this node is open; its title."""
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            for request in self.people["Max"].approvals(execution_id=execution_id, status="pending").items:
-                if request.node_id == node:
-                    return request.title
-            time.sleep(0.05)
-        raise RuntimeError(f"{node} of {execution_id} did not open within {PATIENCE:.0f} s")
-
-    def history(self, execution_id: str) -> tuple[Any, ...]:
-        return tuple(self.people["Max"].history(execution_id, limit=200).items)
-
-    @staticmethod
-    def open(execution: ExecutionResult) -> str:
-        return ", ".join(f"{item.node_id} ({item.kind})" for item in execution.open) or "nothing"
-
     def alter(self, statement: str) -> None:
         """As the owner of the tables, who is held by row-level security too, and has to lift it first."""
         off, on = (f"ALTER TABLE projections.workflow_executions {mode} ROW LEVEL SECURITY;" for mode in ("NO FORCE", "FORCE"))
@@ -371,32 +296,9 @@ class Demo:
             raise RuntimeError(f"expected exit {wanted}: {replayed.stderr}")
 
 
-class Admin:
-    """What a platform's administrator asks of the API, which the client for workflows has no words for."""
-
-    def __init__(self, url: str, key: str) -> None:
-        self._http = httpx2.Client(base_url=url + "/v1", headers={"Authorization": f"Bearer {key}"}, timeout=30)
-
-    def post(self, path: str, body: dict[str, Any], *, inside: bool = True) -> Any:
-        return self._said(path, self._http.post(path, json=body, headers={"Gesta-Tenant": "acme"} if inside else {}))
-
-    def put(self, path: str, body: dict[str, Any]) -> Any:
-        return self._said(path, self._http.put(path, json=body, headers={"Gesta-Tenant": "acme"}))
-
-    def get(self, path: str, **query: str) -> Any:
-        return self._said(path, self._http.get(path, params=query, headers={"Gesta-Tenant": "acme"}))
-
-    @staticmethod
-    def _said(path: str, response: httpx2.Response) -> Any:
-        if response.status_code >= 400:
-            raise RuntimeError(f"{path}: {response.status_code} {response.text}")
-        return response.json()
-
-
 def main() -> int:
-    console = Console()
     with tempfile.TemporaryDirectory(prefix="gesta-demo-") as folder:
-        demo = Demo(Server(Path(folder)), console)
+        demo = Demo(Server(Path(folder)))
         try:
             demo.run()
             demo.studio(stays=sys.stdin.isatty() and sys.stdout.isatty())
@@ -404,10 +306,7 @@ def main() -> int:
             pass
         finally:
             demo.stop()
-    console.print("\nThat was all of it, and it is gone again. `make run` serves; then open:", highlight=False)
-    console.print("  http://127.0.0.1:8080/docs     the API, to try", highlight=False)
-    console.print("  http://127.0.0.1:8080/studio   the tables, with a key; `gesta db studio` needs none", highlight=False)
-    console.print("  http://127.0.0.1:8080/readyz   how the platform is", highlight=False)
+    print(FAREWELL)
     return 0
 
 
