@@ -3,17 +3,18 @@
 Each visit takes as long as the visit of the same node and number that is on record. So what came to it comes to it again, in the
 same order and after the same time; where nothing went otherwise, that is when it came. Where the record says nothing of what a
 visit waits for, it waits on, and it is said why.
+
+`Play` is what has happened so far, `engine.what_if.coming` says what comes next.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from domain.approval import ApprovalRequested
 from domain.effort import TooCostly
-from domain.envelope import RecordedEvent
 from domain.execution import (
     EXECUTION,
     FIRST_TOKEN,
@@ -21,30 +22,22 @@ from domain.execution import (
     ActivationCompleted,
     ActivationStarted,
     Execution,
-    ExecutionCancelled,
-    ExecutionChanged,
-    ExecutionCompensating,
     ExecutionEvent,
-    ExecutionPaused,
-    ExecutionResumed,
-    ExecutionSignalled,
-    Wait,
+    ExecutionStarted,
     evolve,
 )
 from domain.facts import Decided, Due, Fact, Json, Refusal, Timer
 from domain.workflow import Workflow
-from engine.approval_timers import fire_of_request
 from engine.context import Engine
-from engine.definition import Definition, Node
-from engine.executions import SIGNAL, load_run, pause, resume
+from engine.definition import Node
+from engine.executions import load_run
 from engine.expressions import Budgeted
-from engine.happenings import MessageArrived, TimerFired
-from engine.nodes.kind import Passed
 from engine.plan import Plan
 from engine.run import Run
 from engine.starting import accept_input, with_attributes
 from engine.time_limit import with_timeout
 from engine.what_if import outcomes, requests
+from engine.what_if.coming import known_until, next_of
 from engine.what_if.record import Key, PastExecution
 from engine.what_if.view import PlayedView, ViewAt
 from engine.what_if.visits import SIMULATED, Next, Note, OpenVisit
@@ -66,7 +59,6 @@ class Version:
 class Played:
     """`events`: of the execution, as they would be. `refused`: why it would not have started."""
 
-    state: Execution = field(default_factory=Execution)
     events: list[ExecutionEvent] = field(default_factory=list)
     refused: str | None = None
     unknown: dict[Key, str] = field(default_factory=dict)
@@ -87,82 +79,78 @@ class Played:
         return [(event.node_id, event.visit) for event in self.events if isinstance(event, ActivationStarted)]
 
 
+def played(
+    past: PastExecution,
+    before: Plan,
+    version: Version,
+    view_at: ViewAt,
+    *,
+    strict: bool = False,
+    assume: Mapping[str, Json] | None = None,
+) -> Played:
+    """`before`: the plan of the version that it ran by. `strict`, `assume`: as of a `Play`."""
+    found = Played()
+    view = PlayedView.of(view_at, past, _workflow(past, version), before.nodes)
+    try:
+        plan = version.engine.plan(view, past.started.workflow_id, version.number)
+        found.nodes = plan.nodes
+        play = Play(past, before, version.engine, plan, view, found, strict, assume or {})
+        _begin(play, version.number)
+        while found.stopped is None and (step := next_of(play)) is not None:
+            play.step(step)
+    except TooCostly:
+        found.stopped = "It would take more computing than one command may use."
+    return found
+
+
+def _workflow(past: PastExecution, version: Version) -> Workflow:
+    """As if it were published."""
+    workflow = Workflow("active", past.started.workflow_key, None, version.number)
+    return replace(workflow, versions=workflow.versions.insert(version.number, version.definition))
+
+
 @dataclass
 class Play:
+    """What has happened so far: the execution is what `view` reads of it."""
+
     past: PastExecution
     before: Plan
     """Of the version that it ran by."""
-    version: Version
-    view_at: ViewAt
+    engine: Engine
+    plan: Plan
+    view: PlayedView
+    found: Played
     strict: bool = False
     """What was asked otherwise is not answered as it was."""
     assume: Mapping[str, Json] = field(default_factory=dict)
     """What visits come to where the record says nothing more, by node: {outcome}, {output} or {error}."""
-    found: Played = field(default_factory=Played)
+    at: datetime = field(init=False)
+    outside: int = 0
+    """How much of what happened to the execution as a whole has happened again."""
+    paused_at: datetime | None = None
+    open: dict[UUID, OpenVisit] = field(default_factory=dict)
+    """Visits that wait, by their ids."""
+    keys: dict[UUID, Key] = field(default_factory=dict)
+    """Of all visits."""
+    drifted: bool = False
+    """Whether something came to something else than by the record."""
+    requested: dict[UUID, ApprovalRequested] = field(default_factory=dict)
+    timers: dict[UUID, tuple[Timer, datetime]] = field(default_factory=dict)
+    """Of requests: those that are set, and when they are due."""
+    leaving_alike: frozenset[str] = field(init=False)
+    """Nodes that the same edges leave as before."""
 
-    def play(self) -> Played:
-        started = self.past.started
-        workflow = Workflow("active", started.workflow_key, None, self.version.number)
-        workflow = replace(workflow, versions=workflow.versions.insert(self.version.number, self.version.definition))
-        self.view = PlayedView.of(self.view_at, self.past, workflow, self.before.nodes)
-        self.engine, self.open = self.version.engine, dict[UUID, OpenVisit]()
-        self.timers, self.requested = dict[UUID, tuple[Timer, datetime]](), dict[UUID, ApprovalRequested]()
-        self.keys, self.drifted = dict[UUID, Key](), False
-        self.at, self.outside = self.past.begun_at, 0
-        self.paused_at: datetime | None = None
-        try:
-            self.plan = self.engine.plan(self.view, started.workflow_id, self.version.number)
-            self.found.nodes = self.plan.nodes
-            self.ways_out = _ways_out(self.plan), _ways_out(self.before)
-            self._start()
-            while (step := self._next()) is not None and self.found.stopped is None:
-                self._lose(step.at)
-                self._step(step)
-        except TooCostly:
-            self.found.stopped = "It would take more computing than one command may use."
-        self.found.state = self.state
-        return self.found
+    def __post_init__(self) -> None:
+        self.at = self.past.begun_at
+        then, now = _ways_out(self.before), _ways_out(self.plan)
+        self.leaving_alike = frozenset(id for id in self.plan.nodes if then.get(id) == now.get(id))
 
     @property
     def state(self) -> Execution:
         return self.view.read(EXECUTION, self.past.id)
 
-    @property
-    def definition(self) -> Definition:
-        return self.plan.definition
-
-    # What happens
-
-    def _start(self) -> None:
-        """As it was started, but nobody waits for it, and nobody is told of its end."""
-        started = replace(
-            self.past.started,
-            workflow_version=self.version.number,
-            start_node=self.plan.start,
-            parent_activation_id=None,
-            parent_item_id=None,
-            parent_task_id=None,
-            trigger_id=None,
-            scheduled_at=None,
-            callback=None,
-            attributes=None,
-            timeout=None,
-        )
-        evaluator = Budgeted(self.engine.evaluator, self.view.effort)
-        try:
-            accept_input(self.view, self.definition, started.input)
-            started = with_attributes(self.view, evaluator, self.definition, self.past.id, started)
-        except Refusal as refused:
-            self.found.refused = refused.errors[0].message if refused.errors else refused.message
-            return
-        started = with_timeout(self.definition, self.past.id, started)
-        state = evolve(EXECUTION.initial, started)
-        run = Run(self.view, self.engine, self.plan, self.past.id, state, [Fact(self.past.id, started)], new=True)
-        run.pending.append(FIRST_TOKEN)
-        run.advance()
-        self.take(run.decided(None))
-
-    def _step(self, step: Next) -> None:
+    def step(self, step: Next) -> None:
+        self._lose(step.at)
         self.at = step.at
         if step.position != SIMULATED:
             self.view.move(step.position, step.now)
@@ -172,21 +160,11 @@ class Play:
 
     def _lose(self, at: datetime) -> None:
         for visit in self.open.values():
-            until = self._known_until(visit)
+            until = known_until(self, visit)
             if until is not None and until < at and visit.key not in self.found.lost:
                 self.found.lost[visit.key] = None
                 if self.found.certain is None:
                     self.found.certain = len(self.found.events)
-
-    def _known_until(self, visit: OpenVisit) -> datetime | None:
-        """Until when it is known that nothing comes to it; None: what comes to it is known."""
-        if visit.node.id in self.assume:
-            return None
-        if visit.why is not None:
-            return visit.given_up_at or visit.begun_at
-        if outcomes.is_simulated(visit):
-            return None
-        return visit.ended_at if visit.past is not None and visit.past.waited else visit.begun_at
 
     def move(self, act: Callable[[Run], object]) -> None:
         """Something is done to the execution, and it moves on."""
@@ -206,43 +184,42 @@ class Play:
                 self.timers[timer.id] = timer, timer.due.moment(self.at)
         for id in decided.dropped_timers:
             self.timers.pop(id, None)
-        begun = [event for event in events if isinstance(event, ActivationStarted)]
-        self._see(begun, [event for event in events if isinstance(event, ActivationCompleted)])
+        self._see(events)
         state = self.state
         if state.status == "running" and state.continuation is not None and state.compensation is None:
             self.move(lambda _: None)
 
-    def _see(self, begun: list[ActivationStarted], ended: list[ActivationCompleted]) -> None:
+    def _see(self, events: Iterable[object]) -> None:
         """Which visits wait now."""
+        begun = [event for event in events if isinstance(event, ActivationStarted)]
         active = self.state.activations
         self.keys |= {event.activation_id: (event.node_id, event.visit) for event in begun}
-        self.drifted = self.drifted or self._drifts(ended)
+        self.drifted = self.drifted or any(isinstance(event, ActivationCompleted) and self._drifts(event) for event in events)
         self.open = {id: visit for id, visit in self.open.items() if id in active}
         for event in begun:
-            if event.activation_id not in active or event.compensates is not None:
-                continue
-            key = event.node_id, event.visit
-            visit = self.open[event.activation_id] = self._opened(key, event)
-            past = visit.past
-            if past is not None and past.waited:
-                self._compare(visit, event)
-            elif past is not None and outcomes.would_begin_others(visit):
-                self.give_up(visit, outcomes.NOTHING_BEGAN)
+            if event.activation_id in active and event.compensates is None:
+                self._open(event)
 
-    def _drifts(self, ended: list[ActivationCompleted]) -> bool:
-        """Whether something came to something else than by the record."""
-        for event in ended:
-            past = self.past.visits.get(self.keys.get(event.activation_id, ("", 0)))
-            end = None if past is None else past.end
-            if not isinstance(end, ActivationCompleted) or (end.handle, end.output) != (event.handle, event.output):
-                return True
-        return False
+    def _drifts(self, event: ActivationCompleted) -> bool:
+        past = self.past.visits.get(self.keys.get(event.activation_id, ("", 0)))
+        end = None if past is None else past.end
+        return not isinstance(end, ActivationCompleted) or (end.handle, end.output) != (event.handle, event.output)
 
-    def _opened(self, key: Key, event: ActivationStarted) -> OpenVisit:
+    def _open(self, event: ActivationStarted) -> None:
+        visit = self.open[event.activation_id] = self._opened(event)
+        if visit.past is None:
+            return
+        if visit.past.waited:
+            self._compare(visit, event)
+        elif outcomes.would_begin_others(visit):
+            self.give_up(visit, outcomes.NOTHING_BEGAN)
+
+    def _opened(self, event: ActivationStarted) -> OpenVisit:
+        key = event.node_id, event.visit
         node, before, past = self.plan.nodes[key[0]], self.before.nodes.get(key[0]), self.past.visits.get(key)
         if before is None or past is None or before.type != node.type:
             return OpenVisit(event.activation_id, key, node, None, None, self.at, False, _until(event), event.input)
-        alike = self.ways_out[0].get(node.id) == self.ways_out[1].get(node.id)
+        alike = node.id in self.leaving_alike
         visit = OpenVisit(event.activation_id, key, node, before, past, self.at, alike, _until(event), event.input)
         visit.shift = self.at - past.begun.recorded_at
         return visit
@@ -272,146 +249,38 @@ class Play:
     def leave_out(self, visit: OpenVisit, what: str) -> None:
         self.found.left_out.append(Note(visit.key, what))
 
-    # What comes next
 
-    def _next(self) -> Next | None:
-        if not self.state.live or self.state.compensation is not None:
-            return None
-        return min(self._candidates(), key=lambda each: (each.at, each.position), default=None)
+def _begin(play: Play, number: int) -> None:
+    """As it was started, but nobody waits for it, and nobody is told of its end."""
+    evaluator, definition = Budgeted(play.engine.evaluator, play.view.effort), play.plan.definition
+    try:
+        accept_input(play.view, definition, play.past.started.input)
+        started = with_attributes(play.view, evaluator, definition, play.past.id, _alone(play, number))
+    except Refusal as refused:
+        play.found.refused = refused.errors[0].message if refused.errors else refused.message
+        return
+    started = with_timeout(definition, play.past.id, started)
+    state = evolve(EXECUTION.initial, started)
+    run = Run(play.view, play.engine, play.plan, play.past.id, state, [Fact(play.past.id, started)], new=True)
+    run.pending.append(FIRST_TOKEN)
+    run.advance()
+    play.take(run.decided(None))
 
-    def _candidates(self) -> Iterator[Next]:
-        if self.outside < len(self.past.outside):
-            yield self._from_outside()
-        paused = self.state.status == "paused"
-        yield from self._end_by_time()
-        for visit in self.open.values():
-            if not (paused and visit.node.type in ("approval", "wait")):
-                found = self._coming_to(visit) or self._as_assumed(visit)
-                if found is not None:
-                    yield found
-            if not paused:
-                yield from self._timers_of(visit)
-        if not paused:
-            yield from self._moments()
 
-    def _coming_to(self, visit: OpenVisit) -> Next | None:
-        if visit.why is not None or visit.past is None or not visit.past.waited:
-            return None
-        if visit.by_votes:
-            return requests.next_vote(self, visit)
-        return outcomes.next_outcome(self, visit)
-
-    def _as_assumed(self, visit: OpenVisit) -> Next | None:
-        """When the record has told all that it has."""
-        if visit.node.id not in self.assume or outcomes.is_simulated(visit):
-            return None
-
-        def act() -> None:
-            self.found.unknown.pop(visit.key, None)
-            self.move(lambda run: outcomes.bring(run, visit, self.assume[visit.node.id]))
-
-        return Next(max(self.at, visit.ended_at or self.at), SIMULATED, self.view.now, act)
-
-    # By the clock
-
-    def _timers_of(self, visit: OpenVisit) -> Iterator[Next]:
-        """Those of which the record does not say when they fire, or that they do not."""
-        for wait in self.state.activations[visit.id].waits:
-            if wait.kind != "timer" or wait.due is None:
-                continue
-            limits = wait.about == TIMEOUT
-            if visit.times_are_equal if limits else not outcomes.is_simulated(visit):
-                continue
-            due = wait.due.moment(visit.begun_at) + (visit.paused if wait.due.after is not None else timedelta(0))
-            if not limits or (visit.ended_at is not None and due <= visit.ended_at):
-                yield Next(max(due, self.at), SIMULATED, self.view.now, self._fires(visit, wait))
-
-    def _fires(self, visit: OpenVisit, wait: Wait) -> Callable[[], None]:
-        if wait.about == TIMEOUT:
-            attempts = self.state.activations[visit.id].attempt
-            return lambda: self.move(lambda run: run.time_out(visit.id, attempts))
-        return lambda: self.move(lambda run: run.wake(visit.id, TimerFired(wait.id, wait.about)))
-
-    def _moments(self) -> Iterator[Next]:
-        """Of requests that are decided anew, whose moments are others than they were."""
-        by_request = {wait.id: visit for visit in self.open.values() for wait in self.state.activations[visit.id].waits}
-        for timer, due in self.timers.values():
-            visit = by_request.get(timer.owner_id)
-            if visit is None or visit.why is not None or visit.ended_at is None or not requests.has_other_moments(visit):
-                continue
-            if due + visit.paused <= visit.ended_at:
-                yield Next(max(due + visit.paused, self.at), SIMULATED, self.view.now, self._comes(timer, due))
-
-    def _comes(self, timer: Timer, due: datetime) -> Callable[[], None]:
-        def act() -> None:
-            del self.timers[timer.id]
-            self.take(fire_of_request(self.view, self.engine, requests.Found.of(timer, due)))
-
-        return act
-
-    def _end_by_time(self) -> Iterator[Next]:
-        timeout, before = self.state.timeout, self.past.started.timeout
-        if timeout is None or timeout.due is None or (before is not None and before.due == timeout.due):
-            return
-        due = timeout.due.moment(self.past.begun_at)
-        if due <= self.past.ended_at and self.state.status == "running":
-            yield Next(max(due, self.at), SIMULATED, self.view.now, lambda: self.move(lambda run: run.run_out_of_time()))
-
-    # From outside
-
-    def _from_outside(self) -> Next:
-        record = self.past.outside[self.outside]
-        return Next(record.recorded_at, record.position, record.occurred_at, lambda: self._happens(record))
-
-    def _happens(self, record: RecordedEvent) -> None:
-        self.outside += 1
-        match event := record.event:
-            case ExecutionPaused(reason=reason):
-                self.paused_at = self.at
-                self.take(pause(self.view, self.engine, self.past.id, reason))
-            case ExecutionResumed(reason=reason):
-                self._resumed()
-                self.take(resume(self.view, self.engine, self.past.id, reason))
-            case ExecutionChanged():
-                self.view.happen([Fact(self.past.id, event)])
-            case ExecutionSignalled():
-                self.move(lambda run: self._signalled(run, record.command_id, event))
-            case ExecutionCancelled(reason=reason, cancelled_by=by):
-                self.move(lambda run: run.terminate(reason, by))
-            case ExecutionCompensating(ends="cancelled", reason=reason, cancelled_by=by):
-                self.move(lambda run: run.cancel(reason, by))
-            case _ if self.state.timeout is not None and self._has_same_time:
-                self.move(lambda run: run.run_out_of_time())
-            case _:
-                pass
-
-    @property
-    def _has_same_time(self) -> bool:
-        before, timeout = self.past.started.timeout, self.state.timeout
-        return before is not None and timeout is not None and before.due == timeout.due
-
-    def _resumed(self) -> None:
-        if self.paused_at is None:
-            return
-        for visit in self.open.values():
-            visit.paused += self.at - max(self.paused_at, visit.begun_at)
-        self.paused_at = None
-
-    def _signalled(self, run: Run, command: UUID, event: ExecutionSignalled) -> None:
-        """To all at once who wait for an event of its name. Who took it by the record, or another one, is told by that."""
-        message = {"id": None, "source": SIGNAL, "type": event.name, "subject": None, "time": None, "data": event.payload}
-        for visit in tuple(self.open.values()):
-            if visit.id not in run.state.activations:
-                continue
-            if outcomes.is_told_by_record(visit):
-                found = None if visit.node.type == "approval" else outcomes.coming_to(visit)
-                if found is not None and found.command_id == command:
-                    outcomes.bring_recorded(self, run, visit, found)
-                continue
-            waits = run.state.activations[visit.id].waits
-            for wait in (each for each in waits if (each.kind, each.about) == ("event", event.name)):
-                if not isinstance(run.wake(visit.id, MessageArrived(wait.id, message)), Passed):
-                    self.found.unknown.pop(visit.key, None)
+def _alone(play: Play, number: int) -> ExecutionStarted:
+    return replace(
+        play.past.started,
+        workflow_version=number,
+        start_node=play.plan.start,
+        parent_activation_id=None,
+        parent_item_id=None,
+        parent_task_id=None,
+        trigger_id=None,
+        scheduled_at=None,
+        callback=None,
+        attributes=None,
+        timeout=None,
+    )
 
 
 def _until(event: ActivationStarted) -> Due | None:
@@ -424,16 +293,3 @@ def _ways_out(plan: Plan) -> dict[str, Counter[tuple[str, str, str | None]]]:
     for edge in plan.definition.edges:
         found.setdefault(edge.source, Counter())[edge.handle, edge.target, edge.when] += 1
     return found
-
-
-def played(
-    past: PastExecution,
-    before: Plan,
-    version: Version,
-    view_at: ViewAt,
-    *,
-    strict: bool = False,
-    assume: Mapping[str, Json] | None = None,
-) -> Played:
-    """`before`: the plan of the version that it ran by."""
-    return Play(past, before, version, view_at, strict, assume or {}).play()
