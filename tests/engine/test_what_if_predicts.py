@@ -70,18 +70,20 @@ class World:
         for activation in self.ledger.state.in_order:
             key, begun = self.begun[activation.id]
             number = self.done[key]
-            at = begun + sum(
-                (timedelta(microseconds=self.chance(key, turn).randint(1_000_000, 100_000_000)) for turn in range(number + 1)),
-                timedelta(),
-            )
+            at = begun + sum((self.span(key, turn) for turn in range(number + 1)), timedelta())
             for wait in activation.waits:
                 if wait.kind == "approval":
-                    outcome = self.chance(key, number, "outcome").choice(["ok", "ok", "again"])
-                    yield at, key, number, self.decides(wait.id, UUID(int=0xA1 + number), outcome)
+                    yield at, key, number, self.decides(wait.id, UUID(int=0xA1 + number), self.outcome(key, number))
                 elif wait.kind == "timer" and wait.due is not None and wait.due.after is not None:
                     yield begun + wait.due.after, key, number, self.fires(wait.id)
                 elif wait.kind == "job":
                     yield at, key, number, self.works(activation.id, self.chance(key, number, "outcome").random() < 0.4)
+
+    def span(self, key: Key, number: int) -> timedelta:
+        return timedelta(microseconds=self.chance(key, number).randint(1_000_000, 100_000_000))
+
+    def outcome(self, key: Key, number: int) -> str:
+        return self.chance(key, number, "outcome").choice(["ok", "ok", "again"])
 
     def chance(self, *about: Any) -> Random:
         return Random(f"{self.seed} {about}")
