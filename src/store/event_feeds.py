@@ -25,16 +25,23 @@ SELECT %(tenant)s, %(endpoint)s,
        coalesce((SELECT position FROM ledger.events WHERE tenant_id = %(tenant)s ORDER BY position DESC LIMIT 1), 0)
 """
 CLAIM = """
+WITH due AS (
+    SELECT tenant_id, endpoint_id,
+           row_number() OVER (PARTITION BY tenant_id ORDER BY leased_until NULLS FIRST, endpoint_id) AS place
+      FROM runtime.event_feeds f
+     WHERE (%(grown)s::uuid[] IS NULL OR tenant_id = ANY (%(grown)s::uuid[]))
+       AND tenant_id <> ALL (%(busy)s::uuid[])
+       AND (leased_until IS NULL OR leased_until <= clock_timestamp())
+       AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
+       AND (SELECT position FROM ledger.events e WHERE e.tenant_id = f.tenant_id ORDER BY position DESC LIMIT 1) > f.position
+       AND NOT EXISTS (SELECT FROM runtime.suspended_tenants s WHERE s.tenant_id = f.tenant_id))
 UPDATE runtime.event_feeds f
    SET leased_until = clock_timestamp() + %(lease)s
-  FROM (SELECT tenant_id, endpoint_id FROM runtime.event_feeds f
-         WHERE (%(grown)s::uuid[] IS NULL OR tenant_id = ANY (%(grown)s::uuid[]))
-           AND (leased_until IS NULL OR leased_until <= clock_timestamp())
-           AND (next_attempt_at IS NULL OR next_attempt_at <= clock_timestamp())
-           AND (SELECT position FROM ledger.events e WHERE e.tenant_id = f.tenant_id ORDER BY position DESC LIMIT 1) > f.position
-           AND NOT EXISTS (SELECT FROM runtime.suspended_tenants s WHERE s.tenant_id = f.tenant_id)
-         ORDER BY leased_until NULLS FIRST, tenant_id, endpoint_id LIMIT %(most)s FOR NO KEY UPDATE SKIP LOCKED) due
- WHERE f.tenant_id = due.tenant_id AND f.endpoint_id = due.endpoint_id
+  FROM (SELECT f.tenant_id, f.endpoint_id FROM runtime.event_feeds f JOIN due USING (tenant_id, endpoint_id)
+         WHERE due.place <= %(of_tenant)s AND (f.leased_until IS NULL OR f.leased_until <= clock_timestamp())
+         ORDER BY f.leased_until NULLS FIRST, f.tenant_id, f.endpoint_id LIMIT %(most)s
+           FOR NO KEY UPDATE OF f SKIP LOCKED) claimed
+ WHERE f.tenant_id = claimed.tenant_id AND f.endpoint_id = claimed.endpoint_id
 RETURNING f.tenant_id, f.endpoint_id, f.position, f.leased_until, f.failures, f.created_at < clock_timestamp() - interval '1 hour'
 """
 SELECT_FOLLOWED = "SELECT DISTINCT tenant_id FROM runtime.event_feeds"
@@ -51,9 +58,14 @@ UPDATE runtime.event_feeds
 """
 PUT_OFF = "UPDATE runtime.event_feeds SET leased_until = clock_timestamp(), next_attempt_at = clock_timestamp() + %(pause)s"
 END = "DELETE FROM runtime.event_feeds"
+RELEASE = """
+UPDATE runtime.event_feeds SET leased_until = clock_timestamp()
+ WHERE tenant_id = %(tenant)s AND endpoint_id = %(endpoint)s AND leased_until = %(lease)s
+"""
+# A request that is under way keeps its lease, so that the next one begins behind it; it moves nothing on any more.
 MOVE = """
 UPDATE runtime.event_feeds
-   SET position = %(position)s, leased_until = NULL, next_attempt_at = NULL, failing_since = NULL, failures = 0,
+   SET position = %(position)s, next_attempt_at = NULL, failing_since = NULL, failures = 0,
        last_error = NULL, rewound = %(version)s
  WHERE tenant_id = %(tenant)s AND endpoint_id = %(endpoint)s AND rewound < %(version)s
 """
@@ -113,26 +125,43 @@ async def followed(conn: Connection) -> set[UUID]:
     return {row[0] for row in await _rows(conn, SELECT_FOLLOWED, {})}
 
 
-async def claim(conn: Connection, most: int, grown: Collection[UUID] | None = None) -> list[Feed]:
-    """Those that have something to look at, of these tenants or of all."""
-    given = {"lease": LEASE, "most": most, "grown": None if grown is None else list(grown)}
+async def claim(
+    conn: Connection, most: int, of_tenant: int, busy: Collection[UUID] = (), grown: Collection[UUID] | None = None
+) -> list[Feed]:
+    """Those that have something to look at, so many of a tenant: of all or of those that have `grown`, but for the `busy`."""
+    looked = None if grown is None else list(grown)
+    given = {"lease": LEASE, "most": most, "of_tenant": of_tenant, "busy": list(busy), "grown": looked}
     return [Feed(*row) for row in await _rows(conn, CLAIM, given)]
 
 
-async def advance(conn: Connection, feed: Feed, position: int, *, delivered: bool) -> None:
-    await conn.execute(ADVANCE + HELD, {**feed.held, "position": position, "delivered": delivered})
+async def advance(conn: Connection, feed: Feed, position: int, *, delivered: bool) -> bool:
+    """Whether it went on: not where it was told to go on from elsewhere meanwhile."""
+    cursor = await conn.execute(ADVANCE + HELD, {**feed.held, "position": position, "delivered": delivered})
+    return cursor.rowcount > 0 or await _released(conn, feed)
 
 
-async def fail(conn: Connection, feed: Feed, pause: timedelta, error: str) -> timedelta:
-    """For how long it has accepted nothing."""
+async def fail(conn: Connection, feed: Feed, pause: timedelta, error: str) -> timedelta | None:
+    """For how long it has accepted nothing. None: it was told to go on from elsewhere meanwhile."""
     returning = " RETURNING clock_timestamp() - failing_since"
     rows = await _rows(conn, FAIL + HELD + returning, {**feed.held, "pause": pause, "error": error})
-    return rows[0][0] if rows else timedelta(0)
+    if not rows:
+        await _released(conn, feed)
+        return None
+    failing: timedelta = rows[0][0]
+    return failing
+
+
+async def _released(conn: Connection, feed: Feed) -> bool:
+    """False. What this request came to is of no use, and another one may begin."""
+    await conn.execute(RELEASE, feed.held)
+    return False
 
 
 async def put_off(conn: Connection, feed: Feed, pause: timedelta) -> None:
     """Nothing can be sent now, which is no failure of its receiver."""
-    await conn.execute(PUT_OFF + HELD, {**feed.held, "pause": pause})
+    cursor = await conn.execute(PUT_OFF + HELD, {**feed.held, "pause": pause})
+    if cursor.rowcount == 0:
+        await _released(conn, feed)
 
 
 async def end(conn: Connection, feed: Feed) -> None:

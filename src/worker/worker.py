@@ -111,6 +111,7 @@ class WorkerProcess:
                 finally:
                     await end(*maintenance)
                     await firing.finish()
+                    await sender.finish()
 
 
 @asynccontextmanager

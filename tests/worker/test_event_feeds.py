@@ -71,7 +71,7 @@ async def look(home: House, context: WorkerContext) -> None:
     home.sql(NOW)
     sender = Sender()
     async with asyncio.timeout(PATIENCE):
-        while await sender.send_events(context) == 0:
+        while await sender.send_events(context) == 0 or await sender.finish():
             pass
 
 
@@ -193,6 +193,39 @@ async def test_it_goes_on_from_where_it_is_told_to_once_and_ends_with_its_endpoi
         home.sql("UPDATE runtime.event_feeds SET created_at = clock_timestamp() - interval '2 hours'")
         await look(home, context)
         assert home.sql("SELECT count(*) FROM runtime.event_feeds") == [(0,)]
+
+
+async def test_a_slow_receiver_is_waited_for_by_nobody_else_and_asked_one_thing_at_a_time(
+    database: Database, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(feeds, "OF_A_TENANT", 2)
+    go_on, asked, sound = asyncio.Event(), asyncio.Semaphore(0), receiver()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.release()
+        await go_on.wait()
+        await patient.handle(reader, writer)
+
+    patient, sender = receiver(), Sender()
+    async with house(database) as home, opened(home) as context, server(slow) as one, server(sound.handle) as two:
+        await ran(home)
+        id = await create(home, context, one)
+        await sender.send_events(context)
+        await asyncio.wait_for(asked.acquire(), PATIENCE)
+        other = await create(home, context, two)
+        async with context.pool.connection() as connection:
+            await event_feeds.move(connection, home.tenant_id, other, 0, 2)
+            await event_feeds.move(connection, home.tenant_id, id, 0, 2)
+        sender.look_everywhere()
+        await sender.send_events(context)
+        assert len(sound.seen) == 1
+        assert asked.locked(), "told to go on from elsewhere, it is not sent that before the request under way is over"
+        go_on.set()
+        async with asyncio.timeout(PATIENCE):
+            while await sender.send_events(context) == 0 or await sender.finish():
+                pass
+        assert [each[0] for each in positions(patient)][1:] == [1], "from there, and not from where the first one ended"
+        assert (await standing(home, context, id)).position == len(await home.events())
 
 
 async def test_events_survive_the_worker_that_sent_them(database: Database, tmp_path: Path) -> None:

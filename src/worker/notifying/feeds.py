@@ -9,7 +9,8 @@ five days.
 import asyncio
 import logging
 import random
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,7 +44,10 @@ from worker.outbound.client import OutboundError
 
 log = logging.getLogger(__name__)
 
-AT_A_TIME = 16
+AT_A_TIME, OF_A_TENANT = 32, 8
+"""Requests of a worker. A tenant that has so many under way begins no more, so that slow receivers of one hold up no other."""
+QUICK_SECONDS = 0.25
+"""A receiver that takes longer is no longer waited for before others have their turn."""
 MOST_EVENTS, MOST_BYTES = 100, 256 << 10
 """Of one request: as many events as come to this, and one at least."""
 MOST_DATA = 64 << 10
@@ -63,39 +67,47 @@ class Sender:
         self._everywhere = True
         self._next_sweep = -inf
         self._due = inf
+        self._running: dict[asyncio.Task[bool], Feed] = {}
+        self._woken = asyncio.Event()
 
     @contextmanager
     def listening(self, notifications: Notifications) -> Iterator[asyncio.Event]:
-        woken = asyncio.Event()
+        woken = self._woken
 
         def hear(tenant_id: UUID) -> None:
             if tenant_id in self._followed:
                 self._grown.add(tenant_id)
                 woken.set()
 
-        def look_everywhere() -> None:
-            self._everywhere = True
-            woken.set()
-
         with (
-            notifications.subscribed(EVENTS, hear, look_everywhere),
-            notifications.subscribed(FOLLOWED, lambda _: look_everywhere(), look_everywhere),
+            notifications.subscribed(EVENTS, hear, self.look_everywhere),
+            notifications.subscribed(FOLLOWED, lambda _: self.look_everywhere(), self.look_everywhere),
         ):
             yield woken
 
+    def look_everywhere(self) -> None:
+        """At the next turn, which is now."""
+        self._everywhere = True
+        self._woken.set()
+
     async def send_events(self, context: WorkerContext) -> float | None:
-        """A request of each feed that has something. Returns in how many seconds to look again; None: when a ledger grows."""
+        """A request of each feed that has something. Returns in how many seconds to look again; None: when a ledger grows, or a
+        request that takes longer is over."""
         now = asyncio.get_running_loop().time()
         sweep = self._everywhere or now >= min(self._next_sweep, self._due)
         grown, self._grown, self._everywhere = self._grown, set(), False
+        room, busy = AT_A_TIME - len(self._running), self._busy()
         try:
             async with context.pool.connection() as connection:
                 if sweep:
                     self._followed = await feeds.followed(connection)
                     self._next_sweep = now + SWEEP_SECONDS
                 looked = None if sweep else grown
-                claimed = await feeds.claim(connection, AT_A_TIME, looked) if self._followed and (sweep or grown) else []
-            went_on = await asyncio.gather(*(_turn(context, feed) for feed in claimed))
+                look = self._followed and (sweep or grown) and room > 0
+                claimed = await feeds.claim(connection, room, OF_A_TENANT, busy, looked) if look else []
+            if claimed:
+                await asyncio.wait([self._begin(context, feed) for feed in claimed], timeout=QUICK_SECONDS)
+            self._settle()
             if claimed or sweep:
                 async with context.pool.connection() as connection:
                     seconds = await feeds.seconds_to_next(connection) if self._followed else None
@@ -103,13 +115,40 @@ class Sender:
         except BaseException:
             self._everywhere = True  # what was told is not told again
             raise
-        self._grown |= {feed.tenant_id for feed, more in zip(claimed, went_on, strict=True) if more}
-        if len(claimed) == AT_A_TIME:
+        self._grown |= busy | _having(claimed, OF_A_TENANT)  # they may have more than they were let begin
+        if len(claimed) == room:
             self._grown |= grown
             self._everywhere = self._everywhere or sweep
-        if self._grown or self._everywhere:
+        if len(self._running) < AT_A_TIME and (self._everywhere or self._grown - self._busy()):
             return 0.0
-        return None if self._due == inf else max(self._due - asyncio.get_running_loop().time(), 0.0)
+        soonest = QUICK_SECONDS if self._running else 0.0  # what is due may be theirs who begin no more
+        return None if self._due == inf else max(self._due - asyncio.get_running_loop().time(), soonest)
+
+    async def finish(self) -> bool:
+        """Those under way come to their end. Whether there were any."""
+        return bool(await asyncio.gather(*self._running, return_exceptions=True))
+
+    def _begin(self, context: WorkerContext, feed: Feed) -> asyncio.Task[bool]:
+        task = asyncio.create_task(_turn(context, feed), name=f"feed {feed.endpoint_id}")
+        self._running[task] = feed
+        task.add_done_callback(lambda _: self._woken.set())
+        return task
+
+    def _settle(self) -> None:
+        """Who has more is looked at again. Raises what a request that is over ran into."""
+        for task in [task for task in self._running if task.done()]:
+            feed = self._running.pop(task)
+            if task.result():
+                self._grown.add(feed.tenant_id)
+
+    def _busy(self) -> set[UUID]:
+        """Tenants that begin no more."""
+        return _having(self._running.values(), OF_A_TENANT)
+
+
+def _having(some: Iterable[Feed], many: int) -> set[UUID]:
+    """The tenants that have so many of these feeds."""
+    return {tenant_id for tenant_id, count in Counter(feed.tenant_id for feed in some).items() if count >= many}
 
 
 async def _turn(context: WorkerContext, feed: Feed) -> bool:
@@ -141,15 +180,15 @@ async def _send(context: WorkerContext, feed: Feed) -> bool:
     batch = await _batch(context, feed, endpoint)
     if not batch.records:
         async with context.pool.connection() as connection:
-            await feeds.advance(connection, feed, batch.reached, delivered=False)
-        return not batch.is_all
+            return not await feeds.advance(connection, feed, batch.reached, delivered=False) or not batch.is_all
     outcome = await _attempt(context, feed, endpoint, batch)
     failpoint("worker.events_sent")
     async with context.pool.connection() as connection:
         if outcome.error is None:
-            await feeds.advance(connection, feed, batch.reached, delivered=True)
-            return not batch.is_all
+            return not await feeds.advance(connection, feed, batch.reached, delivered=True) or not batch.is_all
         failing_for = await feeds.fail(connection, feed, _pause(feed, outcome), outcome.error)
+    if failing_for is None:
+        return True
     why: Why | None = outcome.disable or ("failing" if failing_for >= GIVEN_UP_AFTER else None)
     if why is not None:
         given: Why = why
