@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 from domain.facts import Aggregate, Decided, Event, EventType, Fact, Invalid, Json, NotFound, View
 from domain.names import require_role_key
 from domain.wording import because, plural
+from domain.workflow import WORKFLOW_KEY
 
 MOST_DAYS = 36_500
 
@@ -83,6 +84,8 @@ def set_days(view: View, workflow_key: str | None, days: int) -> Decided:
     """result {id, workflow_key, days, version}. Nothing happens where it is so already. Raises Invalid."""
     if workflow_key is not None:
         require_role_key(workflow_key, "/workflow_key", "A workflow's key")
+        if view.owner(WORKFLOW_KEY, workflow_key) is None:
+            raise Invalid("There is no such workflow.", "/workflow_key")
     if not 1 <= days <= MOST_DAYS:
         raise Invalid(f"Executions are kept for 1 to {MOST_DAYS} days.", "/days")
     id = retention_id_of(view.tenant_id, workflow_key)

@@ -974,7 +974,8 @@ async def retention_set_days(two: Two) -> httpx2.Response:
 
 
 async def retention_remove(two: Two) -> httpx2.Response:
-    made = await ok(two.ahead.admin.post("/retention", {"days": 90, "workflow_key": "travel"}))
+    await two.behind.publish(INSTANT)
+    made = await ok(two.ahead.admin.post("/retention", {"days": 90, "workflow_key": INSTANT["key"]}))
     return await two.behind.admin.call("DELETE", f"/retention/{made['id']}")
 
 

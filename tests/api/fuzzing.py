@@ -476,7 +476,9 @@ class World:
                 given = {"scope": "key", "name": f"key-{next(self.numbers)}", "concurrency": 100}
                 return str((await self.tenant.admin.post("/limits", given)).json()["id"])
             case "retention":
-                given = {"days": 90, "workflow_key": f"flow-{next(self.numbers)}"}
+                key = f"flow-{next(self.numbers)}"
+                await self.tenant.publish({**INSTANT, "key": key})
+                given = {"days": 90, "workflow_key": key}
                 return str((await self.tenant.admin.post("/retention", given)).json()["id"])
             case "archived-executions":
                 return await self._archived()

@@ -203,6 +203,8 @@ async def archive_of(gesta: Gesta, acme: Tenant) -> None:
     for filters, found in (({"business_key": "old"}, [str(id)]), ({"business_key": "new"}, [])):
         assert [item["id"] for item in (await acme.admin.get("/archived-executions", **filters)).json()["items"]] == found
     assert (await acme.admin.get("/archived-executions", month="2026-13")).status_code == 422
+    unknown = await acme.admin.post("/retention", {"days": 30, "workflow_key": "instnat"})
+    assert (unknown.status_code, unknown.json()["errors"][0]["path"]) == (422, "/workflow_key")
     await acme.admin.get("/retention")
     await acme.admin.call("DELETE", f"/retention/{policy['id']}")
 

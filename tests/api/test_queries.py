@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+import re
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import psycopg
 import pytest
 
-from api.querying import connections
+from api.querying import connections, plans
 from api.routes import queries
+from projections.exporting.tables import Wanted, export
 from runtime import analysts
+from runtime.pools import connect
 from tests.api.conftest import Client, Gesta, Tenant, serving
 from tests.api.definitions import INSTANT
 from tests.conftest import Database
@@ -86,10 +90,9 @@ async def test_an_analyst_asks_and_is_answered(gesta: Gesta, acme: Tenant) -> No
         ("SELECT 1/0", 400, "sql_error"),
         ("SELECT 1; SELECT 2", 400, "sql_error"),
         ("SELECT 1) q (c1) OFFSET 0) r UNION ALL SELECT 5, 'x' FROM (SELECT 1 FROM (SELECT 1", 400, "sql_error"),
-        ("SELECT $1::int", 400, "sql_error"),
+        ("SELECT $1::int", 422, "wrong_number"),
         ("SET gesta.tenant_id = 'x'", 400, "not_a_query"),
         ("COMMIT", 400, "not_a_query"),
-        ("EXPLAIN SELECT 1", 400, "not_a_query"),
         ("INSERT INTO permissions SELECT * FROM permissions RETURNING 1", 400, "not_a_query"),
         ("WITH gone AS (DELETE FROM roles RETURNING 1) SELECT * FROM gone", 400, "sql_error"),
         ("SELECT data FROM ledger.events", 400, "sql_error"),
@@ -119,12 +122,14 @@ async def test_rows_as_csv_and_as_arrow(acme: Tenant) -> None:
     answer = await ask(acme.admin, rows, "text/csv", max_rows=1500)
     assert answer.headers["Content-Type"].startswith("text/csv")
     assert answer.headers["Gesta-Query-Position"].isdigit()
-    lines = answer.text.split("\r\n")
+    assert answer.headers["Gesta-Query-Truncated"] == "true"
+    lines = answer.text.split("\n")
     assert lines[0] == "n,text,at"
     assert lines[1].startswith('1,"",20')
     assert lines[2].startswith('2,"a, ""b""",20')
     assert len(lines) == 1500 + 2
-    assert (await ask(acme.admin, "SELECT 1/0", "text/csv")).json()["code"] == "sql_error"
+    whole = await ask(acme.admin, rows, "text/csv")
+    assert (whole.headers["Gesta-Query-Truncated"], whole.text.count("\n")) == ("false", 2001)
 
     ipc = pytest.importorskip("pyarrow.ipc")
     answer = await ask(acme.admin, rows, "application/vnd.apache.arrow.stream", max_rows=1500)
@@ -139,6 +144,71 @@ async def test_rows_as_csv_and_as_arrow(acme: Tenant) -> None:
         [(1 << 31) - 1, -(1 << 31), -719_163, 2_932_897, 20_514, None],
         [(1 << 63) - 1, -(1 << 63), -719_163 * DAY + 1, 2_932_897 * DAY, 20_514 * DAY, None],
     ]
+
+
+async def test_csv_is_written_as_an_export_writes_it(gesta: Gesta, acme: Tenant, tmp_path: Path) -> None:
+    await acme.publish(INSTANT)
+    await acme.admin.get("/roles")  # the tables have reached the ledger's end
+    for table in ("roles", "workflow_versions", "tenant_users"):
+        async with connect(gesta.database.api_url, name="test") as connection:
+            wanted = Wanted(acme.id, "acme", tables=(table,))
+            told_of = await export(connection, wanted, tmp_path / f"{table}.csv", lambda _: None)
+        key = ", ".join(column["name"] for column in told_of["tables"][0]["columns"] if column["in_key"])
+        answer = await ask(acme.admin, f"SELECT * FROM {table} ORDER BY {key}", "text/csv")  # noqa: S608
+        assert answer.content == (tmp_path / f"{table}.csv").read_bytes(), table
+    written = (
+        "1,9007199254740993,0.10,1.5,NaN,true,,2026-03-02T07:00:00.500000Z,infinity,2026-03-02,PT5M,"
+        '"{""a"": [1, {""b"": null}]}","[""a,b"", null]","{""f1"": 1, ""f2"": ""x""}",\\x00ff,it'
+    )
+    assert (await ask(acme.admin, VALUES, "text/csv")).text.splitlines()[1] == written
+
+
+@pytest.mark.parametrize("accept", ["text/csv", "application/vnd.apache.arrow.stream"])
+async def test_what_fails_late_is_an_error_or_a_broken_transfer_and_never_a_whole_answer(acme: Tenant, accept: str) -> None:
+    early = await ask(acme.admin, "SELECT 1/(5000 - n) FROM generate_series(1, 10000) n", accept)
+    assert (early.status_code, early.json()["code"]) == (400, "sql_error"), "nothing had been sent"
+    assert early.headers["Content-Type"] == "application/problem+json"
+    late = "SELECT repeat('x', 500), 1/(5000 - n) FROM generate_series(1, 10000) n"
+    with pytest.raises(httpx2.RemoteProtocolError, match="without sending complete message body"):
+        await ask(acme.admin, late, accept)
+
+
+async def test_a_plan_is_told_of_what_reads_and_nothing_else_is_done(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    for statement in (
+        "EXPLAIN (COSTS OFF) SELECT * FROM roles WHERE key = $1 AND name = ANY($2)",
+        "-- why\nexplain /* how */ (costs false, verbose) (TABLE roles) -- it is done\n;",
+        "EXPLAIN VERBOSE WITH r AS (VALUES (1)) SELECT * FROM roles, r",
+        "EXPLAIN (GENERIC_PLAN) SELECT * FROM roles WHERE key = $1",
+    ):
+        values = [["it's", ["a", '\\"']], []]["$2" not in statement]
+        plan = await told(acme.admin, statement, params=values)
+        assert plan["columns"] == [{"name": "QUERY PLAN", "type": "text"}]
+        assert re.search(r"Scan .*on .*roles", str(plan["rows"])), plan
+    as_json = await told(acme.admin, "EXPLAIN (FORMAT JSON) SELECT 1")
+    assert as_json["rows"][0][0][0]["Plan"]["Node Type"] == "Result"
+    wrong = (await ask(acme.admin, "EXPLAIN SELECT nothing FROM roles")).json()
+    assert (wrong["sqlstate"], wrong["position"]) == ("42703", 16)
+    for statement, code in (
+        ("EXPLAIN ANALYZE SELECT 1", "not_a_query"),
+        ("EXPLAIN (COSTS, analyze) SELECT 1", "not_a_query"),
+        ('EXPLAIN ("analyze" on) SELECT 1', "not_a_query"),
+        ("EXPLAIN (BUFFERS) SELECT 1", "not_a_query"),
+        ("EXPLAIN (/* */ ANALYZE) SELECT 1", "not_a_query"),
+        ("EXPLAIN INSERT INTO permissions SELECT * FROM permissions RETURNING 1", "not_a_query"),
+        ("EXPLAIN WITH gone AS (DELETE FROM roles RETURNING 1) SELECT * FROM gone", "sql_error"),
+        ("EXPLAIN CREATE TABLE mine AS SELECT 1", "not_a_query"),
+        ("EXPLAIN SELECT 1 INTO mine", "not_a_query"),
+        ("EXPLAIN DECLARE mine CURSOR FOR SELECT 1", "not_a_query"),
+        ("EXPLAIN SELECT 1; COMMIT", "sql_error"),
+        ("EXPLAIN SELECT 1) q; COMMIT; SELECT FROM (SELECT 1", "sql_error"),
+        ("EXPLAIN SELECT data FROM ledger.events", "sql_error"),
+        ("EXPLAIN SELECT $1::int", "wrong_number"),
+    ):
+        assert (await ask(acme.admin, statement)).json()["code"] == code, statement
+    monkeypatch.setattr(plans, "MOST_PLAN_BYTES", 10_000)
+    large = "EXPLAIN (VERBOSE) SELECT '" + "x" * 10_000 + "' FROM roles"
+    refused = (await ask(acme.admin, large)).json()
+    assert (refused["code"], refused["sqlstate"]) == ("sql_error", "54000")
 
 
 async def test_what_the_server_cannot_do_is_not_the_statement_s_fault(
@@ -198,8 +268,11 @@ async def test_a_large_answer_is_cut_off_and_costs_what_it_may(acme: Tenant, mon
     assert (len(found["rows"]), found["truncated"]) == (9, True)
     assert json.dumps(found["rows"]).count("x") == 9 * 999
     monkeypatch.setattr(queries, "MOST_STREAMED_BYTES", 100_000)
-    with pytest.raises(httpx2.HTTPError):
-        await ask(acme.admin, "SELECT repeat('x', 999) FROM generate_series(1, 100000)", "text/csv", max_rows=100_000)
+    large = "SELECT repeat('x', 999) FROM generate_series(1, 100000)"
+    assert (await ask(acme.admin, large, "text/csv")).json()["code"] == "too_much", "nothing had been sent"
+    monkeypatch.setattr(queries, "MOST_STREAMED_BYTES", 2_000_000)
+    with pytest.raises(httpx2.RemoteProtocolError):
+        await ask(acme.admin, large, "text/csv")
     assert (await told(acme.admin, "SELECT 1"))["rows"] == [[1]]
 
 

@@ -210,7 +210,7 @@ async def things_of(gesta: Gesta, tenant: Tenant, spare_tenant: str) -> Ids:
         return key
 
     async def retention() -> str:
-        kept = {"days": 365, "workflow_key": f"kept-{next(NUMBERS)}"}
+        kept = {"days": 365, "workflow_key": INSTANT["key"]}
         return str((await admin.post("/retention", kept)).json()["id"])
 
     async def ai_model() -> str:

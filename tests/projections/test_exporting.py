@@ -141,7 +141,7 @@ def as_csv(value: Any) -> str | None:
         case None | "":
             return None  # to Python's reader these are one
         case bool():
-            return "t" if value else "f"
+            return "true" if value else "false"
         case dict() | list():
             return Same(value)
     return str(as_json(value))

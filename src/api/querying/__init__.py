@@ -2,5 +2,6 @@
 
 connections.py  the logins' connections, a few for each tenant, bounded over all
 statement.py    a statement, judged and run: its columns, and its rows one by one, each of bounded size
-formats.py      rows as JSON, CSV and Arrow
+plans.py        EXPLAIN
+formats.py      rows as JSON and Arrow; as CSV as exports are
 """

@@ -1,4 +1,4 @@
-"""Rows, all values of which are PostgreSQL's texts, as JSON, CSV and Arrow."""
+"""Rows, all values of which are texts, as JSON and Arrow."""
 
 import io
 import re
@@ -15,7 +15,6 @@ CSV, ARROW, JSON = "text/csv", "application/vnd.apache.arrow.stream", "applicati
 EXACT = 1 << 53
 """Beyond it, whole numbers are texts: most readers of JSON would round them."""
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)(\+00)?")
-QUOTED = re.compile(r'[",\r\n]')
 
 BOOL, INT2, INT4, INT8, OID, FLOAT4, FLOAT8 = 16, 21, 23, 20, 26, 700, 701
 DATE, TIMESTAMP, TIMESTAMPTZ, JSON_TYPE, JSONB = 1082, 1114, 1184, 114, 3802
@@ -57,17 +56,6 @@ class ToJson:
     def row(self, row: Row) -> bytes:
         cells = zip(row, self._make, strict=True)
         return orjson.dumps([text if text is None or make is None else make(text) for text, make in cells])
-
-
-def csv_line(values: Sequence[str | None]) -> bytes:
-    """RFC 4180. Null is nothing, an empty text is quoted."""
-    return (",".join(map(_csv_cell, values)) + "\r\n").encode()
-
-
-def _csv_cell(value: str | None) -> str:
-    if value is None:
-        return ""
-    return f'"{value.replace(chr(34), chr(34) * 2)}"' if not value or QUOTED.search(value) else value
 
 
 def arrow_date(text: str) -> date | int:

@@ -1,4 +1,4 @@
-"""A statement that somebody has written, judged and run.
+"""A statement that somebody has written, judged and run; or explained (plans.py).
 
 It is parsed as it stands, so that it is one statement and errors name its own places. Then it becomes a subquery: so it can only
 read, however long it is, and each row comes with its size, before any of it leaves the database. All values come as text.
@@ -14,7 +14,9 @@ from typing import Any, NamedTuple, cast
 import psycopg
 from psycopg import AsyncRawCursor, generators, pq, sql
 
+from api.querying import plans
 from api.querying.parameters import ELEMENTS, has_lists, texts
+from projections.exporting.values import SETTINGS, written
 from runtime.pools import Connection
 
 MOST_ROW_BYTES = 4 << 20
@@ -24,9 +26,7 @@ BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # The position is of the same snapshot as the rows.
 SET_UP = """
 SELECT (SELECT position FROM projections.freshness), set_config('statement_timeout', %(milliseconds)s, true),
-       set_config('idle_in_transaction_session_timeout', %(idle)s, true), set_config('TimeZone', 'UTC', true),
-       set_config('DateStyle', 'ISO', true), set_config('IntervalStyle', 'iso_8601', true),
-       set_config('bytea_output', 'hex', true)
+       set_config('idle_in_transaction_session_timeout', %(idle)s, true)
 """
 TYPES = """
 SELECT format_type(o.oid, NULL), coalesce(t.typcategory::text, 'X')
@@ -41,8 +41,8 @@ BOUNDED = sql.SQL("""SELECT s.size, {kept}
  LIMIT {limit}""")
 KEPT = sql.SQL("CASE WHEN s.size <= {most} THEN s.{text} END")
 SIZE = sql.SQL("coalesce(octet_length(r.{text}), 0)")
-TEXT = sql.SQL("q.{column}::text AS {text}")
-AS_JSON = sql.SQL("to_jsonb(q.{column})::text AS {text}")
+VALUE = sql.SQL("q.{column}")
+AS_TEXT = sql.SQL("{value} AS {text}")
 STRUCTURED = ("A", "C", "P")
 """Categories of types: arrays, composites, pseudo-types such as a record."""
 
@@ -60,6 +60,14 @@ Row = tuple[str | None, ...]
 
 class NoQuery(Exception):
     """A statement, but none that reads rows."""
+
+
+class WrongParams(Exception):
+    """More or fewer values than the statement has parameters."""
+
+    def __init__(self, wanted: int, given: int) -> None:
+        self.wanted = wanted
+        self.given = given
 
 
 class TooManyColumns(Exception):
@@ -86,7 +94,7 @@ class SqlFault(Exception):
 
 
 class QueryColumn(NamedTuple):
-    """`structured`: an array or a composite, which JSON has as such."""
+    """`structured`: an array or a composite, whose text is JSON."""
 
     name: str
     type: str
@@ -104,16 +112,19 @@ class Running:
 
 
 async def begun(
-    connection: Connection, statement: str, params: Sequence[Any], *, most: int, milliseconds: int, as_json: bool
+    connection: Connection, statement: str, params: Sequence[Any], *, most: int, milliseconds: int, as_csv: bool
 ) -> Running:
-    """In a transaction that the caller rolls back. `as_json`: arrays and composites are JSON texts.
+    """In a transaction that the caller rolls back. `as_csv`: values are written as for CSV; else as PostgreSQL writes them, and
+    what is structured as JSON.
 
-    `params`: as JSON has them. Raises SqlFault, NoQuery, TooManyColumns; rows raise RowTooLarge besides.
+    `params`: as JSON has them. Raises SqlFault, NoQuery, NotAllowed, WrongParams, TooManyColumns; rows raise
+    RowTooLarge besides.
     """
     await connection.execute(BEGIN.encode())
     named = {"milliseconds": f"{milliseconds}ms", "idle": f"{milliseconds + 10_000}ms"}
     found = await (await connection.execute(SET_UP, named)).fetchone()
     assert found is not None
+    await connection.execute(SETTINGS)
     try:
         described, wanted = await _described(connection, statement)
         alone = without_end(statement)
@@ -125,13 +136,24 @@ async def begun(
         raise NoQuery
     if len(described) > MOST_COLUMNS:
         raise TooManyColumns(len(described))
-    kinds = await (await connection.execute(TYPES, [[oid for _, oid in described]])).fetchall()
+    asked = plans.asked(alone)
+    if asked is not None:
+        wanted = await _judged(connection, asked)
+    if asked is not None and asked.is_generic and not params:
+        wanted = []
+    if len(params) != len(wanted):
+        raise WrongParams(len(wanted), len(params))
+    kinds = await _types(connection, [oid for _, oid in described])
     columns = [
         QueryColumn(name, kind, oid, category in STRUCTURED and oid not in NOT_STRUCTURED)
         for (name, oid), (kind, category) in zip(described, kinds, strict=True)
     ]
-    before, text = _bounded(connection, alone, columns, most + 1, as_json=as_json)
-    rows = _rows(connection, text, before, await _texts(connection, params, wanted))
+    values = await _texts(connection, params, wanted)
+    if asked is not None:
+        rows = _plan(connection, alone, values, [kind for kind, _ in await _types(connection, wanted)])
+    else:
+        before, text = _bounded(connection, alone, columns, most + 1, as_csv=as_csv)
+        rows = _rows(connection, text, before, values)
     return Running(found[0] or 0, columns, rows)
 
 
@@ -164,6 +186,36 @@ async def _texts(connection: Connection, params: Sequence[Any], types: Sequence[
     return texts(params, types, dict(found))
 
 
+async def _types(connection: Connection, oids: Sequence[int]) -> list[tuple[str, str]]:
+    """Names and categories."""
+    return await (await connection.execute(TYPES, [list(oids)])).fetchall()
+
+
+async def _judged(connection: Connection, asked: plans.Asked) -> list[int]:
+    """The types of the parameters of what is to be explained. Raises NoQuery where it is not a statement that reads, SqlFault."""
+    try:
+        described, wanted = await _described(connection, asked.statement)
+        await _described(connection, asked.judged)
+    except psycopg.errors.SyntaxError as error:
+        raise NoQuery from error
+    except psycopg.Error as error:
+        raise SqlFault(error, asked.shift) from error
+    if not described:
+        raise NoQuery
+    return wanted
+
+
+async def _plan(
+    connection: Connection, statement: str, params: Sequence[str | None], types: Sequence[str]
+) -> AsyncGenerator[Row]:
+    try:
+        await connection.execute(plans.gathering(connection, statement, params, types))
+        for row in await (await connection.execute(plans.GATHERED)).fetchall():
+            yield row
+    except psycopg.Error as error:
+        raise SqlFault(error) from error
+
+
 async def _described(connection: Connection, statement: str) -> tuple[list[tuple[str, int]], list[int]]:
     """Names and types of the columns, without running it; none: it gives no rows. And the types of its parameters."""
     pgconn = connection.pgconn
@@ -184,14 +236,14 @@ async def _results(connection: Connection) -> list[Any]:
 
 
 def _bounded(
-    connection: Connection, statement: str, columns: Sequence[QueryColumn], limit: int, *, as_json: bool
+    connection: Connection, statement: str, columns: Sequence[QueryColumn], limit: int, *, as_csv: bool
 ) -> tuple[int, bytes]:
     """The statement with its bounds, and how many characters come before its own."""
     names = [(sql.Identifier(f"c{number}"), sql.Identifier(f"t{number}")) for number in range(len(columns))]
-    texts = [
-        (AS_JSON if as_json and column.structured else TEXT).format(column=name, text=text)
-        for column, (name, text) in zip(columns, names, strict=True)
-    ]
+    texts = []
+    for column, (name, text) in zip(columns, names, strict=True):
+        value = written(VALUE.format(column=name), column.type if as_csv else "text", structured=column.structured)
+        texts.append(AS_TEXT.format(value=value, text=text))
     whole = BOUNDED.format(
         kept=sql.SQL(", ").join([KEPT.format(most=sql.Literal(MOST_ROW_BYTES), text=text) for _, text in names]),
         size=sql.SQL(" + ").join([SIZE.format(text=text) for _, text in names]),

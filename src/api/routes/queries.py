@@ -22,12 +22,25 @@ from api.leaving import leaving
 from api.models import Body
 from api.problems import Problem, rate_limited, unavailable
 from api.querying.connections import CANCEL_SECONDS, MOST_SECONDS, AllBusy, NoMasterKey, TooMany
-from api.querying.formats import ARROW, CSV, JSON, ToArrow, ToJson, csv_line
-from api.querying.statement import MOST_COLUMNS, NoQuery, Row, RowTooLarge, Running, SqlFault, TooManyColumns, begun
+from api.querying.formats import ARROW, CSV, JSON, ToArrow, ToJson
+from api.querying.plans import NotAllowed
+from api.querying.statement import (
+    MOST_COLUMNS,
+    NoQuery,
+    Row,
+    RowTooLarge,
+    Running,
+    SqlFault,
+    TooManyColumns,
+    WrongParams,
+    begun,
+)
 from api.requests import MAX_BODY
 from api.routing import router
 from api.schemas import queries as shapes
 from domain.facts import FieldError, Json
+from domain.wording import plural
+from projections.exporting.values import csv_line
 from runtime import counters
 from runtime.pools import Connection
 
@@ -39,11 +52,14 @@ MOST_ROWS = 100_000
 MOST_JSON_BYTES = 16 << 20
 MOST_STREAMED_BYTES = 256 << 20
 CHUNK_BYTES = 64 << 10
+HELD_BYTES = 1 << 20
+"""What is held back of an answer before it begins: what goes wrong meanwhile can still be told."""
 BATCH_ROWS = 1_000
 SLACK_SECONDS = 30.0
 """In which a client may take the rows, beyond the time that the statement has."""
 MOST_PARAMS = 500
 POSITION = "Gesta-Query-Position"
+TRUNCATED = "Gesta-Query-Truncated"
 UNABLE = ("08", "53", "57P", "58", "XX")
 """How SQLSTATEs begin that say nothing of the statement: the server could not."""
 
@@ -54,8 +70,13 @@ class QueryRequest(Body):
     MAX_BYTES: ClassVar[int] = MAX_BODY
     sql: Annotated[str, Field(min_length=1, max_length=100_000)]
     params: Annotated[list[Any], Field(max_length=MOST_PARAMS)] = Field(default_factory=list)
-    max_rows: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 1_000
+    max_rows: Annotated[
+        int | None, Field(ge=1, le=MOST_ROWS, description="Unless given: 1,000 as JSON, 100,000 as CSV and as Arrow.")
+    ] = None
     timeout_ms: Annotated[int, Field(ge=1, le=MOST_SECONDS * 1_000)] = 5_000
+
+    def most(self, wanted: str) -> int:
+        return self.max_rows or (1_000 if wanted == JSON else MOST_ROWS)
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -72,6 +93,7 @@ class Account:
     digest: str
     began: float = field(default_factory=time.monotonic)
     rows: int = 0
+    has_more: bool = False
     outcome: str = "failed"
 
     @property
@@ -94,9 +116,10 @@ def _described() -> dict[str, Any]:
 
 @routes.post("/query", **_described())
 async def run(call: Calling, body: QueryRequest) -> Response:
-    """One SELECT (VALUES, TABLE, WITH), read-only, on all tables and views of the tenant, in one snapshot; `position` is its own.
+    """One SELECT (VALUES, TABLE, WITH), or EXPLAIN of one, read-only, on all tables and views of the tenant, in one snapshot.
 
-    As JSON, or by `Accept` as `text/csv` or `application/vnd.apache.arrow.stream`. The schema need not be named.
+    `position` is the snapshot's. As JSON, or by `Accept` as `text/csv` or `application/vnd.apache.arrow.stream`. The schema need
+    not be named.
     """
     await call.authorize(commands.QUERY_RUN)
     accept = call.request.headers.getlist("accept")
@@ -107,17 +130,17 @@ async def run(call: Calling, body: QueryRequest) -> Response:
         raise Problem.at("/sql", "nul", "A statement and its values must not contain the character NUL.")
     account = Account(call, hashlib.sha256(body.sql.encode("utf-8", "surrogatepass")).hexdigest()[:16])
     if wanted == JSON:
-        async with _running(call, body, account, as_json=True) as running:
-            return await _in_json(running, body, account)
+        async with _running(call, body, account, wanted) as running:
+            return await _in_json(running, body.most(wanted), account)
     return await _streamed(call, body, account, wanted)
 
 
-async def _in_json(running: Running, body: QueryRequest, account: Account) -> Response:
+async def _in_json(running: Running, most: int, account: Account) -> Response:
     to_json, rows, size, truncated = ToJson(running.columns), list[bytes](), 0, False
     async for row in running.rows:
         made = to_json.row(row)
         size += len(made)
-        if len(rows) == body.max_rows or size > MOST_JSON_BYTES:
+        if len(rows) == most or size > MOST_JSON_BYTES:
             truncated = True
             break
         rows.append(made)
@@ -129,28 +152,32 @@ async def _in_json(running: Running, body: QueryRequest, account: Account) -> Re
 
 
 async def _streamed(call: Calling, body: QueryRequest, account: Account, wanted: str) -> Response:
-    """What is wrong before the first row is told as everywhere; what is wrong later breaks the answer off."""
-    stack = AsyncExitStack()
-    try:
-        running = await stack.enter_async_context(_running(call, body, account, as_json=False))
-        rows = aiter(running.rows)
-        first = await anext(rows, None)
-    except BaseException as error:
-        if not await stack.__aexit__(type(error), error, error.__traceback__):
-            raise
-        raise AssertionError from error
+    """What is wrong before the answer begins is told as everywhere; what is wrong later breaks it off, without its last chunk."""
     make = _in_csv if wanted == CSV else _in_arrow
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(_running(call, body, account, wanted))
+        chunks = make(running, _those(running.rows, body.most(wanted), account))
+        bounded = _bounded(chunks, account.began + body.timeout_ms / 1_000 + SLACK_SECONDS)
+        held, size = list[bytes](), 0
+        async for chunk in bounded:
+            held.append(chunk)
+            size += len(chunk)
+            if size > HELD_BYTES:
+                break
+        else:
+            account.outcome = "truncated" if account.has_more else "done"
+            head = {**_position(running), TRUNCATED: str(account.has_more).lower(), "Cache-Control": "no-store"}
+            return Response(b"".join(held), 200, head, wanted)
+        under_way = stack.pop_all()
 
     async def told() -> AsyncIterator[bytes]:
-        size, deadline = 0, account.began + body.timeout_ms / 1_000 + SLACK_SECONDS
         try:
-            async with stack:
-                async for chunk in make(running, _those(first, rows, body.max_rows, account)):
-                    size += len(chunk)
-                    if size > MOST_STREAMED_BYTES or time.monotonic() > deadline:
-                        raise Problem(422, "too_much", "The answer is too large, or was not taken in time.")
+            async with under_way:
+                while held:
+                    yield held.pop(0)
+                async for chunk in bounded:
                     yield chunk
-                account.outcome = "done"
+                account.outcome = "truncated" if account.has_more else "done"
         except (Problem, ValueError) as error:  # the answer has begun: breaking it off is all that can be said
             log.warning("An answer to a query was broken off: %s", error, extra={"action": "query.run"})
             raise ClientDisconnect from error
@@ -158,12 +185,22 @@ async def _streamed(call: Calling, body: QueryRequest, account: Account, wanted:
     return StreamingResponse(told(), 200, {**_position(running), "Cache-Control": "no-store"}, wanted)
 
 
-async def _those(first: Row | None, rows: AsyncIterator[Row], most: int, account: Account) -> AsyncIterator[Row]:
-    row = first
-    while row is not None and account.rows < most:
+async def _bounded(chunks: AsyncIterator[bytes], deadline: float) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > MOST_STREAMED_BYTES or time.monotonic() > deadline:
+            raise Problem(422, "too_much", "The answer is too large, or was not taken in time.")
+        yield chunk
+
+
+async def _those(rows: AsyncIterator[Row], most: int, account: Account) -> AsyncIterator[Row]:
+    async for row in rows:
+        if account.rows == most:
+            account.has_more = True
+            break
         account.rows += 1
         yield row
-        row = await anext(rows, None)
 
 
 async def _in_csv(running: Running, rows: AsyncIterator[Row]) -> AsyncIterator[bytes]:
@@ -194,7 +231,7 @@ def _position(running: Running) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _running(call: Calling, body: QueryRequest, account: Account, *, as_json: bool) -> AsyncIterator[Running]:
+async def _running(call: Calling, body: QueryRequest, account: Account, wanted: str) -> AsyncIterator[Running]:
     """A statement under way. Raises Problem for all that speaks against it, also while its rows are read; it is cancelled in the
     database when the client goes."""
     try:
@@ -205,7 +242,7 @@ async def _running(call: Calling, body: QueryRequest, account: Account, *, as_js
         ):
             try:
                 running = await begun(
-                    connection, body.sql, body.params, most=body.max_rows, milliseconds=body.timeout_ms, as_json=as_json
+                    connection, body.sql, body.params, most=body.most(wanted), milliseconds=body.timeout_ms, as_csv=wanted == CSV
                 )
                 async with aclosing(running.rows):
                     yield running
@@ -228,8 +265,17 @@ async def _running(call: Calling, body: QueryRequest, account: Account, *, as_js
         log.warning("No login for queries could be made: %s", error, extra={"action": "query.run"})
         raise Problem(503, "no_logins", "gesta_owner may not make logins: ALTER ROLE gesta_owner CREATEROLE.") from error
     except NoQuery as error:
-        words = "Only a statement that reads rows can be asked here: SELECT, VALUES, TABLE or WITH."
+        words = "Only a statement that reads rows can be asked here: SELECT, VALUES, TABLE or WITH, or EXPLAIN of one."
         raise Problem(400, "not_a_query", words, (FieldError("/sql", "not_a_query", words),)) from error
+    except NotAllowed as error:
+        words = (
+            "EXPLAIN takes COSTS, FORMAT, GENERIC_PLAN, MEMORY, SETTINGS, SUMMARY and VERBOSE here. ANALYZE is refused, because "
+            "it also counts rows that are other tenants'."
+        )
+        raise Problem(400, "not_a_query", words, (FieldError("/sql", "not_a_query", words),)) from error
+    except WrongParams as error:
+        words = f"The statement has {plural(error.wanted, 'parameter')}, and there are {plural(error.given, 'value')}."
+        raise Problem.at("/params", "wrong_number", words) from error
     except TooManyColumns as error:
         words = f"The statement has {error.number:,} columns; there may be {MOST_COLUMNS}."
         raise Problem.at("/sql", "too_many_columns", words) from error

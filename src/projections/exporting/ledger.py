@@ -4,8 +4,6 @@ It is read page by page up to where it reached at the beginning, without a snaps
 goes on where the one before ended (`after`).
 """
 
-import csv
-import io
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from projections.exporting.files import Counted
 from projections.exporting.parquet import ParquetFile
 from projections.exporting.snapshot import Column
 from projections.exporting.tables import Format
+from projections.exporting.values import csv_line
 from runtime.pools import Connection
 from store.reading import head, read_ledger
 from store.topics import topics_named
@@ -142,13 +141,11 @@ def _data(record: RecordedEvent) -> bytes:
 
 
 def _csv(file: Counted) -> Callable[[Rows], None]:
-    text = io.TextIOWrapper(io.BufferedWriter(file), "utf-8", newline="", write_through=True)
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(NAMES)
+    file.write(csv_line(NAMES))
 
     def write(rows: Rows) -> None:
-        writer.writerows([[_as_text(value, moments=True) for value in row] for row in rows])
-        text.flush()
+        for row in rows:
+            file.write(csv_line([_as_text(value, for_csv=True) for value in row]))
 
     return write
 
@@ -161,12 +158,14 @@ def _jsonl(file: Counted) -> Callable[[Rows], None]:
     return write
 
 
-def _as_text(value: Any, *, moments: bool = False) -> Any:
+def _as_text(value: Any, *, for_csv: bool = False) -> Any:
     match value:
         case bytes():
             return value.decode()
         case UUID():
             return str(value)
-        case datetime() if moments:
+        case datetime() if for_csv:
             return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        case int() if for_csv:
+            return str(value)
     return value

@@ -14,6 +14,7 @@ from uuid import UUID
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege, QueryCanceled, UndefinedTable
 
+from projections.exporting.values import SETTINGS
 from projections.generation import SERVING_SCHEMA
 from runtime.errors import OperatorError
 from runtime.pools import Connection
@@ -22,7 +23,7 @@ ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # Tables can be exchanged for others, which are empty in an older snapshot. So locks come first, before the query that begins it.
 HOLD = sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE")
 BEGIN = """
-SELECT set_config('gesta.tenant_id', %(tenant)s, true), set_config('TimeZone', 'UTC', true),
+SELECT set_config('gesta.tenant_id', %(tenant)s, true),
        set_config('statement_timeout', %(milliseconds)s, true), set_config('idle_in_transaction_session_timeout', '0', true)
 """
 STANDING = "SELECT position, recorded_at FROM projections.freshness WHERE tenant_id = %s"
@@ -112,6 +113,7 @@ async def snapshot(connection: Connection, tenant_id: UUID, held: Iterable[Relat
             await connection.execute(ONE_MOMENT)
             await connection.execute(HOLD.format(sql.SQL(", ").join(relation.qualified for relation in held)))
             await connection.execute(BEGIN, settings)
+            await connection.execute(SETTINGS)
             standing = await (await connection.execute(STANDING, (tenant_id,))).fetchone()
             if standing is not None:
                 made.position, made.recorded_at = standing

@@ -1,8 +1,6 @@
-"""A table as CSV or JSON Lines, by the database's own COPY.
+"""A table as CSV (values.py) or JSON Lines, by the database's own COPY.
 
-Values are exact, as text: times in RFC 3339 with microseconds, in UTC; numerics with all their digits (in JSON as strings,
-because a reader's numbers may be floats); JSON as JSON; lists as JSON, in CSV too. In CSV nothing stands for NULL, and "" for
-the empty text.
+In JSON Lines times are texts as in CSV, numerics too, because a reader's numbers may be floats; the rest is JSON's own.
 """
 
 from typing import Literal
@@ -11,12 +9,10 @@ from psycopg import sql
 
 from projections.exporting.files import Counted
 from projections.exporting.snapshot import Column, Relation, Snapshot
+from projections.exporting.values import written
 
 TextFormat = Literal["csv", "jsonl"]
 
-TIME = sql.SQL("""to_char({}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""")
-AS_JSON = sql.SQL("to_json({})")
-AS_TEXT = sql.SQL("{}::text")
 ROWS = sql.SQL("SELECT {columns} FROM {relation}{where}{order}")
 CSV = sql.SQL("COPY ({rows}) TO STDOUT (FORMAT csv, HEADER true, ENCODING 'UTF8')")
 JSONL = sql.SQL("COPY (SELECT row_to_json(r) FROM ({rows}) r) TO STDOUT (FORMAT text, ENCODING 'UTF8')")
@@ -46,11 +42,6 @@ def rows_of(snapshot: Snapshot, relation: Relation, columns: sql.Composable) -> 
 
 def _column(column: Column, format: TextFormat) -> sql.Composed:
     name = sql.Identifier(column.name)
-    value: sql.Composable = name
-    if column.type.startswith("timestamp"):
-        value = TIME.format(name)
-    elif column.type.endswith("[]"):
-        value = AS_JSON.format(name)
-    elif column.type.startswith("numeric") and format == "jsonl":
-        value = AS_TEXT.format(name)
-    return sql.SQL("{} AS {}").format(value, name)
+    is_list = column.type.endswith("[]")
+    as_text = format == "csv" or (not is_list and column.type.startswith(("timestamp", "numeric")))
+    return sql.SQL("{} AS {}").format(written(name, column.type, structured=is_list) if as_text else name, name)
