@@ -1,7 +1,11 @@
 """``gesta db``: the database's schema, and ways into it."""
 
+import asyncio
+import os
+import re
 import signal
 import subprocess
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -181,9 +185,22 @@ def url(
         print(_address(addresses, role, tenant, name))
 
 
+PsqlRole = Annotated[
+    DatabaseRole | None, typer.Option("--role", help="The role to connect as. Default: owner, or with --tenant api.")
+]
+PsqlTenant = Annotated[
+    str | None, typer.Option("--tenant", metavar="SLUG", help="Whose rows are seen; with --role analyst: whose analyst it is.")
+]
+WITHOUT_PROMPT = re.compile(r"-[a-zA-Z0-9]*[cflV?].*|--(command|file|list|version|help)\b.*")
+"""Arguments with which psql asks nobody."""
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def psql(context: typer.Context, role: RoleOption = DatabaseRole.owner, tenant: TenantOption = None) -> None:
-    """Open psql on the database; further arguments are psql's (``gesta db psql -c 'SELECT 1'``).
+def psql(context: typer.Context, role: PsqlRole = None, tenant: PsqlTenant = None) -> None:
+    """Open psql on the database; further arguments are psql's (``gesta db psql --tenant acme -c 'TABLE workflows'``).
+
+    Row-level security shows the owner no rows of the projected tables: with --tenant it is a session that sees this tenant's,
+    with --role system one that sees everybody's.
 
     As an analyst, the name comes first (``gesta db psql --role analyst --tenant acme ann``); psql asks for the password where the
     server does.
@@ -195,11 +212,43 @@ def psql(context: typer.Context, role: RoleOption = DatabaseRole.owner, tenant: 
     settings = load_settings()
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C at psql's prompt is psql's
     program = find_binaries(settings.postgres_bin).program("psql")
+    role = role or (DatabaseRole.owner if tenant is None else DatabaseRole.api)
+    if tenant is not None and role in (DatabaseRole.owner, DatabaseRole.system):
+        raise typer.BadParameter(
+            f"goes with --role api or analyst: it changes nothing of what {role} sees", param_hint="--tenant"
+        )
     name, arguments = (context.args[0], context.args[1:]) if role == "analyst" and context.args else (None, context.args)
+    environment = dict(os.environ)
     with resolve(settings) as addresses:
+        if role is DatabaseRole.api and tenant is not None:
+            seeing = asyncio.run(_seeing(addresses.system, tenant))
+            url, environment["PGOPTIONS"] = addresses.api, f"{environment.get('PGOPTIONS', '')} {seeing}".strip()
+        else:
+            url = _address(addresses, role, tenant, name)
+        notice = hidden(role, tenant)
+        if notice is not None and sys.stdin.isatty() and not any(WITHOUT_PROMPT.fullmatch(each) for each in arguments):
+            print(notice, file=sys.stderr)
         # Not replaced by psql: the embedded server stays up as long as this process does.
-        ended = subprocess.run([program, *arguments, "--dbname", _address(addresses, role, tenant, name)], check=False)
+        ended = subprocess.run([program, *arguments, "--dbname", url], env=environment, check=False)
     raise typer.Exit(min(ended.returncode, 1))
+
+
+async def _seeing(url: str, tenant: str) -> str:
+    """The settings of a session of the API's login that sees one tenant's rows."""
+    from cli.ledgers import ledgers
+    from runtime.pools import connect
+
+    async with connect(url, name="gesta db psql") as connection:
+        (ledger,) = await ledgers(connection, tenant)
+    return f"-c gesta.tenant_id={ledger.tenant_id} -c search_path=projections,pg_catalog"
+
+
+def hidden(role: DatabaseRole, tenant: str | None) -> str | None:
+    """What to say before tables look as if they were empty."""
+    if tenant is not None or role not in (DatabaseRole.owner, DatabaseRole.api):
+        return None
+    who = "The owner sees no rows" if role is DatabaseRole.owner else "No tenant is set, so there are no rows"
+    return f"{who} in the tables of projections: --tenant SLUG shows a tenant's, --role system everybody's."
 
 
 def _address(addresses: "Addresses", role: DatabaseRole, tenant: str | None, name: str | None) -> str:

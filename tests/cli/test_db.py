@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.db import WITHOUT_PROMPT, DatabaseRole, hidden
+
 GESTA = [sys.executable, "-m", "cli.main"]
 
 
@@ -46,6 +48,27 @@ def test_psql_answers_as_the_role_that_was_asked_for(tmp_path: Path) -> None:
         answer = gesta(tmp_path, "db", "psql", "--role", role, "-At", "-c", "SELECT current_user")
         assert answer.stdout == f"gesta_{role}\n", answer.stderr
     assert gesta(tmp_path, "db", "psql", "-c", "SELECT nonsense").returncode == 1
+    assert gesta(tmp_path, "db", "psql", "--role", "owner", "--tenant", "acme").returncode == 2
+
+
+def test_psql_sees_the_rows_of_the_tenant_that_is_named(tmp_path: Path) -> None:
+    gesta(tmp_path, "db", "migrate")
+    (id,) = gesta(tmp_path, "tenant", "create", "acme").stdout.split()
+    as_acme = ("db", "psql", "--tenant", "acme", "-At", "-c")
+    seen = gesta(tmp_path, *as_acme, "SELECT count(*), current_user, runtime.current_tenant() FROM workflows")
+    assert (seen.stdout, seen.stderr) == (f"0|gesta_api|{id}\n", "")
+    assert "There is no tenant acne" in gesta(tmp_path, "db", "psql", "--tenant", "acne").stderr
+
+
+def test_who_is_asked_for_statements_is_told_why_tables_are_empty() -> None:
+    assert "owner" in (hidden(DatabaseRole.owner, None) or "")
+    assert "No tenant is set" in (hidden(DatabaseRole.api, None) or "")
+    assert [hidden(DatabaseRole.system, None), hidden(DatabaseRole.api, "acme"), hidden(DatabaseRole.analyst, "acme")] == [
+        None
+    ] * 3
+    with_prompt = ["-A", "--csv", "-v", "ON_ERROR_STOP=1", "-qt"]
+    without = ["-c", "-Atc", "-f", "--command=SELECT 1", "--file", "-l", "--version"]
+    assert [each for each in [*with_prompt, *without] if WITHOUT_PROMPT.fullmatch(each)] == without
 
 
 def test_url_is_the_address_of_the_role(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from domain.ai_provider import AiLimits
 from domain.ai_task import Usage
 from domain.envelope import Envelope, RecordedEvent
 from domain.execution import EXECUTION, Execution
-from domain.facts import Decided, Fact, Json
-from domain.workflow import WorkflowDrafted, WorkflowPublished
+from domain.facts import Claim, Decided, Fact, Json
+from domain.workflow import WORKFLOW_KEY, WorkflowDrafted, WorkflowPublished
 from engine.cel import CelEvaluator
 from engine.engine import Engine, start
 from runtime.clock import Clock
@@ -101,7 +101,8 @@ class House:
             Fact(workflow_id, WorkflowDrafted(definition["key"], definition["name"], definition)),
             Fact(workflow_id, WorkflowPublished(1, definition)),
         )
-        await self.handler.handle(Command(self.tenant_id, "publish", WHO), lambda _: Decided(facts))
+        claims = (Claim(WORKFLOW_KEY, definition["key"], workflow_id),)
+        await self.handler.handle(Command(self.tenant_id, "publish", WHO), lambda _: Decided(facts, claims))
         await self.start_another(workflow_id, execution_id, input, engine)
         return execution_id
 
