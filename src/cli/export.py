@@ -64,6 +64,7 @@ async def _tables(
     system: str, api: str, tenant: str, to: Path, names: list[str], format: Format, seconds: float, *, views: bool
 ) -> None:
     from cli.ledgers import ledgers
+    from domain.wording import plural
     from projections.exporting.tables import Wanted, export
     from runtime.pools import connect
 
@@ -72,7 +73,7 @@ async def _tables(
     wanted = Wanted(ledger.tenant_id, ledger.name, tuple(names), format.value, views, seconds)
     async with connect(api, name="gesta export") as connection:
         manifest = await export(connection, wanted, to, _told)
-    print(f"{ledger.name} as of position {manifest['position']}: {len(manifest['tables'])} files", file=sys.stderr)
+    print(f"{ledger.name} as of position {manifest['position']}: {plural(len(manifest['tables']), 'file')}", file=sys.stderr)
 
 
 def _told(exported: "Exported") -> None:

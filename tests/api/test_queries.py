@@ -86,6 +86,8 @@ async def test_an_analyst_asks_and_is_answered(gesta: Gesta, acme: Tenant) -> No
     wrong = (await ask(me, "SELECT nothing\n  FROM tenants")).json()
     assert (wrong["status"], wrong["code"], wrong["sqlstate"], wrong["position"]) == (400, "sql_error", "42703", 8)
     assert "nothing" in wrong["detail"]
+    value = (await ask(me, "SELECT $1::text, $2::int", params=["a", "b"])).json()
+    assert [fault["path"] for fault in value["errors"]] == ["/params/1"]
     for statement, status, code in (
         ("SELECT 1/0", 400, "sql_error"),
         ("SELECT 1; SELECT 2", 400, "sql_error"),
@@ -177,7 +179,7 @@ async def test_a_plan_is_told_of_what_reads_and_nothing_else_is_done(acme: Tenan
     for statement in (
         "EXPLAIN (COSTS OFF) SELECT * FROM roles WHERE key = $1 AND name = ANY($2)",
         "-- why\nexplain /* how */ (costs false, verbose) (TABLE roles) -- it is done\n;",
-        "EXPLAIN VERBOSE WITH r AS (VALUES (1)) SELECT * FROM roles, r",
+        "EXPLAIN VERBOSE /* all */ WITH r AS (VALUES (1)) SELECT * FROM roles, r",
         "EXPLAIN (GENERIC_PLAN) SELECT * FROM roles WHERE key = $1",
     ):
         values = [["it's", ["a", '\\"']], []]["$2" not in statement]
@@ -194,6 +196,7 @@ async def test_a_plan_is_told_of_what_reads_and_nothing_else_is_done(acme: Tenan
         ('EXPLAIN ("analyze" on) SELECT 1', "not_a_query"),
         ("EXPLAIN (BUFFERS) SELECT 1", "not_a_query"),
         ("EXPLAIN (/* */ ANALYZE) SELECT 1", "not_a_query"),
+        ("EXPLAIN --\rANALYZE\nSELECT 1", "not_a_query"),
         ("EXPLAIN INSERT INTO permissions SELECT * FROM permissions RETURNING 1", "not_a_query"),
         ("EXPLAIN WITH gone AS (DELETE FROM roles RETURNING 1) SELECT * FROM gone", "sql_error"),
         ("EXPLAIN CREATE TABLE mine AS SELECT 1", "not_a_query"),

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli.db import WITHOUT_PROMPT, DatabaseRole, hidden
+from domain.envelope import PLATFORM
+from tests.conftest import Database
 
 GESTA = [sys.executable, "-m", "cli.main"]
 
@@ -51,13 +53,12 @@ def test_psql_answers_as_the_role_that_was_asked_for(tmp_path: Path) -> None:
     assert gesta(tmp_path, "db", "psql", "--role", "owner", "--tenant", "acme").returncode == 2
 
 
-def test_psql_sees_the_rows_of_the_tenant_that_is_named(tmp_path: Path) -> None:
-    gesta(tmp_path, "db", "migrate")
-    (id,) = gesta(tmp_path, "tenant", "create", "acme").stdout.split()
-    as_acme = ("db", "psql", "--tenant", "acme", "-At", "-c")
-    seen = gesta(tmp_path, *as_acme, "SELECT count(*), current_user, runtime.current_tenant() FROM workflows")
-    assert (seen.stdout, seen.stderr) == (f"0|gesta_api|{id}\n", "")
-    assert "There is no tenant acne" in gesta(tmp_path, "db", "psql", "--tenant", "acne").stderr
+def test_psql_sees_the_rows_of_the_tenant_that_is_named(tmp_path: Path, database: Database) -> None:
+    addresses = {"GESTA_API_DATABASE_URL": database.api_url, "GESTA_SYSTEM_DATABASE_URL": database.system_url}
+    asked = ("-At", "-c", "SELECT count(*), current_user, runtime.current_tenant() FROM workflows")
+    seen = gesta(tmp_path, "db", "psql", "--tenant", "platform", *asked, **addresses)
+    assert (seen.stdout, seen.stderr) == (f"0|gesta_api|{PLATFORM}\n", "")
+    assert "There is no tenant acne" in gesta(tmp_path, "db", "psql", "--tenant", "acne", **addresses).stderr
 
 
 def test_who_is_asked_for_statements_is_told_why_tables_are_empty() -> None:

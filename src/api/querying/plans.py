@@ -14,7 +14,8 @@ from psycopg import AsyncConnection, sql
 
 MOST_PLAN_BYTES = 4 << 20
 
-_GAP = r"(?:\s|--[^\n]*\n|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/)"
+_GAP = r"(?:\s|--[^\n\r]*[\n\r]|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/)"
+GAP = re.compile(_GAP)
 EXPLAIN = re.compile(
     rf"""{_GAP}*+ EXPLAIN \b {_GAP}*+
          (?: \( (?!{_GAP}*+ (?: \( | (?:SELECT|VALUES|TABLE|WITH) \b)) (?P<options> [\w\s,'"]*+ ) \) {_GAP}*+
@@ -53,12 +54,19 @@ class NotAllowed(Exception):
 
 
 class Asked(NamedTuple):
-    """An EXPLAIN in its parts: all that stands before the statement, and that."""
+    """An EXPLAIN in its parts."""
 
     head: str
+    """All that stands before the statement, as it was written."""
+    options: str
     statement: str
     is_generic: bool
     """A plan for whatever values: it needs none."""
+
+    @property
+    def run(self) -> str:
+        """Of what was judged, and of nothing else."""
+        return f"EXPLAIN {self.options}\n{self.statement}"
 
     @property
     def judged(self) -> str:
@@ -75,10 +83,12 @@ def asked(statement: str) -> Asked | None:
     found = EXPLAIN.match(statement)
     if found is None:
         return None
-    names = (found["words"] or "").lower().split() if found["options"] is None else _names(found["options"].lower())
+    given = found["options"]
+    names = GAP.sub(" ", found["words"]).lower().split() if given is None else _names(given.lower())
     if not ALLOWED.issuperset(names):
         raise NotAllowed
-    return Asked(found[0], statement[found.end() :], "generic_plan" in names)
+    options = f"({given})" if given is not None else "VERBOSE" if names else ""
+    return Asked(found[0], options, statement[found.end() :], "generic_plan" in names)
 
 
 def _names(options: str) -> list[str]:

@@ -48,12 +48,14 @@ STRUCTURED = ("A", "C", "P")
 
 TOKEN = re.compile(
     r"""(?P<passed_over> [eE]'(?:[^'\\]|\\.|'')*+' | '(?:[^']|'')*+' | "(?:[^"]|"")*+" | (\$(?:[^\W\d]\w*)?\$).*?\2
-                       | --[^\n]* | [^\W\d][\w$]*+ )
+                       | --[^\n\r]* | [^\W\d][\w$]*+ )
       | (?P<comment> /\*) | (?P<end> ; )""",
     re.VERBOSE | re.DOTALL,
 )
 """What a semicolon may be in, or be."""
 OF_COMMENT = re.compile(r"/\*|\*/")
+
+VALUE_AT_FAULT = re.compile(r"portal parameter \$([0-9]+)")
 
 Row = tuple[str | None, ...]
 
@@ -82,7 +84,8 @@ class RowTooLarge(Exception):
 
 
 class SqlFault(Exception):
-    """`position`: of the character in the statement as it was given, from 1, where PostgreSQL names one."""
+    """`position`: of the character in the statement as it was given, from 1, where PostgreSQL names one; `parameter`: the number
+    of the one whose value is at fault."""
 
     def __init__(self, error: psycopg.Error, before: int = 0) -> None:
         self.sqlstate = error.sqlstate or "XX000"
@@ -90,6 +93,8 @@ class SqlFault(Exception):
         parts = (diag.message_primary or str(error), diag.message_detail, diag.message_hint)
         self.message = " ".join(part for part in parts if part)
         at = diag.statement_position
+        value = VALUE_AT_FAULT.search(diag.context or "")
+        self.parameter = int(value[1]) if value else None
         self.position = int(at) - before if at is not None and int(at) > before else None
 
 
@@ -150,7 +155,7 @@ async def begun(
     ]
     values = await _texts(connection, params, wanted)
     if asked is not None:
-        rows = _plan(connection, alone, values, [kind for kind, _ in await _types(connection, wanted)])
+        rows = _plan(connection, asked.run, values, [kind for kind, _ in await _types(connection, wanted)])
     else:
         before, text = _bounded(connection, alone, columns, most + 1, as_csv=as_csv)
         rows = _rows(connection, text, before, values)

@@ -295,7 +295,8 @@ def _problem(fault: SqlFault, body: QueryRequest) -> Problem:
     extra: dict[str, Json] = {"sqlstate": fault.sqlstate}
     if fault.position is not None:
         extra["position"] = fault.position
-    return Problem(400, "sql_error", fault.message, (FieldError("/sql", "sql_error", fault.message),), extra=extra)
+    path = "/sql" if fault.parameter is None else f"/params/{fault.parameter - 1}"
+    return Problem(400, "sql_error", fault.message, (FieldError(path, "sql_error", fault.message),), extra=extra)
 
 
 async def _rolled_back(connection: Connection) -> None:

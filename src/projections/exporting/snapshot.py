@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from time import monotonic
 from uuid import UUID
 
@@ -97,7 +98,9 @@ def chosen(known: dict[str, Relation], names: Sequence[str], *, views: bool) -> 
     """Those that are named; where none is: all tables, and with `views` all views. Raises OperatorError."""
     for name in names:
         if name not in known:
-            raise OperatorError(f"There is no table {name}. There are: {', '.join(known)}.")
+            near = get_close_matches(name, known, 3)
+            hint = f"Perhaps {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
+            raise OperatorError(f"There is no table {name}. {hint}")
     if names:
         return [known[name] for name in dict.fromkeys(names)]
     return [relation for relation in known.values() if views or not relation.is_view]
