@@ -198,8 +198,9 @@ class FanOut:
         for chunk_id in in_order(foreach.before):
             for _, item_id in sorted(self.chunk(run, chunk_id).before.running.items()):
                 item = run.family.run(run, item_id)
-                nested += [each for visit in item.state.in_order for each in visit.waits_for("foreach")]
-                item.move()
+                if is_wanted(item):  # one before it may have failed, and the foreach with it
+                    nested += [each for visit in item.state.in_order for each in visit.waits_for("foreach")]
+                    item.move()
             self.go_on(run, chunk_id)
         left = [each for each in nested if foreach.running and self.foreach(run, each).running]
         foreach.resumed = ForeachResumed(turn, tuple(left))

@@ -70,10 +70,18 @@ class Each:
     def go_on(self) -> None:
         """After a pause: the items that run, and others. Those within them go on by jobs of their own."""
         if self.wanted and not self.parent.paused:
+            self.begun = True
             for item in list(self.running.values()):
                 item.move_on()
-            self.begun = True
+                if self.has_failed:
+                    return
             self.fill()
+
+    @property
+    def has_failed(self) -> bool:
+        """Also where it is not told yet."""
+        codes = [*self.ended.values(), *(item.end for item in self.running.values() if item.over)]
+        return self.place.tolerated is not None and sum(code not in ("", "completed") for code in codes) > self.place.tolerated
 
 
 @dataclass

@@ -17,6 +17,7 @@ from domain.execution import (
     ExecutionCompleted,
     ExecutionFailed,
     ItemCancelled,
+    ItemFailed,
     ItemStarted,
     NodeError,
 )
@@ -353,6 +354,18 @@ def test_the_last_item_may_end_while_it_is_paused() -> None:
     assert site.state.status == "paused"
     site.resume().work_off().settled()
     assert output(site)["results"] == ["a"]
+
+
+def test_after_a_pause_items_move_no_more_once_one_of_them_has_failed() -> None:
+    """Both were held by the pause, and go on by one job."""
+    nodes = {"work": task("w"), "part": ("set", {"values": {"of": "=6 / item"}}), "more": task("m")}
+    within = body(nodes, "work > part", "part > more")
+    site = Site(one_foreach(each(within))).start({"items": [0, 1]})
+    site.pause().complete(0).complete(1)
+    site.resume().work_off().settled()
+    assert output(site)["type"] == "expression_error"
+    assert site.tasks == []
+    assert [type(site.events(stream_id)[-1]) for _, stream_id in sorted(site.items.items())] == [ItemFailed, ItemCancelled]
 
 
 def test_a_job_of_ours_that_was_handed_out_before_a_pause_waits_for_its_end() -> None:
