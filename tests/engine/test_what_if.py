@@ -466,6 +466,16 @@ def test_what_was_over_at_once_and_begins_something_is_not_known() -> None:
     assert (found.verdict, found.would_end) == ("undecided", {"status": "unknown", "at": ["work"]})
 
 
+def test_a_decision_that_led_nowhere_leads_on_where_there_is_a_way() -> None:
+    nodes = {"start": "start", "ask": ask("approved:approve", "rejected:reject"), "yes": "end", "no": "end"}
+    place = Remembered(drawing(nodes, "start > ask", "ask.approved > yes", "ask.rejected > no if false"))
+    place.start({}).choose("ask", "rejected")
+    assert place.through()[1].verdict == "same"
+    _, found = place.through(drawing(nodes, "start > ask", "ask.approved > yes", "ask.rejected > no"))
+    assert difference(found) == Difference(("ask", 1), {"what": "failed", "code": "no_route"}, left("rejected", "no"))
+    assert found.would_end == {"status": "completed"}
+
+
 def test_an_error_that_would_have_been_says_what_is_wrong() -> None:
     _, found = expense(3_000).with_config("size", branches=[{"handle": "large", "when": "1 / 0 > input.amount"}])
     assert difference(found).would == {"what": "failed", "code": "expression_error"}

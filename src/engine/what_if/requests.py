@@ -50,6 +50,7 @@ from domain.approval.proof import Proof
 from domain.approval.steps import UnknownStep, sent_back
 from domain.approval.times import MomentKind
 from domain.envelope import RecordedEvent
+from domain.execution import ActivationFailed
 from domain.facts import Json, Refusal, Timer
 from engine.approvals import NEED_FORM, carry_on
 from engine.escalation import Come, brought_about
@@ -58,6 +59,7 @@ from engine.nodes.ai_agent import roles_of
 from engine.schema import faults
 from engine.stepping import all_outcomes
 from engine.what_if.outcomes import is_timeout, nodes
+from engine.what_if.record import NO_WAY_OUT
 from engine.what_if.visits import Next, OpenVisit
 
 if TYPE_CHECKING:
@@ -110,8 +112,14 @@ def compare(play: "Play", visit: OpenVisit) -> tuple[str | None, str | None]:
         return "What it asked is not on record.", None
     before, node = nodes(visit)
     same = _deciding(before.config) == _deciding(node.config) and _asked(then) == _asked(now)
-    visit.by_votes = not same or (bool(now.steps) and play.drifted)
+    visit.by_votes = not same or (bool(now.steps) and play.drifted) or _led_nowhere(visit)
     return None, ASKS_OTHERWISE if then.content != now.content else None
+
+
+def _led_nowhere(visit: OpenVisit) -> bool:
+    """Whether no way led on from it, and one may now: what it came to is on record of the request alone."""
+    end = None if visit.past is None else visit.past.end
+    return not visit.leaves_alike and isinstance(end, ActivationFailed) and end.handle is None and end.error.type in NO_WAY_OUT
 
 
 def _requested(visit: OpenVisit) -> ApprovalRequested | None:
