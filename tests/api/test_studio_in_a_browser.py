@@ -36,6 +36,7 @@ async def test_somebody_looks_at_the_tables(gesta: Gesta, tmp_path: Path) -> Non
             await look.through_pages_of_a_column_with_nulls()
             await look.by_sql_and_take_the_rows_along()
             await look.in_a_small_window()
+            await look.at_an_address_that_was_cut_off()
             await look.in_with_a_key_that_is_typed(acme.admin.token, *[(await acme.member(role)).client.token for role in ROLES])
             assert (await browsed.violations(), browsed.elsewhere, browsed.errors) == ([], [], [])
 
@@ -225,6 +226,10 @@ class Look:
         assert (shown["x"], shown["width"]) == (0, 380)
         await page.keyboard.press("Escape")
         await page.set_viewport_size(before)
+
+    async def at_an_address_that_was_cut_off(self) -> None:
+        await self.page.evaluate("location.hash = '#/table/workflows%2'")
+        await self.page.get_by_text("There is no table workflows%2 in the catalogue.").wait_for()
 
     async def ask(self, sql: str) -> list[str]:
         page = self.page

@@ -14,6 +14,14 @@ export function blank() {
   return { search: "", filters: [], sort: null, hide: null, after: null, before: null, offset: 0, row: null, at: null, tab: "row" };
 }
 
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // an address that somebody has written, or cut off
+  }
+}
+
 export function parse(hash) {
   const [path, query] = hash.replace(/^#\/?/, "").split(/\?(.*)/s);
   const asked = new URLSearchParams(query || "");
@@ -24,7 +32,7 @@ export function parse(hash) {
   return {
     ...found,
     page: "table",
-    table: decodeURIComponent(table),
+    table: decoded(table),
     search: asked.get("search") || "",
     filters: asked.getAll("filter").map(filterOf).filter(Boolean),
     sort: sortOf(asked.get("sort")),
