@@ -1,7 +1,8 @@
 """How far the tables trail the ledger: milliseconds from a command's acknowledgement to where the tables show its events.
 
 Commands come at a fixed rate, whether or not the ones before are done; each starts an execution that asks a person, or decides.
-The projector is a process of its own, as in production. What is seen is looked up every few milliseconds, which count as lag.
+The projector is a process of its own, as in production, and so is who looks up what is seen (`bench.lag_watch`), every few
+milliseconds, which count as lag.
 """
 
 import asyncio
@@ -12,7 +13,8 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from time import perf_counter
+from tempfile import TemporaryFile
+from time import monotonic, sleep
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,6 +22,7 @@ import psycopg
 
 from api import provisioning
 from bench.figures import Lost, Rates, Ratio, Result
+from bench.lag_watch import LOOK_SECONDS, STANDS
 from bench.played import DEFINITION, ROLE, SYSTEM, no_faults
 from bench.sizes import Sizes
 from bench.stage import Stage, run
@@ -35,8 +38,7 @@ from store.command import Command
 from store.handler import Handler
 
 MARK_MILLISECONDS = 50.0
-LOOK_SECONDS = 0.003
-STANDS = "SELECT position FROM projections.freshness WHERE tenant_id = %s"
+CAUGHT_UP_SECONDS = 0.05
 PATIENCE = 60.0
 
 
@@ -69,6 +71,20 @@ def projecting(on: Stage) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(timeout=PATIENCE)
+
+
+@contextmanager
+def watching(on: Stage, tenant_id: UUID) -> Iterator[list[tuple[float, int]]]:
+    """Filled at the end: when which position was seen first."""
+    seen: list[tuple[float, int]] = []
+    command = [sys.executable, "-m", "bench.lag_watch", on.addresses.system, str(tenant_id)]
+    with TemporaryFile("w+") as told, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=told) as process:
+        while process.poll() is None and not os.fstat(told.fileno()).st_size:
+            sleep(LOOK_SECONDS)  # until it looks
+        yield seen
+        process.communicate(timeout=PATIENCE)
+        told.seek(0)
+        seen += [(float(moment), int(position)) for moment, position in map(str.split, told)]
 
 
 async def trail(on: Stage, rates: tuple[int, ...], seconds: float) -> list[Trail]:
@@ -105,7 +121,7 @@ async def _trail(
                 lambda view: start(view, engine, workflow_id=workflow_id, input={"amount": 101 + number}),
             )
             waiting.extend(UUID(each["id"]) for each in done.result["open"])
-        acknowledged.append((perf_counter(), done.position or 0))
+        acknowledged.append((monotonic(), done.position or 0))
 
     async with await psycopg.AsyncConnection.connect(on.addresses.system, autocommit=True) as looking:
 
@@ -113,24 +129,18 @@ async def _trail(
             row = await (await looking.execute(STANDS, [tenant_id])).fetchone()
             return int(row[0]) if row else 0
 
-        first, over = await position(), asyncio.Event()
-        seen: list[tuple[float, int]] = []
-
-        async def look() -> None:
-            while not (over.is_set() and seen and seen[-1][1] >= max(at for _, at in acknowledged)):
-                seen.append((perf_counter(), await position()))
-                await asyncio.sleep(LOOK_SECONDS)
-
-        watching = asyncio.create_task(look())
-        begun = perf_counter()
-        async with asyncio.TaskGroup() as group:
-            for number in range(int(rate * seconds)):
-                await asyncio.sleep(max(begun + number / rate - perf_counter(), 0))
-                group.create_task(command(number))
-        took = perf_counter() - begun
-        over.set()
-        async with asyncio.timeout(PATIENCE):
-            await watching
+        first = await position()
+        with watching(on, tenant_id) as seen:
+            begun = monotonic()
+            async with asyncio.TaskGroup() as group:
+                for number in range(int(rate * seconds)):
+                    await asyncio.sleep(max(begun + number / rate - monotonic(), 0))
+                    group.create_task(command(number))
+            took = monotonic() - begun
+            last = max(at for _, at in acknowledged)
+            async with asyncio.timeout(PATIENCE):
+                while await position() < last:  # noqa: ASYNC110  another process's doing
+                    await asyncio.sleep(CAUGHT_UP_SECONDS)
     positions = [at for _, at in seen]
     lags = sorted(max(seen[bisect_left(positions, at)][0] - when, 0.0) for when, at in acknowledged)
     if len(lags) != int(rate * seconds):

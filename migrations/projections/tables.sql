@@ -1411,5 +1411,19 @@ CREATE POLICY users_api ON users FOR SELECT TO gesta_api
                                 AND m.status IN ('active', 'suspended') OFFSET 0) END);
 CREATE POLICY permissions_api ON permissions FOR SELECT TO gesta_api USING (true);
 
+-- Nobody looks anything up by these, and to sort some ten thousand of them is most of what ANALYZE does.
+DO $$
+DECLARE
+    c record;
+BEGIN
+    FOR c IN SELECT a.attrelid::regclass AS of_table, a.attname FROM pg_attribute a JOIN pg_class r ON r.oid = a.attrelid
+              WHERE r.relnamespace = quote_ident(current_schema())::regnamespace AND r.relkind = 'r' AND NOT a.attisdropped
+                AND (a.atttypid = 'jsonb'::regtype OR (r.relname, a.attname) IN (('audit_logs', 'tags'), ('audit_logs', 'description')))
+    LOOP
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0', c.of_table, c.attname);
+    END LOOP;
+END
+$$;
+
 -- Analysts see their own tenant's rows.
 SELECT runtime.let_analysts_read(quote_ident(current_schema())::regnamespace);

@@ -7,12 +7,15 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from domain.envelope import RecordedEvent
-from projections import freshness, writing
+from projections import audit_entries, freshness, writing
+from projections.audit_entries import AuditEntries
+from projections.audit_logs import TABLE as AUDIT_LOGS
 from projections.freshness import Place
 from projections.generation import SERVING, Generation
 from projections.leases import PartitionLeases
 from projections.registry import fold
 from projections.rows import ChangedRows
+from store.arrays import teach_columns
 
 # A flush that is lost in a crash is done again: its checkpoint is lost with it. Every statement here reaches its rows by their
 # keys; plans that are kept from when the tables were small, or that trust old statistics, must not scan them when they are not.
@@ -50,7 +53,8 @@ async def flush(
     after = {batch.tenant_id: batch.after for batch in batches}
     last = {batch.tenant_id: batch.end for batch in batches}
     records = [record for batch in batches for record in batch.records]
-    rows = ChangedRows(generation.tables)
+    rows = ChangedRows(generation.tables, {AUDIT_LOGS.name: AuditEntries})
+    teach_columns(conn)
     # Three trips: what is there, what is to be there, and the commit. The outer pipeline takes BEGIN and COMMIT along.
     async with conn.pipeline(), conn.transaction():
         async with conn.pipeline():
@@ -64,7 +68,8 @@ async def flush(
         await writing.collect(rows, queries)
         fold(rows, records, generation.known)
         async with conn.pipeline():
-            writes = await writing.write(conn, rows, generation)
+            writes = await audit_entries.insert(conn, generation.schema, audit_entries.taken(rows, generation.tables))
+            writes += await writing.write(conn, rows, generation)
             moved = await freshness.send_advance(conn, after, last, generation.schema)
         writing.verify(writes)
         freshness.check_advance(moved, after)

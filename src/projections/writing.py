@@ -5,8 +5,9 @@ Rows travel as one JSON array, which PostgreSQL makes rows of the table from: ev
 as many parameters.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,6 +19,7 @@ from domain.envelope import RecordedEvent
 from projections.generation import SERVING, Generation
 from projections.rows import ChangedRows, Changes, Rows
 from projections.table import Key, Row, Table
+from store.arrays import ArrayColumn, Bigints, Ints, Texts, Uuids
 
 SELECT = sql.SQL("SELECT {columns} FROM unnest({arrays}) AS wanted ({key}) JOIN {table} USING ({key})")
 SELECT_THROUGH = sql.SQL(
@@ -30,6 +32,8 @@ UPDATE = sql.SQL(
     "UPDATE {table} AS old SET ({columns}) = ROW({new}) FROM json_populate_recordset(NULL::{table}, %s::json) AS new WHERE {same}"
 )
 DELETE = sql.SQL("DELETE FROM {table} AS old USING unnest({arrays}) AS gone ({key}) WHERE {same}")
+
+SENT_AS: Mapping[str, type[ArrayColumn]] = {"uuid": Uuids, "text": Texts, "integer": Ints, "bigint": Bigints}
 
 BATCH = 200
 """Rows in one statement."""
@@ -56,16 +60,17 @@ class Write(NamedTuple):
 
 async def load(conn: AsyncConnection[Any], records: Iterable[RecordedEvent], generation: Generation = SERVING) -> list[Query]:
     """Ask for the rows that these events need: one query for each table and lookup."""
-    wanted: dict[str, dict[tuple[tuple[str, ...], str | None], dict[Key, None]]] = {}
+    wanted: defaultdict[str, defaultdict[tuple[tuple[str, ...], str | None], list[Key]]]
+    wanted = defaultdict(partial(defaultdict, list))
     for record in records:
         for table in generation.known.get(type(record.event), ()):
             for columns, values, other, through in table.rows_needed(record):
-                wanted.setdefault(other or table.name, {}).setdefault((columns, through), {})[values] = None
+                wanted[other or table.name][columns, through].append(values)
     queries = []
     for table in generation.tables:
         for (columns, through), keys in wanted.get(table.name, {}).items():
             if columns == table.key or columns in table.lookups:
-                arrays = [list(array) for array in zip(*keys, strict=True)]
+                arrays = _columns(table, columns, dict.fromkeys(keys))
                 statement = select_statement(generation.schema, table.name, columns, through)
                 cursor = conn.cursor(binary=True, row_factory=dict_row)
                 queries.append(Query(table.name, await cursor.execute(statement, arrays)))
@@ -99,7 +104,7 @@ async def write_changes(
 
     for table, changed in reversed(changes):
         if changed.deleted:
-            arrays = [list(array) for array in zip(*changed.deleted, strict=True)]
+            arrays = _columns(table, table.key, changed.deleted)
             await execute(delete_statement(schema, table.name), arrays, len(changed.deleted))
     for table, changed in changes:
         for columns, updated in by_columns(table, changed.updated).items():
@@ -202,6 +207,12 @@ def _names(columns: Iterable[str]) -> sql.Composed:
 def _arrays(table: Table, columns: Iterable[str]) -> sql.Composed:
     """One array parameter for each column, of its type: %s::uuid[], %s::text[] …"""
     return sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.Identifier(_type(table, column))) for column in columns)
+
+
+def _columns(table: Table, columns: Iterable[str], keys: Iterable[Key]) -> list[Any]:
+    """What `_arrays` has parameters for."""
+    arrays = zip(columns, zip(*keys, strict=True), strict=True)
+    return [SENT_AS.get(table.columns[column].type, list)(values) for column, values in arrays]
 
 
 def _type(table: Table, column: str) -> str:

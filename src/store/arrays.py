@@ -22,6 +22,8 @@ EMPTY = Struct("!iiI")
 LENGTH = Struct("!i")
 NULL = LENGTH.pack(-1)
 UUID_LENGTH = LENGTH.pack(16)
+BIGINT = Struct("!iq").pack
+JSONB = Struct("!iB").pack
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -42,7 +44,7 @@ class Ints(ArrayColumn):
 
 
 class Bigints(ArrayColumn):
-    """int8."""
+    """int8, or None."""
 
 
 class Texts(ArrayColumn):
@@ -53,15 +55,24 @@ class Blobs(ArrayColumn):
     """bytes or None."""
 
 
+class JsonBytes(ArrayColumn):
+    """jsonb: JSON as bytes, or None."""
+
+
 class Times(ArrayColumn):
     """Timezone-aware datetimes or None."""
 
 
 class ColumnDumper(Dumper):
-    """Base of the dumpers: `oid` is the array's type, `element` its element's."""
+    """Base of the dumpers: `array` is the array's type, `element` its element's."""
 
     format = Format.BINARY
+    array: ClassVar[int]
     element: ClassVar[int]
+
+    def __init__(self, cls: type, context: AdaptContext | None = None) -> None:
+        super().__init__(cls, context)
+        self.oid = self.array  # not the class's: COPY would take it for what sends lists of this type
 
     def dump(self, obj: ArrayColumn) -> Buffer:
         values = obj.values
@@ -74,47 +85,61 @@ class ColumnDumper(Dumper):
 
 
 class UuidsDumper(ColumnDumper):
-    oid, element = 2951, 2950
+    array, element = 2951, 2950
 
     def elements(self, values: Sequence[UUID | None]) -> bytes:
-        return b"".join([NULL if value is None else UUID_LENGTH + value.bytes for value in values])
+        return b"".join([NULL if value is None else UUID_LENGTH + value.int.to_bytes(16) for value in values])
 
 
 class IntsDumper(ColumnDumper):
-    oid, element = 1007, 23
+    array, element = 1007, 23
 
     def elements(self, values: Sequence[int]) -> bytes:
         return pack(f"!{'ii' * len(values)}", *(part for value in values for part in (4, value)))
 
 
 class BigintsDumper(ColumnDumper):
-    oid, element = 1016, 20
+    array, element = 1016, 20
 
-    def elements(self, values: Sequence[int]) -> bytes:
-        return pack("!" + "iq" * len(values), *(part for value in values for part in (8, value)))
+    def elements(self, values: Sequence[int | None]) -> bytes:
+        return b"".join([NULL if value is None else BIGINT(8, value) for value in values])
 
 
 class BlobsDumper(ColumnDumper):
-    oid, element = 1001, 17
+    array, element = 1001, 17
 
     def elements(self, values: Sequence[bytes | None]) -> bytes:
         return b"".join([NULL if value is None else LENGTH.pack(len(value)) + value for value in values])
 
 
 class TextsDumper(BlobsDumper):
-    oid, element = 1009, 25
+    array, element = 1009, 25
 
     def elements(self, values: Sequence[Any]) -> bytes:
-        return super().elements([None if value is None else value.encode() for value in values])
+        packed = {value: _text(value) for value in set(values)}  # most columns have few different ones
+        return b"".join([packed[value] for value in values])
+
+
+def _text(value: str | None) -> bytes:
+    if value is None:
+        return NULL
+    data = value.encode()
+    return LENGTH.pack(len(data)) + data
+
+
+class JsonBytesDumper(ColumnDumper):
+    array, element = 3807, 3802
+
+    def elements(self, values: Sequence[bytes | None]) -> bytes:
+        # the length counts the version of the format, which comes before the text
+        return b"".join([NULL if value is None else JSONB(len(value) + 1, 1) + value for value in values])
 
 
 class TimesDumper(BigintsDumper):
-    oid, element = 1185, 1184
+    array, element = 1185, 1184
 
     def elements(self, values: Sequence[Any]) -> bytes:
-        if None not in values:
-            return super().elements([(value - POSTGRES_EPOCH) // MICROSECOND for value in values])
-        return b"".join([NULL if value is None else self.elements([value]) for value in values])
+        return super().elements([None if value is None else (value - POSTGRES_EPOCH) // MICROSECOND for value in values])
 
 
 DUMPERS: tuple[tuple[type[ArrayColumn], type[ColumnDumper]], ...] = (
@@ -123,6 +148,7 @@ DUMPERS: tuple[tuple[type[ArrayColumn], type[ColumnDumper]], ...] = (
     (Bigints, BigintsDumper),
     (Texts, TextsDumper),
     (Blobs, BlobsDumper),
+    (JsonBytes, JsonBytesDumper),
     (Times, TimesDumper),
 )
 

@@ -1,7 +1,4 @@
-"""Entries of the audit log on their way to COPY: as the values that it sends, without becoming rows.
-
-There is one for each event, of more columns than anything else has; nobody reads them while folding.
-"""
+"""Entries of the audit log on their way to COPY: as the values that it sends."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,30 +7,10 @@ from psycopg import AsyncConnection
 
 from projections.audit_logs import TABLE, Entry, as_address, event_id_bytes, payload_bytes
 from projections.copying import JSONB, SENT_AS_BYTES, address_bytes, copy_values, jsonb_bytes, texts_bytes, types_of
-from projections.rows import Entry as AnyEntry
-from projections.rows import TrackedRows
-from projections.table import Table
 
 Values = tuple[Any, ...]
 EMPTY = JSONB + b"{}"
 TYPES = [SENT_AS_BYTES if name == "event_id" else kind for name, kind in types_of(TABLE).items()]
-
-
-class AuditEntries(TrackedRows):
-    """Takes entries instead of keeping rows."""
-
-    def __init__(self, table: Table) -> None:
-        super().__init__(table)
-        self._values: list[Values] = []
-
-    def add(self, entry: AnyEntry) -> None:
-        assert isinstance(entry, Entry)
-        self._values.append(values_of(entry))
-
-    def taken(self) -> list[Values]:
-        """What came since the last time."""
-        values, self._values = self._values, []
-        return values
 
 
 def values_of(entry: Entry) -> Values:
@@ -48,5 +25,5 @@ def values_of(entry: Entry) -> Values:
     )
 
 
-async def copy_entries(conn: AsyncConnection[Any], schema: str, entries: Iterable[Values]) -> None:
-    await copy_values(conn, schema, TABLE, TYPES, entries)
+async def copy_entries(conn: AsyncConnection[Any], schema: str, entries: Iterable[Entry]) -> None:
+    await copy_values(conn, schema, TABLE, TYPES, map(values_of, entries))

@@ -14,19 +14,22 @@ from typing import Any, NamedTuple
 from psycopg import AsyncConnection
 
 from domain.envelope import RecordedEvent
-from projections import freshness, writing
+from projections import audit_entries, freshness, writing
+from projections.audit_entries import AuditEntries
 from projections.audit_logs import TABLE as AUDIT_LOGS
+from projections.audit_logs import Entry
 from projections.batching import BYTES, Span, measure, read
 from projections.copying import copy
 from projections.flush import SETTINGS, EventBatch
 from projections.generation import Generation
-from projections.rebuilding.audit_values import AuditEntries, Values, copy_entries
+from projections.rebuilding.audit_values import copy_entries
 from projections.rebuilding.filling import NONE, Tell, Unskipped, batch_of, skipped, tell_nobody, unappliable
 from projections.registry import apply
 from projections.rows import ChangedRows, Changes, Rows
 from projections.table import Table
 from runtime.errors import OperatorError
 from runtime.failpoints import failpoint
+from store.arrays import teach_columns
 from store.codec import JSON, Codec
 
 PORTION_EVENTS = 5000
@@ -47,7 +50,7 @@ class Portion(NamedTuple):
 
     batch: EventBatch
     changes: list[tuple[Table, Changes]]
-    entries: list[Values]
+    entries: list[Entry]
     """Of the audit log."""
 
 
@@ -69,6 +72,7 @@ class BulkLoad:
     ) -> None:
         self._reads = reads
         self._writes = writes
+        teach_columns(writes)
         self._generation = generation
         self._number = number
         self._tell = tell
@@ -133,8 +137,7 @@ class BulkLoad:
         return ChangedRows(self._generation.tables, {AUDIT_LOGS.name: AuditEntries})
 
     def _portion(self, batch: EventBatch, rows: ChangedRows) -> Portion:
-        audited = rows.of(AUDIT_LOGS.name) if AUDIT_LOGS in self._generation.tables else None
-        return Portion(batch, rows.changes(), audited.taken() if isinstance(audited, AuditEntries) else [])
+        return Portion(batch, rows.changes(), audit_entries.taken(rows, self._generation.tables))
 
     async def _write(self, portion: Portion) -> None:
         conn, schema, batch = self._writes, self._generation.schema, portion.batch

@@ -21,10 +21,12 @@ from runtime.failpoints import failpoint
 PUT_OFF = sql.SQL("CREATE TABLE {}.put_off (number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, statement text NOT NULL)")
 NOTE = sql.SQL("INSERT INTO {}.put_off (statement) VALUES (%s)")
 IS_LOADING = "SELECT to_regclass(%s) IS NOT NULL"
-NEXT = sql.SQL("SELECT number, statement FROM {}.put_off ORDER BY number LIMIT 1")
-CROSS_OUT = sql.SQL("DELETE FROM {}.put_off WHERE number = %s")
+WHOLE = sql.SQL("SELECT number, statement FROM {}.put_off ORDER BY number")
+CROSS_OUT = sql.SQL("DELETE FROM {}.put_off WHERE number = {}")
 DONE = sql.SQL("DROP TABLE {}.put_off")
-MEMORY = "SET LOCAL maintenance_work_mem = '256MB'"
+# One trip, and so one transaction. What is lost in a crash is still put off: nobody waits for the disk some hundred times.
+SETTINGS = f"{limits.NONE}; SET LOCAL maintenance_work_mem = '256MB'; SET LOCAL synchronous_commit = off"
+AT_ONCE = sql.SQL("{settings}; {statement}; {crossed_out}")
 
 FOREIGN_KEYS = """
 SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', k.conrelid::regclass, k.conname),
@@ -95,19 +97,15 @@ async def finish(owner: AsyncConnection[Any], generation: Generation, told: Told
     assert row is not None
     done, total = 0, int(row[0])
     told(done, total)
-    while (found := await (await owner.execute(NEXT.format(schema))).fetchone()) is not None:
-        number, statement = found
-        async with owner.transaction():
-            await owner.execute(limits.NONE)
-            await owner.execute(MEMORY)
-            try:
-                async with owner.transaction():
-                    await owner.execute(statement)
-            except Error as error:
-                if error.sqlstate is None or not error.sqlstate.startswith("23"):
-                    raise
-                raise OperatorError(f"The rows that were built do not fit together: {' '.join(str(error).split())}") from error
-            await owner.execute(CROSS_OUT.format(schema), [number])
+    for number, statement in await (await owner.execute(WHOLE.format(schema))).fetchall():
+        crossed_out = CROSS_OUT.format(schema, sql.Literal(number))
+        try:
+            settings = sql.SQL(SETTINGS)
+            await owner.execute(AT_ONCE.format(settings=settings, statement=sql.SQL(statement), crossed_out=crossed_out))
+        except Error as error:
+            if error.sqlstate is None or not error.sqlstate.startswith("23"):
+                raise
+            raise OperatorError(f"The rows that were built do not fit together: {' '.join(str(error).split())}") from error
         failpoint("rebuild.finishing")
         done += 1
         told(done, total)
