@@ -730,6 +730,7 @@ CREATE INDEX approval_requests_by_status ON approval_requests (tenant_id, status
 CREATE INDEX approval_requests_by_execution ON approval_requests (tenant_id, execution_id, created_at, id);
 CREATE INDEX approval_requests_by_ai_task ON approval_requests (tenant_id, ai_task_id, created_at, id)
     WHERE ai_task_id IS NOT NULL;
+CREATE INDEX approval_requests_by_activation ON approval_requests (tenant_id, activation_id) WHERE activation_id IS NOT NULL;
 CREATE INDEX approval_requests_due
     ON approval_requests (tenant_id, due_at, id) WHERE status = 'pending' AND due_at IS NOT NULL;
 COMMENT ON TABLE approval_requests IS 'What people are, or were, asked to decide.';
@@ -1011,6 +1012,7 @@ CREATE INDEX ai_agent_tasks_by_status ON ai_agent_tasks (tenant_id, status, crea
 CREATE INDEX ai_agent_tasks_by_model ON ai_agent_tasks (tenant_id, model, created_at, id);
 CREATE INDEX ai_agent_tasks_by_execution ON ai_agent_tasks (tenant_id, execution_id, created_at, id);
 CREATE INDEX ai_agent_tasks_by_workflow ON ai_agent_tasks (tenant_id, workflow_key, created_at, id);
+CREATE INDEX ai_agent_tasks_by_activation ON ai_agent_tasks (tenant_id, activation_id) WHERE activation_id IS NOT NULL;
 CREATE INDEX ai_agent_tasks_by_prompt
     ON ai_agent_tasks (tenant_id, prompt_key, prompt_version, created_at, id) WHERE prompt_key IS NOT NULL;
 COMMENT ON TABLE ai_agent_tasks IS 'Work given to models: what was asked, what came back, what it used and cost over all attempts.';

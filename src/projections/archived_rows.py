@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from orjson import dumps
+
 from domain.envelope import RecordedEvent
 from domain.execution import ExecutionArchived
 from projections import (
@@ -38,6 +40,8 @@ from projections.table import BY_EXECUTION, TENANT_ID, Column, Key, Lookup, Row,
 NAME = "archived_rows"
 MOST_ROWS, MOST_CHARACTERS = 200, 1 << 18
 """In one part, unless a single row has more."""
+LONGER = 80
+"""1e308 has 309 digits."""
 AS_THEY_ARE = frozenset({"jsonb", "text[]", "uuid[]", "boolean", "integer", "bigint"})
 """Types of columns that JSON has as well. All else is text."""
 
@@ -109,8 +113,8 @@ def _order_of(table: Table) -> Callable[[Row], Key]:
 def archived(rows: Rows, record: RecordedEvent, _event: ExecutionArchived) -> None:
     about = {"execution_id": record.stream_id, "month": month_of(rows.get(workflow_executions.NAME, *_of(record)))}
     for table, found in of_execution(rows, record.tenant_id, record.stream_id):
-        in_order = (_shown(table, row) for row in sorted(found, key=_order_of(table)))
-        for number, some in enumerate(_parts(in_order), 1):
+        in_order = [_shown(table, row) for row in sorted(found, key=_order_of(table))]
+        for number, some in enumerate([in_order] if _surely_one_part(in_order) else _parts(in_order), 1):
             rows.insert(NAME, record, {**about, "table_name": table.name, "part": number, "row_count": len(some), "rows": some})
 
 
@@ -131,6 +135,16 @@ def _shown(table: Table, row: Row) -> dict[str, Any]:
         for name, column in columns
         if name != "tenant_id"
     }
+
+
+def _surely_one_part(shown: list[dict[str, Any]]) -> bool:
+    """Nearly all are. Of what orjson can write, `json_text` is nowhere longer than `LONGER` times."""
+    if not 0 < len(shown) <= MOST_ROWS:
+        return False
+    try:
+        return len(dumps(shown)) * LONGER <= MOST_CHARACTERS
+    except TypeError:  # which raises it for all that it cannot write
+        return False
 
 
 def _parts(shown: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -32,7 +32,7 @@ from store.vault import Vault
 from worker.ai.choosing import ProvidersOf
 from worker.ai.telemetry import Telemetry
 from worker.ai_runner import ai_runner
-from worker.archiving import archive_finished
+from worker.archiving import Archiving
 from worker.bulk_runner import bulk_runner
 from worker.context import Mailing, WorkerContext
 from worker.event_runners import event_runner, lookback_runner
@@ -85,7 +85,7 @@ class WorkerProcess:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop, and until what runs then has come to its end."""
         context, notifications, firing = self.context, self.context.notifications, timer_firing()
-        follower, sender = Follower(), Sender()
+        follower, sender, archiving = Follower(), Sender(), Archiving()
         with ExitStack() as stack:
             turns = (
                 (firing.fire_timers, stack.enter_context(timers_set(notifications))),
@@ -97,7 +97,7 @@ class WorkerProcess:
                 (sweep_sensitive_values, asyncio.Event()),
                 (sweep_models, asyncio.Event()),
                 (end_analysts, asyncio.Event()),
-                (archive_finished, asyncio.Event()),
+                (archiving.archive_finished, asyncio.Event()),
             )
             for _, woken in turns:
                 stack.enter_context(setting_at(stop, woken))
