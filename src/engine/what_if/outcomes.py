@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 MEANT_BY = {"http": ("output", "success", "retry_on", "response_as"), "task": ("output_schema",), "ai_agent": ("output_schema",)}
 """Fields of a configuration that say what an answer means."""
-OF_AN_OUTPUT = ("invalid_output", "invalid_value", "expression_error")
-"""Errors of a visit whose answer was there, and not as it was to be."""
 NOTHING_BEGAN = "It was over at once and would wait; what would come of that is not on record."
 EVEN = 0.5
 ASKED = {
