@@ -52,3 +52,7 @@ def test_so_it_does_with_children_and_lists(part: int) -> None:
 def test_a_child_that_ends_while_its_parent_is_given_up_tells_nobody() -> None:
     """Its parent is an item of a list that nobody waits for any more, and that a later command ends."""
     FamilyPlayer(810).play()
+
+
+def test_an_item_that_a_pause_held_does_not_move_once_the_one_before_it_has_ended_their_list() -> None:
+    FamilyPlayer(3435768692).play()
