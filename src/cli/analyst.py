@@ -117,11 +117,11 @@ def address(addresses: "Addresses", tenant: str, name: str) -> str:
 
 async def _login_of(handler: "Handler", tenant_id: "UUID", tenant: str, name: str) -> str:
     from domain.analyst import ANALYST, analyst_id_of
-    from runtime.errors import OperatorError
+    from runtime.errors import WrongUsage
 
     state, _ = await handler.read(tenant_id, ANALYST, analyst_id_of(tenant_id, name))
     if state.login is None:
-        raise OperatorError(f"{tenant} has no analyst {name}.")
+        raise WrongUsage(f"{tenant} has no analyst {name}.")
     return state.login
 
 
@@ -149,7 +149,7 @@ def _with_tenant(addresses: "Addresses", tenant: str, run: "Callable[[Handler, C
     """What `run` comes to for a tenant. What is refused, and what the database's owner may not do, is told in a line."""
     from psycopg.errors import InsufficientPrivilege
 
-    from cli.preparing import opened, tenant_named
+    from cli.preparing import opened, refused, tenant_named
     from domain.facts import Refusal
     from runtime.errors import OperatorError
 
@@ -159,7 +159,7 @@ def _with_tenant(addresses: "Addresses", tenant: str, run: "Callable[[Handler, C
             try:
                 return await run(handler, connection, tenant_id)
             except Refusal as refusal:
-                raise OperatorError(_told(refusal)) from None
+                raise refused(refusal, _told(refusal)) from None
             except InsufficientPrivilege as error:
                 raise OperatorError(
                     f"gesta_owner may not make logins ({error.diag.message_primary}): ALTER ROLE gesta_owner CREATEROLE, then "

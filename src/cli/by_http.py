@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runtime.errors import OperatorError
+from runtime.errors import OperatorError, WrongUsage
 
 if TYPE_CHECKING:
     from client import Client
@@ -17,18 +17,18 @@ TenantOption = Annotated[str | None, typer.Option("--tenant", metavar="SLUG", he
 
 
 def object_in(file: Path) -> dict[str, Any]:
-    """As strictly as the API reads a body: what it would refuse, or read in two ways, is not sent. Raises OperatorError."""
+    """As strictly as the API reads a body: what it would refuse, or read in two ways, is not sent. Raises WrongUsage."""
     from api.strict_json import Unreadable, parse
 
     try:
         given = parse(file.read_bytes().removeprefix(BOM_UTF8))
     except Unreadable as refused:
         at = f"{refused.error.path}: " if refused.error.path else ""
-        raise OperatorError(f"{file}: {at}{refused.error.message}") from None
+        raise WrongUsage(f"{file}: {at}{refused.error.message}") from None
     except OSError as error:
-        raise OperatorError(f"{file} cannot be read: {error.strerror}.") from None
+        raise WrongUsage(f"{file} cannot be read: {error.strerror}.") from None
     if not isinstance(given, dict):
-        raise OperatorError(f"{file}: must be a JSON object.")
+        raise WrongUsage(f"{file}: must be a JSON object.")
     return given
 
 

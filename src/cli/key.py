@@ -24,7 +24,7 @@ def create(
     if platform and user:
         raise typer.BadParameter("a platform key belongs to nobody", param_hint="--user")
 
-    from cli.preparing import opened, tenant_named
+    from cli.preparing import opened, refused, tenant_named
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
@@ -34,18 +34,18 @@ def create(
         from domain.facts import Refusal
         from domain.keys import KeyRequest
         from domain.permission import PERMISSIONS
-        from runtime.errors import OperatorError
+        from runtime.errors import WrongUsage
 
         async with opened(addresses) as (handler, _connection):
             ledger = PLATFORM if tenant is None else await tenant_named(handler, tenant)
             user_id = None if user is None else await handler.lookup(PLATFORM, "user.email", user.lower())
             if user is not None and user_id is None:
-                raise OperatorError(f"There is no user {user}.")
+                raise WrongUsage(f"There is no user {user}.")
             wanted = KeyRequest(name, tuple(permission or PERMISSIONS), user_id)
             try:
                 return (await provisioning.create_key_as_operator(handler, ledger, wanted)).token
             except Refusal as refusal:
-                raise OperatorError("; ".join([refusal.message, *(fault.message for fault in refusal.errors)])) from None
+                raise refused(refusal, "; ".join([refusal.message, *(fault.message for fault in refusal.errors)])) from None
 
     with resolve(load_settings()) as addresses:
         print(asyncio.run(run()))

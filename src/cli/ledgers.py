@@ -8,7 +8,7 @@ import typer
 from domain.envelope import PLATFORM
 
 if TYPE_CHECKING:
-    from psycopg import AsyncConnection, sql
+    from psycopg import AsyncConnection
 
 TenantOption = Annotated[
     str | None, typer.Option("--tenant", metavar="SLUG", help="The tenant's slug or id, or “platform”; default: all.")
@@ -57,7 +57,7 @@ async def ledgers(conn: "AsyncConnection[Any]", tenant: str | None, *, headless:
         from projections.registry import TABLES
 
         tables = [*KEEPING, *(("projections", table.name) for table in TABLES if "tenant_id" in table.columns)]
-        traced = {row[0] for table in tables for row in await (await conn.execute(_traces(table))).fetchall()}
+        traced = {tenant_id for table in tables for tenant_id in await _traced(conn, table)}
         traced.add(PLATFORM)  # which there always is
         traced -= {ledger.tenant_id for ledger in known}
         names = dict(await (await conn.execute(NAMES)).fetchall()) if traced else {}
@@ -70,7 +70,14 @@ async def ledgers(conn: "AsyncConnection[Any]", tenant: str | None, *, headless:
     return found
 
 
-def _traces(table: tuple[str, str]) -> "sql.Composed":
-    from psycopg import sql
+async def _traced(conn: "AsyncConnection[Any]", table: tuple[str, str]) -> list[UUID]:
+    """The tenants that the table knows; none, where it cannot be read: what is asked of each ledger meets that and tells it."""
+    from psycopg import DatabaseError, OperationalError, sql
 
-    return sql.SQL(TRACES).format(table=sql.Identifier(*table))
+    try:
+        cursor = await conn.execute(sql.SQL(TRACES).format(table=sql.Identifier(*table)))
+        return [tenant_id for (tenant_id,) in await cursor.fetchall()]
+    except OperationalError:
+        raise
+    except DatabaseError:
+        return []

@@ -38,7 +38,7 @@ from cli import (
     workflow,
 )
 from runtime import process
-from runtime.errors import OperatorError
+from runtime.errors import OperatorError, WrongUsage
 
 app = typer.Typer(
     name="gesta",
@@ -135,7 +135,7 @@ def main() -> None:
         app()
     except OperatorError as error:
         print(f"gesta: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, WrongUsage) else 1)
     except Exception as error:
         if (missing := _missing(error)) is None:
             raise

@@ -21,14 +21,13 @@ def add(
     name: Annotated[str | None, typer.Option(help="Their name; default: the address up to the @.")] = None,
 ) -> None:
     """Make somebody a member at once, without an invitation, and print their user id. It is on record that the platform did."""
-    from cli.preparing import opened, tenant_named
+    from cli.preparing import opened, refused, tenant_named
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
     async def run() -> str:
         from api import provisioning
         from domain.facts import Refusal
-        from runtime.errors import OperatorError
 
         async with opened(addresses) as (handler, connection):
             ledger = await tenant_named(handler, tenant)
@@ -36,7 +35,7 @@ def add(
             try:
                 return str(await provisioning.add_member_as_operator(handler, connection, ledger, email, called, role))
             except Refusal as refusal:
-                raise OperatorError(refusal.message) from None
+                raise refused(refusal, refusal.message) from None
 
     with resolve(load_settings()) as addresses:
         print(asyncio.run(run()))

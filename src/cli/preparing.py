@@ -9,9 +9,10 @@ import psycopg
 
 from api import provisioning
 from domain.envelope import PLATFORM
+from domain.facts import Invalid, Refusal
 from runtime import functions, migrations, schema
 from runtime.addresses import Addresses
-from runtime.errors import OperatorError
+from runtime.errors import OperatorError, WrongUsage
 from runtime.pools import Connection, connect
 from runtime.roles import refuse_dangerous_role, refuse_old_server
 from store.errors import StoreError
@@ -31,11 +32,16 @@ async def opened(addresses: Addresses) -> AsyncIterator[tuple[Handler, Connectio
 
 
 async def tenant_named(handler: Handler, slug: str) -> UUID:
-    """Raises OperatorError where there is none."""
+    """Raises WrongUsage where there is none."""
     tenant_id = await handler.lookup(PLATFORM, "tenant.slug", slug)
     if tenant_id is None:
-        raise OperatorError(f"There is no tenant {slug}.")
+        raise WrongUsage(f"There is no tenant {slug}.")
     return tenant_id
+
+
+def refused(refusal: Refusal, message: str) -> OperatorError:
+    """What is told of it: wrong usage, where it is what was given."""
+    return (WrongUsage if isinstance(refusal, Invalid) else OperatorError)(message)
 
 
 async def prepare(addresses: Addresses) -> None:

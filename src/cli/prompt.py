@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.by_http import TenantOption, connected, object_in
-from runtime.errors import OperatorError
+from runtime.errors import WrongUsage
 
 app = typer.Typer(help="Prompts.", no_args_is_help=True)
 
@@ -26,7 +26,7 @@ def apply_prompt(
     """Make what is in FILE the prompt's draft; the prompt is created where there is none of its key."""
     given = object_in(file)
     if not isinstance(given.get("key"), str):
-        raise OperatorError(f"{file}: a prompt must be a JSON object with a key.")
+        raise WrongUsage(f"{file}: a prompt must be a JSON object with a key.")
     with connected(tenant) as client:
         applied = client.apply_prompt(given, publish=publish, note=note)
     current = applied["current_version"]

@@ -77,20 +77,18 @@ async def _run(settings: "Settings", addresses: "Addresses", slug: str | None, p
 
 async def tenant_of(handler: "Handler", connection: "Connection", slug: str | None) -> tuple[str, UUID]:
     """Raises OperatorError: there is none, or it has to be named."""
+    from cli.preparing import tenant_named
     from domain.envelope import PLATFORM
-    from runtime.errors import OperatorError
+    from runtime.errors import OperatorError, WrongUsage
 
     if slug is None:
         names = [name for (name,) in await (await connection.execute(TENANTS, (PLATFORM,))).fetchall()]
         if not names:
             raise OperatorError("There is no tenant yet: gesta tenant create SLUG makes one.")
         if len(names) > 1:
-            raise OperatorError(f"Name one of the tenants with --tenant: {', '.join(names)}.")
+            raise WrongUsage(f"Name one of the tenants with --tenant: {', '.join(names)}.")
         slug = names[0]
-    ledger = await handler.lookup(PLATFORM, "tenant.slug", slug)
-    if ledger is None:
-        raise OperatorError(f"There is no tenant {slug}.")
-    return slug, ledger
+    return slug, await tenant_named(handler, slug)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ def create(
     name: Annotated[str | None, typer.Option(help="The name for people; default: the slug.")] = None,
 ) -> None:
     """Create a tenant with its ledger and its roles, and print its id. A tenant cut short is finished."""
-    from cli.preparing import opened
+    from cli.preparing import opened, refused
     from runtime.addresses import resolve
     from runtime.settings import load_settings
 
@@ -33,7 +33,7 @@ def create(
             except Refusal as refusal:
                 existing = await handler.lookup(PLATFORM, "tenant.slug", slug)
                 if existing is None:
-                    raise OperatorError(f"{slug}: {refusal.message}") from None
+                    raise refused(refusal, f"{slug}: {refusal.message}") from None
                 await provisioning.open_tenant(handler, connection, existing)
                 raise OperatorError(f"The tenant {slug} exists already: {existing}") from None
 

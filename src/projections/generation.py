@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from projections.registry import CONCERNED, GROUPS, NEEDED, TABLES, Concerned, concerned
 from projections.table import Table
-from runtime.errors import OperatorError
+from runtime.errors import WrongUsage
 
 SERVING_SCHEMA = "projections"
 NEXT_SCHEMA = "projections_next"
@@ -35,12 +35,12 @@ def tables_of(groups: Iterable[str]) -> tuple[Table, ...]:
 
 
 def groups_of(tables: Iterable[str]) -> set[str]:
-    """The groups that these tables are in. Raises OperatorError for what is no projected table."""
+    """The groups that these tables are in. Raises WrongUsage for what is no projected table."""
     found = set()
     for name in tables:
         group = next((group for group, members in GROUPS.items() if any(table.name == name for table in members)), None)
         if group is None:
-            raise OperatorError(f"There is no projected table {name}: there are {', '.join(sorted(t.name for t in TABLES))}.")
+            raise WrongUsage(f"There is no projected table {name}: there are {', '.join(sorted(t.name for t in TABLES))}.")
         found.add(group)
     return found
 

@@ -6,3 +6,7 @@ class OperatorError(Exception):
 
     Its message is one line that names what is wrong and what to do; the command line prints it without a traceback.
     """
+
+
+class WrongUsage(OperatorError):
+    """What was asked for cannot be: an argument names what there is not, or a value that the rules do not allow."""

@@ -26,7 +26,7 @@ from projections.registry import GROUPS, TABLES
 from projections.skipped_events import Unskipping
 from projections.table import Table
 from runtime import analysts
-from runtime.errors import OperatorError
+from runtime.errors import OperatorError, WrongUsage
 from runtime.poolers import refuse_shared_servers
 from runtime.pools import connect
 
@@ -147,10 +147,10 @@ class Rebuild:
         return found
 
     async def _groups(self) -> list[str]:
-        """Raises OperatorError for what is none."""
+        """Raises WrongUsage for what is none."""
         wanted = set(GROUPS if self.options.unskip is not None else self.options.groups)
         if unknown := wanted - GROUPS.keys():
-            raise OperatorError(f"There is no group {min(unknown)}: there are {', '.join(GROUPS)}.")
+            raise WrongUsage(f"There is no group {min(unknown)}: there are {', '.join(GROUPS)}.")
         if not wanted:
             wanted = {group for record in await records.records(self.system, "wanted") for group in record.groups}
         return sorted(wanted or GROUPS)
