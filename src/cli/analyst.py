@@ -159,7 +159,7 @@ def _with_tenant(addresses: "Addresses", tenant: str, run: "Callable[[Handler, C
             try:
                 return await run(handler, connection, tenant_id)
             except Refusal as refusal:
-                raise refused(refusal, _told(refusal)) from None
+                raise refused(refusal, _option_of(refusal)) from None
             except InsufficientPrivilege as error:
                 raise OperatorError(
                     f"gesta_owner may not make logins ({error.diag.message_primary}): ALTER ROLE gesta_owner CREATEROLE, then "
@@ -169,7 +169,7 @@ def _with_tenant(addresses: "Addresses", tenant: str, run: "Callable[[Handler, C
     return asyncio.run(with_handler())
 
 
-def _told(refusal: "Refusal") -> str:
-    """With the option that is at fault, where it is one."""
+def _option_of(refusal: "Refusal") -> str | None:
+    """That is at fault, where it is one."""
     option = (refusal.path or "").removeprefix("/").removesuffix("_at").replace("_", "-")
-    return refusal.message if option in ("", "name") else f"--{option}: {refusal.message}"
+    return None if option in ("", "name") else f"--{option}"

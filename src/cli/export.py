@@ -11,6 +11,7 @@ from uuid import UUID
 import typer
 
 from cli.choices import ActivityNames, Format, People, Shown
+from cli.ledgers import OneTenantOption
 from cli.moments import moment
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Tables, the ledger, and logs for process mining, as files.", no_args_is_help=True)
 
-TenantOption = Annotated[str, typer.Option("--tenant", metavar="SLUG", help="The tenant's slug or id, or “platform”.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="Parquet needs the extra “arrow”.")]
 ToOption = Annotated[
     Path,
@@ -37,7 +37,7 @@ ToOption = Annotated[
 
 @app.command()
 def tables(
-    tenant: TenantOption,
+    tenant: OneTenantOption,
     to: ToOption,
     table: Annotated[
         list[str] | None, typer.Option("--table", metavar="NAME", help="Only this table or view; may be repeated.")
@@ -82,7 +82,7 @@ def _told(exported: "Exported") -> None:
 
 @app.command()
 def events(
-    tenant: TenantOption,
+    tenant: OneTenantOption,
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file (.gz: compressed), or - for standard output.")],
     format: FormatOption = Format.JSONL,
     after: Annotated[int, typer.Option(help="Only events after this position: where an export before has ended.", min=0)] = 0,
@@ -158,7 +158,7 @@ OnlyOption = Annotated[list[Shown] | None, typer.Option("--only", help="Only eve
 @app.command()
 def xes(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file, .xes or .xes.gz, or - for standard output.")],
-    tenant: TenantOption,
+    tenant: OneTenantOption,
     workflow: WorkflowOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -185,7 +185,7 @@ def xes(
 @app.command()
 def ocel(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file, .sqlite, .json or .json.gz.")],
-    tenant: TenantOption,
+    tenant: OneTenantOption,
     workflow: WorkflowOption = None,
     since: SinceOption = None,
     until: UntilOption = None,

@@ -65,7 +65,7 @@ def retry(
     """Try again now what fails or was given up. A job that was given up has all its attempts again."""
     from cli.ledgers import ledgers
     from runtime.addresses import resolve
-    from runtime.errors import OperatorError
+    from runtime.errors import WrongUsage
     from runtime.pools import connect
     from runtime.settings import load_settings
     from store import failures
@@ -75,7 +75,7 @@ def retry(
             one = (await ledgers(conn, tenant))[0].tenant_id if tenant is not None else None
             found = await failures.retry_now(conn, tenant_id=one, id=job)
         if job is not None and not found:
-            raise OperatorError(f"There is no job or timer {job} that fails or was given up.")
+            raise WrongUsage(f"There is no job or timer {job} that fails or was given up.")
         print(f"{len(found)} will be retried." if found else "Nothing fails, and nothing was given up.")
 
     with resolve(load_settings()) as addresses:

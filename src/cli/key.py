@@ -45,7 +45,7 @@ def create(
             try:
                 return (await provisioning.create_key_as_operator(handler, ledger, wanted)).token
             except Refusal as refusal:
-                raise refused(refusal, "; ".join([refusal.message, *(fault.message for fault in refusal.errors)])) from None
+                raise refused(refusal) from None
 
     with resolve(load_settings()) as addresses:
         print(asyncio.run(run()))

@@ -14,6 +14,8 @@ TenantOption = Annotated[
     str | None, typer.Option("--tenant", metavar="SLUG", help="The tenant's slug or id, or “platform”; default: all.")
 ]
 
+OneTenantOption = Annotated[str, typer.Option("--tenant", metavar="SLUG", help="The tenant's slug or id, or “platform”.")]
+
 # the head that every ledger has, and the name of those that are tenants
 LEDGERS = """
 SELECT h.tenant_id,

@@ -35,7 +35,7 @@ def add(
             try:
                 return str(await provisioning.add_member_as_operator(handler, connection, ledger, email, called, role))
             except Refusal as refusal:
-                raise refused(refusal, refusal.message) from None
+                raise refused(refusal) from None
 
     with resolve(load_settings()) as addresses:
         print(asyncio.run(run()))

@@ -39,9 +39,10 @@ async def tenant_named(handler: Handler, slug: str) -> UUID:
     return tenant_id
 
 
-def refused(refusal: Refusal, message: str) -> OperatorError:
-    """What is told of it: wrong usage, where it is what was given."""
-    return (WrongUsage if isinstance(refusal, Invalid) else OperatorError)(message)
+def refused(refusal: Refusal, about: str | None = None) -> OperatorError:
+    """What is told of it: wrong usage, where it is what was given. `about`: what comes first, such as an option."""
+    told = "; ".join([refusal.message, *(fault.message for fault in refusal.errors)])
+    return (WrongUsage if isinstance(refusal, Invalid) else OperatorError)(told if about is None else f"{about}: {told}")
 
 
 async def prepare(addresses: Addresses) -> None:

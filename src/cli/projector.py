@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli import generations
-from cli.ledgers import TenantOption
+from cli.ledgers import OneTenantOption, TenantOption
 
 app = typer.Typer(
     help="The projected tables: how current they are, what holds them up, and rebuilding them.", no_args_is_help=True
@@ -80,9 +80,7 @@ def status() -> None:
 
 
 @app.command()
-def show(
-    tenant: Annotated[str, typer.Option("--tenant", metavar="SLUG", help="The tenant's slug or id, or “platform”.")],
-) -> None:
+def show(tenant: OneTenantOption) -> None:
     """Show the event that holds a tenant's tables up, the error, where it arose, and what was skipped."""
     from cli.held_up import described
     from cli.ledgers import ledgers
@@ -124,7 +122,7 @@ def retry(tenant: TenantOption = None, by: ByOption = None) -> None:
 
 @app.command()
 def skip(
-    tenant: Annotated[str, typer.Option("--tenant", metavar="SLUG", help="The tenant's slug or id, or “platform”.")],
+    tenant: OneTenantOption,
     position: Annotated[int, typer.Option("--position", help="The event that cannot be applied.", min=1)],
     reason: Annotated[str, typer.Option("--reason", help="The reason; it is kept for good, and shown by replay and verify.")],
     by: ByOption = None,
@@ -157,7 +155,7 @@ def skip(
 
 @app.command()
 def unskip(
-    tenant: Annotated[str, typer.Option("--tenant", help="The tenant's slug or id, or “platform”.")],
+    tenant: OneTenantOption,
     reason: Annotated[str, typer.Option("--reason", help="The reason; it is kept for good.")],
     position: Annotated[
         list[int] | None,

@@ -33,7 +33,7 @@ def create(
             except Refusal as refusal:
                 existing = await handler.lookup(PLATFORM, "tenant.slug", slug)
                 if existing is None:
-                    raise refused(refusal, f"{slug}: {refusal.message}") from None
+                    raise refused(refusal, slug) from None
                 await provisioning.open_tenant(handler, connection, existing)
                 raise OperatorError(f"The tenant {slug} exists already: {existing}") from None
 

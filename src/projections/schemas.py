@@ -22,7 +22,7 @@ from projections.rebuilding.views import VIEWS_SQL
 from projections.registry import CONCERNED, TABLES
 from projections.rows import Rows
 from runtime import limits
-from runtime.errors import OperatorError
+from runtime.errors import OperatorError, WrongUsage
 
 MOST_BYTES = 63
 MADE = "Made by gesta replay"
@@ -119,11 +119,11 @@ async def copying(owner_url: str, system_url: str, schema: str, words: str, *, r
 async def _create(owner: AsyncConnection[Any], generation: Generation, *, replace: bool) -> None:
     schema = generation.schema
     if schema.startswith(SERVING_SCHEMA):
-        raise OperatorError(f"No schema {schema}: names that begin with {SERVING_SCHEMA} are Gesta's own.")
+        raise WrongUsage(f"No schema {schema}: names that begin with {SERVING_SCHEMA} are Gesta's own.")
     # PostgreSQL would cut it off without a word; psycopg takes a percent sign in a statement for a parameter's place
     if not 0 < len(schema.encode()) <= MOST_BYTES or set(schema) & {'"', "\\", "%"}:
         allowed = f"a name has from 1 to {MOST_BYTES} bytes, and no quotation marks, backslashes or percent signs"
-        raise OperatorError(f"No schema {schema}: {allowed}.")
+        raise WrongUsage(f"No schema {schema}: {allowed}.")
     async with owner.transaction():
         if replace:
             await _make_room(owner, schema)

@@ -16,7 +16,7 @@ from psycopg import Connection, IsolationLevel, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
-from runtime.errors import OperatorError
+from runtime.errors import OperatorError, WrongUsage
 from runtime.migrations import OWNER, become_owner, owner_connection
 from runtime.postgres.binaries import Binaries
 
@@ -105,7 +105,7 @@ def restore(url: str, binaries: Binaries, file: Path) -> Backup:
     Raises OperatorError: the file is no backup or holds no event, the database is not empty, the programs refuse.
     """
     if not file.is_file():
-        raise OperatorError(f"There is no file {file}.")
+        raise WrongUsage(f"There is no file {file}.")
     events = count_events(binaries, file)
     if events == 0:
         raise OperatorError(f"{file} holds no events: it is not a backup of a Gesta database, or was taken without its rows.")

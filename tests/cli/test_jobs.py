@@ -45,7 +45,7 @@ def test_what_is_in_trouble_is_listed_and_tried_again(tmp_path: Path, database: 
         assert "good-one" in gesta(tmp_path, "jobs", "list", "--state", "waiting", "--tenant", "platform", **environment).stdout
         assert doctor(tmp_path, **environment)[1]["work"].words == "1 jobs and 1 timers fail and are put off"
 
-        assert gesta(tmp_path, "jobs", "retry", str(uuid4()), **environment).returncode == 1
+        assert gesta(tmp_path, "jobs", "retry", str(uuid4()), **environment).returncode == 2
         assert gesta(tmp_path, "jobs", "retry", str(timer), **environment).stdout == "1 will be retried.\n"
         assert superuser.execute(DUE).fetchall() == [(True,)]
         assert gesta(tmp_path, "jobs", "retry", **environment).stdout == "3 will be retried.\n"

@@ -17,7 +17,7 @@ from psycopg.errors import InsufficientPrivilege, QueryCanceled, UndefinedTable
 
 from projections.exporting.values import SETTINGS
 from projections.generation import SERVING_SCHEMA
-from runtime.errors import OperatorError
+from runtime.errors import OperatorError, WrongUsage
 from runtime.pools import Connection
 
 ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -95,12 +95,12 @@ async def relations(connection: Connection) -> dict[str, Relation]:
 
 
 def chosen(known: dict[str, Relation], names: Sequence[str], *, views: bool) -> list[Relation]:
-    """Those that are named; where none is: all tables, and with `views` all views. Raises OperatorError."""
+    """Those that are named; where none is: all tables, and with `views` all views. Raises WrongUsage."""
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, 3)
             hint = f"Perhaps {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
-            raise OperatorError(f"There is no table {name}. {hint}")
+            raise WrongUsage(f"There is no table {name}. {hint}")
     if names:
         return [known[name] for name in dict.fromkeys(names)]
     return [relation for relation in known.values() if views or not relation.is_view]

@@ -336,14 +336,14 @@ async def rebuild_tenant(
 
 
 def _refuse_unknown(accepted: Collection[str]) -> None:
-    """Raises OperatorError: a difference that is misspelt would be found out when all is built."""
+    """Raises WrongUsage: a difference that is misspelt would be found out when all is built."""
     columns = {table.name: {*table.columns, "rows lost", "rows added"} for table in TABLES}
     for name in accepted:
         table, _, column = name.partition(".")
         if table not in columns:
-            raise OperatorError(f"--accept {name}: there is no projected table {table}.")
+            raise WrongUsage(f"--accept {name}: there is no projected table {table}.")
         if column and column not in columns[table]:
-            raise OperatorError(f"--accept {name}: the table {table} has no column {column}.")
+            raise WrongUsage(f"--accept {name}: the table {table} has no column {column}.")
 
 
 async def drop_old(owner_url: str) -> list[str]:
