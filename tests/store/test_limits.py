@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import psycopg
@@ -162,23 +162,31 @@ async def test_a_paused_job_that_was_held_back_is_judged_anew(conn: AsyncConnect
 
 
 async def work(url: str, tenant: UUID, left: set[UUID], spans: list[tuple[UUID, datetime, datetime]], seed: int) -> None:
-    """As a process with a worker does, until nothing is left. Notes when each job was leased, and a moment before its end."""
+    """As a process with a worker does, until nothing is left.
+
+    Notes for each job a moment after it was leased, and one before its end: between them it is surely under way. Its lease is
+    reckoned from before its limits are looked at, and until then others may end.
+    """
     chance = random.Random(seed)
     async with await connect(url) as conn:
         while left:
             found = await lease(conn, chance.choice((1, 3, 20)), tenant if chance.random() < 0.5 else None)
+            begun = await now_of(conn)
             for job in found:
-                begun = job.lease_until - timedelta(seconds=60)
                 if chance.random() < 0.2:
                     await jobs.give_back(conn, [job.lease])
                     continue
-                row = await (await conn.execute("SELECT clock_timestamp()")).fetchone()
-                assert row is not None
-                spans.append((job.id, begun, row[0]))
+                spans.append((job.id, begun, await now_of(conn)))
                 await done(conn, job)
                 left.discard(job.id)
             if not found:
                 await asyncio.sleep(0.01)
+
+
+async def now_of(conn: AsyncConnection[Any]) -> datetime:
+    row = await (await conn.execute("SELECT clock_timestamp()")).fetchone()
+    assert row is not None
+    return cast("datetime", row[0])
 
 
 async def test_two_who_lease_at_once_never_exceed_it_and_all_is_done(
